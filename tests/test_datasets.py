@@ -8,24 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import (
-    MNIST_FILE,
-    MNIST_SHA256,
-    DatasetError,
-    Images,
-    digits,
-    digits_012345,
-    encode,
-    fashion,
-    from_images,
-    load_dataset,
-    load_mnist,
-    matching_dataset,
-    moved_by_a_pixel,
-    shrink,
-    xpue,
-    zvn,
-)
+import datasets
+from datasets import DatasetError, digits, encode, fashion, load_dataset, matching_dataset, shrink, xpue
 from memristive.network.checks import settled_membranes
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
@@ -46,7 +30,7 @@ def test_defaults_are_the_papers(templates):
     assert (neuron.threshold, neuron.feedback_resistance, neuron.membrane_transconductance) == (4.0, 1e3, 1.0)
     assert neuron.time_constant == pytest.approx(150e-6) and (neuron.output_high, neuron.load_resistance) == (1.0, 1e3)
     assert (neuron.rail_low, neuron.rail_high, neuron.inverting_rail_low, neuron.inverting_rail_high) == (-20, 20, -19.5, 20.5)
-    for dataset, pulse, period in ((xpue(), 5e-3, 15e-3), (digits_012345(), 5e-3, 15e-3), (templates, 2e-3, 6e-3)):
+    for dataset, pulse, period in ((xpue(), 5e-3, 15e-3), (datasets.digits_012345(), 5e-3, 15e-3), (templates, 2e-3, 6e-3)):
         schedule = dataset.setup.schedule
         assert (schedule.pulse, schedule.period, schedule.input_voltage, schedule.phi_voltage) == (pulse, period, 1.0, 1.2)
         assert (dataset.setup.memristor, dataset.setup.neuron) == (device, neuron)
@@ -54,7 +38,7 @@ def test_defaults_are_the_papers(templates):
 
 
 def test_zvn_has_each_letter_and_its_nine_neighbours():
-    dataset = zvn()
+    dataset = datasets.zvn()
     flipped = [[int(np.abs(image - pattern).sum()) for image in dataset.training.levels] for pattern in dataset.patterns]
     for k, counts in enumerate(flipped):
         assert sorted(np.array(counts)[dataset.training.labels == k]) == [0] + [1] * 9
@@ -62,7 +46,7 @@ def test_zvn_has_each_letter_and_its_nine_neighbours():
     assert dataset.patterns.tolist() == [[1, 1, 1, 0, 1, 0, 1, 1, 1], [1, 0, 1, 1, 0, 1, 0, 1, 0], [0, 1, 0, 1, 0, 1, 1, 0, 1]]
 
 
-@pytest.mark.parametrize(("make", "drawings", "shape"), [(xpue, XPUE, (3, 3)), (digits_012345, DIGITS, (5, 3))])
+@pytest.mark.parametrize(("make", "drawings", "shape"), [(xpue, XPUE, (3, 3)), (datasets.digits_012345, DIGITS, (5, 3))])
 def test_patterns_are_those_drawn_in_the_paper(make, drawings, shape):
     dataset = make()
     assert (dataset.labels, dataset.shape) == (tuple(drawings), shape)
@@ -85,21 +69,21 @@ def test_mnist_is_whole_and_canonical(mnist):
     assert np.bincount(mnist["y_train"]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert np.bincount(mnist["y_test"]).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert mnist["y_test"][:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-    assert hashlib.sha256(MNIST_FILE.read_bytes()).hexdigest() == MNIST_SHA256
+    assert hashlib.sha256(datasets.MNIST_FILE.read_bytes()).hexdigest() == datasets.MNIST_SHA256
 
 
 @pytest.mark.parametrize("damage", ["one bit", "missing"])
 def test_damaged_mnist_is_refused_with_its_path(tmp_path, damage):
-    path, content = tmp_path / "mnist.npz", bytearray(MNIST_FILE.read_bytes())
+    path, content = tmp_path / "mnist.npz", bytearray(datasets.MNIST_FILE.read_bytes())
     content[len(content) // 2] ^= 1
     if damage != "missing":
         path.write_bytes(content)
     with pytest.raises(DatasetError, match=str(path)):
-        load_mnist(path=path)
+        datasets.load_mnist(path=path)
 
 
 def test_parts_of_mnist_are_those_of_the_whole(mnist):
-    part = load_mnist("y_test", "x_train", first=7)
+    part = datasets.load_mnist("y_test", "x_train", first=7)
     assert {name: array.shape for name, array in part.items()} == {"y_test": (7,), "x_train": (7, 28, 28)}
     assert all(np.array_equal(array, mnist[name][:7]) for name, array in part.items())
 
@@ -187,8 +171,8 @@ def test_digits_are_scikit_learns_split_in_four_fifths_and_one():
 
 def test_images_of_a_user_get_a_resistor_that_lets_neurons_fire():
     levels = np.random.default_rng(1).random((40, 12))
-    images = Images(levels, np.arange(40) % 2)
-    dataset = from_images("mine", images, images, (3, 4))
+    images = datasets.Images(levels, np.arange(40) % 2)
+    dataset = datasets.from_images("mine", images, images, (3, 4))
     settled = settled_membranes(dataset.setup, np.full((1, 12), dataset.rule.start_state), levels)
     assert settled.mean() == pytest.approx(1.7 * dataset.setup.neuron.threshold)
     assert dataset.patterns[1] == pytest.approx(levels[1::2].mean(axis=0))
@@ -217,7 +201,7 @@ def test_shifted_digits_have_copies_half_a_pixel_away():
 
 def test_copies_of_mnist_are_a_pixel_away():
     images = np.random.default_rng(1).random((4, 6, 6))
-    same, down, up, right, left = moved_by_a_pixel(images).reshape(5, 4, 6, 6)
+    same, down, up, right, left = datasets.moved_by_a_pixel(images).reshape(5, 4, 6, 6)
     assert np.array_equal(same, images)
     for moved, before in ((down[:, 1:], images[:, :-1]), (up[:, :-1], images[:, 1:]), (right[:, :, 1:], images[:, :, :-1]),
                           (left[:, :, :-1], images[:, :, 1:])):

@@ -9,18 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from memristive.cli.script import (
-    NETWORKS,
-    OWN,
-    RESULTS,
-    Record,
-    apply_settings,
-    exit_code,
-    keep_apart,
-    make_parser,
-    table,
-    whole_number,
-)
+from memristive.cli import script
+from memristive.cli.script import NETWORKS, OWN, RESULTS, exit_code, make_parser
 from memristive.io.records import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
 from memristive.learning.rule import ErrorDrivenRule
@@ -33,7 +23,7 @@ GROUPS = {"memristor": MemristorParameters(), "schedule": Schedule(), "rule": Er
 
 
 def applied(*arguments):
-    return apply_settings(make_parser("").parse_args(list(arguments)), **GROUPS)
+    return script.apply_settings(make_parser("").parse_args(list(arguments)), **GROUPS)
 
 
 def test_settings_change_the_parameters_that_they_name():
@@ -64,7 +54,7 @@ def test_parameters_lists_all_with_default_and_range(capsys):
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--count", "0"], ["--count", "1.5"], ["--for"]])
 def test_wrong_options_are_one_line_and_exit_code_2(arguments, capsys):
     parser = make_parser("")
-    parser.add_argument("--count", type=whole_number(1, 9))
+    parser.add_argument("--count", type=script.whole_number(1, 9))
     assert parser.parse_args(["--count", "9", "--force"]).count == 9
     with pytest.raises(SystemExit) as ended:
         parser.parse_args(arguments)
@@ -81,12 +71,12 @@ def test_outputs_about_own_files_stay_apart_from_the_projects(source, given, res
     for name in ("mine.csv", "results/vteam_device.json"):
         (tmp_path / name).touch()
     options = make_parser("").parse_args(given)
-    assert keep_apart(options, source) == Path(networks) and options.results == Path(results)
+    assert script.keep_apart(options, source) == Path(networks) and options.results == Path(results)
     assert options.figures == (OWN if source == "mine.csv" else Path("figures"))
 
 
 def test_tables_are_aligned():
-    lines = table(("name", "count"), [("a", 5), ("long", 100)]).splitlines()
+    lines = script.table(("name", "count"), [("a", 5), ("long", 100)]).splitlines()
     assert [line.split() for line in lines] == [["name", "count"], ["a", "5"], ["long", "100"]]
     assert len(set(map(len, lines))) == 1
 
@@ -128,7 +118,7 @@ def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
 def test_netlists_overwrite_nothing_without_force(tmp_path, capsys):
     def write_netlist(path, text, *force):
         given = ["--results", str(tmp_path), *(["--netlist", str(path)] if path else []), *force]
-        Record(make_parser("", netlist=True).parse_args(given), "record", {}, [tmp_path / "input"]).write_netlist(text)
+        script.Record(make_parser("", netlist=True).parse_args(given), "record", {}, [tmp_path / "input"]).write_netlist(text)
     path = tmp_path / "some file.cir"
     write_netlist(None, lambda: pytest.fail("nobody asked for the text"))
     write_netlist(path, lambda: "text")

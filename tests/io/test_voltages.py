@@ -7,16 +7,32 @@ import shutil
 import numpy as np
 import pytest
 
-from datasets import xpue
+from datasets import matching_dataset, xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.io.records import describe
-from memristive.io.voltages import FORMAT, VERSION, VoltagesError, load_voltages, read_voltages, save_voltages
+from memristive.io.voltages import (
+    FORMAT,
+    VERSION,
+    VoltagesError,
+    describe_network,
+    load,
+    load_network,
+    load_voltages,
+    read_voltages,
+    save,
+    save_voltages,
+)
+from memristive.learning.build import initial_network
 from memristive.learning.hebbian import array_setup
+from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.chip import Chip, on_chip
-from memristive.network.design import Schedule, Setup
-from snn_circuit import NeuronParameters
+from memristive.network.design import LayerDesign, Schedule, Setup
+from memristive.network.engines import read
+from memristive.network.networks import Network, network_on_chip
+from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT, one_line
+from tests.network.networks import measured_network
 
 STATES = np.array([[2.83, -0.0123456789012345, 1 / 3], [7.04, 1e-17, 5e5]])
 VALID = {"format": FORMAT, "version": VERSION, "dataset": "xpue", "rule": "error-driven", "voltages": STATES.tolist()}
@@ -24,8 +40,8 @@ PAPER = {f"xsnn.xmemristor_p{j}_{i}.cmem": STATES[j, i] for j in range(2) for i 
 
 
 @pytest.fixture(scope="module")
-def load(tmp_path_factory):
-    """load(content): the `Voltages` in a file with this content (bytes, text or anything that JSON can hold)."""
+def content_of(tmp_path_factory):
+    """content_of(content): the `Voltages` in a file with this content (bytes, text or anything that JSON can hold)."""
     path = tmp_path_factory.mktemp("voltages") / "some.json"
 
     def run(content, function=load_voltages, shape=(2, 3)):
@@ -50,15 +66,15 @@ def test_saved_states_come_back_to_the_last_bit_with_their_setup(tmp_path, ngspi
     assert json.loads(path.read_text())["versions"]["ngspice"] == ngspice.version
 
 
-def test_papers_flat_layout_is_read_in_any_order_with_the_default_setup(load):
+def test_papers_flat_layout_is_read_in_any_order_with_the_default_setup(content_of):
     others = {"seed": 1, "xsnn.membrane": 3.9, "a.xsnn.xmemristor_p9_9.cmem": 1.0}
     default = Setup(schedule=Schedule(pulse=2e-3))
     for content in (PAPER, dict(reversed({**PAPER, **others}.items()))):
-        loaded = load(content)
+        loaded = content_of(content)
         assert loaded.states.tobytes() == STATES.tobytes()  # class first, input second
         assert (loaded.rule, loaded.encoding, loaded.engine, loaded.chip) == ("hebbian", "binary", "ngspice", None)
         assert loaded.setup(default) == default
-    assert load({f"xsnn.xmemristor_p0_{i}.cmem": 1.0 for i in range(9)}, shape=(1, 9)).shape == (3, 3)
+    assert content_of({f"xsnn.xmemristor_p0_{i}.cmem": 1.0 for i in range(9)}, shape=(1, 9)).shape == (3, 3)
 
 
 def test_voltages_of_a_model_that_changed_are_refused(tmp_path):
@@ -83,11 +99,11 @@ def test_states_of_ones_own_come_back_with_their_setup(tmp_path):
     assert load_voltages(tmp_path / "own.json", "xpue").setup() == setup == load_voltages(tmp_path / "own.json").setup(Setup())
 
 
-def test_a_setup_that_is_not_in_the_file_must_be_given(load):
+def test_a_setup_that_is_not_in_the_file_must_be_given(content_of):
     for content in (VALID, PAPER, VALID | {"network": Setup().network.as_dict()}):
         with pytest.raises(VoltagesError, match="setup"):
-            load(content).setup()
-        assert load(content).setup(Setup()) == Setup()
+            content_of(content).setup()
+        assert content_of(content).setup(Setup()) == Setup()
 
 
 TEXT, FLAT = json.dumps(VALID), json.dumps(PAPER)
@@ -103,9 +119,9 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("case", DAMAGED)
-def test_damaged_file_is_named_in_one_line(load, case):
+def test_damaged_file_is_named_in_one_line(content_of, case):
     with pytest.raises(VoltagesError) as caught:
-        load(DAMAGED[case])
+        content_of(DAMAGED[case])
     assert "some.json" in one_line(str(caught.value))
     with pytest.raises(VoltagesError, match=r"none\.json"):
         load_voltages("none.json")
@@ -113,12 +129,12 @@ def test_damaged_file_is_named_in_one_line(load, case):
 
 @pytest.mark.parametrize("origin", [{"network": {"memristor": {"width": -1.0}}}, {"network": [1]}, {"schedule": {"pulses": 1.0}},
                                     {"chip": {"cells": 1}}])
-def test_parameters_that_cannot_be_used_are_refused(load, origin):
+def test_parameters_that_cannot_be_used_are_refused(content_of, origin):
     with pytest.raises(VoltagesError):
-        load(VALID | origin).setup(Setup())
+        content_of(VALID | origin).setup(Setup())
 
 
-def test_layers_come_back_to_the_last_bit(tmp_path, load):
+def test_layers_come_back_to_the_last_bit(tmp_path, content_of):
     layers = [np.random.default_rng(1).normal(5, 1, shape) for shape in ((4, 3), (2, 5))]
     save_voltages(tmp_path / "layers.json", layers, ngspice=False, dataset="xor")
     loaded = read_voltages(tmp_path / "layers.json", "xor")
@@ -126,4 +142,59 @@ def test_layers_come_back_to_the_last_bit(tmp_path, load):
     with pytest.raises(VoltagesError, match="layers"):
         load_voltages(tmp_path / "layers.json", "xor")
     with pytest.raises(VoltagesError, match=r"some\.json"):
-        load({**VALID, "layers": [[1.0]]}, read_voltages, ())
+        content_of({**VALID, "layers": [[1.0]]}, read_voltages, ())
+
+
+def test_a_network_is_loaded_with_what_it_was_trained_with(tmp_path):
+    rule, design = LayeredRule(margin=7e-6, seed=5), LayerDesign(window=200e-6, row_voltage=0.8)
+    parameters, dataset = NetworkParameters(neuron=NeuronParameters(threshold=3.5)), matching_dataset("digits", seed=5)
+    network = initial_network((3,), 10, dataset.training.levels, rule, design, parameters)
+    save_voltages(tmp_path / "v.json", network.states, **describe_network(dataset.name, dataset.shape, network, rule))
+    loaded, loaded_rule, voltages = load_network(tmp_path / "v.json", "digits")
+    assert all(map(np.array_equal, loaded.states, network.states)) and voltages.engine == "closed-form"
+    assert (loaded.design, loaded.parameters, loaded_rule) == (design, parameters, rule)
+    assert voltages.origin["shape"] == [8, 8]
+    with pytest.raises(VoltagesError, match="xor"):
+        load_network(tmp_path / "v.json", "xor")
+
+
+def test_a_network_of_measured_devices_is_loaded_with_curves_and_pulses(tmp_path):
+    network = measured_network("linear", (), 1)
+    save_voltages(tmp_path / "v.json", network.states, **describe_network("own", (2, 3), network, LayeredRule()))
+    loaded = load_network(tmp_path / "v.json")[0]
+    assert (loaded.design, loaded.parameters, loaded.pulses) == (network.design, network.parameters, network.pulses)
+
+
+def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
+    path = tmp_path / "v.json"
+    for leak in (0.0, 1e-6):
+        memristor = {"transconductance": 7e-9, "leak_per_volt": leak}
+        save_voltages(path, np.ones((1, 1)), network={"memristor": memristor})
+        if leak:
+            with pytest.raises(VoltagesError, match="leak_per_volt"):
+                load_voltages(path).setup(Setup())
+        else:
+            assert load_voltages(path).setup(Setup()).memristor.transconductance == 7e-9
+
+
+NETWORKS = [path for path in sorted((ROOT / "voltages").glob("*.json")) if FORMAT in path.read_text(encoding="utf-8")[:200]]
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_every_network_of_the_repository_is_loaded_and_read(path):
+    network = load(path)
+    images = np.random.default_rng(1).random((3, network.sizes[0]))
+    assert read(network, images).shape == (3, network.sizes[-1])
+    assert (network.chip is not None) == bool(json.loads(path.read_text()).get("chip"))
+
+
+def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):
+    rule, chip = ErrorDrivenRule(presentations=7), Chip(seed=3, cell_gain=0.1, stuck_on=0.2)
+    network = network_on_chip(Network.of(Setup(), np.random.default_rng(2).uniform(3, 5, (2, 4))), chip)
+    save(tmp_path / "v.json", network, rule, shape=(2, 2))
+    found, loaded_rule, voltages = load_network(tmp_path / "v.json")
+    assert loaded_rule == rule and voltages.shape == (2, 2) and found.chip is None
+    loaded = load(tmp_path / "v.json")
+    assert np.array_equal(loaded.states[0], network.states[0]) and loaded.chip == network.chip
+    assert np.array_equal(loaded.devices[0].cells.gain, network.devices[0].cells.gain)
+    assert load_voltages(tmp_path / "v.json").setup().schedule == Schedule()

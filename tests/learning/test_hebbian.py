@@ -8,18 +8,11 @@ import pytest
 from datasets import digits_012345, matching_dataset, mnist, xpue
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import class_scatter, hebbian_network, infer, inference_network, train_hebbian
+from memristive.network import decisions
 from memristive.network.checks import OperatingRangeWarning
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import (
-    HEBBIAN_RESOLUTION,
-    TIED,
-    equal_templates,
-    first_spikes,
-    lead,
-    paper_decision,
-    strict_decision,
-)
+from memristive.network.decisions import HEBBIAN_RESOLUTION, TIED, lead, strict_decision
 from memristive.network.design import Schedule, Setup
 from memristive.network.solvers import READING, driven_rows, read_solver, training_solver
 from memristive.spice.parameters import ParameterError
@@ -62,7 +55,7 @@ def test_every_trained_pattern_wins_by_more_than_the_resolution(ngspice, trained
     result = infer(dataset.setup, training.states, dataset.patterns)
     assert result.spikes.shape == (classes, classes)
     assert [strict_decision(spikes) for spikes in result.spikes] == list(range(classes))
-    assert [paper_decision(spikes, schedule.sampling_step) for spikes in result.spikes] == list(range(classes))
+    assert [decisions.paper_decision(spikes, schedule.sampling_step) for spikes in result.spikes] == list(range(classes))
     assert min(lead(spikes) for spikes in result.spikes) > 10 * HEBBIAN_RESOLUTION
     for k, spikes in enumerate(result.spikes):  # the output is high from its spike to the pulse's end
         since = result.time - schedule.start(k)
@@ -117,7 +110,7 @@ def test_ties_are_the_images_of_two_equal_templates(templates):
     states = load_voltages(ROOT / "voltages" / "mnist.json", "mnist", 10, 100).states
     images = templates.test.levels
     leads = np.array([lead(times) for times in Crossbar.of(templates.setup).first_spikes(states, images)])
-    equal = np.array([equal_templates(templates.patterns, image[None]) == 1 for image in images])
+    equal = np.array([decisions.equal_templates(templates.patterns, image[None]) == 1 for image in images])
     assert leads[equal & np.isfinite(leads)].max() < 0.15e-6 and np.nanmin(leads[~equal]) > 14.8e-6
 
 
@@ -160,7 +153,7 @@ def whole_run(ngspice, setup, circuit, count, solver):
     loaded = ngspice.load(circuit, solver, saved)
     waves = loaded.run(setup.schedule.stop(count))
     loaded.unload()
-    return np.array([first_spikes(waves.time, waves.stack(saved[:2]), waves.stack(saved[2:]), setup.neuron,
+    return np.array([decisions.first_spikes(waves.time, waves.stack(saved[:2]), waves.stack(saved[2:]), setup.neuron,
                                   setup.schedule.start(k), setup.schedule.pulse) for k in range(count)])
 
 

@@ -14,19 +14,8 @@ from memristive.io.voltages import load
 from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
-from memristive.network.checks import (
-    OperatingRangeWarning,
-    contained_patterns,
-    fit_feedback_resistor,
-    layered_problems,
-    operating_range,
-    rail,
-    rails,
-    required_stage_voltages,
-    settled_membranes,
-    warn_of_layers,
-    warn_of_range,
-)
+from memristive.network import checks
+from memristive.network.checks import OperatingRangeWarning, fit_feedback_resistor, layered_problems, operating_range, rails
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import strict_decision
@@ -89,7 +78,7 @@ def apart(network, expected):
     (loaded_reference, 1.1, "negative input's inverting stage of layer 1"), (spread_on_chip, 1.3, "summing stage of layer 1")])
 def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, words):
     below, above = network(0.98), network(beyond)
-    shares = [(required_stage_voltages(each, IMAGES).max(axis=0) / rails(each)).max() for each in (below, above)]
+    shares = [(checks.required_stage_voltages(each, IMAGES).max(axis=0) / rails(each)).max() for each in (below, above)]
     assert 0.9 < shares[0] <= 1 < shares[1] < 1.2
     assert apart(below, below.forward(IMAGES)) < 0.1e-6
     for free, railed in zip(below.forward(IMAGES, rails=False), below.forward(IMAGES), strict=True):
@@ -118,24 +107,24 @@ def test_clipping_after_the_spike_has_no_effect(ngspice):
     late = Network((np.full((2, 3), 6.2), np.array([[69.0, 69.0, 11.0], [69.0, 69.0, 10.0]])))
     hidden, outputs = late.forward(IMAGES)
     assert np.nanmin(hidden) > outputs.max()
-    assert (required_stage_voltages(late, IMAGES) <= rails(late)).all() and layered_problems(late, IMAGES) == []
+    assert (checks.required_stage_voltages(late, IMAGES) <= rails(late)).all() and layered_problems(late, IMAGES) == []
     assert apart(late, [hidden, outputs]) < 0.13e-6
 
 
 def test_clipping_that_does_not_move_first_spikes_is_no_problem():
     hidden = np.array([[5.0, 5.0, 69.0], [5.0, 5.0, 6.5]])  # the first fires at once, clipped or not
     network = Network((hidden, np.array([[5.0, 6.0, 9.0], [5.0, 5.0, 8.0]])))
-    assert (required_stage_voltages(network, IMAGES) > rails(network)).any() and layered_problems(network, IMAGES) == []
+    assert (checks.required_stage_voltages(network, IMAGES) > rails(network)).any() and layered_problems(network, IMAGES) == []
 
 
 @pytest.mark.parametrize("row_voltage", [1.0, 0.5])
 def test_cells_at_the_reference_require_the_stage_swing_and_chips_the_gains_of_their_cells(row_voltage):
     """Calculated by hand: 10 V with all three rows high. A dark row requires nothing."""
     network = Network((np.full((2, 3), 5.0),), design=LayerDesign(row_voltage=row_voltage))
-    assert required_stage_voltages(network, IMAGES[:1])[0, 0] == pytest.approx([10.0, 0.0, 10.0], rel=0.01, abs=1e-3)
+    assert checks.required_stage_voltages(network, IMAGES[:1])[0, 0] == pytest.approx([10.0, 0.0, 10.0], rel=0.01, abs=1e-3)
     channel = np.array([[3.0, 1.0, 1.5], [3.0, 1.0, 1.0], [3.0, 1.0, 1.0]])
     network = dataclasses.replace(network, devices=(devices_of(network, 0, channel),))
-    required = required_stage_voltages(network, np.array([[0.0, 1.0]]))[0, 0]
+    required = checks.required_stage_voltages(network, np.array([[0.0, 1.0]]))[0, 0]
     assert required == pytest.approx([25 / 3, 5 / 3, 20 / 3], rel=0.01)
 
 
@@ -167,7 +156,7 @@ def test_what_is_out_of_range_is_a_warning(network, words):
     else:
         assert any(words in problem for problem in problems)
         with pytest.warns(OperatingRangeWarning, match=words) as warned:
-            warn_of_layers(network, images)
+            checks.warn_of_layers(network, images)
         assert len(warned) == len(problems)
 
 
@@ -202,7 +191,7 @@ def test_no_stage_clips_in_the_trained_networks():
     for name, images in (("mnist", datasets.encode(datasets.load_mnist()["x_test"][:100], 10, "grey")),
                          ("xor", np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]))):
         network = load(Path("voltages") / f"layers_{name}.json")
-        assert (required_stage_voltages(network, images) < 0.9 * rails(network)).all()
+        assert (checks.required_stage_voltages(network, images) < 0.9 * rails(network)).all()
         assert layered_problems(network, images) == []
 
 
@@ -231,23 +220,24 @@ def problems(setup, patterns=PATTERNS, **kind):
 def test_the_papers_networks_have_no_problem(dataset):
     setup, patterns = dataset().setup, dataset().patterns
     assert problems(setup, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse) == []
-    assert contained_patterns(patterns) == []
+    assert checks.contained_patterns(patterns) == []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_range(setup, hebbian(setup, patterns), patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
+        checks.warn_of_range(setup, hebbian(setup, patterns), patterns, by_class=True, consecutive=True,
+                             write=setup.schedule.pulse)
 
 
 def test_settled_membranes_are_those_of_ngspice(ngspice):
     """20 time constants after the edge, to 0.2 %: the op-amps' gain is finite."""
     states = hebbian(FIT, PATTERNS)
-    result, settled = infer(FIT, states, PATTERNS), settled_membranes(FIT, states, PATTERNS)
+    result, settled = infer(FIT, states, PATTERNS), checks.settled_membranes(FIT, states, PATTERNS)
     for k in range(len(PATTERNS)):
         late = np.searchsorted(result.time, FIT.schedule.start(k) + 20 * FIT.neuron.time_constant)
         assert settled[k] == pytest.approx(result.membranes[:, late], rel=2e-3)
     levels, setup = np.array([[0.5, 0.0, 1.0]]), with_neuron(Setup(schedule=Schedule(input_voltage=1.5)),
                                                              membrane_transconductance=2.0)
     cells = np.array([[3.0, 4.0, 5.0], [2.0, 6.0, 0.0]])
-    assert settled_membranes(setup, cells, levels) == pytest.approx(np.array([[
+    assert checks.settled_membranes(setup, cells, levels) == pytest.approx(np.array([[
         2000.0 * read_current(setup.memristor, row, 1.5 * levels[0]).sum() for row in cells]]))
 
 
@@ -256,7 +246,8 @@ def test_settled_membranes_are_those_of_ngspice(ngspice):
 def test_clipped_membranes_stand_at_the_rail_in_ngspice(ngspice, changes):
     setup = with_neuron(Setup(), **changes)
     top = infer(setup, hebbian(setup, PATTERNS), PATTERNS).membranes.max()
-    assert top == pytest.approx(rail(setup.neuron), rel=0.015) and "clip" in problems(setup)[0]  # the clamps give way a little
+    assert top == pytest.approx(checks.rail(setup.neuron), rel=0.015)  # the clamps give way a little
+    assert "clip" in problems(setup)[0]
 
 
 @pytest.mark.parametrize(("ohms", "patterns", "by_class", "word"), [
@@ -291,7 +282,7 @@ def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
 def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, fires):
     """The neuron that settles lowest on its pattern has a time constant around that at which it just fires."""
     states = hebbian(FIT, PATTERNS)
-    settled = np.diag(settled_membranes(FIT, states, PATTERNS))
+    settled = np.diag(checks.settled_membranes(FIT, states, PATTERNS))
     slow = with_neuron(membrane_capacitance=share * (5e-3 - 5e-6) / -np.log(1 - 4 / settled.min()))  # the edge costs half
     found = operating_range(slow, states, PATTERNS, by_class=True).problems
     assert (found == []) is fires and all("too slow" in problem for problem in found)
@@ -333,11 +324,11 @@ def test_a_chip_is_judged_by_its_devices():
 
 def test_contained_patterns_warn():
     outer, inner = [1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 0.0]
-    assert contained_patterns(np.array([outer, inner, [0.0, 1.0, 0.0, 1.0]])) == [(1, 0)]
-    assert contained_patterns(np.array([[1.0, 0.5], [0.5, 1.0]])) == []  # grey levels count
+    assert checks.contained_patterns(np.array([outer, inner, [0.0, 1.0, 0.0, 1.0]])) == [(1, 0)]
+    assert checks.contained_patterns(np.array([[1.0, 0.5], [0.5, 1.0]])) == []  # grey levels count
     with pytest.warns(OperatingRangeWarning, match="pattern 0 contains pattern 1"):
         patterns = np.array([outer, inner])
-        warn_of_range(with_neuron(feedback_resistance=2500.0), 7.0 * patterns, patterns, by_class=True)
+        checks.warn_of_range(with_neuron(feedback_resistance=2500.0), 7.0 * patterns, patterns, by_class=True)
 
 
 # The resistor for own patterns
@@ -354,8 +345,8 @@ def test_fitted_membranes_lie_between_threshold_and_rail(templates):
     very_different = np.array([[1.0] * 13 + [0.0] * 3, [0.0] * 13 + [1.0] * 3])
     for patterns, fixed in ((np.eye(3).repeat(9, axis=1), "largest"), (rather_different, "smallest"), (very_different, "rail")):
         setup = fit_feedback_resistor(Setup(schedule=Schedule(input_voltage=2.0)), patterns)
-        settled = np.diag(settled_membranes(setup, 14.0720 * patterns, patterns))  # 2 V x 5 nA/V x 5 ms / 3.5531 pF
-        limit = 0.9 * rail(setup.neuron)
+        settled = np.diag(checks.settled_membranes(setup, 14.0720 * patterns, patterns))  # 2 V x 5 nA/V x 5 ms / 3.5531 pF
+        limit = 0.9 * checks.rail(setup.neuron)
         share = {"largest": settled.max() / 6.8, "smallest": settled.min() / 4.4, "rail": settled.max() / limit}
         assert share[fixed] == pytest.approx(1, rel=1e-4) and settled.min() > 4.0 and settled.max() < 1.0001 * limit
     with pytest.raises(ParameterError, match="pattern 1"):

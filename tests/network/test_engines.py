@@ -1,17 +1,27 @@
-"""Engines by name: they agree, shift thresholds, multiply doses, and leave stuck cells where they are."""
+"""Engines: emulators by name, and a subcircuit in each cell, against the closed form, conductances and the whole netlist."""
 
 import dataclasses
+import functools
+import itertools
 
 import numpy as np
 import pytest
 
+from memristive.devices.measured_device import emulator
+from memristive.devices.spice_model import load_model
+from memristive.learning.build import measured_design, measured_parameters, measured_pulses
+from memristive.learning.rule import LayeredRule
+from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.design import ENGINES, Setup
-from memristive.network.engines import make_engine
+from memristive.network.engines import ModelCells, NgspiceNetwork, make_engine
 from memristive.network.layer import ColumnDose
+from memristive.network.netlists import EXPORTED, layered_read_netlist
 from memristive.network.networks import Network, network_on_chip
 from memristor import state_rate
+from snn_circuit import names
+from tests.network.networks import drives
 
 STATES, IMAGE = np.array([[15.0, 15.0, 15.0], [14.0, 15.0, 16.0]]), np.ones(3)
 NETWORK = Network.of(Setup(), STATES)
@@ -57,3 +67,73 @@ def test_states_of_whole_numbers_are_written_as_floats(name):
                 for start in (5, 5.0)]
     found, expected = (written(name, network) for network in networks)
     assert np.array_equal(found, expected) and (found % 1 > 0.02).any()
+
+
+@functools.cache
+def cells_of(name, scheme):
+    """Characterised once."""
+    return ModelCells(load_model(name), scheme)
+
+
+def network_of(name, sizes, seed, scheme="v/2", low=0.2, pairs=1):
+    """Return the cells of a model, and a network of random states in the middle of the range."""
+    rng, cells = np.random.default_rng(seed), cells_of(name, scheme)
+    emulated = emulator(cells.device)
+    states = tuple(emulated.state(low + (1 - 2 * low) * rng.random(((2 * pairs or 1) * above, below + 1)))
+                   for below, above in itertools.pairwise(sizes))
+    design = measured_design(emulated, pairs, 1.0, hidden_bias=1.8, output_bias=1.8)
+    return cells, Network(states, measured_parameters(emulated), design,
+                                        pulses=measured_pulses(emulated, whole=False, scheme=scheme))
+
+
+@pytest.mark.parametrize(("name", "pairs"), [("wox", 1), ("wox", 0), ("yakopcic", 2)])  # the last one bends with the state
+def test_subcircuits_read_grey_images_as_the_closed_form(name, pairs):
+    cells, network = network_of(name, (5, 4, 3), 1, pairs=pairs)
+    images = np.random.default_rng(2).random((3, 5))
+    times, settled = cells.read_images(network, images)
+    for simulated, exact in zip(times, network.forward(images), strict=True):
+        assert np.isfinite(exact).any()
+        assert simulated == pytest.approx(exact, abs=60e-9, nan_ok=True)
+    expected = drives(network, images)
+    assert np.isfinite(expected).any() and np.abs(settled[0] - expected)[np.isfinite(expected)].max() < 1e-3
+
+
+def test_a_back_read_sums_the_subcircuits_weights():
+    cells, network = network_of("yakopcic", (4, 3), 3)
+    errors = np.array([1.0, -1.0, 0.0])
+    simulated = NgspiceNetwork(network, cells=cells).layers[0].read_back(network.states[0], errors)
+    siemens = cells.found.map.conductance(cells.states(network.states[0]))[:, :-1]
+    volts_per_siemens = 1 / network.parameters.memristor.gain
+    assert simulated == pytest.approx(errors @ (siemens[:3] - siemens[3:]) * volts_per_siemens, abs=1e-3)
+
+
+@pytest.mark.parametrize("scheme", ["1t1r", "v/2"])
+def test_hidden_layers_of_subcircuits_learn_as_the_closed_form(scheme):
+    cells, network = network_of("wox", (3, 4, 2), 4, scheme, low=0.3)
+    rule = LayeredRule(presentations=6, hidden_dose=0.1, output_dose=0.2, margin=20e-6)
+    images, labels = np.random.default_rng(5).random((6, 3)), np.arange(6) % 2
+    learning = Learning.start(network, rule)
+    training = train(learning, rule, images, labels, engine=NgspiceNetwork(network, cells=cells))
+    step = network.pulses.step
+    for k in range(rule.presentations):
+        exact = dataclasses.replace(learning, history=learning.history.copy())
+        next(train(exact, rule, images, labels, block=1))
+        next(training)
+        assert np.array_equal(learning.history[k], exact.history[k])
+        hidden, output = (np.abs(ours - theirs).max() for ours, theirs in
+                          zip(learning.network.states, exact.network.states, strict=True))
+        # V^2/2 in the emulator's channel: its back-read is lower by half the voltage for each of the four driven columns.
+        assert output < 0.12 * step and hidden < 1.05 * rule.hidden_dose * 4 * network.design.back_voltage / 2
+    assert learning.history[:, 1].sum() >= 3
+    assert all(np.abs(ours - before).max() > step for ours, before in zip(learning.network.states, network.states, strict=True))
+
+
+@pytest.mark.parametrize("pairs", [1, 0])
+def test_a_whole_netlist_of_subcircuits_reads_as_the_closed_form(pairs, ngspice):
+    cells, network = network_of("wox", (4, 3, 2), 2, pairs=pairs)
+    image = np.random.default_rng(6).random(4)
+    text, outputs = layered_read_netlist(network, image, cells=cells), names("output", 2)
+    waves = ngspice.load(text, EXPORTED, outputs).run(network.design.window)
+    high = waves.stack(outputs) > network.design.row_voltage / 2
+    assert high.any(axis=1).all()
+    assert waves.time[high.argmax(axis=1)] == pytest.approx(network.first_spikes(image[None])[0], abs=0.5e-6)

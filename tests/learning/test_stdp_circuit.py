@@ -7,18 +7,7 @@ import pytest
 
 from datasets import xpue
 from memristive.learning import stdp_circuit
-from memristive.learning.stdp_circuit import (
-    LEARNING,
-    SelfLearningParameters,
-    SelfLearningSetup,
-    charged,
-    constants,
-    memory_capacitance,
-    present_all,
-    self_learning_network,
-    spike_times,
-    winners,
-)
+from memristive.learning.stdp_circuit import constants, present_all, spike_times
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import SILENT
@@ -27,7 +16,7 @@ from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters, lowered_state, raised_state
 from snn_circuit import names, state_names
 
-SETUP = SelfLearningSetup()
+SETUP = stdp_circuit.SelfLearningSetup()
 PATTERNS = xpue().patterns
 K = constants(SETUP)
 
@@ -42,11 +31,11 @@ def transient(ngspice):
     def run(setup, states, images, homeostasis=None):
         neurons, inputs = np.shape(states)
         saved = [name for kind in ("output", "homeostasis", "phi") for name in names(kind, neurons)]
-        loaded = ngspice.load(self_learning_network(setup, states, images, homeostasis), LEARNING,
+        loaded = ngspice.load(stdp_circuit.self_learning_network(setup, states, images, homeostasis), stdp_circuit.LEARNING,
                               [*state_names(neurons, inputs), *saved])
         waves = loaded.run(setup.schedule.stop(len(images)))
         loaded.unload()
-        return waves, winners(waves, setup, neurons, len(images))
+        return waves, stdp_circuit.winners(waves, setup, neurons, len(images))
     return run
 
 
@@ -161,8 +150,8 @@ def test_cells_and_neurons_of_a_chip_have_their_own_parameters(transient):
     pumps, after = setup.devices.cells.transconductance[winner], waves.stack(state_names(4, 9))[:, -1].reshape(4, 9)[winner]
     lift, end = raised_state(K.channel, 4.0, 1.0), K.pulse + K.rise / 2
     for i in np.flatnonzero(volts):
-        x = charged(lift, 1.0, end - high[0], K._replace(pump=pumps[i]))
-        fallen = charged(lowered_state(K.channel, x, 1.0), 0.0, high[-1] - end, K)  # it leaks until the output falls
+        x = stdp_circuit.charged(lift, 1.0, end - high[0], K._replace(pump=pumps[i]))
+        fallen = stdp_circuit.charged(lowered_state(K.channel, x, 1.0), 0.0, high[-1] - end, K)  # it leaks until the output falls
         assert after[i] == pytest.approx(fallen, abs=0.02)
     assert np.ptp(after[volts > 0]) > 0.1
 
@@ -183,13 +172,14 @@ def test_a_lifted_gate_falls_back_by_its_capacitance(volts):
         up = raised_state(K.channel, state, volts)
         assert lowered_state(K.channel, up, volts) == pytest.approx(state, rel=1e-9)
         charge = [(K.c + K.cox) * lowered_state(K.channel, up + d, volts) for d in (-1e-6, 1e-6)]
-        assert memory_capacitance(up, volts, K.c, K.cox) == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3, abs=0)
+        farads = stdp_circuit.memory_capacitance(up, volts, K.c, K.cox)
+        assert farads == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3, abs=0)
 
 
 @pytest.mark.parametrize(("s", "volts", "share"), [
     (-5, 1, 1), (-0.45, 1, 0.75), (-0.15, 1, 1 / 4 + 1 / 3), (0.0, 1, 2 / 3), (1e-300, 2, 2 / 3), (1e-300, 0, 1), (1, 0, 1)])
 def test_gate_capacitance_is_meyers(s, volts, share):
-    assert memory_capacitance(s, volts, K.c, K.cox) == pytest.approx(K.c + share * K.cox, rel=1e-6, abs=0)
+    assert stdp_circuit.memory_capacitance(s, volts, K.c, K.cox) == pytest.approx(K.c + share * K.cox, rel=1e-6, abs=0)
 
 
 def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
@@ -205,7 +195,7 @@ def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
 
 @pytest.mark.parametrize(("changes", "name"), [
     ({"memristor": MemristorParameters(leak_resistance=1e8)}, "leak_resistance"),
-    ({"learning": SelfLearningParameters(inhibition_threshold=1.5)}, "inhibition_threshold"),
+    ({"learning": stdp_circuit.SelfLearningParameters(inhibition_threshold=1.5)}, "inhibition_threshold"),
     ({"schedule": Schedule(phi_voltage=0.4)}, "phi_voltage")])
 def test_circuits_that_could_not_learn_are_refused(changes, name):
     with pytest.raises(ParameterError, match=name):
