@@ -15,7 +15,8 @@ from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import strict_decision
 from memristive.network.design import Setup
 from memristor import read_current
-from studies.device_variability import figures, main, programmed
+from studies.chip_figures import figures
+from studies.device_variability import main, programmed
 from tests.helpers import ROOT
 
 
