@@ -1,8 +1,8 @@
 """The memristor emulator: parameters, SPICE subcircuits, closed form.
 
-Run alone, it simulates the emulator in ngspice and writes results/memristor.json, figures/memristor_iv.png (pinched hysteresis
-loop, state over time) and figures/memristor_fingerprints.png (loops at several frequencies). With --stdp it measures the STDP
-window and writes results/memristor_stdp.json and figures/memristor_stdp.png. About 2 s each.
+Run alone, it simulates the emulator in ngspice and writes results/devices/memristor.json, figures/memristor_iv.png (pinched
+hysteresis loop, state over time) and figures/memristor_fingerprints.png (loops at several frequencies). With --stdp it measures
+the STDP window and writes results/devices/memristor_stdp.json and figures/memristor_stdp.png. About 2 s each.
 """
 
 import importlib.util
