@@ -2,16 +2,16 @@
 
 Random chips of one layer are simulated in closed form. They have a spread of neurons, cells or both, stuck cells, noise or
 decay. Another section repairs carried weights by a short training on the chip. Reads voltages/mnist_ex_situ.json and
-mnist_ex_situ_grey.json, which studies.ex_situ writes. Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; 15
-minutes on two cores.
+mnist_ex_situ_grey.json, which studies.ex_situ writes. Writes results/chips/imperfect_chips.json and
+figures/imperfect_chips_*.png; 15 minutes on two cores.
 --short computes a tenth, in a minute, and writes imperfect_chips_short*.
 
 --hidden 100 instead varies neurons and cells of networks with 100 hidden neurons, reference columns included. Writes
-results/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
+results/chips/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
 --circuits compares the circuits of this project: which deviation ruins carried weights, and why? Writes
-results/imperfect_circuits.json. 10 minutes.
+results/chips/imperfect_circuits.json. 10 minutes.
 --device FILE trains one layer of a measured device, a preset or a device file, with a differential pair in each synapse. All
-cells have the file's curves and noise; the study sets their spread. Writes results/imperfect_device_NAME.json and
+cells have the file's curves and noise; the study sets their spread. Writes results/chips/imperfect_device_NAME.json and
 figures/imperfect_device_NAME.png. 3 minutes.
 """
 
@@ -324,7 +324,7 @@ def weight_share(task: ChipRun, states: States) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all chips, save, plot."""
-    parser = add_resume(make_parser(__doc__))
+    parser = add_resume(make_parser(__doc__, "chips"))
     parser.add_argument("--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--hidden", type=whole_number(1, 10_000), metavar="N", help="networks with N hidden neurons")
