@@ -1,7 +1,8 @@
 """MNIST test: the trained crossbar reads 10,000 test images, in ngspice on all cores or in closed form.
 
-Reads any voltages file of one layer for MNIST; size, encoding, device and chip are in the file. Writes results/NAME.json,
-results/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two cores, two seconds in closed form.
+Reads any voltages file of one layer for MNIST; size, encoding, device and chip are in the file. Writes
+results/one_layer/NAME.json, results/one_layer/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two cores, two
+seconds in closed form.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -22,7 +23,7 @@ from memristive.network.networks import Network, network_on_chip
 
 def main(arguments: list[str] | None = None) -> None:
     """Load, read the test images, decide, save, print, plot."""
-    parser = make_parser(__doc__, voltages="voltages/mnist.json", netlist=True)
+    parser = make_parser(__doc__, "one_layer", voltages="voltages/mnist.json", netlist=True)
     parser.add_number("--samples", 1, 10_000, 10_000, "only the first N images")
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
     options = add_jobs(parser).parse_args(arguments)

@@ -1,7 +1,7 @@
 """XPUE inference: the trained crossbar reads its four patterns in ngspice; the neuron that fires first names the class.
 
 Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file in the paper's flat layout. Writes
-results/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
+results/paper/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
 def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable[[Voltages], Dataset], description: str | None,
                   arguments: list[str] | None) -> None:
     """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset, decide, save, print, plot."""
-    options = script.make_parser(description, voltages=f"voltages/{name}.json", netlist=True).parse_args(arguments)
+    options = script.make_parser(description, "paper", voltages=f"voltages/{name}.json", netlist=True).parse_args(arguments)
     script.keep_apart(options, options.voltages)
 
     # 1. The trained network, states X in V with the device, neuron and pulses of the training, and the data.

@@ -1,7 +1,7 @@
 """XPUE training: a 4 x 9 crossbar of memristors learns four 3x3 symbols in one ngspice transient (Jurj 2024, section 3).
 
 Read it from top to bottom, change a number, run it again. The trainings of 012345 and MNIST make the same steps. Writes
-voltages/xpue.json, results/xpue_training.json and figures/xpue_*.png in about 3 s.
+voltages/xpue.json, results/paper/xpue_training.json and figures/xpue_*.png in about 3 s.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -33,7 +33,7 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
     """Train a crossbar on the patterns of a dataset, save, print, plot."""
     # 1. Data, and the parameters with the changes of --set.
     stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
-    parser = script.make_parser(description, voltages=f"voltages/{stem}.json", netlist=True)
+    parser = script.make_parser(description, "paper", voltages=f"voltages/{stem}.json", netlist=True)
     options = script.add_device(parser).parse_args(arguments)
     setup = Setup(*script.apply_settings(options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule))
     setup = script.on_device(options, setup, patterns)

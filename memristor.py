@@ -3,12 +3,14 @@
 The laws are the current of the channel, the lift of the floating gate and the writes (docs/closed_form.md). Each stands here
 once, in NumPy's functions, and the kernels compile it. It takes numbers or arrays of any shape that broadcast.
 
-Run alone, the file simulates the emulator in ngspice and writes results/memristor.json, figures/memristor_iv.png (pinched
+Run alone, it simulates the emulator in ngspice and writes results/devices/memristor.json, figures/memristor_iv.png (pinched
 hysteresis loop, state over time) and figures/memristor_fingerprints.png (loops at several frequencies). With --stdp it measures
-the STDP window and writes results/memristor_stdp.json and figures/memristor_stdp.png. About 2 s each.
+the STDP window and writes results/devices/memristor_stdp.json and figures/memristor_stdp.png. About 2 s each.
 """
 
+import importlib.util
 import runpy
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -450,4 +452,6 @@ class Memristor(ReadMemristor):
 
 
 if __name__ == "__main__":
+    if importlib.util.find_spec("studies") is None:
+        sys.exit("memristor.py: its experiments are not installed; run `python memristor.py` in the folder of the project")
     runpy.run_module("studies.device", run_name="__main__")

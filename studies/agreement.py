@@ -2,12 +2,12 @@
 
 reads: three networks of one layer that the repository contains. The closed form reads the test images, and its spikes are
 compared with those that MNIST_memristor_test.py recorded. ngspice reads a few images again with tolerances and longest step
-divided by ten, and with ever shorter steps. Random writes are compared, too. Writes results/engines.json and
+divided by ten, and with ever shorter steps. Random writes are compared, too. Writes results/one_layer/engines.json and
 figures/engines.png in 5 minutes.
-layers: both engines read test images with a network that studies.layers wrote. Writes results/layers_in_ngspice_NAME.json. With
-200 hidden neurons an image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
+layers: both engines read test images with a network that studies.layers wrote. Writes results/layers/layers_in_ngspice_NAME.json.
+With 200 hidden neurons an image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
 layers-training: a training of several layers, of which the closed form makes the first presentations, and both engines the next
-ones. Writes results/layers_in_step_NAME.json. MNIST with 100 hidden neurons and 500 presentations takes five minutes.
+ones. Writes results/layers/layers_in_step_NAME.json. MNIST with 100 hidden neurons and 500 presentations takes five minutes.
 
 A training is compared in two courses. "In step": before each presentation the closed form gets ngspice's states, so differences
 do not add up. "Free": both engines start from the same states and go on alone, so one decision that differs changes all later
@@ -82,20 +82,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run_it: Callable[[argparse.Namespace], None]) -> Parser:
-        part = commands.add_parser(name, help=run_it.__doc__, parents=[make_parser(None, parameters=False)], add_help=False,
-                                   allow_abbrev=False)
+    def command(name: str, folder: str, run_it: Callable[[argparse.Namespace], None]) -> Parser:
+        part = commands.add_parser(name, help=run_it.__doc__, parents=[make_parser(None, folder, parameters=False)],
+                                   add_help=False, allow_abbrev=False)
         part.set_defaults(run_it=run_it)
         return part
 
-    part = command("reads", agree_on_reads)
+    part = command("reads", "one_layer", agree_on_reads)
     part.add_number("--images", 1, 10_000, 200, "test images of each network that are read with tightened tolerances")
     part.add_number("--writes", 1, 10**6, 1000, "random writes")
-    part = add_resume(command("layers", agree_on_layers))
+    part = add_resume(command("layers", "layers", agree_on_layers))
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
     part.add_number("--samples", 1, 10_000, 200, "the first N test images")
-    part = command("layers-training", agree_on_layers_training)
+    part = command("layers-training", "layers", agree_on_layers_training)
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--hidden", type=whole_number(1, 10_000), nargs="+", metavar="N", default=[100],
                       help="neurons of each hidden layer (default: 100)")

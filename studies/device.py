@@ -1,7 +1,7 @@
 """I-V experiment of `python memristor.py`: the hysteresis loop of one memristor under a sine, and its three fingerprints.
 
 The fingerprints of a memristor are (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop is pinched at
-the origin, the lobes shrink with frequency, and at high frequency the loop is a line. Writes results/memristor.json,
+the origin, the lobes shrink with frequency, and at high frequency the loop is a line. Writes results/devices/memristor.json,
 figures/memristor_iv.png and figures/memristor_fingerprints.png in about 2 s. With --device it draws a measured device's
 conductance over pulses and its loop (studies.device_presets), with --stdp the STDP window (studies.synapse_rule).
 """
@@ -39,7 +39,7 @@ FORGOTTEN = 1e-2  # share of X that may leak within a loop without a warning
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the I-V experiment, or the experiment that an option selects."""
-    parser = make_parser(__doc__, netlist=True)
+    parser = make_parser(__doc__, "devices", netlist=True)
     parser.add_argument("--stdp", action="store_true", help="measure the STDP window instead of the I-V loop")
     parser.add_argument("--device", metavar="NAME", help="update curves and I-V loop of a measured device: preset or device file")
     parser.add_argument("--devices", action="store_true", help="list the presets of measured devices")

@@ -46,7 +46,7 @@ USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 def main(arguments: list[str] | None = None) -> None:
     """Read, fit, save, print, plot."""
-    parser = make_parser(__doc__, parameters=False)
+    parser = make_parser(__doc__, "devices", parameters=False)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument("--read-voltage", type=float, default=0.1, metavar="V", help="of the measurement (default: 0.1 V)")

@@ -7,7 +7,7 @@ scikit-learn's digits, networks of one and of two layers have one pair. All sett
 (memristive.learning.build). The closed form trains and tests; `python -m studies.agreement layers --data mnist
 --voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
 
-Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair,
+Writes results/devices/device_learning.json, figures/device_learning.png and the networks of one layer with one pair,
 voltages/device_NAME_1.json. Takes half an hour on two cores, ten minutes with --layers 1, a minute with --short. With --device
 FILE it trains your device with one pair, in one and in two layers, and prints the accuracies (mean, lowest and highest of the
 seeds) beside those of the presets in the record. That takes some minutes. Ctrl-C saves a checkpoint for --resume.
@@ -26,7 +26,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from datasets import Dataset, matching_dataset
-from memristive.cli.script import RESULTS, Record, add_resume, keep_apart, make_parser, run, table
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, load_table
@@ -133,7 +133,7 @@ class DeviceRun:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks."""
-    parser = add_resume(make_parser(__doc__, parameters=False))
+    parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_argument("--device", metavar="FILE", help="one device beside the presets: a device file, or a preset's name")
     parser.add_argument("--data", choices=(MNIST, DIGITS), default=MNIST, help="with --device (default: mnist)")
     parser.add_argument("--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2")
@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
     record.write({"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
-        print(comparison(found, RESULTS / f"{RECORD}.json"))
+        print(comparison(found, options.default_results / f"{RECORD}.json"))
         return
     print(table(("data", "device", "layers", "pairs", "pulses", "accuracy", "pulses a cell", "column writes"),
                 [described(row) for _, row in found.iterrows()]))

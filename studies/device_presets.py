@@ -1,7 +1,7 @@
 """Measured devices in the paper's emulator: ngspice against the curves of each device, pulse by pulse.
 
 A device's mean steps give the emulator's parameters (docs/devices.md). ngspice applies a sweep of pulses up and down, and reads
-the conductance after each. Writes results/device_presets.json and figures/device_presets.png in 10 s.
+the conductance after each. Writes results/devices/device_presets.json and figures/device_presets.png in 10 s.
 `python memristor.py --device NAME` does the same for one device, with its I-V loop.
 """
 
@@ -26,7 +26,7 @@ PANELS = 3  # of the figure, side by side
 
 def main(arguments: list[str] | None = None) -> None:
     """Simulate the conductance of all presets over pulses; save, print and draw it."""
-    parser = add_jobs(make_parser(__doc__, parameters=False))
+    parser = add_jobs(make_parser(__doc__, "devices", parameters=False))
     options = parser.parse_args(arguments)
     record = Record(options, "device_presets", {"devices": {name: device_record(device) for name, device in DEVICES.items()}})
     found = dict(run_tasks(measure, list(DEVICES.values()), options.jobs, options.scheduler, description="devices"))

@@ -4,7 +4,8 @@ Trains networks of all presets and of five synthetic devices with the settings o
 10,000 training images are held out and test the networks. Presets are trained by whole pulses with their noises, and again by
 pulses of any width without noise. Synthetic devices are trained only by pulses of any width. With --vary each setting is also
 halved and doubled, which is how the constants of these settings were chosen. Prints a table and writes
-results/device_settings_LAYERS.json in two minutes (--vary: 15; two layers: ten times as long). Ctrl-C saves a checkpoint for
+results/devices/device_settings_LAYERS.json in two minutes (--vary: 15; two layers: ten times as long). Ctrl-C saves a checkpoint
+for
 --resume.
 """
 
@@ -50,7 +51,7 @@ class Trial:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train all devices and print their accuracies."""
-    parser = add_resume(make_parser(__doc__, parameters=False))
+    parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_argument("--layers", type=int, choices=(1, 2), default=1, help="default: 1")
     parser.add_number("--pairs", 0, 64, 1, "differential pairs of a synapse; 0: single cells")
     parser.add_argument("--vary", action="store_true", help="also halve and double each setting")

@@ -2,8 +2,8 @@
 
 The crossbar reads a training image. If the right neuron does not lead by the margin, its column is potentiated and the
 column of the first wrong neuron depressed (docs/learning.md). --engine chooses what reads and writes: ngspice or the closed
-form. Writes voltages/NAME.json, results/NAME_training.json, results/NAME_test.json and figures/NAME_*.png. For MNIST: 30
-minutes in ngspice, 30 s in closed form.
+form. Writes voltages/NAME.json, results/one_layer/NAME_training.json, results/one_layer/NAME_test.json and figures/NAME_*.png.
+For MNIST: 30 minutes in ngspice, 30 s in closed form.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 
 def main(arguments: list[str] | None = None) -> None:
     """Train from errors, save, test, save, print, plot."""
-    parser = add_resume(make_parser(__doc__, netlist=True))
+    parser = add_resume(make_parser(__doc__, "one_layer", netlist=True))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")

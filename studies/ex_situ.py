@@ -2,8 +2,8 @@
 
 Each weight becomes a state X = centre + scale * weight. The centre is the start state of the dataset's rule, and the scale puts
 the largest weight mapping.swing (V) away from it. Centre and scale are the same in all columns, so the winner hardly ever
-changes. Writes voltages/NAME_ex_situ.json and results/NAME_ex_situ_training.json with the software's test accuracy. About 10 s
-for MNIST.
+changes. Writes voltages/NAME_ex_situ.json and results/one_layer/NAME_ex_situ_training.json with the software's test accuracy.
+About 10 s for MNIST.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Mapping(Parameters):
 
 def main(arguments: list[str] | None = None) -> None:
     """Train in software, map the weights to states, save states and accuracy."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, "one_layer")
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")

@@ -2,8 +2,8 @@
 
 The study looks at training images after which the rule writes, before and after the training. The change of all states by one
 write is compared, layer by layer, with the steepest descent of the lag t_right - t_wrong: the time from the wrong neuron's
-spike to the right neuron's (docs/layers.md). Closed form, MNIST's grey 10x10 images. Writes results/layer_gradient.json and
-figures/layer_gradient.png. About a minute.
+spike to the right neuron's (docs/layers.md). Closed form, MNIST's grey 10x10 images. Writes results/layers/layer_gradient.json
+and figures/layer_gradient.png. About a minute.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ SEARCHED = 20_000  # training images among which errors are searched
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure angles, train, measure again, plot."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, "layers")
     parser.add_number("--hidden", 1, 10_000, 200, "hidden neurons")
     parser.add_number("--errors", 1, SEARCHED, 400, "errors measured before and after the training")
     options = parser.parse_args(arguments)

@@ -3,7 +3,7 @@
 One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width, strict decisions. First the
 SPICE models that come with the project, measured in ngspice: with access switches (r = 0), V/2 and V/3. Then devices with equal
 steps and with soft bounds, while r rises from 0 to 0.2. The network learns from 50,000 training images; the dose is chosen on the
-other 10,000, never on the test images. Writes results/half_select.json and figures/half_select.png in half an
+other 10,000, never on the test images. Writes results/devices/half_select.json and figures/half_select.png in half an
 hour on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
@@ -64,7 +64,7 @@ class Task:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure the models, train, save, print, plot."""
-    parser = add_resume(make_parser(__doc__, parameters=False))
+    parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_number("--presentations", 1, 10**7, PRESENTATIONS, "of each training")
     options = parser.parse_args(arguments)
     record = Record(options, "half_select", {

@@ -1,8 +1,8 @@
 """Accuracy over the number of hidden neurons, from none (one layer) to 400: MNIST's grey 10x10 images.
 
 Trains and tests networks of each size in closed form, with the doses that were chosen for 200 hidden neurons (docs/layers.md).
-Writes results/hidden_neurons.json and figures/hidden_neurons_accuracy.png. Two minutes on two cores. Ctrl-C saves a checkpoint
-for --resume.
+Writes results/layers/hidden_neurons.json and figures/hidden_neurons_accuracy.png. Two minutes on two cores. Ctrl-C saves a
+checkpoint for --resume.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ Task = tuple[int, LayeredRule, int]  # hidden neurons, rule, test images
 
 def main(arguments: list[str] | None = None) -> None:
     """Train networks of all sizes, test them, plot."""
-    parser = add_resume(make_parser(__doc__))
+    parser = add_resume(make_parser(__doc__, "layers"))
     parser.add_number("--seeds", 1, 100, 2, "networks of each size")
     parser.add_number("--samples", 1, 10_000, 10_000, "only the first N test images")
     options = parser.parse_args(arguments)

@@ -4,11 +4,9 @@
 1,437 and 360 images for each seed; mnist_shifted and digits_shifted: trained also on copies moved by one pixel of 28, or half a
 pixel of 8; xor: a task that one layer cannot learn.
 --engine selects what trains, --test-engine what reads the test images: ngspice or the closed form. Writes
-voltages/layers_NAME.json, results/layers_NAME.json and figures/layers_NAME_*.png. In closed form 90 s for MNIST, seconds for
-the others; in ngspice 2 minutes for 10 networks of XOR, hours for the digits. studies.read_test tests the network again, on its
-own chip or on another one.
-
-One error of a multilayer network in ngspice: its back-read, and the energy of its read and of its writes.
+voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png. In closed form 90 s for MNIST, seconds
+for the others; in ngspice 2 minutes for 10 networks of XOR, hours for the digits. studies.read_test tests the network again, on
+its own chip or on another one.
 """
 
 import dataclasses
@@ -66,7 +64,7 @@ SHOWN = 50  # hidden neurons whose weights are drawn
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test a network for each seed, and draw the first one."""
-    parser = add_resume(make_parser(__doc__, netlist=True))
+    parser = add_resume(make_parser(__doc__, "layers", netlist=True))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
                         help="neurons of each hidden layer; nothing for a single layer (default: 200; 300 for mnist_shifted, "

@@ -3,8 +3,8 @@
 SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column (or --label) is the class.
 Each fold trains and tests in closed form. With --engine ngspice a held-out tenth is then tested in ngspice too, sample by sample.
 Writes own/own_data_NAME.json, own/own_data_NAME_confusion.png and the network trained on everything,
-own/NAME_classifier.json; for iris and the like to results/, figures/ and voltages/. NAME is that of SOURCE; with --device, the
-device's name follows it. Seconds for iris, minutes for digits.
+own/NAME_classifier.json; for iris and the like to results/classifier/, figures/ and voltages/. NAME is that of SOURCE; with
+--device, the device's name follows it. Seconds for iris, minutes for digits.
 """
 
 import csv
@@ -47,7 +47,7 @@ NETWORK = "memristor network"
 
 def main(arguments: list[str] | None = None) -> None:
     """Train on everything, cross-validate, compare with ngspice, save, plot."""
-    parser = add_resume(make_parser(__doc__, netlist=True))
+    parser = add_resume(make_parser(__doc__, "classifier", netlist=True))
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file (default: the last)")
     parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",

@@ -2,8 +2,8 @@
 
 The voltages file records dataset, encoding, device, layers and chip. Another chip (--chip, --set chip.NAME=VALUE) is the ex-situ
 case: the weights were not learned there. With --age the cells of a chip with decay lose charge before the test. Writes
-results/NAME_read.json, results/NAME_read_decisions.csv.gz and figures/NAME_read_confusion.png. For MNIST and one layer: a minute
-in ngspice, two seconds in closed form; with 200 hidden neurons an hour in ngspice.
+results/reads/NAME_read.json, results/reads/NAME_read_decisions.csv.gz and figures/NAME_read_confusion.png. For MNIST and one
+layer: a minute in ngspice, two seconds in closed form; with 200 hidden neurons an hour in ngspice.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from memristive.spice.parameters import ParameterError
 
 def main(arguments: list[str] | None = None) -> None:
     """Load network and chip, read, decide, save, print, plot."""
-    parser = add_jobs(make_parser(__doc__, netlist=True))
+    parser = add_jobs(make_parser(__doc__, "reads", netlist=True))
     parser.add_argument("--voltages", type=Path, required=True, metavar="FILE", help="trained voltages")
     parser.add_argument("--data", choices=DATASETS, help="dataset (default: the one in the voltages file)")
     parser.add_argument("--chip", metavar="NAME", help="chip file or preset (default: the chip of the training; docs/chips.md)")

@@ -6,7 +6,7 @@ subcircuit's default state down, and then up. Each ends when its last 100 pulses
 after 1,000 pulses.
 
 Writes the device file own/MODEL_device.json, for --device of other scripts, the record own/spice_device_MODEL.json and
-own/spice_device_MODEL.png; those of the project's models go to results/ and figures/. 5 to 10 s.
+own/spice_device_MODEL.png; those of the project's models go to results/devices/ and figures/. 5 to 10 s.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ STYLES = {1: "-", 2: "--", 3: ":"}  # of lines for V, V/2 and V/3
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the model, measure, save, print, plot."""
-    parser = make_parser(__doc__, parameters=False)
+    parser = make_parser(__doc__, "devices", parameters=False)
     parser.add_argument("model", metavar="MODEL.json", help="model file, or the name of a model that comes with the project")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)

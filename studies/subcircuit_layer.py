@@ -3,8 +3,8 @@
 The closed form knows a model by its measured curves only. Here ngspice simulates the subcircuit in all 2,020 cells. It reads test
 images with a layer that the closed form has trained, and decisions are compared. Then it reads and writes training images with
 whole pulses. Every presentation starts in both engines from the states that ngspice has reached, and the writes of all cells are
-compared, half-selected ones included. Writes results/subcircuit_layer.json; 8 to 40 minutes a model on one core. Ctrl-C saves a
-checkpoint for --resume.
+compared, half-selected ones included. Writes results/devices/subcircuit_layer.json; 8 to 40 minutes a model on one core. Ctrl-C
+saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ PULSED = 1e-2  # dose of the presentations in ngspice, share of the range: whole
 
 def main(arguments: list[str] | None = None) -> None:
     """Compare the engines for each model, save and print."""
-    parser = add_resume(make_parser(__doc__, parameters=False))
+    parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_argument("--models", nargs="+", action="extend", choices=MODELS, metavar="NAME", help="default: all five")
     parser.add_number("--images", 1, 10_000, 1000, "test images")
     parser.add_number("--presentations", 1, 10_000, 100, "training images")

@@ -3,11 +3,11 @@
 With a leak of 1e9 ohm, writes at the input voltage V pull X towards K R_leak V, so X averages its inputs (the instar rule).
 First, the study makes writes of nine doses from three states at three inputs. Then it measures the STDP window: the change of X
 over the time between the pre pulse at one synapse and the spike of the neuron itself. Overlap potentiates, a spike without a
-pre pulse depresses. Both are compared with the closed form. Writes results/instar.json, figures/instar_rule.png and
+pre pulse depresses. Both are compared with the closed form. Writes results/devices/instar.json, figures/instar_rule.png and
 figures/instar_window.png. About 5 s.
 
 `python memristor.py --stdp` measures the window of a cell without leak, whose pre pulse has a negative tail and whose post spike
-opens phi. Writes results/memristor_stdp.json and figures/memristor_stdp.png. About 2 s.
+opens phi. Writes results/devices/memristor_stdp.json and figures/memristor_stdp.png. About 2 s.
 """
 
 import argparse
@@ -49,7 +49,7 @@ STDP_SOLVER, STDP_RISE = Solver(max_step=200e-6), 10e-6  # s, length of the edge
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure single writes and the STDP window, compare with the closed form, plot."""
-    options = make_parser(__doc__).parse_args(arguments)
+    options = make_parser(__doc__, "devices").parse_args(arguments)
     (memristor,) = apply_settings(options, memristor=MemristorParameters(leak_resistance=1e9))
     # A neuron of two synapses: the first makes it fire, the second is measured.
     setup = SelfLearningSetup(memristor, NeuronParameters(feedback_resistance=10e3), Schedule(pulse=0.6e-3, period=6e-3))

@@ -9,7 +9,8 @@ the wrong one that fires first.
 XOR needs hidden neurons. Their errors are read back through the same subcircuits (docs/layers.md), and each error is followed by
 writes of whole pulses.
 
-Writes results/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models, two tasks: 10 minutes on two cores.
+Writes results/devices/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models, two tasks: 10 minutes on two
+cores.
 """
 
 import dataclasses
@@ -49,13 +50,13 @@ XOR_GAIN, XOR_BIAS, XOR_SPREAD, HIDDEN_DOSE, OUTPUT_DOSE = 4.0, 0.25, 2.5, 0.02,
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, save, print, plot."""
-    parser = add_resume(make_parser(__doc__, parameters=False))
+    parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_argument("--device", nargs="+", action="extend", metavar="FILE",
                         help="files of python -m studies.spice_device (default: those of vteam and wox)")
     parser.add_argument("--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})")
     parser.add_number("--seeds", 1, 1000, 10, "networks of each model and rule, which start differently")
     options = parser.parse_args(arguments)
-    devices = options.device or ["results/vteam_device.json", "results/wox_device.json"]
+    devices = options.device or [str(options.default_results / f"{model}_device.json") for model in ("vteam", "wox")]
     keep_apart(options, *devices)
     tasks = [(file, options.scheme, kind, seed)
              for file in devices for kind in (*RULES, XOR) for seed in range(options.seeds)]

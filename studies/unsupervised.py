@@ -1,7 +1,7 @@
 """Patterns without a teacher: does the circuit alone give each pattern a neuron of its own? (docs/stdp.md)
 
 One ngspice transient for each seed presents the patterns in random order, without labels. --netlist writes the circuit of the
-first seed, which also runs in `ngspice -b` alone. Writes results/stdp_NAME.json, and for the first seed
+first seed, which also runs in `ngspice -b` alone. Writes results/stdp/stdp_NAME.json, and for the first seed
 figures/stdp_NAME_winners.png and the animation figures/stdp_NAME.gif. About 3 s for each seed of XPUE, 10 s for 012345.
 MNIST: python -m studies.unsupervised_mnist.
 """
@@ -55,8 +55,8 @@ RUNS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw trials, let the circuit learn_patterns, compare with the closed form, plot."""
-    parser = make_parser(__doc__, netlist=True)
+    """Draw trials, let the circuit learn, compare with the closed form, plot."""
+    parser = make_parser(__doc__, "stdp", netlist=True)
     parser.add_argument("--data", choices=RUNS, default="xpue", help="dataset (default: xpue)")
     parser.add_number("--neurons", 1, 1000, None, "neurons (default: one for each pattern)")
     parser.add_number("--seed", 0, 2**32 - 1, 1, "first seed of start states, order, flips and spread")

@@ -2,7 +2,7 @@
 
 The closed form learns all 60,000 training images without labels. The training labels then assign a digit to each neuron, and the
 closed form and ngspice read the test images with the thresholds that homeostasis has set. Writes voltages/NAME.json,
-results/NAME.json and figures/NAME_*.png; NAME is mnist_stdp_grey_100 for 100 neurons. Writes figures/mnist_stdp_accuracy.png
+results/stdp/NAME.json and figures/NAME_*.png; NAME is mnist_stdp_grey_100 for 100 neurons. Writes figures/mnist_stdp_accuracy.png
 from all these records. 10 to 30 s without ngspice (--samples 0), 2 minutes more with --samples 10000 --contenders 3.
 """
 
@@ -31,7 +31,7 @@ PUBLISHED = (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28"
 
 def main(arguments: list[str] | None = None) -> None:
     """Learn, assign digits, test, plot."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, "stdp")
     parser.add_argument("--encoding", choices=ENCODINGS, default="grey",
                         help="pixels on or off, or voltages proportional to grey levels (default: grey)")
     parser.add_argument("--neurons", type=int, default=100, metavar="N", help="neurons (default: 100)")

@@ -3,8 +3,8 @@
 Wires have 0.01, 0.1 or 0.35 ohm from cell to cell. Cells are those of the paper, or have channels 100 times narrower, with
 feedback resistors 100 times larger. Ex situ, networks are trained without wires, then read with them. In situ, the error-driven
 rule reads and writes through the wires. A numerical solver of the wires trains and reads. The junctions to bulk are off,
-because they would weaken depressions through wires. Writes results/wires.json and figures/wires.png. 15 minutes on two cores.
-Ctrl-C saves a checkpoint for --resume.
+because they would weaken depressions through wires. Writes results/one_layer/wires.json and figures/wires.png. 15 minutes on two
+cores. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ class WiredRun:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train with and without wires, read with wires, plot."""
-    parser = add_resume(make_parser(__doc__))
+    parser = add_resume(make_parser(__doc__, "one_layer"))
     parser.add_number("--samples", 1, 10_000, 10_000, "only the first N images")
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=mnist(encoding="grey").rule)

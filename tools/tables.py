@@ -19,6 +19,7 @@ from studies.device_presets import HEADING, described
 from studies.half_select import MODELS, best
 
 RESULTS = Path("results")
+ONE_LAYER = RESULTS / "one_layer"
 QUICK = RESULTS / "quick"  # records of a quick reproduction, with fewer images in ngspice
 PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
 MNIST_TESTS = 10_000  # test images
@@ -98,24 +99,24 @@ def test_name(network: TestedNetwork) -> str:
 
 def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
     """Return the path of ngspice's record of a test: that of all images if it exists, else that of a quick reproduction."""
-    paths = [folder / f"{test_name(network)}{ending}" for folder in (RESULTS, QUICK)]
+    paths = [folder / f"{test_name(network)}{ending}" for folder in (ONE_LAYER, QUICK)]
     return next((path for path in paths if path.exists()), paths[0])
 
 
 def write_agreement() -> None:
-    """Count the images that the two engines decide differently, for each network, and write results/agreement.json."""
+    """Count the images that the two engines decide differently, for each network, and write agreement.json."""
     counts = {}
     for network in NETWORKS:
-        computed = load_decisions(RESULTS / f"{test_name(network)}_by_closed_form_decisions.csv.gz")["decision"]
+        computed = load_decisions(ONE_LAYER / f"{test_name(network)}_by_closed_form_decisions.csv.gz")["decision"]
         simulated = load_decisions(in_ngspice(network, "_decisions.csv.gz"))["decision"]
         both = min(len(computed), len(simulated))
         counts[network.name] = {"images": both, "otherwise": int((computed[:both] != simulated[:both]).sum())}
-    write_file(RESULTS / "agreement.json", to_json(counts))
+    write_file(ONE_LAYER / "agreement.json", to_json(counts))
 
 
 def patterns_row(name: str, title: str) -> tuple[str, str, str]:
     """Return a table's row for reads of the training patterns: title, the paper's accuracy, ngspice's accuracy."""
-    accuracy = load_results(RESULTS / f"{name}_inference.json")["strict_accuracy"]
+    accuracy = load_results(RESULTS / f"paper/{name}_inference.json")["strict_accuracy"]
     return f"{title}, training patterns", PAPER[name], percent(accuracy)
 
 
@@ -125,7 +126,7 @@ def results_table() -> str:
     rows: list[tuple[str, ...]] = [
         (f"{title} (paper: {paper})", accuracy, "", ""),
         ("Hebbian, the paper's rule", percent(load_results(in_ngspice(NETWORKS[0]))["paper_rule_accuracy"]), "", "")]
-    agreement = load_results(RESULTS / "agreement.json")
+    agreement = load_results(ONE_LAYER / "agreement.json")
     for title in dict.fromkeys(network.title for network in NETWORKS):
         networks = [network for network in NETWORKS if network.title == title]
         cells = {"binary": "", "grey": ""}
@@ -136,7 +137,7 @@ def results_table() -> str:
             cells[encoding] = (spread(found) if len(found) > 1 else percent(found[0])) + part
         images, otherwise = (sum(agreement[network.name][key] for network in networks) for key in ("images", "otherwise"))
         rows.append((title[0].upper() + title[1:], *cells.values(), f"{otherwise} of {images:,}"))
-    software = (load_results(RESULTS / f"mnist_ex_situ{ending}_training.json")["software_accuracy"] for ending in ("", "_grey"))
+    software = (load_results(ONE_LAYER / f"mnist_ex_situ{ending}_training.json")["software_accuracy"] for ending in ("", "_grey"))
     rows.append(("Logistic regression in software", *map(percent, software), ""))
     return markdown(("experiment (MNIST, strict unless noted)", "binary", "grey", "decided differently"), rows)
 
@@ -147,14 +148,14 @@ def short_results_table() -> str:
         network = next(network for network in NETWORKS if network.name == name)
         return title, paper, percent(load_results(in_ngspice(network))[key])
 
-    unlabelled = load_table(RESULTS / "mnist_stdp_grey_300.json").set_index("engine").strict_accuracy
+    unlabelled = load_table(RESULTS / "stdp/mnist_stdp_grey_300.json").set_index("engine").strict_accuracy
     rows = [patterns_row("xpue", "XPUE"), patterns_row("012345", "012345"),
             row("MNIST, Hebbian, first 100 images, the paper's rule", "mnist", PAPER["test"], "paper_rule_first_100"),
             row("MNIST, Hebbian", "mnist"),
             row("MNIST, learned from errors, binary", "mnist_closed_form"),
             row("MNIST, learned from errors, grey", "mnist_closed_form_grey"),
             ("MNIST, 200 hidden neurons, grey", "",
-             percent(load_results(RESULTS / "layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"])),
+             percent(load_results(RESULTS / "layers/layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"])),
             ("MNIST without labels, 300 neurons, grey", "", percent(unlabelled["ngspice"])),
             ("MNIST, measured EpiRAM synapses, 100 hidden, closed form", "",
              percent(_device_means().strict_accuracy["epiram", 2, 1, True]))]
@@ -164,8 +165,8 @@ def short_results_table() -> str:
 def layers_table() -> str:
     """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
     rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST"}
-    for name in ("layers/layers_mnist", "layers/layers_mnist_14x14",
-                 "layers/layers_mnist_shifted_14x14", "fashion/one_layer/layers_fashion", "fashion/layers_fashion",
+    for name in ("layers/seeds/layers_mnist", "layers/seeds/layers_mnist_14x14",
+                 "layers/seeds/layers_mnist_shifted_14x14", "fashion/one_layer/layers_fashion", "fashion/layers_fashion",
                  "fashion/600_hidden/layers_fashion_14x14"):
         record = load_results(RESULTS / f"{name}.json")
         parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
@@ -178,7 +179,7 @@ def layers_table() -> str:
 def layers_in_ngspice_table() -> str:
     """Return reads of multilayer networks in ngspice beside the closed form."""
     rows = []
-    for title, name in (("10x10, 200 hidden", "layers_in_ngspice_mnist"),
+    for title, name in (("10x10, 200 hidden", "layers/layers_in_ngspice_mnist"),
                         ("10x10, 200-100 hidden", "layers/layers_in_ngspice_mnist_200_100"),
                         ("14x14, 300 hidden", "layers/layers_in_ngspice_mnist_shifted_14x14"),
                         ("Fashion-MNIST, 10x10, 200 hidden", "fashion/layers_in_ngspice_fashion")):
@@ -191,7 +192,7 @@ def layers_in_ngspice_table() -> str:
 
 def chips_circuits_table() -> str:
     """Return mean accuracies in % of carried and learned weights on chips whose devices differ, and the causes."""
-    record = load_results(RESULTS / "imperfect_circuits.json")
+    record = load_results(RESULTS / "chips/imperfect_circuits.json")
     accuracies = pd.DataFrame(record["rows"]).set_index(["circuit", "deviation", "route", "spread"]).accuracy_mean.sort_index()
     spreads = accuracies.index.unique("spread")
 
@@ -211,7 +212,7 @@ def stdp_table() -> str:
     rows = []
     for ending, title in (("", "ideal"), ("_spread", "spread 10 %"), ("_flipped", "10 % of pixels flipped"),
                           ("_spread_flipped", "both")):
-        tables = [load_table(RESULTS / f"stdp_{name}{ending}.json") for name in ("xpue", "012345")]
+        tables = [load_table(RESULTS / f"stdp/stdp_{name}{ending}.json") for name in ("xpue", "012345")]
         rows.append((title, *(f"{int(table.one_to_one.sum())} of {len(table)}" for table in tables)))
     return markdown(("devices and inputs", "XPUE: seeds that succeed", "012345"), rows)
 
@@ -220,7 +221,7 @@ def stdp_mnist_table() -> str:
     """Return accuracies of MNIST without labels."""
     rows = []
     for neurons in (100, 300):
-        tables = pd.concat([load_table(RESULTS / f"mnist_stdp_grey_{neurons}{ending}.json")
+        tables = pd.concat([load_table(RESULTS / f"stdp/mnist_stdp_grey_{neurons}{ending}.json")
                             for ending in ("", "_seed_2", "_seed_3")])
         computed = tables[tables.engine == "closed-form"].strict_accuracy.tolist()
         simulated = tables[tables.engine == "ngspice"].strict_accuracy.tolist()
@@ -251,28 +252,29 @@ def commands_table() -> str:
         found, = (network for network in NETWORKS if network.name == name)
         return [" ".join(["python", *found.training]), " ".join(["python", *found.test])]
 
-    layers, chip, xor = "python -m studies.layers", "mnist_error_driven_grey_chip", load_results(RESULTS / "layers_xor.json")
+    layers, folder = "python -m studies.layers", "layers/seeds"
+    test, chip, xor = "one_layer/mnist_test", "error_driven_grey_chip", load_results(RESULTS / "layers/layers_xor.json")
     rows = [
         ("XPUE, or 012345, training patterns", ["python XPUE_memristive_training.py", "python XPUE_memristive_inference.py"],
-         f"{strict('xpue_inference')}, {strict('012345_inference')}"),
-        ("MNIST, Hebbian, strict", network("mnist"), strict("mnist_test")),
+         f"{strict('paper/xpue_inference')}, {strict('paper/012345_inference')}"),
+        ("MNIST, Hebbian, strict", network("mnist"), strict(test)),
         ("MNIST, errors, binary, or `--encoding grey`", network("mnist_error_driven"),
-         f"{strict('mnist_test_error_driven')}, {strict('mnist_test_error_driven_grey')}"),
-        ("MNIST, errors, binary, 600,000 presentations", network("mnist_closed_form"), strict("mnist_test_closed_form")),
+         f"{strict(f'{test}_error_driven')}, {strict(f'{test}_error_driven_grey')}"),
+        ("MNIST, errors, binary, 600,000 presentations", network("mnist_closed_form"), strict(f"{test}_closed_form")),
         ("MNIST, errors, grey, 600,000 presentations", network("mnist_closed_form_grey"),
-         strict("mnist_test_closed_form_grey")),
-        ("weights of logistic regression, grey", network("mnist_ex_situ_grey"), strict("mnist_test_ex_situ_grey")),
+         strict(f"{test}_closed_form_grey")),
+        ("weights of logistic regression, grey", network("mnist_ex_situ_grey"), strict(f"{test}_ex_situ_grey")),
         ("a chip of 10 % spread, 12,000 presentations", [
             "python -m studies.error_driven --encoding grey --chip ten-percent --set rule.presentations=12000",
-            f"python MNIST_memristor_test.py --voltages voltages/{chip}.json"], strict(chip.replace("mnist", "mnist_test"))),
-        ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/layers"], seeds("layers/layers_mnist")),
+            f"python MNIST_memristor_test.py --voltages voltages/mnist_{chip}.json"], strict(f"{test}_{chip}")),
+        ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/{folder}"], seeds(f"{folder}/layers_mnist")),
         ("14x14 grey, 300 hidden, shifted copies", [
-            f"{layers} --data mnist_shifted --size 14 --seeds 3 --set rule.presentations=3000000 --results results/layers"],
-         seeds("layers/layers_mnist_shifted_14x14")),
-        ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/layers"],
-         seeds("layers/layers_digits")),
+            f"{layers} --data mnist_shifted --size 14 --seeds 3 --set rule.presentations=3000000 --results results/{folder}"],
+         seeds(f"{folder}/layers_mnist_shifted_14x14")),
+        ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/{folder}"],
+         seeds(f"{folder}/layers_digits")),
         ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"],
-         linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers_xor")),
+         linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers/layers_xor")),
     ]
     return markdown(("experiment", "command", "result"), [
         (what, "<br>".join(f"`{command}`" for command in commands), value) for what, commands, value in rows])
@@ -286,7 +288,7 @@ def device_presets_table() -> str:
 
 def trained_in_situ_table() -> str:
     """Return the epochs until the letters z, v, n and XOR are learned without error, beside the published number."""
-    record = load_results(RESULTS / "trained_in_situ.json")
+    record = load_results(RESULTS / "devices/trained_in_situ.json")
     rows = []
     for (device, rule), found in pd.DataFrame(record["rows"]).groupby(["device", "rule"], sort=False):
         epochs = found.epochs.dropna()
@@ -298,7 +300,7 @@ def trained_in_situ_table() -> str:
 
 def _device_means() -> pd.DataFrame:
     """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole pulses."""
-    means = summary(load_table(RESULTS / "device_learning.json"))
+    means = summary(load_table(RESULTS / "devices/device_learning.json"))
     return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
 
 
@@ -319,7 +321,7 @@ def device_learning_table() -> str:
 
 def passive_models_table() -> str:
     """Return r of SPICE models, and accuracies with access switches and in passive arrays, each with its best dose."""
-    found = load_table(RESULTS / "half_select.json")
+    found = load_table(RESULTS / "devices/half_select.json")
     rows: dict[str, dict[str, str]] = {model: {} for model in MODELS}
     for case in best(found[found.device.isin(MODELS)]).to_dict("records"):
         rows[case["device"]] |= {f"r {case['scheme']}": f"{100 * case['r_up']:.2f}/{100 * case['r_down']:.2f}%",
@@ -336,7 +338,7 @@ def subcircuit_layer_table() -> str:
         (row["model"], f"{row['same_decisions']}/{row['images']}", f"{1e9 * row['spike_difference_s']:.0f}",
          f"{row['same_errors']}/{row['presentations']}",
          f"{row['largest_difference_steps']:.2g}")
-        for row in load_results(RESULTS / "subcircuit_layer.json")["rows"]])
+        for row in load_results(RESULTS / "devices/subcircuit_layer.json")["rows"]])
 
 
 # Correct images, all images, energy in J of a test image, of the training.
@@ -347,7 +349,7 @@ TRANSISTORS = {"mnist10": "ten digits", "mnist017": "0, 1 and 7", "xpue": "XPUE"
 
 def _learners() -> dict[str, dict[str, Any]]:
     """Return the records of the learners of transistors by task."""
-    paths = {task: RESULTS / f"transistor_{task}.json" for task in TRANSISTORS}
+    paths = {task: RESULTS / f"transistors/transistor_{task}.json" for task in TRANSISTORS}
     return {task: load_results(path) for task, path in paths.items() if path.exists()}
 
 
@@ -376,10 +378,10 @@ def transistors_checks_table() -> str:
                   "decisions as in ngspice": percent(law["decided_as_ngspice"], 1),
                   "five orders of the images, law": spread(law["orders"]),
                   "labels permuted, five times, law": spread(law["permuted_labels"])}
-        path = RESULTS / f"transistor_{task}_permuted.json"
+        path = RESULTS / f"transistors/transistor_{task}_permuted.json"
         if path.exists():
             checks["labels permuted, ngspice"] = percent(load_results(path)["accuracy"])
-        path = RESULTS / f"transistor_{task}_half_step.json"
+        path = RESULTS / f"transistors/transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
             checks["half of the time step: changed predictions"] = str(change["predictions_changed"])
@@ -391,7 +393,7 @@ def transistors_checks_table() -> str:
 
 def transistors_mismatch_table() -> str:
     """Return accuracies (%) of learned and carried weights on chips of which one part differs."""
-    table = load_table(RESULTS / "transistor_mismatch.json")
+    table = load_table(RESULTS / "transistors/transistor_mismatch.json")
     table = table[table.spread.isin(["ideal", "50 mV"])].assign(part=table.part.where(table.spread != "ideal", "none"))
     means = table.groupby(["part", "task"], sort=False)[["learned_on_chip", "carried_to_chip"]].mean().mul(100).round(1)
     cells = (means.learned_on_chip.map(str) + "/" + means.carried_to_chip.map(str)).unstack(sort=False)

@@ -7,9 +7,9 @@ own weights; Python only draws the netlist, and scores the outputs afterwards. T
 circuit in transistors/law.py. --step 5e-6 repeats a run with half of the time step and compares it with the record
 of the whole step. --control permutes the labels of the training images, or leaves out the training.
 
-Writes results/transistor_TASK.json and figures/transistor_TASK_*.png, where TASK is the name of the file for own patterns.
-mnist10 takes 10 minutes of computing time, mnist017 one minute, xpue seconds. --netlist writes the circuit as the contest wants
-it; for patterns, a netlist for `ngspice -b` alone.
+Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png, where TASK is the name of the file for own
+patterns. mnist10 takes 10 minutes of computing time, mnist017 one minute, xpue seconds. --netlist writes the circuit as the
+contest wants it; for patterns, a netlist for `ngspice -b` alone.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ ORDERS = range(5)  # seeds of the order of training images, for trainings by the
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test one circuit in ngspice, compare with the law, record, plot."""
-    parser = make_parser(__doc__, netlist=True)
+    parser = make_parser(__doc__, "transistors", netlist=True)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--task", choices=[*LABELS, "xpue"], default="mnist017", help="images (default: mnist017)")
     source.add_argument("--patterns", type=Path, metavar="FILE", help="your own patterns, as text (see above)")

@@ -4,7 +4,7 @@ Thresholds deviate by 2, 5, 10 or 20 mV (standard deviation), or by each transis
 itself, or it gets the weights that an ideal chip has learned. Then only one part of the circuit deviates, which shows which
 transistors must match. All images are drawn from MNIST's training images, without those of the contest. The law, the model in
 transistors/law.py, simulates five chips of each spread, with three and with ten digits. --engine ngspice simulates
-three digits only, on chips whose transistors all deviate. Writes results/transistor_mismatch[_ngspice].json and
+three digits only, on chips whose transistors all deviate. Writes results/transistors/transistor_mismatch[_ngspice].json and
 figures/transistor_mismatch[_ngspice].png. Two minutes by the law; ten minutes of computing time in ngspice.
 """
 
@@ -44,7 +44,7 @@ FIRST_DRAW = 300  # seed of the images; the sizes were chosen on images of other
 
 def main(arguments: list[str] | None = None) -> None:
     """Let chips learn, carry weights to them, record and plot both accuracies."""
-    parser = make_parser(__doc__, parameters=False)
+    parser = make_parser(__doc__, "transistors", parameters=False)
     parser.add_argument("--engine", choices=("law", "ngspice"), default="law", help="what computes (default: law)")
     parser.add_number("--chips", 1, 1000, None, "chips of each spread (default: 5 by the law, 1 in ngspice)")
     options = parser.parse_args(arguments)

@@ -4,7 +4,7 @@ A draw is a choice of 24 training and 100 validation images of each class, from 
 contest. The search changes sizes at random, and keeps a change if the mean accuracy of eight draws does not fall. The law, the
 model in transistors/law.py, computes the accuracies. --spread 5e-3 searches on chips whose thresholds differ. With
 --minutes 0 (default) nothing is searched: the study measures the committed sizes on the draws of the search and on eight
-others, and writes results/transistor_search.json. It takes a minute.
+others, and writes results/transistors/transistor_search.json. It takes a minute.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ CHIP = 200  # first seed of the chips on which the search runs
 
 def main(arguments: list[str] | None = None) -> None:
     """Search for better sizes, or measure the committed ones."""
-    parser = make_parser(__doc__, parameters=False)
+    parser = make_parser(__doc__, "transistors", parameters=False)
     parser.add_argument("--task", choices=list(LABELS), default="mnist017", help="classes of the search (default: mnist017)")
     parser.add_argument("--spread", type=float, default=0.0, metavar="V", help="spread of the thresholds (default: 0)")
     parser.add_number("--minutes", 0, 10_000, 0, "duration of the search")

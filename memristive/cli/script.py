@@ -53,13 +53,16 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(option, type=whole_number(low, high), default=default, metavar="N", help=meaning + stated)
 
 
-def make_parser(description: str | None, voltages: str = "", parameters: bool = True, netlist: bool = False) -> Parser:
+def make_parser(description: str | None, folder: str = "", voltages: str = "", parameters: bool = True,
+                netlist: bool = False) -> Parser:
     """Return a parser with the options that every script has.
 
     Parameters
     ----------
     description : str
         Docstring of the script.
+    folder : str
+        Folder of the script's records in results/, which --results replaces.
     voltages : str
         Default of --voltages; "" for a script without trained voltages.
     parameters : bool
@@ -73,8 +76,9 @@ def make_parser(description: str | None, voltages: str = "", parameters: bool = 
                             help=f"trained voltages (default: {voltages})")
     parser.add_argument("--figures", type=Path, default=FIGURES, metavar="DIR",
                         help="folder of figures (default: figures)")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR",
-                        help="folder of records (default: results)")
+    parser.set_defaults(default_results=RESULTS / folder)
+    parser.add_argument("--results", type=Path, default=parser.get_default("default_results"), metavar="DIR",
+                        help="folder of records (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="overwrite results that were made with other parameters")
     if parameters:
         parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="settings",
@@ -98,15 +102,15 @@ def keep_apart(options: argparse.Namespace, *sources: str | Path | None) -> Path
     Returns
     -------
     Path
-        Folder of networks: voltages/, or that of the records if these go elsewhere than to results/.
+        Folder of networks: voltages/, or that of the records if these go elsewhere than to their default folder.
     """
     committed = {RESULTS.resolve(), NETWORKS.resolve()}
     files = [Path(source).resolve() for source in sources if source is not None and Path(source).is_file()]
     own = any(not committed.intersection(file.parents) for file in files)
-    for name, default in (("results", RESULTS), ("figures", FIGURES)):
+    for name, default in (("results", options.default_results), ("figures", FIGURES)):
         if own and getattr(options, name) is default:  # not given: a folder that the user names is another object
             setattr(options, name, OWN)
-    return NETWORKS if options.results is RESULTS else Path(options.results)
+    return NETWORKS if options.results is options.default_results else Path(options.results)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
@@ -133,7 +137,7 @@ def add_resume(parser: Parser) -> Parser:
 
 
 class Record:
-    """File results/NAME.json of a run, which is made before the run: an earlier one with other parameters is not overwritten.
+    """File NAME.json of a run, in the folder of --results. An earlier one with other parameters is not overwritten.
 
     Parameters
     ----------

@@ -281,7 +281,7 @@ def load_results(path: str | Path) -> dict[str, Any]:
 
 
 def load_table(path: str | Path) -> "pd.DataFrame":
-    """Return the rows of a record as a tidy table, e.g. ``load_table("results/imperfect_chips.json")``. Raises FileProblem.
+    """Return the rows of a record as a tidy table, e.g. ``load_table("results/chips/imperfect_chips.json")``. Raises FileProblem.
 
     A record without rows gives a table of one row: its numbers.
     """

@@ -34,7 +34,8 @@ def test_measured_devices_learn_and_are_saved(tmp_path, hidden, pairs):
 
 
 def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice):
-    fits = [MemristiveClassifier((), engine=engine, device=ROOT / "results/vteam_device.json", pairs=1, epochs=1, random_state=1)
+    device = ROOT / "results/devices/vteam_device.json"
+    fits = [MemristiveClassifier((), engine=engine, device=device, pairs=1, epochs=1, random_state=1)
             .fit(X[::10], Y[::10]) for engine in ("closed-form", "ngspice")]
     closed, circuit = (fit.network_.states[0] for fit in fits)
     # A read that differs by nanoseconds could write another pulse, so most cells are compared, not all.
@@ -48,7 +49,7 @@ def test_a_model_that_was_edited_is_measured_again(ngspice, tmp_path):
     for name in ("wox.json", "wox.lib"):
         shutil.copy(PRESETS / name, tmp_path / name)
     device, library = tmp_path / "device.json", tmp_path / "wox.lib"
-    content = json.loads((ROOT / "results/wox_device.json").read_text()) | {"model": str(tmp_path / "wox.json")}
+    content = json.loads((ROOT / "results/devices/wox_device.json").read_text()) | {"model": str(tmp_path / "wox.json")}
     del content["model_sha256"]  # a file of an earlier version
     device.write_text(to_json(content))
     model = MemristiveClassifier((), device=str(device), pairs=1, epochs=1, random_state=1).fit(X[::10], Y[::10])

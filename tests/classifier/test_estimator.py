@@ -242,7 +242,7 @@ def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden
 
 
 def test_the_netlist_of_a_models_device_holds_its_subcircuit(iris, tmp_path):
-    model = MemristiveClassifier(device=ROOT / "results/wox_device.json", pairs=1, epochs=1, random_state=1).fit(*iris)
+    model = MemristiveClassifier(device=ROOT / "results/devices/wox_device.json", pairs=1, epochs=1, random_state=1).fit(*iris)
     text = model.export_netlist(tmp_path / "read.cir", iris[0][0]).read_text()
     assert text.count(".subckt wox ") == 1 and "xcell_0_0_0 " in text.lower()
 

@@ -19,6 +19,7 @@ from memristive.spice.parameters import NgspiceMissing, ParameterError, Simulati
 from memristor import MemristorParameters
 from tests.helpers import ROOT, one_line
 
+CHIPS = RESULTS / "chips"
 GROUPS = {"memristor": MemristorParameters(), "schedule": Schedule(), "rule": ErrorDrivenRule()}
 
 
@@ -62,15 +63,15 @@ def test_wrong_options_are_one_line_and_exit_code_2(arguments, capsys):
 
 
 @pytest.mark.parametrize(("source", "given", "results", "networks"), [
-    ("mine.csv", [], OWN, OWN), ("epiram", [], RESULTS, NETWORKS), (None, [], RESULTS, NETWORKS),
-    ("results/vteam_device.json", [], RESULTS, NETWORKS), ("mine.csv", ["--results", "results"], RESULTS, RESULTS),
+    ("mine.csv", [], OWN, OWN), ("epiram", [], CHIPS, NETWORKS), (None, [], CHIPS, NETWORKS),
+    ("results/devices/vteam_device.json", [], CHIPS, NETWORKS), ("mine.csv", ["--results", "results/chips"], CHIPS, CHIPS),
     ("mine.csv", ["--results", "there"], "there", "there"), ("epiram", ["--results", "there"], "there", "there")])
 def test_outputs_about_own_files_stay_apart_from_the_projects(source, given, results, networks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "results").mkdir()
-    for name in ("mine.csv", "results/vteam_device.json"):
+    (tmp_path / "results/devices").mkdir(parents=True)
+    for name in ("mine.csv", "results/devices/vteam_device.json"):
         (tmp_path / name).touch()
-    options = make_parser("").parse_args(given)
+    options = make_parser("", "chips").parse_args(given)
     assert script.keep_apart(options, source) == Path(networks) and options.results == Path(results)
     assert options.figures == (OWN if source == "mine.csv" else Path("figures"))
 

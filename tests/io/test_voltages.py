@@ -81,7 +81,7 @@ def test_voltages_of_a_model_that_changed_are_refused(tmp_path):
     for name in ("wox.json", "wox.lib"):
         shutil.copy(PRESETS / name, tmp_path / name.replace("wox.j", "mine.j"))
     model = tmp_path / "mine.json"
-    device = dataclasses.replace(load_device(str(ROOT / "results" / "wox_device.json")), model=str(model))
+    device = dataclasses.replace(load_device(str(ROOT / "results" / "devices" / "wox_device.json")), model=str(model))
     setup = array_setup(Setup(), device, "v/2", xpue().patterns)
     save_voltages(tmp_path / "some.json", STATES, setup, ngspice=False)
     stored = load_voltages(tmp_path / "some.json")

@@ -25,7 +25,7 @@ PATTERNS = xpue().patterns
 
 
 def setup_of(model, scheme):
-    return array_setup(Setup(), load_device(str(ROOT / "results" / f"{model}_device.json")), scheme, PATTERNS)
+    return array_setup(Setup(), load_device(str(ROOT / "results" / "devices" / f"{model}_device.json")), scheme, PATTERNS)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -74,7 +74,7 @@ def test_a_device_without_a_model_is_refused():
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("up", [True, False])
 def test_a_write_disturbs_half_selected_cells_by_r_or_nothing_behind_access_switches(up, scheme, ngspice):
-    device = load_device(str(ROOT / "results" / "wox_device.json"))
+    device = load_device(str(ROOT / "results" / "devices" / "wox_device.json"))
     array = DeviceArray(load_model("wox"), device, scheme, 3.0)
     x = np.array([[0.6, 0.5], [0.3, 0.7], [0.4, 0.5], [0.4, 0.2]])  # the model's state is the share of the conductance range
     written = write_columns(array, x, [Write(1, up, np.array([3.0, 0.0]))])
@@ -95,7 +95,7 @@ def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
 @pytest.mark.parametrize(("half", "warned"), [(0.17, False), (0.4999, True)])
 def test_leads_below_the_resolution_are_predicted_as_undecided(half, warned):
     """With r = 1/2, a cell gets 1/2 + n/2 writes, n being the number of classes with its pixel, in each column."""
-    device = dataclasses.replace(load_device(str(ROOT / "results" / "wox_device.json")), half_up=half)
+    device = dataclasses.replace(load_device(str(ROOT / "results" / "devices" / "wox_device.json")), half_up=half)
     setup = array_setup(Setup(), device, "v/2", PATTERNS)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
@@ -105,7 +105,7 @@ def test_leads_below_the_resolution_are_predicted_as_undecided(half, warned):
 
 def test_shares_of_a_filament_follow_its_gap(ngspice):
     """Stanford's current falls exponentially with the gap: exp(-gap / 0.25 nm)."""
-    device = load_device(str(ROOT / "results" / "stanford_device.json"))
+    device = load_device(str(ROOT / "results" / "devices" / "stanford_device.json"))
     gaps = np.array([[0.3, 0.5], [0.8, 1.4]])
     siemens = 1e-3 * np.exp(-gaps / 0.25) * math.sinh(device.read_voltage / 0.25) / device.read_voltage
     expected = (siemens - device.lowest_conductance) / (device.highest_conductance - device.lowest_conductance)

@@ -85,7 +85,7 @@ def test_training_gives_the_committed_voltages_and_its_netlist_agrees(name, work
     content, record = (json.loads(path.read_text()) for path in (voltages, work / f"{stem}_training.json"))
     committed = json.loads((ROOT / "voltages" / f"{stem}.json").read_text())
     assert as_committed(ngspice, content, committed)("voltages") and record["voltages"] == content["voltages"]
-    old = load_results(ROOT / "results" / f"{stem}_training.json")
+    old = load_results(ROOT / "results" / "paper" / f"{stem}_training.json")
     assert as_committed(ngspice, record, old)("write_energy", "inputs")
     assert all((work / f"{stem}_{figure}.png").stat().st_size > 5000
                for figure in ("images", "inputs", "controls", "states", "trained"))
@@ -99,7 +99,7 @@ def test_training_gives_the_committed_voltages_and_its_netlist_agrees(name, work
 def test_inference_gives_the_committed_spikes_and_its_netlist_agrees(name, work, ngspice):
     stem, patterns, netlist = name.lower(), PAPER[name]().patterns, work / f"{name}_inference.cir"
     assert started(f"{name}_memristive_inference.py", work, "--netlist", netlist) == 0
-    record, committed = (load_results(folder / f"{stem}_inference.json") for folder in (work, ROOT / "results"))
+    record, committed = (load_results(folder / f"{stem}_inference.json") for folder in (work, ROOT / "results/paper"))
     same = as_committed(ngspice, record, committed)
     assert same("first_spike_times") and same("leads") and record["decisions"] == committed["decisions"]
     assert record["strict_accuracy"] == record["paper_rule_accuracy"] == 1.0
@@ -115,7 +115,7 @@ def test_inference_gives_the_committed_spikes_and_its_netlist_agrees(name, work,
 @pytest.mark.parametrize("scheme", ["1t1r", "v/2"])
 def test_two_terminal_devices_are_trained_and_their_voltages_file_names_device_and_scheme(scheme, work, ngspice):
     voltages, netlist = work / "vteam.json", work / f"vteam_{scheme[:1]}.cir"
-    options = ("--device", ROOT / "results" / "vteam_device.json", "--scheme", scheme, "--force")
+    options = ("--device", ROOT / "results" / "devices" / "vteam_device.json", "--scheme", scheme, "--force")
     assert started("XPUE_memristive_training.py", work, *options, voltages=voltages) == 0
     assert started("XPUE_memristive_inference.py", work, "--netlist", netlist, voltages=voltages) == 0
     record = load_results(work / f"xpue_vteam_{scheme.replace('/', '')}_inference.json")
@@ -135,7 +135,7 @@ def computed(work):
 
 def test_closed_form_gives_the_committed_scores_of_all_test_images(computed):
     record, table = computed
-    committed = load_results(ROOT / "results" / "mnist_test_by_closed_form.json")
+    committed = load_results(ROOT / "results" / "one_layer" / "mnist_test_by_closed_form.json")
     same = {"samples", "strict_accuracy", "strict_first_100", "paper_rule_accuracy", "paper_rule_first_100", "top3_accuracy",
             "silent", "tied", "equal_templates", "recall"}
     assert {name: record[name] for name in same} == {name: committed[name] for name in same}
@@ -146,7 +146,7 @@ def test_closed_form_gives_the_committed_scores_of_all_test_images(computed):
 
 def test_ngspice_gives_the_same_decisions_and_its_netlist_agrees(work, computed, ngspice):
     assert started(TEST, work, "--samples", 100, "--jobs", 1, "--netlist", work / "read.cir") == 0
-    record, committed = (load_results(folder / "mnist_test.json") for folder in (work, ROOT / "results"))
+    record, committed = (load_results(folder / "mnist_test.json") for folder in (work, ROOT / "results/one_layer"))
     table, exact = load_decisions(work / "mnist_test_decisions.csv.gz"), computed[1][:100]
     assert record["strict_first_100"] == record["strict_accuracy"] == committed["strict_first_100"]
     assert record["paper_rule_first_100"] == committed["paper_rule_first_100"] == 0.59  # the paper reports 60 %

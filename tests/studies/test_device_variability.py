@@ -15,7 +15,8 @@ from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import strict_decision
 from memristive.network.design import Setup
 from memristor import read_current
-from studies.device_variability import figures, main, programmed
+from studies.chip_figures import figures
+from studies.device_variability import main, programmed
 from tests.helpers import ROOT
 
 
@@ -74,15 +75,15 @@ def test_stuck_cells_cannot_be_programmed():
 
 
 def test_all_sections_of_the_committed_record_are_drawn():
-    record = load_results(ROOT / "results/imperfect_chips.json")
+    record = load_results(ROOT / "results/chips/imperfect_chips.json")
     assert set(figures(record["rows"], record["ideal"])) == {
         "in_situ", "spread", "stuck", "noise", "retention", "recovery"}
-    layers = load_results(ROOT / "results/imperfect_layers.json")
+    layers = load_results(ROOT / "results/chips/imperfect_layers.json")
     assert set(figures(layers["rows"], layers["ideal"])) == {"in_situ"}
 
 
 def test_the_lead_and_the_weight_explain_which_deviation_ruins_each_circuit():
-    path = ROOT / "results/imperfect_circuits.json"
+    path = ROOT / "results/chips/imperfect_circuits.json"
     rows = load_table(path).set_index(["circuit", "deviation", "route", "spread"]).accuracy_mean
     record = load_results(path)
     race, circuits = record["race"], list(record["race"])
