@@ -5,7 +5,7 @@ Data flow: patterns -> pulses -> netlist -> ngspice -> waveforms -> states or sp
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,9 @@ from memristive.network.decisions import first_spikes
 from memristive.network.design import Levels, Setup, as_patterns, check_levels, edges
 from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
-from memristive.spice.session import SimulationError, Solver, Waveforms, named_classes, netlist_text, run_once
+from memristive.spice.session import SimulationError, Solver, Watch, named_classes, netlist_text, run_once
 from snn_circuit import names
 
-Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the iterator over presentations, for a progress bar
 EQUAL_CLASSES = 2e-4  # share by which one pulse may write the classes differently (docs/reliability.md)
 SHORT_READ = 1e-3  # s: longest read of two-terminal devices, which each read disturbs; spikes fall within half of it
 

@@ -28,13 +28,12 @@ from PySpice.Spice.Netlist import Circuit
 import memristor
 from memristive import neuron
 from memristive.compiled import compiled
-from memristive.learning.hebbian import Watch
 from memristive.network.checks import rail
 from memristive.network.decisions import SILENT
 from memristive.network.design import Schedule, Setup, check_levels
 from memristive.neuron import NODES, WEIGHTS
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristive.spice.session import Solver, Waveforms, run_once
+from memristive.spice.session import Solver, Watch, Waveforms, run_once
 from memristor import ChannelValues, Memristor, MemristorParameters
 from snn_circuit import NeuronParameters, add_neuron, add_source, cell_arguments, names, neuron_arguments, state_names
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.learning.hebbian import Watch
 from memristive.learning.stdp_circuit import (
     LEARNING,
     SelfLearningParameters,
@@ -29,7 +28,7 @@ from memristive.network.design import Schedule
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristive.spice.session import netlist_text, temporary_circuits
+from memristive.spice.session import Watch, netlist_text, temporary_circuits
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters, names, state_names
 

@@ -34,11 +34,15 @@ UNREACHED = 100.0  # V, a threshold that no membrane reaches
 ISOLATED_UP_TO = 15.0  # V: above it even isolated junctions conduct in ngspice
 
 
-def _delivered(circuit: Circuit, solver: Solver, stop: float, rows: int, classes: int, columns: bool = False) -> dict[str, float]:
-    """Return the energy in J that each kind of source delivers up to `stop` s: `rows` inputs and `classes` phi.
+def _delivered(setup: Setup, states: np.ndarray, driven: np.ndarray, points: list[Points], controls: list[Points] | None,
+               neurons: bool, solver: Solver, stop: float) -> dict[str, float]:
+    """Return the energy in J that each kind of source delivers up to `stop` s to a crossbar of the rows `driven`.
 
-    With `columns` the result includes the sources that hold the columns.
+    `points` and `controls` are the sources of these rows and of each phi. The result includes columns that `controls` move.
     """
+    part, rows, classes = setup.replace(devices=setup.devices.of_rows(driven)), len(driven), len(states)
+    circuit = part.crossbar(states[:, driven], points, controls, neurons=neurons)
+    columns = bool(setup.array and setup.array.scheme == HALF and controls)
     found = delivered(circuit, solver, stop, [(name, f"v{name}") for name in names("input", rows) + names("phi", classes)]
                       + [(name, f"b{name}") for name in names("column", classes * columns)])
     energies = {"inputs": sum(found[:rows]), "phi": sum(found[rows:rows + classes])}
@@ -77,10 +81,8 @@ def read_energy(setup: Setup, states: np.ndarray, image: np.ndarray) -> dict[str
     """
     schedule, driven = setup.schedule, driven_rows(image[None], setup.devices)
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
-    stop = schedule.pulse + 2 * schedule.rise
-    part = setup.replace(devices=setup.devices.of_rows(driven))
-    circuit = part.crossbar(states[:, driven], points, None if setup.array else [OFF] * len(states))
-    return _delivered(circuit, read_solver(setup, states, image), stop, len(driven), len(states))
+    return _delivered(setup, states, driven, points, None if setup.array else [OFF] * len(states), True,
+                      read_solver(setup, states, image), schedule.pulse + 2 * schedule.rise)
 
 
 def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: int, pulse: float,
@@ -112,12 +114,9 @@ def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: in
     rise = min(schedule.rise, pulse / 10)
     points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
-    part = setup.replace(devices=setup.devices.of_rows(driven))
-    circuit = part.crossbar(states[:, driven], points, controls, neurons=False)
     stop = pulse + 2 * rise
     solver = training_solver(setup) if setup.array else dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / STEPS))
-    columns = setup.array is not None and setup.array.scheme == HALF
-    return _delivered(circuit, solver, stop, len(driven), len(states), columns)
+    return _delivered(setup, states, driven, points, controls, False, solver, stop)
 
 
 def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float], float]:

@@ -41,7 +41,7 @@ from snn_circuit import Cells, cell_changes, names, neuron_changes, state_change
 ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
 BLOCK_CELLS = 2500  # approximate number of cells in a circuit: larger circuits do not fit the processor's cache
 EDGE_STEP, MEMBRANE_STEP = 0.1, 1 / 60  # longest steps of a crossbar in edges of the image, of membranes in time constants
-FINER = 1 / 40  # factor on steps if rows may lift the gates non-linearly (`solvers.solver_for_cells`)
+FINER = 1 / 40  # factor on steps if rows may lift the gates non-linearly (`solvers.read_solver`)
 CURVED = 0.2  # share of a column's current by cells that are lifted non-linearly, above which steps are finer
 SETTLED = 1.2  # end of a crossbar's run, in edges: the currents through the gates' capacitances have then ended
 OFF = 1.0  # V below Vto: so low are the cells of a circuit's spare rows, which then carry no current

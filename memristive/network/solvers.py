@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from memristive.network import two_terminal
-from memristive.network.design import Schedule, Setup
+from memristive.network.design import Setup
 from memristive.spice.session import Solver
-from memristor import Channel, MemristorParameters, read_current, trained_state
+from memristor import Channel, read_current, trained_state
 from snn_circuit import Cells, Devices, Wires
 
 # Training must give every class the same voltage to 0.02 %. Otherwise the scatter, not the patterns, decides between classes
@@ -36,33 +36,6 @@ NEGLIGIBLE = 0.01  # share of a column's current
 LATE_CHANNEL = 0.5  # V: gates of channels with a higher Vto change their capacitance late in a write
 
 
-def solver_for_device(solver: Solver, memristor: MemristorParameters, schedule: Schedule | None = None) -> Solver:
-    """Return `READING` or `TRAINING` adapted to a device and its pulses; any other `solver` unchanged.
-
-    TRAINING fails for channels with a high Vto, whose gates change their capacitance during a write. At this jump its steps
-    become so short that rounding stops Newton's method, in half of the networks tried. With ten times the tolerance and short
-    steps ngspice trains them all, and classes differ by 0.03 %.
-
-    TRAINING also steps over short edges, and over gates that get little charge, so that classes differ by up to 1.6 %. With
-    `CAREFUL` they differ by 0.02 %.
-    """
-    if solver == READING and memristor.gate_capacitance > LARGE_GATE:
-        return dataclasses.replace(READING, trtol=7.0, chgtol=1e-14)
-    if solver == READING and memristor.capacitance > HOLDING * memristor.gate_capacitance:
-        return dataclasses.replace(READING, max_step=2e-6)
-    if solver == TRAINING and memristor.threshold_voltage > LATE_CHANNEL:
-        solver = dataclasses.replace(TRAINING, reltol=1e-5, max_step=20e-6)
-    elif solver == TRAINING and schedule and (schedule.rise < SHORT_EDGE or trained_state(
-            memristor, schedule.input_voltage, schedule.pulse) < SMALL_STATE):
-        solver = CAREFUL
-    elif solver != TRAINING:
-        return solver
-    # ngspice finds no solution for tiny column currents or large write currents with a tolerance of 0.1 pA.
-    volts = schedule.input_voltage if schedule else 1.0
-    tolerance = max(SMALL_CURRENT * (memristor.gain < SMALL_GAIN), WRITE_SHARE * memristor.transconductance * volts)
-    return dataclasses.replace(solver, abstol=max(solver.abstol, tolerance))
-
-
 def curved_share(cells: Channel, states: np.ndarray, volts: np.ndarray) -> float:
     """Return the largest share of a column's current that cells carry whose gates the input lifts non-linearly."""
     overdrive, row = states - cells.threshold_voltage, np.abs(volts)
@@ -73,8 +46,33 @@ def curved_share(cells: Channel, states: np.ndarray, volts: np.ndarray) -> float
     return float(np.max((currents * curved).sum(axis=-1) / np.maximum(currents.sum(axis=-1), 1e-30)))
 
 
-def solver_for_cells(solver: Solver, cells: Channel, states: np.ndarray, volts: np.ndarray) -> Solver:
-    """Return `READING` adapted to the cells' states; any other `solver` unchanged.
+def training_solver(setup: Setup, solver: Solver = TRAINING) -> Solver:
+    """Return `TRAINING` adapted to the cells and pulses of a Hebbian training; any other `solver` unchanged.
+
+    TRAINING fails for channels with a high Vto, whose gates change their capacitance during a write. At this jump its steps
+    become so short that rounding stops Newton's method, in half of the networks tried. With ten times the tolerance and short
+    steps ngspice trains them all, and classes differ by 0.03 %.
+
+    TRAINING also steps over short edges, and over gates that get little charge, so that classes differ by up to 1.6 %. With
+    `CAREFUL` they differ by 0.02 %.
+    """
+    if solver != TRAINING:
+        return solver
+    if setup.array:
+        return setup.array.writing(setup.writing.pulse)
+    memristor, schedule = setup.memristor, setup.schedule
+    if memristor.threshold_voltage > LATE_CHANNEL:
+        solver = dataclasses.replace(TRAINING, reltol=1e-5, max_step=20e-6)
+    elif schedule.rise < SHORT_EDGE or trained_state(memristor, schedule.input_voltage, schedule.pulse) < SMALL_STATE:
+        solver = CAREFUL
+    # ngspice finds no solution for tiny column currents or large write currents with a tolerance of 0.1 pA.
+    tolerance = max(SMALL_CURRENT * (memristor.gain < SMALL_GAIN),
+                    WRITE_SHARE * memristor.transconductance * schedule.input_voltage)
+    return dataclasses.replace(solver, abstol=max(solver.abstol, tolerance))
+
+
+def read_solver(setup: Setup, states: np.ndarray, images: np.ndarray, solver: Solver = READING) -> Solver:
+    """Return `READING` adapted to the device and to the cells' states; any other `solver` unchanged.
 
     The default steps are too long in two cases. If X - Vto is not well above the input, the input lifts the gate non-linearly.
     If X is below Vto, the gate has another capacitance. With the default steps membranes would be off by up to 3 %, and writes
@@ -82,34 +80,26 @@ def solver_for_cells(solver: Solver, cells: Channel, states: np.ndarray, volts: 
 
     Parameters
     ----------
-    solver : Solver
-    cells : Channel
-        Gain, threshold and capacitances: floats, or arrays of classes x inputs.
+    setup : Setup
     states : array, classes x inputs, V
-    volts : array, images x inputs or inputs, V
+    images : array, n x inputs or inputs
+        Levels from 0 to 1.
+    solver : Solver
     """
     if solver != READING:
         return solver
-    if any(curved_share(cells, states, row) > NEGLIGIBLE for row in np.atleast_2d(volts)):
+    if setup.array:
+        return two_terminal.ARRAY_READING
+    memristor = setup.memristor
+    if memristor.gate_capacitance > LARGE_GATE:
+        return dataclasses.replace(READING, trtol=7.0, chgtol=1e-14)
+    if memristor.capacitance > HOLDING * memristor.gate_capacitance:
+        return dataclasses.replace(READING, max_step=2e-6)
+    cells = Cells.of(memristor, setup.devices.cells)
+    if any(curved_share(cells, states, row) > NEGLIGIBLE for row in np.atleast_2d(setup.schedule.input_voltage * images)):
         # A tenth of a gate's charge: with less, a membrane that rises from 0 V would ask for steps that rounding spoils.
         return dataclasses.replace(READING, reltol=1e-6, trtol=1.0, max_step=10e-6, chgtol=1e-12)
-    return solver
-
-
-def training_solver(setup: Setup, solver: Solver = TRAINING) -> Solver:
-    """Return `TRAINING` adapted to the cells and pulses of a Hebbian training; any other `solver` unchanged."""
-    if setup.array:
-        return setup.array.writing(setup.writing.pulse) if solver == TRAINING else solver
-    return solver_for_device(solver, setup.memristor, setup.schedule)
-
-
-def read_solver(setup: Setup, states: np.ndarray, images: np.ndarray, solver: Solver = READING) -> Solver:
-    """Return the solver for reads of `images` (n x inputs or inputs, 0 to 1) by cells in `states` (classes x inputs, V)."""
-    if setup.array:
-        return two_terminal.ARRAY_READING if solver == READING else solver
-    cells = Cells.of(setup.memristor, setup.devices.cells)
-    volts = setup.schedule.input_voltage * images
-    return solver_for_cells(solver_for_device(solver, setup.memristor), cells, states, volts)
+    return READING
 
 
 def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:

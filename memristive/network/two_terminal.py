@@ -161,7 +161,7 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
     """
     circuit = Circuit(title)
     array.model.add_to(circuit)
-    half, columns = array.scheme == HALF, len(states)
+    half = array.scheme == HALF
     if neurons:
         add_neuron(circuit, neuron)
         circuit.model("hold", "sw", vt=SELECTED, vh=0, ron=FEEDBACK_SWITCH, roff=1e12)
@@ -173,10 +173,8 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
         circuit.model("access", "sw", vt=SELECTED, vh=0, ron=ACCESS / array.device.highest_conductance, roff=1e12)
     for i, points in enumerate(inputs):
         add_source(circuit, f"input_{i}", points)
-    if controls is None:
-        level = 0.0 if half else phi_voltage
-        controls = [[(0.0, level), (1.0, level)]] * columns
-    for j, points in enumerate(controls):
+    level = 0.0 if half else phi_voltage
+    for j, points in enumerate([[(0.0, level), (1.0, level)]] * len(states) if controls is None else controls):
         add_source(circuit, f"phi_{j}", points)
         column, plus, phi = f"column_{j}", f"plus_{j}" if neurons else f"column_{j}", f"phi_{j}"
         circuit.B(plus, plus, circuit.gnd, voltage_expression=f"-v(half)*v({phi})/{phi_voltage!r}" if half else "0")

@@ -178,6 +178,9 @@ class Waveforms:
         return np.array([self[name] for name in names])
 
 
+Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the iterator over parts of a run, for a progress bar
+
+
 class LoadedCircuit:
     """One circuit kept in ngspice, made by `NgspiceSession.load`."""
 
@@ -352,8 +355,7 @@ class NgspiceSession:
 
 
 def run_once(circuit: Any, solver: Solver, save: Sequence[str], stop: float, changes: Mapping[str, Any] | None = None,
-             pauses: Iterable[float] = (),
-             watch: Callable[[Iterator[Waveforms]], Iterable[Waveforms]] = lambda steps: steps) -> Waveforms:
+             pauses: Iterable[float] = (), watch: Watch = lambda steps: steps) -> Waveforms:
     """Return the waveforms of one transient of a circuit, which is unloaded afterwards, also after an error.
 
     Parameters

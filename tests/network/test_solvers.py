@@ -6,7 +6,7 @@ import pytest
 
 from memristive.network.chip import Chip, on_chip
 from memristive.network.design import Schedule, Setup
-from memristive.network.solvers import READING, read_solver, solver_for_cells
+from memristive.network.solvers import READING, read_solver
 from memristor import MemristorParameters
 
 MEMRISTOR = MemristorParameters()
@@ -20,10 +20,10 @@ MEMRISTOR = MemristorParameters()
     ([[3.0, 3.0, 3.0], [3.0, 1.0, 1.0]], [1.0, 1.0, 1.0], True),
     ([[30.0] * 3, [1.4, -10.0, -10.0]], [1.0, 1.0, 1.0], True)])  # the share counts in each column
 def test_reads_are_careful_if_cells_not_well_above_their_input_carry_current(states, volts, careful):
-    found = solver_for_cells(READING, MEMRISTOR, np.array(states), np.array(volts))
+    found = read_solver(Setup(), np.array(states), np.array(volts))
     assert (found != READING) is careful
-    assert solver_for_cells(READING, MEMRISTOR, np.array(states), np.array([[0.0] * 3, volts])) == found
-    assert solver_for_cells(READING.tightened(), MEMRISTOR, np.array(states), np.array(volts)) == READING.tightened()
+    assert read_solver(Setup(), np.array(states), np.array([[0.0] * 3, volts])) == found
+    assert read_solver(Setup(), np.array(states), np.array(volts), READING.tightened()) == READING.tightened()
 
 
 @pytest.mark.parametrize(("above", "careful"), [(1.4, True), (1.6, False)])
