@@ -21,7 +21,7 @@ from tqdm import tqdm
 from memristive.classifier import defaults
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
-from memristive.devices.spice_model import SpiceModel, load_current_device, model_of
+from memristive.devices.spice_model import load_current_device, model_of
 from memristive.io.records import read_json, to_json, write_file
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
@@ -44,10 +44,7 @@ HIDDEN_LAYERS = (100,)  # default sizes without a device
 BIAS_DRIVE = 1.5  # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
 
 
-@functools.lru_cache(maxsize=4)
-def _model_cells(model: SpiceModel) -> ModelCells:
-    """Measure a SPICE model, once in a process."""
-    return ModelCells(model)
+_model_cells = functools.lru_cache(maxsize=4)(ModelCells)  # measures a SPICE model once in a process
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):

@@ -317,27 +317,14 @@ def read_next(layer: LayerArrays, timing: Timing, scale: np.ndarray, weights: np
                 spikes[j] = above[j] / over if alike else (above[j] / over) ** (1 / power)
 
 
-@compiled(error_model="numpy")
-def settle(layer: LayerArrays, timing: Timing, j: int, currents: np.ndarray) -> tuple[float, float]:
-    """Return two voltages of the membrane of neuron `j` in V: where it settles, and where it is when the input has risen.
-
-    `currents`: 2 x 5 in A, of the positive and of the negative columns. The five are those with the input at the three shares
-    `NODES` of its level, at the level, and at the level with the column `BELOW` V above ground.
-    """
-    stages = stages_of(layer, j)
-    up = column_resistance(stages, (currents[0, 3] - currents[0, 4]) / BELOW)
-    down = negative_resistance(stages, (currents[1, 3] - currents[1, 4]) / BELOW)
-    settled, risen = settled_membrane(stages, up * (currents[0, 3] + layer.neurons[BIAS, j]), down * currents[1, 3]), 0.0
-    for s in range(3):
-        volts = settled_membrane(stages, up * (currents[0, s] + NODES[s] * layer.neurons[BIAS, j]), down * currents[1, s])
-        risen += edge_gain(NODES[s], WEIGHTS[s], timing.rise, layer.neurons[TAU, j]) * volts
-    return settled, risen
-
-
 @compiled(fastmath=SAFE_MATH, error_model="numpy")
 def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, volts: float, c: int,
                       currents: np.ndarray) -> None:
-    """Add the currents in A of column `c` to `currents`, which has a value for each of the five inputs of `settle`."""
+    """Add the currents in A of column `c` to `currents`, which has five values.
+
+    They are those with the input at the three shares `NODES` of its level, at the level, and at the level with the column `BELOW`
+    V above ground.
+    """
     for i in range(len(image)):
         if image[i] == 0.0:
             currents[4] -= BELOW * loaded(cells, row_of(cells, i), c, states[i, c])
@@ -350,10 +337,10 @@ def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, 
             currents[4] += current(cell, states[i, c], max(level - BELOW, 0.0))
 
 
-@compiled
+@compiled(error_model="numpy")
 def membranes(layer: LayerArrays, timing: Timing, states: np.ndarray, image: np.ndarray, noise: np.ndarray,
               j: int) -> tuple[float, float]:
-    """Return the two membrane voltages of `settle` for neuron `j` of the first layer, by the exact form."""
+    """Return where the membrane of neuron `j` of the first layer settles, and where the edge leaves it, both in V."""
     currents, neurons, columns = np.zeros((2, 5)), layer.neurons.shape[1], states.shape[1]
     for p in range(max(1, layer.pairs)):
         add_edge_currents(layer.cells, states, image, timing.row_voltage, p * neurons + j, currents[0])
@@ -366,7 +353,14 @@ def membranes(layer: LayerArrays, timing: Timing, states: np.ndarray, image: np.
             current = noise_of(layer, noise, 0, j)[side]
             for s in range(5):
                 currents[side, s] += current * (NODES[s] if s < 3 else 1.0)
-    return settle(layer, timing, j, currents)
+    stages, bias = stages_of(layer, j), layer.neurons[BIAS, j]
+    up = column_resistance(stages, (currents[0, 3] - currents[0, 4]) / BELOW)
+    down = negative_resistance(stages, (currents[1, 3] - currents[1, 4]) / BELOW)
+    settled, risen = settled_membrane(stages, up * (currents[0, 3] + bias), down * currents[1, 3]), 0.0
+    for s in range(3):
+        volts = settled_membrane(stages, up * (currents[0, s] + NODES[s] * bias), down * currents[1, s])
+        risen += edge_gain(NODES[s], WEIGHTS[s], timing.rise, layer.neurons[TAU, j]) * volts
+    return settled, risen
 
 
 @compiled(error_model="numpy")
