@@ -34,14 +34,14 @@ SEARCHED = 20_000  # training images among which errors are searched
 def main(arguments: list[str] | None = None) -> None:
     """Measure angles, train, measure again, plot."""
     parser = make_parser(__doc__, "layers")
-    parser.add_number("--hidden", 1, 10_000, 200, "hidden neurons")
+    parser.add_common("--hidden", [200], "default: 200")
     parser.add_number("--errors", 1, SEARCHED, 400, "errors measured before and after the training")
     options = parser.parse_args(arguments)
 
     # 1. Data and untrained network.
     (rule,) = apply_settings(options, rule=RULE)
     dataset = matching_dataset("mnist")
-    network = initial_network((options.hidden,), 10, dataset.training.levels, rule)
+    network = initial_network(tuple(options.hidden), 10, dataset.training.levels, rule)
     record = Record(options, "layer_gradient", {
         **describe_network(dataset.name, dataset.shape, network, rule), "errors": options.errors})
 
@@ -52,11 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
         if stage == "after learning":
             watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
             network = learn(network, rule, *dataset.training, watch=watch).network
-            warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name=f"{options.hidden} hidden neurons")
+            warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name="the trained network")
         errors = find_errors(network, rule, dataset.training)[:options.errors]
         if not errors:
-            raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; use more than {options.hidden} "
-                                 "hidden neurons")
+            raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; use other numbers of hidden neurons")
         rows += [{"stage": stage, **measure(network, once, dataset.training.levels[k], label, wrong)}
                  for k, label, wrong in progress(errors, len(errors), stage, "error")]
 

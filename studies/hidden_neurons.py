@@ -30,8 +30,8 @@ Task = tuple[int, LayeredRule, int]  # hidden neurons, rule, test images
 def main(arguments: list[str] | None = None) -> None:
     """Train networks of all sizes, test them, plot."""
     parser = add_resume(make_parser(__doc__, "layers"))
-    parser.add_number("--seeds", 1, 100, 2, "networks of each size")
-    parser.add_number("--samples", 1, 10_000, 10_000, "only the first N test images")
+    parser.add_common("--seeds", 2)
+    parser.add_common("--samples", 10_000)
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
     record = Record(options, "hidden_neurons", {

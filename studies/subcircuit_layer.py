@@ -29,14 +29,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Compare the engines for each model, save and print."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_argument("--models", nargs="+", action="extend", choices=MODELS, metavar="NAME", help="default: all five")
-    parser.add_number("--images", 1, 10_000, 1000, "test images")
+    parser.add_common("--samples", 1000)
     parser.add_number("--presentations", 1, 10_000, 100, "training images")
     options = parser.parse_args(arguments)
     models = options.models or MODELS
     record = Record(options, "subcircuit_layer", {
-        "models": models, "images": options.images, "presentations": options.presentations})
-    tasks = [(name, options.images, options.presentations) for name in models]
-    rows = record.run_tasks(compared, tasks, [options.images + options.presentations] * len(tasks))
+        "models": models, "images": options.samples, "presentations": options.presentations})
+    tasks = [(name, options.samples, options.presentations) for name in models]
+    rows = record.run_tasks(compared, tasks, [options.samples + options.presentations] * len(tasks))
     record.write({"rows": rows})
     print(table(("model", "same decisions", "accuracy ngspice, closed form", "spikes (ns)", "same errors", "written",
                  "write difference: largest, rms (steps)"), [
