@@ -93,16 +93,13 @@ class LearnerParameters(Parameters):
 _THREE_DIGITS = LearnerParameters(
         load=14990000.0, window=0.02479, margin=0.08216, step=1.339, charge_overdrive=1.578,
         discharge_overdrive=2.084, charge_swing=0.2032, discharge_swing=0.2032, anneal_time=0.7621,
-        anneal_floor=0.5325, balance=0.4058, level=0.8738, charge_rail="voffset", discharge_rail="vweight",
-        start_rail="voffset")
-_TEN_DIGITS_ON_CHIPS = LearnerParameters(
-        load=3896000.0, window=0.00758, margin=0.151, step=0.589, charge_overdrive=1.392,
-        discharge_overdrive=1.475, charge_swing=0.1782, discharge_swing=0.1114, anneal_time=1.455,
-        anneal_floor=0.5909, balance=0.4524, level=0.7684, charge_rail="vweight", discharge_rail="vbias",
-        start_rail="vweight")
+        anneal_floor=0.5325, balance=0.4058, level=0.8738, charge_rail="voffset")
 PRESETS = {"mnist10": LearnerParameters(), "mnist017": _THREE_DIGITS, "xpue": LearnerParameters(),
            "mnist017_chips": dataclasses.replace(_THREE_DIGITS, source_scale=5.0, hold=1),
-           "mnist10_chips": dataclasses.replace(_TEN_DIGITS_ON_CHIPS, source_scale=5.0, hold=1)}
+           "mnist10_chips": LearnerParameters(
+               load=3896000.0, window=0.00758, margin=0.151, step=0.589, charge_overdrive=1.392, discharge_overdrive=1.475,
+               charge_swing=0.1782, discharge_swing=0.1114, anneal_time=1.455, anneal_floor=0.5909, balance=0.4524, level=0.7684,
+               discharge_rail="vbias", start_rail="vweight", source_scale=5.0, hold=1)}
 
 
 def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int = 16) -> str:
@@ -229,8 +226,8 @@ def draw_thresholds(circuit: str, seed: int, deviation: float | None = None) -> 
     rng, found = np.random.default_rng(seed), {}
     for transistor in TRANSISTOR.finditer(circuit):
         area = float(transistor[2]) * float(transistor[3]) * 1e-12  # m^2
-        found[transistor[0].split()[0].lower()] = float(rng.standard_normal()
-                                                        * (PELGROM / area**0.5 if deviation is None else deviation))
+        spread = PELGROM / area**0.5 if deviation is None else deviation
+        found[transistor[0].split()[0].lower()] = float(rng.standard_normal() * spread)
     return found
 
 

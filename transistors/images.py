@@ -13,6 +13,7 @@ LABELS = {"mnist10": tuple(range(10)), "mnist017": (0, 1, 7)}
 SHA256 = {"mnist10": "9c7fd4db02f655862f8f50a94bf331da47a77986e747a201d82f46d7dd4a07b0",
           "mnist017": "7e615774a3a79e96bd5f50bf16ae2eda0b4b7521a47cb154d759ba7ac8f04a3e"}  # published with the tasks
 TRAIN, TEST = 24, 50  # images of each class in the contest
+PASSES = 20  # over the training images, in the contest
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ units of the error current.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,13 +83,12 @@ class Law:
         drive = np.maximum(volts - THRESHOLDS["syn"] - self._named("inv", range(self.inputs)), 0)
         unit = 1 / np.sqrt(ROW_INVERTER * GAINS["syn"] / 2 * ROW_SOURCE)  # the source follows its gate but for an overdrive
         root = (-unit + np.sqrt(unit**2 + 4 * drive)) / 2
-        up = BIAS[p.charge_rail] - p.charge_swing * root**2 + abs(THRESHOLDS["pch"])
-        down = p.discharge_swing * volts + (1 - p.discharge_swing) * BIAS[p.discharge_rail] - THRESHOLDS["nch"]
+        up, down = self._gates_of_rows(volts, root**2)
         rows = np.searchsorted(self.classes, labels)
         if not (np.asarray(self.classes)[rows] == labels).all():
             raise ValueError("labels must be among the law's classes")
         read = THRESHOLDS["syn"] + self._cells("read")
-        tails = np.array([self._named(kind, [""])[0] for kind in ("score", "label", "balance", "level", "mean")])
+        tails = self._named("", ("score", "label", "balance", "level", "mean"))
         mirrors = self._named("diode", self.classes) - self._named("copy", self.classes)
         # A mirror that carries nothing rests at the threshold of its diode; a lower threshold of the copy then conducts.
         idle = MIRROR_GAIN / 2 * np.maximum(mirrors, 0) ** 2 / p.error_current
@@ -105,13 +104,20 @@ class Law:
 
         Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """
-        p, middle = self.parameters, (LOW + HIGH) / 2
-        up = np.full(self.inputs, BIAS[p.charge_rail] - p.charge_swing * (middle - THRESHOLDS["syn"]) + abs(THRESHOLDS["pch"]))
-        down = np.full(self.inputs, p.discharge_swing * middle + (1 - p.discharge_swing) * BIAS[p.discharge_rail]
-                       - THRESHOLDS["nch"])
+        p, middle = self.parameters, np.full(self.inputs, (LOW + HIGH) / 2)
+        up, down = self._gates_of_rows(middle, middle - THRESHOLDS["syn"])
         lowest, highest = (_line(self.start()[0], up, down, error, 1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2)
                            for error in (-1.0, 1.0))
         return float(lowest), float(highest)
+
+    def _gates_of_rows(self, volts: np.ndarray, drops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the gates of charging and discharging transistors in V, each less its threshold.
+
+        `volts` are those of the pixels, and an inverter draws `drops` over its source resistor, both in V.
+        """
+        p = self.parameters
+        return (BIAS[p.charge_rail] - p.charge_swing * drops + abs(THRESHOLDS["pch"]),
+                p.discharge_swing * volts + (1 - p.discharge_swing) * BIAS[p.discharge_rail] - THRESHOLDS["nch"])
 
     @property
     def _load(self) -> float:
@@ -124,7 +130,7 @@ class Law:
         decay = np.exp(-((np.arange(count) + 0.5) * SLOT + EDGE) / (p.anneal_time + ANNEAL_CAPACITOR * floor))
         return BIAS["vref"] * (p.anneal_floor + (1 - p.anneal_floor) * decay) - THRESHOLDS["syn"]
 
-    def _named(self, kind: str, names: Sequence[object] | range) -> np.ndarray:
+    def _named(self, kind: str, names: Iterable[object]) -> np.ndarray:
         return np.array([self.thresholds.get(f"m{kind}{name}", 0.0) for name in names])
 
     def _cells(self, kind: str) -> np.ndarray:

@@ -29,7 +29,7 @@ from memristive.cli.script import Record, apply_settings, keep_apart, make_parse
 from memristive.io.results import load_results
 from plotting import BLUE, WIDTH
 from transistors.circuit import PRESETS, SLOT, count_components, netlist
-from transistors.images import LABELS, Split, frozen_images, pattern_images
+from transistors.images import LABELS, PASSES, Split, frozen_images, pattern_images
 from transistors.law import Law
 from transistors.transient import (
     PATTERN_PASSES,
@@ -47,7 +47,6 @@ from transistors.transient import (
     simulate,
 )
 
-PASSES = 20
 ORDERS = range(5)  # seeds of the order of training images, for trainings by the law
 
 

@@ -20,11 +20,10 @@ from datasets import load_mnist
 from memristive.cli.script import Record, make_parser, progress, run
 from plotting import BLUE, VERMILLION, WIDTH
 from transistors.circuit import PELGROM, PRESETS, SLOT, LearnerParameters, draw_thresholds, netlist, on_chip
-from transistors.images import LABELS, Split, drawn_images
+from transistors.images import LABELS, PASSES, Split, drawn_images
 from transistors.law import Law
 from transistors.transient import STARTUP, Transient, contest_transient, deck, predictions, sampled, simulate
 
-PASSES = 20
 SPREADS: dict[str, float | None] = {"ideal": 0.0, "2 mV": 2e-3, "5 mV": 5e-3, "10 mV": 10e-3, "20 mV": 20e-3, "by area": None}
 PARTS = {"reads": ("mread",), "writes": ("mup", "mdown", "minv"), "comparison": ("mpair", "mmargin"),
          "current sources": ("mscore", "mlabel", "mdiode", "mcopy", "mbalance", "mlevel", "mmean")}  # beginnings of names
@@ -53,10 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     for task, chip in progress(cases, len(cases), options.engine, "chip"):
         images = drawn_images(task, mnist, FIRST_DRAW + chip, test=50 if in_ngspice else 100)
         ideal: np.ndarray | None = None
-        plan = [("all", spread) for spread in SPREADS]
-        plan += [] if in_ngspice else [(part, spread) for part in PARTS for spread in SPREADS_OF_PARTS]
-        for part, spread in plan:
-            deviation = {**SPREADS, **SPREADS_OF_PARTS}[spread]
+        plan = [("all", *spread) for spread in SPREADS.items()]
+        plan += [] if in_ngspice else [(part, *spread) for part in PARTS for spread in SPREADS_OF_PARTS.items()]
+        for part, spread, deviation in plan:
             thresholds = draw_thresholds(netlist(sizes[task], LABELS[task]), FIRST_CHIP + chip, deviation)
             thresholds = {name: volts if name.startswith(PARTS.get(part, "m")) else 0.0 for name, volts in thresholds.items()}
             learned, carried, weights = measure(sizes[task], task, images, thresholds, ideal)

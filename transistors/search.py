@@ -18,10 +18,10 @@ from datasets import load_mnist
 from memristive.cli.script import Record, make_parser, print_rows, progress, run
 from memristive.spice.parameters import ParameterError
 from transistors.circuit import BIAS, GAINS, PRESETS, SMALLEST, LearnerParameters, draw_thresholds, margin_gain, netlist
-from transistors.images import LABELS, Split, drawn_images
+from transistors.images import LABELS, PASSES, Split, drawn_images
 from transistors.law import Law
 
-PASSES, DRAWS, HELD_OUT = 20, range(8), range(100, 108)
+DRAWS, HELD_OUT = range(8), range(100, 108)
 FACTORS = {"load": 0.2, "window": 0.2, "margin": 0.25, "step": 0.25, "charge_overdrive": 0.08, "discharge_overdrive": 0.08,
            "charge_swing": 0.25, "discharge_swing": 0.25, "anneal_time": 0.2}  # standard deviation of a change in decades
 SHARES = {"anneal_floor": (0.05, 0.4, 0.95), "balance": (0.1, 0.0, 0.9)}  # deviation of a change, lowest and highest value
@@ -112,8 +112,7 @@ def change(sizes: LearnerParameters, task: str, images: Split, rng: np.random.Ge
 
 def accuracy(sizes: LearnerParameters, task: str, images: Split, spread: float, seed: int) -> float:
     """Return the share of validation images that a chip, whose thresholds have a `spread` in V, recognises after training."""
-    thresholds = draw_thresholds(netlist(sizes, LABELS[task]), CHIP + seed, spread) if spread else {}
-    law = Law(sizes, LABELS[task], thresholds=thresholds)
+    law = Law(sizes, LABELS[task], thresholds=draw_thresholds(netlist(sizes, LABELS[task]), CHIP + seed, spread))
     return float(np.mean(law.decided(law.train(*images.lessons(PASSES, seed)), images.test) == images.test_labels))
 
 

@@ -282,8 +282,8 @@ def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) ->
 
 def energies(trace: Trace, transient: Transient) -> dict[str, dict[str, float]]:
     """Return by phase and driver the energy in J that each driver delivers: in start-up, training, and inference after it."""
-    first, last = (np.flatnonzero(transient.learning)[[0, -1]] if transient.learning.any() else (0, -1))
-    training, trained = (STARTUP + SLOT * int(slot) for slot in (first, last + 1))
+    first = int(transient.learning.argmax())
+    training, trained = (STARTUP + SLOT * slot for slot in (first, first + int(transient.learning.sum())))
     phases = {"startup": (float(trace["time"][0]), STARTUP), "training": (training, trained),
               "inference": (trained, float(trace["time"][-1]))}
     powers = {name: -trace[f"v({name})"] * trace[f"i(v_{name})"] for name in transient.driven}
