@@ -58,15 +58,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     known = [*((device, whole) for whole in (True, False) for device in DEVICES.values()), *((d, False) for d in SHAPES.values())]
     trials = [Trial(device, options.layers, options.pairs, whole) for device, whole in known]
-    if options.vary:
-        trials += [dataclasses.replace(trial, setting=setting, factor=factor)
-                   for trial in trials for setting in SETTINGS for factor in (0.5, 2.0)]
+    varied = [(setting, factor) for setting in SETTINGS for factor in (0.5, 2.0)] if options.vary else []
+    trials += [dataclasses.replace(trial, setting=setting, factor=factor) for trial in trials for setting, factor in varied]
     record = Record(options, f"device_settings_{options.layers}", {
         "devices": [device_record(device) for device, _ in known], "layers": options.layers, "pairs": options.pairs,
         "vary": options.vary})
     rows = record.run_tasks(evaluate, trials, [1] * len(trials))
     record.write({"rows": rows}, ngspice=False)
-    columns = [("", 1.0), *((setting, factor) for setting in SETTINGS for factor in (0.5, 2.0))] if options.vary else [("", 1.0)]
+    columns = [("", 1.0), *varied]
     found = {(row["device"], row["whole"], row["setting"], row["factor"]): row["strict_accuracy"] for row in rows}
     print(table(("device", "pulses", *(f"{name} x {factor:g}" if name else "accuracy" for name, factor in columns)), [
         (device.name, "whole" if whole else "any width", *(f"{found[device.name, whole, *column]:.1%}" for column in columns))
