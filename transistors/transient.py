@@ -298,14 +298,14 @@ def score(trace: Trace, transient: Transient, labels: np.ndarray) -> dict[str, A
     """
     predicted, outputs = predictions(trace, transient, np.arange(len(transient.images))[-len(labels):])
     leads = np.diff(np.sort(outputs, axis=1)[:, -2:]).ravel()
-    energy = energies(trace, transient)
-    groups = {"inputs": "in", "targets": "target"}
-    by_part = {phase: {**{name: joules for name, joules in found.items() if not name.startswith(tuple(groups.values()))},
-                       **{group: sum(joules for name, joules in found.items() if name.startswith(prefix))
-                          for group, prefix in groups.items()}} for phase, found in energy.items()}
+    by_part = energies(trace, transient)
+    totals = {phase: sum(found.values()) for phase, found in by_part.items()}
+    for found in by_part.values():
+        for group, prefix in (("inputs", "in"), ("targets", "target")):
+            found[group] = sum(found.pop(name) for name in transient.driven if name.startswith(prefix))
     return {"accuracy": float(np.mean(predicted == labels)), "correct": int(np.sum(predicted == labels)), "images": len(labels),
             "tied": int(np.sum(predicted == TIED)), "predictions": predicted.tolist(),
             "lead_V": {"lowest": float(leads.min()), "median": float(np.median(leads))},
-            "inference_J_per_image": sum(energy["inference"].values()) / len(labels),
-            "startup_J": sum(energy["startup"].values()), "training_J": sum(energy.get("training", {}).values()),
+            "inference_J_per_image": totals["inference"] / len(labels),
+            "startup_J": totals["startup"], "training_J": totals.get("training", 0),
             "energy_by_driver_J": by_part, "points": len(trace["time"])}
