@@ -16,7 +16,7 @@ from memristive.io.records import describe
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import read_netlist
 from memristive.network.decisions import confusion, equal_templates, lead, resolution_of
-from memristive.network.design import ENGINES, NGSPICE
+from memristive.network.design import NGSPICE
 from memristive.network.energy import read_energy
 from memristive.network.networks import Network, network_on_chip
 
@@ -24,8 +24,8 @@ from memristive.network.networks import Network, network_on_chip
 def main(arguments: list[str] | None = None) -> None:
     """Load, read the test images, decide, save, print, plot."""
     parser = make_parser(__doc__, "one_layer", voltages="voltages/mnist.json", netlist=True)
-    parser.add_number("--samples", 1, 10_000, 10_000, "only the first N images")
-    parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
+    parser.add_common("--samples", None)
+    parser.add_common("--engine", NGSPICE)
     options = add_jobs(parser).parse_args(arguments)
     keep_apart(options, options.voltages)
 

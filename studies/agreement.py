@@ -40,7 +40,6 @@ from memristive.cli.script import (
     print_rows,
     progress,
     run,
-    whole_number,
 )
 from memristive.io.records import FileProblem, load_decisions
 from memristive.io.voltages import describe_network, load_network, load_voltages
@@ -89,16 +88,15 @@ def main(arguments: list[str] | None = None) -> None:
         return part
 
     part = command("reads", "one_layer", agree_on_reads)
-    part.add_number("--images", 1, 10_000, 200, "test images of each network that are read with tightened tolerances")
+    part.add_common("--samples", 200, "with tightened tolerances; default: 200")
     part.add_number("--writes", 1, 10**6, 1000, "random writes")
     part = add_resume(command("layers", "layers", agree_on_layers))
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
-    part.add_number("--samples", 1, 10_000, 200, "the first N test images")
+    part.add_common("--samples", 200)
     part = command("layers-training", "layers", agree_on_layers_training)
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
-    part.add_argument("--hidden", type=whole_number(1, 10_000), nargs="+", metavar="N", default=[100],
-                      help="neurons of each hidden layer (default: 100)")
+    part.add_common("--hidden", [100], "default: 100")
     part.add_number("--after", 0, 10**9, 20_000, "presentations before, in closed form")
     part.add_number("--stretch", 1, 10**9, 500, "presentations in ngspice")
     options = parser.parse_args(arguments)
@@ -137,14 +135,14 @@ def networks() -> list[Trained]:
 def agree_on_reads(options: argparse.Namespace) -> None:
     """Compare reads and writes of one layer."""
     record = Record(options, "engines", {
-        "tight": READING_LAYERS.tightened().as_dict(), "images": options.images,
+        "tight": READING_LAYERS.tightened().as_dict(), "images": options.samples,
         "steps_us": [step * 1e6 for step in STEPS]})
     compared = [(network, ngspice_spikes(network, options.results)) for network in networks()]
 
     # 1. Reads: usual ones, tightened ones, and ever shorter steps.
     rows, steps, drawn = [], [], []
     for network, spikes in compared:
-        tight = read(network, options.images, READING_LAYERS.tightened(), f"{network.name}, tightened")
+        tight = read(network, options.samples, READING_LAYERS.tightened(), f"{network.name}, tightened")
         (difference, share), usual = compare_leads(tight, network.exact), spikes[:len(tight)]
         changed = largest_deviation(usual, tight, network.setup.schedule.pulse)
         computed = network.decisions(network.exact[:len(spikes)])
@@ -154,7 +152,7 @@ def agree_on_reads(options: argparse.Namespace) -> None:
                      "tight_leads_differ_max_ns": difference * 1e9, "tight_leads_share_of_bound": share,
                      "decisions_that_tolerances_change": int(np.sum(network.decisions(usual) != network.decisions(tight))),
                      "spikes_that_tolerances_change_max_ns": (changed or 0.0) * 1e9})
-        errors = [error * 1e9 for error in compare_steps(network, min(20, options.images))]
+        errors = [error * 1e9 for error in compare_steps(network, min(20, options.samples))]
         steps += [{"network": network.name, "step_us": step * 1e6, "rms_difference_ns": error}
                   for step, error in zip(STEPS, errors, strict=True)]
         drawn.append((network.exact[:len(tight)], tight, errors))

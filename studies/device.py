@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the I-V experiment, or the experiment that an option selects."""
     parser = make_parser(__doc__, "devices", netlist=True)
     parser.add_argument("--stdp", action="store_true", help="measure the STDP window instead of the I-V loop")
-    parser.add_argument("--device", metavar="NAME", help="update curves and I-V loop of a measured device: preset or device file")
+    parser.add_common("--device", None)
     parser.add_argument("--devices", action="store_true", help="list the presets of measured devices")
     options = parser.parse_args(arguments)
     if options.device and (options.settings or options.parameters or options.netlist or options.stdp):

@@ -134,10 +134,10 @@ class DeviceRun:
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
-    parser.add_argument("--device", metavar="FILE", help="one device beside the presets: a device file, or a preset's name")
+    parser.add_common("--device", None, "default: all presets")
     parser.add_argument("--data", choices=(MNIST, DIGITS), default=MNIST, help="with --device (default: mnist)")
     parser.add_argument("--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2")
-    parser.add_number("--seeds", 1, 100, 3, "networks of one layer of each kind")
+    parser.add_common("--seeds", 3, "of one layer; default: 3")
     parser.add_number("--deep-seeds", 1, 100, 1, "networks of two layers of each kind")
     parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
     parser.add_argument("--voltages", type=Path, metavar="FOLDER", help="default: voltages, or the folder of --results")

@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def list_devices() -> None:
     """Print the presets, for `python memristor.py --devices`."""
-    print(table((*HEADING[:-1], "material"), [(*described(device), material(device)) for device in DEVICES.values()]))
+    print(table((*HEADING[:-1], "material"), [
+        (*described(device), device.source.partition(";")[0]) for device in DEVICES.values()]))
     print("sources: docs/devices.md")
 
 
@@ -58,11 +59,6 @@ def described(device: MeasuredDevice) -> tuple[str, ...]:
             f"{device.down[-1]:.2%} to {device.down[0]:.2%}", f"{device.on_off_ratio:.3g}",
             f"{factor / device.highest_conductance:.3g} {unit.removesuffix('ohm')}".strip(),
             f"{device.write_noise:.1%}, {device.read_noise:.1%}")
-
-
-def material(device: MeasuredDevice) -> str:
-    """Return what a device is made of: its source up to the first semicolon."""
-    return device.source.partition(";")[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ SETTINGS = ("dose", "gain", "margin", "final_dose")
 
 
 @dataclass(frozen=True)
-class Trial:
+class SettingsTrial:
     """Training of one device. `factor` multiplies the setting named `setting`, "" for none.
 
     `layers`, `pairs` and `whole` are those of `device_learning.Task`.
@@ -57,23 +57,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--vary", action="store_true", help="also halve and double each setting")
     options = parser.parse_args(arguments)
     known = [*((device, whole) for whole in (True, False) for device in DEVICES.values()), *((d, False) for d in SHAPES.values())]
-    trials = [Trial(device, options.layers, options.pairs, whole) for device, whole in known]
-    if options.vary:
-        trials += [dataclasses.replace(trial, setting=setting, factor=factor)
-                   for trial in trials for setting in SETTINGS for factor in (0.5, 2.0)]
+    trials = [SettingsTrial(device, options.layers, options.pairs, whole) for device, whole in known]
+    varied = [(setting, factor) for setting in SETTINGS for factor in (0.5, 2.0)] if options.vary else []
+    trials += [dataclasses.replace(trial, setting=setting, factor=factor) for trial in trials for setting, factor in varied]
     record = Record(options, f"device_settings_{options.layers}", {
         "devices": [device_record(device) for device, _ in known], "layers": options.layers, "pairs": options.pairs,
         "vary": options.vary})
     rows = record.run_tasks(evaluate, trials, [1] * len(trials))
     record.write({"rows": rows}, ngspice=False)
-    columns = [("", 1.0), *((setting, factor) for setting in SETTINGS for factor in (0.5, 2.0))] if options.vary else [("", 1.0)]
+    columns = [("", 1.0), *varied]
     found = {(row["device"], row["whole"], row["setting"], row["factor"]): row["strict_accuracy"] for row in rows}
     print(table(("device", "pulses", *(f"{name} x {factor:g}" if name else "accuracy" for name, factor in columns)), [
         (device.name, "whole" if whole else "any width", *(f"{found[device.name, whole, *column]:.1%}" for column in columns))
         for device, whole in known]))
 
 
-def evaluate(trial: Trial) -> dict[str, Any]:
+def evaluate(trial: SettingsTrial) -> dict[str, Any]:
     """Train one network, test it on the held-out images, and return its scores as a row. Runs in a worker."""
     task = DeviceRun(trial.device.name, trial.layers, trial.pairs, trial.whole)
     made, rule = learning_of(trial.device, trial.layers, trial.pairs, trial.whole)

@@ -102,10 +102,10 @@ def measured(data: Dataset, change: Change, device: str) -> Made:
     return initial_network((), 10, data.training.levels, rule, **made), rule
 
 
-def hidden_layer(data: Dataset, change: Change, neurons: int) -> Made:
+def hidden_layer(data: Dataset, change: Change, neurons: Sequence[int]) -> Made:
     """Return emulators with a reference column and hidden neurons, and the rule of `studies.layers`."""
     rule = change(LayeredRule(presentations=300_000))
-    return initial_network((neurons,), 10, data.training.levels, rule), rule
+    return initial_network(tuple(neurons), 10, data.training.levels, rule), rule
 
 
 CIRCUITS: dict[str, Callable[[Dataset, Change], Made]] = {
@@ -113,7 +113,7 @@ CIRCUITS: dict[str, Callable[[Dataset, Change], Made]] = {
     "the same, five times the dose": functools.partial(emulators, dose=5.0),
     "differential pairs": functools.partial(emulators, pairs=1),
     "EpiRAM, differential pairs": functools.partial(measured, device="epiram"),
-    "reference columns, 100 hidden": functools.partial(hidden_layer, neurons=100)}
+    "reference columns, 100 hidden": functools.partial(hidden_layer, neurons=[100])}
 
 
 @dataclass(frozen=True)
@@ -327,10 +327,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_resume(make_parser(__doc__, "chips"))
     parser.add_argument("--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%")
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--hidden", type=whole_number(1, 10_000), metavar="N", help="networks with N hidden neurons")
+    other.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N", help="neurons of each hidden layer")
     other.add_argument("--circuits", action="store_true", help="all circuits of this project")
     other.add_argument("--device", metavar="FILE", help="one layer of a measured device: a preset's name or a device file")
-    parser.add_number("--samples", 1, 10_000, 10_000, "only N test images")
+    parser.add_common("--samples", 10_000)
     options = parser.parse_args(arguments)
     keep_apart(options, options.device)
     carried = options.circuits or options.device

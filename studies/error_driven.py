@@ -29,7 +29,7 @@ from memristive.learning.hebbian import read_netlist
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.checks import warn_of_range
 from memristive.network.chip import Chip, load_chip
-from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE, Setup
+from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.networks import network_on_chip
 
@@ -42,8 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")
-    parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that trains (default: ngspice)")
-    parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="engine that tests (default: closed-form)")
+    parser.add_common("--engine", NGSPICE)
+    parser.add_common("--test-engine", CLOSED_FORM)
     parser.add_argument("--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="trained voltages (default: voltages/NAME.json)")
     options = parser.parse_args(arguments)

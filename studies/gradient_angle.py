@@ -4,9 +4,16 @@ The study looks at training images after which the rule writes, before and after
 write is compared, layer by layer, with the steepest descent of the lag t_right - t_wrong: the time from the wrong neuron's
 spike to the right neuron's (docs/layers.md). Closed form, MNIST's grey 10x10 images. Writes results/layers/layer_gradient.json
 and figures/layer_gradient.png. About a minute.
+
+The gradient follows from the closed form. Let z = exp(t / tau), with the time t and the membrane's time constant tau. Row k steps
+up at z_k and has the weight w_k in thresholds. The neuron fires at z = sum(w_k z_k) / (sum(w_k) - 1), with sums over the rows
+that step up before z. So dz/dw_k = (z_k - z) / (sum(w_k) - 1) and dz/dz_k = w_k / (sum(w_k) - 1). A neuron of the first layer
+has a constant drive u in thresholds from the start z_start on. It fires at z = z_start u / (u - 1), so
+dz/du = -z_start / (u - 1)^2. The chain rule gives the rest.
 """
 
 import dataclasses
+import math
 from functools import partial
 from typing import Any
 
@@ -19,29 +26,31 @@ from datasets import Images, matching_dataset
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
 from memristive.io.voltages import describe_network
 from memristive.learning.build import initial_network
-from memristive.learning.gradient import angle, lag_gradient
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.training import BLOCK, learn
+from memristive.network import kernel
 from memristive.network.checks import warn_of_layers
-from memristive.network.networks import Network
+from memristive.network.networks import KernelArrays, Network
 from memristive.spice.parameters import ParameterError
+from memristor import ChannelValues, read_current
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 RULE = LayeredRule(presentations=600_000)
 SEARCHED = 20_000  # training images among which errors are searched
+STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure angles, train, measure again, plot."""
     parser = make_parser(__doc__, "layers")
-    parser.add_number("--hidden", 1, 10_000, 200, "hidden neurons")
+    parser.add_common("--hidden", [200], "default: 200")
     parser.add_number("--errors", 1, SEARCHED, 400, "errors measured before and after the training")
     options = parser.parse_args(arguments)
 
     # 1. Data and untrained network.
     (rule,) = apply_settings(options, rule=RULE)
     dataset = matching_dataset("mnist")
-    network = initial_network((options.hidden,), 10, dataset.training.levels, rule)
+    network = initial_network(tuple(options.hidden), 10, dataset.training.levels, rule)
     record = Record(options, "layer_gradient", {
         **describe_network(dataset.name, dataset.shape, network, rule), "errors": options.errors})
 
@@ -52,11 +61,10 @@ def main(arguments: list[str] | None = None) -> None:
         if stage == "after learning":
             watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
             network = learn(network, rule, *dataset.training, watch=watch).network
-            warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name=f"{options.hidden} hidden neurons")
+            warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name="the trained network")
         errors = find_errors(network, rule, dataset.training)[:options.errors]
         if not errors:
-            raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; use more than {options.hidden} "
-                                 "hidden neurons")
+            raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; use other numbers of hidden neurons")
         rows += [{"stage": stage, **measure(network, once, dataset.training.levels[k], label, wrong)}
                  for k, label, wrong in progress(errors, len(errors), stage, "error")]
 
@@ -111,6 +119,76 @@ def measure(network: Network, rule: LayeredRule, image: np.ndarray, label: int, 
             "hidden_share_without_gradient": float((sizes[~able]**2).sum() / (sizes**2).sum()),
             "hidden_with_gradient_degrees": angle(sizes * able, slopes),
             "lead_gain_s": float(before - after)}
+
+
+def lag_gradient(network: Network, image: np.ndarray, label: int, wrong: int) -> tuple[np.ndarray, ...]:
+    """Return the derivatives of t_label - t_wrong, the lag between two output neurons, with respect to all states.
+
+    Both neurons must fire, and cells are single ones, not differential pairs.
+
+    Parameters
+    ----------
+    network : Network
+    image : array, inputs, levels 0 to 1
+    label, wrong : int
+        Output neurons.
+
+    Returns
+    -------
+    tuple of arrays, s/V
+        One for each layer, neurons x rows with the bias.
+    """
+    tau = network.parameters.neuron.time_constant
+    z = [np.exp(np.nan_to_num(times[0], nan=np.inf) / tau) for times in network.forward(image[None])]
+    start = math.exp(network.start_time / tau)
+    by_spike = np.zeros(len(z[-1]))  # derivative of the lag with respect to each neuron's z
+    by_spike[label], by_spike[wrong] = tau / z[-1][label], -tau / z[-1][wrong]
+    result: list[np.ndarray] = []
+    for layer in range(len(z) - 1, 0, -1):
+        rows = np.append(z[layer - 1], start)
+        weights, slopes = weights_and_slopes(network, layer, np.full(len(rows), network.design.row_voltage))
+        spikes = np.where(by_spike != 0, z[layer], -np.inf)[:, None]  # -inf: no influence on the lag, as silent neurons
+        before = rows < spikes
+        by_sum = (by_spike / ((weights * before).sum(axis=1) - 1))[:, None]
+        result.insert(0, by_sum * np.where(before, rows - spikes, 0.0) * slopes)
+        by_spike = (by_sum * np.where(before, weights, 0.0)).sum(axis=0)[:-1]
+    weights, slopes = weights_and_slopes(network, 0, np.append(image, 1.0) * network.design.row_voltage)
+    drives = weights.sum(axis=1)
+    by_drive = np.where(np.isfinite(z[0]), by_spike * -start / (drives - 1) ** 2, 0.0)
+    return by_drive[:, None] * slopes, *result
+
+
+def weights_and_slopes(network: Network, layer: int, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the contribution of each cell to the settled membrane of its neuron, and its derivative by the cell's state.
+
+    Parameters
+    ----------
+    network : Network
+    layer : int
+        Counted from 0.
+    volts : array, rows, V
+        Voltages of the rows, the bias last.
+
+    Returns
+    -------
+    weights : array, neurons x rows
+        Contributions in thresholds.
+    slopes : array, neurons x rows, 1/V
+        Derivatives.
+    """
+    arrays = KernelArrays(network)
+    channel, states = ChannelValues(*arrays.layers[layer].cells[:4]), arrays.states[layer]
+    stages, threshold = network.layers[layer].circuits.stages, arrays.layers[layer].neurons[kernel.THRESHOLD]
+    scale = stages.membrane_gain * arrays.work.scale[layer] / threshold
+    low, middle, high = (read_current(channel, states + change, volts[:, None]) for change in (-STEP, 0.0, STEP))
+    weights = scale[0] * middle[:, :-1] - scale[1] * middle[:, -1:]
+    return weights.T, (scale[0] * (high - low)[:, :-1]).T / (2 * STEP)
+
+
+def angle(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the angle in degrees between two arrays, taken as vectors; nan if one of them is 0."""
+    size = math.sqrt(float((one**2).sum() * (other**2).sum()))
+    return math.degrees(math.acos(max(-1.0, min(1.0, float((one * other).sum()) / size)))) if size else math.nan
 
 
 def angles_figure(rows: list[dict[str, Any]]) -> Figure:

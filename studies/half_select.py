@@ -8,8 +8,6 @@ hour on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
-import functools
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -42,26 +40,6 @@ DEVICES = {"equal steps": MeasuredDevice.straight("equal steps", 100, 100),
            "soft bounds": MeasuredDevice("soft bounds", up=(0.02, 0.0), down=(0.0, 0.02))}
 
 
-@dataclass(frozen=True)
-class Task:
-    """Training of one layer of pairs.
-
-    Parameters
-    ----------
-    device : MeasuredDevice
-    scheme : str
-        "1t1r", "v/2" or "v/3".
-    dose : float
-        One of `DOSES`.
-    presentations : int
-    """
-
-    device: MeasuredDevice
-    scheme: str
-    dose: float
-    presentations: int = PRESENTATIONS
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Measure the models, train, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
@@ -72,9 +50,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     models = [characterise(load_model(name)).device for name in MODELS]
     cases = [(device, scheme) for device in models for scheme in (ONE_TRANSISTOR, *(HALF, THIRD) * any(disturb(device)))]
-    cases += [(device, HALF) for device in drawn_devices()]
-    tasks = [Task(device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES]
-    rows = record.run_tasks(evaluate, tasks, [task.presentations for task in tasks])
+    cases += [(dataclasses.replace(device, half_up=r, half_down=ratio * r), HALF)
+              for device in DEVICES.values() for ratio in (1.0, UNEQUAL) for r in SHARES if r or ratio == 1.0]
+    tasks = [(device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES]
+    rows = record.run_tasks(evaluate, tasks, [options.presentations] * len(tasks))
     record.write({"rows": rows})
 
     found = pd.DataFrame(rows)
@@ -90,43 +69,47 @@ def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
     return pulses.disturb_up, pulses.disturb_down
 
 
-def drawn_devices() -> list[MeasuredDevice]:
-    """Return the devices whose r rises, equal and unequal in the two directions."""
-    return [dataclasses.replace(device, half_up=r, half_down=ratio * r)
-            for device in DEVICES.values() for ratio in (1.0, UNEQUAL) for r in SHARES if r or ratio == 1.0]
-
-
-@functools.cache
 def data() -> Dataset:
     """Return MNIST's grey 10x10 images."""
     return matching_dataset("mnist")
 
 
-def prepared(task: Task) -> tuple[Network, LayeredRule]:
-    """Return an untrained layer of pairs, whose cells start at the balance of the device, and the learning rule."""
-    emulated = emulator(task.device)
-    rule = LayeredRule(presentations=task.presentations, output_dose=task.dose * (emulated.high - emulated.low), final_dose=0.09,
+def prepared(device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS) -> tuple[Network, LayeredRule]:
+    """Return an untrained layer of pairs, whose cells start at the balance of the device, and the learning rule.
+
+    Parameters
+    ----------
+    device : MeasuredDevice
+    scheme : str
+        "1t1r", "v/2" or "v/3".
+    dose : float
+        One of `DOSES`.
+    presentations : int
+    """
+    emulated = emulator(device)
+    rule = LayeredRule(presentations=presentations, output_dose=dose * (emulated.high - emulated.low), final_dose=0.09,
                        margin=3e-6, final_margin=0.45, start_drive=0.0, start_drive_spread=0.0)
     network = initial_network((), 10, data().training.levels, rule, measured_design(emulated, 1, 1.0, output_bias=1.8),
-                              measured_parameters(emulated), measured_pulses(emulated, whole=False, scheme=task.scheme))
+                              measured_parameters(emulated), measured_pulses(emulated, whole=False, scheme=scheme))
     return network, rule
 
 
-def trained(task: Task) -> Network:
-    """Return the layer after its training."""
-    training = data().training
-    return learn(*prepared(task), training.levels[:-HELD_OUT], training.labels[:-HELD_OUT]).network
+def trained(device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS) -> Network:
+    """Return the layer of `prepared` after its training."""
+    levels, labels = data().training
+    return learn(*prepared(device, scheme, dose, presentations), levels[:-HELD_OUT], labels[:-HELD_OUT]).network
 
 
-def evaluate(task: Task) -> dict[str, Any]:
-    """Train and test; return accuracies as a row. Runs in a worker."""
-    network, training, test = trained(task), data().training, data().test
-    warn_of_layers(network, test.levels, output_dose=f"the dose ({task.dose:g})", labels=test.labels,
-                   name=f"{task.device.name}, {task.scheme}, r {disturb(task.device, task.scheme)[0]:.2%}, dose {task.dose:g}")
+def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
+    """Train and test with the arguments of `prepared`; return accuracies as a row. Runs in a worker."""
+    network, training, test = trained(*task), data().training, data().test
+    device, scheme, dose, _ = task
+    r_up, r_down = disturb(device, scheme)
+    warn_of_layers(network, test.levels, output_dose=f"the dose ({dose:g})", labels=test.labels,
+                   name=f"{device.name}, {scheme}, r {r_up:.2%}, dose {dose:g}")
     held_out = score_row(training.labels[-HELD_OUT:], network.first_spikes(training.levels[-HELD_OUT:]))["strict_accuracy"]
-    r_up, r_down = disturb(task.device, task.scheme)
-    return {"device": task.device.name, "scheme": task.scheme, "r_up": r_up, "r_down": r_down, "dose": task.dose,
-            "held_out": held_out, **score_row(test.labels, network.first_spikes(test.levels))}
+    return {"device": device.name, "scheme": scheme, "r_up": r_up, "r_down": r_down, "dose": dose, "held_out": held_out,
+            **score_row(test.labels, network.first_spikes(test.levels))}
 
 
 def best(found: pd.DataFrame) -> pd.DataFrame:

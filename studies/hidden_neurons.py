@@ -24,14 +24,13 @@ from plotting import BLUE, GREY, WIDTH
 
 RULE = LayeredRule(presentations=300_000)
 HIDDEN = (0, 25, 50, 100, 200, 400)  # 0: a single layer
-Task = tuple[int, LayeredRule, int]  # hidden neurons, rule, test images
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train networks of all sizes, test them, plot."""
     parser = add_resume(make_parser(__doc__, "layers"))
-    parser.add_number("--seeds", 1, 100, 2, "networks of each size")
-    parser.add_number("--samples", 1, 10_000, 10_000, "only the first N test images")
+    parser.add_common("--seeds", 2)
+    parser.add_common("--samples", 10_000)
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
     record = Record(options, "hidden_neurons", {
@@ -51,8 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
     record.plot(accuracy_figure(sizes, rule.presentations), "accuracy")
 
 
-def train_and_test(task: Task) -> dict[str, Any]:
-    """Train one network and return its test scores. Runs in a worker."""
+def train_and_test(task: tuple[int, LayeredRule, int]) -> dict[str, Any]:
+    """Train a network with so many hidden neurons by a rule; return scores of so many test images. Runs in a worker."""
     (hidden, rule, samples), data = task, matching_dataset("mnist")
     images, labels = data.test.first(samples)
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)

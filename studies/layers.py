@@ -37,7 +37,6 @@ from memristive.cli.script import (
     progress,
     run,
     table,
-    whole_number,
 )
 from memristive.io.records import check_overwriting, checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint, to_json
 from memristive.io.voltages import describe_network, load_network, save_voltages
@@ -47,7 +46,7 @@ from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import load_chip
 from memristive.network.decisions import RESOLUTION, TIED, score_row, strict_decision
-from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE, LayerDesign
+from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.energy import UNCOUNTED, back_read_energy, layer_write_energy, layers_read_energy
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.netlists import layered_read_netlist
@@ -66,15 +65,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Train and test a network for each seed, and draw the first one."""
     parser = add_resume(make_parser(__doc__, "layers", netlist=True))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
-    parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
-                        help="neurons of each hidden layer; nothing for a single layer (default: 200; 300 for mnist_shifted, "
-                        "100 for digits, 200 for digits_shifted, 16 for xor)")
+    parser.add_common("--hidden", None, "default: 200; 300 for mnist_shifted, 100 for digits, 200 for digits_shifted, 16 for xor")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
-    parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="engine that trains (default: closed-form)")
-    parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="engine that tests (default: closed-form)")
-    parser.add_number("--samples", 1, 10_000, None, "only the first N test images")
-    parser.add_argument("--seeds", type=whole_number(1, 1000), default=1, metavar="K",
-                        help="train and test K networks, from rule.seed on; the first one is saved (default: 1)")
+    parser.add_common("--engine", CLOSED_FORM)
+    parser.add_common("--test-engine", CLOSED_FORM)
+    parser.add_common("--samples", None)
+    parser.add_common("--seeds", 1, "from rule.seed on; the first network is saved; default: 1")
     parser.add_argument("--chip", metavar="NAME", help="chip file or preset (docs/chips.md)")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="trained network (default: voltages/layers_NAME.json)")
     options = parser.parse_args(arguments)

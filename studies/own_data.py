@@ -1,7 +1,7 @@
 """Cross-validate a network of memristors on your data, beside scikit-learn's classifiers.
 
 SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column (or --label) is the class.
-Each fold trains and tests in closed form. With --engine ngspice a held-out tenth is then tested in ngspice too, sample by sample.
+Each fold trains and tests in closed form. With --test-engine ngspice, ngspice then tests a held-out tenth too.
 Writes own/own_data_NAME.json, own/own_data_NAME_confusion.png and the network trained on everything,
 own/NAME_classifier.json; for iris and the like to results/classifier/, figures/ and voltages/. NAME is that of SOURCE; with
 --device, the device's name follows it. Seconds for iris, minutes for digits.
@@ -29,13 +29,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 import plotting
 from memristive.classifier import MemristiveClassifier
-from memristive.cli.script import Record, add_resume, apply_settings, keep_apart, make_parser, run, table, whole_number
+from memristive.cli.script import Record, add_resume, apply_settings, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import device_record
 from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, report
 from memristive.learning.build import MEASURED_NEURON
 from memristive.network.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
-from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -52,15 +52,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file (default: the last)")
     parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",
                         help="columns to leave out, e.g. row numbers")
-    parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
-                        help="neurons of each hidden layer; nothing for a single layer (default: 100; nothing with --device)")
-    parser.add_argument("--device", metavar="NAME", help="measured device instead of the default one: preset or device file")
+    parser.add_common("--hidden", None, "default: 100; nothing with --device")
+    parser.add_common("--device", None)
     parser.add_number("--pairs", 0, 64, None, "differential pairs of a synapse (default: 2 with --device, else 0: single cells)")
     parser.add_number("--epochs", 1, 10**6, None, "presentations of each sample (default: 40, or as many as make 3,000 in all)")
     parser.add_argument("--dose", type=float, metavar="V", help="dose of the first writes (default: suits the table)")
     parser.add_number("--folds", 2, 1000, 10, "parts of the cross-validation")
     parser.add_number("--seed", 0, 2**31 - 1, 1, "of folds and starts")
-    parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="ngspice: test a held-out tenth there as well")
+    parser.add_common("--test-engine", CLOSED_FORM, "ngspice: a held-out tenth; default: closed-form")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="classifier (default: NAME_classifier.json, see above)")
     options = parser.parse_args(arguments)
     networks = keep_apart(options, options.source, options.device)
@@ -90,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
                  "network": NetworkParameters(memristor, neuron).as_dict()}
     given = [options.source, options.device]
     check_overwriting(path, made_with, options.force, given)
-    record = Record(options, f"own_data_{name}", {**made_with, "folds": folds, "engine": options.engine}, [*given, path])
+    record = Record(options, f"own_data_{name}", {**made_with, "folds": folds, "engine": options.test_engine}, [*given, path])
     if options.netlist:
         check_overwriting(options.netlist, None, options.force, [*given, path])
 
@@ -107,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
         decided[method][:, task.test] = one
 
     # 4. Test a held-out tenth in ngspice.
-    compared = {"ngspice": compare_in_ngspice(network, features, labels)} if options.engine == NGSPICE else {}
+    compared = {"ngspice": compare_in_ngspice(network, features, labels)} if options.test_engine == NGSPICE else {}
 
     # 5. Save and print.
     report(f"wrote {final.save(path, made_with)}")
@@ -118,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     record.write({
         "samples": len(labels), "features": features.shape[1], "classes": classes, "rows": rows,
         "strict_accuracy": np.mean(strict == truth), "undecided": np.mean(strict < 0), **compared},
-        ngspice=options.engine == NGSPICE)
+        ngspice=options.test_engine == NGSPICE)
     print(table(("method", "accuracy", "95 % interval"), [
         (row["method"], f"{row['accuracy']:.2%}", "{:.1%} to {:.1%}".format(*row["interval_95"])) for row in rows]))
     print(table(("recall of class", "samples", *methods), [

@@ -21,7 +21,7 @@ from memristive.learning.hebbian import read_netlist
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip
 from memristive.network.decisions import RESOLUTION, confusion, resolution_of
-from memristive.network.design import ENGINES, NGSPICE, Schedule
+from memristive.network.design import NGSPICE, Schedule
 from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import network_on_chip
 from memristive.spice.parameters import ParameterError
@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=DATASETS, help="dataset (default: the one in the voltages file)")
     parser.add_argument("--chip", metavar="NAME", help="chip file or preset (default: the chip of the training; docs/chips.md)")
     parser.add_argument("--age", type=float, default=0.0, metavar="SECONDS", help="time since the training")
-    parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
-    parser.add_number("--samples", 1, 10**6, None, "only the first N images")
+    parser.add_common("--engine", NGSPICE)
+    parser.add_common("--samples", None)
     options = parser.parse_args(arguments)
     keep_apart(options, options.voltages, options.chip)
 

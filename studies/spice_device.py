@@ -48,8 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     report(f"wrote {device_file}; use it with: --device {device_file}")
     results = dataclasses.asdict(found) | {
         "x": GRID, "starts": STARTS,
-        "steps": {f"{'up' if up else 'down'} V/{part}": steps for (up, part), steps in found.steps.items()},
-        "disturb": {f"{'up' if up else 'down'} V/{part}": r for (up, part), r in found.disturb.items()},
+        **{name: {f"{'up' if up else 'down'} V/{part}": value for (up, part), value in getattr(found, name).items()}
+           for name in ("steps", "disturb")},
         "loops": [{"period_s": period, "voltage_V": volts, "current_A": amperes} for period, volts, amperes in found.loops]}
     record.write(results)
     print_result(found)

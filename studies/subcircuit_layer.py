@@ -19,7 +19,7 @@ from memristive.learning.training import Learning, present, train, write_generat
 from memristive.network.decisions import RESOLUTION, decide
 from memristive.network.engines import ModelCells, NgspiceNetwork
 from memristive.network.two_terminal import HALF
-from studies.half_select import MODELS, USUAL, Task, data, prepared, trained
+from studies.half_select import MODELS, USUAL, data, prepared, trained
 
 STARTED = 1000  # presentations in closed form before those in ngspice: equal states would tie
 PULSED = 1e-2  # dose of the presentations in ngspice, share of the range: whole pulses for most of the driven rows
@@ -29,14 +29,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Compare the engines for each model, save and print."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_argument("--models", nargs="+", action="extend", choices=MODELS, metavar="NAME", help="default: all five")
-    parser.add_number("--images", 1, 10_000, 1000, "test images")
+    parser.add_common("--samples", 1000)
     parser.add_number("--presentations", 1, 10_000, 100, "training images")
     options = parser.parse_args(arguments)
     models = options.models or MODELS
     record = Record(options, "subcircuit_layer", {
-        "models": models, "images": options.images, "presentations": options.presentations})
-    tasks = [(name, options.images, options.presentations) for name in models]
-    rows = record.run_tasks(compared, tasks, [options.images + options.presentations] * len(tasks))
+        "models": models, "images": options.samples, "presentations": options.presentations})
+    tasks = [(name, options.samples, options.presentations) for name in models]
+    rows = record.run_tasks(compared, tasks, [options.samples + options.presentations] * len(tasks))
     record.write({"rows": rows})
     print(table(("model", "same decisions", "accuracy ngspice, closed form", "spikes (ns)", "same errors", "written",
                  "write difference: largest, rms (steps)"), [
@@ -55,7 +55,7 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
 
 def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
     """Read test images with a trained layer in both engines; return the differences."""
-    network = trained(Task(cells.device, HALF, USUAL))
+    network = trained(cells.device, HALF, USUAL)
     images, labels = data().test.first(count)
     exact, spikes = network.first_spikes(images), cells.read_images(network, images)[0][-1]
     ours, theirs = decide(exact, RESOLUTION)[0], decide(spikes, RESOLUTION)[0]
@@ -67,7 +67,7 @@ def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
 
 def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
     """Read and write training images in both engines, each presentation from the same states; return the differences."""
-    start, rule = trained(Task(cells.device, HALF, USUAL, STARTED)), prepared(Task(cells.device, HALF, PULSED, presentations))[1]
+    start, rule = trained(cells.device, HALF, USUAL, STARTED), prepared(cells.device, HALF, PULSED, presentations)[1]
     assert start.pulses
     network = dataclasses.replace(start, pulses=dataclasses.replace(start.pulses, whole=1))
     learning, (images, labels) = Learning.start(network, rule), data().training

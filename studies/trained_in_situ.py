@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", nargs="+", action="extend", metavar="FILE",
                         help="files of python -m studies.spice_device (default: those of vteam and wox)")
     parser.add_argument("--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})")
-    parser.add_number("--seeds", 1, 1000, 10, "networks of each model and rule, which start differently")
+    parser.add_common("--seeds", 10)
     options = parser.parse_args(arguments)
     devices = options.device or [str(options.default_results / f"{model}_device.json") for model in ("vteam", "wox")]
     keep_apart(options, *devices)

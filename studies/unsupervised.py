@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=RUNS, default="xpue", help="dataset (default: xpue)")
     parser.add_number("--neurons", 1, 1000, None, "neurons (default: one for each pattern)")
     parser.add_number("--seed", 0, 2**32 - 1, 1, "first seed of start states, order, flips and spread")
-    parser.add_number("--seeds", 1, 1000, 1, "number of seeds")
+    parser.add_common("--seeds", 1)
     parser.add_number("--presentations", 1, 100_000, None, "images presented (default: 160 for XPUE, 240 for 012345)")
     parser.add_argument("--spread", type=float, default=0.0, metavar="X",
                         help="relative device-to-device spread of cells and thresholds (default: 0)")

@@ -55,7 +55,7 @@ class WiredRun:
 def main(arguments: list[str] | None = None) -> None:
     """Train with and without wires, read with wires, plot."""
     parser = add_resume(make_parser(__doc__, "one_layer"))
-    parser.add_number("--samples", 1, 10_000, 10_000, "only the first N images")
+    parser.add_common("--samples", 10_000)
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=mnist(encoding="grey").rule)
     record = Record(options, "wires", {

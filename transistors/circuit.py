@@ -2,13 +2,25 @@
 
 Pins: vdd and five bias voltages, `reset`, `learn`, an input `in0`, `in1`, ... for each pixel, a target and an output for each
 class. Internal nodes begin with `n_`. Nothing here reads data: the netlist depends on the numbers of classes and inputs only.
+Chips deviate from it in the thresholds of their transistors, and `count_components` checks that it holds allowed elements only.
+
+References
+----------
+M. J. M. Pelgrom, A. C. J. Duinmaijer, A. P. G. Welbers: Matching properties of MOS transistors, IEEE Journal of Solid-State
+Circuits 24 (5), 1433-1440, 1989: the standard deviation of a threshold falls with the square root of the gate's area.
+
+The elements, voltages and times are those of mnist4-circuit-learning-v0 (github.com/thomasnormal/spicenn2,
+competition/RULES.md, November 2026).
 """
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from memristive.spice.parameters import Parameters, quantity
+import numpy as np
+
+from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 BIAS = {"vdd": 3.0, "vref": 0.5, "vweight": 1.8, "verror": 1.2, "voffset": 1.9, "vbias": 1.7}  # V, the contest's rails
 CONTROLS = ("reset", "learn", "clock")
@@ -21,6 +33,8 @@ MODELS = {"nch": ("nmos", "level=1 vto={vto:.9g} kp=120u lambda=0.02 gamma=0 phi
 THRESHOLDS = {"nch": 0.5, "pch": -0.5, "syn": 0.2}  # V
 GAINS = {"nch": 120e-6, "pch": 40e-6, "syn": 50e-6}  # A/V^2, of a square transistor
 SLOT = 1e-3  # s, of one image
+EDGE = 0.01 * SLOT  # s, rise or fall time of every source
+LOW, HIGH = 0.3, 1.7  # V, of a black and a white pixel
 SETTLING = 5e-6  # s, in which the error current moves an error line by 1 V
 TAIL_OVERDRIVE = BIAS["vref"] - THRESHOLDS["syn"]  # V, of the current sources before annealing
 TARGET = 1.0  # V, at the label's target pin
@@ -30,6 +44,18 @@ BALANCE_WINDOW = 50e-3  # V, difference at the gates of the balance that steers 
 BALANCE_GATE = 0.58  # V, to which dividers lower mean score and level: the stage must fit below the label's current source
 MEAN_RESISTOR = 50e6  # ohm, from each score to their mean: it draws a hundredth of a read's current
 SMALLEST = 1e-6  # m, the shortest and narrowest transistor that the contest allows
+RESOLUTION = 1e-6  # V, below which the two highest scores are tied
+TIED = -1  # predicted class of a tie
+TRANSISTOR = re.compile(r"^m\S+(?: \S+){4} (nch|pch|syn) w=(\S+)u l=(\S+)u$", re.IGNORECASE | re.MULTILINE)
+PELGROM = 20e-9  # V m, that is 20 mV um: one mV um for each nm of the models' 20 nm of oxide
+
+# The contest's grammar: flat lists of resistors, capacitors, diodes and MOSFETs of given models.
+MOST_COMPONENTS = 20_000
+MOST_BYTES = 2_000_000
+NODES = {"r": 2, "c": 2, "d": 2, "m": 4}
+BOUNDS = {"r": (1.0, 1e12), "c": (1e-16, 1e-3), "m": (SMALLEST, 1e-2)}  # ohm, F, m
+SUFFIXES = {"": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "meg": 1e6, "g": 1e9, "t": 1e12}
+NUMBER = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(meg|[fpnumkgt])?")
 
 
 @dataclass(frozen=True)
@@ -67,16 +93,13 @@ class LearnerParameters(Parameters):
 _THREE_DIGITS = LearnerParameters(
         load=14990000.0, window=0.02479, margin=0.08216, step=1.339, charge_overdrive=1.578,
         discharge_overdrive=2.084, charge_swing=0.2032, discharge_swing=0.2032, anneal_time=0.7621,
-        anneal_floor=0.5325, balance=0.4058, level=0.8738, charge_rail="voffset", discharge_rail="vweight",
-        start_rail="voffset")
-_TEN_DIGITS_ON_CHIPS = LearnerParameters(
-        load=3896000.0, window=0.00758, margin=0.151, step=0.589, charge_overdrive=1.392,
-        discharge_overdrive=1.475, charge_swing=0.1782, discharge_swing=0.1114, anneal_time=1.455,
-        anneal_floor=0.5909, balance=0.4524, level=0.7684, charge_rail="vweight", discharge_rail="vbias",
-        start_rail="vweight")
+        anneal_floor=0.5325, balance=0.4058, level=0.8738, charge_rail="voffset")
 PRESETS = {"mnist10": LearnerParameters(), "mnist017": _THREE_DIGITS, "xpue": LearnerParameters(),
            "mnist017_chips": dataclasses.replace(_THREE_DIGITS, source_scale=5.0, hold=1),
-           "mnist10_chips": dataclasses.replace(_TEN_DIGITS_ON_CHIPS, source_scale=5.0, hold=1)}
+           "mnist10_chips": LearnerParameters(
+               load=3896000.0, window=0.00758, margin=0.151, step=0.589, charge_overdrive=1.392, discharge_overdrive=1.475,
+               charge_swing=0.1782, discharge_swing=0.1114, anneal_time=1.455, anneal_floor=0.5909, balance=0.4524, level=0.7684,
+               discharge_rail="vbias", start_rail="vweight", source_scale=5.0, hold=1)}
 
 
 def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int = 16) -> str:
@@ -170,20 +193,113 @@ def margin_gain(parameters: LearnerParameters) -> float:
     return 2 * parameters.margin * GAINS["syn"] * SMALLEST / parameters.read_length / overdrive**2
 
 
-def models(thresholds: dict[str, tuple[str, float]] | None = None) -> str:
-    """Return the .model lines: one for each kind of transistor, or with `thresholds` one for each transistor.
-
-    Parameters
-    ----------
-    thresholds : dict, optional
-        Kind of the transistor and deviation of its threshold in V, by the name of its model.
-    """
-    named = thresholds or {kind: (kind, 0.0) for kind in MODELS}
+def models(kinds: Mapping[str, tuple[str, float]] | None = None) -> str:
+    """Return .model lines, with the kind and the threshold's deviation in V by the model's name; by default one for each kind."""
+    kinds = kinds or {kind: (kind, 0.0) for kind in MODELS}
     return "\n".join(f".model {name} {MODELS[kind][0]} ({MODELS[kind][1].format(vto=THRESHOLDS[kind] + deviation)})"
-                     for name, (kind, deviation) in named.items())
+                     for name, (kind, deviation) in kinds.items())
 
 
 def _size(gain: float, kind: str, scale: float = 1.0) -> str:
     """Return width and length of a transistor with this gain in A/V^2, the smaller one `scale` um."""
     ratio = gain / GAINS[kind]
     return f"W={scale * max(ratio, 1):.6g}u L={scale * max(1 / ratio, 1):.6g}u"
+
+
+def named(classes: Sequence[int], scores: np.ndarray) -> np.ndarray:
+    """Return the class with the highest score in each row (images x `classes`), `TIED` where another is within 1 uV."""
+    first_two = np.sort(scores, axis=1)[:, -2:]
+    return np.where(first_two[:, 1] - first_two[:, 0] <= RESOLUTION, TIED, np.array(classes)[scores.argmax(axis=1)])
+
+
+def draw_thresholds(circuit: str, seed: int, deviation: float | None = None) -> dict[str, float]:
+    """Return the threshold's deviation in V of each transistor by its name in lower case.
+
+    Parameters
+    ----------
+    circuit : str
+        From `netlist`.
+    seed : int
+    deviation : float, optional
+        Standard deviation in V of every transistor; by default it follows from the area of the transistor's gate.
+    """
+    rng, found = np.random.default_rng(seed), {}
+    for transistor in TRANSISTOR.finditer(circuit):
+        area = float(transistor[2]) * float(transistor[3]) * 1e-12  # m^2
+        spread = PELGROM / area**0.5 if deviation is None else deviation
+        found[transistor[0].split()[0].lower()] = float(rng.standard_normal() * spread)
+    return found
+
+
+def on_chip(circuit: str, thresholds: Mapping[str, float]) -> tuple[str, str]:
+    """Return the circuit with a model of its own for each transistor, and the .model lines.
+
+    A positive deviation makes any transistor conduct less. So it makes the negative threshold of a PMOS more negative.
+    """
+    kinds: dict[str, tuple[str, float]] = {}
+
+    def renamed(transistor: re.Match[str]) -> str:
+        name = transistor[0].split()[0].lower()
+        kinds[f"model_{name}"] = (transistor[1], thresholds[name] * (-1 if transistor[1] == "pch" else 1))
+        return transistor[0].replace(f" {transistor[1]} ", f" model_{name} ", 1)
+
+    return TRANSISTOR.sub(renamed, circuit), models(kinds)
+
+
+def count_components(circuit: str, pins: Collection[str]) -> dict[str, int]:
+    """Return the numbers of resistors "r", capacitors "c", diodes "d" and transistors "m" of an allowed circuit.
+
+    Parameters
+    ----------
+    circuit : str
+        Lines of elements and comments.
+    pins : collection of str
+        Names of the outer nodes without "0". All other nodes must begin with n_.
+
+    Raises
+    ------
+    ParameterError
+        An element, node, model or value is not allowed, a name occurs twice, or the circuit is too large.
+    """
+    counts, names = dict.fromkeys(NODES, 0), set[str]()
+    for number, line in enumerate(circuit.lower().splitlines(), 1):
+        fields = line.split(";")[0].split()
+        if not fields or fields[0].startswith("*"):
+            continue
+        problem = _problem(fields, pins) or ("has the name of an element above" if fields[0] in names else "")
+        if problem:
+            raise ParameterError(f"line {number} of the circuit, {line.strip()[:60]!r}, {problem}")
+        names.add(fields[0])
+        counts[fields[0][0]] += 1
+    if not 0 < len(names) <= MOST_COMPONENTS or len(circuit.encode()) > MOST_BYTES:
+        raise ParameterError(f"a circuit must have 1 to {MOST_COMPONENTS} components and at most {MOST_BYTES} bytes, got "
+                             f"{len(names)} and {len(circuit.encode())}")
+    return counts
+
+
+def _problem(fields: list[str], pins: Collection[str]) -> str:
+    """Return a description of the fault of one element, "" if there is none."""
+    if not re.fullmatch("[rcdm][a-z0-9_]+", fields[0]):
+        return "is no resistor, capacitor, diode or MOSFET"
+    kind = fields[0][0]
+    nodes = NODES[kind]
+    if len(fields) != nodes + (4 if kind == "m" else 2):
+        return "has too few or too many fields"
+    for node in fields[1:nodes + 1]:
+        if node not in {*pins, "0", "gnd"} and not re.fullmatch("n_[a-z0-9_]+", node):
+            return f"uses the node {node!r}, which is neither a pin nor begins with n_"
+    model, *values = fields[nodes + 1:]
+    if kind in "md" and model not in (MODELS if kind == "m" else ("diode",)):
+        return f"uses the model {model!r}, which is not among the given ones"
+    if kind == "m":
+        if [size[:2] for size in values] != ["w=", "l="]:
+            return "must end with W= and L="
+        values = [size[2:] for size in values]
+    elif kind != "d":
+        values = [model]
+    for text in values:
+        low, high = BOUNDS[kind]
+        found = NUMBER.fullmatch(text)
+        if not found or not low * (1 - 1e-12) <= float(found[1]) * SUFFIXES[found[2] or ""] <= high * (1 + 1e-12):
+            return f"has the value {text!r}, which is no number from {low:g} to {high:g}"
+    return ""

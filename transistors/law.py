@@ -7,7 +7,7 @@ units of the error current.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,10 @@ from transistors.circuit import (
     BALANCE_GATE,
     BALANCE_WINDOW,
     BIAS,
+    EDGE,
     GAINS,
+    HIGH,
+    LOW,
     ROW_INVERTER,
     ROW_SOURCE,
     SETTLING,
@@ -27,8 +30,8 @@ from transistors.circuit import (
     THRESHOLDS,
     LearnerParameters,
     margin_gain,
+    named,
 )
-from transistors.schedule import EDGE, HIGH, LOW
 
 STEPS = 60  # steps of an image while the error current is full; fewer later. With 6, weights differ by 5 % from ngspice
 MIRROR_GAIN = 4 * GAINS["pch"]  # A/V^2
@@ -49,7 +52,7 @@ class Law:
         Class numbers, in the order of the weights' rows.
     inputs : int
     thresholds : mapping, optional
-        Deviation of the threshold in V by the name of a transistor, as `chip.draw_thresholds` returns; none for an ideal chip.
+        Deviation of the threshold in V by the name of a transistor, as `circuit.draw_thresholds` returns; none for an ideal chip.
     """
 
     parameters: LearnerParameters
@@ -66,6 +69,10 @@ class Law:
         volts = LOW + (HIGH - LOW) * images
         return _scores(weights - THRESHOLDS["syn"] - self._cells("read"), volts, self._load)
 
+    def decided(self, weights: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return the class with the highest output of each image, `circuit.TIED` for a tie."""
+        return named(self.classes, self.scores(weights, images))
+
     def train(self, images: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the weights in V (classes x inputs) after `images` (presentations x inputs) are shown with their `labels`.
 
@@ -76,13 +83,12 @@ class Law:
         drive = np.maximum(volts - THRESHOLDS["syn"] - self._named("inv", range(self.inputs)), 0)
         unit = 1 / np.sqrt(ROW_INVERTER * GAINS["syn"] / 2 * ROW_SOURCE)  # the source follows its gate but for an overdrive
         root = (-unit + np.sqrt(unit**2 + 4 * drive)) / 2
-        up = BIAS[p.charge_rail] - p.charge_swing * root**2 + abs(THRESHOLDS["pch"])
-        down = p.discharge_swing * volts + (1 - p.discharge_swing) * BIAS[p.discharge_rail] - THRESHOLDS["nch"]
+        up, down = self._gates_of_rows(volts, root**2)
         rows = np.searchsorted(self.classes, labels)
         if not (np.asarray(self.classes)[rows] == labels).all():
             raise ValueError("labels must be among the law's classes")
         read = THRESHOLDS["syn"] + self._cells("read")
-        tails = np.array([self._named(kind, [""])[0] for kind in ("score", "label", "balance", "level", "mean")])
+        tails = self._named("", ("score", "label", "balance", "level", "mean"))
         mirrors = self._named("diode", self.classes) - self._named("copy", self.classes)
         # A mirror that carries nothing rests at the threshold of its diode; a lower threshold of the copy then conducts.
         idle = MIRROR_GAIN / 2 * np.maximum(mirrors, 0) ** 2 / p.error_current
@@ -90,8 +96,7 @@ class Law:
                self._named("pair", self.classes), mirrors, idle, tails, self._load,
                margin_gain(p) * p.read_length / (GAINS["syn"] * SMALLEST), TARGET - THRESHOLDS["syn"]
                - self._named("margin", self.classes), p.window, np.sqrt(2 * p.error_current / MIRROR_GAIN),
-               1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2, p.step * WRITES, STEPS, p.balance, p.level,
-               BIAS[p.start_rail])
+               1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2, p.step * WRITES, p.balance, p.level, BIAS[p.start_rail])
         return found
 
     def line_range(self) -> tuple[float, float]:
@@ -99,13 +104,20 @@ class Law:
 
         Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """
-        p, shape = self.parameters, self.inputs
-        middle = (LOW + HIGH) / 2
-        up = np.full(shape, BIAS[p.charge_rail] - p.charge_swing * (middle - THRESHOLDS["syn"]) + abs(THRESHOLDS["pch"]))
-        down = np.full(shape, p.discharge_swing * middle + (1 - p.discharge_swing) * BIAS[p.discharge_rail] - THRESHOLDS["nch"])
+        p, middle = self.parameters, np.full(self.inputs, (LOW + HIGH) / 2)
+        up, down = self._gates_of_rows(middle, middle - THRESHOLDS["syn"])
         lowest, highest = (_line(self.start()[0], up, down, error, 1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2)
                            for error in (-1.0, 1.0))
         return float(lowest), float(highest)
+
+    def _gates_of_rows(self, volts: np.ndarray, drops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the gates of charging and discharging transistors in V, each less its threshold.
+
+        `volts` are those of the pixels, and an inverter draws `drops` over its source resistor, both in V.
+        """
+        p = self.parameters
+        return (BIAS[p.charge_rail] - p.charge_swing * drops + abs(THRESHOLDS["pch"]),
+                p.discharge_swing * volts + (1 - p.discharge_swing) * BIAS[p.discharge_rail] - THRESHOLDS["nch"])
 
     @property
     def _load(self) -> float:
@@ -118,7 +130,7 @@ class Law:
         decay = np.exp(-((np.arange(count) + 0.5) * SLOT + EDGE) / (p.anneal_time + ANNEAL_CAPACITOR * floor))
         return BIAS["vref"] * (p.anneal_floor + (1 - p.anneal_floor) * decay) - THRESHOLDS["syn"]
 
-    def _named(self, kind: str, names: Sequence[object] | range) -> np.ndarray:
+    def _named(self, kind: str, names: Iterable[object]) -> np.ndarray:
         return np.array([self.thresholds.get(f"m{kind}{name}", 0.0) for name in names])
 
     def _cells(self, kind: str) -> np.ndarray:
@@ -166,8 +178,8 @@ def _scores(gates: np.ndarray, volts: np.ndarray, load: float) -> np.ndarray:
 def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndarray, rows: np.ndarray, gates: np.ndarray,
            read: np.ndarray, up_shift: np.ndarray, down_shift: np.ndarray, pair: np.ndarray, mirrors: np.ndarray,
            idle: np.ndarray, tails: np.ndarray, load: float, margin: float, pull: np.ndarray, window: float,
-           mirror_overdrive: float, up_gain: float, down_gain: float, step: float, most_steps: int, balance: float,
-           level: float, rest: float) -> None:
+           mirror_overdrive: float, up_gain: float, down_gain: float, step: float, balance: float, level: float,
+           rest: float) -> None:
     """Write `weights` in place. Arguments as computed in `Law.train`."""
     classes, inputs = weights.shape
     out, error, cell = np.full(classes, 0.8), np.zeros(classes), np.empty(inputs)
@@ -175,7 +187,7 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
     for k in range(len(volts)):
         score_drive, label_drive = max(gates[k] - tails[0], 1e-6), max(gates[k] - tails[1], 1e-6)
         current, label_current = (score_drive / 0.3) ** 2, (label_drive / 0.3) ** 2
-        steps = 1 + int(most_steps * max(current, label_current))
+        steps = 1 + int(STEPS * max(current, label_current))
         y, before = rows[k], rows[max(k - 1, 0)]
         # A mirror's capacitor delays the label's current, and what it holds goes to the label before.
         late = min(MIRROR_CHARGE * mirror_overdrive / (label_drive / 0.3), 0.5) if y != before else 0.0

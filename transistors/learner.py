@@ -5,14 +5,16 @@
 text file with a line for each, its rows of pixels and then its name (101 010 101 X). The circuit reads, compares and writes its
 own weights; Python only draws the netlist, and scores the outputs afterwards. The run is compared with the law, the model of the
 circuit in transistors/law.py. --step 5e-6 repeats a run with half of the time step and compares it with the record
-of the whole step. --control permutes the labels of the training images, or leaves out the training.
+of the whole step. --control permutes the labels of the contest's training images, or leaves out the training.
 
 Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png, where TASK is the name of the file for own
 patterns. mnist10 takes 10 minutes of computing time, mnist017 one minute, xpue seconds. --netlist writes the circuit as the
 contest wants it; for patterns, a netlist for `ngspice -b` alone.
 """
 
+import dataclasses
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,24 +28,25 @@ from datasets import load_mnist, own_patterns, xpue
 from memristive.cli.script import Record, apply_settings, keep_apart, make_parser, print_rows, progress, run
 from memristive.io.records import load_results
 from plotting import BLUE, WIDTH
-from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
-from transistors.grammar import count_components
-from transistors.harness import Trace, named, predictions, score, simulate
+from transistors.circuit import PRESETS, SLOT, count_components, netlist
+from transistors.images import LABELS, PASSES, Split, frozen_images, pattern_images
 from transistors.law import Law
-from transistors.patterns import PATTERN_PASSES, batch_netlist, pattern_images, pattern_schedule
-from transistors.schedule import (
-    LABELS,
+from transistors.transient import (
+    PATTERN_PASSES,
+    STARTUP,
     STEP,
-    Images,
-    Schedule,
-    contest_schedule,
+    Trace,
+    Transient,
+    batch_netlist,
+    contest_transient,
     deck,
-    frozen_images,
-    pin_names,
-    presentation_order,
+    pattern_transient,
+    predictions,
+    sampled,
+    score,
+    simulate,
 )
 
-PASSES = 20
 ORDERS = range(5)  # seeds of the order of training images, for trainings by the law
 
 
@@ -56,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--step", type=float, default=STEP, metavar="S", help=f"longest time step in s (default: {STEP:g})")
     parser.add_argument("--control", choices=("untrained", "permuted"), default="", help="no training, or permuted labels")
     options = parser.parse_args(arguments)
+    if options.control and (options.patterns or options.task == "xpue" or options.step < STEP):
+        parser.error("--control needs --task mnist10 or mnist017 and the whole --step; patterns are also tested before learning")
     keep_apart(options, options.patterns)
     drawn = own_patterns(options.patterns) if options.patterns else xpue() if options.task == "xpue" else None
     task = drawn.name if drawn else options.task
@@ -65,45 +70,53 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Images, circuit, and the check that it holds nothing but allowed elements.
     if drawn:
         images = pattern_images(drawn.patterns)
-        classes, passes = list(range(len(images.train))), PATTERN_PASSES
-        schedule, shown = pattern_schedule(images)
+        classes, passes = list(range(len(drawn.labels))), PATTERN_PASSES
+        transient, labels = pattern_transient(images), images.test_labels
     else:
         images, classes, passes = frozen_images(task, load_mnist()), list(LABELS[task]), PASSES
         if options.control == "permuted":
             shuffled = np.random.default_rng(1).permutation(images.train_labels)
-            images = Images(images.train, shuffled, images.test, images.test_labels)
+            images = dataclasses.replace(images, train_labels=shuffled)
         if options.control == "untrained":
             passes = 0
-        schedule, shown = contest_schedule(images, passes)
-    labels = images.test_labels[shown]
-    circuit = netlist(learner, classes, schedule.inputs)
-    driven, outputs = pin_names(schedule.inputs, schedule.classes)
+        transient, shown = contest_transient(images, passes)
+        images = dataclasses.replace(images, test=images.test[shown], test_labels=images.test_labels[shown])
+        labels = images.test_labels
+    circuit = netlist(learner, classes, transient.inputs)
     parameters = {"task": task, "control": options.control, "step_s": options.step, "passes": passes,
                   "learner": learner.as_dict(), "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest()}
     if drawn and options.patterns:
         parameters["patterns"] = dict(zip(drawn.labels, drawn.patterns, strict=True))
     record = Record(options, name, parameters, [options.patterns])
-    components = count_components(circuit, [*driven, *outputs])
+    components = count_components(circuit, [*transient.driven, *transient.outputs])
     print(f"{sum(components.values())} allowed components: {components}")
     record.write_netlist(lambda: batch_netlist(learner, images, drawn.labels) if drawn else circuit)
 
     # 2. ngspice: one transient, start-up, training and test.
-    cells = [f"n_w{c}_{i}" for c in classes for i in range(schedule.inputs)]
+    cells = [f"n_w{c}_{i}" for c in classes for i in range(transient.inputs)]
     lines = [f"n_line{c}" for c in classes] if drawn else []
-    text = deck(circuit, schedule, options.step, save=[*cells, *lines])
-    trace, seconds = watched(text, schedule, f"{task} in ngspice")
-    found = score(trace, schedule, labels)
-    moments = _pass_ends(schedule, len(images.train))
-    weights = np.array([trace.at(f"v(xlearner.{cell})", moments) for cell in cells]).T.reshape(-1, len(classes), schedule.inputs)
+    nothing: Iterable[int] = ()
+    with progress(nothing, len(transient.images), f"{task} in ngspice", "image") as bar:
+        def watch(at: float) -> None:
+            bar.update(max(0, int((at - STARTUP) / SLOT) - bar.n))
+
+        begin = time.monotonic()
+        trace = simulate(deck(circuit, transient, options.step, save=[*cells, *lines]), transient.stop, watch)
+        seconds = time.monotonic() - begin
+    found = score(trace, transient, labels)
+    pass_ends = transient.begins[transient.learning.argmax()] + SLOT * len(images.train) * np.arange(passes + 1)
+    moments = pass_ends + np.r_[1e-5, np.full(passes, -1e-7)]
+    weights = np.array([sampled(trace, f"v(xlearner.{cell})", moments) for cell in cells]).T
+    weights = weights.reshape(-1, len(classes), transient.inputs)
 
     # 3. The law: its training on the same images, in the same order and in others; reads of ngspice's weights after each pass.
+    law = Law(learner, classes, transient.inputs)
     results = {**found, "components": components, "weights_after_pass_V": weights.round(6),
-               "law": law_results(learner, classes, images, shown, passes, found)}
-    law = Law(learner, classes, schedule.inputs)
-    right = [float(np.mean(named(classes, law.scores(one, images.train)) == images.train_labels)) for one in weights]
+               "law": law_results(law, images, passes, found["predictions"])}
+    right = [float(np.mean(law.decided(one, images.train) == images.train_labels)) for one in weights]
     results["training_images_right_after_pass"] = right
     if drawn:
-        before, _ = predictions(trace, schedule, np.arange(len(classes)))
+        before, _ = predictions(trace, transient, np.arange(len(classes)))
         results["recognised_before"] = int(np.sum(before == labels))
     if options.step < STEP:
         results["half_step"] = half_step(load_results(options.results / f"transistor_{task}.json"), results)
@@ -124,47 +137,26 @@ def main(arguments: list[str] | None = None) -> None:
         names = drawn.labels if drawn else [str(c) for c in classes]
         record.plot(plotting.weight_images(pixels, shape, names, "weight (V)"), "weights")
     if drawn:
-        record.plot(waveforms(trace, schedule, drawn.labels), "waveforms")
+        record.plot(waveforms(trace, transient, drawn.labels), "waveforms")
 
 
-def watched(text: str, schedule: Schedule, title: str) -> tuple[Trace, float]:
-    """Run a netlist with a progress bar that counts images; return its trace and the seconds it took."""
-    shown: Iterable[int] = ()
-    with progress(shown, len(schedule.images), title, "image") as bar:
-        def update(at: float) -> None:
-            bar.update(max(0, int((at - schedule.startup) / SLOT) - bar.n))
+def law_results(law: Law, images: Split, passes: int, found: Sequence[int]) -> dict[str, Any]:
+    """Train by the law and test it; return accuracies, and the share of test images that it decides as ngspice `found`.
 
-        return simulate(text, schedule.stop, update)
-
-
-def _pass_ends(schedule: Schedule, count: int) -> np.ndarray:
-    """Return the times in s at which the start-up and each pass end; a pass has `count` images."""
-    begin = np.flatnonzero(schedule.learning)[:1]
-    first = schedule.startup + (float(begin[0]) if len(begin) else 0.0) * SLOT
-    passes = int(schedule.learning.sum()) // count
-    return first + SLOT * count * np.arange(passes + 1) + np.where(np.arange(passes + 1) == 0, 1e-5, -1e-7)
-
-
-def law_results(learner: LearnerParameters, classes: list[int], images: Images, shown: np.ndarray, passes: int,
-                found: dict[str, Any]) -> dict[str, Any]:
-    """Train by the law and test it; return accuracies, and the agreement with the scores `found` in ngspice.
-
-    The law is also trained with other orders of the images, and with permuted labels. `shown`: numbers of the test images.
+    The law is also trained with other orders of the images, and with permuted labels.
     """
-    law, labels = Law(learner, classes, images.train.shape[1]), images.test_labels[shown]
+    labels = images.train_labels
 
     def decided(seed: int, taught: np.ndarray) -> np.ndarray:
-        order, _ = presentation_order(images, passes, seed)
-        return named(classes, law.scores(law.train(images.train[order], taught[order]), images.test[shown]))
+        lessons = dataclasses.replace(images, train_labels=taught).lessons(passes, seed)
+        return law.decided(law.train(*lessons), images.test)
 
-    computed = decided(0, images.train_labels)
-    accuracies = [float(np.mean(decided(seed, images.train_labels) == labels)) for seed in ORDERS]
-    permuted = [float(np.mean(decided(seed, np.random.default_rng(seed).permutation(images.train_labels)) == labels))
-                for seed in ORDERS]
-    return {"accuracy": float(np.mean(computed == labels)),
-            "decided_as_ngspice": float(np.mean(computed == np.array(found["predictions"]))),
+    orders = [decided(seed, labels) for seed in ORDERS]
+    permuted = [decided(seed, np.random.default_rng(seed).permutation(labels)) for seed in ORDERS]
+    accuracies, chance = ([float(np.mean(one == images.test_labels)) for one in trials] for trials in (orders, permuted))
+    return {"accuracy": accuracies[0], "decided_as_ngspice": float(np.mean(orders[0] == np.array(found))),
             "mean_of_orders": float(np.mean(accuracies)), "deviation_of_orders": float(np.std(accuracies, ddof=1)),
-            "orders": accuracies, "permuted_labels": permuted}
+            "orders": accuracies, "permuted_labels": chance}
 
 
 def half_step(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, Any]:
@@ -185,24 +177,24 @@ def learning(right: Sequence[float]) -> Figure:
     return figure
 
 
-def waveforms(trace: Trace, schedule: Schedule, names: Sequence[str]) -> Figure:
+def waveforms(trace: Trace, transient: Transient, names: Sequence[str]) -> Figure:
     """Draw scores, error lines and the weights of the first class while the first patterns are learned."""
-    first, count = int(np.flatnonzero(schedule.learning)[0]), 6
-    begin = float(schedule.begins[first])
+    first, count = int(np.flatnonzero(transient.learning)[0]), 6
+    begin = float(transient.begins[first])
     at = np.linspace(begin, begin + count * SLOT, 3000)
     figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 6.2), sharex=True)
     for c, name in enumerate(names):
         style = plotting.line_style(c, len(names))
-        axes[0].plot((at - begin) * 1e3, 1e3 * trace.at(f"v(out{c})", at), label=name, **style)
-        axes[1].plot((at - begin) * 1e3, trace.at(f"v(xlearner.n_line{c})", at), **style)
-    inputs = schedule.inputs // 2
-    shown = schedule.images[schedule.labels == 0][0][:inputs]
+        axes[0].plot((at - begin) * 1e3, 1e3 * sampled(trace, f"v(out{c})", at), label=name, **style)
+        axes[1].plot((at - begin) * 1e3, sampled(trace, f"v(xlearner.n_line{c})", at), **style)
+    inputs = transient.inputs // 2
+    shown = transient.images[transient.labels == 0][0][:inputs]
     for i in range(inputs):
-        axes[2].plot((at - begin) * 1e3, trace.at(f"v(xlearner.n_w0_{i})", at), color=BLUE if shown[i] else plotting.ORANGE,
+        axes[2].plot((at - begin) * 1e3, sampled(trace, f"v(xlearner.n_w0_{i})", at), color=BLUE if shown[i] else plotting.ORANGE,
                      linewidth=1.0)
-    for k, c in enumerate(schedule.labels[first:first + count]):
+    for k, c in enumerate(transient.labels[first:first + count]):
         axes[0].text(k + 0.5, 1.02, f"label {names[c]}", transform=axes[0].get_xaxis_transform(), ha="center", va="bottom")
-    scores = 1e3 * np.array([trace.at(f"v(out{c})", at) for c in range(len(names))])
+    scores = 1e3 * np.array([sampled(trace, f"v(out{c})", at) for c in range(len(names))])
     axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))  # cuts off the peaks at edges
     axes[0].legend(ncols=len(names), loc="upper left")
     axes[1].set_ylabel("error lines (V)")

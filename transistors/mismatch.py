@@ -19,21 +19,11 @@ import plotting
 from datasets import load_mnist
 from memristive.cli.script import Record, make_parser, progress, run
 from plotting import BLUE, VERMILLION, WIDTH
-from transistors.chip import PELGROM, carried_weights, draw_thresholds, on_chip
-from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
-from transistors.harness import named, predictions, simulate
+from transistors.circuit import PELGROM, PRESETS, SLOT, LearnerParameters, draw_thresholds, netlist, on_chip
+from transistors.images import LABELS, PASSES, Split, drawn_images
 from transistors.law import Law
-from transistors.schedule import (
-    LABELS,
-    Images,
-    Schedule,
-    contest_schedule,
-    deck,
-    drawn_images,
-    presentation_order,
-)
+from transistors.transient import STARTUP, Transient, contest_transient, deck, predictions, sampled, simulate
 
-PASSES = 20
 SPREADS: dict[str, float | None] = {"ideal": 0.0, "2 mV": 2e-3, "5 mV": 5e-3, "10 mV": 10e-3, "20 mV": 20e-3, "by area": None}
 PARTS = {"reads": ("mread",), "writes": ("mup", "mdown", "minv"), "comparison": ("mpair", "mmargin"),
          "current sources": ("mscore", "mlabel", "mdiode", "mcopy", "mbalance", "mlevel", "mmean")}  # beginnings of names
@@ -62,10 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     for task, chip in progress(cases, len(cases), options.engine, "chip"):
         images = drawn_images(task, mnist, FIRST_DRAW + chip, test=50 if in_ngspice else 100)
         ideal: np.ndarray | None = None
-        plan = [("all", spread) for spread in SPREADS]
-        plan += [] if in_ngspice else [(part, spread) for part in PARTS for spread in SPREADS_OF_PARTS]
-        for part, spread in plan:
-            deviation = {**SPREADS, **SPREADS_OF_PARTS}[spread]
+        plan = [("all", *spread) for spread in SPREADS.items()]
+        plan += [] if in_ngspice else [(part, *spread) for part in PARTS for spread in SPREADS_OF_PARTS.items()]
+        for part, spread, deviation in plan:
             thresholds = draw_thresholds(netlist(sizes[task], LABELS[task]), FIRST_CHIP + chip, deviation)
             thresholds = {name: volts if name.startswith(PARTS.get(part, "m")) else 0.0 for name, volts in thresholds.items()}
             learned, carried, weights = measure(sizes[task], task, images, thresholds, ideal)
@@ -80,41 +69,36 @@ def main(arguments: list[str] | None = None) -> None:
     record.plot(mismatch_figure(pd.DataFrame(rows), options.engine))
 
 
-def by_law(learner: LearnerParameters, task: str, images: Images, thresholds: dict[str, float],
+def by_law(learner: LearnerParameters, task: str, images: Split, thresholds: dict[str, float],
            ideal: np.ndarray | None) -> tuple[float, float, np.ndarray]:
     """Simulate a chip by the law; return its accuracies with learned and with `ideal` weights, and the learned weights in V.
 
     `thresholds`: each transistor's deviation in V by its name. Without `ideal` weights, the learned ones count twice.
     """
-    classes = list(LABELS[task])
-    law = Law(learner, classes, thresholds=thresholds)
-    order, _ = presentation_order(images, PASSES)
-    weights = law.train(images.train[order], images.train_labels[order])
-
-    def accuracy(states: np.ndarray) -> float:
-        return float(np.mean(named(classes, law.scores(states, images.test)) == images.test_labels))
-
-    return accuracy(weights), accuracy(weights if ideal is None else ideal), weights
+    law = Law(learner, LABELS[task], thresholds=thresholds)
+    weights = law.train(*images.lessons(PASSES))
+    learned, carried = (float(np.mean(law.decided(states, images.test) == images.test_labels))
+                        for states in (weights, weights if ideal is None else ideal))
+    return learned, carried, weights
 
 
-def by_ngspice(learner: LearnerParameters, task: str, images: Images, thresholds: dict[str, float],
+def by_ngspice(learner: LearnerParameters, task: str, images: Split, thresholds: dict[str, float],
                ideal: np.ndarray | None) -> tuple[float, float, np.ndarray]:
     """Return the results of `by_law` from ngspice: one transient trains and tests, another one tests the `ideal` weights."""
-    classes = list(LABELS[task])
-    chip, models = on_chip(netlist(learner, classes), thresholds)
-    schedule, shown = contest_schedule(images, PASSES)
-    cells = [f"{c}_{i}" for c in classes for i in range(schedule.inputs)]
-    trace, _ = simulate(deck(chip, schedule, save=[f"n_w{cell}" for cell in cells], transistor_models=models), schedule.stop)
-    end = np.array([schedule.startup + schedule.learning.sum() * SLOT - 1e-7])
-    weights = np.array([trace.at(f"v(xlearner.n_w{cell})", end)[0] for cell in cells])
-    learned = float(np.mean(predictions(trace, schedule, ~schedule.learning)[0] == images.test_labels[shown]))
+    chip, models = on_chip(netlist(learner, LABELS[task]), thresholds)
+    transient, shown = contest_transient(images, PASSES)
+    labels = images.test_labels[shown]
+    cells = [f"n_w{c}_{i}" for c in LABELS[task] for i in range(transient.inputs)]
+    trace = simulate(deck(chip, transient, save=cells, transistor_models=models), transient.stop)
+    end = STARTUP + transient.learning.sum() * SLOT - 1e-7
+    weights = np.array([sampled(trace, f"v(xlearner.{cell})", end) for cell in cells])
+    learned = float(np.mean(predictions(trace, transient, ~transient.learning)[0] == labels))
     if ideal is None:
         return learned, learned, weights
-    count = len(shown)
-    test = Schedule(images.test[shown], np.full(count, -1), np.zeros(count, bool), carried=True)
-    states = carried_weights(dict(zip(cells, ideal, strict=True)))
-    trace, _ = simulate(deck(chip, test, transistor_models=models, initial=states), test.stop)
-    return learned, float(np.mean(predictions(trace, test, ~test.learning)[0] == images.test_labels[shown])), weights
+    test = Transient(images.test[shown], np.full(len(shown), -1), np.zeros(len(shown), bool), carried=True)
+    states = [f".ic v(xlearner.{cell})={volts:.9g}" for cell, volts in zip(cells, ideal, strict=True)]
+    trace = simulate(deck(chip, test, transistor_models=models, initial=states), test.stop)
+    return learned, float(np.mean(predictions(trace, test, ~test.learning)[0] == labels)), weights
 
 
 def mismatch_figure(rows: pd.DataFrame, engine: str) -> Figure:

@@ -17,13 +17,11 @@ import numpy as np
 from datasets import load_mnist
 from memristive.cli.script import Record, make_parser, print_rows, progress, run
 from memristive.spice.parameters import ParameterError
-from transistors.chip import draw_thresholds
-from transistors.circuit import BIAS, GAINS, PRESETS, SMALLEST, LearnerParameters, margin_gain, netlist
-from transistors.harness import named
+from transistors.circuit import BIAS, GAINS, PRESETS, SMALLEST, LearnerParameters, draw_thresholds, margin_gain, netlist
+from transistors.images import LABELS, PASSES, Split, drawn_images
 from transistors.law import Law
-from transistors.schedule import LABELS, Images, drawn_images, presentation_order
 
-PASSES, DRAWS, HELD_OUT = 20, range(8), range(100, 108)
+DRAWS, HELD_OUT = range(8), range(100, 108)
 FACTORS = {"load": 0.2, "window": 0.2, "margin": 0.25, "step": 0.25, "charge_overdrive": 0.08, "discharge_overdrive": 0.08,
            "charge_swing": 0.25, "discharge_swing": 0.25, "anneal_time": 0.2}  # standard deviation of a change in decades
 SHARES = {"anneal_floor": (0.05, 0.4, 0.95), "balance": (0.1, 0.0, 0.9)}  # deviation of a change, lowest and highest value
@@ -63,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     print_rows(rows)
 
 
-def search(sizes: LearnerParameters, task: str, images: list[Images], spread: float, seconds: float,
+def search(sizes: LearnerParameters, task: str, images: list[Split], spread: float, seconds: float,
            rng: np.random.Generator) -> LearnerParameters:
     """Search for some `seconds`; return the best sizes and print each improvement.
 
@@ -86,7 +84,7 @@ def search(sizes: LearnerParameters, task: str, images: list[Images], spread: fl
     return sizes
 
 
-def change(sizes: LearnerParameters, task: str, images: Images, rng: np.random.Generator) -> LearnerParameters | None:
+def change(sizes: LearnerParameters, task: str, images: Split, rng: np.random.Generator) -> LearnerParameters | None:
     """Return sizes with one to four random changes; None if the circuit cannot work with them."""
     new: dict[str, Any] = {}
     for name in rng.choice([*FACTORS, *SHARES, "charge_rail", "discharge_rail", "start_rail"], rng.integers(1, 5), replace=False):
@@ -112,14 +110,10 @@ def change(sizes: LearnerParameters, task: str, images: Images, rng: np.random.G
     return changed if fits else None
 
 
-def accuracy(sizes: LearnerParameters, task: str, images: Images, spread: float, seed: int) -> float:
+def accuracy(sizes: LearnerParameters, task: str, images: Split, spread: float, seed: int) -> float:
     """Return the share of validation images that a chip, whose thresholds have a `spread` in V, recognises after training."""
-    classes = list(LABELS[task])
-    thresholds = draw_thresholds(netlist(sizes, classes), CHIP + seed, spread) if spread else {}
-    law = Law(sizes, classes, thresholds=thresholds)
-    order, _ = presentation_order(images, PASSES, seed)
-    scores = law.scores(law.train(images.train[order], images.train_labels[order]), images.test)
-    return float(np.mean(named(classes, scores) == images.test_labels))
+    law = Law(sizes, LABELS[task], thresholds=draw_thresholds(netlist(sizes, LABELS[task]), CHIP + seed, spread))
+    return float(np.mean(law.decided(law.train(*images.lessons(PASSES, seed)), images.test) == images.test_labels))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from memristive.io.voltages import VoltagesError
 from memristive.learning.hebbian import array_setup
 from memristive.network.closed_form import hebbian_state, predicted_spikes
 from memristive.network.decisions import decide, resolution_of
-from memristive.network.design import Setup
+from memristive.network.design import ENGINES, Setup
 from memristive.network.energy import ISOLATED_UP_TO
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES
 from memristive.spice.parameters import NgspiceMissing, ParameterError, SimulationError, allowed_range, check_range
@@ -51,6 +51,20 @@ class Parser(argparse.ArgumentParser):
         """Add an option that takes a whole number from `low` to `high`."""
         stated = "" if default is None else f" (default: {default})"
         self.add_argument(option, type=whole_number(low, high), default=default, metavar="N", help=meaning + stated)
+
+    def add_common(self, option: str, default: Any, note: str = "", **changed: Any) -> None:
+        """Add an option that means the same in each script, with a `note` on its default."""
+        given: dict[str, dict[str, Any]] = {
+            "--device": {"metavar": "FILE", "help": "measured device: a preset's name or a device file"},
+            "--engine": {"choices": ENGINES, "help": "engine that trains, or reads a trained network"},
+            "--test-engine": {"choices": ENGINES, "help": "engine that reads test images after a training"},
+            "--hidden": {"type": whole_number(1, 10_000), "nargs": "*", "metavar": "N",
+                         "help": "neurons of each hidden layer; nothing for a single layer"},
+            "--samples": {"type": whole_number(1, 10**6), "metavar": "N", "help": "only the first N test images"},
+            "--seeds": {"type": whole_number(1, 1000), "metavar": "K", "help": "networks or trials that differ by their seed"}}
+        note = note or (f"default: {default}" if default is not None else "")
+        meaning = given[option]["help"] + (f" ({note})" if note else "")
+        self.add_argument(option, **{**given[option], "default": default, "help": meaning, **changed})
 
 
 def make_parser(description: str | None, folder: str = "", voltages: str = "", parameters: bool = True,

@@ -56,7 +56,7 @@ def test_study_compares_the_tests_of_all_networks(ngspice, tmp_path):
         save_decisions(tmp_path / f"{network.name.replace('mnist', 'mnist_test')}_decisions.csv.gz",
                        network.dataset.test.labels[:30], spikes, RESOLUTION, network.setup.schedule)
         assert ngspice_spikes(network, tmp_path) == pytest.approx(spikes, abs=0.06e-9, nan_ok=True)
-    main(["reads", "--images", "1", "--writes", "3", "--results", str(tmp_path), "--figures", str(tmp_path)])
+    main(["reads", "--samples", "1", "--writes", "3", "--results", str(tmp_path), "--figures", str(tmp_path)])
     record = load_results(tmp_path / "engines.json")
     assert [row["network"] for row in record["rows"]] == [network.name for network in networks()]
     for row in record["rows"]:

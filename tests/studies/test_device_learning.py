@@ -15,7 +15,7 @@ from memristive.network.checks import OperatingRangeWarning
 from memristive.network.networks import no_counts
 from studies import device_learning
 from studies.device_learning import write_costs
-from studies.device_settings import SHAPES, Trial, evaluate
+from studies.device_settings import SHAPES, SettingsTrial, evaluate
 
 
 def test_the_energy_of_writes_is_that_of_their_pulses():
@@ -57,7 +57,7 @@ def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
 
 @pytest.mark.parametrize("shape", ["accelerating", "abrupt increase"])
 def test_a_device_of_any_shape_learns(shape):
-    assert evaluate(Trial(SHAPES[shape], 1, 1, False))["strict_accuracy"] > (0.8 if shape == "abrupt increase" else 0.9)
+    assert evaluate(SettingsTrial(SHAPES[shape], 1, 1, False))["strict_accuracy"] > (0.8 if shape == "abrupt increase" else 0.9)
 
 
 def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):

@@ -9,13 +9,10 @@ import pytest
 from datasets import load_mnist, own_patterns, xpue
 from memristive.spice.parameters import ParameterError
 from tests.helpers import ROOT
-from transistors.chip import draw_thresholds, on_chip
-from transistors.circuit import PRESETS, LearnerParameters, netlist
-from transistors.grammar import count_components
-from transistors.harness import delivered, simulate
+from transistors.circuit import PRESETS, LearnerParameters, count_components, draw_thresholds, netlist, on_chip
+from transistors.images import LABELS, drawn_images, frozen_images, pattern_images
 from transistors.law import Law
-from transistors.patterns import batch_netlist, pattern_images
-from transistors.schedule import LABELS, Schedule, deck, drawn_images, frozen_images, pin_names
+from transistors.transient import Transient, batch_netlist, deck, delivered, sampled, simulate
 
 PINS = ("in0", "out0", "vdd")
 COMMITTED = ROOT / "transistors" / "learns_from_errors.cir"
@@ -45,18 +42,15 @@ def test_frozen_arrays_have_the_published_hash_and_draws_avoid_them():
 
 
 def test_energy_of_a_divider_and_of_a_charged_capacitor():
-    """A source of 2 V gives V^2 t / R to a resistor, and C V^2 to a capacitor behind one; what comes back is no credit."""
-    schedule = Schedule(np.zeros((1, 1)), np.array([-1]), np.array([False]), classes=1)
+    """A source of 2 V gives V^2 t / R to a resistor, and C V^2 to a capacitor behind one; what comes back is no credit,
+    and of a power that crosses zero only the part above counts.
+    """
     text = "\n".join(["divider", "V1 a 0 PULSE(0 2 0 1n 1n 1 2)", "R1 a b 1k", "R2 b 0 3k", "V2 c 0 PULSE(0 2 1m 1n 1n 4m 20m)",
                       "R3 c d 1k", "C1 d 0 100n", ".save v(a) i(v1) v(c) i(v2)", ".tran 10u 10m 0 10u uic", ".end", ""])
-    trace, _ = simulate(text, 10e-3)
-    assert schedule.stop == pytest.approx(21e-3)
-    resistors = delivered(trace.time, -trace["v(a)"] * trace["i(v1)"], 0, 10e-3)
-    capacitor = delivered(trace.time, -trace["v(c)"] * trace["i(v2)"], 0, 10e-3)
+    trace = simulate(text, 10e-3)
+    resistors = delivered(trace["time"], -trace["v(a)"] * trace["i(v1)"], 0, 10e-3)
+    capacitor = delivered(trace["time"], -trace["v(c)"] * trace["i(v2)"], 0, 10e-3)
     assert resistors == pytest.approx(2**2 / 4e3 * 10e-3, rel=1e-3) and capacitor == pytest.approx(100e-9 * 2**2, rel=1e-2)
-
-
-def test_crossing_power_counts_above_zero_only():
     assert delivered(np.array([0.0, 4.0]), np.array([-1.0, 3.0]), 0.0, 4.0) == pytest.approx(3 * 3 / 2)
 
 
@@ -67,11 +61,11 @@ def test_law_writes_as_ngspice(deviation):
     circuit = netlist(parameters, range(3), 8)
     thresholds = draw_thresholds(circuit, seed=1, deviation=deviation)
     circuit, models = on_chip(circuit, thresholds)
-    schedule = Schedule(images.train, np.arange(3), np.ones(3, bool), classes=3)
+    transient = Transient(images.train, np.arange(3), np.ones(3, bool), classes=3)
     cells = [f"n_w{c}_{i}" for c in range(3) for i in range(8)]
-    trace, _ = simulate(deck(circuit, schedule, save=cells, transistor_models=models), schedule.stop)
-    before, after = (np.array([trace.at(f"v(xlearner.{cell})", np.array([moment]))[0] for cell in cells]).reshape(3, 8)
-                     for moment in (schedule.startup + 1e-5, schedule.stop))
+    trace = simulate(deck(circuit, transient, save=cells, transistor_models=models), transient.stop)
+    before, after = (np.array([sampled(trace, f"v(xlearner.{cell})", moment) for cell in cells]).reshape(3, 8)
+                     for moment in (transient.begins[0] + 1e-5, transient.stop))
     computed = Law(parameters, range(3), 8, thresholds).train(images.train, np.arange(3), before)
     assert np.abs(after - computed).max() < 0.04 * np.abs(after - before).max()
     assert np.corrcoef((after - before).ravel(), (computed - before).ravel())[0, 1] > 0.999
@@ -85,7 +79,8 @@ def test_committed_netlist_is_reproducible():
 def test_submitted_circuits_are_reproducible_and_allowed(task):
     circuit = (ROOT / "transistors" / "submission" / "spicenn2" / task / "circuit.cir").read_text()
     assert circuit == netlist(PRESETS[task], LABELS[task])
-    assert sum(count_components(circuit, [name for part in pin_names(16, 10) for name in part]).values()) > 300
+    transient = Transient(np.zeros((1, 16)), np.array([-1]), np.array([False]))
+    assert sum(count_components(circuit, [*transient.driven, *transient.outputs]).values()) > 300
 
 
 def test_committed_netlist_learns_from_errors_in_ngspice_alone():
