@@ -167,8 +167,7 @@ class SubcircuitLayer:
 
     def _add_cells(self, circuit: Circuit, states: np.ndarray, columns: Sequence[str], rows: Iterable[int]) -> None:
         """Add the cells of some `rows`, which become rows 0, 1, ... of the circuit; a reference column comes last."""
-        reference = np.full((len(columns) - len(states), states.shape[1]), self._layer.rest)
-        of_model = self._cells.states(np.vstack([states, reference]))
+        of_model = self._cells.states(self._layer.with_reference(states))
         for (c, node), (k, row) in itertools.product(enumerate(columns), enumerate(rows)):
             self._cells.model.add_cell(circuit, f"cell_0_{c}_{k}", f"row_0_{k}", node, float(of_model[c, row]))
 

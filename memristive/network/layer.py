@@ -149,6 +149,10 @@ class Layer:
         """Return the columns (numbers) of some `neurons`, without the reference column."""
         return (np.arange(2 * self.pairs or 1)[:, None] * self.neurons + neurons).ravel()
 
+    def with_reference(self, states: np.ndarray) -> np.ndarray:
+        """Return `states` (columns x rows, V) with those of the reference column, if there is one."""
+        return np.vstack([states, np.full((int(self.reference), self.rows), self.rest)])
+
     def column_errors(self, errors: np.ndarray) -> np.ndarray:
         """Return the errors that columns carry in a back-read; the reference column carries minus their sum."""
         if self.pairs:

@@ -279,9 +279,8 @@ class KernelArrays:
         if device:
             self.pulses = kernel.Pulses(device.step, device.width, bool(device.whole), device.write_noise,
                                         (float(device.disturb_down), float(device.disturb_up)), bool(device.thirds))
-        references = [np.full((int(layer.reference), layer.rows), layer.rest) for layer in network.layers]
-        self.states = tuple(np.array(np.vstack([states, reference]).T, float, order="C")
-                            for states, reference in zip(network.states, references, strict=True))
+        self.states = tuple(np.array(layer.with_reference(states).T, float, order="C")
+                            for layer, states in zip(network.layers, network.states, strict=True))
         found = [(k, layer.neurons, layer.rows) for k, layer in enumerate(network.layers)]
         self.work = kernel.Work(tuple(np.zeros(states.shape[1]) for states in self.states),
                                 tuple(np.zeros((2, count)) for _, count, _ in found),
@@ -332,6 +331,5 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
                                    seed=(chip.seed + k * SEED_STEP) % 2**32)
         own = NeuronValues(*(values[:layer.neurons] for values in vars(part.neurons(layer.neuron)).values()))
         devices.append(Devices(part.cells(layer.memristor), own, Wires(chip.row_resistance, chip.column_resistance)))
-        reference = np.full((int(layer.reference), layer.rows), layer.rest)
-        found.append(part.with_stuck_cells(np.vstack([states, reference]))[:layer.columns])
+        found.append(part.with_stuck_cells(layer.with_reference(states))[:layer.columns])
     return dataclasses.replace(network, states=tuple(found), devices=tuple(devices), chip=part if paper else chip)

@@ -203,7 +203,7 @@ class NgspiceLayer:
         if layer.wired:
             return np.zeros(layer.columns)
         cells = Cells.of(self._memristor, self._cells).at(slice(None), slice(layer.inputs))
-        siemens = conductance(cells, self._with_reference(states)[:, :layer.inputs])[:, undriven].sum(axis=1)
+        siemens = conductance(cells, layer.with_reference(states)[:, :layer.inputs])[:, undriven].sum(axis=1)
         return siemens.reshape(2, layer.pairs, -1).sum(axis=1).ravel() if layer.pairs else siemens
 
     def _load_changes(self, block: np.ndarray, loads: np.ndarray) -> dict[str, float]:
@@ -237,7 +237,7 @@ class NgspiceLayer:
         bias = np.full(self._bias, -1)
         slots, sources = np.append(places, bias + 1 + key[0]), np.append(inputs, bias)
         target = np.full(pool.states.shape, self._memristor.threshold_voltage - OFF)
-        target[:, slots] = (self._with_reference(states) - self._shift)[:, sources]
+        target[:, slots] = (layer.with_reference(states) - self._shift)[:, sources]
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
             changed = np.argwhere(pool.states[columns] != target[columns])
             circuit.alter(state_changes(changed.tolist(), target[columns][tuple(changed.T)].tolist(), "cell_0"))
@@ -278,9 +278,6 @@ class NgspiceLayer:
             if not self._layer.wired:
                 pool.inputs[:] = -1
 
-    def _with_reference(self, states: np.ndarray) -> np.ndarray:
-        return np.vstack([states, np.full((int(self._layer.reference), self._layer.rows), self._layer.rest)])
-
     # Back-reads
 
     def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -296,7 +293,7 @@ class NgspiceLayer:
             if self._cells is not None:
                 loaded.alter(cell_changes(self._cells.at(slice(None), slice(layer.inputs)), self._memristor, name="cell_0"))
             self._of_back = np.full((layer.columns + layer.reference, layer.inputs), np.nan)
-        circuit, target = self._circuits["back"], (self._with_reference(states) - self._shift)[:, :layer.inputs]
+        circuit, target = self._circuits["back"], (layer.with_reference(states) - self._shift)[:, :layer.inputs]
         changed = target != self._of_back
         circuit.alter(state_changes(np.argwhere(changed).tolist(), target[changed].tolist(), "cell_0"))
         self._of_back = target
