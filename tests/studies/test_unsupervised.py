@@ -5,9 +5,9 @@ import pytest
 
 from memristive.io.records import NotOverwritten, load_results, load_table
 from memristive.learning.stdp_learning import draw_trial, learn_patterns
-from studies.unsupervised import TASKS, main
+from studies.unsupervised import RUNS, main
 
-XPUE = TASKS["xpue"]
+XPUE = RUNS["xpue"]
 
 
 def test_a_row_for_each_seed_and_figures_of_the_first(tmp_path):

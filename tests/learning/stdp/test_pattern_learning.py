@@ -9,11 +9,11 @@ import pytest
 
 from memristive.learning.stdp_learning import Learned, batch_netlist, draw_trial, learn_patterns, predicted_winners
 from memristive.network.decisions import SILENT
-from studies.unsupervised import TASKS
+from studies.unsupervised import RUNS
 from tests.helpers import ROOT
 
 COMMITTED = ROOT / "docs" / "learns_by_itself.cir"
-XPUE = TASKS["xpue"]
+XPUE = RUNS["xpue"]
 
 
 def trial_of(task, seed, setup=None, presentations=None, **options):
@@ -39,7 +39,7 @@ def test_every_pattern_of_xpue_gets_another_neuron(ngspice):
 @pytest.mark.parametrize(("name", "least"), [("xpue", 97), ("012345", 92)])
 def test_most_seeds_on_which_nothing_was_tuned_are_learned(name, least):
     """Learn most of 100 seeds; of the seeds 1000 to 1999, 99.5 % and 97.0 % succeed."""
-    task, found = TASKS[name], 0
+    task, found = RUNS[name], 0
     for seed in range(1000, 1100):
         trial = trial_of(task, seed)
         found += outcome(trial.order, predicted_winners(trial), len(trial.patterns), len(trial.states)).one_to_one
@@ -96,7 +96,7 @@ def test_only_the_last_ten_presentations_of_a_pattern_count():
 
 
 def test_a_trial_follows_from_its_seed():
-    task = TASKS["012345"]
+    task = RUNS["012345"]
     one, same, other = (trial_of(task, seed, spread=0.1, flipped=0.1) for seed in (3, 3, 4))
     assert np.array_equal(one.states, same.states) and np.array_equal(one.images, same.images)
     assert np.array_equal(one.setup.thresholds, same.setup.thresholds) and not np.array_equal(one.states, other.states)
