@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from memristive.cli.script import run
 from studies.half_select import MODELS
-from tools.tables import NETWORKS, QUICK, results_table, write_agreement
+from tools.networks import NETWORKS, QUICK, write_agreement
+from tools.tables import results_table
 
 FIRST = 1000  # test images of each network that a quick reproduction puts through ngspice
 Command = list[str]
