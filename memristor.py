@@ -217,7 +217,7 @@ OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant
 class WriteCurve:
     """Write gain of a device whose steps depend on its state: one curve for positive and one for negative voltages.
 
-    Beyond the ends of the range the gain falls to 0 within `channel.BEYOND` of it, so that writes end there.
+    Beyond the ends of the range the gain falls to 0 within `BEYOND` of it, so that writes end there.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ class WriteCurve:
 
     @property
     def flow(self) -> Flow:
-        """The curves as an argument of `channel.moved`, the law of a write."""
+        """The curves as an argument of `moved`, the law of a write."""
         return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
 
     def expression(self) -> str:

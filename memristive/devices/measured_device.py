@@ -178,7 +178,7 @@ class MeasuredDevice(Parameters):
 
     @property
     def flow(self) -> Flow:
-        """Rates of both directions, as an argument of `channel.moved`."""
+        """Rates of both directions, as an argument of `moved`."""
         return Flow(self.rates(True), self.rates(False)[::-1], 0.0, 1.0)
 
     @property
