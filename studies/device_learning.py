@@ -37,7 +37,7 @@ from memristive.learning.training import Learning, train
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip
 from memristive.network.decisions import score_row
-from memristive.network.kernel import Counts
+from memristive.network.kernel_writes import Counts
 from memristive.network.networks import Network, network_on_chip, no_counts
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 

@@ -150,7 +150,7 @@ def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, 
         True: include the device's write and read noise.
     scheme : str
         "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which a write also moves cells that
-        see a half or a third of its voltage (`kernel.disturb`).
+        see a half or a third of its voltage (`kernel_writes.disturb`).
 
     Raises
     ------

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from memristive.compiled import compiled
-from memristive.network import kernel
+from memristive.network import kernel, kernel_writes
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 SIMULTANEOUS = 1e-12  # s; spikes of equal columns are closer than this: then the lower class counts as first, on any engine
@@ -209,9 +209,9 @@ NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
 
 
 @compiled
-def correct(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses: Doses, pulses: kernel.Pulses,
-            counts: kernel.Counts, states: kernel.Arrays, work: kernel.Work, image: np.ndarray, label: int, wrong: int, done: int,
-            factors: np.ndarray, rng: np.random.Generator) -> None:
+def correct(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses: Doses, pulses: kernel_writes.Pulses,
+            counts: kernel_writes.Counts, states: kernel.Arrays, work: kernel.Work, image: np.ndarray, label: int, wrong: int,
+            done: int, factors: np.ndarray, rng: np.random.Generator) -> None:
     """Correct the network after an error: back-read the errors from the last layer to the first, then write all layers.
 
     `wrong` is the first wrong neuron, or -1. `done` presentations came before. `factors` are the noise of the writes, columns x
@@ -238,17 +238,18 @@ def correct(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses
             for polarity in range(2 if layer.pairs else 1):
                 c, signed = (polarity * layer.pairs + pair) * len(times) + j, dose * errors[j] * (1 - 2 * polarity)
                 if pulses.step > 0.0:
-                    kernel.write_pulses(layer, timing, pulses, states[k], c, high, signed, counts, k, work.loads[k], rng)
+                    kernel_writes.write_pulses(layer, timing, pulses, states[k], c, high, signed, counts, k, work.loads[k], rng)
                 else:
                     of_rows = factors[c] if len(factors) else kernel.EMPTY
-                    work.loads[k][c] = kernel.write(layer, timing, states[k], c, high, signed / layer.nominal_rate, of_rows)
+                    seconds = signed / layer.nominal_rate
+                    work.loads[k][c] = kernel_writes.write(layer, timing, states[k], c, high, seconds, of_rows)
         moved = np.ones(len(times)) if max(pulses.disturb) > 0.0 else errors
         kernel.refresh(layer, timing.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k], moved)
 
 
 @compiled
-def train_compiled(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses: Doses, pulses: kernel.Pulses,
-                   counts: kernel.Counts, noise: Noise, states: kernel.Arrays, work: kernel.Work, images: np.ndarray,
+def train_compiled(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses: Doses, pulses: kernel_writes.Pulses,
+                   counts: kernel_writes.Counts, noise: Noise, states: kernel.Arrays, work: kernel.Work, images: np.ndarray,
                    rows: np.ndarray, labels: np.ndarray, order: np.ndarray, done: int, history: np.ndarray,
                    rng: np.random.Generator) -> None:
     """Present the images of the indices `order`, after `done` earlier presentations, and fill `history`.

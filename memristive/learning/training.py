@@ -16,7 +16,7 @@ from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
 from memristive.network.engines import Engine, opened
-from memristive.network.kernel import Counts
+from memristive.network.kernel_writes import Counts
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import KernelArrays, Network, no_counts
 from memristive.spice.parameters import ParameterError

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from memristive.network import kernel
+from memristive.network import kernel, kernel_writes
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.design import Design, LayerDesign, Schedule, Setup, check_levels
@@ -256,10 +256,10 @@ def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> f
     return cells * design.transresistance * parameters.memristor.gain * design.row_voltage / parameters.neuron.threshold
 
 
-def no_counts(network: Network) -> kernel.Counts:
+def no_counts(network: Network) -> kernel_writes.Counts:
     """Return counts of pulses, all 0, for `train`."""
     shapes = [states.T.shape for states in network.states]
-    return kernel.Counts(tuple(np.zeros(shape) for shape in shapes), tuple(np.zeros((2, *shape)) for shape in shapes),
+    return kernel_writes.Counts(tuple(np.zeros(shape) for shape in shapes), tuple(np.zeros((2, *shape)) for shape in shapes),
                                tuple(np.zeros(columns) for _, columns in shapes))
 
 
@@ -275,9 +275,9 @@ class KernelArrays:
         self.timing = kernel.Timing(design.rise, design.window, tau, math.exp(network.start_time / tau), design.row_voltage,
                                     design.writing, design.column_voltage(True), design.column_voltage(False),
                                     *first.write_law(1.0), first.phi_share is not None)
-        self.pulses, device = kernel.NO_PULSES, network.pulses
+        self.pulses, device = kernel_writes.NO_PULSES, network.pulses
         if device:
-            self.pulses = kernel.Pulses(device.step, device.width, bool(device.whole), device.write_noise,
+            self.pulses = kernel_writes.Pulses(device.step, device.width, bool(device.whole), device.write_noise,
                                         (float(device.disturb_down), float(device.disturb_up)), bool(device.thirds))
         self.states = tuple(np.array(layer.with_reference(states).T, float, order="C")
                             for layer, states in zip(network.layers, network.states, strict=True))
