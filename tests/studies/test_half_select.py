@@ -19,7 +19,7 @@ def test_half_selected_cells_drift_unless_up_and_down_cancel(r_down):
 
 
 def test_ngspice_with_the_subcircuit_decides_and_writes_as_the_closed_form(ngspice, tmp_path):
-    arguments = ["--models", "vteam", "--images", "2", "--presentations", "4", "--jobs", "1", "--results", str(tmp_path)]
+    arguments = ["--models", "vteam", "--samples", "2", "--presentations", "4", "--jobs", "1", "--results", str(tmp_path)]
     assert exit_code(subcircuit_layer.main, arguments) == 0
     row = load_results(tmp_path / "subcircuit_layer.json")["rows"][0]
     assert row["same_decisions"] == 2 and row["same_errors"] == 4 and row["written"] > 0

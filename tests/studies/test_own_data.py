@@ -29,7 +29,7 @@ def study(table, folder, *arguments, record="own_data_flowers"):
 def folder(table, tmp_path_factory):
     """Folder with the results of a complete run."""
     folder = tmp_path_factory.mktemp("results")
-    study(table, folder, "--engine", "ngspice", "--netlist", str(folder / "read.cir"))
+    study(table, folder, "--test-engine", "ngspice", "--netlist", str(folder / "read.cir"))
     return folder
 
 
@@ -48,11 +48,11 @@ def test_a_table_end_to_end(folder):
 def test_nothing_is_overwritten_without_force(table, folder, tmp_path):
     before = (folder / "model.json").read_bytes()
     with pytest.raises(NotOverwritten, match="seed"):
-        study(table, folder, "--engine", "ngspice", "--seed", "2")
+        study(table, folder, "--test-engine", "ngspice", "--seed", "2")
     other = tmp_path / "flowers.csv"
     other.write_text(table.read_text().replace("0.2", "0.3"))
     with pytest.raises(NotOverwritten, match="table"):
-        study(other, tmp_path, "--engine", "ngspice", "--voltages", str(folder / "model.json"))
+        study(other, tmp_path, "--test-engine", "ngspice", "--voltages", str(folder / "model.json"))
     MemristiveClassifier((5,), epochs=1).fit(np.eye(3), [0, 1, 2]).save(tmp_path / "model.json")
     with pytest.raises(NotOverwritten):
         study(table, tmp_path)
