@@ -1,7 +1,8 @@
-"""012345 training: a 6 x 15 crossbar of memristors learns six 5x3 digits in one ngspice transient (Jurj 2024, section 3).
+"""012345 training: a 6 x 15 crossbar of memristors learns six 5x3 digits in one ngspice transient
+(Jurj 2024, section 3).
 
-The steps are those of XPUE_memristive_training.py. Change a number, run it again. Writes voltages/012345.json,
-results/paper/012345_training.json and figures/012345_*.png in about 4 s.
+The steps are those of XPUE_memristive_training.py. Change a number, run it again. Writes
+voltages/012345.json, results/paper/012345_training.json and figures/012345_*.png in about 4 s.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -13,7 +14,8 @@ from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 from XPUE_memristive_training import train
 
-# The paper's device, neuron and pulses, in SI units. Every parameter that is not given here has a default.
+# The paper's device, neuron and pulses, in SI units. Every parameter that is not given here has a
+# default.
 MEMRISTOR = MemristorParameters(transconductance=5e-9)
 NEURON = NeuronParameters(feedback_resistance=1e3, threshold=4.0)
 SCHEDULE = Schedule(pulse=5e-3, period=15e-3, input_voltage=1.0, phi_voltage=1.2)

@@ -1,8 +1,9 @@
-"""MNIST test: the trained crossbar reads 10,000 test images, in ngspice on all cores or in closed form.
+"""MNIST test: the trained crossbar reads 10,000 test images, in ngspice on all cores or in closed
+form.
 
-Reads any voltages file of one layer for MNIST; size, encoding, device and chip are in the file. Writes
-results/one_layer/NAME.json, results/one_layer/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two cores, two
-seconds in closed form.
+Reads any voltages file of one layer for MNIST; size, encoding, device and chip are in the file.
+Writes results/one_layer/NAME.json, results/one_layer/NAME_decisions.csv.gz and figures/NAME_*.png.
+A minute in ngspice on two cores, two seconds in closed form.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -35,26 +36,58 @@ def main(arguments: list[str] | None = None) -> None:
     setup = voltages.setup(dataset.setup)
     setup = setup.replace(schedule=apply_settings(options, schedule=setup.schedule)[0])
     images, labels = dataset.test.first(options.samples)
-    name = options.voltages.stem.replace("mnist", "mnist_test", 1) + "_by_closed_form" * (options.engine != NGSPICE)
-    record = Record(options, name, {
-        "voltages": options.voltages, "engine": options.engine, "trained_by": voltages.engine, "rule": voltages.rule,
-        "learning": voltages.origin.get("learning"), "samples": len(images),
-        **describe(setup, voltages.chip)}, others=[options.voltages])
-    record.write_netlist(lambda: read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0"))
+    name = options.voltages.stem.replace("mnist", "mnist_test", 1) + "_by_closed_form" * (
+        options.engine != NGSPICE
+    )
+    record = Record(
+        options,
+        name,
+        {
+            "voltages": options.voltages,
+            "engine": options.engine,
+            "trained_by": voltages.engine,
+            "rule": voltages.rule,
+            "learning": voltages.origin.get("learning"),
+            "samples": len(images),
+            **describe(setup, voltages.chip),
+        },
+        others=[options.voltages],
+    )
+    record.write_netlist(
+        lambda: read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0")
+    )
 
     # 2. Read every image: first spike times, one row for each image.
     network = network_on_chip(Network.of(setup, voltages.states), voltages.chip)
-    spikes = read_images(network, images, options.engine, jobs=options.jobs, scheduler=options.scheduler)
+    spikes = read_images(
+        network, images, options.engine, jobs=options.jobs, scheduler=options.scheduler
+    )
 
-    # 3. Decide, score, save, print. A lead below the resolution is a tie; tied and silent images count as wrong.
-    more: dict[str, Any] = {"equal_templates": equal_templates(dataset.patterns, images)} if voltages.rule == "hebbian" else {}
+    # 3. Decide, score, save, print. A lead below the resolution is a tie; tied and silent images
+    #    count as wrong.
+    more: dict[str, Any] = (
+        {"equal_templates": equal_templates(dataset.patterns, images)}
+        if voltages.rule == "hebbian"
+        else {}
+    )
     if options.engine == NGSPICE:
         more["read_energy"] = read_energy(setup, voltages.states, images[0])
-    strict = save_test(record, labels, spikes, options.engine, dataset.labels,
-                       resolution_of(voltages.rule, setup.neuron), setup.schedule, **more)
+    strict = save_test(
+        record,
+        labels,
+        spikes,
+        options.engine,
+        dataset.labels,
+        resolution_of(voltages.rule, setup.neuron),
+        setup.schedule,
+        **more,
+    )
 
     # 4. Plot.
-    counts, leads = confusion(labels, strict, classes=10), [lead(times) for times in spikes[strict >= 0]]
+    counts, leads = (
+        confusion(labels, strict, classes=10),
+        [lead(times) for times in spikes[strict >= 0]],
+    )
     record.plot(plotting.confusion(counts, dataset.labels), "confusion")
     record.plot(plotting.lead_histogram(leads), "leads")
 

@@ -15,6 +15,7 @@ reproduce-full: .venv/ready ngspice ngspice-cli
 
 test: .venv/dev ngspice ngspice-cli
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports
 	$(PY) -m mypy
 	$(PY) -m pytest -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile  # a process for each core

@@ -1,7 +1,9 @@
-"""XPUE inference: the trained crossbar reads its four patterns in ngspice; the neuron that fires first names the class.
+"""XPUE inference: the trained crossbar reads its four patterns in ngspice; the neuron that fires
+first names the class.
 
-Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file in the paper's flat layout. Writes
-results/paper/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
+Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file in the paper's flat
+layout. Writes results/paper/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences
+of 012345 and MNIST make the same steps.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -24,47 +26,86 @@ def main(arguments: list[str] | None = None) -> None:
     read_patterns("xpue", (4, 9), lambda voltages: xpue(), __doc__, arguments)
 
 
-def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable[[Voltages], Dataset], description: str | None,
-                  arguments: list[str] | None) -> None:
-    """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset, decide, save, print, plot."""
-    options = script.make_parser(description, "paper", voltages=f"voltages/{name}.json", netlist=True).parse_args(arguments)
+def read_patterns(
+    name: str,
+    shape: tuple[int, int | None],
+    dataset_of: Callable[[Voltages], Dataset],
+    description: str | None,
+    arguments: list[str] | None,
+) -> None:
+    """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset,
+    decide, save, print, plot.
+    """
+    options = script.make_parser(
+        description, "paper", voltages=f"voltages/{name}.json", netlist=True
+    ).parse_args(arguments)
     script.keep_apart(options, options.voltages)
 
-    # 1. The trained network, states X in V with the device, neuron and pulses of the training, and the data.
+    # 1. The trained network, states X in V with the device, neuron and pulses of the training, and
+    #    the data.
     voltages = load_voltages(options.voltages, name, *shape)
     dataset = dataset_of(voltages)
     patterns, labels, classes = dataset.patterns, dataset.labels, len(dataset.patterns)
     setup = voltages.setup(dataset.setup)
     (schedule,) = script.apply_settings(options, schedule=setup.schedule)
     setup = setup.replace(schedule=schedule)
-    record = script.Record(options, f"{name}{setup.suffix}_inference", {
-        "dataset": name, "voltages": options.voltages, "rule": voltages.rule,
-        **describe(setup, voltages.chip)}, others=[options.voltages])
+    record = script.Record(
+        options,
+        f"{name}{setup.suffix}_inference",
+        {
+            "dataset": name,
+            "voltages": options.voltages,
+            "rule": voltages.rule,
+            **describe(setup, voltages.chip),
+        },
+        others=[options.voltages],
+    )
     record.write_netlist(lambda: inference_netlist(setup, voltages.states, patterns, labels))
 
-    # 2. Present each pattern with every phi low. A spike is the membrane's crossing of the threshold.
-    result = infer(setup, voltages.states, patterns, watch=lambda runs: script.progress(runs, classes, "inference", "pattern"))
+    # 2. Present each pattern with every phi low. A spike is the membrane's crossing of the
+    #    threshold.
+    result = infer(
+        setup,
+        voltages.states,
+        patterns,
+        watch=lambda runs: script.progress(runs, classes, "inference", "pattern"),
+    )
 
     # 3. Decide: the first spike wins if it leads by more than the network's resolution.
     resolution = resolution_of(voltages.rule, setup.neuron)
     strict, paper = decide(result.spikes, resolution, schedule.sampling_step)
-    decisions, leads = [decision_name(d, labels) for d in strict], [lead(times) for times in result.spikes]
+    decisions, leads = (
+        [decision_name(d, labels) for d in strict],
+        [lead(times) for times in result.spikes],
+    )
     truth = np.arange(classes)
     energy = read_energy(setup, voltages.states, patterns[0])
 
     # 4. Save.
-    record.write({
-        "strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth), "decisions": decisions,
-        "first_spike_times": result.spikes, "leads": leads, "resolution": resolution, "read_energy": energy})
+    record.write(
+        {
+            "strict_accuracy": np.mean(strict == truth),
+            "paper_rule_accuracy": np.mean(paper == truth),
+            "decisions": decisions,
+            "first_spike_times": result.spikes,
+            "leads": leads,
+            "resolution": resolution,
+            "read_energy": energy,
+        }
+    )
 
     # 5. Print and plot.
     script.print_decisions(labels, decisions, result.spikes, leads)
-    print(f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule {sum(paper == truth)}/{classes}")
+    print(
+        f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule "
+        f"{sum(paper == truth)}/{classes}"
+    )
     script.print_energy(f"presenting {labels[0]!r}", energy)
     for part, figure in (
-            ("membranes", plotting.membranes(result, setup, labels)),
-            ("raster", plotting.spike_raster(result.spikes, labels)),
-            ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels))):
+        ("membranes", plotting.membranes(result, setup, labels)),
+        ("raster", plotting.spike_raster(result.spikes, labels)),
+        ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels)),
+    ):
         plotting.save(figure, options.figures / f"{name}{setup.suffix}_{part}.png")
 
 

@@ -1,7 +1,9 @@
-"""XPUE training: a 4 x 9 crossbar of memristors learns four 3x3 symbols in one ngspice transient (Jurj 2024, section 3).
+"""XPUE training: a 4 x 9 crossbar of memristors learns four 3x3 symbols in one ngspice transient
+(Jurj 2024, section 3).
 
-Read it from top to bottom, change a number, run it again. The trainings of 012345 and MNIST make the same steps. Writes
-voltages/xpue.json, results/paper/xpue_training.json and figures/xpue_*.png in about 3 s.
+Read it from top to bottom, change a number, run it again. The trainings of 012345 and MNIST make
+the same steps. Writes voltages/xpue.json, results/paper/xpue_training.json and figures/xpue_*.png
+in about 3 s.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -10,6 +12,7 @@ import time
 import plotting
 from datasets import Dataset, xpue
 from memristive.cli import script
+from memristive.cli.devices import add_device, on_device
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
@@ -18,7 +21,8 @@ from memristive.network.energy import write_energy
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
-# The paper's device, neuron and pulses, in SI units. Every parameter that is not given here has a default.
+# The paper's device, neuron and pulses, in SI units. Every parameter that is not given here has a
+# default.
 MEMRISTOR = MemristorParameters(transconductance=5e-9)
 NEURON = NeuronParameters(feedback_resistance=1e3, threshold=4.0)
 SCHEDULE = Schedule(pulse=5e-3, period=15e-3, input_voltage=1.0, phi_voltage=1.2)
@@ -29,39 +33,70 @@ def main(arguments: list[str] | None = None) -> None:
     train(xpue(), Setup(MEMRISTOR, NEURON, SCHEDULE), __doc__, arguments)
 
 
-def train(dataset: Dataset, setup: Setup, description: str | None, arguments: list[str] | None) -> None:
+def train(
+    dataset: Dataset, setup: Setup, description: str | None, arguments: list[str] | None
+) -> None:
     """Train a crossbar on the patterns of a dataset, save, print, plot."""
     # 1. Data, and the parameters with the changes of --set.
     stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
-    parser = script.make_parser(description, "paper", voltages=f"voltages/{stem}.json", netlist=True)
-    options = script.add_device(parser).parse_args(arguments)
-    setup = Setup(*script.apply_settings(options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule))
-    setup = script.on_device(options, setup, patterns)
+    parser = script.make_parser(
+        description, "paper", voltages=f"voltages/{stem}.json", netlist=True
+    )
+    options = add_device(parser).parse_args(arguments)
+    setup = Setup(
+        *script.apply_settings(
+            options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule
+        )
+    )
+    setup = on_device(options, setup, patterns)
     parameters = {"dataset": stem, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
     check_overwriting(options.voltages, parameters, options.force)
-    record = script.Record(options, f"{stem}{setup.suffix}_training", parameters, others=[options.voltages])
+    record = script.Record(
+        options, f"{stem}{setup.suffix}_training", parameters, others=[options.voltages]
+    )
     record.write_netlist(lambda: hebbian_netlist(setup, patterns, labels))
 
-    # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
+    # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is
+    #    written.
     start = time.perf_counter()
-    training = train_hebbian(setup, patterns, watch=lambda runs: script.progress(runs, len(patterns), "training", "class"))
+    training = train_hebbian(
+        setup,
+        patterns,
+        watch=lambda runs: script.progress(runs, len(patterns), "training", "class"),
+    )
     seconds = time.perf_counter() - start
-    energy = write_energy(setup, setup.start_states(patterns.shape), patterns[0], column=0, pulse=setup.writing.pulse)
+    energy = write_energy(
+        setup, setup.start_states(patterns.shape), patterns[0], column=0, pulse=setup.writing.pulse
+    )
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
-    save_voltages(options.voltages, training.states, engine="ngspice", encoding="binary", **parameters)
+    save_voltages(
+        options.voltages, training.states, engine="ngspice", encoding="binary", **parameters
+    )
     record.write({"voltages": training.states, "write_energy": energy})
 
     # 4. Print and plot.
     script.print_training(setup, labels, patterns, training.states, seconds)
     script.print_energy("one class's write", energy)
     for name, figure in (
-            ("images", plotting.dataset_images(dataset)),
-            ("inputs", plotting.pulses(training.time, training.inputs, "input")),
-            ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
-            ("states", plotting.memristor_states(training.time, training.states_over_time, labels, patterns.ravel() > 0,
-                                                 setup.state_quantity)),
-            ("trained", plotting.weight_images(training.states, dataset.shape, labels, setup.state_quantity))):
+        ("images", plotting.dataset_images(dataset)),
+        ("inputs", plotting.pulses(training.time, training.inputs, "input")),
+        ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
+        (
+            "states",
+            plotting.memristor_states(
+                training.time,
+                training.states_over_time,
+                labels,
+                patterns.ravel() > 0,
+                setup.state_quantity,
+            ),
+        ),
+        (
+            "trained",
+            plotting.weight_images(training.states, dataset.shape, labels, setup.state_quantity),
+        ),
+    ):
         plotting.save(figure, options.figures / f"{stem}{setup.suffix}_{name}.png")
 
 

@@ -1,11 +1,14 @@
 """The memristor emulator: laws of its cell, parameters, SPICE subcircuits.
 
-The laws are the current of the channel, the lift of the floating gate and the writes (docs/closed_form.md). Each stands here
-once, in NumPy's functions, and the kernels compile it. It takes numbers or arrays of any shape that broadcast.
+The laws are the current of the channel, the lift of the floating gate and the writes
+(docs/closed_form.md). Each stands here once, in NumPy's functions, and the kernels compile it. It
+takes numbers or arrays of any shape that broadcast.
 
-Run alone, it simulates the emulator in ngspice and writes results/devices/memristor.json, figures/memristor_iv.png (pinched
-hysteresis loop, state over time) and figures/memristor_fingerprints.png (loops at several frequencies). With --stdp it measures
-the STDP window and writes results/devices/memristor_stdp.json and figures/memristor_stdp.png. About 2 s each.
+Run alone, it simulates the emulator in ngspice and writes results/devices/memristor.json,
+figures/memristor_iv.png (pinched hysteresis loop, state over time) and
+figures/memristor_fingerprints.png (loops at several frequencies). With --stdp it measures the STDP
+window and writes results/devices/memristor_stdp.json and figures/memristor_stdp.png. About 2 s
+each.
 """
 
 import importlib.util
@@ -31,15 +34,20 @@ class Channel(Protocol):
     @property
     def gain(self) -> Any:
         """Gain Kp W/L of the channel in A/V^2."""
+
     @property
     def threshold_voltage(self) -> Any:
         """Threshold voltage Vto in V."""
+
     @property
     def share(self) -> Any:
         """Share C / (C + C_gate) of the explicit capacitor in the memory."""
+
     @property
     def pinch(self) -> Any:
-        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel: 3 / (2 + share)."""
+        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel: 3
+        / (2 + share).
+        """
 
 
 class ChannelValues(NamedTuple):
@@ -52,9 +60,11 @@ class ChannelValues(NamedTuple):
 
 
 def channel_current(channel: Channel, state: Any, voltage: Any) -> Any:
-    """Return the channel current in A from the input to a neuron at 0 V: the square law of Shichman and Hodges.
+    """Return the channel current in A from the input to a neuron at 0 V: the square law of Shichman
+    and Hodges.
 
-    ngspice's level 3 reduces to it. Off for X below Vto, saturated for X - Vto below V, else linear.
+    ngspice's level 3 reduces to it. Off for X below Vto, saturated for X - Vto below V, else
+    linear.
 
     Parameters
     ----------
@@ -70,12 +80,15 @@ def channel_current(channel: Channel, state: Any, voltage: Any) -> Any:
 
 
 def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
-    """Return the voltage in V of the floating gate while the input is at `voltage` V: the channel lifts its gate.
+    """Return the voltage in V of the floating gate while the input is at `voltage` V: the channel
+    lifts its gate.
 
-    The gate keeps its charge C X + Q. Let s = X - Vto be its overdrive at the neuron's side (0 V), d = s - V at the input's.
-    The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are J. E. Meyer's capacitances (RCA Review 32, 1971); in
-    saturation d = 0. So s solves a quadratic equation, in saturation a linear one (docs/closed_form.md). If X is at most Vto, the
-    channel is off and does not lift the gate. `state` (V) and `voltage` (V) broadcast; negative voltages lower the gate.
+    The gate keeps its charge C X + Q. Let s = X - Vto be its overdrive at the neuron's side (0 V),
+    d = s - V at the input's. The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are J.
+    E. Meyer's capacitances (RCA Review 32, 1971); in saturation d = 0. So s solves a quadratic
+    equation, in saturation a linear one (docs/closed_form.md). If X is at most Vto, the channel is
+    off and does not lift the gate. `state` (V) and `voltage` (V) broadcast; negative voltages lower
+    the gate.
     """
     share = channel.share
     start = state - channel.threshold_voltage
@@ -83,36 +96,49 @@ def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
     root = np.sqrt(np.maximum(mean * mean - (1 - share) / 3 * (voltage * voltage), 0.0))
     linear = (start + (1 - share / 2) * voltage + root) / 2
     pinched = channel.pinch / 3 * (3 * start + 2 * (1 - share) * np.minimum(voltage, 0.0))
-    is_linear, conducts = pinched > np.maximum(voltage, 0.0), start > 0  # masks: np.where of two numbers is slow when compiled
+    # masks: np.where of two numbers is slow when compiled
+    is_linear, conducts = pinched > np.maximum(voltage, 0.0), start > 0
     return state + conducts * (is_linear * linear + (1 - is_linear) * pinched - start)
 
 
 def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
-    """Return the voltage in V of a gate after the input has fallen from `voltage` (V, 0 or above) to 0 V.
+    """Return the voltage in V of a gate after the input has fallen from `voltage` (V, 0 or above)
+    to 0 V.
 
     `state` is the voltage of the lifted gate before, so this function undoes `raised_state`.
     """
     start = state - channel.threshold_voltage
     drain = np.maximum(start - voltage, 0.0)
-    charge = 2 / 3 * (start * start + start * drain + drain * drain) / np.maximum(start + drain, TINY)
+    charge = (
+        2 / 3 * (start * start + start * drain + drain * drain) / np.maximum(start + drain, TINY)
+    )
     lifted = (start > 0) & (voltage > 0)
     return state + lifted * (channel.share * start + (1 - channel.share) * charge - start)
 
 
 def read_current(channel: Channel, state: Any, voltage: Any) -> Any:
-    """Return the channel current in A while the input is at `voltage` V and the gate floats; shapes broadcast.
+    """Return the channel current in A while the input is at `voltage` V and the gate floats; shapes
+    broadcast.
 
-    It is `channel_current` at `raised_state`, simplified to one square root because reads spend most of their time here.
-    `voltage` may be negative where the channel conducts well, as in back-reads.
+    It is `channel_current` at `raised_state`, simplified to one square root because reads spend
+    most of their time here. `voltage` may be negative where the channel conducts well, as in
+    back-reads.
     """
     start = np.maximum(state - channel.threshold_voltage, 0.0)
-    drop = np.minimum(voltage, channel.pinch * start)  # a drain beyond pinch-off changes neither charge nor current
+    # a drain beyond pinch-off changes neither charge nor current
+    drop = np.minimum(voltage, channel.pinch * start)
     mean = start - channel.share / 2 * drop
-    return channel.gain / 2 * drop * (mean + np.sqrt(np.maximum(mean * mean - (1 - channel.share) / 3 * (drop * drop), 0.0)))
+    return (
+        channel.gain
+        / 2
+        * drop
+        * (mean + np.sqrt(np.maximum(mean * mean - (1 - channel.share) / 3 * (drop * drop), 0.0)))
+    )
 
 
 def conductance(channel: Channel, state: Any) -> Any:
-    """Return the conductance Kp W/L (X - Vto) in S of a cell, with which it loads its column whatever its input is.
+    """Return the conductance Kp W/L (X - Vto) in S of a cell, with which it loads its column
+    whatever its input is.
 
     `state`: X in V (any shape).
     """
@@ -120,12 +146,15 @@ def conductance(channel: Channel, state: Any) -> Any:
 
 
 def leaked(window: Any, leak: Any) -> Any:
-    """Return the share of X that leaks while phi is high for `window` s, at a rate `leak` of 1 / (R_leak (C + C_gate)) in 1/s."""
+    """Return the share of X that leaks while phi is high for `window` s, at a rate `leak` of 1 /
+    (R_leak (C + C_gate)) in 1/s.
+    """
     return -np.expm1(-window * leak)
 
 
 def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
-    """Return X in V after a write, in which dX/dt = (K V - X' / R_leak) / (C + C_gate) with the lifted gate X'.
+    """Return X in V after a write, in which dX/dt = (K V - X' / R_leak) / (C + C_gate) with the
+    lifted gate X'.
 
     Parameters
     ----------
@@ -142,7 +171,9 @@ def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
 
 
 class Flow(NamedTuple):
-    """Write curves of a device: its range, and dX/dq on an even grid of it, where q is the change of X by the nominal gain K."""
+    """Write curves of a device: its range, and dX/dq on an even grid of it, where q is the change
+    of X by the nominal gain K.
+    """
 
     up: Any  # array, for positive voltages, from the lowest X on
     down: Any  # array, for negative voltages, from the highest X on; the numbers are positive
@@ -154,17 +185,20 @@ NO_FLOW = Flow(np.zeros(0), np.zeros(0), 0.0, 1.0)  # a gain K that is the same 
 
 
 def moved(flow: Flow, state: float, charge: float) -> float:
-    """Return X in V after a write along the curves of a device, exactly: between grid points, X(t) is an exponential.
+    """Return X in V after a write along the curves of a device, exactly: between grid points, X(t)
+    is an exponential.
 
     Parameters
     ----------
     flow : Flow
-        Curves of the device. Below the range, the upward rate keeps its first value. Above the range it falls to 0 within
-        `BEYOND`, so that writes end there. For downward writes the two ends change places.
+        Curves of the device. Below the range, the upward rate keeps its first value. Above the
+        range it falls to 0 within `BEYOND`, so that writes end there. For downward writes the two
+        ends change places.
     state : float
         X in V before.
     charge : float
-        Change in V that the nominal gain K makes: K V t / (C + C_gate), negative for negative voltages.
+        Change in V that the nominal gain K makes: K V t / (C + C_gate), negative for negative
+        voltages.
     """
     rates = flow.up if charge > 0.0 else flow.down
     last, left, x = len(rates) - 1, abs(charge) / flow.span, (state - flow.low) / flow.span
@@ -182,21 +216,28 @@ def moved(flow: Flow, state: float, charge: float) -> float:
         if rate <= 0.0:
             break
         bend = slope * left
-        x_after = x + rate * left * (np.expm1(min(bend, 700.0)) / bend if abs(bend) > 1e-12 else 1.0)
+        x_after = x + rate * left * (
+            np.expm1(min(bend, 700.0)) / bend if abs(bend) > 1e-12 else 1.0
+        )
         if x_after <= end or k == last:
             x = min(x_after, end)
             break
         ratio = slope * (end - x) / rate
-        left -= (np.log1p(max(ratio, -1.0 + 1e-16)) / slope if abs(ratio) > 1e-12 else (end - x) / rate)
+        left -= (
+            np.log1p(max(ratio, -1.0 + 1e-16)) / slope if abs(ratio) > 1e-12 else (end - x) / rate
+        )
         x, k = end, max(k + 1, 0)
     return flow.low + flow.span * (x if charge > 0.0 else 1.0 - x)
 
 
-move = np.vectorize(moved, excluded={0}, otypes=[float])  # `moved` for arrays of states and charges that broadcast
+# `moved` for arrays of states and charges that broadcast
+move = np.vectorize(moved, excluded={0}, otypes=[float])
 
 
 def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:
-    """Return the number of pulses that a cell gets. If `whole`, the fraction of `wanted` is the probability of rounding up."""
+    """Return the number of pulses that a cell gets. If `whole`, the fraction of `wanted` is the
+    probability of rounding up.
+    """
     if wanted <= 0.0 or not whole:
         return max(wanted, 0.0)
     return np.floor(wanted) + (rng.random() < wanted - np.floor(wanted))
@@ -207,24 +248,29 @@ TINY = 1e-300  # V, keeps the quotient of a gate at rest finite
 
 
 DeviceModels = dict[str, tuple[str, dict[str, float]]]  # SPICE models by name: kind and parameters
-MOST_THROUGH = 1e-4  # largest share of the write current through an open switch: 70 uV of X in a read of 0.5 ms
+# largest share of the write current through an open switch: 70 uV of X in a read of 0.5 ms
+MOST_THROUGH = 1e-4
 SURFACE_POTENTIAL = 0.6  # V, ngspice's default phi of MOSFET models
 EDGE_COUPLING = 5.8e-3  # V, see first_write_offset
-OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant of ngspice's MOSFET models
+# F/m, silicon dioxide; the constant of ngspice's MOSFET models
+OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12
 
 
 @dataclass(frozen=True)
 class WriteCurve:
-    """Write gain of a device whose steps depend on its state: one curve for positive and one for negative voltages.
+    """Write gain of a device whose steps depend on its state: one curve for positive and one for
+    negative voltages.
 
-    Beyond the ends of the range the gain falls to 0 within `BEYOND` of it, so that writes end there.
+    Beyond the ends of the range the gain falls to 0 within `BEYOND` of it, so that writes end
+    there.
 
     Parameters
     ----------
     low, high : float
         Range of X in V.
     up, down : tuples of float
-        Gain in units of the transconductance K on an even grid of X from `low` to `high`; straight lines between its points.
+        Gain in units of the transconductance K on an even grid of X from `low` to `high`; straight
+        lines between its points.
     """
 
     low: float
@@ -238,20 +284,40 @@ class WriteCurve:
         return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
 
     def expression(self) -> str:
-        """Return the expression for ngspice of the write gain at X times the voltage between the nodes input and neuron."""
+        """Return the expression for ngspice of the write gain at X times the voltage between the
+        nodes input and neuron.
+        """
         span = self.high - self.low
         beyond = BEYOND * span
         x = np.array
-        up = _table(x([self.low - span, *np.linspace(self.low, self.high, len(self.up)), self.high + beyond]),
-                    x([self.up[0], *self.up, 0.0]))
-        down = _table(x([self.low - beyond, *np.linspace(self.low, self.high, len(self.down)), self.high + span]),
-                      x([0.0, *self.down, self.down[-1]]))
+        up = _table(
+            x(
+                [
+                    self.low - span,
+                    *np.linspace(self.low, self.high, len(self.up)),
+                    self.high + beyond,
+                ]
+            ),
+            x([self.up[0], *self.up, 0.0]),
+        )
+        down = _table(
+            x(
+                [
+                    self.low - beyond,
+                    *np.linspace(self.low, self.high, len(self.down)),
+                    self.high + span,
+                ]
+            ),
+            x([0.0, *self.down, self.down[-1]]),
+        )
         volts = "v(input)-v(neuron)"
         return f"uramp({volts})*pwl(v(gate),{up})-uramp(-({volts}))*pwl(v(gate),{down})"
 
 
 def _table(x: np.ndarray, y: np.ndarray) -> str:
-    """Return the points of a `pwl` of ngspice, which continues its first and its last straight line."""
+    """Return the points of a `pwl` of ngspice, which continues its first and its last straight
+    line.
+    """
     return ",".join(f"{number!r}" for number in np.column_stack([x, y]).ravel().tolist())
 
 
@@ -270,44 +336,76 @@ class Memory:
 
     @property
     def pinch(self) -> Any:
-        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
+        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated
+        channel.
+        """
         return 3 / (2 + self.share)
 
 
 @dataclass(frozen=True)
 class MemristorParameters(Parameters, Memory):
-    """Emulator of V. Saxena (arXiv:1711.06819), with the values of Jurj's networks (Electronics 2024, 13, 4665).
+    """Emulator of V. Saxena (arXiv:1711.06819), with the values of Jurj's networks (Electronics
+    2024, 13, 4665).
 
-    While phi is high, a transconductance charges the memory capacitor with the time integral of the voltage across the
-    synapse. The capacitor's voltage X gates an NMOS transistor, whose channel is the synapse.
+    While phi is high, a transconductance charges the memory capacitor with the time integral of the
+    voltage across the synapse. The capacitor's voltage X gates an NMOS transistor, whose channel is
+    the synapse.
     """
 
-    transconductance: float = quantity(5e-9, 1e-15, 1e-3, "S", "K, charges the memory per volt across the synapse")
-    leak_resistance: float = quantity(1e12, 1e6, 1e18, "ohm", "from the transconductance's output to ground")
+    transconductance: float = quantity(
+        5e-9, 1e-15, 1e-3, "S", "K, charges the memory per volt across the synapse"
+    )
+    leak_resistance: float = quantity(
+        1e12, 1e6, 1e18, "ohm", "from the transconductance's output to ground"
+    )
     capacitance: float = quantity(1e-13, 1e-18, 1e-3, "F", "the explicit memory capacitor C")
     width: float = quantity(100e-6, 1e-8, 1e-1, "m", "channel width W (ngspice's default)")
     length: float = quantity(100e-6, 1e-8, 1e-1, "m", "channel length L (ngspice's default)")
-    oxide_thickness: float = quantity(100e-9, 1e-10, 1e-5, "m", "gate oxide tox (ngspice's default)")
-    kp: float = quantity(1.3e-4, 1e-15, 1.0, "A/V^2", "transconductance parameter Kp of the channel")
+    oxide_thickness: float = quantity(
+        100e-9, 1e-10, 1e-5, "m", "gate oxide tox (ngspice's default)"
+    )
+    kp: float = quantity(
+        1.3e-4, 1e-15, 1.0, "A/V^2", "transconductance parameter Kp of the channel"
+    )
     threshold_voltage: float = quantity(0.0, -1e4, 1e4, "V", "Vto of the channel")
-    junction_current: float = quantity(1e-14, 1e-300, 1e-3, "A", "saturation current Is of the junctions to bulk")
-    switch_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers")
-    switch_on: float = quantity(1e-3, 1e-4, 1e6, "ohm", "closed switch")  # below 1e-4 writes are off by mV
-    # Reads treat the switch as open. It lets R_leak / (R_leak + R_off) of the write current through, visible below 1e15 ohm.
+    junction_current: float = quantity(
+        1e-14, 1e-300, 1e-3, "A", "saturation current Is of the junctions to bulk"
+    )
+    switch_threshold: float = quantity(
+        0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers"
+    )
+    # below 1e-4 writes are off by mV
+    switch_on: float = quantity(1e-3, 1e-4, 1e6, "ohm", "closed switch")
+    # Reads treat the switch as open. It lets R_leak / (R_leak + R_off) of the write current
+    # through, visible below 1e15 ohm.
     switch_off: float = quantity(1e20, 1e16, 1e30, "ohm", "open switch")
-    curve: WriteCurve | None = None  # of a measured device: its gain over X, in units of the transconductance
+    # of a measured device: its gain over X, in units of the transconductance
+    curve: WriteCurve | None = None
 
     def check(self) -> None:
         if isinstance(self.curve, Mapping):  # from a file
-            object.__setattr__(self, "curve", WriteCurve(self.curve["low"], self.curve["high"], tuple(self.curve["up"]),
-                                                         tuple(self.curve["down"])))
+            object.__setattr__(
+                self,
+                "curve",
+                WriteCurve(
+                    self.curve["low"],
+                    self.curve["high"],
+                    tuple(self.curve["up"]),
+                    tuple(self.curve["down"]),
+                ),
+            )
         if self.leak_resistance / self.switch_off > MOST_THROUGH:
-            raise ParameterError(f"leak_resistance must be at most {MOST_THROUGH:g} of switch_off, or the open switch conducts "
-                                 f"write current, got {self.leak_resistance:g} ohm for {self.switch_off:g} ohm")
+            raise ParameterError(
+                f"leak_resistance must be at most {MOST_THROUGH:g} of switch_off, or the open "
+                f"switch conducts write current, got {self.leak_resistance:g} ohm for "
+                f"{self.switch_off:g} ohm"
+            )
 
     @property
     def gate_capacitance(self) -> float:
-        """Capacitance of the transistor's gate, eps_ox * W * L / tox, in F: 34 times the explicit capacitor by default."""
+        """Capacitance of the transistor's gate, eps_ox * W * L / tox, in F: 34 times the explicit
+        capacitor by default.
+        """
         return OXIDE_PERMITTIVITY * self.width * self.length / self.oxide_thickness
 
     @property
@@ -322,17 +420,27 @@ class MemristorParameters(Parameters, Memory):
 
     def channel_model(self) -> dict[str, float]:
         """Return the keyword arguments of the NMOS model."""
-        return {"level": 3, "vto": self.threshold_voltage, "kp": self.kp, "tox": self.oxide_thickness,
-                "is": self.junction_current}
+        return {
+            "level": 3,
+            "vto": self.threshold_voltage,
+            "kp": self.kp,
+            "tox": self.oxide_thickness,
+            "is": self.junction_current,
+        }
 
 
 def state_rate(parameters: MemristorParameters, voltage: ArrayLike) -> np.ndarray:
-    """Return dX/dt in V/s while phi is high: K * V / (C + C_gate), for `voltage` V across the synapse (any shape)."""
+    """Return dX/dt in V/s while phi is high: K * V / (C + C_gate), for `voltage` V across the
+    synapse (any shape).
+    """
     return parameters.transconductance * np.asarray(voltage, float) / parameters.memory_capacitance
 
 
-def trained_state(parameters: MemristorParameters, voltage: ArrayLike, duration: ArrayLike) -> np.ndarray:
-    """Return the state in V after a pulse of `voltage` V for `duration` s from X = 0 (any shape), without the leak.
+def trained_state(
+    parameters: MemristorParameters, voltage: ArrayLike, duration: ArrayLike
+) -> np.ndarray:
+    """Return the state in V after a pulse of `voltage` V for `duration` s from X = 0 (any shape),
+    without the leak.
 
     The leak would lower this state by less than the share `duration` / `write_time_constant`.
     """
@@ -340,15 +448,24 @@ def trained_state(parameters: MemristorParameters, voltage: ArrayLike, duration:
 
 
 def first_write_offset(parameters: MemristorParameters) -> float:
-    """Return the voltage in V that a cell gains, beyond `trained_state`, when it is written from X = 0.
+    """Return the voltage in V that a cell gains, beyond `trained_state`, when it is written from X
+    = 0.
 
-    Below Vto, Meyer's gate capacitance is smaller than C_gate, so the same charge raises X further. At Vto = 0, the floor of
-    25 mV of ngspice's saturation voltage couples the input's edge into the gate and adds 5.8 mV.
+    Below Vto, Meyer's gate capacitance is smaller than C_gate, so the same charge raises X further.
+    At Vto = 0, the floor of 25 mV of ngspice's saturation voltage couples the input's edge into the
+    gate and adds 5.8 mV.
     """
     if parameters.threshold_voltage > 0:
         below = np.linspace(-parameters.threshold_voltage, 0.0, 1001)  # X - Vto
-        share = np.where(below <= -SURFACE_POTENTIAL, 1.0, np.where(below <= -SURFACE_POTENTIAL / 2, -below / SURFACE_POTENTIAL,
-                                                                    2 / 3 + below / SURFACE_POTENTIAL / 3))
+        share = np.where(
+            below <= -SURFACE_POTENTIAL,
+            1.0,
+            np.where(
+                below <= -SURFACE_POTENTIAL / 2,
+                -below / SURFACE_POTENTIAL,
+                2 / 3 + below / SURFACE_POTENTIAL / 3,
+            ),
+        )
         gained = float(np.trapezoid(1 - share, below))
     else:
         gained = EDGE_COUPLING if parameters.threshold_voltage == 0 else 0.0
@@ -356,25 +473,33 @@ def first_write_offset(parameters: MemristorParameters) -> float:
 
 
 def rounding(parameters: MemristorParameters, seconds: float) -> float:
-    """Return the upper bound of the relative error of X after a write of `seconds`, by rounding of X / switch_on in ngspice.
+    """Return the upper bound of the relative error of X after a write of `seconds`, by rounding of
+    X / switch_on in ngspice.
 
-    A double resolves 2.2e-16 of a number. With the paper's 1 mohm, this is 0.2 pA for each volt of X, and this current charges
-    C + C_gate.
+    A double resolves 2.2e-16 of a number. With the paper's 1 mohm, this is 0.2 pA for each volt of
+    X, and this current charges C + C_gate.
     """
-    return float(np.finfo(float).eps) * seconds / (parameters.switch_on * parameters.memory_capacitance)
+    return (
+        float(np.finfo(float).eps)
+        * seconds
+        / (parameters.switch_on * parameters.memory_capacitance)
+    )
 
 
 def altered_state(element: str, state: float) -> dict[str, float]:
-    """Return the `alter` changes that give a memristor of a loaded circuit another state in V at t = 0.
+    """Return the `alter` changes that give a memristor of a loaded circuit another state in V at t
+    = 0.
 
-    `element` is its name in the circuit, "xsynapse" for `circuit.X("synapse", ...)`. The state has two values: the
-    capacitor's, and the charge of the channel's gate.
+    `element` is its name in the circuit, "xsynapse" for `circuit.X("synapse", ...)`. The state has
+    two values: the capacitor's, and the charge of the channel's gate.
     """
     return {f"c.{element}.cmemory ic": state, f"m.{element}.mchannel icvgs": state}
 
 
 class Cell(SubCircuit):
-    """Subcircuit whose device models stand outside, so that all instances share one: this loads 3.5 times faster."""
+    """Subcircuit whose device models stand outside, so that all instances share one: this loads 3.5
+    times faster.
+    """
 
     def __init__(self, name: str, nodes: tuple[str, ...], device_models: DeviceModels) -> None:
         super().__init__(name, *nodes, x0=0)
@@ -383,75 +508,129 @@ class Cell(SubCircuit):
     def add_to(self, circuit: Circuit) -> None:
         """Define this subcircuit and its device models in the PySpice `circuit`.
 
-        Raises ParameterError if the name is taken, because PySpice would silently replace the other subcircuit.
+        Raises ParameterError if the name is taken, because PySpice would silently replace the other
+        subcircuit.
         """
         if self.name.lower() in (str(other).lower() for other in circuit.subcircuit_names):
-            raise ParameterError(f"the circuit already has a subcircuit {self.name!r}; choose another name")
+            raise ParameterError(
+                f"the circuit already has a subcircuit {self.name!r}; choose another name"
+            )
         for name in self.device_models:
             if name in map(str, circuit.model_names):
-                raise ParameterError(f"the circuit already has a model {name!r}; give this {self.name!r} another name")
+                raise ParameterError(
+                    f"the circuit already has a model {name!r}; give this {self.name!r} another "
+                    "name"
+                )
         circuit.subcircuit(self)
         for name, (kind, values) in self.device_models.items():
             circuit.model(name, kind, **values)
 
 
 class ReadMemristor(Cell):
-    """Emulator while phi is low: memory capacitor and channel. The instance parameter x0 is X in V at t = 0.
+    """Emulator while phi is low: memory capacitor and channel. The instance parameter x0 is X in V
+    at t = 0.
 
-    Nodes: neuron (S), input (D). Transconductance and leak are left out: the open switch cuts them off. With `per_instance`
-    (the cells of a chip) width, length, Vto and capacitance are instance parameters too (w, l, vto, c).
+    Nodes: neuron (S), input (D). Transconductance and leak are left out: the open switch cuts them
+    off. With `per_instance` (the cells of a chip) width, length, Vto and capacitance are instance
+    parameters too (w, l, vto, c).
     """
 
-    def __init__(self, parameters: MemristorParameters, name: str = "read_memristor",
-                 nodes: tuple[str, ...] = ("neuron", "input"), device_models: DeviceModels | None = None,
-                 per_instance: bool = False) -> None:
+    def __init__(
+        self,
+        parameters: MemristorParameters,
+        name: str = "read_memristor",
+        nodes: tuple[str, ...] = ("neuron", "input"),
+        device_models: DeviceModels | None = None,
+        per_instance: bool = False,
+    ) -> None:
         channel = parameters.channel_model()
-        super().__init__(name, nodes, ({} if per_instance else {"channel": ("nmos", channel)}) | (device_models or {}))
-        value: dict[str, float | str] = {"c": parameters.capacitance, "w": parameters.width, "l": parameters.length}
+        super().__init__(
+            name,
+            nodes,
+            ({} if per_instance else {"channel": ("nmos", channel)}) | (device_models or {}),
+        )
+        value: dict[str, float | str] = {
+            "c": parameters.capacitance,
+            "w": parameters.width,
+            "l": parameters.length,
+        }
         if per_instance:
             self.parameters.update(value, vto=parameters.threshold_voltage)
             value = {key: f"{{{key}}}" for key in value}
             self.model(f"{name}_channel", "nmos", **channel | {"vto": "{vto}"})
         self.C("memory", "gate", self.gnd, value["c"], raw_spice="ic={x0}")
-        # The gate's own charge must start at X too: without ic here the channel would drain the memory at t = 0.
-        self.MOSFET("channel", "input", "gate", "neuron", self.gnd, model=f"{name}_channel", w=value["w"], l=value["l"],
-                    raw_spice="ic=0,{x0},0")
+        # The gate's own charge must start at X too: without ic here the channel would drain the
+        # memory at t = 0.
+        self.MOSFET(
+            "channel",
+            "input",
+            "gate",
+            "neuron",
+            self.gnd,
+            model=f"{name}_channel",
+            w=value["w"],
+            l=value["l"],
+            raw_spice="ic=0,{x0},0",
+        )
 
 
 class Memristor(ReadMemristor):
-    """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t = 0 in V.
+    """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t
+    = 0 in V.
 
-    Use transients from initial conditions: an operating point finds only the final X of K and leak. For an I-V curve, ramp
-    the source. `altered_state` changes X(0) of a loaded circuit.
+    Use transients from initial conditions: an operating point finds only the final X of K and leak.
+    For an I-V curve, ramp the source. `altered_state` changes X(0) of a loaded circuit.
 
-    X(0) is the state with the input at 0 V. Let inputs rise from 0 V, if only within a nanosecond, because ngspice does not
-    resolve a jump at t = 0. After a jump, a gate below the input stays up to a fifth of its voltage too high.
+    X(0) is the state with the input at 0 V. Let inputs rise from 0 V, if only within a nanosecond,
+    because ngspice does not resolve a jump at t = 0. After a jump, a gate below the input stays up
+    to a fifth of its voltage too high.
 
-    The channel's bulk is at ground. A terminal below about -0.5 V conducts through its junction to the bulk: 617 A from an
-    ideal source at -1 V. The synapse's current is the current on the neuron's side. Behind resistors the junction's current
-    changes the states; `junction_current=ISOLATED` prevents this.
+    The channel's bulk is at ground. A terminal below about -0.5 V conducts through its junction to
+    the bulk: 617 A from an ideal source at -1 V. The synapse's current is the current on the
+    neuron's side. Behind resistors the junction's current changes the states;
+    `junction_current=ISOLATED` prevents this.
 
-    Use `switch_on=1e3` for writes of tenths of a second, for decay through the leak, and for gates much smaller than the
-    paper's. With the paper's 1 mohm ngspice rounds X by percents a second (`rounding`).
+    Use `switch_on=1e3` for writes of tenths of a second, for decay through the leak, and for gates
+    much smaller than the paper's. With the paper's 1 mohm ngspice rounds X by percents a second
+    (`rounding`).
 
     With `per_instance`, the write gain is an instance parameter as well (k).
     """
 
-    def __init__(self, parameters: MemristorParameters, name: str = "memristor", per_instance: bool = False) -> None:
-        write = {"vt": parameters.switch_threshold, "vh": 0, "ron": parameters.switch_on, "roff": parameters.switch_off}
-        super().__init__(parameters, name, ("neuron", "input", "phi"), {"write": ("sw", write)}, per_instance)
+    def __init__(
+        self, parameters: MemristorParameters, name: str = "memristor", per_instance: bool = False
+    ) -> None:
+        write = {
+            "vt": parameters.switch_threshold,
+            "vh": 0,
+            "ron": parameters.switch_on,
+            "roff": parameters.switch_off,
+        }
+        super().__init__(
+            parameters, name, ("neuron", "input", "phi"), {"write": ("sw", write)}, per_instance
+        )
         if per_instance:
             self.parameters["k"] = parameters.transconductance
         control = ("input", "neuron")
-        if parameters.curve:  # the gain of Gcharge can be altered, the expression of a source cannot
+        # the gain of Gcharge can be altered, the expression of a source cannot
+        if parameters.curve:
             self.B("product", "product", self.gnd, voltage_expression=parameters.curve.expression())
             control = ("product", self.gnd)
-        self.VCCS("charge", self.gnd, "pump", *control, transconductance="{k}" if per_instance else parameters.transconductance)
+        self.VCCS(
+            "charge",
+            self.gnd,
+            "pump",
+            *control,
+            transconductance="{k}" if per_instance else parameters.transconductance,
+        )
         self.R("leak", "pump", self.gnd, parameters.leak_resistance)
         self.S("write", "pump", "gate", "phi", self.gnd, model=f"{name}_write")
 
 
 if __name__ == "__main__":
     if importlib.util.find_spec("studies") is None:
-        sys.exit("memristor.py: its experiments are not installed; run `python memristor.py` in the folder of the project")
+        sys.exit(
+            "memristor.py: its experiments are not installed; run `python memristor.py` in the "
+            "folder of the project"
+        )
     runpy.run_module("studies.device", run_name="__main__")

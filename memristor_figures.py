@@ -1,6 +1,7 @@
 """Theoretical I-V loop of an ideal memristor: i = exp(-cos t) sin t against v = sin t (Jurj 2024).
 
-Writes figures/memristor_theoretical_iv.png in about 1 s. Nothing is simulated; memristor.py draws the emulator's loop.
+Writes figures/memristor_theoretical_iv.png in about 1 s. Nothing is simulated; memristor.py draws
+the emulator's loop.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -25,8 +26,11 @@ def main(arguments: list[str] | None = None) -> None:
     figure, axis = plt.subplots(figsize=(plotting.WIDTH * 0.65, 4.0))
     axis.plot(voltage, current)
     plotting.cross(axis)
-    axis.set(xlabel="voltage v = sin t (V)", ylabel="current i = exp(−cos t) sin t (A)",
-             title="Pinched hysteresis loop of an ideal memristor")
+    axis.set(
+        xlabel="voltage v = sin t (V)",
+        ylabel="current i = exp(−cos t) sin t (A)",
+        title="Pinched hysteresis loop of an ideal memristor",
+    )
     plotting.save(figure, options.figures / "memristor_theoretical_iv.png")
 
 

@@ -1,9 +1,11 @@
-"""Run most experiments and draw their figures, then print the results table beside the paper's numbers.
+"""Run most experiments and draw their figures, then print the results table beside the paper's
+numbers.
 
-Each step is a script, run as its own process as a user would; as many run side by side as there are cores. All 10,000 test
-images go through the closed form, the first 1,000 of each network through ngspice. 7 to 11 minutes on two cores. --full puts
-all 10,000 through ngspice, trains the error-driven networks again, and runs the studies of SPICE models and device settings
-(three to four hours). Writes results/ and figures/. docs/reproducing.md has the commands of the other experiments.
+Each step is a script, run as its own process as a user would; as many run side by side as there are
+cores. All 10,000 test images go through the closed form, the first 1,000 of each network through
+ngspice. 7 to 11 minutes on two cores. --full puts all 10,000 through ngspice, trains the
+error-driven networks again, and runs the studies of SPICE models and device settings (three to four
+hours). Writes results/ and figures/. docs/reproducing.md has the commands of the other experiments.
 """
 
 import argparse
@@ -29,8 +31,8 @@ Command = list[str]
 def chains(full: bool) -> Iterator[list[Command]]:
     """Yield lists of commands; within a list, each needs the one before it.
 
-    Experiments that run only in part, and trainings of hidden layers, write to results/quick. So committed records and networks
-    stay as they are.
+    Experiments that run only in part, and trainings of hidden layers, write to results/quick. So
+    committed records and networks stay as they are.
     """
     quick = ["--results", str(QUICK)]
 
@@ -38,34 +40,71 @@ def chains(full: bool) -> Iterator[list[Command]]:
         """Return the options with which a training of hidden layers writes to results/quick."""
         return ["--data", data, "--voltages", str(QUICK / f"layers_{data}_network.json"), *quick]
 
-    yield [["memristor_figures.py"], ["memristor.py"], ["memristor.py", "--stdp"],
-           ["-m", "studies.device_presets", "--jobs", "1"], ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick]]
+    yield [
+        ["memristor_figures.py"],
+        ["memristor.py"],
+        ["memristor.py", "--stdp"],
+        ["-m", "studies.device_presets", "--jobs", "1"],
+        ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick],
+    ]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.error_driven", "--data", "xpue"]]
-    yield [["-m", "studies.layers", *hidden("mnist"), "--figures", str(QUICK)],
-           ["-m", "studies.agreement", "layers", *hidden("mnist"), "--jobs", "1", "--samples", "50"]]
+    yield [
+        ["-m", "studies.layers", *hidden("mnist"), "--figures", str(QUICK)],
+        ["-m", "studies.agreement", "layers", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
+    ]
     yield [["-m", "studies.spice_device", model] for model in (*MODELS, "stanford")]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
         yield [["-m", "transistors.learner", "--task", task]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]
-    yield [["-m", "studies.synapse_rule"], ["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick]]
-    yield [["-m", "studies.layers", *hidden("xor"), "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"]]
+    yield [
+        ["-m", "studies.synapse_rule"],
+        ["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick],
+    ]
+    yield [
+        [
+            "-m",
+            "studies.layers",
+            *hidden("xor"),
+            "--engine",
+            "ngspice",
+            "--test-engine",
+            "ngspice",
+            "--seeds",
+            "10",
+        ]
+    ]
     for network in NETWORKS:
         steps = [network.training] if full or network.rule != "error-driven" else []
         if network.rule == "hebbian":
             steps.append(["MNIST_memristive_inference.py"])
-        in_ngspice = [*network.test, "--jobs", "1", *([] if full else ["--samples", str(FIRST), *quick])]
+        in_ngspice = [
+            *network.test,
+            "--jobs",
+            "1",
+            *([] if full else ["--samples", str(FIRST), *quick]),
+        ]
         yield [*steps, [*network.test, "--engine", "closed-form"], in_ngspice]
 
 
 def run_chain(commands: list[Command], force: bool) -> tuple[str, int]:
-    """Run commands one after the other until one fails; return what they printed and the last exit code."""
+    """Run commands one after the other until one fails; return what they printed and the last exit
+    code.
+    """
     printed = ""
     for command in commands:
-        interrupted = "studies.layers" in command and Path(f"{command[command.index('--voltages') + 1]}.checkpoint").exists()
+        interrupted = (
+            "studies.layers" in command
+            and Path(f"{command[command.index('--voltages') + 1]}.checkpoint").exists()
+        )
         options = ["--resume"] * interrupted + ["--force"] * (force and not interrupted)
-        done = subprocess.run([sys.executable, *command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            [sys.executable, *command, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         printed += f"$ python {' '.join(command)}\n{done.stdout}"
         if done.returncode:
             return printed, done.returncode
@@ -74,17 +113,42 @@ def run_chain(commands: list[Command], force: bool) -> tuple[str, int]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run all chains, then write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="also what takes hours: trainings and all images in ngspice, studies")
-    parser.add_argument("--force", action="store_true", help="overwrite results that were made with other parameters")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="also what takes hours: trainings and all images in ngspice, studies",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="overwrite results that were made with other parameters",
+    )
     options = parser.parse_args(arguments)
-    last = [["-m", "studies.device_variability", *([] if options.full else ["--short", "--results", str(QUICK)])]]  # all cores
+    # all cores
+    last = [
+        [
+            "-m",
+            "studies.device_variability",
+            *([] if options.full else ["--short", "--results", str(QUICK)]),
+        ]
+    ]
     if options.full:
-        last += [["-m", f"studies.{name}"] for name in ("trained_in_situ", "half_select", "subcircuit_layer", "device_settings")]
+        last += [
+            ["-m", f"studies.{name}"]
+            for name in ("trained_in_situ", "half_select", "subcircuit_layer", "device_settings")
+        ]
     failed = 0
     for part in (list(chains(options.full)), [last]):
-        with ThreadPoolExecutor(cpu_count()) as pool, tqdm(total=len(part), unit="chain", dynamic_ncols=True) as bar:
-            for future in as_completed([pool.submit(run_chain, chain, options.force) for chain in part]):
+        with (
+            ThreadPoolExecutor(cpu_count()) as pool,
+            tqdm(total=len(part), unit="chain", dynamic_ncols=True) as bar,
+        ):
+            for future in as_completed(
+                [pool.submit(run_chain, chain, options.force) for chain in part]
+            ):
                 printed, code = future.result()
                 bar.write(printed.rstrip())
                 bar.update()

@@ -1,7 +1,8 @@
-"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. Nothing is simulated here.
+"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. Nothing is
+simulated here.
 
-Nodes of a network: input_i, phi_j, column_j, membrane_j, output_j; the state of cell (class j, input i) is the node
-xcell_j_i.gate.
+Nodes of a network: input_i, phi_j, column_j, membrane_j, output_j; the state of cell (class j,
+input i) is the node xcell_j_i.gate.
 """
 
 import dataclasses
@@ -14,32 +15,57 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristor import Cell, Memory, Memristor, MemristorParameters, ReadMemristor, WriteCurve, altered_state
+from memristor import (
+    Cell,
+    Memory,
+    Memristor,
+    MemristorParameters,
+    ReadMemristor,
+    WriteCurve,
+    altered_state,
+)
 
 
 @dataclass(frozen=True)
 class NeuronParameters(Parameters):
-    """Lapicque neuron (Jurj 2024, section 2): summing stage, inverting stage, leaky membrane, Schmitt trigger."""
+    """Lapicque neuron (Jurj 2024, section 2): summing stage, inverting stage, leaky membrane,
+    Schmitt trigger.
+    """
 
-    feedback_resistance: float = quantity(1e3, 1.0, 1e9, "ohm", "of the summing stage: volts per column ampere")
-    stage_resistance: float = quantity(1e4, 1.0, 1e9, "ohm", "input and feedback of the inverting stage")
+    feedback_resistance: float = quantity(
+        1e3, 1.0, 1e9, "ohm", "of the summing stage: volts per column ampere"
+    )
+    stage_resistance: float = quantity(
+        1e4, 1.0, 1e9, "ohm", "input and feedback of the inverting stage"
+    )
     membrane_transconductance: float = quantity(1.0, 1e-9, 1e6, "S", "drives the membrane")
     membrane_resistance: float = quantity(1.0, 1e-6, 1e9, "ohm", "membrane leak")
     membrane_capacitance: float = quantity(150e-6, 1e-15, 1.0, "F", "membrane capacitor")
-    threshold: float = quantity(4.0, 1e-3, 100.0, "V", "membrane voltage at which the output goes high")
-    hysteresis: float = quantity(0.1, 1e-4, 10.0, "V", "the output goes low again this far below the threshold")
+    threshold: float = quantity(
+        4.0, 1e-3, 100.0, "V", "membrane voltage at which the output goes high"
+    )
+    hysteresis: float = quantity(
+        0.1, 1e-4, 10.0, "V", "the output goes low again this far below the threshold"
+    )
     output_high: float = quantity(1.0, 1e-3, 100.0, "V", "output voltage of a spike")
     load_resistance: float = quantity(1e3, 1.0, 1e9, "ohm", "at the output")
     amplifier_gain: float = quantity(1e5, 1e2, 1e8, "", "open-loop gain of the op-amps")
     amplifier_output_resistance: float = quantity(10.0, 1e-3, 1e4, "ohm", "of the op-amps")
     rail_low: float = quantity(-20.0, -1e3, -1e-3, "V", "negative rail of the summing stage")
     rail_high: float = quantity(20.0, 1e-3, 1e3, "V", "positive rail of the summing stage")
-    inverting_rail_low: float = quantity(-19.5, -1e3, -1e-3, "V", "negative rail of the inverting stage")
-    inverting_rail_high: float = quantity(20.5, 1e-3, 1e3, "V", "positive rail of the inverting stage")
+    inverting_rail_low: float = quantity(
+        -19.5, -1e3, -1e-3, "V", "negative rail of the inverting stage"
+    )
+    inverting_rail_high: float = quantity(
+        20.5, 1e-3, 1e3, "V", "positive rail of the inverting stage"
+    )
 
     def check(self) -> None:
         if not self.hysteresis < self.threshold:
-            raise ParameterError(f"hysteresis must be below the threshold, got {self.hysteresis:g} and {self.threshold:g} V")
+            raise ParameterError(
+                f"hysteresis must be below the threshold, got {self.hysteresis:g} and "
+                f"{self.threshold:g} V"
+            )
 
     @property
     def time_constant(self) -> float:
@@ -59,31 +85,43 @@ class NeuronParameters(Parameters):
     @property
     def dropped(self) -> float:
         """Share of a stage's output that its op-amp's output resistance drops."""
-        return self.amplifier_output_resistance * (1 / self.feedback_resistance + 1 / self.stage_resistance)
+        return self.amplifier_output_resistance * (
+            1 / self.feedback_resistance + 1 / self.stage_resistance
+        )
 
     def highest_drive(self, feedback_resistance: Any) -> Any:
-        """Return the largest drive of the membrane in V before a stage clips, with a feedback in ohm (number or array)."""
+        """Return the largest drive of the membrane in V before a stage clips, with a feedback in
+        ohm (number or array).
+        """
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
     def highest_sum(self, feedback_resistance: Any) -> Any:
-        """Return the size in V of the summing stage's lowest output, which is negative: rail less the op-amp's voltage drop."""
+        """Return the size in V of the summing stage's lowest output, which is negative: rail less
+        the op-amp's voltage drop.
+        """
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
         return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
 
     def highest_inverse(self, loads: int = 0) -> float:
-        """Return the highest output of the inverting stage in V, with `loads` other inverting stages at its output."""
-        return self.inverting_rail_high / (1 + (1 + loads) * self.amplifier_output_resistance / self.stage_resistance)
+        """Return the highest output of the inverting stage in V, with `loads` other inverting
+        stages at its output.
+        """
+        return self.inverting_rail_high / (
+            1 + (1 + loads) * self.amplifier_output_resistance / self.stage_resistance
+        )
 
 
 class OpAmp(SubCircuit):
     """Rail-limited amplifier without an internal pole. Nodes: plus, minus, out.
 
-    The pole of a macromodel (nanoseconds) is invisible on a membrane of 150 us, but costs six times the iterations. The rails
-    are clamps on a linear stage, not a saturating function: after a rejected step ngspice starts from the failed iterate, and
-    Newton's method does not return from a saturated one.
+    The pole of a macromodel (nanoseconds) is invisible on a membrane of 150 us, but costs six times
+    the iterations. The rails are clamps on a linear stage, not a saturating function: after a
+    rejected step ngspice starts from the failed iterate, and Newton's method does not return from a
+    saturated one.
     """
 
-    STAGE = 1.0  # S, transconductance of the gain stage; only its ratio to the load, the gain, matters
+    # S, transconductance of the gain stage; only its ratio to the load, the gain, matters
+    STAGE = 1.0
     CLAMP = 100.0  # S, so that an input overdriven by 1 V passes the rail by 10 mV
 
     def __init__(self, name: str, parameters: NeuronParameters, low: float, high: float) -> None:
@@ -97,22 +135,30 @@ class OpAmp(SubCircuit):
 
 
 class SchmittTrigger(Cell):
-    """Trigger whose output goes high above the threshold, and low below threshold - hysteresis. Nodes: membrane, output.
+    """Trigger whose output goes high above the threshold, and low below threshold - hysteresis.
+    Nodes: membrane, output.
 
-    With `per_instance` the threshold is an instance parameter. The source `reference` then shifts the threshold and may be
-    altered.
+    With `per_instance` the threshold is an instance parameter. The source `reference` then shifts
+    the threshold and may be altered.
 
-    If `latching`, the output stays high once it is high, because the trigger charges a capacitor that nothing discharges. In
-    later layers a membrane may fall again when an inhibiting row steps up. (A trigger with feedback is simpler, but ngspice's
-    switches would close on an intermediate value of Newton's method.)
+    If `latching`, the output stays high once it is high, because the trigger charges a capacitor
+    that nothing discharges. In later layers a membrane may fall again when an inhibiting row steps
+    up. (A trigger with feedback is simpler, but ngspice's switches would close on an intermediate
+    value of Newton's method.)
     """
 
     RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: a latching output rises within 0.1 us
 
-    def __init__(self, parameters: NeuronParameters, per_instance: bool = False, latching: bool = False) -> None:
+    def __init__(
+        self, parameters: NeuronParameters, per_instance: bool = False, latching: bool = False
+    ) -> None:
         # ngspice's switch closes at vt + vh and opens at vt - vh.
-        switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
-                  "ron": 1e-3, "roff": 1e15 if latching else 1e12}
+        switch = {
+            "vt": parameters.threshold - parameters.hysteresis / 2,
+            "vh": parameters.hysteresis / 2,
+            "ron": 1e-3,
+            "roff": 1e15 if latching else 1e12,
+        }
         super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
         self.V("high", "high", self.gnd, parameters.output_high)
         reference = self.gnd
@@ -120,7 +166,14 @@ class SchmittTrigger(Cell):
             self.parameters["threshold"] = parameters.threshold
             self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
             reference = "reference"
-        self.S("spike", "high", "charge" if latching else "output", "membrane", reference, model="schmitt_trigger_switch")
+        self.S(
+            "spike",
+            "high",
+            "charge" if latching else "output",
+            "membrane",
+            reference,
+            model="schmitt_trigger_switch",
+        )
         if latching:
             self.R("charge", "charge", "store", self.RESISTANCE)
             self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
@@ -128,12 +181,19 @@ class SchmittTrigger(Cell):
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
-def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float | str, plus: str | None = None,
-               negative: str | None = "negative", drive: str = "drive") -> None:
-    """Add a summing and an inverting stage to a subcircuit with the node column and those called `negative` and `drive`.
+def add_stages(
+    cell: SubCircuit,
+    parameters: NeuronParameters,
+    feedback: float | str,
+    plus: str | None = None,
+    negative: str | None = "negative",
+    drive: str = "drive",
+) -> None:
+    """Add a summing and an inverting stage to a subcircuit with the node column and those called
+    `negative` and `drive`.
 
-    The summing stage holds the column at the node `plus`; None: at ground. The inverting stage subtracts the voltage at
-    `negative`; None: nothing.
+    The summing stage holds the column at the node `plus`; None: at ground. The inverting stage
+    subtracts the voltage at `negative`; None: nothing.
     """
     stage = parameters.stage_resistance
     cell.X("sum", "summing_amplifier", plus or cell.gnd, "column", "sum")
@@ -147,7 +207,14 @@ def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float |
 
 def add_membrane(cell: SubCircuit, parameters: NeuronParameters, capacitance: float | str) -> None:
     """Add a neuron's leaky membrane to a subcircuit with the nodes drive and membrane."""
-    cell.VCCS("membrane", cell.gnd, "membrane", "drive", cell.gnd, transconductance=parameters.membrane_transconductance)
+    cell.VCCS(
+        "membrane",
+        cell.gnd,
+        "membrane",
+        "drive",
+        cell.gnd,
+        transconductance=parameters.membrane_transconductance,
+    )
     cell.R("membrane", "membrane", cell.gnd, parameters.membrane_resistance)
     cell.C("membrane", "membrane", cell.gnd, capacitance, raw_spice="ic=0")
 
@@ -155,15 +222,26 @@ def add_membrane(cell: SubCircuit, parameters: NeuronParameters, capacitance: fl
 class LapicqueNeuron(SubCircuit):
     """Leaky integrate-and-fire neuron of a column. Nodes: column, negative, membrane, output.
 
-    `column` is held at virtual ground. `negative` is the second summing input of the inverting stage (in V; tie it to ground
-    when unused). The neuron has no reset. With `per_instance` (the neurons of a chip) threshold, feedback and membrane
-    capacitance are instance parameters (threshold, feedback, capacitance).
+    `column` is held at virtual ground. `negative` is the second summing input of the inverting
+    stage (in V; tie it to ground when unused). The neuron has no reset. With `per_instance` (the
+    neurons of a chip) threshold, feedback and membrane capacitance are instance parameters
+    (threshold, feedback, capacitance).
     """
 
-    def __init__(self, parameters: NeuronParameters, name: str = "lapicque_neuron", per_instance: bool = False) -> None:
-        values: dict[str, float | str] = {"threshold": parameters.threshold, "feedback": parameters.feedback_resistance,
-                                          "capacitance": parameters.membrane_capacitance}
-        super().__init__(name, "column", "negative", "membrane", "output", **(values if per_instance else {}))
+    def __init__(
+        self,
+        parameters: NeuronParameters,
+        name: str = "lapicque_neuron",
+        per_instance: bool = False,
+    ) -> None:
+        values: dict[str, float | str] = {
+            "threshold": parameters.threshold,
+            "feedback": parameters.feedback_resistance,
+            "capacitance": parameters.membrane_capacitance,
+        }
+        super().__init__(
+            name, "column", "negative", "membrane", "output", **(values if per_instance else {})
+        )
         trigger: dict[str, float | str] = {}
         if per_instance:
             values = {key: f"{{{key}}}" for key in values}
@@ -176,11 +254,15 @@ class LapicqueNeuron(SubCircuit):
 def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
     """Define the op-amps of the neurons' stages in the PySpice `circuit`."""
     circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
-    circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
+    circuit.subcircuit(
+        OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high)
+    )
 
 
 def add_neuron(circuit: Circuit, parameters: NeuronParameters, per_instance: bool = False) -> None:
-    """Define the neuron and its parts in the PySpice `circuit`; with `per_instance`, they take instance parameters."""
+    """Define the neuron and its parts in the PySpice `circuit`; with `per_instance`, they take
+    instance parameters.
+    """
     add_amplifiers(circuit, parameters)
     SchmittTrigger(parameters, per_instance=per_instance).add_to(circuit)
     circuit.subcircuit(LapicqueNeuron(parameters, per_instance=per_instance))
@@ -188,7 +270,9 @@ def add_neuron(circuit: Circuit, parameters: NeuronParameters, per_instance: boo
 
 @dataclass(frozen=True, eq=False)
 class Cells(Memory):
-    """Parameters of a crossbar's cells: floats, or arrays that broadcast with the states (columns x rows), as on a chip."""
+    """Parameters of a crossbar's cells: floats, or arrays that broadcast with the states (columns x
+    rows), as on a chip.
+    """
 
     gain: Any  # A/V^2, Kp W/L of the channel
     threshold_voltage: Any  # V, Vto of the channel
@@ -205,16 +289,24 @@ class Cells(Memory):
 
     def at(self, columns: Any, rows: Any = slice(None)) -> "Cells":
         """Return the cells of some columns and rows."""
-        arrays: dict[str, Any] = {key: value[columns, rows] for key, value in vars(self).items() if isinstance(value, np.ndarray)}
+        arrays: dict[str, Any] = {
+            key: value[columns, rows]
+            for key, value in vars(self).items()
+            if isinstance(value, np.ndarray)
+        }
         return dataclasses.replace(self, **arrays) if arrays else self
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Return the widths and lengths in m that give channels their gains; gates keep their area and capacitance."""
+        """Return the widths and lengths in m that give channels their gains; gates keep their area
+        and capacitance.
+        """
         stretch = np.sqrt(self.gain / memristor.gain)
         return memristor.width * stretch, memristor.length / stretch
 
     def shift(self, memristor: MemristorParameters) -> Any:
-        """Return the deviations of Vto in V. A cell conducts like a nominal one whose state is lower by the deviation."""
+        """Return the deviations of Vto in V. A cell conducts like a nominal one whose state is
+        lower by the deviation.
+        """
         return self.threshold_voltage - memristor.threshold_voltage
 
     @property
@@ -234,7 +326,8 @@ class NeuronValues:
 
 @dataclass(frozen=True)
 class Wires:
-    """Resistance in ohm of the wire of a row between two columns, and of the wire of a column between two rows.
+    """Resistance in ohm of the wire of a row between two columns, and of the wire of a column
+    between two rows.
 
     Inputs drive their rows at column 0; neurons hold their columns beyond the last row.
     """
@@ -245,7 +338,9 @@ class Wires:
 
 @dataclass(frozen=True, eq=False)
 class Devices:
-    """Values of all cells and neurons of a chip, and its wires. None: all cells or all neurons have the nominal values."""
+    """Values of all cells and neurons of a chip, and its wires. None: all cells or all neurons have
+    the nominal values.
+    """
 
     cells: Cells | None = None
     neurons: NeuronValues | None = None
@@ -277,13 +372,21 @@ def add_source(circuit: Circuit, node: str, points: Sequence[tuple[float, float]
 
 
 def add_scaled(circuit: Circuit, node: str, gain: float = 0.0) -> None:
-    """Add a source at `node`, with the same name, that gives `gain` times the voltage of the source `pulse`."""
+    """Add a source at `node`, with the same name, that gives `gain` times the voltage of the source
+    `pulse`.
+    """
     circuit.VCVS(node, node, circuit.gnd, "pulse", circuit.gnd, voltage_gain=gain)
 
 
-def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[Points] | None,
-            controls: Sequence[Points] | None = None, neurons: bool = True, title: str = "memristive spiking network",
-            devices: Devices = IDEAL_DEVICES) -> Circuit:
+def network(
+    parameters: NetworkParameters,
+    states: np.ndarray,
+    inputs: Sequence[Points] | None,
+    controls: Sequence[Points] | None = None,
+    neurons: bool = True,
+    title: str = "memristive spiking network",
+    devices: Devices = IDEAL_DEVICES,
+) -> Circuit:
     """Return the netlist of a crossbar of memristors with one neuron for each class.
 
     Parameters
@@ -292,10 +395,11 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
     states : array, classes x inputs, V
         X of the cells at t = 0.
     inputs : sequence of points, or None
-        One source for each input, as (s, V) points. None: one source `pulse` shared by all, scaled for input i by the gain
-        of Einput_i (0 at first), which is quicker to alter.
+        One source for each input, as (s, V) points. None: one source `pulse` shared by all, scaled
+        for input i by the gain of Einput_i (0 at first), which is quicker to alter.
     controls : sequence of points, or None
-        One source for the phi of each class. None leaves out everything that only writing needs (`ReadMemristor`).
+        One source for the phi of each class. None leaves out everything that only writing needs
+        (`ReadMemristor`).
     neurons : bool
         Without neurons the columns are held at 0 V, as the neurons' virtual grounds hold them.
     title : str
@@ -308,12 +412,17 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
         The number of sources does not match the states.
     """
     classes, input_count = len(states), len(states[0])
-    if (inputs is not None and len(inputs) != input_count) or (controls is not None and len(controls) != classes):
-        raise ParameterError(f"{classes} x {input_count} states need as many sources, got {len(inputs or [])} inputs and "
-                             f"{len(controls or [])} controls")
+    if (inputs is not None and len(inputs) != input_count) or (
+        controls is not None and len(controls) != classes
+    ):
+        raise ParameterError(
+            f"{classes} x {input_count} states need as many sources, got {len(inputs or [])} "
+            f"inputs and {len(controls or [])} controls"
+        )
     circuit = Circuit(title)
     if devices.wires != Wires():
-        circuit.raw_spice = ".options klu"  # up to 20 times faster with wires, no gain without; ngspice before 42 ignores it
+        # up to 20 times faster with wires, no gain without; ngspice before 42 ignores it
+        circuit.raw_spice = ".options klu"
     kind = ReadMemristor if controls is None else Memristor
     cell = kind(parameters.memristor, per_instance=devices.cells is not None)
     cell.add_to(circuit)
@@ -324,18 +433,40 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
     neuron_values = neuron_arguments(devices.neurons)
     for j in range(classes):
         if neurons:
-            circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", circuit.gnd, f"membrane_{j}", f"output_{j}",
-                      **neuron_values(j))
+            circuit.X(
+                f"neuron_{j}",
+                "lapicque_neuron",
+                f"column_{j}",
+                circuit.gnd,
+                f"membrane_{j}",
+                f"output_{j}",
+                **neuron_values(j),
+            )
         else:
             circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
         phi = [] if controls is None else [f"phi_{j}"]
         for i in range(input_count):
-            column, row = add_wires(circuit, devices.wires, (j, i), input_count, f"column_{j}", f"input_{i}")
-            circuit.X(f"cell_{j}_{i}", cell.name, column, row, *phi, x0=float(states[j][i]), **cell_values(j, i))
+            column, row = add_wires(
+                circuit, devices.wires, (j, i), input_count, f"column_{j}", f"input_{i}"
+            )
+            circuit.X(
+                f"cell_{j}_{i}",
+                cell.name,
+                column,
+                row,
+                *phi,
+                x0=float(states[j][i]),
+                **cell_values(j, i),
+            )
     return circuit
 
 
-def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | None, controls: Sequence[Points] | None) -> None:
+def _add_sources(
+    circuit: Circuit,
+    input_count: int,
+    inputs: Sequence[Points] | None,
+    controls: Sequence[Points] | None,
+) -> None:
     if inputs is None:
         add_source(circuit, "pulse")
         for i in range(input_count):
@@ -346,9 +477,12 @@ def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | 
         add_source(circuit, f"phi_{j}", points)
 
 
-def cell_arguments(parameters: NetworkParameters, cells: Cells | None,
-                   write: bool) -> Callable[[int, int], dict[str, float]]:
-    """Return a function that gives the instance parameters of cell (column j, row i); `write` includes the write gain."""
+def cell_arguments(
+    parameters: NetworkParameters, cells: Cells | None, write: bool
+) -> Callable[[int, int], dict[str, float]]:
+    """Return a function that gives the instance parameters of cell (column j, row i); `write`
+    includes the write gain.
+    """
     if cells is None:
         return lambda j, i: {}
     width, length = cells.geometry(parameters.memristor)
@@ -362,16 +496,28 @@ def neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, 
     """Return a function that gives the instance parameters of neuron j."""
     if neurons is None:
         return lambda j: {}
-    arrays = {"threshold": neurons.threshold, "feedback": neurons.feedback_resistance,
-              "capacitance": neurons.membrane_capacitance}
+    arrays = {
+        "threshold": neurons.threshold,
+        "feedback": neurons.feedback_resistance,
+        "capacitance": neurons.membrane_capacitance,
+    }
     return lambda j: {key: float(values[j]) for key, values in arrays.items()}
 
 
-def add_wires(circuit: Circuit, wires: Wires, cell: tuple[int, int], rows: int, column: str, row: str,
-              kinds: tuple[str, str] = ("row", "wire")) -> tuple[str, str]:
-    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with `rows`; return its nodes on column and row.
+def add_wires(
+    circuit: Circuit,
+    wires: Wires,
+    cell: tuple[int, int],
+    rows: int,
+    column: str,
+    row: str,
+    kinds: tuple[str, str] = ("row", "wire"),
+) -> tuple[str, str]:
+    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with `rows`; return
+    its nodes on column and row.
 
-    `column` and `row` are the nodes at the neuron and at the input, `kinds` the names of nodes on wires of rows and of columns.
+    `column` and `row` are the nodes at the neuron and at the input, `kinds` the names of nodes on
+    wires of rows and of columns.
     """
     (j, i), (of_row, of_column) = cell, kinds
     if wires.row:
@@ -384,7 +530,9 @@ def add_wires(circuit: Circuit, wires: Wires, cell: tuple[int, int], rows: int, 
     return column, row
 
 
-def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name: str = "cell") -> dict[str, float]:
+def state_changes(
+    cells: Iterable[Sequence[int]], states: Iterable[float], name: str = "cell"
+) -> dict[str, float]:
     """Return the `alter` changes that give cells (class, input) new states in V at t = 0."""
     changes: dict[str, float] = {}
     for (j, i), state in zip(cells, states, strict=True):
@@ -392,9 +540,15 @@ def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name:
     return changes
 
 
-def cell_changes(cells: Cells, memristor: MemristorParameters, write: bool = False, name: str = "cell",
-                 places: Sequence[int] | None = None) -> dict[str, float]:
-    """Return the `alter` changes that give cells of a netlist the values of `cells` (columns x rows).
+def cell_changes(
+    cells: Cells,
+    memristor: MemristorParameters,
+    write: bool = False,
+    name: str = "cell",
+    places: Sequence[int] | None = None,
+) -> dict[str, float]:
+    """Return the `alter` changes that give cells of a netlist the values of `cells` (columns x
+    rows).
 
     Vto belongs to a model and cannot be altered, so shift the states instead (`Cells.shift`).
 
@@ -423,13 +577,21 @@ def cell_changes(cells: Cells, memristor: MemristorParameters, write: bool = Fal
 
 
 def neuron_changes(neurons: NeuronValues, which: Iterable[int], kind: str) -> dict[str, float]:
-    """Return the `alter` changes that give the first neurons of a netlist the values of the chip's neurons `which`.
+    """Return the `alter` changes that give the first neurons of a netlist the values of the chip's
+    neurons `which`.
 
-    `kind` is "stages" for the feedback of the elements xneuron_0_j, or "membrane" for the capacitor of the xmembrane_0_j.
+    `kind` is "stages" for the feedback of the elements xneuron_0_j, or "membrane" for the capacitor
+    of the xmembrane_0_j.
     """
     if kind == "stages":
-        return {f"r.xneuron_0_{j}.rfeedback": float(neurons.feedback_resistance[n]) for j, n in enumerate(which)}
-    return {f"c.xmembrane_0_{j}.cmembrane": float(neurons.membrane_capacitance[n]) for j, n in enumerate(which)}
+        return {
+            f"r.xneuron_0_{j}.rfeedback": float(neurons.feedback_resistance[n])
+            for j, n in enumerate(which)
+        }
+    return {
+        f"c.xmembrane_0_{j}.cmembrane": float(neurons.membrane_capacitance[n])
+        for j, n in enumerate(which)
+    }
 
 
 def names(kind: str, count: int) -> list[str]:

@@ -1,4 +1,5 @@
-"""Spiking networks that learn inside a circuit: memristors emulated in SPICE, trained in situ by voltage pulses.
+"""Spiking networks that learn inside a circuit: memristors emulated in SPICE, trained in situ by
+voltage pulses.
 
 The names below are loaded when they are first used, so that a script imports only what it needs.
 """

@@ -1,8 +1,9 @@
 """Functions compiled by numba, in a cache that is never stale.
 
-numba keeps compiled code for each file and compiles it anew when that file changes. But the code also holds functions and
-constants of other files. Therefore `compiled` gives each file a folder for its code. The name of the folder depends on the
-content of the file and of all project files that it imports, so a change in any of them leads to a new folder.
+numba keeps compiled code for each file and compiles it anew when that file changes. But the code
+also holds functions and constants of other files. Therefore `compiled` gives each file a folder for
+its code. The name of the folder depends on the content of the file and of all project files that it
+imports, so a change in any of them leads to a new folder.
 """
 
 import ast
@@ -23,14 +24,18 @@ from numba.core.event import Event, Listener, register
 
 ROOT = Path(__file__).parents[1]
 CONFIG: Any = numba.config  # its values are set as NUMBA_CACHE_DIR and the like
-UNUSED = 24 * 3600.0  # s; a folder of older content is kept for so long, because another process may still write to it
+# s; a folder of older content is kept for so long, because another process may still write to it
+UNUSED = 24 * 3600.0
 
 AT_ONCE = 60.0  # s; processes that start to compile within this time print one line together
-_marks: dict[Callable[..., Any], Path] = {}  # for each compiled function, a file that is touched when a line is printed
+# for each compiled function, a file that is touched when a line is printed
+_marks: dict[Callable[..., Any], Path] = {}
 
 
 class _Announcement(Listener):
-    """Announce a compilation, because it takes long; numba sends no event for code from the cache."""
+    """Announce a compilation, because it takes long; numba sends no event for code from the
+    cache.
+    """
 
     def __init__(self) -> None:
         self.done = False
@@ -54,7 +59,8 @@ register("numba:compile", _Announcement())
 
 
 def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Compile a function as `numba.njit` does and keep the result until a file that it depends on changes.
+    """Compile a function as `numba.njit` does and keep the result until a file that it depends on
+    changes.
 
     Parameters
     ----------
@@ -81,7 +87,9 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
 
 @functools.cache
 def _cache_folder(file: Path) -> str | None:
-    """Return the folder for the compiled functions of `file`, and remove its older folders; None if no folder is writable."""
+    """Return the folder for the compiled functions of `file`, and remove its older folders; None if
+    no folder is writable.
+    """
     sources = _with_imports(file, {})
     content = b"".join(hashlib.sha256(sources[path]).digest() for path in sorted(sources))
     name = f"{file.stem}-{hashlib.sha256(content).hexdigest()[:16]}"
@@ -89,7 +97,8 @@ def _cache_folder(file: Path) -> str | None:
         folder = Path(parent, "memristive", name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            tempfile.NamedTemporaryFile(dir=folder).close()  # a test, and the mark that the folder is in use
+            # a test, and the mark that the folder is in use
+            tempfile.NamedTemporaryFile(dir=folder).close()
         except OSError:
             continue
         for other in folder.parent.glob(f"{file.stem}-*"):
@@ -101,7 +110,9 @@ def _cache_folder(file: Path) -> str | None:
 
 
 def _with_imports(file: Path, found: dict[Path, bytes]) -> dict[Path, bytes]:
-    """Add to `found`, by path, the content of `file` and of all project files that are imported when it is loaded."""
+    """Add to `found`, by path, the content of `file` and of all project files that are imported
+    when it is loaded.
+    """
     found[file] = file.read_bytes()
     for node in ast.parse(found[file]).body:
         if isinstance(node, ast.ImportFrom):

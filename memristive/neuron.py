@@ -1,7 +1,9 @@
-"""The laws of the neuron: stages with rails and finite gain, membrane, first spike (docs/closed_form.md).
+"""The laws of the neuron: stages with rails and finite gain, membrane, first spike
+(docs/closed_form.md).
 
-Each law stands here once, in NumPy's functions, and the kernels compile it. It takes numbers or arrays of any shape that
-broadcast. Networks divide membranes, drives and weights by the threshold of the neuron: these are "in thresholds".
+Each law stands here once, in NumPy's functions, and the kernels compile it. It takes numbers or
+arrays of any shape that broadcast. Networks divide membranes, drives and weights by the threshold
+of the neuron: these are "in thresholds".
 """
 
 import math
@@ -9,23 +11,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Nodes of Gauss-Legendre quadrature on the input's edge, as shares of it, and their weights: three are exact to nanoseconds.
+# Nodes of Gauss-Legendre quadrature on the input's edge, as shares of it, and their weights: three
+# are exact to nanoseconds.
 NODES = (0.5 - math.sqrt(0.15), 0.5, 0.5 + math.sqrt(0.15))
 WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 
 
 class Stages(NamedTuple):
-    """Stages of neurons: a summing stage, an inverting stage, and the stage of the negative columns.
+    """Stages of neurons: a summing stage, an inverting stage, and the stage of the negative
+    columns.
 
-    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain). The noise gain of a summing
-    stage depends on the column's conductance (`column_resistance`). That of the inverting stage is 3, and that of the negative
-    columns' inverting stage, which feeds many neurons, is 2. Each op-amp also drops a voltage at its output resistance.
+    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain).
+    The noise gain of a summing stage depends on the column's conductance (`column_resistance`).
+    That of the inverting stage is 3, and that of the negative columns' inverting stage, which feeds
+    many neurons, is 2. Each op-amp also drops a voltage at its output resistance.
     """
 
     feedback: Any  # ohm, of the summing stage: volts per column ampere
     negative_feedback: Any  # ohm, of the negative columns' summing stage
     amplifier_gain: Any  # of the op-amps, which leave a column at 1 / gain of their output
-    membrane_gain: Any  # settled membrane in V per volt of the inverting stage, less what the op-amps lack
+    # settled membrane in V per volt of the inverting stage, less what the op-amps lack
+    membrane_gain: Any
     negative_gain: Any  # of the negative columns' inverting stage
     highest_sum: Any  # V, rails as the stages reach them
     highest_negative: Any  # V
@@ -38,49 +44,71 @@ def stages(parameters: Any, loads: int = 0) -> Stages:
     `loads`: number of inverting stages that the negative columns' stage feeds.
     """
     p = parameters
-    dropped, stage = p.amplifier_output_resistance / p.feedback_resistance, p.amplifier_output_resistance / p.stage_resistance
+    dropped, stage = (
+        p.amplifier_output_resistance / p.feedback_resistance,
+        p.amplifier_output_resistance / p.stage_resistance,
+    )
     lacking = (4 * (1 + stage) + dropped) / p.amplifier_gain
     negative = 2 * (1 + (1 + loads) * stage) / p.amplifier_gain
     highest = p.highest_sum(p.feedback_resistance)
-    return Stages(p.feedback_resistance, p.feedback_resistance, p.amplifier_gain, p.membrane_gain / (1 + lacking),
-                  1 / (1 + negative), highest, np.minimum(highest, p.highest_inverse(loads)), p.highest_inverse())
+    return Stages(
+        p.feedback_resistance,
+        p.feedback_resistance,
+        p.amplifier_gain,
+        p.membrane_gain / (1 + lacking),
+        1 / (1 + negative),
+        highest,
+        np.minimum(highest, p.highest_inverse(loads)),
+        p.highest_inverse(),
+    )
 
 
 def column_resistance(stages: Stages, conductance: Any) -> Any:
     """Return the voltage of the summing stage in V per ampere of its column.
 
-    The column's `conductance` (S) takes some of the current, because the column is not quite at ground.
+    The column's `conductance` (S) takes some of the current, because the column is not quite at
+    ground.
     """
     return stages.feedback / (1 + stages.feedback * conductance / stages.amplifier_gain)
 
 
 def negative_resistance(stages: Stages, conductance: Any) -> Any:
-    """Return the voltage of the negative columns' inverting stage in V per ampere; the columns have a `conductance` in S."""
-    return (stages.negative_gain * stages.negative_feedback
-            / (1 + stages.negative_feedback * conductance / stages.amplifier_gain))
+    """Return the voltage of the negative columns' inverting stage in V per ampere; the columns have
+    a `conductance` in S.
+    """
+    return (
+        stages.negative_gain
+        * stages.negative_feedback
+        / (1 + stages.negative_feedback * conductance / stages.amplifier_gain)
+    )
 
 
 def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
     """Return the voltage in V at which membranes settle.
 
-    `up` and `down` are the outputs in V that the summing stage and the stage of the negative columns have without rails.
+    `up` and `down` are the outputs in V that the summing stage and the stage of the negative
+    columns have without rails.
     """
     difference = np.minimum(up, stages.highest_sum) - np.minimum(down, stages.highest_negative)
     return stages.membrane_gain * np.minimum(difference, stages.highest_inverse)
 
 
 def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
-    """Return the membrane at the end of the input's edge, per volt of drive at one node of the edge.
+    """Return the membrane at the end of the input's edge, per volt of drive at one node of the
+    edge.
 
-    `node` and `weight` are from `NODES` and `WEIGHTS`; `rise` of the edge and `tau` of the membrane are in s.
+    `node` and `weight` are from `NODES` and `WEIGHTS`; `rise` of the edge and `tau` of the membrane
+    are in s.
     """
     return weight * rise / tau * np.exp(-rise / tau * (1 - node))
 
 
 def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) -> Any:
-    """Return the first spike in s after the input's start, of membranes that settle above their threshold.
+    """Return the first spike in s after the input's start, of membranes that settle above their
+    threshold.
 
-    Times within the edge are rough. The law assumes that currents grow linearly there, and membranes with the square of time.
+    Times within the edge are rough. The law assumes that currents grow linearly there, and
+    membranes with the square of time.
 
     Parameters
     ----------
@@ -92,15 +120,22 @@ def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) ->
     """
     early = risen > threshold
     late = tau * np.log(np.maximum((settled - risen) / (settled - threshold), 1.0))
-    return rise + (1 - early) * late + early * rise * (np.sqrt(threshold / np.maximum(risen, threshold)) - 1)
+    return (
+        rise
+        + (1 - early) * late
+        + early * rise * (np.sqrt(threshold / np.maximum(risen, threshold)) - 1)
+    )
 
 
 def membrane(settled: Any, risen: Any, elapsed: Any, tau: Any) -> Any:
-    """Return the membrane in V, `elapsed` s after the input has risen; arguments as in `spike_time`."""
+    """Return the membrane in V, `elapsed` s after the input has risen; arguments as in
+    `spike_time`.
+    """
     return settled + (risen - settled) * np.exp(-elapsed / tau)
 
 
 def start_delay(rise: float, tau: float) -> float:
-    """Return the time in s of the ideal step that leaves membranes in the same state as a linear edge of `rise` s."""
+    """Return the time in s of the ideal step that leaves membranes in the same state as a linear
+    edge of `rise` s.
+    """
     return rise + tau * math.log(-math.expm1(-rise / tau) * tau / rise)
-

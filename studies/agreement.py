@@ -1,17 +1,20 @@
-"""Compare ngspice with the closed form: reads, writes and trainings of the same networks in both engines.
+"""Compare ngspice with the closed form: reads, writes and trainings of the same networks in both
+engines.
 
-reads: three networks of one layer that the repository contains. The closed form reads the test images, and its spikes are
-compared with those that MNIST_memristor_test.py recorded. ngspice reads a few images again with tolerances and longest step
-divided by ten, and with ever shorter steps. Random writes are compared, too. Writes results/one_layer/engines.json and
-figures/engines.png in 5 minutes.
-layers: both engines read test images with a network that studies.layers wrote. Writes results/layers/layers_in_ngspice_NAME.json.
-With 200 hidden neurons an image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
-layers-training: a training of several layers, of which the closed form makes the first presentations, and both engines the next
-ones. Writes results/layers/layers_in_step_NAME.json. MNIST with 100 hidden neurons and 500 presentations takes five minutes.
+reads: three networks of one layer that the repository contains. The closed form reads the test
+images, and its spikes are compared with those that MNIST_memristor_test.py recorded. ngspice reads
+a few images again with tolerances and longest step divided by ten, and with ever shorter steps.
+Random writes are compared, too. Writes results/one_layer/engines.json and figures/engines.png in 5
+minutes. layers: both engines read test images with a network that studies.layers wrote. Writes
+results/layers/layers_in_ngspice_NAME.json. With 200 hidden neurons an image takes a third of a
+second. Ctrl-C saves a checkpoint for --resume. layers-training: a training of several layers, of
+which the closed form makes the first presentations, and both engines the next ones. Writes
+results/layers/layers_in_step_NAME.json. MNIST with 100 hidden neurons and 500 presentations takes
+five minutes.
 
-A training is compared in two courses. "In step": before each presentation the closed form gets ngspice's states, so differences
-do not add up. "Free": both engines start from the same states and go on alone, so one decision that differs changes all later
-writes.
+A training is compared in two courses. "In step": before each presentation the closed form gets
+ngspice's states, so differences do not add up. "Free": both engines start from the same states and
+go on alone, so one decision that differs changes all later writes.
 """
 
 import argparse
@@ -67,12 +70,20 @@ from memristive.network.solvers import READING_LAYERS
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, temporary_circuits
 
-NETWORKS = {"mnist": "Hebbian", "mnist_error_driven": "error-driven, binary", "mnist_error_driven_grey": "error-driven, grey"}
-LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, share of the lead: their sum bounds the difference of two leads
-WRITE_BOUND, WRITE_SHARE = 0.15e-3, 2e-3  # V, share of the dose: their sum bounds the difference of two written states
-STEPS = (8e-6, 4e-6, 2e-6, 1e-6, 0.4e-6, 0.2e-6)  # s, steps of ngspice; those of membranes are five times as long
+NETWORKS = {
+    "mnist": "Hebbian",
+    "mnist_error_driven": "error-driven, binary",
+    "mnist_error_driven_grey": "error-driven, grey",
+}
+# s, share of the lead: their sum bounds the difference of two leads
+LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3
+# V, share of the dose: their sum bounds the difference of two written states
+WRITE_BOUND, WRITE_SHARE = 0.15e-3, 2e-3
+# s, steps of ngspice; those of membranes are five times as long
+STEPS = (8e-6, 4e-6, 2e-6, 1e-6, 0.4e-6, 0.2e-6)
 LATEST = 300e-6  # s: later spikes are left out, because they need many steps and decide nothing
-PRESENTATIONS = 60_000  # of a whole training of several layers, over which the doses fall linearly to zero
+# of a whole training of several layers, over which the doses fall linearly to zero
+PRESENTATIONS = 60_000
 Spikes = Sequence[np.ndarray]  # first spikes in s of each layer, images x neurons
 
 
@@ -82,8 +93,13 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, folder: str, run_it: Callable[[argparse.Namespace], None]) -> Parser:
-        part = commands.add_parser(name, help=run_it.__doc__, parents=[make_parser(None, folder, parameters=False)],
-                                   add_help=False, allow_abbrev=False)
+        part = commands.add_parser(
+            name,
+            help=run_it.__doc__,
+            parents=[make_parser(None, folder, parameters=False)],
+            add_help=False,
+            allow_abbrev=False,
+        )
         part.set_defaults(run_it=run_it)
         return part
 
@@ -92,7 +108,9 @@ def main(arguments: list[str] | None = None) -> None:
     part.add_number("--writes", 1, 10**6, 1000, "random writes")
     part = add_resume(command("layers", "layers", agree_on_layers))
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
-    part.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
+    part.add_argument(
+        "--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)"
+    )
     part.add_common("--samples", 200)
     part = command("layers-training", "layers", agree_on_layers_training)
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
@@ -104,6 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 # Reads and writes of one layer
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -128,68 +147,106 @@ class Trained:
 def networks() -> list[Trained]:
     """Return the trained networks of one layer that the repository contains."""
     voltages = {name: load_voltages(f"voltages/{name}.json", "mnist", 10, 100) for name in NETWORKS}
-    return [Trained(name, found.states, found.setup(), mnist(encoding=found.encoding), found.rule)
-            for name, found in voltages.items()]
+    return [
+        Trained(name, found.states, found.setup(), mnist(encoding=found.encoding), found.rule)
+        for name, found in voltages.items()
+    ]
 
 
 def agree_on_reads(options: argparse.Namespace) -> None:
     """Compare reads and writes of one layer."""
-    record = Record(options, "engines", {
-        "tight": READING_LAYERS.tightened().as_dict(), "images": options.samples,
-        "steps_us": [step * 1e6 for step in STEPS]})
+    record = Record(
+        options,
+        "engines",
+        {
+            "tight": READING_LAYERS.tightened().as_dict(),
+            "images": options.samples,
+            "steps_us": [step * 1e6 for step in STEPS],
+        },
+    )
     compared = [(network, ngspice_spikes(network, options.results)) for network in networks()]
 
     # 1. Reads: usual ones, tightened ones, and ever shorter steps.
     rows, steps, drawn = [], [], []
     for network, spikes in compared:
-        tight = read(network, options.samples, READING_LAYERS.tightened(), f"{network.name}, tightened")
-        (difference, share), usual = compare_leads(tight, network.exact), spikes[:len(tight)]
+        tight = read(
+            network, options.samples, READING_LAYERS.tightened(), f"{network.name}, tightened"
+        )
+        (difference, share), usual = compare_leads(tight, network.exact), spikes[: len(tight)]
         changed = largest_deviation(usual, tight, network.setup.schedule.pulse)
-        computed = network.decisions(network.exact[:len(spikes)])
-        rows.append({"network": network.name, "images": len(spikes),
-                     "decisions_that_differ": int(np.sum(network.decisions(spikes) != computed)),
-                     "leads_differ_max_ns": compare_leads(spikes, network.exact)[0] * 1e9, "tight_images": len(tight),
-                     "tight_leads_differ_max_ns": difference * 1e9, "tight_leads_share_of_bound": share,
-                     "decisions_that_tolerances_change": int(np.sum(network.decisions(usual) != network.decisions(tight))),
-                     "spikes_that_tolerances_change_max_ns": (changed or 0.0) * 1e9})
+        computed = network.decisions(network.exact[: len(spikes)])
+        rows.append(
+            {
+                "network": network.name,
+                "images": len(spikes),
+                "decisions_that_differ": int(np.sum(network.decisions(spikes) != computed)),
+                "leads_differ_max_ns": compare_leads(spikes, network.exact)[0] * 1e9,
+                "tight_images": len(tight),
+                "tight_leads_differ_max_ns": difference * 1e9,
+                "tight_leads_share_of_bound": share,
+                "decisions_that_tolerances_change": int(
+                    np.sum(network.decisions(usual) != network.decisions(tight))
+                ),
+                "spikes_that_tolerances_change_max_ns": (changed or 0.0) * 1e9,
+            }
+        )
         errors = [error * 1e9 for error in compare_steps(network, min(20, options.samples))]
-        steps += [{"network": network.name, "step_us": step * 1e6, "rms_difference_ns": error}
-                  for step, error in zip(STEPS, errors, strict=True)]
-        drawn.append((network.exact[:len(tight)], tight, errors))
+        steps += [
+            {"network": network.name, "step_us": step * 1e6, "rms_difference_ns": error}
+            for step, error in zip(STEPS, errors, strict=True)
+        ]
+        drawn.append((network.exact[: len(tight)], tight, errors))
 
     # 2. Writes.
     largest, largest_share = compare_writes(options.writes)
-    writes = {"count": options.writes, "cells_differ_max_V": largest, "share_of_bound": largest_share}
+    writes = {
+        "count": options.writes,
+        "cells_differ_max_V": largest,
+        "share_of_bound": largest_share,
+    }
 
     # 3. Save, print, plot.
     record.write({"rows": rows, "steps": steps, "writes": writes})
     print(pd.DataFrame(rows).set_index("network").T.to_string(float_format="{:.4g}".format))
-    print(f"{options.writes} writes: cells differ by up to {largest * 1e3:.3f} mV, {largest_share:.2f} of the bound")
+    print(
+        f"{options.writes} writes: cells differ by up to {largest * 1e3:.3f} mV, "
+        f"{largest_share:.2f} of the bound"
+    )
     record.plot(engines_figure(drawn))
 
 
 def ngspice_spikes(network: Trained, folder: Path) -> np.ndarray:
-    """Load ngspice's spike times (images x classes, s) from the record of MNIST_memristor_test.py in a folder.
+    """Load ngspice's spike times (images x classes, s) from the record of MNIST_memristor_test.py
+    in a folder.
 
     Raises FileProblem if it is missing.
     """
     path = folder / f"{network.name.replace('mnist', 'mnist_test')}_decisions.csv.gz"
     if not path.exists():
-        raise FileProblem(f"{path} does not exist: run MNIST_memristor_test.py --voltages voltages/{network.name}.json first")
+        raise FileProblem(
+            f"{path} does not exist: run MNIST_memristor_test.py --voltages "
+            f"voltages/{network.name}.json first"
+        )
     return load_decisions(path).filter(like="spike_").to_numpy() * 1e-6
 
 
 def compare_leads(spikes: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
-    """Compare the leads of ngspice's `spikes` with those of the closed form, `exact` (images x classes, s).
+    """Compare the leads of ngspice's `spikes` with those of the closed form, `exact` (images x
+    classes, s).
 
-    Returns the largest difference in s, and the largest ratio of a difference to its bound (`LEAD_BOUND`, `LEAD_SHARE`). Both
-    are infinite if an image has a lead in one engine only.
+    Returns the largest difference in s, and the largest ratio of a difference to its bound
+    (`LEAD_BOUND`, `LEAD_SHARE`). Both are infinite if an image has a lead in one engine only.
     """
-    leads = np.array([[lead(times) for times in engine] for engine in (spikes, exact[:len(spikes)])])
+    leads = np.array(
+        [[lead(times) for times in engine] for engine in (spikes, exact[: len(spikes)])]
+    )
     finite = np.isfinite(leads)  # infinite: a single neuron fires; nan: none
     if not np.array_equal(finite[0], finite[1]):
         return np.inf, np.inf
-    differences, bounds = np.ptp(leads[:, finite[0]], axis=0), LEAD_BOUND + LEAD_SHARE * leads[1, finite[0]]
+    differences, bounds = (
+        np.ptp(leads[:, finite[0]], axis=0),
+        LEAD_BOUND + LEAD_SHARE * leads[1, finite[0]],
+    )
     return float(differences.max(initial=0.0)), float((differences / bounds).max(initial=0.0))
 
 
@@ -200,24 +257,36 @@ def compare_steps(network: Trained, count: int) -> list[float]:
     """
     found, exact = [], network.exact[:count]
     for step in STEPS:
-        spikes = read(network, count, dataclasses.replace(READING_LAYERS, max_step=step), f"steps of {step:g} s")
+        spikes = read(
+            network,
+            count,
+            dataclasses.replace(READING_LAYERS, max_step=step),
+            f"steps of {step:g} s",
+        )
         used = np.isfinite(spikes) & (exact < LATEST)
-        found.append(float(np.sqrt(np.mean((spikes - exact)[used]**2))))
+        found.append(float(np.sqrt(np.mean((spikes - exact)[used] ** 2))))
     return found
 
 
 def read(network: Trained, count: int, solver: Solver, description: str) -> np.ndarray:
-    """Read the first `count` test images in ngspice; return the spike times in s, count x classes."""
+    """Read the first `count` test images in ngspice; return the spike times in s, count x
+    classes.
+    """
     reader = NgspiceLayer(Network.of(network.setup, network.states).layers[0], solver)
-    return np.array([reader.read(network.states, image, NEURONS)[0]
-                     for image in progress(network.dataset.test.levels[:count], count, description, "image")])
+    return np.array(
+        [
+            reader.read(network.states, image, NEURONS)[0]
+            for image in progress(network.dataset.test.levels[:count], count, description, "image")
+        ]
+    )
 
 
 def compare_writes(count: int) -> tuple[float, float]:
-    """Make `count` random writes in both engines: states of 2 to 5 V, doses of 0.2 to 200 mV up and down, grey images.
+    """Make `count` random writes in both engines: states of 2 to 5 V, doses of 0.2 to 200 mV up and
+    down, grey images.
 
-    Returns the largest difference of a cell in V, and the largest ratio of a difference to its bound (`WRITE_BOUND`,
-    `WRITE_SHARE`).
+    Returns the largest difference of a cell in V, and the largest ratio of a difference to its
+    bound (`WRITE_BOUND`, `WRITE_SHARE`).
     """
     setup, generator = mnist().setup, np.random.default_rng(1)
     crossbar, (layer,) = Crossbar.of(setup), Network.of(setup, np.zeros((1, 100))).layers
@@ -226,25 +295,36 @@ def compare_writes(count: int) -> tuple[float, float]:
     for _ in progress(range(count), count, "random writes", "write"):
         column = generator.uniform(2.0, 5.0, 100)
         image = np.where(generator.random(100) < 0.5, generator.random(100), 0.0)
-        dose, sign = float(np.exp(generator.uniform(np.log(0.2e-3), np.log(0.2)))), int(generator.choice([1, -1]))
+        dose, sign = (
+            float(np.exp(generator.uniform(np.log(0.2e-3), np.log(0.2)))),
+            int(generator.choice([1, -1])),
+        )
         written = writer.write(column[None], [ColumnDose(0, sign * dose, image)], generator)
-        difference = float(np.abs(written[0] - crossbar.write(column, image, sign, dose / rate)).max())
-        largest, largest_share = max(largest, difference), max(largest_share, difference / (WRITE_BOUND + WRITE_SHARE * dose))
+        difference = float(
+            np.abs(written[0] - crossbar.write(column, image, sign, dose / rate)).max()
+        )
+        largest, largest_share = (
+            max(largest, difference),
+            max(largest_share, difference / (WRITE_BOUND + WRITE_SHARE * dose)),
+        )
     return largest, largest_share
 
 
 def engines_figure(networks: list[tuple[np.ndarray, np.ndarray, list[float]]]) -> Figure:
-    """Draw spike times of both engines, their difference, and how it falls with ngspice's longest step.
+    """Draw spike times of both engines, their difference, and how it falls with ngspice's longest
+    step.
 
-    For each of the `networks`: spikes (images x classes, s) in closed form and with ngspice's tightened tolerances, and the
-    results of `compare_steps` in ns.
+    For each of the `networks`: spikes (images x classes, s) in closed form and with ngspice's
+    tightened tolerances, and the results of `compare_steps` in ns.
     """
     figure = plt.figure(figsize=(plotting.WIDTH, 5.2))
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 2), height_ratios=(3, 2))
     both = figure.add_subplot(grid[0, 0])
     difference = figure.add_subplot(grid[1, 0], sharex=both)
     falling = figure.add_subplot(grid[:, 1])
-    for (exact, tight, errors), label, colour, marker in zip(networks, NETWORKS.values(), plotting.COLOURS, "osv", strict=False):
+    for (exact, tight, errors), label, colour, marker in zip(
+        networks, NETWORKS.values(), plotting.COLOURS, "osv", strict=False
+    ):
         used = np.isfinite(exact) & np.isfinite(tight) & (exact < LATEST)
         x, y = exact[used] * 1e6, tight[used] * 1e6
         both.plot(x, y, marker, color=colour, markersize=3, label=label)
@@ -253,8 +333,16 @@ def engines_figure(networks: list[tuple[np.ndarray, np.ndarray, list[float]]]) -
     both.set(ylabel="spike in ngspice (µs)", title="Two engines, one circuit")
     both.legend()
     difference.set(xlabel="spike in the closed form (µs)", ylabel="difference (ns)")
-    falling.set(xlabel="ngspice's largest step (µs)", ylabel="difference, root mean square (ns)", title="Smaller steps")
-    falling.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
+    falling.set(
+        xlabel="ngspice's largest step (µs)",
+        ylabel="difference, root mean square (ns)",
+        title="Smaller steps",
+    )
+    falling.xaxis.set(
+        major_locator=LogLocator(subs=(1, 2, 5)),
+        major_formatter="{x:g}",
+        minor_locator=NullLocator(),
+    )
     falling.yaxis.set_major_formatter("{x:g}")
     for axis in (difference, falling):
         axis.grid(alpha=0.3)
@@ -262,6 +350,7 @@ def engines_figure(networks: list[tuple[np.ndarray, np.ndarray, list[float]]]) -
 
 
 # Reads of several layers
+
 
 def agree_on_layers(options: argparse.Namespace) -> None:
     """Compare reads of a network of several layers."""
@@ -271,15 +360,24 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     network, rule, voltages = load_network(path, options.data)
     dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed if rule else 1)
     images, labels = dataset.test.first(options.samples)
-    record = Record(options, f"layers_in_ngspice_{path.stem.removeprefix('layers_')}", {
-        "voltages": path, "samples": len(images),
-        **describe_network(dataset.name, dataset.shape, network, rule, voltages.engine)}, others=[path])
+    record = Record(
+        options,
+        f"layers_in_ngspice_{path.stem.removeprefix('layers_')}",
+        {
+            "voltages": path,
+            "samples": len(images),
+            **describe_network(dataset.name, dataset.shape, network, rule, voltages.engine),
+        },
+        others=[path],
+    )
     warn_of_layers(network, images, labels=labels, name=path.stem)
 
     # 2. Read all images, and compare spikes and decisions with the closed form.
     tasks = ranges(network, images)
     parts = record.run_tasks(read_range, tasks, [len(task.images) for task in tasks])
-    found = [np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)]
+    found = [
+        np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)
+    ]
     exact = network.forward(images)
     rows, differing = compare_layers(found, exact, network.design.window)
     scores = {"ngspice": score_row(labels, found[-1]), "closed_form": score_row(labels, exact[-1])}
@@ -289,24 +387,46 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     print_rows([{"engine": engine, **row} for engine, row in scores.items()])
 
 
-def compare_layers(spikes: Spikes, exact: Spikes, window: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Compare first spikes of each layer (images x neurons, s) in ngspice, `spikes`, and in closed form, `exact`.
+def compare_layers(
+    spikes: Spikes, exact: Spikes, window: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Compare first spikes of each layer (images x neurons, s) in ngspice, `spikes`, and in closed
+    form, `exact`.
 
-    Returns a row for each layer with its differences, and a row for each image that the engines decide differently. A read ends
-    at its second output spike, or after the `window` (s). If only one engine has a spike, the other engine's neuron can only
-    have fired after the end of its read. The difference counts from there.
+    Returns a row for each layer with its differences, and a row for each image that the engines
+    decide differently. A read ends at its second output spike, or after the `window` (s). If only
+    one engine has a spike, the other engine's neuron can only have fired after the end of its read.
+    The difference counts from there.
     """
     ends = [end_of_read(times[-1], window) for times in (spikes, exact)]
-    largest = np.transpose([np.fmax.reduce(deviations(one, two, *ends), axis=1, initial=0.0)
-                            for one, two in zip(spikes, exact, strict=True)])
-    differing = np.flatnonzero(decide(spikes[-1], RESOLUTION)[0] != decide(exact[-1], RESOLUTION)[0])
-    rows = [{"read": "layer by layer", "compared_with": "closed form", "layer": layer, "images": len(largest),
-             "largest_difference_s": most, "mean_largest_difference_s": mean, "decided_differently": len(differing)}
-            for layer, (most, mean) in enumerate(zip(largest.max(axis=0), largest.mean(axis=0), strict=True), 1)]
+    largest = np.transpose(
+        [
+            np.fmax.reduce(deviations(one, two, *ends), axis=1, initial=0.0)
+            for one, two in zip(spikes, exact, strict=True)
+        ]
+    )
+    differing = np.flatnonzero(
+        decide(spikes[-1], RESOLUTION)[0] != decide(exact[-1], RESOLUTION)[0]
+    )
+    rows = [
+        {
+            "read": "layer by layer",
+            "compared_with": "closed form",
+            "layer": layer,
+            "images": len(largest),
+            "largest_difference_s": most,
+            "mean_largest_difference_s": mean,
+            "decided_differently": len(differing),
+        }
+        for layer, (most, mean) in enumerate(
+            zip(largest.max(axis=0), largest.mean(axis=0), strict=True), 1
+        )
+    ]
     return rows, [{"image": int(k), "lead_s": lead(exact[-1][k])} for k in differing]
 
 
 # Trainings
+
 
 def agree_on_layers_training(options: argparse.Namespace) -> None:
     """Compare a part of a training of several layers."""
@@ -314,25 +434,43 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     dataset = matching_dataset(options.data)
     rule = dataclasses.replace(dataset.layer_rule, presentations=PRESENTATIONS)
     if options.after + options.stretch > PRESENTATIONS:
-        raise ParameterError(f"--after and --stretch must add up to at most {PRESENTATIONS}, got {options.after} and "
-                             f"{options.stretch}")
+        raise ParameterError(
+            f"--after and --stretch must add up to at most {PRESENTATIONS}, got {options.after} "
+            f"and {options.stretch}"
+        )
     images, labels = dataset.training
     network = initial_network(tuple(options.hidden), len(dataset.labels), images, rule)
-    record = Record(options, f"layers_in_step_{dataset.name}", {
-        **describe_network(dataset.name, dataset.shape, network, rule), "after": options.after,
-        "stretch": options.stretch})
+    record = Record(
+        options,
+        f"layers_in_step_{dataset.name}",
+        {
+            **describe_network(dataset.name, dataset.shape, network, rule),
+            "after": options.after,
+            "stretch": options.stretch,
+        },
+    )
 
     # 2. The closed form makes the first presentations, then both engines go on.
     start = Learning.start(network, rule)
     if options.after:
         next(train(start, rule, images, labels, block=options.after))
-    warn_of_layers(start.network, images, labels=labels if options.after else None, name=dataset.name)
+    warn_of_layers(
+        start.network, images, labels=labels if options.after else None, name=dataset.name
+    )
     with temporary_circuits():
         circuits = NgspiceNetwork(start.network)
 
         def in_ngspice(learning: Learning) -> None:
             index = rule.order(len(labels), learning.done, learning.done + 1)[0]
-            present(learning, rule, circuits, images[index], int(labels[index]), write_generator(rule, learning.done))
+            present(
+                learning,
+                rule,
+                circuits,
+                images[index],
+                int(labels[index]),
+                write_generator(rule, learning.done),
+            )
+
         results = compare_training(start, in_ngspice, rule, dataset.training, options.stretch)
 
     # 3. Save and print.
@@ -341,20 +479,28 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     print_rows(results["different"])
 
 
-def compare_training(start: Learning, in_ngspice: Callable[[Learning], Any], rule: LayeredRule, training: Images,
-                     count: int) -> dict[str, Any]:
-    """Train with the same `count` presentations in both engines, in step and free (see the beginning of this file).
+def compare_training(
+    start: Learning,
+    in_ngspice: Callable[[Learning], Any],
+    rule: LayeredRule,
+    training: Images,
+    count: int,
+) -> dict[str, Any]:
+    """Train with the same `count` presentations in both engines, in step and free (see the
+    beginning of this file).
 
     `in_ngspice` makes one presentation in ngspice and updates the training that it gets.
 
     Returns
     -------
     dict
-        `rows`: for each course and layer, the largest difference of states: in step after any presentation that both engines
-        decide alike, free after the last one. Cells that do not conduct before and after are listed apart, because ngspice
-        writes them differently (docs/closed_form.md). `different`: the presentations that the engines decide differently, free
-        only the first one. `answered_right`, `wrote`: numbers of ngspice's presentations.
+        `rows`: for each course and layer, the largest difference of states: in step after any
+        presentation that both engines decide alike, free after the last one. Cells that do not
+        conduct before and after are listed apart, because ngspice writes them differently
+        (docs/closed_form.md). `different`: the presentations that the engines decide differently,
+        free only the first one. `answered_right`, `wrote`: numbers of ngspice's presentations.
     """
+
     def in_closed_form(learning: Learning) -> None:
         next(train(learning, rule, *training, block=1))
 
@@ -369,53 +515,87 @@ def compare_training(start: Learning, in_ngspice: Callable[[Learning], Any], rul
             same = decision(circuit, simulated) == decision(learning, after[course])
             alike[course] += same
             if same and course == "in step":
-                apart[course] = np.maximum(apart[course], differences(simulated, after[course], circuit, threshold))
+                apart[course] = np.maximum(
+                    apart[course], differences(simulated, after[course], circuit, threshold)
+                )
             if not same and (course == "in step" or k - start.done + 1 == alike[course] + 1):
                 index = rule.order(len(training.labels), k, k + 1)[0]
                 spikes = learning.network.first_spikes(training.levels[index][None])[0]
-                different.append({"course": course, "presentation": k, **gaps(spikes, int(training.labels[index]))})
+                different.append(
+                    {
+                        "course": course,
+                        "presentation": k,
+                        **gaps(spikes, int(training.labels[index])),
+                    }
+                )
         circuit, free = simulated, after["free"]
-    apart["free"], moved = (differences(circuit, other, start, threshold) for other in (free, start))
-    rows = [{"course": course, "layer": layer, "presentations": count, "decided_alike": alike[course],
-             "states_moved_max_V": most.max(), "states_differ_max_V": conducting, "not_conducting_differ_max_V": not_conducting}
-            for course, layers in apart.items()
-            for layer, (most, (conducting, not_conducting)) in enumerate(zip(moved, layers, strict=True), 1)]
-    right, wrote = circuit.history[start.done:start.done + count].sum(axis=0).tolist()
+    apart["free"], moved = (
+        differences(circuit, other, start, threshold) for other in (free, start)
+    )
+    rows = [
+        {
+            "course": course,
+            "layer": layer,
+            "presentations": count,
+            "decided_alike": alike[course],
+            "states_moved_max_V": most.max(),
+            "states_differ_max_V": conducting,
+            "not_conducting_differ_max_V": not_conducting,
+        }
+        for course, layers in apart.items()
+        for layer, (most, (conducting, not_conducting)) in enumerate(
+            zip(moved, layers, strict=True), 1
+        )
+    ]
+    right, wrote = circuit.history[start.done : start.done + count].sum(axis=0).tolist()
     return {"rows": rows, "different": different, "answered_right": right, "wrote": wrote}
 
 
 def advanced(present: Callable[[Learning], Any], learning: Learning) -> Learning:
-    """Return a copy of the training `learning` after one more presentation, which `present` makes."""
+    """Return a copy of the training `learning` after one more presentation, which `present`
+    makes.
+    """
     result = dataclasses.replace(learning, history=learning.history.copy())
     present(result)
     return result
 
 
 def decision(before: Learning, after: Learning) -> tuple[bool, list[int]]:
-    """Return the outcome of the presentation between `before` and `after`: True if right, and the output columns written."""
+    """Return the outcome of the presentation between `before` and `after`: True if right, and the
+    output columns written.
+    """
     written = (after.network.states[-1] != before.network.states[-1]).any(axis=1)
     return bool(after.history[before.done, 0]), np.flatnonzero(written).tolist()
 
 
 def gaps(times: np.ndarray, label: int) -> dict[str, float]:
-    """Return two times in s: from the label's spike to the first wrong spike, and from there to the second wrong spike.
+    """Return two times in s: from the label's spike to the first wrong spike, and from there to the
+    second wrong spike.
 
     A wrong neuron that stays silent counts as one that fires at infinity.
     """
     others = np.sort(np.nan_to_num(np.append(np.delete(times, label), np.nan), nan=np.inf))
-    return {"lead_s": float(others[0] - times[label]), "among_others_s": float(others[1] - others[0])}
+    return {
+        "lead_s": float(others[0] - times[label]),
+        "among_others_s": float(others[1] - others[0]),
+    }
 
 
 def differences(one: Learning, other: Learning, before: Learning, threshold: float) -> np.ndarray:
-    """Return each layer's largest difference of states in V (layers x 2) between `one` training and the `other`.
+    """Return each layer's largest difference of states in V (layers x 2) between `one` training and
+    the `other`.
 
-    The first column covers cells that conduct in both trainings and in the one `before`, which means that X is above the
-    `threshold` (V). The second column covers all other cells.
+    The first column covers cells that conduct in both trainings and in the one `before`, which
+    means that X is above the `threshold` (V). The second column covers all other cells.
     """
     found = []
-    for a, b, was in zip(one.network.states, other.network.states, before.network.states, strict=True):
+    for a, b, was in zip(
+        one.network.states, other.network.states, before.network.states, strict=True
+    ):
         conducting = np.minimum(np.minimum(a, b), was) > threshold
-        found.append([np.abs(a - b).max(initial=0.0, where=cells) for cells in (conducting, ~conducting)])
+        found.append(
+            [np.abs(a - b).max(initial=0.0, where=cells) for cells in (conducting, ~conducting)]
+        )
     return np.array(found)
 
 

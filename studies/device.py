@@ -1,9 +1,12 @@
-"""I-V experiment of `python memristor.py`: the hysteresis loop of one memristor under a sine, and its three fingerprints.
+"""I-V experiment of `python memristor.py`: the hysteresis loop of one memristor under a sine, and
+its three fingerprints.
 
-The fingerprints of a memristor are (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop is pinched at
-the origin, the lobes shrink with frequency, and at high frequency the loop is a line. Writes results/devices/memristor.json,
-figures/memristor_iv.png and figures/memristor_fingerprints.png in about 2 s. With --device it draws a measured device's
-conductance over pulses and its loop (studies.device_presets), with --stdp the STDP window (studies.synapse_rule).
+The fingerprints of a memristor are (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop
+is pinched at the origin, the lobes shrink with frequency, and at high frequency the loop is a line.
+Writes results/devices/memristor.json, figures/memristor_iv.png and
+figures/memristor_fingerprints.png in about 2 s. With --device it draws a measured device's
+conductance over pulses and its loop (studies.device_presets), with --stdp the STDP window
+(studies.synapse_rule).
 """
 
 import argparse
@@ -18,7 +21,15 @@ from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
 import plotting
-from memristive.cli.script import Record, apply_settings, keep_apart, make_parser, print_rows, run, table
+from memristive.cli.script import (
+    Record,
+    apply_settings,
+    keep_apart,
+    make_parser,
+    print_rows,
+    run,
+    table,
+)
 from memristive.devices.characterise import STATE, one_cell
 from memristive.devices.measured_device import device_record, emulator, load_device
 from memristive.network.checks import ROUNDED, OperatingRangeWarning
@@ -28,25 +39,37 @@ from memristor import MemristorParameters, channel_current, rounding, state_rate
 from studies.device_presets import HEADING, described, draw_curve, list_devices, measure
 from studies.synapse_rule import run_stdp
 
-IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)  # K of the I-V experiment (Jurj 2024); networks have 5e-9 S
+# K of the I-V experiment (Jurj 2024); networks have 5e-9 S
+IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)
 STEPS_PER_PERIOD = 1000
-MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprints over that of the I-V experiment
+# frequencies of the fingerprints over that of the I-V experiment
+MULTIPLES = (1, 2, 5, 20, 100, 1000)
 FAR = 10  # the closed form of the current needs a swing of X of so many amplitudes of the sine
-SLOW = 1e-3  # s, pulses that set the speed of a measured device's loop: a hundred times as long as in networks
-PINCHED = 1e-2  # share of the peak current: a loop with less current than this at 0 V counts as pinched
+# s, pulses that set the speed of a measured device's loop: a hundred times as long as in networks
+SLOW = 1e-3
+# share of the peak current: a loop with less current than this at 0 V counts as pinched
+PINCHED = 1e-2
 FORGOTTEN = 1e-2  # share of X that may leak within a loop without a warning
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the I-V experiment, or the experiment that an option selects."""
     parser = make_parser(__doc__, "devices", netlist=True)
-    parser.add_argument("--stdp", action="store_true", help="measure the STDP window instead of the I-V loop")
+    parser.add_argument(
+        "--stdp", action="store_true", help="measure the STDP window instead of the I-V loop"
+    )
     parser.add_common("--device", None)
-    parser.add_argument("--devices", action="store_true", help="list the presets of measured devices")
+    parser.add_argument(
+        "--devices", action="store_true", help="list the presets of measured devices"
+    )
     options = parser.parse_args(arguments)
-    if options.device and (options.settings or options.parameters or options.netlist or options.stdp):
-        raise ParameterError("--device cannot be combined with --set, --parameters, --netlist or --stdp: the device sets all "
-                             "parameters")
+    if options.device and (
+        options.settings or options.parameters or options.netlist or options.stdp
+    ):
+        raise ParameterError(
+            "--device cannot be combined with --set, --parameters, --netlist or --stdp: the device "
+            "sets all parameters"
+        )
     if options.devices:
         list_devices()
     elif options.device:
@@ -62,7 +85,9 @@ class IvExperiment(Parameters):
     amplitude: float = quantity(1.0, 1e-3, 100.0, "V", "amplitude of the sine at D")
     frequency: float = quantity(1e3, 1e-2, 1e9, "Hz", "frequency of the sine at D")
     phi_voltage: float = quantity(1.2, 1e-3, 100.0, "V", "constant control voltage phi")
-    initial_state: float = quantity(0.0, -1e9, 1e9, "V", "X at t = 0 of the loop, not of those over frequency")
+    initial_state: float = quantity(
+        0.0, -1e9, 1e9, "V", "X at t = 0 of the loop, not of those over frequency"
+    )
     periods: int = quantity(10, 1, 1000, "", "periods of the sine to simulate")
 
     @property
@@ -72,34 +97,68 @@ class IvExperiment(Parameters):
 
 
 def run_iv(options: argparse.Namespace) -> None:
-    """Run the I-V experiment of `python memristor.py`: compare one loop with its closed form, and measure the fingerprints."""
+    """Run the I-V experiment of `python memristor.py`: compare one loop with its closed form, and
+    measure the fingerprints.
+    """
     memristor, experiment = apply_settings(options, memristor=IV_MEMRISTOR, iv=IvExperiment())
-    record = Record(options, "memristor", {"memristor": memristor.as_dict(), "iv": experiment.as_dict()})
+    record = Record(
+        options, "memristor", {"memristor": memristor.as_dict(), "iv": experiment.as_dict()}
+    )
     nodes = ["v(input)", f"v({STATE})", "i(vneuron)"]
-    record.write_netlist(lambda: netlist_text(iv_circuit(memristor, experiment), iv_solver(experiment), experiment.duration,
-                                              print_nodes=nodes))
+    record.write_netlist(
+        lambda: netlist_text(
+            iv_circuit(memristor, experiment),
+            iv_solver(experiment),
+            experiment.duration,
+            print_nodes=nodes,
+        )
+    )
 
     # 1. One loop, and its distance from the closed form.
     time, voltage, current, state = iv_experiment(memristor, experiment)
     exact_state, exact_current = closed_form_iv(memristor, experiment, time)
     results = {
-        "peak_state_V": state.max(), "peak_current_A": np.abs(current).max(),
-        "closed_form_peak_state_V": exact_state.max(), "closed_form_peak_current_A": np.abs(exact_current).max(),
+        "peak_state_V": state.max(),
+        "peak_current_A": np.abs(current).max(),
+        "closed_form_peak_state_V": exact_state.max(),
+        "closed_form_peak_current_A": np.abs(exact_current).max(),
         "state_deviation": np.abs(state - exact_state).max() / np.ptp(exact_state),
-        "current_deviation": np.abs(current - exact_current).max() / max(np.abs(exact_current).max(), 1e-30),
-        "residue": residue(voltage, current)}
+        "current_deviation": np.abs(current - exact_current).max()
+        / max(np.abs(exact_current).max(), 1e-30),
+        "residue": residue(voltage, current),
+    }
 
     # 2. The fingerprints: loops over frequency, currents as shares of their peak.
     loops = fingerprints(memristor, experiment)
-    rows = [{"frequency_Hz": loop.frequency, "lobe_area_V": loop.lobe_area, "width": loop.width, "residue": loop.residue}
-            for loop in loops]
+    rows = [
+        {
+            "frequency_Hz": loop.frequency,
+            "lobe_area_V": loop.lobe_area,
+            "width": loop.width,
+            "residue": loop.residue,
+        }
+        for loop in loops
+    ]
     _warn_of_limits(memristor, experiment, loops)
 
     # 3. Save, print, plot.
     record.write(results | {"rows": rows})
-    print(table(("peak", "ngspice", "closed form", "largest deviation"),
-                [(name, *(f"{results[f'{prefix}peak_{name}_{unit}']:.4g} {unit}" for prefix in ("", "closed_form_")),
-                  f"{results[f'{name}_deviation']:.2e}") for name, unit in (("state", "V"), ("current", "A"))]))
+    print(
+        table(
+            ("peak", "ngspice", "closed form", "largest deviation"),
+            [
+                (
+                    name,
+                    *(
+                        f"{results[f'{prefix}peak_{name}_{unit}']:.4g} {unit}"
+                        for prefix in ("", "closed_form_")
+                    ),
+                    f"{results[f'{name}_deviation']:.2e}",
+                )
+                for name, unit in (("state", "V"), ("current", "A"))
+            ],
+        )
+    )
     print_rows(rows)
     record.plot(loop_figure(time, voltage, current, state), "iv")
     record.plot(fingerprints_figure(loops), "fingerprints")
@@ -107,60 +166,80 @@ def run_iv(options: argparse.Namespace) -> None:
 
 def iv_circuit(memristor: MemristorParameters, experiment: IvExperiment) -> Circuit:
     """Return the netlist of the I-V experiment."""
-    circuit = one_cell(memristor, experiment.phi_voltage, experiment.initial_state, "memristor I-V experiment")
-    circuit.V("input", "input", circuit.gnd, f"sin(0 {experiment.amplitude!r} {experiment.frequency!r})")
+    circuit = one_cell(
+        memristor, experiment.phi_voltage, experiment.initial_state, "memristor I-V experiment"
+    )
+    circuit.V(
+        "input", "input", circuit.gnd, f"sin(0 {experiment.amplitude!r} {experiment.frequency!r})"
+    )
     circuit.V("phi", "phi", circuit.gnd, experiment.phi_voltage)
     return circuit
 
 
 def iv_solver(experiment: IvExperiment) -> Solver:
-    """Return ngspice's settings: Gear's method, because the trapezoidal rule rings by the current that charges the gate."""
+    """Return ngspice's settings: Gear's method, because the trapezoidal rule rings by the current
+    that charges the gate.
+    """
     return Solver(max_step=1 / (STEPS_PER_PERIOD * experiment.frequency), method="gear")
 
 
-def iv_experiment(memristor: MemristorParameters, experiment: IvExperiment) -> tuple[np.ndarray, ...]:
+def iv_experiment(
+    memristor: MemristorParameters, experiment: IvExperiment
+) -> tuple[np.ndarray, ...]:
     """Run the I-V experiment in ngspice.
 
     Returns
     -------
     time, voltage, current, state : arrays over time
-        Time in s, voltage from D to S in V, current in A, state X in V. The current is taken at S, because the current at D
-        includes the bulk diode of the NMOS, which conducts below 0 V.
+        Time in s, voltage from D to S in V, current in A, state X in V. The current is taken at S,
+        because the current at D includes the bulk diode of the NMOS, which conducts below 0 V.
 
     Raises
     ------
     SimulationError
     """
-    loaded = NgspiceSession().load(iv_circuit(memristor, experiment), iv_solver(experiment), ["input", STATE, "i(vneuron)"])
+    loaded = NgspiceSession().load(
+        iv_circuit(memristor, experiment), iv_solver(experiment), ["input", STATE, "i(vneuron)"]
+    )
     waves = loaded.run(experiment.duration)
     loaded.unload()
     return waves.time, waves["input"], waves["vneuron#branch"], waves[STATE]
 
 
-def closed_form_iv(memristor: MemristorParameters, experiment: IvExperiment, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the closed form of the I-V experiment: state X in V and channel current in A at `time` in s (any shape).
+def closed_form_iv(
+    memristor: MemristorParameters, experiment: IvExperiment, time: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the closed form of the I-V experiment: state X in V and channel current in A at `time`
+    in s (any shape).
 
-    Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak, with the amplitude A and the frequency f of the sine. Below 0 V
-    drain and source of the channel change places. The gate's capacitances to D and S are left out, so the current is right only
-    if the swing of X is much larger than A.
+    Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak, with the amplitude A and the
+    frequency f of the sine. Below 0 V drain and source of the channel change places. The gate's
+    capacitances to D and S are left out, so the current is right only if the swing of X is much
+    larger than A.
     """
     amplitude, frequency = experiment.amplitude, experiment.frequency
     leak, omega = 1 / memristor.write_time_constant, 2 * np.pi * frequency
     decay, angle = np.exp(-leak * time), omega * np.asarray(time, float)
     swing = state_rate(memristor, amplitude) / (omega**2 + leak**2)
-    state = experiment.initial_state * decay + swing * (omega * decay + leak * np.sin(angle) - omega * np.cos(angle))
+    state = experiment.initial_state * decay + swing * (
+        omega * decay + leak * np.sin(angle) - omega * np.cos(angle)
+    )
     voltage = amplitude * np.sin(angle)
     forward = channel_current(memristor, state - np.minimum(voltage, 0), np.abs(voltage))
     return state, np.sign(voltage) * forward
 
 
 def state_swing(memristor: MemristorParameters, experiment: IvExperiment) -> float:
-    """Return the amplitude of X in V under a sine of amplitude A and frequency f: K A / (2 pi f (C + C_gate))."""
+    """Return the amplitude of X in V under a sine of amplitude A and frequency f: K A / (2 pi f (C
+    + C_gate)).
+    """
     return float(state_rate(memristor, experiment.amplitude) / (2 * np.pi * experiment.frequency))
 
 
 def residue(voltage: np.ndarray, current: np.ndarray) -> float:
-    """Return the largest current where the voltage crosses 0, as a share of the peak current (arrays over time)."""
+    """Return the largest current where the voltage crosses 0, as a share of the peak current
+    (arrays over time).
+    """
     before = np.flatnonzero(np.sign(voltage[:-1]) * np.sign(voltage[1:]) < 0)
     share = voltage[before] / (voltage[before] - voltage[before + 1])
     crossing = current[before] + share * (current[before + 1] - current[before])
@@ -179,46 +258,71 @@ class Loop:
     residue: float  # largest current at 0 V
 
 
-def measure_loop(frequency: float, time: np.ndarray, voltage: np.ndarray, current: np.ndarray) -> Loop:
-    """Return the second period of a loop and its measures. `time` in s, `voltage` in V, `current` in A over two periods."""
+def measure_loop(
+    frequency: float, time: np.ndarray, voltage: np.ndarray, current: np.ndarray
+) -> Loop:
+    """Return the second period of a loop and its measures. `time` in s, `voltage` in V, `current`
+    in A over two periods.
+    """
     phase = time * frequency - 1  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0
     current = current / max(np.abs(current[last]).max(), 1e-30)
-    rising, falling = np.interp([1 / 12, 5 / 12], phase, current)  # where the sine is at half its amplitude
-    return Loop(frequency, voltage[last], current[last], float(abs(np.trapezoid(current[positive], voltage[positive]))),
-                float(abs(rising - falling)), float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()))
+    # where the sine is at half its amplitude
+    rising, falling = np.interp([1 / 12, 5 / 12], phase, current)
+    return Loop(
+        frequency,
+        voltage[last],
+        current[last],
+        float(abs(np.trapezoid(current[positive], voltage[positive]))),
+        float(abs(rising - falling)),
+        float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()),
+    )
 
 
 def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> list[Loop]:
     """Return loops at `MULTIPLES` of the experiment's frequency, simulated in ngspice.
 
-    All loops start with X at the `state_swing` of the lowest frequency. From X = 0 they would look alike, because X would swing
-    between 0 and twice its mean at any frequency. Raises SimulationError.
+    All loops start with X at the `state_swing` of the lowest frequency. From X = 0 they would look
+    alike, because X would swing between 0 and twice its mean at any frequency. Raises
+    SimulationError.
     """
     start = state_swing(memristor, experiment)
     loops = []
     for multiple in MULTIPLES:
-        faster = dataclasses.replace(experiment, frequency=multiple * experiment.frequency, initial_state=start, periods=2)
+        faster = dataclasses.replace(
+            experiment, frequency=multiple * experiment.frequency, initial_state=start, periods=2
+        )
         loops.append(measure_loop(faster.frequency, *iv_experiment(memristor, faster)[:3]))
     return loops
 
 
 def run_device(options: argparse.Namespace) -> None:
-    """Draw conductance over pulses and I-V loop of one measured device, for `python memristor.py --device NAME`."""
+    """Draw conductance over pulses and I-V loop of one measured device, for `python memristor.py
+    --device NAME`.
+    """
     device = load_device(options.device)
     keep_apart(options, options.device)
-    record = Record(options, f"device_{device.name}", {"device": device_record(device)}, others=[options.device])
+    record = Record(
+        options, f"device_{device.name}", {"device": device_record(device)}, others=[options.device]
+    )
     curve = measure(device)
-    # Half a period has the volt-seconds of all pulses up. Pulses are slow, so that the current that charges the gate is small.
+    # Half a period has the volt-seconds of all pulses up. Pulses are slow, so that the current that
+    # charges the gate is small.
     emulated = emulator(device, pulse=SLOW)
     frequency = 1 / (np.pi * emulated.pulse * curve.pulses_up)
     experiment = IvExperiment(frequency=frequency, initial_state=emulated.low, periods=2)
     _, voltage, current, state = iv_experiment(emulated.memristor, experiment)
-    record.write({
-        "largest_deviation_share_of_range": curve.deviation, "rms_deviation_share_of_range": curve.rms,
-        "emulator": dataclasses.asdict(emulated.memristor), "pulse_s": emulated.pulse, "loop_frequency_Hz": frequency,
-        "loop_peak_current_A": np.abs(current).max(),
-        "loop_share_of_range": [emulated.share(state.min()), emulated.share(state.max())]})
+    record.write(
+        {
+            "largest_deviation_share_of_range": curve.deviation,
+            "rms_deviation_share_of_range": curve.rms,
+            "emulator": dataclasses.asdict(emulated.memristor),
+            "pulse_s": emulated.pulse,
+            "loop_frequency_Hz": frequency,
+            "loop_peak_current_A": np.abs(current).max(),
+            "loop_share_of_range": [emulated.share(state.min()), emulated.share(state.max())],
+        }
+    )
     print(table(HEADING, [(*described(device), f"{curve.deviation:.2%}")]))
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.6))
     draw_curve(left, curve)
@@ -231,37 +335,61 @@ def run_device(options: argparse.Namespace) -> None:
     record.plot(figure)
 
 
-def _warn_of_limits(memristor: MemristorParameters, experiment: IvExperiment, loops: Sequence[Loop]) -> None:
-    """Warn where leak, rounding or the current that charges the gate spoil the loops or the closed form."""
+def _warn_of_limits(
+    memristor: MemristorParameters, experiment: IvExperiment, loops: Sequence[Loop]
+) -> None:
+    """Warn where leak, rounding or the current that charges the gate spoil the loops or the closed
+    form.
+    """
     swing, rounded = state_swing(memristor, experiment), rounding(memristor, experiment.duration)
     lost = -np.expm1(-2 / experiment.frequency / memristor.write_time_constant)
     opened = [loop.frequency for loop in loops if loop.residue > PINCHED]
     if lost > FORGOTTEN:
-        _warn(f"X leaks by {lost:.0%} within a loop; raise memristor.leak_resistance or iv.frequency")
+        _warn(
+            f"X leaks by {lost:.0%} within a loop; raise memristor.leak_resistance or iv.frequency"
+        )
     if rounded > ROUNDED:
-        _warn(f"ngspice rounds X by up to {rounded:.1%} in {experiment.duration:g} s; raise memristor.switch_on to 1e3")
+        _warn(
+            f"ngspice rounds X by up to {rounded:.1%} in {experiment.duration:g} s; raise "
+            "memristor.switch_on to 1e3"
+        )
     if swing < FAR * experiment.amplitude:
-        _warn(f"the closed form needs a state swing far above the amplitude, here {swing:.3g} V; raise "
-              "memristor.transconductance or lower iv.frequency")
+        _warn(
+            f"the closed form needs a state swing far above the amplitude, here {swing:.3g} V; "
+            "raise memristor.transconductance or lower iv.frequency"
+        )
     if opened:
-        _warn(f"from {min(opened):g} Hz on loops are open at 0 V, by the current that charges the gate; raise "
-              "memristor.transconductance or lower iv.frequency")
+        _warn(
+            f"from {min(opened):g} Hz on loops are open at 0 V, by the current that charges the "
+            "gate; raise memristor.transconductance or lower iv.frequency"
+        )
 
 
 def _warn(message: str) -> None:
     warnings.warn(message, OperatingRangeWarning, stacklevel=3)
 
 
-def loop_figure(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, state: np.ndarray) -> Figure:
-    """Draw the I-V experiment: `current` (A) against `voltage` (V), state X (V) and voltage over `time` (s)."""
-    figure, axes = plt.subplot_mosaic([["loop", "state"], ["loop", "voltage"]], figsize=(plotting.WIDTH, 4.0))
+def loop_figure(
+    time: np.ndarray, voltage: np.ndarray, current: np.ndarray, state: np.ndarray
+) -> Figure:
+    """Draw the I-V experiment: `current` (A) against `voltage` (V), state X (V) and voltage over
+    `time` (s).
+    """
+    figure, axes = plt.subplot_mosaic(
+        [["loop", "state"], ["loop", "voltage"]], figsize=(plotting.WIDTH, 4.0)
+    )
     amperes, current_unit = plotting.prefixed(current, "A")
     volts, state_unit = plotting.prefixed(state, "V")
     seconds, time_unit = plotting.time_scale(time[-1])
     axes["loop"].plot(voltage, current * amperes)
     plotting.cross(axes["loop"])
-    axes["loop"].set(xlabel="voltage D to S (V)", ylabel=f"current to the neuron ({current_unit})",
-                     title="Pinched hysteresis loop" if residue(voltage, current) <= PINCHED else "Hysteresis loop, open at 0 V")
+    axes["loop"].set(
+        xlabel="voltage D to S (V)",
+        ylabel=f"current to the neuron ({current_unit})",
+        title="Pinched hysteresis loop"
+        if residue(voltage, current) <= PINCHED
+        else "Hysteresis loop, open at 0 V",
+    )
     axes["state"].plot(time * seconds, state * volts, color=plotting.GREEN)
     axes["state"].set(ylabel=f"state X ({state_unit})", title="State and voltage over time")
     axes["voltage"].plot(time * seconds, voltage, color=plotting.VERMILLION)
@@ -273,7 +401,9 @@ def loop_figure(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, stat
 
 def fingerprints_figure(loops: Sequence[Loop]) -> Figure:
     """Draw loops at several frequencies and the area of their positive lobes."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 4.0), width_ratios=(1.25, 1))
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(plotting.WIDTH, 4.0), width_ratios=(1.25, 1)
+    )
     for k, loop in enumerate(loops):
         factor, unit = plotting.prefixed([loop.frequency], "Hz")
         style = plotting.line_style(k, len(loops))
@@ -281,10 +411,18 @@ def fingerprints_figure(loops: Sequence[Loop]) -> Figure:
     plotting.cross(left)
     left.locator_params(nbins=5)
     pinched = max(loop.residue for loop in loops) <= PINCHED
-    left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops" + ", pinched at the origin" * pinched)
+    left.set(
+        xlabel="voltage D to S (V)",
+        ylabel="current / peak current",
+        title="Loops" + ", pinched at the origin" * pinched,
+    )
     left.legend(title="frequency", loc="upper left")
     right.loglog([loop.frequency for loop in loops], [loop.lobe_area for loop in loops], "o-")
-    right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Area of the loop's positive lobe")
+    right.set(
+        xlabel="frequency (Hz)",
+        ylabel="lobe area (V × peak current)",
+        title="Area of the loop's positive lobe",
+    )
     return figure
 
 

@@ -1,17 +1,20 @@
 """Fit your device: mean steps and noises from readings after pulses.
 
-FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts. A header may add a
-unit, as in "Conductance (S)", and a column whose name begins with "pulse" numbers the pulses.
+FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two
+layouts. A header may add a unit, as in "Conductance (S)", and a column whose name begins with
+"pulse" numbers the pulses.
 
-- a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with its sign). Optional columns
-  sweep and pulse number the sweeps and their pulses. Rows may be missing: a difference of pulse numbers is the number of pulses
-  between two readings. Where the direction turns, numbers may go on or begin again. A new sweep starts where the number of the
-  sweep changes, at pulse 0 (a reading before any pulse), and where pulse numbers begin again while the direction stays.
-- a column of conductances during pulses up, and one during pulses down. The first row is read before the first pulse. An
-  optional column sweep numbers the sweeps.
+- a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with
+  its sign). Optional columns sweep and pulse number the sweeps and their pulses. Rows may be
+  missing: a difference of pulse numbers is the number of pulses between two readings. Where the
+  direction turns, numbers may go on or begin again. A new sweep starts where the number of the
+  sweep changes, at pulse 0 (a reading before any pulse), and where pulse numbers begin again while
+  the direction stays.
+- a column of conductances during pulses up, and one during pulses down. The first row is read
+  before the first pulse. An optional column sweep numbers the sweeps.
 
-Writes the device file own/NAME_device.json, for --device of other scripts, the record own/device_fit_NAME.json and
-own/device_fit_NAME.png. About 3 s.
+Writes the device file own/NAME_device.json, for --device of other scripts, the record
+own/device_fit_NAME.json and own/device_fit_NAME.png. About 3 s.
 """
 
 import dataclasses
@@ -38,8 +41,9 @@ COLUMNS = {"conductance", "direction", "voltage", "sweep", "pulse"}
 ABRUPT = 0.3  # share of the range: a device with a larger step is called abrupt
 GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 MISSED = 0.05  # share of the range: readings farther from the replay bring a warning
-# Inputs of the largest network in studies.device_learning. If all cells conduct, the summing stage gives 16 V, and its rail is at
-# 20 V. So the op-amp's output resistance of 10 ohm may take 4 V, which is a current of 0.4 A: 10 mS a cell at 0.1 V.
+# Inputs of the largest network in studies.device_learning. If all cells conduct, the summing stage
+# gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may take 4 V,
+# which is a current of 0.4 A: 10 mS a cell at 0.1 V.
 ROWS = 400
 USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
@@ -49,50 +53,85 @@ def main(arguments: list[str] | None = None) -> None:
     parser = make_parser(__doc__, "devices", parameters=False)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
     parser.add_argument("--name", help="name of the device (default: that of the file)")
-    parser.add_argument("--read-voltage", type=float, default=0.1, metavar="V", help="of the measurement (default: 0.1 V)")
+    parser.add_argument(
+        "--read-voltage",
+        type=float,
+        default=0.1,
+        metavar="V",
+        help="of the measurement (default: 0.1 V)",
+    )
     options = parser.parse_args(arguments)
     keep_apart(options, options.file)
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
     data = read_table(options.file)
     readings = zlib.crc32(data.to_csv().encode())
-    device = {"name": name, "read_voltage": options.read_voltage,
-              "source": f"fitted to {options.file.name}, checksum {readings:08x}"}
-    record = Record(options, f"device_fit_{name}", {
-        "file": options.file.name, "read_voltage": options.read_voltage, "readings": readings}, others=[options.file])
+    device = {
+        "name": name,
+        "read_voltage": options.read_voltage,
+        "source": f"fitted to {options.file.name}, checksum {readings:08x}",
+    }
+    record = Record(
+        options,
+        f"device_fit_{name}",
+        {"file": options.file.name, "read_voltage": options.read_voltage, "readings": readings},
+        others=[options.file],
+    )
     check_overwriting(device_file, device, options.force, others=[options.file])
 
     conductance, direction, pulses = pulse_columns(data)
     fit = fit_pulses(conductance, direction, pulses=pulses, **device)
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
-    results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
-               "largest_share_of_range": fit.largest}
+    results = {
+        "device": dataclasses.asdict(fit.device),
+        "standard_errors": fit.errors,
+        "rms_share_of_range": fit.rms,
+        "largest_share_of_range": fit.largest,
+    }
     record.write(results, ngspice=False)
     print_fit(fit)
     record.plot(pulse_figure(fit))
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return the table in a file, with commas, semicolons or tabs between columns. Raises ParameterError."""
+    """Return the table in a file, with commas, semicolons or tabs between columns. Raises
+    ParameterError.
+    """
     try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.partition("#")[0].strip()]
-        lines[:1] = [re.sub(r"#\s*(?=[,;\t]|$)", "", line) for line in lines[:1]]  # "Pulse #" is a name, not a comment
-        data = pd.read_csv(io.StringIO("\n".join(lines)), sep="[,;\t]", engine="python", comment="#")
+        lines = [
+            line
+            for line in path.read_text(encoding="utf-8-sig").splitlines()
+            if line.partition("#")[0].strip()
+        ]
+        # "Pulse #" is a name, not a comment
+        lines[:1] = [re.sub(r"#\s*(?=[,;\t]|$)", "", line) for line in lines[:1]]
+        data = pd.read_csv(
+            io.StringIO("\n".join(lines)), sep="[,;\t]", engine="python", comment="#"
+        )
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
-    if not isinstance(data.index, pd.RangeIndex):  # pandas took the first values of longer rows as names of the rows
-        raise ParameterError(f"{path}: rows have more values than the header has columns; use a point in decimals, not a comma")
+    # pandas took the first values of longer rows as names of the rows
+    if not isinstance(data.index, pd.RangeIndex):
+        raise ParameterError(
+            f"{path}: rows have more values than the header has columns; use a point in decimals, "
+            "not a comma"
+        )
     data.columns = [column_name(str(column)) for column in data.columns]
     return data
 
 
 def column_name(header: str) -> str:
-    """Return the name of a column without its unit, in lower case. Raises ParameterError for conductances not in S."""
+    """Return the name of a column without its unit, in lower case. Raises ParameterError for
+    conductances not in S.
+    """
     name, _, unit = re.sub(r"[\[\]()]", "|", header).partition("|")
     name, unit = name.strip().lower(), unit.strip("| ")
     if name == "conductance" and unit not in ("", "S"):
-        raise ParameterError(f"column {header.strip()!r} must be in S: convert the values, and name it conductance (S)")
+        raise ParameterError(
+            f"column {header.strip()!r} must be in S: convert the values, and name it conductance "
+            "(S)"
+        )
     return "pulse" if name.startswith("pulse") else name
 
 
@@ -100,7 +139,10 @@ def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
     """Return a column as numbers. Raises ParameterError."""
     values = pd.to_numeric(data[column], errors="coerce")
     for row in np.flatnonzero(values.isna())[:1]:
-        raise ParameterError(f"column {column!r} must hold numbers, got {str(data[column].iloc[row])!r} in row {row + 1}")
+        raise ParameterError(
+            f"column {column!r} must hold numbers, got {str(data[column].iloc[row])!r} in row "
+            f"{row + 1}"
+        )
     return np.asarray(values, float)
 
 
@@ -116,64 +158,104 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
     if "conductance" not in data.columns:
         columns = [column for column in data.columns if column != "sweep"]
         if len(columns) != 2 or not len(data):
-            raise ParameterError("expected columns conductance (in S) and direction, or two columns of conductances, found "
-                                 f"{', '.join(data.columns)}")
+            raise ParameterError(
+                "expected columns conductance (in S) and direction, or two columns of "
+                f"conductances, found {', '.join(data.columns)}"
+            )
         sweep[0] = True
-        return (np.concatenate([numbers(data, column) for column in columns]),
-                np.concatenate([np.where(sweep, 0, sign) for sign in (1, -1)]), np.ones(2 * len(data)))
+        return (
+            np.concatenate([numbers(data, column) for column in columns]),
+            np.concatenate([np.where(sweep, 0, sign) for sign in (1, -1)]),
+            np.ones(2 * len(data)),
+        )
     named = [column for column in ("direction", "voltage") if column in data.columns]
     if not named:
-        raise ParameterError(f"column 'direction' (up or down) or 'voltage' of the pulses is missing, found "
-                             f"{', '.join(data.columns)}")
+        raise ParameterError(
+            "column 'direction' (up or down) or 'voltage' of the pulses is missing, found "
+            f"{', '.join(data.columns)}"
+        )
     unused = sorted(set(data.columns) - COLUMNS)
     if unused and "pulse" not in data.columns:
-        warnings.warn(f"columns that are not used: {', '.join(unused)}; without a column 'pulse' each reading counts as a pulse",
-                      stacklevel=2)
+        warnings.warn(
+            f"columns that are not used: {', '.join(unused)}; without a column 'pulse' each "
+            "reading counts as a pulse",
+            stacklevel=2,
+        )
     words = data[named[0]].astype(str).str.strip().str.lower().replace({"up": "1", "down": "-1"})
     direction = np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
     if np.isnan(direction).any():
-        raise ParameterError(f"{named[0]} must be up, down or a number with a sign, got {words[np.isnan(direction)].iloc[0]!r}")
+        raise ParameterError(
+            f"{named[0]} must be up, down or a number with a sign, got "
+            f"{words[np.isnan(direction)].iloc[0]!r}"
+        )
     count = np.ones(len(data))
     if "pulse" in data.columns:
         pulse = numbers(data, "pulse")
         count = np.diff(pulse, prepend=pulse[:1])
         turned = np.diff(direction, prepend=direction[:1]) != 0
         sweep |= pulse == 0
-        again = (count <= 0) & ~turned & ~sweep  # a sweep begins without a reading before its first pulse
+        # a sweep begins without a reading before its first pulse
+        again = (count <= 0) & ~turned & ~sweep
         again[:1] = False
         sweep[:1] = True
-        for row in np.flatnonzero((pulse < 0) | (pulse % 1 != 0) | (again & (pulse > pulse[pulse > 0].min(initial=1e9))))[:1]:
-            raise ParameterError(f"column 'pulse' must hold whole numbers that rise within a sweep, got {pulse[row]:g} in row "
-                                 f"{row + 1}; sort the rows as they were measured, or number the sweeps in a column 'sweep'")
+        for row in np.flatnonzero(
+            (pulse < 0) | (pulse % 1 != 0) | (again & (pulse > pulse[pulse > 0].min(initial=1e9)))
+        )[:1]:
+            raise ParameterError(
+                "column 'pulse' must hold whole numbers that rise within a sweep, got "
+                f"{pulse[row]:g} in row {row + 1}; sort the rows as they were measured, or number "
+                "the sweeps in a column 'sweep'"
+            )
         sweep |= again
         count = np.where(count > 0, count, pulse)  # numbers begin again where the direction turns
     return numbers(data, "conductance"), np.where(sweep, 0, direction), count
 
 
 def print_fit(fit: PulseFit) -> None:
-    """Print steps and noises with standard errors, and how well mean pulses repeat the readings; warn of gaps in the data."""
+    """Print steps and noises with standard errors, and how well mean pulses repeat the readings;
+    warn of gaps in the data.
+    """
     device, x = fit.device, np.linspace(0, 1, 5)
     columns = [x]
     for word in ("up", "down"):
-        columns += [100 * device.step(x, word == "up"), 100 * np.interp(x, np.linspace(0, 1, len(device.up)), fit.errors[word])]
-    print(f"{device.lowest_conductance:.4g} S at x = 0, {device.highest_conductance:.4g} S at x = 1; a pulse moves x by (%)")
+        columns += [
+            100 * device.step(x, word == "up"),
+            100 * np.interp(x, np.linspace(0, 1, len(device.up)), fit.errors[word]),
+        ]
+    print(
+        f"{device.lowest_conductance:.4g} S at x = 0, {device.highest_conductance:.4g} S at x = 1; "
+        "a pulse moves x by (%)"
+    )
     rows = [[f"{value:.2f}" for value in row] for row in np.transpose(columns)]
     print(table(("x", "up", "standard error", "down", "standard error"), rows))
     for kind in ("write", "read"):
         noise, error = getattr(device, f"{kind}_noise"), fit.errors[f"{kind}_noise"]
         print(f"{kind} noise {noise:.2%} of the range, standard error {error:.2%}")
-    print(f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most")
+    print(
+        f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most"
+    )
     if fit.rms > MISSED:
         expected = np.sqrt(np.mean(fit.band**2))
-        warnings.warn(f"mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise explains {expected:.0%}: see if "
-                      "the curves of the figure follow its dots", stacklevel=2)
+        warnings.warn(
+            f"mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise explains "
+            f"{expected:.0%}: see if the curves of the figure follow its dots",
+            stacklevel=2,
+        )
     if device.highest_conductance < USUAL:
-        warnings.warn(f"conductances up to {device.highest_conductance:.2g} S are unusually low: check the unit", stacklevel=2)
-    feedback = 2 * STAGE_SWING / (ROWS * device.highest_conductance * device.read_voltage)  # with every cell at its upper end
+        warnings.warn(
+            f"conductances up to {device.highest_conductance:.2g} S are unusually low: check the "
+            "unit",
+            stacklevel=2,
+        )
+    # with every cell at its upper end
+    feedback = 2 * STAGE_SWING / (ROWS * device.highest_conductance * device.read_voltage)
     if MEASURED_NEURON.highest_sum(feedback) < 2 * STAGE_SWING:
-        warnings.warn(f"conductances up to {device.highest_conductance:.2g} S are too high for op-amps: {ROWS} cells take "
-                      f"{2 * STAGE_SWING / feedback:.2g} A at {device.read_voltage:g} V; check the unit and --read-voltage",
-                      stacklevel=2)
+        warnings.warn(
+            f"conductances up to {device.highest_conductance:.2g} S are too high for op-amps: "
+            f"{ROWS} cells take {2 * STAGE_SWING / feedback:.2g} A at {device.read_voltage:g} V; "
+            "check the unit and --read-voltage",
+            stacklevel=2,
+        )
     for word in ("up", "down"):
         before = np.clip(fit.starts(word == "up"), 0, 1)
         largest, states = float(device.step(before, word == "up").max()), np.sort([0, *before, 1])
@@ -181,8 +263,11 @@ def print_fit(fit: PulseFit) -> None:
         if largest > ABRUPT:
             print(f"abrupt: one pulse {word} moves x by {largest:.0%}")
         if states[widest + 1] - states[widest] > GAP:
-            warnings.warn(f"no pulse {word} starts between x = {states[widest]:.2f} and {states[widest + 1]:.2f}: there the "
-                          "curve is a guess", stacklevel=2)
+            warnings.warn(
+                f"no pulse {word} starts between x = {states[widest]:.2f} and "
+                f"{states[widest + 1]:.2f}: there the curve is a guess",
+                stacklevel=2,
+            )
 
 
 def pulse_figure(fit: PulseFit) -> Figure:
@@ -194,24 +279,37 @@ def pulse_figure(fit: PulseFit) -> Figure:
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
     noise = device.read_noise
-    band = [np.clip(fit.replay + sign * fit.band, -noise, 1 + noise) for sign in (-1, 1)]  # the state stays in its range
+    # the state stays in its range
+    band = [np.clip(fit.replay + sign * fit.band, -noise, 1 + noise) for sign in (-1, 1)]
     for sweep in np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:]):
-        read, mean, low, high = (factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay, *band))
+        read, mean, low, high = (
+            factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay, *band)
+        )
         pulses = fit.pulses[sweep].cumsum()
-        lines = [*left.plot(pulses, read, color=plotting.SKY, linewidth=0.7),
-                 *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
-                 left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0)]
+        lines = [
+            *left.plot(pulses, read, color=plotting.SKY, linewidth=0.7),
+            *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
+            left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0),
+        ]
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
-    figure.legend(lines, ["measured", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3)
+    figure.legend(
+        lines, ["measured", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3
+    )
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         near = pd.DataFrame(dict(zip(("x", "step"), fit.steps(word == "up"), strict=True)))
         near = near.groupby((near["x"] * (len(grid) - 1)).round()).mean()
         curve, error = device.step(grid, word == "up"), fit.errors[word]
-        right.fill_between(grid, 100 * (curve - error), 100 * (curve + error), color=colour, alpha=0.2, linewidth=0)
+        right.fill_between(
+            grid, 100 * (curve - error), 100 * (curve + error), color=colour, alpha=0.2, linewidth=0
+        )
         right.plot(grid, 100 * curve, color=colour, label=word)
         right.plot(near["x"], 100 * near["step"], "o", color=colour, markersize=4)
-    right.set(xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None),
-              title="dots: mean measured steps")
+    right.set(
+        xlabel="x, share of the range",
+        ylabel="step of a pulse (% of the range)",
+        ylim=(0, None),
+        title="dots: mean measured steps",
+    )
     right.legend()
     return figure
 

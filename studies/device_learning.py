@@ -1,16 +1,19 @@
-"""Can published synapses learn online? Networks of measured devices, beside the accuracies that NeuroSim found on MNIST.
+"""Can published synapses learn online? Networks of measured devices, beside the accuracies that
+NeuroSim found on MNIST.
 
-Networks are trained by whole pulses with the device's noises, and scored strictly on all test images. On MNIST they have one
-layer (grey 10x10), or two (400-100-10 on the central 20x20 pixels, as NeuroSim's network). A synapse is a single cell, one
-differential pair, or four pairs. For comparison, one pair is also trained by pulses of any width without noise. On
-scikit-learn's digits, networks of one and of two layers have one pair. All settings follow from the device's curves
-(memristive.learning.build). The closed form trains and tests; `python -m studies.agreement layers --data mnist
---voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
+Networks are trained by whole pulses with the device's noises, and scored strictly on all test
+images. On MNIST they have one layer (grey 10x10), or two (400-100-10 on the central 20x20 pixels,
+as NeuroSim's network). A synapse is a single cell, one differential pair, or four pairs. For
+comparison, one pair is also trained by pulses of any width without noise. On scikit-learn's digits,
+networks of one and of two layers have one pair. All settings follow from the device's curves
+(memristive.learning.build). The closed form trains and tests; `python -m studies.agreement layers
+--data mnist --voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
 
-Writes results/devices/device_learning.json, figures/device_learning.png and the networks of one layer with one pair,
-voltages/device_NAME_1.json. Takes half an hour on two cores, ten minutes with --layers 1, a minute with --short. With --device
-FILE it trains your device with one pair, in one and in two layers, and prints the accuracies (mean, lowest and highest of the
-seeds) beside those of the presets in the record. That takes some minutes. Ctrl-C saves a checkpoint for --resume.
+Writes results/devices/device_learning.json, figures/device_learning.png and the networks of one
+layer with one pair, voltages/device_NAME_1.json. Takes half an hour on two cores, ten minutes with
+--layers 1, a minute with --short. With --device FILE it trains your device with one pair, in one
+and in two layers, and prints the accuracies (mean, lowest and highest of the seeds) beside those of
+the presets in the record. That takes some minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -42,12 +45,24 @@ from memristive.network.networks import Network, network_on_chip, no_counts
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 MNIST, DIGITS = "mnist", "digits"
-IMAGES = {(MNIST, 1): "mnist", (MNIST, 2): "mnist_central", (DIGITS, 1): "digits", (DIGITS, 2): "digits"}
+IMAGES = {
+    (MNIST, 1): "mnist",
+    (MNIST, 2): "mnist_central",
+    (DIGITS, 1): "digits",
+    (DIGITS, 2): "digits",
+}
 HIDDEN_OF = {1: (), 2: (100,)}
 ENDURANCE = 1e5  # pulses that a cell survives
-# Online learning, 400-100-10, in %: NeuroSim 2.0 (Table I of the paper in docs/devices.md) and 3.0 (its manual, Tables I and II).
-NEUROSIM = {"ag-si": (73, 72), "taox-tio2": (10, None), "pcmo": (10, 33), "alox-hfo2": (41, 20), "epiram": (91.5, 92),
-            "taox-hfox": (None, 80)}
+# Online learning, 400-100-10, in %: NeuroSim 2.0 (Table I of the paper in docs/devices.md) and 3.0
+# (its manual, Tables I and II).
+NEUROSIM = {
+    "ag-si": (73, 72),
+    "taox-tio2": (10, None),
+    "pcmo": (10, 33),
+    "alox-hfo2": (41, 20),
+    "epiram": (91.5, 92),
+    "taox-hfox": (None, 80),
+}
 SHORT = 40_000  # presentations with --short
 RECORD = "device_learning"
 DOSE = "the dose of memristive.learning.build"  # for warnings
@@ -92,7 +107,9 @@ class DeviceRun:
 
     @property
     def saved(self) -> bool:
-        """True for the network that the whole study saves for each device: one layer of one pair."""
+        """True for the network that the whole study saves for each device: one layer of one
+        pair.
+        """
         return self == DeviceRun(self.device)
 
     @property
@@ -102,7 +119,9 @@ class DeviceRun:
 
     @property
     def presentations(self) -> int:
-        """Number of presentations. Two layers gain from more of them if they have several pairs, or pulses of any width."""
+        """Number of presentations. Two layers gain from more of them if they have several pairs, or
+        pulses of any width.
+        """
         if self.short or self.data == DIGITS:
             return SHORT if self.short else 60_000
         if self.layers == 1:
@@ -114,13 +133,19 @@ class DeviceRun:
         device = load_device(self.device)
         made, rule = learning_of(device, self.layers, self.pairs, self.whole)
         rule = dataclasses.replace(rule, presentations=self.presentations, seed=self.seed)
-        network = initial_network(HIDDEN_OF[self.layers], 10, self.dataset.training.levels, rule, **made)
-        return network_on_chip(network, Chip(cell_write_gain=device.spread, seed=self.seed) if device.spread else None), rule
+        network = initial_network(
+            HIDDEN_OF[self.layers], 10, self.dataset.training.levels, rule, **made
+        )
+        return network_on_chip(
+            network, Chip(cell_write_gain=device.spread, seed=self.seed) if device.spread else None
+        ), rule
 
     def described(self) -> dict[str, Any]:
         """Return everything that determines the trained network, for its voltages file."""
         network, rule = self.prepared()
-        return describe_network(self.dataset.name, self.dataset.shape, network_on_chip(network, None), rule)
+        return describe_network(
+            self.dataset.name, self.dataset.shape, network_on_chip(network, None), rule
+        )
 
     def trained(self) -> tuple[Network, Counts]:
         """Return the network trained in closed form, and the numbers of its pulses."""
@@ -135,31 +160,59 @@ def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_common("--device", None, "default: all presets")
-    parser.add_argument("--data", choices=(MNIST, DIGITS), default=MNIST, help="with --device (default: mnist)")
-    parser.add_argument("--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2")
+    parser.add_argument(
+        "--data", choices=(MNIST, DIGITS), default=MNIST, help="with --device (default: mnist)"
+    )
+    parser.add_argument(
+        "--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2"
+    )
     parser.add_common("--seeds", 3, "of one layer; default: 3")
     parser.add_number("--deep-seeds", 1, 100, 1, "networks of two layers of each kind")
-    parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
-    parser.add_argument("--voltages", type=Path, metavar="FOLDER", help="default: voltages, or the folder of --results")
+    parser.add_argument(
+        "--short", action="store_true", help="one layer of one pair, one seed, few presentations"
+    )
+    parser.add_argument(
+        "--voltages",
+        type=Path,
+        metavar="FOLDER",
+        help="default: voltages, or the folder of --results",
+    )
     options = parser.parse_args(arguments)
     folder = options.voltages or keep_apart(options, options.device)
 
     # 1. All networks that are trained.
-    names, seeds = [options.device] if options.device else list(DEVICES), (options.seeds, options.deep_seeds)
+    names, seeds = (
+        [options.device] if options.device else list(DEVICES),
+        (options.seeds, options.deep_seeds),
+    )
     name = RECORD
     if options.device:
-        tasks = [DeviceRun(options.device, layers, seed=seed, data=options.data)
-                 for layers in options.layers for seed in range(1, seeds[layers - 1] + 1)]
+        tasks = [
+            DeviceRun(options.device, layers, seed=seed, data=options.data)
+            for layers in options.layers
+            for seed in range(1, seeds[layers - 1] + 1)
+        ]
         name = f"device_learning_{load_current_device(options.device).name}_{options.data}"
     elif options.short:
         tasks, name = [DeviceRun(device, short=True) for device in names], "device_learning_short"
     else:
         tasks = list(all_tasks(names, options.layers, seeds))
-    record = Record(options, name, {
-        "devices": {name: device_record(load_device(name)) for name in names}, "layers": options.layers, "seeds": seeds,
-        "tasks": len(tasks), "data": options.data})
-    networks = {k: folder / f"device_{task.device}_{task.layers}.json"
-                for k, task in enumerate(tasks) if task.saved and not options.device}
+    record = Record(
+        options,
+        name,
+        {
+            "devices": {name: device_record(load_device(name)) for name in names},
+            "layers": options.layers,
+            "seeds": seeds,
+            "tasks": len(tasks),
+            "data": options.data,
+        },
+    )
+    networks = {
+        k: folder / f"device_{task.device}_{task.layers}.json"
+        for k, task in enumerate(tasks)
+        if task.saved and not options.device
+    }
     for k, path in networks.items():
         check_overwriting(path, tasks[k].described(), options.force, [record.path])
 
@@ -169,20 +222,40 @@ def main(arguments: list[str] | None = None) -> None:
     # 3. Save, print, plot.
     states = [row.pop("states", None) for row in rows]
     for k, path in networks.items():
-        save_voltages(path, tuple(np.array(layer, float) for layer in states[k]), ngspice=False, **tasks[k].described())
+        save_voltages(
+            path,
+            tuple(np.array(layer, float) for layer in states[k]),
+            ngspice=False,
+            **tasks[k].described(),
+        )
     record.write({"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
         print(comparison(found, options.default_results / f"{RECORD}.json"))
         return
-    print(table(("data", "device", "layers", "pairs", "pulses", "accuracy", "pulses a cell", "column writes"),
-                [described(row) for _, row in found.iterrows()]))
+    print(
+        table(
+            (
+                "data",
+                "device",
+                "layers",
+                "pairs",
+                "pulses",
+                "accuracy",
+                "pulses a cell",
+                "column writes",
+            ),
+            [described(row) for _, row in found.iterrows()],
+        )
+    )
     if not options.short:
         record.plot(accuracy_figure(found[found["data"] == MNIST]))
 
 
 def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[DeviceRun]:
-    """Yield the tasks of the whole study; `seeds`: number of seeds for networks of one layer, and of two layers."""
+    """Yield the tasks of the whole study; `seeds`: number of seeds for networks of one layer, and
+    of two layers.
+    """
     for number in layers:
         for seed, device in itertools.product(range(1, seeds[number - 1] + 1), devices):
             yield from (DeviceRun(device, number, pairs, seed=seed) for pairs in (0, 1, 4))
@@ -191,46 +264,82 @@ def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> 
 
 
 def evaluate(task: DeviceRun) -> dict[str, Any]:
-    """Train and test a network; return scores and costs as a row, with the states of a network to save. Runs in a worker."""
+    """Train and test a network; return scores and costs as a row, with the states of a network to
+    save. Runs in a worker.
+    """
     network, counts = task.trained()
     test, device = task.dataset.test, load_device(task.device)
     warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, task.name)
-    case = {name: getattr(task, name) for name in ("data", "layers", "pairs", "whole", "seed", "presentations")}
-    return {"device": device.name, **case, **score_row(test.labels, network.first_spikes(test.levels)),
-            **write_costs(device, counts), **({"states": network.states} if task.saved else {})}
+    case = {
+        name: getattr(task, name)
+        for name in ("data", "layers", "pairs", "whole", "seed", "presentations")
+    }
+    return {
+        "device": device.name,
+        **case,
+        **score_row(test.labels, network.first_spikes(test.levels)),
+        **write_costs(device, counts),
+        **({"states": network.states} if task.saved else {}),
+    }
 
 
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
-    """Return the costs of all writes in a training: pulses of a cell, energy, and writes of columns.
+    """Return the costs of all writes in a training: pulses of a cell, energy, and writes of
+    columns.
 
-    A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the device was measured. G is the
-    conductance of the cell before the write, at the read voltage.
+    A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
+    device was measured. G is the conductance of the cell before the write, at the read voltage.
     """
     pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
-    per_siemens = (device.voltage_down**2 * device.width_down, device.voltage_up**2 * device.width_up)
-    energy = sum(float(siemens.sum()) * factor for layer in counts.conducted
-                 for siemens, factor in zip(layer, per_siemens, strict=True))
-    return {"pulses_per_cell": float(pulses.mean()), "most_pulses": float(pulses.max()), "write_energy_J": energy,
-            "column_writes": sum(float(layer.sum()) for layer in counts.writes),
-            "share_beyond_endurance": float((pulses > ENDURANCE).mean())}
+    per_siemens = (
+        device.voltage_down**2 * device.width_down,
+        device.voltage_up**2 * device.width_up,
+    )
+    energy = sum(
+        float(siemens.sum()) * factor
+        for layer in counts.conducted
+        for siemens, factor in zip(layer, per_siemens, strict=True)
+    )
+    return {
+        "pulses_per_cell": float(pulses.mean()),
+        "most_pulses": float(pulses.max()),
+        "write_energy_J": energy,
+        "column_writes": sum(float(layer.sum()) for layer in counts.writes),
+        "share_beyond_endurance": float((pulses > ENDURANCE).mean()),
+    }
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each kind of network (`CASES`): means over the seeds, lowest and highest accuracy, number of seeds."""
+    """Return a row for each kind of network (`CASES`): means over the seeds, lowest and highest
+    accuracy, number of seeds.
+    """
     groups = rows.groupby(CASES, sort=False)
     accuracy = groups["strict_accuracy"]
-    return groups.mean(numeric_only=True).drop(columns="seed").assign(
-        lowest=accuracy.min(), highest=accuracy.max(), seeds=accuracy.size()).reset_index()
+    return (
+        groups.mean(numeric_only=True)
+        .drop(columns="seed")
+        .assign(lowest=accuracy.min(), highest=accuracy.max(), seeds=accuracy.size())
+        .reset_index()
+    )
 
 
 def described(row: pd.Series) -> tuple[str, ...]:
     """Return a row of `summary` as text for the printed table."""
-    return (row["data"], row["device"], row["layers"], row["pairs"], "whole" if row["whole"] else "any width",
-            f"{row['strict_accuracy']:.2%}", f"{row['pulses_per_cell']:,.0f}", f"{row['column_writes']:,.0f}")
+    return (
+        row["data"],
+        row["device"],
+        row["layers"],
+        row["pairs"],
+        "whole" if row["whole"] else "any width",
+        f"{row['strict_accuracy']:.2%}",
+        f"{row['pulses_per_cell']:,.0f}",
+        f"{row['column_writes']:,.0f}",
+    )
 
 
 def comparison(found: pd.DataFrame, record: Path) -> str:
-    """Return a table of accuracies, best first: one device's networks (`found`), and those of the presets in a `record`.
+    """Return a table of accuracies, best first: one device's networks (`found`), and those of the
+    presets in a `record`.
 
     Accuracies are means over the seeds, with the lowest and the highest if there are several.
     """
@@ -238,35 +347,75 @@ def comparison(found: pd.DataFrame, record: Path) -> str:
     both = pd.concat([found, *presets])
     both = both[(both["pairs"] == 1) & both["whole"] & (both["data"] == found["data"].iloc[0])]
     both = both.drop_duplicates(["device", "layers"]).set_index(["device", "layers"])
-    means = both["strict_accuracy"].unstack()[list(found["layers"])].sort_values(list(found["layers"]), ascending=False)
-    shown = {place: f"{row['strict_accuracy']:.2%}" + f" ({row['lowest']:.1%} to {row['highest']:.1%})" * (row["seeds"] > 1)
-             for place, row in both.iterrows()}
-    return table(("device", *(f"{k} layer{'s' * (k > 1)}" for k in sorted(means))),
-                 [(device, *(shown.get((device, k), "") for k in sorted(means))) for device in means.index])
+    means = (
+        both["strict_accuracy"]
+        .unstack()[list(found["layers"])]
+        .sort_values(list(found["layers"]), ascending=False)
+    )
+    shown = {
+        place: f"{row['strict_accuracy']:.2%}"
+        + f" ({row['lowest']:.1%} to {row['highest']:.1%})" * (row["seeds"] > 1)
+        for place, row in both.iterrows()
+    }
+    return table(
+        ("device", *(f"{k} layer{'s' * (k > 1)}" for k in sorted(means))),
+        [(device, *(shown.get((device, k), "") for k in sorted(means))) for device in means.index],
+    )
 
 
 def accuracy_figure(found: pd.DataFrame) -> Figure:
-    """Draw each device's accuracies: those of this study with whole pulses and noise, and those that NeuroSim published."""
+    """Draw each device's accuracies: those of this study with whole pulses and noise, and those
+    that NeuroSim published.
+    """
     devices = list(found["device"].unique())
     ours = found[found["whole"]].set_index(["device", "layers", "pairs"])["strict_accuracy"]
     figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
     for y, device in enumerate(devices):
-        for version, marker, published in zip(("2.0", "3.0"), "xd", NEUROSIM.get(device, (None, None)), strict=True):
+        for version, marker, published in zip(
+            ("2.0", "3.0"), "xd", NEUROSIM.get(device, (None, None)), strict=True
+        ):
             if published is not None:
-                axis.plot(published, y, marker, color=GREY, markersize=7, label=f"NeuroSim {version}: 400-100-10")
+                axis.plot(
+                    published,
+                    y,
+                    marker,
+                    color=GREY,
+                    markersize=7,
+                    label=f"NeuroSim {version}: 400-100-10",
+                )
         for layers, colour, offset in ((1, BLUE, -0.12), (2, VERMILLION, 0.12)):
-            points = [(pairs, 100 * float(ours[device, layers, pairs])) for pairs in (0, 1, 4) if (device, layers, pairs) in ours]
+            points = [
+                (pairs, 100 * float(ours[device, layers, pairs]))
+                for pairs in (0, 1, 4)
+                if (device, layers, pairs) in ours
+            ]
             name = "one layer, 10x10" if layers == 1 else "two layers, 400-100-10"
             if points:
-                axis.plot([accuracy for _, accuracy in points], [y + offset] * len(points), color=colour, linewidth=1.5)
+                axis.plot(
+                    [accuracy for _, accuracy in points],
+                    [y + offset] * len(points),
+                    color=colour,
+                    linewidth=1.5,
+                )
             for (pairs, accuracy), fill in zip(points, ("white", colour, colour), strict=False):
                 kind = {0: "single cells", 1: "one pair", 4: "four pairs"}[pairs]
-                axis.plot(accuracy, y + offset, "D" if pairs == 4 else "o", color=colour, markerfacecolor=fill, markersize=6,
-                          label=f"{name}: {kind}")
+                axis.plot(
+                    accuracy,
+                    y + offset,
+                    "D" if pairs == 4 else "o",
+                    color=colour,
+                    markerfacecolor=fill,
+                    markersize=6,
+                    label=f"{name}: {kind}",
+                )
     axis.set_yticks(range(len(devices)), devices)
     axis.invert_yaxis()
-    axis.set(xlabel="test accuracy on MNIST (%)", xlim=(0, 100),
-             title="The same devices, pulses and noise: online learning with single cells and with pairs")
+    axis.set(
+        xlabel="test accuracy on MNIST (%)",
+        xlim=(0, 100),
+        title="The same devices, pulses and noise: online learning with single cells and with "
+        "pairs",
+    )
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3, fontsize=8)

@@ -1,8 +1,10 @@
-"""Measured devices in the paper's emulator: ngspice against the curves of each device, pulse by pulse.
+"""Measured devices in the paper's emulator: ngspice against the curves of each device, pulse by
+pulse.
 
-A device's mean steps give the emulator's parameters (docs/devices.md). ngspice applies a sweep of pulses up and down, and reads
-the conductance after each. Writes results/devices/device_presets.json and figures/device_presets.png in 10 s.
-`python memristor.py --device NAME` does the same for one device, with its I-V loop.
+A device's mean steps give the emulator's parameters (docs/devices.md). ngspice applies a sweep of
+pulses up and down, and reads the conductance after each. Writes results/devices/device_presets.json
+and figures/device_presets.png in 10 s. `python memristor.py --device NAME` does the same for one
+device, with its I-V loop.
 """
 
 from dataclasses import dataclass
@@ -17,8 +19,16 @@ from memristive.cli.script import Record, add_jobs, make_parser, run, table
 from memristive.devices.characterise import apply_pulses
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator
 
-HEADING = ("device", "pulses up, down", "steps up", "steps down", "on/off", "R_on/ohm", "noise: write, read",
-           "largest deviation in ngspice")
+HEADING = (
+    "device",
+    "pulses up, down",
+    "steps up",
+    "steps down",
+    "on/off",
+    "R_on/ohm",
+    "noise: write, read",
+    "largest deviation in ngspice",
+)
 MOST = 256  # pulses that a sweep has in one direction
 ROUNDING = 1e-6  # error of a number of pulses, which must not add a pulse
 PANELS = 3  # of the figure, side by side
@@ -28,16 +38,32 @@ def main(arguments: list[str] | None = None) -> None:
     """Simulate the conductance of all presets over pulses; save, print and draw it."""
     parser = add_jobs(make_parser(__doc__, "devices", parameters=False))
     options = parser.parse_args(arguments)
-    record = Record(options, "device_presets", {"devices": {name: device_record(device) for name, device in DEVICES.items()}})
-    found = dict(run_tasks(measure, list(DEVICES.values()), options.jobs, options.scheduler, description="devices"))
+    record = Record(
+        options,
+        "device_presets",
+        {"devices": {name: device_record(device) for name, device in DEVICES.items()}},
+    )
+    found = dict(
+        run_tasks(
+            measure, list(DEVICES.values()), options.jobs, options.scheduler, description="devices"
+        )
+    )
     curves = [found[k] for k in range(len(DEVICES))]
-    rows = [{"device": curve.device.name, "largest_deviation_share_of_range": curve.deviation,
-             "rms_deviation_share_of_range": curve.rms} for curve in curves]
+    rows = [
+        {
+            "device": curve.device.name,
+            "largest_deviation_share_of_range": curve.deviation,
+            "rms_deviation_share_of_range": curve.rms,
+        }
+        for curve in curves
+    ]
     record.write({"rows": rows})
-    print(table(HEADING, [(*described(curve.device), f"{curve.deviation:.2%}") for curve in curves]))
+    print(
+        table(HEADING, [(*described(curve.device), f"{curve.deviation:.2%}") for curve in curves])
+    )
     lines = -(-len(curves) // PANELS)
     figure, axes = plt.subplots(lines, PANELS, figsize=(plotting.WIDTH, 2.5 * lines), squeeze=False)
-    for axis in axes.flat[len(curves):]:
+    for axis in axes.flat[len(curves) :]:
         axis.set_axis_off()
     for axis, curve in zip(axes.flat, curves, strict=False):
         draw_curve(axis, curve)
@@ -47,23 +73,36 @@ def main(arguments: list[str] | None = None) -> None:
 
 def list_devices() -> None:
     """Print the presets, for `python memristor.py --devices`."""
-    print(table((*HEADING[:-1], "material"), [
-        (*described(device), device.source.partition(";")[0]) for device in DEVICES.values()]))
+    print(
+        table(
+            (*HEADING[:-1], "material"),
+            [(*described(device), device.source.partition(";")[0]) for device in DEVICES.values()],
+        )
+    )
     print("sources: docs/devices.md")
 
 
 def described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return a device's cells under `HEADING`, without the last. Steps are shares of the range, from first to last pulse."""
+    """Return a device's cells under `HEADING`, without the last. Steps are shares of the range,
+    from first to last pulse.
+    """
     factor, unit = plotting.prefixed([1 / device.highest_conductance], "ohm")
-    return (device.name, f"{device.pulses(True):.0f}, {device.pulses(False):.0f}", f"{device.up[0]:.2%} to {device.up[-1]:.2%}",
-            f"{device.down[-1]:.2%} to {device.down[0]:.2%}", f"{device.on_off_ratio:.3g}",
-            f"{factor / device.highest_conductance:.3g} {unit.removesuffix('ohm')}".strip(),
-            f"{device.write_noise:.1%}, {device.read_noise:.1%}")
+    return (
+        device.name,
+        f"{device.pulses(True):.0f}, {device.pulses(False):.0f}",
+        f"{device.up[0]:.2%} to {device.up[-1]:.2%}",
+        f"{device.down[-1]:.2%} to {device.down[0]:.2%}",
+        f"{device.on_off_ratio:.3g}",
+        f"{factor / device.highest_conductance:.3g} {unit.removesuffix('ohm')}".strip(),
+        f"{device.write_noise:.1%}, {device.read_noise:.1%}",
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Conductance over a sweep of pulses up, then down: by the device's mean steps (`law`), and simulated in ngspice."""
+    """Conductance over a sweep of pulses up, then down: by the device's mean steps (`law`), and
+    simulated in ngspice.
+    """
 
     device: MeasuredDevice
     pulses_up: int
@@ -73,7 +112,9 @@ class Curve:
     @property
     def residuals(self) -> np.ndarray:
         """Deviations of ngspice from the device as shares of the conductance range."""
-        return (self.simulated - self.law) / (self.device.highest_conductance - self.device.lowest_conductance)
+        return (self.simulated - self.law) / (
+            self.device.highest_conductance - self.device.lowest_conductance
+        )
 
     @property
     def deviation(self) -> float:
@@ -87,10 +128,16 @@ class Curve:
 
 
 def measure(device: MeasuredDevice) -> Curve:
-    """Return a device's conductance over a sweep; ngspice reads it after every pulse. Raises SimulationError."""
-    up, down = (int(np.ceil(min(device.pulses(direction), MOST) - ROUNDING)) for direction in (True, False))
+    """Return a device's conductance over a sweep; ngspice reads it after every pulse. Raises
+    SimulationError.
+    """
+    up, down = (
+        int(np.ceil(min(device.pulses(direction), MOST) - ROUNDING)) for direction in (True, False)
+    )
     rise = device.after(0.0, np.arange(up + 1))
-    law = device.conductance(np.concatenate([rise, device.after(rise[-1], np.arange(1, down + 1), False)]))
+    law = device.conductance(
+        np.concatenate([rise, device.after(rise[-1], np.arange(1, down + 1), False)])
+    )
     return Curve(device, up, law, apply_pulses(emulator(device), [1] * up + [-1] * down))
 
 
@@ -98,7 +145,14 @@ def draw_curve(axis: Axes, curve: Curve) -> None:
     """Draw the conductance over pulses: the device's as a line, ngspice's as points."""
     factor, unit = plotting.prefixed(curve.law, "S")
     axis.plot(curve.law * factor, color=plotting.BLACK, label="device")
-    axis.plot(curve.simulated * factor, "o", color=plotting.VERMILLION, markersize=2.5, markevery=4, label="ngspice")
+    axis.plot(
+        curve.simulated * factor,
+        "o",
+        color=plotting.VERMILLION,
+        markersize=2.5,
+        markevery=4,
+        label="ngspice",
+    )
     axis.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=curve.device.name)
 
 

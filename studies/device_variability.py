@@ -1,18 +1,19 @@
-"""Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ (learned on it), MNIST 10x10.
+"""Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ
+(learned on it), MNIST 10x10.
 
-Random chips of one layer are simulated in closed form. They have a spread of neurons, cells or both, stuck cells, noise or
-decay. Another section repairs carried weights by a short training on the chip. Reads voltages/mnist_ex_situ.json and
-mnist_ex_situ_grey.json, which studies.ex_situ writes. Writes results/chips/imperfect_chips.json and
-figures/imperfect_chips_*.png; 15 minutes on two cores.
---short computes a tenth, in a minute, and writes imperfect_chips_short*.
+Random chips of one layer are simulated in closed form. They have a spread of neurons, cells or
+both, stuck cells, noise or decay. Another section repairs carried weights by a short training on
+the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json, which studies.ex_situ
+writes. Writes results/chips/imperfect_chips.json and figures/imperfect_chips_*.png; 15 minutes on
+two cores. --short computes a tenth, in a minute, and writes imperfect_chips_short*.
 
---hidden 100 instead varies neurons and cells of networks with 100 hidden neurons, reference columns included. Writes
-results/chips/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
---circuits compares the circuits of this project: which deviation ruins carried weights, and why? Writes
-results/chips/imperfect_circuits.json. 10 minutes.
---device FILE trains one layer of a measured device, a preset or a device file, with a differential pair in each synapse. All
-cells have the file's curves and noise; the study sets their spread. Writes results/chips/imperfect_device_NAME.json and
-figures/imperfect_device_NAME.png. 3 minutes.
+--hidden 100 instead varies neurons and cells of networks with 100 hidden neurons, reference columns
+included. Writes results/chips/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
+--circuits compares the circuits of this project: which deviation ruins carried weights, and why?
+Writes results/chips/imperfect_circuits.json. 10 minutes. --device FILE trains one layer of a
+measured device, a preset or a device file, with a differential pair in each synapse. All cells have
+the file's curves and noise; the study sets their spread. Writes
+results/chips/imperfect_device_NAME.json and figures/imperfect_device_NAME.png. 3 minutes.
 """
 
 import dataclasses
@@ -24,7 +25,12 @@ from typing import Any
 import numpy as np
 
 from datasets import Dataset, matching_dataset
-from memristive.classifier.defaults import learning_rule, suited_dose, suited_margin, untrained_network
+from memristive.classifier.defaults import (
+    learning_rule,
+    suited_dose,
+    suited_margin,
+    untrained_network,
+)
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import (
     Record,
@@ -55,23 +61,48 @@ from studies.chip_figures import ROUTES, draw
 from studies.device_learning import DeviceRun
 
 # Parameters of `Chip` that a spread sets.
-DEVIATIONS = {"both": ("neuron_threshold", "cell_gain", "cell_write_gain"), "neurons": ("neuron_threshold",),
-              "cells": ("cell_gain", "cell_write_gain")}
+DEVIATIONS = {
+    "both": ("neuron_threshold", "cell_gain", "cell_write_gain"),
+    "neurons": ("neuron_threshold",),
+    "cells": ("cell_gain", "cell_write_gain"),
+}
 STUCK = (0.01, 0.02, 0.05, 0.1, 0.2)  # share of the cells, half of them off, half on
 READ_NOISE = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # V
 MARGINS = (0.0, 0.5e-6, 1e-6, 2e-6, 4e-6, 8e-6)  # s
 WRITE_NOISE = (0.1, 0.3, 1.0, 3.0)  # share of the dose
 RECOVERY = (100, 300, 1000, 3000, 10000)  # presentations
-AGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # time since the training, in mean time constants of the cells' decay
+# time since the training, in mean time constants of the cells' decay
+AGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 DECAY_SPREADS = (0.0, 0.1, 0.3)  # relative spread of the cells' decay rates
 # Extents of the study. chips: for each spread; few: chips for each point of the other sections.
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
-LONG: dict[str, Any] = {"chips": 10, "few": 5, "encodings": ("grey", "binary"), "spreads": SPREADS,
-                        "sections": ("spread", "stuck", "read noise", "write noise", "retention", "recovery")}
-SHORT: dict[str, Any] = {"chips": 3, "few": 3, "encodings": ("grey",), "spreads": (0.02, 0.1), "sections": ("spread",)}
-LAYERS: dict[str, Any] = {"chips": 5, "encodings": ("grey",), "spreads": SPREADS[:5], "sections": ("spread",)}
-CARRIED: dict[str, Any] = {"chips": 10, "chips in situ": 3, "encodings": ("grey",), "spreads": SPREADS[1:4],
-                           "sections": ("spread",)}
+LONG: dict[str, Any] = {
+    "chips": 10,
+    "few": 5,
+    "encodings": ("grey", "binary"),
+    "spreads": SPREADS,
+    "sections": ("spread", "stuck", "read noise", "write noise", "retention", "recovery"),
+}
+SHORT: dict[str, Any] = {
+    "chips": 3,
+    "few": 3,
+    "encodings": ("grey",),
+    "spreads": (0.02, 0.1),
+    "sections": ("spread",),
+}
+LAYERS: dict[str, Any] = {
+    "chips": 5,
+    "encodings": ("grey",),
+    "spreads": SPREADS[:5],
+    "sections": ("spread",),
+}
+CARRIED: dict[str, Any] = {
+    "chips": 10,
+    "chips in situ": 3,
+    "encodings": ("grey",),
+    "spreads": SPREADS[1:4],
+    "sections": ("spread",),
+}
 HIGHEST = 50.0  # V, highest state that cells are programmed to
 SMALL_SPREAD = 0.01  # of the chips on which `race_of` measures how far a lead moves
 EPOCHS = 3  # of a layer of emulators
@@ -88,9 +119,13 @@ def paper(data: Dataset, change: Change) -> Made:
 
 
 def emulators(data: Dataset, change: Change, pairs: int = 0, dose: float = 1.0) -> Made:
-    """Return one layer of emulators and the rule of MemristiveClassifier, whose dose is multiplied by `dose`."""
+    """Return one layer of emulators and the rule of MemristiveClassifier, whose dose is multiplied
+    by `dose`.
+    """
     levels = data.training.levels
-    rule = learning_rule(dose * suited_dose(levels.shape[1], 10, ()), suited_margin(len(levels)), 1, ())
+    rule = learning_rule(
+        dose * suited_dose(levels.shape[1], 10, ()), suited_margin(len(levels)), 1, ()
+    )
     rule = change(dataclasses.replace(rule, presentations=EPOCHS * len(levels)))
     return untrained_network(rule, levels, (), 10, {"design": LayerDesign(pairs=pairs)}), rule
 
@@ -103,17 +138,21 @@ def measured(data: Dataset, change: Change, device: str) -> Made:
 
 
 def hidden_layer(data: Dataset, change: Change, neurons: Sequence[int]) -> Made:
-    """Return emulators with a reference column and hidden neurons, and the rule of `studies.layers`."""
+    """Return emulators with a reference column and hidden neurons, and the rule of
+    `studies.layers`.
+    """
     rule = change(LayeredRule(presentations=300_000))
     return initial_network(tuple(neurons), 10, data.training.levels, rule), rule
 
 
 CIRCUITS: dict[str, Callable[[Dataset, Change], Made]] = {
-    "the paper's layer": paper, "reference column": emulators,
+    "the paper's layer": paper,
+    "reference column": emulators,
     "the same, five times the dose": functools.partial(emulators, dose=5.0),
     "differential pairs": functools.partial(emulators, pairs=1),
     "EpiRAM, differential pairs": functools.partial(measured, device="epiram"),
-    "reference columns, 100 hidden": functools.partial(hidden_layer, neurons=[100])}
+    "reference columns, 100 hidden": functools.partial(hidden_layer, neurons=[100]),
+}
 
 
 @dataclass(frozen=True)
@@ -133,7 +172,8 @@ class ChipRun:
     network : Network
         Untrained.
     states : tuple of arrays, V, optional
-        States that are carried to the chip, or from which its training starts. None: those of the untrained network.
+        States that are carried to the chip, or from which its training starts. None: those of the
+        untrained network.
     """
 
     columns: Mapping[str, Any]
@@ -151,7 +191,9 @@ class ChipRun:
 
     def on(self, chip: Chip, states: States | None = None) -> Network:
         """Return the network on a chip, with some `states` in the place of its own."""
-        network = self.network if states is None else dataclasses.replace(self.network, states=states)
+        network = (
+            self.network if states is None else dataclasses.replace(self.network, states=states)
+        )
         return network_on_chip(network, None if chip.ideal else chip)
 
     def learned(self, chip: Chip) -> States:
@@ -159,29 +201,49 @@ class ChipRun:
         return learn(self.on(chip, self.states), self.rule, *self.data.training).network.states
 
     def states_on(self, chip: Chip) -> States:
-        """Return the states that a chip has at the end of the route: learned, written and verified, or carried."""
+        """Return the states that a chip has at the end of the route: learned, written and verified,
+        or carried.
+        """
         if self.route == "in situ":
             return self.learned(chip)
         assert self.states
         if self.route in ("verified", "calibrated"):
-            return (programmed(self.data.setup, chip, self.states[0], calibrated=self.route == "calibrated"),)
+            return (
+                programmed(
+                    self.data.setup, chip, self.states[0], calibrated=self.route == "calibrated"
+                ),
+            )
         return self.states
 
     def first_spikes(self, chip: Chip, states: States) -> np.ndarray:
-        """Return the first spikes in s (images x classes) of a chip that got some states, for the first `samples` test images."""
-        return self.on(chip, states).first_spikes(self.data.test.levels[:self.samples])
+        """Return the first spikes in s (images x classes) of a chip that got some states, for the
+        first `samples` test images.
+        """
+        return self.on(chip, states).first_spikes(self.data.test.levels[: self.samples])
 
     def accuracy(self, chip: Chip, states: States) -> float:
-        """Return the strict accuracy of a chip that got some states; warn if a network collapses that learned on its chip."""
+        """Return the strict accuracy of a chip that got some states; warn if a network collapses
+        that learned on its chip.
+        """
         images, labels = self.data.test.first(self.samples)
         if self.route == "in situ" and not isinstance(self.network.design, Schedule):
             spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
-            warn_of_layers(self.on(chip, states), images, labels=labels, name=f"{self.route}{spread}, chip {chip.seed}")
+            warn_of_layers(
+                self.on(chip, states),
+                images,
+                labels=labels,
+                name=f"{self.route}{spread}, chip {chip.seed}",
+            )
         return float(score_row(labels, self.first_spikes(chip, states))["strict_accuracy"])
 
 
-def plan(extent: Mapping[str, Any], ideal: ChipRun, states: States, software: States | None,
-         deviations: Sequence[str]) -> Iterator[ChipRun]:
+def plan(
+    extent: Mapping[str, Any],
+    ideal: ChipRun,
+    states: States,
+    software: States | None,
+    deviations: Sequence[str],
+) -> Iterator[ChipRun]:
     """Yield the tasks of one encoding in the order of the record.
 
     Parameters
@@ -193,57 +255,115 @@ def plan(extent: Mapping[str, Any], ideal: ChipRun, states: States, software: St
     states : tuple of arrays, V
         States that the ideal chip has learned.
     software : tuple of one array, V, optional
-        States that carry the weights of the logistic regression. None: only in situ and ex situ are compared.
+        States that carry the weights of the logistic regression. None: only in situ and ex situ are
+        compared.
     deviations : sequence of str
         Keys of `DEVIATIONS`.
     """
     carried = {"in situ": None, "software": software}
 
-    def tasks(section: str, points: Sequence[tuple[dict[str, Any], dict[str, float]]], chips: int,
-              routes: Sequence[str] = ("in situ",), **more: Any) -> Iterator[ChipRun]:
-        """Yield a task for each route and point. A point is a pair: columns of the record, and deviations of its chips."""
+    def tasks(
+        section: str,
+        points: Sequence[tuple[dict[str, Any], dict[str, float]]],
+        chips: int,
+        routes: Sequence[str] = ("in situ",),
+        **more: Any,
+    ) -> Iterator[ChipRun]:
+        """Yield a task for each route and point. A point is a pair: columns of the record, and
+        deviations of its chips.
+        """
         for route in routes:
             for columns, deviations in points:
-                yield dataclasses.replace(ideal, **{
-                    "columns": {"section": section, **ideal.columns, **columns}, "route": route,
-                    "chips": [Chip(seed=seed, **deviations) for seed in range(1, chips + 1)],  # type: ignore[arg-type]
-                    "states": carried.get(route, states), **more})
+                yield dataclasses.replace(
+                    ideal,
+                    **{
+                        "columns": {"section": section, **ideal.columns, **columns},
+                        "route": route,
+                        "chips": [Chip(seed=seed, **deviations) for seed in range(1, chips + 1)],  # type: ignore[arg-type]
+                        "states": carried.get(route, states),
+                        **more,
+                    },
+                )
 
     for deviation in deviations:
-        points = [({"deviation": deviation, "spread": s}, dict.fromkeys(DEVIATIONS[deviation], s)) for s in extent["spreads"]]
+        points = [
+            ({"deviation": deviation, "spread": s}, dict.fromkeys(DEVIATIONS[deviation], s))
+            for s in extent["spreads"]
+        ]
         for route in ("in situ", "ex situ") if software is None else tuple(ROUTES):
-            yield from tasks("spread", points, extent.get(f"chips {route}", extent["chips"]), (route,))
+            yield from tasks(
+                "spread", points, extent.get(f"chips {route}", extent["chips"]), (route,)
+            )
     if "stuck" not in extent["sections"]:
         return
     few, both = extent["few"], DEVIATIONS["both"]
-    yield from tasks("stuck", [({"stuck_share": share}, {"stuck_off": share / 2, "stuck_on": share / 2}) for share in STUCK], few,
-                     ("in situ", "ex situ"))
+    yield from tasks(
+        "stuck",
+        [
+            ({"stuck_share": share}, {"stuck_off": share / 2, "stuck_on": share / 2})
+            for share in STUCK
+        ],
+        few,
+        ("in situ", "ex situ"),
+    )
     if ideal.columns["encoding"] == "binary":
         return
     for count in RECOVERY:
         for spread in (0.02, 0.1):
             for start, first in (("ex-situ weights", states), ("fresh cells", None)):
-                yield from tasks("recovery", [({"spread": spread, "start": start, "presentations": count},
-                                               dict.fromkeys(both, spread))], few, states=first,
-                                 rule=dataclasses.replace(ideal.rule, presentations=count))
-    yield from tasks("write noise", [({"write_noise": noise}, {"write_noise": noise}) for noise in WRITE_NOISE], few)
+                yield from tasks(
+                    "recovery",
+                    [
+                        (
+                            {"spread": spread, "start": start, "presentations": count},
+                            dict.fromkeys(both, spread),
+                        )
+                    ],
+                    few,
+                    states=first,
+                    rule=dataclasses.replace(ideal.rule, presentations=count),
+                )
+    yield from tasks(
+        "write noise",
+        [({"write_noise": noise}, {"write_noise": noise}) for noise in WRITE_NOISE],
+        few,
+    )
     yield from tasks("retention", [({"spread": 0.1}, dict.fromkeys(both, 0.1))], few)
     for margin in MARGINS:
-        points = [({"margin_us": 1e6 * margin, "read_noise_V": noise}, {"read_noise": noise}) for noise in READ_NOISE]
-        yield from tasks("read noise", points, min(few, 3), rule=dataclasses.replace(ideal.rule, margin=margin))
+        points = [
+            ({"margin_us": 1e6 * margin, "read_noise_V": noise}, {"read_noise": noise})
+            for noise in READ_NOISE
+        ]
+        yield from tasks(
+            "read noise", points, min(few, 3), rule=dataclasses.replace(ideal.rule, margin=margin)
+        )
 
 
 def programmed(setup: Setup, chip: Chip, states: np.ndarray, calibrated: bool) -> np.ndarray:
-    """Return the states (classes x inputs, V) of a chip whose cells were written and verified one by one.
+    """Return the states (classes x inputs, V) of a chip whose cells were written and verified one
+    by one.
 
-    Each cell then carries the current that an ideal cell in `states` (classes x inputs, V) carries at the full input voltage.
-    With `calibrated`, the currents of a column also make up for the deviations of its neuron's threshold and gain.
+    Each cell then carries the current that an ideal cell in `states` (classes x inputs, V) carries
+    at the full input voltage. With `calibrated`, the currents of a column also make up for the
+    deviations of its neuron's threshold and gain.
     """
-    volts, crossbar, neuron = setup.schedule.input_voltage, Crossbar.of(on_chip(setup, chip)), setup.neuron
+    volts, crossbar, neuron = (
+        setup.schedule.input_voltage,
+        Crossbar.of(on_chip(setup, chip)),
+        setup.neuron,
+    )
     wanted = read_current(Cells.of(setup.memristor), states, volts)
     if calibrated:
         actual = crossbar.neurons
-        wanted = wanted * (actual.threshold / neuron.threshold * neuron.feedback_resistance / actual.stages.feedback)[:, None]
+        wanted = (
+            wanted
+            * (
+                actual.threshold
+                / neuron.threshold
+                * neuron.feedback_resistance
+                / actual.stages.feedback
+            )[:, None]
+        )
     low, high = np.zeros_like(wanted), np.full_like(wanted, HIGHEST)
     for _ in range(40):  # bisection: HIGHEST / 2**40 is below a nanovolt
         middle = (low + high) / 2
@@ -253,7 +373,9 @@ def programmed(setup: Setup, chip: Chip, states: np.ndarray, calibrated: bool) -
 
 
 def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: float) -> States:
-    """Return a layer's states after `age_time_constants` time constants of decay, with rates that differ by `decay_spread`."""
+    """Return a layer's states after `age_time_constants` time constants of decay, with rates that
+    differ by `decay_spread`.
+    """
     chip = dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread)
     return (chip.after_decay(states[0], age_time_constants),)
 
@@ -261,15 +383,32 @@ def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: fl
 def evaluate(task: ChipRun) -> list[dict[str, Any]]:
     """Return the accuracies of a task's chips as a row of the record.
 
-    The section "retention" has a row for each time since the training and each spread of decay rates.
+    The section "retention" has a row for each time since the training and each spread of decay
+    rates.
     """
     learned, rows = [task.states_on(chip) for chip in task.chips], []
-    ages = [{"decay_spread": spread, "age_time_constants": age} for spread in DECAY_SPREADS for age in AGES]
+    ages = [
+        {"decay_spread": spread, "age_time_constants": age}
+        for spread in DECAY_SPREADS
+        for age in AGES
+    ]
     for columns in ages if task.columns["section"] == "retention" else [{}]:
-        values = [task.accuracy(chip, aged(chip, states, **columns) if columns else states)
-                  for chip, states in zip(task.chips, learned, strict=True)]
-        rows.append({**task.columns, **columns, "route": task.route, "chips": len(values), "accuracies": values,
-                     "accuracy_mean": float(np.mean(values)), "accuracy_low": min(values), "accuracy_high": max(values)})
+        values = [
+            task.accuracy(chip, aged(chip, states, **columns) if columns else states)
+            for chip, states in zip(task.chips, learned, strict=True)
+        ]
+        rows.append(
+            {
+                **task.columns,
+                **columns,
+                "route": task.route,
+                "chips": len(values),
+                "accuracies": values,
+                "accuracy_mean": float(np.mean(values)),
+                "accuracy_low": min(values),
+                "accuracy_high": max(values),
+            }
+        )
     return rows
 
 
@@ -280,56 +419,84 @@ def learn_ideal(task: ChipRun) -> tuple[States, float]:
 
 
 def race_of(task: ChipRun, states: States, chips: int) -> dict[str, float]:
-    """Return what decides which deviation ruins carried weights: medians over test images, and the size of the weights.
+    """Return what decides which deviation ruins carried weights: medians over test images, and the
+    size of the weights.
 
     Returns
     -------
     dict
-        "lead" of the first spike over the second on the ideal chip; "moved_by_neurons" and "moved_by_cells", the absolute
-        change of this lead by a spread of `SMALL_SPREAD`; all as shares of the first spike's time. "weight" as in
-        `weight_share`.
+        "lead" of the first spike over the second on the ideal chip; "moved_by_neurons" and
+        "moved_by_cells", the absolute change of this lead by a spread of `SMALL_SPREAD`; all as
+        shares of the first spike's time. "weight" as in `weight_share`.
     """
     window = task.network.design.window
 
     def spikes(chip: Chip) -> np.ndarray:
         return np.nan_to_num(task.first_spikes(chip, states), nan=window)
+
     ideal = spikes(task.chips[0])
     order = np.argsort(ideal, axis=1)[:, :2]
     first, second = np.take_along_axis(ideal, order, 1).T
-    found = {"lead": float(np.median((second - first) / first)), "weight": weight_share(task, states)}
+    found = {
+        "lead": float(np.median((second - first) / first)),
+        "weight": weight_share(task, states),
+    }
     for deviation in ("neurons", "cells"):
         spreads = dict.fromkeys(DEVIATIONS[deviation], SMALL_SPREAD)
         read = [spikes(Chip(seed=seed, **spreads)) for seed in range(1, chips + 1)]  # type: ignore[arg-type]
         leads = [-np.subtract(*np.take_along_axis(times, order, 1).T) for times in read]
-        found[f"moved_by_{deviation}"] = float(np.median(np.abs(np.array(leads) - (second - first)) / first))
+        found[f"moved_by_{deviation}"] = float(
+            np.median(np.abs(np.array(leads) - (second - first)) / first)
+        )
     return found
 
 
 def weight_share(task: ChipRun, states: States) -> float:
     """Return the rms weight of the first layer as a share of the rms conductance of its cells.
 
-    A weight is the difference of two conductances: of a cell and its reference, or of a pair. In the paper's layer it is the
-    difference from the mean of the row, because what all columns have in common changes no order. Each row counts by the power
-    of its level in the test images.
+    A weight is the difference of two conductances: of a cell and its reference, or of a pair. In
+    the paper's layer it is the difference from the mean of the row, because what all columns have
+    in common changes no order. Each row counts by the power of its level in the test images.
     """
     network, first, half = task.network, states[0], len(states[0]) // 2
-    levels, cells = network.read_levels(task.data.test.levels), first - network.parameters.memristor.threshold_voltage
+    levels, cells = (
+        network.read_levels(task.data.test.levels),
+        first - network.parameters.memristor.threshold_voltage,
+    )
     if network.design.pairs:
         weights = first[:half] - first[half:]
     else:
-        weights = first - (network.design.reference_state if network.design.reference else first.mean(axis=0))
+        weights = first - (
+            network.design.reference_state if network.design.reference else first.mean(axis=0)
+        )
     power = (levels**2).mean(axis=0)
-    return float(np.sqrt(((power * weights**2).sum() / len(weights)) / ((power * cells**2).sum() / len(cells))))
+    return float(
+        np.sqrt(
+            ((power * weights**2).sum() / len(weights)) / ((power * cells**2).sum() / len(cells))
+        )
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all chips, save, plot."""
     parser = add_resume(make_parser(__doc__, "chips"))
-    parser.add_argument("--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%")
+    parser.add_argument(
+        "--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%"
+    )
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N", help="neurons of each hidden layer")
+    other.add_argument(
+        "--hidden",
+        type=whole_number(1, 10_000),
+        nargs="*",
+        metavar="N",
+        help="neurons of each hidden layer",
+    )
     other.add_argument("--circuits", action="store_true", help="all circuits of this project")
-    other.add_argument("--device", metavar="FILE", help="one layer of a measured device: a preset's name or a device file")
+    other.add_argument(
+        "--device",
+        metavar="FILE",
+        help="one layer of a measured device: a preset's name or a device file",
+    )
     parser.add_common("--samples", 10_000)
     options = parser.parse_args(arguments)
     keep_apart(options, options.device)
@@ -337,7 +504,10 @@ def main(arguments: list[str] | None = None) -> None:
     extent = SHORT if options.short else LAYERS if options.hidden else CARRIED if carried else LONG
 
     # 1. Circuits with their rules, and the weights of a logistic regression.
-    parameters: dict[str, Any] = {"extent": {**extent, "samples": options.samples}, "engine": CLOSED_FORM}
+    parameters: dict[str, Any] = {
+        "extent": {**extent, "samples": options.samples},
+        "engine": CLOSED_FORM,
+    }
     name = "chips"
     made: dict[str, Callable[[Dataset, Change], Made]] = dict.fromkeys(extent["encodings"], paper)
     if options.hidden:
@@ -346,7 +516,10 @@ def main(arguments: list[str] | None = None) -> None:
         name, made = "circuits", CIRCUITS
     elif options.device:
         device = load_current_device(options.device)
-        name, made = f"device_{device.name}", {"grey": functools.partial(measured, device=options.device)}
+        name, made = (
+            f"device_{device.name}",
+            {"grey": functools.partial(measured, device=options.device)},
+        )
         parameters["device"] = device_record(device)
     starts, software = [], {}
     for case, make in made.items():
@@ -363,32 +536,59 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             parameters[case]["hidden"] = options.hidden
         if name == "chips":
-            voltages = load_voltages(f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100)
+            voltages = load_voltages(
+                f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100
+            )
             software[case] = (voltages.states,)
             parameters[case] |= {"hidden": None, "software": voltages.origin.get("mapping")}
-    record = Record(options, f"imperfect_{name}{'_short' * options.short}", parameters, [options.device])
+    record = Record(
+        options, f"imperfect_{name}{'_short' * options.short}", parameters, [options.device]
+    )
 
     # 2. Ideal chips learn: their states are the ex-situ weights.
-    ideal = dict(run_tasks(learn_ideal, starts, options.jobs, options.scheduler, None, "ideal chips"))
+    ideal = dict(
+        run_tasks(learn_ideal, starts, options.jobs, options.scheduler, None, "ideal chips")
+    )
     results: dict[str, Any] = {"ideal": {case: ideal[k][1] for k, case in enumerate(made)}}
 
     # 3. Imperfect chips learn and are tested.
-    tasks = [task for k, (case, start) in enumerate(zip(made, starts, strict=True))
-             for task in plan(extent, start, ideal[k][0], software.get(case), ["both"] if options.hidden else list(DEVIATIONS))]
-    sizes = [len(task.chips) * (task.rule.presentations if task.route == "in situ" else 1) for task in tasks]
+    tasks = [
+        task
+        for k, (case, start) in enumerate(zip(made, starts, strict=True))
+        for task in plan(
+            extent,
+            start,
+            ideal[k][0],
+            software.get(case),
+            ["both"] if options.hidden else list(DEVIATIONS),
+        )
+    ]
+    sizes = [
+        len(task.chips) * (task.rule.presentations if task.route == "in situ" else 1)
+        for task in tasks
+    ]
     results["rows"] = [row for found in record.run_tasks(evaluate, tasks, sizes) for row in found]
     if carried:
         names = list(made) if options.circuits else [name.removeprefix("device_")]
-        results["race"] = {circuit: race_of(starts[k], ideal[k][0], extent["chips"]) for k, circuit in enumerate(names)}
+        results["race"] = {
+            circuit: race_of(starts[k], ideal[k][0], extent["chips"])
+            for k, circuit in enumerate(names)
+        }
 
     # 4. Save, print, plot.
     record.write(results, ngspice=False)
-    print("accuracy of ideal chips: " + ", ".join(f"{case} {accuracy:.1%}" for case, accuracy in results["ideal"].items()))
+    print(
+        "accuracy of ideal chips: "
+        + ", ".join(f"{case} {accuracy:.1%}" for case, accuracy in results["ideal"].items())
+    )
     print_rows(results["rows"], drop=["accuracies"])
     for circuit, found in results.get("race", {}).items():
-        print(f"{circuit}: the first spike leads by {found['lead']:.1%} of its time, and a spread of 1 % moves this lead by "
-              f"{found['moved_by_neurons']:.1%} (neurons) or {found['moved_by_cells']:.1%} (cells); weights are "
-              f"{found['weight']:.0%} of the cells' conductance")
+        print(
+            f"{circuit}: the first spike leads by {found['lead']:.1%} of its time, and a spread of "
+            f"1 % moves this lead by {found['moved_by_neurons']:.1%} (neurons) or "
+            f"{found['moved_by_cells']:.1%} (cells); weights are {found['weight']:.0%} of the "
+            "cells' conductance"
+        )
     if not options.circuits:
         draw(record.path, options.figures)
 

@@ -1,9 +1,11 @@
-"""Learning from errors: one layer learns any dataset image by image, on an ideal chip or on an imperfect one, and is tested.
+"""Learning from errors: one layer learns any dataset image by image, on an ideal chip or on an
+imperfect one, and is tested.
 
-The crossbar reads a training image. If the right neuron does not lead by the margin, its column is potentiated and the
-column of the first wrong neuron depressed (docs/learning.md). --engine chooses what reads and writes: ngspice or the closed
-form. Writes voltages/NAME.json, results/one_layer/NAME_training.json, results/one_layer/NAME_test.json and figures/NAME_*.png.
-For MNIST: 30 minutes in ngspice, 30 s in closed form.
+The crossbar reads a training image. If the right neuron does not lead by the margin, its column is
+potentiated and the column of the first wrong neuron depressed (docs/learning.md). --engine chooses
+what reads and writes: ngspice or the closed form. Writes voltages/NAME.json,
+results/one_layer/NAME_training.json, results/one_layer/NAME_test.json and figures/NAME_*.png. For
+MNIST: 30 minutes in ngspice, 30 s in closed form.
 """
 
 from pathlib import Path
@@ -22,7 +24,13 @@ from memristive.cli.script import (
     progress,
     run,
 )
-from memristive.io.records import check_overwriting, checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.io.records import (
+    check_overwriting,
+    checkpoint_at_interrupt,
+    checkpoint_path,
+    resumed,
+    save_checkpoint,
+)
 from memristive.io.voltages import describe_network, save
 from memristive.learning.build import paper_network
 from memristive.learning.hebbian import read_netlist
@@ -39,13 +47,26 @@ CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 def main(arguments: list[str] | None = None) -> None:
     """Train from errors, save, test, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "one_layer", netlist=True))
-    parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
+    parser.add_argument(
+        "--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)"
+    )
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
-    parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")
+    parser.add_argument(
+        "--encoding",
+        choices=ENCODINGS,
+        help="pixels on or off, or voltages proportional to grey levels",
+    )
     parser.add_common("--engine", NGSPICE)
     parser.add_common("--test-engine", CLOSED_FORM)
-    parser.add_argument("--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)")
-    parser.add_argument("--voltages", type=Path, metavar="FILE", help="trained voltages (default: voltages/NAME.json)")
+    parser.add_argument(
+        "--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)"
+    )
+    parser.add_argument(
+        "--voltages",
+        type=Path,
+        metavar="FILE",
+        help="trained voltages (default: voltages/NAME.json)",
+    )
     options = parser.parse_args(arguments)
 
     # 1. Data, device, neuron, pulses, rule and chip.
@@ -53,71 +74,126 @@ def main(arguments: list[str] | None = None) -> None:
     classes, inputs = dataset.patterns.shape
     setup = dataset.setup
     memristor, neuron, schedule, rule, chip = apply_settings(
-        options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule, rule=dataset.rule,
-        chip=load_chip(options.chip, classes, inputs))
+        options,
+        memristor=setup.memristor,
+        neuron=setup.neuron,
+        schedule=setup.schedule,
+        rule=dataset.rule,
+        chip=load_chip(options.chip, classes, inputs),
+    )
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     network = network_on_chip(paper_network(setup, rule, classes, inputs), chip)
     images, labels = dataset.training
     name = file_stem(dataset, options.engine, chip, rule.seed)
     path = options.voltages or Path("voltages") / f"{name}.json"
-    parameters = describe_network(dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding)
+    parameters = describe_network(
+        dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding
+    )
     test_engine = options.test_engine if dataset.load_images else NGSPICE
     check_overwriting(path, parameters, options.force, [options.chip])
     record = Record(options, f"{name}_training", parameters, [options.chip, path])
-    test_record = Record(options, f"{name}_test", {**parameters, "test_engine": test_engine}, [options.chip, path])
+    test_record = Record(
+        options, f"{name}_test", {**parameters, "test_engine": test_engine}, [options.chip, path]
+    )
 
     # 2. Train, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
     progressed = resumed(checkpoint, parameters, options.resume, options.force)
-    learning = Learning.restored(network, progressed) if progressed else Learning.start(network, rule)
+    learning = (
+        Learning.restored(network, progressed) if progressed else Learning.start(network, rule)
+    )
     setup, (states,) = network.setup, learning.network.states
-    record.write_netlist(lambda: read_netlist(setup, states, images[0], dataset.labels, "training image 0"))
+    record.write_netlist(
+        lambda: read_netlist(setup, states, images[0], dataset.labels, "training image 0")
+    )
     pulse = rule.dose / network.layers[0].write_rate
     warn_of_range(setup, states, images[:100], write=pulse * (options.engine == NGSPICE))
-    with (checkpoint_at_interrupt(checkpoint, learning.arrays, parameters),
-          progress(range(0), rule.presentations, "learning", "image") as bar):
+    with (
+        checkpoint_at_interrupt(checkpoint, learning.arrays, parameters),
+        progress(range(0), rule.presentations, "learning", "image") as bar,
+    ):
         for done, running in train(learning, rule, images, labels, engine=options.engine):
             bar.update(done - bar.n)
-            bar.set_postfix(accuracy=f"{running:.1%}", writes=np.sum(learning.history[:done, 1]), refresh=False)
+            bar.set_postfix(
+                accuracy=f"{running:.1%}", writes=np.sum(learning.history[:done, 1]), refresh=False
+            )
             if done % CHECKPOINT_EVERY[options.engine] == 0:
                 save_checkpoint(checkpoint, learning.arrays(), parameters)
 
     # 3. Save the states, the learning curve and the energy of a first write.
-    save(path, learning.network, rule, dataset.name, dataset.shape, options.engine, dataset.encoding)
+    save(
+        path, learning.network, rule, dataset.name, dataset.shape, options.engine, dataset.encoding
+    )
     (states,), (accuracy, writes) = learning.network.states, learning_curve(learning.history)
-    energy = {kind: write_energy(setup, states, images[0], int(labels[0]), pulse, sign)
-              for kind, sign in (("potentiation", 1), ("depression", -1))}
+    energy = {
+        kind: write_energy(setup, states, images[0], int(labels[0]), pulse, sign)
+        for kind, sign in (("potentiation", 1), ("depression", -1))
+    }
     marks = slice(499, None, 500)
-    curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
-    record.write({
-        "presentations": len(accuracy), "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
-        "write_energy": energy, "learning_curve": curve})
+    curve = {
+        "presentations": np.arange(1, len(accuracy) + 1)[marks],
+        "accuracy": accuracy[marks],
+        "writes": writes[marks],
+    }
+    record.write(
+        {
+            "presentations": len(accuracy),
+            "writes": int(writes[-1]),
+            "running_accuracy": float(accuracy[-1]),
+            "write_energy": energy,
+            "learning_curve": curve,
+        }
+    )
     checkpoint.unlink(missing_ok=True)
 
-    # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
+    # 4. Test on images that the network has never seen, or on the patterns of a dataset without
+    #    test images.
     test = dataset.test if dataset.load_images else dataset.training
-    spikes = read_images(learning.network, test.levels, test_engine, jobs=options.jobs, scheduler=options.scheduler)
+    spikes = read_images(
+        learning.network, test.levels, test_engine, jobs=options.jobs, scheduler=options.scheduler
+    )
     save_test(test_record, test.labels, spikes, test_engine, dataset.labels)
-    print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
+    print(
+        f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running "
+        f"accuracy {accuracy[-1]:.2%}"
+    )
     for kind, joules in energy.items():
         conducts = kind == "depression" and memristor != isolated(memristor)
         print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
 
     # 5. Plot.
-    plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")
+    plotting.save(
+        plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png"
+    )
     crossbar = network.crossbar
-    races = {"before learning": crossbar.read(network.states[0], images[0]), "after learning": crossbar.read(states, images[0])}
+    races = {
+        "before learning": crossbar.read(network.states[0], images[0]),
+        "after learning": crossbar.read(states, images[0]),
+    }
     image, label = images[0].reshape(dataset.shape), int(labels[0])
-    plotting.save(plotting.race(races, crossbar, dataset.labels, image, label), options.figures / f"{name}_race.png")
-    plotting.save(plotting.weight_images(states, dataset.shape, dataset.labels), options.figures / f"{name}_trained.png")
+    plotting.save(
+        plotting.race(races, crossbar, dataset.labels, image, label),
+        options.figures / f"{name}_race.png",
+    )
+    plotting.save(
+        plotting.weight_images(states, dataset.shape, dataset.labels),
+        options.figures / f"{name}_trained.png",
+    )
 
 
 def file_stem(dataset: Dataset, engine: str, chip: Chip | None, seed: int) -> str:
-    """Return the beginning of all file names, such as mnist_error_driven_grey_14x14 or mnist_closed_form_chip_seed_2."""
-    return (dataset.name + ("_error_driven" if engine == NGSPICE else "_closed_form")
-            + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
-            + dataset.size_suffix + "_chip" * (chip is not None) + f"_seed_{seed}" * (seed != 1))
+    """Return the beginning of all file names, such as mnist_error_driven_grey_14x14 or
+    mnist_closed_form_chip_seed_2.
+    """
+    return (
+        dataset.name
+        + ("_error_driven" if engine == NGSPICE else "_closed_form")
+        + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
+        + dataset.size_suffix
+        + "_chip" * (chip is not None)
+        + f"_seed_{seed}" * (seed != 1)
+    )
 
 
 if __name__ == "__main__":

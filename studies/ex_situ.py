@@ -1,9 +1,11 @@
-"""Ex situ, for comparison: logistic regression trained in software, its weights written into the memristors.
+"""Ex situ, for comparison: logistic regression trained in software, its weights written into the
+memristors.
 
-Each weight becomes a state X = centre + scale * weight. The centre is the start state of the dataset's rule, and the scale puts
-the largest weight mapping.swing (V) away from it. Centre and scale are the same in all columns, so the winner hardly ever
-changes. Writes voltages/NAME_ex_situ.json and results/one_layer/NAME_ex_situ_training.json with the software's test accuracy.
-About 10 s for MNIST.
+Each weight becomes a state X = centre + scale * weight. The centre is the start state of the
+dataset's rule, and the scale puts the largest weight mapping.swing (V) away from it. Centre and
+scale are the same in all columns, so the winner hardly ever changes. Writes
+voltages/NAME_ex_situ.json and results/one_layer/NAME_ex_situ_training.json with the software's test
+accuracy. About 10 s for MNIST.
 """
 
 import dataclasses
@@ -34,20 +36,41 @@ class Mapping(Parameters):
 def main(arguments: list[str] | None = None) -> None:
     """Train in software, map the weights to states, save states and accuracy."""
     parser = make_parser(__doc__, "one_layer")
-    parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
+    parser.add_argument(
+        "--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)"
+    )
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
-    parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")
-    parser.add_argument("--voltages", type=Path, metavar="FILE", help="voltages file (default: voltages/NAME_ex_situ.json)")
+    parser.add_argument(
+        "--encoding",
+        choices=ENCODINGS,
+        help="pixels on or off, or voltages proportional to grey levels",
+    )
+    parser.add_argument(
+        "--voltages",
+        type=Path,
+        metavar="FILE",
+        help="voltages file (default: voltages/NAME_ex_situ.json)",
+    )
     options = parser.parse_args(arguments)
 
     # 1. Data and parameters.
     dataset = load_dataset(options.data, size=options.size, encoding=options.encoding)
     (mapping,) = apply_settings(options, mapping=Mapping())
     training, test = dataset.training, dataset.test
-    name = f"{dataset.name}_ex_situ" + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey") + dataset.size_suffix
+    name = (
+        f"{dataset.name}_ex_situ"
+        + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
+        + dataset.size_suffix
+    )
     path = options.voltages or Path("voltages") / f"{name}.json"
-    parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "ex-situ",
-                  **describe(dataset.setup), "mapping": dataclasses.asdict(mapping)}
+    parameters = {
+        "dataset": dataset.name,
+        "shape": dataset.shape,
+        "encoding": dataset.encoding,
+        "rule": "ex-situ",
+        **describe(dataset.setup),
+        "mapping": dataclasses.asdict(mapping),
+    }
     check_overwriting(path, parameters, options.force)
     record = Record(options, f"{name}_training", parameters, others=[path])
 
@@ -56,7 +79,10 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(*training)
     if model.n_iter_.max() >= mapping.iterations:
-        warnings.warn(f"no convergence in {mapping.iterations} iterations; raise mapping.iterations", stacklevel=2)
+        warnings.warn(
+            f"no convergence in {mapping.iterations} iterations; raise mapping.iterations",
+            stacklevel=2,
+        )
     right, count = int(np.sum(model.predict(test.levels) == test.labels)), len(test.labels)
     low, high = interval(right, count)
 
@@ -65,13 +91,21 @@ def main(arguments: list[str] | None = None) -> None:
     states = dataset.rule.start_state + weights * mapping.swing / np.abs(weights).max()
     lost = int(np.sum(states <= dataset.setup.memristor.threshold_voltage))
     if lost:
-        warnings.warn(f"{lost} of {states.size} states are at or below the channel's threshold: these cells do not conduct; "
-                      "lower mapping.swing", stacklevel=2)
+        warnings.warn(
+            f"{lost} of {states.size} states are at or below the channel's threshold: these cells "
+            "do not conduct; lower mapping.swing",
+            stacklevel=2,
+        )
 
     # 4. Save and print.
     save_voltages(path, states, **parameters)
-    record.write({"software_accuracy": right / count, "software_interval_95": [low, high], "samples": count})
-    print(f"logistic regression in software: {right / count:.2%} of {count} test images (95 % interval {low:.2%} to {high:.2%})")
+    record.write(
+        {"software_accuracy": right / count, "software_interval_95": [low, high], "samples": count}
+    )
+    print(
+        f"logistic regression in software: {right / count:.2%} of {count} test images (95 % "
+        f"interval {low:.2%} to {high:.2%})"
+    )
 
 
 if __name__ == "__main__":

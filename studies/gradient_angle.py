@@ -1,15 +1,18 @@
-"""Which gradient do layers follow? The angle between the writes of the local rule and the exact gradient of spike times.
+"""Which gradient do layers follow? The angle between the writes of the local rule and the exact
+gradient of spike times.
 
-The study looks at training images after which the rule writes, before and after the training. The change of all states by one
-write is compared, layer by layer, with the steepest descent of the lag t_right - t_wrong: the time from the wrong neuron's
-spike to the right neuron's (docs/layers.md). Closed form, MNIST's grey 10x10 images. Writes results/layers/layer_gradient.json
-and figures/layer_gradient.png. About a minute.
+The study looks at training images after which the rule writes, before and after the training. The
+change of all states by one write is compared, layer by layer, with the steepest descent of the lag
+t_right - t_wrong: the time from the wrong neuron's spike to the right neuron's (docs/layers.md).
+Closed form, MNIST's grey 10x10 images. Writes results/layers/layer_gradient.json and
+figures/layer_gradient.png. About a minute.
 
-The gradient follows from the closed form. Let z = exp(t / tau), with the time t and the membrane's time constant tau. Row k steps
-up at z_k and has the weight w_k in thresholds. The neuron fires at z = sum(w_k z_k) / (sum(w_k) - 1), with sums over the rows
-that step up before z. So dz/dw_k = (z_k - z) / (sum(w_k) - 1) and dz/dz_k = w_k / (sum(w_k) - 1). A neuron of the first layer
-has a constant drive u in thresholds from the start z_start on. It fires at z = z_start u / (u - 1), so
-dz/du = -z_start / (u - 1)^2. The chain rule gives the rest.
+The gradient follows from the closed form. Let z = exp(t / tau), with the time t and the membrane's
+time constant tau. Row k steps up at z_k and has the weight w_k in thresholds. The neuron fires at z
+= sum(w_k z_k) / (sum(w_k) - 1), with sums over the rows that step up before z. So dz/dw_k = (z_k -
+z) / (sum(w_k) - 1) and dz/dz_k = w_k / (sum(w_k) - 1). A neuron of the first layer has a constant
+drive u in thresholds from the start z_start on. It fires at z = z_start u / (u - 1), so dz/du =
+-z_start / (u - 1)^2. The chain rule gives the rest.
 """
 
 import dataclasses
@@ -51,41 +54,72 @@ def main(arguments: list[str] | None = None) -> None:
     (rule,) = apply_settings(options, rule=RULE)
     dataset = matching_dataset("mnist")
     network = initial_network(tuple(options.hidden), 10, dataset.training.levels, rule)
-    record = Record(options, "layer_gradient", {
-        **describe_network(dataset.name, dataset.shape, network, rule), "errors": options.errors})
+    record = Record(
+        options,
+        "layer_gradient",
+        {**describe_network(dataset.name, dataset.shape, network, rule), "errors": options.errors},
+    )
 
     # 2. Measure one write for each error, before and after the training.
-    once = dataclasses.replace(rule, presentations=1)  # doses fall over a training: its only write has the whole first dose
+    # doses fall over a training: its only write has the whole first dose
+    once = dataclasses.replace(rule, presentations=1)
     rows: list[dict[str, Any]] = []
     for stage in ("before learning", "after learning"):
         if stage == "after learning":
-            watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
+            watch = partial(
+                progress,
+                total=-(-rule.presentations // BLOCK),
+                description="learning",
+                unit=f"{BLOCK} images",
+            )
             network = learn(network, rule, *dataset.training, watch=watch).network
-            warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name="the trained network")
-        errors = find_errors(network, rule, dataset.training)[:options.errors]
+            warn_of_layers(
+                network, dataset.test.levels, labels=dataset.test.labels, name="the trained network"
+            )
+        errors = find_errors(network, rule, dataset.training)[: options.errors]
         if not errors:
-            raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; use other numbers of hidden neurons")
-        rows += [{"stage": stage, **measure(network, once, dataset.training.levels[k], label, wrong)}
-                 for k, label, wrong in progress(errors, len(errors), stage, "error")]
+            raise ParameterError(
+                f"{stage} no error was found in {SEARCHED} training images; use other numbers of "
+                "hidden neurons"
+            )
+        rows += [
+            {"stage": stage, **measure(network, once, dataset.training.levels[k], label, wrong)}
+            for k, label, wrong in progress(errors, len(errors), stage, "error")
+        ]
 
     # 3. Save, print, plot.
     record.write({"rows": rows}, ngspice=False)
-    print("medians", pd.DataFrame(rows).groupby("stage", sort=False).median().T.to_string(float_format="{:.4g}".format), sep="\n")
+    print(
+        "medians",
+        pd.DataFrame(rows)
+        .groupby("stage", sort=False)
+        .median()
+        .T.to_string(float_format="{:.4g}".format),
+        sep="\n",
+    )
     record.plot(angles_figure(rows))
 
 
-def find_errors(network: Network, rule: LayeredRule, training: Images) -> list[tuple[int, int, int]]:
-    """Return errors among the first `SEARCHED` training images, each as (number of the image, right neuron, wrong neuron).
+def find_errors(
+    network: Network, rule: LayeredRule, training: Images
+) -> list[tuple[int, int, int]]:
+    """Return errors among the first `SEARCHED` training images, each as (number of the image, right
+    neuron, wrong neuron).
 
     Errors with a silent right neuron are left out, because they have no lag.
     """
     times = network.first_spikes(training.levels[:SEARCHED])
-    errors = [(k, label, first_wrong_neuron(times[k], label, rule.margin))
-              for k, label in enumerate(training.labels[:SEARCHED].tolist()) if not np.isnan(times[k, label])]
+    errors = [
+        (k, label, first_wrong_neuron(times[k], label, rule.margin))
+        for k, label in enumerate(training.labels[:SEARCHED].tolist())
+        if not np.isnan(times[k, label])
+    ]
     return [(k, label, wrong) for k, label, wrong in errors if wrong is not None]
 
 
-def measure(network: Network, rule: LayeredRule, image: np.ndarray, label: int, wrong: int) -> dict[str, float]:
+def measure(
+    network: Network, rule: LayeredRule, image: np.ndarray, label: int, wrong: int
+) -> dict[str, float]:
     """Compare the rule's write for one error with the steepest descent.
 
     Parameters
@@ -100,29 +134,43 @@ def measure(network: Network, rule: LayeredRule, image: np.ndarray, label: int, 
     Returns
     -------
     dict
-        Angles in degrees between write and steepest descent: in the output layer, in its two written columns (their mean), in
-        the hidden layer, and in the hidden neurons that have a gradient. Then the share of the hidden write (sum of squares) in
-        neurons without a gradient. Last, the time in s by which the write improves the right neuron's lead, where a silent
+        Angles in degrees between write and steepest descent: in the output layer, in its two
+        written columns (their mean), in the hidden layer, and in the hidden neurons that have a
+        gradient. Then the share of the hidden write (sum of squares) in neurons without a gradient.
+        Last, the time in s by which the write improves the right neuron's lead, where a silent
         neuron counts as one that fires when the window ends.
     """
     written = learn(network, rule, image[None], np.array([label])).network
     writes = [after - before for after, before in zip(written.states, network.states, strict=True)]
     descent = [-gradient for gradient in lag_gradient(network, image, label, wrong)]
-    # A hidden column is written with the image times a number, and its gradient is the image times another number.
+    # A hidden column is written with the image times a number, and its gradient is the image times
+    # another number.
     sizes, slopes = (np.append(image, 1.0) @ columns.T for columns in (writes[0], descent[0]))
     able = slopes != 0
-    before, after = (spikes[label] - spikes[wrong] for spikes in
-                     (np.nan_to_num(one.first_spikes(image[None])[0], nan=network.design.window) for one in (network, written)))
-    return {"output_degrees": angle(writes[-1], descent[-1]),
-            "output_column_degrees": float(np.mean([angle(writes[-1][j], descent[-1][j]) for j in (label, wrong)])),
-            "hidden_degrees": angle(writes[0], descent[0]),
-            "hidden_share_without_gradient": float((sizes[~able]**2).sum() / (sizes**2).sum()),
-            "hidden_with_gradient_degrees": angle(sizes * able, slopes),
-            "lead_gain_s": float(before - after)}
+    before, after = (
+        spikes[label] - spikes[wrong]
+        for spikes in (
+            np.nan_to_num(one.first_spikes(image[None])[0], nan=network.design.window)
+            for one in (network, written)
+        )
+    )
+    return {
+        "output_degrees": angle(writes[-1], descent[-1]),
+        "output_column_degrees": float(
+            np.mean([angle(writes[-1][j], descent[-1][j]) for j in (label, wrong)])
+        ),
+        "hidden_degrees": angle(writes[0], descent[0]),
+        "hidden_share_without_gradient": float((sizes[~able] ** 2).sum() / (sizes**2).sum()),
+        "hidden_with_gradient_degrees": angle(sizes * able, slopes),
+        "lead_gain_s": float(before - after),
+    }
 
 
-def lag_gradient(network: Network, image: np.ndarray, label: int, wrong: int) -> tuple[np.ndarray, ...]:
-    """Return the derivatives of t_label - t_wrong, the lag between two output neurons, with respect to all states.
+def lag_gradient(
+    network: Network, image: np.ndarray, label: int, wrong: int
+) -> tuple[np.ndarray, ...]:
+    """Return the derivatives of t_label - t_wrong, the lag between two output neurons, with respect
+    to all states.
 
     Both neurons must fire, and cells are single ones, not differential pairs.
 
@@ -139,27 +187,37 @@ def lag_gradient(network: Network, image: np.ndarray, label: int, wrong: int) ->
         One for each layer, neurons x rows with the bias.
     """
     tau = network.parameters.neuron.time_constant
-    z = [np.exp(np.nan_to_num(times[0], nan=np.inf) / tau) for times in network.forward(image[None])]
+    z = [
+        np.exp(np.nan_to_num(times[0], nan=np.inf) / tau) for times in network.forward(image[None])
+    ]
     start = math.exp(network.start_time / tau)
     by_spike = np.zeros(len(z[-1]))  # derivative of the lag with respect to each neuron's z
     by_spike[label], by_spike[wrong] = tau / z[-1][label], -tau / z[-1][wrong]
     result: list[np.ndarray] = []
     for layer in range(len(z) - 1, 0, -1):
         rows = np.append(z[layer - 1], start)
-        weights, slopes = weights_and_slopes(network, layer, np.full(len(rows), network.design.row_voltage))
-        spikes = np.where(by_spike != 0, z[layer], -np.inf)[:, None]  # -inf: no influence on the lag, as silent neurons
+        weights, slopes = weights_and_slopes(
+            network, layer, np.full(len(rows), network.design.row_voltage)
+        )
+        # -inf: no influence on the lag, as silent neurons
+        spikes = np.where(by_spike != 0, z[layer], -np.inf)[:, None]
         before = rows < spikes
         by_sum = (by_spike / ((weights * before).sum(axis=1) - 1))[:, None]
         result.insert(0, by_sum * np.where(before, rows - spikes, 0.0) * slopes)
         by_spike = (by_sum * np.where(before, weights, 0.0)).sum(axis=0)[:-1]
-    weights, slopes = weights_and_slopes(network, 0, np.append(image, 1.0) * network.design.row_voltage)
+    weights, slopes = weights_and_slopes(
+        network, 0, np.append(image, 1.0) * network.design.row_voltage
+    )
     drives = weights.sum(axis=1)
     by_drive = np.where(np.isfinite(z[0]), by_spike * -start / (drives - 1) ** 2, 0.0)
     return by_drive[:, None] * slopes, *result
 
 
-def weights_and_slopes(network: Network, layer: int, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the contribution of each cell to the settled membrane of its neuron, and its derivative by the cell's state.
+def weights_and_slopes(
+    network: Network, layer: int, volts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the contribution of each cell to the settled membrane of its neuron, and its
+    derivative by the cell's state.
 
     Parameters
     ----------
@@ -178,9 +236,14 @@ def weights_and_slopes(network: Network, layer: int, volts: np.ndarray) -> tuple
     """
     arrays = KernelArrays(network)
     channel, states = ChannelValues(*arrays.layers[layer].cells[:4]), arrays.states[layer]
-    stages, threshold = network.layers[layer].circuits.stages, arrays.layers[layer].neurons[kernel.THRESHOLD]
+    stages, threshold = (
+        network.layers[layer].circuits.stages,
+        arrays.layers[layer].neurons[kernel.THRESHOLD],
+    )
     scale = stages.membrane_gain * arrays.work.scale[layer] / threshold
-    low, middle, high = (read_current(channel, states + change, volts[:, None]) for change in (-STEP, 0.0, STEP))
+    low, middle, high = (
+        read_current(channel, states + change, volts[:, None]) for change in (-STEP, 0.0, STEP)
+    )
     weights = scale[0] * middle[:, :-1] - scale[1] * middle[:, -1:]
     return weights.T, (scale[0] * (high - low)[:, :-1]).T / (2 * STEP)
 
@@ -188,7 +251,11 @@ def weights_and_slopes(network: Network, layer: int, volts: np.ndarray) -> tuple
 def angle(one: np.ndarray, other: np.ndarray) -> float:
     """Return the angle in degrees between two arrays, taken as vectors; nan if one of them is 0."""
     size = math.sqrt(float((one**2).sum() * (other**2).sum()))
-    return math.degrees(math.acos(max(-1.0, min(1.0, float((one * other).sum()) / size)))) if size else math.nan
+    return (
+        math.degrees(math.acos(max(-1.0, min(1.0, float((one * other).sum()) / size))))
+        if size
+        else math.nan
+    )
 
 
 def angles_figure(rows: list[dict[str, Any]]) -> Figure:
@@ -198,10 +265,18 @@ def angles_figure(rows: list[dict[str, Any]]) -> Figure:
     for axis, layer in zip(axes, ("hidden", "output"), strict=True):
         for stage, colour in (("before learning", GREY), ("after learning", BLUE)):
             angles = [row[f"{layer}_degrees"] for row in rows if row["stage"] == stage]
-            axis.hist(angles, bins, weights=np.full(len(angles), 100 / len(angles)), color=colour, alpha=0.6,
-                      label=f"{stage}: median {np.nanmedian(angles):.0f}°")
+            axis.hist(
+                angles,
+                bins,
+                weights=np.full(len(angles), 100 / len(angles)),
+                color=colour,
+                alpha=0.6,
+                label=f"{stage}: median {np.nanmedian(angles):.0f}°",
+            )
         axis.axvline(90, color=VERMILLION, linestyle=":", label="a random direction")
-        axis.set(xlim=(0, 100), xlabel="angle to the steepest descent (degrees)", title=f"{layer} layer")
+        axis.set(
+            xlim=(0, 100), xlabel="angle to the steepest descent (degrees)", title=f"{layer} layer"
+        )
         axis.set_xticks(range(0, 101, 15))
         axis.grid(alpha=0.3)
         axis.legend(loc="upper left" if layer == "hidden" else "upper center")

@@ -1,10 +1,12 @@
-"""Cost of a passive array, in accuracy: writes at V put V/2 on neighbours in row and column, which take the share r of a step.
+"""Cost of a passive array, in accuracy: writes at V put V/2 on neighbours in row and column, which
+take the share r of a step.
 
-One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width, strict decisions. First the
-SPICE models that come with the project, measured in ngspice: with access switches (r = 0), V/2 and V/3. Then devices with equal
-steps and with soft bounds, while r rises from 0 to 0.2. The network learns from 50,000 training images; the dose is chosen on the
-other 10,000, never on the test images. Writes results/devices/half_select.json and figures/half_select.png in half an
-hour on two cores. Ctrl-C saves a checkpoint for --resume.
+One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width,
+strict decisions. First the SPICE models that come with the project, measured in ngspice: with
+access switches (r = 0), V/2 and V/3. Then devices with equal steps and with soft bounds, while r
+rises from 0 to 0.2. The network learns from 50,000 training images; the dose is chosen on the other
+10,000, never on the test images. Writes results/devices/half_select.json and
+figures/half_select.png in half an hour on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -21,7 +23,13 @@ from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import load_model
-from memristive.learning.build import THIRD, initial_network, measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import (
+    THIRD,
+    initial_network,
+    measured_design,
+    measured_parameters,
+    measured_pulses,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
@@ -32,12 +40,15 @@ from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular")
 HELD_OUT = 10_000  # training images
 PRESENTATIONS = 60_000
-DOSES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # mean change by the first write of a full pixel, share of the range
+# mean change by the first write of a full pixel, share of the range
+DOSES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 USUAL, LARGE = 1e-3, 1e-2
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)  # r
 UNEQUAL = 0.8  # r downwards over r upwards
-DEVICES = {"equal steps": MeasuredDevice.straight("equal steps", 100, 100),
-           "soft bounds": MeasuredDevice("soft bounds", up=(0.02, 0.0), down=(0.0, 0.02))}
+DEVICES = {
+    "equal steps": MeasuredDevice.straight("equal steps", 100, 100),
+    "soft bounds": MeasuredDevice("soft bounds", up=(0.02, 0.0), down=(0.0, 0.02)),
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -45,21 +56,54 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_number("--presentations", 1, 10**7, PRESENTATIONS, "of each training")
     options = parser.parse_args(arguments)
-    record = Record(options, "half_select", {
-        "models": MODELS, "doses": DOSES, "shares": SHARES, "presentations": options.presentations})
+    record = Record(
+        options,
+        "half_select",
+        {
+            "models": MODELS,
+            "doses": DOSES,
+            "shares": SHARES,
+            "presentations": options.presentations,
+        },
+    )
 
     models = [characterise(load_model(name)).device for name in MODELS]
-    cases = [(device, scheme) for device in models for scheme in (ONE_TRANSISTOR, *(HALF, THIRD) * any(disturb(device)))]
-    cases += [(dataclasses.replace(device, half_up=r, half_down=ratio * r), HALF)
-              for device in DEVICES.values() for ratio in (1.0, UNEQUAL) for r in SHARES if r or ratio == 1.0]
-    tasks = [(device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES]
+    cases = [
+        (device, scheme)
+        for device in models
+        for scheme in (ONE_TRANSISTOR, *(HALF, THIRD) * any(disturb(device)))
+    ]
+    cases += [
+        (dataclasses.replace(device, half_up=r, half_down=ratio * r), HALF)
+        for device in DEVICES.values()
+        for ratio in (1.0, UNEQUAL)
+        for r in SHARES
+        if r or ratio == 1.0
+    ]
+    tasks = [
+        (device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES
+    ]
     rows = record.run_tasks(evaluate, tasks, [options.presentations] * len(tasks))
     record.write({"rows": rows})
 
     found = pd.DataFrame(rows)
-    print(table(("device", "scheme", "r up", "r down", "dose", "held out", "test"), [
-        (row["device"], row["scheme"], f"{row['r_up']:.2%}", f"{row['r_down']:.2%}", f"{row['dose']:g}",
-         f"{row['held_out']:.2%}", f"{row['strict_accuracy']:.2%}") for _, row in best(found).iterrows()]))
+    print(
+        table(
+            ("device", "scheme", "r up", "r down", "dose", "held out", "test"),
+            [
+                (
+                    row["device"],
+                    row["scheme"],
+                    f"{row['r_up']:.2%}",
+                    f"{row['r_down']:.2%}",
+                    f"{row['dose']:g}",
+                    f"{row['held_out']:.2%}",
+                    f"{row['strict_accuracy']:.2%}",
+                )
+                for _, row in best(found).iterrows()
+            ],
+        )
+    )
     record.plot(figure(found))
 
 
@@ -74,8 +118,11 @@ def data() -> Dataset:
     return matching_dataset("mnist")
 
 
-def prepared(device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS) -> tuple[Network, LayeredRule]:
-    """Return an untrained layer of pairs, whose cells start at the balance of the device, and the learning rule.
+def prepared(
+    device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
+) -> tuple[Network, LayeredRule]:
+    """Return an untrained layer of pairs, whose cells start at the balance of the device, and the
+    learning rule.
 
     Parameters
     ----------
@@ -87,51 +134,104 @@ def prepared(device: MeasuredDevice, scheme: str, dose: float, presentations: in
     presentations : int
     """
     emulated = emulator(device)
-    rule = LayeredRule(presentations=presentations, output_dose=dose * (emulated.high - emulated.low), final_dose=0.09,
-                       margin=3e-6, final_margin=0.45, start_drive=0.0, start_drive_spread=0.0)
-    network = initial_network((), 10, data().training.levels, rule, measured_design(emulated, 1, 1.0, output_bias=1.8),
-                              measured_parameters(emulated), measured_pulses(emulated, whole=False, scheme=scheme))
+    rule = LayeredRule(
+        presentations=presentations,
+        output_dose=dose * (emulated.high - emulated.low),
+        final_dose=0.09,
+        margin=3e-6,
+        final_margin=0.45,
+        start_drive=0.0,
+        start_drive_spread=0.0,
+    )
+    network = initial_network(
+        (),
+        10,
+        data().training.levels,
+        rule,
+        measured_design(emulated, 1, 1.0, output_bias=1.8),
+        measured_parameters(emulated),
+        measured_pulses(emulated, whole=False, scheme=scheme),
+    )
     return network, rule
 
 
-def trained(device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS) -> Network:
+def trained(
+    device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
+) -> Network:
     """Return the layer of `prepared` after its training."""
     levels, labels = data().training
-    return learn(*prepared(device, scheme, dose, presentations), levels[:-HELD_OUT], labels[:-HELD_OUT]).network
+    return learn(
+        *prepared(device, scheme, dose, presentations), levels[:-HELD_OUT], labels[:-HELD_OUT]
+    ).network
 
 
 def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
-    """Train and test with the arguments of `prepared`; return accuracies as a row. Runs in a worker."""
+    """Train and test with the arguments of `prepared`; return accuracies as a row. Runs in a
+    worker.
+    """
     network, training, test = trained(*task), data().training, data().test
     device, scheme, dose, _ = task
     r_up, r_down = disturb(device, scheme)
-    warn_of_layers(network, test.levels, output_dose=f"the dose ({dose:g})", labels=test.labels,
-                   name=f"{device.name}, {scheme}, r {r_up:.2%}, dose {dose:g}")
-    held_out = score_row(training.labels[-HELD_OUT:], network.first_spikes(training.levels[-HELD_OUT:]))["strict_accuracy"]
-    return {"device": device.name, "scheme": scheme, "r_up": r_up, "r_down": r_down, "dose": dose, "held_out": held_out,
-            **score_row(test.labels, network.first_spikes(test.levels))}
+    warn_of_layers(
+        network,
+        test.levels,
+        output_dose=f"the dose ({dose:g})",
+        labels=test.labels,
+        name=f"{device.name}, {scheme}, r {r_up:.2%}, dose {dose:g}",
+    )
+    held_out = score_row(
+        training.labels[-HELD_OUT:], network.first_spikes(training.levels[-HELD_OUT:])
+    )["strict_accuracy"]
+    return {
+        "device": device.name,
+        "scheme": scheme,
+        "r_up": r_up,
+        "r_down": r_down,
+        "dose": dose,
+        "held_out": held_out,
+        **score_row(test.labels, network.first_spikes(test.levels)),
+    }
 
 
 def best(found: pd.DataFrame) -> pd.DataFrame:
     """Return for each case the row whose dose is the best on held-out images."""
-    return found.loc[found.groupby(["device", "scheme", "r_up", "r_down"], sort=False)["held_out"].idxmax()]
+    return found.loc[
+        found.groupby(["device", "scheme", "r_up", "r_down"], sort=False)["held_out"].idxmax()
+    ]
 
 
 def figure(found: pd.DataFrame) -> Figure:
     """Draw accuracy over r: with the dose chosen for each r, and with a large one."""
     drawn, axes = plt.subplots(1, len(DEVICES), figsize=(plotting.WIDTH, 3.4), sharey=True)
     large = found[found["dose"] == LARGE]
-    kinds = ((1.0, plotting.BLUE, 9, "white", "alike"), (UNEQUAL, plotting.VERMILLION, 5, None, f"down {UNEQUAL:g} of up"))
+    kinds = (
+        (1.0, plotting.BLUE, 9, "white", "alike"),
+        (UNEQUAL, plotting.VERMILLION, 5, None, f"down {UNEQUAL:g} of up"),
+    )
     for axis, name in zip(axes, DEVICES, strict=True):
         for ratio, colour, size, fill, label in kinds:
-            for rows, style, dose in ((best(found), "o-", "dose chosen"), (large, "s--", f"dose {LARGE:.0%} of the range")):
-                chosen = rows[(rows["device"] == name) & np.isclose(rows["r_down"], ratio * rows["r_up"])]
-                axis.plot(100 * chosen["r_up"], 100 * chosen["strict_accuracy"], style, color=colour, markersize=size,
-                          markerfacecolor=fill or colour, label=f"r {label}, {dose}")
+            for rows, style, dose in (
+                (best(found), "o-", "dose chosen"),
+                (large, "s--", f"dose {LARGE:.0%} of the range"),
+            ):
+                chosen = rows[
+                    (rows["device"] == name) & np.isclose(rows["r_down"], ratio * rows["r_up"])
+                ]
+                axis.plot(
+                    100 * chosen["r_up"],
+                    100 * chosen["strict_accuracy"],
+                    style,
+                    color=colour,
+                    markersize=size,
+                    markerfacecolor=fill or colour,
+                    label=f"r {label}, {dose}",
+                )
         axis.set(xlabel="r: step at V/2 over step at V (%)", title=name)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("test accuracy (%)")
-    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    drawn.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8
+    )
     return drawn
 
 

@@ -1,9 +1,10 @@
 """Cross-validate a network of memristors on your data, beside scikit-learn's classifiers.
 
-SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column (or --label) is the class.
-Each fold trains and tests in closed form. With --test-engine ngspice, ngspice then tests a held-out tenth too.
-Writes own/own_data_NAME.json, own/own_data_NAME_confusion.png and the network trained on everything,
-own/NAME_classifier.json; for iris and the like to results/classifier/, figures/ and voltages/. NAME is that of SOURCE; with
+SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column
+(or --label) is the class. Each fold trains and tests in closed form. With --test-engine ngspice,
+ngspice then tests a held-out tenth too. Writes own/own_data_NAME.json,
+own/own_data_NAME_confusion.png and the network trained on everything, own/NAME_classifier.json; for
+iris and the like to results/classifier/, figures/ and voltages/. NAME is that of SOURCE; with
 --device, the device's name follows it. Seconds for iris, minutes for digits.
 """
 
@@ -29,7 +30,15 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 import plotting
 from memristive.classifier import MemristiveClassifier
-from memristive.cli.script import Record, add_resume, apply_settings, keep_apart, make_parser, run, table
+from memristive.cli.script import (
+    Record,
+    add_resume,
+    apply_settings,
+    keep_apart,
+    make_parser,
+    run,
+    table,
+)
 from memristive.devices.measured_device import device_record
 from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, report
@@ -49,47 +58,107 @@ def main(arguments: list[str] | None = None) -> None:
     """Train on everything, cross-validate, compare with ngspice, save, plot."""
     parser = add_resume(make_parser(__doc__, "classifier", netlist=True))
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
-    parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file (default: the last)")
-    parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",
-                        help="columns to leave out, e.g. row numbers")
+    parser.add_argument(
+        "--label", metavar="COLUMN", help="class column of a CSV file (default: the last)"
+    )
+    parser.add_argument(
+        "--drop",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="columns to leave out, e.g. row numbers",
+    )
     parser.add_common("--hidden", None, "default: 100; nothing with --device")
     parser.add_common("--device", None)
-    parser.add_number("--pairs", 0, 64, None, "differential pairs of a synapse (default: 2 with --device, else 0: single cells)")
-    parser.add_number("--epochs", 1, 10**6, None, "presentations of each sample (default: 40, or as many as make 3,000 in all)")
-    parser.add_argument("--dose", type=float, metavar="V", help="dose of the first writes (default: suits the table)")
+    parser.add_number(
+        "--pairs",
+        0,
+        64,
+        None,
+        "differential pairs of a synapse (default: 2 with --device, else 0: single cells)",
+    )
+    parser.add_number(
+        "--epochs",
+        1,
+        10**6,
+        None,
+        "presentations of each sample (default: 40, or as many as make 3,000 in all)",
+    )
+    parser.add_argument(
+        "--dose",
+        type=float,
+        metavar="V",
+        help="dose of the first writes (default: suits the table)",
+    )
     parser.add_number("--folds", 2, 1000, 10, "parts of the cross-validation")
     parser.add_number("--seed", 0, 2**31 - 1, 1, "of folds and starts")
-    parser.add_common("--test-engine", CLOSED_FORM, "ngspice: a held-out tenth; default: closed-form")
-    parser.add_argument("--voltages", type=Path, metavar="FILE", help="classifier (default: NAME_classifier.json, see above)")
+    parser.add_common(
+        "--test-engine", CLOSED_FORM, "ngspice: a held-out tenth; default: closed-form"
+    )
+    parser.add_argument(
+        "--voltages",
+        type=Path,
+        metavar="FILE",
+        help="classifier (default: NAME_classifier.json, see above)",
+    )
     options = parser.parse_args(arguments)
     networks = keep_apart(options, options.source, options.device)
 
     # 1. The table, the network of memristors, and the classifiers beside it.
     features, labels = load_table(options.source, options.label, options.drop)
     classes, truth, members = np.unique(labels, return_inverse=True, return_counts=True)
-    memristor, neuron = apply_settings(options, memristor=MemristorParameters(),
-                                       neuron=MEASURED_NEURON if options.device else NeuronParameters())
+    memristor, neuron = apply_settings(
+        options,
+        memristor=MemristorParameters(),
+        neuron=MEASURED_NEURON if options.device else NeuronParameters(),
+    )
     hidden = ([] if options.device else [100]) if options.hidden is None else options.hidden
     pairs = (2 if options.device else 0) if options.pairs is None else options.pairs
-    network = MemristiveClassifier(tuple(hidden), epochs=options.epochs, dose=options.dose, device=options.device,
-                                   memristor=None if memristor == MemristorParameters() else memristor, pairs=pairs,
-                                   neuron=neuron, random_state=options.seed)
+    network = MemristiveClassifier(
+        tuple(hidden),
+        epochs=options.epochs,
+        dose=options.dose,
+        device=options.device,
+        memristor=None if memristor == MemristorParameters() else memristor,
+        pairs=pairs,
+        neuron=neuron,
+        random_state=options.seed,
+    )
     mlp = MLPClassifier(tuple(hidden) or (100,), max_iter=3000, random_state=options.seed)
-    methods = {NETWORK: network, "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
-               "random forest": RandomForestClassifier(random_state=options.seed), "MLP": make_pipeline(StandardScaler(), mlp)}
+    methods = {
+        NETWORK: network,
+        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+        "random forest": RandomForestClassifier(random_state=options.seed),
+        "MLP": make_pipeline(StandardScaler(), mlp),
+    }
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
     device = load_current_device(options.device) if options.device else None
     if device:
         name = f"{name}_{device.name}"
     path = options.voltages or networks / f"{name}_classifier.json"
-    made_with = {"source": Path(options.source).name, "label": options.label, "drop": options.drop, "rows": len(labels),
-                 "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
-                 "seed": options.seed, "hidden": hidden, "epochs": options.epochs, "dose": options.dose,
-                 "device": device and {"file": options.device, **device_record(device)}, "pairs": pairs,
-                 "network": NetworkParameters(memristor, neuron).as_dict()}
+    made_with = {
+        "source": Path(options.source).name,
+        "label": options.label,
+        "drop": options.drop,
+        "rows": len(labels),
+        "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
+        "seed": options.seed,
+        "hidden": hidden,
+        "epochs": options.epochs,
+        "dose": options.dose,
+        "device": device and {"file": options.device, **device_record(device)},
+        "pairs": pairs,
+        "network": NetworkParameters(memristor, neuron).as_dict(),
+    }
     given = [options.source, options.device]
     check_overwriting(path, made_with, options.force, given)
-    record = Record(options, f"own_data_{name}", {**made_with, "folds": folds, "engine": options.test_engine}, [*given, path])
+    record = Record(
+        options,
+        f"own_data_{name}",
+        {**made_with, "folds": folds, "engine": options.test_engine},
+        [*given, path],
+    )
     if options.netlist:
         check_overwriting(options.netlist, None, options.force, [*given, path])
 
@@ -97,49 +166,103 @@ def main(arguments: list[str] | None = None) -> None:
     final = clone(network).fit(features, labels)
 
     # 3. Cross-validate: every sample is tested once, by classifiers that were not trained on it.
-    parts = list(StratifiedKFold(folds, shuffle=True, random_state=options.seed).split(features, truth))
-    tasks = [Fold(f"{method}, fold {number}", classifier, features, truth, *part)
-             for number, part in enumerate(parts, 1) for method, classifier in methods.items()]
+    parts = list(
+        StratifiedKFold(folds, shuffle=True, random_state=options.seed).split(features, truth)
+    )
+    tasks = [
+        Fold(f"{method}, fold {number}", classifier, features, truth, *part)
+        for number, part in enumerate(parts, 1)
+        for method, classifier in methods.items()
+    ]
     found = record.run_tasks(evaluate, tasks, [len(task.train) for task in tasks])
-    decided = {method: np.zeros((2, len(labels)), int) for method in methods}  # decisions, strict decisions
+    # decisions, strict decisions
+    decided = {method: np.zeros((2, len(labels)), int) for method in methods}
     for task, method, one in zip(tasks, len(parts) * list(methods), found, strict=True):
         decided[method][:, task.test] = one
 
     # 4. Test a held-out tenth in ngspice.
-    compared = {"ngspice": compare_in_ngspice(network, features, labels)} if options.test_engine == NGSPICE else {}
+    compared = (
+        {"ngspice": compare_in_ngspice(network, features, labels)}
+        if options.test_engine == NGSPICE
+        else {}
+    )
 
     # 5. Save and print.
     report(f"wrote {final.save(path, made_with)}")
     if options.netlist:
-        report(f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first sample, for ngspice -b")
-    rows = [{"method": method, **scores(truth, predicted, classes)} for method, (predicted, _) in decided.items()]
+        report(
+            f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first "
+            "sample, for ngspice -b"
+        )
+    rows = [
+        {"method": method, **scores(truth, predicted, classes)}
+        for method, (predicted, _) in decided.items()
+    ]
     strict = decided[NETWORK][1]
-    record.write({
-        "samples": len(labels), "features": features.shape[1], "classes": classes, "rows": rows,
-        "strict_accuracy": np.mean(strict == truth), "undecided": np.mean(strict < 0), **compared},
-        ngspice=options.test_engine == NGSPICE)
-    print(table(("method", "accuracy", "95 % interval"), [
-        (row["method"], f"{row['accuracy']:.2%}", "{:.1%} to {:.1%}".format(*row["interval_95"])) for row in rows]))
-    print(table(("recall of class", "samples", *methods), [
-        (label, count, *(f"{row['recall'][str(label)]:.1%}" for row in rows))
-        for label, count in zip(classes, members, strict=True)]))
-    print(f"{NETWORK}, strictly: {np.mean(strict == truth):.2%}, {np.mean(strict < 0):.2%} undecided")
+    record.write(
+        {
+            "samples": len(labels),
+            "features": features.shape[1],
+            "classes": classes,
+            "rows": rows,
+            "strict_accuracy": np.mean(strict == truth),
+            "undecided": np.mean(strict < 0),
+            **compared,
+        },
+        ngspice=options.test_engine == NGSPICE,
+    )
+    print(
+        table(
+            ("method", "accuracy", "95 % interval"),
+            [
+                (
+                    row["method"],
+                    f"{row['accuracy']:.2%}",
+                    "{:.1%} to {:.1%}".format(*row["interval_95"]),
+                )
+                for row in rows
+            ],
+        )
+    )
+    print(
+        table(
+            ("recall of class", "samples", *methods),
+            [
+                (label, count, *(f"{row['recall'][str(label)]:.1%}" for row in rows))
+                for label, count in zip(classes, members, strict=True)
+            ],
+        )
+    )
+    print(
+        f"{NETWORK}, strictly: {np.mean(strict == truth):.2%}, {np.mean(strict < 0):.2%} undecided"
+    )
     for engine, one in compared.items():
-        print(f"held-out tenth: {engine} decides {one['right']} of {one['samples']} right, {one['same_decision']} as the closed "
-              "form")
+        print(
+            f"held-out tenth: {engine} decides {one['right']} of {one['samples']} right, "
+            f"{one['same_decision']} as the closed form"
+        )
 
     # 6. Plot.
-    record.plot(plotting.confusion(confusion(truth, strict, len(classes)), [str(label)[:20] for label in classes],
-                                   unit="samples"), "confusion")
+    record.plot(
+        plotting.confusion(
+            confusion(truth, strict, len(classes)),
+            [str(label)[:20] for label in classes],
+            unit="samples",
+        ),
+        "confusion",
+    )
 
 
-def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+def load_table(
+    source: str, label: str | None = None, drop: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Return a table as arrays.
 
     Parameters
     ----------
     source : str
-        Name in `BUILT_IN`, or a CSV file with a header. pandas detects the separator; columns without a name are left out.
+        Name in `BUILT_IN`, or a CSV file with a header. pandas detects the separator; columns
+        without a name are left out.
     label : str, optional
         Name of the class column. Default: the last.
     drop : sequence of str
@@ -162,37 +285,53 @@ def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) 
     try:
         frame = pd.read_csv(source, sep=None, engine="python", skipinitialspace=True, na_values="?")
     except OSError as error:
-        raise ParameterError(f"{source}: {error.strerror}; expected a CSV file or one of {', '.join(BUILT_IN)}") from error
+        raise ParameterError(
+            f"{source}: {error.strerror}; expected a CSV file or one of {', '.join(BUILT_IN)}"
+        ) from error
     except (ValueError, csv.Error) as error:
         raise ParameterError(f"{source} is not a CSV file: {str(error).splitlines()[0]}") from error
     frame = frame.loc[:, ~frame.columns.str.startswith("Unnamed: ")]
     if frame.columns.str.fullmatch(r"-?\d+(\.\d+)?").all():
-        warnings.warn(f"{source}: the first row holds numbers and was read as the header", stacklevel=2)
+        warnings.warn(
+            f"{source}: the first row holds numbers and was read as the header", stacklevel=2
+        )
     unknown = {*drop, *([label] if label else [])} - set(frame.columns)
     if unknown:
-        raise ParameterError(f"{source} has no column {min(unknown)!r}, it has {', '.join(frame.columns)}")
+        raise ParameterError(
+            f"{source} has no column {min(unknown)!r}, it has {', '.join(frame.columns)}"
+        )
     frame = frame.drop(columns=list(drop))
     if label in drop or frame.shape[1] < 2:
-        raise ParameterError(f"{source} needs a class column and one column beside it; --drop left {', '.join(frame.columns)}")
+        raise ParameterError(
+            f"{source} needs a class column and one column beside it; --drop left "
+            f"{', '.join(frame.columns)}"
+        )
     labels = frame.pop(label or frame.columns[-1])
     members = labels.value_counts()
     if labels.isna().any() or len(members) < 2 or members.min() < LEAST_MEMBERS:
-        raise ParameterError(f"{source}: the class column {labels.name!r} must have two or more classes of {LEAST_MEMBERS} or "
-                             f"more rows each and no gaps; gaps: {labels.isna().sum()}, classes: {len(members)}, rows of the "
-                             f"smallest: {members.tail(1).to_dict()}; name another column with --label, divide numbers into "
-                             "classes, or leave these rows out")
+        raise ParameterError(
+            f"{source}: the class column {labels.name!r} must have two or more classes of "
+            f"{LEAST_MEMBERS} or more rows each and no gaps; gaps: {labels.isna().sum()}, classes: "
+            f"{len(members)}, rows of the smallest: {members.tail(1).to_dict()}; name another "
+            "column with --label, divide numbers into classes, or leave these rows out"
+        )
     values = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     for line, place in np.argwhere(~np.isfinite(values))[:1]:
         name = frame.columns[place]
-        raise ParameterError(f"{source}: column {name!r} must hold finite numbers, got {str(frame.iloc[line, place])!r} in "
-                             f"row {line + 1}; write decimal points, fill gaps in, encode text (pandas.get_dummies), leave the "
-                             f"column out with --drop {name!r}, or name the class column with --label")
+        raise ParameterError(
+            f"{source}: column {name!r} must hold finite numbers, got "
+            f"{str(frame.iloc[line, place])!r} in row {line + 1}; write decimal points, fill gaps "
+            f"in, encode text (pandas.get_dummies), leave the column out with --drop {name!r}, or "
+            "name the class column with --label"
+        )
     return values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.to_numpy(str)
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A classifier, the table with class numbers (`truth`), and the indices of one fold's training and test samples."""
+    """A classifier, the table with class numbers (`truth`), and the indices of one fold's training
+    and test samples.
+    """
 
     name: str
     method: Any
@@ -207,7 +346,8 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
     Both are the same for all classifiers but the network of memristors.
     """
-    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):  # more threads take ten times as long
+    # more threads take ten times as long
+    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
         fitted = clone(task.method).fit(task.features[task.train], task.truth[task.train])
     for one in caught:
         warnings.warn(f"{task.name}: {one.message}", one.category, stacklevel=2)
@@ -220,21 +360,35 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
     """Return the accuracy with its 95 % interval, and the recall of each class."""
     right = predicted == truth
-    return {"accuracy": right.mean(), "interval_95": interval(int(right.sum()), len(truth)),
-            "recall": {str(label): right[truth == k].mean() for k, label in enumerate(classes)}}
+    return {
+        "accuracy": right.mean(),
+        "interval_95": interval(int(right.sum()), len(truth)),
+        "recall": {str(label): right[truth == k].mean() for k, label in enumerate(classes)},
+    }
 
 
-def compare_in_ngspice(network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Train on nine tenths of each class, test the rest in ngspice and in closed form, and return their agreement."""
+def compare_in_ngspice(
+    network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray
+) -> dict[str, Any]:
+    """Train on nine tenths of each class, test the rest in ngspice and in closed form, and return
+    their agreement.
+    """
     held_out = max(0.1, len(np.unique(labels)) / len(labels))
-    train, tested, known, truth = train_test_split(features, labels, test_size=held_out, stratify=labels,
-                                                   random_state=network.random_state)
+    train, tested, known, truth = train_test_split(
+        features, labels, test_size=held_out, stratify=labels, random_state=network.random_state
+    )
     fitted = clone(network).fit(train, known)
-    found, exact = (fitted.set_params(engine=engine, verbose=1).spike_times(tested) for engine in (NGSPICE, CLOSED_FORM))
+    found, exact = (
+        fitted.set_params(engine=engine, verbose=1).spike_times(tested)
+        for engine in (NGSPICE, CLOSED_FORM)
+    )
     simulated, computed = (decide(times, RESOLUTION)[0] for times in (found, exact))
-    return {"samples": len(truth), "right": int((simulated == np.searchsorted(fitted.classes_, truth)).sum()),
-            "same_decision": int((simulated == computed).sum()),
-            "largest_spike_deviation_s": largest_deviation(found, exact, fitted.network_.design.window)}
+    return {
+        "samples": len(truth),
+        "right": int((simulated == np.searchsorted(fitted.classes_, truth)).sum()),
+        "same_decision": int((simulated == computed).sum()),
+        "largest_spike_deviation_s": largest_deviation(found, exact, fitted.network_.design.window),
+    }
 
 
 if __name__ == "__main__":

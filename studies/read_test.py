@@ -1,8 +1,10 @@
-"""Test of any trained network: it reads the test images of its dataset, on its own chip or on another one.
+"""Test of any trained network: it reads the test images of its dataset, on its own chip or on
+another one.
 
-The voltages file records dataset, encoding, device, layers and chip. Another chip (--chip, --set chip.NAME=VALUE) is the ex-situ
-case: the weights were not learned there. With --age the cells of a chip with decay lose charge before the test. Writes
-results/reads/NAME_read.json, results/reads/NAME_read_decisions.csv.gz and figures/NAME_read_confusion.png. For MNIST and one
+The voltages file records dataset, encoding, device, layers and chip. Another chip (--chip, --set
+chip.NAME=VALUE) is the ex-situ case: the weights were not learned there. With --age the cells of a
+chip with decay lose charge before the test. Writes results/reads/NAME_read.json,
+results/reads/NAME_read_decisions.csv.gz and figures/NAME_read_confusion.png. For MNIST and one
 layer: a minute in ngspice, two seconds in closed form; with 200 hidden neurons an hour in ngspice.
 """
 
@@ -30,19 +32,38 @@ from memristive.spice.parameters import ParameterError
 def main(arguments: list[str] | None = None) -> None:
     """Load network and chip, read, decide, save, print, plot."""
     parser = add_jobs(make_parser(__doc__, "reads", netlist=True))
-    parser.add_argument("--voltages", type=Path, required=True, metavar="FILE", help="trained voltages")
-    parser.add_argument("--data", choices=DATASETS, help="dataset (default: the one in the voltages file)")
-    parser.add_argument("--chip", metavar="NAME", help="chip file or preset (default: the chip of the training; docs/chips.md)")
-    parser.add_argument("--age", type=float, default=0.0, metavar="SECONDS", help="time since the training")
+    parser.add_argument(
+        "--voltages", type=Path, required=True, metavar="FILE", help="trained voltages"
+    )
+    parser.add_argument(
+        "--data", choices=DATASETS, help="dataset (default: the one in the voltages file)"
+    )
+    parser.add_argument(
+        "--chip",
+        metavar="NAME",
+        help="chip file or preset (default: the chip of the training; docs/chips.md)",
+    )
+    parser.add_argument(
+        "--age", type=float, default=0.0, metavar="SECONDS", help="time since the training"
+    )
     parser.add_common("--engine", NGSPICE)
     parser.add_common("--samples", None)
     options = parser.parse_args(arguments)
     keep_apart(options, options.voltages, options.chip)
 
-    # 1. The trained network, and the test images encoded as its training images were; without test images, the patterns.
+    # 1. The trained network, and the test images encoded as its training images were; without test
+    #    images, the patterns.
     voltages = read_voltages(options.voltages, options.data or "")
-    data, layered = options.data or voltages.origin.get("dataset", "mnist"), isinstance(voltages.states, tuple)
-    dataset = matching_dataset(data, voltages.shape[0], voltages.origin["learning"]["seed"] if layered else 1, voltages.encoding)
+    data, layered = (
+        options.data or voltages.origin.get("dataset", "mnist"),
+        isinstance(voltages.states, tuple),
+    )
+    dataset = matching_dataset(
+        data,
+        voltages.shape[0],
+        voltages.origin["learning"]["seed"] if layered else 1,
+        voltages.encoding,
+    )
     network, rule = network_of(voltages, dataset.setup)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
@@ -50,31 +71,58 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. The chip of the training, or another one; it may have lost charge.
     trained = voltages.chip or Chip(classes, inputs)
-    (chip,) = apply_settings(options, chip=load_chip(options.chip, classes, inputs) if options.chip else trained)
+    (chip,) = apply_settings(
+        options, chip=load_chip(options.chip, classes, inputs) if options.chip else trained
+    )
     if options.age and not (options.age > 0 and chip.decay_rate):
-        raise ParameterError(f"--age needs a chip with decay (--set chip.decay_rate=0.1) and 0 s or more, got {options.age:g} s")
+        raise ParameterError(
+            "--age needs a chip with decay (--set chip.decay_rate=0.1) and 0 s or more, got "
+            f"{options.age:g} s"
+        )
     changes, devices = differences(trained.as_dict(), chip.as_dict()), None if chip.ideal else chip
     if changes:
         print(f"ex situ: the chip differs from that of the training: {', '.join(changes)}")
     described: dict[str, Any]
     if isinstance(network.design, Schedule):
-        network = dataclasses.replace(network, states=(chip.after_decay(network.states[0], options.age),))
+        network = dataclasses.replace(
+            network, states=(chip.after_decay(network.states[0], options.age),)
+        )
     network, resolution = network_on_chip(network, devices), RESOLUTION
     if isinstance(network.design, Schedule):
         described = describe(network.setup, devices)
-        netlist = partial(read_netlist, network.setup, network.states[0], levels[0], dataset.labels, "test image 0")
+        netlist = partial(
+            read_netlist,
+            network.setup,
+            network.states[0],
+            levels[0],
+            dataset.labels,
+            "test image 0",
+        )
         resolution = resolution_of(voltages.rule, network.parameters.neuron)
     else:
         described = describe_network(data, dataset.shape, network, rule, voltages.engine)
         netlist = partial(layered_read_netlist, network, levels[0], dataset.labels, "test image 0")
         warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
-    record = Record(options, f"{options.voltages.stem}_read", {
-        **described, "voltages": options.voltages, "dataset": data, "engine": options.engine, "age_s": options.age,
-        "ex_situ": changes, "samples": len(labels)}, others=[options.voltages, options.chip])
+    record = Record(
+        options,
+        f"{options.voltages.stem}_read",
+        {
+            **described,
+            "voltages": options.voltages,
+            "dataset": data,
+            "engine": options.engine,
+            "age_s": options.age,
+            "ex_situ": changes,
+            "samples": len(labels),
+        },
+        others=[options.voltages, options.chip],
+    )
     record.write_netlist(netlist)
 
     # 3. Read, decide, score, save, print.
-    spikes = read_images(network, levels, options.engine, jobs=options.jobs, scheduler=options.scheduler)
+    spikes = read_images(
+        network, levels, options.engine, jobs=options.jobs, scheduler=options.scheduler
+    )
     strict = save_test(record, labels, spikes, options.engine, dataset.labels, resolution)
 
     # 4. Plot.

@@ -1,12 +1,15 @@
-"""Can your SPICE model learn in a crossbar? Measure it in ngspice: pulses at V, V/2 and V/3, reads, I-V loops.
+"""Can your SPICE model learn in a crossbar? Measure it in ngspice: pulses at V, V/2 and V/3, reads,
+I-V loops.
 
-MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam, yakopcic, wox, memdiode, molecular and
-stanford come with the project. x is the conductance as a share of its range. Two sweeps of pulses define the range, from the
-subcircuit's default state down, and then up. Each ends when its last 100 pulses have made less than 1 % of its whole change, or
+MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam,
+yakopcic, wox, memdiode, molecular and stanford come with the project. x is the conductance as a
+share of its range. Two sweeps of pulses define the range, from the subcircuit's default state down,
+and then up. Each ends when its last 100 pulses have made less than 1 % of its whole change, or
 after 1,000 pulses.
 
-Writes the device file own/MODEL_device.json, for --device of other scripts, the record own/spice_device_MODEL.json and
-own/spice_device_MODEL.png; those of the project's models go to results/devices/ and figures/. 5 to 10 s.
+Writes the device file own/MODEL_device.json, for --device of other scripts, the record
+own/spice_device_MODEL.json and own/spice_device_MODEL.png; those of the project's models go to
+results/devices/ and figures/. 5 to 10 s.
 """
 
 import dataclasses
@@ -17,12 +20,20 @@ from matplotlib.figure import Figure
 
 import plotting
 from memristive.cli.script import Record, keep_apart, make_parser, run, table
-from memristive.devices.characterise import BLOCK, GRID, READS, STARTS, Characterisation, characterise
+from memristive.devices.characterise import (
+    BLOCK,
+    GRID,
+    READS,
+    STARTS,
+    Characterisation,
+    characterise,
+)
 from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
 from memristive.devices.spice_model import load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
 
-# Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose (`studies.half_select`).
+# Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose
+# (`studies.half_select`).
 NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
 SOFT = 0.5  # least over largest step: below this, bounds count as soft
 ABRUPT = 0.2  # share of the range: a device with a larger step has fewer than five levels
@@ -33,7 +44,11 @@ STYLES = {1: "-", 2: "--", 3: ":"}  # of lines for V, V/2 and V/3
 def main(arguments: list[str] | None = None) -> None:
     """Read the model, measure, save, print, plot."""
     parser = make_parser(__doc__, "devices", parameters=False)
-    parser.add_argument("model", metavar="MODEL.json", help="model file, or the name of a model that comes with the project")
+    parser.add_argument(
+        "model",
+        metavar="MODEL.json",
+        help="model file, or the name of a model that comes with the project",
+    )
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
     model = load_model(options.model)
@@ -43,14 +58,26 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(options, f"spice_device_{model.name}", parameters, others=[options.model])
     check_overwriting(device_file, parameters, options.force, others=[options.model])
 
-    found = characterise(model, f"SPICE subcircuit {model.subcircuit}, measured in ngspice", options.model)
+    found = characterise(
+        model, f"SPICE subcircuit {model.subcircuit}, measured in ngspice", options.model
+    )
     write_file(device_file, to_json(device_record(found.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     results = dataclasses.asdict(found) | {
-        "x": GRID, "starts": STARTS,
-        **{name: {f"{'up' if up else 'down'} V/{part}": value for (up, part), value in getattr(found, name).items()}
-           for name in ("steps", "disturb")},
-        "loops": [{"period_s": period, "voltage_V": volts, "current_A": amperes} for period, volts, amperes in found.loops]}
+        "x": GRID,
+        "starts": STARTS,
+        **{
+            name: {
+                f"{'up' if up else 'down'} V/{part}": value
+                for (up, part), value in getattr(found, name).items()
+            }
+            for name in ("steps", "disturb")
+        },
+        "loops": [
+            {"period_s": period, "voltage_V": volts, "current_A": amperes}
+            for period, volts, amperes in found.loops
+        ],
+    }
     record.write(results)
     print_result(found)
     record.plot(figure(found))
@@ -60,43 +87,84 @@ def print_result(found: Characterisation) -> None:
     """Print steps, r and the drift under reads, and what they mean for learning."""
     device = found.device
     both = (True, False)
-    rows = [("pulse (V, s)", f"{device.voltage_up:g}, {device.width_up:g}", f"{device.voltage_down:g}, {device.width_down:g}"),
-            ("pulses that define the range", *found.reach[::-1]),
-            ("pulses across the range, or 99 % of it", *(f"{device.pulses(up):.4g}" for up in both)),
-            ("change a pulse, share of the range: mean", *(f"{np.mean(curve):.3%}" for curve in (device.up, device.down))),
-            ("change a pulse: least, largest", *(f"{min(curve):.2%}, {max(curve):.2%}" for curve in (device.up, device.down))),
-            *((f"r: step at V/{part} over that at V", *(f"{found.disturb[up, part]:z.2%}" for up in both)) for part in (2, 3))]
+    rows = [
+        (
+            "pulse (V, s)",
+            f"{device.voltage_up:g}, {device.width_up:g}",
+            f"{device.voltage_down:g}, {device.width_down:g}",
+        ),
+        ("pulses that define the range", *found.reach[::-1]),
+        ("pulses across the range, or 99 % of it", *(f"{device.pulses(up):.4g}" for up in both)),
+        (
+            "change a pulse, share of the range: mean",
+            *(f"{np.mean(curve):.3%}" for curve in (device.up, device.down)),
+        ),
+        (
+            "change a pulse: least, largest",
+            *(f"{min(curve):.2%}, {max(curve):.2%}" for curve in (device.up, device.down)),
+        ),
+        *(
+            (
+                f"r: step at V/{part} over that at V",
+                *(f"{found.disturb[up, part]:z.2%}" for up in both),
+            )
+            for part in (2, 3)
+        ),
+    ]
     print(table(("quantity", "up", "down"), rows))
-    print(f"conductance {device.lowest_conductance:.4g} to {device.highest_conductance:.4g} S at {device.read_voltage:g} V; "
-          f"near 0 V the range is {device.read_curve[0]:.3f} times as wide")
+    print(
+        f"conductance {device.lowest_conductance:.4g} to {device.highest_conductance:.4g} S at "
+        f"{device.read_voltage:g} V; near 0 V the range is {device.read_curve[0]:.3f} times as wide"
+    )
     if not found.arrived:
-        print(f"the range is not the device's: its bounds are farther than {max(found.reach)} pulses away: try a longer pulse, "
-              "or a higher voltage")
+        print(
+            f"the range is not the device's: its bounds are farther than {max(found.reach)} pulses "
+            "away: try a longer pulse, or a higher voltage"
+        )
     drift = np.abs(found.drift).max()
     steps = drift / device.mean_step
-    neglected = f", {steps:.1f} steps, which trainings neglect: lower read_voltage" if steps > DRIFT else ""
-    print(f"{READS} reads of {device.width_up:g} s move x by {drift:.2%} of the range at most{neglected}")
-    print(f"the device file's curves follow ngspice's sweeps within {device.misfit:.2%} of the range")
+    neglected = (
+        f", {steps:.1f} steps, which trainings neglect: lower read_voltage" if steps > DRIFT else ""
+    )
+    print(
+        f"{READS} reads of {device.width_up:g} s move x by {drift:.2%} of the range at "
+        f"most{neglected}"
+    )
+    print(
+        f"the device file's curves follow ngspice's sweeps within {device.misfit:.2%} of the range"
+    )
     warn_of_misfit(device)
     for way, curve in (("up", device.up), ("down", device.down)):
         if max(curve) > ABRUPT:
-            print(f"one pulse {way} moves x by up to {max(curve):.0%}: the device is abrupt and has few levels, so that "
-                  "corrections overshoot: try a shorter pulse, or a lower voltage")
+            print(
+                f"one pulse {way} moves x by up to {max(curve):.0%}: the device is abrupt and has "
+                "few levels, so that corrections overshoot: try a shorter pulse, or a lower voltage"
+            )
     print(meaning(device))
 
 
 def meaning(device: MeasuredDevice) -> str:
-    """Return what r costs a network of one layer of pairs (MNIST 10x10): a sentence for passive arrays (V/2), one for 1T1R."""
+    """Return what r costs a network of one layer of pairs (MNIST 10x10): a sentence for passive
+    arrays (V/2), one for 1T1R.
+    """
     worst, apart = max(device.half_up, device.half_down), abs(device.half_up - device.half_down)
     if worst <= NO_COST:
         cost = "costs no accuracy, because half-selected cells stay"
     elif min(min(curve) / max(curve) for curve in (device.up, device.down)) < SOFT:
-        points = f"{'more than' if worst > SOFT_R[-1] else 'some'} {np.interp(worst, SOFT_R, SOFT_COST):.1f} points"
-        cost = (f"costs {points} with a small dose, many with a large one, because\neach write of a neighbour moves a "
-                f"half-selected cell by {worst:.1%} of a step towards the middle")
+        about = "more than" if worst > SOFT_R[-1] else "some"
+        points = f"{about} {np.interp(worst, SOFT_R, SOFT_COST):.1f} points"
+        cost = (
+            f"costs {points} with a small dose, many with a large one, because\neach write of a "
+            "neighbour moves a "
+            f"half-selected cell by {worst:.1%} of a step towards the middle"
+        )
     else:
-        cost = (f"costs less than 1 point of accuracy with a small dose, because disturbs up and down nearly cancel.\n"
-                f"r up and r down differ by {apart:.1%}: with a large dose, half-selected cells drift to a bound")
+        cost = (
+            "costs less than 1 point of accuracy with a small dose, because disturbs up and "
+            "down nearly cancel.\n"
+            f"r up and r down differ by {apart:.1%}: with a large dose, half-selected cells "
+            "drift to a bound"
+        )
     return f"scheme v/2 {cost}\nscheme 1t1r has no half-selected cells: r does not matter"
 
 
@@ -116,20 +184,39 @@ def figure(found: Characterisation) -> Figure:
     for start, sweep in zip(STARTS, found.sweeps, strict=True):
         sweeps.plot(factor * sweep, label=f"x = {start:.2g}")
     sweeps.axvline(BLOCK, color=plotting.GREY, linewidth=0.6)
-    sweeps.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=f"{BLOCK} pulses up, {BLOCK} down")
+    sweeps.set(
+        xlabel="pulses", ylabel=f"conductance ({unit})", title=f"{BLOCK} pulses up, {BLOCK} down"
+    )
     sweeps.legend(title="start")
 
     for up, colour in ((True, plotting.BLUE), (False, plotting.VERMILLION)):
         for part, style in STYLES.items():
-            percent = 100 * np.maximum(np.abs(found.steps[up, part]), 1e-9)[1:-1]  # at the ends the bound cuts steps off
-            steps.plot(GRID[1:-1], percent, style, color=colour,
-                       label=f"{'up' if up else 'down'}, V/{part}".removesuffix("/1"))
-    steps.set(xlabel="x", ylabel="change of x by a pulse (%)", yscale="log", ylim=(1e-6, None), title="steps")
+            # at the ends the bound cuts steps off
+            percent = 100 * np.maximum(np.abs(found.steps[up, part]), 1e-9)[1:-1]
+            steps.plot(
+                GRID[1:-1],
+                percent,
+                style,
+                color=colour,
+                label=f"{'up' if up else 'down'}, V/{part}".removesuffix("/1"),
+            )
+    steps.set(
+        xlabel="x",
+        ylabel="change of x by a pulse (%)",
+        yscale="log",
+        ylim=(1e-6, None),
+        title="steps",
+    )
     steps.legend(ncols=2, loc="lower center")
 
     most = max(110 * np.abs(found.drift).max(), 1e-3)
     drift.plot(GRID, 100 * found.drift)
-    drift.set(xlabel="x", ylabel="change of x (%)", ylim=(-most, most), title=f"{READS} reads of {found.device.width_up:g} s")
+    drift.set(
+        xlabel="x",
+        ylabel="change of x (%)",
+        ylim=(-most, most),
+        title=f"{READS} reads of {found.device.width_up:g} s",
+    )
     return drawn
 
 

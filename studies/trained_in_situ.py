@@ -1,16 +1,18 @@
-"""The first crossbar that was trained in situ, with your SPICE model: 3x3 letters z, v, n. Then XOR, with hidden neurons.
+"""The first crossbar that was trained in situ, with your SPICE model: 3x3 letters z, v, n. Then
+XOR, with hidden neurons.
 
-M. Prezioso et al., Nature 521, 61 (2015): ten inputs (nine pixels and a bias), three outputs, differential pairs, V/2. Each of
-30 patterns is a letter as drawn or with one pixel flipped. After each epoch every weight gets one fixed pulse, whose sign is that
-of the gradient over all patterns (their Manhattan rule). Here ngspice reads and writes the subcircuits, and the first spike
-decides. The second rule is this project's: only images that are decided wrongly count, with +1 for the right column and -1 for
-the wrong one that fires first.
+M. Prezioso et al., Nature 521, 61 (2015): ten inputs (nine pixels and a bias), three outputs,
+differential pairs, V/2. Each of 30 patterns is a letter as drawn or with one pixel flipped. After
+each epoch every weight gets one fixed pulse, whose sign is that of the gradient over all patterns
+(their Manhattan rule). Here ngspice reads and writes the subcircuits, and the first spike decides.
+The second rule is this project's: only images that are decided wrongly count, with +1 for the right
+column and -1 for the wrong one that fires first.
 
-XOR needs hidden neurons. Their errors are read back through the same subcircuits (docs/layers.md), and each error is followed by
-writes of whole pulses.
+XOR needs hidden neurons. Their errors are read back through the same subcircuits (docs/layers.md),
+and each error is followed by writes of whole pulses.
 
-Writes results/devices/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models, two tasks: 10 minutes on two
-cores.
+Writes results/devices/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models,
+two tasks: 10 minutes on two cores.
 """
 
 import dataclasses
@@ -25,7 +27,12 @@ from datasets import xor, zvn
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import emulator, load_device
 from memristive.devices.spice_model import model_of
-from memristive.learning.build import initial_network, measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import (
+    initial_network,
+    measured_design,
+    measured_parameters,
+    measured_pulses,
+)
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
@@ -37,49 +44,99 @@ MANHATTAN, FIRST_SPIKE = RULES = ("manhattan", "first-spike")
 XOR = "xor"
 PUBLISHED = 15  # epochs until no error, their mean
 MOST = 60  # epochs of the letters
-SPREAD = 0.1  # of x before training, around the balance: elsewhere steps that depend on x pull all cells, and training stalls
-GAIN = 8.0  # thresholds of a membrane for a weight of 1, the whole conductance range; at lower gains more neurons are silent
-SLOPE, TARGET = 0.1, 0.85  # of the Manhattan rule: output tanh(SLOPE u) of a membrane of u thresholds; wanted +-TARGET, as theirs
+# of x before training, around the balance: elsewhere steps that depend on x pull all cells, and
+# training stalls
+SPREAD = 0.1
+# thresholds of a membrane for a weight of 1, the whole conductance range; at lower gains more
+# neurons are silent
+GAIN = 8.0
+# of the Manhattan rule: output tanh(SLOPE u) of a membrane of u thresholds; wanted +-TARGET, as
+# theirs
+SLOPE, TARGET = 0.1, 0.85
 MARGIN = 5e-6  # s by which the right neuron has to lead, for the first-spike rule
 WINDOW = 300e-6  # s: two membrane time constants
 HIDDEN, XOR_EPOCHS, XOR_MARGIN = 24, 100, 3e-6  # neurons, epochs at most, s
-# In thresholds: drive of a whole weight, bias of hidden neurons, spread of their drives at the start; first doses of hidden cells
-# per volt read back, and of output cells. Chosen in closed form for tungsten oxide, VTEAM and the molecular memristor.
+# In thresholds: drive of a whole weight, bias of hidden neurons, spread of their drives at the
+# start; first doses of hidden cells per volt read back, and of output cells. Chosen in closed form
+# for tungsten oxide, VTEAM and the molecular memristor.
 XOR_GAIN, XOR_BIAS, XOR_SPREAD, HIDDEN_DOSE, OUTPUT_DOSE = 4.0, 0.25, 2.5, 0.02, 0.1
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
-    parser.add_argument("--device", nargs="+", action="extend", metavar="FILE",
-                        help="files of python -m studies.spice_device (default: those of vteam and wox)")
-    parser.add_argument("--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})")
+    parser.add_argument(
+        "--device",
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="files of python -m studies.spice_device (default: those of vteam and wox)",
+    )
+    parser.add_argument(
+        "--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})"
+    )
     parser.add_common("--seeds", 10)
     options = parser.parse_args(arguments)
-    devices = options.device or [str(options.default_results / f"{model}_device.json") for model in ("vteam", "wox")]
+    devices = options.device or [
+        str(options.default_results / f"{model}_device.json") for model in ("vteam", "wox")
+    ]
     keep_apart(options, *devices)
-    tasks = [(file, options.scheme, kind, seed)
-             for file in devices for kind in (*RULES, XOR) for seed in range(options.seeds)]
+    tasks = [
+        (file, options.scheme, kind, seed)
+        for file in devices
+        for kind in (*RULES, XOR)
+        for seed in range(options.seeds)
+    ]
     models = [model_of(load_device(file)).sha256 for file in devices]
-    record = Record(options, "trained_in_situ", {
-        "devices": devices, "models": models, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds,
-        "most_epochs": MOST, "spread": SPREAD, "gain": GAIN, "slope": SLOPE, "target": TARGET, "margin": MARGIN,
-        "window": WINDOW, "hidden": HIDDEN}, others=devices)
+    record = Record(
+        options,
+        "trained_in_situ",
+        {
+            "devices": devices,
+            "models": models,
+            "scheme": options.scheme,
+            "rules": RULES,
+            "seeds": options.seeds,
+            "most_epochs": MOST,
+            "spread": SPREAD,
+            "gain": GAIN,
+            "slope": SLOPE,
+            "target": TARGET,
+            "margin": MARGIN,
+            "window": WINDOW,
+            "hidden": HIDDEN,
+        },
+        others=devices,
+    )
 
     rows = record.run_tasks(train, tasks, [1] * len(tasks))
     record.write({"published_epochs": PUBLISHED, "rows": rows})
 
-    print(table(("device", "rule", "no error", "epochs: mean", "least", "most"), [
-        (device, rule, f"{len(epochs)} of {count}", *((f"{np.mean(epochs):.1f}", min(epochs), max(epochs)) if epochs else "---"))
-        for device, rule, epochs, count in grouped(rows)]))
+    print(
+        table(
+            ("device", "rule", "no error", "epochs: mean", "least", "most"),
+            [
+                (
+                    device,
+                    rule,
+                    f"{len(epochs)} of {count}",
+                    *((f"{np.mean(epochs):.1f}", min(epochs), max(epochs)) if epochs else "---"),
+                )
+                for device, rule, epochs, count in grouped(rows)
+            ],
+        )
+    )
     print(f"published experiment: {PUBLISHED} epochs on average until no error")
     record.plot(figure(rows))
 
 
 def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
-    """Learn z, v, n until no error; return the number of errors, of 30, before each epoch's write."""
+    """Learn z, v, n until no error; return the number of errors, of 30, before each epoch's
+    write.
+    """
     emulated, dataset, errors = emulator(cells.device), zvn().training, list[int]()
-    x = np.random.default_rng(seed).normal(cells.device.balance, SPREAD, (6, 10)).clip(0.0, 1.0)  # nine pixels and a bias
+    # nine pixels and a bias
+    x = np.random.default_rng(seed).normal(cells.device.balance, SPREAD, (6, 10)).clip(0.0, 1.0)
     design = measured_design(emulated, 1, GAIN, window=WINDOW)
     network = Network((emulated.state(x),), measured_parameters(emulated), design)
     while True:
@@ -87,10 +144,17 @@ def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
         errors.append(count_wrong(spikes, dataset.labels))
         if not errors[-1] or len(errors) > MOST:
             return errors
-        signal = output_signal(membranes, dataset.labels) if rule == MANHATTAN else spike_signal(spikes, dataset.labels)
+        signal = (
+            output_signal(membranes, dataset.labels)
+            if rule == MANHATTAN
+            else spike_signal(spikes, dataset.labels)
+        )
         sign = np.sign(signal.T @ with_bias(dataset.levels))
-        writes = [Write(j, up, (column > 0 if up else column < 0).astype(float))
-                  for up in (True, False) for j, column in enumerate(np.vstack([sign, -sign]))]
+        writes = [
+            Write(j, up, (column > 0 if up else column < 0).astype(float))
+            for up in (True, False)
+            for j, column in enumerate(np.vstack([sign, -sign]))
+        ]
         network = dataclasses.replace(network, states=(cells.written(network.states[0], writes),))
 
 
@@ -98,46 +162,81 @@ def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
     """Learn XOR until no error; return the number of errors, of 4, before each epoch."""
     emulated, dataset = emulator(cells.device), xor().training
     per_threshold = (emulated.high - emulated.low) / XOR_GAIN  # V of X
-    rule = LayeredRule(presentations=XOR_EPOCHS * len(dataset.labels), hidden_dose=HIDDEN_DOSE * per_threshold,
-                       output_dose=OUTPUT_DOSE * per_threshold, final_dose=0.3, margin=XOR_MARGIN, start_drive=0.0,
-                       start_drive_spread=XOR_SPREAD, start_weight=0.0, start_weight_spread=per_threshold, seed=seed)
-    network = initial_network((HIDDEN,), 2, dataset.levels, rule, measured_design(emulated, 1, XOR_GAIN, hidden_bias=XOR_BIAS),
-                              measured_parameters(emulated), measured_pulses(emulated, scheme=scheme))
+    rule = LayeredRule(
+        presentations=XOR_EPOCHS * len(dataset.labels),
+        hidden_dose=HIDDEN_DOSE * per_threshold,
+        output_dose=OUTPUT_DOSE * per_threshold,
+        final_dose=0.3,
+        margin=XOR_MARGIN,
+        start_drive=0.0,
+        start_drive_spread=XOR_SPREAD,
+        start_weight=0.0,
+        start_weight_spread=per_threshold,
+        seed=seed,
+    )
+    network = initial_network(
+        (HIDDEN,),
+        2,
+        dataset.levels,
+        rule,
+        measured_design(emulated, 1, XOR_GAIN, hidden_bias=XOR_BIAS),
+        measured_parameters(emulated),
+        measured_pulses(emulated, scheme=scheme),
+    )
     learning, errors = Learning.start(network, rule), list[int]()
-    training = train_network(learning, rule, dataset.levels, dataset.labels, engine=NgspiceNetwork(network, cells=cells))
+    training = train_network(
+        learning, rule, dataset.levels, dataset.labels, engine=NgspiceNetwork(network, cells=cells)
+    )
     for done in range(0, rule.presentations + 1, len(dataset.labels)):
         while learning.done < done:
             next(training)
-        errors.append(count_wrong(cells.read_images(learning.network, dataset.levels)[0][-1], dataset.labels))
+        errors.append(
+            count_wrong(cells.read_images(learning.network, dataset.levels)[0][-1], dataset.labels)
+        )
         if not errors[-1]:
             break
     return errors
 
 
 def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
-    """Train one network until it makes no error; return its errors in each epoch as a row. Runs in a worker."""
+    """Train one network until it makes no error; return its errors in each epoch as a row. Runs in
+    a worker.
+    """
     file, scheme, kind, seed = task
     cells = ModelCells(model_of(load_device(file)), scheme)
     errors = hidden_layer(cells, scheme, seed) if kind == XOR else letters(cells, kind, seed)
-    return {"device": cells.device.name, "rule": kind, "seed": seed, "errors": errors,
-            "epochs": None if errors[-1] else len(errors) - 1}
+    return {
+        "device": cells.device.name,
+        "rule": kind,
+        "seed": seed,
+        "errors": errors,
+        "epochs": None if errors[-1] else len(errors) - 1,
+    }
 
 
 def count_wrong(spikes: np.ndarray, labels: np.ndarray) -> int:
     """Return how many images (images x classes, s) are not decided strictly right."""
-    right = [first_wrong_neuron(times, label, 0.0) is None and not np.isnan(times[label])
-             for times, label in zip(spikes, labels.tolist(), strict=True)]
+    right = [
+        first_wrong_neuron(times, label, 0.0) is None and not np.isnan(times[label])
+        for times, label in zip(spikes, labels.tolist(), strict=True)
+    ]
     return right.count(False)
 
 
 def output_signal(membranes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the error of each output (images x classes) times its slope, for the Manhattan rule; `membranes` in thresholds."""
+    """Return the error of each output (images x classes) times its slope, for the Manhattan rule;
+    `membranes` in thresholds.
+    """
     outputs = np.tanh(SLOPE * membranes)
-    return (np.where(np.eye(membranes.shape[1])[labels] > 0, TARGET, -TARGET) - outputs) * (1 - outputs**2)
+    return (np.where(np.eye(membranes.shape[1])[labels] > 0, TARGET, -TARGET) - outputs) * (
+        1 - outputs**2
+    )
 
 
 def spike_signal(spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the error of each output (images x classes): 1 for the right and -1 for the first wrong neuron of a wrong image."""
+    """Return the error of each output (images x classes): 1 for the right and -1 for the first
+    wrong neuron of a wrong image.
+    """
     found = np.zeros(spikes.shape)
     for k, (times, label) in enumerate(zip(spikes, labels.tolist(), strict=True)):
         wrong = first_wrong_neuron(times, label, MARGIN)
@@ -147,30 +246,51 @@ def spike_signal(spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def grouped(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[int], int]]:
-    """Return device, rule, the epochs of the networks that made no error, and the count of all networks."""
+    """Return device, rule, the epochs of the networks that made no error, and the count of all
+    networks.
+    """
     kinds = dict.fromkeys((row["device"], row["rule"]) for row in rows)
-    of = {kind: [row["epochs"] for row in rows if (row["device"], row["rule"]) == kind] for kind in kinds}
-    return [(*kind, [epochs for epochs in found if epochs is not None], len(found)) for kind, found in of.items()]
+    of = {
+        kind: [row["epochs"] for row in rows if (row["device"], row["rule"]) == kind]
+        for kind in kinds
+    }
+    return [
+        (*kind, [epochs for epochs in found if epochs is not None], len(found))
+        for kind, found in of.items()
+    ]
 
 
 def figure(rows: list[dict[str, Any]]) -> Figure:
     """Draw errors over epochs of each network, and epochs until no error of each seed."""
-    drawn, axes = plt.subplot_mosaic([["letters", "until"], ["xor", "until"]], figsize=(plotting.WIDTH, 5.0), width_ratios=[3, 2])
+    drawn, axes = plt.subplot_mosaic(
+        [["letters", "until"], ["xor", "until"]], figsize=(plotting.WIDTH, 5.0), width_ratios=[3, 2]
+    )
     until, groups = axes["until"], grouped(rows)
     for k, (device, kind, epochs, _) in enumerate(groups):
-        over, colour = axes["xor" if kind == XOR else "letters"], plotting.COLOURS[k % len(plotting.COLOURS)]
+        over, colour = (
+            axes["xor" if kind == XOR else "letters"],
+            plotting.COLOURS[k % len(plotting.COLOURS)],
+        )
         for row in rows:
             if (row["device"], row["rule"]) == (device, kind):
                 over.plot(row["errors"], color=colour, linewidth=0.8, alpha=0.6)
         over.plot([], [], color=colour, label=device if kind == XOR else f"{device}, {kind}")
-        until.plot(k + np.linspace(-0.25, 0.25, len(epochs)), epochs, "o", color=colour, markersize=4)
+        until.plot(
+            k + np.linspace(-0.25, 0.25, len(epochs)), epochs, "o", color=colour, markersize=4
+        )
         if epochs:
             until.hlines(np.mean(epochs), k - 0.35, k + 0.35, color=colour)
-    until.axhline(PUBLISHED, color=plotting.GREY, linestyle="--", label="published mean (Manhattan)")
+    until.axhline(
+        PUBLISHED, color=plotting.GREY, linestyle="--", label="published mean (Manhattan)"
+    )
     axes["letters"].set(ylabel="errors of 30 patterns", title="Letters z, v, n: one layer")
-    axes["xor"].set(xlabel="epoch", ylabel="errors of 4 patterns", title=f"XOR: {HIDDEN} hidden neurons")
+    axes["xor"].set(
+        xlabel="epoch", ylabel="errors of 4 patterns", title=f"XOR: {HIDDEN} hidden neurons"
+    )
     until.set(ylabel="epochs until no error", title="Each seed, and means", ylim=(0, None))
-    until.set_xticks(range(len(groups)), [f"{device}\n{kind}" for device, kind, *_ in groups], rotation=60)
+    until.set_xticks(
+        range(len(groups)), [f"{device}\n{kind}" for device, kind, *_ in groups], rotation=60
+    )
     for axis in axes.values():
         axis.legend()
     return drawn

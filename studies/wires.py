@@ -1,10 +1,11 @@
 """Cost of resistive wires in accuracy, ex situ and in situ: one layer, MNIST, grey 10x10 images.
 
-Wires have 0.01, 0.1 or 0.35 ohm from cell to cell. Cells are those of the paper, or have channels 100 times narrower, with
-feedback resistors 100 times larger. Ex situ, networks are trained without wires, then read with them. In situ, the error-driven
-rule reads and writes through the wires. A numerical solver of the wires trains and reads. The junctions to bulk are off,
-because they would weaken depressions through wires. Writes results/one_layer/wires.json and figures/wires.png. 15 minutes on two
-cores. Ctrl-C saves a checkpoint for --resume.
+Wires have 0.01, 0.1 or 0.35 ohm from cell to cell. Cells are those of the paper, or have channels
+100 times narrower, with feedback resistors 100 times larger. Ex situ, networks are trained without
+wires, then read with them. In situ, the error-driven rule reads and writes through the wires. A
+numerical solver of the wires trains and reads. The junctions to bulk are off, because they would
+weaken depressions through wires. Writes results/one_layer/wires.json and figures/wires.png. 15
+minutes on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -30,13 +31,17 @@ from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 RESISTANCES = (0.01, 0.1, 0.35)  # ohm, of the wires from cell to cell
 NARROWER = {1: "the paper's cells", 100: "channels 100 times narrower"}
-ROUTES = {"in situ": (BLUE, "-", "learned through the wires (in situ)"),
-          "ex situ": (VERMILLION, "--", "learned without wires (ex situ)")}
+ROUTES = {
+    "in situ": (BLUE, "-", "learned through the wires (in situ)"),
+    "ex situ": (VERMILLION, "--", "learned without wires (ex situ)"),
+}
 
 
 @dataclass(frozen=True)
 class WiredRun:
-    """Network with wires of a `resistance` in ohm and channels `narrower` times narrower, tested on `samples` images."""
+    """Network with wires of a `resistance` in ohm and channels `narrower` times narrower, tested on
+    `samples` images.
+    """
 
     narrower: int
     resistance: float
@@ -45,11 +50,18 @@ class WiredRun:
     samples: int
 
     def setup(self, dataset: Dataset) -> Setup:
-        """Return the design. Narrow channels carry less current, so the feedback resistor is larger by the same factor."""
+        """Return the design. Narrow channels carry less current, so the feedback resistor is larger
+        by the same factor.
+        """
         memristor, neuron = dataset.setup.memristor, dataset.setup.neuron
         return dataset.setup.replace(
-            memristor=isolated(dataclasses.replace(memristor, width=memristor.width / self.narrower)),
-            neuron=dataclasses.replace(neuron, feedback_resistance=neuron.feedback_resistance * self.narrower))
+            memristor=isolated(
+                dataclasses.replace(memristor, width=memristor.width / self.narrower)
+            ),
+            neuron=dataclasses.replace(
+                neuron, feedback_resistance=neuron.feedback_resistance * self.narrower
+            ),
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -58,13 +70,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common("--samples", 10_000)
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=mnist(encoding="grey").rule)
-    record = Record(options, "wires", {
-        "dataset": "mnist", "encoding": "grey", "resistances": RESISTANCES, "narrower": list(NARROWER),
-        "samples": options.samples, "learning": rule.as_dict()})
+    record = Record(
+        options,
+        "wires",
+        {
+            "dataset": "mnist",
+            "encoding": "grey",
+            "resistances": RESISTANCES,
+            "narrower": list(NARROWER),
+            "samples": options.samples,
+            "learning": rule.as_dict(),
+        },
+    )
 
     # 1. Train and read: without wires, then both routes for each resistance.
     routes = [(0.0, True), *((ohm, in_situ) for ohm in RESISTANCES for in_situ in (True, False))]
-    tasks = [WiredRun(narrower, ohm, in_situ, rule, options.samples) for narrower in NARROWER for ohm, in_situ in routes]
+    tasks = [
+        WiredRun(narrower, ohm, in_situ, rule, options.samples)
+        for narrower in NARROWER
+        for ohm, in_situ in routes
+    ]
     rows = record.run_tasks(evaluate, tasks, [rule.presentations] * len(tasks))
 
     # 2. Save, print, plot.
@@ -80,26 +105,51 @@ def evaluate(task: WiredRun) -> dict[str, Any]:
 
     # 1. Train, with the wires or without.
     start = paper_network(task.setup(dataset), task.rule, *dataset.patterns.shape)
-    learning = learn(network_on_chip(start, chip if task.in_situ else None), task.rule, *dataset.training)
+    learning = learn(
+        network_on_chip(start, chip if task.in_situ else None), task.rule, *dataset.training
+    )
 
     # 2. Read the test images with the wires.
     images, labels = dataset.test.first(task.samples)
     spikes = read(network_on_chip(learning.network, chip), images)
-    return {"narrower": task.narrower, "resistance_ohm": task.resistance, "route": "in situ" if task.in_situ else "ex situ",
-            **score_row(labels, spikes), "writes": int(learning.history[:, 1].sum()),
-            "first_spike_s": float(np.nanmedian(np.fmin.reduce(spikes, axis=1)))}
+    return {
+        "narrower": task.narrower,
+        "resistance_ohm": task.resistance,
+        "route": "in situ" if task.in_situ else "ex situ",
+        **score_row(labels, spikes),
+        "writes": int(learning.history[:, 1].sum()),
+        "first_spike_s": float(np.nanmedian(np.fmin.reduce(spikes, axis=1))),
+    }
 
 
 def wires_figure(rows: list[dict[str, Any]]) -> Figure:
-    """Draw accuracy against the resistance of the wires, one panel for each width of the channels."""
+    """Draw accuracy against the resistance of the wires, one panel for each width of the
+    channels.
+    """
     figure, axes = plt.subplots(1, len(NARROWER), figsize=(WIDTH, 3.4), sharey=True)
     for axis, (narrower, title) in zip(axes, NARROWER.items(), strict=True):
         chosen = [row for row in rows if row["narrower"] == narrower]
-        axis.axhline(100 * chosen[0]["strict_accuracy"], color=GREY, linewidth=0.8, zorder=0, label="no wires")
+        axis.axhline(
+            100 * chosen[0]["strict_accuracy"],
+            color=GREY,
+            linewidth=0.8,
+            zorder=0,
+            label="no wires",
+        )
         for route, (colour, dashes, label) in ROUTES.items():
-            points = [(row["resistance_ohm"], 100 * row["strict_accuracy"]) for row in chosen[1:] if row["route"] == route]
-            axis.plot(*np.reshape(points, (-1, 2)).T, dashes, color=colour, marker="o" if route == "in situ" else "s",
-                      markersize=4, label=label)
+            points = [
+                (row["resistance_ohm"], 100 * row["strict_accuracy"])
+                for row in chosen[1:]
+                if row["route"] == route
+            ]
+            axis.plot(
+                *np.reshape(points, (-1, 2)).T,
+                dashes,
+                color=colour,
+                marker="o" if route == "in situ" else "s",
+                markersize=4,
+                label=label,
+            )
         axis.set(xscale="log", xlabel="wire from cell to cell (ohm)", title=title)
         axis.set_xticks(RESISTANCES, [f"{ohm:g}" for ohm in RESISTANCES])
         axis.minorticks_off()

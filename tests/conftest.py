@@ -13,7 +13,8 @@ import datasets
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import NetworkParameters
 
-# The same examples every time: a red test means a change in the code. Slow examples are slow machines, not bugs.
+# The same examples every time: a red test means a change in the code. Slow examples are slow
+# machines, not bugs.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
 settings.load_profile("reproducible")
 
@@ -33,12 +34,14 @@ def ngspice():
 @pytest.fixture(scope="session")
 def simulate(ngspice):
     """Run a circuit once: simulate(circuit, save, stop, **solver settings) gives its waveforms."""
+
     def run(circuit, save, stop, **settings):
         loaded = ngspice.load(circuit, dataclasses.replace(TIGHT, **settings), save)
         try:
             return loaded.run(stop)
         finally:
             loaded.unload()
+
     return run
 
 
@@ -81,4 +84,7 @@ def mnist_schedule(mnist_setup):
 @pytest.fixture(scope="session")
 def digit_images(mnist):
     """The first 40 MNIST test images by encoding, each 40 x 100."""
-    return {encoding: datasets.encode(mnist["x_test"][:40], 10, encoding) for encoding in ("binary", "grey")}
+    return {
+        encoding: datasets.encode(mnist["x_test"][:40], 10, encoding)
+        for encoding in ("binary", "grey")
+    }

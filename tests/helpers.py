@@ -18,15 +18,23 @@ def script(*arguments, code=0, folder=ROOT, **options):
     """
     start = ["-m", arguments[1]] if arguments[0] == "-m" else [str(ROOT / arguments[0])]
     rest = arguments[2:] if arguments[0] == "-m" else arguments[1:]
-    process = subprocess.run([sys.executable, *start, *map(str, rest)], capture_output=True, text=True, cwd=folder,
-                             timeout=120, **options)
+    process = subprocess.run(
+        [sys.executable, *start, *map(str, rest)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=120,
+        **options,
+    )
     assert process.returncode == code, process.stderr
     return process.stdout if code == 0 else process.stderr
 
 
 def page(name):
     """Return the module whose `main` a script or study runs; memristor.py starts a study."""
-    return importlib.import_module("studies.device" if name == "memristor.py" else name.removesuffix(".py"))
+    return importlib.import_module(
+        "studies.device" if name == "memristor.py" else name.removesuffix(".py")
+    )
 
 
 def flowers_in(folder):
@@ -34,7 +42,10 @@ def flowers_in(folder):
     from sklearn.datasets import load_iris  # a second, which few of the tests need
 
     features, labels = load_iris(return_X_y=True)
-    rows = [";".join(["abc"[label], *map(str, row)]) for row, label in zip(features[::5], labels[::5], strict=True)]
+    rows = [
+        ";".join(["abc"[label], *map(str, row)])
+        for row, label in zip(features[::5], labels[::5], strict=True)
+    ]
     path = folder / "flowers.csv"
     path.write_text("\n".join(["species;a;b;c;d", *rows]) + "\n", encoding="utf-8")
     return path
@@ -42,7 +53,9 @@ def flowers_in(folder):
 
 def printed(netlist):
     """Run a netlist in ngspice's program; return the arrays that it prints, by name."""
-    done = subprocess.run(["ngspice", "-n", "-b", netlist], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["ngspice", "-n", "-b", netlist], capture_output=True, text=True, check=True
+    )
     columns, found = [], {}
     for words in map(str.split, done.stdout.splitlines()):
         if words[:1] == ["Index"]:

@@ -22,22 +22,35 @@ CHANGE = """
 def dose_factor(done, presentations, final):
     return 2.0
 """
-CALL = "from memristive.learning.use import first_dose; print(first_dose(9), len(first_dose.stats.cache_hits))"
+CALL = """
+from memristive.learning.use import first_dose
+print(first_dose(9), len(first_dose.stats.cache_hits))
+"""
 
 
 def test_a_changed_rule_is_compiled_anew(tmp_path):
     for name in ("memristor.py", "snn_circuit.py"):
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "memristive", tmp_path / "memristive", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "memristive", tmp_path / "memristive", ignore=shutil.ignore_patterns("__pycache__")
+    )
 
     def append(name, text):
         with (tmp_path / "memristive/learning" / name).open("a", encoding="utf-8") as file:
             file.write(text)
 
     def first_dose():
-        environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-        done = subprocess.run([sys.executable, "-c", CALL], cwd=tmp_path, env=environment, capture_output=True, text=True,
-                              timeout=300)
+        environment = {
+            name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", CALL],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
         return done.stdout.strip() or done.stderr, "compiling" in done.stderr
 
     append("use.py", USE)  # compiled in a second, the kernel itself in half a minute
@@ -48,8 +61,18 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
 
 
 def test_only_this_cache_holds_compiled_functions():
-    """`numba.njit(cache=True)` keeps code with constants of imported files after these have changed."""
-    files = [file for folder in ("memristive", "studies", "transistors") for file in (ROOT / folder).rglob("*.py")]
-    users = {file.name for file in [*files, *ROOT.glob("*.py")] for node in ast.walk(ast.parse(file.read_bytes()))
-             if isinstance(node, ast.Import | ast.ImportFrom) and "numba" in ast.unparse(node).split()[1]}
+    """`numba.njit(cache=True)` keeps code with constants of imported files after these have
+    changed.
+    """
+    files = [
+        file
+        for folder in ("memristive", "studies", "transistors")
+        for file in (ROOT / folder).rglob("*.py")
+    ]
+    users = {
+        file.name
+        for file in [*files, *ROOT.glob("*.py")]
+        for node in ast.walk(ast.parse(file.read_bytes()))
+        if isinstance(node, ast.Import | ast.ImportFrom) and "numba" in ast.unparse(node).split()[1]
+    }
     assert users == {"compiled.py"}

@@ -1,4 +1,6 @@
-"""The datasets against their drawings, the defaults against the paper, MNIST against its checksums."""
+"""The datasets against their drawings, the defaults against the paper, MNIST against its
+checksums.
+"""
 
 import gzip
 import hashlib
@@ -9,65 +11,153 @@ import pytest
 from PIL import Image
 
 import datasets
-from datasets import DatasetError, digits, encode, fashion, load_dataset, matching_dataset, shrink, xpue
+from datasets import (
+    DatasetError,
+    digits,
+    encode,
+    fashion,
+    load_dataset,
+    matching_dataset,
+    shrink,
+    xpue,
+)
 from memristive.network.checks import settled_membranes
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
-XPUE = {"X": ["X.X", ".X.", "X.X"], "+": [".X.", "XXX", ".X."], "U": ["X.X", "X.X", "XXX"], "=": ["XXX", "...", "XXX"]}
-DIGITS = {"0": ["XXX", "X.X", "X.X", "X.X", "XXX"], "1": [".X."] * 5, "2": ["XXX", "..X", "XXX", "X..", "XXX"],
-          "3": ["XXX", "..X", "XXX", "..X", "XXX"], "4": ["X.X", "X.X", "XXX", "..X", "..X"],
-          "5": ["XXX", "X..", "XXX", "..X", "XXX"]}
+XPUE = {
+    "X": ["X.X", ".X.", "X.X"],
+    "+": [".X.", "XXX", ".X."],
+    "U": ["X.X", "X.X", "XXX"],
+    "=": ["XXX", "...", "XXX"],
+}
+DIGITS = {
+    "0": ["XXX", "X.X", "X.X", "X.X", "XXX"],
+    "1": [".X."] * 5,
+    "2": ["XXX", "..X", "XXX", "X..", "XXX"],
+    "3": ["XXX", "..X", "XXX", "..X", "XXX"],
+    "4": ["X.X", "X.X", "XXX", "..X", "..X"],
+    "5": ["XXX", "X..", "XXX", "..X", "XXX"],
+}
 
 
 def test_defaults_are_the_papers(templates):
     """Jurj 2024 (Electronics 13, 4665) and Saxena (arXiv:1711.06819)."""
     device, neuron = MemristorParameters(), NeuronParameters()
-    assert (device.transconductance, device.leak_resistance, device.capacitance) == (5e-9, 1e12, 1e-13)
-    assert (device.kp, device.threshold_voltage, device.width, device.length) == (1.3e-4, 0.0, 1e-4, 1e-4)
+    assert (device.transconductance, device.leak_resistance, device.capacitance) == (
+        5e-9,
+        1e12,
+        1e-13,
+    )
+    assert (device.kp, device.threshold_voltage, device.width, device.length) == (
+        1.3e-4,
+        0.0,
+        1e-4,
+        1e-4,
+    )
     assert (device.switch_threshold, device.switch_on, device.switch_off) == (0.5, 1e-3, 1e20)
     assert device.memory_capacitance == pytest.approx(1e-13 + 3.453e-12, rel=1e-4, abs=0)
-    assert (neuron.threshold, neuron.feedback_resistance, neuron.membrane_transconductance) == (4.0, 1e3, 1.0)
-    assert neuron.time_constant == pytest.approx(150e-6) and (neuron.output_high, neuron.load_resistance) == (1.0, 1e3)
-    assert (neuron.rail_low, neuron.rail_high, neuron.inverting_rail_low, neuron.inverting_rail_high) == (-20, 20, -19.5, 20.5)
-    for dataset, pulse, period in ((xpue(), 5e-3, 15e-3), (datasets.digits_012345(), 5e-3, 15e-3), (templates, 2e-3, 6e-3)):
+    assert (neuron.threshold, neuron.feedback_resistance, neuron.membrane_transconductance) == (
+        4.0,
+        1e3,
+        1.0,
+    )
+    assert neuron.time_constant == pytest.approx(150e-6) and (
+        neuron.output_high,
+        neuron.load_resistance,
+    ) == (1.0, 1e3)
+    assert (
+        neuron.rail_low,
+        neuron.rail_high,
+        neuron.inverting_rail_low,
+        neuron.inverting_rail_high,
+    ) == (-20, 20, -19.5, 20.5)
+    for dataset, pulse, period in (
+        (xpue(), 5e-3, 15e-3),
+        (datasets.digits_012345(), 5e-3, 15e-3),
+        (templates, 2e-3, 6e-3),
+    ):
         schedule = dataset.setup.schedule
-        assert (schedule.pulse, schedule.period, schedule.input_voltage, schedule.phi_voltage) == (pulse, period, 1.0, 1.2)
+        assert (schedule.pulse, schedule.period, schedule.input_voltage, schedule.phi_voltage) == (
+            pulse,
+            period,
+            1.0,
+            1.2,
+        )
         assert (dataset.setup.memristor, dataset.setup.neuron) == (device, neuron)
     assert templates.setup.schedule.sampling_step == 11e-6
 
 
 def test_zvn_has_each_letter_and_its_nine_neighbours():
     dataset = datasets.zvn()
-    flipped = [[int(np.abs(image - pattern).sum()) for image in dataset.training.levels] for pattern in dataset.patterns]
+    flipped = [
+        [int(np.abs(image - pattern).sum()) for image in dataset.training.levels]
+        for pattern in dataset.patterns
+    ]
     for k, counts in enumerate(flipped):
         assert sorted(np.array(counts)[dataset.training.labels == k]) == [0] + [1] * 9
     assert len(np.unique(dataset.test.levels, axis=0)) == 30
-    assert dataset.patterns.tolist() == [[1, 1, 1, 0, 1, 0, 1, 1, 1], [1, 0, 1, 1, 0, 1, 0, 1, 0], [0, 1, 0, 1, 0, 1, 1, 0, 1]]
+    assert dataset.patterns.tolist() == [
+        [1, 1, 1, 0, 1, 0, 1, 1, 1],
+        [1, 0, 1, 1, 0, 1, 0, 1, 0],
+        [0, 1, 0, 1, 0, 1, 1, 0, 1],
+    ]
 
 
-@pytest.mark.parametrize(("make", "drawings", "shape"), [(xpue, XPUE, (3, 3)), (datasets.digits_012345, DIGITS, (5, 3))])
+@pytest.mark.parametrize(
+    ("make", "drawings", "shape"), [(xpue, XPUE, (3, 3)), (datasets.digits_012345, DIGITS, (5, 3))]
+)
 def test_patterns_are_those_drawn_in_the_paper(make, drawings, shape):
     dataset = make()
     assert (dataset.labels, dataset.shape) == (tuple(drawings), shape)
     for pattern, rows in zip(dataset.patterns, drawings.values(), strict=True):
-        assert pattern.reshape(shape).tolist() == [[float(pixel == "X") for pixel in row] for row in rows]
+        assert pattern.reshape(shape).tolist() == [
+            [float(pixel == "X") for pixel in row] for row in rows
+        ]
 
 
 def test_dataset_without_images_trains_on_its_patterns_and_has_no_test_set():
     dataset = xpue()
-    assert np.array_equal(dataset.training.levels, dataset.patterns) and dataset.training.labels.tolist() == [0, 1, 2, 3]
+    assert np.array_equal(
+        dataset.training.levels, dataset.patterns
+    ) and dataset.training.labels.tolist() == [0, 1, 2, 3]
     with pytest.raises(DatasetError, match="xpue"):
         _ = dataset.test
 
 
 def test_mnist_is_whole_and_canonical(mnist):
     shapes = {name: (array.shape, str(array.dtype)) for name, array in mnist.items()}
-    assert shapes == {"x_train": ((60000, 28, 28), "uint8"), "y_train": ((60000,), "uint8"),
-                      "x_test": ((10000, 28, 28), "uint8"), "y_test": ((10000,), "uint8")}
+    assert shapes == {
+        "x_train": ((60000, 28, 28), "uint8"),
+        "y_train": ((60000,), "uint8"),
+        "x_test": ((10000, 28, 28), "uint8"),
+        "y_test": ((10000,), "uint8"),
+    }
     # The digit counts of the original files, and the order of the first labels.
-    assert np.bincount(mnist["y_train"]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(mnist["y_test"]).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(mnist["y_train"]).tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
+    assert np.bincount(mnist["y_test"]).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
     assert mnist["y_test"][:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     assert hashlib.sha256(datasets.MNIST_FILE.read_bytes()).hexdigest() == datasets.MNIST_SHA256
 
@@ -84,17 +174,27 @@ def test_damaged_mnist_is_refused_with_its_path(tmp_path, damage):
 
 def test_parts_of_mnist_are_those_of_the_whole(mnist):
     part = datasets.load_mnist("y_test", "x_train", first=7)
-    assert {name: array.shape for name, array in part.items()} == {"y_test": (7,), "x_train": (7, 28, 28)}
+    assert {name: array.shape for name, array in part.items()} == {
+        "y_test": (7,),
+        "x_train": (7, 28, 28),
+    }
     assert all(np.array_equal(array, mnist[name][:7]) for name, array in part.items())
 
 
 def test_templates_are_the_thresholded_means_of_the_first_hundred_images(mnist, templates):
-    assert (templates.patterns.shape, templates.shape, templates.labels) == ((10, 100), (10, 10), tuple("0123456789"))
+    assert (templates.patterns.shape, templates.shape, templates.labels) == (
+        (10, 100),
+        (10, 10),
+        tuple("0123456789"),
+    )
     for digit in range(10):
         images = mnist["x_train"][np.flatnonzero(mnist["y_train"] == digit)[:100]]
         mean = np.mean(images, axis=0).astype(np.uint8)
         grey = np.asarray(Image.fromarray(mean).resize((10, 10), Image.Resampling.BICUBIC)).ravel()
-        assert templates.patterns[digit].tolist() == (grey > np.sort(grey)[80]).astype(float).tolist()  # the 20th largest
+        # the 20th largest
+        assert (
+            templates.patterns[digit].tolist() == (grey > np.sort(grey)[80]).astype(float).tolist()
+        )
 
 
 def test_images_of_mnist_are_encoded_with_their_labels(mnist, templates):
@@ -108,7 +208,10 @@ def test_a_fifth_of_the_pixels_is_on_at_any_size(mnist, size, most):
     images = mnist["x_test"][:50]
     on, grey = encode(images, size), shrink(images, size)
     assert on.sum(axis=1).max() == most
-    assert all(levels[pixels == 1].min() > levels[pixels == 0].max() for pixels, levels in zip(on, grey, strict=True))
+    assert all(
+        levels[pixels == 1].min() > levels[pixels == 0].max()
+        for pixels, levels in zip(on, grey, strict=True)
+    )
 
 
 def test_grey_levels_are_proportional_to_the_image_and_reach_one(mnist):
@@ -129,7 +232,11 @@ def test_shrunk_image_keeps_its_orientation():
 
 def write_idx(path, array):
     """Write a compressed IDX file."""
-    path.write_bytes(gzip.compress(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()))
+    path.write_bytes(
+        gzip.compress(
+            struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+        )
+    )
 
 
 @pytest.fixture
@@ -146,8 +253,14 @@ def fashion_folder(tmp_path, monkeypatch):
 def test_fashion_is_read_from_idx_files_in_proportion_to_its_grey_levels(fashion_folder):
     _, images = fashion_folder
     dataset = fashion(28)
-    assert np.array_equal(dataset.test.levels * 255, images.reshape(20, 784)) and dataset.test.labels.tolist() == [*range(10)] * 2
-    assert fashion().training.levels == pytest.approx(shrink(images, 10) / 255) and len(dataset.labels) == 10
+    assert (
+        np.array_equal(dataset.test.levels * 255, images.reshape(20, 784))
+        and dataset.test.labels.tolist() == [*range(10)] * 2
+    )
+    assert (
+        fashion().training.levels == pytest.approx(shrink(images, 10) / 255)
+        and len(dataset.labels) == 10
+    )
     assert load_dataset("fashion", size=14).size_suffix == "_14x14" and not fashion().size_suffix
 
 
@@ -158,7 +271,13 @@ def test_fashion_without_a_sound_file_names_the_package(fashion_folder, damage):
     if damage == "missing":
         path.unlink()
     else:
-        path.write_bytes({"cut": path.read_bytes()[:500], "text": b"images", "other shape": gzip.compress(content[:-1])}[damage])
+        path.write_bytes(
+            {
+                "cut": path.read_bytes()[:500],
+                "text": b"images",
+                "other shape": gzip.compress(content[:-1]),
+            }[damage]
+        )
     with pytest.raises(DatasetError, match="dataset-fashion-mnist"):
         fashion()
 
@@ -181,8 +300,11 @@ def test_images_of_a_user_get_a_resistor_that_lets_neurons_fire():
 def test_datasets_are_loaded_by_name():
     assert load_dataset("mnist", size=5, encoding="grey").patterns.shape == (10, 25)
     assert load_dataset("xpue", size=None, encoding=None).name == "xpue"
-    for name, options, named in (("letters", {}, "letters"), ("xpue", {"size": 5}, "size"), ("mnist", {"encoding": "blue"},
-                                                                                             "encoding")):
+    for name, options, named in (
+        ("letters", {}, "letters"),
+        ("xpue", {"size": 5}, "size"),
+        ("mnist", {"encoding": "blue"}, "encoding"),
+    ):
         with pytest.raises(DatasetError, match=named):
             load_dataset(name, **options)
 
@@ -203,15 +325,30 @@ def test_copies_of_mnist_are_a_pixel_away():
     images = np.random.default_rng(1).random((4, 6, 6))
     same, down, up, right, left = datasets.moved_by_a_pixel(images).reshape(5, 4, 6, 6)
     assert np.array_equal(same, images)
-    for moved, before in ((down[:, 1:], images[:, :-1]), (up[:, :-1], images[:, 1:]), (right[:, :, 1:], images[:, :, :-1]),
-                          (left[:, :, :-1], images[:, :, 1:])):
+    for moved, before in (
+        (down[:, 1:], images[:, :-1]),
+        (up[:, :-1], images[:, 1:]),
+        (right[:, :, 1:], images[:, :, :-1]),
+        (left[:, :, :-1], images[:, :, 1:]),
+    ):
         assert np.array_equal(moved, before)
-    assert not np.any(down[:, 0]) and not np.any(up[:, -1]) and not np.any(right[:, :, 0]) and not np.any(left[:, :, -1])
+    assert (
+        not np.any(down[:, 0])
+        and not np.any(up[:, -1])
+        and not np.any(right[:, :, 0])
+        and not np.any(left[:, :, -1])
+    )
 
 
 def test_datasets_come_in_grey_in_their_size_and_split():
-    assert np.array_equal(matching_dataset("mnist", 7).patterns, load_dataset("mnist", size=7, encoding="grey").patterns)
-    assert matching_dataset("mnist", 7).size_suffix == "_7x7" and matching_dataset("mnist").size_suffix == ""
+    assert np.array_equal(
+        matching_dataset("mnist", 7).patterns,
+        load_dataset("mnist", size=7, encoding="grey").patterns,
+    )
+    assert (
+        matching_dataset("mnist", 7).size_suffix == "_7x7"
+        and matching_dataset("mnist").size_suffix == ""
+    )
     assert np.array_equal(matching_dataset("digits").test.levels, digits().test.levels)
     assert not np.array_equal(matching_dataset("digits", seed=2).test.labels, digits().test.labels)
     assert matching_dataset("digits", 8).size_suffix == ""

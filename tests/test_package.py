@@ -14,26 +14,68 @@ from tests.helpers import ROOT, one_line
 def test_installed_package_is_importable_from_another_folder(tmp_path):
     source, site = tmp_path / "source", tmp_path / "site"
     shutil.copytree(ROOT / "memristive", source / "memristive")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "memristor.py", "plotting.py", "snn_circuit.py"):
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "memristor.py",
+        "plotting.py",
+        "snn_circuit.py",
+    ):
         shutil.copy(ROOT / name, source)
-    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--quiet", "--target", str(site)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-build-isolation",
+        "--quiet",
+        "--target",
+        str(site),
+    ]
     subprocess.run([*install, str(source)], check=True, capture_output=True, timeout=300)
-    code = ("import memristive; [getattr(memristive, name) for name in memristive.__all__]\n"
-            "from memristive.devices.measured_device import load_device; load_device('epiram')\n"
-            "import numpy, plotting; plotting.save(plotting.weight_images(numpy.eye(4), (2, 2), 'abcd'), 'own/weights.png')\n"
-            "import memristor, snn_circuit; print(memristor.__file__)")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300,
-                          env=os.environ | {"PYTHONPATH": str(site)})
+    code = (
+        "import memristive; [getattr(memristive, name) for name in memristive.__all__]\n"
+        "from memristive.devices.measured_device import load_device; load_device('epiram')\n"
+        "import numpy, plotting; plotting.save(plotting.weight_images(numpy.eye(4), (2, 2), "
+        "'abcd'), 'own/weights.png')\n"
+        "import memristor, snn_circuit; print(memristor.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": str(site)},
+    )
     assert done.stdout.splitlines()[-1:] == [str(site / "memristor.py")], done.stderr
     assert (tmp_path / "own" / "weights.png").stat().st_size > 5000
-    done = subprocess.run([sys.executable, "-m", "memristor"], cwd=tmp_path, capture_output=True, text=True, timeout=300,
-                          env=os.environ | {"PYTHONPATH": str(site)})
+    done = subprocess.run(
+        [sys.executable, "-m", "memristor"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": str(site)},
+    )
     assert done.returncode == 1 and "memristor.py" in one_line(done.stderr)
 
 
-@pytest.mark.parametrize(("module", "below"), [("memristor.py", ("memristive.spice", "memristor")),
-                                              ("snn_circuit.py", ("memristive.spice", "memristor"))])
+@pytest.mark.parametrize(
+    ("module", "below"),
+    [
+        ("memristor.py", ("memristive.spice", "memristor")),
+        ("snn_circuit.py", ("memristive.spice", "memristor")),
+    ],
+)
 def test_device_and_circuit_import_nothing_above_them(module, below):
-    for node in ast.parse((ROOT / module).read_text(encoding="utf-8")).body:  # not under `if __name__ == "__main__":`
+    # not under `if __name__ == "__main__":`
+    for node in ast.parse((ROOT / module).read_text(encoding="utf-8")).body:
         names = [node.module] if isinstance(node, ast.ImportFrom) else []
-        assert all(name.startswith(below) for name in names if name.startswith(("memristive", "memristor", "snn_circuit")))
+        assert all(
+            name.startswith(below)
+            for name in names
+            if name.startswith(("memristive", "memristor", "snn_circuit"))
+        )

@@ -15,14 +15,23 @@ def close_figures():
     plt.close("all")
 
 
-@pytest.mark.parametrize(("values", "factor", "unit"), [
-    ([1e-6, -2e-6], 1e6, "µA"), ([0.5], 1e3, "mA"), ([1.0], 1, "A"), ([4e3], 1e-3, "kA"), ([0.0], 1, "A")])
+@pytest.mark.parametrize(
+    ("values", "factor", "unit"),
+    [
+        ([1e-6, -2e-6], 1e6, "µA"),
+        ([0.5], 1e3, "mA"),
+        ([1.0], 1, "A"),
+        ([4e3], 1e-3, "kA"),
+        ([0.0], 1, "A"),
+    ],
+)
 def test_units_bring_the_largest_number_between_one_and_a_thousand(values, factor, unit):
     assert plotting.prefixed(values, "A") == (pytest.approx(factor), unit)
 
 
 def test_non_uniform_time_is_drawn_where_it_belongs():
-    time = np.array([0, 1e-3, 1.001e-3, 1.002e-3, 1.003e-3, 10e-3])  # most points lie within 3 us of 10 ms
+    # most points lie within 3 us of 10 ms
+    time = np.array([0, 1e-3, 1.001e-3, 1.002e-3, 1.003e-3, 10e-3])
     rows = np.tile([0, 0, 1.0, 1.0, 0, 0], (30, 1))
     image = plotting.pulses(time, rows, "input").axes[0].images[0].get_array()
     assert image[0].argmax() / image.shape[1] == pytest.approx(0.1, abs=0.01)
@@ -30,7 +39,7 @@ def test_non_uniform_time_is_drawn_where_it_belongs():
 
 def test_shares_of_a_confusion_matrix_are_of_the_true_class():
     axis = plotting.confusion([[96, 0, 0, 0], [1, 3, 0, 0]], "ab").axes[0]
-    shown, = axis.collections
+    (shown,) = axis.collections
     assert np.reshape(shown.get_array(), (2, 4)).tolist() == [[100, 0, 0, 0], [25, 75, 0, 0]]
     assert {text.get_position(): text.get_text() for text in axis.texts}[0, 1] == "1"
 
@@ -45,8 +54,10 @@ def test_all_weight_images_have_one_scale(states):
 def test_each_class_of_a_map_of_states_has_its_label_at_its_rows():
     states = np.repeat([[1.0], [5.0], [3.0]], 40, axis=0) * np.ones(20)
     axis = plotting.memristor_states(np.linspace(0, 10e-3, 20), states, "abc").axes[0]
-    rows = {label.get_text(): axis.images[0].get_array()[round(place), 0]
-            for place, label in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True)}
+    rows = {
+        label.get_text(): axis.images[0].get_array()[round(place), 0]
+        for place, label in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True)
+    }
     assert rows == {"a": 1.0, "b": 5.0, "c": 3.0}
 
 
@@ -55,7 +66,10 @@ def test_raster_has_a_mark_for_each_neuron_that_fired_and_no_mark_hides_another(
     spikes[0, 1:4], spikes[1] = spikes[0, 0], np.nan
     axis = plotting.spike_raster(spikes, "012345").axes[0]
     marks = sorted((round(text.get_position()[0], 6), text.get_text()) for text in axis.texts)
-    assert marks == sorted((round(1e6 * spikes[k, j], 6), str(j)) for k, j in zip(*np.nonzero(np.isfinite(spikes)), strict=True))
+    assert marks == sorted(
+        (round(1e6 * spikes[k, j], 6), str(j))
+        for k, j in zip(*np.nonzero(np.isfinite(spikes)), strict=True)
+    )
     assert len({text.get_position() for text in axis.texts}) == len(marks)
     assert plotting.spike_raster(np.full((4, 4), np.nan), "X+U=").axes[0].texts  # "no neuron fires"
 
@@ -64,12 +78,17 @@ def test_each_membrane_panel_starts_with_its_pulse():
     setup, time = Setup(schedule=Schedule(pulse=2e-3, period=6e-3)), np.linspace(0, 12e-3, 6001)
     rising = -np.expm1(-(time % 6e-3) / 150e-6)
     membranes = rising * np.where(time < 6e-3, 1, 2) * np.array([[3.0], [5.0]])
-    result = Inference(time, membranes, (membranes > 4).astype(float), np.array([[np.nan, 2e-4], [1.5e-4, 1e-4]]))
+    result = Inference(
+        time, membranes, (membranes > 4).astype(float), np.array([[np.nan, 2e-4], [1.5e-4, 1e-4]])
+    )
     figure = plotting.membranes(result, setup, "ab")
     for panel, finals in zip(figure.axes[:2], ([3, 5], [6, 10]), strict=True):
         for line, final in zip(panel.lines, finals, strict=False):
             micro, volts = line.get_xydata()[1:].T
-            assert volts == pytest.approx(-final * np.expm1(-micro / 150), abs=1e-6) and micro[-1] >= 1000
+            assert (
+                volts == pytest.approx(-final * np.expm1(-micro / 150), abs=1e-6)
+                and micro[-1] >= 1000
+            )
 
 
 @pytest.mark.parametrize("leads", [np.geomspace(1e-7, 1e-4, 101), np.linspace(10e-6, 20e-6, 101)])
@@ -80,7 +99,9 @@ def test_every_lead_is_counted_and_lonely_and_silent_neurons_are_left_out(leads)
     assert axis.patches[0].get_x() == pytest.approx(1e6 * leads[0])
 
 
-@pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+@pytest.mark.parametrize(
+    ("kind", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
+)
 def test_the_ending_gives_the_format_and_the_same_data_the_same_bytes(tmp_path, kind, start):
     for name in "ab":
         plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / f"{name}.{kind}")

@@ -1,4 +1,6 @@
-"""Networks of one layer that the repository contains: the commands that train and test them, and their records."""
+"""Networks of one layer that the repository contains: the commands that train and test them, and
+their records.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,17 @@ RESULTS = Path("results")
 ONE_LAYER = RESULTS / "one_layer"
 QUICK = RESULTS / "quick"  # records of a quick reproduction, with fewer images in ngspice
 
-# Settings of the trainings in closed form, chosen on held-out training images (docs/reproducing.md).
-LONGER = {"binary": ["rule.presentations=600000", "rule.dose=0.02", "rule.margin=2e-6"],
-          "grey": ["rule.presentations=600000", "rule.dose=0.06", "rule.margin=1.5e-6", "rule.start_state=5.2"]}
+# Settings of the trainings in closed form, chosen on held-out training images
+# (docs/reproducing.md).
+LONGER = {
+    "binary": ["rule.presentations=600000", "rule.dose=0.02", "rule.margin=2e-6"],
+    "grey": [
+        "rule.presentations=600000",
+        "rule.dose=0.06",
+        "rule.margin=1.5e-6",
+        "rule.start_state=5.2",
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -33,24 +43,43 @@ class TestedNetwork:
         encoding = ["--encoding", "grey"] * (self.encoding == "grey")
         if self.rule == "ex-situ":
             return ["-m", "studies.ex_situ", *encoding]
-        engine, settings = ([], []) if self.engine == "ngspice" else (["--engine", self.engine], LONGER[self.encoding])
+        engine, settings = (
+            ([], [])
+            if self.engine == "ngspice"
+            else (["--engine", self.engine], LONGER[self.encoding])
+        )
         settings = [f"rule.seed={self.seed}"] * (self.seed > 1) + settings
-        return ["-m", "studies.error_driven", *engine, *encoding, *(["--set", *settings] if settings else [])]
+        return [
+            "-m",
+            "studies.error_driven",
+            *engine,
+            *encoding,
+            *(["--set", *settings] if settings else []),
+        ]
 
     @property
     def test(self) -> list[str]:
         """Arguments of the command `python` that reads all test images in ngspice."""
-        return ["MNIST_memristor_test.py", *(["--voltages", f"voltages/{self.name}.json"] if self.rule != "hebbian" else [])]
+        return [
+            "MNIST_memristor_test.py",
+            *(["--voltages", f"voltages/{self.name}.json"] if self.rule != "hebbian" else []),
+        ]
 
 
 def _networks() -> list[TestedNetwork]:
     found = [TestedNetwork("mnist", "Hebbian", "hebbian", "binary")]
     for encoding, ending in (("binary", ""), ("grey", "_grey")):
-        found.append(TestedNetwork(f"mnist_ex_situ{ending}", "logistic regression's weights", "ex-situ", encoding))
+        found.append(
+            TestedNetwork(
+                f"mnist_ex_situ{ending}", "logistic regression's weights", "ex-situ", encoding
+            )
+        )
         for engine, stem in (("ngspice", "error_driven"), ("closed-form", "closed_form")):
             for seed in (1, 2, 3):
                 name = f"mnist_{stem}{ending}" + f"_seed_{seed}" * (seed > 1)
-                title = f"learned from errors in {'ngspice' if engine == 'ngspice' else 'closed form'}"
+                title = (
+                    f"learned from errors in {'ngspice' if engine == 'ngspice' else 'closed form'}"
+                )
                 found.append(TestedNetwork(name, title, "error-driven", encoding, engine, seed))
     return found
 
@@ -64,17 +93,26 @@ def test_name(network: TestedNetwork) -> str:
 
 
 def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
-    """Return the path of ngspice's record of a test: that of all images if it exists, else that of a quick reproduction."""
+    """Return the path of ngspice's record of a test: that of all images if it exists, else that of
+    a quick reproduction.
+    """
     paths = [folder / f"{test_name(network)}{ending}" for folder in (ONE_LAYER, QUICK)]
     return next((path for path in paths if path.exists()), paths[0])
 
 
 def write_agreement() -> None:
-    """Count the images that the two engines decide differently, for each network, and write agreement.json."""
+    """Count the images that the two engines decide differently, for each network, and write
+    agreement.json.
+    """
     counts = {}
     for network in NETWORKS:
-        computed = load_decisions(ONE_LAYER / f"{test_name(network)}_by_closed_form_decisions.csv.gz")["decision"]
+        computed = load_decisions(
+            ONE_LAYER / f"{test_name(network)}_by_closed_form_decisions.csv.gz"
+        )["decision"]
         simulated = load_decisions(in_ngspice(network, "_decisions.csv.gz"))["decision"]
         both = min(len(computed), len(simulated))
-        counts[network.name] = {"images": both, "otherwise": int((computed[:both] != simulated[:both]).sum())}
+        counts[network.name] = {
+            "images": both,
+            "otherwise": int((computed[:both] != simulated[:both]).sum()),
+        }
     write_file(ONE_LAYER / "agreement.json", to_json(counts))

@@ -1,4 +1,5 @@
-"""Measure the times of reads, writes and learning in both engines, and time and memory of every script.
+"""Measure the times of reads, writes and learning in both engines, and time and memory of every
+script.
 
 `python -m tools.performance` writes results/performance.json in about eight minutes, on a machine
 that does nothing else. tools/tables.py makes the tables of docs/performance.md from this record.
@@ -33,12 +34,20 @@ READS = 30  # images read and written one by one
 PRESENTATIONS = {NGSPICE: 100, CLOSED_FORM: 20_000}
 WANTED = 3  # spikes that a read waits for, as in MNIST_memristor_test.py
 TEST = ["MNIST_memristor_test.py", "--samples", "200"]
-SCRIPTS = [["memristor.py"],
-           *([f"{name}_memristive_{part}.py"] for name in ("XPUE", "012345", "MNIST") for part in ("training", "inference")),
-           [*TEST, "--jobs", "1"], [*TEST, "--jobs", "2"],
-           [*TEST, "--jobs", "2", "--voltages", "voltages/mnist_error_driven.json"]]
+SCRIPTS = [
+    ["memristor.py"],
+    *(
+        [f"{name}_memristive_{part}.py"]
+        for name in ("XPUE", "012345", "MNIST")
+        for part in ("training", "inference")
+    ),
+    [*TEST, "--jobs", "1"],
+    [*TEST, "--jobs", "2"],
+    [*TEST, "--jobs", "2", "--voltages", "voltages/mnist_error_driven.json"],
+]
 
-# A small process starts each script, because a child's peak memory is at least that of its parent at the fork.
+# A small process starts each script, because a child's peak memory is at least that of its parent
+# at the fork.
 MEASURE = """
 import resource, subprocess, sys, time
 start = time.perf_counter()
@@ -54,9 +63,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--rounds", 1, 1000, 5, "runs of each script")
     options = parser.parse_args(arguments)
     cases = [(size, encoding, engine) for size, encoding in IMAGES for engine in ENGINES]
-    results = {"engines": [engine_row(*case) for case in progress(cases, len(cases), "engines", "case")],
-               "scripts": script_rows(options.rounds)}
-    write_results(options.results / "performance.json", {"rounds": options.rounds, "cores": os.cpu_count()}, results)
+    results = {
+        "engines": [engine_row(*case) for case in progress(cases, len(cases), "engines", "case")],
+        "scripts": script_rows(options.rounds),
+    }
+    write_results(
+        options.results / "performance.json",
+        {"rounds": options.rounds, "cores": os.cpu_count()},
+        results,
+    )
     for rows in results.values():
         print_rows(rows)
 
@@ -72,12 +87,19 @@ def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) 
 
 
 def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
-    """Return CPU times of a read, a write, and learning from errors, by the engine `name` with `size` x `size` pixels."""
+    """Return CPU times of a read, a write, and learning from errors, by the engine `name` with
+    `size` x `size` pixels.
+    """
     dataset, inputs = mnist(size, encoding), size**2
     images, labels = dataset.test
-    rule, rng = dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name]), np.random.default_rng(1)
+    rule, rng = (
+        dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name]),
+        np.random.default_rng(1),
+    )
     start = paper_network(dataset.setup, rule, 10, inputs)
-    network = dataclasses.replace(start, states=(start.states[0] + rng.normal(0, 0.02, (10, inputs)),))
+    network = dataclasses.replace(
+        start, states=(start.states[0] + rng.normal(0, 0.02, (10, inputs)),)
+    )
     with temporary_circuits():
         engine = make_engine(name, network)
         engine.read(network, images[0], WANTED)  # the first call compiles
@@ -85,27 +107,58 @@ def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
             read = cpu_seconds(engine.read, ((network, image, WANTED) for image in images[:READS]))
         else:  # all images at once
             read = cpu_seconds(network.first_spikes, [(images,)] * 3) / len(images)
-        write = cpu_seconds(engine.write, ((network, 0, [ColumnDose(0, rule.dose, image)], rng) for image in images[:READS]))
+        write = cpu_seconds(
+            engine.write,
+            ((network, 0, [ColumnDose(0, rule.dose, image)], rng) for image in images[:READS]),
+        )
         seconds = cpu_seconds(lambda: learn(start, rule, images, labels, engine=name), [()])
-    return {"images": f"{size}x{size} {encoding}", "engine": name, "read_ms": read * 1e3, "write_ms": write * 1e3,
-            "presentations_per_s": rule.presentations / seconds}
+    return {
+        "images": f"{size}x{size} {encoding}",
+        "engine": name,
+        "read_ms": read * 1e3,
+        "write_ms": write * 1e3,
+        "presentations_per_s": rule.presentations / seconds,
+    }
 
 
 def script_rows(rounds: int) -> list[dict[str, Any]]:
-    """Run every script `rounds` times, in turn so that drifts of a shared machine affect all; return medians."""
+    """Run every script `rounds` times, in turn so that drifts of a shared machine affect all;
+    return medians.
+    """
     with tempfile.TemporaryDirectory() as folder:
         cases = progress(SCRIPTS * rounds, rounds * len(SCRIPTS), "scripts", "run")
-        runs = np.array([script_cost(command, folder) for command in cases]).reshape(rounds, len(SCRIPTS), 3)
+        runs = np.array([script_cost(command, folder) for command in cases]).reshape(
+            rounds, len(SCRIPTS), 3
+        )
     medians = np.median(runs, axis=0)
-    return [{"script": " ".join(command), "wall_s": wall, "cpu_s": cpu, "peak_MB": peak}
-            for command, (wall, cpu, peak) in zip(SCRIPTS, medians.tolist(), strict=True)]
+    return [
+        {"script": " ".join(command), "wall_s": wall, "cpu_s": cpu, "peak_MB": peak}
+        for command, (wall, cpu, peak) in zip(SCRIPTS, medians.tolist(), strict=True)
+    ]
 
 
 def script_cost(command: list[str], folder: str) -> list[float]:
-    """Return wall time and CPU time in s, workers included, and peak memory in MB of the largest process of a run."""
+    """Return wall time and CPU time in s, workers included, and peak memory in MB of the largest
+    process of a run.
+    """
     voltages = ["--voltages", f"{folder}/{command[0]}.json"] if "training" in command[0] else []
-    run_once = [sys.executable, *command, *voltages, "--figures", folder, "--results", folder, "--force"]
-    done = subprocess.run([sys.executable, "-c", MEASURE, *run_once], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    run_once = [
+        sys.executable,
+        *command,
+        *voltages,
+        "--figures",
+        folder,
+        "--results",
+        folder,
+        "--force",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *run_once],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     return [float(word) for word in done.stdout.split()]
 
 

@@ -1,7 +1,8 @@
-"""Draw the circuits as SVG files: python -m tools.schematics (needs schemdraw, see requirements/dev.txt).
+"""Draw the circuits as SVG files: python -m tools.schematics (needs schemdraw, see
+requirements/dev.txt).
 
-Writes figures/circuit_{memristor,network,pair,self_learning,transistors,layers}.svg and figures/lifted_gate.svg, which the
-documents show. Run it after a change of a circuit.
+Writes figures/circuit_{memristor,network,pair,self_learning,transistors,layers}.svg and
+figures/lifted_gate.svg, which the documents show. Run it after a change of a circuit.
 """
 
 import itertools
@@ -26,26 +27,58 @@ BOX = (0.85, 1.3)  # half of a neuron's width, and its height
 
 Part = tuple[str, Callable[[], None]]  # title, and the function that adds the elements
 
-plt.rcParams.update({"figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 10, "axes.titley": 1.0})
+plt.rcParams.update(
+    {
+        "figure.constrained_layout.use": True,
+        "font.size": 10,
+        "axes.titlesize": 10,
+        "axes.titley": 1.0,
+    }
+)
 
 
 def main() -> None:
     """Draw all circuits."""
     _draw("memristor", 3.3, ("Memristor emulator", _memristor))
-    _draw("network", 8.2, ("Crossbar: a memristor joins each input to each class's column", _crossbar),
-          ("Lapicque neuron of a column", _neuron))
-    _draw("pair", 4.2, ("A differential pair at each input: the weight is the difference of two cells", _pairs))
-    _draw("self_learning", 4.6, ("A column that learns by itself: what the output of its neuron does", _closed_loop))
-    _draw("transistors", 7.6, ("Cell: one transistor reads, two write, a capacitor holds the weight w", _transistor_cell),
-          ("Error line of class c: scores take current out, the label puts current in", _error_line))
-    _draw("layers", 7.4, ("Two layers: outputs drive the next crossbar's rows; errors flow back through the same memristors",
-                          _two_layers))
+    _draw(
+        "network",
+        8.2,
+        ("Crossbar: a memristor joins each input to each class's column", _crossbar),
+        ("Lapicque neuron of a column", _neuron),
+    )
+    _draw(
+        "pair",
+        4.2,
+        ("A differential pair at each input: the weight is the difference of two cells", _pairs),
+    )
+    _draw(
+        "self_learning",
+        4.6,
+        ("A column that learns by itself: what the output of its neuron does", _closed_loop),
+    )
+    _draw(
+        "transistors",
+        7.6,
+        ("Cell: one transistor reads, two write, a capacitor holds the weight w", _transistor_cell),
+        ("Error line of class c: scores take current out, the label puts current in", _error_line),
+    )
+    _draw(
+        "layers",
+        7.4,
+        (
+            "Two layers: outputs drive the next crossbar's rows; errors flow back through the same "
+            "memristors",
+            _two_layers,
+        ),
+    )
     _save(_lifted_gate(), "lifted_gate")
 
 
 def _draw(name: str, height: float, *parts: Part) -> None:
     """Write figures/circuit_NAME.svg, `height` inches high, with its parts one below the other."""
-    figure, axes = plt.subplots(len(parts), squeeze=False, figsize=(WIDTH, height), height_ratios=(1.6, 1)[:len(parts)])
+    figure, axes = plt.subplots(
+        len(parts), squeeze=False, figsize=(WIDTH, height), height_ratios=(1.6, 1)[: len(parts)]
+    )
     for axis, (title, add_elements) in zip(axes.flat, parts, strict=True):
         axis.set_aspect("equal")
         axis.set_axis_off()
@@ -58,28 +91,49 @@ def _draw(name: str, height: float, *parts: Part) -> None:
 
 
 def _save(figure: Figure, name: str) -> None:
-    with plt.rc_context({"svg.hashsalt": name.removeprefix("circuit_")}):  # the same drawing gives the same bytes
+    # the same drawing gives the same bytes
+    with plt.rc_context({"svg.hashsalt": name.removeprefix("circuit_")}):
         figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None})
     print(f"wrote figures/{name}.svg")
 
 
 def _lifted_gate() -> Figure:
-    """Draw gate and channel potentials along the channel, with the input at 0 V and at 1 V; X is 2 V at 0 V."""
+    """Draw gate and channel potentials along the channel, with the input at 0 V and at 1 V; X is 2
+    V at 0 V.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
     place = np.linspace(0.0, 1.0, 200)
     for axis, volts in zip(axes, (0.0, 1.0), strict=True):
         gate = float(raised_state(MemristorParameters(), 2.0, volts))
-        channel = gate - np.sqrt(gate**2 - (gate**2 - (gate - volts) ** 2) * place)  # (gate - channel)^2 is linear
+        # (gate - channel)^2 is linear
+        channel = gate - np.sqrt(gate**2 - (gate**2 - (gate - volts) ** 2) * place)
         axis.plot(place, np.full_like(place, gate), color=BLUE, linewidth=3)
         axis.plot(place, channel, color=VERMILLION, linewidth=3)
         axis.fill_between(place, channel, gate, color=SKY, alpha=0.35, linewidth=0)
         for name, x, foot in (("s", 0.06, 0.0), ("d", 0.94, volts)):
-            axis.annotate("", (x, gate), (x, foot), arrowprops={"arrowstyle": "<->", "shrinkA": 2, "shrinkB": 2})
-            axis.text(x + (0.03 if x < 0.5 else -0.03), (gate + foot) / 2, name, ha="left" if x < 0.5 else "right", va="center")
+            axis.annotate(
+                "",
+                (x, gate),
+                (x, foot),
+                arrowprops={"arrowstyle": "<->", "shrinkA": 2, "shrinkB": 2},
+            )
+            axis.text(
+                x + (0.03 if x < 0.5 else -0.03),
+                (gate + foot) / 2,
+                name,
+                ha="left" if x < 0.5 else "right",
+                va="center",
+            )
         axis.text(0.5, gate + 0.06, f"floating gate: {gate:.2f} V", ha="center", color=BLUE)
         axis.text(0.5, gate / 2 + volts / 4, "gate's charge Q", ha="center", va="center")
         axis.text(0.5, 0.06 if volts == 0 else 0.2, "channel", ha="center", color=VERMILLION)
-        axis.set(title=f"input at {volts:g} V", xticks=[0, 1], xticklabels=["neuron", "input"], xlim=(0, 1), ylim=(-0.05, 2.8))
+        axis.set(
+            title=f"input at {volts:g} V",
+            xticks=[0, 1],
+            xticklabels=["neuron", "input"],
+            xlim=(0, 1),
+            ylim=(-0.05, 2.8),
+        )
     axes[0].set_ylabel("potential (V)")
     return figure
 
@@ -133,10 +187,21 @@ def _memristor() -> None:
 
 
 def _transistor_cell() -> None:
-    for foot, kind, gate in ((4.2, elm.PFet, "row up: bright is low"), (1.2, elm.NFet, "row down: bright is high")):
-        write = kind().anchor("drain" if kind is elm.PFet else "source").at((0, foot)).theta(0).reverse()
+    for foot, kind, gate in (
+        (4.2, elm.PFet, "row up: bright is low"),
+        (1.2, elm.NFet, "row down: bright is high"),
+    ):
+        write = (
+            kind()
+            .anchor("drain" if kind is elm.PFet else "source")
+            .at((0, foot))
+            .theta(0)
+            .reverse()
+        )
         _pin(gate, "left", write.gate, (-2.2, write.gate.y))
-        top, bottom = (write.source, write.drain) if kind is elm.PFet else (write.drain, write.source)
+        top, bottom = (
+            (write.source, write.drain) if kind is elm.PFet else (write.drain, write.source)
+        )
         _line(top, (0, foot + 2.0))
         _line(bottom, (0, foot))
     _line((0, 3.2), (0, 4.2))
@@ -167,7 +232,10 @@ def _error_line() -> None:
     elm.Dot().at((line, 4.4))
     _pin("error line, to all cells of c", "right", (line, 4.4), (line + 1.6, 4.4))
     _pin("score of c", "left", arm.gate, (line - 1.7, arm.gate.y))
-    for x, part, label in ((mirror, target, "I, shared by all targets"), (line, arm, "I, shared by all arms")):
+    for x, part, label in (
+        (mirror, target, "I, shared by all targets"),
+        (line, arm, "I, shared by all arms"),
+    ):
         bottom = part.source.y - 1.8
         elm.SourceI().at((x, bottom)).up().length(1.8).reverse().label(label, "bottom")
         elm.Ground().at((x, bottom))
@@ -198,7 +266,9 @@ def _crossbar() -> None:
 
 
 def _pairs() -> None:
-    """Draw two inputs, the positive and the negative column of one neuron, and what an increase of the weight does."""
+    """Draw two inputs, the positive and the negative column of one neuron, and what an increase of
+    the weight does.
+    """
     columns, row = {"+": 3.4, "−": 7.6}, 2.2
     for i in range(2):
         _pin(f"input {i}", "left", (0, -row * i))
@@ -206,18 +276,24 @@ def _pairs() -> None:
     for sign, x in columns.items():
         _line((x, -1.3), (x, -2 * row))
         _control((x - 2.2, 0.9), (x - 2.2, -row - 0.6))
-        elm.Dot(open=True).at((x - 2.2, 0.9)).label(f"phi {sign}", "top", color=VERMILLION).color(VERMILLION)
+        elm.Dot(open=True).at((x - 2.2, 0.9)).label(f"phi {sign}", "top", color=VERMILLION).color(
+            VERMILLION
+        )
         for i in range(2):
             cell = _cell(x, -row * i, 1.3, f"G{sign}")
             _control((x - 2.2, cell.center.y), (cell.center.x - 0.35, cell.center.y))
     bottom, (plus, minus) = -2 * row, columns.values()
-    _line((plus, bottom), (plus, bottom - 0.7), (9.6, bottom - 0.7)).label("column", "bottom", ofst=0.1)
+    _line((plus, bottom), (plus, bottom - 0.7), (9.6, bottom - 0.7)).label(
+        "column", "bottom", ofst=0.1
+    )
     _line((minus, bottom), (9.6, bottom)).label("negative", "top", ofst=0.1)
     elm.Rect(corner1=(9.6, bottom + 0.5), corner2=(12.0, bottom - 1.2)).at((0, 0)).theta(0)
     elm.Label().at((10.8, bottom - 0.45)).label("neuron j")
     _pin("output j", "right", (12.0, bottom - 0.35), (12.8, bottom - 0.35))
     elm.Label().at((12.0, -1.6)).color(VERMILLION).label(
-        "To raise the weight:\n1. phi + high, rows at +1 V: G+ grows\n2. phi − high, rows at −1 V: G− falls")
+        "To raise the weight:\n1. phi + high, rows at +1 V: G+ grows\n2. phi − high, rows at −1 "
+        "V: G− falls"
+    )
 
 
 def _neuron() -> None:
@@ -241,8 +317,12 @@ def _neuron() -> None:
     _pin("output", "top", (x + 8.1, y), (x + 9.2, y))
 
 
-def _inverting_stage(x: float, y: float, feedback: str, negative: bool = False) -> tuple[float, float]:
-    """Draw an inverting amplifier with its summing node at (x, y); return the point of its output."""
+def _inverting_stage(
+    x: float, y: float, feedback: str, negative: bool = False
+) -> tuple[float, float]:
+    """Draw an inverting amplifier with its summing node at (x, y); return the point of its
+    output.
+    """
     elm.Dot().at((x, y))
     _line((x, y), (x + 1.2, y))
     amplifier = elm.Opamp().anchor("in1").at((x + 1.2, y)).theta(0)
@@ -269,14 +349,17 @@ def _closed_loop() -> None:
     elm.RBox().at((2.0, 0)).to((4.6, 0)).label("sum", "top", ofst=0.1)
     _line((4.6, 0), (7.4, 0)).label("membrane j", "top", ofst=0.1)
     elm.Dot().at((6.4, 0))
-    elm.Switch().at((6.4, 0)).to((6.4, -2.6)).label("closed while the\nother outputs\nsum to > 0.5 V", "bottom", ofst=0.1)
+    elm.Switch().at((6.4, 0)).to((6.4, -2.6)).label(
+        "closed while the\nother outputs\nsum to > 0.5 V", "bottom", ofst=0.1
+    )
     elm.Ground().at((6.4, -2.6))
     logic.Schmitt().at((7.4, 0)).to((10.2, 0))
     _pin("output j", "right", (10.2, 0), (13.0, 0))
     # From the output back to the memristor.
     elm.Dot().at((10.6, 0)).color(VERMILLION)
     _control((10.6, 0), (10.6, 1.2), (0.3, 1.2)).label(
-        "phi j = 1.2 × output j: opens the column's cells", "top", color=VERMILLION)
+        "phi j = 1.2 × output j: opens the column's cells", "top", color=VERMILLION
+    )
     _homeostasis(11.8, -4.2)
 
 
@@ -299,23 +382,35 @@ def _two_layers() -> None:
     inputs = ["input 0", "input 1", "bias"]
     columns = _layer((0.0, 0.0), inputs, ["hidden 0", "hidden 1"])
     left, top = columns[-1] + 1.7, -ROW * len(inputs) - 3.2
-    for k, x in enumerate(columns[::-1]):  # the leftmost neuron drives the lowest row, so that no wires cross
+    # the leftmost neuron drives the lowest row, so that no wires cross
+    for k, x in enumerate(columns[::-1]):
         _line((x, -ROW * len(inputs) - BOX[1]), (x, top - ROW * k), (left, top - ROW * k))
         # From the row of the second layer back to phi of the hidden column.
         right, row, column = x + 1.05, top - ROW * k + 0.35, -ROW * len(inputs) + 0.4
         _control((left + 0.5, row), (right, row), (right, column))
-        elm.Arrow().at((right, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
-    for x, name in zip(_layer((left, top), ["", "", "bias"], ["output 0", "output 1"]), ("output 0", "output 1"), strict=True):
+        elm.Arrow().at((right, column)).to((x + 0.1, column)).color(VERMILLION).label(
+            "phi", "top", ofst=0.05, color=VERMILLION
+        )
+    for x, name in zip(
+        _layer((left, top), ["", "", "bias"], ["output 0", "output 1"]),
+        ("output 0", "output 1"),
+        strict=True,
+    ):
         end = top - ROW * len(inputs) - BOX[1]
         _pin(name, "bottom", (x, end), (x, end - 0.4))
     elm.Label().at((left + 3.6, -3.4)).color(VERMILLION).label(
-        "After an error: rows of the second layer at 0 V, the right\noutput's column at +0.1 V, the wrong one's at −0.1 V."
-        "\nThe current of a row is the difference of its two cells.\nIt sets sign and width of phi at the hidden neuron's"
-        "\ncolumn, while the image is at the inputs once more.")
+        "After an error: rows of the second layer at 0 V, the right\noutput's column at +0.1 V, "
+        "the wrong one's at −0.1 V."
+        "\nThe current of a row is the difference of its two cells.\nIt sets sign and width of "
+        "phi at the hidden neuron's"
+        "\ncolumn, while the image is at the inputs once more."
+    )
 
 
 def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> list[float]:
-    """Draw a crossbar from its upper left `corner`, the reference column first; return the columns of its neurons."""
+    """Draw a crossbar from its upper left `corner`, the reference column first; return the columns
+    of its neurons.
+    """
     left, top = corner
     bottom = top - ROW * len(rows)
     columns = [left + PITCH * j + 1.9 for j in range(len(names) + 1)]
@@ -327,8 +422,12 @@ def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> li
             _cell(x, top - ROW * k, CELL)
     for x, name in zip(columns, ["reference\n5 V cells", *names], strict=True):
         _line((x, top - CELL), (x, bottom))
-        elm.Rect(corner1=(x - BOX[0], bottom), corner2=(x + BOX[0], bottom - BOX[1])).at((0, 0)).theta(0)
-        elm.Label().at((x - 0.1, bottom - BOX[1] / 2 + 0.2)).label(name if "5 V" in name else f"neuron\n{name}", fontsize=9)
+        elm.Rect(corner1=(x - BOX[0], bottom), corner2=(x + BOX[0], bottom - BOX[1])).at(
+            (0, 0)
+        ).theta(0)
+        elm.Label().at((x - 0.1, bottom - BOX[1] / 2 + 0.2)).label(
+            name if "5 V" in name else f"neuron\n{name}", fontsize=9
+        )
     for x in columns[:-1]:
         _line((x + BOX[0], bottom - BOX[1] / 2), (x + PITCH - BOX[0], bottom - BOX[1] / 2))
     return columns[1:]

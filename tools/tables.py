@@ -1,6 +1,7 @@
 """Write all tables in the documents from the records in results/ with `python -m tools.tables`.
 
-A table stands between the lines <!-- table: NAME --> and <!-- end -->, and NAME is a function in `TABLES`.
+A table stands between the lines <!-- table: NAME --> and <!-- end -->, and NAME is a function in
+`TABLES`.
 """
 
 import re
@@ -26,7 +27,10 @@ def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return rows as an aligned Markdown table."""
     cells = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in cells]
+    lines = [
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
+        for row in cells
+    ]
     return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
 
 
@@ -41,7 +45,9 @@ def spread(values: Sequence[float]) -> str:
 
 
 def patterns_row(name: str, title: str) -> tuple[str, str, str]:
-    """Return a table's row for reads of the training patterns: title, the paper's accuracy, ngspice's accuracy."""
+    """Return a table's row for reads of the training patterns: title, the paper's accuracy,
+    ngspice's accuracy.
+    """
     accuracy = load_results(RESULTS / f"paper/{name}_inference.json")["strict_accuracy"]
     return f"{title}, training patterns", PAPER[name], percent(accuracy)
 
@@ -51,49 +57,105 @@ def results_table() -> str:
     title, paper, accuracy = patterns_row("mnist", "MNIST")
     rows: list[tuple[str, ...]] = [
         (f"{title} (paper: {paper})", accuracy, "", ""),
-        ("Hebbian, the paper's rule", percent(load_results(in_ngspice(NETWORKS[0]))["paper_rule_accuracy"]), "", "")]
+        (
+            "Hebbian, the paper's rule",
+            percent(load_results(in_ngspice(NETWORKS[0]))["paper_rule_accuracy"]),
+            "",
+            "",
+        ),
+    ]
     agreement = load_results(ONE_LAYER / "agreement.json")
     for title in dict.fromkeys(network.title for network in NETWORKS):
         networks = [network for network in NETWORKS if network.title == title]
         cells = {"binary": "", "grey": ""}
         for encoding in dict.fromkeys(network.encoding for network in networks):
-            records = [load_results(in_ngspice(network)) for network in networks if network.encoding == encoding]
-            found, samples = [record["strict_accuracy"] for record in records], records[0]["samples"]
+            records = [
+                load_results(in_ngspice(network))
+                for network in networks
+                if network.encoding == encoding
+            ]
+            found, samples = (
+                [record["strict_accuracy"] for record in records],
+                records[0]["samples"],
+            )
             part = f" of {samples:,}" if samples < MNIST_TESTS else ""
             cells[encoding] = (spread(found) if len(found) > 1 else percent(found[0])) + part
-        images, otherwise = (sum(agreement[network.name][key] for network in networks) for key in ("images", "otherwise"))
+        images, otherwise = (
+            sum(agreement[network.name][key] for network in networks)
+            for key in ("images", "otherwise")
+        )
         rows.append((title[0].upper() + title[1:], *cells.values(), f"{otherwise} of {images:,}"))
-    software = (load_results(ONE_LAYER / f"mnist_ex_situ{ending}_training.json")["software_accuracy"] for ending in ("", "_grey"))
+    software = (
+        load_results(ONE_LAYER / f"mnist_ex_situ{ending}_training.json")["software_accuracy"]
+        for ending in ("", "_grey")
+    )
     rows.append(("Logistic regression in software", *map(percent, software), ""))
-    return markdown(("experiment (MNIST, strict unless noted)", "binary", "grey", "decided differently"), rows)
+    return markdown(
+        ("experiment (MNIST, strict unless noted)", "binary", "grey", "decided differently"), rows
+    )
 
 
 def short_results_table() -> str:
     """Return the README's table: the main experiments beside the paper, strict accuracies."""
-    def row(title: str, name: str, paper: str = "", key: str = "strict_accuracy") -> tuple[str, str, str]:
+
+    def row(
+        title: str, name: str, paper: str = "", key: str = "strict_accuracy"
+    ) -> tuple[str, str, str]:
         network = next(network for network in NETWORKS if network.name == name)
         return title, paper, percent(load_results(in_ngspice(network))[key])
 
-    unlabelled = load_table(RESULTS / "stdp/mnist_stdp_grey_300.json").set_index("engine").strict_accuracy
-    rows = [patterns_row("xpue", "XPUE"), patterns_row("012345", "012345"),
-            row("MNIST, Hebbian, first 100 images, the paper's rule", "mnist", PAPER["test"], "paper_rule_first_100"),
-            row("MNIST, Hebbian", "mnist"),
-            row("MNIST, learned from errors, binary", "mnist_closed_form"),
-            row("MNIST, learned from errors, grey", "mnist_closed_form_grey"),
-            ("MNIST, 200 hidden neurons, grey", "",
-             percent(load_results(RESULTS / "layers/layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"])),
-            ("MNIST without labels, 300 neurons, grey", "", percent(unlabelled["ngspice"])),
-            ("MNIST, measured EpiRAM synapses, 100 hidden, closed form", "",
-             percent(_device_means().strict_accuracy["epiram", 2, 1, True]))]
+    unlabelled = (
+        load_table(RESULTS / "stdp/mnist_stdp_grey_300.json").set_index("engine").strict_accuracy
+    )
+    rows = [
+        patterns_row("xpue", "XPUE"),
+        patterns_row("012345", "012345"),
+        row(
+            "MNIST, Hebbian, first 100 images, the paper's rule",
+            "mnist",
+            PAPER["test"],
+            "paper_rule_first_100",
+        ),
+        row("MNIST, Hebbian", "mnist"),
+        row("MNIST, learned from errors, binary", "mnist_closed_form"),
+        row("MNIST, learned from errors, grey", "mnist_closed_form_grey"),
+        (
+            "MNIST, 200 hidden neurons, grey",
+            "",
+            percent(
+                load_results(RESULTS / "layers/layers_in_ngspice_mnist.json")["ngspice"][
+                    "strict_accuracy"
+                ]
+            ),
+        ),
+        ("MNIST without labels, 300 neurons, grey", "", percent(unlabelled["ngspice"])),
+        (
+            "MNIST, measured EpiRAM synapses, 100 hidden, closed form",
+            "",
+            percent(_device_means().strict_accuracy["epiram", 2, 1, True]),
+        ),
+    ]
     return markdown(("experiment, test images unless noted", "paper", "this circuit"), rows)
 
 
 def layers_table() -> str:
     """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
-    rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST"}
-    for name in ("layers/seeds/layers_mnist", "layers/seeds/layers_mnist_14x14",
-                 "layers/seeds/layers_mnist_shifted_14x14", "fashion/one_layer/layers_fashion", "fashion/layers_fashion",
-                 "fashion/600_hidden/layers_fashion_14x14"):
+    rows, titles = (
+        [],
+        {
+            "mnist": "MNIST",
+            "mnist_shifted": "MNIST and copies shifted by a pixel",
+            "fashion": "Fashion-MNIST",
+        },
+    )
+    for name in (
+        "layers/seeds/layers_mnist",
+        "layers/seeds/layers_mnist_14x14",
+        "layers/seeds/layers_mnist_shifted_14x14",
+        "fashion/one_layer/layers_fashion",
+        "fashion/layers_fashion",
+        "fashion/600_hidden/layers_fashion_14x14",
+    ):
         record = load_results(RESULTS / f"{name}.json")
         parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
         hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
@@ -105,41 +167,93 @@ def layers_table() -> str:
 def layers_in_ngspice_table() -> str:
     """Return reads of multilayer networks in ngspice beside the closed form."""
     rows = []
-    for title, name in (("10x10, 200 hidden", "layers/layers_in_ngspice_mnist"),
-                        ("10x10, 200-100 hidden", "layers/layers_in_ngspice_mnist_200_100"),
-                        ("14x14, 300 hidden", "layers/layers_in_ngspice_mnist_shifted_14x14"),
-                        ("Fashion-MNIST, 10x10, 200 hidden", "fashion/layers_in_ngspice_fashion")):
+    for title, name in (
+        ("10x10, 200 hidden", "layers/layers_in_ngspice_mnist"),
+        ("10x10, 200-100 hidden", "layers/layers_in_ngspice_mnist_200_100"),
+        ("14x14, 300 hidden", "layers/layers_in_ngspice_mnist_shifted_14x14"),
+        ("Fashion-MNIST, 10x10, 200 hidden", "fashion/layers_in_ngspice_fashion"),
+    ):
         record = load_results(RESULTS / f"{name}.json")
-        outputs = [row for row in record["rows"] if row["compared_with"] == "closed form" and row["read"] == "layer by layer"][-1]
-        rows.append((title, f"{outputs['images']:,}", percent(record["ngspice"]["strict_accuracy"]),
-                     outputs["decided_differently"], f"{outputs['largest_difference_s'] * 1e6:.2f}"))
-    return markdown(("network", "images", "accuracy", "decided differently", "spikes differ by at most, us"), rows)
+        outputs = [
+            row
+            for row in record["rows"]
+            if row["compared_with"] == "closed form" and row["read"] == "layer by layer"
+        ][-1]
+        rows.append(
+            (
+                title,
+                f"{outputs['images']:,}",
+                percent(record["ngspice"]["strict_accuracy"]),
+                outputs["decided_differently"],
+                f"{outputs['largest_difference_s'] * 1e6:.2f}",
+            )
+        )
+    return markdown(
+        ("network", "images", "accuracy", "decided differently", "spikes differ by at most, us"),
+        rows,
+    )
 
 
 def chips_circuits_table() -> str:
-    """Return mean accuracies in % of carried and learned weights on chips whose devices differ, and the causes."""
+    """Return mean accuracies in % of carried and learned weights on chips whose devices differ, and
+    the causes.
+    """
     record = load_results(RESULTS / "chips/imperfect_circuits.json")
-    accuracies = pd.DataFrame(record["rows"]).set_index(["circuit", "deviation", "route", "spread"]).accuracy_mean.sort_index()
+    accuracies = (
+        pd.DataFrame(record["rows"])
+        .set_index(["circuit", "deviation", "route", "spread"])
+        .accuracy_mean.sort_index()
+    )
     spreads = accuracies.index.unique("spread")
 
     def found(*case: str) -> str:
         return "/".join(f"{100 * accuracies[(*case, spread)]:.0f}" for spread in spreads)
 
-    rows = [(circuit, percent(race["lead"], 1), "/".join(percent(race[f"moved_by_{kind}"], 1) for kind in ("neurons", "cells")),
-             percent(race["weight"], 0), f"{100 * record['ideal'][circuit]:.0f}", found(circuit, "neurons", "ex situ"),
-             found(circuit, "cells", "ex situ"), found(circuit, "both", "ex situ"), found(circuit, "both", "in situ"))
-            for circuit, race in record["race"].items()]
-    return markdown(("circuit", "lead", "moved by 1 % of neurons/cells", "weight", "ideal chip", "ex situ: neurons", "cells",
-                     "both", "in situ: both"), rows)
+    rows = [
+        (
+            circuit,
+            percent(race["lead"], 1),
+            "/".join(percent(race[f"moved_by_{kind}"], 1) for kind in ("neurons", "cells")),
+            percent(race["weight"], 0),
+            f"{100 * record['ideal'][circuit]:.0f}",
+            found(circuit, "neurons", "ex situ"),
+            found(circuit, "cells", "ex situ"),
+            found(circuit, "both", "ex situ"),
+            found(circuit, "both", "in situ"),
+        )
+        for circuit, race in record["race"].items()
+    ]
+    return markdown(
+        (
+            "circuit",
+            "lead",
+            "moved by 1 % of neurons/cells",
+            "weight",
+            "ideal chip",
+            "ex situ: neurons",
+            "cells",
+            "both",
+            "in situ: both",
+        ),
+        rows,
+    )
 
 
 def stdp_table() -> str:
     """Return the number of seeds that give each pattern a neuron of its own, without a teacher."""
     rows = []
-    for ending, title in (("", "ideal"), ("_spread", "spread 10 %"), ("_flipped", "10 % of pixels flipped"),
-                          ("_spread_flipped", "both")):
-        tables = [load_table(RESULTS / f"stdp/stdp_{name}{ending}.json") for name in ("xpue", "012345")]
-        rows.append((title, *(f"{int(table.one_to_one.sum())} of {len(table)}" for table in tables)))
+    for ending, title in (
+        ("", "ideal"),
+        ("_spread", "spread 10 %"),
+        ("_flipped", "10 % of pixels flipped"),
+        ("_spread_flipped", "both"),
+    ):
+        tables = [
+            load_table(RESULTS / f"stdp/stdp_{name}{ending}.json") for name in ("xpue", "012345")
+        ]
+        rows.append(
+            (title, *(f"{int(table.one_to_one.sum())} of {len(table)}" for table in tables))
+        )
     return markdown(("devices and inputs", "XPUE: seeds that succeed", "012345"), rows)
 
 
@@ -147,8 +261,12 @@ def stdp_mnist_table() -> str:
     """Return accuracies of MNIST without labels."""
     rows = []
     for neurons in (100, 300):
-        tables = pd.concat([load_table(RESULTS / f"stdp/mnist_stdp_grey_{neurons}{ending}.json")
-                            for ending in ("", "_seed_2", "_seed_3")])
+        tables = pd.concat(
+            [
+                load_table(RESULTS / f"stdp/mnist_stdp_grey_{neurons}{ending}.json")
+                for ending in ("", "_seed_2", "_seed_3")
+            ]
+        )
         computed = tables[tables.engine == "closed-form"].strict_accuracy.tolist()
         simulated = tables[tables.engine == "ngspice"].strict_accuracy.tolist()
         rows.append((neurons, spread(computed), percent(simulated[0])))
@@ -158,13 +276,24 @@ def stdp_mnist_table() -> str:
 def performance_table() -> str:
     """Return times of both engines."""
     record = load_results(RESULTS / "performance.json")
-    engines = [(f"{r['images']}, {r['engine']}", f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
-               for r in record["engines"] if "grey" in r["images"]]
-    return markdown(("images, engine", "ms a read", "ms a write", "presentations a second"), engines)
+    engines = [
+        (
+            f"{r['images']}, {r['engine']}",
+            f"{r['read_ms']:.3g}",
+            f"{r['write_ms']:.3g}",
+            f"{r['presentations_per_s']:.3g}",
+        )
+        for r in record["engines"]
+        if "grey" in r["images"]
+    ]
+    return markdown(
+        ("images, engine", "ms a read", "ms a write", "presentations a second"), engines
+    )
 
 
 def commands_table() -> str:
     """Return every experiment with its commands, and its result with a link to the record."""
+
     def linked(number: str, name: str) -> str:
         return f"[{number}](../results/{name}.json)"
 
@@ -175,57 +304,123 @@ def commands_table() -> str:
         return linked(spread(list(load_table(RESULTS / f"{name}.json").strict_accuracy)), name)
 
     def network(name: str) -> list[str]:
-        found, = (network for network in NETWORKS if network.name == name)
+        (found,) = (network for network in NETWORKS if network.name == name)
         return [" ".join(["python", *found.training]), " ".join(["python", *found.test])]
 
     layers, folder = "python -m studies.layers", "layers/seeds"
-    test, chip, xor = "one_layer/mnist_test", "error_driven_grey_chip", load_results(RESULTS / "layers/layers_xor.json")
+    test, chip, xor = (
+        "one_layer/mnist_test",
+        "error_driven_grey_chip",
+        load_results(RESULTS / "layers/layers_xor.json"),
+    )
     rows = [
-        ("XPUE, or 012345, training patterns", ["python XPUE_memristive_training.py", "python XPUE_memristive_inference.py"],
-         f"{strict('paper/xpue_inference')}, {strict('paper/012345_inference')}"),
+        (
+            "XPUE, or 012345, training patterns",
+            ["python XPUE_memristive_training.py", "python XPUE_memristive_inference.py"],
+            f"{strict('paper/xpue_inference')}, {strict('paper/012345_inference')}",
+        ),
         ("MNIST, Hebbian, strict", network("mnist"), strict(test)),
-        ("MNIST, errors, binary, or `--encoding grey`", network("mnist_error_driven"),
-         f"{strict(f'{test}_error_driven')}, {strict(f'{test}_error_driven_grey')}"),
-        ("MNIST, errors, binary, 600,000 presentations", network("mnist_closed_form"), strict(f"{test}_closed_form")),
-        ("MNIST, errors, grey, 600,000 presentations", network("mnist_closed_form_grey"),
-         strict(f"{test}_closed_form_grey")),
-        ("weights of logistic regression, grey", network("mnist_ex_situ_grey"), strict(f"{test}_ex_situ_grey")),
-        ("a chip of 10 % spread, 12,000 presentations", [
-            "python -m studies.error_driven --encoding grey --chip ten-percent --set rule.presentations=12000",
-            f"python MNIST_memristor_test.py --voltages voltages/mnist_{chip}.json"], strict(f"{test}_{chip}")),
-        ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/{folder}"], seeds(f"{folder}/layers_mnist")),
-        ("14x14 grey, 300 hidden, shifted copies", [
-            f"{layers} --data mnist_shifted --size 14 --seeds 3 --set rule.presentations=3000000 --results results/{folder}"],
-         seeds(f"{folder}/layers_mnist_shifted_14x14")),
-        ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/{folder}"],
-         seeds(f"{folder}/layers_digits")),
-        ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"],
-         linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers/layers_xor")),
+        (
+            "MNIST, errors, binary, or `--encoding grey`",
+            network("mnist_error_driven"),
+            f"{strict(f'{test}_error_driven')}, {strict(f'{test}_error_driven_grey')}",
+        ),
+        (
+            "MNIST, errors, binary, 600,000 presentations",
+            network("mnist_closed_form"),
+            strict(f"{test}_closed_form"),
+        ),
+        (
+            "MNIST, errors, grey, 600,000 presentations",
+            network("mnist_closed_form_grey"),
+            strict(f"{test}_closed_form_grey"),
+        ),
+        (
+            "weights of logistic regression, grey",
+            network("mnist_ex_situ_grey"),
+            strict(f"{test}_ex_situ_grey"),
+        ),
+        (
+            "a chip of 10 % spread, 12,000 presentations",
+            [
+                "python -m studies.error_driven --encoding grey --chip ten-percent --set "
+                "rule.presentations=12000",
+                f"python MNIST_memristor_test.py --voltages voltages/mnist_{chip}.json",
+            ],
+            strict(f"{test}_{chip}"),
+        ),
+        (
+            "10x10 grey, 200 hidden, 3 seeds",
+            [f"{layers} --seeds 3 --results results/{folder}"],
+            seeds(f"{folder}/layers_mnist"),
+        ),
+        (
+            "14x14 grey, 300 hidden, shifted copies",
+            [
+                f"{layers} --data mnist_shifted --size 14 --seeds 3 --set "
+                f"rule.presentations=3000000 --results results/{folder}"
+            ],
+            seeds(f"{folder}/layers_mnist_shifted_14x14"),
+        ),
+        (
+            "digits, 20 splits, 100 hidden",
+            [f"{layers} --data digits --seeds 20 --results results/{folder}"],
+            seeds(f"{folder}/layers_digits"),
+        ),
+        (
+            "XOR, 10 seeds",
+            [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"],
+            linked(
+                f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes",
+                "layers/layers_xor",
+            ),
+        ),
     ]
-    return markdown(("experiment", "command", "result"), [
-        (what, "<br>".join(f"`{command}`" for command in commands), value) for what, commands, value in rows])
+    return markdown(
+        ("experiment", "command", "result"),
+        [
+            (what, "<br>".join(f"`{command}`" for command in commands), value)
+            for what, commands, value in rows
+        ],
+    )
 
 
 def device_presets_table() -> str:
     """Return the presets of measured devices."""
-    table = pd.DataFrame([described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])).drop(columns="R_on/ohm")
+    table = pd.DataFrame(
+        [described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])
+    ).drop(columns="R_on/ohm")
     return markdown(table.columns.tolist(), table.to_numpy().tolist())
 
 
 def trained_in_situ_table() -> str:
-    """Return the epochs until the letters z, v, n and XOR are learned without error, beside the published number."""
+    """Return the epochs until the letters z, v, n and XOR are learned without error, beside the
+    published number.
+    """
     record = load_results(RESULTS / "devices/trained_in_situ.json")
     rows = []
-    for (device, rule), found in pd.DataFrame(record["rows"]).groupby(["device", "rule"], sort=False):
+    for (device, rule), found in pd.DataFrame(record["rows"]).groupby(
+        ["device", "rule"], sort=False
+    ):
         epochs = found.epochs.dropna()
-        rows.append((device, "XOR, hidden layer" if rule == "xor" else f"letters, {rule}", f"{len(epochs)} of {len(found)}",
-                     f"{epochs.mean():.1f} ({epochs.min():.0f}-{epochs.max():.0f})"))
+        rows.append(
+            (
+                device,
+                "XOR, hidden layer" if rule == "xor" else f"letters, {rule}",
+                f"{len(epochs)} of {len(found)}",
+                f"{epochs.mean():.1f} ({epochs.min():.0f}-{epochs.max():.0f})",
+            )
+        )
     rows.append(("published", "letters, manhattan", "", f"{record['published_epochs']}"))
-    return markdown(("devices", "task, rule", "networks without an error", "epochs: mean (range)"), rows)
+    return markdown(
+        ("devices", "task, rule", "networks without an error", "epochs: mean (range)"), rows
+    )
 
 
 def _device_means() -> pd.DataFrame:
-    """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole pulses."""
+    """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole
+    pulses.
+    """
     means = summary(load_table(RESULTS / "devices/device_learning.json"))
     return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
 
@@ -235,41 +430,81 @@ def device_learning_table() -> str:
     accuracies = _device_means().strict_accuracy
 
     def accuracy(device: str, *case: Any) -> str:
-        return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
+        return (
+            f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
+        )
 
-    rows = [(device, "/".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
-             *(accuracy(device, layers, pairs, whole) for layers in (1, 2)
-               for pairs, whole in ((0, True), (1, True), (4, True), (1, False))))
-            for device in accuracies.index.unique("device")]
+    rows = [
+        (
+            device,
+            "/".join(
+                f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))
+            ),
+            *(
+                accuracy(device, layers, pairs, whole)
+                for layers in (1, 2)
+                for pairs, whole in ((0, True), (1, True), (4, True), (1, False))
+            ),
+        )
+        for device in accuracies.index.unique("device")
+    ]
     kinds = ("pair", "4 pairs", "any width")
-    return markdown(("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds), rows)
+    return markdown(
+        ("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds),
+        rows,
+    )
 
 
 def passive_models_table() -> str:
-    """Return r of SPICE models, and accuracies with access switches and in passive arrays, each with its best dose."""
+    """Return r of SPICE models, and accuracies with access switches and in passive arrays, each
+    with its best dose.
+    """
     found = load_table(RESULTS / "devices/half_select.json")
     rows: dict[str, dict[str, str]] = {model: {} for model in MODELS}
     for case in best(found[found.device.isin(MODELS)]).to_dict("records"):
-        rows[case["device"]] |= {f"r {case['scheme']}": f"{100 * case['r_up']:.2f}/{100 * case['r_down']:.2f}%",
-                                 case["scheme"]: percent(case["strict_accuracy"])}
+        rows[case["device"]] |= {
+            f"r {case['scheme']}": f"{100 * case['r_up']:.2f}/{100 * case['r_down']:.2f}%",
+            case["scheme"]: percent(case["strict_accuracy"]),
+        }
     columns = ("r v/2", "r v/3", "1t1r", "v/2", "v/3")
-    return markdown(("model", "r at V/2, up/down", "r at V/3", "accuracy: 1t1r", "v/2", "v/3"),
-                    [(model, *(values.get(column, "") for column in columns)) for model, values in rows.items()])
+    return markdown(
+        ("model", "r at V/2, up/down", "r at V/3", "accuracy: 1t1r", "v/2", "v/3"),
+        [
+            (model, *(values.get(column, "") for column in columns))
+            for model, values in rows.items()
+        ],
+    )
 
 
 def subcircuit_layer_table() -> str:
     """Return the agreement of ngspice, with the subcircuit in each cell, and the closed form."""
-    return markdown(("model", "same decisions", "spikes differ by, ns", "same errors",
-                     "writes differ by, in steps"), [
-        (row["model"], f"{row['same_decisions']}/{row['images']}", f"{1e9 * row['spike_difference_s']:.0f}",
-         f"{row['same_errors']}/{row['presentations']}",
-         f"{row['largest_difference_steps']:.2g}")
-        for row in load_results(RESULTS / "devices/subcircuit_layer.json")["rows"]])
+    return markdown(
+        (
+            "model",
+            "same decisions",
+            "spikes differ by, ns",
+            "same errors",
+            "writes differ by, in steps",
+        ),
+        [
+            (
+                row["model"],
+                f"{row['same_decisions']}/{row['images']}",
+                f"{1e9 * row['spike_difference_s']:.0f}",
+                f"{row['same_errors']}/{row['presentations']}",
+                f"{row['largest_difference_steps']:.2g}",
+            )
+            for row in load_results(RESULTS / "devices/subcircuit_layer.json")["rows"]
+        ],
+    )
 
 
 # Correct images, all images, energy in J of a test image, of the training.
-CONTEST = {"mnist10": (93, 500, 27.0879e-6, 737.352e-3),  # best entries, November 2026: Delta rule, 1.67 uF
-           "mnist017": (134, 150, 9.86249e-6, 67.9689e-3)}  # and 16 uF
+# Best entries in November 2026: Delta rule with 1.67 uF and with 16 uF.
+CONTEST = {
+    "mnist10": (93, 500, 27.0879e-6, 737.352e-3),
+    "mnist017": (134, 150, 9.86249e-6, 67.9689e-3),
+}
 TRANSISTORS = {"mnist10": "ten digits", "mnist017": "0, 1 and 7", "xpue": "XPUE"}
 
 
@@ -281,60 +516,105 @@ def _learners() -> dict[str, dict[str, Any]]:
 
 def transistors_contest_table() -> str:
     """Return accuracy and energies of the contest's tasks beside its best entries."""
+
     def row(task: str, name: str, correct: int, images: int, *joules: float) -> tuple[str, ...]:
-        return (TRANSISTORS[task], name, f"{percent(correct / images)} ({correct}/{images})",
-                *(f"{float(f'{energy * 10**shift:.3g}'):,g}" for energy, shift in zip(joules, (9, 6), strict=True)))
+        return (
+            TRANSISTORS[task],
+            name,
+            f"{percent(correct / images)} ({correct}/{images})",
+            *(
+                f"{float(f'{energy * 10**shift:.3g}'):,g}"
+                for energy, shift in zip(joules, (9, 6), strict=True)
+            ),
+        )
 
     rows = []
     for task, record in _learners().items():
         if task in CONTEST:
-            rows += [row(task, "this circuit", record["correct"], record["images"], record["inference_J_per_image"],
-                         record["training_J"]),
-                     row(task, "contest's best, November 2026", *CONTEST[task])]
-    return markdown(("task", "circuit", "correct", "nJ for a test image", "µJ for the training"), rows)
+            rows += [
+                row(
+                    task,
+                    "this circuit",
+                    record["correct"],
+                    record["images"],
+                    record["inference_J_per_image"],
+                    record["training_J"],
+                ),
+                row(task, "contest's best, November 2026", *CONTEST[task]),
+            ]
+    return markdown(
+        ("task", "circuit", "correct", "nJ for a test image", "µJ for the training"), rows
+    )
 
 
 def transistors_checks_table() -> str:
-    """Return accuracies of the law, controls and half-step check of the circuits for the contest: a column for each task."""
+    """Return accuracies of the law, controls and half-step check of the circuits for the contest: a
+    column for each task.
+    """
     found: dict[str, dict[str, str]] = {}
     tasks = {task: record for task, record in _learners().items() if task in CONTEST}
     for task, record in tasks.items():
         law = record["law"]
-        checks = {"accuracy by the law": percent(law["accuracy"]),
-                  "decisions as in ngspice": percent(law["decided_as_ngspice"], 1),
-                  "five orders of the images, law": spread(law["orders"]),
-                  "labels permuted, five times, law": spread(law["permuted_labels"])}
+        checks = {
+            "accuracy by the law": percent(law["accuracy"]),
+            "decisions as in ngspice": percent(law["decided_as_ngspice"], 1),
+            "five orders of the images, law": spread(law["orders"]),
+            "labels permuted, five times, law": spread(law["permuted_labels"]),
+        }
         path = RESULTS / f"transistors/transistor_{task}_permuted.json"
         if path.exists():
             checks["labels permuted, ngspice"] = percent(load_results(path)["accuracy"])
         path = RESULTS / f"transistors/transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
-            checks["half of the time step: changed predictions"] = str(change["predictions_changed"])
+            checks["half of the time step: changed predictions"] = str(
+                change["predictions_changed"]
+            )
         for name, value in checks.items():
             found.setdefault(name, {})[task] = value
-    return markdown(("check", *(TRANSISTORS[task] for task in tasks)),
-                    [(name, *(values.get(task, "") for task in tasks)) for name, values in found.items()])
+    return markdown(
+        ("check", *(TRANSISTORS[task] for task in tasks)),
+        [(name, *(values.get(task, "") for task in tasks)) for name, values in found.items()],
+    )
 
 
 def transistors_mismatch_table() -> str:
     """Return accuracies (%) of learned and carried weights on chips of which one part differs."""
     table = load_table(RESULTS / "transistors/transistor_mismatch.json")
-    table = table[table.spread.isin(["ideal", "50 mV"])].assign(part=table.part.where(table.spread != "ideal", "none"))
-    means = table.groupby(["part", "task"], sort=False)[["learned_on_chip", "carried_to_chip"]].mean().mul(100).round(1)
-    cells = (means.learned_on_chip.map(str) + "/" + means.carried_to_chip.map(str)).unstack(sort=False)
-    return markdown(("part that differs", *(TRANSISTORS[str(task)] for task in cells)), cells.reset_index().to_numpy().tolist())
+    table = table[table.spread.isin(["ideal", "50 mV"])].assign(
+        part=table.part.where(table.spread != "ideal", "none")
+    )
+    means = (
+        table.groupby(["part", "task"], sort=False)[["learned_on_chip", "carried_to_chip"]]
+        .mean()
+        .mul(100)
+        .round(1)
+    )
+    cells = (means.learned_on_chip.map(str) + "/" + means.carried_to_chip.map(str)).unstack(
+        sort=False
+    )
+    return markdown(
+        ("part that differs", *(TRANSISTORS[str(task)] for task in cells)),
+        cells.reset_index().to_numpy().tolist(),
+    )
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    name.removesuffix("_table"): function for name, function in list(globals().items()) if name.endswith("_table")}
+    name.removesuffix("_table"): function
+    for name, function in list(globals().items())
+    if name.endswith("_table")
+}
 
 
 def write_tables(path: Path) -> bool:
     """Replace the tables in a Markdown file; return True if this changed the file."""
     before = path.read_text(encoding="utf-8")
-    after = re.sub(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}",
-                   before, flags=re.DOTALL)
+    after = re.sub(
+        r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}",
+        before,
+        flags=re.DOTALL,
+    )
     if after != before:
         write_file(path, after)
     return after != before

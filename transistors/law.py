@@ -1,9 +1,11 @@
-"""Behavioural law of the circuit of transistors that learns: its closed form with level-1 transistors, compiled by numba.
+"""Behavioural law of the circuit of transistors that learns: its closed form with level-1
+transistors, compiled by numba.
 
-Only the weights are integrated over time. All other nodes are taken at rest, but the charge of error lines and mirrors delays
-their currents. A training of 4800 images takes less than a second, where ngspice takes twenty minutes, so searches for
-parameters use this law. Conductances and currents of a column are in units of a read transistor's gain, those of an error in
-units of the error current.
+Only the weights are integrated over time. All other nodes are taken at rest, but the charge of
+error lines and mirrors delays their currents. A training of 4800 images takes less than a second,
+where ngspice takes twenty minutes, so searches for parameters use this law. Conductances and
+currents of a column are in units of a read transistor's gain, those of an error in units of the
+error current.
 """
 
 import math
@@ -33,10 +35,13 @@ from transistors.circuit import (
     named,
 )
 
-STEPS = 60  # steps of an image while the error current is full; fewer later. With 6, weights differ by 5 % from ngspice
+# steps of an image while the error current is full; fewer later. With 6, weights differ by 5 % from
+# ngspice
+STEPS = 60
 MIRROR_GAIN = 4 * GAINS["pch"]  # A/V^2
 WRITES = 1 - EDGE / SLOT  # share of a slot in which inputs and labels are still
-LINE_CHARGE = SETTLING / SLOT  # charge of an error line per volt, over the charge that the error current brings in a slot
+# charge of an error line per volt, over the charge that the error current brings in a slot
+LINE_CHARGE = SETTLING / SLOT
 MIRROR_CHARGE = 10 * SETTLING / SLOT  # the same for the gates of a mirror
 ANNEAL_CAPACITOR, FLOOR_RESISTOR = 1e-6, 1e5  # F, ohm
 
@@ -52,7 +57,8 @@ class Law:
         Class numbers, in the order of the weights' rows.
     inputs : int
     thresholds : mapping, optional
-        Deviation of the threshold in V by the name of a transistor, as `circuit.draw_thresholds` returns; none for an ideal chip.
+        Deviation of the threshold in V by the name of a transistor, as `circuit.draw_thresholds`
+        returns; none for an ideal chip.
     """
 
     parameters: LearnerParameters
@@ -73,15 +79,19 @@ class Law:
         """Return the class with the highest output of each image, `circuit.TIED` for a tie."""
         return named(self.classes, self.scores(weights, images))
 
-    def train(self, images: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """Return the weights in V (classes x inputs) after `images` (presentations x inputs) are shown with their `labels`.
+    def train(
+        self, images: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the weights in V (classes x inputs) after `images` (presentations x inputs) are
+        shown with their `labels`.
 
         `weights` are those before; None: those after the reset.
         """
         p, found = self.parameters, (self.start() if weights is None else weights.copy())
         volts = LOW + (HIGH - LOW) * images
         drive = np.maximum(volts - THRESHOLDS["syn"] - self._named("inv", range(self.inputs)), 0)
-        unit = 1 / np.sqrt(ROW_INVERTER * GAINS["syn"] / 2 * ROW_SOURCE)  # the source follows its gate but for an overdrive
+        # the source follows its gate but for an overdrive
+        unit = 1 / np.sqrt(ROW_INVERTER * GAINS["syn"] / 2 * ROW_SOURCE)
         root = (-unit + np.sqrt(unit**2 + 4 * drive)) / 2
         up, down = self._gates_of_rows(volts, root**2)
         rows = np.searchsorted(self.classes, labels)
@@ -90,34 +100,71 @@ class Law:
         read = THRESHOLDS["syn"] + self._cells("read")
         tails = self._named("", ("score", "label", "balance", "level", "mean"))
         mirrors = self._named("diode", self.classes) - self._named("copy", self.classes)
-        # A mirror that carries nothing rests at the threshold of its diode; a lower threshold of the copy then conducts.
+        # A mirror that carries nothing rests at the threshold of its diode; a lower threshold of
+        # the copy then conducts.
         idle = MIRROR_GAIN / 2 * np.maximum(mirrors, 0) ** 2 / p.error_current
-        _train(found, volts, up, down, rows, self._gates(len(images)), read, self._cells("up"), self._cells("down"),
-               self._named("pair", self.classes), mirrors, idle, tails, self._load,
-               margin_gain(p) * p.read_length / (GAINS["syn"] * SMALLEST), TARGET - THRESHOLDS["syn"]
-               - self._named("margin", self.classes), p.window, np.sqrt(2 * p.error_current / MIRROR_GAIN),
-               1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2, p.step * WRITES, p.balance, p.level, BIAS[p.start_rail])
+        _train(
+            found,
+            volts,
+            up,
+            down,
+            rows,
+            self._gates(len(images)),
+            read,
+            self._cells("up"),
+            self._cells("down"),
+            self._named("pair", self.classes),
+            mirrors,
+            idle,
+            tails,
+            self._load,
+            margin_gain(p) * p.read_length / (GAINS["syn"] * SMALLEST),
+            TARGET - THRESHOLDS["syn"] - self._named("margin", self.classes),
+            p.window,
+            np.sqrt(2 * p.error_current / MIRROR_GAIN),
+            1 / p.charge_overdrive**2,
+            1 / p.discharge_overdrive**2,
+            p.step * WRITES,
+            p.balance,
+            p.level,
+            BIAS[p.start_rail],
+        )
         return found
 
     def line_range(self) -> tuple[float, float]:
-        """Return the lowest and highest voltage in V of an error line at the start, for the whole error current, mean pixels.
+        """Return the lowest and highest voltage in V of an error line at the start, for the whole
+        error current, mean pixels.
 
         Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """
         p, middle = self.parameters, np.full(self.inputs, (LOW + HIGH) / 2)
         up, down = self._gates_of_rows(middle, middle - THRESHOLDS["syn"])
-        lowest, highest = (_line(self.start()[0], up, down, error, 1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2)
-                           for error in (-1.0, 1.0))
+        lowest, highest = (
+            _line(
+                self.start()[0],
+                up,
+                down,
+                error,
+                1 / p.charge_overdrive**2,
+                1 / p.discharge_overdrive**2,
+            )
+            for error in (-1.0, 1.0)
+        )
         return float(lowest), float(highest)
 
     def _gates_of_rows(self, volts: np.ndarray, drops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the gates of charging and discharging transistors in V, each less its threshold.
 
-        `volts` are those of the pixels, and an inverter draws `drops` over its source resistor, both in V.
+        `volts` are those of the pixels, and an inverter draws `drops` over its source resistor,
+        both in V.
         """
         p = self.parameters
-        return (BIAS[p.charge_rail] - p.charge_swing * drops + abs(THRESHOLDS["pch"]),
-                p.discharge_swing * volts + (1 - p.discharge_swing) * BIAS[p.discharge_rail] - THRESHOLDS["nch"])
+        return (
+            BIAS[p.charge_rail] - p.charge_swing * drops + abs(THRESHOLDS["pch"]),
+            p.discharge_swing * volts
+            + (1 - p.discharge_swing) * BIAS[p.discharge_rail]
+            - THRESHOLDS["nch"],
+        )
 
     @property
     def _load(self) -> float:
@@ -127,14 +174,18 @@ class Law:
         """Return the overdrive of the current sources in V during each image."""
         p = self.parameters
         floor = FLOOR_RESISTOR * (1 - p.anneal_floor)
-        decay = np.exp(-((np.arange(count) + 0.5) * SLOT + EDGE) / (p.anneal_time + ANNEAL_CAPACITOR * floor))
+        decay = np.exp(
+            -((np.arange(count) + 0.5) * SLOT + EDGE) / (p.anneal_time + ANNEAL_CAPACITOR * floor)
+        )
         return BIAS["vref"] * (p.anneal_floor + (1 - p.anneal_floor) * decay) - THRESHOLDS["syn"]
 
     def _named(self, kind: str, names: Iterable[object]) -> np.ndarray:
         return np.array([self.thresholds.get(f"m{kind}{name}", 0.0) for name in names])
 
     def _cells(self, kind: str) -> np.ndarray:
-        return np.array([self._named(kind, [f"{c}_{i}" for i in range(self.inputs)]) for c in self.classes])
+        return np.array(
+            [self._named(kind, [f"{c}_{i}" for i in range(self.inputs)]) for c in self.classes]
+        )
 
 
 @compiled
@@ -143,8 +194,11 @@ def _square(x: float) -> float:
 
 
 @compiled
-def _read(gates: np.ndarray, volts: np.ndarray, load: float, margin: float, pull: float, guess: float) -> float:
-    """Return the output of a column in V, at which the read currents equal those of the load and of the margin.
+def _read(
+    gates: np.ndarray, volts: np.ndarray, load: float, margin: float, pull: float, guess: float
+) -> float:
+    """Return the output of a column in V, at which the read currents equal those of the load and of
+    the margin.
 
     Newton's method finds it from below, because the sum of the currents is convex.
     """
@@ -175,11 +229,32 @@ def _scores(gates: np.ndarray, volts: np.ndarray, load: float) -> np.ndarray:
 
 
 @compiled
-def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndarray, rows: np.ndarray, gates: np.ndarray,
-           read: np.ndarray, up_shift: np.ndarray, down_shift: np.ndarray, pair: np.ndarray, mirrors: np.ndarray,
-           idle: np.ndarray, tails: np.ndarray, load: float, margin: float, pull: np.ndarray, window: float,
-           mirror_overdrive: float, up_gain: float, down_gain: float, step: float, balance: float, level: float,
-           rest: float) -> None:
+def _train(
+    weights: np.ndarray,
+    volts: np.ndarray,
+    up: np.ndarray,
+    down: np.ndarray,
+    rows: np.ndarray,
+    gates: np.ndarray,
+    read: np.ndarray,
+    up_shift: np.ndarray,
+    down_shift: np.ndarray,
+    pair: np.ndarray,
+    mirrors: np.ndarray,
+    idle: np.ndarray,
+    tails: np.ndarray,
+    load: float,
+    margin: float,
+    pull: np.ndarray,
+    window: float,
+    mirror_overdrive: float,
+    up_gain: float,
+    down_gain: float,
+    step: float,
+    balance: float,
+    level: float,
+    rest: float,
+) -> None:
     """Write `weights` in place. Arguments as computed in `Law.train`."""
     classes, inputs = weights.shape
     out, error, cell = np.full(classes, 0.8), np.zeros(classes), np.empty(inputs)
@@ -189,13 +264,19 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
         current, label_current = (score_drive / 0.3) ** 2, (label_drive / 0.3) ** 2
         steps = 1 + int(STEPS * max(current, label_current))
         y, before = rows[k], rows[max(k - 1, 0)]
-        # A mirror's capacitor delays the label's current, and what it holds goes to the label before.
-        late = min(MIRROR_CHARGE * mirror_overdrive / (label_drive / 0.3), 0.5) if y != before else 0.0
+        # A mirror's capacitor delays the label's current, and what it holds goes to the label
+        # before.
+        late = (
+            min(MIRROR_CHARGE * mirror_overdrive / (label_drive / 0.3), 0.5) if y != before else 0.0
+        )
         overdrive = mirror_overdrive * label_drive / 0.3
         mirror = _square(1 + mirrors[y] / overdrive)
         label_current *= mirror * (1 - balance)
         balance_drive = max(gates[k] - tails[2], 1e-6)
-        balance_current, balance_width = mirror * 2 * balance * (balance_drive / 0.3) ** 2, BALANCE_WINDOW * balance_drive / 0.3
+        balance_current, balance_width = (
+            mirror * 2 * balance * (balance_drive / 0.3) ** 2,
+            BALANCE_WINDOW * balance_drive / 0.3,
+        )
         for _ in range(steps):
             top = -1e9
             for c in range(classes):
@@ -203,7 +284,8 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
                     cell[i] = weights[c, i] - read[c, i]
                 out[c] = _read(cell, volts[k], load, margin if c == y else 0.0, pull[c], out[c])
                 top = max(top, out[c] - pair[c])
-            width = window * score_drive / 0.3  # the stage's current is that of overdrives whose squares add up to this
+            # the stage's current is that of overdrives whose squares add up to this
+            width = window * score_drive / 0.3
             foot = top - width
             for _ in range(30):
                 excess, slope = -width * width, 0.0
@@ -216,13 +298,19 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
                 if excess < 1e-9 * width * width:
                     break
             tail_voltage = max(foot - 0.5, 0.0)
-            drawn = current * (1 - _square(1 - tail_voltage / score_drive))  # below its overdrive a source gives less
+            # below its overdrive a source gives less
+            drawn = current * (1 - _square(1 - tail_voltage / score_drive))
             lead = BALANCE_GATE * (1 - out.mean() / level) - tails[3] + tails[4]
             lead = min(max(lead, -balance_width), balance_width)
-            steered = balance_current * ((lead + math.sqrt(2 * balance_width**2 - lead**2)) / (2 * balance_width)) ** 2
+            steered = (
+                balance_current
+                * ((lead + math.sqrt(2 * balance_width**2 - lead**2)) / (2 * balance_width)) ** 2
+            )
             for c in range(classes):
                 share = _square(out[c] - pair[c] - foot) / (width * width)
-                error[c] = (1 - late if c == y else late if c == before else 0.0) * (label_current + steered) - drawn * share
+                error[c] = (1 - late if c == y else late if c == before else 0.0) * (
+                    label_current + steered
+                ) - drawn * share
                 if c != y:
                     error[c] += idle[c]
             for c in range(classes):
@@ -231,24 +319,40 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
                 for i in range(inputs):
                     high[i], low[i] = up[k, i] + up_shift[c, i], down[k, i] - down_shift[c, i]
                 line = _line(weights[c], high, low, error[c], up_gain, down_gain)
-                # The error current charges the line first. That matters when the current has become small.
+                # The error current charges the line first. That matters when the current has become
+                # small.
                 share = 1 - LINE_CHARGE * (line - lines[c]) * steps / error[c]
                 if share <= 0:
                     lines[c] += error[c] / steps / LINE_CHARGE
                     continue
                 lines[c] = line
                 for i in range(inputs):
-                    weights[c, i] += share * step / steps * (
-                        up_gain * (_square(line - high[i]) - _square(weights[c, i] - high[i]))
-                        - down_gain * (_square(low[i] - line) - _square(low[i] - weights[c, i])))
+                    weights[c, i] += (
+                        share
+                        * step
+                        / steps
+                        * (
+                            up_gain * (_square(line - high[i]) - _square(weights[c, i] - high[i]))
+                            - down_gain * (_square(low[i] - line) - _square(low[i] - weights[c, i]))
+                        )
+                    )
 
 
 @compiled
-def _line(weights: np.ndarray, high: np.ndarray, low: np.ndarray, error: float, up_gain: float, down_gain: float) -> float:
-    """Return the voltage in V of an error line at which its cells take the error current, between ground and the supply.
+def _line(
+    weights: np.ndarray,
+    high: np.ndarray,
+    low: np.ndarray,
+    error: float,
+    up_gain: float,
+    down_gain: float,
+) -> float:
+    """Return the voltage in V of an error line at which its cells take the error current, between
+    ground and the supply.
 
-    Newton's method finds it. Where a step would leave the bracket, the bracket is halved, because the slope vanishes between
-    the voltages at which the charging and the discharging transistors conduct.
+    Newton's method finds it. Where a step would leave the bracket, the bracket is halved, because
+    the slope vanishes between the voltages at which the charging and the discharging transistors
+    conduct.
     """
     lowest, highest = 0.0, 3.0
     line = highest if error > 0 else lowest
@@ -257,7 +361,9 @@ def _line(weights: np.ndarray, high: np.ndarray, low: np.ndarray, error: float, 
         for i in range(len(weights)):
             balance += up_gain * (_square(line - high[i]) - _square(weights[i] - high[i]))
             balance -= down_gain * (_square(low[i] - line) - _square(low[i] - weights[i]))
-            slope += 2 * up_gain * max(line - high[i], 0.0) + 2 * down_gain * max(low[i] - line, 0.0)
+            slope += 2 * up_gain * max(line - high[i], 0.0) + 2 * down_gain * max(
+                low[i] - line, 0.0
+            )
         if balance > 0:
             highest = line
         else:

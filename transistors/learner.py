@@ -1,15 +1,19 @@
-"""Does a circuit of transistors alone learn from its errors? One ngspice transient trains and tests it (docs/transistors.md).
+"""Does a circuit of transistors alone learn from its errors? One ngspice transient trains and tests
+it (docs/transistors.md).
 
---task mnist10 and mnist017 follow the public contest mnist4-circuit-learning-v0: 16 pixels, 24 training images of a class,
-20 passes, then 50 test images of a class. --task xpue learns the four symbols from six passes, and --patterns FILE your own: a
-text file with a line for each, its rows of pixels and then its name (101 010 101 X). The circuit reads, compares and writes its
-own weights; Python only draws the netlist, and scores the outputs afterwards. The run is compared with the law, the model of the
-circuit in transistors/law.py. --step 5e-6 repeats a run with half of the time step and compares it with the record
-of the whole step. --control permutes the labels of the contest's training images, or leaves out the training.
+--task mnist10 and mnist017 follow the public contest mnist4-circuit-learning-v0: 16 pixels, 24
+training images of a class, 20 passes, then 50 test images of a class. --task xpue learns the four
+symbols from six passes, and --patterns FILE your own: a text file with a line for each, its rows of
+pixels and then its name (101 010 101 X). The circuit reads, compares and writes its own weights;
+Python only draws the netlist, and scores the outputs afterwards. The run is compared with the law,
+the model of the circuit in transistors/law.py. --step 5e-6 repeats a run with half of the time step
+and compares it with the record of the whole step. --control permutes the labels of the contest's
+training images, or leaves out the training.
 
-Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png, where TASK is the name of the file for own
-patterns. mnist10 takes 10 minutes of computing time, mnist017 one minute, xpue seconds. --netlist writes the circuit as the
-contest wants it; for patterns, a netlist for `ngspice -b` alone.
+Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png, where TASK is the
+name of the file for own patterns. mnist10 takes 10 minutes of computing time, mnist017 one minute,
+xpue seconds. --netlist writes the circuit as the contest wants it; for patterns, a netlist for
+`ngspice -b` alone.
 """
 
 import dataclasses
@@ -25,7 +29,15 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import load_mnist, own_patterns, xpue
-from memristive.cli.script import Record, apply_settings, keep_apart, make_parser, print_rows, progress, run
+from memristive.cli.script import (
+    Record,
+    apply_settings,
+    keep_apart,
+    make_parser,
+    print_rows,
+    progress,
+    run,
+)
 from memristive.io.records import load_results
 from plotting import BLUE, WIDTH
 from transistors.circuit import PRESETS, SLOT, count_components, netlist
@@ -54,18 +66,46 @@ def main(arguments: list[str] | None = None) -> None:
     """Train and test one circuit in ngspice, compare with the law, record, plot."""
     parser = make_parser(__doc__, "transistors", netlist=True)
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--task", choices=[*LABELS, "xpue"], default="mnist017", help="images (default: mnist017)")
-    source.add_argument("--patterns", type=Path, metavar="FILE", help="your own patterns, as text (see above)")
-    parser.add_argument("--step", type=float, default=STEP, metavar="S", help=f"longest time step in s (default: {STEP:g})")
-    parser.add_argument("--control", choices=("untrained", "permuted"), default="", help="no training, or permuted labels")
+    source.add_argument(
+        "--task", choices=[*LABELS, "xpue"], default="mnist017", help="images (default: mnist017)"
+    )
+    source.add_argument(
+        "--patterns", type=Path, metavar="FILE", help="your own patterns, as text (see above)"
+    )
+    parser.add_argument(
+        "--step",
+        type=float,
+        default=STEP,
+        metavar="S",
+        help=f"longest time step in s (default: {STEP:g})",
+    )
+    parser.add_argument(
+        "--control",
+        choices=("untrained", "permuted"),
+        default="",
+        help="no training, or permuted labels",
+    )
     options = parser.parse_args(arguments)
     if options.control and (options.patterns or options.task == "xpue" or options.step < STEP):
-        parser.error("--control needs --task mnist10 or mnist017 and the whole --step; patterns are also tested before learning")
+        parser.error(
+            "--control needs --task mnist10 or mnist017 and the whole --step; patterns are also "
+            "tested before learning"
+        )
     keep_apart(options, options.patterns)
-    drawn = own_patterns(options.patterns) if options.patterns else xpue() if options.task == "xpue" else None
+    drawn = (
+        own_patterns(options.patterns)
+        if options.patterns
+        else xpue()
+        if options.task == "xpue"
+        else None
+    )
     task = drawn.name if drawn else options.task
     (learner,) = apply_settings(options, learner=PRESETS["xpue" if drawn else task])
-    name = f"transistor_{task}" + "_half_step" * (options.step < STEP) + f"_{options.control}" * bool(options.control)
+    name = (
+        f"transistor_{task}"
+        + "_half_step" * (options.step < STEP)
+        + f"_{options.control}" * bool(options.control)
+    )
 
     # 1. Images, circuit, and the check that it holds nothing but allowed elements.
     if drawn:
@@ -80,11 +120,19 @@ def main(arguments: list[str] | None = None) -> None:
         if options.control == "untrained":
             passes = 0
         transient, shown = contest_transient(images, passes)
-        images = dataclasses.replace(images, test=images.test[shown], test_labels=images.test_labels[shown])
+        images = dataclasses.replace(
+            images, test=images.test[shown], test_labels=images.test_labels[shown]
+        )
         labels = images.test_labels
     circuit = netlist(learner, classes, transient.inputs)
-    parameters = {"task": task, "control": options.control, "step_s": options.step, "passes": passes,
-                  "learner": learner.as_dict(), "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest()}
+    parameters = {
+        "task": task,
+        "control": options.control,
+        "step_s": options.step,
+        "passes": passes,
+        "learner": learner.as_dict(),
+        "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest(),
+    }
     if drawn and options.patterns:
         parameters["patterns"] = dict(zip(drawn.labels, drawn.patterns, strict=True))
     record = Record(options, name, parameters, [options.patterns])
@@ -97,43 +145,61 @@ def main(arguments: list[str] | None = None) -> None:
     lines = [f"n_line{c}" for c in classes] if drawn else []
     nothing: Iterable[int] = ()
     with progress(nothing, len(transient.images), f"{task} in ngspice", "image") as bar:
+
         def watch(at: float) -> None:
             bar.update(max(0, int((at - STARTUP) / SLOT) - bar.n))
 
         begin = time.monotonic()
-        trace = simulate(deck(circuit, transient, options.step, save=[*cells, *lines]), transient.stop, watch)
+        trace = simulate(
+            deck(circuit, transient, options.step, save=[*cells, *lines]), transient.stop, watch
+        )
         seconds = time.monotonic() - begin
     found = score(trace, transient, labels)
-    pass_ends = transient.begins[transient.learning.argmax()] + SLOT * len(images.train) * np.arange(passes + 1)
+    pass_ends = transient.begins[transient.learning.argmax()] + SLOT * len(
+        images.train
+    ) * np.arange(passes + 1)
     moments = pass_ends + np.r_[1e-5, np.full(passes, -1e-7)]
     weights = np.array([sampled(trace, f"v(xlearner.{cell})", moments) for cell in cells]).T
     weights = weights.reshape(-1, len(classes), transient.inputs)
 
-    # 3. The law: its training on the same images, in the same order and in others; reads of ngspice's weights after each pass.
+    # 3. The law: its training on the same images, in the same order and in others; reads of
+    #    ngspice's weights after each pass.
     law = Law(learner, classes, transient.inputs)
-    results = {**found, "components": components, "weights_after_pass_V": weights.round(6),
-               "law": law_results(law, images, passes, found["predictions"])}
-    right = [float(np.mean(law.decided(one, images.train) == images.train_labels)) for one in weights]
+    results = {
+        **found,
+        "components": components,
+        "weights_after_pass_V": weights.round(6),
+        "law": law_results(law, images, passes, found["predictions"]),
+    }
+    right = [
+        float(np.mean(law.decided(one, images.train) == images.train_labels)) for one in weights
+    ]
     results["training_images_right_after_pass"] = right
     if drawn:
         before, _ = predictions(trace, transient, np.arange(len(classes)))
         results["recognised_before"] = int(np.sum(before == labels))
     if options.step < STEP:
-        results["half_step"] = half_step(load_results(options.results / f"transistor_{task}.json"), results)
+        results["half_step"] = half_step(
+            load_results(options.results / f"transistor_{task}.json"), results
+        )
     record.write(results)
 
     # 4. Print and plot.
     if drawn:
         print(f"recognised before learning: {results['recognised_before']}")
-    print(f"ngspice: {found['correct']} of {found['images']} correct, {found['tied']} tied, "
-          f"{found['inference_J_per_image'] * 1e9:.3g} nJ an image, in {seconds:.0f} s")
-    print_rows([{key: value for key, value in results["law"].items() if not isinstance(value, list)}])
+    print(
+        f"ngspice: {found['correct']} of {found['images']} correct, {found['tied']} tied, "
+        f"{found['inference_J_per_image'] * 1e9:.3g} nJ an image, in {seconds:.0f} s"
+    )
+    print_rows(
+        [{key: value for key, value in results["law"].items() if not isinstance(value, list)}]
+    )
     if options.step < STEP:
         print_rows([results["half_step"]])
     elif passes:
         record.plot(learning(right), "learning")
         shape = drawn.shape if drawn else (4, 4)
-        pixels = weights[-1, :, :shape[0] * shape[1]]  # without the complements of patterns
+        pixels = weights[-1, :, : shape[0] * shape[1]]  # without the complements of patterns
         names = drawn.labels if drawn else [str(c) for c in classes]
         record.plot(plotting.weight_images(pixels, shape, names, "weight (V)"), "weights")
     if drawn:
@@ -141,7 +207,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def law_results(law: Law, images: Split, passes: int, found: Sequence[int]) -> dict[str, Any]:
-    """Train by the law and test it; return accuracies, and the share of test images that it decides as ngspice `found`.
+    """Train by the law and test it; return accuracies, and the share of test images that it decides
+    as ngspice `found`.
 
     The law is also trained with other orders of the images, and with permuted labels.
     """
@@ -153,52 +220,88 @@ def law_results(law: Law, images: Split, passes: int, found: Sequence[int]) -> d
 
     orders = [decided(seed, labels) for seed in ORDERS]
     permuted = [decided(seed, np.random.default_rng(seed).permutation(labels)) for seed in ORDERS]
-    accuracies, chance = ([float(np.mean(one == images.test_labels)) for one in trials] for trials in (orders, permuted))
-    return {"accuracy": accuracies[0], "decided_as_ngspice": float(np.mean(orders[0] == np.array(found))),
-            "mean_of_orders": float(np.mean(accuracies)), "deviation_of_orders": float(np.std(accuracies, ddof=1)),
-            "orders": accuracies, "permuted_labels": chance}
+    accuracies, chance = (
+        [float(np.mean(one == images.test_labels)) for one in trials]
+        for trials in (orders, permuted)
+    )
+    return {
+        "accuracy": accuracies[0],
+        "decided_as_ngspice": float(np.mean(orders[0] == np.array(found))),
+        "mean_of_orders": float(np.mean(accuracies)),
+        "deviation_of_orders": float(np.std(accuracies, ddof=1)),
+        "orders": accuracies,
+        "permuted_labels": chance,
+    }
 
 
 def half_step(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, Any]:
-    """Return what half of the time step changes: the number of other predictions, and relative changes of energies."""
+    """Return what half of the time step changes: the number of other predictions, and relative
+    changes of energies.
+    """
     quantities = ("startup_J", "training_J", "inference_J_per_image")
-    return {"predictions_changed": int(np.sum(np.array(whole["predictions"]) != np.array(half["predictions"]))),
-            **{f"{key.rsplit('_J')[0]}_changed": abs(half[key] / whole[key] - 1) for key in quantities}}
+    return {
+        "predictions_changed": int(
+            np.sum(np.array(whole["predictions"]) != np.array(half["predictions"]))
+        ),
+        **{f"{key.rsplit('_J')[0]}_changed": abs(half[key] / whole[key] - 1) for key in quantities},
+    }
 
 
 def learning(right: Sequence[float]) -> Figure:
     """Draw the share of training images that the weights after each pass recognise."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     axis.plot(100 * np.array(right), color=BLUE, marker="o", markersize=4)
-    axis.set(xlabel="passes over the training images", ylabel="training images right (%)", ylim=(0, 100),
-             title="Weights after each pass in ngspice, read by the law")
+    axis.set(
+        xlabel="passes over the training images",
+        ylabel="training images right (%)",
+        ylim=(0, 100),
+        title="Weights after each pass in ngspice, read by the law",
+    )
     axis.set_xticks(np.arange(len(right)))
     axis.grid(alpha=0.3)
     return figure
 
 
 def waveforms(trace: Trace, transient: Transient, names: Sequence[str]) -> Figure:
-    """Draw scores, error lines and the weights of the first class while the first patterns are learned."""
+    """Draw scores, error lines and the weights of the first class while the first patterns are
+    learned.
+    """
     first, count = int(np.flatnonzero(transient.learning)[0]), 6
     begin = float(transient.begins[first])
     at = np.linspace(begin, begin + count * SLOT, 3000)
     figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 6.2), sharex=True)
     for c, name in enumerate(names):
         style = plotting.line_style(c, len(names))
-        axes[0].plot((at - begin) * 1e3, 1e3 * sampled(trace, f"v(out{c})", at), label=name, **style)
+        axes[0].plot(
+            (at - begin) * 1e3, 1e3 * sampled(trace, f"v(out{c})", at), label=name, **style
+        )
         axes[1].plot((at - begin) * 1e3, sampled(trace, f"v(xlearner.n_line{c})", at), **style)
     inputs = transient.inputs // 2
     shown = transient.images[transient.labels == 0][0][:inputs]
     for i in range(inputs):
-        axes[2].plot((at - begin) * 1e3, sampled(trace, f"v(xlearner.n_w0_{i})", at), color=BLUE if shown[i] else plotting.ORANGE,
-                     linewidth=1.0)
-    for k, c in enumerate(transient.labels[first:first + count]):
-        axes[0].text(k + 0.5, 1.02, f"label {names[c]}", transform=axes[0].get_xaxis_transform(), ha="center", va="bottom")
+        axes[2].plot(
+            (at - begin) * 1e3,
+            sampled(trace, f"v(xlearner.n_w0_{i})", at),
+            color=BLUE if shown[i] else plotting.ORANGE,
+            linewidth=1.0,
+        )
+    for k, c in enumerate(transient.labels[first : first + count]):
+        axes[0].text(
+            k + 0.5,
+            1.02,
+            f"label {names[c]}",
+            transform=axes[0].get_xaxis_transform(),
+            ha="center",
+            va="bottom",
+        )
     scores = 1e3 * np.array([sampled(trace, f"v(out{c})", at) for c in range(len(names))])
-    axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))  # cuts off the peaks at edges
+    # cuts off the peaks at edges
+    axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))
     axes[0].legend(ncols=len(names), loc="upper left")
     axes[1].set_ylabel("error lines (V)")
-    axes[2].set(ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)")
+    axes[2].set(
+        ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)"
+    )
     for axis in axes:
         for k in range(count + 1):
             axis.axvline(k, color=plotting.GREY, linewidth=0.5, zorder=0)

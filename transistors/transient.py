@@ -1,6 +1,8 @@
-"""One ngspice transient: start-up, training images with labels, test images without; its netlist, its outputs and energies.
+"""One ngspice transient: start-up, training images with labels, test images without; its netlist,
+its outputs and energies.
 
-Times, voltages and options are those of the contest mnist4-circuit-learning-v0 (docs/transistors.md).
+Times, voltages and options are those of the contest mnist4-circuit-learning-v0
+(docs/transistors.md).
 """
 
 import functools
@@ -15,19 +17,35 @@ from typing import Any
 import numpy as np
 
 from memristive.spice.parameters import NgspiceMissing, SimulationError
-from transistors.circuit import BIAS, CONTROLS, EDGE, HIGH, LOW, SLOT, TARGET, TIED, LearnerParameters, models, named, netlist
+from transistors.circuit import (
+    BIAS,
+    CONTROLS,
+    EDGE,
+    HIGH,
+    LOW,
+    SLOT,
+    TARGET,
+    TIED,
+    LearnerParameters,
+    models,
+    named,
+    netlist,
+)
 from transistors.images import Split
 
 STARTUP = 20e-3  # s
 STEP = 10e-6  # s, the longest step
 ON = 3.0  # V, of reset, learn and clock
 OPTIONS = ".options reltol=1e-5 abstol=1e-12 vntol=1e-7 temp=27"
-KLU = " klu"  # solves the same equations as ngspice's default solver in two thirds of the time; needs ngspice 42
+# solves the same equations as ngspice's default solver in two thirds of the time; needs ngspice 42
+KLU = " klu"
 TITLE = "learner of transistors"
 READ_AT = 0.9  # of an image's slot
 PATTERN_PASSES = 6  # presentations of each pattern
 COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
-TROUBLE = re.compile(r"\baborted\b|\bfatal\b|^\s*error|singular matrix", re.IGNORECASE | re.MULTILINE)
+TROUBLE = re.compile(
+    r"\baborted\b|\bfatal\b|^\s*error|singular matrix", re.IGNORECASE | re.MULTILINE
+)
 POLL = 1.0  # s between two looks at a running simulation
 Trace = dict[str, np.ndarray]  # "time" in s and saved vectors in V and A, by their ngspice names
 
@@ -36,8 +54,8 @@ Trace = dict[str, np.ndarray]  # "time" in s and saved vectors in V and A, by th
 class Transient:
     """Images of one transient in order, each with its label (-1: none).
 
-    `learning` is True for the images that the circuit learns from. With `carried`, the supplies are on from the first moment
-    and nothing is reset, because weights come as initial conditions.
+    `learning` is True for the images that the circuit learns from. With `carried`, the supplies are
+    on from the first moment and nothing is reset, because weights come as initial conditions.
     """
 
     images: np.ndarray
@@ -54,7 +72,12 @@ class Transient:
     @property
     def driven(self) -> list[str]:
         """Names of the driven pins, in the contest's order."""
-        return [*BIAS, *CONTROLS, *(f"in{i}" for i in range(self.inputs)), *(f"target{c}" for c in range(self.classes))]
+        return [
+            *BIAS,
+            *CONTROLS,
+            *(f"in{i}" for i in range(self.inputs)),
+            *(f"target{c}" for c in range(self.classes)),
+        ]
 
     @property
     def outputs(self) -> list[str]:
@@ -73,7 +96,9 @@ class Transient:
 
 
 def contest_transient(images: Split, passes: int) -> tuple[Transient, np.ndarray]:
-    """Return the contest's transient, and the indices of its test images in the order in which they are shown."""
+    """Return the contest's transient, and the indices of its test images in the order in which they
+    are shown.
+    """
     first, second = images.orders(passes)
     shown = np.vstack([images.train[first], images.test[second]])
     labels = np.r_[images.train_labels[first], np.full(len(second), -1)]
@@ -81,24 +106,37 @@ def contest_transient(images: Split, passes: int) -> tuple[Transient, np.ndarray
 
 
 def pattern_transient(images: Split) -> Transient:
-    """Return a transient that tests all patterns, learns them in several passes and tests them again."""
+    """Return a transient that tests all patterns, learns them in several passes and tests them
+    again.
+    """
     every = np.arange(len(images.train))
     shown = np.concatenate([every, images.orders(PATTERN_PASSES)[0], every])
     learning = np.ones(len(shown), bool)
-    learning[:len(every)] = learning[-len(every):] = False
-    return Transient(images.train[shown], np.where(learning, shown, -1), learning, classes=len(every))
+    learning[: len(every)] = learning[-len(every) :] = False
+    return Transient(
+        images.train[shown], np.where(learning, shown, -1), learning, classes=len(every)
+    )
 
 
 def sources(transient: Transient) -> list[str]:
-    """Return the netlist lines of all drivers, each with an ammeter in series: V_pin carries the current of the pin.
+    """Return the netlist lines of all drivers, each with an ammeter in series: V_pin carries the
+    current of the pin.
 
-    The waveforms are behavioural sources of time, as in the contest. ngspice could step over their edges, because they set no
-    breakpoints. So two pulse sources set them: the clock at every image, and a guard without connection during start-up.
+    The waveforms are behavioural sources of time, as in the contest. ngspice could step over their
+    edges, because they set no breakpoints. So two pulse sources set them: the clock at every image,
+    and a guard without connection during start-up.
     """
     values = {name: np.full(len(transient.images), volts) for name, volts in BIAS.items()}
-    values |= {"reset": np.zeros(len(transient.images)), "learn": np.where(transient.learning, ON, 0.0)}
-    values |= {f"in{i}": LOW + (HIGH - LOW) * transient.images[:, i] for i in range(transient.inputs)}
-    values |= {f"target{c}": np.where(transient.labels == c, TARGET, 0.0) for c in range(transient.classes)}
+    values |= {
+        "reset": np.zeros(len(transient.images)),
+        "learn": np.where(transient.learning, ON, 0.0),
+    }
+    values |= {
+        f"in{i}": LOW + (HIGH - LOW) * transient.images[:, i] for i in range(transient.inputs)
+    }
+    values |= {
+        f"target{c}": np.where(transient.labels == c, TARGET, 0.0) for c in range(transient.classes)
+    }
     lines = []
     for name in transient.driven:
         if name == "clock":
@@ -107,7 +145,9 @@ def sources(transient: Transient) -> list[str]:
             continue
         points = _corners(transient, values[name], name == "reset")
         lines += [f"V_{name} {name} drive_{name} 0", f"B_{name} drive_{name} 0 V=pwl(time,"]
-        lines += [f"+ {t:.16g}, {v:.16g}," for t, v in points[:-1]] + [f"+ {points[-1][0]:.16g}, {points[-1][1]:.16g})"]
+        lines += [f"+ {t:.16g}, {v:.16g}," for t, v in points[:-1]] + [
+            f"+ {points[-1][0]:.16g}, {points[-1][1]:.16g})"
+        ]
     guard = f"{EDGE:.16g} {EDGE:.16g} {STARTUP - 2 * EDGE:.16g} {2 * transient.stop:.16g}"
     return [*lines, f"V_guard guard 0 PULSE(0 1 0 {guard})"]
 
@@ -120,13 +160,23 @@ def _corners(transient: Transient, values: np.ndarray, reset: bool) -> list[tupl
         points = [(0.0, 0.0), (EDGE, ON), (STARTUP - EDGE, ON), (STARTUP, 0.0)]
     for begin, value in zip(transient.begins, values, strict=True):
         points += [(begin + EDGE, value), (begin + SLOT, value)]
-    return [point for k, point in enumerate(points)
-            if k in (0, len(points) - 1) or not points[k - 1][1] == point[1] == points[k + 1][1]]
+    return [
+        point
+        for k, point in enumerate(points)
+        if k in (0, len(points) - 1) or not points[k - 1][1] == point[1] == points[k + 1][1]
+    ]
 
 
-def deck(circuit: str, transient: Transient, step: float = STEP, save: Sequence[str] = (), transistor_models: str = "",
-         initial: Collection[str] = ()) -> str:
-    """Return the complete netlist for ``ngspice -b -r``: models, drivers, circuit, loads, and what to save.
+def deck(
+    circuit: str,
+    transient: Transient,
+    step: float = STEP,
+    save: Sequence[str] = (),
+    transistor_models: str = "",
+    initial: Collection[str] = (),
+) -> str:
+    """Return the complete netlist for ``ngspice -b -r``: models, drivers, circuit, loads, and what
+    to save.
 
     Parameters
     ----------
@@ -144,18 +194,39 @@ def deck(circuit: str, transient: Transient, step: float = STEP, save: Sequence[
     """
     driven, outputs = transient.driven, transient.outputs
     pins = " ".join([*driven, *outputs])
-    loads = [f"{kind}load{c} {name} 0 {value}" for c, name in enumerate(outputs) for kind, value in (("R", "1g"), ("C", "1p"))]
-    saved = [*(f"v({name})" for name in [*outputs, *driven]), *(f"i(V_{name})" for name in driven),
-             *(f"v(xlearner.{node})" for node in save)]
-    return "\n".join([
-        TITLE, transistor_models or models(), OPTIONS + KLU, *sources(transient),
-        f".subckt learner {pins}", circuit.rstrip(), ".ends learner", f"Xlearner {pins} learner", *loads, *initial,
-        *(f".save {' '.join(saved[k:k + 20])}" for k in range(0, len(saved), 20)),
-        f".tran {step:.16g} {transient.stop:.16g} 0 {step:.16g} uic", ".end", ""])
+    loads = [
+        f"{kind}load{c} {name} 0 {value}"
+        for c, name in enumerate(outputs)
+        for kind, value in (("R", "1g"), ("C", "1p"))
+    ]
+    saved = [
+        *(f"v({name})" for name in [*outputs, *driven]),
+        *(f"i(V_{name})" for name in driven),
+        *(f"v(xlearner.{node})" for node in save),
+    ]
+    return "\n".join(
+        [
+            TITLE,
+            transistor_models or models(),
+            OPTIONS + KLU,
+            *sources(transient),
+            f".subckt learner {pins}",
+            circuit.rstrip(),
+            ".ends learner",
+            f"Xlearner {pins} learner",
+            *loads,
+            *initial,
+            *(f".save {' '.join(saved[k : k + 20])}" for k in range(0, len(saved), 20)),
+            f".tran {step:.16g} {transient.stop:.16g} 0 {step:.16g} uic",
+            ".end",
+            "",
+        ]
+    )
 
 
 def batch_netlist(parameters: LearnerParameters, images: Split, labels: Sequence[str]) -> str:
-    """Return a netlist for `ngspice -b` alone: it learns patterns and prints which it recognises before and after.
+    """Return a netlist for `ngspice -b` alone: it learns patterns and prints which it recognises
+    before and after.
 
     Parameters
     ----------
@@ -168,7 +239,11 @@ def batch_netlist(parameters: LearnerParameters, images: Split, labels: Sequence
     transient, count = pattern_transient(images), len(labels)
     text = deck(netlist(parameters, range(count), transient.inputs), transient)
     text = text.replace(f"{KLU}\n", "\n", 1)  # older versions of ngspice do not know it
-    text = text.replace(TITLE, f".title transistors that learn {COUNTS.get(count, count)} patterns from their errors", 1)
+    text = text.replace(
+        TITLE,
+        f".title transistors that learn {COUNTS.get(count, count)} patterns from their errors",
+        1,
+    )
     lines = [".control", "run"]
     tests = np.flatnonzero(~transient.learning)
     for title, part in (("Before learning:", tests[:count]), ("After learning:", tests[count:])):
@@ -177,10 +252,15 @@ def batch_netlist(parameters: LearnerParameters, images: Split, labels: Sequence
             lines += [f"meas tran score{c} find v(out{c}) at={at:.9g}" for c in range(count)]
             others = [f"score{c}" for c in range(count) if c != pattern]
             highest = functools.reduce(lambda a, b: f"max({a}, {b})", others)
-            lines += [f"let lead = score{pattern} - {highest}",
-                      "let millivolts = floor(1e5*lead + 0.5)/100", "if lead > 1e-6",
-                      f"echo {labels[pattern]} is recognised: its score leads by $&millivolts mV", "else",
-                      f"echo {labels[pattern]} is not recognised", "end"]
+            lines += [
+                f"let lead = score{pattern} - {highest}",
+                "let millivolts = floor(1e5*lead + 0.5)/100",
+                "if lead > 1e-6",
+                f"echo {labels[pattern]} is recognised: its score leads by $&millivolts mV",
+                "else",
+                f"echo {labels[pattern]} is not recognised",
+                "end",
+            ]
     return text.removesuffix(".end\n") + "\n".join([*lines, "quit 0", ".endc", ".end", ""])
 
 
@@ -199,17 +279,24 @@ def simulate(text: str, stop: float, watch: Callable[[float], None] | None = Non
     Raises
     ------
     SimulationError
-        ngspice stopped early or printed an error. Its log is searched, because an aborted run still writes data and returns 0.
+        ngspice stopped early or printed an error. Its log is searched, because an aborted run still
+        writes data and returns 0.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "learner.cir").write_text(text)
         with (folder / "log").open("w") as log:
             try:
-                process = subprocess.Popen(["ngspice", "-n", "-b", "-r", "trace.raw", "learner.cir"], cwd=folder, stdout=log,
-                                           stderr=subprocess.STDOUT)
+                process = subprocess.Popen(
+                    ["ngspice", "-n", "-b", "-r", "trace.raw", "learner.cir"],
+                    cwd=folder,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
             except FileNotFoundError:
-                raise NgspiceMissing("the program ngspice was not found; Debian, Ubuntu: apt-get install ngspice") from None
+                raise NgspiceMissing(
+                    "the program ngspice was not found; Debian, Ubuntu: apt-get install ngspice"
+                ) from None
             try:
                 while process.poll() is None:
                     try:
@@ -225,16 +312,27 @@ def simulate(text: str, stop: float, watch: Callable[[float], None] | None = Non
         complaint = TROUBLE.search(said)
         if complaint or process.returncode or not len(points):
             begin_of_line = said.rfind("\n", 0, complaint.start() if complaint else len(said)) + 1
-            raise SimulationError(f"ngspice failed on the learner: {said[begin_of_line:begin_of_line + 300].strip()!r}")
+            raise SimulationError(
+                "ngspice failed on the learner: "
+                f"{said[begin_of_line : begin_of_line + 300].strip()!r}"
+            )
         points = np.array(points)
     times = points[:, 0]
-    if abs(times[-1] - stop) > 1e-9 * stop or not np.isfinite(points).all() or (np.diff(times) <= 0).any():
-        raise SimulationError(f"ngspice's trace ends at {times[-1]:g} s instead of {stop:g} s, or is damaged")
+    if (
+        abs(times[-1] - stop) > 1e-9 * stop
+        or not np.isfinite(points).all()
+        or (np.diff(times) <= 0).any()
+    ):
+        raise SimulationError(
+            f"ngspice's trace ends at {times[-1]:g} s instead of {stop:g} s, or is damaged"
+        )
     return dict(zip(names, points.T, strict=True))
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray]:
-    """Return the names in a raw file, "time" first, and its complete points so far (points x names)."""
+    """Return the names in a raw file, "time" first, and its complete points so far (points x
+    names).
+    """
     names: list[str] = []
     if path.exists():
         with path.open("rb") as file:
@@ -254,8 +352,11 @@ def sampled(trace: Trace, name: str, times: Any) -> Any:
     return np.interp(times, trace["time"], trace[name])
 
 
-def predictions(trace: Trace, transient: Transient, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the class with the highest output (`TIED` for two within 1 uV), and all outputs in V, for images of the transient.
+def predictions(
+    trace: Trace, transient: Transient, shown: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the class with the highest output (`TIED` for two within 1 uV), and all outputs in V,
+    for images of the transient.
 
     `shown`: indices or mask of these images.
     """
@@ -265,7 +366,8 @@ def predictions(trace: Trace, transient: Transient, shown: np.ndarray) -> tuple[
 
 
 def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) -> float:
-    """Return the energy in J that a source delivers from `begin` to `end` (s), if its `power` (W) is linear between `times`.
+    """Return the energy in J that a source delivers from `begin` to `end` (s), if its `power` (W)
+    is linear between `times`.
 
     Negative power flows back into the source and counts as 0.
     """
@@ -276,36 +378,60 @@ def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) ->
     above = np.maximum(first, 0) + np.maximum(second, 0)
     # Where the line crosses zero, only the share of the time above it counts.
     total = np.abs(first) + np.abs(second)
-    share = np.where(first * second < 0, np.divide(above, total, out=np.ones_like(total), where=total > 0), 1.0)
+    share = np.where(
+        first * second < 0, np.divide(above, total, out=np.ones_like(total), where=total > 0), 1.0
+    )
     return float(np.sum(above * share * dt) / 2)
 
 
 def energies(trace: Trace, transient: Transient) -> dict[str, dict[str, float]]:
-    """Return by phase and driver the energy in J that each driver delivers: in start-up, training, and inference after it."""
+    """Return by phase and driver the energy in J that each driver delivers: in start-up, training,
+    and inference after it.
+    """
     first = int(transient.learning.argmax())
-    training, trained = (STARTUP + SLOT * slot for slot in (first, first + int(transient.learning.sum())))
-    phases = {"startup": (float(trace["time"][0]), STARTUP), "training": (training, trained),
-              "inference": (trained, float(trace["time"][-1]))}
+    training, trained = (
+        STARTUP + SLOT * slot for slot in (first, first + int(transient.learning.sum()))
+    )
+    phases = {
+        "startup": (float(trace["time"][0]), STARTUP),
+        "training": (training, trained),
+        "inference": (trained, float(trace["time"][-1])),
+    }
     powers = {name: -trace[f"v({name})"] * trace[f"i(v_{name})"] for name in transient.driven}
-    return {phase: {name: delivered(trace["time"], power, begin, end) for name, power in powers.items()}
-            for phase, (begin, end) in phases.items() if end > begin}
+    return {
+        phase: {name: delivered(trace["time"], power, begin, end) for name, power in powers.items()}
+        for phase, (begin, end) in phases.items()
+        if end > begin
+    }
 
 
 def score(trace: Trace, transient: Transient, labels: np.ndarray) -> dict[str, Any]:
-    """Return the contest's numbers: correct test images, predictions, leads in V, energies in J in total and by driver.
+    """Return the contest's numbers: correct test images, predictions, leads in V, energies in J in
+    total and by driver.
 
     The test images are the last ones of the transient; `labels` are theirs.
     """
-    predicted, outputs = predictions(trace, transient, np.arange(len(transient.images))[-len(labels):])
+    predicted, outputs = predictions(
+        trace, transient, np.arange(len(transient.images))[-len(labels) :]
+    )
     leads = np.diff(np.sort(outputs, axis=1)[:, -2:]).ravel()
     by_part = energies(trace, transient)
     totals = {phase: sum(found.values()) for phase, found in by_part.items()}
     for found in by_part.values():
         for group, prefix in (("inputs", "in"), ("targets", "target")):
-            found[group] = sum(found.pop(name) for name in transient.driven if name.startswith(prefix))
-    return {"accuracy": float(np.mean(predicted == labels)), "correct": int(np.sum(predicted == labels)), "images": len(labels),
-            "tied": int(np.sum(predicted == TIED)), "predictions": predicted.tolist(),
-            "lead_V": {"lowest": float(leads.min()), "median": float(np.median(leads))},
-            "inference_J_per_image": totals["inference"] / len(labels),
-            "startup_J": totals["startup"], "training_J": totals.get("training", 0),
-            "energy_by_driver_J": by_part, "points": len(trace["time"])}
+            found[group] = sum(
+                found.pop(name) for name in transient.driven if name.startswith(prefix)
+            )
+    return {
+        "accuracy": float(np.mean(predicted == labels)),
+        "correct": int(np.sum(predicted == labels)),
+        "images": len(labels),
+        "tied": int(np.sum(predicted == TIED)),
+        "predictions": predicted.tolist(),
+        "lead_V": {"lowest": float(leads.min()), "median": float(np.median(leads))},
+        "inference_J_per_image": totals["inference"] / len(labels),
+        "startup_J": totals["startup"],
+        "training_J": totals.get("training", 0),
+        "energy_by_driver_J": by_part,
+        "points": len(trace["time"]),
+    }

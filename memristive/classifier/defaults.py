@@ -1,4 +1,5 @@
-"""Dose, margin and initial states that suit a table of data, for a MemristiveClassifier without given values.
+"""Dose, margin and initial states that suit a table of data, for a MemristiveClassifier without
+given values.
 
 docs/reproducing.md describes how they were chosen.
 """
@@ -15,34 +16,49 @@ from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
 from memristive.network.networks import Network, states_of_weights, thresholds_per_volt, with_bias
 
-EPOCHS, PRESENTATIONS = 40, 3_000  # smallest numbers in a `fit`, so small tables are presented more often
-DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane by about as much for any number of features
-# Numbers of classes up to which these doses hold. With more classes, writes for the others undo those for a class more often.
-# With larger doses, cells of hidden layers run away where classes of few features overlap.
+# smallest numbers in a `fit`, so small tables are presented more often
+EPOCHS, PRESENTATIONS = 40, 3_000
+# V times features, V: a write moves a membrane by about as much for any number of features
+DOSE, LARGEST_DOSE = 2.4, 0.1
+# Numbers of classes up to which these doses hold. With more classes, writes for the others undo
+# those for a class more often. With larger doses, cells of hidden layers run away where classes of
+# few features overlap.
 FEW_CLASSES, CLASSES_OF_LARGEST = 10, 5
-MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s: fewer samples are learned with a larger margin
+# s, samples, s: fewer samples are learned with a larger margin
+MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6
 HIDDEN_SHARE = 2.0  # dose of hidden cells over that of output cells
-# `fit` gives a smaller dose to a single hidden layer with fewer neurons per class and in all, because its errors do not end.
+# `fit` gives a smaller dose to a single hidden layer with fewer neurons per class and in all,
+# because its errors do not end.
 PER_CLASS, ENOUGH = 5, 50
 ONLINE = 0.2  # dose factor of `partial_fit`: the number of later calls is unknown
-# The first hidden layer starts alike for any number of features. In thresholds: mean and standard deviation of the weight of a
-# row at full level, and the largest mean and standard deviation of the drive of a neuron.
+# The first hidden layer starts alike for any number of features. In thresholds: mean and standard
+# deviation of the weight of a row at full level, and the largest mean and standard deviation of the
+# drive of a neuron.
 START_WEIGHT, START_WEIGHT_SPREAD, LARGEST_START = 0.06, 0.2, 10.0
-ACTIVE = 12  # hidden neurons expected to be written from the start on; of fewer than 24 neurons, half of them
-# With several hidden layers all must fire from the start, and errors grow on their way back, in proportion to the dose.
-DEEP_DOSE, DEEP_START, DEEP_START_SPREAD = 0.03, 2.0, 1.5  # V, largest dose; drives at the start in thresholds
+# hidden neurons expected to be written from the start on; of fewer than 24 neurons, half of them
+ACTIVE = 12
+# With several hidden layers all must fire from the start, and errors grow on their way back, in
+# proportion to the dose. V, largest dose; drives at the start in thresholds
+DEEP_DOSE, DEEP_START, DEEP_START_SPREAD = 0.03, 2.0, 1.5
 DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
 def suited_dose(features: int, classes: int, hidden: tuple[int, ...]) -> float:
-    """Return the dose in V for a table of `features` and `classes` and the sizes of the `hidden` layers."""
+    """Return the dose in V for a table of `features` and `classes` and the sizes of the `hidden`
+    layers.
+    """
     deep = len(hidden) > 1
-    return min(DOSE / features * min(1.0, FEW_CLASSES / classes), LARGEST_DOSE * min(1.0, CLASSES_OF_LARGEST / classes),
-               DEEP_DOSE if deep else math.inf)
+    return min(
+        DOSE / features * min(1.0, FEW_CLASSES / classes),
+        LARGEST_DOSE * min(1.0, CLASSES_OF_LARGEST / classes),
+        DEEP_DOSE if deep else math.inf,
+    )
 
 
 def hidden_share(classes: int, hidden: tuple[int, ...]) -> float:
-    """Return the factor from 0 to 1 by which `fit` lowers the dose of hidden cells, below 1 for a small hidden layer."""
+    """Return the factor from 0 to 1 by which `fit` lowers the dose of hidden cells, below 1 for a
+    small hidden layer.
+    """
     return min(1.0, hidden[0] / min(PER_CLASS * classes, ENOUGH)) if len(hidden) == 1 else 1.0
 
 
@@ -52,29 +68,54 @@ def suited_margin(samples: int) -> float:
 
 
 def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]) -> LayeredRule:
-    """Return the learning rule for a dose in V, a margin in s and the sizes of the `hidden` layers."""
-    scale = max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE) if len(hidden) > 1 else LayeredRule.error_scale
-    return LayeredRule(hidden_dose=HIDDEN_SHARE * dose, output_dose=dose, margin=margin, error_scale=scale, seed=seed)
+    """Return the learning rule for a dose in V, a margin in s and the sizes of the `hidden`
+    layers.
+    """
+    scale = (
+        max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE)
+        if len(hidden) > 1
+        else LayeredRule.error_scale
+    )
+    return LayeredRule(
+        hidden_dose=HIDDEN_SHARE * dose,
+        output_dose=dose,
+        margin=margin,
+        error_scale=scale,
+        seed=seed,
+    )
 
 
-def untrained_network(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...], classes: int,
-                      devices: dict[str, Any]) -> Network:
+def untrained_network(
+    rule: LayeredRule,
+    levels: np.ndarray,
+    hidden: tuple[int, ...],
+    classes: int,
+    devices: dict[str, Any],
+) -> Network:
     """Return an untrained network with random states, in which enough neurons fire for learning.
 
-    `levels` are the training samples (samples x rows). `devices` holds parameters, design and pulses of the network, the
-    arguments of `initial_network`.
+    `levels` are the training samples (samples x rows). `devices` holds parameters, design and
+    pulses of the network, the arguments of `initial_network`.
     """
     if len(hidden) == 1:
         rule = single_layer_start(rule, levels, hidden[0])
     elif hidden:
-        rule = dataclasses.replace(rule, start_drive=DEEP_START, start_drive_spread=DEEP_START_SPREAD)
+        rule = dataclasses.replace(
+            rule, start_drive=DEEP_START, start_drive_spread=DEEP_START_SPREAD
+        )
     network = initial_network(hidden, classes, levels, rule, **devices)
     assert isinstance(network.design, LayerDesign)
-    rng, per_volt = np.random.default_rng([rule.seed, 2]), thresholds_per_volt(network.parameters, network.design)
-    for layer in range(1, len(hidden)):  # later hidden layers start as the first does, driven by the neurons that fire below
+    rng, per_volt = (
+        np.random.default_rng([rule.seed, 2]),
+        thresholds_per_volt(network.parameters, network.design),
+    )
+    # later hidden layers start as the first does, driven by the neurons that fire below
+    for layer in range(1, len(hidden)):
         firing = with_bias(~np.isnan(network.forward(levels)[layer - 1])).sum(axis=1).mean()
         shape = (network.sizes[layer + 1], network.sizes[layer] + 1)
-        start = rng.normal(DEEP_START / firing, DEEP_START_SPREAD / math.sqrt(firing), shape) / per_volt
+        start = (
+            rng.normal(DEEP_START / firing, DEEP_START_SPREAD / math.sqrt(firing), shape) / per_volt
+        )
         states = list(network.states)
         states[layer] = states_of_weights(start, network.design, network.parameters.memristor)
         network = dataclasses.replace(network, states=tuple(states))
@@ -90,4 +131,6 @@ def single_layer_start(rule: LayeredRule, levels: np.ndarray, neurons: int) -> L
     drive = START_WEIGHT * rows.sum(axis=1).mean()
     spread = min(START_WEIGHT_SPREAD * math.sqrt((rows**2).sum(axis=1).mean()), LARGEST_START)
     enough = rule.reach + spread * NormalDist().inv_cdf(min(0.5, ACTIVE / neurons))
-    return dataclasses.replace(rule, start_drive=min(max(drive, enough), LARGEST_START), start_drive_spread=spread)
+    return dataclasses.replace(
+        rule, start_drive=min(max(drive, enough), LARGEST_START), start_drive_spread=spread
+    )

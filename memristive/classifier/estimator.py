@@ -1,6 +1,7 @@
 """Networks of memristors as a scikit-learn classifier.
 
-The networks learn online from their errors, with local writes only (docs/layers.md), in closed form or in ngspice.
+The networks learn online from their errors, with local writes only (docs/layers.md), in closed form
+or in ngspice.
 """
 
 import copy
@@ -20,7 +21,12 @@ from tqdm import tqdm
 
 from memristive.classifier import defaults
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
-from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
+from memristive.devices.measured_device import (
+    device_of_record,
+    device_record,
+    emulator,
+    load_device,
+)
 from memristive.devices.spice_model import load_current_device, model_of
 from memristive.io.records import read_json, to_json, write_file
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
@@ -37,59 +43,71 @@ from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 FORMAT, VERSION = "in-situ memristive classifier", 3
-DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}  # parameters with a class, by name
-FIXED = ("hidden", "encoding", "device", "pairs", *DEVICE_TYPES)  # parameters of a network, which only `fit` can change
+# parameters with a class, by name
+DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}
+# parameters of a network, which only `fit` can change
+FIXED = ("hidden", "encoding", "device", "pairs", *DEVICE_TYPES)
 LARGEST_DOSE = 5.0  # V
 HIDDEN_LAYERS = (100,)  # default sizes without a device
-BIAS_DRIVE = 1.5  # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
+# thresholds, because weights of measured devices decay to 0 and neurons must fire without them
+BIAS_DRIVE = 1.5
 
 
-_model_cells = functools.lru_cache(maxsize=4)(ModelCells)  # measures a SPICE model once in a process
+# measures a SPICE model once in a process
+_model_cells = functools.lru_cache(maxsize=4)(ModelCells)
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     """Spiking network of memristors that learns in situ and decides by its first spike.
 
-    Each feature drives a row of the first crossbar, each class has an output neuron. A sample is presented. If the right
-    neuron does not lead by the margin, cells of the right class are potentiated and those of the first wrong class depressed.
+    Each feature drives a row of the first crossbar, each class has an output neuron. A sample is
+    presented. If the right neuron does not lead by the margin, cells of the right class are
+    potentiated and those of the first wrong class depressed.
 
     Parameters
     ----------
     hidden : int or sequence of int, default=None
-        Neurons of each hidden layer; () for a single layer. None: (100,), and () with a `device`, because noise and bent curves
-        of most measured devices silence hidden neurons at the default dose. More than three hidden layers are not learned
-        reliably: their spikes come too late in a read.
+        Neurons of each hidden layer; () for a single layer. None: (100,), and () with a `device`,
+        because noise and bent curves of most measured devices silence hidden neurons at the default
+        dose. More than three hidden layers are not learned reliably: their spikes come too late in
+        a read.
     engine : {"closed-form", "ngspice"}, default="closed-form"
-        Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds for a thousand rows. If the
-        device file names a SPICE model, ngspice simulates its subcircuit in each cell.
+        Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds
+        for a thousand rows. If the device file names a SPICE model, ngspice simulates its
+        subcircuit in each cell.
     epochs : int, default=None
-        Presentations of each sample in `fit`. None: 40, or more until there are 3,000 presentations. A curved border in few
-        features needs ten times as many, with a dose of 0.03 V.
+        Presentations of each sample in `fit`. None: 40, or more until there are 3,000
+        presentations. A curved border in few features needs ten times as many, with a dose of 0.03
+        V.
     dose : float, default=None
-        Change of the state X in V by the first write to an output cell whose row is high for one time constant of the membrane.
-        A hidden cell changes by twice the dose per volt of its neuron's error. The dose falls to 0 over a call. None: 2.4 V over
-        the number of features, at most 0.1 V, and less for more than five classes, several hidden layers, or in `fit` for fewer
-        than 50 hidden neurons.
+        Change of the state X in V by the first write to an output cell whose row is high for one
+        time constant of the membrane. A hidden cell changes by twice the dose per volt of its
+        neuron's error. The dose falls to 0 over a call. None: 2.4 V over the number of features, at
+        most 0.1 V, and less for more than five classes, several hidden layers, or in `fit` for
+        fewer than 50 hidden neurons.
     margin : float, default=None
-        Time in s by which the right neuron has to lead, or cells are written. None: 4 us for 1,500 samples or more, up to 12 us
-        for fewer.
+        Time in s by which the right neuron has to lead, or cells are written. None: 4 us for 1,500
+        samples or more, up to 12 us for fewer.
     memristor : MemristorParameters, default=None
         Device. None: the default parameters.
     device : str, default=None
-        Measured device instead of `memristor`: name of a preset ("epiram") or path of a device file, see docs/devices.md. It is
-        written by whole pulses with its cycle-to-cycle noise. The default dose is smaller if its curves bend. Most presets
-        learn best with two pairs. None: `memristor`.
+        Measured device instead of `memristor`: name of a preset ("epiram") or path of a device
+        file, see docs/devices.md. It is written by whole pulses with its cycle-to-cycle noise. The
+        default dose is smaller if its curves bend. Most presets learn best with two pairs. None:
+        `memristor`.
     pairs : int, default=0
-        Number of differential pairs of each synapse. 0: single cells and a reference column. A device whose curves up and down
-        differ needs pairs.
+        Number of differential pairs of each synapse. 0: single cells and a reference column. A
+        device whose curves up and down differ needs pairs.
     neuron : NeuronParameters, default=None
-        Neuron. None: the default parameters. Each layer sets the feedback resistance and the membrane transconductance itself.
+        Neuron. None: the default parameters. Each layer sets the feedback resistance and the
+        membrane transconductance itself.
     chip : str or Chip, default=None
-        Imperfect chip: name of a preset ("ten-percent"), path of a chip file, or a `memristive.Chip` of any shape, without noise,
-        decay and wires (docs/chips.md). None: all devices alike.
+        Imperfect chip: name of a preset ("ten-percent"), path of a chip file, or a
+        `memristive.Chip` of any shape, without noise, decay and wires (docs/chips.md). None: all
+        devices alike.
     encoding : {"complement", "plain"}, default="complement"
-        "complement" adds a row 1 - v for each scaled feature v. Transform features with long tails before, for example by a
-        QuantileTransformer.
+        "complement" adds a row 1 - v for each scaled feature v. Transform features with long tails
+        before, for example by a QuantileTransformer.
     random_state : int, RandomState or None, default=None
         Seed of the initial states and of the order of presentation.
     verbose : int, default=0
@@ -128,12 +146,23 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     network_: Network
 
-    def __init__(self, hidden: int | Sequence[int] | None = None, *, engine: str = CLOSED_FORM, epochs: int | None = None,
-                 dose: float | None = None, margin: float | None = None, memristor: MemristorParameters | None = None,
-                 device: str | None = None, pairs: int = 0, neuron: NeuronParameters | None = None,
-                 chip: str | Chip | None = None,
-                 encoding: str = COMPLEMENT,
-                 random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
+    def __init__(
+        self,
+        hidden: int | Sequence[int] | None = None,
+        *,
+        engine: str = CLOSED_FORM,
+        epochs: int | None = None,
+        dose: float | None = None,
+        margin: float | None = None,
+        memristor: MemristorParameters | None = None,
+        device: str | None = None,
+        pairs: int = 0,
+        neuron: NeuronParameters | None = None,
+        chip: str | Chip | None = None,
+        encoding: str = COMPLEMENT,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden = hidden
         self.engine = engine
         self.epochs = epochs
@@ -174,22 +203,32 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Warns
         -----
         OperatingRangeWarning
-            Cells have grown so much that stages clip, which the closed form does not model, or most hidden neurons are silent.
+            Cells have grown so much that stages clip, which the closed form does not model, or most
+            hidden neurons are silent.
         """
         features, targets = self._training_data(X, y, reset=True)
         self._start(features, np.unique(targets), len(features))
         epochs = self.epochs or max(defaults.EPOCHS, -(-defaults.PRESENTATIONS // len(features)))
-        share = defaults.hidden_share(len(self.classes_), self._hidden_sizes()) if self.dose is None else 1.0
+        share = (
+            defaults.hidden_share(len(self.classes_), self._hidden_sizes())
+            if self.dose is None
+            else 1.0
+        )
         rule = self._rule()
-        self._learn(dataclasses.replace(rule, presentations=epochs * len(features), hidden_dose=share * rule.hidden_dose),
-                    features, targets)
+        self._learn(
+            dataclasses.replace(
+                rule, presentations=epochs * len(features), hidden_dose=share * rule.hidden_dose
+            ),
+            features,
+            targets,
+        )
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
         """Present each sample once, in random order, at a fifth of the dose.
 
-        Within a call the dose falls linearly to 0. Therefore many small calls write up to twice as much as one large call.
-        `dose`, `margin` and `engine` may change between calls.
+        Within a call the dose falls linearly to 0. Therefore many small calls write up to twice as
+        much as one large call. `dose`, `margin` and `engine` may change between calls.
 
         Parameters
         ----------
@@ -208,7 +247,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Classes are missing or differ from those of the first call, or a parameter or the data are invalid.
+            Classes are missing or differ from those of the first call, or a parameter or the data
+            are invalid.
         """
         first = not hasattr(self, "network_")
         if first and classes is None:
@@ -217,7 +257,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if not first:
             self._check_unchanged()
             if not np.array_equal(known, self.classes_):
-                raise ValueError(f"classes must be those of the first call, {self.classes_}, got {known}")
+                raise ValueError(
+                    f"classes must be those of the first call, {self.classes_}, got {known}"
+                )
         features, targets = self._training_data(X, y, reset=first)
         unknown = np.setdiff1d(targets, known)
         if len(unknown):
@@ -225,16 +267,24 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if first:
             self._start(features, known, defaults.MANY)
         rule = self._rule()
-        self._learn(dataclasses.replace(rule, presentations=len(features), hidden_dose=defaults.ONLINE * rule.hidden_dose,
-                                        output_dose=defaults.ONLINE * rule.output_dose,
-                                        seed=(rule.seed + self.n_presentations_) % 2**32), features, targets)
+        self._learn(
+            dataclasses.replace(
+                rule,
+                presentations=len(features),
+                hidden_dose=defaults.ONLINE * rule.hidden_dose,
+                output_dose=defaults.ONLINE * rule.output_dose,
+                seed=(rule.seed + self.n_presentations_) % 2**32,
+            ),
+            features,
+            targets,
+        )
         return self
 
     def carried_to(self, chip: str | Chip | None) -> Self:
         """Return a copy whose weights are carried to another chip without learning (ex situ).
 
-        The cells of the other chip get the same states X, except its stuck cells. This classifier stays as it is. `partial_fit`
-        then lets the copy learn on its chip.
+        The cells of the other chip get the same states X, except its stuck cells. This classifier
+        stays as it is. `partial_fit` then lets the copy learn on its chip.
 
         Parameters
         ----------
@@ -270,47 +320,80 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         model._set_network(self.network_)
         return model
 
-    def _training_data(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
-        features, targets = validate_data(self, X, y, reset=reset, dtype=np.float64)
+    def _training_data(
+        self, samples: ArrayLike, y: ArrayLike, reset: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        features, targets = validate_data(self, samples, y, reset=reset, dtype=np.float64)
         check_classification_targets(targets)
         check_engine(self.engine)
         return features, targets
 
     def _start(self, features: np.ndarray, classes: np.ndarray, samples: int) -> None:
-        """Check the parameters and make an untrained network for a training on this number of `samples`."""
+        """Check the parameters and make an untrained network for a training on this number of
+        `samples`.
+        """
         if len(classes) < 2:
             raise ValueError(f"y must have two classes or more, got one class: {classes[0]}")
         if self.encoding not in ENCODINGS:
-            raise ParameterError(f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}")
-        if self.epochs is not None and not (isinstance(self.epochs, int | np.integer) and self.epochs > 0):
-            raise ParameterError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
+            raise ParameterError(
+                f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
+            )
+        if self.epochs is not None and not (
+            isinstance(self.epochs, int | np.integer) and self.epochs > 0
+        ):
+            raise ParameterError(
+                f"epochs must be None or a whole number above 0, got {self.epochs!r}"
+            )
         self._check_classes()
         if self.device is not None:
             load_current_device(self.device)
         hidden = self._hidden_sizes()
-        self.classes_, self.margin_, self.n_presentations_ = classes, defaults.suited_margin(samples), 0
+        self.classes_, self.margin_, self.n_presentations_ = (
+            classes,
+            defaults.suited_margin(samples),
+            0,
+        )
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
-        devices, levels = self._devices(), self.encoding_.levels(features)  # before the rule takes a dose from the curves
-        self._set_network(defaults.untrained_network(self._rule(), levels, hidden, len(classes), devices))
+        # before the rule takes a dose from the curves
+        devices, levels = self._devices(), self.encoding_.levels(features)
+        self._set_network(
+            defaults.untrained_network(self._rule(), levels, hidden, len(classes), devices)
+        )
 
     def _check_classes(self) -> None:
         """Raise ParameterError if memristor, neuron or chip is of another class."""
         for name, kind in DEVICE_TYPES.items():
-            if not isinstance(getattr(self, name), kind | None) and not (name == "chip" and isinstance(self.chip, str)):
-                raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
+            if not isinstance(getattr(self, name), kind | None) and not (
+                name == "chip" and isinstance(self.chip, str)
+            ):
+                raise ParameterError(
+                    f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}"
+                )
 
     def _set_network(self, network: Network) -> None:
         """Put the network on the chip, and store the parameters that it was made with."""
-        chip = load_chip(self.chip, 1, 1) if isinstance(self.chip, str) else self.chip  # of any shape
-        self.network_, self._fixed = network_on_chip(network, chip), {name: getattr(self, name) for name in FIXED}
+        # of any shape
+        chip = load_chip(self.chip, 1, 1) if isinstance(self.chip, str) else self.chip
+        self.network_, self._fixed = (
+            network_on_chip(network, chip),
+            {name: getattr(self, name) for name in FIXED},
+        )
         self._measured = load_device(self.device) if self.device else None
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
-        learning, cells = Learning.start(self.network_, rule), self._cells() if self.engine == NGSPICE else None
+        learning, cells = (
+            Learning.start(self.network_, rule),
+            self._cells() if self.engine == NGSPICE else None,
+        )
         engine = NgspiceNetwork(self.network_, cells=cells) if cells else self.engine
-        with tqdm(total=rule.presentations, desc="training", unit="sample", disable=None if self.verbose else True) as bar:
+        with tqdm(
+            total=rule.presentations,
+            desc="training",
+            unit="sample",
+            disable=None if self.verbose else True,
+        ) as bar:
             for done, accuracy in train(learning, rule, levels, labels, engine=engine):
                 bar.update(done - bar.n)
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
@@ -322,42 +405,70 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _rule(self) -> LayeredRule:
         """Return the learning rule, with the dose of the first write."""
         hidden = self._hidden_sizes()
-        dose = defaults.suited_dose(self.n_features_in_, len(self.classes_), hidden) if self.dose is None else self.dose
-        if self.device is not None and self.dose is None:  # the first pulses of a curve that bends change X by more than the mean
+        dose = (
+            defaults.suited_dose(self.n_features_in_, len(self.classes_), hidden)
+            if self.dose is None
+            else self.dose
+        )
+        # the first pulses of a curve that bends change X by more than the mean
+        if self.device is not None and self.dose is None:
             device = load_device(self.device)
             dose *= device.mean_step / max(*device.up, *device.down)
         if not 0 < dose <= LARGEST_DOSE:
-            raise ParameterError(f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}")
-        return defaults.learning_rule(dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden)
+            raise ParameterError(
+                f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}"
+            )
+        return defaults.learning_rule(
+            dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden
+        )
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         if self.hidden is None:
             return HIDDEN_LAYERS if self.device is None else ()
         sizes = [self.hidden] if isinstance(self.hidden, int | np.integer) else self.hidden
         if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-            raise ParameterError(f"hidden must be None, () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
+            raise ParameterError(
+                "hidden must be None, () or sizes of layers, whole numbers above 0, got "
+                f"{self.hidden!r}"
+            )
         return tuple(int(size) for size in sizes)
 
     def _devices(self) -> dict[str, Any]:
         """Return the parameters, design and pulses of a network, as arguments of `Network`."""
         if self.device is None:
-            parameters = NetworkParameters(self.memristor or MemristorParameters(), self.neuron or NeuronParameters())
+            parameters = NetworkParameters(
+                self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
+            )
             return {"parameters": parameters, "design": LayerDesign(pairs=self.pairs)}
         if self.memristor is not None:
             raise ParameterError("give device or memristor, not both")
         emulated = emulator(load_device(self.device))
-        # A volt of X moves a membrane as far as one of the default memristor does, so that the same doses suit.
-        gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (emulated.high - emulated.low)
-        return {"parameters": measured_parameters(emulated, self.neuron), "pulses": measured_pulses(emulated),
-                "design": measured_design(emulated, self.pairs, gain, self.neuron, hidden_bias=BIAS_DRIVE,
-                                          output_bias=BIAS_DRIVE)}
+        # A volt of X moves a membrane as far as one of the default memristor does, so that the same
+        # doses suit.
+        gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (
+            emulated.high - emulated.low
+        )
+        return {
+            "parameters": measured_parameters(emulated, self.neuron),
+            "pulses": measured_pulses(emulated),
+            "design": measured_design(
+                emulated,
+                self.pairs,
+                gain,
+                self.neuron,
+                hidden_bias=BIAS_DRIVE,
+                output_bias=BIAS_DRIVE,
+            ),
+        }
 
     def _cells(self) -> ModelCells | None:
-        """Return the SPICE model of the device that the network was made for, for the cells in ngspice; None without one."""
+        """Return the cells of the device's SPICE model in ngspice; None without a model."""
         if not self._measured or not self._measured.model:
             return None
         if self.network_.devices is not None:
-            raise ParameterError("a SPICE model in ngspice cannot have a chip's deviations: set chip to None")
+            raise ParameterError(
+                "a SPICE model in ngspice cannot have a chip's deviations: set chip to None"
+            )
         return _model_cells(model_of(self._measured))
 
     # Deciding
@@ -378,8 +489,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples, n_classes)
-            Times in s after the input rises; nan for silent neurons. In ngspice a read ends with the second spike: later ones
-            are nan.
+            Times in s after the input rises; nan for silent neurons. In ngspice a read ends with
+            the second spike: later ones are nan.
         """
         features = self._features(X)
         check_engine(self.engine)
@@ -387,7 +498,13 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         cells = self._cells() if self.engine == NGSPICE else None
         if cells:  # all samples at once
             return cells.read_images(self.network_, levels)[0][-1]
-        bar = functools.partial(tqdm, total=len(levels), desc="reading", unit="sample", disable=None if self.verbose else True)
+        bar = functools.partial(
+            tqdm,
+            total=len(levels),
+            desc="reading",
+            unit="sample",
+            disable=None if self.verbose else True,
+        )
         return read(self.network_, levels, self.engine, watch=bar)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
@@ -400,9 +517,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples, n_classes), or (n_samples,) for two classes
-            Time in s by which each neuron fires before the first of the others, negative if it fires later. With two classes,
-            this is the lead of the second. A silent neuron counts as firing at the end of the read. Leads are of the order of
-            1e-5 s.
+            Time in s by which each neuron fires before the first of the others, negative if it
+            fires later. With two classes, this is the lead of the second. A silent neuron counts as
+            firing at the end of the read. Leads are of the order of 1e-5 s.
         """
         times = self.spike_times(X)
         times = np.where(np.isnan(times), self.network_.design.window, times)
@@ -421,19 +538,20 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples,)
-            Class labels. If neurons tie for the first spike, this is the lower class, and if none fires, the first class.
-            `spike_times` shows for which samples this happens.
+            Class labels. If neurons tie for the first spike, this is the lower class, and if none
+            fires, the first class. `spike_times` shows for which samples this happens.
         """
         leads = self.decision_function(X)
-        return self.classes_[(leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)]
+        return self.classes_[
+            (leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)
+        ]
 
     def clipped(self, X: ArrayLike) -> float:  # noqa: N803
-        """Return the share of the features of `X` (n_samples, n_features) that lie outside the training data's range.
+        """Return the share of the features of `X` that lie outside the training data's range.
 
-        Reads cut these values to the range.
+        Reads cut these values to the range. `X` is n_samples x n_features.
         """
-        features = self._features(X)
-        return self.encoding_.clipped(features)
+        return self.encoding_.clipped(self._features(X))
 
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self, "network_")
@@ -444,16 +562,21 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Raise ValueError if a parameter that only `fit` can change was set to another value."""
         for name, value in self._fixed.items():
             if repr(getattr(self, name)) != repr(value):
-                raise ValueError(f"{name} was changed after the network was made: call fit, or set it back to {value!r}")
+                raise ValueError(
+                    f"{name} was changed after the network was made: call fit, or set it back to "
+                    f"{value!r}"
+                )
 
     # Files
 
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the netlist of the whole network that reads one sample, for ``ngspice -b``, and return its path.
+        """Write the netlist of the whole network that reads one sample, for ``ngspice -b``, and
+        return its path.
 
-        With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The output that first reaches
-        half of its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per layer may be lost. A read
-        of many subcircuits is slow, because ngspice solves all of them in one circuit: digits with pairs (2,580) take a minute
+        With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The
+        output that first reaches half of its height is the decision. Spikes are late by up to 0.5
+        us, and leads below 0.1 us per layer may be lost. A read of many subcircuits is slow,
+        because ngspice solves all of them in one circuit: digits with pairs (2,580) take a minute
         or more.
 
         Parameters
@@ -463,11 +586,21 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         x : array of shape (n_features,), or DataFrame of one row
             The sample.
         """
-        features = self._features(x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64)))
+        features = self._features(
+            x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64))
+        )
         if len(features) != 1:
             raise ValueError(f"x must be one sample, got {len(features)}")
-        write_file(path, layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample",
-                                              self._cells()))
+        write_file(
+            path,
+            layered_read_netlist(
+                self.network_,
+                self.encoding_.levels(features)[0],
+                self.classes_,
+                "sample",
+                self._cells(),
+            ),
+        )
         return Path(path)
 
     def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:
@@ -481,30 +614,64 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             Further parameters to store in the file, for example the name of the data.
         """
         check_is_fitted(self, "network_")
-        seed = self.random_state if isinstance(self.random_state, int | np.integer) else None  # a generator has changed since
-        estimator = {**self.get_params(), **self._fixed, "hidden": self.network_.sizes[1:-1], "random_state": seed}
+        # a generator has changed since
+        seed = self.random_state if isinstance(self.random_state, int | np.integer) else None
+        estimator = {
+            **self.get_params(),
+            **self._fixed,
+            "hidden": self.network_.sizes[1:-1],
+            "random_state": seed,
+        }
         device = self._measured and device_record(self._measured)
-        content = {"format": FORMAT, "version": VERSION, "parameters": origin or {}, "estimator": estimator, "device": device,
-                   "trained_by": self.engine_, "presentations": self.n_presentations_, "seed": self._seed,
-                   "margin": self.margin_, "classes": self.classes_, "features": self.n_features_in_,
-                   "feature_names": getattr(self, "feature_names_in_", None), "low": self.encoding_.low,
-                   "span": self.encoding_.span, "voltages": self.voltages_}
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "parameters": origin or {},
+            "estimator": estimator,
+            "device": device,
+            "trained_by": self.engine_,
+            "presentations": self.n_presentations_,
+            "seed": self._seed,
+            "margin": self.margin_,
+            "classes": self.classes_,
+            "features": self.n_features_in_,
+            "feature_names": getattr(self, "feature_names_in_", None),
+            "low": self.encoding_.low,
+            "span": self.encoding_.span,
+            "voltages": self.voltages_,
+        }
         write_file(path, to_json(content))
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Return the classifier that `save` wrote. Raises FileProblem, or ValueError if the file holds something else."""
+        """Return the classifier that `save` wrote; raise ValueError or FileProblem otherwise."""
         content = read_json(path, "a classifier file; MemristiveClassifier.save writes it")
         try:
             if (content["format"], content["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-            devices = {name: restored(kind, content["estimator"][name]) for name, kind in DEVICE_TYPES.items()
-                       if isinstance(content["estimator"][name], dict)}
-            model = cls(**{**content["estimator"], **devices, "hidden": tuple(content["estimator"]["hidden"])})
-            model.encoding_ = FeatureEncoding(np.array(content["low"], float), np.array(content["span"], float),
-                                              model.encoding == COMPLEMENT)
-            model.classes_, model.margin_, model._seed = np.array(content["classes"]), content["margin"], content["seed"]
+            devices = {
+                name: restored(kind, content["estimator"][name])
+                for name, kind in DEVICE_TYPES.items()
+                if isinstance(content["estimator"][name], dict)
+            }
+            model = cls(
+                **{
+                    **content["estimator"],
+                    **devices,
+                    "hidden": tuple(content["estimator"]["hidden"]),
+                }
+            )
+            model.encoding_ = FeatureEncoding(
+                np.array(content["low"], float),
+                np.array(content["span"], float),
+                model.encoding == COMPLEMENT,
+            )
+            model.classes_, model.margin_, model._seed = (
+                np.array(content["classes"]),
+                content["margin"],
+                content["seed"],
+            )
             model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
             model.n_features_in_ = content["features"]
             if content["feature_names"]:
@@ -512,9 +679,15 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             states = tuple(np.array(layer, float) for layer in content["voltages"])
             model._set_network(Network(states, **model._devices()))
             if content.get("device") and device_of_record(content["device"]) != model._measured:
-                raise ParameterError(f"device {model.device} has changed since the network was trained: train it again")
+                raise ParameterError(
+                    f"device {model.device} has changed since the network was trained: train it "
+                    "again"
+                )
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is not a classifier file of version {VERSION} ({type(error).__name__}: {error})") from error
+            raise ValueError(
+                f"{path} is not a classifier file of version {VERSION} ({type(error).__name__}: "
+                f"{error})"
+            ) from error
         return model

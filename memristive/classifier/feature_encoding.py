@@ -1,8 +1,9 @@
 """Real features as input levels from 0 to 1, scaled by the training data.
 
-A level is a share of the input voltage. With complements each feature v also drives a second row with 1 - v. Then every sample
-drives its rows with the same total, so column currents and the energy of a read do not depend on the sample. The price is twice
-the rows. Without complements a sample of small values drives little, and its neurons fire late or never.
+A level is a share of the input voltage. With complements each feature v also drives a second row
+with 1 - v. Then every sample drives its rows with the same total, so column currents and the energy
+of a read do not depend on the sample. The price is twice the rows. Without complements a sample of
+small values drives little, and its neurons fire late or never.
 """
 
 from dataclasses import dataclass
@@ -33,11 +34,14 @@ class FeatureEncoding:
 
     @classmethod
     def of(cls, features: np.ndarray, complement: bool = True) -> "FeatureEncoding":
-        """Return the encoding that scales each of the `features` (samples x features) to the range from 0 to 1."""
+        """Return the encoding that scales each of the `features` (samples x features) to the range
+        from 0 to 1.
+        """
         return cls(features.min(axis=0), np.ptp(features, axis=0), complement)
 
     def levels(self, features: np.ndarray) -> np.ndarray:
-        """Return the levels (samples x rows) of `features` (samples x features), cut to the range from 0 to 1.
+        """Return the levels (samples x rows) of `features` (samples x features), cut to the range
+        from 0 to 1.
 
         A feature that is constant in the training data becomes 0.5.
         """
@@ -45,9 +49,15 @@ class FeatureEncoding:
         return np.hstack([levels, 1.0 - levels]) if self.complement else levels
 
     def clipped(self, features: np.ndarray) -> float:
-        """Return the share of `features` (samples x features) that lie outside the training data's range."""
+        """Return the share of `features` (samples x features) that lie outside the training data's
+        range.
+        """
         scaled = self._scaled(features)
-        return float(np.mean(np.where(self.span > 0, (scaled < 0) | (scaled > 1), features != self.low)))
+        return float(
+            np.mean(np.where(self.span > 0, (scaled < 0) | (scaled > 1), features != self.low))
+        )
 
     def _scaled(self, features: np.ndarray) -> np.ndarray:
-        return np.where(self.span > 0, (features - self.low) / np.where(self.span > 0, self.span, 1.0), 0.5)
+        return np.where(
+            self.span > 0, (features - self.low) / np.where(self.span > 0, self.span, 1.0), 0.5
+        )

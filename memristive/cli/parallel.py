@@ -18,9 +18,16 @@ CONNECT_WITHIN = 10  # s, to a Dask scheduler
 Results = Generator[tuple[int, Any], None, None]  # number of a task, and its result
 
 
-def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | None = None, scheduler: str | None = None,
-              sizes: Sequence[int] | None = None, description: str = "") -> Results:
-    """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar. Warnings of workers are issued in this process.
+def run_tasks(
+    function: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    sizes: Sequence[int] | None = None,
+    description: str = "",
+) -> Results:
+    """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar. Warnings of workers
+    are issued in this process.
 
     Parameters
     ----------
@@ -44,17 +51,35 @@ def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | 
         The scheduler cannot be reached, has no suitable workers, or lacks this project.
     """
     unit, sizes = "image" if sizes else "task", sizes or [1] * len(tasks)
-    results = _on_cluster(function, tasks, scheduler) if scheduler else _on_cores(function, tasks, jobs or cpu_count())
-    with (contextlib.closing(results),
-          tqdm(total=sum(sizes), desc=description, unit=unit, unit_scale=True, dynamic_ncols=True, leave=False, delay=2,
-               disable=None) as bar):
+    results = (
+        _on_cluster(function, tasks, scheduler)
+        if scheduler
+        else _on_cores(function, tasks, jobs or cpu_count())
+    )
+    with (
+        contextlib.closing(results),
+        tqdm(
+            total=sum(sizes),
+            desc=description,
+            unit=unit,
+            unit_scale=True,
+            dynamic_ncols=True,
+            leave=False,
+            delay=2,
+            disable=None,
+        ) as bar,
+    ):
         for k, result in results:
             bar.update(sizes[k])
             yield k, result
 
 
-def _numbered(function: Callable[[Any], Any], k: int, task: Any) -> tuple[int, Any, list[Warning | str]]:
-    """Return k, the task's result, and its warnings, which a worker cannot show to the user as the main process does."""
+def _numbered(
+    function: Callable[[Any], Any], k: int, task: Any
+) -> tuple[int, Any, list[Warning | str]]:
+    """Return k, the task's result, and its warnings, which a worker cannot show to the user as the
+    main process does.
+    """
     with warnings.catch_warnings(record=True) as caught:
         return k, function(task), [one.message for one in caught]
 
@@ -68,11 +93,14 @@ def _warned(k: int, result: Any, messages: Sequence[Warning | str]) -> tuple[int
 
 @contextlib.contextmanager
 def _interrupts_blocked() -> Generator[None, None, None]:
-    """Block Ctrl-C while workers start. They inherit the block, so that only this process gets Ctrl-C and ends its workers."""
+    """Block Ctrl-C while workers start. They inherit the block, so that only this process gets
+    Ctrl-C and ends its workers.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    multiprocessing.get_context("spawn").Lock()  # starts Python's resource tracker now: its start unblocks Ctrl-C
+    # starts Python's resource tracker now: its start unblocks Ctrl-C
+    multiprocessing.get_context("spawn").Lock()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -81,9 +109,12 @@ def _interrupts_blocked() -> Generator[None, None, None]:
 
 
 def _results(function: Callable[[Any], Any], tasks: Mapping[int, Any]) -> Any:
-    """Start the tasks in joblib's workers, and return the generator of what `_numbered` returns, as the tasks complete."""
+    """Start the tasks in joblib's workers, and return the generator of what `_numbered` returns, as
+    the tasks complete.
+    """
     return Parallel(return_as="generator_unordered", batch_size=1)(
-        delayed(_numbered)(function, k, task) for k, task in tasks.items())
+        delayed(_numbered)(function, k, task) for k, task in tasks.items()
+    )
 
 
 def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Results:
@@ -93,9 +124,14 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
     left = dict(enumerate(tasks))
     for attempt in (1, 2):
         try:
-            # Two workers at least: joblib would run a single job in this process, which a crash would end.
-            with (_interrupts_blocked(),
-                  parallel_config(backend="loky", n_jobs=max(2, min(jobs, len(left))), inner_max_num_threads=1)):
+            # Two workers at least: joblib would run a single job in this process, which a crash
+            # would end.
+            with (
+                _interrupts_blocked(),
+                parallel_config(
+                    backend="loky", n_jobs=max(2, min(jobs, len(left))), inner_max_num_threads=1
+                ),
+            ):
                 results = _results(function, left.copy())
             try:
                 for found in results:
@@ -103,34 +139,45 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
                     yield _warned(*found)
             finally:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # joblib's warning of tasks that Ctrl-C leaves unfinished
+                    # joblib's warning of tasks that Ctrl-C leaves unfinished
+                    warnings.simplefilter("ignore")
                     results.close()
             return
         except BrokenProcessPool as error:
             if attempt == 2:
-                raise SimulationError("a worker process died twice; with fewer --jobs there is more memory for each") from error
+                raise SimulationError(
+                    "a worker process died twice; with fewer --jobs there is more memory for each"
+                ) from error
 
 
 def _on_cluster(function: Callable[[Any], Any], tasks: Sequence[Any], scheduler: str) -> Results:
     try:
         from dask.distributed import Client, KilledWorker
     except ImportError as error:
-        raise ParameterError("--scheduler needs Dask: pip install -r requirements/cluster.txt") from error
+        raise ParameterError(
+            "--scheduler needs Dask: pip install -r requirements/cluster.txt"
+        ) from error
     try:
         client = Client(scheduler, timeout=CONNECT_WITHIN)
     except (OSError, ValueError, TypeError) as error:
-        raise ParameterError(f"--scheduler {scheduler} cannot be reached, expected tcp://HOST:PORT: {error}") from error
+        raise ParameterError(
+            f"--scheduler {scheduler} cannot be reached, expected tcp://HOST:PORT: {error}"
+        ) from error
     with client:
         threads = client.nthreads()
         if not threads or max(threads.values()) > 1:
-            raise ParameterError(f"--scheduler {scheduler} needs workers of one thread each, since there is one ngspice in a "
-                                 f"process: PYTHONPATH=. dask worker --nthreads 1 {scheduler}")
+            raise ParameterError(
+                f"--scheduler {scheduler} needs workers of one thread each, since there is one "
+                f"ngspice in a process: PYTHONPATH=. dask worker --nthreads 1 {scheduler}"
+            )
         try:
             client.run_on_scheduler(importlib.import_module, function.__module__)
             client.run(importlib.import_module, function.__module__)
         except ImportError as error:
-            raise ParameterError(f"--scheduler {scheduler}: {error} there; start scheduler and workers in the project's folder "
-                                 "with PYTHONPATH=.") from error
+            raise ParameterError(
+                f"--scheduler {scheduler}: {error} there; start scheduler and workers in the "
+                "project's folder with PYTHONPATH=."
+            ) from error
         try:
             with parallel_config(backend="dask", client=client):
                 results = _results(function, dict(enumerate(tasks)))

@@ -26,7 +26,9 @@ _readers: dict[str, NgspiceNetwork] = {}  # the last reader of this process, by 
 
 
 class Range(NamedTuple):
-    """Task of `read_range`: `images` (n x inputs, levels 0 to 1); the noise depends on the number `first` of the first one."""
+    """Task of `read_range`: `images` (n x inputs, levels 0 to 1); the noise depends on the number
+    `first` of the first one.
+    """
 
     network: Network
     images: np.ndarray
@@ -36,11 +38,13 @@ class Range(NamedTuple):
 def ranges(network: Network, images: np.ndarray) -> list[Range]:
     """Return the tasks that read all `images`."""
     size = RANGE if isinstance(network.design, Schedule) else READ_BLOCK
-    return [Range(network, images[k:k + size], k) for k in range(0, len(images), size)]
+    return [Range(network, images[k : k + size], k) for k in range(0, len(images), size)]
 
 
 def read_range(task: Range) -> list[np.ndarray]:
-    """Return the first spikes of each layer in ngspice (images x neurons, s; nan: silent, or after the end of the read)."""
+    """Return the first spikes of each layer in ngspice (images x neurons, s; nan: silent, or after
+    the end of the read).
+    """
     network, images, first = task
     key = joblib.hash(network)
     if key not in _readers:
@@ -49,12 +53,23 @@ def read_range(task: Range) -> list[np.ndarray]:
         _readers.clear()
         _readers[key] = NgspiceNetwork(network)
     _readers[key].reset()  # the result does not depend on earlier ranges
-    spikes = reads(network, images, _readers[key], NEURONS if isinstance(network.design, Schedule) else 2, first=first)
+    spikes = reads(
+        network,
+        images,
+        _readers[key],
+        NEURONS if isinstance(network.design, Schedule) else 2,
+        first=first,
+    )
     return [np.array(layer) for layer in zip(*spikes, strict=True)]
 
 
-def read_images(network: Network, images: np.ndarray, engine: str = NGSPICE, jobs: int | None = None,
-                scheduler: str | None = None) -> np.ndarray:
+def read_images(
+    network: Network,
+    images: np.ndarray,
+    engine: str = NGSPICE,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+) -> np.ndarray:
     """Return the first spike times of all images.
 
     Parameters
@@ -91,13 +106,26 @@ def read_images(network: Network, images: np.ndarray, engine: str = NGSPICE, job
     if engine == CLOSED_FORM:
         return read(network, images)
     tasks = ranges(network, images)
-    found = dict(run_tasks(read_range, tasks, jobs, scheduler, [len(task.images) for task in tasks], "reading"))
+    found = dict(
+        run_tasks(
+            read_range, tasks, jobs, scheduler, [len(task.images) for task in tasks], "reading"
+        )
+    )
     return np.vstack([found[k][-1] for k in range(len(tasks))])
 
 
-def save_test(record: Record, labels: np.ndarray, spikes: np.ndarray, engine: str, classes: Sequence[str],
-              resolution: float = RESOLUTION, schedule: Schedule | None = None, **more: Any) -> np.ndarray:
-    """Write the record and NAME_decisions.csv.gz beside it, print the scores, and return the strict decisions (images).
+def save_test(
+    record: Record,
+    labels: np.ndarray,
+    spikes: np.ndarray,
+    engine: str,
+    classes: Sequence[str],
+    resolution: float = RESOLUTION,
+    schedule: Schedule | None = None,
+    **more: Any,
+) -> np.ndarray:
+    """Write the record and NAME_decisions.csv.gz beside it, print the scores, and return the strict
+    decisions (images).
 
     Parameters
     ----------
@@ -117,30 +145,58 @@ def save_test(record: Record, labels: np.ndarray, spikes: np.ndarray, engine: st
         Further results for the record.
     """
     scores = {**summary(labels, spikes, resolution, schedule), **more}
-    save_decisions(record.path.with_name(f"{record.path.stem}_decisions.csv.gz"), labels, spikes, resolution, schedule)
+    save_decisions(
+        record.path.with_name(f"{record.path.stem}_decisions.csv.gz"),
+        labels,
+        spikes,
+        resolution,
+        schedule,
+    )
     record.write(scores, ngspice=engine == NGSPICE)
     print_scores(scores, classes)
     return decide(spikes, resolution)[0]
 
 
 def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
-    """Print the scores that `scores.summary` computed, one a line, with the names of the classes."""
+    """Print the scores that `scores.summary` computed, one a line, with the names of the
+    classes.
+    """
+
     def percent(share: float) -> str:
         return "-" if np.isnan(share) else f"{share:.1%}"
 
     low, high = scores["strict_interval_95"]
-    rows = [("images", str(scores["samples"])),
-            ("strict accuracy", f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")]
+    rows = [
+        ("images", str(scores["samples"])),
+        (
+            "strict accuracy",
+            f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
+        ),
+    ]
     if "paper_rule_accuracy" in scores:
-        rows += [("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
-                 ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}")]
-    rows += [("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
-             ("silent", str(scores["silent"])),
-             ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
-             ("recall by class", "  ".join(f"{label}: {percent(value)}"
-                                           for label, value in zip(labels, scores["recall"], strict=True)))]
+        rows += [
+            ("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
+            ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}"),
+        ]
+    rows += [
+        ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
+        ("silent", str(scores["silent"])),
+        ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
+        (
+            "recall by class",
+            "  ".join(
+                f"{label}: {percent(value)}"
+                for label, value in zip(labels, scores["recall"], strict=True)
+            ),
+        ),
+    ]
     if "equal_templates" in scores:
-        rows.append(("two best templates equal", f"{scores['equal_templates']:.2%} of the images: tied or silent"))
+        rows.append(
+            (
+                "two best templates equal",
+                f"{scores['equal_templates']:.2%} of the images: tied or silent",
+            )
+        )
     print(table(("score", "value"), rows))
     if "read_energy" in scores:
         print_energy("presenting the first image", scores["read_energy"])

@@ -1,7 +1,7 @@
-"""Frame of all scripts: options, record, progress, lines that several of them print, errors in one line, exit codes.
+"""Frame of all scripts: options, record, progress, printed tables, errors in one line, exit codes.
 
-`--set` changes any physical parameter; --device and --scheme choose the cells. Exit codes: 0 done; 1 ngspice, a file or
-standard output failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
+`--set` changes any physical parameter. Exit codes: 0 done; 1 ngspice, a file or standard output
+failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 import argparse
@@ -26,18 +26,21 @@ from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
 import plotting
-from memristive.devices.measured_device import load_device
 from memristive.io import records
 from memristive.io.voltages import VoltagesError
-from memristive.learning.hebbian import array_setup
-from memristive.network.closed_form import hebbian_state, predicted_spikes
-from memristive.network.decisions import decide, resolution_of
+from memristive.network.closed_form import hebbian_state
 from memristive.network.design import ENGINES, Setup
 from memristive.network.energy import ISOLATED_UP_TO
-from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES
-from memristive.spice.parameters import NgspiceMissing, ParameterError, SimulationError, allowed_range, check_range
+from memristive.spice.parameters import (
+    NgspiceMissing,
+    ParameterError,
+    SimulationError,
+    allowed_range,
+    check_range,
+)
 
-# Folders of what the project itself makes, and the one of outputs about a user's own files, which git ignores.
+# Folders of what the project itself makes, and the one of outputs about a user's own files, which
+# git ignores.
 RESULTS, FIGURES, NETWORKS, OWN = Path("results"), Path("figures"), Path("voltages"), Path("own")
 
 
@@ -47,28 +50,65 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
-    def add_number(self, option: str, low: int, high: int, default: int | None, meaning: str) -> None:
+    def add_number(
+        self, option: str, low: int, high: int, default: int | None, meaning: str
+    ) -> None:
         """Add an option that takes a whole number from `low` to `high`."""
         stated = "" if default is None else f" (default: {default})"
-        self.add_argument(option, type=whole_number(low, high), default=default, metavar="N", help=meaning + stated)
+        self.add_argument(
+            option,
+            type=whole_number(low, high),
+            default=default,
+            metavar="N",
+            help=meaning + stated,
+        )
 
     def add_common(self, option: str, default: Any, note: str = "", **changed: Any) -> None:
         """Add an option that means the same in each script, with a `note` on its default."""
         given: dict[str, dict[str, Any]] = {
-            "--device": {"metavar": "FILE", "help": "measured device: a preset's name or a device file"},
-            "--engine": {"choices": ENGINES, "help": "engine that trains, or reads a trained network"},
-            "--test-engine": {"choices": ENGINES, "help": "engine that reads test images after a training"},
-            "--hidden": {"type": whole_number(1, 10_000), "nargs": "*", "metavar": "N",
-                         "help": "neurons of each hidden layer; nothing for a single layer"},
-            "--samples": {"type": whole_number(1, 10**6), "metavar": "N", "help": "only the first N test images"},
-            "--seeds": {"type": whole_number(1, 1000), "metavar": "K", "help": "networks or trials that differ by their seed"}}
+            "--device": {
+                "metavar": "FILE",
+                "help": "measured device: a preset's name or a device file",
+            },
+            "--engine": {
+                "choices": ENGINES,
+                "help": "engine that trains, or reads a trained network",
+            },
+            "--test-engine": {
+                "choices": ENGINES,
+                "help": "engine that reads test images after a training",
+            },
+            "--hidden": {
+                "type": whole_number(1, 10_000),
+                "nargs": "*",
+                "metavar": "N",
+                "help": "neurons of each hidden layer; nothing for a single layer",
+            },
+            "--samples": {
+                "type": whole_number(1, 10**6),
+                "metavar": "N",
+                "help": "only the first N test images",
+            },
+            "--seeds": {
+                "type": whole_number(1, 1000),
+                "metavar": "K",
+                "help": "networks or trials that differ by their seed",
+            },
+        }
         note = note or (f"default: {default}" if default is not None else "")
         meaning = given[option]["help"] + (f" ({note})" if note else "")
-        self.add_argument(option, **{**given[option], "default": default, "help": meaning, **changed})
+        self.add_argument(
+            option, **{**given[option], "default": default, "help": meaning, **changed}
+        )
 
 
-def make_parser(description: str | None, folder: str = "", voltages: str = "", parameters: bool = True,
-                netlist: bool = False) -> Parser:
+def make_parser(
+    description: str | None,
+    folder: str = "",
+    voltages: str = "",
+    parameters: bool = True,
+    netlist: bool = False,
+) -> Parser:
     """Return a parser with the options that every script has.
 
     Parameters
@@ -84,74 +124,135 @@ def make_parser(description: str | None, folder: str = "", voltages: str = "", p
     netlist : bool
         Add --netlist.
     """
-    parser = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     if voltages:
-        parser.add_argument("--voltages", type=Path, default=Path(voltages), metavar="FILE",
-                            help=f"trained voltages (default: {voltages})")
-    parser.add_argument("--figures", type=Path, default=FIGURES, metavar="DIR",
-                        help="folder of figures (default: figures)")
+        parser.add_argument(
+            "--voltages",
+            type=Path,
+            default=Path(voltages),
+            metavar="FILE",
+            help=f"trained voltages (default: {voltages})",
+        )
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        default=FIGURES,
+        metavar="DIR",
+        help="folder of figures (default: figures)",
+    )
     parser.set_defaults(default_results=RESULTS / folder)
-    parser.add_argument("--results", type=Path, default=parser.get_default("default_results"), metavar="DIR",
-                        help="folder of records (default: %(default)s)")
-    parser.add_argument("--force", action="store_true", help="overwrite results that were made with other parameters")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=parser.get_default("default_results"),
+        metavar="DIR",
+        help="folder of records (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="overwrite results that were made with other parameters",
+    )
     if parameters:
-        parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="settings",
-                            help="change parameters, e.g. memristor.width=50e-6")
-        parser.add_argument("--parameters", action="store_true", help="list all parameters with unit, range and default")
+        parser.add_argument(
+            "--set",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="NAME=VALUE",
+            dest="settings",
+            help="change parameters, e.g. memristor.width=50e-6",
+        )
+        parser.add_argument(
+            "--parameters",
+            action="store_true",
+            help="list all parameters with unit, range and default",
+        )
     if netlist:
-        parser.add_argument("--netlist", type=Path, metavar="FILE", help="write the netlist for: ngspice -b FILE")
+        parser.add_argument(
+            "--netlist", type=Path, metavar="FILE", help="write the netlist for: ngspice -b FILE"
+        )
     return parser
 
 
 def keep_apart(options: argparse.Namespace, *sources: str | Path | None) -> Path:
-    """Let outputs about a user's own files go to own/, apart from the project's, unless options name other folders.
+    """Let outputs about a user's own files go to own/, apart from the project's, unless options
+    name other folders.
 
     Parameters
     ----------
     options : Namespace
         Parsed options of a parser; `results` and `figures` change.
     *sources : path, optional
-        Inputs of the script. A file is the user's own if it is outside of results/ and voltages/. Names of presets are not.
+        Inputs of the script. A file is the user's own if it is outside of results/ and voltages/.
+        Names of presets are not.
 
     Returns
     -------
     Path
-        Folder of networks: voltages/, or that of the records if these go elsewhere than to their default folder.
+        Folder of networks: voltages/, or that of the records if these go elsewhere than to their
+        default folder.
     """
     committed = {RESULTS.resolve(), NETWORKS.resolve()}
-    files = [Path(source).resolve() for source in sources if source is not None and Path(source).is_file()]
+    files = [
+        Path(source).resolve()
+        for source in sources
+        if source is not None and Path(source).is_file()
+    ]
     own = any(not committed.intersection(file.parents) for file in files)
     for name, default in (("results", options.default_results), ("figures", FIGURES)):
-        if own and getattr(options, name) is default:  # not given: a folder that the user names is another object
+        # not given: a folder that the user names is another object
+        if own and getattr(options, name) is default:
             setattr(options, name, OWN)
     return NETWORKS if options.results is options.default_results else Path(options.results)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Return a `type` for argparse: a function that converts text to a whole number from `low` to `high`."""
+    """Return a `type` for argparse: a function that converts text to a whole number from `low` to
+    `high`.
+    """
+
     def parse(text: str) -> int:
         try:
-            return int(check_range("the value", int(text), {"low": low, "high": high, "unit": "", "whole": True}))
+            return int(
+                check_range(
+                    "the value", int(text), {"low": low, "high": high, "unit": "", "whole": True}
+                )
+            )
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text}") from None
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number from {low} to {high}, got {text}"
+            ) from None
+
     return parse
 
 
 def add_jobs(parser: Parser) -> Parser:
     """Add --jobs and --scheduler, for `parallel.run_tasks`; return the parser."""
     parser.add_number("--jobs", 1, 1024, None, "worker processes (default: one for each core)")
-    parser.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="use the workers of a Dask scheduler (docs/cluster.md)")
+    parser.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="use the workers of a Dask scheduler (docs/cluster.md)",
+    )
     return parser
 
 
 def add_resume(parser: Parser) -> Parser:
     """Add --resume, for `checkpoints.resumed`, and the options of `add_jobs`; return the parser."""
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint of an interrupted run"
+    )
     return add_jobs(parser)
 
 
 class Record:
-    """File NAME.json of a run, in the folder of --results. An earlier one with other parameters is not overwritten.
+    """File NAME.json of a run, in the folder of --results. An earlier one with other parameters is
+    not overwritten.
 
     Parameters
     ----------
@@ -165,18 +266,27 @@ class Record:
         Further files that the run reads or writes, as in `check_overwriting`.
     """
 
-    def __init__(self, options: argparse.Namespace, name: str, parameters: Mapping[str, Any],
-                 others: Sequence[str | Path | None] = ()) -> None:
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        name: str,
+        parameters: Mapping[str, Any],
+        others: Sequence[str | Path | None] = (),
+    ) -> None:
         self.options = options
         self.path = options.results / f"{name}.json"
         self.parameters = parameters
         self.others = others
         records.check_overwriting(self.path, parameters, options.force, others)
 
-    def run_tasks(self, function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
-        """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks beside the record.
+    def run_tasks(
+        self, function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int]
+    ) -> list[Any]:
+        """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks
+        beside the record.
 
-        `write` deletes the checkpoint. The options must be those of `add_resume`, and a resumed run must share the parameters.
+        `write` deletes the checkpoint. The options must be those of `add_resume`, and a resumed run
+        must share the parameters.
 
         Parameters
         ----------
@@ -188,13 +298,25 @@ class Record:
         """
         from memristive.cli.parallel import run_tasks  # here: most scripts run no tasks
 
-        options, parameters, checkpoint = self.options, self.parameters, records.checkpoint_path(self.path)
+        options, parameters, checkpoint = (
+            self.options,
+            self.parameters,
+            records.checkpoint_path(self.path),
+        )
         saved = records.resumed(checkpoint, parameters, options.resume, options.force)
         found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
         left = [k for k in range(len(tasks)) if str(k) not in found]
-        with records.checkpoint_at_interrupt(checkpoint, lambda: {"found": records.to_json(found)}, parameters):
-            for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler,
-                                       [sizes[k] for k in left], "running"):
+        with records.checkpoint_at_interrupt(
+            checkpoint, lambda: {"found": records.to_json(found)}, parameters
+        ):
+            for k, result in run_tasks(
+                function,
+                [tasks[k] for k in left],
+                options.jobs,
+                options.scheduler,
+                [sizes[k] for k in left],
+                "running",
+            ):
                 found[str(left[k])] = result
                 records.save_checkpoint(checkpoint, {"found": records.to_json(found)}, parameters)
         return [found[str(k)] for k in range(len(tasks))]
@@ -206,7 +328,8 @@ class Record:
     def write_netlist(self, text: Callable[[], str]) -> None:
         """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
 
-        `text` returns the netlist and is called only then, because that of a large network takes seconds.
+        `text` returns the netlist and is called only then, because that of a large network takes
+        seconds.
         """
         path = self.options.netlist
         if path is not None:
@@ -216,18 +339,22 @@ class Record:
 
     def plot(self, figure: Figure, part: str = "") -> None:
         """Write the figure figures/NAME.png or figures/NAME_PART.png, as `plotting.save` does."""
-        plotting.save(figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png")
+        plotting.save(
+            figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png"
+        )
 
 
 def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...]:
-    """Return the parameter groups with the changes of --set; with --parameters, print them all and exit.
+    """Return the parameter groups with the changes of --set; with --parameters, print them all and
+    exit.
 
     Parameters
     ----------
     options : Namespace
         Parsed options of a parser with parameters.
     **groups : Parameters
-        Defaults by name, e.g. ``memristor=MemristorParameters()``, so that --set accepts the name "memristor.width".
+        Defaults by name, e.g. ``memristor=MemristorParameters()``, so that --set accepts the name
+        "memristor.width".
 
     Raises
     ------
@@ -247,18 +374,30 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     for setting in options.settings:
         name, _, text = setting.partition("=")
         group, _, field = name.partition(".")
-        changes[group][field] = _value(name, text, _fields(groups)[name]) if name in _fields(groups) else _unknown(name, groups)
-    return tuple(dataclasses.replace(parameters, **changes[name]) for name, parameters in groups.items())
+        changes[group][field] = (
+            _value(name, text, _fields(groups)[name])
+            if name in _fields(groups)
+            else _unknown(name, groups)
+        )
+    return tuple(
+        dataclasses.replace(parameters, **changes[name]) for name, parameters in groups.items()
+    )
 
 
 def _fields(groups: Mapping[str, Any]) -> dict[str, dataclasses.Field[Any]]:
-    return {f"{group}.{field.name}": field for group, parameters in groups.items()
-            for field in dataclasses.fields(parameters) if "unit" in field.metadata}
+    return {
+        f"{group}.{field.name}": field
+        for group, parameters in groups.items()
+        for field in dataclasses.fields(parameters)
+        if "unit" in field.metadata
+    }
 
 
 def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
     try:
-        return check_range(name, int(text) if field.metadata["whole"] else float(text), field.metadata)
+        return check_range(
+            name, int(text) if field.metadata["whole"] else float(text), field.metadata
+        )
     except ValueError:
         kind = "a whole number, " if field.metadata["whole"] else ""
         wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"
@@ -268,9 +407,15 @@ def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
 def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
     known = list(_fields(groups))
     word = name.rpartition(".")[2]
-    close = difflib.get_close_matches(name, known, 3, 0.6) + [other for other in known if word and word in other]
+    close = difflib.get_close_matches(name, known, 3, 0.6) + [
+        other for other in known if word and word in other
+    ]
     groups_here = ", ".join(f"{group}.*" for group in groups)
-    hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else f"this script has {groups_here}; see --parameters"
+    hint = (
+        f"did you mean {', '.join(dict.fromkeys(close))}?"
+        if close
+        else f"this script has {groups_here}; see --parameters"
+    )
     raise ParameterError(f"--set {name}: unknown parameter; {hint}")
 
 
@@ -279,8 +424,13 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     cells = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numeric = [all(isinstance(row[k], (int, float)) for row in rows) for k in range(len(heading))]
-    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
-                               for cell, width, right in zip(row, widths, numeric, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in cells
+    )
 
 
 T = TypeVar("T")
@@ -288,39 +438,67 @@ T = TypeVar("T")
 
 def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tqdm[T]":
     """Return `steps` with a progress bar on a terminal, shown after two seconds."""
-    return tqdm(steps, total=total, desc=description, unit=unit, delay=2, dynamic_ncols=True, leave=False, disable=None)
+    return tqdm(
+        steps,
+        total=total,
+        desc=description,
+        unit=unit,
+        delay=2,
+        dynamic_ncols=True,
+        leave=False,
+        disable=None,
+    )
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> None:
-    """Print the rows of a record as a table without the columns in `drop`; nothing if there are no rows."""
+    """Print the rows of a record as a table without the columns in `drop`; nothing if there are no
+    rows.
+    """
     import pandas as pd  # here: the import takes half a second
 
     if rows:
-        print(pd.DataFrame(rows).drop(columns=list(drop)).to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+        print(
+            pd.DataFrame(rows)
+            .drop(columns=list(drop))
+            .to_string(index=False, float_format="{:.4g}".format, na_rep="")
+        )
 
 
 def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
     """Print the energies in J that `energy.read_energy` or `write_energy` measured."""
     if math.isnan(energy["inputs"]):
-        print(f"energy of {what}: unknown above {ISOLATED_UP_TO:g} V, where the channels' junctions conduct")
+        print(
+            f"energy of {what}: unknown above {ISOLATED_UP_TO:g} V, where the channels' junctions "
+            "conduct"
+        )
         return
     joules = EngFormatter("J", places=2)
     columns = f", {joules(energy['columns'])} from the columns" if "columns" in energy else ""
-    print(f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} from phi{columns} "
-          f"(op-amps and transconductances are ideal and not counted{note})")
+    print(
+        f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} "
+        f"from phi{columns} (op-amps and transconductances are ideal and not counted{note})"
+    )
 
 
-def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:
-    """Print the range of trained states of each class, beside what the closed form or the devices' curves predict.
+def print_training(
+    setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float
+) -> None:
+    """Print the range of trained states of each class, beside what the closed form or the devices'
+    curves predict.
 
-    States of two-terminal devices are printed as shares of the conductance range, because the curves predict these.
+    States of two-terminal devices are printed as shares of the conductance range, because the
+    curves predict these.
     """
+
     def limits(cells: np.ndarray) -> str:
         return f"{cells.min():{form}} to {cells.max():{form}}" if len(cells) else "-"
 
     array, columns, form = setup.array, {"X/V": states}, ".4f"
     if array:
-        columns, form = {"simulated": array.shares(states), "expected": array.trained(patterns)}, "z.1%"
+        columns, form = (
+            {"simulated": array.shares(states), "expected": array.trained(patterns)},
+            "z.1%",
+        )
     rows = []
     for j, (label, pattern) in enumerate(zip(labels, patterns, strict=True)):
         row: list[object] = [label]
@@ -332,19 +510,38 @@ def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, st
     print(table(("class", "on", *columns, "off", *columns), rows))
     if array:
         return
-    print(f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "
-          f"time constant of the leak: {setup.memristor.write_time_constant:.3g} s")
+    print(
+        f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "
+        f"time constant of the leak: {setup.memristor.write_time_constant:.3g} s"
+    )
 
 
-def print_decisions(labels: Sequence[str], decisions: Sequence[str], spikes: np.ndarray, leads: Sequence[float]) -> None:
+def print_decisions(
+    labels: Sequence[str], decisions: Sequence[str], spikes: np.ndarray, leads: Sequence[float]
+) -> None:
     """Print the decision, first spike time and lead of each presented pattern."""
+
     def microseconds(seconds: float) -> str:
-        return "fires alone" if math.isinf(seconds) else "-" if math.isnan(seconds) else f"{seconds * 1e6:.3f}"
+        return (
+            "fires alone"
+            if math.isinf(seconds)
+            else "-"
+            if math.isnan(seconds)
+            else f"{seconds * 1e6:.3f}"
+        )
 
     firsts = [np.nan if np.isnan(times).all() else float(np.nanmin(times)) for times in spikes]
-    print(table(("pattern", "decision", "first spike/us", "lead/us"),
-                [(label, decision, microseconds(first), microseconds(lead))
-                 for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)]))
+    print(
+        table(
+            ("pattern", "decision", "first spike/us", "lead/us"),
+            [
+                (label, decision, microseconds(first), microseconds(lead))
+                for label, decision, first, lead in zip(
+                    labels, decisions, firsts, leads, strict=True
+                )
+            ],
+        )
+    )
 
 
 WRONG_INPUT = (ParameterError, VoltagesError, records.NotOverwritten, NgspiceMissing)
@@ -352,7 +549,9 @@ FAILED = (SimulationError, records.FileProblem)
 
 
 class _Output:
-    """Standard output that drops lines once it is closed or full, so that the script still writes its files."""
+    """Standard output that drops lines once it is closed or full, so that the script still writes
+    its files.
+    """
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -383,7 +582,8 @@ Main = Callable[[list[str] | None], int | None]
 def run(main: Main) -> NoReturn:
     """Run a script's `main`, and exit.
 
-    `python -m` runs a module under the name `__main__`. It is imported again under its own, because workers import what they run.
+    `python -m` runs a module under the name `__main__`. It is imported again under its own, because
+    workers import what they run.
     """
     module = sys.modules[main.__module__].__spec__
     sys.exit(exit_code(importlib.import_module(module.name).main if module else main))
@@ -424,58 +624,3 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"warning: {message}", file=sys.stderr)
-
-
-def add_device(parser: Parser) -> Parser:
-    """Add --device and --scheme, for `on_device`; return the parser."""
-    parser.add_argument("--device", metavar="FILE", help="two-terminal devices of a SPICE model in the place of emulators: the "
-                        "file that python -m studies.spice_device writes")
-    parser.add_argument("--scheme", choices=SCHEMES, help="how these devices are selected: by access switches, or by half "
-                        f"voltages (default: {ONE_TRANSISTOR})")
-    parser.set_defaults(default_voltages=parser.get_default("voltages"))
-    return parser
-
-
-def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -> Setup:
-    """Return the setup with the devices of --device, and print the states that their curves predict after the training.
-
-    The names of device and scheme are added to the name of the default voltages file, and outputs about a user's own device go
-    to own/. Without --device, `setup` is returned
-    unchanged.
-    """
-    if not options.device:
-        if options.scheme:
-            raise ParameterError("--scheme is for two-terminal devices, so it needs --device")
-        return setup
-    if not Path(options.device).is_file():
-        raise ParameterError(f"--device must be the device file of a SPICE model, {options.device!r} is no file; write one with: "
-                             "python -m studies.spice_device MODEL, a model's .json file or one of the project's, such as vteam")
-    networks = keep_apart(options, options.device)
-    setup = array_setup(setup, load_device(options.device), options.scheme or ONE_TRANSISTOR, patterns)
-    print_prediction(setup, patterns)
-    if options.voltages == options.default_voltages:
-        options.voltages = networks / f"{options.voltages.stem}{setup.suffix}.json"
-    return setup
-
-
-def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
-    """Print each class's pulses and the states that the device's curves predict; warn if patterns would be read wrongly."""
-    array = setup.array
-    assert array
-    device = array.device
-    x, on = array.trained(patterns), patterns > 0
-    report = records.report
-    report(f"{device.name}, {array.scheme}: each class gets {array.pulses:.0f} pulses of {device.voltage_up:g} V and "
-           f"{device.width_up:g} s, as one")
-    report(f"expected share of the conductance range: {x[on].min():.1%} to {x[on].max():.1%} in pixels that are on, up to "
-           f"{x[~on].max(initial=0):.1%} in the others")
-    if array.scheme == HALF:
-        half = array.pulses * (on.sum(axis=0) + ~on - on).max()
-        report(f"half-selected cells take {array.disturb:.2%} of a step (r) from each pulse, from up to {half:.0f} pulses")
-    resolution = resolution_of("hebbian", setup.neuron)
-    decisions, _ = decide(predicted_spikes(setup, x, patterns), resolution)
-    wrong = int(np.sum(decisions != np.arange(len(patterns))))
-    if wrong:
-        way = "; --scheme 1t1r has no half-selected cells" if array.scheme == HALF else ""
-        warnings.warn(f"{wrong} of {len(patterns)} patterns are expected to be read wrongly, or with a lead of less than "
-                      f"{resolution * 1e6:.2g} us{way}", stacklevel=2)

@@ -1,7 +1,9 @@
-"""Measure a cell in ngspice as a laboratory measures a device: pulses, half pulses, reads, loops; an emulator or a SPICE model.
+"""Measure a cell in ngspice as a laboratory measures a device: pulses, half pulses, reads, loops;
+an emulator or a SPICE model.
 
-Writes last nanoseconds and reads milliseconds, or the other way round, so each is a transient with its own longest step. Between
-them the state is carried over: read at the state node, set by the initial parameter.
+Writes last nanoseconds and reads milliseconds, or the other way round, so each is a transient with
+its own longest step. Between them the state is carried over: read at the state node, set by the
+initial parameter.
 """
 
 import dataclasses
@@ -19,14 +21,21 @@ from memristor import Memristor, MemristorParameters
 from snn_circuit import add_source
 
 PULSE_EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
-BLOCK, MOST_BLOCKS = 100, 10  # pulses between two tests of a sweep for its bound, and most of these tests
-ARRIVED = 0.01  # a sweep ends when a block moves the conductance by less than this share of all that the sweep has moved
-LEAST_CHANGE = 1e-3  # change by a block, as a share of the conductance or of its range, below which pulses have no effect
+# pulses between two tests of a sweep for its bound, and most of these tests
+BLOCK, MOST_BLOCKS = 100, 10
+# a sweep ends when a block moves the conductance by less than this share of all that the sweep has
+# moved
+ARRIVED = 0.01
+# change by a block, as a share of the conductance or of its range, below which pulses have no
+# effect
+LEAST_CHANGE = 1e-3
 GRID = np.linspace(0, 1, 33)
-JUMP, HALVINGS = 0.01, 6  # an interval of states with a larger share of the conductance range is halved, so often at most
+# an interval of states with a larger share of the conductance range is halved, so often at most
+JUMP, HALVINGS = 0.01, 6
 STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
 READS = 1000  # reads whose drift is measured
-HIGHEST_CONDUCTANCE = MeasuredDevice.__dataclass_fields__["highest_conductance"].metadata["high"]  # S
+# S
+HIGHEST_CONDUCTANCE = MeasuredDevice.__dataclass_fields__["highest_conductance"].metadata["high"]
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
 
 
@@ -69,8 +78,8 @@ class Characterisation:
     arrived : bool
         True if both sweeps came to a bound.
     steps : dict
-        Signed step of x at each point of `GRID`, by (up, part): `up` is True or False, and pulses have the voltage V/part, with
-        a part of 1, 2 or 3.
+        Signed step of x at each point of `GRID`, by (up, part): `up` is True or False, and pulses
+        have the voltage V/part, with a part of 1, 2 or 3.
     disturb : dict
         r, the step at V/part over the step at V, by (up, part) with a part of 2 or 3.
     sweeps : array, starts x (2 `BLOCK` + 1), S
@@ -92,8 +101,13 @@ class Characterisation:
     loops: list[tuple[float, np.ndarray, np.ndarray]]
 
 
-def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, drives: Sequence[Sequence[tuple[float, float]]],
-              stop: float, max_step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def transient(
+    model: SpiceModel,
+    states: Sequence[float] | np.ndarray | None,
+    drives: Sequence[Sequence[tuple[float, float]]],
+    stop: float,
+    max_step: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run memristors side by side, each with a source of its own.
 
     Parameters
@@ -124,45 +138,78 @@ def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, dr
         add_source(circuit, f"row{k}", drives[k % len(drives)])
     nodes = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(given))]
     currents = [f"i(vrow{k})" for k in range(len(given))]
-    solver = Solver(max_step=min(max_step, 1.0), reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16, method="gear")
+    solver = Solver(
+        max_step=min(max_step, 1.0),
+        reltol=1e-5,
+        trtol=7.0,
+        chgtol=1e-18,
+        abstol=1e-16,
+        method="gear",
+    )
     waves = run_once(circuit, solver, nodes + currents, stop)
     return waves.time, waves.stack(nodes), -waves.stack(currents)
 
 
-def write(model: SpiceModel, states: Sequence[float] | np.ndarray | None, up: bool, count: int = 1,
-          share: float = 1.0) -> np.ndarray:
-    """Return the states after 0, 1 ... `count` pulses at a `share` of their voltage: cells x (`count` + 1).
+def write(
+    model: SpiceModel,
+    states: Sequence[float] | np.ndarray | None,
+    up: bool,
+    count: int = 1,
+    share: float = 1.0,
+) -> np.ndarray:
+    """Return the states after 0, 1 ... `count` pulses at a `share` of their voltage: cells x
+    (`count` + 1).
 
     `states` are those before the first pulse; None: one cell in the subcircuit's default.
     """
-    volts, width = (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
+    volts, width = (
+        (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
+    )
     edge, period = PULSE_EDGE * width, 1.1 * width
     points = [(0.0, 0.0)]
     for k in range(count):
         begin = k * period + 0.05 * width
-        points += [(begin, 0.0), (begin + edge, share * volts), (begin + width, share * volts), (begin + width + edge, 0.0)]
+        points += [
+            (begin, 0.0),
+            (begin + edge, share * volts),
+            (begin + width, share * volts),
+            (begin + width + edge, 0.0),
+        ]
     time, moved, _ = transient(model, states, [points], count * period, width / 10)
     return np.array([np.interp(period * np.arange(count + 1), time, state) for state in moved])
 
 
-def read(model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()) -> np.ndarray:
-    """Return the conductance i/V in S of each state at the read voltage; `volts` gives each state a read voltage of its own."""
+def read(
+    model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()
+) -> np.ndarray:
+    """Return the conductance i/V in S of each state at the read voltage; `volts` gives each state a
+    read voltage of its own.
+    """
     levels = np.array(volts or [model.read_voltage])
     stop = 0.1 * min(model.width_up, model.width_down)
-    return transient(model, states, [[(0.0, volt), (stop, volt)] for volt in levels], stop, stop / 5)[2][:, -1] / levels
+    return (
+        transient(model, states, [[(0.0, volt), (stop, volt)] for volt in levels], stop, stop / 5)[
+            2
+        ][:, -1]
+        / levels
+    )
 
 
 def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
-    """Return the states at the ends of a sweep down and a sweep up, their numbers of pulses, and True if both came to a bound.
+    """Return the states at the ends of a sweep down and a sweep up, their numbers of pulses, and
+    True if both came to a bound.
 
-    Raises ParameterError if pulses change nothing or the wrong way, or the initial parameter does not set the state.
+    Raises ParameterError if pulses change nothing or the wrong way, or the initial parameter does
+    not set the state.
     """
     default = state = write(model, None, up=True)[0, 0]
     found, counts, all_arrived = [], [], True
     wanted = 0.9 * state or 0.1
     if abs((started := write(model, [wanted], up=True)[0, 0]) - wanted) > 0.01 * abs(wanted):
-        raise ParameterError(f"{model.name}: parameter {model.initial_parameter} does not set node {model.state_node} at t = 0: "
-                             f"{wanted:g} gives {started:g}")
+        raise ParameterError(
+            f"{model.name}: parameter {model.initial_parameter} does not set node "
+            f"{model.state_node} at t = 0: {wanted:g} gives {started:g}"
+        )
     for up in (False, True):
         begin, arrived = read(model, [state])[0], False
         last = begin
@@ -182,20 +229,28 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
         first, last = read(model, write(model, [middle], True, BLOCK)[0, [0, -1]])
         cure = "give the model file other voltages or widths"
         if abs(last - first) >= LEAST_CHANGE * abs(first):
-            cure = (f"{model.state_node} moves from {middle:.2g}, but is stuck at its bound {found[0]:.2g} (boundary lock); give "
-                    "the model file shorter pulses, or the subcircuit a window that is above 0 at the bound")
-        raise ParameterError(f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the conductance by "
-                             f"{abs(now / begin - 1):.1g} of itself: {cure}")
+            cure = (
+                f"{model.state_node} moves from {middle:.2g}, but is stuck at its bound "
+                f"{found[0]:.2g} (boundary lock); give the model file shorter pulses, or the "
+                "subcircuit a window that is above 0 at the bound"
+            )
+        raise ParameterError(
+            f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the "
+            f"conductance by {abs(now / begin - 1):.1g} of itself: {cure}"
+        )
     if now < begin:
-        raise ParameterError(f"{model.name}: pulses of {volts:g} V lower the conductance: give the model file the other row_pin")
+        raise ParameterError(
+            f"{model.name}: pulses of {volts:g} V lower the conductance: give the model file the "
+            "other row_pin"
+        )
     return found, counts, all_arrived
 
 
 def characterise(model: SpiceModel, source: str = "", path: str = "") -> Characterisation:
     """Measure a SPICE model in ngspice.
 
-    A sweep of pulses goes from the subcircuit's default state down to a bound, which is x = 0. A sweep up from there ends at
-    x = 1.
+    A sweep of pulses goes from the subcircuit's default state down to a bound, which is x = 0. A
+    sweep up from there ends at x = 1.
 
     Parameters
     ----------
@@ -208,17 +263,24 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     Raises
     ------
     ParameterError
-        Pulses change nothing or the wrong way, the state leaves its range, or the initial parameter does not set the state.
+        Pulses change nothing or the wrong way, the state leaves its range, or the initial parameter
+        does not set the state.
     SimulationError
         ngspice refuses the subcircuit or stops early.
     """
     (bottom, top), reach, arrived = ends(model)
     fine = np.linspace(bottom, top, 129)
     found = StateMap(fine, read(model, fine))
-    for way, state, siemens in (("down", bottom, found.conductances[0]), ("up", top, found.conductances[-1])):
+    for way, state, siemens in (
+        ("down", bottom, found.conductances[0]),
+        ("up", top, found.conductances[-1]),
+    ):
         if not 0 <= siemens <= HIGHEST_CONDUCTANCE:
-            raise ParameterError(f"{model.name}: the sweep {way} ends at {model.state_node} = {state:.3g}, where the conductance "
-                                 f"is {siemens:.3g} S, outside 0 to {HIGHEST_CONDUCTANCE:g} S: bound the state in the subcircuit")
+            raise ParameterError(
+                f"{model.name}: the sweep {way} ends at {model.state_node} = {state:.3g}, where "
+                f"the conductance is {siemens:.3g} S, outside 0 to {HIGHEST_CONDUCTANCE:g} S: "
+                "bound the state in the subcircuit"
+            )
     for _ in range(HALVINGS):
         jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
         if not jumps.size:
@@ -227,70 +289,124 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         found = StateMap(fine, read(model, fine))
     low, high = found.conductances[[0, -1]]
     if not (np.diff(found.conductances) > 0).all():
-        raise ParameterError(f"{model.name}: the conductance is no rising curve of node {model.state_node} from {bottom:g} to "
-                             f"{top:g}")
+        raise ParameterError(
+            f"{model.name}: the conductance is no rising curve of node {model.state_node} from "
+            f"{bottom:g} to {top:g}"
+        )
     grid = found.state(GRID)
     steps, cut = {}, {}
     for up in (True, False):
         for part in (1, 2, 3):
             after = write(model, grid, up, share=1 / part)[:, -1]
-            before_x, after_x = ((read(model, np.concatenate([grid, after])) - low) / (high - low)).reshape(2, -1)
+            before_x, after_x = (
+                (read(model, np.concatenate([grid, after])) - low) / (high - low)
+            ).reshape(2, -1)
             steps[up, part] = np.interp(GRID, before_x, after_x - before_x)
             if part == 1:
                 cut[up] = after_x > 1 - BOUND if up else after_x < BOUND
-                cut[up] &= not cut[up].all()  # if one pulse goes the whole way from any x, its steps are right
+                # if one pulse goes the whole way from any x, its steps are right
+                cut[up] &= not cut[up].all()
     curves = {up: _uncut(steps[up, 1] * (1 if up else -1), cut[up], up) for up in (True, False)}
     if BLOCK * max(curves[False]) < LEAST_CHANGE:
-        raise ParameterError(f"{model.name}: pulses of {model.voltage_down:g} V and {model.width_down:g} s do not lower the "
-                             "conductance: give the model file another voltage or width for 'down'")
-    disturb = {(up, part): float(steps[up, part][~cut[up]].sum() / steps[up, 1][~cut[up]].sum())
-               for up in (True, False) for part in (2, 3)}
+        raise ParameterError(
+            f"{model.name}: pulses of {model.voltage_down:g} V and {model.width_down:g} s do not "
+            "lower the conductance: give the model file another voltage or width for 'down'"
+        )
+    disturb = {
+        (up, part): float(steps[up, part][~cut[up]].sum() / steps[up, 1][~cut[up]].sum())
+        for up in (True, False)
+        for part in (2, 3)
+    }
 
     volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
-    # Differences of cells make weights, so the range counts: what all states have in common cancels.
-    bend = read(model, [float(grid[-1])] * len(volts), volts) - read(model, [float(grid[0])] * len(volts), volts)
+    # Differences of cells make weights, so the range counts: what all states have in common
+    # cancels.
+    bend = read(model, [float(grid[-1])] * len(volts), volts) - read(
+        model, [float(grid[0])] * len(volts), volts
+    )
     device = MeasuredDevice(
-        name=model.name, lowest_conductance=low, highest_conductance=high, up=curves[True], down=curves[False],
-        read_voltage=model.read_voltage, read_curve=tuple(bend / bend[-1]), voltage_up=model.voltage_up, width_up=model.width_up,
-        voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path, model_sha256=model.sha256,
-        **{f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
-           for side, up in (("up", True), ("down", False)) for part, share in (("half", 2), ("third", 3))})
+        name=model.name,
+        lowest_conductance=low,
+        highest_conductance=high,
+        up=curves[True],
+        down=curves[False],
+        read_voltage=model.read_voltage,
+        read_curve=tuple(bend / bend[-1]),
+        voltage_up=model.voltage_up,
+        width_up=model.width_up,
+        voltage_down=model.voltage_down,
+        width_down=model.width_down,
+        source=source,
+        model=path,
+        model_sha256=model.sha256,
+        **{
+            f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
+            for side, up in (("up", True), ("down", False))
+            for part, share in (("half", 2), ("third", 3))
+        },
+    )
 
     potentiated = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)
     depressed = write(model, potentiated[:, -1], False, BLOCK)
     moved, pulses = np.hstack([potentiated, depressed[:, 1:]]), np.arange(BLOCK + 1)
     x = found.share(moved)
-    misfit = max(np.abs(device.after(x[:, :1], pulses) - x[:, :BLOCK + 1]).max(),
-                 np.abs(device.after(x[:, BLOCK:BLOCK + 1], pulses, False) - x[:, BLOCK:]).max())
+    misfit = max(
+        np.abs(device.after(x[:, :1], pulses) - x[:, : BLOCK + 1]).max(),
+        np.abs(device.after(x[:, BLOCK : BLOCK + 1], pulses, False) - x[:, BLOCK:]).max(),
+    )
 
     stop = READS * model.width_up
-    _, held, _ = transient(model, grid, [[(0.0, model.read_voltage), (stop, model.read_voltage)]], stop, stop / 50)
+    _, held, _ = transient(
+        model, grid, [[(0.0, model.read_voltage), (stop, model.read_voltage)]], stop, stop / 50
+    )
     drift = found.share(held[:, -1]) - GRID
-    loops = [loop(model, float(grid[len(grid) // 2]), period) for period in
-             np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)]
-    return Characterisation(dataclasses.replace(device, misfit=float(misfit)), found, (reach[0], reach[1]), arrived, steps,
-                            disturb, found.conductance(moved), drift, loops)
+    loops = [
+        loop(model, float(grid[len(grid) // 2]), period)
+        for period in np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)
+    ]
+    return Characterisation(
+        dataclasses.replace(device, misfit=float(misfit)),
+        found,
+        (reach[0], reach[1]),
+        arrived,
+        steps,
+        disturb,
+        found.conductance(moved),
+        drift,
+        loops,
+    )
 
 
 def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return `period` in s, and voltage in V and current in A during the second period of a sine that starts at `state`.
+    """Return `period` in s, and voltage in V and current in A during the second period of a sine
+    that starts at `state`.
 
     The sine's amplitudes are the voltages of the pulses.
     """
     time = np.linspace(0, 2 * period, 401)
     sine = np.sin(2 * np.pi * time / period)
     volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
-    at, _, current = transient(model, [state], [list(zip(time.tolist(), volts.tolist(), strict=True))], 2 * period, period / 200)
+    at, _, current = transient(
+        model,
+        [state],
+        [list(zip(time.tolist(), volts.tolist(), strict=True))],
+        2 * period,
+        period / 200,
+    )
     second = time >= period
     return period, volts[second], np.interp(time[second], at, current[0])
 
 
 def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
-    """Return `steps`; those that the bound cuts off continue the straight line of the last two whole steps, not below 0."""
+    """Return `steps`; those that the bound cuts off continue the straight line of the last two
+    whole steps, not below 0.
+    """
     whole = np.flatnonzero(~cut)
     if len(whole) >= 2 and cut.any():
         a, b = whole[-2:] if up else whole[1::-1]
-        steps = np.where(cut, steps[b] + (np.arange(len(steps)) - b) * (steps[b] - steps[a]) / (b - a), steps)
+        steps = np.where(
+            cut, steps[b] + (np.arange(len(steps)) - b) * (steps[b] - steps[a]) / (b - a), steps
+        )
     return tuple(np.maximum(steps, 0.0).tolist())
 
 
@@ -298,7 +414,9 @@ STATE = "xcell.gate"  # ngspice's name of the cell's state
 PHI = 1.2  # V, of a pulse train
 
 
-def one_cell(parameters: MemristorParameters, phi_voltage: float, initial_state: float, title: str) -> Circuit:
+def one_cell(
+    parameters: MemristorParameters, phi_voltage: float, initial_state: float, title: str
+) -> Circuit:
     """Return a netlist with one cell between the nodes `input` and `neuron`; `neuron` is at 0 V.
 
     The caller adds the sources at `input` and `phi`.
@@ -318,8 +436,10 @@ def one_cell(parameters: MemristorParameters, phi_voltage: float, initial_state:
         `phi_voltage` is too low to close the write switch.
     """
     if not phi_voltage > parameters.switch_threshold:
-        raise ParameterError(f"phi_voltage must exceed switch_threshold, got {phi_voltage:g} V and "
-                             f"{parameters.switch_threshold:g} V")
+        raise ParameterError(
+            f"phi_voltage must exceed switch_threshold, got {phi_voltage:g} V and "
+            f"{parameters.switch_threshold:g} V"
+        )
     circuit = Circuit(title)
     Memristor(parameters).add_to(circuit)
     circuit.X("cell", "memristor", "neuron", "input", "phi", x0=initial_state)
@@ -368,4 +488,9 @@ def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0
 
 def _pulse(begin: float, width: float, level: float) -> list[tuple[float, float]]:
     edge = PULSE_EDGE * width
-    return [(begin + edge, 0.0), (begin + 2 * edge, level), (begin + edge + width, level), (begin + 2 * edge + width, 0.0)]
+    return [
+        (begin + edge, 0.0),
+        (begin + 2 * edge, level),
+        (begin + edge + width, level),
+        (begin + 2 * edge + width, 0.0),
+    ]

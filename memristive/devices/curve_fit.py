@@ -1,6 +1,8 @@
-"""Fit of a measured device to its pulses: the steps of both directions over the state, and the noises of writing and reading.
+"""Fit of a measured device to its pulses: the steps of both directions over the state, and the
+noises of writing and reading.
 
-A pulse moves the state x by its mean step s(x) and a write noise, which stays. A reading y adds a read noise, which does not:
+A pulse moves the state x by its mean step s(x) and a write noise, which stays. A reading y adds a
+read noise, which does not:
 
     x[n+1] = x[n] + s(x[n]) + write[n],    y[n] = x[n] + read[n]
 
@@ -8,20 +10,22 @@ About an estimate m of x[n], where the steps have the slope g, both equations to
 
     y[n+1] - (1 + g) y[n] + g m = s(m) + write[n] + read[n+1] - (1 + g) read[n]
 
-This is a linear regression for the curves s. The noise of neighbouring steps is correlated, because they share a reading. Read
-noise makes neighbours differ in sign, and write noise does not, so the likelihood separates the two. m is the estimate from the
-readings up to n, as in an extended Kalman filter. An estimate from all readings would contain the noise of y[n+1], too. This
-correlation would bend the curves. Curves and m are improved in turn.
+This is a linear regression for the curves s. The noise of neighbouring steps is correlated, because
+they share a reading. Read noise makes neighbours differ in sign, and write noise does not, so the
+likelihood separates the two. m is the estimate from the readings up to n, as in an extended Kalman
+filter. An estimate from all readings would contain the noise of y[n+1], too. This correlation would
+bend the curves. Curves and m are improved in turn.
 
-With several pulses between two readings, the last curves give the path m[0] = m, m[1], ... of the pulses from m. A step or write
-noise at m[j] reaches the next reading with the gain P[j], which is the product of 1 + slope over the later pulses. So the
-regression has the sum of P[j] s(m[j]) in place of s(m), and the sum of P[j] write[j] in place of write[n]. The product of
-1 + slope over all pulses replaces 1 + g.
+With several pulses between two readings, the last curves give the path m[0] = m, m[1], ... of the
+pulses from m. A step or write noise at m[j] reaches the next reading with the gain P[j], which is
+the product of 1 + slope over the later pulses. So the regression has the sum of P[j] s(m[j]) in
+place of s(m), and the sum of P[j] write[j] in place of write[n]. The product of 1 + slope over all
+pulses replaces 1 + g.
 
-A curve has `POINTS` points with straight lines between them. A penalty on its second differences smooths it (P. H. C. Eilers
-and B. D. Marx, Statistical Science 11, 89, 1996). The restricted likelihood chooses the strength of the penalty. Where data
-cannot choose, the curve is straight, because a prior prefers simple curves (D. Simpson et al., Statistical Science 32, 1,
-2017).
+A curve has `POINTS` points with straight lines between them. A penalty on its second differences
+smooths it (P. H. C. Eilers and B. D. Marx, Statistical Science 11, 89, 1996). The restricted
+likelihood chooses the strength of the penalty. Where data cannot choose, the curve is straight,
+because a prior prefers simple curves (D. Simpson et al., Statistical Science 32, 1, 2017).
 """
 
 from dataclasses import dataclass
@@ -29,7 +33,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import LinAlgError, cho_solve, cho_solve_banded, cholesky, cholesky_banded, solve_banded
+from scipy.linalg import (
+    LinAlgError,
+    cho_solve,
+    cho_solve_banded,
+    cholesky,
+    cholesky_banded,
+    solve_banded,
+)
 from scipy.optimize import minimize, nnls
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -41,11 +52,14 @@ FEWEST = 3  # pulses of each direction that a fit needs
 MOST = 1000  # pulses between two readings, all of which the fit follows
 LARGEST = 0.1  # S: no synapse conducts so well
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
-SMALLEST_NOISE, REGULAR = 1e-5, 1e-6  # noise that counts as none, as a share of the range; summand that keeps a matrix regular
+# noise that counts as none, as a share of the range; summand that keeps a matrix regular
+SMALLEST_NOISE, REGULAR = 1e-5, 1e-6
 BENT = 0.05  # typical second difference of a curve, in units of its largest step
-BOUNDS = [(np.log(SMALLEST_NOISE), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2  # of the logs of noises and second differences
+# of the logs of noises and second differences
+BOUNDS = [(np.log(SMALLEST_NOISE), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2
 WIDEST = 0.25  # variance of x, which is from 0 to 1: no distribution has a larger one
-ROUNDS, CHANGE = 10, 1e-3  # most rounds of states and curves in turn; change of a state below which they end
+# most rounds of states and curves in turn; change of a state below which they end
+ROUNDS, CHANGE = 10, 1e-3
 
 BENDS = np.diff(np.eye(POINTS), 2, axis=0)
 BENDS = BENDS.T @ BENDS
@@ -53,7 +67,8 @@ BENDS = BENDS.T @ BENDS
 
 @dataclass(frozen=True)
 class PulseFit:
-    """Device that was fitted to readings, with standard errors, and the sweeps that its mean pulses give.
+    """Device that was fitted to readings, with standard errors, and the sweeps that its mean pulses
+    give.
 
     Parameters
     ----------
@@ -61,11 +76,13 @@ class PulseFit:
     errors : dict
         Standard errors of `up` and `down` (arrays) and of `write_noise` and `read_noise`.
     direction, pulses : arrays, readings
-        Direction of the pulses before each reading (1 up, -1 down, 0 at the start of a sweep), and their number.
+        Direction of the pulses before each reading (1 up, -1 down, 0 at the start of a sweep), and
+        their number.
     reading, state : arrays, readings
         x as it was read, and its estimate without read noise.
     replay, band : arrays, readings
-        x after mean pulses from the start of each sweep, and the standard deviation of a reading about this x.
+        x after mean pulses from the start of each sweep, and the standard deviation of a reading
+        about this x.
     """
 
     device: MeasuredDevice
@@ -79,7 +96,9 @@ class PulseFit:
 
     @property
     def rms(self) -> float:
-        """Root mean square of the distances between readings and replay, as a share of the range."""
+        """Root mean square of the distances between readings and replay, as a share of the
+        range.
+        """
         return float(np.sqrt(np.mean((self.reading - self.replay) ** 2)))
 
     @property
@@ -88,7 +107,8 @@ class PulseFit:
         return float(np.abs(self.reading - self.replay).max())
 
     def steps(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the states before the pulses of one direction, and the measured steps as positive numbers.
+        """Return the states before the pulses of one direction, and the measured steps as positive
+        numbers.
 
         For several pulses between two readings, both are means over these pulses.
         """
@@ -98,14 +118,23 @@ class PulseFit:
         return _before(self.state, after, (number - 1) / (2 * number)), steps
 
     def starts(self, up: bool) -> np.ndarray:
-        """Return the states before all pulses of one direction, evenly spaced between two readings."""
+        """Return the states before all pulses of one direction, evenly spaced between two
+        readings.
+        """
         after = np.flatnonzero(self.direction == (1 if up else -1))
         number = self.pulses[after]
-        return _before(self.state, np.repeat(after, number), np.concatenate([np.arange(n) / n for n in number]))
+        return _before(
+            self.state, np.repeat(after, number), np.concatenate([np.arange(n) / n for n in number])
+        )
 
 
-def fit_pulses(conductance: ArrayLike, direction: ArrayLike, name: str = "device", pulses: ArrayLike = 1,
-               **more: Any) -> PulseFit:
+def fit_pulses(
+    conductance: ArrayLike,
+    direction: ArrayLike,
+    name: str = "device",
+    pulses: ArrayLike = 1,
+    **more: Any,
+) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
 
     The range of x is that of the conductances without read noise, so sweeps need not close.
@@ -115,19 +144,21 @@ def fit_pulses(conductance: ArrayLike, direction: ArrayLike, name: str = "device
     conductance : array_like, readings, S
         In the order of measurement.
     direction : array_like, readings
-        Pulse before each reading: above 0 for up, below 0 for down, 0 for a reading that starts a sweep.
+        Pulse before each reading: above 0 for up, below 0 for down, 0 for a reading that starts a
+        sweep.
     name : str
     pulses : array_like, readings
-        Number of pulses between the last reading and each one. Default: 1. Curves and write noise are those of one pulse.
+        Number of pulses between the last reading and each one. Default: 1. Curves and write noise
+        are those of one pulse.
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
 
     Raises
     ------
     ParameterError
-        A direction has fewer than three pulses or moves the conductance the other way. Or conductances are not positive, are
-        all equal, or are above 0.1 S, as numbers in uS would be, or too few lie inside the range. Or a number of pulses is not
-        a whole number from 1 to 1000.
+        A direction has fewer than three pulses or moves the conductance the other way. Or
+        conductances are not positive, are all equal, or are above 0.1 S, as numbers in uS would be,
+        or too few lie inside the range. Or a number of pulses is not a whole number from 1 to 1000.
     """
     values, signs = np.asarray(conductance, float), np.sign(np.asarray(direction, float))
     signs[:1] = 0  # no reading is before the first
@@ -140,45 +171,81 @@ def fit_pulses(conductance: ArrayLike, direction: ArrayLike, name: str = "device
         try:
             grid, *_, rough = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
-            grid, curves, curve_errors, noises, noise_errors, state = _estimate(readings, signs, numbers, after)
+            grid, curves, curve_errors, noises, noise_errors, state = _estimate(
+                readings, signs, numbers, after
+            )
         except LinAlgError:
-            raise ParameterError("too few readings lie between the lowest and the highest conductance to find the steps of both "
-                                 "directions: read after fewer pulses, or start sweeps at other states") from None
+            raise ParameterError(
+                "too few readings lie between the lowest and the highest conductance to find the "
+                "steps of both directions: read after fewer pulses, or start sweeps at other states"
+            ) from None
     state = np.where(np.isin(np.arange(len(state)), [after - 1, after]), state, rough)
     width = grid[-1] - grid[0]
     up, down = curves / width
     read, write = noises / width
-    device = MeasuredDevice(name, max(0.0, low + span * grid[0]), low + span * grid[-1], tuple(up), tuple(down),
-                            write_noise=float(write), read_noise=float(read), **more)
-    errors = {"up": curve_errors[0] / width, "down": curve_errors[1] / width,
-              "write_noise": float(noise_errors[1] / width), "read_noise": float(noise_errors[0] / width)}
+    device = MeasuredDevice(
+        name,
+        max(0.0, low + span * grid[0]),
+        low + span * grid[-1],
+        tuple(up),
+        tuple(down),
+        write_noise=float(write),
+        read_noise=float(read),
+        **more,
+    )
+    errors = {
+        "up": curve_errors[0] / width,
+        "down": curve_errors[1] / width,
+        "write_noise": float(noise_errors[1] / width),
+        "read_noise": float(noise_errors[0] / width),
+    }
     state = (state - grid[0]) / width
     replay, band = _replay(device, state, signs, numbers)
-    reading = (values - device.lowest_conductance) / (device.highest_conductance - device.lowest_conductance)
+    reading = (values - device.lowest_conductance) / (
+        device.highest_conductance - device.lowest_conductance
+    )
     return PulseFit(device, errors, signs, numbers, reading, state, replay, band)
 
 
 def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> None:
     """Raise ParameterError for readings that no device can give."""
-    for reading in np.flatnonzero((direction != 0) & ~((pulses >= 1) & (pulses <= MOST) & (pulses % 1 == 0)))[:1]:
-        raise ParameterError(f"pulses between two readings must be a whole number from 1 to {MOST}, got {pulses[reading]:g} "
-                             f"before reading {reading + 1}")
+    for reading in np.flatnonzero(
+        (direction != 0) & ~((pulses >= 1) & (pulses <= MOST) & (pulses % 1 == 0))
+    )[:1]:
+        raise ParameterError(
+            f"pulses between two readings must be a whole number from 1 to {MOST}, got "
+            f"{pulses[reading]:g} before reading {reading + 1}"
+        )
     for sign, word in ((1, "up"), (-1, "down")):
         if (count := np.count_nonzero(direction == sign)) < FEWEST:
-            raise ParameterError(f"direction {word!r} needs at least {FEWEST} pulses, each with a reading before it, got {count}")
+            raise ParameterError(
+                f"direction {word!r} needs at least {FEWEST} pulses, each with a reading before "
+                f"it, got {count}"
+            )
     wrong = ~(values > -NOISY * values.max())
     if wrong.any():
         worst = wrong.argmax()
-        raise ParameterError(f"conductances must be positive numbers in S, got {values[worst]:g} in reading {worst + 1}")
+        raise ParameterError(
+            f"conductances must be positive numbers in S, got {values[worst]:g} in reading "
+            f"{worst + 1}"
+        )
     if values.max() > LARGEST:
-        raise ParameterError(f"conductances must be in S, {LARGEST:g} S at most, got {values.min():g} to {values.max():g}; if "
-                             "they are in uS, multiply by 1e-6; if they are resistances in kohm, take 1e-3 / R")
+        raise ParameterError(
+            f"conductances must be in S, {LARGEST:g} S at most, got {values.min():g} to "
+            f"{values.max():g}; if they are in uS, multiply by 1e-6; if they are resistances in "
+            "kohm, take 1e-3 / R"
+        )
     if np.ptp(values) <= 1e-9 * values.max():
-        raise ParameterError(f"conductances are all equal ({values[0]:g} S): there is nothing to fit")
+        raise ParameterError(
+            f"conductances are all equal ({values[0]:g} S): there is nothing to fit"
+        )
     for sign, word, change in ((1, "up", "raise"), (-1, "down", "lower")):
         after = np.flatnonzero(direction == sign)
         if not sign * (values[after] - values[after - 1]).sum() > 0:
-            raise ParameterError(f"direction {word!r}: these pulses do not {change} the conductance; are directions swapped?")
+            raise ParameterError(
+                f"direction {word!r}: these pulses do not {change} the conductance; are directions "
+                "swapped?"
+            )
 
 
 def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -187,7 +254,9 @@ def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def _hats(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights with which the points of a curve give its value at each x, and the derivatives of these weights."""
+    """Return the weights with which the points of a curve give its value at each x, and the
+    derivatives of these weights.
+    """
     place = np.clip((x - grid[0]) / (grid[1] - grid[0]), 0, POINTS - 1)
     left, rows = np.minimum(place.astype(int), POINTS - 2), np.arange(len(x))
     weights, slopes = np.zeros((2, len(x), POINTS))
@@ -196,13 +265,21 @@ def _hats(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return weights, slopes
 
 
-def _regress(logs: np.ndarray, design: np.ndarray, target: np.ndarray, slope: np.ndarray, writes: np.ndarray, shared: np.ndarray,
-             bent: np.ndarray) -> tuple[Any, ...]:
+def _regress(
+    logs: np.ndarray,
+    design: np.ndarray,
+    target: np.ndarray,
+    slope: np.ndarray,
+    writes: np.ndarray,
+    shared: np.ndarray,
+    bent: np.ndarray,
+) -> tuple[Any, ...]:
     """Return minus the log of the restricted likelihood, and the parts of the regression.
 
-    The parts are the Cholesky factors of the noise's covariance and of the normal equations, the right side of these equations,
-    and the curves. `writes` are the variances from write noises of variance 1. `logs` are logarithms of the noises (read, write)
-    and of the standard deviations of second differences (up, down), whose typical values are `bent`.
+    The parts are the Cholesky factors of the noise's covariance and of the normal equations, the
+    right side of these equations, and the curves. `writes` are the variances from write noises of
+    variance 1. `logs` are logarithms of the noises (read, write) and of the standard deviations of
+    second differences (up, down), whose typical values are `bent`.
     """
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
     variance = write * writes + read * (1 + (1 + slope) ** 2)
@@ -212,28 +289,45 @@ def _regress(logs: np.ndarray, design: np.ndarray, target: np.ndarray, slope: np
     factor = cholesky(white[:, :-1].T @ white[:, :-1] + prior, lower=True)
     right = white[:, :-1].T @ white[:, -1]
     curves = cho_solve((factor, True), right)
-    loss = (np.log(noise[0]).sum() + np.log(np.diag(factor)).sum() + (POINTS - 2) * smooth.sum() + (np.exp(smooth) / bent).sum()
-            + (white[:, -1] @ white[:, -1] - right @ curves) / 2)
+    loss = (
+        np.log(noise[0]).sum()
+        + np.log(np.diag(factor)).sum()
+        + (POINTS - 2) * smooth.sum()
+        + (np.exp(smooth) / bent).sum()
+        + (white[:, -1] @ white[:, -1] - right @ curves) / 2
+    )
     return loss, noise, factor, right, curves
 
 
-def _moving(after: np.ndarray, direction: np.ndarray, pulses: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _moving(
+    after: np.ndarray, direction: np.ndarray, pulses: np.ndarray, x: np.ndarray
+) -> np.ndarray:
     """Return a mask of the readings `after` pulses that the fit uses.
 
-    A run of pulses in one direction counts until it is within one grid cell of its bound, which cuts off steps and noise.
+    A run of pulses in one direction counts until it is within one grid cell of its bound, which
+    cuts off steps and noise.
     """
-    up, before = direction[after] > 0, _before(x, after, (pulses[after] - 1) / pulses[after])  # the last pulse
+    # the last pulse
+    up, before = direction[after] > 0, _before(x, after, (pulses[after] - 1) / pulses[after])
     stopped = np.where(up, 1 - before, before) * (POINTS - 1) < 1
     run = np.cumsum(np.append(True, (np.diff(after) > 1) | (up[1:] != up[:-1])))
     return np.maximum.accumulate(2 * run + stopped) == 2 * run
 
 
-def _path(start: np.ndarray, end: np.ndarray, pulses: np.ndarray, up: np.ndarray, grid: np.ndarray,
-          curves: np.ndarray | None) -> tuple[list[np.ndarray], ...]:
-    """Return the way before each of the pulses that follow the states `start`, and the weights and slopes of `_hats` there.
+def _path(
+    start: np.ndarray,
+    end: np.ndarray,
+    pulses: np.ndarray,
+    up: np.ndarray,
+    grid: np.ndarray,
+    curves: np.ndarray | None,
+) -> tuple[list[np.ndarray], ...]:
+    """Return the way before each of the pulses that follow the states `start`, and the weights and
+    slopes of `_hats` there.
 
-    The path follows the curves (up, down), and without curves it is straight to the states `end`. Weights and slopes have columns
-    for both curves, and are 0 for readings that had all their pulses.
+    The path follows the curves (up, down), and without curves it is straight to the states `end`.
+    Weights and slopes have columns for both curves, and are 0 for readings that had all their
+    pulses.
     """
     ways, weights, slopes = [np.zeros(len(start))], list[np.ndarray](), list[np.ndarray]()
     for j in range(pulses.max()):
@@ -245,9 +339,11 @@ def _path(start: np.ndarray, end: np.ndarray, pulses: np.ndarray, up: np.ndarray
     return ways[:-1], weights, slopes
 
 
-def _chained(ways: list[np.ndarray], weights: list[np.ndarray], bends: list[np.ndarray],
-             pulses: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return how the state after several pulses depends on the curves, on the state before and on write noise, to first order.
+def _chained(
+    ways: list[np.ndarray], weights: list[np.ndarray], bends: list[np.ndarray], pulses: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Return how the state after several pulses depends on the curves, on the state before and on
+    write noise, to first order.
 
     `ways` and `weights` are those of `_path`, `bends` the slopes of the curves on it.
 
@@ -256,7 +352,8 @@ def _chained(ways: list[np.ndarray], weights: list[np.ndarray], bends: list[np.n
     design, rest : arrays, readings x points of both curves, and readings
         The change of the state is design @ curves + rest.
     slope, writes : arrays, readings
-        Derivative of the change with respect to the state before, and the variance from write noises of variance 1.
+        Derivative of the change with respect to the state before, and the variance from write
+        noises of variance 1.
     """
     design, (rest, slope, writes) = np.zeros_like(weights[0]), np.zeros((3, len(pulses)))
     for j, (way, hats, bend) in enumerate(zip(ways, weights, bends, strict=True)):
@@ -267,23 +364,42 @@ def _chained(ways: list[np.ndarray], weights: list[np.ndarray], bends: list[np.n
     return design, rest, slope, writes
 
 
-def _estimate(y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the grid, the curves (up, down), their errors, the noises (read, write), their errors, and all states.
+def _estimate(
+    y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Return the grid, the curves (up, down), their errors, the noises (read, write), their errors,
+    and all states.
 
-    `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that the fit uses.
+    `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
+    the fit uses.
     """
-    before, up, shared, number = after - 1, direction[after, None] > 0, np.diff(after) == 1, pulses[after]
+    before, up, shared, number = (
+        after - 1,
+        direction[after, None] > 0,
+        np.diff(after) == 1,
+        pulses[after],
+    )
     filtered, states, largest, curves = y, y, np.ones(2), None
     bends = ways = [np.zeros(len(after))] * number.max()
     logs = np.log([max(SMALLEST_NOISE, 0.5 * np.std(y[after] - y[before]))] * 2 + [0.01] * 2)
     for _ in range(ROUNDS):
         used = states[np.union1d(before, after)]
         grid = np.linspace(used.min(), used.max(), POINTS)
-        earlier, (ways, weights, slopes) = (filtered, ways), _path(filtered[before], y[after], number, up, grid, curves)
+        earlier, (ways, weights, slopes) = (
+            (filtered, ways),
+            _path(filtered[before], y[after], number, up, grid, curves),
+        )
         design, rest, slope, writes = _chained(ways, weights, bends, number)
         target = y[after] - (1 + slope) * y[before] + slope * filtered[before] - rest
         data = design, target, slope, writes, shared, BENT * largest
-        logs = minimize(lambda p, *args: _regress(p, *args)[0], logs, data, "L-BFGS-B", bounds=BOUNDS, options={"ftol": 1e-7}).x
+        logs = minimize(
+            lambda p, *args: _regress(p, *args)[0],
+            logs,
+            data,
+            "L-BFGS-B",
+            bounds=BOUNDS,
+            options={"ftol": 1e-7},
+        ).x
         _, noise, factor, right, curves = _regress(logs, *data)
         filtered, states = y.copy(), y.copy()
         read, residual = np.exp(2 * logs[0]), target - design @ curves
@@ -291,8 +407,14 @@ def _estimate(y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: n
         all_readings = read * cho_solve_banded((noise, True), residual)
         states[after] -= all_readings
         states[before] += (1 + slope) * all_readings
-        bends, largest = [each @ curves for each in slopes], np.maximum(curves.reshape(2, -1).max(axis=1), 1e-4)
-        if max(np.abs(filtered - earlier[0]).max(), np.abs(np.subtract(ways, earlier[1])).max()) < CHANGE:
+        bends, largest = (
+            [each @ curves for each in slopes],
+            np.maximum(curves.reshape(2, -1).max(axis=1), 1e-4),
+        )
+        if (
+            max(np.abs(filtered - earlier[0]).max(), np.abs(np.subtract(ways, earlier[1])).max())
+            < CHANGE
+        ):
             break
     curves = nnls(factor.T, np.linalg.solve(factor, right))[0].reshape(2, -1)
     errors = np.sqrt(np.diag(cho_solve((factor, True), np.eye(2 * POINTS)))).reshape(2, -1)
@@ -302,24 +424,32 @@ def _estimate(y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: n
 
 
 def _noise_errors(noises: np.ndarray, writes: float, steps: int, sweeps: int) -> np.ndarray:
-    """Return the standard errors of the noises (read, write), by Whittle's approximation of the information.
+    """Return the standard errors of the noises (read, write), by Whittle's approximation of the
+    information.
 
     Measured steps have the spectrum writes write^2 + 2 (1 - cos w) read^2 at the frequency w.
     """
     share = 2 - 2 * np.cos(np.pi * np.linspace(sweeps / steps, 1, steps // sweeps + 1))
-    relative = np.array([share, np.full(len(share), writes)]) / (noises[0] ** 2 * share + noises[1] ** 2 * writes)
+    relative = np.array([share, np.full(len(share), writes)]) / (
+        noises[0] ** 2 * share + noises[1] ** 2 * writes
+    )
     variances = np.sqrt(np.diag(np.linalg.inv(relative @ relative.T * sweeps / 2)))
     return np.sqrt(noises**2 + variances) - noises
 
 
-def _replay(device: MeasuredDevice, state: np.ndarray, direction: np.ndarray,
-            pulses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return x after mean pulses from the start of each sweep, and the standard deviation of a reading about this x."""
+def _replay(
+    device: MeasuredDevice, state: np.ndarray, direction: np.ndarray, pulses: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return x after mean pulses from the start of each sweep, and the standard deviation of a
+    reading about this x.
+    """
     mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
     for n in np.flatnonzero(direction):
         mean[n], variance[n] = mean[n - 1], variance[n - 1]
         for _ in range(pulses[n]):
-            below, step, above = device.step(mean[n] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]
+            below, step, above = (
+                device.step(mean[n] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]
+            )
             mean[n] = np.clip(mean[n] + step, 0, 1)
             spread = (1 + (above - below) / (2 * near)) ** 2 * variance[n] + device.write_noise**2
             variance[n] = min(spread, WIDEST)

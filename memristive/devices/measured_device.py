@@ -1,8 +1,10 @@
-"""Measured synaptic devices: the mean steps of their pulses over the state, their noises, and the emulator that follows them.
+"""Measured synaptic devices: the mean steps of their pulses over the state, their noises, and the
+emulator that follows them.
 
-The state x is the share of the conductance range, 0 to 1. Networks need no more of a device than two curves, the mean step of one
-pulse up and of one pulse down at each x, and its noises. The field's law (P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 37, 3067, 2018,
-eq. 8 to 10) is the case that both curves are straight lines (docs/devices.md).
+The state x is the share of the conductance range, 0 to 1. Networks need no more of a device than
+two curves, the mean step of one pulse up and of one pulse down at each x, and its noises. The
+field's law (P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 37, 3067, 2018, eq. 8 to 10) is the case that
+both curves are straight lines (docs/devices.md).
 """
 
 import dataclasses
@@ -21,16 +23,21 @@ from numpy.typing import ArrayLike
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import Flow, MemristorParameters, WriteCurve, move
 
-FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: files with the parameters of the field's law
+# LAW_FORMAT: files with the parameters of the field's law
+FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"
 NEWER = ("model_sha256", "misfit")  # entries that device files of earlier versions lack
-CHANNEL = 1e-6  # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it in 0.1 ms
+# m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it
+# in 0.1 ms
+CHANNEL = 1e-6
 WINDOW, LARGEST_READS = 3.0, 30.0  # smallest range of X, in V and in read voltages
 CAPACITANCE = 1e-9  # F, of the memory
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
-MISFIT = 0.05  # largest distance of the curves from sweeps of the SPICE model, above which a warning is due
+# largest distance of the curves from sweeps of the SPICE model, above which a warning is due
+MISFIT = 0.05
 ALIKE = 0.05  # of a mean step: below it, rounding or a fit can put the balance anywhere
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
-ITERATIONS = 10  # of the fit of rates; more would amplify details of a curve that are shorter than a step
+# of the fit of rates; more would amplify details of a curve that are shorter than a step
+ITERATIONS = 10
 
 
 @dataclass(frozen=True)
@@ -42,29 +49,35 @@ class MeasuredDevice(Parameters):
     name, source : str
         Name of the device, and origin of its data.
     lowest_conductance, highest_conductance : float
-        In S, at the read voltage. A conductance G has the state x = (G - lowest) / (highest - lowest).
+        In S, at the read voltage. A conductance G has the state x = (G - lowest) / (highest -
+        lowest).
     up, down : tuples of float
-        Mean change of x by one pulse, as positive numbers, on an even grid of x from 0 to 1; straight lines between its points.
+        Mean change of x by one pulse, as positive numbers, on an even grid of x from 0 to 1;
+        straight lines between its points.
     write_noise, read_noise : float
-        Standard deviations as shares of the range: of one pulse's step, which stays, and of one reading, which does not.
+        Standard deviations as shares of the range: of one pulse's step, which stays, and of one
+        reading, which does not.
     read_voltage : float
         In V.
     read_curve : tuple of float
-        Range of i/V (from x = 0 to x = 1) over that at the read voltage, on an even grid of V from 0 to the read voltage; (1, 1)
-        is ohmic. Weights are differences of conductances, so what all states have in common does not count.
+        Range of i/V (from x = 0 to x = 1) over that at the read voltage, on an even grid of V from
+        0 to the read voltage; (1, 1) is ohmic. Weights are differences of conductances, so what all
+        states have in common does not count.
     voltage_up, width_up, voltage_down, width_down : float
         Pulses in the laboratory, in V and s.
     spread : float
         Relative standard deviation of the steps from device to device.
     model, model_sha256 : str
-        Model file of the device's SPICE subcircuit (memristive.devices.spice_model), "" without one, and the model's hash when it
-        was measured, "" in files of earlier versions.
+        Model file of the device's SPICE subcircuit (memristive.devices.spice_model), "" without
+        one, and the model's hash when it was measured, "" in files of earlier versions.
     half_up, half_down : float
-        r: step of a pulse at half of the voltage, which half-selected cells take, over the step of a full pulse.
+        r: step of a pulse at half of the voltage, which half-selected cells take, over the step of
+        a full pulse.
     third_up, third_down : float
         Step at a third of the voltage over the step of a full pulse.
     misfit : float
-        Largest distance between sweeps of the SPICE model and the sweeps that the curves predict, as a share of the range.
+        Largest distance between sweeps of the SPICE model and the sweeps that the curves predict,
+        as a share of the range.
 
     Raises
     ------
@@ -77,43 +90,71 @@ class MeasuredDevice(Parameters):
     highest_conductance: float = quantity(1e-5, 1e-15, 0.1, "S", "at x = 1")
     up: tuple[float, ...] = (0.01, 0.01)
     down: tuple[float, ...] = (0.01, 0.01)
-    write_noise: float = quantity(0.0, 0.0, 1.0, "", "cycle-to-cycle: standard deviation of one pulse's step, share of the range")
-    read_noise: float = quantity(0.0, 0.0, 1.0, "", "standard deviation of one reading, share of the range")
+    write_noise: float = quantity(
+        0.0,
+        0.0,
+        1.0,
+        "",
+        "cycle-to-cycle: standard deviation of one pulse's step, share of the range",
+    )
+    read_noise: float = quantity(
+        0.0, 0.0, 1.0, "", "standard deviation of one reading, share of the range"
+    )
     read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
     read_curve: tuple[float, ...] = (1.0, 1.0)
     voltage_up: float = quantity(1.0, -100.0, 100.0, "V", "potentiating pulse in the laboratory")
     width_up: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     voltage_down: float = quantity(-1.0, -100.0, 100.0, "V", "depressing pulse in the laboratory")
     width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
-    spread: float = quantity(0.0, 0.0, 2.0, "", "device-to-device: relative standard deviation of the steps")
+    spread: float = quantity(
+        0.0, 0.0, 2.0, "", "device-to-device: relative standard deviation of the steps"
+    )
     source: str = ""
     model: str = ""
     model_sha256: str = ""
-    half_up: float = quantity(0.0, 0.0, 1.0, "", "r: step at half of the voltage over the full step, potentiation")
+    half_up: float = quantity(
+        0.0, 0.0, 1.0, "", "r: step at half of the voltage over the full step, potentiation"
+    )
     half_down: float = quantity(0.0, 0.0, 1.0, "", "likewise, depression")
     third_up: float = quantity(0.0, 0.0, 1.0, "", "r at a third of the voltage, potentiation")
     third_down: float = quantity(0.0, 0.0, 1.0, "", "likewise, depression")
-    misfit: float = quantity(0.0, 0.0, 1.0, "", "largest distance of the curves from sweeps of the SPICE model")
+    misfit: float = quantity(
+        0.0, 0.0, 1.0, "", "largest distance of the curves from sweeps of the SPICE model"
+    )
 
     def check(self) -> None:
         for name in ("up", "down", "read_curve"):
             object.__setattr__(self, name, _curve(name, getattr(self, name)))
         if not self.lowest_conductance < self.highest_conductance:
-            raise ParameterError(f"lowest_conductance must be below highest_conductance, got {self.lowest_conductance:g} and "
-                                 f"{self.highest_conductance:g} S")
+            raise ParameterError(
+                "lowest_conductance must be below highest_conductance, got "
+                f"{self.lowest_conductance:g} and {self.highest_conductance:g} S"
+            )
         for name in ("up", "down"):
             if not max(getattr(self, name)) > 0:
-                raise ParameterError(f"{name} must have a step above 0: these pulses change nothing")
+                raise ParameterError(
+                    f"{name} must have a step above 0: these pulses change nothing"
+                )
         if min(self.read_curve) <= 0 or abs(self.read_curve[-1] - 1) > 1e-6:
-            raise ParameterError(f"read_curve must be above 0 and end at 1, got {min(self.read_curve):g} to "
-                                 f"{self.read_curve[-1]:g} at the end")
+            raise ParameterError(
+                f"read_curve must be above 0 and end at 1, got {min(self.read_curve):g} to "
+                f"{self.read_curve[-1]:g} at the end"
+            )
 
     @classmethod
-    def from_law(cls, name: str, pulses_up: float, pulses_down: float, curvature_up: float, curvature_down: float,
-                 **more: Any) -> Self:
+    def from_law(
+        cls,
+        name: str,
+        pulses_up: float,
+        pulses_down: float,
+        curvature_up: float,
+        curvature_down: float,
+        **more: Any,
+    ) -> Self:
         """Return a device that obeys the field's law.
 
-        After a share p of the pulses of a sweep, x = B (1 - exp(-p / A)), with B = 1 / (1 - exp(-1 / A)).
+        After a share p of the pulses of a sweep, x = B (1 - exp(-p / A)), with B = 1 / (1 - exp(-1
+        / A)).
 
         Parameters
         ----------
@@ -134,13 +175,19 @@ class MeasuredDevice(Parameters):
 
     @classmethod
     def straight(cls, name: str, pulses_up: float, pulses_down: float, **more: Any) -> Self:
-        """Return a device with equal steps: `pulses_up` from the lowest to the highest conductance, `pulses_down` back."""
+        """Return a device with equal steps: `pulses_up` from the lowest to the highest conductance,
+        `pulses_down` back.
+        """
         return cls(name, up=(1 / pulses_up,) * 2, down=(1 / pulses_down,) * 2, **more)
 
     @property
     def on_off_ratio(self) -> float:
         """Highest over lowest conductance."""
-        return self.highest_conductance / self.lowest_conductance if self.lowest_conductance else np.inf
+        return (
+            self.highest_conductance / self.lowest_conductance
+            if self.lowest_conductance
+            else np.inf
+        )
 
     @property
     def mean_step(self) -> float:
@@ -153,11 +200,13 @@ class MeasuredDevice(Parameters):
         return np.interp(np.asarray(x, float), np.linspace(0, 1, len(curve)), curve)
 
     def rates(self, up: bool = True) -> np.ndarray:
-        """Return the rate dx/dn of a pulse's flow on the even grid of its curve, as positive numbers.
+        """Return the rate dx/dn of a pulse's flow on the even grid of its curve, as positive
+        numbers.
 
-        A pulse is the flow dx/dn = rate for n = 1, so that parts of a pulse and several pulses have a meaning. Between grid
-        points rates are straight lines, and at the grid points the flow over n = 1 gives the steps of the curve: exactly for two
-        points, within 1 % of the largest step for more.
+        A pulse is the flow dx/dn = rate for n = 1, so that parts of a pulse and several pulses have
+        a meaning. Between grid points rates are straight lines, and at the grid points the flow
+        over n = 1 gives the steps of the curve: exactly for two points, within 1 % of the largest
+        step for more.
         """
         return np.array(_rates(self.up)) if up else np.array(_rates(self.down[::-1])[::-1])
 
@@ -169,7 +218,8 @@ class MeasuredDevice(Parameters):
         start : array_like
             x before, 0 to 1.
         pulses : array_like
-            Number of pulses, 0 or above; fractions are pulses of a shorter width. Broadcasts with `start`.
+            Number of pulses, 0 or above; fractions are pulses of a shorter width. Broadcasts with
+            `start`.
         up : bool
             True: potentiation. False: depression.
         """
@@ -183,17 +233,25 @@ class MeasuredDevice(Parameters):
 
     @property
     def balance(self) -> float:
-        """State x at which a pulse up and a pulse down undo each other, so that equal numbers of them pull a cell there.
+        """State x at which a pulse up and a pulse down undo each other, so that equal numbers of
+        them pull a cell there.
 
-        It is 0.5 if there is none, and if all steps up and down are alike within `ALIKE`, because these hardly pull.
+        It is 0.5 if there is none, and if all steps up and down are alike within `ALIKE`, because
+        these hardly pull.
         """
         grid = np.linspace(0, 1, 1001)
         gain = self.step(grid) - self.step(grid, up=False)
         falls = np.flatnonzero((gain[:-1] > 0) & (gain[1:] <= 0))
-        return float(grid[falls[0] + 1]) if len(falls) and np.abs(gain).max() > ALIKE * self.mean_step else 0.5
+        return (
+            float(grid[falls[0] + 1])
+            if len(falls) and np.abs(gain).max() > ALIKE * self.mean_step
+            else 0.5
+        )
 
     def pulses(self, up: bool = True) -> float:
-        """Return the number of mean pulses across the range, or across 99 % of the way to the x at which steps become 0."""
+        """Return the number of mean pulses across the range, or across 99 % of the way to the x at
+        which steps become 0.
+        """
         rates = np.array(_rates(self.up if up else self.down[::-1]))
         stop = np.flatnonzero(rates <= 0)
         grid = np.linspace(0, 1, len(rates))
@@ -201,10 +259,16 @@ class MeasuredDevice(Parameters):
         if not end:
             return np.inf
         knots = np.append(grid[grid < end], end)
-        first, last = (part(np.interp(knots, grid, rates)) for part in (lambda r: r[:-1], lambda r: r[1:]))
+        first, last = (
+            part(np.interp(knots, grid, rates)) for part in (lambda r: r[:-1], lambda r: r[1:])
+        )
         ratio = last / first
         with np.errstate(divide="ignore", invalid="ignore"):
-            seconds = np.where(np.abs(ratio - 1) < 1e-9, 1.0, np.log(ratio) / (ratio - 1)) * np.diff(knots) / first
+            seconds = (
+                np.where(np.abs(ratio - 1) < 1e-9, 1.0, np.log(ratio) / (ratio - 1))
+                * np.diff(knots)
+                / first
+            )
         return float(seconds.sum())
 
     def conductance(self, x: ArrayLike) -> np.ndarray:
@@ -221,7 +285,8 @@ class Emulator:
     ----------
     device : MeasuredDevice
     memristor : MemristorParameters
-        Parameters of the emulator. The transconductance moves X by the device's mean step in one pulse.
+        Parameters of the emulator. The transconductance moves X by the device's mean step in one
+        pulse.
     pulse : float
         Width in s of one pulse at +1 V or at -1 V.
     low, high : float
@@ -246,23 +311,36 @@ class Emulator:
 def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
     """Return the emulator's parameters for a measured device, whose pulses last `pulse` s.
 
-    The range of X is 3 V, and more for read voltages above 0.1 V, at which the I-V curves of channels of low conductance would
-    bend. The memory capacitor is large against the gate, so that the lift of the gate does not matter.
+    The range of X is 3 V, and more for read voltages above 0.1 V, at which the I-V curves of
+    channels of low conductance would bend. The memory capacitor is large against the gate, so that
+    the lift of the gate does not matter.
     """
     window = max(WINDOW, LARGEST_READS * device.read_voltage)
     step = device.mean_step
     low, span = -window / 2, device.highest_conductance - device.lowest_conductance
-    curve = WriteCurve(low, low + window, *(tuple((device.rates(up) / step).tolist()) for up in (True, False)))
+    curve = WriteCurve(
+        low, low + window, *(tuple((device.rates(up) / step).tolist()) for up in (True, False))
+    )
     memristor = MemristorParameters(
-        capacitance=CAPACITANCE, kp=span / window, width=CHANNEL, length=CHANNEL, junction_current=1e-300, curve=curve,
-        threshold_voltage=low - device.read_voltage / 2 - window * device.lowest_conductance / span)
+        capacitance=CAPACITANCE,
+        kp=span / window,
+        width=CHANNEL,
+        length=CHANNEL,
+        junction_current=1e-300,
+        curve=curve,
+        threshold_voltage=low - device.read_voltage / 2 - window * device.lowest_conductance / span,
+    )
     charge = window * step / pulse  # V/s
-    memristor = dataclasses.replace(memristor, transconductance=charge * memristor.memory_capacitance)
+    memristor = dataclasses.replace(
+        memristor, transconductance=charge * memristor.memory_capacitance
+    )
     return Emulator(device, memristor, pulse, low, low + window)
 
 
 def _curve(name: str, values: Any) -> tuple[float, ...]:
-    """Return the points of a curve; raise ParameterError if it has one point, or anything but numbers of 0 or above."""
+    """Return the points of a curve; raise ParameterError if it has one point, or anything but
+    numbers of 0 or above.
+    """
     try:
         points = tuple(float(value) for value in values)
     except (TypeError, ValueError):
@@ -276,7 +354,9 @@ def _curve(name: str, values: Any) -> tuple[float, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the rates, on an even grid of x, of the flow whose upward pulse makes the steps of `curve`."""
+    """Return the rates, on an even grid of x, of the flow whose upward pulse makes the steps of
+    `curve`.
+    """
     steps = np.array(curve)
     if len(steps) == 2:  # exact: the flow of a straight line makes steps on a straight line
         slope = max(steps[1] - steps[0], STEEPEST)
@@ -286,32 +366,57 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
     steps = (np.maximum.accumulate(ends) + np.minimum.accumulate(ends[::-1])[::-1]) / 2 - grid
     middle = grid + steps / 2  # a step is the mean rate on its way, so it corrects the rate there
     rates = np.interp(grid, middle, steps)
-    for _ in range(ITERATIONS):  # in twice the range, with constant rates beyond 1, so that no step ends at the bound
-        made = move(Flow(np.append(rates, np.full(len(grid) - 1, rates[-1])), rates, 0.0, 2.0), grid, 1.0) - grid
+    # in twice the range, with constant rates beyond 1, so that no step ends at the bound
+    for _ in range(ITERATIONS):
+        made = (
+            move(
+                Flow(np.append(rates, np.full(len(grid) - 1, rates[-1])), rates, 0.0, 2.0),
+                grid,
+                1.0,
+            )
+            - grid
+        )
         rates *= np.interp(grid, middle, np.where(steps > 0, steps / np.maximum(made, 1e-300), 1.0))
     return tuple(rates.tolist())
 
 
 def device_record(device: MeasuredDevice) -> dict[str, Any]:
-    """Return the content of a device file. `NEWER` entries are left out where they are empty, so that earlier records compare."""
-    return {"format": FORMAT,
-            **{key: value for key, value in dataclasses.asdict(device).items() if value or key not in NEWER}}
+    """Return the content of a device file. `NEWER` entries are left out where they are empty, so
+    that earlier records compare.
+    """
+    return {
+        "format": FORMAT,
+        **{
+            key: value
+            for key, value in dataclasses.asdict(device).items()
+            if value or key not in NEWER
+        },
+    }
 
 
 def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
-    """Return the device of a device file's content, also of a file with the parameters of the field's law.
+    """Return the device of a device file's content, also of a file with the parameters of the
+    field's law.
 
     Raises ValueError or TypeError for other content.
     """
     kind = content.get("format")
-    values = {key: value for key, value in content.items() if key not in ("format", "file", "kind")}  # file, kind: of old fits
+    # file, kind: of old fits
+    values = {key: value for key, value in content.items() if key not in ("format", "file", "kind")}
     if kind == LAW_FORMAT:
         values["write_noise"] = values.pop("cycle_noise", 0.0)
         values["lowest_conductance"] = values["highest_conductance"] / values.pop("on_off_ratio")
         return MeasuredDevice.from_law(**values)
     if kind != FORMAT:
-        raise ValueError(f"format is {kind!r}, expected {FORMAT!r}; studies.device_fit and studies.spice_device write such files")
-    missing = [name for name in ("lowest_conductance", "highest_conductance", "up", "down") if name not in values]
+        raise ValueError(
+            f"format is {kind!r}, expected {FORMAT!r}; studies.device_fit and studies.spice_device "
+            "write such files"
+        )
+    missing = [
+        name
+        for name in ("lowest_conductance", "highest_conductance", "up", "down")
+        if name not in values
+    ]
     if missing:
         raise ValueError(f"{missing[0]} is missing")
     return MeasuredDevice(**values)
@@ -319,15 +424,22 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
 
 def _presets() -> dict[str, MeasuredDevice]:
     """Return the devices of all files in presets/, by name."""
-    texts = [file.read_text(encoding="utf-8") for file in files("memristive.devices").joinpath("presets").iterdir()
-             if file.name.endswith(".json")]
-    return {device.name: device for device in sorted(map(device_of_record, map(json.loads, texts)), key=lambda d: d.name)}
+    texts = [
+        file.read_text(encoding="utf-8")
+        for file in files("memristive.devices").joinpath("presets").iterdir()
+        if file.name.endswith(".json")
+    ]
+    return {
+        device.name: device
+        for device in sorted(map(device_of_record, map(json.loads, texts)), key=lambda d: d.name)
+    }
 
 
 def load_device(name: str) -> MeasuredDevice:
     """Return the device of a preset, given its name, or of a device file, given its path.
 
-    Raises ParameterError for an unknown name or a damaged file. Warns if the file's curves do not describe its SPICE model.
+    Raises ParameterError for an unknown name or a damaged file. Warns if the file's curves do not
+    describe its SPICE model.
     """
     if name in DEVICES:
         return DEVICES[name]
@@ -336,7 +448,9 @@ def load_device(name: str) -> MeasuredDevice:
     except OSError as error:
         near = difflib.get_close_matches(name.lower(), DEVICES, 1)
         hint = f"; did you mean {near[0]}?" if near else f" ({error.strerror})"
-        raise ParameterError(f"device {name!r} is none of {', '.join(DEVICES)}, and no device file{hint}") from None
+        raise ParameterError(
+            f"device {name!r} is none of {', '.join(DEVICES)}, and no device file{hint}"
+        ) from None
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise ParameterError(f"{name} is not a device file: {error}") from None
     warn_of_misfit(device)
@@ -346,9 +460,12 @@ def load_device(name: str) -> MeasuredDevice:
 def warn_of_misfit(device: MeasuredDevice) -> None:
     """Warn if a device's curves do not describe its SPICE model."""
     if device.misfit > MISFIT:
-        warnings.warn(f"the curves of device {device.name} follow sweeps of its SPICE model only within {device.misfit:.0%} of "
-                      "the range, so networks of the model do not do what they predict: give the model file other pulses",
-                      stacklevel=1)  # 1: once in a process
+        warnings.warn(
+            f"the curves of device {device.name} follow sweeps of its SPICE model only within "
+            f"{device.misfit:.0%} of the range, so networks of the model do not do what they "
+            "predict: give the model file other pulses",
+            stacklevel=1,
+        )  # 1: once in a process
 
 
 DEVICES = _presets()

@@ -2,12 +2,15 @@
 
 A model file is JSON::
 
-    {"file": "my.lib", "subcircuit": "mydevice", "row_pin": 1, "state_node": "x", "initial_parameter": "x0",
-     "up": {"voltage": 0.8, "width": 1e-6}, "down": {"voltage": -0.9, "width": 1e-6}, "read_voltage": 0.1}
+    {"file": "my.lib", "subcircuit": "mydevice", "row_pin": 1, "state_node": "x",
+    "initial_parameter": "x0",
+     "up": {"voltage": 0.8, "width": 1e-6}, "down": {"voltage": -0.9, "width": 1e-6},
+     "read_voltage": 0.1}
 
-ngspice executes commands that it finds in a netlist, in a `.control` block, after `*#`, or as a program that a code model
-starts. So ngspice never reads a stranger's library itself. This module reads it and lets only harmless statements pass. ngspice
-loads their text, without comments and with all includes in place.
+ngspice executes commands that it finds in a netlist, in a `.control` block, after `*#`, or as a
+program that a code model starts. So ngspice never reads a stranger's library itself. This module
+reads it and lets only harmless statements pass. ngspice loads their text, without comments and with
+all includes in place.
 """
 
 import hashlib
@@ -29,13 +32,35 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
 CARDS = (".subckt", ".ends", ".model", ".param", ".params", ".func", ".ic")
-ELEMENTS = "rclkvibegfhdmqjzswxt"  # not A, N, P, U and Y: code models run programs and load libraries, or read files
-MODEL_TYPES = ("r", "c", "l", "sw", "csw", "d", "npn", "pnp", "nmos", "pmos", "njf", "pjf", "nmf", "pmf", "vdmos", "vdmosn",
-               "vdmosp", "ltra")
+# not A, N, P, U and Y: code models run programs and load libraries, or read files
+ELEMENTS = "rclkvibegfhdmqjzswxt"
+MODEL_TYPES = (
+    "r",
+    "c",
+    "l",
+    "sw",
+    "csw",
+    "d",
+    "npn",
+    "pnp",
+    "nmos",
+    "pmos",
+    "njf",
+    "pjf",
+    "nmf",
+    "pmf",
+    "vdmos",
+    "vdmosn",
+    "vdmosp",
+    "ltra",
+)
 COMMENT = re.compile(r";.*|//.*|(^|[\s,])\$.*")
-INCLUDE = re.compile(r"""\.(inc|include|lib)\s+(?:"([^"]+)"|'([^']+)'|(\S+))\s*(\S*)""", re.IGNORECASE)
+INCLUDE = re.compile(
+    r"""\.(inc|include|lib)\s+(?:"([^"]+)"|'([^']+)'|(\S+))\s*(\S*)""", re.IGNORECASE
+)
 MODEL = re.compile(r"\.model\s+[\w.]+\s+(\w+)(?![\w.:{'])", re.IGNORECASE)
-PLAIN = re.compile(r"[ \t!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")  # no quotation marks, backslashes, dollars, backquotes
+# no quotation marks, backslashes, dollars, backquotes
+PLAIN = re.compile(r"[ \t!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -69,7 +94,9 @@ class SpiceModel(Parameters):
     state_node: str
     initial_parameter: str
     row_pin: int = quantity(1, 1, 2, "", "pin that faces the row")
-    voltage_up: float = quantity(1.0, 1e-3, 100.0, "V", "raises the conductance; row_pin chooses the sign")
+    voltage_up: float = quantity(
+        1.0, 1e-3, 100.0, "V", "raises the conductance; row_pin chooses the sign"
+    )
     width_up: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     voltage_down: float = quantity(-1.0, -100.0, -1e-3, "V", "lowers the conductance")
     width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
@@ -78,36 +105,65 @@ class SpiceModel(Parameters):
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the library, without comments and with its includes in place, and of the model file's other entries."""
-        return hashlib.sha256(json.dumps(self.as_dict() | {"name": ""}, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the library, without comments and with its includes in place, and of the model
+        file's other entries.
+        """
+        return hashlib.sha256(
+            json.dumps(self.as_dict() | {"name": ""}, sort_keys=True).encode()
+        ).hexdigest()
 
     def check(self) -> None:
-        """Raise ParameterError unless the library has the subcircuit, with two pins, the state's node and all parameters."""
-        for name in (self.subcircuit, self.initial_parameter, *self.state_node.split("."), *self.parameters):
+        """Raise ParameterError unless the library has the subcircuit, with two pins, the state's
+        node and all parameters.
+        """
+        for name in (
+            self.subcircuit,
+            self.initial_parameter,
+            *self.state_node.split("."),
+            *self.parameters,
+        ):
             if not NAME.fullmatch(name):
                 raise ParameterError(f"{name!r} is no name of a subcircuit, node or parameter")
-        headers = {words[1]: words[2:] for line in self.text.lower().splitlines() if (words := line.split())[0] == ".subckt"}
+        headers = {
+            words[1]: words[2:]
+            for line in self.text.lower().splitlines()
+            if (words := line.split())[0] == ".subckt"
+        }
         if self.subcircuit.lower() not in headers:
-            raise ParameterError(f"subcircuit {self.subcircuit} is missing; the file has {', '.join(headers) or 'none'}")
+            raise ParameterError(
+                f"subcircuit {self.subcircuit} is missing; the file has "
+                f"{', '.join(headers) or 'none'}"
+            )
         words = headers[self.subcircuit.lower()]
         pins = list(itertools.takewhile(lambda word: "=" not in word and word != "params:", words))
         if len(pins) != 2:
-            raise ParameterError(f"subcircuit {self.subcircuit} must have two pins, has {len(pins)}: {' '.join(pins)}")
+            raise ParameterError(
+                f"subcircuit {self.subcircuit} must have two pins, has {len(pins)}: "
+                f"{' '.join(pins)}"
+            )
         known = [word.partition("=")[0] for word in words if "=" in word]
         for name in (self.initial_parameter, *self.parameters):
             if name.lower() not in known:
-                raise ParameterError(f"parameter {name} is not on the line .subckt {self.subcircuit}, which has "
-                                     f"{', '.join(known) or 'none'}")
+                raise ParameterError(
+                    f"parameter {name} is not on the line .subckt {self.subcircuit}, which has "
+                    f"{', '.join(known) or 'none'}"
+                )
         node = self.state_node.lower().rpartition(".")[2]
         if node not in re.split(r"[^\w]+", self.text.lower()):
-            raise ParameterError(f"node {self.state_node} is missing in subcircuit {self.subcircuit}")
+            raise ParameterError(
+                f"node {self.state_node} is missing in subcircuit {self.subcircuit}"
+            )
 
     def add_to(self, circuit: Circuit) -> None:
         """Add the subcircuit's definition to a circuit."""
         circuit.raw_spice += self.text
 
-    def add_cell(self, circuit: Circuit, name: str, row: str, column: str, state: float | None) -> None:
-        """Add a memristor between the nodes `row` and `column`, with its `state` at t = 0; None: the subcircuit's default."""
+    def add_cell(
+        self, circuit: Circuit, name: str, row: str, column: str, state: float | None
+    ) -> None:
+        """Add a memristor between the nodes `row` and `column`, with its `state` at t = 0; None:
+        the subcircuit's default.
+        """
         pins = (row, column) if self.row_pin == 1 else (column, row)
         initial = {} if state is None else {self.initial_parameter: float(state)}
         circuit.X(name, self.subcircuit, *pins, **self.parameters, **initial)
@@ -118,23 +174,37 @@ class SpiceModel(Parameters):
 
 
 def load_model(name: str) -> SpiceModel:
-    """Return the model in a model file, given its path, or a model that comes with the project, given its name.
+    """Return the model in a model file, given its path, or a model that comes with the project,
+    given its name.
 
-    Raises ParameterError, which names the file, for anything that is missing, damaged or not allowed.
+    Raises ParameterError, which names the file, for anything that is missing, damaged or not
+    allowed.
     """
     presets = sorted(path.stem for path in PRESETS.glob("*.json"))
     path = PRESETS / f"{name}.json" if name in presets else Path(name)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        given: dict[str, Any] = {key: content[key] for key in ("row_pin", "read_voltage") if key in content}
-        given |= {key: str(content[key]) for key in ("subcircuit", "state_node", "initial_parameter")}
-        given |= {f"{key}_{way}": content[way][key] for way in ("up", "down") for key in ("voltage", "width")}
-        given["parameters"] = {str(key): float(value) for key, value in content.get("parameters", {}).items()}
+        given: dict[str, Any] = {
+            key: content[key] for key in ("row_pin", "read_voltage") if key in content
+        }
+        given |= {
+            key: str(content[key]) for key in ("subcircuit", "state_node", "initial_parameter")
+        }
+        given |= {
+            f"{key}_{way}": content[way][key]
+            for way in ("up", "down")
+            for key in ("voltage", "width")
+        }
+        given["parameters"] = {
+            str(key): float(value) for key, value in content.get("parameters", {}).items()
+        }
         library = path.parent / content["file"]
         if unknown := content.keys() - {"file", "up", "down", *given}:
             raise ValueError(f"{min(unknown)!r} is no entry of it")
     except OSError as error:
-        raise ParameterError(f"model {name!r} is none of {', '.join(presets)}, and no model file: {error.strerror}") from None
+        raise ParameterError(
+            f"model {name!r} is none of {', '.join(presets)}, and no model file: {error.strerror}"
+        ) from None
     except KeyError as error:
         raise ParameterError(f"{path}: {error} is missing") from None
     except (ValueError, TypeError, AttributeError) as error:
@@ -146,29 +216,41 @@ def load_model(name: str) -> SpiceModel:
 
 
 def model_of(device: MeasuredDevice) -> SpiceModel:
-    """Return the SPICE model that a device's file names, and from which the device's curves were measured.
+    """Return the SPICE model that a device's file names, and from which the device's curves were
+    measured.
 
-    Raises ParameterError if the file names no model, if the model has changed since it was measured, or as `load_model`. A file
-    of an earlier version holds no hash of its model. Such a file brings a warning, because changes of its model go unnoticed.
+    Raises ParameterError if the file names no model, if the model has changed since it was
+    measured, or as `load_model`. A file of an earlier version holds no hash of its model. Such a
+    file brings a warning, because changes of its model go unnoticed.
     """
     if not device.model:
-        raise ParameterError(f"device {device.name} names no SPICE model; write its file with: "
-                             "python -m studies.spice_device MODEL.json")
-    model, again = load_model(device.model), f"python -m studies.spice_device {shlex.quote(device.model)}"
+        raise ParameterError(
+            f"device {device.name} names no SPICE model; write its file with: python -m "
+            "studies.spice_device MODEL.json"
+        )
+    model, again = (
+        load_model(device.model),
+        f"python -m studies.spice_device {shlex.quote(device.model)}",
+    )
     if not device.model_sha256:
-        warnings.warn(f"the file of device {device.name} holds no hash of its SPICE model, so a change of {device.model} goes "
-                      f"unnoticed; measure it again with: {again}", stacklevel=2)
+        warnings.warn(
+            f"the file of device {device.name} holds no hash of its SPICE model, so a change of "
+            f"{device.model} goes unnoticed; measure it again with: {again}",
+            stacklevel=2,
+        )
     elif device.model_sha256 != model.sha256:
-        raise ParameterError(f"SPICE model {device.model} has changed since device {device.name} was measured: measure it again "
-                             f"with {again}, and train again")
+        raise ParameterError(
+            f"SPICE model {device.model} has changed since device {device.name} was measured: "
+            f"measure it again with {again}, and train again"
+        )
     return model
 
 
 def load_current_device(name: str) -> MeasuredDevice:
     """Return the device of a preset or a device file, as `load_device`, for learning by its curves.
 
-    Raises ParameterError also if its SPICE model has changed since it was measured. A model whose file is elsewhere is not
-    compared.
+    Raises ParameterError also if its SPICE model has changed since it was measured. A model whose
+    file is elsewhere is not compared.
     """
     device = load_device(name)
     if device.model_sha256 and (Path(device.model).is_file() or not Path(device.model).suffix):
@@ -177,10 +259,12 @@ def load_current_device(name: str) -> MeasuredDevice:
 
 
 def checked_library(path: Path) -> str:
-    """Return the text of a SPICE library, one statement a line, without comments and with its includes in place.
+    """Return the text of a SPICE library, one statement a line, without comments and with its
+    includes in place.
 
-    Raises ParameterError, which names file and line, for any statement but a subcircuit, a model, a parameter, a function, an
-    initial condition, an element within a subcircuit, or an include of the same kind.
+    Raises ParameterError, which names file and line, for any statement but a subcircuit, a model, a
+    parameter, a function, an initial condition, an element within a subcircuit, or an include of
+    the same kind.
     """
     lines, depth = [], 0
     for statement in _statements(path):
@@ -197,7 +281,9 @@ def checked_library(path: Path) -> str:
 
 
 class Statement(NamedTuple):
-    """One statement of a library, with its continuation lines joined, and the file and line where it begins."""
+    """One statement of a library, with its continuation lines joined, and the file and line where
+    it begins.
+    """
 
     path: Path
     line: int
@@ -208,12 +294,18 @@ class Statement(NamedTuple):
 
 
 def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> Iterator[Statement]:
-    """Yield the allowed statements of a file, or of a section of it, and those of the files that it includes."""
+    """Yield the allowed statements of a file, or of a section of it, and those of the files that it
+    includes.
+    """
     inside = ""
     for statement in _joined(path):
         words = statement.text.split()
         word = words[0].lower()
-        if word == ".lib" and len(words) == 2 and not (path.parent / words[1].strip("\"'")).is_file():
+        if (
+            word == ".lib"
+            and len(words) == 2
+            and not (path.parent / words[1].strip("\"'")).is_file()
+        ):
             inside = words[1].lower()  # .lib NAME begins a section, .lib FILE NAME includes one
         elif word == ".endl":
             inside = ""
@@ -228,7 +320,9 @@ def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> 
             model = MODEL.match(statement.text)
             if not PLAIN.fullmatch(statement.text):
                 raise statement.refused("has a character that device files do not need")
-            if (word not in CARDS and word[0] not in ELEMENTS) or re.search(r"file\s*=", statement.text, re.IGNORECASE):
+            if (word not in CARDS and word[0] not in ELEMENTS) or re.search(
+                r"file\s*=", statement.text, re.IGNORECASE
+            ):
                 raise statement.refused("is not allowed in a device file")
             if word == ".model" and not (model and model[1].lower() in MODEL_TYPES):
                 raise statement.refused(f"must be .model NAME and one of {' '.join(MODEL_TYPES)}")
@@ -236,14 +330,22 @@ def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> 
 
 
 def _joined(path: Path) -> list[Statement]:
-    """Return all statements of a file, without comments. A line that begins with + continues the statement before."""
+    """Return all statements of a file, without comments. A line that begins with + continues the
+    statement before.
+    """
     if not path.is_file():
         raise ParameterError(f"{path} does not exist")
     found: list[Statement] = []
     for number, line in enumerate(path.read_bytes().decode("utf-8-sig", "replace").split("\n"), 1):
-        text = "" if line.lstrip().startswith("*") else re.sub(r"\s*=\s*", "=", COMMENT.sub("", line).strip())
+        text = (
+            ""
+            if line.lstrip().startswith("*")
+            else re.sub(r"\s*=\s*", "=", COMMENT.sub("", line).strip())
+        )
         if text.startswith("+") and found:
-            found[-1] = found[-1]._replace(text=re.sub(r"\s*=\s*", "=", f"{found[-1].text} {text[1:].strip()}"))
+            found[-1] = found[-1]._replace(
+                text=re.sub(r"\s*=\s*", "=", f"{found[-1].text} {text[1:].strip()}")
+            )
         elif text:
             found.append(Statement(path, number, text))
     return found

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all: records, decisions, checkpoints.
 
-A record is JSON with the parameters, the seed and the versions that made it. Nothing is overwritten unless the user asks for it.
+A record is JSON with the parameters, the seed and the versions that made it. Nothing is overwritten
+unless the user asks for it.
 """
 
 import contextlib
@@ -36,17 +37,24 @@ class NotOverwritten(RuntimeError):
     """A file exists that was made with other parameters."""
 
 
-def write_file(path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None) -> None:
-    """Write `content` to a temporary file and rename it, so that `path` always holds complete content, old or new.
+def write_file(
+    path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None
+) -> None:
+    """Write `content` to a temporary file and rename it, so that `path` always holds complete
+    content, old or new.
 
-    A symbolic link stays, because its target is replaced. A device or a pipe is written into, as a shell does.
+    A symbolic link stays, because its target is replaced. A device or a pipe is written into, as a
+    shell does.
 
-    `own` protects files that hold no parameters, such as figures: if it returns False for the content of an existing file,
-    NotOverwritten is raised.
+    `own` protects files that hold no parameters, such as figures: if it returns False for the
+    content of an existing file, NotOverwritten is raised.
     """
     path, data = Path(path), content.encode() if isinstance(content, str) else content
     if own and path.is_file() and not own(path.read_bytes()):
-        raise NotOverwritten(f"{path} exists and was not written by this script: move it, or choose another folder (see --help).")
+        raise NotOverwritten(
+            f"{path} exists and was not written by this script: move it, or choose another folder "
+            "(see --help)."
+        )
     try:
         if _is_special(path):
             path.write_bytes(data)
@@ -78,7 +86,9 @@ def report(text: str) -> None:
 
 
 def to_json(data: Any) -> str:
-    """Return `data` as indented JSON: parameters by name, NumPy values as lists, values that are not finite as null."""
+    """Return `data` as indented JSON: parameters by name, NumPy values as lists, values that are
+    not finite as null.
+    """
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
 
 
@@ -97,7 +107,9 @@ def _plain(data: Any) -> Any:
 
 
 def read_json(path: str | Path, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file. Raises FileProblem, which names the file and the expected content, `what`."""
+    """Return the JSON object in a file. Raises FileProblem, which names the file and the expected
+    content, `what`.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -111,12 +123,16 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
     return content
 
 
-def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, force: bool,
-                      others: Iterable[str | Path | None] = ()) -> None:
+def check_overwriting(
+    path: str | Path,
+    parameters: Mapping[str, Any] | None,
+    force: bool,
+    others: Iterable[str | Path | None] = (),
+) -> None:
     """Raise NotOverwritten if a file would be lost, or FileProblem if it could not be written.
 
-    A file is lost if it exists and was made with other parameters, or if it is one of the `others`. Devices and pipes lose
-    nothing.
+    A file is lost if it exists and was made with other parameters, or if it is one of the `others`.
+    Devices and pipes lose nothing.
 
     Parameters
     ----------
@@ -127,17 +143,23 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
     force : bool
         Overwrite a file of other parameters.
     others : sequence of paths
-        Further files that the run reads or writes, or names of presets. `force` does not overwrite these, because a run needs
-        all of its files. None stands for a file that is not given.
+        Further files that the run reads or writes, or names of presets. `force` does not overwrite
+        these, because a run needs all of its files. None stands for a file that is not given.
     """
     path = Path(path)
     if _is_special(path):
         return
     if any(path.resolve() == Path(other).resolve() for other in others if other is not None):
-        raise NotOverwritten(f"{path} would replace a file that this run reads or writes: choose another folder or file for it "
-                             "(see --help).")
+        raise NotOverwritten(
+            f"{path} would replace a file that this run reads or writes: choose another folder or "
+            "file for it (see --help)."
+        )
     folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not os.access(path if path.exists() else folder, os.W_OK) or path.is_dir() or not folder.is_dir():
+    if (
+        not os.access(path if path.exists() else folder, os.W_OK)
+        or path.is_dir()
+        or not folder.is_dir()
+    ):
         raise FileProblem(f"{path} cannot be written")
     if force or not path.exists():
         return
@@ -151,17 +173,26 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
     except (FileProblem, AttributeError):
         shared = set()
     if not shared:
-        raise NotOverwritten(f"{path} exists and was not written by this script. Use --force to overwrite it.")
+        raise NotOverwritten(
+            f"{path} exists and was not written by this script. Use --force to overwrite it."
+        )
     changed = differences(stored, wanted)
     if changed:
-        raise NotOverwritten(f"{path} was made with other parameters: {', '.join(changed[:3])}"
-                             f"{' and more' * (len(changed) > 3)}. Use --force to overwrite it, or write elsewhere (see --help).")
+        raise NotOverwritten(
+            f"{path} was made with other parameters: "
+            f"{', '.join(changed[:3])}{' and more' * (len(changed) > 3)}. Use --force to overwrite "
+            "it, or write elsewhere (see --help)."
+        )
 
 
-def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Return the names and both values of the parameters in `wanted` that differ from those in `stored`.
+def differences(
+    stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
+) -> list[str]:
+    """Return the names and both values of the parameters in `wanted` that differ from those in
+    `stored`.
 
-    A parameter that is missing in `stored` is newer than the file, so it does not count. A missing group of parameters does.
+    A parameter that is missing in `stored` is newer than the file, so it does not count. A missing
+    group of parameters does.
     """
     found = []
     for key, value in wanted.items():
@@ -202,27 +233,37 @@ def load_checkpoint(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]
         raise FileProblem(f"{path} is not a usable checkpoint: {error}") from error
     changed = differences(stored, json.loads(to_json(parameters)))
     if changed:
-        raise FileProblem(f"{path} was made with other parameters: {', '.join(changed)}; leave --resume out to start afresh")
+        raise FileProblem(
+            f"{path} was made with other parameters: {', '.join(changed)}; leave --resume out to "
+            "start afresh"
+        )
     return progress
 
 
-def resumed(path: Path, parameters: Mapping[str, Any], resume: bool, force: bool) -> dict[str, Any] | None:
+def resumed(
+    path: Path, parameters: Mapping[str, Any], resume: bool, force: bool
+) -> dict[str, Any] | None:
     """Return the progress to resume from, or None for a run that starts afresh.
 
-    Raises FileProblem if `resume` finds no usable checkpoint, NotOverwritten if a checkpoint exists and neither `resume` nor
-    `force` is given.
+    Raises FileProblem if `resume` finds no usable checkpoint, NotOverwritten if a checkpoint exists
+    and neither `resume` nor `force` is given.
     """
     if resume:
         return load_checkpoint(path, parameters)
     if path.exists() and not force:
-        raise NotOverwritten(f"{path} exists: use --resume to go on from it, or --force to start afresh.")
+        raise NotOverwritten(
+            f"{path} exists: use --resume to go on from it, or --force to start afresh."
+        )
     return None
 
 
 @contextmanager
-def checkpoint_at_interrupt(path: Path, progress: Callable[[], Mapping[str, Any]],
-                            parameters: Mapping[str, Any]) -> Iterator[None]:
-    """Save a checkpoint when the block ends early, by Ctrl-C or by an error; `progress` is called then."""
+def checkpoint_at_interrupt(
+    path: Path, progress: Callable[[], Mapping[str, Any]], parameters: Mapping[str, Any]
+) -> Iterator[None]:
+    """Save a checkpoint when the block ends early, by Ctrl-C or by an error; `progress` is called
+    then.
+    """
     try:
         yield
     except BaseException:
@@ -238,7 +279,9 @@ PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
 
 def versions(ngspice: bool) -> dict[str, Any]:
-    """Return the versions of the packages that a result depends on, and that of ngspice if `ngspice` had a part in it."""
+    """Return the versions of the packages that a result depends on, and that of ngspice if
+    `ngspice` had a part in it.
+    """
     found: dict[str, Any] = {"ngspice": NgspiceSession().version} if ngspice else {}
     return found | {name: version(name) for name in PACKAGES}
 
@@ -246,18 +289,30 @@ def versions(ngspice: bool) -> dict[str, Any]:
 def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
     """Return the parameters of a run as plain numbers, for records and voltages files.
 
-    "chip" is None for an ideal chip. For two-terminal devices there is also "array", with the content of the device file, which
-    names the SPICE model.
+    "chip" is None for an ideal chip. For two-terminal devices there is also "array", with the
+    content of the device file, which names the SPICE model.
     """
     array = setup.array
-    found = {"network": setup.network.as_dict(), "schedule": dataclasses.asdict(setup.schedule),
-             "chip": chip.as_dict() if chip else None}
+    found = {
+        "network": setup.network.as_dict(),
+        "schedule": dataclasses.asdict(setup.schedule),
+        "chip": chip.as_dict() if chip else None,
+    }
     if array:
-        found["array"] = {"scheme": array.scheme, "pulses": array.pulses, "device": device_record(array.device)}
+        found["array"] = {
+            "scheme": array.scheme,
+            "pulses": array.pulses,
+            "device": device_record(array.device),
+        }
     return found
 
 
-def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapping[str, Any], ngspice: bool = True) -> None:
+def write_results(
+    path: str | Path,
+    parameters: Mapping[str, Any],
+    results: Mapping[str, Any],
+    ngspice: bool = True,
+) -> None:
     """Write a record, print its path, and delete the checkpoint of its run.
 
     Parameters
@@ -281,7 +336,8 @@ def load_results(path: str | Path) -> dict[str, Any]:
 
 
 def load_table(path: str | Path) -> "pd.DataFrame":
-    """Return the rows of a record as a tidy table, e.g. ``load_table("results/chips/imperfect_chips.json")``. Raises FileProblem.
+    """Return the rows of a record as a tidy table, e.g.
+    ``load_table("results/chips/imperfect_chips.json")``. Raises FileProblem.
 
     A record without rows gives a table of one row: its numbers.
     """
@@ -291,8 +347,13 @@ def load_table(path: str | Path) -> "pd.DataFrame":
     return pd.DataFrame(record["rows"]) if "rows" in record else pd.json_normalize(record)
 
 
-def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, resolution: float,
-                   schedule: Schedule | None = None) -> None:
+def save_decisions(
+    path: str | Path,
+    labels: np.ndarray,
+    spikes: np.ndarray,
+    resolution: float,
+    schedule: Schedule | None = None,
+) -> None:
     """Write the decision for each image as a line of a table, and print the path.
 
     Columns are image, label, decision, lead_us, and the first spike times of all neurons in us.
@@ -306,20 +367,26 @@ def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, res
     resolution : float
         Smaller leads, in s, are ties.
     schedule : Schedule, optional
-        Adds a column with the decision by the paper's rule, which samples outputs with this schedule's step.
+        Adds a column with the decision by the paper's rule, which samples outputs with this
+        schedule's step.
     """
     import pandas as pd  # here: the import takes half a second
 
     names = [str(k) for k in range(spikes.shape[1])]
     strict, paper = decide(spikes, resolution, schedule.sampling_step if schedule else None)
-    columns = {"image": np.arange(len(labels)), "label": labels, "decision": [decision_name(d, names) for d in strict]}
+    columns = {
+        "image": np.arange(len(labels)),
+        "label": labels,
+        "decision": [decision_name(d, names) for d in strict],
+    }
     if schedule:
         columns["paper_decision"] = paper
     columns["lead_us"] = np.array([lead(times) for times in spikes]) * 1e6
     columns |= {f"spike_{name}_us": spikes[:, k] * 1e6 for k, name in enumerate(names)}
     table = pd.DataFrame(columns).replace([np.inf], np.nan)
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-    write_file(path, gzip.compress(text.encode(), mtime=0), _is_own)  # without the time, equal runs write equal bytes
+    # without the time, equal runs write equal bytes
+    write_file(path, gzip.compress(text.encode(), mtime=0), _is_own)
     report(f"wrote {path}")
 
 

@@ -1,7 +1,8 @@
-"""Voltages files: trained states and networks with everything that made them, as JSON; also the paper's flat layout.
+"""Voltages files: trained states and networks with everything that made them, as JSON; also the
+paper's flat layout.
 
-Loading returns states that fit the network, or raises VoltagesError, which names the file, the value found and the value
-expected.
+Loading returns states that fit the network, or raises VoltagesError, which names the file, the
+value found and the value expected.
 """
 
 import re
@@ -14,7 +15,15 @@ import numpy as np
 
 from memristive.devices.measured_device import device_of_record
 from memristive.devices.spice_model import model_of
-from memristive.io.records import FileProblem, describe, read_json, report, to_json, versions, write_file
+from memristive.io.records import (
+    FileProblem,
+    describe,
+    read_json,
+    report,
+    to_json,
+    versions,
+    write_file,
+)
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.chip import Chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign, Schedule, Setup
@@ -42,7 +51,8 @@ class Voltages:
     ----------
     states : array, classes x inputs, V, or a tuple of such arrays for several layers
     origin : dict
-        Everything else in the file: dataset, shape, encoding, rule, engine, network, schedule, chip, learning, versions.
+        Everything else in the file: dataset, shape, encoding, rule, engine, network, schedule,
+        chip, learning, versions.
     """
 
     states: Any
@@ -75,36 +85,61 @@ class Voltages:
         return restored(Chip, self.origin["chip"]) if self.origin.get("chip") else None
 
     def setup(self, default: Setup | None = None) -> Setup:
-        """Return device, neuron, pulses and chip of the training; a file without them gives those of `default`.
+        """Return device, neuron, pulses and chip of the training; a file without them gives those
+        of `default`.
 
-        Raises VoltagesError if the file has none and `default` is None, because spikes of other circuits would look as good.
+        Raises VoltagesError if the file has none and `default` is None, because spikes of other
+        circuits would look as good.
         """
-        wanted = {"network"} if isinstance(self.states, tuple) else {"network", "schedule"}  # layers have pulses of their own
+        # layers have pulses of their own
+        wanted = {"network"} if isinstance(self.states, tuple) else {"network", "schedule"}
         missing = sorted(wanted - self.origin.keys())
         if missing and default is None:
-            raise VoltagesError(f"the voltages file does not hold {' and '.join(missing)} of the training: give the setup, as "
-                                "setup(Setup(...)), or save it with save_voltages(..., setup=...)")
+            raise VoltagesError(
+                f"the voltages file does not hold {' and '.join(missing)} of the training: give "
+                "the setup, as setup(Setup(...)), or save it with save_voltages(..., setup=...)"
+            )
         default = default or Setup()
         try:
             network = self.origin.get("network", {})
-            nominal = Setup(_stored(MemristorParameters, network.get("memristor"), default.memristor),
-                            _stored(NeuronParameters, network.get("neuron"), default.neuron),
-                            _stored(Schedule, self.origin.get("schedule"), default.schedule))
+            nominal = Setup(
+                _stored(MemristorParameters, network.get("memristor"), default.memristor),
+                _stored(NeuronParameters, network.get("neuron"), default.neuron),
+                _stored(Schedule, self.origin.get("schedule"), default.schedule),
+            )
             if self.origin.get("array"):
                 device = device_of_record(self.origin["array"]["device"])
-                array = DeviceArray(model_of(device), device, self.origin["array"]["scheme"], self.origin["array"]["pulses"])
+                array = DeviceArray(
+                    model_of(device),
+                    device,
+                    self.origin["array"]["scheme"],
+                    self.origin["array"]["pulses"],
+                )
                 return nominal.replace(array=array)
-            return nominal.replace(devices=self.chip.devices(nominal.network)) if self.chip else nominal
-        except (TypeError, AttributeError, KeyError, ValueError) as error:  # ParameterError is a ValueError
-            raise VoltagesError(f"the parameters in the voltages file cannot be used: {error}") from error
+            return (
+                nominal.replace(devices=self.chip.devices(nominal.network))
+                if self.chip
+                else nominal
+            )
+        # ParameterError is a ValueError
+        except (TypeError, AttributeError, KeyError, ValueError) as error:
+            raise VoltagesError(
+                f"the parameters in the voltages file cannot be used: {error}"
+            ) from error
 
 
 def _stored(kind: type, values: Mapping[str, Any] | None, default: Any) -> Any:
     return default if values is None else restored(kind, values)
 
 
-def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], setup: Setup | None = None, *,
-                  ngspice: bool = True, **origin: Any) -> None:
+def save_voltages(
+    path: str | Path,
+    states: np.ndarray | Sequence[np.ndarray],
+    setup: Setup | None = None,
+    *,
+    ngspice: bool = True,
+    **origin: Any,
+) -> None:
     """Write trained states and print the path.
 
     Parameters
@@ -112,8 +147,8 @@ def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], s
     path : path
     states : array, classes x inputs, V, or a sequence of arrays, one for each layer
     setup : Setup, optional
-        Device, neuron and pulses, which `Voltages.setup` returns; add ``chip=chip.as_dict()`` for states of a chip. None if
-        `origin` has the parameters of `results.describe`.
+        Device, neuron and pulses, which `Voltages.setup` returns; add ``chip=chip.as_dict()`` for
+        states of a chip. None if `origin` has the parameters of `results.describe`.
     ngspice : bool
         True if ngspice had a part in the training, so that its version is recorded.
     **origin
@@ -121,15 +156,27 @@ def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], s
     """
     origin = {**(describe(setup) if setup else {}), **origin}
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
-    write_file(path, to_json({"format": FORMAT, "version": VERSION, **origin, "versions": versions(ngspice), name: states}))
+    write_file(
+        path,
+        to_json(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                **origin,
+                "versions": versions(ngspice),
+                name: states,
+            }
+        ),
+    )
     report(f"wrote {path}")
 
 
 def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     """Return the trained states of any file, those of several layers as a tuple.
 
-    `dataset` is the name of the expected dataset; "" accepts any, and a file without one is accepted, as the paper's flat layout
-    is. Raises VoltagesError if the file is missing, damaged, or made for another dataset.
+    `dataset` is the name of the expected dataset; "" accepts any, and a file without one is
+    accepted, as the paper's flat layout is. Raises VoltagesError if the file is missing, damaged,
+    or made for another dataset.
     """
     content = _read(path, dataset)
     if "format" not in content:
@@ -142,7 +189,9 @@ def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     return Voltages(tuple(_array(path, layer) for layer in layers), content)
 
 
-def load_voltages(path: str | Path, dataset: str = "", classes: int | None = None, inputs: int | None = None) -> Voltages:
+def load_voltages(
+    path: str | Path, dataset: str = "", classes: int | None = None, inputs: int | None = None
+) -> Voltages:
     """Return the trained states of a single layer.
 
     Parameters
@@ -161,9 +210,14 @@ def load_voltages(path: str | Path, dataset: str = "", classes: int | None = Non
     found = read_voltages(path, dataset)
     if isinstance(found.states, tuple):
         raise VoltagesError(f"{path} holds a network of several layers, expected one layer")
-    shape, expected = found.states.shape, (classes or len(found.states), inputs or found.states.shape[1])
+    shape, expected = (
+        found.states.shape,
+        (classes or len(found.states), inputs or found.states.shape[1]),
+    )
     if shape != expected:
-        raise VoltagesError(f"{path} holds {shape[0]} x {shape[1]} voltages, expected {expected[0]} x {expected[1]}")
+        raise VoltagesError(
+            f"{path} holds {shape[0]} x {shape[1]} voltages, expected {expected[0]} x {expected[1]}"
+        )
     return found
 
 
@@ -172,7 +226,11 @@ def _read(path: str | Path, dataset: str) -> dict[str, Any]:
         content = read_json(path, "a voltages file; the training scripts write it")
     except FileProblem as error:
         raise VoltagesError(str(error)) from error
-    for key, expected in (("format", FORMAT), ("version", VERSION), ("dataset", dataset if "dataset" in content else "")):
+    for key, expected in (
+        ("format", FORMAT),
+        ("version", VERSION),
+        ("dataset", dataset if "dataset" in content else ""),
+    ):
         if "format" in content and expected and content.get(key) != expected:
             raise VoltagesError(f"{path}: {key} is {content.get(key)!r}, expected {expected!r}")
     return content
@@ -182,40 +240,80 @@ def _array(path: str | Path, rows: Any) -> np.ndarray:
     try:
         states = np.array(rows, float)
     except (TypeError, ValueError) as error:
-        raise VoltagesError(f"{path}: the voltages are not rows of numbers of equal length") from error
+        raise VoltagesError(
+            f"{path}: the voltages are not rows of numbers of equal length"
+        ) from error
     wrong = ~(np.abs(states) <= LIMIT)  # also nan
     if states.ndim != 2 or wrong.any() or not states.size:
-        raise VoltagesError(f"{path}: the voltages must be classes x inputs, each up to {LIMIT:g} V, got shape {states.shape} "
-                            f"with {wrong.sum()} other values")
+        raise VoltagesError(
+            f"{path}: the voltages must be classes x inputs, each up to {LIMIT:g} V, got shape "
+            f"{states.shape} with {wrong.sum()} other values"
+        )
     return states
 
 
 def _paper_states(path: str | Path, content: Mapping[str, Any]) -> np.ndarray:
-    cells = {(int(match[1]), int(match[2])): value for key, value in content.items() if (match := PAPER_NODE.match(key))}
+    cells = {
+        (int(match[1]), int(match[2])): value
+        for key, value in content.items()
+        if (match := PAPER_NODE.match(key))
+    }
     classes, inputs = (1 + max(place) for place in zip(*cells, strict=True)) if cells else (0, 0)
     if not cells or len(cells) != classes * inputs:
-        raise VoltagesError(f"{path} has no 'format' and {len(cells)} of {classes} x {inputs} cells "
-                            "xsnn.xmemristor_p<class>_<input>.cmem, expected a voltages file or the paper's layout")
+        raise VoltagesError(
+            f"{path} has no 'format' and {len(cells)} of {classes} x {inputs} cells "
+            "xsnn.xmemristor_p<class>_<input>.cmem, expected a voltages file or the paper's layout"
+        )
     return _array(path, [[cells[j, i] for i in range(inputs)] for j in range(classes)])
 
 
-def describe_network(dataset: str, shape: tuple[int, int], network: Network, rule: Rule | None = None, engine: str = CLOSED_FORM,
-                     encoding: str = "grey") -> dict[str, Any]:
-    """Return everything that determines a trained network, for records, checkpoints and voltages files.
+def describe_network(
+    dataset: str,
+    shape: tuple[int, int],
+    network: Network,
+    rule: Rule | None = None,
+    engine: str = CLOSED_FORM,
+    encoding: str = "grey",
+) -> dict[str, Any]:
+    """Return everything that determines a trained network, for records, checkpoints and voltages
+    files.
 
     Arguments are those of `save`.
     """
-    data, learning = {"dataset": dataset, "shape": shape, "encoding": encoding}, {"learning": rule.as_dict()} if rule else {}
+    data, learning = (
+        {"dataset": dataset, "shape": shape, "encoding": encoding},
+        {"learning": rule.as_dict()} if rule else {},
+    )
     if isinstance(network.design, Schedule):
-        return {**data, "rule": "error-driven", "engine": engine, **learning, **describe(network.setup, network.chip)}
-    return {**data, "rule": "layers", "engine": engine, "hidden": network.sizes[1:-1], **learning,
-            "network": network.parameters.as_dict(), "design": network.design.as_dict(),
-            **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
-            **({"chip": network.chip.as_dict()} if network.chip else {})}
+        return {
+            **data,
+            "rule": "error-driven",
+            "engine": engine,
+            **learning,
+            **describe(network.setup, network.chip),
+        }
+    return {
+        **data,
+        "rule": "layers",
+        "engine": engine,
+        "hidden": network.sizes[1:-1],
+        **learning,
+        "network": network.parameters.as_dict(),
+        "design": network.design.as_dict(),
+        **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
+        **({"chip": network.chip.as_dict()} if network.chip else {}),
+    }
 
 
-def save(path: str | Path, network: Network, rule: Rule | None = None, dataset: str = "own", shape: tuple[int, int] | None = None,
-         engine: str = CLOSED_FORM, encoding: str = "grey") -> None:
+def save(
+    path: str | Path,
+    network: Network,
+    rule: Rule | None = None,
+    dataset: str = "own",
+    shape: tuple[int, int] | None = None,
+    engine: str = CLOSED_FORM,
+    encoding: str = "grey",
+) -> None:
     """Write a trained network with everything that made it, and print the path.
 
     Parameters
@@ -234,7 +332,9 @@ def save(path: str | Path, network: Network, rule: Rule | None = None, dataset: 
         "grey" or "binary".
     """
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
-    made = describe_network(dataset, shape or (1, network.sizes[0]), network, rule, engine, encoding)
+    made = describe_network(
+        dataset, shape or (1, network.sizes[0]), network, rule, engine, encoding
+    )
     save_voltages(path, states, ngspice=engine == NGSPICE, **made)
 
 
@@ -250,29 +350,44 @@ def load(path: str | Path, setup: Setup | None = None) -> Network:
     Raises
     ------
     VoltagesError
-        The file is missing or damaged, holds two-terminal devices, or has no parameters and there is no `setup`.
+        The file is missing or damaged, holds two-terminal devices, or has no parameters and there
+        is no `setup`.
     """
     voltages = read_voltages(path)
     return network_on_chip(network_of(voltages, setup)[0], voltages.chip)
 
 
 def load_network(path: str | Path, dataset: str = "") -> tuple[Network, Rule | None, Voltages]:
-    """Return the network of a voltages file on an ideal chip, the rule that trained it, and the content of the file.
+    """Return the network of a voltages file on an ideal chip, the rule that trained it, and the
+    content of the file.
 
-    The rule is None if the file has none. Raises VoltagesError as `load` does, also for a file of another `dataset`.
+    The rule is None if the file has none. Raises VoltagesError as `load` does, also for a file of
+    another `dataset`.
     """
     voltages = read_voltages(path, dataset)
     return *network_of(voltages), voltages
 
 
 def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Network, Rule | None]:
-    """Return the network in a file's content, on an ideal chip, and the rule that trained it; `default` as in `load`."""
+    """Return the network in a file's content, on an ideal chip, and the rule that trained it;
+    `default` as in `load`.
+    """
     origin, setup = voltages.origin, voltages.setup(default)
     if setup.array:
-        raise VoltagesError("the voltages are those of two-terminal devices, which only the scripts for XPUE and 012345 read")
+        raise VoltagesError(
+            "the voltages are those of two-terminal devices, which only the scripts for XPUE and "
+            "012345 read"
+        )
     if "design" not in origin:
         learning = origin.get("learning") if voltages.rule == "error-driven" else None
-        return Network((voltages.states,), setup.network, setup.schedule), ErrorDrivenRule(**learning) if learning else None
+        return Network((voltages.states,), setup.network, setup.schedule), ErrorDrivenRule(
+            **learning
+        ) if learning else None
     pulses, learning = origin.get("pulses"), origin.get("learning")
-    network = Network(voltages.states, setup.network, LayerDesign(**origin["design"]), pulses=pulses and PulseWrites(**pulses))
+    network = Network(
+        voltages.states,
+        setup.network,
+        LayerDesign(**origin["design"]),
+        pulses=pulses and PulseWrites(**pulses),
+    )
     return network, LayeredRule(**learning) if learning else None

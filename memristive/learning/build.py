@@ -1,11 +1,14 @@
-"""Networks before their training: random states, or those of the paper's layer; settings for measured devices.
+"""Networks before their training: random states, or those of the paper's layer; settings for
+measured devices.
 
-Three numbers of a device decide (docs/device_learning.md). If steps depend on the state x, pulses pull all cells to one state.
-*Memory* M is the number of pulses after which a cell has forgotten its earlier writes. *Balance* is the state to which cells
-are pulled. It stands for a weight of 0, because with another reference the pull itself would be a weight. *Pulse noise* is the
-random part of one pulse, as a share of the range: write noise, and the rounding to whole pulses. `FINE` suits pulses without
-noise and `COARSE` noisy pulses. The settings of a device are geometric means of both. `python -m studies.device_settings` shows
-how the constants were chosen, on held-out training images of MNIST.
+Three numbers of a device decide (docs/device_learning.md). If steps depend on the state x, pulses
+pull all cells to one state. *Memory* M is the number of pulses after which a cell has forgotten its
+earlier writes. *Balance* is the state to which cells are pulled. It stands for a weight of 0,
+because with another reference the pull itself would be a weight. *Pulse noise* is the random part
+of one pulse, as a share of the range: write noise, and the rounding to whole pulses. `FINE` suits
+pulses without noise and `COARSE` noisy pulses. The settings of a device are geometric means of
+both. `python -m studies.device_settings` shows how the constants were chosen, on held-out training
+images of MNIST.
 """
 
 import dataclasses
@@ -23,44 +26,65 @@ from memristive.network.chip import Chip
 from memristive.network.closed_form import STILL_GAIN
 from memristive.network.design import LayerDesign, Schedule, Setup, check_levels
 from memristive.network.layer import PulseWrites
-from memristive.network.networks import Network, network_on_chip, states_of_weights, thresholds_per_volt, with_bias
+from memristive.network.networks import (
+    Network,
+    network_on_chip,
+    states_of_weights,
+    thresholds_per_volt,
+    with_bias,
+)
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NetworkParameters, NeuronParameters
 
-MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)  # default; a larger gain, as reads are at a low voltage
-THIRD = "v/3"  # a third scheme of writing, in closed form only: unselected cells see a third of the voltage
-STAGE_SWING = 8.0  # V of the summing stages with every cell at the middle of its range, 16 V with every cell at its upper end
+# default; a larger gain, as reads are at a low voltage
+MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)
+# a third scheme of writing, in closed form only: unselected cells see a third of the voltage
+THIRD = "v/3"
+# V of the summing stages with every cell at the middle of its range, 16 V with every cell at its
+# upper end
+STAGE_SWING = 8.0
 
 # Names with DEEP are for several layers. Doses are numbers of pulses.
 NOISE = 6e-4  # pulse noise at which FINE and COARSE have equal weights
-FINE_DOSE = 1e-3  # dose over M: a network writes a cell some hundred times, and all writes together stay below the memory
-GROWING = 0.3  # factor on FINE_DOSE if steps up grow with x: later pulses then multiply earlier writes, wrong ones as well
+# dose over M: a network writes a cell some hundred times, and all writes together stay below the
+# memory
+FINE_DOSE = 1e-3
+# factor on FINE_DOSE if steps up grow with x: later pulses then multiply earlier writes, wrong ones
+# as well
+GROWING = 0.3
 FINE_WRITE = 0.0017  # largest fine dose as a share of the range: small against the weights
-COARSE_DOSE = 7e-3  # dose over M step / noise: in M pulses a cell forgets noise as it forgets the weight
-COARSE_PULSES, COARSE_WRITE = 2.4, 0.024  # largest coarse dose, in pulses and as a share of the range
+# dose over M step / noise: in M pulses a cell forgets noise as it forgets the weight
+COARSE_DOSE = 7e-3
+# largest coarse dose, in pulses and as a share of the range
+COARSE_PULSES, COARSE_WRITE = 2.4, 0.024
 DEEP_MEMORY = 110.0  # M at which DEEP_FINE and DEEP_BENT have equal weights
-# The coarse dose has half the weight at this pulse noise, DEEP_COARSE at this ratio of pulse noise to a step.
+# The coarse dose has half the weight at this pulse noise, DEEP_COARSE at this ratio of pulse noise
+# to a step.
 DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7
 DEEP_FINE_DOSE, DEEP_FINE_WRITE = 4e-3, 0.0104  # as FINE_DOSE and FINE_WRITE
-DEEP_COARSE_DOSE = 0.35  # an output cell of two layers sees few errors, and each should have a chance to write
-DEEP_EXACT_GAIN = 1.5  # factor on the gain for pulses of any width: weights without noise may count more
+# an output cell of two layers sees few errors, and each should have a chance to write
+DEEP_COARSE_DOSE = 0.35
+# factor on the gain for pulses of any width: weights without noise may count more
+DEEP_EXACT_GAIN = 1.5
 
 
 @dataclass(frozen=True)
 class Values:
-    """Settings of a network that follow from the device's pulse noise and, for several layers, from its memory.
+    """Settings of a network that follow from the device's pulse noise and, for several layers, from
+    its memory.
 
     Parameters
     ----------
     gain : float
-        Drive, in thresholds, of a row at level 1 with the largest weight. Small for noisy pulses: each cell then counts less,
-        and the sum over many rows averages the noise.
+        Drive, in thresholds, of a row at level 1 with the largest weight. Small for noisy pulses:
+        each cell then counts less, and the sum over many rows averages the noise.
     output_bias, hidden_bias : float
-        Constant drives in thresholds, because weights start at 0 and neurons must fire without them.
+        Constant drives in thresholds, because weights start at 0 and neurons must fire without
+        them.
     margin : float
-        Lead in s that the right neuron needs at first. Large for noisy pulses, because a lead has to survive the noise of later
-        writes.
+        Lead in s that the right neuron needs at first. Large for noisy pulses, because a lead has
+        to survive the noise of later writes.
     final_margin : float
         Share of the first margin that is left at the end.
     final_dose : float
@@ -72,8 +96,8 @@ class Values:
     reach : float
         Hidden neurons whose membranes settle above this share of the threshold are written.
     start_drive_spread, start_weight_spread : float
-        Standard deviations at the start: of the drives of hidden neurons in thresholds, and of output weights as a share of the
-        range.
+        Standard deviations at the start: of the drives of hidden neurons in thresholds, and of
+        output weights as a share of the range.
     """
 
     gain: float
@@ -89,33 +113,77 @@ class Values:
     start_weight_spread: float = 0.0
 
     def towards(self, other: "Values", weight: float) -> "Values":
-        """Return weighted geometric means of these values and of those of `other`, whose `weight` is from 0 to 1."""
-        return Values(**{name: float(value ** (1 - weight) * vars(other)[name]**weight) for name, value in vars(self).items()})
+        """Return weighted geometric means of these values and of those of `other`, whose `weight`
+        is from 0 to 1.
+        """
+        return Values(
+            **{
+                name: float(value ** (1 - weight) * vars(other)[name] ** weight)
+                for name, value in vars(self).items()
+            }
+        )
 
 
 FINE = Values(gain=1.0, output_bias=1.8, margin=4e-6, final_margin=0.7, final_dose=0.09)
 COARSE = Values(gain=0.2, output_bias=2.2, margin=90e-6, final_margin=0.05, final_dose=0.045)
-DEEP_FINE = Values(gain=0.27, output_bias=1.85, margin=9e-6, final_margin=0.26, final_dose=0.167, hidden_bias=1.6,
-                   output_gain=0.25, hidden_dose=0.47, reach=0.9, start_drive_spread=0.63, start_weight_spread=0.42)
-DEEP_COARSE = Values(gain=0.6, output_bias=1.85, margin=45e-6, final_margin=0.22, final_dose=0.03, hidden_bias=2.5,
-                     output_gain=0.6, hidden_dose=1.3, reach=0.85, start_drive_spread=0.8, start_weight_spread=0.15)
+DEEP_FINE = Values(
+    gain=0.27,
+    output_bias=1.85,
+    margin=9e-6,
+    final_margin=0.26,
+    final_dose=0.167,
+    hidden_bias=1.6,
+    output_gain=0.25,
+    hidden_dose=0.47,
+    reach=0.9,
+    start_drive_spread=0.63,
+    start_weight_spread=0.42,
+)
+DEEP_COARSE = Values(
+    gain=0.6,
+    output_bias=1.85,
+    margin=45e-6,
+    final_margin=0.22,
+    final_dose=0.03,
+    hidden_bias=2.5,
+    output_gain=0.6,
+    hidden_dose=1.3,
+    reach=0.85,
+    start_drive_spread=0.8,
+    start_weight_spread=0.15,
+)
 
-# Weights that forget fall to 0: then hidden neurons fire by their bias, and a large gain makes much of small weights.
-DEEP_BENT = Values(gain=0.9, output_bias=2.0, margin=50e-6, final_margin=0.24, final_dose=0.03, hidden_bias=2.8, output_gain=0.7,
-                   hidden_dose=2.0, reach=0.85, start_drive_spread=0.8, start_weight_spread=0.15)
+# Weights that forget fall to 0: then hidden neurons fire by their bias, and a large gain makes much
+# of small weights.
+DEEP_BENT = Values(
+    gain=0.9,
+    output_bias=2.0,
+    margin=50e-6,
+    final_margin=0.24,
+    final_dose=0.03,
+    hidden_bias=2.8,
+    output_gain=0.7,
+    hidden_dose=2.0,
+    reach=0.85,
+    start_drive_spread=0.8,
+    start_weight_spread=0.15,
+)
 
 
-def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = None) -> NetworkParameters:
+def measured_parameters(
+    emulator: Emulator, neuron: NeuronParameters | None = None
+) -> NetworkParameters:
     """Return the parameters of a network whose cells behave as the `emulator` of a device."""
     return NetworkParameters(emulator.memristor, neuron or MEASURED_NEURON)
 
 
-def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronParameters | None = None,
-                    **more: Any) -> LayerDesign:
+def measured_design(
+    emulator: Emulator, pairs: int, gain: float, neuron: NeuronParameters | None = None, **more: Any
+) -> LayerDesign:
     """Return the design of layers of measured devices.
 
-    Reads are at the device's read voltage, writes at +1 V and -1 V. The device's balance is the weight 0, where cells start and a
-    reference column stays.
+    Reads are at the device's read voltage, writes at +1 V and -1 V. The device's balance is the
+    weight 0, where cells start and a reference column stays.
 
     Parameters
     ----------
@@ -123,22 +191,37 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
     pairs : int
         Differential pairs of a synapse; 0: single cells, and a reference column.
     gain : float
-        Drive, in thresholds, of a full pixel through a synapse of weight 1, which is the whole range of conductance.
+        Drive, in thresholds, of a full pixel through a synapse of weight 1, which is the whole
+        range of conductance.
     neuron : NeuronParameters, optional
     **more
         Other fields of `LayerDesign`.
     """
     window, read_voltage = emulator.high - emulator.low, emulator.device.read_voltage
     threshold = (neuron or MEASURED_NEURON).threshold
-    transresistance = gain * threshold / (emulator.memristor.gain * window * read_voltage * max(1, pairs))
+    transresistance = (
+        gain * threshold / (emulator.memristor.gain * window * read_voltage * max(1, pairs))
+    )
     rest = float(emulator.state(emulator.device.balance))
-    reference, middle = (state - emulator.memristor.threshold_voltage for state in (rest, float(emulator.state(0.5))))
-    return LayerDesign(reference_state=rest, transresistance=transresistance,
-                       stage_swing=STAGE_SWING * reference / middle, row_voltage=read_voltage, write_voltage=1.0, pairs=pairs,
-                       back_voltage=read_voltage, read_curve=emulator.device.read_curve, **more)
+    reference, middle = (
+        state - emulator.memristor.threshold_voltage for state in (rest, float(emulator.state(0.5)))
+    )
+    return LayerDesign(
+        reference_state=rest,
+        transresistance=transresistance,
+        stage_swing=STAGE_SWING * reference / middle,
+        row_voltage=read_voltage,
+        write_voltage=1.0,
+        pairs=pairs,
+        back_voltage=read_voltage,
+        read_curve=emulator.device.read_curve,
+        **more,
+    )
 
 
-def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, scheme: str = ONE_TRANSISTOR) -> PulseWrites:
+def measured_pulses(
+    emulator: Emulator, whole: bool = True, noise: bool = True, scheme: str = ONE_TRANSISTOR
+) -> PulseWrites:
     """Return the pulses that write the device of an `emulator`.
 
     Parameters
@@ -149,8 +232,9 @@ def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, 
     noise : bool
         True: include the device's write and read noise.
     scheme : str
-        "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which a write also moves cells that
-        see a half or a third of its voltage (`kernel_writes.disturb`).
+        "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which
+        a write also moves cells that see a half or a third of its voltage
+        (`kernel_writes.disturb`).
 
     Raises
     ------
@@ -158,34 +242,52 @@ def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, 
         There is no such scheme.
     """
     device, window = emulator.device, emulator.high - emulator.low
-    shares = {ONE_TRANSISTOR: (0.0, 0.0), HALF: (device.half_up, device.half_down), THIRD: (device.third_up, device.third_down)}
+    shares = {
+        ONE_TRANSISTOR: (0.0, 0.0),
+        HALF: (device.half_up, device.half_down),
+        THIRD: (device.third_up, device.third_down),
+    }
     if scheme not in shares:
         raise ParameterError(f"scheme must be one of {', '.join(shares)}, got {scheme!r}")
-    return PulseWrites(device.mean_step * window, emulator.pulse, device.write_noise * window * noise,
-                       device.read_noise * window * noise, int(whole), *shares[scheme], int(scheme == THIRD))
+    return PulseWrites(
+        device.mean_step * window,
+        emulator.pulse,
+        device.write_noise * window * noise,
+        device.read_noise * window * noise,
+        int(whole),
+        *shares[scheme],
+        int(scheme == THIRD),
+    )
 
 
 def memory(device: MeasuredDevice) -> float:
-    """Return the number of pulses after which a cell has forgotten a write: the inverse of the mean slope of its two curves."""
+    """Return the number of pulses after which a cell has forgotten a write: the inverse of the mean
+    slope of its two curves.
+    """
     slopes = sum(float(np.abs(np.diff(curve)).sum()) for curve in (device.up, device.down))
     return 2 / slopes if slopes else np.inf
 
 
 def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
-    """Return the standard deviation of the random part of one pulse, as a share of the range: write noise and rounding.
+    """Return the standard deviation of the random part of one pulse, as a share of the range: write
+    noise and rounding.
 
-    If pulses must be `whole`, half a pulse becomes one pulse with the probability 1/2. The standard deviation of this is half a
-    step. Pulses of any width are written without noise.
+    If pulses must be `whole`, half a pulse becomes one pulse with the probability 1/2. The standard
+    deviation of this is half a step. Pulses of any width are written without noise.
     """
     return float(np.hypot(device.write_noise, device.mean_step / 2)) if whole else 0.0
 
 
 def half_at(middle: float, value: float) -> float:
-    """Return a weight from 0 to 1 that grows with `value` and is 1/2 where `value` equals `middle`."""
+    """Return a weight from 0 to 1 that grows with `value` and is 1/2 where `value` equals
+    `middle`.
+    """
     return 1 - middle**2 / (middle**2 + value**2)
 
 
-def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = True) -> tuple[dict[str, Any], LayeredRule]:
+def learning_of(
+    device: MeasuredDevice, layers: int, pairs: int, whole: bool = True
+) -> tuple[dict[str, Any], LayeredRule]:
     """Return the arguments that make a network of a measured device, and its learning rule.
 
     Parameters
@@ -205,7 +307,12 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
     rule : LayeredRule
         Rule whose presentations and seed are still the defaults.
     """
-    emulated, step, forgotten, noise = emulator(device), device.mean_step, memory(device), pulse_noise(device, whole)
+    emulated, step, forgotten, noise = (
+        emulator(device),
+        device.mean_step,
+        memory(device),
+        pulse_noise(device, whole),
+    )
     if layers == 1:
         weight = half_at(NOISE, noise)
         values = FINE.towards(COARSE, weight)
@@ -221,22 +328,44 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
             values = dataclasses.replace(values, gain=DEEP_EXACT_GAIN * values.gain)
         fine, coarse = min(DEEP_FINE_WRITE / step, DEEP_FINE_DOSE * forgotten), DEEP_COARSE_DOSE
     pulses = measured_pulses(emulated, whole, noise=whole)
-    # A write changes one of the pairs, which carries a share of the weight, so the dose grows with the number of pairs.
+    # A write changes one of the pairs, which carries a share of the weight, so the dose grows with
+    # the number of pairs.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
-    design = measured_design(emulated, pairs, values.gain, hidden_bias=values.hidden_bias,
-                             output_bias=values.output_bias, output_gain=values.output_gain)
-    rule = LayeredRule(hidden_dose=values.hidden_dose * dose, output_dose=dose, final_dose=values.final_dose,
-                       margin=values.margin, final_margin=values.final_margin, reach=values.reach, start_drive=0.0,
-                       start_drive_spread=values.start_drive_spread, start_weight=0.0,
-                       start_weight_spread=values.start_weight_spread * (emulated.high - emulated.low))
+    design = measured_design(
+        emulated,
+        pairs,
+        values.gain,
+        hidden_bias=values.hidden_bias,
+        output_bias=values.output_bias,
+        output_gain=values.output_gain,
+    )
+    rule = LayeredRule(
+        hidden_dose=values.hidden_dose * dose,
+        output_dose=dose,
+        final_dose=values.final_dose,
+        margin=values.margin,
+        final_margin=values.final_margin,
+        reach=values.reach,
+        start_drive=0.0,
+        start_drive_spread=values.start_drive_spread,
+        start_weight=0.0,
+        start_weight_spread=values.start_weight_spread * (emulated.high - emulated.low),
+    )
     return {"parameters": measured_parameters(emulated), "design": design, "pulses": pulses}, rule
 
 
 START_STATE = 4.5  # V, for grey images
 
 
-def build(images: np.ndarray, classes: int, hidden: tuple[int, ...] | None = None, device: str | MeasuredDevice | None = None,
-          pairs: int = 1, chip: Chip | None = None, **learning: Any) -> tuple[Network, Rule]:
+def build(
+    images: np.ndarray,
+    classes: int,
+    hidden: tuple[int, ...] | None = None,
+    device: str | MeasuredDevice | None = None,
+    pairs: int = 1,
+    chip: Chip | None = None,
+    **learning: Any,
+) -> tuple[Network, Rule]:
     """Return an untrained network for images, and the rule that suits it.
 
     Parameters
@@ -258,11 +387,14 @@ def build(images: np.ndarray, classes: int, hidden: tuple[int, ...] | None = Non
     Raises
     ------
     ParameterError
-        The images are not levels from 0 to 1, the device is unknown, or the network cannot have the chip's deviations.
+        The images are not levels from 0 to 1, the device is unknown, or the network cannot have the
+        chip's deviations.
     """
     if device is None and hidden is None:
         plain = ErrorDrivenRule(**grey_settings(images) | learning)
-        return network_on_chip(paper_network(paper_setup(images), plain, classes, images.shape[1]), chip), plain
+        return network_on_chip(
+            paper_network(paper_setup(images), plain, classes, images.shape[1]), chip
+        ), plain
     hidden = hidden or ()
     measured = load_device(device) if isinstance(device, str) else device
     made, rule = learning_of(measured, 1 + len(hidden), pairs) if measured else ({}, LayeredRule())
@@ -278,11 +410,14 @@ def grey_settings(images: np.ndarray) -> dict[str, Any]:
 def paper_setup(images: np.ndarray) -> Setup:
     """Return the setup of the paper's layer for grey `images` (n x inputs, levels 0 to 1).
 
-    The feedback resistor puts the membranes of an untrained network, on an average image, where the paper's settle.
+    The feedback resistor puts the membranes of an untrained network, on an average image, where the
+    paper's settle.
     """
     check_levels("images", images, np.shape(images)[-1])
     setup = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
-    settled = settled_membranes(setup, np.full((1, images.shape[1]), START_STATE), images[:1000]).mean()
+    settled = settled_membranes(
+        setup, np.full((1, images.shape[1]), START_STATE), images[:1000]
+    ).mean()
     feedback = USUAL * setup.neuron.threshold / float(settled) * setup.neuron.feedback_resistance
     return setup.replace(neuron=NeuronParameters(feedback_resistance=feedback))
 
@@ -292,9 +427,15 @@ def paper_network(setup: Setup, rule: ErrorDrivenRule, classes: int, inputs: int
     return Network.of(setup, np.full((classes, inputs), rule.start_state))
 
 
-def initial_network(hidden: tuple[int, ...], classes: int, images: np.ndarray, rule: LayeredRule,
-                    design: LayerDesign | None = None, parameters: NetworkParameters | None = None,
-                    pulses: PulseWrites | None = None) -> Network:
+def initial_network(
+    hidden: tuple[int, ...],
+    classes: int,
+    images: np.ndarray,
+    rule: LayeredRule,
+    design: LayerDesign | None = None,
+    parameters: NetworkParameters | None = None,
+    pulses: PulseWrites | None = None,
+) -> Network:
     """Return an untrained network with random states.
 
     The two cells of a differential pair start equally far above and below `design.reference_state`.
@@ -305,7 +446,8 @@ def initial_network(hidden: tuple[int, ...], classes: int, images: np.ndarray, r
         Neurons of each hidden layer.
     classes : int
     images : array, n x inputs, levels 0 to 1
-        Images over which the membranes of the first layer settle with the mean and the spread that the rule gives.
+        Images over which the membranes of the first layer settle with the mean and the spread that
+        the rule gives.
     rule : LayeredRule
         Distribution of the start and its seed.
     design : LayerDesign, optional
@@ -319,9 +461,20 @@ def initial_network(hidden: tuple[int, ...], classes: int, images: np.ndarray, r
     mean, power = levels.sum(axis=1).mean(), (levels**2).sum(axis=1).mean()
     per_volt = thresholds_per_volt(parameters, design)
     sizes = (levels.shape[1] - 1, *hidden, classes)
-    states = [rng.normal(rule.start_drive / mean / per_volt, rule.start_drive_spread / math.sqrt(power) / per_volt,
-                         (sizes[1], sizes[0] + 1))]
-    states += [rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
-               for below, above in itertools.pairwise(sizes[1:])]
-    return Network(tuple(states_of_weights(start, design, parameters.memristor) for start in states), parameters, design,
-                          pulses=pulses)
+    states = [
+        rng.normal(
+            rule.start_drive / mean / per_volt,
+            rule.start_drive_spread / math.sqrt(power) / per_volt,
+            (sizes[1], sizes[0] + 1),
+        )
+    ]
+    states += [
+        rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
+        for below, above in itertools.pairwise(sizes[1:])
+    ]
+    return Network(
+        tuple(states_of_weights(start, design, parameters.memristor) for start in states),
+        parameters,
+        design,
+        pulses=pulses,
+    )

@@ -1,6 +1,8 @@
-"""The paper's method: Hebbian training in one ngspice transient, and inference by first spikes (Jurj 2024, section 3).
+"""The paper's method: Hebbian training in one ngspice transient, and inference by first spikes
+(Jurj 2024, section 3).
 
-Data flow: patterns -> pulses -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
+Data flow: patterns -> pulses -> netlist -> ngspice -> waveforms -> states or spike times ->
+decisions.
 """
 
 import dataclasses
@@ -18,19 +20,29 @@ from memristive.network.decisions import first_spikes
 from memristive.network.design import Levels, Setup, as_patterns, check_levels, edges
 from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
-from memristive.spice.session import SimulationError, Solver, Watch, named_classes, netlist_text, run_once
+from memristive.spice.session import (
+    SimulationError,
+    Solver,
+    Watch,
+    named_classes,
+    netlist_text,
+    run_once,
+)
 from snn_circuit import names
 
-EQUAL_CLASSES = 2e-4  # share by which one pulse may write the classes differently (docs/reliability.md)
-SHORT_READ = 1e-3  # s: longest read of two-terminal devices, which each read disturbs; spikes fall within half of it
+# share by which one pulse may write the classes differently (docs/reliability.md)
+EQUAL_CLASSES = 2e-4
+# s: longest read of two-terminal devices, which each read disturbs; spikes fall within half of it
+SHORT_READ = 1e-3
 
 
 @dataclass(frozen=True)
 class Training:
-    """Waveforms of a training: voltages in V over `time` in s, and the final `states` (classes x inputs, V).
+    """Waveforms of a training: voltages in V over `time` in s, and the final `states` (classes x
+    inputs, V).
 
-    `inputs` are the voltages of the rows (inputs x times) and `controls` the phi (classes x times). `states_over_time` holds X
-    of all cells, class by class (cells x times).
+    `inputs` are the voltages of the rows (inputs x times) and `controls` the phi (classes x times).
+    `states_over_time` holds X of all cells, class by class (cells x times).
     """
 
     time: np.ndarray
@@ -43,8 +55,9 @@ class Training:
 def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.ndarray) -> Setup:
     """Return `setup` with two-terminal devices in the place of emulators.
 
-    The device file chooses pulses, read voltage, and the feedback resistor, which puts the membranes of trained patterns in
-    their usual range. Reads are shorter, because the devices cannot be cut off from them.
+    The device file chooses pulses, read voltage, and the feedback resistor, which puts the
+    membranes of trained patterns in their usual range. Reads are shorter, because the devices
+    cannot be cut off from them.
 
     Parameters
     ----------
@@ -60,10 +73,16 @@ def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.
     ParameterError
         The device names no model, the model is missing, or no feedback resistor fits.
     """
-    array = DeviceArray(model_of(device), device, scheme, pulses_of_a_class(device, scheme, len(patterns)))
+    array = DeviceArray(
+        model_of(device), device, scheme, pulses_of_a_class(device, scheme, len(patterns))
+    )
     pulse = min(setup.schedule.pulse, SHORT_READ)
-    schedule = dataclasses.replace(setup.schedule, input_voltage=device.read_voltage, pulse=pulse,
-                                   period=min(setup.schedule.period, 3 * pulse))
+    schedule = dataclasses.replace(
+        setup.schedule,
+        input_voltage=device.read_voltage,
+        pulse=pulse,
+        period=min(setup.schedule.period, 3 * pulse),
+    )
     return fit_feedback_resistor(setup.replace(schedule=schedule, array=array), patterns)
 
 
@@ -75,55 +94,106 @@ def hebbian_network(setup: Setup, patterns: np.ndarray) -> Circuit:
     schedule, (classes, inputs) = setup.writing, patterns.shape
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(inputs)]
     controls = [schedule.train(schedule.phi_voltage * np.eye(classes)[j]) for j in range(classes)]
-    return setup.crossbar(setup.start_states(patterns.shape), sources, controls, neurons=False, title="in-situ Hebbian training")
+    return setup.crossbar(
+        setup.start_states(patterns.shape),
+        sources,
+        controls,
+        neurons=False,
+        title="in-situ Hebbian training",
+    )
 
 
 def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) -> Circuit:
-    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other and writes nothing.
+    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other and
+    writes nothing.
 
-    The emulator's open switch (1e20 ohm) cuts off transconductance and leak: the cells are read-only, as in every other read.
+    The emulator's open switch (1e20 ohm) cuts off transconductance and leak: the cells are
+    read-only, as in every other read.
     """
     schedule = setup.schedule
-    sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
+    sources = [
+        schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])
+    ]
     return setup.crossbar(states, sources, title="inference")
 
 
 def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
-    """Return the netlist of `hebbian_network` as text for the program ngspice; `labels` are the names of the classes."""
+    """Return the netlist of `hebbian_network` as text for the program ngspice; `labels` are the
+    names of the classes.
+    """
     classes, inputs = patterns.shape
     cells = setup.state_names(classes, inputs)
-    comments = [f"Hebbian training of {named_classes(labels, classes)}: while class j's pattern is at the inputs, phi_j is high.",
-                f"Saved: {cells[0].replace('0_0', 'j_i')} (state X of class j, input i), input_i, phi_j."]
+    comments = [
+        f"Hebbian training of {named_classes(labels, classes)}: while class j's pattern is at the "
+        "inputs, phi_j is high.",
+        f"Saved: {cells[0].replace('0_0', 'j_i')} (state X of class j, input i), input_i, phi_j.",
+    ]
     saved = cells + names("input", inputs) + names("phi", classes)
-    return netlist_text(hebbian_network(setup, patterns), training_solver(setup), setup.writing.stop(classes), saved, cells,
-                        comments)
+    return netlist_text(
+        hebbian_network(setup, patterns),
+        training_solver(setup),
+        setup.writing.stop(classes),
+        saved,
+        cells,
+        comments,
+    )
 
 
-def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object]) -> str:
-    """Return the netlist of `inference_network` as text for the program ngspice; `labels` are the names of the classes."""
-    comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, len(states))}.",
-                "Saved: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
-    nodes = names("membrane", len(states)) + names("output", len(states))
-    return netlist_text(inference_network(setup, states, patterns), read_solver(setup, states, patterns),
-                        setup.schedule.stop(len(patterns)), nodes, nodes, comments)
-
-
-def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object], sample: str) -> str:
-    """Return the netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once, for the program ngspice.
-
-    `labels` are the names of the classes and `sample` is the name of the image, for comments in the netlist.
+def inference_netlist(
+    setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object]
+) -> str:
+    """Return the netlist of `inference_network` as text for the program ngspice; `labels` are the
+    names of the classes.
     """
-    comments = [f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
-                "Saved: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
+    comments = [
+        f"Inference: {len(patterns)} images one after the other; neurons stand for "
+        f"{named_classes(labels, len(states))}.",
+        "Saved: membrane_j, output_j (high: neuron j has fired). The first spike of an image names "
+        "its class.",
+    ]
+    nodes = names("membrane", len(states)) + names("output", len(states))
+    return netlist_text(
+        inference_network(setup, states, patterns),
+        read_solver(setup, states, patterns),
+        setup.schedule.stop(len(patterns)),
+        nodes,
+        nodes,
+        comments,
+    )
+
+
+def read_netlist(
+    setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object], sample: str
+) -> str:
+    """Return the netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once,
+    for the program ngspice.
+
+    `labels` are the names of the classes and `sample` is the name of the image, for comments in the
+    netlist.
+    """
+    comments = [
+        f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
+        "Saved: membrane_j, output_j (high: neuron j has fired). The first spike names the class.",
+    ]
     nodes, schedule = names("membrane", len(states)) + names("output", len(states)), setup.schedule
-    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
-    return netlist_text(setup.crossbar(states, points, title=f"read of {sample}"), read_solver(setup, states, image),
-                        schedule.pulse, nodes, nodes, comments)
+    points = [
+        edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image
+    ]
+    return netlist_text(
+        setup.crossbar(states, points, title=f"read of {sample}"),
+        read_solver(setup, states, image),
+        schedule.pulse,
+        nodes,
+        nodes,
+        comments,
+    )
 
 
-def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
-                  watch: Watch = lambda steps: steps) -> Training:
-    """Train all classes in one ngspice transient. Rows that no pattern drives, and their cells, stay at 0 V.
+def train_hebbian(
+    setup: Setup, patterns: Levels, solver: Solver = TRAINING, watch: Watch = lambda steps: steps
+) -> Training:
+    """Train all classes in one ngspice transient. Rows that no pattern drives, and their cells,
+    stay at 0 V.
 
     Parameters
     ----------
@@ -148,7 +218,8 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
     Warns
     -----
     OperatingRangeWarning
-        Membranes clip or stay silent on the trained patterns, one pattern contains another, or ngspice rounds a long write.
+        Membranes clip or stay silent on the trained patterns, one pattern contains another, or
+        ngspice rounds a long write.
     """
     patterns = as_patterns(patterns)
     chosen = training_solver(setup, solver)
@@ -157,14 +228,26 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
     except SimulationError:
         if chosen == solver:
             raise
-        training = _train(setup, patterns, solver, watch)  # edges of nanoseconds stop the adapted solver
+        # edges of nanoseconds stop the adapted solver
+        training = _train(setup, patterns, solver, watch)
     if setup.array:
         return training
-    warn_of_range(setup, training.states, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
+    warn_of_range(
+        setup,
+        training.states,
+        patterns,
+        by_class=True,
+        consecutive=True,
+        write=setup.schedule.pulse,
+    )
     difference = class_scatter(training.states, patterns)
     if setup.devices.cells is None and difference > EQUAL_CLASSES:
-        warnings.warn(f"classes differ by {difference:.3%}, more than the {EQUAL_CLASSES:.2%} of one pulse: this decides between "
-                      "templates that an image overlaps equally; try another schedule.rise", stacklevel=2)
+        warnings.warn(
+            f"classes differ by {difference:.3%}, more than the {EQUAL_CLASSES:.2%} of one pulse: "
+            "this decides between templates that an image overlaps equally; try another "
+            "schedule.rise",
+            stacklevel=2,
+        )
     return training
 
 
@@ -174,28 +257,45 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> 
     part = setup.replace(devices=setup.devices.of_rows(rows))
     cells = part.state_names(classes, len(rows))
     *pauses, stop = [setup.writing.stop(k) for k in range(1, classes + 1)]
-    waves = run_once(hebbian_network(part, patterns[:, rows]), solver,
-                     names("input", len(rows)) + names("phi", classes) + cells, stop, pauses=pauses, watch=watch)
+    waves = run_once(
+        hebbian_network(part, patterns[:, rows]),
+        solver,
+        names("input", len(rows)) + names("phi", classes) + cells,
+        stop,
+        pauses=pauses,
+        watch=watch,
+    )
     voltages = np.zeros((inputs, len(waves.time)))
     voltages[rows] = waves.stack(names("input", len(rows)))
     over_time = np.zeros((classes, inputs, len(waves.time)))
     over_time[:, rows] = waves.stack(cells).reshape(classes, len(rows), -1)
-    return Training(waves.time, voltages, waves.stack(names("phi", classes)), over_time.reshape(classes * inputs, -1),
-                    over_time[:, :, -1].copy())
+    return Training(
+        waves.time,
+        voltages,
+        waves.stack(names("phi", classes)),
+        over_time.reshape(classes * inputs, -1),
+        over_time[:, :, -1].copy(),
+    )
 
 
 def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
-    """Return the difference between the classes that one pulse should write equally: the range of their states over the mean.
+    """Return the difference between the classes that one pulse should write equally: the range of
+    their states over the mean.
 
     The state of a class is the mean over the cells of its pattern's pixels at level 1.
     """
-    means = [row[pattern == 1].mean() for row, pattern in zip(states, patterns, strict=True) if (pattern == 1).any()]
+    means = [
+        row[pattern == 1].mean()
+        for row, pattern in zip(states, patterns, strict=True)
+        if (pattern == 1).any()
+    ]
     return float(np.ptp(means) / np.mean(means)) if means else 0.0
 
 
 @dataclass(frozen=True)
 class Inference:
-    """Waveforms of an inference: voltages in V over `time` in s, and first `spikes` in s (images x classes, nan: silent).
+    """Waveforms of an inference: voltages in V over `time` in s, and first `spikes` in s (images x
+    classes, nan: silent).
 
     `membranes` and `outputs` are those of the neurons (classes x times).
     """
@@ -206,8 +306,13 @@ class Inference:
     spikes: np.ndarray
 
 
-def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READING,
-          watch: Watch = lambda steps: steps) -> Inference:
+def infer(
+    setup: Setup,
+    states: Levels,
+    patterns: Levels,
+    solver: Solver = READING,
+    watch: Watch = lambda steps: steps,
+) -> Inference:
     """Present patterns to trained cells in one ngspice transient.
 
     Parameters
@@ -241,11 +346,30 @@ def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READI
     check_levels("patterns", patterns, states.shape[1])
     classes = len(states)
     *pauses, stop = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
-    waves = run_once(inference_network(setup, states, patterns), read_solver(setup, states, patterns, solver),
-                     names("membrane", classes) + names("output", classes), stop, pauses=pauses, watch=watch)
-    membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))
-    spikes = [first_spikes(waves.time, membranes, outputs, setup.neuron, schedule.start(k), schedule.pulse, setup.thresholds)
-              for k in range(len(patterns))]
+    waves = run_once(
+        inference_network(setup, states, patterns),
+        read_solver(setup, states, patterns, solver),
+        names("membrane", classes) + names("output", classes),
+        stop,
+        pauses=pauses,
+        watch=watch,
+    )
+    membranes, outputs = (
+        waves.stack(names("membrane", classes)),
+        waves.stack(names("output", classes)),
+    )
+    spikes = [
+        first_spikes(
+            waves.time,
+            membranes,
+            outputs,
+            setup.neuron,
+            schedule.start(k),
+            schedule.pulse,
+            setup.thresholds,
+        )
+        for k in range(len(patterns))
+    ]
     if not setup.array:
         warn_of_range(setup, states, patterns, consecutive=True)
     return Inference(waves.time, membranes, outputs, np.array(spikes))

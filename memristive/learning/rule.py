@@ -1,9 +1,10 @@
-"""The learning rules: which columns are written, for how long, and in which direction. All engines and networks share them.
+"""The learning rules: which columns are written, for how long, and in which direction. All engines
+and networks share them.
 
-The rule needs only spike times, membranes and back-read currents. Each belongs to one row or one column, and the circuit shows
-it (docs/layers.md).
-Trainings in ngspice call these functions for each presentation. In closed form, `train_compiled` calls them and `network.kernel`
-for one presentation after the other, as online learning needs it.
+The rule needs only spike times, membranes and back-read currents. Each belongs to one row or one
+column, and the circuit shows it (docs/layers.md). Trainings in ngspice call these functions for
+each presentation. In closed form, `train_compiled` calls them and `network.kernel` for one
+presentation after the other, as online learning needs it.
 """
 
 import math
@@ -16,31 +17,56 @@ from memristive.compiled import compiled
 from memristive.network import kernel, kernel_writes
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
-SIMULTANEOUS = 1e-12  # s; spikes of equal columns are closer than this: then the lower class counts as first, on any engine
+# s; spikes of equal columns are closer than this: then the lower class counts as first, on any
+# engine
+SIMULTANEOUS = 1e-12
 
 
 @dataclass(frozen=True)
 class LayeredRule(Parameters):
     """Parameters of the learning rule for networks of one or more layers.
 
-    The defaults were chosen on held-out training images of MNIST (grey, 10x10 pixels, 200 hidden neurons). Doses fall over the
-    run: linearly to 0, or exponentially to `final_dose`. The start is random, with normal distributions. For the first layer,
-    the rule gives mean and spread of the settled membranes. For later layers, it gives those of X - X_ref, the difference
-    between the states of a cell and of the reference column.
+    The defaults were chosen on held-out training images of MNIST (grey, 10x10 pixels, 200 hidden
+    neurons). Doses fall over the run: linearly to 0, or exponentially to `final_dose`. The start is
+    random, with normal distributions. For the first layer, the rule gives mean and spread of the
+    settled membranes. For later layers, it gives those of X - X_ref, the difference between the
+    states of a cell and of the reference column.
     """
 
     presentations: int = quantity(1_500_000, 1, 10**9, "", "training images presented in all")
-    hidden_dose: float = quantity(60e-3, 0.0, 10.0, "", "change of X of a hidden cell at a full pixel, per volt read back")
-    output_dose: float = quantity(120e-3, 0.0, 10.0, "V", "change of X of an output cell, per time constant of overlap")
-    final_dose: float = quantity(0.0, 0.0, 1.0, "", "share of the first dose at the end, exponentially; 0: linearly to 0")
+    hidden_dose: float = quantity(
+        60e-3, 0.0, 10.0, "", "change of X of a hidden cell at a full pixel, per volt read back"
+    )
+    output_dose: float = quantity(
+        120e-3, 0.0, 10.0, "V", "change of X of an output cell, per time constant of overlap"
+    )
+    final_dose: float = quantity(
+        0.0, 0.0, 1.0, "", "share of the first dose at the end, exponentially; 0: linearly to 0"
+    )
     margin: float = quantity(4.5e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
-    final_margin: float = quantity(1.0, 1e-6, 1.0, "", "share of this margin at the end, exponentially")
-    error_scale: float = quantity(3.0, 1e-3, 1e6, "V", "divisor of back-reads through hidden columns (V^2)")
-    reach: float = quantity(0.9, 0.0, 10.0, "", "hidden neurons are written if they settle above this share of the threshold")
-    start_drive: float = quantity(1.0, -100.0, 100.0, "", "mean settled membrane of hidden neurons, in thresholds")
-    start_drive_spread: float = quantity(1.5, 0.0, 100.0, "", "standard deviation of the same, over neurons")
+    final_margin: float = quantity(
+        1.0, 1e-6, 1.0, "", "share of this margin at the end, exponentially"
+    )
+    error_scale: float = quantity(
+        3.0, 1e-3, 1e6, "V", "divisor of back-reads through hidden columns (V^2)"
+    )
+    reach: float = quantity(
+        0.9,
+        0.0,
+        10.0,
+        "",
+        "hidden neurons are written if they settle above this share of the threshold",
+    )
+    start_drive: float = quantity(
+        1.0, -100.0, 100.0, "", "mean settled membrane of hidden neurons, in thresholds"
+    )
+    start_drive_spread: float = quantity(
+        1.5, 0.0, 100.0, "", "standard deviation of the same, over neurons"
+    )
     start_weight: float = quantity(0.23, -10.0, 10.0, "V", "mean of X - X_ref in later layers")
-    start_weight_spread: float = quantity(0.46, 0.0, 10.0, "V", "standard deviation of the same, over cells")
+    start_weight_spread: float = quantity(
+        0.46, 0.0, 10.0, "V", "standard deviation of the same, over cells"
+    )
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of presentation")
 
     least_dose: ClassVar = 0.0
@@ -48,24 +74,36 @@ class LayeredRule(Parameters):
     def order(self, count: int, done: int, stop: int) -> np.ndarray:
         """Return the indices of the images for presentations `done` to `stop`.
 
-        Each epoch is a permutation of all `count` images, which depends on the seed and the epoch's number only.
+        Each epoch is a permutation of all `count` images, which depends on the seed and the epoch's
+        number only.
         """
         epochs = range(done // count, -(-stop // count))
-        order = np.concatenate([np.random.default_rng([self.seed, 2, epoch]).permutation(count) for epoch in epochs])
-        return order[done - epochs[0] * count:stop - epochs[0] * count]
+        order = np.concatenate(
+            [np.random.default_rng([self.seed, 2, epoch]).permutation(count) for epoch in epochs]
+        )
+        return order[done - epochs[0] * count : stop - epochs[0] * count]
 
 
 @dataclass(frozen=True)
 class ErrorDrivenRule(Parameters):
-    """Parameters of error-driven learning in the paper's layer; the defaults suit MNIST's binary images."""
+    """Parameters of error-driven learning in the paper's layer; the defaults suit MNIST's binary
+    images.
+    """
 
     presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
     start_state: float = quantity(3.0, -1e3, 1e3, "V", "X of every cell at the start")
-    dose: float = quantity(20e-3, 1e-6, 10.0, "V", "change of X by a first write; falls linearly to a hundredth over the run")
+    dose: float = quantity(
+        20e-3,
+        1e-6,
+        10.0,
+        "V",
+        "change of X by a first write; falls linearly to a hundredth over the run",
+    )
     margin: float = quantity(1e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")
 
-    least_dose: ClassVar = 0.01  # share of the first dose: smaller writes take as long to simulate and change next to nothing
+    # share of the first dose: smaller writes take as long to simulate and change next to nothing
+    least_dose: ClassVar = 0.01
     # As a `LayeredRule`: doses fall linearly, the margin stays, and there is no hidden layer.
     hidden_dose: ClassVar = 0.0
     final_dose: ClassVar = 0.0
@@ -79,9 +117,13 @@ class ErrorDrivenRule(Parameters):
         return self.dose
 
     def order(self, count: int, done: int, stop: int) -> np.ndarray:
-        """Return the indices of the images for presentations `done` to `stop`: one permutation of all `count` after another."""
+        """Return the indices of the images for presentations `done` to `stop`: one permutation of
+        all `count` after another.
+        """
         generator = np.random.default_rng(self.seed)
-        return np.concatenate([generator.permutation(count) for _ in range(-(-stop // count))])[done:stop]
+        return np.concatenate([generator.permutation(count) for _ in range(-(-stop // count))])[
+            done:stop
+        ]
 
 
 Rule = LayeredRule | ErrorDrivenRule
@@ -89,31 +131,43 @@ Rule = LayeredRule | ErrorDrivenRule
 
 @compiled
 def dose_factor(done: int, presentations: int, final: float) -> float:
-    """Return the share of the first dose that is left after `done` presentations; `final` is the last share."""
+    """Return the share of the first dose that is left after `done` presentations; `final` is the
+    last share.
+    """
     return 1.0 - done / presentations if final == 0.0 else final ** (done / presentations)
 
 
 @compiled
 def margin_factor(done: int, presentations: int, final: float) -> float:
-    """Return the share of the first margin that is required after `done` presentations; `final` is the last share."""
+    """Return the share of the first margin that is required after `done` presentations; `final` is
+    the last share.
+    """
     return final ** (done / presentations)
 
 
 def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
-    """Raise ParameterError unless `labels` are class numbers from 0 to `classes` - 1, one for each of `count` images."""
+    """Raise ParameterError unless `labels` are class numbers from 0 to `classes` - 1, one for each
+    of `count` images.
+    """
     numbers = np.asarray(labels)
     if numbers.shape != (count,):
-        raise ParameterError(f"labels must be one an image, {count} in all, got shape {numbers.shape}")
+        raise ParameterError(
+            f"labels must be one an image, {count} in all, got shape {numbers.shape}"
+        )
     if not np.isin(numbers, range(classes)).all():
-        raise ParameterError(f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}")
+        raise ParameterError(
+            f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to "
+            f"{numbers.max()}"
+        )
 
 
 @compiled
 def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | None:
-    """Return the wrong neuron that fires first; None if the right one leads it by `margin` s or more, or if no wrong one fires.
+    """Return the wrong neuron that fires first; None if the right one leads it by `margin` s or
+    more, or if no wrong one fires.
 
-    `spikes` are first spike times in s, nan for silent neurons. Ties count as errors at any margin. Otherwise cells that start
-    equal would never be written at a margin of 0.
+    `spikes` are first spike times in s, nan for silent neurons. Ties count as errors at any margin.
+    Otherwise cells that start equal would never be written at a margin of 0.
     """
     others = np.where(np.isnan(spikes), np.inf, spikes)
     right, others[label] = float(others[label]), np.inf
@@ -125,13 +179,20 @@ def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | N
 
 @compiled
 def is_right(spikes: np.ndarray, label: int) -> bool:
-    """Return True if neuron `label` fires first; of simultaneous spikes the lower class counts as first."""
-    return not np.isnan(spikes[label]) and int(np.argmax(spikes <= np.nanmin(spikes) + SIMULTANEOUS)) == label
+    """Return True if neuron `label` fires first; of simultaneous spikes the lower class counts as
+    first.
+    """
+    return (
+        not np.isnan(spikes[label])
+        and int(np.argmax(spikes <= np.nanmin(spikes) + SIMULTANEOUS)) == label
+    )
 
 
 @compiled
 def output_errors(count: int, label: int, wrong: int) -> np.ndarray:
-    """Return the errors of `count` output columns: 1 for `label`, -1 for `wrong`, the first wrong neuron (below 0: none)."""
+    """Return the errors of `count` output columns: 1 for `label`, -1 for `wrong`, the first wrong
+    neuron (below 0: none).
+    """
     result = np.zeros(count)
     result[label] = 1.0
     if wrong >= 0:
@@ -143,14 +204,16 @@ def output_errors(count: int, label: int, wrong: int) -> np.ndarray:
 def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
     """Return the time for which each row is high before a neuron fires.
 
-    A row's time grows with its influence on the spike, so it ranks the rows as the exact gradient does.
+    A row's time grows with its influence on the spike, so it ranks the rows as the exact gradient
+    does.
 
     Parameters
     ----------
     rows : array, rows, s
         Times at which the rows step up; nan for silent rows, which are not written.
     spike : float, s
-        First spike of the column's neuron. If the neuron is silent (nan), times count to the end of the read.
+        First spike of the column's neuron. If the neuron is silent (nan), times count to the end of
+        the read.
     window : float, s
         Duration of a read.
 
@@ -163,19 +226,24 @@ def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
 
 
 @compiled
-def hidden_errors(read_back: np.ndarray, settled: np.ndarray, reach: float, scale: float) -> np.ndarray:
-    """Return the errors of hidden neurons. They are 0 where the membrane settles below `reach`, so that nothing is written.
+def hidden_errors(
+    read_back: np.ndarray, settled: np.ndarray, reach: float, scale: float
+) -> np.ndarray:
+    """Return the errors of hidden neurons. They are 0 where the membrane settles below `reach`, so
+    that nothing is written.
 
     Parameters
     ----------
     read_back : array, neurons
-        Back-read of the layer above: the sum of error x (X - X_ref) over its neurons. In V, or in V^2 if it is not the last.
+        Back-read of the layer above: the sum of error x (X - X_ref) over its neurons. In V, or in
+        V^2 if it is not the last.
     settled : array, neurons
         Settled membranes in thresholds.
     reach : float
         Settled membrane, in thresholds, from which a neuron is written.
     scale : float
-        Divisor of `read_back`: 1 if the layer above is the last one, otherwise the rule's `error_scale`.
+        Divisor of `read_back`: 1 if the layer above is the last one, otherwise the rule's
+        `error_scale`.
 
     Returns
     -------
@@ -185,7 +253,9 @@ def hidden_errors(read_back: np.ndarray, settled: np.ndarray, reach: float, scal
 
 
 class Doses(NamedTuple):
-    """Parameters of a `LayeredRule` that the compiled training needs; doses never fall below the share `least_dose`."""
+    """Parameters of a `LayeredRule` that the compiled training needs; doses never fall below the
+    share `least_dose`.
+    """
 
     presentations: int
     hidden_dose: float
@@ -199,7 +269,9 @@ class Doses(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """Cycle-to-cycle noise of a chip, drawn for each presentation; without noise, arrays of length 0."""
+    """Cycle-to-cycle noise of a chip, drawn for each presentation; without noise, arrays of length
+    0.
+    """
 
     read: np.ndarray  # V, presentations x output neurons: shift of the thresholds
     write: np.ndarray  # presentations x output columns x rows: factors on the doses
@@ -209,19 +281,34 @@ NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
 
 
 @compiled
-def correct(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses: Doses, pulses: kernel_writes.Pulses,
-            counts: kernel_writes.Counts, states: kernel.Arrays, work: kernel.Work, image: np.ndarray, label: int, wrong: int,
-            done: int, factors: np.ndarray, rng: np.random.Generator) -> None:
-    """Correct the network after an error: back-read the errors from the last layer to the first, then write all layers.
+def correct(
+    layers: tuple[kernel.LayerArrays, ...],
+    timing: kernel.Timing,
+    doses: Doses,
+    pulses: kernel_writes.Pulses,
+    counts: kernel_writes.Counts,
+    states: kernel.Arrays,
+    work: kernel.Work,
+    image: np.ndarray,
+    label: int,
+    wrong: int,
+    done: int,
+    factors: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Correct the network after an error: back-read the errors from the last layer to the first,
+    then write all layers.
 
-    `wrong` is the first wrong neuron, or -1. `done` presentations came before. `factors` are the noise of the writes, columns x
-    rows, or empty.
+    `wrong` is the first wrong neuron, or -1. `done` presentations came before. `factors` are the
+    noise of the writes, columns x rows, or empty.
     """
     last = len(states) - 1
     share = max(dose_factor(done, doses.presentations, doses.final_dose), doses.least_dose)
     found = [output_errors(len(work.spikes[last]), label, wrong)]
     for k in range(last, 0, -1):
-        volts, scale = (timing.back_voltage, 1.0) if k == last else (timing.error_voltage, doses.error_scale)
+        volts, scale = (
+            (timing.back_voltage, 1.0) if k == last else (timing.error_voltage, doses.error_scale)
+        )
         back = kernel.read_back(layers[k], states[k], found[-1], volts, rng)
         found.append(hidden_errors(back, work.drives[k - 1], doses.reach, scale))
     for k in range(last + 1):
@@ -236,37 +323,101 @@ def correct(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses
                 steps = np.append(rows, timing.tau * math.log(timing.start))
                 high = overlap_times(steps, times[j], timing.window) / timing.tau
             for polarity in range(2 if layer.pairs else 1):
-                c, signed = (polarity * layer.pairs + pair) * len(times) + j, dose * errors[j] * (1 - 2 * polarity)
+                c, signed = (
+                    (polarity * layer.pairs + pair) * len(times) + j,
+                    dose * errors[j] * (1 - 2 * polarity),
+                )
                 if pulses.step > 0.0:
-                    kernel_writes.write_pulses(layer, timing, pulses, states[k], c, high, signed, counts, k, work.loads[k], rng)
+                    kernel_writes.write_pulses(
+                        layer,
+                        timing,
+                        pulses,
+                        states[k],
+                        c,
+                        high,
+                        signed,
+                        counts,
+                        k,
+                        work.loads[k],
+                        rng,
+                    )
                 else:
                     of_rows = factors[c] if len(factors) else kernel.EMPTY
                     seconds = signed / layer.nominal_rate
-                    work.loads[k][c] = kernel_writes.write(layer, timing, states[k], c, high, seconds, of_rows)
+                    work.loads[k][c] = kernel_writes.write(
+                        layer, timing, states[k], c, high, seconds, of_rows
+                    )
         moved = np.ones(len(times)) if max(pulses.disturb) > 0.0 else errors
-        kernel.refresh(layer, timing.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k], moved)
+        kernel.refresh(
+            layer,
+            timing.row_voltage,
+            states[k],
+            work.loads[k],
+            work.scale[k],
+            work.weights[k],
+            moved,
+        )
 
 
 @compiled
-def train_compiled(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses: Doses, pulses: kernel_writes.Pulses,
-                   counts: kernel_writes.Counts, noise: Noise, states: kernel.Arrays, work: kernel.Work, images: np.ndarray,
-                   rows: np.ndarray, labels: np.ndarray, order: np.ndarray, done: int, history: np.ndarray,
-                   rng: np.random.Generator) -> None:
-    """Present the images of the indices `order`, after `done` earlier presentations, and fill `history`.
+def train_compiled(
+    layers: tuple[kernel.LayerArrays, ...],
+    timing: kernel.Timing,
+    doses: Doses,
+    pulses: kernel_writes.Pulses,
+    counts: kernel_writes.Counts,
+    noise: Noise,
+    states: kernel.Arrays,
+    work: kernel.Work,
+    images: np.ndarray,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    order: np.ndarray,
+    done: int,
+    history: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Present the images of the indices `order`, after `done` earlier presentations, and fill
+    `history`.
 
-    `history` is presentations x 2: the answer was right, cells were written. Inputs have the levels `images` in writes, and
-    `rows` in reads.
+    `history` is presentations x 2: the answer was right, cells were written. Inputs have the levels
+    `images` in writes, and `rows` in reads.
     """
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]
         kernel.draw(layers, timing, work, rows[order[n]], rng)
-        kernel.read(layers, timing, states, work, rows[order[n]], label, noise.read[n] if len(noise.read) else kernel.EMPTY)
+        kernel.read(
+            layers,
+            timing,
+            states,
+            work,
+            rows[order[n]],
+            label,
+            noise.read[n] if len(noise.read) else kernel.EMPTY,
+        )
         times = kernel.seconds(timing, work.spikes[-1])
-        wrong = first_wrong_neuron(times, label, doses.margin * margin_factor(done + n, doses.presentations, doses.final_margin))
+        wrong = first_wrong_neuron(
+            times,
+            label,
+            doses.margin * margin_factor(done + n, doses.presentations, doses.final_margin),
+        )
         silent = np.isnan(times[label])
         history[n, 0] = is_right(times, label)
         history[n, 1] = silent or wrong is not None
         if history[n, 1]:
             target = -1 if wrong is None else int(wrong)
-            correct(layers, timing, doses, pulses, counts, states, work, image, label, target, done + n,
-                    noise.write[n] if len(noise.write) else kernel.EMPTY_TABLE, rng)
+            correct(
+                layers,
+                timing,
+                doses,
+                pulses,
+                counts,
+                states,
+                work,
+                image,
+                label,
+                target,
+                done + n,
+                noise.write[n] if len(noise.write) else kernel.EMPTY_TABLE,
+                rng,
+            )

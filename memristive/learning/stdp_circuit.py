@@ -1,20 +1,27 @@
-"""Crossbar that learns without a teacher, by spike-timing-dependent plasticity (STDP): netlist, transient, closed form.
+"""Crossbar that learns without a teacher, by spike-timing-dependent plasticity (STDP): netlist,
+transient, closed form.
 
-Three additions to the network close the loop. A neuron's output opens the phi of its own column. A neuron that has fired
-shunts the membranes of all others until the input ends (inhibition). A homeostatic voltage grows while a neuron fires, leaks
-at all times, and raises the threshold of this neuron. The leak of the emulator makes the weights an average of the images that
-the neuron won (the closed form below).
+Three additions to the network close the loop. A neuron's output opens the phi of its own column. A
+neuron that has fired shunts the membranes of all others until the input ends (inhibition). A
+homeostatic voltage grows while a neuron fires, leaks at all times, and raises the threshold of this
+neuron. The leak of the emulator makes the weights an average of the images that the neuron won (the
+closed form below).
 
-Nodes: input_i, column_j, membrane_j, output_j, phi_j, homeostasis_j, threshold_j, fired (the sum of all outputs in V), and
-xcell_j_i.gate, the state of cell (neuron j, input i).
+Nodes: input_i, column_j, membrane_j, output_j, phi_j, homeostasis_j, threshold_j, fired (the sum of
+all outputs in V), and xcell_j_i.gate, the state of cell (neuron j, input i).
 
-The closed form computes one presentation after another, compiled by numba, in four steps; none integrates over time.
-1. The edge of the input lifts each gate by its channel's charge (J. E. Meyer, RCA Review 32, 1971). This settles the currents.
-2. The membranes are exponentials. The first one to cross its threshold, raised by its homeostatic voltage, wins.
-3. While the winner's output is high, its cells follow dX/dt = (K V - X / R_leak) / (C + C_gate), the instar rule (S. Grossberg,
-   Biol. Cybern. 23, 1976): X tends to K R_leak V with the time constant R_leak (C + C_gate). After the end of the input they
-   only leak, until the membrane has left the threshold.
-4. The winner's homeostatic voltage has grown for as long as its output was high. All leak until the next presentation.
+The closed form computes one presentation after another, compiled by numba, in four steps; none
+integrates over time.
+1. The edge of the input lifts each gate by its channel's charge (J. E. Meyer, RCA Review 32, 1971).
+   This settles the currents.
+2. The membranes are exponentials. The first one to cross its threshold, raised by its homeostatic
+   voltage, wins.
+3. While the winner's output is high, its cells follow dX/dt = (K V - X / R_leak) / (C + C_gate),
+   the instar rule (S. Grossberg, Biol. Cybern. 23, 1976): X tends to K R_leak V with the time
+   constant R_leak (C + C_gate). After the end of the input they only leak, until the membrane has
+   left the threshold.
+4. The winner's homeostatic voltage has grown for as long as its output was high. All leak until the
+   next presentation.
 """
 
 import math
@@ -35,7 +42,15 @@ from memristive.neuron import NODES, WEIGHTS
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import Solver, Watch, Waveforms, run_once
 from memristor import ChannelValues, Memristor, MemristorParameters
-from snn_circuit import NeuronParameters, add_neuron, add_source, cell_arguments, names, neuron_arguments, state_names
+from snn_circuit import (
+    NeuronParameters,
+    add_neuron,
+    add_source,
+    cell_arguments,
+    names,
+    neuron_arguments,
+    state_names,
+)
 
 # Tighter tolerances change no winner; looser ones lose gate charge.
 LEARNING = Solver(max_step=200e-6, reltol=1e-4, trtol=20.0, method="trap")
@@ -43,13 +58,25 @@ LEARNING = Solver(max_step=200e-6, reltol=1e-4, trtol=20.0, method="trap")
 
 @dataclass(frozen=True)
 class SelfLearningParameters(Parameters):
-    """Inhibition and homeostasis: the elements between a neuron's output, the other neurons and its threshold."""
+    """Inhibition and homeostasis: the elements between a neuron's output, the other neurons and its
+    threshold.
+    """
 
-    inhibition_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "sum of the other outputs above which a membrane is shunted")
-    inhibition_resistance: float = quantity(1e-3, 1e-9, 1e3, "ohm", "closed shunt across a membrane")
-    homeostasis_current: float = quantity(0.5e-6, 0.0, 1.0, "A", "charges a neuron's homeostatic capacitor while it fires")
-    homeostasis_capacitance: float = quantity(1e-9, 1e-15, 1.0, "F", "its voltage is added to the neuron's threshold")
-    homeostasis_resistance: float = quantity(320e6, 1.0, 1e15, "ohm", "leak of the homeostatic capacitor")
+    inhibition_threshold: float = quantity(
+        0.5, 1e-3, 100.0, "V", "sum of the other outputs above which a membrane is shunted"
+    )
+    inhibition_resistance: float = quantity(
+        1e-3, 1e-9, 1e3, "ohm", "closed shunt across a membrane"
+    )
+    homeostasis_current: float = quantity(
+        0.5e-6, 0.0, 1.0, "A", "charges a neuron's homeostatic capacitor while it fires"
+    )
+    homeostasis_capacitance: float = quantity(
+        1e-9, 1e-15, 1.0, "F", "its voltage is added to the neuron's threshold"
+    )
+    homeostasis_resistance: float = quantity(
+        320e6, 1.0, 1e15, "ohm", "leak of the homeostatic capacitor"
+    )
 
     @property
     def homeostasis_rate(self) -> float:
@@ -64,18 +91,21 @@ class SelfLearningParameters(Parameters):
 
 @dataclass(frozen=True)
 class SelfLearningSetup(Setup):
-    """Device, neuron, pulses, inhibition and homeostasis of a crossbar that learns by itself; the defaults suit XPUE.
+    """Device, neuron, pulses, inhibition and homeostasis of a crossbar that learns by itself; the
+    defaults suit XPUE.
 
     Parameters
     ----------
     memristor, neuron, schedule, devices
-        As in `Setup`. The leak makes a cell forget while it is written: X tends to K R_leak V, 5 V for each V of its input.
+        As in `Setup`. The leak makes a cell forget while it is written: X tends to K R_leak V, 5 V
+        for each V of its input.
     learning : SelfLearningParameters
 
     Raises
     ------
     ParameterError
-        A cell forgets within one pulse, or no output reaches the inhibition's threshold: nothing could be learned.
+        A cell forgets within one pulse, or no output reaches the inhibition's threshold: nothing
+        could be learned.
     """
 
     memristor: MemristorParameters = MemristorParameters(leak_resistance=1e9)
@@ -86,15 +116,24 @@ class SelfLearningSetup(Setup):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.memristor.write_time_constant > self.schedule.pulse:
-            raise ParameterError(f"leak_resistance of {self.memristor.leak_resistance:g} ohm forgets within a pulse: its time "
-                                 f"constant is {self.memristor.write_time_constant:.3g} s, the pulse {self.schedule.pulse:g} s")
+            raise ParameterError(
+                f"leak_resistance of {self.memristor.leak_resistance:g} ohm forgets within a "
+                f"pulse: its time constant is {self.memristor.write_time_constant:.3g} s, the "
+                f"pulse {self.schedule.pulse:g} s"
+            )
         if not self.learning.inhibition_threshold < self.neuron.output_high:
-            raise ParameterError("inhibition_threshold must be below output_high, or no neuron inhibits another, got "
-                                 f"{self.learning.inhibition_threshold:g} V for {self.neuron.output_high:g} V")
+            raise ParameterError(
+                "inhibition_threshold must be below output_high, or no neuron inhibits another, "
+                f"got {self.learning.inhibition_threshold:g} V for {self.neuron.output_high:g} V"
+            )
 
 
-def self_learning_network(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray | Sequence[np.ndarray],
-                          homeostasis: np.ndarray | None = None) -> Circuit:
+def self_learning_network(
+    setup: SelfLearningSetup,
+    states: np.ndarray,
+    images: np.ndarray | Sequence[np.ndarray],
+    homeostasis: np.ndarray | None = None,
+) -> Circuit:
     """Return the netlist that presents one image in each period; membranes start at 0 V.
 
     Parameters
@@ -120,43 +159,97 @@ def self_learning_network(setup: SelfLearningSetup, states: np.ndarray, images: 
     cell = Memristor(setup.memristor, per_instance=devices.cells is not None)
     cell.add_to(circuit)
     add_neuron(circuit, setup.neuron, per_instance=devices.neurons is not None)
-    circuit.model("inhibition", "sw", vt=setup.learning.inhibition_threshold, vh=0,
-                  ron=setup.learning.inhibition_resistance, roff=1e12)
+    circuit.model(
+        "inhibition",
+        "sw",
+        vt=setup.learning.inhibition_threshold,
+        vh=0,
+        ron=setup.learning.inhibition_resistance,
+        roff=1e12,
+    )
     circuit.R("fired", "fired", circuit.gnd, 1.0)
     for i, levels in enumerate(np.transpose(images)):
         add_source(circuit, f"input_{i}", schedule.train(schedule.input_voltage * levels))
-    cell_values, neuron_values = cell_arguments(setup.network, devices.cells, True), neuron_arguments(devices.neurons)
+    cell_values, neuron_values = (
+        cell_arguments(setup.network, devices.cells, True),
+        neuron_arguments(devices.neurons),
+    )
     for j in range(neurons):
-        circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", f"threshold_{j}", f"membrane_{j}", f"output_{j}",
-                  **neuron_values(j))
+        circuit.X(
+            f"neuron_{j}",
+            "lapicque_neuron",
+            f"column_{j}",
+            f"threshold_{j}",
+            f"membrane_{j}",
+            f"output_{j}",
+            **neuron_values(j),
+        )
         _add_feedback(circuit, setup, j, 0.0 if homeostasis is None else float(homeostasis[j]))
         for i in range(inputs):
-            circuit.X(f"cell_{j}_{i}", cell.name, f"column_{j}", f"input_{i}", f"phi_{j}", x0=float(states[j][i]),
-                      **cell_values(j, i))
+            circuit.X(
+                f"cell_{j}_{i}",
+                cell.name,
+                f"column_{j}",
+                f"input_{i}",
+                f"phi_{j}",
+                x0=float(states[j][i]),
+                **cell_values(j, i),
+            )
     return circuit
 
 
 def _add_feedback(circuit: Circuit, setup: SelfLearningSetup, j: int, start: float) -> None:
-    """Connect output j with its phi, the inhibition of the other neurons, and its homeostatic voltage (`start` V at t = 0).
+    """Connect output j with its phi, the inhibition of the other neurons, and its homeostatic
+    voltage (`start` V at t = 0).
 
-    The homeostatic voltage enters the neuron where a negative column would, divided by the gain that follows. The membrane
-    then settles, and rests, lower by this voltage, which has the same effect on its crossing as a higher threshold.
+    The homeostatic voltage enters the neuron where a negative column would, divided by the gain
+    that follows. The membrane then settles, and rests, lower by this voltage, which has the same
+    effect on its crossing as a higher threshold.
     """
     high, learning = setup.neuron.output_high, setup.learning
     output, homeostasis = f"output_{j}", f"homeostasis_{j}"
-    circuit.VCVS(f"phi_{j}", f"phi_{j}", circuit.gnd, output, circuit.gnd, voltage_gain=setup.schedule.phi_voltage / high)
+    circuit.VCVS(
+        f"phi_{j}",
+        f"phi_{j}",
+        circuit.gnd,
+        output,
+        circuit.gnd,
+        voltage_gain=setup.schedule.phi_voltage / high,
+    )
     circuit.VCCS(f"fired_{j}", circuit.gnd, "fired", output, circuit.gnd, transconductance=1.0)
     circuit.S(f"inhibit_{j}", f"membrane_{j}", circuit.gnd, "fired", output, model="inhibition")
-    circuit.VCCS(homeostasis, circuit.gnd, homeostasis, output, circuit.gnd,
-                 transconductance=learning.homeostasis_current / high)
-    circuit.C(homeostasis, homeostasis, circuit.gnd, learning.homeostasis_capacitance, raw_spice=f"ic={start!r}")
+    circuit.VCCS(
+        homeostasis,
+        circuit.gnd,
+        homeostasis,
+        output,
+        circuit.gnd,
+        transconductance=learning.homeostasis_current / high,
+    )
+    circuit.C(
+        homeostasis,
+        homeostasis,
+        circuit.gnd,
+        learning.homeostasis_capacitance,
+        raw_spice=f"ic={start!r}",
+    )
     circuit.R(homeostasis, homeostasis, circuit.gnd, learning.homeostasis_resistance)
-    circuit.VCVS(f"threshold_{j}", f"threshold_{j}", circuit.gnd, homeostasis, circuit.gnd,
-                 voltage_gain=1 / setup.neuron.membrane_gain)
+    circuit.VCVS(
+        f"threshold_{j}",
+        f"threshold_{j}",
+        circuit.gnd,
+        homeostasis,
+        circuit.gnd,
+        voltage_gain=1 / setup.neuron.membrane_gain,
+    )
 
 
-def winners(waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentations: int) -> np.ndarray:
-    """Return the number of the neuron that fired first in each presentation of a transient; SILENT if none fired."""
+def winners(
+    waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentations: int
+) -> np.ndarray:
+    """Return the number of the neuron that fired first in each presentation of a transient; SILENT
+    if none fired.
+    """
     outputs = waves.stack(names("output", neurons)) > setup.neuron.output_high / 2
     found = np.full(presentations, SILENT)
     for k in range(presentations):
@@ -168,9 +261,15 @@ def winners(waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentati
     return found
 
 
-def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, parts: int = 1,
-             watch: Watch = lambda waves: waves) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Present images one after the other in one ngspice transient, in which the circuit learns by itself.
+def simulate(
+    setup: SelfLearningSetup,
+    states: np.ndarray,
+    images: np.ndarray,
+    parts: int = 1,
+    watch: Watch = lambda waves: waves,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Present images one after the other in one ngspice transient, in which the circuit learns by
+    itself.
 
     Parameters
     ----------
@@ -195,24 +294,53 @@ def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, p
     SimulationError
         ngspice cannot complete the transient.
     """
-    (neurons, inputs), schedule, stop = states.shape, setup.schedule, setup.schedule.stop(len(images))
+    (neurons, inputs), schedule, stop = (
+        states.shape,
+        setup.schedule,
+        setup.schedule.stop(len(images)),
+    )
     gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
-    waves = run_once(self_learning_network(setup, states, images), LEARNING, gates + voltages + names("output", neurons), stop,
-                     pauses=np.linspace(0, stop, parts + 1)[1:-1], watch=watch)
+    waves = run_once(
+        self_learning_network(setup, states, images),
+        LEARNING,
+        gates + voltages + names("output", neurons),
+        stop,
+        pauses=np.linspace(0, stop, parts + 1)[1:-1],
+        watch=watch,
+    )
     times = schedule.period * np.arange(len(images) + 1)
-    at_times = [np.array([np.interp(times, waves.time, waves[name]) for name in kind]).T for kind in (gates, voltages)]
-    return winners(waves, setup, neurons, len(images)), at_times[0].reshape(-1, neurons, inputs), at_times[1]
+    at_times = [
+        np.array([np.interp(times, waves.time, waves[name]) for name in kind]).T
+        for kind in (gates, voltages)
+    ]
+    return (
+        winners(waves, setup, neurons, len(images)),
+        at_times[0].reshape(-1, neurons, inputs),
+        at_times[1],
+    )
 
 
-WRITE_STEPS = 4  # parts of a write, each an exponential; after each, the gate's capacitance is that of the new X
-EXACT_WITHIN = 1e-6  # s: spikes this close to the first are computed with the exact edge, the others with a straight one
+# parts of a write, each an exponential; after each, the gate's capacitance is that of the new X
+WRITE_STEPS = 4
+# s: spikes this close to the first are computed with the exact edge, the others with a straight one
+EXACT_WITHIN = 1e-6
 SURFACE = 0.6  # V, surface potential of ngspice's channels (default of PHI)
-TINY = 1e-150  # V: after ten thousand writes cells are this low, and the square of anything lower is 0
+# V: after ten thousand writes cells are this low, and the square of anything lower is 0
+TINY = 1e-150
 
 current, channel_current, raised_state, lowered_state, edge_gain, first_spike, leaked, written = (
-    compiled(law, error_model="numpy") for law in (
-        memristor.read_current, memristor.channel_current, memristor.raised_state, memristor.lowered_state, neuron.edge_gain,
-        neuron.spike_time, memristor.leaked, memristor.written))
+    compiled(law, error_model="numpy")
+    for law in (
+        memristor.read_current,
+        memristor.channel_current,
+        memristor.raised_state,
+        memristor.lowered_state,
+        neuron.edge_gain,
+        neuron.spike_time,
+        memristor.leaked,
+        memristor.written,
+    )
+)
 
 
 class Constants(NamedTuple):
@@ -223,7 +351,8 @@ class Constants(NamedTuple):
     cox: float  # F, gate
     pump: float  # A/V, K
     leak: float  # ohm, R_leak
-    gain: float  # V of settled membrane for each V^2 of s v - v^2/2, with the overdrive s and the input v
+    # V of settled membrane for each V^2 of s v - v^2/2, with the overdrive s and the input v
+    gain: float
     rail: float  # V, highest voltage at which a membrane can settle
     tau: float  # s, of the membrane
     threshold: float  # V, the output goes high above it
@@ -237,20 +366,41 @@ class Constants(NamedTuple):
 
 def constants(setup: SelfLearningSetup) -> Constants:
     """Return the `Constants` of a setup whose devices are all alike."""
-    memristor, neuron, schedule, learning = setup.memristor, setup.neuron, setup.schedule, setup.learning
-    channel_values = ChannelValues(1.0, memristor.threshold_voltage, memristor.share, memristor.pinch)
-    return Constants(channel_values, memristor.capacitance, memristor.gate_capacitance, memristor.transconductance,
-                     memristor.leak_resistance, neuron.transresistance * memristor.gain, rail(neuron), neuron.time_constant,
-                     neuron.threshold, neuron.threshold - neuron.hysteresis, schedule.rise, schedule.pulse, schedule.period,
-                     learning.homeostasis_rate, learning.homeostasis_time_constant)
+    memristor, neuron, schedule, learning = (
+        setup.memristor,
+        setup.neuron,
+        setup.schedule,
+        setup.learning,
+    )
+    channel_values = ChannelValues(
+        1.0, memristor.threshold_voltage, memristor.share, memristor.pinch
+    )
+    return Constants(
+        channel_values,
+        memristor.capacitance,
+        memristor.gate_capacitance,
+        memristor.transconductance,
+        memristor.leak_resistance,
+        neuron.transresistance * memristor.gain,
+        rail(neuron),
+        neuron.time_constant,
+        neuron.threshold,
+        neuron.threshold - neuron.hysteresis,
+        schedule.rise,
+        schedule.pulse,
+        schedule.period,
+        learning.homeostasis_rate,
+        learning.homeostasis_time_constant,
+    )
 
 
 @compiled
 def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
-    """Return the capacitance in F of a cell's gate, C + C_gs + C_gd + C_gb, at the overdrive `s` and the input `v` in V.
+    """Return the capacitance in F of a cell's gate, C + C_gs + C_gd + C_gb, at the overdrive `s`
+    and the input `v` in V.
 
-    C is the explicit capacitor `c`, and the others are Meyer's shares of `cox`. Below an overdrive of 0 V, C_gb to the bulk
-    takes over.
+    C is the explicit capacitor `c`, and the others are Meyer's shares of `cox`. Below an overdrive
+    of 0 V, C_gb to the bulk takes over.
     """
     if s <= -SURFACE:
         return c + cox
@@ -264,7 +414,8 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
 
 @compiled
 def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Constants) -> float:
-    """Return the voltage at which a membrane settles with all inputs at `share` of `volts`, without homeostasis.
+    """Return the voltage at which a membrane settles with all inputs at `share` of `volts`, without
+    homeostasis.
 
     `row` holds the states in V of the neuron's cells.
     """
@@ -277,10 +428,14 @@ def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Consta
 
 @compiled
 def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
-    """Return the membrane in V at the end of the input's edge, without homeostasis: an integral of the currents in the edge."""
+    """Return the membrane in V at the end of the input's edge, without homeostasis: an integral of
+    the currents in the edge.
+    """
     total = 0.0
     for s in range(3):
-        total += edge_gain(NODES[s], WEIGHTS[s], k.rise, k.tau) * settled_membrane(row, volts, NODES[s], k)
+        total += edge_gain(NODES[s], WEIGHTS[s], k.rise, k.tau) * settled_membrane(
+            row, volts, NODES[s], k
+        )
     return total
 
 
@@ -288,11 +443,12 @@ def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
 def spike_time(settled: float, risen: float, homeostasis: float, k: Constants) -> float:
     """Return the time in s at which a membrane crosses its threshold; inf if it does not.
 
-    `settled`, `risen`: membrane in V at the end, and at the end of the input's edge. `homeostasis` (V at the start) raises the
-    threshold.
+    `settled`, `risen`: membrane in V at the end, and at the end of the input's edge. `homeostasis`
+    (V at the start) raises the threshold.
     """
     time = k.tau
-    for _ in range(2):  # until then the homeostatic voltage leaks a little, and the membrane follows it tau later
+    # until then the homeostatic voltage leaks a little, and the membrane follows it tau later
+    for _ in range(2):
         level = k.threshold + homeostasis * math.exp(-(time - k.tau) / k.forget)
         if not settled > level:
             return np.inf
@@ -301,7 +457,9 @@ def spike_time(settled: float, risen: float, homeostasis: float, k: Constants) -
 
 
 @compiled
-def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants) -> np.ndarray:
+def spike_times(
+    states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants
+) -> np.ndarray:
     """Return the first spikes of all neurons in one presentation, without inhibition.
 
     Parameters
@@ -314,8 +472,9 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     Returns
     -------
     array, neurons, s
-        inf for neurons that are silent until the end of the pulse. Times up to `EXACT_WITHIN` after the first spike are exact.
-        For later times, currents are assumed to rise in a straight line during the input's edge.
+        inf for neurons that are silent until the end of the pulse. Times up to `EXACT_WITHIN` after
+        the first spike are exact. For later times, currents are assumed to rise in a straight line
+        during the input's edge.
     """
     settled, times = np.empty(len(states)), np.empty(len(states))
     straight = 1 - k.tau / k.rise * (1 - math.exp(-k.rise / k.tau))
@@ -325,7 +484,9 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     contest = times.min() + EXACT_WITHIN
     for j in range(len(states)):
         if times[j] <= contest and times[j] < np.inf:
-            times[j] = spike_time(settled[j], risen_membrane(states[j], volts, k), homeostasis[j], k)
+            times[j] = spike_time(
+                settled[j], risen_membrane(states[j], volts, k), homeostasis[j], k
+            )
         if times[j] > k.pulse:
             times[j] = np.inf
     return times
@@ -333,16 +494,21 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
 
 @compiled
 def charged(x: float, v: float, duration: float, k: Constants) -> float:
-    """Return the lifted X of a cell in V after `duration` s with phi high and the input at `v` V; before, it is `x`."""
+    """Return the lifted X of a cell in V after `duration` s with phi high and the input at `v` V;
+    before, it is `x`.
+    """
     rate = 1.0 / (k.leak * memory_capacitance(x - k.channel.threshold_voltage, v, k.c, k.cox))
     return written(x, k.pump * k.leak * v, 0.0, leaked(duration, rate))
 
 
 @compiled
-def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Constants) -> float:
+def write(
+    row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Constants
+) -> float:
     """Write the states `row` (V) of the winner's cells in place, from its `spike` (s) on.
 
-    `homeostasis` is the winner's voltage in V. Return the time in s for which the winner's output was high.
+    `homeostasis` is the winner's voltage in V. Return the time in s for which the winner's output
+    was high.
     """
     for i in range(len(row)):
         row[i] = raised_state(k.channel, row[i], volts[i])
@@ -393,8 +559,12 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
 
 
 @compiled
-def present_all(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Constants) -> np.ndarray:
-    """Present the images `volts[order]` (images x inputs, V) as `present` does; return the winners, an array of presentations."""
+def present_all(
+    states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Constants
+) -> np.ndarray:
+    """Present the images `volts[order]` (images x inputs, V) as `present` does; return the winners,
+    an array of presentations.
+    """
     found = np.empty(len(order), np.int64)
     for n in range(len(order)):
         found[n] = present(states, homeostasis, volts[order[n]], k)

@@ -1,9 +1,11 @@
 """Learning without a teacher, in the circuit of `stdp_circuit`: patterns and MNIST.
 
-Patterns: ngspice learns, in one transient for each trial. MNIST: the closed form learns, the training set assigns a digit to
-each neuron, and ngspice reads. For MNIST one bias sets the pace of learning: K, 1 / R_leak, the homeostatic current and its leak
-are proportional to this bias. It falls over the run, so that the weights first move fast and then average over hundreds of
-images. All constants were chosen by training on the first 50,000 training images and testing on the other 10,000.
+Patterns: ngspice learns, in one transient for each trial. MNIST: the closed form learns, the
+training set assigns a digit to each neuron, and ngspice reads. For MNIST one bias sets the pace of
+learning: K, 1 / R_leak, the homeostatic current and its leak are proportional to this bias. It
+falls over the run, so that the weights first move fast and then average over hundreds of images.
+All constants were chosen by training on the first 50,000 training images and testing on the other
+10,000.
 """
 
 import re
@@ -33,7 +35,8 @@ from memristor import MemristorParameters
 from snn_circuit import NeuronParameters, names, state_names
 
 START = (1.5, 2.5)  # V, range of the states at first
-LAST = 10  # presentations of each pattern, the last of a trial, that determine the neuron of the pattern
+# presentations of each pattern, the last of a trial, that determine the neuron of the pattern
+LAST = 10
 PARTS = 40  # of a transient, for a progress bar
 
 
@@ -62,9 +65,18 @@ class Trial:
     images: np.ndarray
 
 
-def draw_trial(setup: SelfLearningSetup, patterns: np.ndarray, presentations: int, neurons: int, seed: int,
-               dual_rail: bool = False, spread: float = 0.0, flipped: float = 0.0) -> Trial:
-    """Return a trial; its start, its order, its chip and its flipped pixels are random and follow from `seed`.
+def draw_trial(
+    setup: SelfLearningSetup,
+    patterns: np.ndarray,
+    presentations: int,
+    neurons: int,
+    seed: int,
+    dual_rail: bool = False,
+    spread: float = 0.0,
+    flipped: float = 0.0,
+) -> Trial:
+    """Return a trial; its start, its order, its chip and its flipped pixels are random and follow
+    from `seed`.
 
     Parameters
     ----------
@@ -85,7 +97,9 @@ def draw_trial(setup: SelfLearningSetup, patterns: np.ndarray, presentations: in
         There are fewer neurons than patterns, or `spread` or `flipped` is out of range.
     """
     if neurons < len(patterns):
-        raise ParameterError(f"neurons must be {len(patterns)} or more, one for each pattern, got {neurons}")
+        raise ParameterError(
+            f"neurons must be {len(patterns)} or more, one for each pattern, got {neurons}"
+        )
     if not 0 <= flipped <= 1:
         raise ParameterError(f"flipped must be a share from 0 to 1, got {flipped:g}")
 
@@ -98,7 +112,14 @@ def draw_trial(setup: SelfLearningSetup, patterns: np.ndarray, presentations: in
     pixels = patterns[order]
     pixels = np.where(generator.random(pixels.shape) < flipped, 1 - pixels, pixels)
     if spread:
-        chip = Chip(neurons, states.shape[1], seed, cell_gain=spread, cell_write_gain=spread, neuron_threshold=spread)
+        chip = Chip(
+            neurons,
+            states.shape[1],
+            seed,
+            cell_gain=spread,
+            cell_write_gain=spread,
+            neuron_threshold=spread,
+        )
         setup = setup.replace(devices=chip.devices(setup.network))
     return Trial(setup, rails(patterns), states, order, rails(pixels))
 
@@ -129,13 +150,19 @@ class Learned:
 
     @property
     def wins(self) -> np.ndarray:
-        """Number of wins of each neuron in the last `LAST` presentations of each pattern: patterns x neurons."""
+        """Number of wins of each neuron in the last `LAST` presentations of each pattern: patterns
+        x neurons.
+        """
         last = [self.winners[self.order == pattern][-LAST:] for pattern in range(self.patterns)]
-        return np.array([np.bincount(won[won != SILENT], minlength=self.states.shape[1]) for won in last])
+        return np.array(
+            [np.bincount(won[won != SILENT], minlength=self.states.shape[1]) for won in last]
+        )
 
     @property
     def neurons(self) -> np.ndarray:
-        """Neuron that won most of the last presentations of each pattern; SILENT if no neuron won one."""
+        """Neuron that won most of the last presentations of each pattern; SILENT if no neuron won
+        one.
+        """
         return np.where(self.wins.any(axis=1), self.wins.argmax(axis=1), SILENT)
 
     @property
@@ -145,28 +172,45 @@ class Learned:
 
     @property
     def purity(self) -> float:
-        """Share of wins of each pattern's own neuron in the last `LAST` presentations of the pattern, over all patterns."""
-        shown = sum(min(LAST, int(np.sum(self.order == pattern))) for pattern in range(self.patterns))
+        """Share of wins of each pattern's own neuron in the last `LAST` presentations of the
+        pattern, over all patterns.
+        """
+        shown = sum(
+            min(LAST, int(np.sum(self.order == pattern))) for pattern in range(self.patterns)
+        )
         return float(self.wins.max(axis=1).sum() / shown)
 
 
 def learn_patterns(trial: Trial, watch: Watch = lambda parts: parts) -> Learned:
-    """Run a trial in ngspice; `watch` wraps the iterator over the `PARTS` parts of the transient, e.g. with a progress bar."""
-    return Learned(len(trial.patterns), trial.order, *simulate(trial.setup, trial.states, trial.images, parts=PARTS, watch=watch))
+    """Run a trial in ngspice; `watch` wraps the iterator over the `PARTS` parts of the transient,
+    e.g. with a progress bar.
+    """
+    return Learned(
+        len(trial.patterns),
+        trial.order,
+        *simulate(trial.setup, trial.states, trial.images, parts=PARTS, watch=watch),
+    )
 
 
 def predicted_winners(trial: Trial) -> np.ndarray:
     """Return the winner of each presentation of a trial in closed form.
 
-    The closed form does not model devices that differ, stages at their rails, and membranes that have not yet fallen back when
-    the next pattern begins.
+    The closed form does not model devices that differ, stages at their rails, and membranes that
+    have not yet fallen back when the next pattern begins.
     """
     volts = trial.setup.schedule.input_voltage * trial.images
-    return present_all(trial.states.copy(), np.zeros(len(trial.states)), volts, np.arange(len(volts)), constants(trial.setup))
+    return present_all(
+        trial.states.copy(),
+        np.zeros(len(trial.states)),
+        volts,
+        np.arange(len(volts)),
+        constants(trial.setup),
+    )
 
 
 def batch_netlist(trial: Trial, labels: Sequence[str]) -> str:
-    """Return the netlist of a trial for `ngspice -b` alone: it learns, then prints the winners and the learned states.
+    """Return the netlist of a trial for `ngspice -b` alone: it learns, then prints the winners and
+    the learned states.
 
     Parameters
     ----------
@@ -175,25 +219,43 @@ def batch_netlist(trial: Trial, labels: Sequence[str]) -> str:
         Names of the patterns.
     """
     (neurons, inputs), schedule, setup = trial.states.shape, trial.setup.schedule, trial.setup
-    gates, outputs, high = state_names(neurons, inputs), names("output", neurons), setup.neuron.output_high / 2
+    gates, outputs, high = (
+        state_names(neurons, inputs),
+        names("output", neurons),
+        setup.neuron.output_high / 2,
+    )
     circuit = self_learning_network(setup, trial.states, trial.images)
-    text = netlist_text(circuit, LEARNING, schedule.stop(len(trial.order)), gates + outputs, outputs)
+    text = netlist_text(
+        circuit, LEARNING, schedule.stop(len(trial.order)), gates + outputs, outputs
+    )
     text = re.sub(r"\.print .*\n|\.end\n", "", text)
-    lines = [".control", "run", "echo", "echo The neuron that fires at the last presentation of each pattern:",
-             f"let fired = {' + '.join(f'(v({output}) gt {high:g})' for output in outputs)}",
-             f"let number = {' + '.join(f'{j}*(v({output}) gt {high:g})' for j, output in enumerate(outputs))}"]
+    lines = [
+        ".control",
+        "run",
+        "echo",
+        "echo The neuron that fires at the last presentation of each pattern:",
+        f"let fired = {' + '.join(f'(v({output}) gt {high:g})' for output in outputs)}",
+        "let number = "
+        f"{' + '.join(f'{j}*(v({output}) gt {high:g})' for j, output in enumerate(outputs))}",
+    ]
     for pattern, label in enumerate(labels):
         shown = np.flatnonzero(trial.order == pattern)
         if len(shown):
             time = schedule.start(int(shown[-1])) + schedule.pulse
-            lines += [f"meas tran fired_{pattern} find fired at={time:.9g}",
-                      f"meas tran found_{pattern} find number at={time:.9g}", f"let neuron = floor(found_{pattern} + 0.5)",
-                      f"let count = floor(fired_{pattern} + 0.5)", "if count = 1",
-                      f"echo pattern {label} is won by neuron $&neuron", "else",
-                      f"echo pattern {label}: $&count neurons fire", "end"]
+            lines += [
+                f"meas tran fired_{pattern} find fired at={time:.9g}",
+                f"meas tran found_{pattern} find number at={time:.9g}",
+                f"let neuron = floor(found_{pattern} + 0.5)",
+                f"let count = floor(fired_{pattern} + 0.5)",
+                "if count = 1",
+                f"echo pattern {label} is won by neuron $&neuron",
+                "else",
+                f"echo pattern {label}: $&count neurons fire",
+                "end",
+            ]
     lines += ["echo", "echo Learned states in V, neuron by neuron:", "let last = length(time) - 1"]
     for j in range(neurons):
-        row = gates[j * inputs:(j + 1) * inputs]
+        row = gates[j * inputs : (j + 1) * inputs]
         lines += [f"let x{i} = floor(10*v({gate})[last] + 0.5)/10" for i, gate in enumerate(row)]
         lines.append(f"echo neuron {j}: " + " ".join(f"$&x{i}" for i in range(inputs)))
     # Without "quit" ngspice 39 ends with exit code 1: there is no .print line.
@@ -215,16 +277,31 @@ class MnistLearning(Parameters):
     epochs: int = quantity(3, 1, 1000, "", "presentations of each training image")
     seed: int = quantity(1, 0, 2**32 - 1, "", "seed of start states and order")
     first_time_constant: float = quantity(8.7e-3, 1e-4, 1e3, "s", "R_leak (C + C_gate) at first")
-    last_time_constant: float = quantity(1.3, 1e-4, 1e4, "s", "the same at the end of the run; its inverse falls linearly, in "
-                                         f"steps of {PACE_STEP:,} images")
-    homeostasis_rate: float = quantity(84.0, 0.0, 1e6, "V/s", "growth of a threshold while its neuron fires, at first")
-    homeostasis_memory: float = quantity(0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron")
+    last_time_constant: float = quantity(
+        1.3,
+        1e-4,
+        1e4,
+        "s",
+        f"the same at the end of the run; its inverse falls linearly, in steps of {PACE_STEP:,} "
+        "images",
+    )
+    homeostasis_rate: float = quantity(
+        84.0, 0.0, 1e6, "V/s", "growth of a threshold while its neuron fires, at first"
+    )
+    homeostasis_memory: float = quantity(
+        0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron"
+    )
 
     def check(self) -> None:
-        """Raise ParameterError if cells forget within a pulse, or faster at the end than at first."""
+        """Raise ParameterError if cells forget within a pulse, or faster at the end than at
+        first.
+        """
         if not PULSE < self.first_time_constant <= self.last_time_constant:
-            raise ParameterError(f"first_time_constant must be above the pulse of {PULSE:g} s and not above last_time_constant, "
-                                 f"got {self.first_time_constant:g} s and {self.last_time_constant:g} s")
+            raise ParameterError(
+                f"first_time_constant must be above the pulse of {PULSE:g} s and not above "
+                f"last_time_constant, got {self.first_time_constant:g} s and "
+                f"{self.last_time_constant:g} s"
+            )
 
     def pace(self, share: float) -> float:
         """Return the bias after a `share` of the run, relative to its start."""
@@ -238,9 +315,12 @@ class MnistLearning(Parameters):
             MemristorParameters(transconductance=TARGET / leak, leak_resistance=leak),
             NeuronParameters(feedback_resistance=1.5e3, threshold=1.0, hysteresis=0.025),
             Schedule(pulse=PULSE, period=1.5e-3, sampling_step=11e-6),
-            learning=SelfLearningParameters(homeostasis_current=self.homeostasis_rate * pace * capacitance,
-                                            homeostasis_capacitance=capacitance,
-                                            homeostasis_resistance=self.homeostasis_memory * self.neurons / pace / capacitance))
+            learning=SelfLearningParameters(
+                homeostasis_current=self.homeostasis_rate * pace * capacitance,
+                homeostasis_capacitance=capacitance,
+                homeostasis_resistance=self.homeostasis_memory * self.neurons / pace / capacitance,
+            ),
+        )
 
 
 @dataclass
@@ -257,8 +337,12 @@ class NetworkState:
     homeostasis: np.ndarray
 
 
-def draw_start(learning: MnistLearning, inputs: int, images: int) -> tuple[NetworkState, np.ndarray]:
-    """Return the initial state, and the order of presentation: in each epoch a permutation of the images' indices."""
+def draw_start(
+    learning: MnistLearning, inputs: int, images: int
+) -> tuple[NetworkState, np.ndarray]:
+    """Return the initial state, and the order of presentation: in each epoch a permutation of the
+    images' indices.
+    """
     generator = np.random.default_rng(learning.seed)
     states = generator.uniform(0.5, 1.5, (learning.neurons, inputs))
     shuffler = np.random.default_rng(generator.integers(0, 2**32, 4))
@@ -266,7 +350,9 @@ def draw_start(learning: MnistLearning, inputs: int, images: int) -> tuple[Netwo
     return NetworkState(states, np.zeros(learning.neurons)), order
 
 
-def learn_digits(learning: MnistLearning, network: NetworkState, images: np.ndarray, order: np.ndarray) -> Iterator[np.ndarray]:
+def learn_digits(
+    learning: MnistLearning, network: NetworkState, images: np.ndarray, order: np.ndarray
+) -> Iterator[np.ndarray]:
     """Learn images in closed form; yield the winners of each `PACE_STEP` presentations.
 
     Parameters
@@ -281,10 +367,14 @@ def learn_digits(learning: MnistLearning, network: NetworkState, images: np.ndar
     """
     for first in range(0, len(order), PACE_STEP):
         k = constants(learning.setup(learning.pace(first / len(order))))
-        yield present_all(network.states, network.homeostasis, images, order[first:first + PACE_STEP], k)
+        yield present_all(
+            network.states, network.homeostasis, images, order[first : first + PACE_STEP], k
+        )
 
 
-def assign_digits(learning: MnistLearning, network: NetworkState, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def assign_digits(
+    learning: MnistLearning, network: NetworkState, images: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
     """Return the digit of each neuron: the digit whose images the neuron wins most often.
 
     A neuron that wins no image gets the digit with the most images.
@@ -321,8 +411,11 @@ def digit_spikes(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(times), np.nan, times)
 
 
-def read_in_closed_form(learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray) -> np.ndarray:
-    """Return the first spike of each digit for each image: images x digits in s, nan if no neuron of the digit fires.
+def read_in_closed_form(
+    learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray
+) -> np.ndarray:
+    """Return the first spike of each digit for each image: images x digits in s, nan if no neuron
+    of the digit fires.
 
     Parameters
     ----------
@@ -332,15 +425,26 @@ def read_in_closed_form(learning: MnistLearning, network: NetworkState, images: 
         Digit of each neuron.
     """
     k = constants(learning.setup())
-    return np.array([digit_spikes(spike_times(network.states, network.homeostasis, image, k), digits) for image in images])
+    return np.array(
+        [
+            digit_spikes(spike_times(network.states, network.homeostasis, image, k), digits)
+            for image in images
+        ]
+    )
 
 
-def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray,
-                    contenders: int = CONTENDERS) -> Iterator[np.ndarray]:
-    """Yield for one image after the other the first spike of each digit in s, nan if no neuron of the digit fires.
+def read_in_ngspice(
+    learning: MnistLearning,
+    network: NetworkState,
+    images: np.ndarray,
+    digits: np.ndarray,
+    contenders: int = CONTENDERS,
+) -> Iterator[np.ndarray]:
+    """Yield for one image after the other the first spike of each digit in s, nan if no neuron of
+    the digit fires.
 
-    Inhibition and writes are left out, because the winner is known before either begins. A read ends one sampling step after
-    the winner's spike.
+    Inhibition and writes are left out, because the winner is known before either begins. A read
+    ends one sampling step after the winner's spike.
 
     Parameters
     ----------
@@ -349,11 +453,17 @@ def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.n
     contenders : int
         Number of neurons that are simulated. They are those that fire first in closed form.
     """
-    setup, k, count = learning.setup(), constants(learning.setup()), min(contenders, learning.neurons)
+    setup, k, count = (
+        learning.setup(),
+        constants(learning.setup()),
+        min(contenders, learning.neurons),
+    )
     with temporary_circuits():
         reader = NgspiceLayer(Network.of(setup, network.states[:count]).layers[0])
         for image in images:
             predicted = spike_times(network.states, network.homeostasis, image, k)
             chosen = np.sort(np.argsort(predicted, kind="stable")[:count])
-            spikes = reader.read(network.states[chosen], image, 1, jitter=network.homeostasis[chosen])[0]
+            spikes = reader.read(
+                network.states[chosen], image, 1, jitter=network.homeostasis[chosen]
+            )[0]
             yield digit_spikes(spikes, digits[chosen])

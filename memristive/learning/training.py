@@ -1,7 +1,8 @@
 """Training from errors: one loop for every network, on any engine (docs/layers.md).
 
-The circuit decides by first spike. The engine reads, reads back and writes. Python, as the teacher, only chooses which phi to
-pulse. The compiled kernel runs the same rule for networks without resistive wires.
+The circuit decides by first spike. The engine reads, reads back and writes. Python, as the teacher,
+only chooses which phi to pulse. The compiled kernel runs the same rule for networks without
+resistive wires.
 """
 
 import dataclasses
@@ -22,7 +23,8 @@ from memristive.network.networks import KernelArrays, Network, no_counts
 from memristive.spice.parameters import ParameterError
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
-BLOCK = 1000  # presentations between two reports of a training; each block of them has a stream of random numbers
+# presentations between two reports of a training; each block of them has a stream of random numbers
+BLOCK = 1000
 
 
 @dataclass
@@ -33,7 +35,8 @@ class Learning:
     ----------
     network : Network
     history : array of bool, presentations x 2
-        For each presentation: True if the answer was right before the write, and True if cells were written.
+        For each presentation: True if the answer was right before the write, and True if cells were
+        written.
     done : int
         Presentations done.
     """
@@ -54,20 +57,38 @@ class Learning:
 
     @classmethod
     def restored(cls, network: Network, arrays: dict[str, np.ndarray]) -> "Learning":
-        """Return the training that a checkpoint's `arrays` hold; `network` gives everything but the states."""
-        names = [f"states_{k}" if f"states_{k}" in arrays else "states" for k in range(len(network.states))]  # of older versions
+        """Return the training that a checkpoint's `arrays` hold; `network` gives everything but the
+        states.
+        """
+        # of older versions
+        names = [
+            f"states_{k}" if f"states_{k}" in arrays else "states"
+            for k in range(len(network.states))
+        ]
         states = tuple(arrays[name] for name in names)
-        return cls(dataclasses.replace(network, states=states), arrays["history"].copy(), int(arrays["done"]))
+        return cls(
+            dataclasses.replace(network, states=states),
+            arrays["history"].copy(),
+            int(arrays["done"]),
+        )
 
     @property
     def running_accuracy(self) -> float:
         """Share of right answers among the last `RUNNING` presentations."""
-        return float(self.history[max(0, self.done - RUNNING):self.done, 0].mean())
+        return float(self.history[max(0, self.done - RUNNING) : self.done, 0].mean())
 
 
-def learn(network: Network, rule: Rule, images: np.ndarray, labels: np.ndarray, *, engine: str | Engine = CLOSED_FORM,
-          watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps) -> Learning:
-    """Train a network from start to end, and return the finished training, with the trained `network`.
+def learn(
+    network: Network,
+    rule: Rule,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    engine: str | Engine = CLOSED_FORM,
+    watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
+) -> Learning:
+    """Train a network from start to end, and return the finished training, with the trained
+    `network`.
 
     Parameters
     ----------
@@ -77,7 +98,8 @@ def learn(network: Network, rule: Rule, images: np.ndarray, labels: np.ndarray, 
     images : array, n x inputs, levels 0 to 1
     labels : array of int, n
     engine : str or Engine
-        "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in each cell.
+        "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
+        each cell.
     watch : callable
         Wraps the iterator that `train` returns, e.g. with a progress bar.
 
@@ -88,8 +110,8 @@ def learn(network: Network, rule: Rule, images: np.ndarray, labels: np.ndarray, 
     Raises
     ------
     ParameterError
-        The engine is unknown, images or labels do not fit the network, or pulses disturb other cells, as in a passive array,
-        which emulators with phi in ngspice cannot simulate.
+        The engine is unknown, images or labels do not fit the network, or pulses disturb other
+        cells, as in a passive array, which emulators with phi in ngspice cannot simulate.
     SimulationError
         ngspice cannot complete a transient, or the currents through wires do not converge.
     """
@@ -98,14 +120,24 @@ def learn(network: Network, rule: Rule, images: np.ndarray, labels: np.ndarray, 
     return learning
 
 
-def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray, *, engine: str | Engine = CLOSED_FORM,
-          block: int = BLOCK, counts: Counts | None = None) -> Iterator[tuple[int, float]]:
-    """Present the remaining images and update `learning`; other arguments and exceptions are those of `learn`.
+def train(
+    learning: Learning,
+    rule: Rule,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    engine: str | Engine = CLOSED_FORM,
+    block: int = BLOCK,
+    counts: Counts | None = None,
+) -> Iterator[tuple[int, float]]:
+    """Present the remaining images and update `learning`; other arguments and exceptions are those
+    of `learn`.
 
     Parameters
     ----------
     learning : Learning
-        Up to date whenever this function yields: after every presentation, in closed form after every `block` of them.
+        Up to date whenever this function yields: after every presentation, in closed form after
+        every `block` of them.
     rule, images, labels, engine
     block : int
     counts : Counts, optional
@@ -125,15 +157,25 @@ def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray
     check_levels("images", images, network.sizes[0])
     rules.check_labels(labels, len(images), network.sizes[-1])
     if rule.presentations > len(learning.history):
-        raise ParameterError(f"presentations must be at most {len(learning.history)}, as at the start of this training, got "
-                             f"{rule.presentations}")
-    if engine == NGSPICE and network.pulses and max(network.pulses.disturb_up, network.pulses.disturb_down) > 0:
-        raise ParameterError("disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by phi; "
-                             "train in closed form")
+        raise ParameterError(
+            f"presentations must be at most {len(learning.history)}, as at the start of this "
+            f"training, got {rule.presentations}"
+        )
+    if (
+        engine == NGSPICE
+        and network.pulses
+        and max(network.pulses.disturb_up, network.pulses.disturb_down) > 0
+    ):
+        raise ParameterError(
+            "disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by "
+            "phi; train in closed form"
+        )
     if engine == CLOSED_FORM:
         network.warn_of_doubts()
         if not network.wired:
-            yield from _train_compiled(learning, rule, images, labels, block, counts or no_counts(network))
+            yield from _train_compiled(
+                learning, rule, images, labels, block, counts or no_counts(network)
+            )
             return
     with opened(engine, network) as own:
         for order, rng in _blocks(learning, rule, len(images), BLOCK):
@@ -142,46 +184,90 @@ def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray
                 yield learning.done, learning.running_accuracy
 
 
-def _blocks(learning: Learning, rule: Rule, count: int, block: int) -> Iterator[tuple[np.ndarray, np.random.Generator]]:
-    """Yield the indices of the next images, of `count`, and a random generator, until all presentations are done."""
+def _blocks(
+    learning: Learning, rule: Rule, count: int, block: int
+) -> Iterator[tuple[np.ndarray, np.random.Generator]]:
+    """Yield the indices of the next images, of `count`, and a random generator, until all
+    presentations are done.
+    """
     rng = write_generator(rule, learning.done)
     while learning.done < rule.presentations:
         rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
-        yield rule.order(count, learning.done, min((learning.done // block + 1) * block, rule.presentations)), rng
+        yield (
+            rule.order(
+                count, learning.done, min((learning.done // block + 1) * block, rule.presentations)
+            ),
+            rng,
+        )
 
 
-def _train_compiled(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray, block: int,
-                    counts: Counts) -> Iterator[tuple[int, float]]:
+def _train_compiled(
+    learning: Learning,
+    rule: Rule,
+    images: np.ndarray,
+    labels: np.ndarray,
+    block: int,
+    counts: Counts,
+) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
     levels, classes = network.rows(images), np.asarray(labels, np.int64)
-    rows = network.design.read_levels(levels)  # an ohmic device gives the same array: less memory to read
+    # an ohmic device gives the same array: less memory to read
+    rows = network.design.read_levels(levels)
     for order, rng in _blocks(learning, rule, len(images), block):
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
-        rules.train_compiled(arrays.layers, arrays.timing, doses, arrays.pulses, counts, chip_noise(network, learning.done, stop),
-                            arrays.states, arrays.work, levels, rows, classes, order, learning.done, history, rng)
+        rules.train_compiled(
+            arrays.layers,
+            arrays.timing,
+            doses,
+            arrays.pulses,
+            counts,
+            chip_noise(network, learning.done, stop),
+            arrays.states,
+            arrays.work,
+            levels,
+            rows,
+            classes,
+            order,
+            learning.done,
+            history,
+            rng,
+        )
         learning.network = arrays.trained(learning.network)
-        learning.history[learning.done:stop], learning.done = history, stop
+        learning.history[learning.done : stop], learning.done = history, stop
         yield stop, learning.running_accuracy
 
 
-def present(learning: Learning, rule: Rule, engine: Engine, image: np.ndarray, label: int,
-            rng: np.random.Generator) -> np.ndarray:
+def present(
+    learning: Learning,
+    rule: Rule,
+    engine: Engine,
+    image: np.ndarray,
+    label: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Present an image (inputs): read, and unless the right neuron leads, read back and write.
 
     Updates `learning`; returns the first spikes of the last layer in s. Raises SimulationError.
     """
     k, network = learning.done, learning.network
     noise = chip_noise(network, k, k + 1)
-    times, settled = engine.read(network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0)
+    times, settled = engine.read(
+        network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0
+    )
     margin = rule.margin * rules.margin_factor(k, rule.presentations, rule.final_margin)
-    wrong, silent = rules.first_wrong_neuron(times[-1], label, margin), bool(np.isnan(times[-1][label]))
+    wrong, silent = (
+        rules.first_wrong_neuron(times[-1], label, margin),
+        bool(np.isnan(times[-1][label])),
+    )
     if silent or wrong is not None:
         errors = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
         doses = column_doses(network, rule, engine, image, times, settled, errors, k, rng)
         if len(noise.write):
             doses[-1] = [dose._replace(factors=noise.write[0, dose.column]) for dose in doses[-1]]
-        states = tuple(engine.write(network, layer, of_layer, rng) for layer, of_layer in enumerate(doses))
+        states = tuple(
+            engine.write(network, layer, of_layer, rng) for layer, of_layer in enumerate(doses)
+        )
         network = dataclasses.replace(network, states=states)
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
@@ -189,46 +275,84 @@ def present(learning: Learning, rule: Rule, engine: Engine, image: np.ndarray, l
     return times[-1]
 
 
-def column_doses(network: Network, rule: Rule, engine: Engine, image: np.ndarray, times: list[np.ndarray],
-                 settled: list[np.ndarray], errors: np.ndarray, done: int, rng: np.random.Generator) -> list[list[ColumnDose]]:
-    """Read the output `errors` back from the last layer to the first; return the writes of each layer.
+def column_doses(
+    network: Network,
+    rule: Rule,
+    engine: Engine,
+    image: np.ndarray,
+    times: list[np.ndarray],
+    settled: list[np.ndarray],
+    errors: np.ndarray,
+    done: int,
+    rng: np.random.Generator,
+) -> list[list[ColumnDose]]:
+    """Read the output `errors` back from the last layer to the first; return the writes of each
+    layer.
 
     `times` and `settled` are the results of `Engine.read`; `done` presentations came before.
     """
-    layers, last, found, result = network.layers, len(network.states) - 1, [errors], list[list[ColumnDose]]()
+    layers, last, found, result = (
+        network.layers,
+        len(network.states) - 1,
+        [errors],
+        list[list[ColumnDose]](),
+    )
     for k in range(last, 0, -1):
         back = engine.read_back(network, k, found[0]) + layers[k].back_noise(found[0], rng)
-        found.insert(0, rules.hidden_errors(back, settled[k - 1], rule.reach, 1.0 if k == last else rule.error_scale))
+        found.insert(
+            0,
+            rules.hidden_errors(
+                back, settled[k - 1], rule.reach, 1.0 if k == last else rule.error_scale
+            ),
+        )
     factor = max(rules.dose_factor(done, rule.presentations, rule.final_dose), rule.least_dose)
     for k, (layer, of_neurons) in enumerate(zip(layers, found, strict=True)):
-        dose, pair = factor * (rule.output_dose if k == last else rule.hidden_dose), done % max(1, layer.pairs)
+        dose, pair = (
+            factor * (rule.output_dose if k == last else rule.hidden_dose),
+            done % max(1, layer.pairs),
+        )
         result.append([])
         for j in np.flatnonzero(of_neurons).tolist():
             shares = network.rows(image[None])[0]
             if k:
                 rows = np.append(times[k - 1], network.start_time)
-                shares = rules.overlap_times(rows, times[k][j], layer.window) / network.parameters.neuron.time_constant
+                shares = (
+                    rules.overlap_times(rows, times[k][j], layer.window)
+                    / network.parameters.neuron.time_constant
+                )
             for polarity in range(2 if layer.pairs else 1):
                 column = (polarity * layer.pairs + pair) * layer.neurons + j
-                result[-1].append(ColumnDose(column, (1 - 2 * polarity) * dose * of_neurons[j], shares))
+                result[-1].append(
+                    ColumnDose(column, (1 - 2 * polarity) * dose * of_neurons[j], shares)
+                )
     return result
 
 
 def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:
-    """Return the noise of the network's chip in presentations `first` to `stop`, the same on every engine."""
+    """Return the noise of the network's chip in presentations `first` to `stop`, the same on every
+    engine.
+    """
     chip, write = network.chip, rules.NO_NOISE.write
     if chip and chip.write_noise:
-        write = np.array([[chip.write_factors(k, column) for column in range(chip.classes)] for k in range(first, stop)])
+        write = np.array(
+            [
+                [chip.write_factors(k, column) for column in range(chip.classes)]
+                for k in range(first, stop)
+            ]
+        )
     return rules.Noise(network.jitter("learning", first, stop), write)
 
 
 def write_generator(rule: Rule, done: int) -> np.random.Generator:
-    """Return a generator of the random numbers of reads and writes in `BLOCK` presentations, the first of number `done`."""
+    """Return a generator of the random numbers of reads and writes in `BLOCK` presentations, the
+    first of number `done`.
+    """
     return np.random.default_rng([rule.seed, 3, done])
 
 
 def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
-    """Return the running accuracy over the last `window` presentations, and the number of presentations that wrote so far.
+    """Return the running accuracy over the last `window` presentations, and the number of
+    presentations that wrote so far.
 
     Both are arrays with a value for each presentation; `history` is that of `Learning`.
     """

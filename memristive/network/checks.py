@@ -1,8 +1,10 @@
-"""Checks of a trained network: silent and dominant neurons, clipping stages, diverging cells, unsettled membranes, rounding.
+"""Checks of a trained network: silent and dominant neurons, clipping stages, diverging cells,
+unsettled membranes, rounding.
 
-The summing stage of a column with the current I gives -R_f I, where R_f is its feedback resistor. The reference column (with
-pairs: the negative columns) has a stage that gives R_f I_ref. The neuron's inverting stage then gives R_f (I - I_ref). None of
-these three stages may clip before the neuron's spike. Clipping after the spike has no effect.
+The summing stage of a column with the current I gives -R_f I, where R_f is its feedback resistor.
+The reference column (with pairs: the negative columns) has a stage that gives R_f I_ref. The
+neuron's inverting stage then gives R_f (I - I_ref). None of these three stages may clip before the
+neuron's spike. Clipping after the spike has no effect.
 """
 
 import dataclasses
@@ -21,20 +23,27 @@ from memristive.spice.parameters import ParameterError
 from memristor import ChannelValues, read_current, rounding, trained_state
 from snn_circuit import NeuronParameters, Wires
 
-USUAL = 1.7  # times the threshold: where the largest pattern's membrane settles in the paper's networks
+# times the threshold: where the largest pattern's membrane settles in the paper's networks
+USUAL = 1.7
 LEAST_DRIVE = 1.1  # times the threshold: where the smallest pattern's membrane should settle
 WITHIN_RAIL = 0.9  # of the rail: where the largest pattern's membrane may settle
 FEEDBACK = NeuronParameters.__dataclass_fields__["feedback_resistance"].metadata  # allowed range
 SPIKE_SHIFT = 1e-3  # share of the threshold: a membrane voltage that moves a spike by 0.1 us
 ROUNDED = 1e-3  # relative error of X above which a warning is due
 STAGES = ("summing stage", "inverting stage", "negative input's inverting stage")
-EXAMINED = 200  # largest number of images that `layered_problems` examines, which takes a second for large networks
-AGREED = 0.3e-6  # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no warning
+# largest number of images that `layered_problems` examines, which takes a second for large networks
+EXAMINED = 200
+# s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no
+# warning
+AGREED = 0.3e-6
 SILENT_SHARE = 0.05  # largest share of images for which no neuron of a layer fires
 EXCESS = 0.25  # largest share of images that one neuron wins above the share of its class
 FEW = 5  # least number of images a class from which shares of winners are taken
-NEEDED = 2  # least number of hidden neurons that fire, per class: networks of few classes learn well with 15 of 100 neurons
-DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
+# least number of hidden neurons that fire, per class: networks of few classes learn well with 15 of
+# 100 neurons
+NEEDED = 2
+# V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
+DIVERGED = 70.0
 
 
 class OperatingRangeWarning(UserWarning):
@@ -87,31 +96,49 @@ class OperatingRange:
         neuron, threshold = self.neuron, self.neuron.threshold
         found = []
         if self.highest <= 0:
-            found.append("no cell conducts: all neurons stay silent; raise schedule.pulse, schedule.input_voltage or "
-                         "memristor.transconductance")
+            found.append(
+                "no cell conducts: all neurons stay silent; raise schedule.pulse, "
+                "schedule.input_voltage or memristor.transconductance"
+            )
         elif self.highest < threshold:
-            found.append(f"all neurons stay silent: the highest membrane settles at {self.highest:.3g} V, the threshold is "
-                         f"{threshold:g} V; {self._resistor()}")
+            found.append(
+                f"all neurons stay silent: the highest membrane settles at {self.highest:.3g} V, "
+                f"the threshold is {threshold:g} V; {self._resistor()}"
+            )
         elif self.clipped:
-            found.append(f"membranes clip on {self.clipped} of {self.images} images: the highest would settle at "
-                         f"{self.highest:.3g} V, the rail is at {rail(neuron):.3g} V, and neurons that clip fire together; "
-                         f"{self._resistor()}")
+            found.append(
+                f"membranes clip on {self.clipped} of {self.images} images: the highest would "
+                f"settle at {self.highest:.3g} V, the rail is at {rail(neuron):.3g} V, and neurons "
+                f"that clip fire together; {self._resistor()}"
+            )
         elif self.by_class and self.silent and self.lowest < threshold:
-            found.append(f"no spike on {self.silent} of {self.images} images: the lowest membrane settles at "
-                         f"{self.lowest:.3g} V, the threshold is {threshold:g} V; {self._resistor()}")
+            found.append(
+                f"no spike on {self.silent} of {self.images} images: the lowest membrane settles "
+                f"at {self.lowest:.3g} V, the threshold is {threshold:g} V; {self._resistor()}"
+            )
         elif self.silent == self.images or (self.by_class and self.silent):
-            found.append(f"no spike on {self.silent} of {self.images} images: membranes are too slow, with a time constant of "
-                         f"{neuron.time_constant:.3g} s they reach {self.risen:.0%} of their settled voltage within a pulse; "
-                         "raise schedule.pulse or lower neuron.membrane_capacitance")
+            found.append(
+                f"no spike on {self.silent} of {self.images} images: membranes are too slow, with "
+                f"a time constant of {neuron.time_constant:.3g} s they reach {self.risen:.0%} of "
+                "their settled voltage within a pulse; raise schedule.pulse or lower "
+                "neuron.membrane_capacitance"
+            )
         if self.left_over >= SPIKE_SHIFT * threshold:
-            found.append(f"membranes have not settled when the next pattern begins: {self.left_over:.2g} V are left; raise "
-                         "schedule.period or lower neuron.membrane_capacitance")
+            found.append(
+                f"membranes have not settled when the next pattern begins: {self.left_over:.2g} V "
+                "are left; raise schedule.period or lower neuron.membrane_capacitance"
+            )
         if self.rounding > ROUNDED:
-            found.append(f"ngspice rounds X by up to {self.rounding:.2%} in a write this long; raise memristor.switch_on to 1e3")
+            found.append(
+                f"ngspice rounds X by up to {self.rounding:.2%} in a write this long; raise "
+                "memristor.switch_on to 1e3"
+            )
         return found
 
     def _resistor(self) -> str:
-        """Return advice for a message: the feedback resistor that would bring the membranes between threshold and rail."""
+        """Return advice for a message: the feedback resistor that would bring the membranes between
+        threshold and rail.
+        """
         needed = suitable_feedback(self.neuron, self.highest, self.lowest, all_fire=self.by_class)
         if needed is None:
             return "no feedback resistor alone brings all membranes between threshold and rail"
@@ -124,36 +151,57 @@ def rail(neuron: NeuronParameters) -> float:
     return float(neuron.highest_drive(neuron.feedback_resistance) * neuron.membrane_gain)
 
 
-def suitable_feedback(neuron: NeuronParameters, highest: float, lowest: float, all_fire: bool = True) -> float | None:
-    """Return the feedback resistor in ohm that puts the membranes between threshold and rail; None if there is none.
+def suitable_feedback(
+    neuron: NeuronParameters, highest: float, lowest: float, all_fire: bool = True
+) -> float | None:
+    """Return the feedback resistor in ohm that puts the membranes between threshold and rail; None
+    if there is none.
 
     Parameters
     ----------
     neuron : NeuronParameters
         With the present resistor.
     highest, lowest : float
-        Settled membranes in V with the present resistor: the highest, and the lowest of those that should fire.
+        Settled membranes in V with the present resistor: the highest, and the lowest of those that
+        should fire.
     all_fire : bool
         True: the lowest of them must reach the threshold, too.
     """
     if highest <= 0 or (all_fire and lowest <= 0):
         return None
-    wanted = max(USUAL * neuron.threshold, LEAST_DRIVE * neuron.threshold * highest / lowest) if lowest > 0 else np.inf
-    needed = min(neuron.feedback_resistance * wanted / highest, _feedback_within_rail(neuron, highest))
-    fires = needed * (lowest if all_fire else highest) >= neuron.feedback_resistance * neuron.threshold
+    wanted = (
+        max(USUAL * neuron.threshold, LEAST_DRIVE * neuron.threshold * highest / lowest)
+        if lowest > 0
+        else np.inf
+    )
+    needed = min(
+        neuron.feedback_resistance * wanted / highest, _feedback_within_rail(neuron, highest)
+    )
+    fires = (
+        needed * (lowest if all_fire else highest) >= neuron.feedback_resistance * neuron.threshold
+    )
     return needed if fires and FEEDBACK["low"] <= needed <= FEEDBACK["high"] else None
 
 
 def _feedback_within_rail(neuron: NeuronParameters, highest: float) -> float:
-    """Return the feedback in ohm with which a membrane would settle at `WITHIN_RAIL` of the rail instead of `highest` V."""
+    """Return the feedback in ohm with which a membrane would settle at `WITHIN_RAIL` of the rail
+    instead of `highest` V.
+    """
     per_ohm = highest / neuron.transresistance  # A of the column
-    drop, load = neuron.amplifier_output_resistance, 1 + neuron.amplifier_output_resistance / neuron.stage_resistance
-    summing, inverting = -WITHIN_RAIL * neuron.rail_low / per_ohm - drop, WITHIN_RAIL * neuron.inverting_rail_high / per_ohm
+    drop, load = (
+        neuron.amplifier_output_resistance,
+        1 + neuron.amplifier_output_resistance / neuron.stage_resistance,
+    )
+    summing, inverting = (
+        -WITHIN_RAIL * neuron.rail_low / per_ohm - drop,
+        WITHIN_RAIL * neuron.inverting_rail_high / per_ohm,
+    )
     return min(summing / load, inverting / load)
 
 
 def settled_membranes(setup: Setup, states: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Return the settled membranes in V (images x classes) of a network without rails whose devices are all alike.
+    """Return the settled membranes in V (images x classes) of a network without rails whose devices
+    are all alike.
 
     `states`: classes x inputs in V; `images`: n x inputs, 0 to 1.
     """
@@ -162,8 +210,14 @@ def settled_membranes(setup: Setup, states: np.ndarray, images: np.ndarray) -> n
     return setup.neuron.transresistance * np.array(currents)
 
 
-def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_class: bool = False, consecutive: bool = False,
-                    write: float = 0.0) -> OperatingRange:
+def operating_range(
+    setup: Setup,
+    states: np.ndarray,
+    images: np.ndarray,
+    by_class: bool = False,
+    consecutive: bool = False,
+    write: float = 0.0,
+) -> OperatingRange:
     """Compute the operating range in closed form; resistance of wires is ignored.
 
     Parameters
@@ -184,39 +238,65 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_cla
     settled = free.race(states, images).settled * (setup.neuron.threshold / neurons.threshold)
     fires, tau = ~np.isnan(race.spikes), float(np.max(neurons.time_constant))
     schedule, risen = setup.schedule, -float(np.expm1(-setup.schedule.pulse / tau))
-    kept = float(np.exp(-(schedule.period - schedule.pulse - schedule.rise) / tau)) if consecutive else 0.0  # over the pause
+    # over the pause
+    kept = (
+        float(np.exp(-(schedule.period - schedule.pulse - schedule.rise) / tau))
+        if consecutive
+        else 0.0
+    )
     should_fire = np.diag(settled) if by_class else settled.max(axis=1)
     return OperatingRange(
-        images=len(images), by_class=by_class, silent=int(np.sum(~(np.diag(fires) if by_class else fires.any(axis=1)))),
-        clipped=int(race.railed.any(axis=1).sum()), highest=float(settled.max()), lowest=float(should_fire.min()),
-        risen=risen, left_over=kept * risen * float(race.settled.max()),
-        rounding=rounding(setup.memristor, write), neuron=setup.neuron)
+        images=len(images),
+        by_class=by_class,
+        silent=int(np.sum(~(np.diag(fires) if by_class else fires.any(axis=1)))),
+        clipped=int(race.railed.any(axis=1).sum()),
+        highest=float(settled.max()),
+        lowest=float(should_fire.min()),
+        risen=risen,
+        left_over=kept * risen * float(race.settled.max()),
+        rounding=rounding(setup.memristor, write),
+        neuron=setup.neuron,
+    )
 
 
 def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, **kind: Any) -> None:
-    """Warn of each problem, and of a pattern that contains another; arguments as in `operating_range`."""
+    """Warn of each problem, and of a pattern that contains another; arguments as in
+    `operating_range`.
+    """
     found = operating_range(setup, states, images, **kind)
     for problem in found.problems:
         warnings.warn(problem, OperatingRangeWarning, stacklevel=3)
     contained = contained_patterns(images) if found.by_class else []
     if contained:
         inner, outer = contained[0]
-        warnings.warn(f"pattern {outer} contains pattern {inner}: on pattern {inner}, neuron {outer} fires no later than neuron "
-                      f"{inner}", OperatingRangeWarning, stacklevel=3)
+        warnings.warn(
+            f"pattern {outer} contains pattern {inner}: on pattern {inner}, neuron {outer} fires "
+            f"no later than neuron {inner}",
+            OperatingRangeWarning,
+            stacklevel=3,
+        )
 
 
 def contained_patterns(patterns: np.ndarray) -> list[tuple[int, int]]:
-    """Return the pairs (inner, outer) of patterns (classes x inputs) of which the outer has every pixel of the inner."""
+    """Return the pairs (inner, outer) of patterns (classes x inputs) of which the outer has every
+    pixel of the inner.
+    """
     count = len(patterns)
-    return [(inner, outer) for inner in range(count) for outer in range(count)
-            if inner != outer and np.all(patterns[outer][patterns[inner] > 0] >= patterns[inner][patterns[inner] > 0])]
+    return [
+        (inner, outer)
+        for inner in range(count)
+        for outer in range(count)
+        if inner != outer
+        and np.all(patterns[outer][patterns[inner] > 0] >= patterns[inner][patterns[inner] > 0])
+    ]
 
 
 def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
     """Return `setup` with the feedback resistor that suits `patterns` trained by the Hebbian rule.
 
-    With this resistor, the largest pattern's membrane settles at 1.7 thresholds, as in the paper's networks. It settles higher
-    if the smallest pattern could not fire otherwise, but always below the rail.
+    With this resistor, the largest pattern's membrane settles at 1.7 thresholds, as in the paper's
+    networks. It settles higher if the smallest pattern could not fire otherwise, but always below
+    the rail.
 
     Parameters
     ----------
@@ -226,32 +306,51 @@ def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
     Raises
     ------
     ParameterError
-        The patterns are not classes x inputs, a pattern has no pixel that is on, or no resistor fits.
+        The patterns are not classes x inputs, a pattern has no pixel that is on, or no resistor
+        fits.
     """
     patterns = as_patterns(patterns)
     empty = np.flatnonzero(~patterns.any(axis=1))
     if len(empty):
-        raise ParameterError(f"pattern {empty[0]} has no pixel that is on: its neuron could never fire")
+        raise ParameterError(
+            f"pattern {empty[0]} has no pixel that is on: its neuron could never fire"
+        )
     if setup.array:
-        settled = setup.neuron.transresistance * np.diag(setup.array.currents(setup.array.trained(patterns), patterns))
+        settled = setup.neuron.transresistance * np.diag(
+            setup.array.currents(setup.array.trained(patterns), patterns)
+        )
     else:
-        states = trained_state(setup.memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
+        states = trained_state(
+            setup.memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse
+        )
         settled = np.diag(settled_membranes(setup, states, patterns))
     needed = suitable_feedback(setup.neuron, float(settled.max()), float(settled.min()))
     if needed is None:
-        raise ParameterError(f"no feedback resistor fits: membranes settle at {settled.min():.3g} to {settled.max():.3g} V, the "
-                             f"threshold is {setup.neuron.threshold:g} V and the rail {rail(setup.neuron):.3g} V")
+        raise ParameterError(
+            f"no feedback resistor fits: membranes settle at {settled.min():.3g} to "
+            f"{settled.max():.3g} V, the threshold is {setup.neuron.threshold:g} V and the rail "
+            f"{rail(setup.neuron):.3g} V"
+        )
     return setup.replace(neuron=dataclasses.replace(setup.neuron, feedback_resistance=needed))
 
 
 def rails(network: Network) -> np.ndarray:
-    """Return the highest voltages in V that the stages of each layer can give: layers x `STAGES`."""
+    """Return the highest voltages in V that the stages of each layer can give: layers x
+    `STAGES`.
+    """
     found = [layer.circuits.stages for layer in network.layers]
-    return np.array([(np.min(each.highest_sum), each.highest_inverse, np.min(each.highest_negative)) for each in found], float)
+    return np.array(
+        [
+            (np.min(each.highest_sum), each.highest_inverse, np.min(each.highest_negative))
+            for each in found
+        ],
+        float,
+    )
 
 
 def required_stage_voltages(network: Network, images: np.ndarray) -> np.ndarray:
-    """Return the highest voltages that the stages would have to give before their neurons fire, if there were no rails.
+    """Return the highest voltages that the stages would have to give before their neurons fire, if
+    there were no rails.
 
     Parameters
     ----------
@@ -267,34 +366,48 @@ def required_stage_voltages(network: Network, images: np.ndarray) -> np.ndarray:
     for layer, below in enumerate([images, *spikes[:-1]]):
         for image, levels in enumerate(below):
             up, down, times = _stage_volts(network, arrays, layer, levels)
-            before = times[:, None] < np.where(np.isnan(spikes[layer][image]), np.inf, spikes[layer][image])
-            required[image, layer] = [np.max(volts, initial=0.0, where=before) for volts in (up, up - down, down)]
+            before = times[:, None] < np.where(
+                np.isnan(spikes[layer][image]), np.inf, spikes[layer][image]
+            )
+            required[image, layer] = [
+                np.max(volts, initial=0.0, where=before) for volts in (up, up - down, down)
+            ]
     return required
 
 
-def _stage_volts(network: Network, arrays: KernelArrays, k: int,
-                 levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the outputs of a layer's stages after each step of its rows, and the times of the steps in s.
+def _stage_volts(
+    network: Network, arrays: KernelArrays, k: int, levels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the outputs of a layer's stages after each step of its rows, and the times of the
+    steps in s.
 
-    The outputs are two arrays, steps x neurons in V: of the summing stages, and of the negative input's stages. `levels`: for
-    layer 0 an image, whose rows all step up together, for a later layer the spikes of the layer below in s.
+    The outputs are two arrays, steps x neurons in V: of the summing stages, and of the negative
+    input's stages. `levels`: for layer 0 an image, whose rows all step up together, for a later
+    layer the spikes of the layer below in s.
     """
     layer, scale, start = arrays.layers[k], arrays.work.scale[k], network.start_time
     up, down = (scale[0] * layer.neurons[kernel.BIAS])[None], np.zeros((1, network.sizes[k + 1]))
     if k == 0:
         volts = network.design.row_voltage * network.read_levels(levels[None])[0, :, None]
-        currents = read_current(ChannelValues(*layer.cells[:4]), arrays.states[0], volts).sum(axis=0)
+        currents = read_current(ChannelValues(*layer.cells[:4]), arrays.states[0], volts).sum(
+            axis=0
+        )
         positive, negative = currents[:-1], currents[-1]
         if network.design.pairs:
             positive, negative = currents.reshape(2, network.design.pairs, -1).sum(axis=1)
         return up + scale[0] * positive, down + scale[1] * negative, np.array([start])
-    order = np.argsort(levels)[:np.sum(~np.isnan(levels))]  # nan is sorted last
+    order = np.argsort(levels)[: np.sum(~np.isnan(levels))]  # nan is sorted last
     steps = arrays.work.weights[k][:, np.append(-1, order)].cumsum(axis=1)  # after the bias
     return up + steps[0], down + steps[1], np.append(start, levels[order])
 
 
-def layered_problems(network: Network, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
-                     output_dose: str = "rule.output_dose", labels: np.ndarray | None = None) -> list[str]:
+def layered_problems(
+    network: Network,
+    images: np.ndarray,
+    hidden_dose: str = "rule.hidden_dose",
+    output_dose: str = "rule.output_dose",
+    labels: np.ndarray | None = None,
+) -> list[str]:
     """Return a message for each quantity that is out of range, with the parameter to change.
 
     Parameters
@@ -303,7 +416,8 @@ def layered_problems(network: Network, images: np.ndarray, hidden_dose: str = "r
     images : array, n x inputs, levels 0 to 1
         At most `EXAMINED` of them are examined.
     hidden_dose, output_dose : str
-        Names of the parameters that set the doses of the hidden layers and of the last layer, for the messages.
+        Names of the parameters that set the doses of the hidden layers and of the last layer, for
+        the messages.
     labels : array, n, optional
         Classes of the images, with which class neurons that win too many images or none are found.
     """
@@ -312,35 +426,51 @@ def layered_problems(network: Network, images: np.ndarray, hidden_dose: str = "r
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     neuron, design = network.parameters.neuron, network.design
     problems, silent = _clipping_problems(network, images, doses), False
-    for layer, (states, spikes, dose) in enumerate(zip(network.states, network.forward(images), doses, strict=True), 1):
+    for layer, (states, spikes, dose) in enumerate(
+        zip(network.states, network.forward(images), doses, strict=True), 1
+    ):
         if np.abs(states).max() > DIVERGED:
-            problems.append(f"cells of layer {layer} diverge, to {states.min():.3g} to {states.max():.3g} V; lower {dose}")
+            problems.append(
+                f"cells of layer {layer} diverge, to {states.min():.3g} to {states.max():.3g} V; "
+                f"lower {dose}"
+            )
         last, fired = layer == len(network.states), ~np.isnan(spikes)
         found = _silence(layer, fired, 0 if last else network.sizes[-1])
         if last and labels is not None and not found:
             found = _dominance(spikes, labels[part])
         if found and not (last and silent):  # class neurons suffer from silent hidden layers
-            advice = ["train longer"] * last + [f"lower {dose} to half"] + ["leave out the hidden layers"] * (len(doses) > 1)
+            advice = (
+                ["train longer"] * last
+                + [f"lower {dose} to half"]
+                + ["leave out the hidden layers"] * (len(doses) > 1)
+            )
             problems.append(f"{found}; {', or '.join(advice)}")
             silent = True
     if neuron.amplifier_gain < LEAST_GAIN:
-        problems.append(f"neuron.amplifier_gain is {neuron.amplifier_gain:g}, below {LEAST_GAIN:g}: the closed form is not exact")
+        problems.append(
+            f"neuron.amplifier_gain is {neuron.amplifier_gain:g}, below {LEAST_GAIN:g}: the closed "
+            "form is not exact"
+        )
     if design.rise > neuron.time_constant / 2:
-        problems.append(f"design.rise is {design.rise:g} s, above half the time constant ({neuron.time_constant:.3g} s): "
-                        "the closed form is not exact")
+        problems.append(
+            f"design.rise is {design.rise:g} s, above half the time constant "
+            f"({neuron.time_constant:.3g} s): the closed form is not exact"
+        )
     return problems
 
 
 def _silence(layer: int, fired: np.ndarray, classes: int) -> str:
     """Return a message if too few neurons of a layer fire, else "".
 
-    `fired`: images x neurons. `classes`: number of classes for a hidden layer, 0 for the last layer, which has a neuron for each.
+    `fired`: images x neurons. `classes`: number of classes for a hidden layer, 0 for the last
+    layer, which has a neuron for each.
     """
     silent, used = (~fired.any(axis=1)).mean(), int(fired.any(axis=0).sum())
     if silent > SILENT_SHARE:
         return f"no neuron of layer {layer} fires for {silent:.0%} of {len(fired)} images"
     if used < min(fired.shape[1] / 2, NEEDED * classes):
-        return f"only {used} of {fired.shape[1]} neurons of layer {layer} ever fire, for {classes} classes"
+        neurons = fired.shape[1]
+        return f"only {used} of {neurons} neurons of layer {layer} ever fire, for {classes} classes"
     return ""
 
 
@@ -353,36 +483,65 @@ def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
     if len(labels) < FEW * classes:
         return ""
     members = np.bincount(labels, minlength=classes)
-    won = np.bincount([decision for decision in map(strict_decision, spikes) if decision >= 0], minlength=classes)
+    won = np.bincount(
+        [decision for decision in map(strict_decision, spikes) if decision >= 0], minlength=classes
+    )
     most = int(np.argmax(won - members))
     if won[most] - members[most] > EXCESS * len(labels):
-        return (f"class neuron {most} wins {won[most] / len(labels):.0%} of {len(labels)} images, its class has "
-                f"{members[most] / len(labels):.0%}")
+        return (
+            f"class neuron {most} wins {won[most] / len(labels):.0%} of {len(labels)} images, its "
+            f"class has {members[most] / len(labels):.0%}"
+        )
     lost = np.flatnonzero((won == 0) & (members >= FEW))
-    return f"class neurons {', '.join(map(str, lost))} win none of {len(labels)} images" if len(lost) else ""
+    return (
+        f"class neurons {', '.join(map(str, lost))} win none of {len(labels)} images"
+        if len(lost)
+        else ""
+    )
 
 
 def _clipping_problems(network: Network, images: np.ndarray, doses: list[str]) -> list[str]:
     """Return a list with a message if clipping matters, else an empty one.
 
-    Clipping matters if it changes decisions, or if it moves first spikes by more than the two engines differ without it.
+    Clipping matters if it changes decisions, or if it moves first spikes by more than the two
+    engines differ without it.
     """
     required, limits = required_stage_voltages(network, images).max(axis=0), rails(network)
     if (required <= limits).all():
         return []
     free, clipped = network.forward(images, rails=False)[-1], network.first_spikes(images)
-    changed = sum(strict_decision(one) != strict_decision(other) for one, other in zip(free, clipped, strict=True))
-    moved = float(np.abs(first_two(free, network.design.window) - first_two(clipped, network.design.window)).max())
+    changed = sum(
+        strict_decision(one) != strict_decision(other)
+        for one, other in zip(free, clipped, strict=True)
+    )
+    moved = float(
+        np.abs(
+            first_two(free, network.design.window) - first_two(clipped, network.design.window)
+        ).max()
+    )
     if not changed and moved < AGREED * len(network.states):
         return []
     layer, stage = np.unravel_index(np.argmax(required / limits), limits.shape)
-    return [f"stages clip: the {STAGES[stage]} of layer {layer + 1} would need {required[layer, stage]:.3g} V, its rail is at "
-            f"{limits[layer, stage]:.3g} V; spikes move by up to {moved * 1e6:.2g} us, and {changed} of {len(images)} images are "
-            f"classified differently; lower {doses[layer]} or design.stage_swing"]
+    return [
+        f"stages clip: the {STAGES[stage]} of layer {layer + 1} would need "
+        f"{required[layer, stage]:.3g} V, its rail is at {limits[layer, stage]:.3g} V; spikes move "
+        f"by up to {moved * 1e6:.2g} us, and {changed} of {len(images)} images are classified "
+        f"differently; lower {doses[layer]} or design.stage_swing"
+    ]
 
 
-def warn_of_layers(network: Network, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
-                   output_dose: str = "rule.output_dose", labels: np.ndarray | None = None, name: str = "") -> None:
-    """Issue each message of `layered_problems` as a warning, after a `name` of the network; other arguments are the same."""
+def warn_of_layers(
+    network: Network,
+    images: np.ndarray,
+    hidden_dose: str = "rule.hidden_dose",
+    output_dose: str = "rule.output_dose",
+    labels: np.ndarray | None = None,
+    name: str = "",
+) -> None:
+    """Issue each message of `layered_problems` as a warning, after a `name` of the network; other
+    arguments are the same.
+    """
     for problem in layered_problems(network, images, hidden_dose, output_dose, labels):
-        warnings.warn(f"{name}: {problem}" if name else problem, OperatingRangeWarning, stacklevel=3)
+        warnings.warn(
+            f"{name}: {problem}" if name else problem, OperatingRangeWarning, stacklevel=3
+        )

@@ -1,9 +1,10 @@
 """Imperfect chips: device-to-device spread (d2d), cycle-to-cycle noise (c2c), stuck cells, decay.
 
-A `Chip` is a description and a seed. They determine all cells and neurons, so that both engines simulate the same chip. Each
-deviation has its own stream of random numbers. So chips of one seed that differ in one spread differ in nothing else, and a
-larger spread scales the same random numbers. A relative spread multiplies nominal values by log-normal factors of mean 1. A
-spread in V adds normal numbers of mean 0.
+A `Chip` is a description and a seed. They determine all cells and neurons, so that both engines
+simulate the same chip. Each deviation has its own stream of random numbers. So chips of one seed
+that differ in one spread differ in nothing else, and a larger spread scales the same random
+numbers. A relative spread multiplies nominal values by log-normal factors of mean 1. A spread in V
+adds normal numbers of mean 0.
 """
 
 import dataclasses
@@ -19,16 +20,25 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import Cells, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
 
-MIXED_SIGNAL = "about 0.2 in uncalibrated mixed-signal neurons (Zendrikov, Solinas, Indiveri, Neuromorph. Comput. Eng. 3, 2023)"
+MIXED_SIGNAL = (
+    "about 0.2 in uncalibrated mixed-signal neurons "
+    "(Zendrikov, Solinas, Indiveri, Neuromorph. Comput. Eng. 3, 2023)"
+)
 LI_FIT = "aihwkit's fit to the capacitor cell of Li et al., VLSI 2018"
 PYCLLN = "PyCLLN's default"
 COPPER = "0.3 to 3 ohm (Joksas et al., Nat. Commun. 11, 2020, take 0.35 and 0.32 ohm)"
 STUCK = "0.0175 and 0.0904 in a 4 Mb HfO2 array (C.-Y. Chen et al., IEEE Trans. Comput. 64, 2015)"
 
 
-def deviation(high: float, unit: str, kind: str, distribution: str, meaning: str, published: str) -> float:
-    """Return a `quantity` from 0 to `high`. Its help names the kind (d2d or c2c), the distribution and a published value."""
-    return quantity(0.0, 0.0, high, unit, f"{kind}, {distribution}: {meaning}; published: {published}")
+def deviation(
+    high: float, unit: str, kind: str, distribution: str, meaning: str, published: str
+) -> float:
+    """Return a `quantity` from 0 to `high`. Its help names the kind (d2d or c2c), the distribution
+    and a published value.
+    """
+    return quantity(
+        0.0, 0.0, high, unit, f"{kind}, {distribution}: {meaning}; published: {published}"
+    )
 
 
 @dataclass(frozen=True)
@@ -38,43 +48,124 @@ class Chip(Parameters):
     classes: int = quantity(10, 1, 10**4, "", "columns of the chip")
     inputs: int = quantity(100, 1, 10**5, "", "rows of the chip")
     seed: int = quantity(1, 0, 2**32 - 1, "", "which chip of its kind")
-    cell_gain: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the channels' gain Kp W/L",
-                                 f"0.005 ({PYCLLN}); 0.07 ({LI_FIT}: w_max_dtod)")
-    cell_threshold: float = deviation(2.0, "V", "d2d", "normal", "spread of the channels' threshold Vto",
-                                      f"0.010 ({PYCLLN}); law of areas: Pelgrom et al., IEEE J. Solid-State Circuits 24, 1989")
-    cell_write_gain: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the write gain K",
-                                       f"0.1 ({LI_FIT}: dw_min_dtod)")
-    cell_capacitance: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the explicit memory capacitor",
-                                        "0.01 at 0.5 fF (Tripathi, Murmann, IEEE Trans. Circuits Syst. I 61, 2014)")
-    neuron_threshold: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the firing threshold", MIXED_SIGNAL)
-    neuron_gain: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the summing stage's feedback", MIXED_SIGNAL)
-    neuron_time_constant: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the membrane's time constant",
-                                            MIXED_SIGNAL)
-    stuck_off: float = deviation(1.0, "", "d2d", "uniform", "share of cells that stand at 0 V, whatever is written", STUCK)
-    stuck_on: float = deviation(1.0, "", "d2d", "uniform", "share of cells that stand at stuck_state", STUCK)
-    stuck_state: float = quantity(7.0, 0.0, 1000.0, "V", "X of the cells that are stuck on: the paper's on-state")
-    write_noise: float = deviation(5.0, "", "c2c", "normal", "spread of what each write does to each cell, relative to the dose",
-                                   f"0.3 ({LI_FIT}: dw_min_std)")
-    read_noise: float = deviation(10.0, "V", "c2c", "normal", "jitter of each neuron's threshold from one read to the next",
-                                  f"0.005 ({PYCLLN})")
-    decay_rate: float = deviation(1e6, "1/s", "d2d", "its mean", "X decays to 0 V at this rate, 1 / time constant",
-                                  "0.1 to 10 for a capacitor without a refresh; set by its transistor's leak")
-    decay_spread: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the cells' decay rates",
-                                    f"0.3 ({LI_FIT}: lifetime_dtod)")
-    row_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a row's wire from one column to the next",
-                                      COPPER)
-    column_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a column's wire from one row to the next",
-                                         COPPER)
+    cell_gain: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the channels' gain Kp W/L",
+        f"0.005 ({PYCLLN}); 0.07 ({LI_FIT}: w_max_dtod)",
+    )
+    cell_threshold: float = deviation(
+        2.0,
+        "V",
+        "d2d",
+        "normal",
+        "spread of the channels' threshold Vto",
+        f"0.010 ({PYCLLN}); law of areas: Pelgrom et al., IEEE J. Solid-State Circuits 24, 1989",
+    )
+    cell_write_gain: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the write gain K",
+        f"0.1 ({LI_FIT}: dw_min_dtod)",
+    )
+    cell_capacitance: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the explicit memory capacitor",
+        "0.01 at 0.5 fF (Tripathi, Murmann, IEEE Trans. Circuits Syst. I 61, 2014)",
+    )
+    neuron_threshold: float = deviation(
+        2.0, "", "d2d", "log-normal", "relative spread of the firing threshold", MIXED_SIGNAL
+    )
+    neuron_gain: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the summing stage's feedback",
+        MIXED_SIGNAL,
+    )
+    neuron_time_constant: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the membrane's time constant",
+        MIXED_SIGNAL,
+    )
+    stuck_off: float = deviation(
+        1.0, "", "d2d", "uniform", "share of cells that stand at 0 V, whatever is written", STUCK
+    )
+    stuck_on: float = deviation(
+        1.0, "", "d2d", "uniform", "share of cells that stand at stuck_state", STUCK
+    )
+    stuck_state: float = quantity(
+        7.0, 0.0, 1000.0, "V", "X of the cells that are stuck on: the paper's on-state"
+    )
+    write_noise: float = deviation(
+        5.0,
+        "",
+        "c2c",
+        "normal",
+        "spread of what each write does to each cell, relative to the dose",
+        f"0.3 ({LI_FIT}: dw_min_std)",
+    )
+    read_noise: float = deviation(
+        10.0,
+        "V",
+        "c2c",
+        "normal",
+        "jitter of each neuron's threshold from one read to the next",
+        f"0.005 ({PYCLLN})",
+    )
+    decay_rate: float = deviation(
+        1e6,
+        "1/s",
+        "d2d",
+        "its mean",
+        "X decays to 0 V at this rate, 1 / time constant",
+        "0.1 to 10 for a capacitor without a refresh; set by its transistor's leak",
+    )
+    decay_spread: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the cells' decay rates",
+        f"0.3 ({LI_FIT}: lifetime_dtod)",
+    )
+    row_resistance: float = deviation(
+        1e6, "ohm", "d2d", "the same everywhere", "a row's wire from one column to the next", COPPER
+    )
+    column_resistance: float = deviation(
+        1e6, "ohm", "d2d", "the same everywhere", "a column's wire from one row to the next", COPPER
+    )
 
     def check(self) -> None:
         if not self.stuck_off + self.stuck_on <= 1:
-            raise ParameterError(f"stuck_off and stuck_on are shares of all cells, got {self.stuck_off:g} and {self.stuck_on:g}")
+            raise ParameterError(
+                f"stuck_off and stuck_on are shares of all cells, got {self.stuck_off:g} and "
+                f"{self.stuck_on:g}"
+            )
 
     @property
     def deviations(self) -> list[str]:
-        """Names of the deviations that are not 0. `decay_spread` is left out, because it acts only with a `decay_rate`."""
-        return [field.name for field in dataclasses.fields(self)
-                if field.default == 0 and field.name != "decay_spread" and getattr(self, field.name) != 0]
+        """Names of the deviations that are not 0. `decay_spread` is left out, because it acts only
+        with a `decay_rate`.
+        """
+        return [
+            field.name
+            for field in dataclasses.fields(self)
+            if field.default == 0
+            and field.name != "decay_spread"
+            and getattr(self, field.name) != 0
+        ]
 
     @property
     def ideal(self) -> bool:
@@ -84,26 +175,45 @@ class Chip(Parameters):
     def check_shape(self, classes: int, inputs: int) -> None:
         """Raise ParameterError unless the chip has `classes` x `inputs` cells."""
         if (self.classes, self.inputs) != (classes, inputs):
-            raise ParameterError(f"the chip has {self.classes} x {self.inputs} cells, the network needs {classes} x {inputs}")
+            raise ParameterError(
+                f"the chip has {self.classes} x {self.inputs} cells, the network needs {classes} x "
+                f"{inputs}"
+            )
 
     def devices(self, parameters: NetworkParameters) -> Devices:
-        """Return the values of all cells and neurons, spread around the nominal `parameters`, and the wires."""
-        return Devices(self.cells(parameters.memristor), self.neurons(parameters.neuron),
-                       Wires(self.row_resistance, self.column_resistance))
+        """Return the values of all cells and neurons, spread around the nominal `parameters`, and
+        the wires.
+        """
+        return Devices(
+            self.cells(parameters.memristor),
+            self.neurons(parameters.neuron),
+            Wires(self.row_resistance, self.column_resistance),
+        )
 
     def cells(self, memristor: MemristorParameters) -> Cells:
-        """Return the parameters of each cell (classes x inputs). The write gain of a stuck cell is 0."""
-        threshold = memristor.threshold_voltage + self.cell_threshold * self._normal("cell_threshold")
-        return Cells(self._factor("cell_gain", memristor.gain), threshold,
-                     np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
-                     self._factor("cell_capacitance", memristor.capacitance), memristor.gate_capacitance,
-                     memristor.leak_resistance, memristor.curve)
+        """Return the parameters of each cell (classes x inputs). The write gain of a stuck cell is
+        0.
+        """
+        threshold = memristor.threshold_voltage + self.cell_threshold * self._normal(
+            "cell_threshold"
+        )
+        return Cells(
+            self._factor("cell_gain", memristor.gain),
+            threshold,
+            np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
+            self._factor("cell_capacitance", memristor.capacitance),
+            memristor.gate_capacitance,
+            memristor.leak_resistance,
+            memristor.curve,
+        )
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:
         """Return the parameters of each neuron (classes)."""
-        return NeuronValues(self._factor("neuron_threshold", neuron.threshold),
-                            self._factor("neuron_gain", neuron.feedback_resistance),
-                            self._factor("neuron_time_constant", neuron.membrane_capacitance))
+        return NeuronValues(
+            self._factor("neuron_threshold", neuron.threshold),
+            self._factor("neuron_gain", neuron.feedback_resistance),
+            self._factor("neuron_time_constant", neuron.membrane_capacitance),
+        )
 
     @property
     def stuck(self) -> np.ndarray:
@@ -111,25 +221,39 @@ class Chip(Parameters):
         return ~np.isnan(self.with_stuck_cells(np.full((self.classes, self.inputs), np.nan)))
 
     def with_stuck_cells(self, states: np.ndarray) -> np.ndarray:
-        """Return `states` (... x classes x inputs, V) with the stuck cells at their fixed values."""
+        """Return `states` (... x classes x inputs, V) with the stuck cells at their fixed
+        values.
+        """
         draw = _generator(self.seed, "stuck").random((self.classes, self.inputs))
-        return np.where(draw < self.stuck_off, 0.0, np.where(draw >= 1 - self.stuck_on, self.stuck_state, states))
+        return np.where(
+            draw < self.stuck_off,
+            0.0,
+            np.where(draw >= 1 - self.stuck_on, self.stuck_state, states),
+        )
 
     def after_decay(self, states: np.ndarray, seconds: float) -> np.ndarray:
-        """Return `states` (... x classes x inputs, V) after `seconds` of decay, exp(-rate t). Stuck cells keep their values."""
+        """Return `states` (... x classes x inputs, V) after `seconds` of decay, exp(-rate t). Stuck
+        cells keep their values.
+        """
         rates = self._factor("decay_spread", self.decay_rate)
         return self.with_stuck_cells(states * np.exp(-rates * seconds))
 
     def threshold_noise(self, stream: str, count: int) -> np.ndarray:
-        """Return the read noise: shifts of the neurons' thresholds (classes, V) in read number `count` of a named `stream`."""
+        """Return the read noise: shifts of the neurons' thresholds (classes, V) in read number
+        `count` of a named `stream`.
+        """
         return self.read_noise * self._noise(f"read {stream}", count, self.classes)
 
     def write_factors(self, count: int, column: int) -> np.ndarray:
-        """Return the write noise: a factor on the dose of each cell (inputs) of a `column` in presentation number `count`."""
+        """Return the write noise: a factor on the dose of each cell (inputs) of a `column` in
+        presentation number `count`.
+        """
         return 1 + self.write_noise * self._noise(f"write {column}", count, self.inputs)
 
     def _noise(self, stream: str, count: int, size: int) -> np.ndarray:
-        """Return row `count`, with `size` columns, of the stream's endless table of standard normal numbers."""
+        """Return row `count`, with `size` columns, of the stream's endless table of standard normal
+        numbers.
+        """
         return _block(self.seed, stream, count // NOISE_ROWS, size)[count % NOISE_ROWS]
 
     def _normal(self, name: str) -> np.ndarray:
@@ -137,13 +261,16 @@ class Chip(Parameters):
         return _generator(self.seed, name).standard_normal(shape)
 
     def _factor(self, name: str, nominal: float) -> np.ndarray:
-        """Return `nominal` times a log-normal factor for each device: mean 1, standard deviation as in the field `name`."""
+        """Return `nominal` times a log-normal factor for each device: mean 1, standard deviation as
+        in the field `name`.
+        """
         sigma = np.sqrt(np.log1p(getattr(self, name) ** 2))
         return nominal * np.exp(sigma * self._normal(name) - sigma**2 / 2)
 
 
 def load_chip(name: str, classes: int, inputs: int) -> Chip:
-    """Return a chip of classes x inputs cells: a preset by name, or a JSON file with fields of `Chip`.
+    """Return a chip of classes x inputs cells: a preset by name, or a JSON file with fields of
+    `Chip`.
 
     Raises ParameterError for an unknown name, a damaged file, or a chip of another shape.
     """
@@ -154,7 +281,9 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
         fields = {key: value for key, value in content.items() if key not in ("format", "version")}
         chip = Chip(**({"classes": classes, "inputs": inputs} | fields))
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ParameterError(f"chip {name!r} is none of {', '.join(PRESETS)} and no usable chip file: {error}") from None
+        raise ParameterError(
+            f"chip {name!r} is none of {', '.join(PRESETS)} and no usable chip file: {error}"
+        ) from None
     chip.check_shape(classes, inputs)
     return chip
 
@@ -180,8 +309,8 @@ def _block(seed: int, stream: str, block: int, size: int) -> np.ndarray:
 # Presets, each with its source; seed and shape are set separately.
 PRESETS = {
     "ideal": Chip(),
-    # aihwkit 1.2, CapacitorPresetDevice: w_max_dtod, dw_min_dtod, dw_min_std, lifetime_dtod, fitted to Y. Li et al., Capacitor-
-    # based Cross-point Array, VLSI 2018.
+    # aihwkit 1.2, CapacitorPresetDevice: w_max_dtod, dw_min_dtod, dw_min_std, lifetime_dtod, fitted
+    # to Y. Li et al., Capacitor- based Cross-point Array, VLSI 2018.
     "li-2018": Chip(cell_gain=0.07, cell_write_gain=0.1, write_noise=0.3, decay_spread=0.3),
     # The spreads of transistors and of reading that PyCLLN uses for its coupled learning networks.
     "pyclln": Chip(cell_threshold=10e-3, cell_gain=0.005, read_noise=5e-3),

@@ -1,8 +1,10 @@
-"""The closed form of reading and writing a crossbar: exact to nanoseconds, without a simulator (docs/closed_form.md).
+"""The closed form of reading and writing a crossbar: exact to nanoseconds, without a simulator
+(docs/closed_form.md).
 
-A column's current is constant once the input has risen. It follows from the channels' square law and from the voltage to which
-the input lifts each gate. Therefore membranes are exponentials of time, and spike times are logarithms. The laws stand in
-memristor.py and neuron.py. This module applies them to images with NumPy, network/kernel.py compiles them for learning.
+A column's current is constant once the input has risen. It follows from the channels' square law
+and from the voltage to which the input lifts each gate. Therefore membranes are exponentials of
+time, and spike times are logarithms. The laws stand in memristor.py and neuron.py. This module
+applies them to images with NumPy, network/kernel.py compiles them for learning.
 """
 
 import dataclasses
@@ -29,14 +31,23 @@ from memristor import (
 )
 from snn_circuit import Cells, NeuronParameters, NeuronValues, Wires
 
-BELOW = 1e-3  # V, a small rise of a column: the change of its current over it gives the column's conductance
-SHARES, RISEN = np.array([*neuron.NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs and columns of five currents
-SLOWEST_EDGE = 1.0  # in time constants: longest edge over which the quadrature NODES are exact to nanoseconds
-LEAST_GAIN = 1e4  # of the op-amps. The formulas hold to first order in 1 / gain: leads are off by 0.1 us at a gain of 1e3
-LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, which the formulas leave out: above it spikes are off by tens of ns
-SLOWEST_GATE = 1e-6  # V s, C_gate / (Kp W/L): above it the charge that gates push into columns moves spikes by 50 ns
+# V, a small rise of a column: the change of its current over it gives the column's conductance
+BELOW = 1e-3
+# inputs and columns of five currents
+SHARES, RISEN = np.array([*neuron.NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])
+# in time constants: longest edge over which the quadrature NODES are exact to nanoseconds
+SLOWEST_EDGE = 1.0
+# of the op-amps. The formulas hold to first order in 1 / gain: leads are off by 0.1 us at a gain of
+# 1e3
+LEAST_GAIN = 1e4
+# (Rout/Rf + Rout/Rstage) / gain, which the formulas leave out: above it spikes are off by tens of
+# ns
+LARGEST_DROP = 0.3e-5
+# V s, C_gate / (Kp W/L): above it the charge that gates push into columns moves spikes by 50 ns
+SLOWEST_GATE = 1e-6
 STILL_GAIN = 1e7  # of the op-amps: with this gain or more, columns stay at 0 V
-LARGEST_CAPACITOR = 3.0  # in C_gate: with 20, spikes are off by 5 to 40 ns, those of membranes near the threshold by 2 us
+# in C_gate: with 20, spikes are off by 5 to 40 ns, those of membranes near the threshold by 2 us
+LARGEST_CAPACITOR = 3.0
 
 
 class ClosedFormWarning(UserWarning):
@@ -52,8 +63,12 @@ class Neurons:
     time_constant: Values  # s, of the membrane
 
     @classmethod
-    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0) -> "Neurons":
-        """Return neurons that are all alike, except for the values of a `chip`; `loads` as in `neuron.stages`."""
+    def of(
+        cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0
+    ) -> "Neurons":
+        """Return neurons that are all alike, except for the values of a `chip`; `loads` as in
+        `neuron.stages`.
+        """
         nominal = neuron.stages(parameters, loads)
         if chip is None:
             return cls(nominal, parameters.threshold, parameters.time_constant)
@@ -63,7 +78,9 @@ class Neurons:
 
     def without_rails(self) -> "Neurons":
         """Return neurons whose stages never clip."""
-        free = self.stages._replace(highest_sum=np.inf, highest_negative=np.inf, highest_inverse=np.inf)
+        free = self.stages._replace(
+            highest_sum=np.inf, highest_negative=np.inf, highest_inverse=np.inf
+        )
         return dataclasses.replace(self, stages=free)
 
     @property
@@ -110,34 +127,68 @@ class Crossbar:
         Through such wires columns depend on each other, so that there is no closed form.
         """
         if setup.devices.wires != Wires():
-            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or WiredCrossbar")
-        return cls(Cells.of(setup.memristor, setup.devices.cells), Neurons.of(setup.neuron, setup.devices.neurons),
-                   setup.schedule, setup.memristor.switch_threshold / setup.schedule.phi_voltage, setup.neuron.dropped)
+            raise ParameterError(
+                "row_resistance and column_resistance have no closed form; use ngspice or "
+                "WiredCrossbar"
+            )
+        return cls(
+            Cells.of(setup.memristor, setup.devices.cells),
+            Neurons.of(setup.neuron, setup.devices.neurons),
+            setup.schedule,
+            setup.memristor.switch_threshold / setup.schedule.phi_voltage,
+            setup.neuron.dropped,
+        )
 
     @property
     def doubts(self) -> list[str]:
         """Reasons why spike times may be off by more than nanoseconds; each names a parameter."""
         cells, stages = self.cells, self.neurons.stages
         gate, gain = np.asarray(cells.gate_capacitance), np.min(stages.amplifier_gain)
-        return [doubt for doubt, applies in (
-            ("the input's edge (schedule.rise) is longer than the membranes' time constant",
-             np.any(self.schedule.rise > SLOWEST_EDGE * np.asarray(self.neurons.time_constant))),
-            (f"the op-amps' gain (neuron.amplifier_gain) is below {LEAST_GAIN:g}", gain < LEAST_GAIN),
-            ("the op-amps' output resistance (neuron.amplifier_output_resistance) lifts the columns",
-             np.max(self.dropped) / gain > LARGEST_DROP),
-            ("the channels take long to charge their gates (memristor.length, kp, oxide_thickness)",
-             np.max(gate / cells.gain) > SLOWEST_GATE),
-            ("the memory capacitor (memristor.capacitance) holds the gates where they are, though their columns move",
-             np.max(cells.capacitance / gate) > LARGEST_CAPACITOR and gain < STILL_GAIN),
-        ) if applies]
+        return [
+            doubt
+            for doubt, applies in (
+                (
+                    "the input's edge (schedule.rise) is longer than the membranes' time constant",
+                    np.any(
+                        self.schedule.rise > SLOWEST_EDGE * np.asarray(self.neurons.time_constant)
+                    ),
+                ),
+                (
+                    f"the op-amps' gain (neuron.amplifier_gain) is below {LEAST_GAIN:g}",
+                    gain < LEAST_GAIN,
+                ),
+                (
+                    "the op-amps' output resistance (neuron.amplifier_output_resistance) lifts the "
+                    "columns",
+                    np.max(self.dropped) / gain > LARGEST_DROP,
+                ),
+                (
+                    "the channels take long to charge their gates (memristor.length, kp, "
+                    "oxide_thickness)",
+                    np.max(gate / cells.gain) > SLOWEST_GATE,
+                ),
+                (
+                    "the memory capacitor (memristor.capacitance) holds the gates where they are, "
+                    "though their columns move",
+                    np.max(cells.capacitance / gate) > LARGEST_CAPACITOR and gain < STILL_GAIN,
+                ),
+            )
+            if applies
+        ]
 
     def warn_of_doubts(self) -> None:
         """Issue a `ClosedFormWarning` for each of the `doubts`."""
         for doubt in self.doubts:
-            warnings.warn(f"the closed form is not exact here: {doubt}; compare with ngspice", ClosedFormWarning, stacklevel=3)
+            warnings.warn(
+                f"the closed form is not exact here: {doubt}; compare with ngspice",
+                ClosedFormWarning,
+                stacklevel=3,
+            )
 
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the first spike times in s (images x classes; nan: silent); arguments as in `race`."""
+        """Return the first spike times in s (images x classes; nan: silent); arguments as in
+        `race`.
+        """
         return self.race(states, images).spikes
 
     def race(self, states: np.ndarray, images: np.ndarray, jitter: Values = 0.0) -> Race:
@@ -157,17 +208,29 @@ class Crossbar:
             The images do not fit the states, or a level is outside 0 to 1.
         """
         check_levels("images", images, np.shape(states)[-1])
-        currents = np.array(list(self._currents(states, images))).reshape(-1, len(SHARES), len(states))
+        currents = np.array(list(self._currents(states, images))).reshape(
+            -1, len(SHARES), len(states)
+        )
         return self.race_of(np.moveaxis(currents, 1, 0), jitter)
 
     def race_of(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Return the membranes and first spikes for column currents in A (5 x images x classes) at `SHARES` and `RISEN`."""
+        """Return the membranes and first spikes for column currents in A (5 x images x classes) at
+        `SHARES` and `RISEN`.
+        """
         neurons, threshold, rise = self.neurons, self.neurons.threshold + jitter, self.schedule.rise
         # The column is not quite at ground: its conductance takes some of its current.
-        volts = neuron.column_resistance(neurons.stages, (currents[-2] - currents[-1]) / BELOW) * currents[:-1]
+        volts = (
+            neuron.column_resistance(neurons.stages, (currents[-2] - currents[-1]) / BELOW)
+            * currents[:-1]
+        )
         *edge, settled = neuron.settled_membrane(neurons.stages, volts, 0.0)
-        risen = np.sum([neuron.edge_gain(node, weight, rise, neurons.time_constant) * membrane
-                        for node, weight, membrane in zip(neuron.NODES, neuron.WEIGHTS, edge, strict=True)], axis=0)
+        risen = np.sum(
+            [
+                neuron.edge_gain(node, weight, rise, neurons.time_constant) * membrane
+                for node, weight, membrane in zip(neuron.NODES, neuron.WEIGHTS, edge, strict=True)
+            ],
+            axis=0,
+        )
         with np.errstate(divide="ignore", invalid="ignore"):
             times = neuron.spike_time(settled, risen, threshold, rise, neurons.time_constant)
             spikes = np.where(settled > threshold, times, np.nan)
@@ -175,24 +238,47 @@ class Crossbar:
         return Race(settled, risen, spikes, volts[-1] >= neurons.rail)
 
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Present one image (inputs) as `race` does; arrays of the result have one value for each class."""
-        return Race(*(values[0] for values in vars(self.race(states, image[None], jitter)).values()))
+        """Present one image (inputs) as `race` does; arrays of the result have one value for each
+        class.
+        """
+        return Race(
+            *(values[0] for values in vars(self.race(states, image[None], jitter)).values())
+        )
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the column currents in A (5 x classes) of each image: inputs at `SHARES` of their level, columns at `RISEN` V."""
+        """Yield the column currents in A (5 x classes) of each image: inputs at `SHARES` of their
+        level, columns at `RISEN` V.
+        """
         for image in images:
             driven = image.nonzero()[0]
-            volts = np.maximum(SHARES[:, None, None] * (self.schedule.input_voltage * image[driven]) - RISEN[:, None, None], 0.0)
-            currents = read_current(self.cells.at(slice(None), driven), states[:, driven], volts).sum(axis=-1)
+            volts = np.maximum(
+                SHARES[:, None, None] * (self.schedule.input_voltage * image[driven])
+                - RISEN[:, None, None],
+                0.0,
+            )
+            currents = read_current(
+                self.cells.at(slice(None), driven), states[:, driven], volts
+            ).sum(axis=-1)
             waiting = np.flatnonzero(image == 0)  # rows at 0 V, which only load the columns
-            yield currents - np.outer(RISEN, conductance(self.cells.at(slice(None), waiting), states[:, waiting]).sum(axis=-1))
+            yield currents - np.outer(
+                RISEN,
+                conductance(self.cells.at(slice(None), waiting), states[:, waiting]).sum(axis=-1),
+            )
 
-    def write(self, states: np.ndarray, image: np.ndarray, sign: int, pulse: float, cells: Cells | None = None) -> np.ndarray:
+    def write(
+        self,
+        states: np.ndarray,
+        image: np.ndarray,
+        sign: int,
+        pulse: float,
+        cells: Cells | None = None,
+    ) -> np.ndarray:
         """Return a column's states after one write.
 
-        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate). K is the write gain, V the mean
-        input during that time, and X' the voltage of the lifted gate. The law is exact for a channel that conducts, because its
-        gate's charge is then in proportion to X. The cells of a measured device follow their curves, without leak and lift.
+        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate). K is
+        the write gain, V the mean input during that time, and X' the voltage of the lifted gate.
+        The law is exact for a channel that conducts, because its gate's charge is then in
+        proportion to X. The cells of a measured device follow their curves, without leak and lift.
 
         Parameters
         ----------
@@ -209,26 +295,47 @@ class Crossbar:
         Raises
         ------
         ParameterError
-            The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0 s.
+            The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0
+            s.
         """
         check_levels("images", np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1])
         if not pulse > 0:
             raise ParameterError(f"a write's pulse must be above 0 s, got {pulse:g}")
-        return self.written(states, sign * self.schedule.input_voltage * np.asarray(image, float), pulse, cells or self.cells)
+        return self.written(
+            states,
+            sign * self.schedule.input_voltage * np.asarray(image, float),
+            pulse,
+            cells or self.cells,
+        )
 
-    def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
-                     cells: Cells) -> np.ndarray:
-        """Return the states of a `column` (inputs, V) after one `write`; `states`: classes x inputs, V."""
+    def write_column(
+        self,
+        states: np.ndarray,
+        column: int,
+        image: np.ndarray,
+        sign: int,
+        pulse: float,
+        cells: Cells,
+    ) -> np.ndarray:
+        """Return the states of a `column` (inputs, V) after one `write`; `states`: classes x
+        inputs, V.
+        """
         return self.write(states[column], image, sign, pulse, cells)
 
-    def written(self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells) -> np.ndarray:
-        """Return states (V) after a write of `pulse` s by `volts` across the cells; `states` and `volts` broadcast."""
+    def written(
+        self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells
+    ) -> np.ndarray:
+        """Return states (V) after a write of `pulse` s by `volts` across the cells; `states` and
+        `volts` broadcast.
+        """
         window, area = write_window(pulse, self.phi_share)
         charge = cells.transconductance * volts * area / cells.memory_capacitance
         if cells.curve:
             return np.asarray(move(cells.curve.flow, states, charge))
         lift = raised_state(cells, states, volts) - states
-        return np.asarray(written(states, charge / (window * cells.leak), lift, leaked(window, cells.leak)))
+        return np.asarray(
+            written(states, charge / (window * cells.leak), lift, leaked(window, cells.leak))
+        )
 
 
 def hebbian_state(setup: Setup) -> float:
@@ -238,21 +345,28 @@ def hebbian_state(setup: Setup) -> float:
     """
     memristor, schedule = setup.memristor, setup.schedule
     share = memristor.switch_threshold / schedule.phi_voltage
-    window, area = schedule.pulse + schedule.rise * (1 - 2 * share), schedule.pulse - schedule.rise * share**2
+    window, area = (
+        schedule.pulse + schedule.rise * (1 - 2 * share),
+        schedule.pulse - schedule.rise * share**2,
+    )
     final = float(trained_state(memristor, schedule.input_voltage, area))
     lift = float(raised_state(memristor, final / 2, schedule.input_voltage)) - final / 2
     leak = Cells.of(memristor).leak
     if memristor.curve:
         return moved(memristor.curve.flow, 0.0, final)
-    return float(written(0.0, final / (leak * window), lift, leaked(window, leak))) + first_write_offset(memristor)
+    return float(
+        written(0.0, final / (leak * window), lift, leaked(window, leak))
+    ) + first_write_offset(memristor)
 
 
 def predicted_spikes(setup: Setup, x: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Return the first spikes in s (images x classes; nan: silent) of two-terminal devices, by their curves.
+    """Return the first spikes in s (images x classes; nan: silent) of two-terminal devices, by
+    their curves.
 
-    `x` (classes x inputs) are shares of the conductance range, `images` n x inputs, levels 0 to 1. Raises ParameterError as
-    `Crossbar.of`.
+    `x` (classes x inputs) are shares of the conductance range, `images` n x inputs, levels 0 to 1.
+    Raises ParameterError as `Crossbar.of`.
     """
     assert setup.array
-    levels = SHARES[:, None, None] * images - RISEN[:, None, None] / setup.schedule.input_voltage  # also of rows at 0 V
+    # also of rows at 0 V
+    levels = SHARES[:, None, None] * images - RISEN[:, None, None] / setup.schedule.input_voltage
     return Crossbar.of(setup).race_of(setup.array.currents(x, levels)).spikes

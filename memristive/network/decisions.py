@@ -1,4 +1,6 @@
-"""From waveforms to scores, for all engines and datasets: first spikes, decisions, accuracies, confidence intervals."""
+"""From waveforms to scores, for all engines and datasets: first spikes, decisions, accuracies,
+confidence intervals.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,27 +14,40 @@ LATE = 1e-9  # s: ngspice's time point for the end of a pulse may lie this much 
 SILENT, TIED = -1, -2  # undecided: no neuron fired; the first two fired too close together
 # s, leads below which two spikes count as simultaneous (docs/reliability.md has the measurements).
 RESOLUTION = 0.02e-6  # of networks that learned from errors: reads in ngspice are off by 2 to 15 ns
-HEBBIAN_RESOLUTION = 0.5e-6  # of Hebbian networks: neurons whose templates overlap an image equally fire within 0.22 us
-MEASURED_AT = NeuronParameters().time_constant  # s, of the membranes with which both resolutions were measured
+# of Hebbian networks: neurons whose templates overlap an image equally fire within 0.22 us
+HEBBIAN_RESOLUTION = 0.5e-6
+# s, of the membranes with which both resolutions were measured
+MEASURED_AT = NeuronParameters().time_constant
 
 
 def resolution_of(rule: str, neuron: NeuronParameters) -> float:
-    """Return the resolution in s of a network of these neurons, trained by `rule` ("hebbian" or another).
+    """Return the resolution in s of a network of these neurons, trained by `rule` ("hebbian" or
+    another).
 
-    Neurons whose Hebbian templates overlap an image equally should fire together. The scatter of the writes moves their spikes
-    apart, so smaller leads count as ties. This Hebbian resolution grows with the membranes' time constant, as all spike times
-    do.
+    Neurons whose Hebbian templates overlap an image equally should fire together. The scatter of
+    the writes moves their spikes apart, so smaller leads count as ties. This Hebbian resolution
+    grows with the membranes' time constant, as all spike times do.
     """
-    return HEBBIAN_RESOLUTION * neuron.time_constant / MEASURED_AT if rule == "hebbian" else RESOLUTION
+    return (
+        HEBBIAN_RESOLUTION * neuron.time_constant / MEASURED_AT if rule == "hebbian" else RESOLUTION
+    )
 
 
-def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray | None, neuron: NeuronParameters, start: float,
-                 duration: float, thresholds: np.ndarray | None = None) -> np.ndarray:
+def first_spikes(
+    time: np.ndarray,
+    membranes: np.ndarray,
+    outputs: np.ndarray | None,
+    neuron: NeuronParameters,
+    start: float,
+    duration: float,
+    thresholds: np.ndarray | None = None,
+) -> np.ndarray:
     """Return the first spike of each neuron.
 
-    A neuron fires when its output goes high, between two of the simulator's time points. The time of the spike is where the
-    membrane crosses the threshold between them, because the membrane is a smooth curve. After a rejected step ngspice's switch
-    can go high too early, within its hysteresis, so the membrane must have crossed as well.
+    A neuron fires when its output goes high, between two of the simulator's time points. The time
+    of the spike is where the membrane crosses the threshold between them, because the membrane is a
+    smooth curve. After a rejected step ngspice's switch can go high too early, within its
+    hysteresis, so the membrane must have crossed as well.
 
     Parameters
     ----------
@@ -60,21 +75,29 @@ def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray | 
     pulse = slice(first, last)
     for j in np.flatnonzero(fired.any(axis=1)):
         k = first + int(np.argmax(fired[j]))
-        result[j] = _crossing(time[pulse], membranes[j, pulse], k - first, thresholds[j]) - start if k > first else 0.0
+        result[j] = (
+            _crossing(time[pulse], membranes[j, pulse], k - first, thresholds[j]) - start
+            if k > first
+            else 0.0
+        )
     return result
 
 
 def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
-    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k, by a cubic through four points.
+    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k, by a
+    cubic through four points.
 
     All four lie within the pulse, because the membrane has kinks at the ends of the pulse.
     """
     low = max(0, min(k - 2, len(time) - 4))
-    t, v = time[low:low + 4] - time[k], membrane[low:low + 4]
-    # Inverse interpolation: time as a cubic in the rising membrane voltage gives the crossing without a search.
+    t, v = time[low : low + 4] - time[k], membrane[low : low + 4]
+    # Inverse interpolation: time as a cubic in the rising membrane voltage gives the crossing
+    # without a search.
     if len(v) == 4 and np.all(np.diff(v) > 0):
         others = ~np.eye(4, dtype=bool)
-        lagrange = np.divide(threshold - v, v[:, None] - v, out=np.ones((4, 4)), where=others).prod(axis=1)
+        lagrange = np.divide(threshold - v, v[:, None] - v, out=np.ones((4, 4)), where=others).prod(
+            axis=1
+        )
         estimate = time[k] + float(t @ lagrange)
         if time[k - 1] <= estimate <= time[k]:
             return estimate
@@ -83,12 +106,16 @@ def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) 
 
 
 def _in_order(spikes: np.ndarray) -> np.ndarray:
-    """Return sorted spike times in s, inf for silent neurons, and one more inf, because a single class has no second spike."""
+    """Return sorted spike times in s, inf for silent neurons, and one more inf, because a single
+    class has no second spike.
+    """
     return np.sort(np.append(np.where(np.isnan(spikes), np.inf, spikes), np.inf))
 
 
 def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
-    """Return the class that fires first if it leads by more than `resolution` s; else TIED, or SILENT if none fires."""
+    """Return the class that fires first if it leads by more than `resolution` s; else TIED, or
+    SILENT if none fires.
+    """
     order = _in_order(spikes)
     if np.isinf(order[0]):
         return SILENT
@@ -96,7 +123,9 @@ def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
 
 
 def lead(spikes: np.ndarray) -> float:
-    """Return the time in s from the first to the second spike; inf if one neuron fires alone, nan if none fires."""
+    """Return the time in s from the first to the second spike; inf if one neuron fires alone, nan
+    if none fires.
+    """
     order = _in_order(spikes)
     return np.nan if np.isinf(order[0]) else order[1] - order[0]
 
@@ -110,9 +139,11 @@ def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
 
 
 def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Return the decision of the paper's rule, which samples the outputs every `step` s: the class that fires first.
+    """Return the decision of the paper's rule, which samples the outputs every `step` s: the class
+    that fires first.
 
-    If several classes fire within the same step, the lowest of them wins. If no neuron fires, class 0 wins.
+    If several classes fire within the same step, the lowest of them wins. If no neuron fires, class
+    0 wins.
     """
     samples = np.ceil(np.where(np.isnan(spikes), np.inf, spikes) / step)
     return int(np.argmin(samples))
@@ -126,8 +157,11 @@ def ranking(spikes: np.ndarray) -> list[int]:
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
 
 
-def decide(spikes: np.ndarray, resolution: float, sampling_step: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the strict and the paper's decisions (images) for first spike times (images x classes, s).
+def decide(
+    spikes: np.ndarray, resolution: float, sampling_step: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the strict and the paper's decisions (images) for first spike times (images x classes,
+    s).
 
     `resolution` and `sampling_step` in s; without a sampling step the paper's decisions are all -1.
     """
@@ -138,14 +172,18 @@ def decide(spikes: np.ndarray, resolution: float, sampling_step: float | None = 
 
 
 def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:
-    """Return the numbers of images, true classes x decisions: one column for each class, then tied and silent."""
+    """Return the numbers of images, true classes x decisions: one column for each class, then tied
+    and silent.
+    """
     counts = np.zeros((classes, classes + len(UNDECIDED)), int)
     place = {decision: classes + k for k, decision in enumerate(UNDECIDED)}
     np.add.at(counts, (labels, [place.get(decision, decision) for decision in decisions]), 1)
     return counts
 
 
-def summary(labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule: Schedule | None = None) -> dict[str, Any]:
+def summary(
+    labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule: Schedule | None = None
+) -> dict[str, Any]:
     """Return the scores of a set of images as plain numbers.
 
     Parameters
@@ -163,22 +201,47 @@ def summary(labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule:
     strict, paper = decide(spikes, resolution, schedule.sampling_step if schedule else None)
     classes = spikes.shape[1]
     right = int(accuracy_score(labels, strict, normalize=False))
-    top3 = np.mean([label in ranking(times)[:3] for label, times in zip(labels, spikes, strict=True)])
-    recall = recall_score(labels, strict, labels=list(range(classes)), average=None, zero_division=np.nan)
-    of_the_paper = {"paper_rule_accuracy": accuracy_score(labels, paper),
-                    "paper_rule_first_100": accuracy_score(labels[:100], paper[:100])} if schedule else {}
-    return {"samples": len(labels), "strict_accuracy": right / len(labels), "resolution": resolution,
-            "strict_interval_95": interval(right, len(labels)), **of_the_paper,
-            "strict_first_100": accuracy_score(labels[:100], strict[:100]), "top3_accuracy": float(top3),
-            "silent": int(np.sum(strict == SILENT)), "tied": int(np.sum(strict == TIED)), "recall": recall}
+    top3 = np.mean(
+        [label in ranking(times)[:3] for label, times in zip(labels, spikes, strict=True)]
+    )
+    recall = recall_score(
+        labels, strict, labels=list(range(classes)), average=None, zero_division=np.nan
+    )
+    of_the_paper = (
+        {
+            "paper_rule_accuracy": accuracy_score(labels, paper),
+            "paper_rule_first_100": accuracy_score(labels[:100], paper[:100]),
+        }
+        if schedule
+        else {}
+    )
+    return {
+        "samples": len(labels),
+        "strict_accuracy": right / len(labels),
+        "resolution": resolution,
+        "strict_interval_95": interval(right, len(labels)),
+        **of_the_paper,
+        "strict_first_100": accuracy_score(labels[:100], strict[:100]),
+        "top3_accuracy": float(top3),
+        "silent": int(np.sum(strict == SILENT)),
+        "tied": int(np.sum(strict == TIED)),
+        "recall": recall,
+    }
 
 
 def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
-    """Return strict accuracy, its 95 % interval, and numbers of silent and tied images, as columns of a table."""
+    """Return strict accuracy, its 95 % interval, and numbers of silent and tied images, as columns
+    of a table.
+    """
     right = int(np.sum(decisions == labels))
     low, high = interval(right, len(labels))
-    return {"strict_accuracy": right / len(labels), "interval_95_low": low, "interval_95_high": high,
-            "silent": int(np.sum(decisions == SILENT)), "tied": int(np.sum(decisions == TIED))}
+    return {
+        "strict_accuracy": right / len(labels),
+        "interval_95_low": low,
+        "interval_95_high": high,
+        "silent": int(np.sum(decisions == SILENT)),
+        "tied": int(np.sum(decisions == TIED)),
+    }
 
 
 def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
@@ -187,24 +250,31 @@ def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
 
 
 def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
-    """Return the share of `images` (n x inputs) whose two best binary `patterns` (classes x inputs) overlap them equally."""
+    """Return the share of `images` (n x inputs) whose two best binary `patterns` (classes x inputs)
+    overlap them equally.
+    """
     overlaps = np.sort(images @ patterns.T, axis=1)
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
 
 
 def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
-    """Return the time in s up to which a read contains all spikes: its second spike, or the end of the `window`.
+    """Return the time in s up to which a read contains all spikes: its second spike, or the end of
+    the `window`.
 
     `spikes`: ... x neurons, s; nan: no spike.
     """
     return first_two(spikes, window)[..., 1]
 
 
-def deviations(spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_end: np.ndarray) -> np.ndarray:
-    """Return lower bounds in s of the differences between first spikes of two reads (... x neurons, nan: none).
+def deviations(
+    spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_end: np.ndarray
+) -> np.ndarray:
+    """Return lower bounds in s of the differences between first spikes of two reads (... x neurons,
+    nan: none).
 
-    `end` and `other_end` are the times in s at which the reads end (`end_of_read`). A spike that a read lacks comes after its
-    end, if at all, so that only a lower bound is known. The result is nan where neither read has a spike.
+    `end` and `other_end` are the times in s at which the reads end (`end_of_read`). A spike that a
+    read lacks comes after its end, if at all, so that only a lower bound is known. The result is
+    nan where neither read has a spike.
     """
     one = np.where(np.isnan(spikes), np.fmax(end[..., None], others), spikes)
     other = np.where(np.isnan(others), np.fmax(other_end[..., None], spikes), others)
@@ -212,13 +282,17 @@ def deviations(spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_en
 
 
 def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
-    """Return the largest of the `deviations` in s of two reads (images x neurons, s); None if no neuron fires."""
+    """Return the largest of the `deviations` in s of two reads (images x neurons, s); None if no
+    neuron fires.
+    """
     found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
     return None if np.isnan(found).all() else float(np.nanmax(found))
 
 
 def interval(right: int, count: int) -> list[float]:
-    """Return the 95 % confidence interval of the accuracy `right` / `count` (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    """Return the 95 % confidence interval of the accuracy `right` / `count` (E. B. Wilson, J. Am.
+    Stat. Assoc. 22, 1927).
+    """
     from scipy.stats import binomtest  # here: the import takes half a second
 
     bounds = binomtest(right, count).proportion_ci(0.95, method="wilson")

@@ -1,4 +1,6 @@
-"""Designs of layers, the paper's and others; device, neuron and pulses of an experiment with it in one object."""
+"""Designs of layers, the paper's and others; device, neuron and pulses of an experiment with it in
+one object.
+"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,7 +13,15 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters, Values
-from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points, network, state_names
+from snn_circuit import (
+    IDEAL_DEVICES,
+    Devices,
+    NetworkParameters,
+    NeuronParameters,
+    Points,
+    network,
+    state_names,
+)
 
 NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
@@ -22,9 +32,11 @@ PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pu
 
 
 class Design(Parameters):
-    """Signs, scales and times that the layers of a network have in common. Its values are those of the paper's layer.
+    """Signs, scales and times that the layers of a network have in common. Its values are those of
+    the paper's layer.
 
-    It is no dataclass, so that these values are no fields of its subclasses, and not in their files.
+    It is no dataclass, so that these values are no fields of its subclasses, and not in their
+    files.
     """
 
     rise: float  # s, edge of the input
@@ -57,15 +69,23 @@ class Design(Parameters):
         return False
 
     def bias(self, last: bool) -> float | None:
-        """Return the drive in thresholds that the bias row gives the neurons of a layer; None: there is no bias row."""
+        """Return the drive in thresholds that the bias row gives the neurons of a layer; None:
+        there is no bias row.
+        """
         return None
 
-    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
-        """Return the parameters of the neurons of a layer of `rows` rows; `last`: True for the last layer."""
+    def neuron(
+        self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool
+    ) -> NeuronParameters:
+        """Return the parameters of the neurons of a layer of `rows` rows; `last`: True for the last
+        layer.
+        """
         return base
 
     def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a hidden one."""
+        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a
+        hidden one.
+        """
         return 0.1
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
@@ -79,14 +99,18 @@ class Design(Parameters):
 
 @dataclass(frozen=True)
 class Schedule(Design):
-    """Pulses of training and inference (Jurj 2024, section 3): class after class, input and phi start together."""
+    """Pulses of training and inference (Jurj 2024, section 3): class after class, input and phi
+    start together.
+    """
 
     pulse: float = quantity(5e-3, 1e-6, 10.0, "s", "length of a pulse")
     period: float = quantity(15e-3, 1e-6, 100.0, "s", "from one class's pulse to the next")
     rise: float = quantity(10e-6, 1e-9, 1e-2, "s", "duration of each edge")
     input_voltage: float = quantity(1.0, 1e-3, 100.0, "V", "input pulse of a full pixel")
     phi_voltage: float = quantity(1.2, 1e-3, 100.0, "V", "phi pulse")
-    sampling_step: float = quantity(10e-6, 1e-9, 1e-1, "s", "the paper's time step; only its decision rule uses it")
+    sampling_step: float = quantity(
+        10e-6, 1e-9, 1e-1, "s", "the paper's time step; only its decision rule uses it"
+    )
 
     @property
     def window(self) -> float:
@@ -105,11 +129,19 @@ class Schedule(Design):
 
     def check(self) -> None:
         if not self.pulse + self.rise < self.period:
-            raise ParameterError(f"period must exceed pulse + rise, got {self.period:g} s for {self.pulse:g} + {self.rise:g} s")
+            raise ParameterError(
+                f"period must exceed pulse + rise, got {self.period:g} s for {self.pulse:g} + "
+                f"{self.rise:g} s"
+            )
         if not self.rise < self.pulse:
-            raise ParameterError(f"rise must be below the pulse, got {self.rise:g} s for {self.pulse:g} s")
+            raise ParameterError(
+                f"rise must be below the pulse, got {self.rise:g} s for {self.pulse:g} s"
+            )
         if not self.sampling_step < self.pulse:
-            raise ParameterError(f"sampling_step must be below the pulse, got {self.sampling_step:g} s for {self.pulse:g} s")
+            raise ParameterError(
+                f"sampling_step must be below the pulse, got {self.sampling_step:g} s for "
+                f"{self.pulse:g} s"
+            )
 
     def start(self, k: int) -> float:
         """Return the start of pulse k in s."""
@@ -120,7 +152,9 @@ class Schedule(Design):
         return count * self.period
 
     def train(self, levels: Sequence[float] | np.ndarray) -> Points:
-        """Return the corners (s, V) of a source with a pulse in each period, of these `levels` in V; 0 V leaves a pulse out."""
+        """Return the corners (s, V) of a source with a pulse in each period, of these `levels` in
+        V; 0 V leaves a pulse out.
+        """
         points = [(0.0, 0.0)]
         for k, level in enumerate(levels):
             if level:
@@ -142,31 +176,62 @@ class DevicePulses(Schedule):
 class LayerDesign(Design):
     """Signs and scales of the weights, and the timing of a read.
 
-    The weight of a synapse is its current minus the current of the reference cell in the same row. It is in proportion to
-    X - X_ref. Differential pairs need no reference column: the weight is the current of the positive cells minus that of the
-    negative ones. The columns of a layer are then ordered by polarity (positive first), then by pair, then by neuron.
+    The weight of a synapse is its current minus the current of the reference cell in the same row.
+    It is in proportion to X - X_ref. Differential pairs need no reference column: the weight is the
+    current of the positive cells minus that of the negative ones. The columns of a layer are then
+    ordered by polarity (positive first), then by pair, then by neuron.
     """
 
     reference_state: float = quantity(5.0, -1e3, 1e3, "V", "X_ref of the reference column's cells")
-    transresistance: float = quantity(20e3, 1.0, 1e14, "V/A", "settled membrane voltage per ampere of difference")
-    stage_swing: float = quantity(10.0, 0.1, 100.0, "V", "of the summing stages while every row is high and every cell at X_ref")
-    row_voltage: float = quantity(1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output")
-    write_voltage: float = quantity(0.0, 0.0, 10.0, "V", "of the same rows in a write; 0: as in a read")
-    pairs: int = quantity(0, 0, 64, "", "differential pairs of a synapse; 0: one cell, and a reference column")
-    hidden_bias: float = quantity(0.0, 0.0, 100.0, "", "drive of hidden neurons by a resistor at the bias row, in thresholds")
+    transresistance: float = quantity(
+        20e3, 1.0, 1e14, "V/A", "settled membrane voltage per ampere of difference"
+    )
+    stage_swing: float = quantity(
+        10.0,
+        0.1,
+        100.0,
+        "V",
+        "of the summing stages while every row is high and every cell at X_ref",
+    )
+    row_voltage: float = quantity(
+        1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output"
+    )
+    write_voltage: float = quantity(
+        0.0, 0.0, 10.0, "V", "of the same rows in a write; 0: as in a read"
+    )
+    pairs: int = quantity(
+        0, 0, 64, "", "differential pairs of a synapse; 0: one cell, and a reference column"
+    )
+    hidden_bias: float = quantity(
+        0.0, 0.0, 100.0, "", "drive of hidden neurons by a resistor at the bias row, in thresholds"
+    )
     output_bias: float = quantity(0.0, 0.0, 100.0, "", "the same in the last layer")
-    output_gain: float = quantity(1.0, 1e-3, 1e3, "", "transresistance of the last layer, relative to the others")
+    output_gain: float = quantity(
+        1.0, 1e-3, 1e3, "", "transresistance of the last layer, relative to the others"
+    )
     rise: float = quantity(1e-6, 1e-9, 1e-3, "s", "edge of the input")
-    window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read; neurons that have not fired by then are silent")
-    back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "column voltage of a back-read of the last layer")
-    error_voltage: float = quantity(1e-3, 1e-6, 1.0, "", "column voltage of a back-read for each volt of a hidden neuron's error")
+    window: float = quantity(
+        150e-6, 1e-6, 1.0, "s", "longest read; neurons that have not fired by then are silent"
+    )
+    back_voltage: float = quantity(
+        0.1, 1e-4, 1.0, "V", "column voltage of a back-read of the last layer"
+    )
+    error_voltage: float = quantity(
+        1e-3,
+        1e-6,
+        1.0,
+        "",
+        "column voltage of a back-read for each volt of a hidden neuron's error",
+    )
     read_curve: tuple[float, ...] = (1.0, 1.0)  # `MeasuredDevice.read_curve`
 
     def check(self) -> None:
         """Raise ParameterError if a read ends before its input has risen."""
         object.__setattr__(self, "read_curve", tuple(self.read_curve))  # a list in files
         if not self.rise < self.window:
-            raise ParameterError(f"rise must be below the window, got {self.rise:g} s for {self.window:g} s")
+            raise ParameterError(
+                f"rise must be below the window, got {self.rise:g} s for {self.window:g} s"
+            )
 
     @property
     def writing(self) -> float:
@@ -176,27 +241,45 @@ class LayerDesign(Design):
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
         """Return the levels at which rows stand in a read of inputs at `levels` (any shape).
 
-        The current of a measured cell of conductance G may bend with the voltage: i = G V c(V), where `read_curve` holds c.
-        Columns are at virtual ground, so an ohmic cell whose row carries V c(V) has the same current.
+        The current of a measured cell of conductance G may bend with the voltage: i = G V c(V),
+        where `read_curve` holds c. Columns are at virtual ground, so an ohmic cell whose row
+        carries V c(V) has the same current.
         """
         if set(self.read_curve) == {1.0}:
             return levels
         return levels * np.interp(levels, np.linspace(0, 1, len(self.read_curve)), self.read_curve)
 
     def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a hidden one."""
+        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a
+        hidden one.
+        """
         return self.back_voltage if last else self.error_voltage
 
-    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
-        """Return the parameters of the neurons of a layer of `rows` rows (bias included), whose feedback prevents clipping.
+    def neuron(
+        self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool
+    ) -> NeuronParameters:
+        """Return the parameters of the neurons of a layer of `rows` rows (bias included), whose
+        feedback prevents clipping.
 
         `last`: True for the last layer.
         """
         cells = rows * max(1, self.pairs)
-        current = cells * memristor.gain * (self.reference_state - memristor.threshold_voltage) * self.row_voltage
-        feedback, transresistance = self.stage_swing / current, self.transresistance * (self.output_gain if last else 1.0)
-        return dataclasses.replace(base, output_high=self.row_voltage, feedback_resistance=feedback,
-                                   membrane_transconductance=transresistance / feedback / base.membrane_resistance)
+        current = (
+            cells
+            * memristor.gain
+            * (self.reference_state - memristor.threshold_voltage)
+            * self.row_voltage
+        )
+        feedback, transresistance = (
+            self.stage_swing / current,
+            self.transresistance * (self.output_gain if last else 1.0),
+        )
+        return dataclasses.replace(
+            base,
+            output_high=self.row_voltage,
+            feedback_resistance=feedback,
+            membrane_transconductance=transresistance / feedback / base.membrane_resistance,
+        )
 
     def bias(self, last: bool) -> float:
         """Return the drive, in thresholds, that the bias row gives the neurons of a layer."""
@@ -210,7 +293,12 @@ class LayerDesign(Design):
 
 def edges(start: float, pulse: float, rise: float, level: float) -> Points:
     """Return the four corners (s, V) of a trapezoidal pulse whose area is exactly level * pulse."""
-    return [(start, 0.0), (start + rise, level), (start + pulse, level), (start + pulse + rise, 0.0)]
+    return [
+        (start, 0.0),
+        (start + rise, level),
+        (start + pulse, level),
+        (start + pulse + rise, 0.0),
+    ]
 
 
 @dataclass(frozen=True)
@@ -225,8 +313,8 @@ class Setup:
     devices : Devices
         Values of a chip's cells, neurons and wires; by default all are alike.
     array : DeviceArray, optional
-        Two-terminal devices in the place of emulators. Then `schedule` has the pulses of reads, and `writing` those of
-        training.
+        Two-terminal devices in the place of emulators. Then `schedule` has the pulses of reads, and
+        `writing` those of training.
 
     Raises
     ------
@@ -242,8 +330,10 @@ class Setup:
 
     def __post_init__(self) -> None:
         if not self.schedule.phi_voltage > self.memristor.switch_threshold:
-            raise ParameterError(f"phi_voltage must exceed switch_threshold, or nothing is ever written, got "
-                                 f"{self.schedule.phi_voltage:g} V for {self.memristor.switch_threshold:g} V")
+            raise ParameterError(
+                "phi_voltage must exceed switch_threshold, or nothing is ever written, got "
+                f"{self.schedule.phi_voltage:g} V for {self.memristor.switch_threshold:g} V"
+            )
 
     @property
     def network(self) -> NetworkParameters:
@@ -257,33 +347,62 @@ class Setup:
             return self.schedule
         width = self.array.model.width_up
         pulse = self.array.pulses * width
-        return DevicePulses(pulse=pulse, period=(1 + REST) * pulse, rise=ARRAY_EDGE * width, sampling_step=ARRAY_EDGE * width,
-                            input_voltage=self.array.row_voltage(), phi_voltage=self.schedule.phi_voltage)
+        return DevicePulses(
+            pulse=pulse,
+            period=(1 + REST) * pulse,
+            rise=ARRAY_EDGE * width,
+            sampling_step=ARRAY_EDGE * width,
+            input_voltage=self.array.row_voltage(),
+            phi_voltage=self.schedule.phi_voltage,
+        )
 
     @property
     def suffix(self) -> str:
         """Ending of file names: device and scheme of two-terminal devices, "" for emulators."""
-        return f"_{self.array.device.name}_{self.array.scheme.replace('/', '')}" if self.array else ""
+        return (
+            f"_{self.array.device.name}_{self.array.scheme.replace('/', '')}" if self.array else ""
+        )
 
     @property
     def state_quantity(self) -> str:
         """Name and unit of a cell's state, for figures."""
         return f"{self.array.model.state_node}, the model's state" if self.array else "state X (V)"
 
-    def crossbar(self, states: np.ndarray, inputs: Sequence[Points], controls: Sequence[Points] | None = None,
-                 neurons: bool = True, title: str = "memristive spiking network") -> Circuit:
-        """Return the netlist of a crossbar of the setup's cells; arguments as in `snn_circuit.network`."""
+    def crossbar(
+        self,
+        states: np.ndarray,
+        inputs: Sequence[Points],
+        controls: Sequence[Points] | None = None,
+        neurons: bool = True,
+        title: str = "memristive spiking network",
+    ) -> Circuit:
+        """Return the netlist of a crossbar of the setup's cells; arguments as in
+        `snn_circuit.network`.
+        """
         if self.array is None:
             return network(self.network, states, inputs, controls, neurons, title, self.devices)
-        return array_network(self.array, self.neuron, states, inputs, controls, self.schedule.phi_voltage, neurons, title)
+        return array_network(
+            self.array,
+            self.neuron,
+            states,
+            inputs,
+            controls,
+            self.schedule.phi_voltage,
+            neurons,
+            title,
+        )
 
     def start_states(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return the states of untrained cells: X = 0 V, or the state of erased two-terminal devices."""
+        """Return the states of untrained cells: X = 0 V, or the state of erased two-terminal
+        devices.
+        """
         return np.full(shape, self.array.erased if self.array else 0.0)
 
     def state_names(self, classes: int, inputs: int) -> list[str]:
         """Return ngspice's names of the cells' states, class by class."""
-        return self.array.state_names(classes, inputs) if self.array else state_names(classes, inputs)
+        return (
+            self.array.state_names(classes, inputs) if self.array else state_names(classes, inputs)
+        )
 
     @property
     def thresholds(self) -> np.ndarray | None:
@@ -298,13 +417,20 @@ class Setup:
 def check_levels(name: str, levels: np.ndarray, inputs: int) -> None:
     """Raise ParameterError unless the `levels` called `name` are n x `inputs`, each from 0 to 1."""
     if np.ndim(levels) != 2 or np.shape(levels)[1] != inputs:
-        raise ParameterError(f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}")
+        raise ParameterError(
+            f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}"
+        )
     if np.size(levels) and not (np.min(levels) >= 0 and np.max(levels) <= 1):
-        raise ParameterError(f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: scale them")
+        raise ParameterError(
+            f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: "
+            "scale them"
+        )
 
 
 def as_patterns(patterns: Levels) -> np.ndarray:
-    """Return patterns as an array of classes x inputs; raise ParameterError for unequal lengths or levels outside 0 to 1."""
+    """Return patterns as an array of classes x inputs; raise ParameterError for unequal lengths or
+    levels outside 0 to 1.
+    """
     try:
         array = np.array(patterns, float)
     except (TypeError, ValueError):
@@ -316,10 +442,11 @@ def as_patterns(patterns: Levels) -> np.ndarray:
 
 
 def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
-    """Return the duration in s of a write of `pulse` s, and the time in s at full level that gives the same area.
+    """Return the duration in s of a write of `pulse` s, and the time in s at full level that gives
+    the same area.
 
-    The write lasts while phi is above `phi_share` of its level; input and phi rise and fall together over `PULSE_EDGES`
-    of the pulse.
+    The write lasts while phi is above `phi_share` of its level; input and phi rise and fall
+    together over `PULSE_EDGES` of the pulse.
     """
     edge = PULSE_EDGES * pulse
     return pulse + edge * (1 - 2 * phi_share), pulse - edge * phi_share**2

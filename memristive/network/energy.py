@@ -1,12 +1,14 @@
 """Energy that the sources of rows, columns and phi deliver, from ngspice's own branch currents.
 
-The op-amps and transconductances are ideal and draw nothing, and phi drives ideal switches. So the energies are those of
-synapses and stimuli only. A depressing pulse of -1 V turns the channels' drain-bulk junctions on. Each then draws hundreds of
-amperes from an ideal source, without an effect on the state. A chip would isolate these junctions, so depression is measured
-with junctions that do not conduct. Inputs at 0 V deliver no energy, so only the rows that the image drives are simulated.
+The op-amps and transconductances are ideal and draw nothing, and phi drives ideal switches. So the
+energies are those of synapses and stimuli only. A depressing pulse of -1 V turns the channels'
+drain-bulk junctions on. Each then draws hundreds of amperes from an ideal source, without an effect
+on the state. A chip would isolate these junctions, so depression is measured with junctions that do
+not conduct. Inputs at 0 V deliver no energy, so only the rows that the image drives are simulated.
 
-The output of a hidden neuron delivers the energy of the row that it drives. Each layer of a network is simulated by itself, with
-all its columns. The spikes that drive its rows come from the closed form.
+The output of a hidden neuron delivers the energy of the row that it drives. Each layer of a network
+is simulated by itself, with all its columns. The spikes that drive its rows come from the closed
+form.
 """
 
 import dataclasses
@@ -28,40 +30,78 @@ from memristor import ISOLATED, MemristorParameters
 from snn_circuit import OFF, Points, cell_changes, names, state_changes
 
 UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
-STEPS = 1000  # least number in a write, because power bends as X rises: energies are 0.1 % off, with longer steps up to 5 %
+# least number in a write, because power bends as X rises: energies are 0.1 % off, with longer steps
+# up to 5 %
+STEPS = 1000
 OUTPUT_EDGE = 0.5e-6  # s, of a hidden neuron's output
 UNREACHED = 100.0  # V, a threshold that no membrane reaches
 ISOLATED_UP_TO = 15.0  # V: above it even isolated junctions conduct in ngspice
 
 
-def _delivered(setup: Setup, states: np.ndarray, driven: np.ndarray, points: list[Points], controls: list[Points] | None,
-               neurons: bool, solver: Solver, stop: float) -> dict[str, float]:
-    """Return the energy in J that each kind of source delivers up to `stop` s to a crossbar of the rows `driven`.
+def _delivered(
+    setup: Setup,
+    states: np.ndarray,
+    driven: np.ndarray,
+    points: list[Points],
+    controls: list[Points] | None,
+    neurons: bool,
+    solver: Solver,
+    stop: float,
+) -> dict[str, float]:
+    """Return the energy in J that each kind of source delivers up to `stop` s to a crossbar of the
+    rows `driven`.
 
-    `points` and `controls` are the sources of these rows and of each phi. The result includes columns that `controls` move.
+    `points` and `controls` are the sources of these rows and of each phi. The result includes
+    columns that `controls` move.
     """
-    part, rows, classes = setup.replace(devices=setup.devices.of_rows(driven)), len(driven), len(states)
+    part, rows, classes = (
+        setup.replace(devices=setup.devices.of_rows(driven)),
+        len(driven),
+        len(states),
+    )
     circuit = part.crossbar(states[:, driven], points, controls, neurons=neurons)
     columns = bool(setup.array and setup.array.scheme == HALF and controls)
-    found = delivered(circuit, solver, stop, [(name, f"v{name}") for name in names("input", rows) + names("phi", classes)]
-                      + [(name, f"b{name}") for name in names("column", classes * columns)])
-    energies = {"inputs": sum(found[:rows]), "phi": sum(found[rows:rows + classes])}
-    return energies | {"columns": sum(found[rows + classes:])} if columns else energies
+    found = delivered(
+        circuit,
+        solver,
+        stop,
+        [(name, f"v{name}") for name in names("input", rows) + names("phi", classes)]
+        + [(name, f"b{name}") for name in names("column", classes * columns)],
+    )
+    energies = {"inputs": sum(found[:rows]), "phi": sum(found[rows : rows + classes])}
+    return energies | {"columns": sum(found[rows + classes :])} if columns else energies
 
 
-def delivered(circuit: Circuit, solver: Solver, stop: float, sources: Sequence[tuple[str, str]],
-              changes: Mapping[str, float] | None = None) -> list[float]:
-    """Return the energy in J that each of the grounded `sources`, as (node, source), delivers up to `stop` s.
+def delivered(
+    circuit: Circuit,
+    solver: Solver,
+    stop: float,
+    sources: Sequence[tuple[str, str]],
+    changes: Mapping[str, float] | None = None,
+) -> list[float]:
+    """Return the energy in J that each of the grounded `sources`, as (node, source), delivers up to
+    `stop` s.
 
     `changes` of the loaded circuit come before the run.
     """
-    waves = run_once(circuit, solver, [name for node, source in sources for name in (node, f"i({source})")], stop, changes)
+    waves = run_once(
+        circuit,
+        solver,
+        [name for node, source in sources for name in (node, f"i({source})")],
+        stop,
+        changes,
+    )
     # ngspice counts a source's current from + to - through the source: delivered power is -V * I.
-    return [float(-np.trapezoid(waves[node] * waves[f"i({source})"], waves.time)) for node, source in sources]
+    return [
+        float(-np.trapezoid(waves[node] * waves[f"i({source})"], waves.time))
+        for node, source in sources
+    ]
 
 
 def isolated(memristor: MemristorParameters) -> MemristorParameters:
-    """Return the device with a drain-bulk junction that does not conduct, for rows at negative voltages."""
+    """Return the device with a drain-bulk junction that does not conduct, for rows at negative
+    voltages.
+    """
     return dataclasses.replace(memristor, junction_current=ISOLATED)
 
 
@@ -80,13 +120,25 @@ def read_energy(setup: Setup, states: np.ndarray, image: np.ndarray) -> dict[str
         "inputs" and "phi": energy in J that these sources deliver.
     """
     schedule, driven = setup.schedule, driven_rows(image[None], setup.devices)
-    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
-    return _delivered(setup, states, driven, points, None if setup.array else [OFF] * len(states), True,
-                      read_solver(setup, states, image), schedule.pulse + 2 * schedule.rise)
+    points = [
+        edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level)
+        for level in image[driven]
+    ]
+    return _delivered(
+        setup,
+        states,
+        driven,
+        points,
+        None if setup.array else [OFF] * len(states),
+        True,
+        read_solver(setup, states, image),
+        schedule.pulse + 2 * schedule.rise,
+    )
 
 
-def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: int, pulse: float,
-                 sign: int = 1) -> dict[str, float]:
+def write_energy(
+    setup: Setup, states: np.ndarray, image: np.ndarray, column: int, pulse: float, sign: int = 1
+) -> dict[str, float]:
     """Return the energy of one write of `pulse` s to one column; all columns see the inputs.
 
     Parameters
@@ -103,7 +155,8 @@ def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: in
     Returns
     -------
     dict
-        "inputs" and "phi": energy in J that these sources deliver. "columns": the same, if the scheme moves the columns.
+        "inputs" and "phi": energy in J that these sources deliver. "columns": the same, if the
+        scheme moves the columns.
     """
     schedule = setup.writing
     if sign < 0 and schedule.input_voltage > ISOLATED_UP_TO:
@@ -112,18 +165,26 @@ def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: in
         setup = setup.replace(memristor=isolated(setup.memristor))
     driven = np.arange(len(image)) if setup.array else driven_rows(image[None], setup.devices)
     rise = min(schedule.rise, pulse / 10)
-    points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
-    controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
+    points = [
+        edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]
+    ]
+    controls = [
+        edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))
+    ]
     stop = pulse + 2 * rise
-    solver = training_solver(setup) if setup.array else dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / STEPS))
+    solver = (
+        training_solver(setup)
+        if setup.array
+        else dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / STEPS))
+    )
     return _delivered(setup, states, driven, points, controls, False, solver, stop)
 
 
 def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float], float]:
     """Return the energy of one read and its duration.
 
-    The read ends when the second neuron of the last layer has fired, because the decision is then known, or at the window's
-    end.
+    The read ends when the second neuron of the last layer has fired, because the decision is then
+    known, or at the window's end.
 
     Parameters
     ----------
@@ -146,26 +207,42 @@ def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float]
     fired = np.sort(times[-1])[1:2]
     stop = float(fired[0]) if len(fired) and not np.isnan(fired[0]) else design.window
     bias = step(network.start_time, 1.0, design.rise)
-    rows = [step(design.rise / 2, design.row_voltage * level, design.rise) for level in design.read_levels(image).tolist()]
+    rows = [
+        step(design.rise / 2, design.row_voltage * level, design.rise)
+        for level in design.read_levels(image).tolist()
+    ]
     energies = []
     for layer in range(len(network.states)):
         if layer:
-            rows = [step(spike, design.row_voltage, OUTPUT_EDGE) if spike < stop else OFF for spike in times[layer - 1].tolist()]
+            rows = [
+                step(spike, design.row_voltage, OUTPUT_EDGE) if spike < stop else OFF
+                for spike in times[layer - 1].tolist()
+            ]
         energies.append(_rows_energy(network, layer, rows, bias, READING, stop))
     return energies, stop
 
 
 def step(time: float, volts: float, edge: float) -> Points:
-    """Return the points of a source that rises to `volts` V over an `edge` (s) centred on `time` (s), and stays there."""
+    """Return the points of a source that rises to `volts` V over an `edge` (s) centred on `time`
+    (s), and stays there.
+    """
     begins = time - edge / 2
-    return [(0.0, 0.0), *([(begins, 0.0)] if begins > 0 else []), (max(begins, 0.0) + edge, volts), (1.0, volts)]
+    return [
+        (0.0, 0.0),
+        *([(begins, 0.0)] if begins > 0 else []),
+        (max(begins, 0.0) + edge, volts),
+        (1.0, volts),
+    ]
 
 
-def layer_write_energy(network: Network, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float) -> float:
-    """Return the energy in J that a layer's rows deliver while `NgspiceLayer.write` writes one of its columns.
+def layer_write_energy(
+    network: Network, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float
+) -> float:
+    """Return the energy in J that a layer's rows deliver while `NgspiceLayer.write` writes one of
+    its columns.
 
-    The channels of all columns conduct. The transconductance that charges a written cell draws nothing, and the change of the
-    cell's state is neglected.
+    The channels of all columns conduct. The transconductance that charges a written cell draws
+    nothing, and the change of the cell's state is neglected.
 
     Parameters
     ----------
@@ -177,7 +254,8 @@ def layer_write_energy(network: Network, layer: int, levels: np.ndarray, high: n
     high : array, rows
         Share of the pulse for which each row is high.
     pulse : float
-        Width in s. A negative one writes at the negative voltage, with isolated drain-bulk junctions.
+        Width in s. A negative one writes at the negative voltage, with isolated drain-bulk
+        junctions.
 
     Raises
     ------
@@ -192,16 +270,29 @@ def layer_write_energy(network: Network, layer: int, levels: np.ndarray, high: n
     ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
     volts = np.sign(pulse) * levels * network.design.writing
     volts[-1] /= network.design.row_voltage  # the source of the bias row multiplies by it
-    rows = [[(0.0, 0.0), (up - edge / 2, 0.0), (up + edge / 2, level), (end + 2 * edge, level), (end + 3 * edge, 0.0)]
-            if level and share > 0 else OFF for level, share, up in zip(volts.tolist(), high.tolist(), ups, strict=True)]
+    rows = [
+        [
+            (0.0, 0.0),
+            (up - edge / 2, 0.0),
+            (up + edge / 2, level),
+            (end + 2 * edge, level),
+            (end + 3 * edge, 0.0),
+        ]
+        if level and share > 0
+        else OFF
+        for level, share, up in zip(volts.tolist(), high.tolist(), ups, strict=True)
+    ]
     if pulse < 0:
-        parameters = dataclasses.replace(network.parameters, memristor=isolated(network.parameters.memristor))
+        parameters = dataclasses.replace(
+            network.parameters, memristor=isolated(network.parameters.memristor)
+        )
         network = dataclasses.replace(network, parameters=parameters)
     return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
 
 
 def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
-    """Return the energy in J that the drivers of a layer's columns deliver in a back-read of `errors` (neurons).
+    """Return the energy in J that the drivers of a layer's columns deliver in a back-read of
+    `errors` (neurons).
 
     Raises SimulationError.
     """
@@ -211,24 +302,41 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
     used = np.flatnonzero(volts).tolist()
     for j in used:
         circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
-    solver = dataclasses.replace(WRITING, max_step=BACK_STOP / 100)  # the edge is a third of the read
+    # the edge is a third of the read
+    solver = dataclasses.replace(WRITING, max_step=BACK_STOP / 100)
     states, cells = network.states[layer][:, :-1], of.devices.cells
     changes = state_changes(np.ndindex(states.shape), states.ravel().tolist(), "cell_0")
     if cells is not None:
-        changes |= cell_changes(cells.at(slice(None), slice(-1)), network.parameters.memristor, name="cell_0")
-    return sum(delivered(circuit, solver, BACK_STOP, [(f"column_0_{j}", f"ecolumn_0_{j}") for j in used], changes))
+        changes |= cell_changes(
+            cells.at(slice(None), slice(-1)), network.parameters.memristor, name="cell_0"
+        )
+    return sum(
+        delivered(
+            circuit, solver, BACK_STOP, [(f"column_0_{j}", f"ecolumn_0_{j}") for j in used], changes
+        )
+    )
 
 
-def _rows_energy(network: Network, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float) -> float:
+def _rows_energy(
+    network: Network, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float
+) -> float:
     """Return the energy in J that the rows of a layer deliver up to `stop` s.
 
-    `rows`: sources of the rows as points (s, V). `bias`: source of the bias row as points (s, multiple of the row voltage).
+    `rows`: sources of the rows as points (s, V). `bias`: source of the bias row as points (s,
+    multiple of the row voltage).
     """
-    # No neuron fires here: outputs do not act on their layer, but every trigger that switches shortens ngspice's steps.
+    # No neuron fires here: outputs do not act on their layer, but every trigger that switches
+    # shortens ngspice's steps.
     quiet = dataclasses.replace(network.parameters.neuron, threshold=UNREACHED)
-    circuit = layered_network(dataclasses.replace(
-        network, states=(network.states[layer],), parameters=dataclasses.replace(network.parameters, neuron=quiet),
-        devices=network.devices and (network.devices[layer],)), rows)
+    circuit = layered_network(
+        dataclasses.replace(
+            network,
+            states=(network.states[layer],),
+            parameters=dataclasses.replace(network.parameters, neuron=quiet),
+            devices=network.devices and (network.devices[layer],),
+        ),
+        rows,
+    )
     circuit["Vpulse"].values = bias
     sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
     sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))

@@ -1,12 +1,14 @@
-"""Engines: what reads, reads back and writes a network, one image at a time, in closed form or in ngspice.
+"""Engines: what reads, reads back and writes a network, one image at a time, in closed form or in
+ngspice.
 
-The cells in ngspice are emulators, or a SPICE model's subcircuits. A parameter sets a subcircuit's state at t = 0, and it cannot
-be altered in a loaded circuit. So a circuit lives as long as its states, and one transient makes many reads, or all writes of a
-layer.
+The cells in ngspice are emulators, or a SPICE model's subcircuits. A parameter sets a subcircuit's
+state at t = 0, and it cannot be altered in a loaded circuit. So a circuit lives as long as its
+states, and one transient makes many reads, or all writes of a layer.
 
-A crossbar without capacitances follows its rows at once. Its rows change only when the image comes and when neurons of the layer
-below fire. So the crossbar shows the patterns of its rows one after the other, for a nanosecond each, which no state notices. The
-drives that it gives then go to a circuit of the membranes alone, at the times of the changes.
+A crossbar without capacitances follows its rows at once. Its rows change only when the image comes
+and when neurons of the layer below fire. So the crossbar shows the patterns of its rows one after
+the other, for a nanosecond each, which no state notices. The drives that it gives then go to a
+circuit of the membranes alone, at the times of the changes.
 """
 
 import contextlib
@@ -36,12 +38,15 @@ from snn_circuit import NeuronParameters, Points, names
 RUN = 50  # patterns of a transient
 PATTERN = 1e-9  # s: while a crossbar shows one pattern
 ROW_EDGE = 1e-9  # s: edge of a drive when a row steps up
-# One or two time points in each pattern: only max_step governs. Gear, because the trapezoidal rule rings on the currents that
-# hold a state within its bounds.
-CROSSBAR = Solver(max_step=PATTERN / 2, reltol=1e-5, trtol=1e6, chgtol=1e-18, abstol=1e-15, method="gear")
+# One or two time points in each pattern: only max_step governs. Gear, because the trapezoidal rule
+# rings on the currents that hold a state within its bounds.
+CROSSBAR = Solver(
+    max_step=PATTERN / 2, reltol=1e-5, trtol=1e6, chgtol=1e-18, abstol=1e-15, method="gear"
+)
 
 
-Reads = tuple[list[np.ndarray], list[np.ndarray]]  # first spikes in s and settled membranes in thresholds of each layer
+# first spikes in s and settled membranes in thresholds of each layer
+Reads = tuple[list[np.ndarray], list[np.ndarray]]
 Read = tuple[np.ndarray, np.ndarray]  # the same of one layer
 
 
@@ -54,16 +59,18 @@ class Write(NamedTuple):
 
 
 class ModelCells:
-    """SPICE model in the cells of a network: reads, back-reads and writes in ngspice, also for trainings.
+    """SPICE model in the cells of a network: reads, back-reads and writes in ngspice, also for
+    trainings.
 
-    A network's states are X of the emulator of the model's measured curves. Its cell gets the model's state that conducts alike.
+    A network's states are X of the emulator of the model's measured curves. Its cell gets the
+    model's state that conducts alike.
 
     Parameters
     ----------
     model : SpiceModel
     scheme : str
-        One of `two_terminal.SCHEMES`, for writes. Reads leave out closed access switches, because only a thousandth of the read
-        voltage falls across them.
+        One of `two_terminal.SCHEMES`, for writes. Reads leave out closed access switches, because
+        only a thousandth of the read voltage falls across them.
     """
 
     def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
@@ -80,17 +87,22 @@ class ModelCells:
         return SubcircuitLayer(self, layer)
 
     def read_images(self, network: Network, images: np.ndarray) -> Reads:
-        """Return first spikes in s and settled membranes in thresholds (n x neurons) of each layer, of reads of n `images`."""
+        """Return first spikes in s and settled membranes in thresholds (n x neurons) of each layer,
+        of reads of n `images`.
+        """
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
     def written(self, emulated: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
-        """Return the states X in V (columns x rows) of a crossbar after writes one after the other. Raises SimulationError."""
+        """Return the states X in V (columns x rows) of a crossbar after writes one after the other.
+        Raises SimulationError.
+        """
         states = write_columns(self.array, self.states(emulated), writes)
         return np.asarray(self._emulated.state(self.found.map.share(states)))
 
 
 class SubcircuitLayer:
-    """One layer whose cells are a SPICE model: methods as those of `ngspice_layer.NgspiceLayer`; what a read moves is not kept.
+    """One layer whose cells are a SPICE model: methods as those of `ngspice_layer.NgspiceLayer`;
+    what a read moves is not kept.
 
     Reads take one image or many, ... x inputs.
     """
@@ -98,33 +110,63 @@ class SubcircuitLayer:
     def __init__(self, cells: ModelCells, layer: Layer) -> None:
         self._cells, self._layer, self._membranes = cells, layer, NgspiceLayer(layer)
 
-    def read(self, states: np.ndarray, levels: np.ndarray, wanted: int = 0, stop: float | None = None,
-             noise: None = None) -> Read:
-        """Return first spikes in s and settled membranes in thresholds (... x neurons); every read lasts for the window."""
+    def read(
+        self,
+        states: np.ndarray,
+        levels: np.ndarray,
+        wanted: int = 0,
+        stop: float | None = None,
+        noise: None = None,
+    ) -> Read:
+        """Return first spikes in s and settled membranes in thresholds (... x neurons); every read
+        lasts for the window.
+        """
         rows = list(self._with_bias(np.atleast_2d(levels))[:, None])
         return self._race(states, [np.zeros(1)] * len(rows), rows, levels.shape[:-1])
 
-    def read_steps(self, states: np.ndarray, spikes: np.ndarray, stop: float | None = None,
-                   noise: None = None) -> Read:
-        """Return what `read` returns, while rows step up at `spikes` (... x inputs, s; nan: never)."""
+    def read_steps(
+        self, states: np.ndarray, spikes: np.ndarray, stop: float | None = None, noise: None = None
+    ) -> Read:
+        """Return what `read` returns, while rows step up at `spikes` (... x inputs, s; nan:
+        never).
+        """
         every = np.atleast_2d(spikes)
         changes = [np.append(0.0, np.unique(times[~np.isnan(times)])) for times in every]
-        patterns = [self._with_bias(times <= moments[:, None]) for times, moments in zip(every, changes, strict=True)]
+        patterns = [
+            self._with_bias(times <= moments[:, None])
+            for times, moments in zip(every, changes, strict=True)
+        ]
         return self._race(states, changes, patterns, spikes.shape[:-1])
 
-    def _race(self, states: np.ndarray, changes: Sequence[np.ndarray], patterns: Sequence[np.ndarray],
-              shape: tuple[int, ...]) -> Read:
+    def _race(
+        self,
+        states: np.ndarray,
+        changes: Sequence[np.ndarray],
+        patterns: Sequence[np.ndarray],
+        shape: tuple[int, ...],
+    ) -> Read:
         layer, together, found = self._layer, np.vstack(patterns), []
-        drives = np.vstack([self._drives(states, together[k:k + RUN]) for k in range(0, len(together), RUN)])
+        drives = np.vstack(
+            [self._drives(states, together[k : k + RUN]) for k in range(0, len(together), RUN)]
+        )
         of_images = np.split(drives, np.cumsum([len(shown) for shown in patterns])[:-1])
         for moments, volts in zip(changes, of_images, strict=True):
-            # A pattern begins at its time of the image's `changes`. The first one rises with the image's edge.
-            time = np.unique(np.concatenate([[0.0, layer.rise], moments[1:], moments[1:] + ROW_EDGE]).round(12))
-            stepped = np.clip((time[:, None] - moments[1:]) / ROW_EDGE, 0.0, 1.0) @ np.diff(volts, axis=0)
+            # A pattern begins at its time of the image's `changes`. The first one rises with the
+            # image's edge.
+            time = np.unique(
+                np.concatenate([[0.0, layer.rise], moments[1:], moments[1:] + ROW_EDGE]).round(12)
+            )
+            stepped = np.clip((time[:, None] - moments[1:]) / ROW_EDGE, 0.0, 1.0) @ np.diff(
+                volts, axis=0
+            )
             rising = np.minimum(time / layer.rise, 1.0)[:, None] * volts[0]
             found.append(self._membranes.race(time, (rising + stepped).T, layer.window))
         self._membranes.unload()
-        last = layer.neuron.membrane_gain * np.array([volts[-1] for volts in of_images]) / layer.neuron.threshold
+        last = (
+            layer.neuron.membrane_gain
+            * np.array([volts[-1] for volts in of_images])
+            / layer.neuron.threshold
+        )
         return np.reshape(found, (*shape, -1)), last.reshape(*shape, -1)
 
     def _with_bias(self, levels: np.ndarray) -> np.ndarray:
@@ -133,29 +175,58 @@ class SubcircuitLayer:
     def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
         """Return what `NgspiceLayer.read_back` does, from the currents of the rows.
 
-        Positive and negative errors are read one after the other. So each device sees the polarity of a read, because many
-        devices conduct differently in reverse.
+        Positive and negative errors are read one after the other. So each device sees the polarity
+        of a read, because many devices conduct differently in reverse.
         """
-        layer, circuit, errors_of_columns = self._layer, Circuit("back-read"), self._layer.column_errors(errors)
+        layer, circuit, errors_of_columns = (
+            self._layer,
+            Circuit("back-read"),
+            self._layer.column_errors(errors),
+        )
         self._cells.model.add_to(circuit)
         for c, error in enumerate(errors_of_columns.tolist()):
-            _add_steps(circuit, f"column_0_{c}", -layer.back_voltage * np.maximum([error, -error], 0.0))
+            _add_steps(
+                circuit, f"column_0_{c}", -layer.back_voltage * np.maximum([error, -error], 0.0)
+            )
         for k in range(layer.inputs):
             circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
-        self._add_cells(circuit, states, names("column_0", len(errors_of_columns)), range(layer.inputs))
+        self._add_cells(
+            circuit, states, names("column_0", len(errors_of_columns)), range(layer.inputs)
+        )
         positive, negative = -_shown(circuit, [f"i(vrow_0_{k})" for k in range(layer.inputs)], 2)
-        return (positive - negative) / (layer.memristor.gain * layer.back_voltage * max(1, layer.pairs))
+        return (positive - negative) / (
+            layer.memristor.gain * layer.back_voltage * max(1, layer.pairs)
+        )
 
-    def write(self, states: np.ndarray, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
-        """Return the layer's states in V after pulses, whose numbers are drawn as the closed form draws them."""
+    def write(
+        self, states: np.ndarray, doses: Sequence[ColumnDose], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the layer's states in V after pulses, whose numbers are drawn as the closed form
+        draws them.
+        """
         pulses = self._layer.pulses
         assert pulses
-        return self._cells.written(states, [
-            Write(column, dose > 0, np.array([drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
-                                              for share in shares.tolist()])) for column, dose, shares, _ in doses])
+        return self._cells.written(
+            states,
+            [
+                Write(
+                    column,
+                    dose > 0,
+                    np.array(
+                        [
+                            drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
+                            for share in shares.tolist()
+                        ]
+                    ),
+                )
+                for column, dose, shares, _ in doses
+            ],
+        )
 
     def _drives(self, states: np.ndarray, patterns: np.ndarray) -> np.ndarray:
-        """Return the neurons' drives in V (patterns x neurons) for levels of the rows (patterns x rows with the bias)."""
+        """Return the neurons' drives in V (patterns x neurons) for levels of the rows (patterns x
+        rows with the bias).
+        """
         used, layer = np.flatnonzero(patterns.any(axis=0)), self._layer
         circuit = Circuit("patterns")
         self._cells.model.add_to(circuit)
@@ -165,15 +236,23 @@ class SubcircuitLayer:
         self._add_cells(circuit, states, column_nodes(layer, 0, layer.neurons), used)
         return _shown(circuit, names("drive_0", layer.neurons), len(patterns))
 
-    def _add_cells(self, circuit: Circuit, states: np.ndarray, columns: Sequence[str], rows: Iterable[int]) -> None:
-        """Add the cells of some `rows`, which become rows 0, 1, ... of the circuit; a reference column comes last."""
+    def _add_cells(
+        self, circuit: Circuit, states: np.ndarray, columns: Sequence[str], rows: Iterable[int]
+    ) -> None:
+        """Add the cells of some `rows`, which become rows 0, 1, ... of the circuit; a reference
+        column comes last.
+        """
         of_model = self._cells.states(self._layer.with_reference(states))
         for (c, node), (k, row) in itertools.product(enumerate(columns), enumerate(rows)):
-            self._cells.model.add_cell(circuit, f"cell_0_{c}_{k}", f"row_0_{k}", node, float(of_model[c, row]))
+            self._cells.model.add_cell(
+                circuit, f"cell_0_{c}_{k}", f"row_0_{k}", node, float(of_model[c, row])
+            )
 
 
 def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
-    """Add a source that holds each of the `volts` for `PATTERN`; at the corners of a PWL source ngspice would cut its steps."""
+    """Add a source that holds each of the `volts` for `PATTERN`; at the corners of a PWL source
+    ngspice would cut its steps.
+    """
     times = PATTERN * (np.arange(len(volts))[:, None] + [0.1, 0.9]).ravel()
     table = ",".join(map(repr, np.stack([times, np.repeat(volts, 2)], axis=1).ravel().tolist()))
     circuit.B(node, node, circuit.gnd, voltage_expression=f"pwl(time,{table})")
@@ -188,15 +267,18 @@ def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
 
 
 def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
-    """Return the states (columns x rows) of a crossbar after writes one after the other, in one transient.
+    """Return the states (columns x rows) of a crossbar after writes one after the other, in one
+    transient.
 
-    The pulses of a row are joined to one, and the written column is selected for the longest of these. Raises SimulationError.
+    The pulses of a row are joined to one, and the written column is selected for the longest of
+    these. Raises SimulationError.
     """
     rows: list[Points] = [[(0.0, 0.0)] for _ in states.T]
     controls: list[Points] = [[(0.0, 0.0)] for _ in states]
     time, model = 0.0, array.model
     for column, up, numbers in writes:
-        numbers = np.where(numbers > 2 * PULSE_EDGE, numbers, 0.0)  # shorter pulses would be all edge
+        # shorter pulses would be all edge
+        numbers = np.where(numbers > 2 * PULSE_EDGE, numbers, 0.0)
         if not numbers.any():  # a selected column without rows would only disturb
             continue
         volts, width = array.row_voltage(up), model.width_up if up else model.width_down
@@ -208,32 +290,59 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
         time = begin + (numbers.max() + REST / 2) * width
     if not time:
         return states
-    circuit = array_network(array, NeuronParameters(), states, rows, controls, 1.0, neurons=False, title="writes of columns")
+    circuit = array_network(
+        array,
+        NeuronParameters(),
+        states,
+        rows,
+        controls,
+        1.0,
+        neurons=False,
+        title="writes of columns",
+    )
     vectors = array.state_names(*states.shape)
-    waves = run_once(circuit, array.writing(5 * min(model.width_up, model.width_down)), vectors, time)
+    waves = run_once(
+        circuit, array.writing(5 * min(model.width_up, model.width_down)), vectors, time
+    )
     return waves.stack(vectors)[:, -1].reshape(states.shape)
 
 
 class Engine(Protocol):
-    """Interface to a network whose states may change between two calls, but not its shape and parameters."""
+    """Interface to a network whose states may change between two calls, but not its shape and
+    parameters.
+    """
 
-    def read(self, network: Network, image: np.ndarray, wanted: int = 2, label: int | None = None,
-             rng: np.random.Generator | None = None, jitter: Values = 0.0) -> Reads:
-        """Read an image (inputs, levels 0 to 1); return the first spikes in s and the settled membranes in thresholds.
+    def read(
+        self,
+        network: Network,
+        image: np.ndarray,
+        wanted: int = 2,
+        label: int | None = None,
+        rng: np.random.Generator | None = None,
+        jitter: Values = 0.0,
+    ) -> Reads:
+        """Read an image (inputs, levels 0 to 1); return the first spikes in s and the settled
+        membranes in thresholds.
 
-        Both are lists with an array for each layer. Once `wanted` output neurons and the neuron of the `label` have fired, later
-        spikes may be nan, too. `rng` draws the devices' read noise; `jitter` (classes, V) shifts the output neurons' thresholds.
+        Both are lists with an array for each layer. Once `wanted` output neurons and the neuron of
+        the `label` have fired, later spikes may be nan, too. `rng` draws the devices' read noise;
+        `jitter` (classes, V) shifts the output neurons' thresholds.
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the back-read through a layer (counted from 0), as `Network.read_back` does."""
 
-    def write(self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
-        """Return the states of a layer (columns x rows, V) after writes of its columns, one after the other."""
+    def write(
+        self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the states of a layer (columns x rows, V) after writes of its columns, one after
+        the other.
+        """
 
 
 class WiredClosedForm:
-    """Closed form of the paper's layer in NumPy. With resistive wires currents are solved numerically.
+    """Closed form of the paper's layer in NumPy. With resistive wires currents are solved
+    numerically.
 
     Without wires `learning.training` uses the compiled kernel, which is faster.
     """
@@ -241,29 +350,46 @@ class WiredClosedForm:
     def __init__(self, network: Network) -> None:
         self._crossbar = network.crossbar
 
-    def read(self, network: Network, image: np.ndarray, wanted: int = 2, label: int | None = None,
-             rng: np.random.Generator | None = None, jitter: Values = 0.0) -> Reads:
+    def read(
+        self,
+        network: Network,
+        image: np.ndarray,
+        wanted: int = 2,
+        label: int | None = None,
+        rng: np.random.Generator | None = None,
+        jitter: Values = 0.0,
+    ) -> Reads:
         """Read one image; all neurons get their spikes."""
         race = self._crossbar.read(network.states[0], image, jitter)
         return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read, in which wires are ignored; the rule needs none in a single layer."""
+        """Return the back-read, in which wires are ignored; the rule needs none in a single
+        layer.
+        """
         return network.read_back(layer, errors)
 
-    def write(self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
+    def write(
+        self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator
+    ) -> np.ndarray:
         """Return the written states."""
         states, rate = network.states[0].copy(), network.layers[0].write_rate
         for column, dose, shares, factors in doses:
             cells = self._crossbar.cells.at(column)
             cells = dataclasses.replace(cells, transconductance=cells.transconductance * factors)
-            written = self._crossbar.write_column(states, column, shares, 1 if dose > 0 else -1, abs(dose) / rate, cells)
-            states[column] = np.where(np.equal(cells.transconductance, 0.0), states[column], written)  # 0: a stuck cell
+            written = self._crossbar.write_column(
+                states, column, shares, 1 if dose > 0 else -1, abs(dose) / rate, cells
+            )
+            # 0: a stuck cell
+            states[column] = np.where(
+                np.equal(cells.transconductance, 0.0), states[column], written
+            )
         return states
 
 
 class NgspiceNetwork:
-    """Network in ngspice, one `NgspiceLayer` for each layer; the states may change between two calls.
+    """Network in ngspice, one `NgspiceLayer` for each layer; the states may change between two
+    calls.
 
     Parameters
     ----------
@@ -273,12 +399,23 @@ class NgspiceNetwork:
         SPICE model in every cell; None: emulators.
     """
 
-    def __init__(self, network: Network, solver: Solver = READING_LAYERS, cells: ModelCells | None = None) -> None:
-        self.layers: list[Any] = [cells.layer(layer) if cells else NgspiceLayer(layer, solver) for layer in network.layers]
+    def __init__(
+        self, network: Network, solver: Solver = READING_LAYERS, cells: ModelCells | None = None
+    ) -> None:
+        self.layers: list[Any] = [
+            cells.layer(layer) if cells else NgspiceLayer(layer, solver) for layer in network.layers
+        ]
         self._window, self._emulated = network.design.window, cells is None
 
-    def read(self, network: Network, image: np.ndarray, wanted: int = 2, label: int | None = None,
-             rng: np.random.Generator | None = None, jitter: Values = 0.0) -> Reads:
+    def read(
+        self,
+        network: Network,
+        image: np.ndarray,
+        wanted: int = 2,
+        label: int | None = None,
+        rng: np.random.Generator | None = None,
+        jitter: Values = 0.0,
+    ) -> Reads:
         """Read one image.
 
         Parameters
@@ -287,10 +424,11 @@ class NgspiceNetwork:
             Network to read, of the same shape and parameters as this one.
         image : array, inputs, levels 0 to 1
         wanted : int
-            The read ends once this many output neurons have fired, as the closed form predicts, or at the end of the window.
+            The read ends once this many output neurons have fired, as the closed form predicts, or
+            at the end of the window.
         label : int, optional
-            For learning. The read also waits for this output neuron. Hidden neurons are read for the whole window, because
-            their settled membranes decide which of them are written.
+            For learning. The read also waits for this output neuron. Hidden neurons are read for
+            the whole window, because their settled membranes decide which of them are written.
         rng : Generator, optional
             Generator of the read noise, if the devices have any.
         jitter : array, classes, V, or float
@@ -301,7 +439,8 @@ class NgspiceNetwork:
         times : list of arrays, neurons, s
             First spikes of each layer; nan for a neuron that has not fired by the end of the read.
         settled : list of arrays, neurons
-            Membranes in thresholds at which neurons would settle if rows that are high at the end of the read stayed high.
+            Membranes in thresholds at which neurons would settle if rows that are high at the end
+            of the read stayed high.
 
         Raises
         ------
@@ -310,37 +449,68 @@ class NgspiceNetwork:
         """
         if not self._emulated:
             return self.forward(network, image)
-        if isinstance(network.design, Schedule):  # ngspice's own drives end the read, also if wires have resistance
+        # ngspice's own drives end the read, also if wires have resistance
+        if isinstance(network.design, Schedule):
             times, membranes = self.layers[0].read(network.states[0], image, wanted, jitter=jitter)
             return [times], [membranes]
         wanted = min(wanted, network.sizes[-1])
         predicted, noise = network.drawn(image[None], rng or read_generator(0))
         stop = min(_decided(predicted[-1][0], wanted, label) + LAST_WAIT, self._window)
-        times, settled = self.forward(network, image, noise, stop, stop if label is None else self._window)
+        times, settled = self.forward(
+            network, image, noise, stop, stop if label is None else self._window
+        )
         if stop < self._window and np.isinf(_decided(times[-1], wanted, label)):
             times, settled = self.forward(network, image, noise)
         return times, settled
 
-    def forward(self, network: Network, image: np.ndarray, noise: Sequence[Any] = (),
-                stop: float | None = None, hidden_stop: float | None = None) -> Reads:
-        """Return times and settled membranes of all layers as `read` does. Layers of SPICE models take n x inputs."""
-        first_stop, *stops = [*[hidden_stop or self._window] * (len(self.layers) - 1), stop or self._window]
-        levels = network.design.read_levels(image) if self._emulated else image  # subcircuits bend by themselves
-        found = [self.layers[0].read(network.states[0], levels, 0, first_stop, noise[0] if noise else None)]
+    def forward(
+        self,
+        network: Network,
+        image: np.ndarray,
+        noise: Sequence[Any] = (),
+        stop: float | None = None,
+        hidden_stop: float | None = None,
+    ) -> Reads:
+        """Return times and settled membranes of all layers as `read` does. Layers of SPICE models
+        take n x inputs.
+        """
+        first_stop, *stops = [
+            *[hidden_stop or self._window] * (len(self.layers) - 1),
+            stop or self._window,
+        ]
+        # subcircuits bend by themselves
+        levels = network.design.read_levels(image) if self._emulated else image
+        found = [
+            self.layers[0].read(
+                network.states[0], levels, 0, first_stop, noise[0] if noise else None
+            )
+        ]
         for k, until in enumerate(stops, 1):
-            found.append(self.layers[k].read_steps(network.states[k], found[-1][0], until, noise[k] if noise else None))
+            found.append(
+                self.layers[k].read_steps(
+                    network.states[k], found[-1][0], until, noise[k] if noise else None
+                )
+            )
         return [times for times, _ in found], [settled for _, settled in found]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read through a layer (counted from 0) of `errors` (neurons), as `Network.read_back` does."""
+        """Return the back-read through a layer (counted from 0) of `errors` (neurons), as
+        `Network.read_back` does.
+        """
         return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
 
-    def write(self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
-        """Return the states of a layer (columns x rows, V) after writes of its columns, one after the other."""
+    def write(
+        self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the states of a layer (columns x rows, V) after writes of its columns, one after
+        the other.
+        """
         return np.asarray(self.layers[layer].write(network.states[layer], doses, rng))
 
     def reset(self) -> None:
-        """Restore the initial state of all circuits, because old states in undriven rows move spikes by nanoseconds."""
+        """Restore the initial state of all circuits, because old states in undriven rows move
+        spikes by nanoseconds.
+        """
         for layer in self.layers:
             layer.reset()
 
@@ -351,13 +521,16 @@ class NgspiceNetwork:
 
 
 def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
-    """Return the time in s at which `wanted` neurons and the neuron of the `label` have fired, inf if they never do."""
+    """Return the time in s at which `wanted` neurons and the neuron of the `label` have fired, inf
+    if they never do.
+    """
     times = np.where(np.isnan(spikes), np.inf, spikes)
     return float(max(np.sort(times)[wanted - 1], 0.0 if label is None else times[label]))
 
 
 def make_engine(name: str, network: Network) -> Engine:
-    """Return the engine called `name`, "ngspice" or "closed-form" (that of the paper's layer in NumPy), for a network.
+    """Return the engine called `name`, "ngspice" or "closed-form" (that of the paper's layer in
+    NumPy), for a network.
 
     Raises ParameterError if the name is unknown.
     """
@@ -369,7 +542,9 @@ def make_engine(name: str, network: Network) -> Engine:
 
 @contextlib.contextmanager
 def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
-    """Provide an engine for a network; the circuits of an engine that is given by name are unloaded at the end of the block."""
+    """Provide an engine for a network; the circuits of an engine that is given by name are unloaded
+    at the end of the block.
+    """
     if not isinstance(engine, str):
         yield engine
         return
@@ -377,26 +552,45 @@ def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
         yield make_engine(engine, network)
 
 
-def reads(network: Network, images: np.ndarray, engine: Engine, wanted: int = 2, seed: int = 0,
-          first: int = 0) -> Iterator[list[np.ndarray]]:
-    """Yield the first spikes in s of each layer for each image, with the noise of images number `first`, `first` + 1, ..."""
+def reads(
+    network: Network,
+    images: np.ndarray,
+    engine: Engine,
+    wanted: int = 2,
+    seed: int = 0,
+    first: int = 0,
+) -> Iterator[list[np.ndarray]]:
+    """Yield the first spikes in s of each layer for each image, with the noise of images number
+    `first`, `first` + 1, ...
+    """
     check_levels("images", images, network.sizes[0])
     rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))
     for k, image in enumerate(images):
         rng = read_generator(seed, first + k) if (first + k) % READ_BLOCK == 0 else rng
-        yield engine.read(network, image, wanted, rng=rng, jitter=noise[k] if len(noise) else 0.0)[0]
+        yield engine.read(network, image, wanted, rng=rng, jitter=noise[k] if len(noise) else 0.0)[
+            0
+        ]
 
 
-def read(network: Network, images: np.ndarray, engine: str | Engine = CLOSED_FORM, *, wanted: int = 2, seed: int = 0,
-         watch: Callable[[Iterator[list[np.ndarray]]], Iterable[list[np.ndarray]]] = lambda steps: steps) -> np.ndarray:
-    """Read images, and return the first spikes of the output neurons: the first one names the class.
+def read(
+    network: Network,
+    images: np.ndarray,
+    engine: str | Engine = CLOSED_FORM,
+    *,
+    wanted: int = 2,
+    seed: int = 0,
+    watch: Callable[[Iterator[list[np.ndarray]]], Iterable[list[np.ndarray]]] = lambda steps: steps,
+) -> np.ndarray:
+    """Read images, and return the first spikes of the output neurons: the first one names the
+    class.
 
     Parameters
     ----------
     network : Network
     images : array, n x inputs, levels 0 to 1
     engine : str or Engine
-        "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in each cell.
+        "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
+        each cell.
     wanted : int
         In ngspice a read ends once this many output neurons have fired.
     seed : int

@@ -1,17 +1,19 @@
 """Networks in closed form, compiled by numba: reads and back-reads. `kernel_writes` writes.
 
-Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. With pairs, columns are ordered by
-polarity (positive first), then by pair, then by neuron. A reference column is the last one. The laws stand in
-memristor.py and neuron.py.
+Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. With pairs,
+columns are ordered by polarity (positive first), then by pair, then by neuron. A reference column
+is the last one. The laws stand in memristor.py and neuron.py.
 
-A read has two forms. The cheap form serves all neurons. It replaces the input's edge by an ideal step, so that a column's
-current is constant until another row steps up. A time t is kept as z = exp(t / tau), with z = inf for a neuron that stays
-silent until the read ends. The drive of a neuron is the voltage at which its membrane would settle, in thresholds. If the drive
-steps by u_k at the times z_k, the neuron fires at z = sum(u_k z_k) / (sum(u_k) - 1), with sums over the steps before z (H.
-Mostafa, IEEE TNNLS 29, 3227, 2018). The exact form integrates over the input's edge. Networks of one layer use it for the
-neurons that decide: the label's, and those near the first spike.
+A read has two forms. The cheap form serves all neurons. It replaces the input's edge by an ideal
+step, so that a column's current is constant until another row steps up. A time t is kept as z =
+exp(t / tau), with z = inf for a neuron that stays silent until the read ends. The drive of a neuron
+is the voltage at which its membrane would settle, in thresholds. If the drive steps by u_k at the
+times z_k, the neuron fires at z = sum(u_k z_k) / (sum(u_k) - 1), with sums over the steps before z
+(H. Mostafa, IEEE TNNLS 29, 3227, 2018). The exact form integrates over the input's edge. Networks
+of one layer use it for the neurons that decide: the label's, and those near the first spike.
 
-Compiling takes half a minute. `compiled` keeps the result until this file, or a file that it imports, changes.
+Compiling takes half a minute. `compiled` keeps the result until this file, or a file that it
+imports, changes.
 """
 
 import math
@@ -25,28 +27,39 @@ from memristive.compiled import compiled
 from memristive.neuron import NODES, WEIGHTS, Stages
 from memristor import NO_FLOW, ChannelValues, Flow
 
-SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}  # lets sums be vectorised; infinities and nan keep their meaning
+# lets sums be vectorised; infinities and nan keep their meaning
+SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}
 current = compiled(memristor.read_current, inline="always", fastmath=SAFE_MATH, error_model="numpy")
 raised_state = compiled(memristor.raised_state, inline="always", error_model="numpy")
 conductance = compiled(memristor.conductance, inline="always")
 column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain = (
-    compiled(law, inline="always", error_model="numpy") for law in (
-        neuron.column_resistance, neuron.negative_resistance, neuron.settled_membrane, neuron.spike_time, neuron.edge_gain))
+    compiled(law, inline="always", error_model="numpy")
+    for law in (
+        neuron.column_resistance,
+        neuron.negative_resistance,
+        neuron.settled_membrane,
+        neuron.spike_time,
+        neuron.edge_gain,
+    )
+)
 
 Arrays = tuple[np.ndarray, ...]
 EXACT_WITHIN = 2e-6  # s: neurons that fire within this time after the first are computed exactly
-NEAR = 0.99  # so are neurons with more than this share of the first one's drive, as late spikes are sensitive to it
-BELOW = 1e-3  # V, a small rise of a column: the change of its current over it gives the column's conductance
+# so are neurons with more than this share of the first one's drive, as late spikes are sensitive to
+# it
+NEAR = 0.99
+# V, a small rise of a column: the change of its current over it gives the column's conductance
+BELOW = 1e-3
 EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
 EVERYONE = -1  # instead of a label: all neurons are computed exactly
 
 
-# Indices into the array of a layer's cells: parameters x rows x columns, with a single row if all rows are alike. GAIN to PINCH
-# are the fields of `memristor.Channel`. RATE is K / (C + C_gate), or 0 for a cell that cannot be written. LEAK is
-# 1 / (R_leak (C + C_gate)). Units are SI.
+# Indices into the array of a layer's cells: parameters x rows x columns, with a single row if all
+# rows are alike. GAIN to PINCH are the fields of `memristor.Channel`. RATE is K / (C + C_gate), or
+# 0 for a cell that cannot be written. LEAK is 1 / (R_leak (C + C_gate)). Units are SI.
 GAIN, VTO, SHARE, PINCH, RATE, LEAK = range(6)
-# Indices into the array of a layer's neurons, parameters x neurons: first the `Stages`, then threshold in V, time constant in
-# s, and the current in A of the resistor at the bias row.
+# Indices into the array of a layer's neurons, parameters x neurons: first the `Stages`, then
+# threshold in V, time constant in s, and the current in A of the resistor at the bias row.
 THRESHOLD, TAU, BIAS = range(len(Stages._fields), len(Stages._fields) + 3)
 
 
@@ -74,10 +87,11 @@ class Timing(NamedTuple):
     write_voltage: float  # V, in a write
     back_voltage: float  # V, for an error of 1 in the last layer
     error_voltage: float  # V, for an error of 1 V in a hidden layer
-    write_window: float  # s for each s of a pulse: time for which phi is above the switch's threshold
+    # s for each s of a pulse: time for which phi is above the switch's threshold
+    write_window: float
     write_area: float  # s for each s of a pulse: time at full level that gives the same area
-    # True: in a write all rows are at their levels for the whole pulse, and lift the gates. False: each row is high for a share
-    # of the pulse, and the lift is left out (1e-4 of the dose).
+    # True: in a write all rows are at their levels for the whole pulse, and lift the gates. False:
+    # each row is high for a share of the pulse, and the lift is left out (1e-4 of the dose).
     lifts: bool
 
 
@@ -85,30 +99,41 @@ class Work(NamedTuple):
     """Quantities that follow from the states, and results of a read: one array for each layer."""
 
     loads: Arrays  # columns, conductance in S
-    scale: Arrays  # 2 x neurons, V/A: output of a stage per column current, of the summing and of the negative stage
-    weights: Arrays  # 2 x rows x neurons, V that a full row adds to these outputs; no rows in the first layer
+    # 2 x neurons, V/A: output of a stage per column current, of the summing and of the negative
+    # stage
+    scale: Arrays
+    # 2 x rows x neurons, V that a full row adds to these outputs; no rows in the first layer
+    weights: Arrays
     spikes: Arrays  # neurons, z
     drives: Arrays  # neurons, settled membranes in thresholds
-    # Noise currents of a read in A at full level, one for each input of a stage. In the first layer the array has a single row,
-    # in later layers as many as the crossbar.
+    # Noise currents of a read in A at full level, one for each input of a stage. In the first layer
+    # the array has a single row, in later layers as many as the crossbar.
     noise: Arrays
 
 
 @compiled(inline="always")
 def values_of(cells: np.ndarray, k: int, c: int) -> ChannelValues:
     """Return the channel of a cell; `k` is its row, or 0 if all rows are alike."""
-    return ChannelValues(cells[GAIN, k, c], cells[VTO, k, c], cells[SHARE, k, c], cells[PINCH, k, c])
+    return ChannelValues(
+        cells[GAIN, k, c], cells[VTO, k, c], cells[SHARE, k, c], cells[PINCH, k, c]
+    )
 
 
 @compiled(inline="always")
 def row_of(cells: np.ndarray, i: int) -> int:
-    """Return the index of row `i` in the array `cells`, which has a single row if all rows are alike."""
+    """Return the index of row `i` in the array `cells`, which has a single row if all rows are
+    alike.
+    """
     return i if cells.shape[1] > 1 else 0
 
 
 @compiled(fastmath=SAFE_MATH, error_model="numpy")
-def column_currents(cells: np.ndarray, states: np.ndarray, levels: np.ndarray, volts: float, currents: np.ndarray) -> None:
-    """Fill `currents` (columns, A) with the currents that flow while row i is at `levels[i]` x `volts`."""
+def column_currents(
+    cells: np.ndarray, states: np.ndarray, levels: np.ndarray, volts: float, currents: np.ndarray
+) -> None:
+    """Fill `currents` (columns, A) with the currents that flow while row i is at `levels[i]` x
+    `volts`.
+    """
     currents.fill(0.0)
     for i in range(len(levels)):
         if levels[i] != 0.0:
@@ -119,7 +144,9 @@ def column_currents(cells: np.ndarray, states: np.ndarray, levels: np.ndarray, v
 
 @compiled(inline="always")
 def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, float]:
-    """Return the sums of the column `currents` of neuron `j`: over its positive columns, and over its negative ones."""
+    """Return the sums of the column `currents` of neuron `j`: over its positive columns, and over
+    its negative ones.
+    """
     if layer.pairs == 0:
         return currents[j], currents[len(currents) - 1] if layer.reference else 0.0
     positive, negative, neurons = 0.0, 0.0, layer.neurons.shape[1]
@@ -143,8 +170,15 @@ def loaded(cells: np.ndarray, k: int, c: int, state: float) -> float:
 
 
 @compiled(error_model="numpy")
-def refresh(layer: LayerArrays, volts: float, states: np.ndarray, loads: np.ndarray, scale: np.ndarray, weights: np.ndarray,
-            written: np.ndarray) -> None:
+def refresh(
+    layer: LayerArrays,
+    volts: float,
+    states: np.ndarray,
+    loads: np.ndarray,
+    scale: np.ndarray,
+    weights: np.ndarray,
+    written: np.ndarray,
+) -> None:
     """Update `scale` and `weights` of the neurons flagged in `written`, whose states have changed.
 
     `loads` must be up to date. `volts`: voltage of a row that is high.
@@ -155,7 +189,10 @@ def refresh(layer: LayerArrays, volts: float, states: np.ndarray, loads: np.ndar
             continue
         stages = stages_of(layer, j)
         positive, negative = split(layer, loads, j)
-        scale[0, j], scale[1, j] = column_resistance(stages, positive), negative_resistance(stages, negative)
+        scale[0, j], scale[1, j] = (
+            column_resistance(stages, positive),
+            negative_resistance(stages, negative),
+        )
         for i in range(weights.shape[1]):
             k, positive, negative = row_of(cells, i), 0.0, 0.0
             for p in range(max(1, layer.pairs)):
@@ -172,27 +209,51 @@ def refresh(layer: LayerArrays, volts: float, states: np.ndarray, loads: np.ndar
 
 @compiled
 def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work) -> None:
-    """Fill loads, scales and weights of all layers. The first layer has no weights, because its rows differ in voltage."""
+    """Fill loads, scales and weights of all layers. The first layer has no weights, because its
+    rows differ in voltage.
+    """
     for k in range(len(states)):
         work.loads[k].fill(0.0)
         for i in range(len(states[k])):
             for c in range(states[k].shape[1]):
-                work.loads[k][c] += loaded(layers[k].cells, row_of(layers[k].cells, i), c, states[k][i, c])
-        refresh(layers[k], timing.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k],
-                np.ones(layers[k].neurons.shape[1]))
+                work.loads[k][c] += loaded(
+                    layers[k].cells, row_of(layers[k].cells, i), c, states[k][i, c]
+                )
+        refresh(
+            layers[k],
+            timing.row_voltage,
+            states[k],
+            work.loads[k],
+            work.scale[k],
+            work.weights[k],
+            np.ones(layers[k].neurons.shape[1]),
+        )
 
 
 @compiled
-def draw(layers: tuple[LayerArrays, ...], timing: Timing, work: Work, image: np.ndarray, rng: np.random.Generator) -> None:
-    """Fill `work.noise` with random currents for one read of an `image` (levels of the rows), if devices have read noise.
+def draw(
+    layers: tuple[LayerArrays, ...],
+    timing: Timing,
+    work: Work,
+    image: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Fill `work.noise` with random currents for one read of an `image` (levels of the rows), if
+    devices have read noise.
 
-    In the first layer all rows rise together, so that their noises add to one current for each input of a stage. In later
-    layers rows rise one after the other, so that each row has a current of its own.
+    In the first layer all rows rise together, so that their noises add to one current for each
+    input of a stage. In later layers rows rise one after the other, so that each row has a current
+    of its own.
     """
     for k in range(len(layers)):
         layer, currents = layers[k], work.noise[k]
         if layer.noise > 0.0:
-            unit = layer.noise * layer.nominal_gain * timing.row_voltage * math.sqrt(max(1, layer.pairs))
+            unit = (
+                layer.noise
+                * layer.nominal_gain
+                * timing.row_voltage
+                * math.sqrt(max(1, layer.pairs))
+            )
             if k == 0:
                 unit *= math.sqrt((image * image).sum())
             for i in range(currents.shape[0]):
@@ -202,7 +263,9 @@ def draw(layers: tuple[LayerArrays, ...], timing: Timing, work: Work, image: np.
 
 @compiled(inline="always")
 def noise_of(layer: LayerArrays, noise: np.ndarray, i: int, j: int) -> tuple[float, float]:
-    """Return the noise currents in A of row `i` in the positive columns of neuron `j`, and in its negative ones."""
+    """Return the noise currents in A of row `i` in the positive columns of neuron `j`, and in its
+    negative ones.
+    """
     if layer.noise == 0.0:
         return 0.0, 0.0
     neurons = layer.neurons.shape[1]
@@ -216,8 +279,17 @@ def last_z(timing: Timing) -> float:
 
 
 @compiled(error_model="numpy")
-def read_first(layer: LayerArrays, timing: Timing, states: np.ndarray, scale: np.ndarray, image: np.ndarray, noise: np.ndarray,
-               raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
+def read_first(
+    layer: LayerArrays,
+    timing: Timing,
+    states: np.ndarray,
+    scale: np.ndarray,
+    image: np.ndarray,
+    noise: np.ndarray,
+    raised: np.ndarray,
+    spikes: np.ndarray,
+    drives: np.ndarray,
+) -> None:
     """Fill `spikes` (z) and `drives` of the first layer by the cheap form.
 
     `raised`: factors by which noise multiplies the thresholds.
@@ -228,9 +300,16 @@ def read_first(layer: LayerArrays, timing: Timing, states: np.ndarray, scale: np
     for j in range(len(drives)):
         positive, negative = split(layer, currents, j)
         more, less = noise_of(layer, noise, 0, j)
-        up, down = scale[0, j] * (positive + more + layer.neurons[BIAS, j]), scale[1, j] * (negative + less)
+        up, down = (
+            scale[0, j] * (positive + more + layer.neurons[BIAS, j]),
+            scale[1, j] * (negative + less),
+        )
         drives[j] = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
-        start = timing.start if layer.neurons[TAU, j] == timing.tau else timing.start ** (timing.tau / layer.neurons[TAU, j])
+        start = (
+            timing.start
+            if layer.neurons[TAU, j] == timing.tau
+            else timing.start ** (timing.tau / layer.neurons[TAU, j])
+        )
         z = start * drives[j] / (drives[j] - raised[j]) if drives[j] > raised[j] else np.inf
         if layer.neurons[TAU, j] != timing.tau and z < np.inf:
             z = z ** (layer.neurons[TAU, j] / timing.tau)
@@ -257,11 +336,21 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
 
 
 @compiled(error_model="numpy")
-def read_next(layer: LayerArrays, timing: Timing, scale: np.ndarray, weights: np.ndarray, noise: np.ndarray, steps: np.ndarray,
-              raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
+def read_next(
+    layer: LayerArrays,
+    timing: Timing,
+    scale: np.ndarray,
+    weights: np.ndarray,
+    noise: np.ndarray,
+    steps: np.ndarray,
+    raised: np.ndarray,
+    spikes: np.ndarray,
+    drives: np.ndarray,
+) -> None:
     """Fill `spikes` (z) and `drives` of a later layer by the cheap form.
 
-    `steps`: z at which each row steps up, without the bias row. `raised`: factors by which noise multiplies the thresholds.
+    `steps`: z at which each row steps up, without the bias row. `raised`: factors by which noise
+    multiplies the thresholds.
     """
     rows, neurons = weights.shape[1:]
     times = np.empty(rows)
@@ -284,7 +373,9 @@ def read_next(layer: LayerArrays, timing: Timing, scale: np.ndarray, weights: np
             more, less = noise_of(layer, noise, k, j)
             up[j] += weights[0, k, j] + scale[0, j] * more
             down[j] += weights[1, k, j] + scale[1, j] * less
-            drive = settled_membrane(stages_of(layer, j), up[j], down[j]) / layer.neurons[THRESHOLD, j]
+            drive = (
+                settled_membrane(stages_of(layer, j), up[j], down[j]) / layer.neurons[THRESHOLD, j]
+            )
             above[j] += (drive - drives[j]) * time
             drives[j], over = drive, drive - raised[j]
             if over > 0.0 and spikes[j] == np.inf and above[j] <= end * over:
@@ -292,12 +383,18 @@ def read_next(layer: LayerArrays, timing: Timing, scale: np.ndarray, weights: np
 
 
 @compiled(fastmath=SAFE_MATH, error_model="numpy")
-def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, volts: float, c: int,
-                      currents: np.ndarray) -> None:
+def add_edge_currents(
+    cells: np.ndarray,
+    states: np.ndarray,
+    image: np.ndarray,
+    volts: float,
+    c: int,
+    currents: np.ndarray,
+) -> None:
     """Add the currents in A of column `c` to `currents`, which has five values.
 
-    They are those with the input at the three shares `NODES` of its level, at the level, and at the level with the column `BELOW`
-    V above ground.
+    They are those with the input at the three shares `NODES` of its level, at the level, and at the
+    level with the column `BELOW` V above ground.
     """
     for i in range(len(image)):
         if image[i] == 0.0:
@@ -312,14 +409,31 @@ def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, 
 
 
 @compiled(error_model="numpy")
-def membranes(layer: LayerArrays, timing: Timing, states: np.ndarray, image: np.ndarray, noise: np.ndarray,
-              j: int) -> tuple[float, float]:
-    """Return where the membrane of neuron `j` of the first layer settles, and where the edge leaves it, both in V."""
+def membranes(
+    layer: LayerArrays,
+    timing: Timing,
+    states: np.ndarray,
+    image: np.ndarray,
+    noise: np.ndarray,
+    j: int,
+) -> tuple[float, float]:
+    """Return where the membrane of neuron `j` of the first layer settles, and where the edge leaves
+    it, both in V.
+    """
     currents, neurons, columns = np.zeros((2, 5)), layer.neurons.shape[1], states.shape[1]
     for p in range(max(1, layer.pairs)):
-        add_edge_currents(layer.cells, states, image, timing.row_voltage, p * neurons + j, currents[0])
+        add_edge_currents(
+            layer.cells, states, image, timing.row_voltage, p * neurons + j, currents[0]
+        )
         if layer.pairs:
-            add_edge_currents(layer.cells, states, image, timing.row_voltage, (layer.pairs + p) * neurons + j, currents[1])
+            add_edge_currents(
+                layer.cells,
+                states,
+                image,
+                timing.row_voltage,
+                (layer.pairs + p) * neurons + j,
+                currents[1],
+            )
     if layer.reference:
         add_edge_currents(layer.cells, states, image, timing.row_voltage, columns - 1, currents[1])
     if layer.noise > 0.0:  # the noise currents follow the edge, and do not load the column
@@ -330,16 +444,30 @@ def membranes(layer: LayerArrays, timing: Timing, states: np.ndarray, image: np.
     stages, bias = stages_of(layer, j), layer.neurons[BIAS, j]
     up = column_resistance(stages, (currents[0, 3] - currents[0, 4]) / BELOW)
     down = negative_resistance(stages, (currents[1, 3] - currents[1, 4]) / BELOW)
-    settled, risen = settled_membrane(stages, up * (currents[0, 3] + bias), down * currents[1, 3]), 0.0
+    settled, risen = (
+        settled_membrane(stages, up * (currents[0, 3] + bias), down * currents[1, 3]),
+        0.0,
+    )
     for s in range(3):
-        volts = settled_membrane(stages, up * (currents[0, s] + NODES[s] * bias), down * currents[1, s])
+        volts = settled_membrane(
+            stages, up * (currents[0, s] + NODES[s] * bias), down * currents[1, s]
+        )
         risen += edge_gain(NODES[s], WEIGHTS[s], timing.rise, layer.neurons[TAU, j]) * volts
     return settled, risen
 
 
 @compiled(error_model="numpy")
-def read_exactly(layer: LayerArrays, timing: Timing, states: np.ndarray, image: np.ndarray, noise: np.ndarray, label: int,
-                 raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
+def read_exactly(
+    layer: LayerArrays,
+    timing: Timing,
+    states: np.ndarray,
+    image: np.ndarray,
+    noise: np.ndarray,
+    label: int,
+    raised: np.ndarray,
+    spikes: np.ndarray,
+    drives: np.ndarray,
+) -> None:
     """Replace `spikes` and `drives` in a network of one layer by those of the exact form.
 
     Only the neurons that decide are computed again, or all neurons if `label` is EVERYONE.
@@ -350,7 +478,12 @@ def read_exactly(layer: LayerArrays, timing: Timing, states: np.ndarray, image: 
             first, drive_of_first = spikes[j], drives[j]
     contest = first * math.exp(EXACT_WITHIN / timing.tau)
     for j in range(len(spikes)):
-        if label == EVERYONE or j == label or spikes[j] <= contest or drives[j] > NEAR * drive_of_first:
+        if (
+            label == EVERYONE
+            or j == label
+            or spikes[j] <= contest
+            or drives[j] > NEAR * drive_of_first
+        ):
             settled, risen = membranes(layer, timing, states, image, noise, j)
             threshold, time = raised[j] * layer.neurons[THRESHOLD, j], np.inf
             if settled > threshold:
@@ -360,22 +493,64 @@ def read_exactly(layer: LayerArrays, timing: Timing, states: np.ndarray, image: 
 
 
 @compiled
-def read(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work, image: np.ndarray, label: int,
-         noise: np.ndarray) -> None:
-    """Present an `image` (levels of the rows), and fill the spikes and drives of every layer in `work`.
+def read(
+    layers: tuple[LayerArrays, ...],
+    timing: Timing,
+    states: Arrays,
+    work: Work,
+    image: np.ndarray,
+    label: int,
+    noise: np.ndarray,
+) -> None:
+    """Present an `image` (levels of the rows), and fill the spikes and drives of every layer in
+    `work`.
 
-    The noise currents are those in `work.noise`, filled by `draw`. `label`: neuron that must be exact in a network of one
-    layer, or EVERYONE. `noise`: shift of the output neurons' thresholds in V, or an empty array.
+    The noise currents are those in `work.noise`, filled by `draw`. `label`: neuron that must be
+    exact in a network of one layer, or EVERYONE. `noise`: shift of the output neurons' thresholds
+    in V, or an empty array.
     """
     last = len(states) - 1
-    raised = 1.0 + noise / layers[last].neurons[THRESHOLD] if len(noise) else np.ones(len(work.spikes[last]))
+    raised = (
+        1.0 + noise / layers[last].neurons[THRESHOLD]
+        if len(noise)
+        else np.ones(len(work.spikes[last]))
+    )
     of_first = np.ones(len(work.spikes[0])) if last else raised
-    read_first(layers[0], timing, states[0], work.scale[0], image, work.noise[0], of_first, work.spikes[0], work.drives[0])
+    read_first(
+        layers[0],
+        timing,
+        states[0],
+        work.scale[0],
+        image,
+        work.noise[0],
+        of_first,
+        work.spikes[0],
+        work.drives[0],
+    )
     if last == 0:
-        read_exactly(layers[0], timing, states[0], image, work.noise[0], label, raised, work.spikes[0], work.drives[0])
+        read_exactly(
+            layers[0],
+            timing,
+            states[0],
+            image,
+            work.noise[0],
+            label,
+            raised,
+            work.spikes[0],
+            work.drives[0],
+        )
     for k in range(1, last + 1):
-        read_next(layers[k], timing, work.scale[k], work.weights[k], work.noise[k], work.spikes[k - 1],
-                  raised if k == last else np.ones(len(work.spikes[k])), work.spikes[k], work.drives[k])
+        read_next(
+            layers[k],
+            timing,
+            work.scale[k],
+            work.weights[k],
+            work.noise[k],
+            work.spikes[k - 1],
+            raised if k == last else np.ones(len(work.spikes[k])),
+            work.spikes[k],
+            work.drives[k],
+        )
 
 
 @compiled
@@ -388,18 +563,26 @@ def seconds(timing: Timing, z: np.ndarray) -> np.ndarray:
 
 
 @compiled(error_model="numpy")
-def read_back(layer: LayerArrays, states: np.ndarray, errors: np.ndarray, volts: float, rng: np.random.Generator) -> np.ndarray:
+def read_back(
+    layer: LayerArrays,
+    states: np.ndarray,
+    errors: np.ndarray,
+    volts: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row.
 
-    The sums are read as currents of the rows while each column is at `volts` times its error. The reference column carries the
-    negative sum of the errors. With pairs, the negative columns carry the negative errors. The result is then the sum of
-    error x (X+ - X-), averaged over the pairs.
+    The sums are read as currents of the rows while each column is at `volts` times its error. The
+    reference column carries the negative sum of the errors. With pairs, the negative columns carry
+    the negative errors. The result is then the sum of error x (X+ - X-), averaged over the pairs.
     """
     rows, columns = states.shape
     neurons, cells, result = len(errors), layer.cells, np.zeros(rows - 1)
     carried = np.zeros(columns)
     for c in range(columns):
-        carried[c] = errors[c % neurons] if c < max(1, layer.pairs) * neurons else -errors[c % neurons]
+        carried[c] = (
+            errors[c % neurons] if c < max(1, layer.pairs) * neurons else -errors[c % neurons]
+        )
     if layer.reference:
         carried[columns - 1] = -errors.sum()
     gain = layer.nominal_gain * volts * max(1, layer.pairs)
@@ -410,16 +593,31 @@ def read_back(layer: LayerArrays, states: np.ndarray, errors: np.ndarray, volts:
                 total += current(values_of(cells, k, c), states[i, c], volts * carried[c])
         result[i] = total / gain
         if layer.noise > 0.0:
-            result[i] += layer.noise * math.sqrt((carried * carried).sum()) / max(1, layer.pairs) * rng.standard_normal()
+            result[i] += (
+                layer.noise
+                * math.sqrt((carried * carried).sum())
+                / max(1, layer.pairs)
+                * rng.standard_normal()
+            )
     return result
 
 
 @compiled
-def present(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work, images: np.ndarray, noise: np.ndarray,
-            times: Arrays, rng: np.random.Generator) -> None:
-    """Present all `images`, and fill `times` with the first spikes in s: for each layer an array, images x neurons.
+def present(
+    layers: tuple[LayerArrays, ...],
+    timing: Timing,
+    states: Arrays,
+    work: Work,
+    images: np.ndarray,
+    noise: np.ndarray,
+    times: Arrays,
+    rng: np.random.Generator,
+) -> None:
+    """Present all `images`, and fill `times` with the first spikes in s: for each layer an array,
+    images x neurons.
 
-    `noise`: shifts in V of the output neurons' thresholds, images x neurons; an empty array for none.
+    `noise`: shifts in V of the output neurons' thresholds, images x neurons; an empty array for
+    none.
     """
     for n in range(len(images)):
         draw(layers, timing, work, images[n], rng)

@@ -1,4 +1,6 @@
-"""Writes of networks in closed form, compiled by numba: of emulators for a time, and of measured devices by pulses."""
+"""Writes of networks in closed form, compiled by numba: of emulators for a time, and of measured
+devices by pulses.
+"""
 
 import math
 from typing import NamedTuple
@@ -28,14 +30,18 @@ written = compiled(memristor.written, inline="always")
 
 
 class Pulses(NamedTuple):
-    """Pulses that write a measured device. If `step` is 0, writes have no pulses but last in proportion to their dose."""
+    """Pulses that write a measured device. If `step` is 0, writes have no pulses but last in
+    proportion to their dose.
+    """
 
     step: float  # V, mean change of X by one pulse
     width: float  # s
     whole: bool  # True: whole pulses, fractions are rounded at random
     noise: float  # V, standard deviation of what one pulse adds
-    disturb: tuple[float, float]  # step of a half-selected cell over the full step, downwards and upwards
-    thirds: bool  # True: V/3, unselected cells see a third of the voltage backwards; False: V/2, they see nothing
+    # step of a half-selected cell over the full step, downwards and upwards
+    disturb: tuple[float, float]
+    # True: V/3, unselected cells see a third of the voltage backwards; False: V/2, they see nothing
+    thirds: bool
 
 
 NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False)
@@ -45,20 +51,35 @@ class Counts(NamedTuple):
     """Numbers of pulses that writes have used: one array for each layer."""
 
     pulses: Arrays  # rows x columns
-    conducted: Arrays  # 2 x rows x columns, sum of pulses x conductance in S at the read voltage, downwards and upwards
+    # 2 x rows x columns, sum of pulses x conductance in S at the read voltage, downwards and
+    # upwards
+    conducted: Arrays
     writes: Arrays  # columns, writes of at least one pulse
 
 
 @compiled(error_model="numpy", fastmath=SAFE_MATH)
-def write(layer: LayerArrays, timing: Timing, states: np.ndarray, c: int, high: np.ndarray, seconds: float,
-          factors: np.ndarray) -> float:
-    """Write column `c`, and return the conductance in S with which its cells load the column afterwards.
+def write(
+    layer: LayerArrays,
+    timing: Timing,
+    states: np.ndarray,
+    c: int,
+    high: np.ndarray,
+    seconds: float,
+    factors: np.ndarray,
+) -> float:
+    """Write column `c`, and return the conductance in S with which its cells load the column
+    afterwards.
 
-    The write lasts |`seconds`| s, at the negative voltage if `seconds` is below 0. Row i gets the share `high[i]` of the
-    voltage or of the time, since only the product of both counts. `factors`: write gain of each row over the nominal gain, or
-    empty.
+    The write lasts |`seconds`| s, at the negative voltage if `seconds` is below 0. Row i gets the
+    share `high[i]` of the voltage or of the time, since only the product of both counts. `factors`:
+    write gain of each row over the nominal gain, or empty.
     """
-    load, cells, volts, rows = 0.0, layer.cells, math.copysign(timing.write_voltage, seconds), len(high)
+    load, cells, volts, rows = (
+        0.0,
+        layer.cells,
+        math.copysign(timing.write_voltage, seconds),
+        len(high),
+    )
     if len(layer.flow.up) > 0:
         for i in range(rows):
             k, factor = row_of(cells, i), factors[i] if len(factors) else 1.0
@@ -66,16 +87,26 @@ def write(layer: LayerArrays, timing: Timing, states: np.ndarray, c: int, high: 
             states[i, c] = moved(layer.flow, states[i, c], charge)
             load += loaded(cells, k, c, states[i, c])
         return load
-    longest = 1.0 if timing.lifts else high.max()  # shares of time: phi is high as long as the longest row
+    # shares of time: phi is high as long as the longest row
+    longest = 1.0 if timing.lifts else high.max()
     window = abs(seconds) * timing.write_window * longest
     if window == 0.0:
         longest, window = 1.0, 1e-300  # s: nothing is written
-    area = abs(seconds) * timing.write_area / window  # mean of the input over the window, in units of its level
+    # mean of the input over the window, in units of its level
+    area = abs(seconds) * timing.write_area / window
     if cells.shape[1] == 1 and len(factors) == 0:  # one law for all rows: vectorised
-        cell, leak, charged = values_of(cells, 0, c), cells[LEAK, 0, c], cells[RATE, 0, c] / cells[LEAK, 0, c] * volts * area
+        cell, leak, charged = (
+            values_of(cells, 0, c),
+            cells[LEAK, 0, c],
+            cells[RATE, 0, c] / cells[LEAK, 0, c] * volts * area,
+        )
         share = leaked(window, leak)
         for i in range(rows):
-            lift = raised_state(cell, states[i, c], volts * high[i]) - states[i, c] if timing.lifts else 0.0
+            lift = (
+                raised_state(cell, states[i, c], volts * high[i]) - states[i, c]
+                if timing.lifts
+                else 0.0
+            )
             states[i, c] = written(states[i, c], charged * high[i], lift, share)
             load += loaded(cells, 0, c, states[i, c])
         return load
@@ -87,7 +118,11 @@ def write(layer: LayerArrays, timing: Timing, states: np.ndarray, c: int, high: 
         if leak != before:
             share, before = leaked(window, leak), leak
         gain = cells[RATE, k, c] * (factors[i] if len(factors) else 1.0)
-        lift = raised_state(values_of(cells, k, c), states[i, c], volts * high[i]) - states[i, c] if timing.lifts else 0.0
+        lift = (
+            raised_state(values_of(cells, k, c), states[i, c], volts * high[i]) - states[i, c]
+            if timing.lifts
+            else 0.0
+        )
         if gain != 0.0:  # not a stuck cell; noise may reverse the sign of a write
             states[i, c] = written(states[i, c], gain * mean / leak, lift, share)
         load += loaded(cells, k, c, states[i, c])
@@ -95,14 +130,32 @@ def write(layer: LayerArrays, timing: Timing, states: np.ndarray, c: int, high: 
 
 
 @compiled
-def write_pulses(layer: LayerArrays, timing: Timing, pulses: Pulses, states: np.ndarray, c: int, high: np.ndarray, dose: float,
-                 counts: Counts, k: int, loads: np.ndarray, rng: np.random.Generator) -> None:
-    """Write column `c` of layer `k` by as many pulses as the `dose` in V asks for, and update `counts` and `loads`.
+def write_pulses(
+    layer: LayerArrays,
+    timing: Timing,
+    pulses: Pulses,
+    states: np.ndarray,
+    c: int,
+    high: np.ndarray,
+    dose: float,
+    counts: Counts,
+    k: int,
+    loads: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Write column `c` of layer `k` by as many pulses as the `dose` in V asks for, and update
+    `counts` and `loads`.
 
-    Row i gets the share `high[i]` of the dose. Each pulse adds its noise, and a fraction of a pulse adds less, by the square
-    root of the fraction. States stay in the range of the device.
+    Row i gets the share `high[i]` of the dose. Each pulse adds its noise, and a fraction of a pulse
+    adds less, by the square root of the fraction. States stay in the range of the device.
     """
-    up, load, numbers, cells, flow = 1 if dose > 0 else 0, 0.0, np.empty(len(high)), layer.cells, layer.flow
+    up, load, numbers, cells, flow = (
+        1 if dose > 0 else 0,
+        0.0,
+        np.empty(len(high)),
+        layer.cells,
+        layer.flow,
+    )
     counted, conducted = counts.pulses[k], counts.conducted[k][up]
     per_pulse = math.copysign(timing.write_voltage, dose) * pulses.width  # V s
     for i in range(len(high)):
@@ -111,13 +164,20 @@ def write_pulses(layer: LayerArrays, timing: Timing, pulses: Pulses, states: np.
         numbers[i] = number
         if number > 0.0:
             counted[i, c] += number
-            conducted[i, c] += number * current(values_of(cells, r, c), states[i, c], timing.row_voltage) / timing.row_voltage
+            conducted[i, c] += (
+                number
+                * current(values_of(cells, r, c), states[i, c], timing.row_voltage)
+                / timing.row_voltage
+            )
             charge = cells[RATE, r, c] * per_pulse
             if pulses.noise == 0.0:
                 states[i, c] = moved(flow, states[i, c], number * charge)
             while number > 0.0 and pulses.noise > 0.0 and charge != 0.0:  # not a stuck cell
                 part = min(number, 1.0)
-                state = moved(flow, states[i, c], part * charge) + pulses.noise * math.sqrt(part) * rng.standard_normal()
+                state = (
+                    moved(flow, states[i, c], part * charge)
+                    + pulses.noise * math.sqrt(part) * rng.standard_normal()
+                )
                 states[i, c] = min(max(state, flow.low), flow.low + flow.span)
                 number -= part
         load += loaded(cells, r, c, states[i, c])
@@ -128,19 +188,31 @@ def write_pulses(layer: LayerArrays, timing: Timing, pulses: Pulses, states: np.
 
 
 @compiled
-def disturb(layer: LayerArrays, pulses: Pulses, states: np.ndarray, c: int, numbers: np.ndarray, up: int, per_pulse: float,
-            loads: np.ndarray) -> None:
+def disturb(
+    layer: LayerArrays,
+    pulses: Pulses,
+    states: np.ndarray,
+    c: int,
+    numbers: np.ndarray,
+    up: int,
+    per_pulse: float,
+    loads: np.ndarray,
+) -> None:
     """Move the cells of a passive array that a write of column `c` disturbs, and update `loads`.
 
-    In an upward write by the V/2 scheme, the written column is at -V/2 and all other columns are at 0 V. Row i is at +V/2 for
-    `numbers[i]` pulses, and then waits at 0 V until the last row has ended. So V/2, in the direction of the write, is across
-    two kinds of cells: those of driven rows in other columns, and those of waiting rows in the written column. In the V/3
-    scheme, waiting rows are at -V/6 and other columns at +V/6. Then V/3 is across the same cells, and -V/3 across the cells of
-    waiting rows in other columns. In a downward write (`up` is 0) all signs change. `per_pulse`: V s of one pulse across a
-    selected cell.
+    In an upward write by the V/2 scheme, the written column is at -V/2 and all other columns are at
+    0 V. Row i is at +V/2 for `numbers[i]` pulses, and then waits at 0 V until the last row has
+    ended. So V/2, in the direction of the write, is across two kinds of cells: those of driven rows
+    in other columns, and those of waiting rows in the written column. In the V/3 scheme, waiting
+    rows are at -V/6 and other columns at +V/6. Then V/3 is across the same cells, and -V/3 across
+    the cells of waiting rows in other columns. In a downward write (`up` is 0) all signs change.
+    `per_pulse`: V s of one pulse across a selected cell.
     """
     cells, flow, longest = layer.cells, layer.flow, numbers.max()
-    forwards, backwards = pulses.disturb[up] * per_pulse, -pulses.disturb[1 - up] * per_pulse if pulses.thirds else 0.0
+    forwards, backwards = (
+        pulses.disturb[up] * per_pulse,
+        -pulses.disturb[1 - up] * per_pulse if pulses.thirds else 0.0,
+    )
     for i in range(len(numbers)):
         r, waits = row_of(cells, i), longest - numbers[i]
         for other in range(states.shape[1]):

@@ -1,7 +1,7 @@
 """One layer as data, and the netlists that read it, read it back and write it. Nothing runs here.
 
-Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias row, if there is one. The last column is the
-reference column, if there is one.
+Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias row, if there is one.
+The last column is the reference column, if there is one.
 """
 
 import dataclasses
@@ -36,7 +36,8 @@ NO_LOAD = 1e12  # ohm
 
 @dataclasses.dataclass(frozen=True)
 class PulseWrites(Parameters):
-    """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the noises of the device.
+    """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the
+    noises of the device.
 
     In either direction, a dose in V takes dose / `step` pulses.
     """
@@ -44,11 +45,23 @@ class PulseWrites(Parameters):
     step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
     width: float = quantity(1e-5, 1e-15, 10.0, "s", "of a pulse")
     write_noise: float = quantity(0.0, 0.0, 100.0, "V", "standard deviation of X after one pulse")
-    read_noise: float = quantity(0.0, 0.0, 100.0, "V", "the same of one reading of a cell, drawn anew for each read")
-    whole: int = quantity(1, 0, 1, "", "1: whole pulses, fractions rounded at random; 0: pulses of any width")
-    disturb_up: float = quantity(0.0, 0.0, 1.0, "", "step of a half-selected cell over the full step, upwards; 0: none moves")
+    read_noise: float = quantity(
+        0.0, 0.0, 100.0, "V", "the same of one reading of a cell, drawn anew for each read"
+    )
+    whole: int = quantity(
+        1, 0, 1, "", "1: whole pulses, fractions rounded at random; 0: pulses of any width"
+    )
+    disturb_up: float = quantity(
+        0.0, 0.0, 1.0, "", "step of a half-selected cell over the full step, upwards; 0: none moves"
+    )
     disturb_down: float = quantity(0.0, 0.0, 1.0, "", "the same downwards")
-    thirds: int = quantity(0, 0, 1, "", "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none")
+    thirds: int = quantity(
+        0,
+        0,
+        1,
+        "",
+        "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none",
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,7 +85,8 @@ class Layer:
     reference : bool
         True adds a column of cells at `rest`, whose current all neurons subtract.
     bias : float, optional
-        Drive in thresholds that a resistor at the bias row gives each neuron; None: there is no bias row.
+        Drive in thresholds that a resistor at the bias row gives each neuron; None: there is no
+        bias row.
     rest : float, V
         X_ref.
     row_voltage, write_voltage, back_voltage : float, V
@@ -82,12 +96,13 @@ class Layer:
     after : float, s
         Shortest time from the first spike to the end of a read.
     timed : bool
-        True if spikes drive the rows: shares of a dose are then times. False if an image drives them: shares are then levels.
+        True if spikes drive the rows: shares of a dose are then times. False if an image drives
+        them: shares are then levels.
     pulses : PulseWrites, optional
         Pulses of a measured device; None: the duration of a write is in proportion to its dose.
     phi_share : float, optional
-        Threshold of the write switch as a share of phi, for writes whose rows and phi rise and fall together
-        (`setup.write_window`). None: phi is high exactly as long as its longest row.
+        Threshold of the write switch as a share of phi, for writes whose rows and phi rise and fall
+        together (`setup.write_window`). None: phi is high exactly as long as its longest row.
     """
 
     columns: int
@@ -125,8 +140,13 @@ class Layer:
         return float(state_rate(self.memristor, self.write_voltage))
 
     def write_law(self, seconds: float) -> tuple[float, float]:
-        """Return the duration in s of a write of `seconds`, and the time in s at full level that gives the same dose."""
-        return (seconds, seconds) if self.phi_share is None else write_window(seconds, self.phi_share)  # type: ignore[return-value]  # floats give floats
+        """Return the duration in s of a write of `seconds`, and the time in s at full level that
+        gives the same dose.
+        """
+        if self.phi_share is None:
+            return seconds, seconds
+        window, area = write_window(seconds, self.phi_share)
+        return float(window), float(area)
 
     @property
     def read_noise(self) -> float:
@@ -134,27 +154,40 @@ class Layer:
         return self.pulses.read_noise if self.pulses else 0.0
 
     def back_noise(self, errors: np.ndarray, rng: np.random.Generator) -> np.ndarray | float:
-        """Return random noise (inputs) to add to a back-read of `errors`, with the kernel's distribution; 0.0 without noise."""
+        """Return random noise (inputs) to add to a back-read of `errors`, with the kernel's
+        distribution; 0.0 without noise.
+        """
         if not self.read_noise:
             return 0.0
         carried = self.column_errors(errors)
-        return self.read_noise * np.sqrt(carried @ carried) / max(1, self.pairs) * rng.standard_normal(self.inputs)
+        return (
+            self.read_noise
+            * np.sqrt(carried @ carried)
+            / max(1, self.pairs)
+            * rng.standard_normal(self.inputs)
+        )
 
     @property
     def circuits(self) -> Neurons:
         """Stages, thresholds and time constants of the neurons."""
-        return Neurons.of(self.neuron, self.devices.neurons, 1 if self.pairs else self.neurons * self.reference)
+        return Neurons.of(
+            self.neuron, self.devices.neurons, 1 if self.pairs else self.neurons * self.reference
+        )
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
         """Return the columns (numbers) of some `neurons`, without the reference column."""
         return (np.arange(2 * self.pairs or 1)[:, None] * self.neurons + neurons).ravel()
 
     def with_reference(self, states: np.ndarray) -> np.ndarray:
-        """Return `states` (columns x rows, V) with those of the reference column, if there is one."""
+        """Return `states` (columns x rows, V) with those of the reference column, if there is
+        one.
+        """
         return np.vstack([states, np.full((int(self.reference), self.rows), self.rest)])
 
     def column_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return the errors that columns carry in a back-read; the reference column carries minus their sum."""
+        """Return the errors that columns carry in a back-read; the reference column carries minus
+        their sum.
+        """
         if self.pairs:
             return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
         return np.append(errors, -errors.sum()) if self.reference else np.asarray(errors, float)
@@ -178,30 +211,40 @@ class ColumnDose(NamedTuple):
 
 
 class ReferenceStage(SubCircuit):
-    """Stage that turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
+    """Stage that turns a column's current into the voltage that neurons subtract. Nodes: column,
+    negative.
 
-    One stage at the reference column serves all neurons of the layer. With pairs, each neuron has a stage for its negative
-    columns.
+    One stage at the reference column serves all neurons of the layer. With pairs, each neuron has a
+    stage for its negative columns.
     """
 
     def __init__(self, parameters: NeuronParameters, name: str) -> None:
         super().__init__(name, "column", "negative")
-        add_stages(self, parameters, parameters.feedback_resistance, negative=None, drive="negative")
+        add_stages(
+            self, parameters, parameters.feedback_resistance, negative=None, drive="negative"
+        )
 
 
 def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
     """Return the node of each column, and of the reference column after them if there are no pairs.
 
-    Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node, and its negative columns share
-    opposite_l_j.
+    Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node,
+    and its negative columns share opposite_l_j.
     """
     if not of.pairs:
         return names(f"column_{layer}", neurons + of.reference)
-    return names(f"column_{layer}", neurons) * of.pairs + names(f"opposite_{layer}", neurons) * of.pairs
+    return (
+        names(f"column_{layer}", neurons) * of.pairs
+        + names(f"opposite_{layer}", neurons) * of.pairs
+    )
 
 
-def add_negative_stages(circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str) -> list[str]:
-    """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
+def add_negative_stages(
+    circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str
+) -> list[str]:
+    """Add the stage of the reference column, or those of the negative columns; return the node
+    `negative` of each neuron.
+    """
     if not of.pairs and not of.reference:
         return [circuit.gnd] * neurons
     if not of.pairs:
@@ -213,8 +256,16 @@ def add_negative_stages(circuit: Circuit, of: Layer, layer: int, neurons: int, s
     return negatives
 
 
-def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: float, columns: Iterable[str], row: str) -> None:
-    """Add a resistor from the bias row to each of the `columns`, so that each neuron has a drive of `bias` thresholds.
+def add_bias(
+    circuit: Circuit,
+    neuron: NeuronParameters,
+    volts: float,
+    bias: float,
+    columns: Iterable[str],
+    row: str,
+) -> None:
+    """Add a resistor from the bias row to each of the `columns`, so that each neuron has a drive of
+    `bias` thresholds.
 
     `volts` is the voltage of the bias `row` in a read.
     """
@@ -243,27 +294,35 @@ class Membrane(SubCircuit):
 class StepSource(SubCircuit):
     """Output of a neuron, which rises to `volts` at its spike. Node: row.
 
-    The voltage of the source Vat is the time of the spike (1 V for 1 s). The rise takes `edge` s and is centred on the spike.
-    This source is an expression of time, because a piecewise-linear source costs ten time points for each spike: at its corners
-    ngspice cuts its steps to a tenth and restarts its integration. If time points are `edge` apart, membranes get exactly the
-    charge of an ideal step, because the trapezoidal rule is exact for a current that is straight between two points.
+    The voltage of the source Vat is the time of the spike (1 V for 1 s). The rise takes `edge` s
+    and is centred on the spike. This source is an expression of time, because a piecewise-linear
+    source costs ten time points for each spike: at its corners ngspice cuts its steps to a tenth
+    and restarts its integration. If time points are `edge` apart, membranes get exactly the charge
+    of an ideal step, because the trapezoidal rule is exact for a current that is straight between
+    two points.
     """
 
     def __init__(self, volts: float, edge: float) -> None:
         super().__init__("step_source", "row")
         self.V("at", "at", self.gnd, NEVER)
-        self.B("step", "row", self.gnd, voltage_expression=f"{volts!r}*min(max((time-v(at))/{edge!r}+0.5,0),1)")
+        self.B(
+            "step",
+            "row",
+            self.gnd,
+            voltage_expression=f"{volts!r}*min(max((time-v(at))/{edge!r}+0.5,0),1)",
+        )
 
 
 def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -> Circuit:
     """Return a circuit of some `neurons` and `rows` of a layer for a read.
 
-    Rows that nothing drives are left out. Their cells load the columns, and the resistor Rload_0_c at input c of the stages
-    stands for them (1e12 ohm at first).
+    Rows that nothing drives are left out. Their cells load the columns, and the resistor Rload_0_c
+    at input c of the stages stands for them (1e12 ohm at first).
 
-    Without `edge` an image drives the rows: the voltage of row k is that of the source `pulse` times the gain of Erow_0_k, 0 at
-    first. With an `edge` in s, spikes drive them: a `StepSource` at each row but the bias row rises at the time that the source
-    v.xrow_0_k.vat gives. The read noise is a current into input c of the stages: the voltage of row k times the gain of
+    Without `edge` an image drives the rows: the voltage of row k is that of the source `pulse`
+    times the gain of Erow_0_k, 0 at first. With an `edge` in s, spikes drive them: a `StepSource`
+    at each row but the bias row rises at the time that the source v.xrow_0_k.vat gives. The read
+    noise is a current into input c of the stages: the voltage of row k times the gain of
     Gnoise_0_c_k. If an image drives the rows, all noise is at the bias row.
     """
     circuit, steps = _circuit("crossbar", layer), rows - (layer.bias is not None) if edge else 0
@@ -278,12 +337,18 @@ def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -
         else:
             add_scaled(circuit, node, layer.row_voltage if edge else 0.0)
     add_drives(circuit, layer, neurons, rows)
-    _add_cells(circuit, layer, ReadMemristor(layer.memristor), column_nodes(layer, 0, neurons), rows)
+    _add_cells(
+        circuit, layer, ReadMemristor(layer.memristor), column_nodes(layer, 0, neurons), rows
+    )
     _add_membranes(circuit, layer, neurons)
     for c, node in enumerate(inputs):
         circuit.R(f"load_0_{c}", node, circuit.gnd, NO_LOAD)
-    for (c, node), k in itertools.product(enumerate(inputs if layer.read_noise else []), range(0 if edge else rows - 1, rows)):
-        circuit.VCCS(f"noise_0_{c}_{k}", circuit.gnd, node, f"row_0_{k}", circuit.gnd, transconductance=0.0)
+    for (c, node), k in itertools.product(
+        enumerate(inputs if layer.read_noise else []), range(0 if edge else rows - 1, rows)
+    ):
+        circuit.VCCS(
+            f"noise_0_{c}_{k}", circuit.gnd, node, f"row_0_{k}", circuit.gnd, transconductance=0.0
+        )
     return circuit
 
 
@@ -299,10 +364,14 @@ def membrane_circuit(layer: Layer) -> Circuit:
 def back_circuit(layer: Layer) -> Circuit:
     """Return the circuit of a layer for a back-read: columns are driven, and rows are held at 0 V.
 
-    The reference column, if there is one, is the last; the bias row is left out. The voltage of column c is `pulse` times the
-    gain of Ecolumn_0_c, which is 0 at first. The source Vrow_0_k measures the current of row k.
+    The reference column, if there is one, is the last; the bias row is left out. The voltage of
+    column c is `pulse` times the gain of Ecolumn_0_c, which is 0 at first. The source Vrow_0_k
+    measures the current of row k.
     """
-    circuit, nodes = _circuit("back-read", layer), names("column_0", layer.columns + layer.reference)
+    circuit, nodes = (
+        _circuit("back-read", layer),
+        names("column_0", layer.columns + layer.reference),
+    )
     add_source(circuit, "pulse")
     for node in nodes:
         add_scaled(circuit, node)
@@ -313,12 +382,17 @@ def back_circuit(layer: Layer) -> Circuit:
 
 
 def column_circuit(layer: Layer, together: bool) -> Circuit:
-    """Return the circuit of complete cells that writes one column: columns are held at 0 V, and a source drives each phi.
+    """Return the circuit of complete cells that writes one column: columns are held at 0 V, and a
+    source drives each phi.
 
-    Without wires the column stands alone. If the rows rise `together`, the voltage of row k is that of one source `pulse` times
-    the gain of Erow_0_k, because a gain is quick to alter. Otherwise each row has a source Vrow_0_k.
+    Without wires the column stands alone. If the rows rise `together`, the voltage of row k is that
+    of one source `pulse` times the gain of Erow_0_k, because a gain is quick to alter. Otherwise
+    each row has a source Vrow_0_k.
     """
-    circuit, nodes = _circuit("write", layer), names("column_0", layer.columns if layer.wired else 1)
+    circuit, nodes = (
+        _circuit("write", layer),
+        names("column_0", layer.columns if layer.wired else 1),
+    )
     for c, node in enumerate(nodes):
         add_source(circuit, f"phi_{c}")
         circuit.V(node, node, circuit.gnd, 0)
@@ -348,19 +422,41 @@ def _add_membranes(circuit: Circuit, layer: Layer, neurons: int) -> None:
 
 
 def add_drives(circuit: Circuit, layer: Layer, neurons: int, rows: int) -> None:
-    """Add the stages from the columns (and the bias row, the last of `rows`) to drive_0_j, without cells."""
+    """Add the stages from the columns (and the bias row, the last of `rows`) to drive_0_j, without
+    cells.
+    """
     add_amplifiers(circuit, layer.neuron)
     circuit.subcircuit(NeuronStages(layer.neuron))
     circuit.subcircuit(ReferenceStage(layer.neuron, name="reference_stage"))
     negatives = add_negative_stages(circuit, layer, 0, neurons, "reference_stage")
-    add_bias(circuit, layer.neuron, layer.row_voltage, layer.bias or 0.0, names("column_0", neurons), f"row_0_{rows - 1}")
+    add_bias(
+        circuit,
+        layer.neuron,
+        layer.row_voltage,
+        layer.bias or 0.0,
+        names("column_0", neurons),
+        f"row_0_{rows - 1}",
+    )
     for j in range(neurons):
         circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", negatives[j], f"drive_0_{j}")
 
 
-def _add_cells(circuit: Circuit, layer: Layer, cell: ReadMemristor, nodes: Sequence[str], rows: int, phi: bool = False) -> None:
-    """Add cells, all at `rest`, between `nodes` of columns and rows, with the wires that lead to them."""
+def _add_cells(
+    circuit: Circuit,
+    layer: Layer,
+    cell: ReadMemristor,
+    nodes: Sequence[str],
+    rows: int,
+    phi: bool = False,
+) -> None:
+    """Add cells, all at `rest`, between `nodes` of columns and rows, with the wires that lead to
+    them.
+    """
     cell.add_to(circuit)
     for (c, node), k in itertools.product(enumerate(nodes), range(rows)):
-        column, row = add_wires(circuit, layer.devices.wires, (c, k), rows, node, f"row_0_{k}", ("right", "down"))
-        circuit.X(f"cell_0_{c}_{k}", cell.name, column, row, *([f"phi_{c}"] if phi else []), x0=layer.rest)
+        column, row = add_wires(
+            circuit, layer.devices.wires, (c, k), rows, node, f"row_0_{k}", ("right", "down")
+        )
+        circuit.X(
+            f"cell_0_{c}_{k}", cell.name, column, row, *([f"phi_{c}"] if phi else []), x0=layer.rest
+        )

@@ -1,7 +1,8 @@
 """Networks as data, and their reads in closed form (docs/layers.md).
 
-A network has one or more layers. The output of a neuron is a step that stays high until the read ends, and it drives a row of
-the next crossbar. The paper's network is one layer whose design is a `Schedule`.
+A network has one or more layers. The output of a neuron is a step that stays high until the read
+ends, and it drives a row of the next crossbar. The paper's network is one layer whose design is a
+`Schedule`.
 """
 
 import dataclasses
@@ -23,7 +24,8 @@ from snn_circuit import IDEAL_DEVICES, Cells, Devices, NetworkParameters, Neuron
 
 UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "column_resistance")
 SEED_STEP = 7919  # between the seeds of two layers
-READ_BLOCK = 25  # images whose reads share a stream of random numbers, so that processes can read different blocks
+# images whose reads share a stream of random numbers, so that processes can read different blocks
+READ_BLOCK = 25
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,19 @@ class Network:
     Parameters
     ----------
     states : tuple of arrays, V
-        One array for each layer, columns x rows. Without pairs there is one column for each neuron. With a `LayerDesign`, the
-        last row is the bias, which is high in every read.
+        One array for each layer, columns x rows. Without pairs there is one column for each neuron.
+        With a `LayerDesign`, the last row is the bias, which is high in every read.
     parameters : NetworkParameters
     design : LayerDesign or Schedule
         Signs, scales and times. A `Schedule` is that of the paper's layer.
     devices : tuple of Devices, optional
-        Values of the cells and neurons of each layer; None: all alike. A reference column is the last column of the cells.
+        Values of the cells and neurons of each layer; None: all alike. A reference column is the
+        last column of the cells.
     pulses : PulseWrites, optional
         Pulses of a measured device; None: the duration of a write is in proportion to its dose.
     chip : Chip, optional
-        Chip that gave the `devices`, and gives the noise of reads and writes. `network_on_chip` sets both.
+        Chip that gave the `devices`, and gives the noise of reads and writes. `network_on_chip`
+        sets both.
 
     Attributes
     ----------
@@ -65,32 +69,69 @@ class Network:
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "states", tuple(np.asarray(states, float) for states in self.states))
+        object.__setattr__(
+            self, "states", tuple(np.asarray(states, float) for states in self.states)
+        )
         if len(self.states) > 1 and isinstance(self.design, Schedule):
-            raise ParameterError("several layers need a LayerDesign, a Schedule is the design of a single one")
+            raise ParameterError(
+                "several layers need a LayerDesign, a Schedule is the design of a single one"
+            )
         shapes = [(len(states) + self.design.reference, states.shape[1]) for states in self.states]
-        found = shapes if self.devices is None else [of.cells.gain.shape if of.cells else shape
-                                                     for of, shape in zip(self.devices, shapes, strict=False)]
+        found = (
+            shapes
+            if self.devices is None
+            else [
+                of.cells.gain.shape if of.cells else shape
+                for of, shape in zip(self.devices, shapes, strict=False)
+            ]
+        )
         if found != shapes:
-            raise ParameterError(f"the chip's layers must have {shapes} cells, reference columns and bias rows included, "
-                                 f"got {found}")
+            raise ParameterError(
+                f"the chip's layers must have {shapes} cells, reference columns and bias rows "
+                f"included, got {found}"
+            )
         object.__setattr__(self, "layers", self._layers())
         for neurons, above in zip(self.sizes[1:], self.states[1:], strict=False):
             if above.shape[1] != neurons + 1:
-                raise ParameterError(f"a layer on {neurons} neurons needs {neurons + 1} rows, bias included, got "
-                                     f"{above.shape[1]}")
+                raise ParameterError(
+                    f"a layer on {neurons} neurons needs {neurons + 1} rows, bias included, got "
+                    f"{above.shape[1]}"
+                )
         if self.pulses and not self.parameters.memristor.curve:
-            raise ParameterError("pulses need a memristor with a curve, as `emulator` makes it for a measured device")
+            raise ParameterError(
+                "pulses need a memristor with a curve, as `emulator` makes it for a measured device"
+            )
 
     def _layers(self) -> tuple[Layer, ...]:
         design, memristor, result = self.design, self.parameters.memristor, []
         for k, states in enumerate(self.states):
-            last, devices = k == len(self.states) - 1, self.devices[k] if self.devices else IDEAL_DEVICES
+            last, devices = (
+                k == len(self.states) - 1,
+                self.devices[k] if self.devices else IDEAL_DEVICES,
+            )
             neuron = design.neuron(self.parameters.neuron, memristor, states.shape[1], last)
-            result.append(Layer(len(states), states.shape[1], memristor, neuron, devices, design.pairs, design.reference,
-                                design.bias(last), design.reference_state, design.row_voltage, design.writing,
-                                design.column_voltage(last), design.rise, design.window, design.after, k > 0, self.pulses,
-                                design.phi_share(memristor)))
+            result.append(
+                Layer(
+                    len(states),
+                    states.shape[1],
+                    memristor,
+                    neuron,
+                    devices,
+                    design.pairs,
+                    design.reference,
+                    design.bias(last),
+                    design.reference_state,
+                    design.row_voltage,
+                    design.writing,
+                    design.column_voltage(last),
+                    design.rise,
+                    design.window,
+                    design.after,
+                    k > 0,
+                    self.pulses,
+                    design.phi_share(memristor),
+                )
+            )
         return tuple(result)
 
     @property
@@ -100,16 +141,24 @@ class Network:
 
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:
-        """Return the paper's layer with the parameters of a `setup` and `states` (classes x inputs, V)."""
+        """Return the paper's layer with the parameters of a `setup` and `states` (classes x inputs,
+        V).
+        """
         return cls((states,), setup.network, setup.schedule, (setup.devices,))
 
     @property
     def setup(self) -> Setup:
-        """Parameters of the paper's layer with the chip's devices; raise ParameterError for other networks."""
+        """Parameters of the paper's layer with the chip's devices; raise ParameterError for other
+        networks.
+        """
         if not isinstance(self.design, Schedule):
             raise ParameterError("only the paper's layer, whose design is a Schedule, has a Setup")
-        return Setup(self.parameters.memristor, self.parameters.neuron, self.design,
-                     self.devices[0] if self.devices else IDEAL_DEVICES)
+        return Setup(
+            self.parameters.memristor,
+            self.parameters.neuron,
+            self.design,
+            self.devices[0] if self.devices else IDEAL_DEVICES,
+        )
 
     @property
     def crossbar(self) -> Crossbar:
@@ -117,16 +166,21 @@ class Network:
         setup = self.setup
         if setup.devices.wires == Wires():
             return Crossbar.of(setup)
-        from memristive.network.wire_solver import WiredCrossbar  # here: importing SciPy's solver takes 0.2 s
+        # here: importing SciPy's solver takes 0.2 s
+        from memristive.network.wire_solver import WiredCrossbar
+
         return WiredCrossbar.of(setup)
 
     @property
     def wired(self) -> bool:
-        """True if wires have resistance, so that columns depend on each other and the kernel cannot run the network."""
+        """True if wires have resistance, so that columns depend on each other and the kernel cannot
+        run the network.
+        """
         return any(devices.wires != Wires() for devices in self.devices or ())
 
     def warn_of_doubts(self) -> None:
-        """Issue a `ClosedFormWarning` for each reason why the closed form of the paper's layer is not exact.
+        """Issue a `ClosedFormWarning` for each reason why the closed form of the paper's layer is
+        not exact.
 
         For other networks `checks.warn_of_layers` does this.
         """
@@ -134,13 +188,16 @@ class Network:
             self.crossbar.warn_of_doubts()
 
     def jitter(self, stream: str, first: int, stop: int) -> np.ndarray:
-        """Return the chip's noise in reads `first` to `stop` of a named `stream`: shifts of the thresholds, reads x classes, V.
+        """Return the chip's noise in reads `first` to `stop` of a named `stream`: shifts of the
+        thresholds, reads x classes, V.
 
         Without noise the result is empty.
         """
         if not self.chip or not self.chip.read_noise:
             return kernel.EMPTY_TABLE
-        return np.array([self.chip.threshold_noise(stream, k) for k in range(first, stop)]).reshape(-1, self.sizes[-1])
+        return np.array([self.chip.threshold_noise(stream, k) for k in range(first, stop)]).reshape(
+            -1, self.sizes[-1]
+        )
 
     def forward(self, images: np.ndarray, rails: bool = True, seed: int = 0) -> list[np.ndarray]:
         """Return the first spike times of all layers.
@@ -166,39 +223,72 @@ class Network:
         check_levels("images", images, self.sizes[0])
         jitter = self.jitter("test", 0, len(images))
         if self.wired:
-            return [self.crossbar.race(self.states[0], images, jitter if len(jitter) else 0.0).spikes]
+            return [
+                self.crossbar.race(self.states[0], images, jitter if len(jitter) else 0.0).spikes
+            ]
         step = READ_BLOCK if self.layers[0].read_noise else max(1, len(images))
-        blocks = [self.drawn(images[k:k + step], read_generator(seed, k), rails, jitter[k:k + step])[0]
-                  for k in range(0, len(images) or 1, step)]
+        blocks = [
+            self.drawn(images[k : k + step], read_generator(seed, k), rails, jitter[k : k + step])[
+                0
+            ]
+            for k in range(0, len(images) or 1, step)
+        ]
         return [np.concatenate(layer) for layer in zip(*blocks, strict=True)]
 
-    def drawn(self, images: np.ndarray, rng: np.random.Generator, rails: bool = True,
-              jitter: np.ndarray = kernel.EMPTY_TABLE) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
-        """Return the first spike times that `forward` returns, and the noise currents in A of the last image.
+    def drawn(
+        self,
+        images: np.ndarray,
+        rng: np.random.Generator,
+        rails: bool = True,
+        jitter: np.ndarray = kernel.EMPTY_TABLE,
+    ) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
+        """Return the first spike times that `forward` returns, and the noise currents in A of the
+        last image.
 
         The noise is drawn from `rng`. The currents have the shapes of `noise` in `kernel.Work`.
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
-        kernel.present(arrays.layers, arrays.timing, arrays.states, arrays.work, self.read_levels(images), jitter, times, rng)
+        kernel.present(
+            arrays.layers,
+            arrays.timing,
+            arrays.states,
+            arrays.work,
+            self.read_levels(images),
+            jitter,
+            times,
+            rng,
+        )
         return list(times), arrays.work.noise
 
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
-        """Return the first spike times of the last layer in s (images x classes; nan: silent); see `forward`."""
+        """Return the first spike times of the last layer in s (images x classes; nan: silent); see
+        `forward`.
+        """
         return self.forward(images, seed=seed)[-1]
 
     def read_levels(self, images: np.ndarray) -> np.ndarray:
-        """Return the levels of the first layer's rows (n x rows) in a read; the bias row is at full level."""
+        """Return the levels of the first layer's rows (n x rows) in a read; the bias row is at full
+        level.
+        """
         return self.rows(self.design.read_levels(images))
 
     def rows(self, images: np.ndarray) -> np.ndarray:
-        """Return the levels of the first layer's rows (n x rows) in a write; the bias row is at full level."""
-        return np.ascontiguousarray(images, float) if isinstance(self.design, Schedule) else with_bias(images)
+        """Return the levels of the first layer's rows (n x rows) in a write; the bias row is at
+        full level.
+        """
+        return (
+            np.ascontiguousarray(images, float)
+            if isinstance(self.design, Schedule)
+            else with_bias(images)
+        )
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the columns carry `errors`.
+        """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the
+        columns carry `errors`.
 
-        With pairs the result is the sum of error x (X+ - X-), averaged over the pairs. It is free of noise.
+        With pairs the result is the sum of error x (X+ - X-), averaged over the pairs. It is free
+        of noise.
 
         Parameters
         ----------
@@ -210,7 +300,8 @@ class Network:
         Returns
         -------
         array, rows without the bias
-            In V times the unit of the errors. The lifted gates change the sums slightly (3 mV in the last layer).
+            In V times the unit of the errors. The lifted gates change the sums slightly (3 mV in
+            the last layer).
 
         Raises
         ------
@@ -218,10 +309,15 @@ class Network:
             There is not one error for each neuron.
         """
         if np.shape(errors) != (self.sizes[layer + 1],):
-            raise ParameterError(f"layer {layer} has {self.sizes[layer + 1]} neurons, got errors of shape {np.shape(errors)}")
+            raise ParameterError(
+                f"layer {layer} has {self.sizes[layer + 1]} neurons, got errors of shape "
+                f"{np.shape(errors)}"
+            )
         arrays = KernelArrays(self)
         quiet, volts = arrays.layers[layer]._replace(noise=0.0), self.layers[layer].back_voltage
-        return kernel.read_back(quiet, arrays.states[layer], np.asarray(errors, float), volts, read_generator(0))
+        return kernel.read_back(
+            quiet, arrays.states[layer], np.asarray(errors, float), volts, read_generator(0)
+        )
 
     @property
     def start_time(self) -> float:
@@ -235,101 +331,185 @@ def with_bias(images: np.ndarray) -> np.ndarray:
 
 
 def read_generator(seed: int, start: int = 0) -> np.random.Generator:
-    """Return the generator of the read noise for the block of `READ_BLOCK` images that begins with image `start`."""
+    """Return the generator of the read noise for the block of `READ_BLOCK` images that begins with
+    image `start`.
+    """
     return np.random.default_rng([seed, 5, start])
 
 
-def states_of_weights(weights: np.ndarray, design: Design, memristor: MemristorParameters) -> np.ndarray:
-    """Return the states in V (columns x rows) of synapses that have these `weights` in V (neurons x rows).
+def states_of_weights(
+    weights: np.ndarray, design: Design, memristor: MemristorParameters
+) -> np.ndarray:
+    """Return the states in V (columns x rows) of synapses that have these `weights` in V (neurons x
+    rows).
 
-    A weight is X - X_ref, or with pairs X+ - X- of each pair. The range of a measured device limits the states.
+    A weight is X - X_ref, or with pairs X+ - X- of each pair. The range of a measured device limits
+    the states.
     """
     if design.pairs:
-        weights = np.repeat([weights / 2, -weights / 2], design.pairs, axis=0).reshape(-1, weights.shape[1])
+        weights = np.repeat([weights / 2, -weights / 2], design.pairs, axis=0).reshape(
+            -1, weights.shape[1]
+        )
     states = design.reference_state + weights
     return np.clip(states, memristor.curve.low, memristor.curve.high) if memristor.curve else states
 
 
 def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> float:
-    """Return the drive in thresholds that a synapse whose row is high adds per volt of its weight, X - X_ref."""
+    """Return the drive in thresholds that a synapse whose row is high adds per volt of its weight,
+    X - X_ref.
+    """
     cells = max(1, design.pairs)
-    return cells * design.transresistance * parameters.memristor.gain * design.row_voltage / parameters.neuron.threshold
+    return (
+        cells
+        * design.transresistance
+        * parameters.memristor.gain
+        * design.row_voltage
+        / parameters.neuron.threshold
+    )
 
 
 def no_counts(network: Network) -> kernel_writes.Counts:
     """Return counts of pulses, all 0, for `train`."""
     shapes = [states.T.shape for states in network.states]
-    return kernel_writes.Counts(tuple(np.zeros(shape) for shape in shapes), tuple(np.zeros((2, *shape)) for shape in shapes),
-                               tuple(np.zeros(columns) for _, columns in shapes))
+    return kernel_writes.Counts(
+        tuple(np.zeros(shape) for shape in shapes),
+        tuple(np.zeros((2, *shape)) for shape in shapes),
+        tuple(np.zeros(columns) for _, columns in shapes),
+    )
 
 
 class KernelArrays:
-    """Arguments of the kernel's functions for a network: its layers, voltages and times, pulses, states, and work space.
+    """Arguments of the kernel's functions for a network: its layers, voltages and times, pulses,
+    states, and work space.
 
     Without `rails`, stages never clip.
     """
 
     def __init__(self, network: Network, rails: bool = True) -> None:
-        design, first, tau = network.design, network.layers[0], network.parameters.neuron.time_constant
+        design, first, tau = (
+            network.design,
+            network.layers[0],
+            network.parameters.neuron.time_constant,
+        )
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
-        self.timing = kernel.Timing(design.rise, design.window, tau, math.exp(network.start_time / tau), design.row_voltage,
-                                    design.writing, design.column_voltage(True), design.column_voltage(False),
-                                    *first.write_law(1.0), first.phi_share is not None)
+        self.timing = kernel.Timing(
+            design.rise,
+            design.window,
+            tau,
+            math.exp(network.start_time / tau),
+            design.row_voltage,
+            design.writing,
+            design.column_voltage(True),
+            design.column_voltage(False),
+            *first.write_law(1.0),
+            first.phi_share is not None,
+        )
         self.pulses, device = kernel_writes.NO_PULSES, network.pulses
         if device:
-            self.pulses = kernel_writes.Pulses(device.step, device.width, bool(device.whole), device.write_noise,
-                                        (float(device.disturb_down), float(device.disturb_up)), bool(device.thirds))
-        self.states = tuple(np.array(layer.with_reference(states).T, float, order="C")
-                            for layer, states in zip(network.layers, network.states, strict=True))
+            self.pulses = kernel_writes.Pulses(
+                device.step,
+                device.width,
+                bool(device.whole),
+                device.write_noise,
+                (float(device.disturb_down), float(device.disturb_up)),
+                bool(device.thirds),
+            )
+        self.states = tuple(
+            np.array(layer.with_reference(states).T, float, order="C")
+            for layer, states in zip(network.layers, network.states, strict=True)
+        )
         found = [(k, layer.neurons, layer.rows) for k, layer in enumerate(network.layers)]
-        self.work = kernel.Work(tuple(np.zeros(states.shape[1]) for states in self.states),
-                                tuple(np.zeros((2, count)) for _, count, _ in found),
-                                tuple(np.zeros((2, rows if k else 0, count)) for k, count, rows in found),
-                                tuple(np.empty(count) for _, count, _ in found), tuple(np.empty(count) for _, count, _ in found),
-                                tuple(np.zeros((rows if k else 1, 2 * count if network.design.pairs else count + 1))
-                                      for k, count, rows in found))
+        self.work = kernel.Work(
+            tuple(np.zeros(states.shape[1]) for states in self.states),
+            tuple(np.zeros((2, count)) for _, count, _ in found),
+            tuple(np.zeros((2, rows if k else 0, count)) for k, count, rows in found),
+            tuple(np.empty(count) for _, count, _ in found),
+            tuple(np.empty(count) for _, count, _ in found),
+            tuple(
+                np.zeros((rows if k else 1, 2 * count if network.design.pairs else count + 1))
+                for k, count, rows in found
+            ),
+        )
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 
     def trained(self, network: Network) -> Network:
         """Return `network` with the states that the kernel has written into these arrays."""
-        states = tuple(states[:, :len(before)].T.copy() for states, before in zip(self.states, network.states, strict=True))
+        states = tuple(
+            states[:, : len(before)].T.copy()
+            for states, before in zip(self.states, network.states, strict=True)
+        )
         return dataclasses.replace(network, states=states)
 
 
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:
-    """Return the cells and neurons of a layer for the kernel; a reference column cannot be written."""
-    memristor, neuron, devices, neurons = layer.memristor, layer.neuron, layer.devices, layer.circuits
+    """Return the cells and neurons of a layer for the kernel; a reference column cannot be
+    written.
+    """
+    memristor, neuron, devices, neurons = (
+        layer.memristor,
+        layer.neuron,
+        layer.devices,
+        layer.circuits,
+    )
     columns, rows = layer.columns + layer.reference, layer.rows if devices.cells else 1
     cells = Cells.of(memristor, devices.cells)
     written = np.where(np.arange(columns) < layer.columns, 1.0, 0.0)[:, None]
     rate = cells.transconductance / cells.memory_capacitance * written
     of_cells = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, rate, cells.leak]
     bias = (layer.bias or 0.0) * neuron.threshold / neuron.transresistance
-    of_neurons = [*(neurons if rails else neurons.without_rails()).stages, neurons.threshold, neurons.time_constant, bias]
-    return kernel.LayerArrays(np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
-                        np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float), memristor.gain,
-                        layer.write_rate, layer.pairs, layer.reference,
-                        memristor.curve.flow if memristor.curve else kernel.NO_FLOW, layer.read_noise)
+    of_neurons = [
+        *(neurons if rails else neurons.without_rails()).stages,
+        neurons.threshold,
+        neurons.time_constant,
+        bias,
+    ]
+    return kernel.LayerArrays(
+        np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
+        np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float),
+        memristor.gain,
+        layer.write_rate,
+        layer.pairs,
+        layer.reference,
+        memristor.curve.flow if memristor.curve else kernel.NO_FLOW,
+        layer.read_noise,
+    )
 
 
 def network_on_chip(network: Network, chip: Chip | None) -> Network:
-    """Return `network` with the devices of a chip, each layer with a seed of its own; None: all devices alike.
+    """Return `network` with the devices of a chip, each layer with a seed of its own; None: all
+    devices alike.
 
-    A chip may be of another shape, and stuck cells get their fixed states. Raises ParameterError for deviations that
-    layers with a reference or pairs cannot have.
+    A chip may be of another shape, and stuck cells get their fixed states. Raises ParameterError
+    for deviations that layers with a reference or pairs cannot have.
     """
     paper = isinstance(network.design, Schedule)
-    other = [] if paper or chip is None else [name for name in chip.deviations if name in UNSUPPORTED]
+    other = (
+        [] if paper or chip is None else [name for name in chip.deviations if name in UNSUPPORTED]
+    )
     if other:
-        raise ParameterError(f"layers with a reference or pairs cannot have a chip's {' and '.join(other)}; set "
-                             f"{'it' if len(other) == 1 else 'them'} to 0")
+        raise ParameterError(
+            f"layers with a reference or pairs cannot have a chip's {' and '.join(other)}; set "
+            f"{'it' if len(other) == 1 else 'them'} to 0"
+        )
     if chip is None or (paper and chip.ideal):
         return dataclasses.replace(network, devices=None, chip=None)
     devices, found = [], []
     for k, (states, layer) in enumerate(zip(network.states, network.layers, strict=True)):
-        part = dataclasses.replace(chip, classes=layer.columns + layer.reference, inputs=layer.rows,
-                                   seed=(chip.seed + k * SEED_STEP) % 2**32)
-        own = NeuronValues(*(values[:layer.neurons] for values in vars(part.neurons(layer.neuron)).values()))
-        devices.append(Devices(part.cells(layer.memristor), own, Wires(chip.row_resistance, chip.column_resistance)))
-        found.append(part.with_stuck_cells(layer.with_reference(states))[:layer.columns])
-    return dataclasses.replace(network, states=tuple(found), devices=tuple(devices), chip=part if paper else chip)
+        part = dataclasses.replace(
+            chip,
+            classes=layer.columns + layer.reference,
+            inputs=layer.rows,
+            seed=(chip.seed + k * SEED_STEP) % 2**32,
+        )
+        own = NeuronValues(
+            *(values[: layer.neurons] for values in vars(part.neurons(layer.neuron)).values())
+        )
+        devices.append(
+            Devices(
+                part.cells(layer.memristor), own, Wires(chip.row_resistance, chip.column_resistance)
+            )
+        )
+        found.append(part.with_stuck_cells(layer.with_reference(states))[: layer.columns])
+    return dataclasses.replace(
+        network, states=tuple(found), devices=tuple(devices), chip=part if paper else chip
+    )

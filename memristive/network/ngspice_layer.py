@@ -1,17 +1,21 @@
 """One layer in ngspice: read, read back, write. Circuits are loaded once, then altered and run.
 
-A read is divided where nothing flows back: at the neurons' outputs, and at the op-amp outputs that drive the membranes through
-a transconductance. The currents of a crossbar that an image drives are constant after the image's edge, so only the edge is
-simulated. A second circuit holds the membranes alone, which go on from where the edge has left them. If spikes drive the rows,
-one circuit holds everything.
+A read is divided where nothing flows back: at the neurons' outputs, and at the op-amp outputs that
+drive the membranes through a transconductance. The currents of a crossbar that an image drives are
+constant after the image's edge, so only the edge is simulated. A second circuit holds the membranes
+alone, which go on from where the edge has left them. If spikes drive the rows, one circuit holds
+everything.
 
-Only driven rows are simulated. A row at 0 V gives its columns no current, but its cells load them: a column is at the op-amp's
-output over its gain, not quite at ground. One resistor for each column stands for these cells. A layer of many columns is
-divided into blocks, which are independent. With resistive wires everything depends on everything, so the whole crossbar is
-simulated. tests/network/test_whole_network.py compares the results with those of the whole network in one transient.
+Only driven rows are simulated. A row at 0 V gives its columns no current, but its cells load them:
+a column is at the op-amp's output over its gain, not quite at ground. One resistor for each column
+stands for these cells. A layer of many columns is divided into blocks, which are independent. With
+resistive wires everything depends on everything, so the whole crossbar is simulated.
+tests/network/test_whole_network.py compares the results with those of the whole network in one
+transient.
 
-For a chip, `alter` sets the values of cells and neurons. Two values cannot be altered, or need not be: Vto, by which the states
-are shifted instead, and the neurons' thresholds, with which the simulated membranes are compared.
+For a chip, `alter` sets the values of cells and neurons. Two values cannot be altered, or need not
+be: Vto, by which the states are shifted instead, and the neurons' thresholds, with which the
+simulated membranes are compared.
 """
 
 import dataclasses
@@ -34,26 +38,41 @@ from memristive.network.layer import (
     membrane_circuit,
 )
 from memristive.network.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
-from memristive.spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
+from memristive.spice.session import (
+    LoadedCircuit,
+    NgspiceSession,
+    SimulationError,
+    Solver,
+    Waveforms,
+)
 from memristor import Values, conductance, drawn_number, leaked
 from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
 
-ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
-BLOCK_CELLS = 2500  # approximate number of cells in a circuit: larger circuits do not fit the processor's cache
-EDGE_STEP, MEMBRANE_STEP = 0.1, 1 / 60  # longest steps of a crossbar in edges of the image, of membranes in time constants
+# circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
+ROWS = 10
+# approximate number of cells in a circuit: larger circuits do not fit the processor's cache
+BLOCK_CELLS = 2500
+# longest steps of a crossbar in edges of the image, of membranes in time constants
+EDGE_STEP, MEMBRANE_STEP = 0.1, 1 / 60
 FINER = 1 / 40  # factor on steps if rows may lift the gates non-linearly (`solvers.read_solver`)
-CURVED = 0.2  # share of a column's current by cells that are lifted non-linearly, above which steps are finer
-SETTLED = 1.2  # end of a crossbar's run, in edges: the currents through the gates' capacitances have then ended
-OFF = 1.0  # V below Vto: so low are the cells of a circuit's spare rows, which then carry no current
+# share of a column's current by cells that are lifted non-linearly, above which steps are finer
+CURVED = 0.2
+# end of a crossbar's run, in edges: the currents through the gates' capacitances have then ended
+SETTLED = 1.2
+# V below Vto: so low are the cells of a circuit's spare rows, which then carry no current
+OFF = 1.0
 LAST_WAIT = 3e-6  # s, from the last spike that is waited for to the end of a read
 WRITE_EDGE = 0.02  # duration of each edge as a share of the time for which phi is high
-SHORTEST_WRITE = 1e-6  # s: with shorter edges, rounding of channel charges is a current above ngspice's tolerance
+# s: with shorter edges, rounding of channel charges is a current above ngspice's tolerance
+SHORTEST_WRITE = 1e-6
 BACK_RISE, BACK_STOP = 1e-6, 3e-6  # s
 
 
 @dataclass(eq=False)
 class _RowPool:
-    """Circuits that hold a few rows of a layer, the bias row last. Each circuit holds one of the `blocks` of neurons."""
+    """Circuits that hold a few rows of a layer, the bias row last. Each circuit holds one of the
+    `blocks` of neurons.
+    """
 
     blocks: list[np.ndarray]  # neurons of each circuit
     columns: list[np.ndarray]  # columns of each circuit
@@ -66,7 +85,8 @@ class _RowPool:
 
 
 class NgspiceLayer:
-    """One layer in ngspice: reads, back-reads and writes; its states (columns x rows, V) are an argument of each call.
+    """One layer in ngspice: reads, back-reads and writes; its states (columns x rows, V) are an
+    argument of each call.
 
     Parameters
     ----------
@@ -78,11 +98,18 @@ class NgspiceLayer:
     def __init__(self, layer: Layer, solver: Solver = READING_LAYERS) -> None:
         self._layer, self._cells = layer, layer.devices.cells
         self._bias, self._memristor = int(layer.bias is not None), layer.memristor
-        self._solver, self._scale = dataclasses.replace(solver, trtol=1e6), solver.max_step / READING_LAYERS.max_step
+        self._solver, self._scale = (
+            dataclasses.replace(solver, trtol=1e6),
+            solver.max_step / READING_LAYERS.max_step,
+        )
         self._pools: dict[tuple[int, bool, float], _RowPool] = {}
         self._circuits: dict[Any, LoadedCircuit] = {}  # membranes, back-reads, writes
         neurons = layer.circuits
-        self._thresholds, self.time_constant = np.full(layer.neurons, neurons.threshold), neurons.time_constant  # V, s
+        # V, s
+        self._thresholds, self.time_constant = (
+            np.full(layer.neurons, neurons.threshold),
+            neurons.time_constant,
+        )
         # Cells of another Vto conduct like cells of the nominal Vto and a shifted state.
         self._shift = np.zeros((layer.columns + layer.reference, layer.rows))
         if self._cells is not None:
@@ -90,8 +117,15 @@ class NgspiceLayer:
 
     # Reads
 
-    def read(self, states: np.ndarray, levels: np.ndarray, wanted: int = 1, stop: float | None = None,
-             noise: np.ndarray | None = None, jitter: Values = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self,
+        states: np.ndarray,
+        levels: np.ndarray,
+        wanted: int = 1,
+        stop: float | None = None,
+        noise: np.ndarray | None = None,
+        jitter: Values = 0.0,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the first spike times and the settled membranes while an image drives the rows.
 
         Parameters
@@ -114,14 +148,23 @@ class NgspiceLayer:
             Settled membranes in thresholds.
         """
         layer, thresholds = self._layer, self._thresholds + jitter
-        pool, places, inputs = self._assign_rows(states, np.flatnonzero(levels), False, self._finer(states, levels))
+        pool, places, inputs = self._assign_rows(
+            states, np.flatnonzero(levels), False, self._finer(states, levels)
+        )
         gains = np.zeros(pool.states.shape[1])
-        gains[places], gains[len(pool.inputs):] = levels[inputs], 1.0
-        changes = {f"erow_0_{k} gain": volts for k, volts in enumerate((gains * layer.row_voltage).tolist())}
+        gains[places], gains[len(pool.inputs) :] = levels[inputs], 1.0
+        changes = {
+            f"erow_0_{k} gain": volts
+            for k, volts in enumerate((gains * layer.row_voltage).tolist())
+        }
         loads = self._loads(states, levels == 0)
         early, starts, drives, begin = [], [], [], SETTLED * layer.rise
         for block, circuit in pool:
-            circuit.alter(changes | self._load_changes(block, loads) | self._noise(block, noise, [len(gains) - 1], [0]))
+            circuit.alter(
+                changes
+                | self._load_changes(block, loads)
+                | self._noise(block, noise, [len(gains) - 1], [0])
+            )
             waves = circuit.run(begin)
             early.append(self._first_spikes(waves, thresholds[block], begin))
             starts.append(waves.stack(names("membrane_0", len(block)))[:, -1])
@@ -130,47 +173,87 @@ class NgspiceLayer:
         ends = layer.neuron.membrane_gain * drive
         if stop is None:
             fires = ends > thresholds
-            times = np.sort((begin + self.time_constant * np.log(np.divide(ends - start, ends - thresholds, where=fires,
-                                                                           out=np.ones(len(ends)))))[fires])
-            stop = max(times[min(wanted, len(times)) - 1], times[0] + layer.after) + LAST_WAIT if len(times) else 0.0
+            times = np.sort(
+                (
+                    begin
+                    + self.time_constant
+                    * np.log(
+                        np.divide(
+                            ends - start, ends - thresholds, where=fires, out=np.ones(len(ends))
+                        )
+                    )
+                )[fires]
+            )
+            stop = (
+                max(times[min(wanted, len(times)) - 1], times[0] + layer.after) + LAST_WAIT
+                if len(times)
+                else 0.0
+            )
         stop = max(min(stop, layer.window) - begin, layer.rise)
         late = begin + self.race(np.zeros(1), drive[:, None], stop, start, thresholds)
         return np.where(np.isnan(first), late, first), ends / thresholds
 
-    def race(self, time: np.ndarray, drives: np.ndarray, stop: float, start: Values = 0.0,
-             thresholds: np.ndarray | None = None) -> np.ndarray:
+    def race(
+        self,
+        time: np.ndarray,
+        drives: np.ndarray,
+        stop: float,
+        start: Values = 0.0,
+        thresholds: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Return the first spikes in s up to `stop` of membranes alone.
 
-        They are at `start` (neurons, V) at t = 0, and get `drives` (neurons x times, V) at these times in s.
+        They are at `start` (neurons, V) at t = 0, and get `drives` (neurons x times, V) at these
+        times in s.
         """
         layer, values = self._layer, self._layer.devices.neurons
         if "membranes" not in self._circuits:
             step = MEMBRANE_STEP * layer.neuron.time_constant * self._scale
-            loaded = self._load("membranes", membrane_circuit(layer), dataclasses.replace(self._solver, max_step=step),
-                                names("membrane_0", layer.neurons))
+            loaded = self._load(
+                "membranes",
+                membrane_circuit(layer),
+                dataclasses.replace(self._solver, max_step=step),
+                names("membrane_0", layer.neurons),
+            )
             if values is not None:
                 loaded.alter(neuron_changes(values, range(layer.neurons), "membrane"))
         circuit = self._circuits["membranes"]
-        points = np.stack([np.broadcast_to(time, drives.shape), drives], axis=2).reshape(len(drives), -1)
-        circuit.alter({f"vdrive_0_{j} pwl": [*row, 1.0, row[-1]] for j, row in enumerate(points.tolist())}
-                      | {f"c.xmembrane_0_{j}.cmembrane ic": volts for j, volts in enumerate(np.broadcast_to(
-                          start, len(drives)).tolist())})
-        return self._first_spikes(circuit.run(stop), self._thresholds if thresholds is None else thresholds, stop)
+        points = np.stack([np.broadcast_to(time, drives.shape), drives], axis=2).reshape(
+            len(drives), -1
+        )
+        circuit.alter(
+            {f"vdrive_0_{j} pwl": [*row, 1.0, row[-1]] for j, row in enumerate(points.tolist())}
+            | {
+                f"c.xmembrane_0_{j}.cmembrane ic": volts
+                for j, volts in enumerate(np.broadcast_to(start, len(drives)).tolist())
+            }
+        )
+        return self._first_spikes(
+            circuit.run(stop), self._thresholds if thresholds is None else thresholds, stop
+        )
 
-    def read_steps(self, states: np.ndarray, spikes: np.ndarray, stop: float,
-                   noise: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def read_steps(
+        self, states: np.ndarray, spikes: np.ndarray, stop: float, noise: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return what `read` returns, while rows step up at `spikes` (inputs, s; nan: never).
 
         `noise`: rows x inputs of stages.
         """
         layer, times, settled = self._layer, [], []
-        pool, places, inputs = self._assign_rows(states, np.flatnonzero(~np.isnan(spikes)), True, self._finer(states, None))
+        pool, places, inputs = self._assign_rows(
+            states, np.flatnonzero(~np.isnan(spikes)), True, self._finer(states, None)
+        )
         steps = np.full(len(pool.inputs), NEVER)
-        steps[places] = np.maximum(spikes[inputs], self._solver.max_step / 2)  # every row starts at 0 V
+        # every row starts at 0 V
+        steps[places] = np.maximum(spikes[inputs], self._solver.max_step / 2)
         changes = {f"v.xrow_0_{k}.vat dc": spike for k, spike in enumerate(steps.tolist())}
         slots, loads = [*places.tolist(), len(pool.inputs)], self._loads(states, np.isnan(spikes))
         for block, circuit in pool:
-            circuit.alter(changes | self._load_changes(block, loads) | self._noise(block, noise, slots, np.append(inputs, -1)))
+            circuit.alter(
+                changes
+                | self._load_changes(block, loads)
+                | self._noise(block, noise, slots, np.append(inputs, -1))
+            )
             waves = circuit.run(stop)
             times.append(self._first_spikes(waves, self._thresholds[block], stop))
             drives = waves.stack(names("drive_0", len(block)))[:, -1]
@@ -178,32 +261,53 @@ class NgspiceLayer:
         return np.concatenate(times), np.concatenate(settled)
 
     def _finer(self, states: np.ndarray, levels: np.ndarray | None) -> float:
-        """Return the factor on steps of a read by rows at these `levels`; None: all rows may be high."""
-        volts = self._layer.row_voltage * (np.ones(self._layer.inputs) if levels is None else levels)
-        cells = Cells.of(self._memristor, self._cells).at(slice(self._layer.columns), slice(self._layer.inputs))
-        return FINER if curved_share(cells, states[:, :self._layer.inputs], volts) > CURVED else 1.0
+        """Return the factor on steps of a read by rows at these `levels`; None: all rows may be
+        high.
+        """
+        volts = self._layer.row_voltage * (
+            np.ones(self._layer.inputs) if levels is None else levels
+        )
+        cells = Cells.of(self._memristor, self._cells).at(
+            slice(self._layer.columns), slice(self._layer.inputs)
+        )
+        return (
+            FINER if curved_share(cells, states[:, : self._layer.inputs], volts) > CURVED else 1.0
+        )
 
-    def _noise(self, block: np.ndarray, noise: np.ndarray | None, slots: Iterable[int], rows: Any) -> dict[str, float]:
-        """Return the changes that set the noise currents of a `block`: `rows` of `noise` at the circuit's rows `slots`."""
+    def _noise(
+        self, block: np.ndarray, noise: np.ndarray | None, slots: Iterable[int], rows: Any
+    ) -> dict[str, float]:
+        """Return the changes that set the noise currents of a `block`: `rows` of `noise` at the
+        circuit's rows `slots`.
+        """
         if not self._layer.read_noise or noise is None:
             return {}
         siemens = noise[rows][:, self._stage_inputs(block)] / self._layer.row_voltage
-        return {f"gnoise_0_{c}_{k} gain": gain for k, of_row in zip(slots, siemens.tolist(), strict=True)
-                for c, gain in enumerate(of_row)}
+        return {
+            f"gnoise_0_{c}_{k} gain": gain
+            for k, of_row in zip(slots, siemens.tolist(), strict=True)
+            for c, gain in enumerate(of_row)
+        }
 
     def _stage_inputs(self, block: np.ndarray) -> np.ndarray:
-        """Return which inputs of stages a `block` of neurons has: positive columns, then negative ones or the reference."""
+        """Return which inputs of stages a `block` of neurons has: positive columns, then negative
+        ones or the reference.
+        """
         count, layer = self._layer.neurons, self._layer
         negative = count + block if layer.pairs else np.full(int(layer.reference), count)
         return np.append(block, negative)
 
     def _loads(self, states: np.ndarray, undriven: np.ndarray) -> np.ndarray:
-        """Return the conductance in S of the cells of `undriven` inputs (flags), for each input of a stage."""
+        """Return the conductance in S of the cells of `undriven` inputs (flags), for each input of
+        a stage.
+        """
         layer = self._layer
         if layer.wired:
             return np.zeros(layer.columns)
         cells = Cells.of(self._memristor, self._cells).at(slice(None), slice(layer.inputs))
-        siemens = conductance(cells, layer.with_reference(states)[:, :layer.inputs])[:, undriven].sum(axis=1)
+        siemens = conductance(cells, layer.with_reference(states)[:, : layer.inputs])[
+            :, undriven
+        ].sum(axis=1)
         return siemens.reshape(2, layer.pairs, -1).sum(axis=1).ravel() if layer.pairs else siemens
 
     def _load_changes(self, block: np.ndarray, loads: np.ndarray) -> dict[str, float]:
@@ -211,16 +315,23 @@ class NgspiceLayer:
         return {f"rload_0_{c}": ohm for c, ohm in enumerate(ohms.tolist())}
 
     def _first_spikes(self, waves: Waveforms, thresholds: np.ndarray, stop: float) -> np.ndarray:
-        """Return the membranes' first crossings of their `thresholds` up to `stop` s; the circuits have no triggers."""
+        """Return the membranes' first crossings of their `thresholds` up to `stop` s; the circuits
+        have no triggers.
+        """
         membranes = waves.stack(names("membrane_0", len(thresholds)))
-        return first_spikes(waves.time, membranes, None, self._layer.neuron, 0.0, 2 * stop, thresholds)  # with the last point
+        # with the last point
+        return first_spikes(
+            waves.time, membranes, None, self._layer.neuron, 0.0, 2 * stop, thresholds
+        )
 
-    def _assign_rows(self, states: np.ndarray, driven: np.ndarray, steps: bool,
-                     finer: float) -> tuple[_RowPool, np.ndarray, np.ndarray]:
-        """Assign a row of a circuit to each of the inputs `driven`, and set the `states` of their cells.
+    def _assign_rows(
+        self, states: np.ndarray, driven: np.ndarray, steps: bool, finer: float
+    ) -> tuple[_RowPool, np.ndarray, np.ndarray]:
+        """Assign a row of a circuit to each of the inputs `driven`, and set the `states` of their
+        cells.
 
-        An input keeps its row until another input needs it. Returns the circuits, the rows that the inputs have got, and the
-        input of each of these rows.
+        An input keeps its row until another input needs it. Returns the circuits, the rows that the
+        inputs have got, and the input of each of these rows.
         """
         layer = self._layer
         step = max(ROWS, layer.rows // 10)
@@ -229,7 +340,7 @@ class NgspiceLayer:
             self._pools[key] = self._load_rows(*key)
         pool = self._pools[key]
         new = driven[~np.isin(driven, pool.inputs)]
-        free = np.flatnonzero(~np.isin(pool.inputs, driven))[:len(new)]
+        free = np.flatnonzero(~np.isin(pool.inputs, driven))[: len(new)]
         pool.inputs[free] = new
         self._place_cells(pool, free, new)
         places = np.flatnonzero(np.isin(pool.inputs, driven) | layer.wired)
@@ -240,7 +351,11 @@ class NgspiceLayer:
         target[:, slots] = (layer.with_reference(states) - self._shift)[:, sources]
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
             changed = np.argwhere(pool.states[columns] != target[columns])
-            circuit.alter(state_changes(changed.tolist(), target[columns][tuple(changed.T)].tolist(), "cell_0"))
+            circuit.alter(
+                state_changes(
+                    changed.tolist(), target[columns][tuple(changed.T)].tolist(), "cell_0"
+                )
+            )
         pool.states = target
         return pool, places, inputs
 
@@ -251,15 +366,28 @@ class NgspiceLayer:
         blocks, circuits = np.array_split(np.arange(layer.neurons), number), []
         step = self._solver.max_step * finer if steps else EDGE_STEP * layer.rise * finer
         for block in blocks:
-            circuit = crossbar_circuit(layer, len(block), total, self._solver.max_step if steps else 0.0)
-            saved = [name for kind in ("membrane", "drive") for name in names(f"{kind}_0", len(block))]
-            circuits.append(NgspiceSession().load(circuit, dataclasses.replace(self._solver, max_step=step), saved))
+            circuit = crossbar_circuit(
+                layer, len(block), total, self._solver.max_step if steps else 0.0
+            )
+            saved = [
+                name for kind in ("membrane", "drive") for name in names(f"{kind}_0", len(block))
+            ]
+            circuits.append(
+                NgspiceSession().load(
+                    circuit, dataclasses.replace(self._solver, max_step=step), saved
+                )
+            )
             if layer.devices.neurons is not None:
                 for kind in ("stages", "membrane"):
                     circuits[-1].alter(neuron_changes(layer.devices.neurons, block, kind))
-        columns = [np.append(layer.columns_of(block), np.full(int(layer.reference), layer.columns)) for block in blocks]
+        columns = [
+            np.append(layer.columns_of(block), np.full(int(layer.reference), layer.columns))
+            for block in blocks
+        ]
         inputs = np.arange(rows) if layer.wired else np.full(rows, -1)
-        pool = _RowPool(blocks, columns, circuits, inputs, np.full((len(self._shift), total), layer.rest))
+        pool = _RowPool(
+            blocks, columns, circuits, inputs, np.full((len(self._shift), total), layer.rest)
+        )
         fixed = np.arange(0 if layer.wired else rows, total)
         self._place_cells(pool, fixed, np.append(inputs, np.full(self._bias, -1))[fixed])
         return pool
@@ -270,10 +398,14 @@ class NgspiceLayer:
             return
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
             values = self._cells.at(*np.ix_(columns, inputs))
-            circuit.alter(cell_changes(values, self._memristor, name="cell_0", places=places.tolist()))
+            circuit.alter(
+                cell_changes(values, self._memristor, name="cell_0", places=places.tolist())
+            )
 
     def reset(self) -> None:
-        """Forget which input has which row, because the order of the rows decides the last digits of a read."""
+        """Forget which input has which row, because the order of the rows decides the last digits
+        of a read.
+        """
         for pool in self._pools.values():
             if not self._layer.wired:
                 pool.inputs[:] = -1
@@ -281,7 +413,8 @@ class NgspiceLayer:
     # Back-reads
 
     def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return the sum of error x (X - X_ref) for each row without the bias, in V times the unit of the `errors` (neurons).
+        """Return the sum of error x (X - X_ref) for each row without the bias, in V times the unit
+        of the `errors` (neurons).
 
         With pairs, the result is the sum of error x (X+ - X-), averaged over the pairs.
         """
@@ -291,21 +424,38 @@ class NgspiceLayer:
             loaded = self._load("back", back_circuit(layer), WRITING, currents)
             loaded.alter({"vpulse pwl": [0.0, 0.0, BACK_RISE, 1.0, 1.0, 1.0]})
             if self._cells is not None:
-                loaded.alter(cell_changes(self._cells.at(slice(None), slice(layer.inputs)), self._memristor, name="cell_0"))
+                loaded.alter(
+                    cell_changes(
+                        self._cells.at(slice(None), slice(layer.inputs)),
+                        self._memristor,
+                        name="cell_0",
+                    )
+                )
             self._of_back = np.full((layer.columns + layer.reference, layer.inputs), np.nan)
-        circuit, target = self._circuits["back"], (layer.with_reference(states) - self._shift)[:, :layer.inputs]
+        circuit, target = (
+            self._circuits["back"],
+            (layer.with_reference(states) - self._shift)[:, : layer.inputs],
+        )
         changed = target != self._of_back
-        circuit.alter(state_changes(np.argwhere(changed).tolist(), target[changed].tolist(), "cell_0"))
+        circuit.alter(
+            state_changes(np.argwhere(changed).tolist(), target[changed].tolist(), "cell_0")
+        )
         self._of_back = target
         driven = layer.back_voltage * layer.column_errors(errors)
         circuit.alter({f"ecolumn_0_{c} gain": volts for c, volts in enumerate(driven.tolist())})
         waves = circuit.run(BACK_STOP)
-        return waves.stack(currents)[:, -1] / (self._memristor.gain * layer.back_voltage * max(1, layer.pairs))
+        return waves.stack(currents)[:, -1] / (
+            self._memristor.gain * layer.back_voltage * max(1, layer.pairs)
+        )
 
     # Writes
 
-    def write(self, states: np.ndarray, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
-        """Return the states of the layer (columns x rows, V) after writes of columns, one after the other."""
+    def write(
+        self, states: np.ndarray, doses: Sequence[ColumnDose], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the states of the layer (columns x rows, V) after writes of columns, one after the
+        other.
+        """
         states = states.copy()
         for dose in doses:
             states[dose.column] = self._dosed(states, dose, rng)
@@ -318,17 +468,23 @@ class NgspiceLayer:
             levels, high = (ones, shares) if layer.timed else (shares, ones)
             window, area = layer.write_law(dose / layer.write_rate)
             gains = None if cells is None else cells.transconductance[place] * factors
-            return self.write_column(states, place, levels * (area / window if window else 1.0), high, window, gains)
+            return self.write_column(
+                states, place, levels * (area / window if window else 1.0), high, window, gains
+            )
         stuck = np.zeros(len(shares), bool) if cells is None else cells.transconductance[place] == 0
         numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]
         for k, share in enumerate(shares.tolist()):  # draws in the order of the kernel
             numbers[k] = drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
             if pulses.write_noise and not stuck[k]:
-                noise[k] = [pulses.write_noise * rng.standard_normal() for _ in range(math.ceil(numbers[k]))]
+                noise[k] = [
+                    pulses.write_noise * rng.standard_normal() for _ in range(math.ceil(numbers[k]))
+                ]
         states = states.copy()
         for pulse in range(math.ceil(numbers.max())):
             parts = np.clip(numbers - pulse, 0.0, 1.0)
-            column = self.write_column(states, place, parts, ones, math.copysign(pulses.width, dose))
+            column = self.write_column(
+                states, place, parts, ones, math.copysign(pulses.width, dose)
+            )
             if pulses.write_noise and curve:
                 added = [draws[pulse] if pulse < len(draws) else 0.0 for draws in noise]
                 noisy = np.clip(column + np.sqrt(parts) * added, curve.low, curve.high)
@@ -336,9 +492,17 @@ class NgspiceLayer:
             states[place] = column
         return states[place]
 
-    def write_column(self, states: np.ndarray, column: int, levels: np.ndarray, high: np.ndarray, pulse: float,
-                     gains: Values | None = None) -> np.ndarray:
-        """Return the states (rows, V) of a `column` after one write, in which its phi is high for as long as some row is high.
+    def write_column(
+        self,
+        states: np.ndarray,
+        column: int,
+        levels: np.ndarray,
+        high: np.ndarray,
+        pulse: float,
+        gains: Values | None = None,
+    ) -> np.ndarray:
+        """Return the states (rows, V) of a `column` after one write, in which its phi is high for
+        as long as some row is high.
 
         Parameters
         ----------
@@ -349,7 +513,8 @@ class NgspiceLayer:
         high : array, rows
             Share of the pulse for which each row is high; all rows fall together.
         pulse : float
-            Width in s; negative: at the negative voltage. `lengthened` makes short pulses longer, at a lower voltage.
+            Width in s; negative: at the negative voltage. `lengthened` makes short pulses longer,
+            at a lower voltage.
         gains : array, rows, S, optional
             Write gains of the column's cells in this write; None: as they are.
         """
@@ -360,30 +525,39 @@ class NgspiceLayer:
         together, place = bool((high == high[0]).all()), column if layer.wired else 0
         written = slice(None) if layer.wired else slice(column, column + 1)
         changes, stop = self._waves(levels, high, pulse, window, together, place)
-        shift, back, stuck = self._shift[:layer.columns][written], 0.0, np.zeros(layer.rows, bool)
+        shift, back, stuck = self._shift[: layer.columns][written], 0.0, np.zeros(layer.rows, bool)
         if self._cells is not None:
             own = self._cells.at(written)
             if gains is not None:
                 factor = np.zeros(len(own.gain), bool)
                 factor[place] = True
-                own = dataclasses.replace(own, transconductance=np.where(factor[:, None], gains, own.transconductance))
+                own = dataclasses.replace(
+                    own, transconductance=np.where(factor[:, None], gains, own.transconductance)
+                )
             changes |= cell_changes(own, memristor, write=True, name="cell_0")
             stuck = own.transconductance[place] == 0
-            # A shifted state must not leak towards the shift. (The correction is too small for cells that do not conduct, whose
-            # capacitance is below C + C_gate.)
+            # A shifted state must not leak towards the shift. (The correction is too small for
+            # cells that do not conduct, whose capacitance is below C + C_gate.)
             leak = own.leak
             back = 0.0 if memristor.curve else (shift * (1 - leaked(window, leak)[0]))[place]
             shift = 0.0 * shift if memristor.curve else shift
-        changes |= state_changes(np.ndindex(len(shift), layer.rows), (states[written] - shift).ravel().tolist(), "cell_0")
+        changes |= state_changes(
+            np.ndindex(len(shift), layer.rows), (states[written] - shift).ravel().tolist(), "cell_0"
+        )
 
         def run(solver: Solver) -> Waveforms:
             key = "write", together, solver
             if key not in self._circuits:
-                self._load(key, column_circuit(layer, together), solver,
-                           [f"xcell_0_{c}_{k}.gate" for c, k in np.ndindex(len(shift), layer.rows)])
+                self._load(
+                    key,
+                    column_circuit(layer, together),
+                    solver,
+                    [f"xcell_0_{c}_{k}.gate" for c, k in np.ndindex(len(shift), layer.rows)],
+                )
             circuit = self._circuits[key]
             circuit.alter(changes)
             return circuit.run(stop)
+
         try:
             waves = run(WRITING_LAYERS)
         except SimulationError:
@@ -391,28 +565,55 @@ class NgspiceLayer:
         found = waves.stack(f"xcell_0_{place}_{k}.gate" for k in range(layer.rows))[:, -1] + back
         return np.where(stuck, states[column], found)
 
-    def _waves(self, levels: np.ndarray, high: np.ndarray, pulse: float, window: float, together: bool,
-               place: int) -> tuple[dict[str, Any], float]:
-        """Return the changes that apply a write to rows and phi, and the end of the transient in s."""
+    def _waves(
+        self,
+        levels: np.ndarray,
+        high: np.ndarray,
+        pulse: float,
+        window: float,
+        together: bool,
+        place: int,
+    ) -> tuple[dict[str, Any], float]:
+        """Return the changes that apply a write to rows and phi, and the end of the transient in
+        s.
+        """
         edge, memristor = WRITE_EDGE * window, self._memristor
         phi = 1.2 if memristor.switch_threshold < 1 else 2 * memristor.switch_threshold
-        # The switch opens and closes as phi's edges cross its threshold. Rows that are high from the start rise before that, and
-        # all rows fall after it: the overlap of row and phi is exact.
+        # The switch opens and closes as phi's edges cross its threshold. Rows that are high from
+        # the start rise before that, and all rows fall after it: the overlap of row and phi is
+        # exact.
         crossing = edge * memristor.switch_threshold / phi
         start, end = 3 * edge, 3 * edge + window
-        changes: dict[str, Any] = {f"vphi_{c} pwl": [0.0, 0.0, 1.0, 0.0] for c in range(self._layer.columns * self._layer.wired)}
-        changes[f"vphi_{place} pwl"] = [0.0, 0.0, start - crossing, 0.0, start - crossing + edge, phi, end - edge + crossing, phi,
-                                        end + crossing, 0.0]
+        changes: dict[str, Any] = {
+            f"vphi_{c} pwl": [0.0, 0.0, 1.0, 0.0]
+            for c in range(self._layer.columns * self._layer.wired)
+        }
+        changes[f"vphi_{place} pwl"] = [
+            0.0,
+            0.0,
+            start - crossing,
+            0.0,
+            start - crossing + edge,
+            phi,
+            end - edge + crossing,
+            phi,
+            end + crossing,
+            0.0,
+        ]
         volts = (np.sign(pulse) * levels * self._layer.write_voltage).tolist()
         fall = [end + 2 * edge, 1.0, end + 3 * edge, 0.0]
         if together:
             changes["vpulse pwl"] = [0.0, 0.0, 1.5 * edge, 0.0, 2.5 * edge, 1.0, *fall]
-            return changes | {f"erow_0_{k} gain": level for k, level in enumerate(volts)}, end + 4 * edge
+            return changes | {
+                f"erow_0_{k} gain": level for k, level in enumerate(volts)
+            }, end + 4 * edge
         for k, level in enumerate(volts):
             up = end - abs(pulse) * high[k] if high[k] < high.max() else 2 * edge
             shape = np.array([0.0, 0.0, up - edge / 2, 0.0, up + edge / 2, 1.0, *fall])
             shape[1::2] *= level
-            changes[f"vrow_0_{k} pwl"] = shape.tolist() if level and high[k] > 0 else [0.0, 0.0, 1.0, 0.0]
+            changes[f"vrow_0_{k} pwl"] = (
+                shape.tolist() if level and high[k] > 0 else [0.0, 0.0, 1.0, 0.0]
+            )
         return changes, end + 4 * edge
 
     def _load(self, key: Any, circuit: Any, solver: Solver, saved: list[str]) -> LoadedCircuit:
@@ -421,17 +622,22 @@ class NgspiceLayer:
 
     def unload(self) -> None:
         """Remove all circuits from ngspice; they are loaded again when they are needed."""
-        for circuit in [*self._circuits.values(), *(circuit for pool in self._pools.values() for circuit in pool.circuits)]:
+        for circuit in [
+            *self._circuits.values(),
+            *(circuit for pool in self._pools.values() for circuit in pool.circuits),
+        ]:
             circuit.unload()
         self._circuits.clear()
         self._pools.clear()
 
 
-def lengthened(pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray, float]:
+def lengthened(
+    pulse: float, levels: np.ndarray, high: np.ndarray
+) -> tuple[float, np.ndarray, float]:
     """Return a pulse of the same dose, during which phi is high for at least `SHORTEST_WRITE`.
 
-    A longer pulse has lower levels. Returns its width in s, its levels, and the time in s for which phi is high (0 if no
-    row is high).
+    A longer pulse has lower levels. Returns its width in s, its levels, and the time in s for which
+    phi is high (0 if no row is high).
     """
     window = float(abs(pulse) * high.max())
     slower = max(1.0, SHORTEST_WRITE / window) if window else 1.0

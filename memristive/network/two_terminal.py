@@ -1,17 +1,19 @@
-"""Crossbars of two-terminal devices: the subcircuit of a SPICE model in each cell, and the scheme that selects a column.
+"""Crossbars of two-terminal devices: the subcircuit of a SPICE model in each cell, and the scheme
+that selects a column.
 
-The paper's cell has a third terminal, phi, which lets one column learn while all see the inputs. A device with two pins has
-none, so that something else must protect the other columns:
+The paper's cell has a third terminal, phi, which lets one column learn while all see the inputs. A
+device with two pins has none, so that something else must protect the other columns:
 
-- ``1t1r``: phi_j closes an access switch in series with each device of column j. Rows carry the pulse's voltage V. Reads close
-  all switches.
-- ``v/2``: nothing in series. Rows carry V/2, and phi_j moves the virtual ground of column j to -V/2, because the plus input of
-  the summing op-amp goes there. Selected cells see V. Half-selected ones, in the other columns and in rows without a pixel,
-  see V/2.
+- ``1t1r``: phi_j closes an access switch in series with each device of column j. Rows carry the
+  pulse's voltage V. Reads close all switches.
+- ``v/2``: nothing in series. Rows carry V/2, and phi_j moves the virtual ground of column j to
+  -V/2, because the plus input of the summing op-amp goes there. Selected cells see V. Half-selected
+  ones, in the other columns and in rows without a pixel, see V/2.
 
-In writes the line `write` closes a switch across the feedback of each summing op-amp. Otherwise the write current of the
-selected column, or the half-selected current of the others, would drive it to its rail, and the column would float up. V is
-negative in a decrease. The node `half` carries V/2, so that one source chooses the direction.
+In writes the line `write` closes a switch across the feedback of each summing op-amp. Otherwise the
+write current of the selected column, or the half-selected current of the others, would drive it to
+its rail, and the column would float up. V is negative in a decrease. The node `half` carries V/2,
+so that one source chooses the direction.
 """
 
 import functools
@@ -30,11 +32,15 @@ from snn_circuit import NeuronParameters, Points, add_membrane, add_neuron, add_
 
 ONE_TRANSISTOR, HALF = SCHEMES = ("1t1r", "v/2")
 FULL = 0.9  # share of the conductance range at which the most written cell of a training ends
-FEEDBACK_SWITCH = 1.0  # ohm: a column's write current moves the virtual ground by its volts over the op-amp's gain
-ACCESS = 1e-3  # share of the read voltage across a closed access switch, for a device at its highest conductance
+# ohm: a column's write current moves the virtual ground by its volts over the op-amp's gain
+FEEDBACK_SWITCH = 1.0
+# share of the read voltage across a closed access switch, for a device at its highest conductance
+ACCESS = 1e-3
 SELECTED = 0.5  # V, phi above which the switches are closed
 ARRAY_EDGE = 0.01  # of one pulse's width
-REST = 0.1  # of a class's pulse, until the next class: short, because devices whose rate jumps at 0 V creep in between
+# of a class's pulse, until the next class: short, because devices whose rate jumps at 0 V creep in
+# between
+REST = 0.1
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ class DeviceArray(Parameters):
     scheme : str
         One of `SCHEMES`.
     pulses : float
-        Number of the device file's pulses that write one class. One pulse of this many widths replaces them.
+        Number of the device file's pulses that write one class. One pulse of this many widths
+        replaces them.
     """
 
     model: SpiceModel
@@ -69,61 +76,91 @@ class DeviceArray(Parameters):
 
     def row_voltage(self, up: bool = True) -> float:
         """Return the voltage in V of a selected row in an increase, or in a decrease."""
-        return (self.model.voltage_up if up else self.model.voltage_down) * (0.5 if self.scheme == HALF else 1.0)
+        return (self.model.voltage_up if up else self.model.voltage_down) * (
+            0.5 if self.scheme == HALF else 1.0
+        )
 
     @functools.cached_property
     def erased(self) -> float:
-        """State of a cell, of the model, after enough decreases from its default: x = 0, where the Hebbian rule starts."""
-        return float(write(self.model, None, up=False, count=int(np.ceil(self.device.pulses(False))))[0, -1])
+        """State of a cell, of the model, after enough decreases from its default: x = 0, where the
+        Hebbian rule starts.
+        """
+        return float(
+            write(self.model, None, up=False, count=int(np.ceil(self.device.pulses(False))))[0, -1]
+        )
 
     def trained(self, patterns: np.ndarray) -> np.ndarray:
-        """Return x (classes x inputs) after Hebbian training of `patterns`, by the device's curves."""
+        """Return x (classes x inputs) after Hebbian training of `patterns`, by the device's
+        curves.
+        """
         x = np.zeros(patterns.shape)
         for column, pattern in zip(np.eye(len(patterns), dtype=bool), patterns, strict=True):
             selected, driven = column[:, None], pattern > 0
-            x = self.device.after(x, self.pulses * ((selected & driven) + self.disturb * (selected ^ driven)))
+            x = self.device.after(
+                x, self.pulses * ((selected & driven) + self.disturb * (selected ^ driven))
+            )
         return x
 
     def shares(self, states: np.ndarray) -> np.ndarray:
-        """Return the shares of the conductance range (any shape) at `states` of the model, read in ngspice."""
+        """Return the shares of the conductance range (any shape) at `states` of the model, read in
+        ngspice.
+        """
         low, high = self.device.lowest_conductance, self.device.highest_conductance
         return (read(self.model, np.ravel(states)).reshape(np.shape(states)) - low) / (high - low)
 
     def currents(self, x: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the column currents in A (images x columns) of reads of `images` (n x rows, 0 to 1) at x (columns x rows)."""
+        """Return the column currents in A (images x columns) of reads of `images` (n x rows, 0 to
+        1) at x (columns x rows).
+        """
         return self.device.read_voltage * np.asarray(images) @ self.device.conductance(x).T
 
     def state_names(self, classes: int, inputs: int) -> list[str]:
         """Return the vectors of the cells' states, class by class."""
-        return [self.model.state_vector(f"cell_{j}_{i}") for j in range(classes) for i in range(inputs)]
+        return [
+            self.model.state_vector(f"cell_{j}_{i}") for j in range(classes) for i in range(inputs)
+        ]
 
     def writing(self, pulse: float) -> Solver:
         """Return the solver for writes with pulses of `pulse` s."""
-        return Solver(max_step=min(pulse / 50, 1.0), reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-15, method="gear")
+        return Solver(
+            max_step=min(pulse / 50, 1.0),
+            reltol=1e-5,
+            trtol=7.0,
+            chgtol=1e-18,
+            abstol=1e-15,
+            method="gear",
+        )
 
 
-# The membranes (1e-3 C) govern the steps of a read. Spikes are off by up to 0.7 us, with `method="gear"` by up to 3 us.
+# The membranes (1e-3 C) govern the steps of a read. Spikes are off by up to 0.7 us, with
+# `method="gear"` by up to 3 us.
 ARRAY_READING = Solver(max_step=20e-6, reltol=1e-5, trtol=10.0, chgtol=1e-9, method="trap")
 
 
 def pulses_of_a_class(device: MeasuredDevice, scheme: str, classes: int) -> float:
     """Return the number of pulses that write each of the `classes`.
 
-    The most written cell, which also gets the half pulses of all other classes, then reaches `FULL` of the range. Beyond it the
-    device saturates, and pixels that are on would no longer differ from those that half pulses have moved.
+    The most written cell, which also gets the half pulses of all other classes, then reaches `FULL`
+    of the range. Beyond it the device saturates, and pixels that are on would no longer differ from
+    those that half pulses have moved.
     """
     from scipy.optimize import brentq  # here: the import takes long
 
     most = device.pulses()
-    needed = brentq(lambda n: float(device.after(0.0, n) - FULL * device.after(0.0, most)), 0.0, most)
-    return float(np.ceil(needed / (1 + (device.half_up * (classes - 1) if scheme == HALF else 0.0))))
+    needed = brentq(
+        lambda n: float(device.after(0.0, n) - FULL * device.after(0.0, most)), 0.0, most
+    )
+    return float(
+        np.ceil(needed / (1 + (device.half_up * (classes - 1) if scheme == HALF else 0.0)))
+    )
 
 
 class HeldNeuron(SubCircuit):
-    """Lapicque neuron that can hold its column in a write. Nodes: column, negative, membrane, output, plus, hold.
+    """Lapicque neuron that can hold its column in a write. Nodes: column, negative, membrane,
+    output, plus, hold.
 
-    The column follows `plus`. While `hold` is high, a switch bridges the feedback. With `hold` low and `plus` at 0 V it is the
-    paper's neuron.
+    The column follows `plus`. While `hold` is high, a switch bridges the feedback. With `hold` low
+    and `plus` at 0 V it is the paper's neuron.
     """
 
     def __init__(self, parameters: NeuronParameters) -> None:
@@ -134,9 +171,16 @@ class HeldNeuron(SubCircuit):
         self.X("trigger", "schmitt_trigger", "membrane", "output")
 
 
-def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarray, inputs: Sequence[Points],
-                  controls: Sequence[Points] | None, phi_voltage: float, neurons: bool = True,
-                  title: str = "two-terminal devices") -> Circuit:
+def array_network(
+    array: DeviceArray,
+    neuron: NeuronParameters,
+    states: np.ndarray,
+    inputs: Sequence[Points],
+    controls: Sequence[Points] | None,
+    phi_voltage: float,
+    neurons: bool = True,
+    title: str = "two-terminal devices",
+) -> Circuit:
     """Return the netlist of a crossbar of two-terminal devices.
 
     With `v/2`, rows and phi of the opposite sign write in the opposite direction.
@@ -150,13 +194,14 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
     inputs : sequence of points
         One source for each row, as (s, V) points.
     controls : sequence of points, or None
-        The same for each column's phi, to write. None: a read, with phi high for `1t1r` and low for `v/2`.
+        The same for each column's phi, to write. None: a read, with phi high for `1t1r` and low for
+        `v/2`.
     phi_voltage : float
         High phi in V.
     neurons : bool
-        Without neurons, sources hold the columns where the neurons' op-amps would: at 0 V, or at -V/2 while phi is high. An
-        op-amp's virtual ground differs from its plus input by its output over its gain, some microvolts, which only a model
-        notices whose rate jumps at 0 V.
+        Without neurons, sources hold the columns where the neurons' op-amps would: at 0 V, or at
+        -V/2 while phi is high. An op-amp's virtual ground differs from its plus input by its output
+        over its gain, some microvolts, which only a model notices whose rate jumps at 0 V.
     title : str
     """
     circuit = Circuit(title)
@@ -170,16 +215,39 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
     if half:
         circuit.V("half", "half", circuit.gnd, array.row_voltage())
     else:
-        circuit.model("access", "sw", vt=SELECTED, vh=0, ron=ACCESS / array.device.highest_conductance, roff=1e12)
+        circuit.model(
+            "access",
+            "sw",
+            vt=SELECTED,
+            vh=0,
+            ron=ACCESS / array.device.highest_conductance,
+            roff=1e12,
+        )
     for i, points in enumerate(inputs):
         add_source(circuit, f"input_{i}", points)
     level = 0.0 if half else phi_voltage
-    for j, points in enumerate([[(0.0, level), (1.0, level)]] * len(states) if controls is None else controls):
+    for j, points in enumerate(
+        [[(0.0, level), (1.0, level)]] * len(states) if controls is None else controls
+    ):
         add_source(circuit, f"phi_{j}", points)
         column, plus, phi = f"column_{j}", f"plus_{j}" if neurons else f"column_{j}", f"phi_{j}"
-        circuit.B(plus, plus, circuit.gnd, voltage_expression=f"-v(half)*v({phi})/{phi_voltage!r}" if half else "0")
+        circuit.B(
+            plus,
+            plus,
+            circuit.gnd,
+            voltage_expression=f"-v(half)*v({phi})/{phi_voltage!r}" if half else "0",
+        )
         if neurons:
-            circuit.X(f"neuron_{j}", "held_neuron", column, circuit.gnd, f"membrane_{j}", f"output_{j}", plus, "write")
+            circuit.X(
+                f"neuron_{j}",
+                "held_neuron",
+                column,
+                circuit.gnd,
+                f"membrane_{j}",
+                f"output_{j}",
+                plus,
+                "write",
+            )
         for i, state in enumerate(states[j]):
             row = f"input_{i}"
             if not half:

@@ -1,8 +1,9 @@
-"""Crossbars with resistive wires, without ngspice: one sparse factorisation for a network, then spikes as in the closed form.
+"""Crossbars with resistive wires, without ngspice: one sparse factorisation for a network, then
+spikes as in the closed form.
 
-Each cell has a node on its row and a node on its column. Wires are linear. A channel is nearly linear, because its input lifts
-its gate. So the network of wires and of conductances at small voltages is factorised once, and a few iterations correct the
-rest.
+Each cell has a node on its row and a node on its column. Wires are linear. A channel is nearly
+linear, because its input lifts its gate. So the network of wires and of conductances at small
+voltages is factorised once, and a few iterations correct the rest.
 """
 
 import dataclasses
@@ -22,7 +23,9 @@ from snn_circuit import Cells, Wires
 
 TOLERANCE = 1e-6  # V, last correction of any node; the next one would be a hundred times smaller
 ITERATIONS = 500  # three to five suffice for wires of ohms
-MOVED = 0.5  # V: change of a state after which the network is factorised anew. It sets the speed, not the solution.
+# V: change of a state after which the network is factorised anew. It sets the speed, not the
+# solution.
+MOVED = 0.5
 LEAST_RESISTANCE = 1e-5  # ohm, instead of wires without resistance
 IMAGES_A_SOLVE = 10  # images at a time: more do not stay in the cache
 
@@ -39,7 +42,10 @@ class WireSolver:
     """
 
     def __init__(self, cells: Cells, wires: Wires, ends: Values = 0.0) -> None:
-        self._cells, self._row, self._column = cells, *(1 / max(ohm, LEAST_RESISTANCE) for ohm in (wires.row, wires.column))
+        self._cells, self._row, self._column = (
+            cells,
+            *(1 / max(ohm, LEAST_RESISTANCE) for ohm in (wires.row, wires.column)),
+        )
         self._ends = 1 / (1 / self._column + ends)  # S, from a column's last node to ground
         self._share = cells.share
         self._factorised: np.ndarray | None = None  # states
@@ -49,7 +55,8 @@ class WireSolver:
         return self.cell_currents(states, *self.nodes(states, volts)).sum(axis=-1)
 
     def nodes(self, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
-        """Return the voltages in V of the cells' nodes on rows and on columns, 2 x n x classes x inputs.
+        """Return the voltages in V of the cells' nodes on rows and on columns, 2 x n x classes x
+        inputs.
 
         Parameters
         ----------
@@ -62,7 +69,11 @@ class WireSolver:
         SimulationError
             The iteration does not converge.
         """
-        if self._factorised is None or states.shape != self._factorised.shape or np.abs(states - self._factorised).max() > MOVED:
+        if (
+            self._factorised is None
+            or states.shape != self._factorised.shape
+            or np.abs(states - self._factorised).max() > MOVED
+        ):
             self._factorise(states)
         source = np.zeros((2, *states.shape, len(volts)))
         source[0, 0] = self._row * volts.T
@@ -74,17 +85,24 @@ class WireSolver:
             nodes -= change
             if np.abs(change).max() < TOLERANCE:
                 return np.moveaxis(nodes.reshape(source.shape), -1, 1)
-        raise SimulationError(f"the currents through the wires do not converge: {np.abs(change).max():g} V after {ITERATIONS} "
-                              "iterations")
+        raise SimulationError(
+            f"the currents through the wires do not converge: {np.abs(change).max():g} V after "
+            f"{ITERATIONS} iterations"
+        )
 
-    def cell_currents(self, states: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and `columns` in V.
+    def cell_currents(
+        self, states: np.ndarray, rows: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray:
+        """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and
+        `columns` in V.
 
-        The lower of the two nodes is the channel's source. If the source rises, the gate follows, but less by the share of the
-        explicit capacitor.
+        The lower of the two nodes is the channel's source. If the source rises, the gate follows,
+        but less by the share of the explicit capacitor.
         """
         lower, across = np.minimum(rows, columns), rows - columns
-        return np.sign(across) * read_current(self._cells, states - self._share * lower, np.abs(across))
+        return np.sign(across) * read_current(
+            self._cells, states - self._share * lower, np.abs(across)
+        )
 
     def _factorise(self, states: np.ndarray) -> None:
         classes, inputs = states.shape
@@ -93,15 +111,23 @@ class WireSolver:
         last = np.zeros(states.shape)
         last[:, -1] = self._ends - self._column
         own = diags_array(np.ravel(conductance(self._cells, states)))
-        self._wires: Any = csr_array(block_array([[rows, None], [None, columns + diags_array(last.ravel())]]))
+        self._wires: Any = csr_array(
+            block_array([[rows, None], [None, columns + diags_array(last.ravel())]])
+        )
         cells = block_array([[own, -own], [-own, own]])
-        self._lu: Any = splu((self._wires + cells).tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
-                             options={"SymmetricMode": True})
+        self._lu: Any = splu(
+            (self._wires + cells).tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
         self._factorised = states.copy()
 
 
 def _ladder(count: int) -> Any:
-    """Return the conductance matrix of a wire: pieces of 1 S from its source to the first of `count` nodes, and between nodes."""
+    """Return the conductance matrix of a wire: pieces of 1 S from its source to the first of
+    `count` nodes, and between nodes.
+    """
     own = np.full(count, 2.0)
     own[-1] = 1.0
     return (diags_array(own) - eye_array(count, k=1) - eye_array(count, k=-1)).tocsr()
@@ -109,7 +135,9 @@ def _ladder(count: int) -> Any:
 
 @dataclass(frozen=True)
 class WiredCrossbar(Crossbar):
-    """`Crossbar` whose currents flow through resistive wires. All methods take one array of states, classes x inputs."""
+    """`Crossbar` whose currents flow through resistive wires. All methods take one array of states,
+    classes x inputs.
+    """
 
     solver: WireSolver
     isolated: bool  # the channels' junctions do not conduct
@@ -119,24 +147,44 @@ class WiredCrossbar(Crossbar):
         """Return the crossbar of a `setup`."""
         bare = Crossbar.of(setup.replace(devices=dataclasses.replace(setup.devices, wires=Wires())))
         ends = bare.neurons.stages.feedback / np.asarray(bare.neurons.stages.amplifier_gain)
-        return cls(**vars(bare), solver=WireSolver(bare.cells, setup.devices.wires, ends),
-                   isolated=setup.memristor.junction_current <= ISOLATED)
+        return cls(
+            **vars(bare),
+            solver=WireSolver(bare.cells, setup.devices.wires, ends),
+            isolated=setup.memristor.junction_current <= ISOLATED,
+        )
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
         for first in range(0, len(images), IMAGES_A_SOLVE):
-            volts = self.schedule.input_voltage * images[first:first + IMAGES_A_SOLVE]
-            half, full = self.solver.currents(states, np.concatenate([volts / 2, volts])).reshape(2, len(volts), -1)
-            # Over the edge, currents are as good as quadratic in the input. The solver includes the neurons' input resistance.
+            volts = self.schedule.input_voltage * images[first : first + IMAGES_A_SOLVE]
+            half, full = self.solver.currents(states, np.concatenate([volts / 2, volts])).reshape(
+                2, len(volts), -1
+            )
+            # Over the edge, currents are as good as quadratic in the input. The solver includes the
+            # neurons' input resistance.
             shares = SHARES[:, None, None]
             yield from np.moveaxis(shares * (full + (1 - shares) * 2 * (2 * half - full)), 0, 1)
 
-    def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
-                     cells: Cells) -> np.ndarray:
-        """Return the states of a `column` after one write, in which its cells see the input less the voltage of the wires.
+    def write_column(
+        self,
+        states: np.ndarray,
+        column: int,
+        image: np.ndarray,
+        sign: int,
+        pulse: float,
+        cells: Cells,
+    ) -> np.ndarray:
+        """Return the states of a `column` after one write, in which its cells see the input less
+        the voltage of the wires.
 
-        Raises ParameterError for a depression with junctions that conduct, because their currents would take a third of it.
+        Raises ParameterError for a depression with junctions that conduct, because their currents
+        would take a third of it.
         """
         if sign < 0 and not self.isolated:
-            raise ParameterError(f"depressions through wires need isolated junctions: memristor.junction_current={ISOLATED:g}")
-        rows, columns = self.solver.nodes(states, sign * self.schedule.input_voltage * image[None])[:, 0, column]
+            raise ParameterError(
+                "depressions through wires need isolated junctions: "
+                f"memristor.junction_current={ISOLATED:g}"
+            )
+        rows, columns = self.solver.nodes(states, sign * self.schedule.input_voltage * image[None])[
+            :, 0, column
+        ]
         return self.written(states[column], rows - columns, pulse, cells)

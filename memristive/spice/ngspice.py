@@ -1,4 +1,6 @@
-"""The ngspice library of this process: find it, start it through PySpice, and handle its complaints and Ctrl-C."""
+"""The ngspice library of this process: find it, start it through PySpice, and handle its complaints
+and Ctrl-C.
+"""
 
 import contextlib
 import ctypes.util
@@ -17,32 +19,47 @@ from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared
 
 from memristive.spice.parameters import NgspiceMissing, SimulationError
 
-OLDEST_NGSPICE = 34  # the first whose level 3 MOSFET takes initial conditions by `alter` and whose library resumes
-INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "
-                "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
+# the first whose level 3 MOSFET takes initial conditions by `alter` and whose library resumes
+OLDEST_NGSPICE = 34
+INSTALL_HINT = (
+    "Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; conda: conda "
+    "install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll"
+)
 MOST_CIRCUITS = 100  # ngspice 44 has a table of 100, and crashes when the 101st circuit is removed
 LAST_WORD = 10.0  # s within which ngspice must stop once it is told to
 SOON = 5.0  # s within which most runs end by themselves after Ctrl-C, even on a busy machine
 
 ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)  # the word, not a part of a name
 # Lines on stderr without anything being wrong (ngspice 39 to 44).
-HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$|"
-                      r"^Checking parameters for |tmax is now set|^Trying gmin =|^Supplies reduced to")
+HARMLESS = re.compile(
+    r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using "
+    r"|^\s*$|"
+    r"^Checking parameters for |tmax is now set|^Trying gmin =|^Supplies reduced to"
+)
 WARNING = re.compile(r"^(\*+ )?warning(:|\()(?!.*ignored)|^\.model ", re.IGNORECASE)
 FATAL = re.compile(r"cannot recover|^Fatal error")
-UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit is None|Model issue on line")
-BESIDE = ("PySpice's own simulator and NgspiceSession cannot share a process: they would exchange each other's circuits; "
-          "use one of them, or two processes")
+UNNEEDED = re.compile(
+    r"Unsupported Ngspice version|spinit|losing old state|Unit is None|Model issue on line"
+)
+BESIDE = (
+    "PySpice's own simulator and NgspiceSession cannot share a process: they would exchange each "
+    "other's circuits; use one of them, or two processes"
+)
 
 
 def find_library() -> str:
-    """Return the path or name of ngspice's shared library; raise NgspiceMissing if there is none."""
+    """Return the path or name of ngspice's shared library; raise NgspiceMissing if there is
+    none.
+    """
     if os.environ.get("NGSPICE_LIBRARY_PATH"):
         return os.environ["NGSPICE_LIBRARY_PATH"]
     if sys.platform == "win32":
         return str(NgSpiceShared.LIBRARY_PATH)
     prefix, ending = os.path.join(sys.prefix, "lib"), "dylib" if sys.platform == "darwin" else "so"
-    candidates = [os.path.join(prefix, f"libngspice.{ending}"), f"/opt/homebrew/lib/libngspice.{ending}"]
+    candidates = [
+        os.path.join(prefix, f"libngspice.{ending}"),
+        f"/opt/homebrew/lib/libngspice.{ending}",
+    ]
     found = ctypes.util.find_library("ngspice") or next(filter(os.path.exists, candidates), None)
     if not found:
         raise NgspiceMissing(f"the shared library of ngspice was not found ({INSTALL_HINT})")
@@ -51,13 +68,19 @@ def find_library() -> str:
 
 @contextlib.contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Defer Ctrl-C and SIGTERM to the end of the block, because an exception in ngspice's callbacks would be lost."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
+    """Defer Ctrl-C and SIGTERM to the end of the block, because an exception in ngspice's callbacks
+    would be lost.
+    """
+    # only the main thread handles signals
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     received: list[tuple[int, Any]] = []
-    handlers: dict[int, Any] = {number: handler for number in (signal.SIGINT, signal.SIGTERM)
-                                if callable(handler := signal.getsignal(number))}
+    handlers: dict[int, Any] = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if callable(handler := signal.getsignal(number))
+    }
     for number in handlers:
         signal.signal(number, lambda *arguments: received.append(arguments))
     try:
@@ -70,17 +93,21 @@ def signals_deferred() -> Iterator[None]:
 
 
 def _is_needed(record: logging.LogRecord) -> bool:
-    """Return False for records to drop from PySpice's log: errors, which become exceptions, and warnings of no meaning."""
+    """Return False for records to drop from PySpice's log: errors, which become exceptions, and
+    warnings of no meaning.
+    """
     return record.levelno < logging.ERROR and not UNNEEDED.search(record.getMessage())
 
 
 class Ngspice(NgSpiceShared):
-    """PySpice's ngspice, which here keeps what it prints, turns complaints into exceptions, and stops a run at Ctrl-C.
+    """PySpice's ngspice, which here keeps what it prints, turns complaints into exceptions, and
+    stops a run at Ctrl-C.
 
     After a fatal complaint every call raises SimulationError.
     """
 
-    NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = 200  # ngspice keeps every command until then; joined alters are long
+    # ngspice keeps every command until then; joined alters are long
+    NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = 200
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         self._printed: list[str] = []
@@ -88,7 +115,8 @@ class Ngspice(NgSpiceShared):
         self._loading = False
         self.end = ""  # reason why ngspice has given up; empty while it works
         self.circuits: list[object] = []  # loaded circuits, the oldest first
-        self.aside: weakref.WeakSet[object] = weakref.WeakSet()  # circuits that were unloaded to make room for others
+        # circuits that were unloaded to make room for others
+        self.aside: weakref.WeakSet[object] = weakref.WeakSet()
         self.results_of: object = None  # the run whose results ngspice holds
         super().__init__(*arguments, **more)
 
@@ -98,7 +126,9 @@ class Ngspice(NgSpiceShared):
         return 0
 
     def load_circuit(self, circuit: Any) -> None:
-        """Load a netlist for `load`; raise SimulationError if PySpice's own simulator calls this method."""
+        """Load a netlist for `load`; raise SimulationError if PySpice's own simulator calls this
+        method.
+        """
         if not self._loading:
             raise SimulationError(BESIDE)
         super().load_circuit(circuit)
@@ -107,8 +137,10 @@ class Ngspice(NgSpiceShared):
         """Raise SimulationError if ngspice has given up or belongs to another thread."""
         here = threading.current_thread()
         if here is not self._owner and self._owner.is_alive():
-            raise SimulationError(f"ngspice belongs to thread {self._owner.name!r} and is not thread-safe: {here.name!r} needs a "
-                                  "process of its own")
+            raise SimulationError(
+                f"ngspice belongs to thread {self._owner.name!r} and is not thread-safe: "
+                f"{here.name!r} needs a process of its own"
+            )
         self._owner = here
         if self.end:
             raise SimulationError(f"ngspice has given up ({self.end}); start a new process")
@@ -129,7 +161,8 @@ class Ngspice(NgSpiceShared):
         with signals_deferred():
             self._loading = True
             try:
-                self.load_circuit("* circuit\n" + text.partition("\n")[2])  # ngspice repeats the title: it may hold "error"
+                # ngspice repeats the title: it may hold "error"
+                self.load_circuit("* circuit\n" + text.partition("\n")[2])
                 self.circuits.append(circuit)
             except NameError as error:  # PySpice's base class of errors
                 refused = str(error) or "Error"
@@ -139,17 +172,20 @@ class Ngspice(NgSpiceShared):
             self._raise_complaints(self._printed, refused)
         except SimulationError:
             self.circuits = [other for other in self.circuits if other is not circuit]
-            # A netlist that ngspice could parse stays loaded in spite of a complaint. `setcirc` prints a heading and a line
-            # for each circuit.
+            # A netlist that ngspice could parse stays loaded in spite of a complaint. `setcirc`
+            # prints a heading and a line for each circuit.
             if not self.end and len(self._execute("setcirc")) - 1 > len(self.circuits):
                 self._execute("setcirc 1;remcirc")
             raise
 
     def select(self, circuit: object) -> None:
-        """Direct the following commands at a loaded circuit; raise SimulationError if it is not loaded."""
+        """Direct the following commands at a loaded circuit; raise SimulationError if it is not
+        loaded.
+        """
         if circuit not in self.circuits:
             raise SimulationError("this circuit has been unloaded")
-        self.send([f"setcirc {len(self.circuits) - self.circuits.index(circuit)}"])  # the newest is 1
+        # the newest is 1
+        self.send([f"setcirc {len(self.circuits) - self.circuits.index(circuit)}"])
 
     def unload(self, circuit: object) -> None:
         """Remove a circuit and free its memory."""
@@ -161,7 +197,9 @@ class Ngspice(NgSpiceShared):
         self.circuits.remove(circuit)
 
     def send(self, commands: Sequence[str]) -> None:
-        """Execute commands in as few calls as possible. Raises SimulationError with ngspice's complaints."""
+        """Execute commands in as few calls as possible. Raises SimulationError with ngspice's
+        complaints.
+        """
         self.check()
         line = ""
         for command in [*commands, ""]:
@@ -175,8 +213,8 @@ class Ngspice(NgSpiceShared):
     def run(self, command: str, pause: float | None = None) -> None:
         """Run an analysis to its end or to the time `pause` in s.
 
-        ngspice works in a thread of its own while the main thread waits for it or for a signal. Ctrl-C stops the run in
-        seconds.
+        ngspice works in a thread of its own while the main thread waits for it or for a signal.
+        Ctrl-C stops the run in seconds.
         """
         if pause is not None:
             self.send([f"stop when time > {pause!r}"])
@@ -188,12 +226,15 @@ class Ngspice(NgSpiceShared):
             done.set()
 
         try:
-            with signals_deferred():  # or Ctrl-C at this moment would leave a run behind, and the next command crash beside it
+            # or Ctrl-C at this moment would leave a run behind, and the next command crash beside
+            # it
+            with signals_deferred():
                 threading.Thread(target=target, daemon=True).start()
             done.wait()
         except BaseException:
             with signals_deferred():
-                if not done.wait(SOON):  # a command beside a run is the last resort: ngspice is not thread-safe
+                # a command beside a run is the last resort: ngspice is not thread-safe
+                if not done.wait(SOON):
                     self._execute("stop when time > 0")
                 if done.wait(LAST_WORD):
                     self._delete_breakpoints()
@@ -213,7 +254,8 @@ class Ngspice(NgSpiceShared):
                 self.send(["destroy all"])
 
     def _delete_breakpoints(self) -> None:
-        lines = [line.split() for line in self._execute("status")]  # `status` lists the saved vectors, too, which must stay
+        # `status` lists the saved vectors, too, which must stay
+        lines = [line.split() for line in self._execute("status")]
         for number in [words[0] for words in lines if "stop" in words]:
             self._execute(f"delete {number}")
 
@@ -222,16 +264,23 @@ class Ngspice(NgSpiceShared):
         self._printed.clear()
         try:
             self.exec_command(command)
-        except NgSpiceCommandError:  # PySpice looks for "error" anywhere; `_raise_complaints` decides
+        # PySpice looks for "error" anywhere; `_raise_complaints` decides
+        except NgSpiceCommandError:
             pass
         except NameError as error:
             self._printed.append(f"stderr {error}")
-        return [message.partition(" ")[2] for message in self._printed if message.startswith("stdout")]
+        return [
+            message.partition(" ")[2] for message in self._printed if message.startswith("stdout")
+        ]
 
     def _raise_complaints(self, printed: Sequence[str], refused: str = "") -> None:
         lines = [message.partition(" ") for message in printed]
-        found = [text.strip() for stream, _, text in lines if not HARMLESS.search(text.strip())
-                 and (stream == "stderr" or (stream == "stdout" and ERROR.search(text)))]
+        found = [
+            text.strip()
+            for stream, _, text in lines
+            if not HARMLESS.search(text.strip())
+            and (stream == "stderr" or (stream == "stdout" and ERROR.search(text)))
+        ]
         if not refused and all(map(WARNING.search, found)):
             return
         complaints = "; ".join(dict.fromkeys(found)) or refused
@@ -241,7 +290,8 @@ class Ngspice(NgSpiceShared):
 
 
 def start_ngspice() -> Ngspice:
-    """Return the ngspice of this process, started at the first call without the user's settings files.
+    """Return the ngspice of this process, started at the first call without the user's settings
+    files.
 
     Raises
     ------
@@ -256,7 +306,8 @@ def start_ngspice() -> Ngspice:
     NgSpiceShared.LIBRARY_PATH = os.path.abspath(library) if os.path.isfile(library) else library
     try:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            # ngspice reads .spiceinit of the working folder; from version 38 on, one in this variable's folder comes first.
+            # ngspice reads .spiceinit of the working folder; from version 38 on, one in this
+            # variable's folder comes first.
             open(".spiceinit", "w", encoding="ascii").close()
             before = os.environ.get("SPICE_USERINIT_DIR")
             os.environ["SPICE_USERINIT_DIR"] = folder
@@ -271,5 +322,8 @@ def start_ngspice() -> Ngspice:
     if not isinstance(ngspice, Ngspice):
         raise SimulationError(BESIDE)
     if (ngspice.ngspice_version or 0) < OLDEST_NGSPICE:
-        raise NgspiceMissing(f"{library} is ngspice {ngspice.ngspice_version}, need {OLDEST_NGSPICE} or newer ({INSTALL_HINT})")
+        raise NgspiceMissing(
+            f"{library} is ngspice {ngspice.ngspice_version}, need {OLDEST_NGSPICE} or newer "
+            f"({INSTALL_HINT})"
+        )
     return ngspice

@@ -1,4 +1,6 @@
-"""Physical parameters with unit, allowed range and meaning; values outside the range are refused. Errors of this folder."""
+"""Physical parameters with unit, allowed range and meaning; values outside the range are refused.
+Errors of this folder.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,7 +17,9 @@ class NgspiceMissing(RuntimeError):
 
 
 class SimulationError(RuntimeError):
-    """ngspice refused a netlist or stopped early. The message quotes ngspice and names the saved netlist."""
+    """ngspice refused a netlist or stopped early. The message quotes ngspice and names the saved
+    netlist.
+    """
 
 
 def quantity(default: float, low: float, high: float, unit: str, meaning: str) -> Any:
@@ -32,7 +36,13 @@ def quantity(default: float, low: float, high: float, unit: str, meaning: str) -
     meaning : str
         Help text.
     """
-    metadata = {"low": low, "high": high, "unit": unit, "meaning": meaning, "whole": isinstance(default, int)}
+    metadata = {
+        "low": low,
+        "high": high,
+        "unit": unit,
+        "meaning": meaning,
+        "whole": isinstance(default, int),
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -60,21 +70,30 @@ REMOVED = {"leak_per_volt": 0.0, "lowest_state": -1e9, "highest_state": 1e9, "ce
 def restored(kind: Any, values: Mapping[str, Any]) -> Any:
     """Return the parameters of class `kind` from a file's `values`.
 
-    Raises ParameterError if the file uses a parameter that no longer exists, and TypeError if a parameter is unknown.
+    Raises ParameterError if the file uses a parameter that no longer exists, and TypeError if a
+    parameter is unknown.
     """
     used = [name for name in values if name in REMOVED and values[name] != REMOVED[name]]
     if used:
-        raise ParameterError(f"{used[0]} no longer exists: devices are described by curves; make the file again")
+        raise ParameterError(
+            f"{used[0]} no longer exists: devices are described by curves; make the file again"
+        )
     return kind(**{name: value for name, value in values.items() if name not in REMOVED})
 
 
 class Parameters:
-    """Base of the frozen parameter dataclasses; checks every `quantity` when an instance is made."""
+    """Base of the frozen parameter dataclasses; checks every `quantity` when an instance is
+    made.
+    """
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             if "unit" in field.metadata:
-                object.__setattr__(self, field.name, check_range(field.name, getattr(self, field.name), field.metadata))
+                object.__setattr__(
+                    self,
+                    field.name,
+                    check_range(field.name, getattr(self, field.name), field.metadata),
+                )
         self.check()
 
     def check(self) -> None:

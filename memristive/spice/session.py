@@ -1,7 +1,9 @@
-"""A session with ngspice as a library, through PySpice: load a circuit once, then alter, run and read it as often as needed.
+"""A session with ngspice as a library, through PySpice: load a circuit once, then alter, run and
+read it as often as needed.
 
-Circuits stay loaded between runs, and waveforms are NumPy arrays. Ctrl-C stops a run. Every failure of ngspice raises an
-exception that quotes its words. The first part writes the text of netlists and of ngspice's commands.
+Circuits stay loaded between runs, and waveforms are NumPy arrays. Ctrl-C stops a run. Every failure
+of ngspice raises an exception that quotes its words. The first part writes the text of netlists and
+of ngspice's commands.
 """
 
 import contextlib
@@ -31,14 +33,19 @@ ELEMENT = re.compile(r"@?([^\s\[\]=;,@<>$`&\"\\]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?"
 class Solver(Parameters):
     """Tolerances, integration method and longest step of ngspice's transient analysis.
 
-    The longest step must resolve the circuit's sources; the default suits networks with pulses of milliseconds.
+    The longest step must resolve the circuit's sources; the default suits networks with pulses of
+    milliseconds.
     """
 
     max_step: float = quantity(20e-6, 1e-15, 1.0, "s", "longest time step")
     reltol: float = quantity(1e-5, 1e-12, 1e-2, "", "relative tolerance of voltages and currents")
     trtol: float = quantity(70.0, 0.1, 1e7, "", "factor on the allowed truncation error of a step")
-    chgtol: float = quantity(1e-14, 1e-20, 1.0, "C", "charges below this do not govern the time step")
-    abstol: float = quantity(1e-13, 1e-20, 1e-3, "A", "lower limit of the absolute current tolerance")
+    chgtol: float = quantity(
+        1e-14, 1e-20, 1.0, "C", "charges below this do not govern the time step"
+    )
+    abstol: float = quantity(
+        1e-13, 1e-20, 1e-3, "A", "lower limit of the absolute current tolerance"
+    )
     method: str = "trap"
 
     def check(self) -> None:
@@ -47,19 +54,37 @@ class Solver(Parameters):
             raise ParameterError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
 
     def tightened(self, factor: float = 10.0) -> "Solver":
-        """Return this solver with step and tolerances (except `abstol`) divided by `factor`, for convergence checks."""
-        return dataclasses.replace(self, max_step=self.max_step / factor, reltol=self.reltol / factor,
-                                   trtol=self.trtol / factor, chgtol=self.chgtol / factor)
+        """Return this solver with step and tolerances (except `abstol`) divided by `factor`, for
+        convergence checks.
+        """
+        return dataclasses.replace(
+            self,
+            max_step=self.max_step / factor,
+            reltol=self.reltol / factor,
+            trtol=self.trtol / factor,
+            chgtol=self.chgtol / factor,
+        )
 
     def options(self) -> str:
-        """Return the netlist's .options line. Below a `reltol` of 1e-5, ngspice's absolute tolerances shrink in proportion."""
+        """Return the netlist's .options line. Below a `reltol` of 1e-5, ngspice's absolute
+        tolerances shrink in proportion.
+        """
         scale = min(1, 100 * self.reltol / 1e-3)
-        return (f".options method={self.method} reltol={self.reltol:g} trtol={self.trtol:g} "
-                f"chgtol={self.chgtol:g} vntol={1e-6 * scale:g} abstol={max(self.abstol, 1e-12 * scale):g}")
+        return (
+            f".options method={self.method} reltol={self.reltol:g} trtol={self.trtol:g} "
+            f"chgtol={self.chgtol:g} vntol={1e-6 * scale:g} "
+            f"abstol={max(self.abstol, 1e-12 * scale):g}"
+        )
 
 
-def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence[str] = (),
-                 print_nodes: Sequence[str] = (), comments: Sequence[str] = ()) -> str:
+def netlist_text(
+    circuit: Any,
+    solver: Solver,
+    stop: float = 0.0,
+    save: Sequence[str] = (),
+    print_nodes: Sequence[str] = (),
+    comments: Sequence[str] = (),
+) -> str:
     """Return the netlist of a circuit with options and saved vectors.
 
     Parameters
@@ -71,9 +96,11 @@ def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence
     save : sequence of str
         Vectors to keep, e.g. "out", "V(out)", "i(vsupply)". If empty, all nodes are kept.
     print_nodes : sequence of str
-        Adds .tran and .print lines for these nodes, so that `ngspice -b` runs the netlist unchanged.
+        Adds .tran and .print lines for these nodes, so that `ngspice -b` runs the netlist
+        unchanged.
     comments : sequence of str
-        Lines of explanation under the title. Adds lines on the use of the netlist, and commands that write a table.
+        Lines of explanation under the title. Adds lines on the use of the netlist, and commands
+        that write a table.
 
     Raises
     ------
@@ -82,22 +109,41 @@ def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence
     """
     lines = str(circuit).splitlines()
     if len(lines) < 2:
-        raise ParameterError(f"circuit must be a PySpice circuit or the text of a netlist, got {circuit!r:.80}")
+        raise ParameterError(
+            f"circuit must be a PySpice circuit or the text of a netlist, got {circuit!r:.80}"
+        )
     if lines[-1].strip().lower() == ".end":
         lines.pop()
     if comments:
-        usage = ["ngspice -b FILE prints the waveforms; ngspice -b -r run.raw FILE saves them, and `load run.raw` in ngspice",
-                 "shows them with `plot`. For a table with a row for each time point, remove the asterisks of the last lines:",
-                 "ngspice -b FILE then writes table.txt."]
+        usage = [
+            "ngspice -b FILE prints the waveforms; ngspice -b -r run.raw FILE saves them, and "
+            "`load run.raw` in ngspice",
+            "shows them with `plot`. For a table with a row for each time point, remove the "
+            "asterisks of the last lines:",
+            "ngspice -b FILE then writes table.txt.",
+        ]
         lines[1:1] = [f"* {comment}" for comment in [*comments, *usage]]
     lines.append(solver.options())
     vectors = [part for name in save for part in _saved(name)]
-    lines += [f".save {' '.join(vectors[k:k + 20])}" for k in range(0, len(vectors), 20)]
+    lines += [f".save {' '.join(vectors[k : k + 20])}" for k in range(0, len(vectors), 20)]
     if print_nodes:
-        lines += [f".{tran_command(str(circuit), solver, stop)}", f".print tran {' '.join(print_nodes)}"]
+        lines += [
+            f".{tran_command(str(circuit), solver, stop)}",
+            f".print tran {' '.join(print_nodes)}",
+        ]
     if comments and print_nodes:
         wrdata = f"wrdata table.txt {' '.join(print_nodes)}"
-        lines += [f"* {line}" for line in (".control", "set wr_singlescale wr_vecnames", "run", wrdata, "quit 0", ".endc")]
+        lines += [
+            f"* {line}"
+            for line in (
+                ".control",
+                "set wr_singlescale wr_vecnames",
+                "run",
+                wrdata,
+                "quit 0",
+                ".endc",
+            )
+        ]
     return "\n".join([*lines, ".end", ""])
 
 
@@ -107,9 +153,11 @@ def _saved(name: str) -> Iterable[str]:
 
 
 def tran_command(text: str, solver: Solver, stop: float) -> str:
-    """Return ngspice's command for a transient of the netlist `text` to `stop` s, from the given initial conditions.
+    """Return ngspice's command for a transient of the netlist `text` to `stop` s, from the given
+    initial conditions.
 
-    ngspice takes the print step as the edge of PULSE sources that give none. Otherwise the print step only adds a time point.
+    ngspice takes the print step as the edge of PULSE sources that give none. Otherwise the print
+    step only adds a time point.
     """
     step = min(solver.max_step, stop) if re.search(r"\bpulse\s*\(", text, re.IGNORECASE) else stop
     return f"tran {float(step)!r} {float(stop)!r} 0 {float(solver.max_step)!r} uic"
@@ -117,7 +165,9 @@ def tran_command(text: str, solver: Solver, stop: float) -> str:
 
 @functools.lru_cache(maxsize=100_000)
 def vector_name(name: str) -> str:
-    """Return ngspice's name of a saved vector: "out" for "V(out)", "vsupply#branch" for "i(Vsupply)"."""
+    """Return ngspice's name of a saved vector: "out" for "V(out)", "vsupply#branch" for
+    "i(Vsupply)".
+    """
     found = FUNCTION.fullmatch(name.strip().lower())
     if not found:
         return name.strip().lower()
@@ -126,16 +176,23 @@ def vector_name(name: str) -> str:
 
 @functools.lru_cache(maxsize=100_000)
 def alter_command(name: str) -> str:
-    """Return the `alter` command, without a value, for a name such as "Vin" (element) or "Vin pwl" (element parameter)."""
+    """Return the `alter` command, without a value, for a name such as "Vin" (element) or "Vin pwl"
+    (element parameter).
+    """
     found = ELEMENT.fullmatch(name.strip().lower())
     if not found:
-        raise ParameterError(f'{name!r} cannot be altered: expected "element" or "element parameter"')
+        raise ParameterError(
+            f'{name!r} cannot be altered: expected "element" or "element parameter"'
+        )
     return " ".join(["alter", *filter(None, found.groups())])
 
 
 def value_text(name: str, value: Any) -> str:
-    """Return a finite number or a list of them in ngspice's notation; raise ParameterError for anything else."""
-    if isinstance(value, float) and math.isfinite(value):  # the common case, hundreds of times for each image
+    """Return a finite number or a list of them in ngspice's notation; raise ParameterError for
+    anything else.
+    """
+    # the common case, hundreds of times for each image
+    if isinstance(value, float) and math.isfinite(value):
         return repr(float(value))
     try:
         numbers = [float(v) for v in value] if np.ndim(value) else [float(value)]
@@ -148,14 +205,17 @@ def value_text(name: str, value: Any) -> str:
 
 def named_classes(labels: Sequence[object], classes: int) -> str:
     """Return the classes as text for a comment: "0 = X, 1 = +"."""
-    return ", ".join(f"{k} = {label}" for k, label in enumerate(labels)) or f"classes 0 to {classes - 1}"
+    return (
+        ", ".join(f"{k} = {label}" for k, label in enumerate(labels))
+        or f"classes 0 to {classes - 1}"
+    )
 
 
 class Waveforms:
     """Vectors of a transient, one value for each time point; `time` holds the time points in s.
 
-    `waves["out"]` or `waves["V(out)"]` is the voltage of a node in V, `waves["v(a,b)"]` the voltage between two nodes in V, and
-    `waves["i(vin)"]` the current of a source in A.
+    `waves["out"]` or `waves["V(out)"]` is the voltage of a node in V, `waves["v(a,b)"]` the voltage
+    between two nodes in V, and `waves["i(vin)"]` the current of a source in A.
     """
 
     def __init__(self, plot: Mapping[str, Any]) -> None:
@@ -168,7 +228,8 @@ class Waveforms:
             plus, minus = (0.0 if node in ("0", "gnd") else self[node] for node in pair.groups())
             return np.asarray(plus - minus)
         key = vector_name(name)
-        vector = self._plot.get(key, self._plot.get(f"V({key})"))  # ngspice's name of a node called "2"
+        # ngspice's name of a node called "2"
+        vector = self._plot.get(key, self._plot.get(f"V({key})"))
         if vector is None:
             raise SimulationError(f"ngspice saved no vector {name!r}, only {', '.join(self._plot)}")
         return np.array(vector.to_waveform().view(np.ndarray))
@@ -178,7 +239,8 @@ class Waveforms:
         return np.array([self[name] for name in names])
 
 
-Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the iterator over parts of a run, for a progress bar
+# wraps the iterator over parts of a run, for a progress bar
+Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]
 
 
 class LoadedCircuit:
@@ -186,35 +248,42 @@ class LoadedCircuit:
 
     def __init__(self, ngspice: Ngspice, text: str, solver: Solver) -> None:
         self._ngspice, self.text, self.solver = ngspice, text, solver
-        self._sent: dict[str, str] = {}  # alter commands and their values, the last one sent at the end
-        self._last: dict[str, list[tuple[str, str]]] = {}  # last changes of each element ("vin" and "vin dc" are one value)
+        # alter commands and their values, the last one sent at the end
+        self._sent: dict[str, str] = {}
+        # last changes of each element ("vin" and "vin dc" are one value)
+        self._last: dict[str, list[tuple[str, str]]] = {}
         try:
             ngspice.load(self, text)
         except SimulationError as error:
             raise self._failure("refused the netlist", "op", error) from None
 
     def __reduce__(self) -> Any:
-        raise TypeError("a loaded circuit belongs to its process; load it in the function that the worker runs")
+        raise TypeError(
+            "a loaded circuit belongs to its process; load it in the function that the worker runs"
+        )
 
     def unload(self) -> None:
         """Remove the circuit from ngspice and free its memory."""
         self._ngspice.unload(self)
 
     def _select(self) -> None:
-        """Direct ngspice's commands at this circuit; load it again if it has made room for others."""
+        """Direct ngspice's commands at this circuit; load it again if it has made room for
+        others.
+        """
         if self in self._ngspice.aside:
             self._ngspice.load(self, self.text)
             self._ngspice.send([f"{command} = {value}" for command, value in self._sent.items()])
         self._ngspice.select(self)
 
     def alter(self, changes: Mapping[str, Any]) -> None:
-        """Change element values for all later runs; an element whose changes equal its last ones is skipped.
+        """Change element values for all later runs; an element whose changes equal its last ones is
+        skipped.
 
         Parameters
         ----------
         changes : mapping
-            Names, "element" or "element parameter", with a number or a list of numbers each, for example
-            ``{"vinput_3 pwl": [0, 0, 1e-6, 1], "m.xcell.mchannel w": 2e-6, "rload": 2e3}``.
+            Names, "element" or "element parameter", with a number or a list of numbers each, for
+            example ``{"vinput_3 pwl": [0, 0, 1e-6, 1], "m.xcell.mchannel w": 2e-6, "rload": 2e3}``.
 
         Raises
         ------
@@ -227,10 +296,14 @@ class LoadedCircuit:
         for name, value in changes.items():
             command = alter_command(name)
             wanted.setdefault(command.split()[1], []).append((command, value_text(name, value)))
-        fresh = {element: group for element, group in wanted.items() if self._last.get(element) != group}
+        fresh = {
+            element: group for element, group in wanted.items() if self._last.get(element) != group
+        }
         self._select()
         try:
-            self._ngspice.send([f"{command} = {value}" for group in fresh.values() for command, value in group])
+            self._ngspice.send(
+                [f"{command} = {value}" for group in fresh.values() for command, value in group]
+            )
         except SimulationError as error:
             failure = self._failure(f"refused one of {', '.join(fresh)}", "op", error)
             self._last.clear()  # unknown which of them ngspice has taken
@@ -246,7 +319,9 @@ class LoadedCircuit:
     @overload
     def run(self, stop: float, pauses: Iterable[float]) -> Iterator[Waveforms]: ...
 
-    def run(self, stop: float, pauses: Iterable[float] | None = None) -> Waveforms | Iterator[Waveforms]:
+    def run(
+        self, stop: float, pauses: Iterable[float] | None = None
+    ) -> Waveforms | Iterator[Waveforms]:
         """Run a transient from the initial conditions at t = 0 to `stop` s.
 
         Parameters
@@ -254,8 +329,9 @@ class LoadedCircuit:
         stop : float
             End of the transient in s.
         pauses : iterable of float, optional
-            Times in s, in ascending order. With them, the return value is an iterator that yields the waveforms so far
-            at each pause and at the end; the circuit may be altered at a pause.
+            Times in s, in ascending order. With them, the return value is an iterator that yields
+            the waveforms so far at each pause and at the end; the circuit may be altered at a
+            pause.
 
         Raises
         ------
@@ -276,7 +352,8 @@ class LoadedCircuit:
         ngspice.results_of = run
         waves: Waveforms | None = None
         try:
-            # A step that passes a pause and the end leaves nothing to resume: no pause in the last step.
+            # A step that passes a pause and the end leaves nothing to resume: no pause in the last
+            # step.
             for pause in [*(time for time in pauses if time < stop - self.solver.max_step), stop]:
                 if ngspice.results_of is not run:
                     raise SimulationError("a paused run cannot go on once another one has begun")
@@ -286,10 +363,14 @@ class LoadedCircuit:
                         ngspice.run(command, pause if pause < stop else None)
                         waves = self._waveforms()
                     except SimulationError as error:
-                        raise self._failure(f"stopped at {self._reached():g} s of {stop:g} s", whole, error) from None
+                        raise self._failure(
+                            f"stopped at {self._reached():g} s of {stop:g} s", whole, error
+                        ) from None
                     command = "resume"
                 if pause == stop and waves.time[-1] < stop * (1 - 1e-9):
-                    raise self._failure(f"stopped at {waves.time[-1]:g} s of {stop:g} s", whole, "no reason given")
+                    raise self._failure(
+                        f"stopped at {waves.time[-1]:g} s of {stop:g} s", whole, "no reason given"
+                    )
                 yield waves
         finally:
             ngspice.free(run)
@@ -306,12 +387,18 @@ class LoadedCircuit:
         return 0.0
 
     def _failure(self, what: str, command: str, words: object) -> SimulationError:
-        """Return the error that quotes ngspice and names the saved netlist with all changes and the analysis."""
+        """Return the error that quotes ngspice and names the saved netlist with all changes and the
+        analysis.
+        """
         changes = [f"{alter} = {value}" for alter, value in self._sent.items()]
         block = "\n".join([".control", *changes, command, ".endc", ".end", ""])
-        with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="failed_", suffix=".cir", delete=False
+        ) as file:
             file.write(re.sub(r"\.end\s*$", block, self.text))
-        return SimulationError(f"ngspice {what}: {words}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}")
+        return SimulationError(
+            f"ngspice {what}: {words}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}"
+        )
 
 
 class NgspiceSession:
@@ -329,7 +416,9 @@ class NgspiceSession:
         self._ngspice = start_ngspice()
 
     def __reduce__(self) -> Any:
-        raise TypeError("a session belongs to its process; make one in the function that the worker runs")
+        raise TypeError(
+            "a session belongs to its process; make one in the function that the worker runs"
+        )
 
     @property
     def version(self) -> int:
@@ -344,7 +433,8 @@ class NgspiceSession:
         circuit : PySpice circuit or str
         solver : Solver
         save : sequence of str
-            Vectors to keep of its runs: "out", "V(out)", "i(vsupply)". If empty, all nodes are kept.
+            Vectors to keep of its runs: "out", "V(out)", "i(vsupply)". If empty, all nodes are
+            kept.
 
         Raises
         ------
@@ -354,9 +444,17 @@ class NgspiceSession:
         return LoadedCircuit(self._ngspice, netlist_text(circuit, solver, save=save), solver)
 
 
-def run_once(circuit: Any, solver: Solver, save: Sequence[str], stop: float, changes: Mapping[str, Any] | None = None,
-             pauses: Iterable[float] = (), watch: Watch = lambda steps: steps) -> Waveforms:
-    """Return the waveforms of one transient of a circuit, which is unloaded afterwards, also after an error.
+def run_once(
+    circuit: Any,
+    solver: Solver,
+    save: Sequence[str],
+    stop: float,
+    changes: Mapping[str, Any] | None = None,
+    pauses: Iterable[float] = (),
+    watch: Watch = lambda steps: steps,
+) -> Waveforms:
+    """Return the waveforms of one transient of a circuit, which is unloaded afterwards, also after
+    an error.
 
     Parameters
     ----------

@@ -24,14 +24,22 @@ def test_the_dose_falls_with_features_classes_and_hidden_layers():
     assert suited_dose(1, 2, (50,)) == suited_dose(2, 2, (50,)) > suited_dose(2, 2, (50, 50))
 
 
-@pytest.mark.parametrize(("features", "neurons"), [(1, 3), (1, 100), (4, 30), (64, 100), (2000, 50)])
+@pytest.mark.parametrize(
+    ("features", "neurons"), [(1, 3), (1, 100), (4, 30), (64, 100), (2000, 50)]
+)
 def test_enough_hidden_neurons_start_plastic_for_any_number_of_features(features, neurons):
     values = np.random.default_rng(1).random((200, features))
     levels, settled = FeatureEncoding.of(values).levels(values), []
     for seed in range(20):
         rule = learning_rule(0.1, 4e-6, seed, (neurons,))
-        weights = untrained_network(rule, levels, (neurons,), 2, {"parameters": NetworkParameters()}).states[0] - 5.0
-        settled.append(0.65 * with_bias(levels) @ weights.T)  # in thresholds: 20 kV/A x 1.3e-4 A/V^2 x 1 V / 4 V
+        weights = (
+            untrained_network(
+                rule, levels, (neurons,), 2, {"parameters": NetworkParameters()}
+            ).states[0]
+            - 5.0
+        )
+        # in thresholds: 20 kV/A x 1.3e-4 A/V^2 x 1 V / 4 V
+        settled.append(0.65 * with_bias(levels) @ weights.T)
     plastic, expected = np.mean(np.array(settled) > rule.reach), min(0.5, 12 / neurons)
     assert plastic == pytest.approx(expected, rel=0.2) if features <= 4 else plastic > 3 * expected
     start = single_layer_start(rule, levels, neurons)
@@ -39,14 +47,21 @@ def test_enough_hidden_neurons_start_plastic_for_any_number_of_features(features
 
 
 def test_all_of_several_hidden_layers_start_alike():
-    """Membranes settle at two thresholds with a spread of 1.5, however many neurons of the layer below fire."""
-    below = FeatureEncoding.of(features := np.random.default_rng(1).random((60, 8))).levels(features)
+    """Membranes settle at two thresholds with a spread of 1.5, however many neurons of the layer
+    below fire.
+    """
+    below = FeatureEncoding.of(features := np.random.default_rng(1).random((60, 8))).levels(
+        features
+    )
     rule, sizes = learning_rule(0.03, 4e-6, 1, (120, 300)), (120, 300)
     network = untrained_network(rule, below, sizes, 2, {"parameters": NetworkParameters()})
     for states, spikes in zip(network.states[:-1], network.forward(below)[:-1], strict=True):
         rows = with_bias(below)
         drives = 0.65 * (states - 5.0) @ rows.T / (rows.sum(axis=1) / rows.sum(axis=1).mean())
-        assert (drives.mean(), drives.std()) == (pytest.approx(2.0, abs=0.3), pytest.approx(1.5, abs=0.3))
+        assert (drives.mean(), drives.std()) == (
+            pytest.approx(2.0, abs=0.3),
+            pytest.approx(1.5, abs=0.3),
+        )
         below = ~np.isnan(spikes)
 
 
@@ -68,11 +83,21 @@ def test_few_hidden_neurons_do_not_diverge_on_many_samples():
 def test_noisy_devices_learn_digits_with_the_defaults(device):
     """Train the two presets with the largest noise."""
     features, labels = load_digits(return_X_y=True)
-    train, test, known, truth = train_test_split(features, labels, test_size=0.2, random_state=0, stratify=labels)
-    assert MemristiveClassifier(device=device, pairs=2, random_state=0).fit(train, known).score(test, truth) > 0.88
+    train, test, known, truth = train_test_split(
+        features, labels, test_size=0.2, random_state=0, stratify=labels
+    )
+    assert (
+        MemristiveClassifier(device=device, pairs=2, random_state=0)
+        .fit(train, known)
+        .score(test, truth)
+        > 0.88
+    )
 
 
 def test_a_device_has_no_hidden_layer_by_default():
     features, labels = load_iris(return_X_y=True)
-    assert MemristiveClassifier(epochs=1, device="epiram").fit(features, labels).network_.sizes == (8, 3)
+    assert MemristiveClassifier(epochs=1, device="epiram").fit(features, labels).network_.sizes == (
+        8,
+        3,
+    )
     assert MemristiveClassifier(epochs=1).fit(features, labels).network_.sizes == (8, 100, 3)

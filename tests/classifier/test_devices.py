@@ -25,7 +25,9 @@ X, Y = load_iris(return_X_y=True)
 def test_measured_devices_learn_and_are_saved(tmp_path, hidden, pairs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = MemristiveClassifier(hidden, device="epiram", pairs=pairs, random_state=1).fit(X[::2], Y[::2])
+        model = MemristiveClassifier(hidden, device="epiram", pairs=pairs, random_state=1).fit(
+            X[::2], Y[::2]
+        )
     assert model.score(X[1::2], Y[1::2]) > 0.75
     assert len(model.voltages_[-1]) == 3 * max(1, 2 * pairs)
     assert all(np.abs(states).max() < 1.51 for states in model.voltages_)  # a window of 3 V
@@ -35,13 +37,20 @@ def test_measured_devices_learn_and_are_saved(tmp_path, hidden, pairs):
 
 def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice):
     device = ROOT / "results/devices/vteam_device.json"
-    fits = [MemristiveClassifier((), engine=engine, device=device, pairs=1, epochs=1, random_state=1)
-            .fit(X[::10], Y[::10]) for engine in ("closed-form", "ngspice")]
+    fits = [
+        MemristiveClassifier(
+            (), engine=engine, device=device, pairs=1, epochs=1, random_state=1
+        ).fit(X[::10], Y[::10])
+        for engine in ("closed-form", "ngspice")
+    ]
     closed, circuit = (fit.network_.states[0] for fit in fits)
-    # A read that differs by nanoseconds could write another pulse, so most cells are compared, not all.
+    # A read that differs by nanoseconds could write another pulse, so most cells are compared, not
+    # all.
     assert np.quantile(np.abs(circuit - closed), 0.9) < 0.1 * fits[0].network_.pulses.step
     assert not np.array_equal(circuit, closed)
-    assert fits[1].spike_times(X[:3]) == pytest.approx(fits[0].spike_times(X[:3]), abs=5e-6, nan_ok=True)
+    assert fits[1].spike_times(X[:3]) == pytest.approx(
+        fits[0].spike_times(X[:3]), abs=5e-6, nan_ok=True
+    )
 
 
 def test_a_model_that_was_edited_is_measured_again(ngspice, tmp_path):
@@ -49,10 +58,14 @@ def test_a_model_that_was_edited_is_measured_again(ngspice, tmp_path):
     for name in ("wox.json", "wox.lib"):
         shutil.copy(PRESETS / name, tmp_path / name)
     device, library = tmp_path / "device.json", tmp_path / "wox.lib"
-    content = json.loads((ROOT / "results/devices/wox_device.json").read_text()) | {"model": str(tmp_path / "wox.json")}
+    content = json.loads((ROOT / "results/devices/wox_device.json").read_text()) | {
+        "model": str(tmp_path / "wox.json")
+    }
     del content["model_sha256"]  # a file of an earlier version
     device.write_text(to_json(content))
-    model = MemristiveClassifier((), device=str(device), pairs=1, epochs=1, random_state=1).fit(X[::10], Y[::10])
+    model = MemristiveClassifier((), device=str(device), pairs=1, epochs=1, random_state=1).fit(
+        X[::10], Y[::10]
+    )
     model.engine = "ngspice"
     with pytest.warns(UserWarning, match="hash"):
         before = np.nanmin(model.spike_times(X[:1]))
@@ -70,13 +83,21 @@ def test_silent_hidden_neurons_are_a_warning_and_its_cure_works():
         before = model.fit(features[::2], labels[::2]).score(features[1::2], labels[1::2])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        after = model.set_params(dose=0.031 / 2).fit(features[::2], labels[::2]).score(features[1::2], labels[1::2])
+        after = (
+            model.set_params(dose=0.031 / 2)
+            .fit(features[::2], labels[::2])
+            .score(features[1::2], labels[1::2])
+        )
     assert after > max(before, 0.9)
 
 
 def test_a_device_file_whose_steps_grow_learns(tmp_path):
     path = tmp_path / "mine.json"
-    path.write_text(to_json(device_record(MeasuredDevice.from_law("mine", 100, 100, -0.4, -0.4, read_noise=0.01))))
+    path.write_text(
+        to_json(
+            device_record(MeasuredDevice.from_law("mine", 100, 100, -0.4, -0.4, read_noise=0.01))
+        )
+    )
     model = MemristiveClassifier((), device=str(path), pairs=1, random_state=1).fit(X[::2], Y[::2])
     assert model.score(X[1::2], Y[1::2]) > 0.8
 
@@ -84,7 +105,11 @@ def test_a_device_file_whose_steps_grow_learns(tmp_path):
 def test_a_classifier_of_a_device_that_changed_is_refused(tmp_path):
     path, device = tmp_path / "mine.json", MeasuredDevice.straight("mine", 100, 100)
     path.write_text(to_json(device_record(device)))
-    saved = MemristiveClassifier((), device=str(path), epochs=1, random_state=1).fit(X[::9], Y[::9]).save(tmp_path / "model.json")
+    saved = (
+        MemristiveClassifier((), device=str(path), epochs=1, random_state=1)
+        .fit(X[::9], Y[::9])
+        .save(tmp_path / "model.json")
+    )
     assert MemristiveClassifier.load(saved).device == str(path)
     path.write_text(to_json(device_record(dataclasses.replace(device, highest_conductance=2e-5))))
     with pytest.raises(ParameterError, match=r"mine\.json"):

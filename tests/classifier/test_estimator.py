@@ -23,7 +23,10 @@ from snn_circuit import NeuronParameters
 from tests.helpers import ROOT, printed
 
 CHIP = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
-DEVICES = {"memristor": MemristorParameters(kp=1e-4, transconductance=1e-8), "neuron": NeuronParameters(threshold=3.0)}
+DEVICES = {
+    "memristor": MemristorParameters(kp=1e-4, transconductance=1e-8),
+    "neuron": NeuronParameters(threshold=3.0),
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,7 @@ def same_voltages(one, other):
 
 # scikit-learn
 
+
 @parametrize_with_checks([MemristiveClassifier((20,))])
 def test_check_of_scikit_learn(estimator, check):
     check(estimator)
@@ -57,11 +61,15 @@ def test_pipeline_cross_validation_and_grid_search(iris):
 
 def test_random_state_is_the_start_and_the_order(iris, fitted):
     assert same_voltages(clone(fitted).fit(*iris), fitted)
-    assert not np.array_equal(clone(fitted).set_params(random_state=2).fit(*iris).voltages_[0], fitted.voltages_[0])
-    assert [states.shape for states in fitted.voltages_] == [(6, 9), (3, 7)]  # complements and the bias row
+    assert not np.array_equal(
+        clone(fitted).set_params(random_state=2).fit(*iris).voltages_[0], fitted.voltages_[0]
+    )
+    # complements and the bias row
+    assert [states.shape for states in fitted.voltages_] == [(6, 9), (3, 7)]
 
 
 # Decisions
+
 
 def test_the_first_spike_decides(iris, fitted):
     times = fitted.spike_times(iris[0])
@@ -70,36 +78,60 @@ def test_the_first_spike_decides(iris, fitted):
     first = np.nanargmin(np.where(np.isnan(times), 1.0, times), axis=1)
     assert np.array_equal(fitted.predict(iris[0])[clear], fitted.classes_[first][clear])
     leads = fitted.decision_function(iris[0])
-    assert leads.max(axis=1)[clear] == pytest.approx((ordered[:, 1] - ordered[:, 0])[clear], rel=1e-12)
+    assert leads.max(axis=1)[clear] == pytest.approx(
+        (ordered[:, 1] - ordered[:, 0])[clear], rel=1e-12
+    )
     silent = np.isnan(times)
     assert silent.any()
-    assert leads[silent] == pytest.approx((np.nanmin(times, axis=1) - fitted.network_.design.window)[np.where(silent)[0]])
+    assert leads[silent] == pytest.approx(
+        (np.nanmin(times, axis=1) - fitted.network_.design.window)[np.where(silent)[0]]
+    )
 
 
 def test_for_two_classes_the_decision_is_the_lead_of_the_second(iris):
     two = iris[1] != "virginica"
     model = MemristiveClassifier((6,), epochs=20, random_state=1).fit(iris[0][two], iris[1][two])
-    assert np.array_equal(model.decision_function(iris[0][two]) > 0, model.predict(iris[0][two]) == "versicolor")
+    assert np.array_equal(
+        model.decision_function(iris[0][two]) > 0, model.predict(iris[0][two]) == "versicolor"
+    )
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_curved_borders_are_learned_by_many_small_writes(seed):
     features, labels = make_moons(800, noise=0.1, random_state=1)  # a straight line separates 88 %
-    model = MemristiveClassifier(epochs=400, dose=0.03, random_state=seed).fit(features[:400], labels[:400])
+    model = MemristiveClassifier(epochs=400, dose=0.03, random_state=seed).fit(
+        features[:400], labels[:400]
+    )
     assert model.score(features[400:], labels[400:]) > 0.95
 
 
 def test_many_classes_are_learned():
     rng, labels = np.random.default_rng(0), np.arange(1000) % 50
     features = (2 * rng.normal(size=(50, 20)))[labels] + rng.normal(size=(1000, 20))
-    assert MemristiveClassifier(random_state=1).fit(features[:750], labels[:750]).score(features[750:], labels[750:]) > 0.97
+    assert (
+        MemristiveClassifier(random_state=1)
+        .fit(features[:750], labels[:750])
+        .score(features[750:], labels[750:])
+        > 0.97
+    )
 
 
 # Parameters
 
-@pytest.mark.parametrize("wrong", [
-    {"engine": "spectre"}, {"encoding": "gray"}, {"hidden": (0,)}, {"epochs": 0}, {"dose": 6.0}, {"margin": -1.0},
-    {"chip": "nonsense"}, {"memristor": {}}])
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"engine": "spectre"},
+        {"encoding": "gray"},
+        {"hidden": (0,)},
+        {"epochs": 0},
+        {"dose": 6.0},
+        {"margin": -1.0},
+        {"chip": "nonsense"},
+        {"memristor": {}},
+    ],
+)
 def test_invalid_parameters_are_refused(iris, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MemristiveClassifier(**wrong).fit(*iris)
@@ -113,26 +145,40 @@ def test_a_chip_with_deviations_that_layers_do_not_support_is_refused(iris):
 def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
     """A membrane of twice the drive and twice the threshold crosses it at the same time."""
     twice = {"memristor": MemristorParameters(kp=2.6e-4), "neuron": NeuronParameters(threshold=8.0)}
-    one, other = (MemristiveClassifier((6,), epochs=1, random_state=1, **devices).fit(*iris) for devices in ({}, twice))
-    assert np.allclose(one.spike_times(iris[0]), other.spike_times(iris[0]), rtol=1e-9, equal_nan=True)
+    one, other = (
+        MemristiveClassifier((6,), epochs=1, random_state=1, **devices).fit(*iris)
+        for devices in ({}, twice)
+    )
+    assert np.allclose(
+        one.spike_times(iris[0]), other.spike_times(iris[0]), rtol=1e-9, equal_nan=True
+    )
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_chip_learns_in_situ(iris, seed):
-    model = MemristiveClassifier(chip=dataclasses.replace(CHIP, seed=seed), random_state=seed).fit(*iris)
+    model = MemristiveClassifier(chip=dataclasses.replace(CHIP, seed=seed), random_state=seed).fit(
+        *iris
+    )
     assert model.score(*iris) > 0.94
     gains = model.network_.devices[0].cells.gain
     assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.3)
 
 
 def test_weights_are_carried_to_another_chip(iris, fitted):
-    """Deviations change the devices and the stuck cells, and nothing else; the classifier itself stays."""
+    """Deviations change the devices and the stuck cells, and nothing else; the classifier itself
+    stays.
+    """
     before, chip = fitted.spike_times(iris[0]), dataclasses.replace(CHIP, stuck_off=0.1)
     carried = fitted.carried_to(chip)
     expected = network_on_chip(fitted.network_, chip).first_spikes(fitted.encoding_.levels(iris[0]))
     assert np.array_equal(carried.spike_times(iris[0]), expected, equal_nan=True)
     assert not np.array_equal(expected, before, equal_nan=True)
-    for same in (fitted, fitted.carried_to(Chip(seed=5)), fitted.carried_to("ideal"), fitted.carried_to(CHIP).carried_to(None)):
+    for same in (
+        fitted,
+        fitted.carried_to(Chip(seed=5)),
+        fitted.carried_to("ideal"),
+        fitted.carried_to(CHIP).carried_to(None),
+    ):
         assert np.array_equal(same.spike_times(iris[0]), before, equal_nan=True)
 
 
@@ -153,7 +199,9 @@ def test_weights_are_not_carried_to_an_invalid_chip(fitted):
         fitted.carried_to(Chip(write_noise=0.3))
 
 
-@pytest.mark.parametrize("changed", [{"chip": CHIP}, DEVICES, {"hidden": (5,)}, {"encoding": "plain"}])
+@pytest.mark.parametrize(
+    "changed", [{"chip": CHIP}, DEVICES, {"hidden": (5,)}, {"encoding": "plain"}]
+)
 def test_a_trained_network_cannot_get_other_devices(iris, fitted, changed):
     model = copy.deepcopy(fitted).set_params(**changed)
     for use in (lambda: model.predict(iris[0]), lambda: model.partial_fit(*iris)):
@@ -162,6 +210,7 @@ def test_a_trained_network_cannot_get_other_devices(iris, fitted, changed):
 
 
 # Learning online
+
 
 def test_partial_fit_continues(iris):
     order = np.random.default_rng(3).permutation(150)
@@ -173,16 +222,20 @@ def test_partial_fit_continues(iris):
             model.partial_fit(features, labels, classes=np.unique(labels))
             model = pickle.loads(pickle.dumps(model)) if interrupted else model
         return model
+
     model = learn(interrupted=False)
     assert same_voltages(model, learn(interrupted=True))
     assert model.n_presentations_ == 8 * 150 and model.score(features, labels) > 0.85
     before = model.voltages_
     model.partial_fit(features[:3], labels[:3])
-    assert max(np.abs(a - b).max() for a, b in zip(before, model.voltages_, strict=True)) < 0.3  # a few writes, no new start
+    # a few writes, no new start
+    assert max(np.abs(a - b).max() for a, b in zip(before, model.voltages_, strict=True)) < 0.3
 
 
 def test_partial_fit_gives_a_fifth_of_the_dose(iris):
-    """The bias cell shows the whole dose, because its row is high for one time constant if the right neuron never leads."""
+    """The bias cell shows the whole dose, because its row is high for one time constant if the
+    right neuron never leads.
+    """
     model = MemristiveClassifier((), dose=0.1, margin=1e-2, random_state=1)
     model.partial_fit(iris[0][::50], iris[1][::50], classes=np.unique(iris[1]))
     before = model.voltages_[0]
@@ -191,7 +244,9 @@ def test_partial_fit_gives_a_fifth_of_the_dose(iris):
 
 
 def test_a_batch_of_one_class_teaches_this_class(iris):
-    model = MemristiveClassifier(20, random_state=1).partial_fit(*iris, classes=["virginica", "setosa", "versicolor", "setosa"])
+    model = MemristiveClassifier(20, random_state=1).partial_fit(
+        *iris, classes=["virginica", "setosa", "versicolor", "setosa"]
+    )
     for name in np.unique(iris[1]):
         batch = iris[0][iris[1] == name]
         for _ in range(10):
@@ -206,31 +261,48 @@ def test_the_first_partial_fit_needs_all_classes(iris, classes):
 
 
 def test_the_margin_of_fit_remains_in_partial_fit(iris):
-    usual, given, other = (MemristiveClassifier(3, epochs=1, random_state=1).fit(*iris).set_params(margin=margin).partial_fit(
-        *iris) for margin in (None, 4e-6 * np.sqrt(10), 4e-6))  # of 150 samples: a tenth of 1,500
+    usual, given, other = (
+        MemristiveClassifier(3, epochs=1, random_state=1)
+        .fit(*iris)
+        .set_params(margin=margin)
+        .partial_fit(*iris)
+        for margin in (None, 4e-6 * np.sqrt(10), 4e-6)
+    )  # of 150 samples: a tenth of 1,500
     assert same_voltages(usual, given) and not same_voltages(usual, other)
 
 
 # ngspice
 
+
 @pytest.mark.parametrize(("chip", "devices"), [(None, {}), (CHIP, {}), (None, DEVICES)])
 def test_both_engines_read_and_learn_alike(iris, ngspice, tmp_path, chip, devices):
-    trained = MemristiveClassifier((6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=chip, **devices).fit(*iris)
+    trained = MemristiveClassifier(
+        (6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=chip, **devices
+    ).fit(*iris)
     features, labels = iris[0][::10], iris[1][::10]
     by_formula = copy.deepcopy(trained).partial_fit(features, labels)
     loaded = MemristiveClassifier.load(trained.save(tmp_path / "model.json"))
     by_ngspice = loaded.set_params(engine="ngspice").partial_fit(features, labels)
     assert (by_formula.engine_, by_ngspice.engine_) == ("closed-form", "ngspice")
-    for before, one, other in zip(trained.voltages_, by_formula.voltages_, by_ngspice.voltages_, strict=True):
-        assert (one - before).max() > 5e-3 and (before - one).max() > 5e-3  # potentiated, and depressed
-        conducting = before > 0.2  # below, the gate has less capacitance than the closed form of a write assumes
+    for before, one, other in zip(
+        trained.voltages_, by_formula.voltages_, by_ngspice.voltages_, strict=True
+    ):
+        # potentiated, and depressed
+        assert (one - before).max() > 5e-3 and (before - one).max() > 5e-3
+        # below, the gate has less capacitance than the closed form of a write assumes
+        conducting = before > 0.2
         assert np.abs(one - other)[conducting].max() < 1e-3 + 0.05 * np.abs(one - before).max()
-    simulated, computed = by_ngspice.spike_times(features[::3]), by_formula.spike_times(features[::3])
+    simulated, computed = (
+        by_ngspice.spike_times(features[::3]),
+        by_formula.spike_times(features[::3]),
+    )
     both = ~np.isnan(simulated) & ~np.isnan(computed)
     assert both.sum() >= 5 and np.abs(simulated - computed)[both].max() < 1e-6
 
 
-@pytest.mark.parametrize(("hidden", "chip", "devices"), [((6,), None, {}), ((6,), CHIP, DEVICES), ((8, 6), None, {})])
+@pytest.mark.parametrize(
+    ("hidden", "chip", "devices"), [((6,), None, {}), ((6,), CHIP, DEVICES), ((8, 6), None, {})]
+)
 def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden, chip, devices):
     model = MemristiveClassifier(hidden, epochs=10, random_state=1, chip=chip, **devices).fit(*iris)
     for sample in iris[0][[20, 120]]:
@@ -242,7 +314,9 @@ def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden
 
 
 def test_the_netlist_of_a_models_device_holds_its_subcircuit(iris, tmp_path):
-    model = MemristiveClassifier(device=ROOT / "results/devices/wox_device.json", pairs=1, epochs=1, random_state=1).fit(*iris)
+    model = MemristiveClassifier(
+        device=ROOT / "results/devices/wox_device.json", pairs=1, epochs=1, random_state=1
+    ).fit(*iris)
     text = model.export_netlist(tmp_path / "read.cir", iris[0][0]).read_text()
     assert text.count(".subckt wox ") == 1 and "xcell_0_0_0 " in text.lower()
 
@@ -258,12 +332,24 @@ def test_a_netlist_needs_one_sample_of_the_features(iris, tmp_path):
 
 # Files
 
-@pytest.mark.parametrize("parameters", [
-    {}, {"chip": PRESETS["ten-percent"]}, {"chip": "ten-percent"},
-    DEVICES, {"encoding": "plain"}, {"hidden": 3}, {"hidden": np.array([3, 2])}])
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"chip": PRESETS["ten-percent"]},
+        {"chip": "ten-percent"},
+        DEVICES,
+        {"encoding": "plain"},
+        {"hidden": 3},
+        {"hidden": np.array([3, 2])},
+    ],
+)
 def test_a_loaded_classifier_reads_and_learns_as_the_saved_one(iris, tmp_path, parameters):
     frame = pd.DataFrame(iris[0], columns=list("abcd"))
-    model = MemristiveClassifier(**{"hidden": (6,), **parameters}, epochs=3, random_state=1).fit(frame, iris[1])
+    model = MemristiveClassifier(**{"hidden": (6,), **parameters}, epochs=3, random_state=1).fit(
+        frame, iris[1]
+    )
     loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
     assert np.array_equal(loaded.spike_times(frame), model.spike_times(frame), equal_nan=True)
     assert loaded.predict(frame).tolist() == model.predict(frame).tolist()
@@ -274,12 +360,19 @@ def test_a_loaded_classifier_reads_and_learns_as_the_saved_one(iris, tmp_path, p
 @pytest.mark.parametrize("names", [[3, 10, 200], [False, True, True], [0.0, 1.0, 4e15]])
 def test_class_labels_survive_a_file(iris, tmp_path, names):
     labels = np.array(names)[np.arange(150) % 3]
-    model = MemristiveClassifier((), epochs=1, random_state=np.random.RandomState(3)).fit(iris[0], labels)
+    model = MemristiveClassifier((), epochs=1, random_state=np.random.RandomState(3)).fit(
+        iris[0], labels
+    )
     loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
-    assert loaded.classes_.tolist() == model.classes_.tolist() and loaded.classes_.dtype == model.classes_.dtype
+    assert (
+        loaded.classes_.tolist() == model.classes_.tolist()
+        and loaded.classes_.dtype == model.classes_.dtype
+    )
 
 
-@pytest.mark.parametrize("damage", [("in-situ memristive classifier", "something else"), ('"span"', '"spam"'), ("{", "")])
+@pytest.mark.parametrize(
+    "damage", [("in-situ memristive classifier", "something else"), ('"span"', '"spam"'), ("{", "")]
+)
 def test_other_files_are_refused(fitted, tmp_path, damage):
     path = fitted.save(tmp_path / "model.json")
     path.write_text(path.read_text().replace(*damage))

@@ -5,7 +5,8 @@ import pytest
 
 from memristive.classifier.feature_encoding import FeatureEncoding
 
-TRAINING = np.array([[1.0, -2.0, 7.0], [3.0, 0.0, 7.0], [5.0, 2.0, 7.0]])  # the last feature is constant
+# the last feature is constant
+TRAINING = np.array([[1.0, -2.0, 7.0], [3.0, 0.0, 7.0], [5.0, 2.0, 7.0]])
 
 
 def test_training_data_fill_the_range_and_other_values_are_clipped():

@@ -1,6 +1,7 @@
 """Reads of multilayer networks in several processes.
 
-They are not the same to the last bit: the first run of a circuit determines the order in which ngspice solves its equations.
+They are not the same to the last bit: the first run of a circuit determines the order in which
+ngspice solves its equations.
 """
 
 import numpy as np
@@ -27,7 +28,9 @@ def network():
 
 @pytest.fixture(scope="module")
 def images():
-    """Images for one full range of reads and three more. Half of the pixels are dark, so that rows change their inputs."""
+    """Images for one full range of reads and three more. Half of the pixels are dark, so that rows
+    change their inputs.
+    """
     rng = np.random.default_rng(2)
     return rng.random((READ_BLOCK + 3, 6)) * rng.integers(0, 2, (READ_BLOCK + 3, 6))
 
@@ -46,4 +49,10 @@ def test_a_range_is_read_the_same_without_those_before_it(network, images, sprea
     if spread:
         network = network_on_chip(network, Chip(cell_gain=spread, neuron_threshold=spread))
     rest = read_range(ranges(network, images)[1])
-    assert np.allclose(read_images(network, images, jobs=1)[READ_BLOCK:], rest[-1], rtol=1e-10, atol=0, equal_nan=True)
+    assert np.allclose(
+        read_images(network, images, jobs=1)[READ_BLOCK:],
+        rest[-1],
+        rtol=1e-10,
+        atol=0,
+        equal_nan=True,
+    )

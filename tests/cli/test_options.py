@@ -29,15 +29,30 @@ def applied(*arguments):
 
 def test_settings_change_the_parameters_that_they_name():
     assert applied() == tuple(GROUPS.values())
-    memristor, schedule, rule = applied("--set", "memristor.width=50e-6", "schedule.pulse=2e-3", "--set", "rule.seed=7")
+    memristor, schedule, rule = applied(
+        "--set", "memristor.width=50e-6", "schedule.pulse=2e-3", "--set", "rule.seed=7"
+    )
     assert (memristor.width, schedule.pulse, rule.seed) == (50e-6, 2e-3, 7)
-    assert memristor.length == GROUPS["memristor"].length and schedule.period == GROUPS["schedule"].period
+    assert (
+        memristor.length == GROUPS["memristor"].length
+        and schedule.period == GROUPS["schedule"].period
+    )
 
 
-@pytest.mark.parametrize(("setting", "word"), [
-    ("schedule.pulse=11", "schedule.pulse"), ("schedule.pulse=x", "schedule.pulse"), ("schedule.pulse", "schedule.pulse"),
-    ("schedule.pulse=nan", "schedule.pulse"), ("rule.seed=0.5", "rule.seed"), ("schedule.period=1e-3", "period"),
-    ("schedule.puls=1", r"schedule\.pulse"), ("width=1", r"memristor\.width"), ("zzz=1", "--parameters")])
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [
+        ("schedule.pulse=11", "schedule.pulse"),
+        ("schedule.pulse=x", "schedule.pulse"),
+        ("schedule.pulse", "schedule.pulse"),
+        ("schedule.pulse=nan", "schedule.pulse"),
+        ("rule.seed=0.5", "rule.seed"),
+        ("schedule.period=1e-3", "period"),
+        ("schedule.puls=1", r"schedule\.pulse"),
+        ("width=1", r"memristor\.width"),
+        ("zzz=1", "--parameters"),
+    ],
+)
 def test_wrong_settings_are_named_with_near_names(setting, word):
     with pytest.raises(ParameterError, match=word):
         applied("--set", setting)
@@ -48,11 +63,17 @@ def test_parameters_lists_all_with_default_and_range(capsys):
         applied("--parameters", "--set", "nonsense")
     lines = capsys.readouterr().out.splitlines()
     found = {line.split()[0]: line for line in lines}
-    assert ended.value.code == 0 and "1e-06 to 10 s" in found["schedule.pulse"] and "0.005 s" in found["schedule.pulse"]
+    assert (
+        ended.value.code == 0
+        and "1e-06 to 10 s" in found["schedule.pulse"]
+        and "0.005 s" in found["schedule.pulse"]
+    )
     assert {"memristor.width", "schedule.rise", "rule.presentations"} <= found.keys()
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["--count", "0"], ["--count", "1.5"], ["--for"]])
+@pytest.mark.parametrize(
+    "arguments", [["--nonsense"], ["--count", "0"], ["--count", "1.5"], ["--for"]]
+)
 def test_wrong_options_are_one_line_and_exit_code_2(arguments, capsys):
     parser = make_parser("")
     parser.add_argument("--count", type=script.whole_number(1, 9))
@@ -62,11 +83,21 @@ def test_wrong_options_are_one_line_and_exit_code_2(arguments, capsys):
     assert ended.value.code == 2 and arguments[0] in one_line(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize(("source", "given", "results", "networks"), [
-    ("mine.csv", [], OWN, OWN), ("epiram", [], CHIPS, NETWORKS), (None, [], CHIPS, NETWORKS),
-    ("results/devices/vteam_device.json", [], CHIPS, NETWORKS), ("mine.csv", ["--results", "results/chips"], CHIPS, CHIPS),
-    ("mine.csv", ["--results", "there"], "there", "there"), ("epiram", ["--results", "there"], "there", "there")])
-def test_outputs_about_own_files_stay_apart_from_the_projects(source, given, results, networks, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("source", "given", "results", "networks"),
+    [
+        ("mine.csv", [], OWN, OWN),
+        ("epiram", [], CHIPS, NETWORKS),
+        (None, [], CHIPS, NETWORKS),
+        ("results/devices/vteam_device.json", [], CHIPS, NETWORKS),
+        ("mine.csv", ["--results", "results/chips"], CHIPS, CHIPS),
+        ("mine.csv", ["--results", "there"], "there", "there"),
+        ("epiram", ["--results", "there"], "there", "there"),
+    ],
+)
+def test_outputs_about_own_files_stay_apart_from_the_projects(
+    source, given, results, networks, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results/devices").mkdir(parents=True)
     for name in ("mine.csv", "results/devices/vteam_device.json"):
@@ -82,18 +113,32 @@ def test_tables_are_aligned():
     assert len(set(map(len, lines))) == 1
 
 
-@pytest.mark.parametrize(("error", "code"), [
-    (ParameterError("x"), 2), (VoltagesError("x"), 2), (NotOverwritten("x"), 2), (NgspiceMissing("x"), 2),
-    (SimulationError("x"), 1), (FileProblem("x"), 1), (None, 0)])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ParameterError("x"), 2),
+        (VoltagesError("x"), 2),
+        (NotOverwritten("x"), 2),
+        (NgspiceMissing("x"), 2),
+        (SimulationError("x"), 1),
+        (FileProblem("x"), 1),
+        (None, 0),
+    ],
+)
 def test_expected_errors_are_one_line_and_an_exit_code(error, code, capsys):
     def main(arguments):
         warnings.warn("beware", stacklevel=1)
         if error:
             raise error
+
     with warnings.catch_warnings():
         assert exit_code(main) == code
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "warning: beware" and len(lines) == 1 + bool(code) and lines[-1].endswith("x" if code else "beware")
+    assert (
+        lines[0] == "warning: beware"
+        and len(lines) == 1 + bool(code)
+        and lines[-1].endswith("x" if code else "beware")
+    )
     assert exit_code(lambda arguments: len(arguments), ["--one", "--two"]) == 2
     with pytest.raises(ZeroDivisionError):  # a bug is not hidden
         exit_code(lambda arguments: 1 // 0)
@@ -101,25 +146,43 @@ def test_expected_errors_are_one_line_and_an_exit_code(error, code, capsys):
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_run_with_one_line(sent, code):
-    program = ("import os, time\nfrom memristive.cli.script import run\n"
-               f"run(lambda arguments: (os.kill(os.getpid(), {int(sent)}), time.sleep(60)))")
-    process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    program = (
+        "import os, time\nfrom memristive.cli.script import run\n"
+        f"run(lambda arguments: (os.kill(os.getpid(), {int(sent)}), time.sleep(60)))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert process.returncode == code and "stopped by" in one_line(process.stderr)
 
 
-@pytest.mark.parametrize("command", [["XPUE_memristive_inference.py"], ["memristor_figures.py"], ["-m", "studies.layers"]])
+@pytest.mark.parametrize(
+    "command",
+    [["XPUE_memristive_inference.py"], ["memristor_figures.py"], ["-m", "studies.layers"]],
+)
 def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
     """NumPy is the first large import: here a module in its place sends Ctrl-C."""
-    (tmp_path / "numpy.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
-    process = subprocess.run([sys.executable, *command], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
-                             capture_output=True, text=True, timeout=60)
+    (tmp_path / "numpy.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert process.returncode in (130, -signal.SIGINT) and "stopped by" in one_line(process.stderr)
 
 
 def test_netlists_overwrite_nothing_without_force(tmp_path, capsys):
     def write_netlist(path, text, *force):
         given = ["--results", str(tmp_path), *(["--netlist", str(path)] if path else []), *force]
-        script.Record(make_parser("", netlist=True).parse_args(given), "record", {}, [tmp_path / "input"]).write_netlist(text)
+        script.Record(
+            make_parser("", netlist=True).parse_args(given), "record", {}, [tmp_path / "input"]
+        ).write_netlist(text)
+
     path = tmp_path / "some file.cir"
     write_netlist(None, lambda: pytest.fail("nobody asked for the text"))
     write_netlist(path, lambda: "text")

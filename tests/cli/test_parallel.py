@@ -43,7 +43,9 @@ def test_warnings_of_workers_reach_the_main_process(jobs):
 
 
 def die(task):
-    """Kill this process at task 2: once if the task names a file, else each time; return the number of other tasks."""
+    """Kill this process at task 2: once if the task names a file, else each time; return the number
+    of other tasks.
+    """
     number, path = task
     if number == 2 and not (path and path.exists()):
         if path:
@@ -94,30 +96,44 @@ def workers(session):
             inside = os.getsid(process.pid) == session
         except ProcessLookupError:
             continue
-        if inside and process.info["status"] != psutil.STATUS_ZOMBIE and "popen_loky" in " ".join(process.info["cmdline"] or ()):
+        if (
+            inside
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+            and "popen_loky" in " ".join(process.info["cmdline"] or ())
+        ):
             found.append(process.pid)
     return found
 
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_ctrl_c_ends_parent_and_workers_without_a_traceback(busy, tmp_path):
-    """Send Ctrl-C to all processes, as a terminal does, while workers load their libraries or are at work (`busy`)."""
-    process = subprocess.Popen([sys.executable, "-c", WORK, str(tmp_path / "1"), str(tmp_path / "2")], cwd=ROOT,
-                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+    """Send Ctrl-C to all processes, as a terminal does, while workers load their libraries or are
+    at work (`busy`).
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORK, str(tmp_path / "1"), str(tmp_path / "2")],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     wait_until(lambda: len(list(tmp_path.iterdir()) if busy else workers(process.pid)) == 2, 600)
     for pid in workers(process.pid):
         os.kill(pid, signal.SIGINT)
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=600)
-    assert process.returncode == 130 and "-c: stopped by Ctrl-C\n" in errors  # joblib's threads may print lines as well
+    # joblib's threads may print lines as well
+    assert process.returncode == 130 and "-c: stopped by Ctrl-C\n" in errors
     assert "KeyboardInterrupt" not in errors  # as in the traceback of a worker
     wait_until(lambda: not workers(process.pid), 600)
 
 
 # Images
 
-SETUP = Setup(neuron=NeuronParameters(feedback_resistance=4e3), schedule=Schedule(pulse=2e-3, period=6e-3))
+SETUP = Setup(
+    neuron=NeuronParameters(feedback_resistance=4e3), schedule=Schedule(pulse=2e-3, period=6e-3)
+)
 STATES = np.random.default_rng(1).uniform(2.5, 3.0, (10, 25))
 NETWORK = Network.of(SETUP, STATES)
 IMAGES = (np.random.default_rng(2).random((60, 25)) < 0.2).astype(float)
@@ -131,10 +147,14 @@ def alone(ngspice):
 
 def test_reads_in_ngspice_are_those_of_the_closed_form_until_their_third_spike(alone):
     exact = read_images(NETWORK, IMAGES, "closed-form")
-    assert exact == pytest.approx(Crossbar.of(SETUP).first_spikes(STATES, IMAGES), rel=1e-9, nan_ok=True)
+    assert exact == pytest.approx(
+        Crossbar.of(SETUP).first_spikes(STATES, IMAGES), rel=1e-9, nan_ok=True
+    )
     seen = np.isfinite(alone)
     assert alone[seen] == pytest.approx(exact[seen], abs=1e-6)
-    assert (seen.sum(axis=1) >= np.minimum(np.isfinite(exact).sum(axis=1), 3)).all() and seen.sum() < np.isfinite(exact).sum()
+    assert (
+        seen.sum(axis=1) >= np.minimum(np.isfinite(exact).sum(axis=1), 3)
+    ).all() and seen.sum() < np.isfinite(exact).sum()
 
 
 def test_spikes_do_not_depend_on_the_number_of_workers(alone):
@@ -149,7 +169,9 @@ def test_each_chip_has_its_reads_and_each_image_its_noise(alone):
     for k in (0, 1, 0):
         found = read_images(networks[k], IMAGES[:52], jobs=1)
         seen = np.isfinite(found) & np.isfinite(exact[k])
-        assert seen.any(axis=1).sum() > 40 and found[seen] == pytest.approx(exact[k][seen], abs=1e-6)
+        assert seen.any(axis=1).sum() > 40 and found[seen] == pytest.approx(
+            exact[k][seen], abs=1e-6
+        )
     quiet = Crossbar.of(on_chip(SETUP, chips[0])).first_spikes(STATES, IMAGES[:52])
     assert np.nanmax(np.abs(quiet - exact[0])) > 1e-6
     assert read_images(NETWORK, IMAGES[:3], jobs=1).tobytes() == alone[:3].tobytes()
@@ -157,12 +179,21 @@ def test_each_chip_has_its_reads_and_each_image_its_noise(alone):
 
 # Dask
 
+
 def test_dask_workers_give_the_same_bytes(alone):
-    """A scheduler with two worker processes on this machine; without workers, or at a wrong address, one error."""
+    """A scheduler with two worker processes on this machine; without workers, or at a wrong
+    address, one error.
+    """
     from dask import distributed
 
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1",
-                                  env={"PYTHONPATH": str(ROOT)}) as cluster:
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        host="127.0.0.1",
+        env={"PYTHONPATH": str(ROOT)},
+    ) as cluster:
         found = read_images(NETWORK, IMAGES, scheduler=cluster.scheduler_address)
         assert found.tobytes() == alone.tobytes()
         cluster.scale(0)
@@ -198,4 +229,6 @@ def test_tasks_go_on_from_their_checkpoint(tmp_path):
     options.resume = True
     unfinished = [(5, None), (6, None), *tasks[2:]]  # the first two are not computed again
     found = record.run_tasks(square_once_interrupted, unfinished, [1] * 4)
-    assert [one["square"] for one in found] == [1, 4, 9, 16] and checkpoint_path(record.path).exists()
+    assert [one["square"] for one in found] == [1, 4, 9, 16] and checkpoint_path(
+        record.path
+    ).exists()

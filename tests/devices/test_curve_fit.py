@@ -1,4 +1,6 @@
-"""The fit of pulses recovers known step curves and noises from sets of five shapes, made pulse by pulse."""
+"""The fit of pulses recovers known step curves and noises from sets of five shapes, made pulse by
+pulse.
+"""
 
 import numpy as np
 import pytest
@@ -41,19 +43,29 @@ def measure(up, down, pulses, write, read, seed, low=LOW, high=HIGH, start=0.0):
 
 
 def deviation(fit, steps, up, low=LOW, high=HIGH):
-    """Return the rms error of a fitted curve in units of its largest step, where pulses were and the bound cuts no step off."""
+    """Return the rms error of a fitted curve in units of its largest step, where pulses were and
+    the bound cuts no step off.
+    """
     device, x = fit.device, np.linspace(0, 1, 41)
     scale = (device.highest_conductance - device.lowest_conductance) / (high - low)
     true_x = np.clip((device.conductance(x) - low) / (high - low), 0, 1)
     seen = [np.count_nonzero(np.abs(fit.steps(up)[0] - place) < 0.05) > 2 for place in x]
     used = np.array(seen) & (steps(true_x) < 0.01 + (1 - true_x if up else true_x))
-    return np.sqrt(np.mean((scale * device.step(x, up) - steps(true_x))[used] ** 2)) / steps(true_x[used]).max()
+    return (
+        np.sqrt(np.mean((scale * device.step(x, up) - steps(true_x))[used] ** 2))
+        / steps(true_x[used]).max()
+    )
 
 
 def noises(fit, low=LOW, high=HIGH):
     """Return write and read noise and their standard errors in shares of the true range."""
-    device, scale = fit.device, (fit.device.highest_conductance - fit.device.lowest_conductance) / (high - low)
-    return scale * np.array([device.write_noise, device.read_noise, fit.errors["write_noise"], fit.errors["read_noise"]])
+    device, scale = (
+        fit.device,
+        (fit.device.highest_conductance - fit.device.lowest_conductance) / (high - low),
+    )
+    return scale * np.array(
+        [device.write_noise, device.read_noise, fit.errors["write_noise"], fit.errors["read_noise"]]
+    )
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -65,10 +77,13 @@ def test_curves_and_noises_are_found(name):
     found = np.array([noises(fit) for fit in fits])
     errors = found[:, :2] - [0.005, 0.01]
     assert (np.sqrt(np.mean(errors**2, axis=0)) < [0.15 * 0.005, 0.15 * 0.01]).all()
-    assert 0.4 < np.sqrt(np.mean((errors / found[:, 2:]) ** 2)) < 2  # the errors are as large as the fit states
+    # the errors are as large as the fit states
+    assert 0.4 < np.sqrt(np.mean((errors / found[:, 2:]) ** 2)) < 2
 
 
-@pytest.mark.parametrize(("write", "read"), [(0.0, 0.01), (0.01, 0.0), (0.002, 0.02), (0.015, 0.005)])
+@pytest.mark.parametrize(
+    ("write", "read"), [(0.0, 0.01), (0.01, 0.0), (0.002, 0.02), (0.015, 0.005)]
+)
 def test_noises_of_other_sizes_are_found_on_another_range(write, read):
     up, down = (lambda x: 0.025 - 0.015 * x**2), (lambda x: 0.01 + 0.02 * x)
     pulses = ([1] * 40 + [-1] * 30 + [1] * 15 + [-1] * 50) * 5
@@ -81,23 +96,28 @@ def test_noises_of_other_sizes_are_found_on_another_range(write, read):
 
 
 LONG = ([1] * 200 + [-1] * 200) * 6
-KEPT = {"every tenth": lambda k, rng: k % 10 == 0,
-        "two in five missing": lambda k, rng: rng.random(len(k)) < 0.6}
+KEPT = {
+    "every tenth": lambda k, rng: k % 10 == 0,
+    "two in five missing": lambda k, rng: rng.random(len(k)) < 0.6,
+}
 
 
 @pytest.mark.parametrize("kept", KEPT)
 def test_readings_after_several_pulses_give_the_steps_and_noises_of_one(kept):
-    """All errors are in units of their standard errors, whose mean square over five seeds is 1, and below 2 by theory.
+    """All errors are in units of their standard errors, whose mean square over five seeds is 1, and
+    below 2 by theory.
 
-    Five seeds give ten noises, whose chi-squared distribution is below 3 on average in all but 0.1 % of cases. The curves have
-    more points, but neighbours are not independent.
+    Five seeds give ten noises, whose chi-squared distribution is below 3 on average in all but 0.1
+    % of cases. The curves have more points, but neighbours are not independent.
     """
     up, down = (lambda x: 0.0135 * (1.02 - x)), (lambda x: 0.003 + 0.006 * x)
     curve_errors, noise_errors = [], []
     for seed in range(5):
         readings, direction = measure(up, down, LONG, 0.002, 0.01, seed)
         direction, turns = np.array(direction), np.append(np.diff(direction) != 0, True)
-        at = np.flatnonzero(turns | KEPT[kept](np.arange(len(direction)), np.random.default_rng(seed)))
+        at = np.flatnonzero(
+            turns | KEPT[kept](np.arange(len(direction)), np.random.default_rng(seed))
+        )
         fit = fit_pulses(readings[at], direction[at], pulses=np.diff(at, prepend=0))
         found = noises(fit)
         noise_errors += ((found[:2] - [0.002, 0.01]) / found[2:]).tolist()
@@ -110,8 +130,12 @@ def test_readings_after_several_pulses_give_the_steps_and_noises_of_one(kept):
 
 
 def test_the_spread_about_mean_pulses_stays_in_the_range():
-    """Steps that grow with x spread the noise of the first pulses over the whole range, and no farther."""
-    fit = fit_pulses(*measure(lambda x: 0.07 * x, lambda x: 0.07 * (1 - x), CYCLES, 0.004, 0.01, 1, start=0.01))
+    """Steps that grow with x spread the noise of the first pulses over the whole range, and no
+    farther.
+    """
+    fit = fit_pulses(
+        *measure(lambda x: 0.07 * x, lambda x: 0.07 * (1 - x), CYCLES, 0.004, 0.01, 1, start=0.01)
+    )
     assert 0.2 < fit.band.max() <= np.hypot(0.5, fit.device.read_noise)
 
 
@@ -126,10 +150,14 @@ def test_pulses_of_both_directions_may_alternate():
 def test_a_curve_without_noise_is_followed():
     """The field's law with A = 0.4 up and A = -0.7 down, over 60 and 40 pulses."""
     p, q = np.arange(61) / 60, np.arange(41) / 40
-    readings = np.append(np.expm1(-p / 0.4) / np.expm1(-1 / 0.4), 1 - np.expm1(q / 0.7) / np.expm1(1 / 0.7))
+    readings = np.append(
+        np.expm1(-p / 0.4) / np.expm1(-1 / 0.4), 1 - np.expm1(q / 0.7) / np.expm1(1 / 0.7)
+    )
     fit = fit_pulses(LOW + (HIGH - LOW) * readings, [0, *[1] * 60, 0, *[-1] * 40])
     assert fit.device.step(readings[:60], True) == pytest.approx(np.diff(readings[:61]), rel=0.01)
-    assert fit.device.step(readings[61:-1], False) == pytest.approx(-np.diff(readings[61:]), rel=0.01)
+    assert fit.device.step(readings[61:-1], False) == pytest.approx(
+        -np.diff(readings[61:]), rel=0.01
+    )
     assert fit.device.lowest_conductance == pytest.approx(LOW, rel=1e-3)
     assert fit.device.highest_conductance == pytest.approx(HIGH, rel=1e-3)
     assert max(fit.device.write_noise, fit.device.read_noise) < 1e-4 and fit.largest < 2e-3
@@ -138,10 +166,17 @@ def test_a_curve_without_noise_is_followed():
 SWEEP = np.linspace(1e-6, 2e-6, 11)
 
 
-@pytest.mark.parametrize(("conductance", "direction", "word"), [
-    (SWEEP, [0] + [1] * 10, "'down'"), (SWEEP[:1], [1], "'up'"),
-    (SWEEP - 1.5e-6, [0] + [1, -1] * 5, "positive"), ([1e-6] * 11, [0] + [1, -1] * 5, "equal"),
-    (1e6 * SWEEP, [0] + [1, -1] * 5, "uS"), (np.append(SWEEP, SWEEP[::-1]), [0] + [-1] * 10 + [0] + [1] * 10, "swapped")])
+@pytest.mark.parametrize(
+    ("conductance", "direction", "word"),
+    [
+        (SWEEP, [0] + [1] * 10, "'down'"),
+        (SWEEP[:1], [1], "'up'"),
+        (SWEEP - 1.5e-6, [0] + [1, -1] * 5, "positive"),
+        ([1e-6] * 11, [0] + [1, -1] * 5, "equal"),
+        (1e6 * SWEEP, [0] + [1, -1] * 5, "uS"),
+        (np.append(SWEEP, SWEEP[::-1]), [0] + [-1] * 10 + [0] + [1] * 10, "swapped"),
+    ],
+)
 def test_bad_readings_are_refused(conductance, direction, word):
     with pytest.raises(ParameterError, match=word):
         fit_pulses(conductance, direction)

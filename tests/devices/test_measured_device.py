@@ -8,13 +8,25 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from memristive.devices.characterise import apply_pulses
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator, load_device
+from memristive.devices.measured_device import (
+    DEVICES,
+    MeasuredDevice,
+    device_record,
+    emulator,
+    load_device,
+)
 from memristive.io.records import to_json
 from memristive.spice.parameters import ParameterError
 
 GRID = np.linspace(0, 1, 33)
-SHAPES = {"shrinking": 0.05 * np.exp(-3 * GRID) + 0.002, "growing": 0.01 + 0.05 * GRID**2, "equal": np.full(33, 0.02),
-          "wavy": 0.03 + 0.02 * np.sin(9 * GRID), "soft": 0.05 * (1 - GRID), "abrupt": 0.85 * (1 - GRID)}
+SHAPES = {
+    "shrinking": 0.05 * np.exp(-3 * GRID) + 0.002,
+    "growing": 0.01 + 0.05 * GRID**2,
+    "equal": np.full(33, 0.02),
+    "wavy": 0.03 + 0.02 * np.sin(9 * GRID),
+    "soft": 0.05 * (1 - GRID),
+    "abrupt": 0.85 * (1 - GRID),
+}
 
 
 @pytest.mark.parametrize("name", DEVICES)
@@ -22,14 +34,20 @@ def test_a_sweep_crosses_the_range(name):
     device = DEVICES[name]
     assert device.after(0.0, device.pulses(True), True) == pytest.approx(1.0, abs=1e-3)
     assert device.after(1.0, device.pulses(False), False) == pytest.approx(0.0, abs=1e-3)
-    assert device.conductance([0.0, 1.0]) == pytest.approx([device.lowest_conductance, device.highest_conductance])
+    assert device.conductance([0.0, 1.0]) == pytest.approx(
+        [device.lowest_conductance, device.highest_conductance]
+    )
 
 
 def test_the_law_is_that_of_the_paper():
-    """P.-Y. Chen et al. 2018, eq. 8 to 10, written with conductances: AlOx/HfO2 over 40 pulses up, and 40 down."""
+    """P.-Y. Chen et al. 2018, eq. 8 to 10, written with conductances: AlOx/HfO2 over 40 pulses up,
+    and 40 down.
+    """
     device = DEVICES["alox-hfo2"]
     low, high, p = 1 / 16.9e3 / 4.43, 1 / 16.9e3, np.arange(41)
-    up, down = ((high - low) / (1 - np.exp(-1 / a)) * (1 - np.exp(-p / 40 / a)) for a in (0.6292, 2.0633))
+    up, down = (
+        (high - low) / (1 - np.exp(-1 / a)) * (1 - np.exp(-p / 40 / a)) for a in (0.6292, 2.0633)
+    )
     assert device.conductance(device.after(0.0, p)) == pytest.approx(low + up)
     assert device.conductance(device.after(1.0, p, up=False)) == pytest.approx(high - down)
 
@@ -58,8 +76,14 @@ def test_the_flow_is_the_solution_of_its_differential_equation(shape):
     device = MeasuredDevice(up=tuple(SHAPES[shape]))
     rates = device.rates()
     for pulses in (0.3, 4.0, 20.0):
-        exact = solve_ivp(lambda n, x: np.interp(x, GRID, rates), (0, pulses), [0.05], rtol=1e-9, atol=1e-12,
-                          max_step=0.05).y[0, -1]
+        exact = solve_ivp(
+            lambda n, x: np.interp(x, GRID, rates),
+            (0, pulses),
+            [0.05],
+            rtol=1e-9,
+            atol=1e-12,
+            max_step=0.05,
+        ).y[0, -1]
         if exact < 1:
             assert device.after(0.05, pulses) == pytest.approx(exact, abs=1e-6)
         else:
@@ -73,15 +97,34 @@ def test_random_pulses_in_ngspice_follow_the_curves(ngspice, shape):
     for direction in directions:
         x.append(float(device.after(x[-1], 1, direction > 0)))
     conductance = apply_pulses(emulator(device), directions, start=0.5)
-    assert conductance == pytest.approx(device.conductance(x), abs=5e-4 * device.highest_conductance)
+    assert conductance == pytest.approx(
+        device.conductance(x), abs=5e-4 * device.highest_conductance
+    )
 
 
 def test_old_files_hold_the_law(tmp_path):
     path = tmp_path / "old.json"
-    path.write_text(json.dumps({
-        "format": "measured synaptic device", "name": "old", "pulses_up": 64, "pulses_down": 64, "curvature_up": 2.5199,
-        "curvature_down": 2.5199, "highest_conductance": 1 / 81e3, "on_off_ratio": 50.2, "cycle_noise": 0.02, "voltage_up": 5.0,
-        "width_up": 5e-6, "voltage_down": -3.0, "width_down": 5e-6, "read_voltage": 0.1, "source": DEVICES["epiram"].source}))
+    path.write_text(
+        json.dumps(
+            {
+                "format": "measured synaptic device",
+                "name": "old",
+                "pulses_up": 64,
+                "pulses_down": 64,
+                "curvature_up": 2.5199,
+                "curvature_down": 2.5199,
+                "highest_conductance": 1 / 81e3,
+                "on_off_ratio": 50.2,
+                "cycle_noise": 0.02,
+                "voltage_up": 5.0,
+                "width_up": 5e-6,
+                "voltage_down": -3.0,
+                "width_down": 5e-6,
+                "read_voltage": 0.1,
+                "source": DEVICES["epiram"].source,
+            }
+        )
+    )
     assert dataclasses.replace(load_device(str(path)), name="epiram") == DEVICES["epiram"]
 
 
@@ -90,8 +133,12 @@ def test_device_files(tmp_path):
     path.write_text(to_json(device_record(DEVICES["pcmo"])))
     assert load_device(str(path)) == DEVICES["pcmo"]
     content = device_record(DEVICES["pcmo"])
-    for wrong, word in (({}, "format"), (content | {"up": [0.1]}, "up"), (content | {"colour": "red"}, "colour"),
-                        ({key: value for key, value in content.items() if key != "down"}, "down")):
+    for wrong, word in (
+        ({}, "format"),
+        (content | {"up": [0.1]}, "up"),
+        (content | {"colour": "red"}, "colour"),
+        ({key: value for key, value in content.items() if key != "down"}, "down"),
+    ):
         path.write_text(to_json(wrong))
         with pytest.raises(ParameterError, match=word):
             load_device(str(path))
@@ -99,10 +146,19 @@ def test_device_files(tmp_path):
         load_device("epirom")
 
 
-@pytest.mark.parametrize(("wrong", "word"), [
-    ({"up": (0.1,)}, "up"), ({"down": (0.1, -0.1)}, "down"), ({"up": (0.0, 0.0)}, "up"), ({"down": None}, "down"),
-    ({"highest_conductance": 13.8}, r"highest_conductance.* S"), ({"lowest_conductance": 1e-5}, "lowest_conductance"),
-    ({"lowest_conductance": -1e-6}, "lowest_conductance"), ({"read_curve": (1.0, 0.5)}, "read_curve")])
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"up": (0.1,)}, "up"),
+        ({"down": (0.1, -0.1)}, "down"),
+        ({"up": (0.0, 0.0)}, "up"),
+        ({"down": None}, "down"),
+        ({"highest_conductance": 13.8}, r"highest_conductance.* S"),
+        ({"lowest_conductance": 1e-5}, "lowest_conductance"),
+        ({"lowest_conductance": -1e-6}, "lowest_conductance"),
+        ({"read_curve": (1.0, 0.5)}, "read_curve"),
+    ],
+)
 def test_a_wrong_value_is_named(wrong, word):
     with pytest.raises(ParameterError, match=word):
         MeasuredDevice(**wrong)

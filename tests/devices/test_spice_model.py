@@ -1,4 +1,6 @@
-"""SPICE models: the ones of the project against SciPy, libraries that attack, and one line for what is missing."""
+"""SPICE models: the ones of the project against SciPy, libraries that attack, and one line for what
+is missing.
+"""
 
 import json
 import math
@@ -21,8 +23,16 @@ Bx 0 x i = -1 * (uramp(v(x) - 1) - uramp(-v(x)))
 Gm a b poly(2) a b x 0 0 1u 0 0 1u
 .ends
 """
-MODEL = {"file": "device.lib", "subcircuit": "device", "row_pin": 1, "state_node": "x", "initial_parameter": "x0",
-         "up": {"voltage": 1.0, "width": 1e-6}, "down": {"voltage": -1.0, "width": 1e-6}, "read_voltage": 0.1}
+MODEL = {
+    "file": "device.lib",
+    "subcircuit": "device",
+    "row_pin": 1,
+    "state_node": "x",
+    "initial_parameter": "x0",
+    "up": {"voltage": 1.0, "width": 1e-6},
+    "down": {"voltage": -1.0, "width": 1e-6},
+    "read_voltage": 0.1,
+}
 
 
 def made(folder, text=DEVICE, **changes):
@@ -38,7 +48,9 @@ def softplus(u):
 
 # Rates in 1/s and currents in A of the publications, at x and V.
 def vteam(x, v):
-    return (1.6e6 * (v / 0.3 - 1)**3 if v > 0.3 else -0.933e6 * (-v / 0.4 - 1) if v < -0.4 else 0.0), v * (1e-5 + 4.9e-4 * x)
+    return (
+        1.6e6 * (v / 0.3 - 1) ** 3 if v > 0.3 else -0.933e6 * (-v / 0.4 - 1) if v < -0.4 else 0.0
+    ), v * (1e-5 + 4.9e-4 * x)
 
 
 def yakopcic(x, v):
@@ -52,7 +64,9 @@ def yakopcic(x, v):
 
 
 def wox(x, v):
-    return 0.006 * math.sinh(12.5 * v) - x / 750, (1 - x) * 1e-6 * (1 - math.exp(-0.5 * v)) + x * 8e-5 * math.sinh(1.7 * v)
+    return 0.006 * math.sinh(12.5 * v) - x / 750, (1 - x) * 1e-6 * (
+        1 - math.exp(-0.5 * v)
+    ) + x * 8e-5 * math.sinh(1.7 * v)
 
 
 def memdiode(x, v):
@@ -65,7 +79,11 @@ def memdiode(x, v):
 
 
 def molecular(x, v):
-    rate = 1.17e7 / 16520 * (softplus((abs(v) - 0.466) / 0.104) * 0.104 / ((0.9 if v > 0 else 0.75) - 0.466))**0.93
+    rate = (
+        1.17e7
+        / 16520
+        * (softplus((abs(v) - 0.466) / 0.104) * 0.104 / ((0.9 if v > 0 else 0.75) - 0.466)) ** 0.93
+    )
     return math.copysign(rate, v) if v else 0.0, v * (0.2e-6 + (2.05e-3 - 0.2e-6) * x)
 
 
@@ -73,37 +91,85 @@ def stanford(gap, v):
     """Gap in nm; a rate that would cross a bound is 0."""
     current = 1e-3 * math.exp(-gap / 0.25) * math.sinh(v / 0.25)
     field, heat = (16 - 0.8 * gap**3) * v / 12, 8.617e-5 * (298 + 2100 * v * current)
-    rate = -10e9 * math.exp(-0.6 / heat) * math.sinh(0.25 * field / heat) if abs(field) > 1.4 else 0.0
+    rate = (
+        -10e9 * math.exp(-0.6 / heat) * math.sinh(0.25 * field / heat) if abs(field) > 1.4 else 0.0
+    )
     return 0.0 if (gap <= 0.2 and rate < 0) or (gap >= 1.7 and rate > 0) else rate, current
 
 
-@pytest.mark.parametrize(("law", "low", "high"), [(vteam, 0, 1), (yakopcic, 0, 1), (wox, 0, 1), (memdiode, 0, 1),
-                                                  (molecular, 0, 1), (stanford, 0.2, 1.7)])
+@pytest.mark.parametrize(
+    ("law", "low", "high"),
+    [
+        (vteam, 0, 1),
+        (yakopcic, 0, 1),
+        (wox, 0, 1),
+        (memdiode, 0, 1),
+        (molecular, 0, 1),
+        (stanford, 0.2, 1.7),
+    ],
+)
 def test_models_of_the_project_follow_their_equations(ngspice, law, low, high):
     """Within 0.5 % of a step and of the current, and within their bounds."""
     model, states = load_model(law.__name__), low + (high - low) * np.array([0.2, 0.5, 0.8])
     assert read(model, states) == pytest.approx([law(x, 0.1)[1] / 0.1 for x in states], rel=5e-3)
-    for up, volts, width in ((True, model.voltage_up, model.width_up), (False, model.voltage_down, model.width_down)):
+    for up, volts, width in (
+        (True, model.voltage_up, model.width_up),
+        (False, model.voltage_down, model.width_down),
+    ):
         edge = PULSE_EDGE * width
         points = [0.0, edge, width, width + edge]
         drive = partial(np.interp, xp=points, fp=[0.0, volts, volts, 0.0])
-        moved = np.array([solve_ivp(lambda t, y, drive=drive: [law(y[0], float(drive(t)))[0]], (0, points[-1]), [x], rtol=1e-8,
-                                    atol=1e-12, max_step=width / 100).y[0, -1] - x for x in states])
-        assert write(model, states, up)[:, -1] - states == pytest.approx(moved, abs=5e-3 * np.abs(moved).max())
+        moved = np.array(
+            [
+                solve_ivp(
+                    lambda t, y, drive=drive: [law(y[0], float(drive(t)))[0]],
+                    (0, points[-1]),
+                    [x],
+                    rtol=1e-8,
+                    atol=1e-12,
+                    max_step=width / 100,
+                ).y[0, -1]
+                - x
+                for x in states
+            ]
+        )
+        assert write(model, states, up)[:, -1] - states == pytest.approx(
+            moved, abs=5e-3 * np.abs(moved).max()
+        )
         ends = write(model, [low + 0.03, high - 0.03], up, 20)
         assert ends.min() > low - 1e-4 and ends.max() < high + 1e-4
 
 
-@pytest.mark.parametrize(("attack", "line"), [
-    (".control\nshell touch {}\n.endc", 7), ("  .CONTROL\necho 1 > {}\n.endc", 7), ("*#shell touch {}", 0),
-    ("* note\n+ .control\n*#shell touch {}\n.endc", 10), ("R1 1 0 1 ; \u2028.control\n*#shell touch {}", 7),
-    (".subckt more 1 2\nR1 1 2 1 \\\\\n.ends", 8), ("\x0c.control\nshell touch {}\n.endc", 7),
-    (".subckt p 1 2\nA1 [1] 2 p\n.model p d_process(process_file=\"/bin/touch\" process_params=[\"{}\"])\n.ends", 8),
-    (".model p d_cosim(simulation=\"{}\")", 7), (".model p nmos(file={})", 7), (".model {{x}} d_process", 7),
-    (".options sourcepath=1", 7), (".csparam x=1", 7), (".include device.lib", 7), (".end", 7), ("V1 row_0 0 1", 7),
-    (".ends", 7)])
+@pytest.mark.parametrize(
+    ("attack", "line"),
+    [
+        (".control\nshell touch {}\n.endc", 7),
+        ("  .CONTROL\necho 1 > {}\n.endc", 7),
+        ("*#shell touch {}", 0),
+        ("* note\n+ .control\n*#shell touch {}\n.endc", 10),
+        ("R1 1 0 1 ; \u2028.control\n*#shell touch {}", 7),
+        (".subckt more 1 2\nR1 1 2 1 \\\\\n.ends", 8),
+        ("\x0c.control\nshell touch {}\n.endc", 7),
+        (
+            '.subckt p 1 2\nA1 [1] 2 p\n.model p d_process(process_file="/bin/touch" '
+            'process_params=["{}"])\n.ends',
+            8,
+        ),
+        ('.model p d_cosim(simulation="{}")', 7),
+        (".model p nmos(file={})", 7),
+        (".model {{x}} d_process", 7),
+        (".options sourcepath=1", 7),
+        (".csparam x=1", 7),
+        (".include device.lib", 7),
+        (".end", 7),
+        ("V1 row_0 0 1", 7),
+        (".ends", 7),
+    ],
+)
 def test_library_runs_no_command(ngspice, tmp_path, attack, line):
-    """The error names the `line` of the attack. 0: the library is accepted, because ngspice gets no comments."""
+    """The error names the `line` of the attack. 0: the library is accepted, because ngspice gets no
+    comments.
+    """
     marker = tmp_path / "marker"
     text = DEVICE + attack.format(marker) + "\n"
     if line:
@@ -116,26 +182,47 @@ def test_library_runs_no_command(ngspice, tmp_path, attack, line):
 
 def test_ngspice_itself_runs_commands_of_a_library(tmp_path):
     """The danger is real: without the check, commands in an included file are executed."""
-    (tmp_path / "device.lib").write_text(f"{DEVICE}*#shell touch {tmp_path}/marker\n", encoding="utf-8")
+    (tmp_path / "device.lib").write_text(
+        f"{DEVICE}*#shell touch {tmp_path}/marker\n", encoding="utf-8"
+    )
     netlist = tmp_path / "circuit.cir"
-    netlist.write_text("title\n.include device.lib\nX1 1 0 device\nV1 1 0 1\n.end\n", encoding="utf-8")
+    netlist.write_text(
+        "title\n.include device.lib\nX1 1 0 device\nV1 1 0 1\n.end\n", encoding="utf-8"
+    )
     subprocess.run(["ngspice", "-b", str(netlist)], cwd=tmp_path, capture_output=True, timeout=60)
     assert (tmp_path / "marker").exists()
 
 
-@pytest.mark.parametrize("changes", [{"subcircuit": "device\n.control"}, {"state_node": "x)\n.endc"},
-                                     {"initial_parameter": "x0 a"},
-                                     {"parameters": {"x0=1\n.control": 1}}, {"parameters": {"x0": "1\n.control"}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subcircuit": "device\n.control"},
+        {"state_node": "x)\n.endc"},
+        {"initial_parameter": "x0 a"},
+        {"parameters": {"x0=1\n.control": 1}},
+        {"parameters": {"x0": "1\n.control"}},
+    ],
+)
 def test_model_file_adds_no_text_to_the_netlist(tmp_path, changes):
     with pytest.raises(ParameterError):
         made(tmp_path, **changes)
 
 
-@pytest.mark.parametrize(("changes", "name"), [
-    ({"file": "none.lib"}, "none.lib"), ({"subcircuit": "other"}, "other"), ({"state_node": "y"}, "y"),
-    ({"initial_parameter": "y0"}, "y0"), ({"parameters": {"k": 1.0}}, "k"), ({"row_pin": 3}, "row_pin"),
-    ({"up": {"voltage": 1.0}}, "width"), ({"up": {"voltage": 1.0, "width": "1u"}}, "width_up"),
-    ({"params": {}}, "params"), ({"up": {"voltage": -1.0, "width": 1e-6}}, "voltage_up")])
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"file": "none.lib"}, "none.lib"),
+        ({"subcircuit": "other"}, "other"),
+        ({"state_node": "y"}, "y"),
+        ({"initial_parameter": "y0"}, "y0"),
+        ({"parameters": {"k": 1.0}}, "k"),
+        ({"row_pin": 3}, "row_pin"),
+        ({"up": {"voltage": 1.0}}, "width"),
+        ({"up": {"voltage": 1.0, "width": "1u"}}, "width_up"),
+        ({"params": {}}, "params"),
+        ({"up": {"voltage": -1.0, "width": 1e-6}}, "voltage_up"),
+    ],
+)
 def test_wrong_model_file_is_named(tmp_path, changes, name):
     with pytest.raises(ParameterError, match=name) as caught:
         made(tmp_path, **changes)
@@ -149,10 +236,15 @@ def test_subcircuit_with_three_pins_is_refused(tmp_path):
 
 def test_includes_sections_and_continuations_are_read(ngspice, tmp_path):
     (tmp_path / "parts").mkdir()
-    (tmp_path / "parts" / "values.lib").write_text(".lib slow\n.param k=1u\n.endl\n.lib fast\n.param k = {2 *\n+ base} $ note\n"
-                                                   ".include base.inc\n.endl\n", encoding="utf-8")
+    (tmp_path / "parts" / "values.lib").write_text(
+        ".lib slow\n.param k=1u\n.endl\n.lib fast\n.param k = {2 *\n+ base} $ note\n"
+        ".include base.inc\n.endl\n",
+        encoding="utf-8",
+    )
     (tmp_path / "parts" / "base.inc").write_bytes(b"* \xb5m\r\n.param base=5u\r\n")
-    text = '.lib "parts/values.lib" fast\n' + DEVICE.replace("10u", "{k}").replace("\nGx", "\n* comment\nGx")
+    text = '.lib "parts/values.lib" fast\n' + DEVICE.replace("10u", "{k}").replace(
+        "\nGx", "\n* comment\nGx"
+    )
     assert write(made(tmp_path, text), [0.5], True)[0, 1] == pytest.approx(0.51, abs=1e-5)
 
 
@@ -160,15 +252,33 @@ def test_row_pin_turns_the_device(ngspice, tmp_path):
     assert write(made(tmp_path, row_pin=2), [0.5], True)[0, 1] == pytest.approx(0.49, abs=1e-5)
 
 
-@pytest.mark.parametrize(("text", "error", "word"), [
-    (DEVICE.replace("10u", "1p"), ParameterError, "change"),
-    (DEVICE.replace("Gx 0 x a b 10u", "By 0 x i = 10u * uramp(v(a,b))"), ParameterError, "down"),
-    (DEVICE.replace("Gx 0 x a b", "Gx x 0 a b"), ParameterError, "row_pin"),
-    (DEVICE.replace("ic={x0}", "ic=0.5"), ParameterError, "x0"),
-    (DEVICE.replace("Bx", "*"), ParameterError, r"x = -9\.5"),  # 1,000 pulses down from 0.5, and nothing stops the state
-    (DEVICE.replace("Gx 0 x a b 10u", "Bw 0 x i = 40u * v(a,b) * v(x) * (1 - v(x))"), ParameterError, "boundary lock"),
-    (DEVICE.replace("-1 * (uramp(v(x) - 1) - uramp(-v(x)))", "v(a,b) > 0.5 ? 1 / (0.500001 - v(x)) : 0").replace("1n", "1f"),
-     SimulationError, "too small")])
+@pytest.mark.parametrize(
+    ("text", "error", "word"),
+    [
+        (DEVICE.replace("10u", "1p"), ParameterError, "change"),
+        (
+            DEVICE.replace("Gx 0 x a b 10u", "By 0 x i = 10u * uramp(v(a,b))"),
+            ParameterError,
+            "down",
+        ),
+        (DEVICE.replace("Gx 0 x a b", "Gx x 0 a b"), ParameterError, "row_pin"),
+        (DEVICE.replace("ic={x0}", "ic=0.5"), ParameterError, "x0"),
+        # 1,000 pulses down from 0.5, and nothing stops the state
+        (DEVICE.replace("Bx", "*"), ParameterError, r"x = -9\.5"),
+        (
+            DEVICE.replace("Gx 0 x a b 10u", "Bw 0 x i = 40u * v(a,b) * v(x) * (1 - v(x))"),
+            ParameterError,
+            "boundary lock",
+        ),
+        (
+            DEVICE.replace(
+                "-1 * (uramp(v(x) - 1) - uramp(-v(x)))", "v(a,b) > 0.5 ? 1 / (0.500001 - v(x)) : 0"
+            ).replace("1n", "1f"),
+            SimulationError,
+            "too small",
+        ),
+    ],
+)
 def test_device_that_cannot_learn_ends_in_one_line(ngspice, tmp_path, text, error, word):
     with pytest.raises(error, match=word) as caught:
         characterise(made(tmp_path, text))
@@ -176,13 +286,22 @@ def test_device_that_cannot_learn_ends_in_one_line(ngspice, tmp_path, text, erro
 
 
 def measured(model, path):
-    """Return the device of a device file that was written when the model at `path` was as it is now."""
+    """Return the device of a device file that was written when the model at `path` was as it is
+    now.
+    """
     return MeasuredDevice("mine", model=str(path), model_sha256=model.sha256)
 
 
-@pytest.mark.parametrize(("text", "changes"), [
-    (DEVICE.replace("10u", "11u"), {}), (DEVICE, {"read_voltage": 0.2}), (DEVICE, {"up": {"voltage": 0.7, "width": 1e-6}}),
-    (DEVICE, {"parameters": {"x0": 0.4}}), (DEVICE, {"row_pin": 2})])
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        (DEVICE.replace("10u", "11u"), {}),
+        (DEVICE, {"read_voltage": 0.2}),
+        (DEVICE, {"up": {"voltage": 0.7, "width": 1e-6}}),
+        (DEVICE, {"parameters": {"x0": 0.4}}),
+        (DEVICE, {"row_pin": 2}),
+    ],
+)
 def test_a_model_that_changed_since_it_was_measured_is_refused(tmp_path, text, changes):
     device = measured(made(tmp_path), tmp_path / "device.json")
     assert model_of(device).read_voltage == 0.1
@@ -210,18 +329,33 @@ def test_a_device_file_without_a_hash_of_its_model_is_read_with_a_warning(tmp_pa
 
 
 def test_state_may_fall_while_the_conductance_rises(ngspice, tmp_path):
-    """Take the gap of a filament as the state: G is 1 uS + 1 uS (1 - x) here, and 100 pulses of +1 V lower x by 1."""
-    found = characterise(made(tmp_path, DEVICE.replace("Gx 0 x", "Gx x 0").replace("0 0 1u 0 0 1u", "0 0 2u 0 0 -1u")))
-    assert (found.device.lowest_conductance, found.device.highest_conductance) == pytest.approx((1e-6, 2e-6), rel=1e-3)
+    """Take the gap of a filament as the state: G is 1 uS + 1 uS (1 - x) here, and 100 pulses of +1
+    V lower x by 1.
+    """
+    found = characterise(
+        made(
+            tmp_path, DEVICE.replace("Gx 0 x", "Gx x 0").replace("0 0 1u 0 0 1u", "0 0 2u 0 0 -1u")
+        )
+    )
+    assert (found.device.lowest_conductance, found.device.highest_conductance) == pytest.approx(
+        (1e-6, 2e-6), rel=1e-3
+    )
     assert found.device.up == pytest.approx([0.01] * 33, rel=1e-3) and found.device.misfit < 0.005
     assert found.device.half_up == pytest.approx(0.5, rel=1e-3)
-    assert found.drift == pytest.approx(np.linspace(1, 0, 33), abs=1e-3)  # 1,000 reads of 0.1 V: as many as 100 pulses
+    # 1,000 reads of 0.1 V: as many as 100 pulses
+    assert found.drift == pytest.approx(np.linspace(1, 0, 33), abs=1e-3)
 
 
 def test_map_of_states_follows_a_resistance_that_falls_with_the_state(ngspice, tmp_path):
-    """Take the ion-drift device, R = 100 (1 - x) + 0.6 x kilohm: half of its conductance range is the last 0.6 % of x."""
-    law = DEVICE.replace("Gm a b poly(2) a b x 0 0 1u 0 0 1u", "Bm a b i = v(a,b) / (100k - 99.4k * v(x))")
+    """Take the ion-drift device, R = 100 (1 - x) + 0.6 x kilohm: half of its conductance range is
+    the last 0.6 % of x.
+    """
+    law = DEVICE.replace(
+        "Gm a b poly(2) a b x 0 0 1u 0 0 1u", "Bm a b i = v(a,b) / (100k - 99.4k * v(x))"
+    )
     model = made(tmp_path, law, read_voltage=1e-3)  # V: reads hardly move x
     x, found = np.linspace(0.01, 0.99, 99), characterise(model).map
     low, high = found.conductances[[0, -1]]
-    assert (1 / (100e3 - 99.4e3 * found.state(x)) - low) / (high - low) == pytest.approx(x, abs=1e-3)
+    assert (1 / (100e3 - 99.4e3 * found.state(x)) - low) / (high - low) == pytest.approx(
+        x, abs=1e-3
+    )

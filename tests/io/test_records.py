@@ -1,4 +1,6 @@
-"""Records, decisions and checkpoints: written whole, read back, and never overwritten by other parameters."""
+"""Records, decisions and checkpoints: written whole, read back, and never overwritten by other
+parameters.
+"""
 
 import gzip
 import json
@@ -16,15 +18,33 @@ from hypothesis import strategies as st
 
 import plotting
 from memristive.io import records
-from memristive.io.records import FileProblem, NotOverwritten, check_overwriting, resumed, write_file
+from memristive.io.records import (
+    FileProblem,
+    NotOverwritten,
+    check_overwriting,
+    resumed,
+    write_file,
+)
 from memristive.network.design import Schedule
 
 PARAMETERS = {"rule": "hebbian", "network": {"neuron": {"threshold": 4.0}}, "shape": (3, 3)}
 
 
 def test_json_is_plain_numbers():
-    data = {"array": np.array([[1.0, np.nan]]), "number": np.float64(0.1), "count": np.int64(3), "path": Path("a/b"), 1: math.inf}
-    assert json.loads(records.to_json(data)) == {"array": [[1.0, None]], "number": 0.1, "count": 3, "path": "a/b", "1": None}
+    data = {
+        "array": np.array([[1.0, np.nan]]),
+        "number": np.float64(0.1),
+        "count": np.int64(3),
+        "path": Path("a/b"),
+        1: math.inf,
+    }
+    assert json.loads(records.to_json(data)) == {
+        "array": [[1.0, None]],
+        "number": 0.1,
+        "count": 3,
+        "path": "a/b",
+        "1": None,
+    }
 
 
 def test_written_files_are_whole_and_leave_no_temporary_file(tmp_path):
@@ -40,22 +60,31 @@ def test_written_files_are_whole_and_leave_no_temporary_file(tmp_path):
 def test_a_file_of_the_same_parameters_may_be_overwritten(tmp_path):
     path = tmp_path / "file.json"
     check_overwriting(path, PARAMETERS, force=False)
-    for content in ({"parameters": PARAMETERS, "seconds": 1.0}, PARAMETERS | {"voltages": [[1.0]]}):  # a record, a voltages file
+    # a record, a voltages file
+    for content in ({"parameters": PARAMETERS, "seconds": 1.0}, PARAMETERS | {"voltages": [[1.0]]}):
         write_file(path, records.to_json(content))
         check_overwriting(path, PARAMETERS, force=False)
         check_overwriting(path, PARAMETERS | {"newer": 1}, force=False)
 
 
-@pytest.mark.parametrize(("changes", "name"), [
-    ({"network": {"neuron": {"threshold": 3.0}}}, "network.neuron.threshold"), ({"shape": (5, 3)}, "shape"),
-    ({"chip": {"seed": 1}}, "chip"), ({"rule": None}, "rule")])
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"network": {"neuron": {"threshold": 3.0}}}, "network.neuron.threshold"),
+        ({"shape": (5, 3)}, "shape"),
+        ({"chip": {"seed": 1}}, "chip"),
+        ({"rule": None}, "rule"),
+    ],
+)
 def test_a_file_of_other_parameters_is_overwritten_by_force_alone(tmp_path, changes, name):
     path = tmp_path / "file.json"
     write_file(path, records.to_json({"parameters": PARAMETERS}))
     with pytest.raises(NotOverwritten, match=name):
         check_overwriting(path, PARAMETERS | changes, force=False)
     check_overwriting(path, PARAMETERS | changes, force=True)
-    assert [found.partition(" ")[0] for found in records.differences(PARAMETERS, PARAMETERS | changes)] == [name]
+    assert [
+        found.partition(" ")[0] for found in records.differences(PARAMETERS, PARAMETERS | changes)
+    ] == [name]
 
 
 @pytest.mark.parametrize("content", ["notes", "{}", '{"parameters": 1}'])
@@ -73,6 +102,7 @@ def test_figures_and_decisions_replace_their_own_kind_alone(tmp_path):
     def save():
         plotting.save(plt.figure(), figure)
         records.save_decisions(decisions, np.array([0]), np.array([[1e-4, 2e-4]]), 1e-6)
+
     save()
     save()
     for path in (figure, decisions):
@@ -96,11 +126,19 @@ def test_a_file_that_the_run_needs_is_never_overwritten(tmp_path):
 
 
 def test_links_devices_and_pipes_are_written_through_and_stay(tmp_path):
-    target, link, fifo = tmp_path / "folder" / "target.json", tmp_path / "link.json", tmp_path / "fifo"
+    target, link, fifo = (
+        tmp_path / "folder" / "target.json",
+        tmp_path / "link.json",
+        tmp_path / "fifo",
+    )
     link.symlink_to("folder/target.json")
     for content in ("new", "newer"):  # the target is missing, then there
         write_file(link, content)
-        assert link.is_symlink() and target.read_text() == content and list(target.parent.iterdir()) == [target]
+        assert (
+            link.is_symlink()
+            and target.read_text() == content
+            and list(target.parent.iterdir()) == [target]
+        )
     os.mkfifo(fifo)
     received = []
     reader = threading.Thread(target=lambda: received.append(fifo.read_bytes()), daemon=True)
@@ -135,7 +173,12 @@ def test_places_that_cannot_be_written_are_found_before_any_work(tmp_path):
 
 
 RUN = {"rule": "error-driven", "learning": {"seed": 1, "dose": 0.02}}
-PROGRESS = {"states": np.arange(12.0).reshape(3, 4), "done": 3, "history": np.zeros((20, 2), bool), "seconds": 1.5}
+PROGRESS = {
+    "states": np.arange(12.0).reshape(3, 4),
+    "done": 3,
+    "history": np.zeros((20, 2), bool),
+    "seconds": 1.5,
+}
 
 
 @pytest.fixture
@@ -148,7 +191,9 @@ def saved(tmp_path):
 
 def test_a_checkpoint_is_resumed_or_given_up_explicitly(saved, tmp_path):
     loaded = resumed(saved, RUN, resume=True, force=False)
-    assert loaded.keys() == PROGRESS.keys() and all(np.array_equal(loaded[name], value) for name, value in PROGRESS.items())
+    assert loaded.keys() == PROGRESS.keys() and all(
+        np.array_equal(loaded[name], value) for name, value in PROGRESS.items()
+    )
     with pytest.raises(NotOverwritten, match="--resume"):
         resumed(saved, RUN, resume=False, force=False)
     assert resumed(saved, RUN, resume=False, force=True) is None
@@ -156,7 +201,12 @@ def test_a_checkpoint_is_resumed_or_given_up_explicitly(saved, tmp_path):
     with pytest.raises(FileProblem, match="none"):
         resumed(tmp_path / "none", RUN, resume=True, force=False)
     with pytest.raises(FileProblem, match=r"learning\.dose"):
-        resumed(saved, {"rule": "error-driven", "learning": {"seed": 1, "dose": 0.05}}, resume=True, force=False)
+        resumed(
+            saved,
+            {"rule": "error-driven", "learning": {"seed": 1, "dose": 0.05}},
+            resume=True,
+            force=False,
+        )
 
 
 def test_damaged_bytes_are_refused_or_change_nothing(saved):
@@ -165,13 +215,16 @@ def test_damaged_bytes_are_refused_or_change_nothing(saved):
     @given(st.integers(0, len(content) - 1), st.integers(0, 255))
     @settings(max_examples=150)
     def check(at, flip):
-        saved.write_bytes(content[:at] + (bytes([content[at] ^ flip]) + content[at + 1:] if flip else b""))
+        saved.write_bytes(
+            content[:at] + (bytes([content[at] ^ flip]) + content[at + 1 :] if flip else b"")
+        )
         try:
             loaded = resumed(saved, RUN, resume=True, force=False)
         except FileProblem as error:
             refused.append(error)
             return
         assert all(np.array_equal(loaded[name], value) for name, value in PROGRESS.items())
+
     check()
     assert len(refused) > 50
 
@@ -191,11 +244,24 @@ def test_a_block_that_ends_early_leaves_a_checkpoint(tmp_path, error):
 
 def test_rows_of_a_record_are_a_table(tmp_path):
     rows = [{"spread": 0.1, "accuracy": 0.9}, {"spread": 0.2, "accuracy": math.nan}]
-    records.write_results(tmp_path / "some.json", {"seed": 1}, {"rows": rows, "best": np.float64(0.9)}, ngspice=False)
-    record, table = records.load_results(tmp_path / "some.json"), records.load_table(tmp_path / "some.json")
-    assert record["parameters"] == {"seed": 1} and record["best"] == 0.9 and record["versions"] == records.versions(ngspice=False)
+    records.write_results(
+        tmp_path / "some.json", {"seed": 1}, {"rows": rows, "best": np.float64(0.9)}, ngspice=False
+    )
+    record, table = (
+        records.load_results(tmp_path / "some.json"),
+        records.load_table(tmp_path / "some.json"),
+    )
+    assert (
+        record["parameters"] == {"seed": 1}
+        and record["best"] == 0.9
+        and record["versions"] == records.versions(ngspice=False)
+    )
     assert "ngspice" not in record["versions"]
-    assert table["accuracy"][0] == 0.9 and np.isnan(table["accuracy"][1]) and table["spread"].tolist() == [0.1, 0.2]
+    assert (
+        table["accuracy"][0] == 0.9
+        and np.isnan(table["accuracy"][1])
+        and table["spread"].tolist() == [0.1, 0.2]
+    )
     with pytest.raises(FileProblem, match="none"):
         records.load_results(tmp_path / "none.json")
 
@@ -203,12 +269,20 @@ def test_rows_of_a_record_are_a_table(tmp_path):
 def test_decisions_are_read_back(tmp_path):
     nan = math.nan
     spikes = 1e-6 * np.array([[100, 140.25], [nan, 90], [nan, nan], [50, 50.01]])
-    records.save_decisions(tmp_path / "d.csv.gz", np.array([0, 1, 1, 0]), spikes, 0.5e-6, Schedule(sampling_step=11e-6))
+    records.save_decisions(
+        tmp_path / "d.csv.gz", np.array([0, 1, 1, 0]), spikes, 0.5e-6, Schedule(sampling_step=11e-6)
+    )
     table = records.load_decisions(tmp_path / "d.csv.gz")
-    assert table["decision"].tolist() == ["0", "1", "silent", "tied"] and table["paper_decision"].tolist() == [0, 1, 0, 0]
+    assert table["decision"].tolist() == ["0", "1", "silent", "tied"] and table[
+        "paper_decision"
+    ].tolist() == [0, 1, 0, 0]
     assert table["image"].tolist() == [0, 1, 2, 3] and table["label"].tolist() == [0, 1, 1, 0]
     assert table["lead_us"].tolist() == pytest.approx([40.25, nan, nan, 0.01], nan_ok=True)
-    assert table[["spike_0_us", "spike_1_us"]].to_numpy() == pytest.approx(spikes * 1e6, nan_ok=True)
+    assert table[["spike_0_us", "spike_1_us"]].to_numpy() == pytest.approx(
+        spikes * 1e6, nan_ok=True
+    )
     before = (tmp_path / "d.csv.gz").read_bytes()
-    records.save_decisions(tmp_path / "d.csv.gz", np.array([0, 1, 1, 0]), spikes, 0.5e-6, Schedule(sampling_step=11e-6))
+    records.save_decisions(
+        tmp_path / "d.csv.gz", np.array([0, 1, 1, 0]), spikes, 0.5e-6, Schedule(sampling_step=11e-6)
+    )
     assert (tmp_path / "d.csv.gz").read_bytes() == before  # the same bytes from the same run

@@ -1,4 +1,6 @@
-"""Voltages files: saved states come back to the last bit; a file that cannot be used is named in one VoltagesError."""
+"""Voltages files: saved states come back to the last bit; a file that cannot be used is named in
+one VoltagesError.
+"""
 
 import dataclasses
 import json
@@ -35,13 +37,21 @@ from tests.helpers import ROOT, one_line
 from tests.network.networks import measured_network
 
 STATES = np.array([[2.83, -0.0123456789012345, 1 / 3], [7.04, 1e-17, 5e5]])
-VALID = {"format": FORMAT, "version": VERSION, "dataset": "xpue", "rule": "error-driven", "voltages": STATES.tolist()}
+VALID = {
+    "format": FORMAT,
+    "version": VERSION,
+    "dataset": "xpue",
+    "rule": "error-driven",
+    "voltages": STATES.tolist(),
+}
 PAPER = {f"xsnn.xmemristor_p{j}_{i}.cmem": STATES[j, i] for j in range(2) for i in range(3)}
 
 
 @pytest.fixture(scope="module")
 def content_of(tmp_path_factory):
-    """content_of(content): the `Voltages` in a file with this content (bytes, text or anything that JSON can hold)."""
+    """content_of(content): the `Voltages` in a file with this content (bytes, text or anything that
+    JSON can hold).
+    """
     path = tmp_path_factory.mktemp("voltages") / "some.json"
 
     def run(content, function=load_voltages, shape=(2, 3)):
@@ -49,6 +59,7 @@ def content_of(tmp_path_factory):
             content = json.dumps(content)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return function(path, "xpue", *shape)
+
     return run
 
 
@@ -56,13 +67,28 @@ def test_saved_states_come_back_to_the_last_bit_with_their_setup(tmp_path, ngspi
     chip = Chip(classes=2, inputs=3, cell_gain=0.1)
     setup = Setup(neuron=NeuronParameters(threshold=3.0), schedule=Schedule(pulse=2e-3))
     path = tmp_path / "new folder" / "some.json"
-    save_voltages(path, STATES, dataset="xpue", rule="error-driven", engine="closed-form", encoding="grey", shape=(1, 3),
-                  **describe(setup, chip))
+    save_voltages(
+        path,
+        STATES,
+        dataset="xpue",
+        rule="error-driven",
+        engine="closed-form",
+        encoding="grey",
+        shape=(1, 3),
+        **describe(setup, chip),
+    )
     loaded = load_voltages(path, "xpue", 2, 3)
     assert loaded.states.tobytes() == STATES.tobytes() and loaded.shape == (1, 3)
-    assert (loaded.rule, loaded.engine, loaded.encoding, loaded.chip) == ("error-driven", "closed-form", "grey", chip)
+    assert (loaded.rule, loaded.engine, loaded.encoding, loaded.chip) == (
+        "error-driven",
+        "closed-form",
+        "grey",
+        chip,
+    )
     assert loaded.setup().replace(devices=setup.devices) == setup
-    assert np.array_equal(loaded.setup().devices.cells.gain, on_chip(setup, chip).devices.cells.gain)
+    assert np.array_equal(
+        loaded.setup().devices.cells.gain, on_chip(setup, chip).devices.cells.gain
+    )
     assert json.loads(path.read_text())["versions"]["ngspice"] == ngspice.version
 
 
@@ -72,16 +98,25 @@ def test_papers_flat_layout_is_read_in_any_order_with_the_default_setup(content_
     for content in (PAPER, dict(reversed({**PAPER, **others}.items()))):
         loaded = content_of(content)
         assert loaded.states.tobytes() == STATES.tobytes()  # class first, input second
-        assert (loaded.rule, loaded.encoding, loaded.engine, loaded.chip) == ("hebbian", "binary", "ngspice", None)
+        assert (loaded.rule, loaded.encoding, loaded.engine, loaded.chip) == (
+            "hebbian",
+            "binary",
+            "ngspice",
+            None,
+        )
         assert loaded.setup(default) == default
-    assert content_of({f"xsnn.xmemristor_p0_{i}.cmem": 1.0 for i in range(9)}, shape=(1, 9)).shape == (3, 3)
+    assert content_of(
+        {f"xsnn.xmemristor_p0_{i}.cmem": 1.0 for i in range(9)}, shape=(1, 9)
+    ).shape == (3, 3)
 
 
 def test_voltages_of_a_model_that_changed_are_refused(tmp_path):
     for name in ("wox.json", "wox.lib"):
         shutil.copy(PRESETS / name, tmp_path / name.replace("wox.j", "mine.j"))
     model = tmp_path / "mine.json"
-    device = dataclasses.replace(load_device(str(ROOT / "results" / "devices" / "wox_device.json")), model=str(model))
+    device = dataclasses.replace(
+        load_device(str(ROOT / "results" / "devices" / "wox_device.json")), model=str(model)
+    )
     setup = array_setup(Setup(), device, "v/2", xpue().patterns)
     save_voltages(tmp_path / "some.json", STATES, setup, ngspice=False)
     stored = load_voltages(tmp_path / "some.json")
@@ -96,7 +131,11 @@ def test_states_of_ones_own_come_back_with_their_setup(tmp_path):
     """XPUE's inference reads them, too, because a file without a dataset is any dataset's."""
     setup = Setup(neuron=NeuronParameters(feedback_resistance=574.0), schedule=Schedule(pulse=2e-3))
     save_voltages(tmp_path / "own.json", STATES, setup, ngspice=False)
-    assert load_voltages(tmp_path / "own.json", "xpue").setup() == setup == load_voltages(tmp_path / "own.json").setup(Setup())
+    assert (
+        load_voltages(tmp_path / "own.json", "xpue").setup()
+        == setup
+        == load_voltages(tmp_path / "own.json").setup(Setup())
+    )
 
 
 def test_a_setup_that_is_not_in_the_file_must_be_given(content_of):
@@ -108,14 +147,25 @@ def test_a_setup_that_is_not_in_the_file_must_be_given(content_of):
 
 TEXT, FLAT = json.dumps(VALID), json.dumps(PAPER)
 DAMAGED = {
-    "truncated": TEXT[:-10], "not UTF-8": TEXT.encode("utf-16"), "list": "[1, 2]",
-    "empty object": "{}", "other format": {**VALID, "format": "png"},
-    "other version": {**VALID, "version": 2}, "other dataset": {**VALID, "dataset": "mnist"},
-    "no voltages": {key: VALID[key] for key in ("format", "version", "dataset")}, "number": {**VALID, "voltages": 3.0},
+    "truncated": TEXT[:-10],
+    "not UTF-8": TEXT.encode("utf-16"),
+    "list": "[1, 2]",
+    "empty object": "{}",
+    "other format": {**VALID, "format": "png"},
+    "other version": {**VALID, "version": 2},
+    "other dataset": {**VALID, "dataset": "mnist"},
+    "no voltages": {key: VALID[key] for key in ("format", "version", "dataset")},
+    "number": {**VALID, "voltages": 3.0},
     "transposed": {**VALID, "voltages": STATES.T.tolist()},
-    "ragged": {**VALID, "voltages": [[1, 2, 3], [4, 5]]}, "missing cell": {**VALID, "voltages": [[1, None, 3], [4, 5, 6]]},
-    "NaN": TEXT.replace("7.04", "NaN"), "huge": TEXT.replace("7.04", "-2e6"), "paper's NaN": FLAT.replace("7.04", "NaN"),
-    "paper's layout without a cell": {key: value for key, value in PAPER.items() if "_p0_2." not in key}}
+    "ragged": {**VALID, "voltages": [[1, 2, 3], [4, 5]]},
+    "missing cell": {**VALID, "voltages": [[1, None, 3], [4, 5, 6]]},
+    "NaN": TEXT.replace("7.04", "NaN"),
+    "huge": TEXT.replace("7.04", "-2e6"),
+    "paper's NaN": FLAT.replace("7.04", "NaN"),
+    "paper's layout without a cell": {
+        key: value for key, value in PAPER.items() if "_p0_2." not in key
+    },
+}
 
 
 @pytest.mark.parametrize("case", DAMAGED)
@@ -127,8 +177,15 @@ def test_damaged_file_is_named_in_one_line(content_of, case):
         load_voltages("none.json")
 
 
-@pytest.mark.parametrize("origin", [{"network": {"memristor": {"width": -1.0}}}, {"network": [1]}, {"schedule": {"pulses": 1.0}},
-                                    {"chip": {"cells": 1}}])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {"network": {"memristor": {"width": -1.0}}},
+        {"network": [1]},
+        {"schedule": {"pulses": 1.0}},
+        {"chip": {"cells": 1}},
+    ],
+)
 def test_parameters_that_cannot_be_used_are_refused(content_of, origin):
     with pytest.raises(VoltagesError):
         content_of(VALID | origin).setup(Setup())
@@ -147,11 +204,20 @@ def test_layers_come_back_to_the_last_bit(tmp_path, content_of):
 
 def test_a_network_is_loaded_with_what_it_was_trained_with(tmp_path):
     rule, design = LayeredRule(margin=7e-6, seed=5), LayerDesign(window=200e-6, row_voltage=0.8)
-    parameters, dataset = NetworkParameters(neuron=NeuronParameters(threshold=3.5)), matching_dataset("digits", seed=5)
+    parameters, dataset = (
+        NetworkParameters(neuron=NeuronParameters(threshold=3.5)),
+        matching_dataset("digits", seed=5),
+    )
     network = initial_network((3,), 10, dataset.training.levels, rule, design, parameters)
-    save_voltages(tmp_path / "v.json", network.states, **describe_network(dataset.name, dataset.shape, network, rule))
+    save_voltages(
+        tmp_path / "v.json",
+        network.states,
+        **describe_network(dataset.name, dataset.shape, network, rule),
+    )
     loaded, loaded_rule, voltages = load_network(tmp_path / "v.json", "digits")
-    assert all(map(np.array_equal, loaded.states, network.states)) and voltages.engine == "closed-form"
+    assert (
+        all(map(np.array_equal, loaded.states, network.states)) and voltages.engine == "closed-form"
+    )
     assert (loaded.design, loaded.parameters, loaded_rule) == (design, parameters, rule)
     assert voltages.origin["shape"] == [8, 8]
     with pytest.raises(VoltagesError, match="xor"):
@@ -160,9 +226,17 @@ def test_a_network_is_loaded_with_what_it_was_trained_with(tmp_path):
 
 def test_a_network_of_measured_devices_is_loaded_with_curves_and_pulses(tmp_path):
     network = measured_network("linear", (), 1)
-    save_voltages(tmp_path / "v.json", network.states, **describe_network("own", (2, 3), network, LayeredRule()))
+    save_voltages(
+        tmp_path / "v.json",
+        network.states,
+        **describe_network("own", (2, 3), network, LayeredRule()),
+    )
     loaded = load_network(tmp_path / "v.json")[0]
-    assert (loaded.design, loaded.parameters, loaded.pulses) == (network.design, network.parameters, network.pulses)
+    assert (loaded.design, loaded.parameters, loaded.pulses) == (
+        network.design,
+        network.parameters,
+        network.pulses,
+    )
 
 
 def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
@@ -177,7 +251,11 @@ def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
             assert load_voltages(path).setup(Setup()).memristor.transconductance == 7e-9
 
 
-NETWORKS = [path for path in sorted((ROOT / "voltages").glob("*.json")) if FORMAT in path.read_text(encoding="utf-8")[:200]]
+NETWORKS = [
+    path
+    for path in sorted((ROOT / "voltages").glob("*.json"))
+    if FORMAT in path.read_text(encoding="utf-8")[:200]
+]
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
@@ -190,7 +268,9 @@ def test_every_network_of_the_repository_is_loaded_and_read(path):
 
 def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):
     rule, chip = ErrorDrivenRule(presentations=7), Chip(seed=3, cell_gain=0.1, stuck_on=0.2)
-    network = network_on_chip(Network.of(Setup(), np.random.default_rng(2).uniform(3, 5, (2, 4))), chip)
+    network = network_on_chip(
+        Network.of(Setup(), np.random.default_rng(2).uniform(3, 5, (2, 4))), chip
+    )
     save(tmp_path / "v.json", network, rule, shape=(2, 2))
     found, loaded_rule, voltages = load_network(tmp_path / "v.json")
     assert loaded_rule == rule and voltages.shape == (2, 2) and found.chip is None

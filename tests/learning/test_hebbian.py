@@ -7,7 +7,13 @@ import pytest
 
 from datasets import digits_012345, matching_dataset, mnist, xpue
 from memristive.io.voltages import load_voltages
-from memristive.learning.hebbian import class_scatter, hebbian_network, infer, inference_network, train_hebbian
+from memristive.learning.hebbian import (
+    class_scatter,
+    hebbian_network,
+    infer,
+    inference_network,
+    train_hebbian,
+)
 from memristive.network import decisions
 from memristive.network.checks import OperatingRangeWarning
 from memristive.network.chip import Chip, on_chip
@@ -31,6 +37,7 @@ def trained(request, ngspice):
         for step in steps:
             watched.append(step.time[-1])
             yield step
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # the paper's networks are within their range
         return dataset, train_hebbian(dataset.setup, dataset.patterns, watch=watch), watched
@@ -44,9 +51,17 @@ def test_training_writes_the_closed_form_into_on_cells_equally_and_leaves_off_ce
     assert training.states[on] == pytest.approx(np.full(on.sum(), expected), rel=2e-3)
     assert np.abs(training.states[~on]).max() < 1e-3
     assert class_scatter(training.states, dataset.patterns) < 2e-4
-    assert watched[:-1] == pytest.approx([schedule.start(k) for k in range(1, len(watched))], rel=0.02)  # within a step
-    assert len(watched) == len(dataset.patterns) and training.states_over_time.shape == (on.size, len(training.time))
-    assert training.inputs.max() == pytest.approx(1.0) and training.controls.max() == pytest.approx(1.2)
+    # within a step
+    assert watched[:-1] == pytest.approx(
+        [schedule.start(k) for k in range(1, len(watched))], rel=0.02
+    )
+    assert len(watched) == len(dataset.patterns) and training.states_over_time.shape == (
+        on.size,
+        len(training.time),
+    )
+    assert training.inputs.max() == pytest.approx(1.0) and training.controls.max() == pytest.approx(
+        1.2
+    )
 
 
 def test_every_trained_pattern_wins_by_more_than_the_resolution(ngspice, trained):
@@ -55,16 +70,23 @@ def test_every_trained_pattern_wins_by_more_than_the_resolution(ngspice, trained
     result = infer(dataset.setup, training.states, dataset.patterns)
     assert result.spikes.shape == (classes, classes)
     assert [strict_decision(spikes) for spikes in result.spikes] == list(range(classes))
-    assert [decisions.paper_decision(spikes, schedule.sampling_step) for spikes in result.spikes] == list(range(classes))
+    assert [
+        decisions.paper_decision(spikes, schedule.sampling_step) for spikes in result.spikes
+    ] == list(range(classes))
     assert min(lead(spikes) for spikes in result.spikes) > 10 * HEBBIAN_RESOLUTION
-    for k, spikes in enumerate(result.spikes):  # the output is high from its spike to the pulse's end
+    # the output is high from its spike to the pulse's end
+    for k, spikes in enumerate(result.spikes):
         since = result.time - schedule.start(k)
-        assert (result.outputs[k, (since > spikes[k] + 1e-5) & (since < schedule.pulse)] > 0.99).all()
+        assert (
+            result.outputs[k, (since > spikes[k] + 1e-5) & (since < schedule.pulse)] > 0.99
+        ).all()
 
 
 @pytest.mark.filterwarnings("ignore:classes differ")
 def test_short_edges_train_classes_equally(ngspice, templates):
-    """The usual time steps would leave classes 1.6 % apart, and 56 mV in cells that should be off, with edges of 0.1 us."""
+    """The usual time steps would leave classes 1.6 % apart, and 56 mV in cells that should be off,
+    with edges of 0.1 us.
+    """
     setup = templates.setup.replace(schedule=Schedule(pulse=2e-3, period=6e-3, rise=1e-7))
     states = train_hebbian(setup, templates.patterns).states
     assert class_scatter(states, templates.patterns) < 2.5e-4
@@ -72,7 +94,9 @@ def test_short_edges_train_classes_equally(ngspice, templates):
 
 
 @pytest.mark.parametrize("volts", [0.5, 0.7, 1.0, 3.0])
-@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning", "ignore:classes differ")
+@pytest.mark.filterwarnings(
+    "ignore::memristive.network.checks.OperatingRangeWarning", "ignore:classes differ"
+)
 def test_channels_that_form_while_they_are_written_train_as_well(ngspice, volts):
     """The capacitance of their gates jumps, so the usual time steps would shrink to nothing."""
     memristor, patterns = MemristorParameters(threshold_voltage=volts), xpue().patterns
@@ -83,16 +107,29 @@ def test_channels_that_form_while_they_are_written_train_as_well(ngspice, volts)
 
 
 def test_class_scatter_is_the_range_of_the_full_pixels_means():
-    patterns, states = np.array([[1.0, 1.0, 0.5], [0.0, 1.0, 0.0]]), np.array([[2.0, 4.0, 9.0], [9.0, 1.0, 9.0]])
-    assert class_scatter(states, patterns) == pytest.approx((3.0 - 1.0) / 2.0) and class_scatter(states, 0 * patterns) == 0
+    patterns, states = (
+        np.array([[1.0, 1.0, 0.5], [0.0, 1.0, 0.0]]),
+        np.array([[2.0, 4.0, 9.0], [9.0, 1.0, 9.0]]),
+    )
+    assert (
+        class_scatter(states, patterns) == pytest.approx((3.0 - 1.0) / 2.0)
+        and class_scatter(states, 0 * patterns) == 0
+    )
 
 
 def test_spikes_of_grey_images_do_not_depend_on_those_before(ngspice):
-    """Each membrane has recovered when the next image begins. Orders are compared, because idle rows load the columns."""
+    """Each membrane has recovered when the next image begins. Orders are compared, because idle
+    rows load the columns.
+    """
     saved = load_voltages(ROOT / "voltages" / "mnist_closed_form_grey.json")
     images = matching_dataset("mnist", encoding="grey").test.levels[2:4]
-    forward, backward = (infer(saved.setup(), saved.states[:4], shown).spikes for shown in (images, images[::-1]))
-    assert forward == pytest.approx(backward[::-1], abs=5e-9, nan_ok=True) and np.isfinite(forward).sum() >= 7
+    forward, backward = (
+        infer(saved.setup(), saved.states[:4], shown).spikes for shown in (images, images[::-1])
+    )
+    assert (
+        forward == pytest.approx(backward[::-1], abs=5e-9, nan_ok=True)
+        and np.isfinite(forward).sum() >= 7
+    )
 
 
 def test_identical_patterns_tie(ngspice):
@@ -106,11 +143,17 @@ def test_identical_patterns_tie(ngspice):
 
 
 def test_ties_are_the_images_of_two_equal_templates(templates):
-    """The committed network in closed form: leads are below 0.15 us for ties, above 14.8 us for all other test images."""
+    """The committed network in closed form: leads are below 0.15 us for ties, above 14.8 us for all
+    other test images.
+    """
     states = load_voltages(ROOT / "voltages" / "mnist.json", "mnist", 10, 100).states
     images = templates.test.levels
-    leads = np.array([lead(times) for times in Crossbar.of(templates.setup).first_spikes(states, images)])
-    equal = np.array([decisions.equal_templates(templates.patterns, image[None]) == 1 for image in images])
+    leads = np.array(
+        [lead(times) for times in Crossbar.of(templates.setup).first_spikes(states, images)]
+    )
+    equal = np.array(
+        [decisions.equal_templates(templates.patterns, image[None]) == 1 for image in images]
+    )
     assert leads[equal & np.isfinite(leads)].max() < 0.15e-6 and np.nanmin(leads[~equal]) > 14.8e-6
 
 
@@ -118,10 +161,15 @@ def test_own_patterns_in_lists(ngspice):
     """Two classes of six inputs, as a user writes them; states as lists too."""
     patterns = [[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]]
     states = train_hebbian(Setup(neuron=NeuronParameters(feedback_resistance=2e3)), patterns).states
-    spikes = infer(Setup(neuron=NeuronParameters(feedback_resistance=2e3)), states.tolist(), patterns).spikes
+    spikes = infer(
+        Setup(neuron=NeuronParameters(feedback_resistance=2e3)), states.tolist(), patterns
+    ).spikes
     assert [strict_decision(times) for times in spikes] == [0, 1]
     single = [[1, 0, 1, 0, 1, 0, 1, 0, 1]]  # one class alone leads without end
-    assert strict_decision(infer(Setup(), train_hebbian(Setup(), single).states, single).spikes[0]) == 0
+    assert (
+        strict_decision(infer(Setup(), train_hebbian(Setup(), single).states, single).spikes[0])
+        == 0
+    )
 
 
 def test_patterns_that_do_not_fit_are_refused():
@@ -135,14 +183,19 @@ def test_patterns_that_do_not_fit_are_refused():
 def test_spike_time_of_inference_is_that_of_the_membranes_exponential(ngspice, threshold, spiking):
     """One cell whose current brings the membrane to 7.7 V."""
     state, resistance = 3.0, 20e3
-    setup = Setup(neuron=NeuronParameters(feedback_resistance=resistance, threshold=threshold),
-                  schedule=Schedule(pulse=1e-3, period=3e-3, rise=1e-6))
+    setup = Setup(
+        neuron=NeuronParameters(feedback_resistance=resistance, threshold=threshold),
+        schedule=Schedule(pulse=1e-3, period=3e-3, rise=1e-6),
+    )
     with warnings.catch_warnings(record=True) as found:
         spikes = infer(setup, [[state, 0.0]], [[1.0, 0.0], [0.0, 1.0]]).spikes
     settled = resistance * 1.3e-4 * (float(raised_state(setup.memristor, state, 1.0)) - 0.5)
     if spiking:
-        # 0.5 us: the edge of 1 us counts as a step at its middle; the solver and the gate's lift add up to 0.2 %.
-        assert spikes[0, 0] == pytest.approx(0.5e-6 + 150e-6 * np.log(settled / (settled - threshold)), rel=5e-3)
+        # 0.5 us: the edge of 1 us counts as a step at its middle; the solver and the gate's lift
+        # add up to 0.2 %.
+        assert spikes[0, 0] == pytest.approx(
+            0.5e-6 + 150e-6 * np.log(settled / (settled - threshold)), rel=5e-3
+        )
     assert np.isnan(spikes[0, 0]) == (not spiking) and bool(found) == (not spiking)
     assert np.isnan(spikes[1, 0])  # the second image drives the cell at 0 V alone
 
@@ -153,38 +206,64 @@ def whole_run(ngspice, setup, circuit, count, solver):
     loaded = ngspice.load(circuit, solver, saved)
     waves = loaded.run(setup.schedule.stop(count))
     loaded.unload()
-    return np.array([decisions.first_spikes(waves.time, waves.stack(saved[:2]), waves.stack(saved[2:]), setup.neuron,
-                                  setup.schedule.start(k), setup.schedule.pulse) for k in range(count)])
+    return np.array(
+        [
+            decisions.first_spikes(
+                waves.time,
+                waves.stack(saved[:2]),
+                waves.stack(saved[2:]),
+                setup.neuron,
+                setup.schedule.start(k),
+                setup.schedule.pulse,
+            )
+            for k in range(count)
+        ]
+    )
 
 
-SPARSE = np.array([[0, 1, 1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1, 0]], float)  # half of the rows are never driven
+# half of the rows are never driven
+SPARSE = np.array([[0, 1, 1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1, 0]], float)
 UNDRIVEN = ~SPARSE.any(axis=0)
-SETUP = Setup(neuron=NeuronParameters(feedback_resistance=6.3e3), schedule=Schedule(pulse=2e-3, period=6e-3))
+SETUP = Setup(
+    neuron=NeuronParameters(feedback_resistance=6.3e3), schedule=Schedule(pulse=2e-3, period=6e-3)
+)
 
 
 def test_rows_that_no_pattern_drives_change_nothing(ngspice):
     """Training and inference leave them out."""
     quick, cells = train_hebbian(SETUP, SPARSE), SETUP.state_names(*SPARSE.shape)
-    waves = run_once(hebbian_network(SETUP, SPARSE), training_solver(SETUP), cells, SETUP.schedule.stop(2))
+    waves = run_once(
+        hebbian_network(SETUP, SPARSE), training_solver(SETUP), cells, SETUP.schedule.stop(2)
+    )
     whole = waves.stack(cells)[:, -1].reshape(SPARSE.shape)
     assert quick.states == pytest.approx(whole, abs=2e-4 * whole.max())
     assert (quick.states[:, UNDRIVEN] == 0).all() and np.abs(whole[:, UNDRIVEN]).max() < 1e-4
-    assert quick.inputs.shape == (8, len(quick.time)) and quick.states_over_time.shape == (16, len(quick.time))
+    assert quick.inputs.shape == (8, len(quick.time)) and quick.states_over_time.shape == (
+        16,
+        len(quick.time),
+    )
     assert quick.inputs.max(axis=1) == pytest.approx(SPARSE.max(axis=0))
     states = quick.states + 0.3  # cells of rows at 0 V conduct, too
     spikes = infer(SETUP, states, SPARSE).spikes
     solver = read_solver(SETUP, states, SPARSE)
-    assert spikes == pytest.approx(whole_run(ngspice, SETUP, inference_network(SETUP, states, SPARSE), 2, solver), abs=2e-8,
-                                   nan_ok=True)
+    assert spikes == pytest.approx(
+        whole_run(ngspice, SETUP, inference_network(SETUP, states, SPARSE), 2, solver),
+        abs=2e-8,
+        nan_ok=True,
+    )
     # Whole cells behind their open switches (1e20 ohm) read as the read-mode cells without.
     sources = [SETUP.schedule.train(SPARSE[:, i]) for i in range(8)]
-    full = whole_run(ngspice, SETUP, network(SETUP.network, states, sources, [OFF] * 2), 2, READING.tightened())
+    full = whole_run(
+        ngspice, SETUP, network(SETUP.network, states, sources, [OFF] * 2), 2, READING.tightened()
+    )
     tight = infer(SETUP, states, SPARSE, READING.tightened()).spikes
     assert np.isfinite(full).any() and tight == pytest.approx(full, abs=5e-8, nan_ok=True)
 
 
 def test_wires_with_resistance_need_every_row(ngspice):
-    """A row at 0 V whose column is off 0 V, by the current in its wire, is depressed by tens of mV at 5 ohm."""
+    """A row at 0 V whose column is off 0 V, by the current in its wire, is depressed by tens of mV
+    at 5 ohm.
+    """
     setup = on_chip(SETUP, Chip(2, 8, row_resistance=5.0, column_resistance=5.0))
     assert driven_rows(SPARSE, setup.devices).tolist() == list(range(8))
     undriven = train_hebbian(setup, SPARSE).states[:, UNDRIVEN]
@@ -193,13 +272,19 @@ def test_wires_with_resistance_need_every_row(ngspice):
 
 @pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
 def test_on_a_chip_cells_and_neurons_differ(ngspice):
-    """Trained according to the gains, read with the channels and thresholds of the chip: against its closed form."""
-    chip = Chip(classes=2, inputs=8, seed=3, cell_write_gain=0.3, cell_gain=0.3, neuron_threshold=0.2)
+    """Trained according to the gains, read with the channels and thresholds of the chip: against
+    its closed form.
+    """
+    chip = Chip(
+        classes=2, inputs=8, seed=3, cell_write_gain=0.3, cell_gain=0.3, neuron_threshold=0.2
+    )
     setup, driven = on_chip(SETUP, chip), SPARSE > 0
     found = train_hebbian(setup, SPARSE).states
     gain = chip.cells(SETUP.memristor).transconductance
     assert np.ptp(gain[driven]) > 0.3 * np.mean(gain)
-    assert found[driven] / gain[driven] == pytest.approx(np.mean(found[driven] / gain[driven]), rel=0.01)
+    assert found[driven] / gain[driven] == pytest.approx(
+        np.mean(found[driven] / gain[driven]), rel=0.01
+    )
     strong = setup.replace(neuron=NeuronParameters(feedback_resistance=8e3))
     strong, states = on_chip(strong, chip), np.full((2, 8), 3.0)
     expected = Crossbar.of(strong).first_spikes(states, SPARSE)

@@ -11,14 +11,24 @@ RNG = np.random.default_rng(1)
 IMAGES, LABELS = RNG.random((40, 100)), np.arange(40) % 10
 
 
-@pytest.mark.parametrize(("options", "sizes"), [
-    ({"hidden": (50,), "device": "epiram"}, (100, 50, 10)), ({"device": "pcmo", "pairs": 0}, (100, 10)),
-    ({"hidden": (20,)}, (100, 20, 10)), ({}, (100, 10))])
-def test_a_network_learns_and_comes_back_from_its_file_on_its_chip(tmp_path, ngspice, options, sizes):
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ({"hidden": (50,), "device": "epiram"}, (100, 50, 10)),
+        ({"device": "pcmo", "pairs": 0}, (100, 10)),
+        ({"hidden": (20,)}, (100, 20, 10)),
+        ({}, (100, 10)),
+    ],
+)
+def test_a_network_learns_and_comes_back_from_its_file_on_its_chip(
+    tmp_path, ngspice, options, sizes
+):
     network, rule = build(IMAGES, 10, chip=CHIP, presentations=30, **options)
     assert network.sizes == sizes and rule.presentations == 30
     learning = learn(network, rule, IMAGES, LABELS)
-    assert learning.history[:, 1].any() and (learning.network.states[-1] != network.states[-1]).any()
+    assert (
+        learning.history[:, 1].any() and (learning.network.states[-1] != network.states[-1]).any()
+    )
     save(tmp_path / "network.json", learning.network, rule)
     loaded, images = load(tmp_path / "network.json"), IMAGES[:3]
     spikes = read(learning.network, images)
@@ -29,9 +39,15 @@ def test_a_network_learns_and_comes_back_from_its_file_on_its_chip(tmp_path, ngs
     assert simulated[seen] == pytest.approx(spikes[seen], abs=0.5e-6) and seen.any()
 
 
-@pytest.mark.parametrize(("options", "name"), [
-    ({"images": IMAGES * 2}, "images"), ({"device": "unobtainium"}, "device"), ({"presentations": 0}, "presentations"),
-    ({"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise")])
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"images": IMAGES * 2}, "images"),
+        ({"device": "unobtainium"}, "device"),
+        ({"presentations": 0}, "presentations"),
+        ({"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise"),
+    ],
+)
 def test_what_cannot_be_built_is_named(options, name):
     with pytest.raises(ParameterError, match=name):
         build(**{"images": IMAGES, "classes": 10} | options)

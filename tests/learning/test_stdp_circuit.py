@@ -1,4 +1,6 @@
-"""The circuit that learns by itself: ngspice against the closed form, and each of its three additions alone."""
+"""The circuit that learns by itself: ngspice against the closed form, and each of its three
+additions alone.
+"""
 
 import dataclasses
 
@@ -27,15 +29,22 @@ def with_neuron(**changes):
 
 @pytest.fixture(scope="module")
 def transient(ngspice):
-    """transient(setup, states, images, homeostasis) gives the waveforms of a transient, and its winners."""
+    """transient(setup, states, images, homeostasis) gives the waveforms of a transient, and its
+    winners.
+    """
+
     def run(setup, states, images, homeostasis=None):
         neurons, inputs = np.shape(states)
         saved = [name for kind in ("output", "homeostasis", "phi") for name in names(kind, neurons)]
-        loaded = ngspice.load(stdp_circuit.self_learning_network(setup, states, images, homeostasis), stdp_circuit.LEARNING,
-                              [*state_names(neurons, inputs), *saved])
+        loaded = ngspice.load(
+            stdp_circuit.self_learning_network(setup, states, images, homeostasis),
+            stdp_circuit.LEARNING,
+            [*state_names(neurons, inputs), *saved],
+        )
         waves = loaded.run(setup.schedule.stop(len(images)))
         loaded.unload()
         return waves, stdp_circuit.winners(waves, setup, neurons, len(images))
+
     return run
 
 
@@ -59,20 +68,27 @@ def test_closed_form_has_the_circuits_winners_states_and_thresholds(start, learn
     assert np.array_equal(found, winner) and len(set(found)) == 4
     # ngspice's switches close at time points, some us late; a us of writing moves X by 1.4 mV.
     assert np.abs(waves.stack(state_names(4, 9))[:, -1].reshape(4, 9) - states).max() < 0.06
-    assert np.abs(waves.stack(names("homeostasis", 4))[:, -1] - homeostasis).max() < 1.2e-3 * homeostasis.max()
+    assert (
+        np.abs(waves.stack(names("homeostasis", 4))[:, -1] - homeostasis).max()
+        < 1.2e-3 * homeostasis.max()
+    )
 
 
 def test_a_winner_inhibits_all_other_neurons_until_the_input_ends(start, learned):
     waves, winner = learned
     outputs = waves.stack(names("output", 4)) > 0.5
     for k in range(60):
-        during = (waves.time > SETUP.schedule.start(k)) & (waves.time < SETUP.schedule.start(k + 1) - 1e-3)
+        during = (waves.time > SETUP.schedule.start(k)) & (
+            waves.time < SETUP.schedule.start(k + 1) - 1e-3
+        )
         assert np.flatnonzero(outputs[:, during].any(axis=1)).tolist() == [winner[k]]
 
 
 def test_only_the_winners_column_is_written(start, learned):
     waves, winner = learned
-    moved = [np.interp(SETUP.schedule.period, waves.time, waves[name]) for name in state_names(4, 9)]
+    moved = [
+        np.interp(SETUP.schedule.period, waves.time, waves[name]) for name in state_names(4, 9)
+    ]
     moved = np.abs(np.reshape(moved, (4, 9)) - start[0]).max(axis=1)
     assert moved[winner[0]] > 0.1 and np.delete(moved, winner[0]).max() < 5e-3
 
@@ -88,24 +104,37 @@ def test_homeostatic_voltage_grows_while_the_neuron_is_high_and_leaks(start, tra
 
 @pytest.mark.parametrize(("siemens", "ohms"), [(1.0, 1.0), (1.0, 2.0), (0.5, 1.0)])
 def test_homeostasis_delays_a_neuron_as_a_higher_threshold_does(transient, siemens, ohms):
-    """A neuron raised by 1 V loses against one with slightly weaker synapses, at any gain of the membrane."""
+    """A neuron raised by 1 V loses against one with slightly weaker synapses, at any gain of the
+    membrane.
+    """
     states = np.array([np.full(9, 4.0), np.full(9, 3.9)])
-    setup = with_neuron(membrane_transconductance=siemens, membrane_resistance=ohms, membrane_capacitance=150e-6 / ohms,
-                        feedback_resistance=5e3 / siemens / ohms)
+    setup = with_neuron(
+        membrane_transconductance=siemens,
+        membrane_resistance=ohms,
+        membrane_capacitance=150e-6 / ohms,
+        feedback_resistance=5e3 / siemens / ohms,
+    )
     for homeostasis, first in ((np.zeros(2), 0), (np.array([1.0, 0.0]), 1), (np.ones(2), 0)):
-        waves, winner = transient(setup, states, [np.zeros(9), PATTERNS[0]], homeostasis)  # at first, membranes settle
+        # at first, membranes settle
+        waves, winner = transient(setup, states, [np.zeros(9), PATTERNS[0]], homeostasis)
         start = setup.schedule.start(1)
         left = homeostasis * np.exp(-start / setup.learning.homeostasis_time_constant)
         expected = spike_times(states, left, PATTERNS[0], constants(setup))
         assert winner[1] == first == np.argmin(expected)
-        assert waves.time[np.argmax(waves[f"output_{first}"] > 0.5)] - start == pytest.approx(expected[first], abs=2e-6)
+        assert waves.time[np.argmax(waves[f"output_{first}"] > 0.5)] - start == pytest.approx(
+            expected[first], abs=2e-6
+        )
 
 
 def crossing(row, volts, raised, k, step=50e-9):
-    """Time of the crossing of the threshold, by plain integration; `raised`: homeostatic voltage in V at the start."""
+    """Time of the crossing of the threshold, by plain integration; `raised`: homeostatic voltage in
+    V at the start.
+    """
     membrane = -raised / (1 - k.tau / k.forget)
     for time in np.arange(0.0, k.pulse + k.rise, step) + step / 2:
-        drive = stdp_circuit.settled_membrane(row, volts, min(time / k.rise, 1.0), k) - raised * np.exp(-time / k.forget)
+        drive = stdp_circuit.settled_membrane(
+            row, volts, min(time / k.rise, 1.0), k
+        ) - raised * np.exp(-time / k.forget)
         before, membrane = membrane, drive + (membrane - drive) * np.exp(-step / k.tau)
         if membrane > k.threshold:
             return time + step * ((k.threshold - before) / (membrane - before) - 0.5)
@@ -129,7 +158,10 @@ def test_a_raised_threshold_leaks_until_the_spike():
 
 def test_neurons_whose_membrane_would_cross_after_the_pulse_are_silent():
     for raised, fires in ((8.652, True), (8.664, False)):  # 2 us before its end, 5 us after it
-        assert np.isfinite(spike_times(np.full((1, 9), 4.0), np.full(1, raised), PATTERNS[0], K)[0]) == fires
+        assert (
+            np.isfinite(spike_times(np.full((1, 9), 4.0), np.full(1, raised), PATTERNS[0], K)[0])
+            == fires
+        )
 
 
 def test_an_image_on_which_no_neuron_fires_writes_nothing(transient):
@@ -141,28 +173,41 @@ def test_an_image_on_which_no_neuron_fires_writes_nothing(transient):
 
 
 def test_cells_and_neurons_of_a_chip_have_their_own_parameters(transient):
-    setup = on_chip(SETUP, Chip(4, 9, seed=2, cell_gain=0.3, cell_write_gain=0.3, neuron_threshold=0.1))
+    setup = on_chip(
+        SETUP, Chip(4, 9, seed=2, cell_gain=0.3, cell_write_gain=0.3, neuron_threshold=0.1)
+    )
     states, volts = np.full((4, 9), 4.0), PATTERNS[0]
     waves, (winner,) = transient(setup, states, PATTERNS[:1])
     spikes = Crossbar.of(setup).read(states, volts).spikes
     high = waves.time[waves[f"output_{winner}"] > 0.5]
     assert winner == np.nanargmin(spikes) and high[0] == pytest.approx(spikes[winner], abs=2e-6)
-    pumps, after = setup.devices.cells.transconductance[winner], waves.stack(state_names(4, 9))[:, -1].reshape(4, 9)[winner]
+    pumps, after = (
+        setup.devices.cells.transconductance[winner],
+        waves.stack(state_names(4, 9))[:, -1].reshape(4, 9)[winner],
+    )
     lift, end = raised_state(K.channel, 4.0, 1.0), K.pulse + K.rise / 2
     for i in np.flatnonzero(volts):
         x = stdp_circuit.charged(lift, 1.0, end - high[0], K._replace(pump=pumps[i]))
-        fallen = stdp_circuit.charged(lowered_state(K.channel, x, 1.0), 0.0, high[-1] - end, K)  # it leaks until the output falls
+        # it leaks until the output falls
+        fallen = stdp_circuit.charged(lowered_state(K.channel, x, 1.0), 0.0, high[-1] - end, K)
         assert after[i] == pytest.approx(fallen, abs=0.02)
     assert np.ptp(after[volts > 0]) > 0.1
 
 
 def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(transient):
-    """Without the rail of 6 V, these cells would drive it to 16 V, and it would be high for 0.15 ms longer."""
-    setup, states = with_neuron(inverting_rail_high=6.0), np.array([np.full(9, 6.0), np.full(9, 0.5)])
+    """Without the rail of 6 V, these cells would drive it to 16 V, and it would be high for 0.15 ms
+    longer.
+    """
+    setup, states = (
+        with_neuron(inverting_rail_high=6.0),
+        np.array([np.full(9, 6.0), np.full(9, 0.5)]),
+    )
     after, homeostasis = states.copy(), np.zeros(2)
     present_all(after, homeostasis, PATTERNS, np.array([0]), constants(setup))
     waves, winner = transient(setup, states, PATTERNS[:1])
-    assert winner.tolist() == [0] and waves["homeostasis_0"][-1] == pytest.approx(homeostasis[0], rel=0.03)
+    assert winner.tolist() == [0] and waves["homeostasis_0"][-1] == pytest.approx(
+        homeostasis[0], rel=0.03
+    )
     assert waves.stack(state_names(2, 9))[:9, -1] == pytest.approx(after[0], abs=0.03)
 
 
@@ -176,10 +221,22 @@ def test_a_lifted_gate_falls_back_by_its_capacitance(volts):
         assert farads == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3, abs=0)
 
 
-@pytest.mark.parametrize(("s", "volts", "share"), [
-    (-5, 1, 1), (-0.45, 1, 0.75), (-0.15, 1, 1 / 4 + 1 / 3), (0.0, 1, 2 / 3), (1e-300, 2, 2 / 3), (1e-300, 0, 1), (1, 0, 1)])
+@pytest.mark.parametrize(
+    ("s", "volts", "share"),
+    [
+        (-5, 1, 1),
+        (-0.45, 1, 0.75),
+        (-0.15, 1, 1 / 4 + 1 / 3),
+        (0.0, 1, 2 / 3),
+        (1e-300, 2, 2 / 3),
+        (1e-300, 0, 1),
+        (1, 0, 1),
+    ],
+)
 def test_gate_capacitance_is_meyers(s, volts, share):
-    assert stdp_circuit.memory_capacitance(s, volts, K.c, K.cox) == pytest.approx(K.c + share * K.cox, rel=1e-6, abs=0)
+    assert stdp_circuit.memory_capacitance(s, volts, K.c, K.cox) == pytest.approx(
+        K.c + share * K.cox, rel=1e-6, abs=0
+    )
 
 
 def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
@@ -189,14 +246,27 @@ def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
     states[0, 8] = 0.3
     waves, winner = transient(setup, states, volts[None])
     found, after = waves.stack(state_names(1, 9))[:, -1], states.copy()
-    assert winner[0] == present_all(after, np.zeros(1), volts[None], np.array([0]), constants(setup))[0] == 0
-    assert after[0] == pytest.approx(found, abs=0.06) and abs(found - states[0])[[1, 8]].min() > 0.05
+    assert (
+        winner[0]
+        == present_all(after, np.zeros(1), volts[None], np.array([0]), constants(setup))[0]
+        == 0
+    )
+    assert (
+        after[0] == pytest.approx(found, abs=0.06) and abs(found - states[0])[[1, 8]].min() > 0.05
+    )
 
 
-@pytest.mark.parametrize(("changes", "name"), [
-    ({"memristor": MemristorParameters(leak_resistance=1e8)}, "leak_resistance"),
-    ({"learning": stdp_circuit.SelfLearningParameters(inhibition_threshold=1.5)}, "inhibition_threshold"),
-    ({"schedule": Schedule(phi_voltage=0.4)}, "phi_voltage")])
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"memristor": MemristorParameters(leak_resistance=1e8)}, "leak_resistance"),
+        (
+            {"learning": stdp_circuit.SelfLearningParameters(inhibition_threshold=1.5)},
+            "inhibition_threshold",
+        ),
+        ({"schedule": Schedule(phi_voltage=0.4)}, "phi_voltage"),
+    ],
+)
 def test_circuits_that_could_not_learn_are_refused(changes, name):
     with pytest.raises(ParameterError, match=name):
         SETUP.replace(**changes)

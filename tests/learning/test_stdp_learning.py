@@ -10,7 +10,12 @@ import pytest
 import datasets
 from memristive.learning import stdp_learning
 from memristive.learning.stdp_circuit import constants, spike_times
-from memristive.learning.stdp_learning import PACE_STEP, MnistLearning, NetworkState, predicted_winners
+from memristive.learning.stdp_learning import (
+    PACE_STEP,
+    MnistLearning,
+    NetworkState,
+    predicted_winners,
+)
 from memristive.network.decisions import RESOLUTION, SILENT, TIED, decide, lead
 from studies.unsupervised import RUNS
 from tests.helpers import ROOT
@@ -21,20 +26,36 @@ XPUE = RUNS["xpue"]
 
 def trial_of(task, seed, setup=None, presentations=None, **options):
     patterns = task.dataset.patterns
-    return stdp_learning.draw_trial(setup or task.setup, patterns, presentations or task.presentations, len(patterns), seed,
-                                    task.dual_rail, **options)
+    return stdp_learning.draw_trial(
+        setup or task.setup,
+        patterns,
+        presentations or task.presentations,
+        len(patterns),
+        seed,
+        task.dual_rail,
+        **options,
+    )
 
 
 def outcome(order, winners, patterns=2, neurons=2):
     count = len(order) + 1
-    return stdp_learning.Learned(patterns, np.array(order), np.array(winners), np.zeros((count, neurons, 4)),
-                                 np.zeros((count, neurons)))
+    return stdp_learning.Learned(
+        patterns,
+        np.array(order),
+        np.array(winners),
+        np.zeros((count, neurons, 4)),
+        np.zeros((count, neurons)),
+    )
 
 
 def test_every_pattern_of_xpue_gets_another_neuron(ngspice):
     trial = trial_of(XPUE, seed=2)
     learned = stdp_learning.learn_patterns(trial)
-    assert learned.one_to_one and learned.purity == 1.0 and np.array_equal(predicted_winners(trial), learned.winners)
+    assert (
+        learned.one_to_one
+        and learned.purity == 1.0
+        and np.array_equal(predicted_winners(trial), learned.winners)
+    )
     for pattern, neuron in zip(trial.patterns, learned.neurons, strict=True):
         weights = learned.states[-1, neuron]
         assert weights[pattern == 1].min() > 3.0 > 0.5 > weights[pattern == 0].max()
@@ -46,26 +67,36 @@ def test_most_seeds_on_which_nothing_was_tuned_are_learned(name, least):
     task, found = RUNS[name], 0
     for seed in range(1000, 1100):
         trial = trial_of(task, seed)
-        found += outcome(trial.order, predicted_winners(trial), len(trial.patterns), len(trial.states)).one_to_one
+        found += outcome(
+            trial.order, predicted_winners(trial), len(trial.patterns), len(trial.states)
+        ).one_to_one
     assert found >= least
 
 
 def test_closed_form_predicts_winners_at_any_input_voltage(ngspice):
     """No neuron fires at 0.2 V."""
     for volts in (0.2, 0.8):
-        setup = XPUE.setup.replace(schedule=dataclasses.replace(XPUE.setup.schedule, input_voltage=volts))
+        setup = XPUE.setup.replace(
+            schedule=dataclasses.replace(XPUE.setup.schedule, input_voltage=volts)
+        )
         trial = trial_of(XPUE, 2, setup, presentations=12)
         found, start = predicted_winners(trial), trial.states.copy()
-        assert np.array_equal(found, stdp_learning.learn_patterns(trial).winners) and np.array_equal(trial.states, start)
+        assert np.array_equal(
+            found, stdp_learning.learn_patterns(trial).winners
+        ) and np.array_equal(trial.states, start)
         assert (found == SILENT).all() == (volts == 0.2)
 
 
 def test_committed_netlist_is_reproducible():
-    assert COMMITTED.read_text() == stdp_learning.batch_netlist(trial_of(XPUE, seed=1), XPUE.dataset.labels)
+    assert COMMITTED.read_text() == stdp_learning.batch_netlist(
+        trial_of(XPUE, seed=1), XPUE.dataset.labels
+    )
 
 
 def test_committed_netlist_learns_in_ngspice_alone():
-    done = subprocess.run(["ngspice", "-b", str(COMMITTED)], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        ["ngspice", "-b", str(COMMITTED)], capture_output=True, text=True, timeout=120, check=True
+    )
     neurons = dict(re.findall(r"^pattern (.) is won by neuron (\d+)$", done.stdout, re.MULTILINE))
     assert list(neurons) == list("X+U=") and sorted(neurons.values()) == list("0123")
     for pattern, label in zip(XPUE.dataset.patterns, XPUE.dataset.labels, strict=True):
@@ -73,20 +104,37 @@ def test_committed_netlist_learns_in_ngspice_alone():
         assert np.all((np.array(printed[1].split(), float) > 2) == (pattern == 1))
 
 
-@pytest.mark.parametrize(("changes", "fires"), [({"threshold": 10.0}, False), ({"output_high": 2.0}, True)])
+@pytest.mark.parametrize(
+    ("changes", "fires"), [({"threshold": 10.0}, False), ({"output_high": 2.0}, True)]
+)
 def test_netlist_names_the_winner_or_none(tmp_path, changes, fires):
     setup = XPUE.setup.replace(neuron=dataclasses.replace(XPUE.setup.neuron, **changes))
     trial = trial_of(XPUE, 1, setup, presentations=40)
     (tmp_path / "n.cir").write_text(stdp_learning.batch_netlist(trial, XPUE.dataset.labels))
-    done = subprocess.run(["ngspice", "-b", str(tmp_path / "n.cir")], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        ["ngspice", "-b", str(tmp_path / "n.cir")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     winners = predicted_winners(trial)
     last = [winners[np.flatnonzero(trial.order == pattern)[-1]] for pattern in range(4)]
-    assert re.findall(r"won by neuron (\d)", done.stdout) == [str(winner) for winner in last] * fires
+    assert (
+        re.findall(r"won by neuron (\d)", done.stdout) == [str(winner) for winner in last] * fires
+    )
     assert done.stdout.count(": 0 neurons fire") == (0 if fires else 4)
 
 
-@pytest.mark.parametrize(("winners", "one_to_one", "purity"), [
-    ([0, 1] * 3, True, 1.0), ([0, 0] * 3, False, 1.0), ([0, SILENT] * 3, False, 0.5), ([0, 1, 0, 1, 0, 0], True, 5 / 6)])
+@pytest.mark.parametrize(
+    ("winners", "one_to_one", "purity"),
+    [
+        ([0, 1] * 3, True, 1.0),
+        ([0, 0] * 3, False, 1.0),
+        ([0, SILENT] * 3, False, 0.5),
+        ([0, 1, 0, 1, 0, 0], True, 5 / 6),
+    ],
+)
 def test_shared_and_silent_patterns_have_no_neuron_of_their_own(winners, one_to_one, purity):
     learned = outcome([0, 1] * 3, winners)
     assert learned.one_to_one is one_to_one and learned.purity == pytest.approx(purity)
@@ -94,7 +142,9 @@ def test_shared_and_silent_patterns_have_no_neuron_of_their_own(winners, one_to_
 
 def test_only_the_last_ten_presentations_of_a_pattern_count():
     learned = outcome([0] * 15, [1] * 5 + [0] * 10)  # pattern 1 is never presented
-    assert learned.neurons.tolist() == [0, SILENT] and not learned.one_to_one and learned.purity == 1.0
+    assert (
+        learned.neurons.tolist() == [0, SILENT] and not learned.one_to_one and learned.purity == 1.0
+    )
     later = outcome([0] * 15, [0] * 5 + [1] * 6 + [0] * 4)
     assert later.neurons[0] == 1 and later.purity == pytest.approx(0.6)
 
@@ -103,12 +153,16 @@ def test_a_trial_follows_from_its_seed():
     task = RUNS["012345"]
     one, same, other = (trial_of(task, seed, spread=0.1, flipped=0.1) for seed in (3, 3, 4))
     assert np.array_equal(one.states, same.states) and np.array_equal(one.images, same.images)
-    assert np.array_equal(one.setup.thresholds, same.setup.thresholds) and not np.array_equal(one.states, other.states)
+    assert np.array_equal(one.setup.thresholds, same.setup.thresholds) and not np.array_equal(
+        one.states, other.states
+    )
     pixels, complements = one.images[:, :15], one.images[:, 15:]
     assert np.array_equal(pixels + complements, np.ones_like(pixels))
     assert np.mean(pixels != task.dataset.patterns[one.order]) == pytest.approx(0.1, abs=0.02)
     plain = trial_of(task, 3)
-    assert np.array_equal(plain.images, plain.patterns[one.order]) and plain.setup.thresholds is None
+    assert (
+        np.array_equal(plain.images, plain.patterns[one.order]) and plain.setup.thresholds is None
+    )
 
 
 FEW = MnistLearning(neurons=10, epochs=1, seed=3)
@@ -122,10 +176,17 @@ def training(mnist):
 
 @pytest.fixture(scope="module")
 def learned(training):
-    """Learning of 20 neurons that have seen the training images once, the network, its winners, and the order of images."""
+    """Learning of 20 neurons that have seen the training images once, the network, its winners, and
+    the order of images.
+    """
     learning = dataclasses.replace(FEW, neurons=20)
     network, order = stdp_learning.draw_start(learning, 100, 3000)
-    return learning, network, np.concatenate(list(stdp_learning.learn_digits(learning, network, training[0], order))), order
+    return (
+        learning,
+        network,
+        np.concatenate(list(stdp_learning.learn_digits(learning, network, training[0], order))),
+        order,
+    )
 
 
 def test_every_neuron_learns_a_digit_without_labels(training, learned, digit_images, mnist):
@@ -140,13 +201,23 @@ def test_every_neuron_learns_a_digit_without_labels(training, learned, digit_ima
     won = images[order][2000:][winners[2000:] == 0]
     assert np.corrcoef(network.states[0], won.mean(axis=0))[0, 1] > 0.95
     for contenders, count in ((10, 8), (20, 2)):  # some columns, all columns
-        read = np.array(list(stdp_learning.read_in_ngspice(learning, network, digit_images["grey"][:count], digits, contenders)))
+        read = np.array(
+            list(
+                stdp_learning.read_in_ngspice(
+                    learning, network, digit_images["grey"][:count], digits, contenders
+                )
+            )
+        )
         assert np.array_equal(np.nanargmin(read, axis=1), np.nanargmin(spikes[:count], axis=1))
-        assert np.nanmin(read, axis=1) == pytest.approx(np.nanmin(spikes[:count], axis=1), abs=0.5e-6)
+        assert np.nanmin(read, axis=1) == pytest.approx(
+            np.nanmin(spikes[:count], axis=1), abs=0.5e-6
+        )
 
 
 def test_the_pace_falls_from_step_to_step_but_not_within_one():
-    """The inverse time constant of forgetting falls linearly; all that learns slows down together."""
+    """The inverse time constant of forgetting falls linearly; all that learns slows down
+    together.
+    """
     learning, images = MnistLearning(neurons=10, epochs=1), np.full((2 * PACE_STEP, 4), 0.0)
     images[[0, PACE_STEP - 1, PACE_STEP]] = 1.0
     moved = []
@@ -159,20 +230,30 @@ def test_the_pace_falls_from_step_to_step_but_not_within_one():
     fast, slow = learning.setup(), learning.setup(learning.pace(0.5))
     tau = [setup.memristor.write_time_constant for setup in (fast, slow)]
     assert 1 / tau[1] == pytest.approx((1 / 8.7e-3 + 1 / 1.3) / 2)
-    assert slow.learning.homeostasis_rate / fast.learning.homeostasis_rate == pytest.approx(tau[0] / tau[1])
+    assert slow.learning.homeostasis_rate / fast.learning.homeostasis_rate == pytest.approx(
+        tau[0] / tau[1]
+    )
     forgetting = [setup.learning.homeostasis_time_constant for setup in (fast, slow)]
     assert forgetting[0] / forgetting[1] == pytest.approx(tau[0] / tau[1])
 
 
 def test_decisions_are_strict_between_digits_not_between_neurons(training):
     image, states = training[0][:1], np.full((3, 100), 3.0)
-    for raised, digits, decision in (([0, 0, 1], [4, 4, 7], 4), ([0, 0, 1], [4, 7, 7], TIED), ([0, 1, 1], [2, 7, 7], 2),
-                                     ([9, 9, 9], [4, 4, 7], SILENT)):
-        spikes = stdp_learning.read_in_closed_form(FEW, NetworkState(states, np.array(raised, float)), image, np.array(digits))
+    for raised, digits, decision in (
+        ([0, 0, 1], [4, 4, 7], 4),
+        ([0, 0, 1], [4, 7, 7], TIED),
+        ([0, 1, 1], [2, 7, 7], 2),
+        ([9, 9, 9], [4, 4, 7], SILENT),
+    ):
+        spikes = stdp_learning.read_in_closed_form(
+            FEW, NetworkState(states, np.array(raised, float)), image, np.array(digits)
+        )
         assert decide(spikes, RESOLUTION)[0].tolist() == [decision]
     network = NetworkState(states, np.array([0.0, 0.1, 0.3]))
-    near, far, alone = (lead(stdp_learning.read_in_closed_form(FEW, network, image, np.array(digits))[0])
-                        for digits in ([4, 7, 7], [4, 4, 7], [4, 4, 4]))
+    near, far, alone = (
+        lead(stdp_learning.read_in_closed_form(FEW, network, image, np.array(digits))[0])
+        for digits in ([4, 7, 7], [4, 4, 7], [4, 4, 4])
+    )
     spikes = spike_times(states, network.homeostasis, image[0], constants(FEW.setup()))
     assert near == lead(spikes) and 2 * near < far < alone == np.inf
 
@@ -180,7 +261,9 @@ def test_decisions_are_strict_between_digits_not_between_neurons(training):
 def test_neurons_that_win_nothing_get_the_most_frequent_digit():
     states, images = np.zeros((10, 8)), np.repeat(np.eye(2), 4, axis=1)[[0, 1, 1]]
     states[3, :4] = states[5, 4:] = 9.0
-    digits = stdp_learning.assign_digits(FEW, NetworkState(states, np.zeros(10)), images, np.array([2, 7, 7]))
+    digits = stdp_learning.assign_digits(
+        FEW, NetworkState(states, np.zeros(10)), images, np.array([2, 7, 7])
+    )
     assert digits.tolist() == [7, 7, 7, 2, 7, 7, 7, 7, 7, 7]
 
 
@@ -188,4 +271,7 @@ def test_each_epoch_presents_every_image_once_in_another_order():
     network, order = stdp_learning.draw_start(MnistLearning(epochs=3), 100, 50)
     assert (network.states.min(), network.states.max()) == pytest.approx((0.5, 1.5), abs=0.01)
     epochs = order.reshape(3, 50)
-    assert all(sorted(epoch) == list(range(50)) for epoch in epochs) and len({tuple(epoch) for epoch in epochs}) == 3
+    assert (
+        all(sorted(epoch) == list(range(50)) for epoch in epochs)
+        and len({tuple(epoch) for epoch in epochs}) == 3
+    )

@@ -1,4 +1,6 @@
-"""Training on any engine: against the closed form, on noisy chips, resumed, and with given spikes."""
+"""Training on any engine: against the closed form, on noisy chips, resumed, and with given
+spikes.
+"""
 
 import dataclasses
 
@@ -20,7 +22,9 @@ from memristor import MemristorParameters
 from tests.network.networks import RULE as HIDDEN_RULE
 from tests.network.networks import XOR, on_a_chip
 
-CHIP = Chip(seed=3, read_noise=0.05, write_noise=0.5, stuck_off=0.05, stuck_on=0.05, cell_threshold=0.05)
+CHIP = Chip(
+    seed=3, read_noise=0.05, write_noise=0.5, stuck_off=0.05, stuck_on=0.05, cell_threshold=0.05
+)
 RULE = ErrorDrivenRule(presentations=60, start_state=4.5, dose=0.1, margin=1e-6, seed=4)
 
 pytestmark = pytest.mark.usefixtures("ngspice")
@@ -43,7 +47,8 @@ def test_both_engines_learn_the_same_on_a_chip_with_noise(mnist_setup, training_
     rule = dataclasses.replace(RULE, presentations=12)
     simulated, computed = (learned(name, mnist_setup, CHIP, rule, training_set) for name in ENGINES)
     assert (simulated.history == computed.history).all() and simulated.history[:, 1].sum() >= 8
-    assert simulated.network.states[0] == pytest.approx(computed.network.states[0], abs=3e-3)  # writes of 0.1 V
+    # writes of 0.1 V
+    assert simulated.network.states[0] == pytest.approx(computed.network.states[0], abs=3e-3)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -61,47 +66,73 @@ def test_a_resumed_training_meets_the_same_noise(name):
     resumed = Learning.restored(start, stopped.arrays())
     assert resumed.done == stop
     list(train(resumed, rule, images, labels, engine=name))
-    assert (whole.network.states[0] == resumed.network.states[0]).all() and (whole.history == resumed.history).all()
+    assert (whole.network.states[0] == resumed.network.states[0]).all() and (
+        whole.history == resumed.history
+    ).all()
 
 
 def test_leak_does_not_change_stuck_cells(mnist_setup, training_set):
     chip = Chip(seed=5, stuck_off=0.1, stuck_on=0.1)
     leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9))
-    (states,) = learned("closed-form", leaky, chip, dataclasses.replace(RULE, presentations=3), training_set).network.states
+    (states,) = learned(
+        "closed-form", leaky, chip, dataclasses.replace(RULE, presentations=3), training_set
+    ).network.states
     assert np.array_equal(chip.with_stuck_cells(states), states)
     assert (states[~chip.stuck] != RULE.start_state).any()
 
 
 def test_doses_of_a_silent_neuron_fall_to_a_hundredth():
-    """No neuron fires: the right column gains (1 - k/300) x 1 mV a presentation, at least 10 uV (edges take 2 %)."""
+    """No neuron fires: the right column gains (1 - k/300) x 1 mV a presentation, at least 10 uV
+    (edges take 2 %).
+    """
     rule = ErrorDrivenRule(presentations=300, dose=1e-3)
-    (found,) = learn(Network.of(Setup(), np.zeros((2, 3))), rule, np.ones((1, 3)), np.zeros(1, int)).network.states
+    (found,) = learn(
+        Network.of(Setup(), np.zeros((2, 3))), rule, np.ones((1, 3)), np.zeros(1, int)
+    ).network.states
     expected = 1e-3 * np.maximum(1 - np.arange(300) / 300, 0.01).sum()
     assert found == pytest.approx(np.array([[expected] * 3, [0.0] * 3]), rel=0.03)
 
 
 def test_all_classes_are_right_after_learning_and_none_before():
-    rule, patterns = ErrorDrivenRule(presentations=60, start_state=7.0, dose=0.15, margin=10e-6, seed=3), xpue().patterns
+    rule, patterns = (
+        ErrorDrivenRule(presentations=60, start_state=7.0, dose=0.15, margin=10e-6, seed=3),
+        xpue().patterns,
+    )
     start = paper_network(Setup(), rule, 4, 9)
     learning = learn(start, rule, patterns, np.arange(4), engine="ngspice")
-    before, after = (read(network, patterns, "ngspice", wanted=4) for network in (start, learning.network))
+    before, after = (
+        read(network, patterns, "ngspice", wanted=4) for network in (start, learning.network)
+    )
     assert all(strict_decision(spikes) < 0 for spikes in before)  # equal columns tie
     assert [strict_decision(spikes) for spikes in after] == [0, 1, 2, 3]
     assert min(lead(spikes) for spikes in after) >= rule.margin
-    assert not learning.history[-8:, 1].any() and learning.history[-8:, 0].all() and learning.history[:4, 1].any()
+    assert (
+        not learning.history[-8:, 1].any()
+        and learning.history[-8:, 0].all()
+        and learning.history[:4, 1].any()
+    )
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40), st.integers(1, 50))
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40), st.integers(1, 50)
+)
 def test_learning_curve_is_the_share_of_right_answers_in_the_window(rows, window):
     accuracy, writes = learning_curve(np.array(rows), window)
-    naive = [sum(right for right, _ in rows[max(0, k - window):k]) / min(k, window) for k in range(1, len(rows) + 1)]
+    naive = [
+        sum(right for right, _ in rows[max(0, k - window) : k]) / min(k, window)
+        for k in range(1, len(rows) + 1)
+    ]
     assert accuracy == pytest.approx(naive)
-    assert writes.tolist() == [sum(written for _, written in rows[:k + 1]) for k in range(len(rows))]
+    assert writes.tolist() == [
+        sum(written for _, written in rows[: k + 1]) for k in range(len(rows))
+    ]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("label", range(3))
-def test_of_a_tie_the_lower_class_counts_as_first_and_the_right_and_one_wrong_column_are_written(engine, label):
+def test_of_a_tie_the_lower_class_counts_as_first_and_the_right_and_one_wrong_column_are_written(
+    engine, label
+):
     rule = ErrorDrivenRule(presentations=1, start_state=7.0, dose=0.2)
     start = paper_network(Setup(), rule, 3, 9)
     learning = learn(start, rule, np.ones((1, 9)), np.array([label]), engine=engine)
@@ -113,19 +144,36 @@ def test_of_a_tie_the_lower_class_counts_as_first_and_the_right_and_one_wrong_co
 
 # Several layers
 
-@pytest.mark.parametrize(("hidden", "chip", "scale", "volts"), [
-    ((6,), False, 1, 1.0), ((6,), True, 1, 1.0), ((6, 5), False, 3, 1.0), ((6, 5), True, 1, 0.5), ((6,), False, 1, 2.0)])
-def test_training_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(hidden, chip, scale, volts):
+
+@pytest.mark.parametrize(
+    ("hidden", "chip", "scale", "volts"),
+    [
+        ((6,), False, 1, 1.0),
+        ((6,), True, 1, 1.0),
+        ((6, 5), False, 3, 1.0),
+        ((6, 5), True, 1, 0.5),
+        ((6,), False, 1, 2.0),
+    ],
+)
+def test_training_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(
+    hidden, chip, scale, volts
+):
     images, labels = XOR
-    rule = dataclasses.replace(HIDDEN_RULE, presentations=12, error_scale=scale * HIDDEN_RULE.error_scale)
-    start = initial_network(hidden, 2, images, rule, LayerDesign(row_voltage=volts, transresistance=20e3 / volts))
+    rule = dataclasses.replace(
+        HIDDEN_RULE, presentations=12, error_scale=scale * HIDDEN_RULE.error_scale
+    )
+    start = initial_network(
+        hidden, 2, images, rule, LayerDesign(row_voltage=volts, transresistance=20e3 / volts)
+    )
     start = on_a_chip(start) if chip else start
     closed, circuit = learn(start, rule, images, labels), Learning.start(start, rule)
     steps = list(train(circuit, rule, images, labels, engine="ngspice"))
     assert circuit.history[:, 1].sum() >= 2
     assert np.array_equal(circuit.history, closed.history)
     assert steps[-1] == (12, closed.history[:, 0].mean())
-    for ours, theirs, before in zip(circuit.network.states, closed.network.states, start.states, strict=True):
+    for ours, theirs, before in zip(
+        circuit.network.states, closed.network.states, start.states, strict=True
+    ):
         assert ours == pytest.approx(theirs, abs=3e-3)
         assert np.abs(theirs - before).max() > 0.05
 
@@ -134,9 +182,10 @@ def test_a_right_answer_within_the_margin_counts_as_right_and_is_written():
     generator = np.random.default_rng(3)
     images, labels = generator.random((30, 6)), np.arange(30) % 3
     images[np.arange(30), labels] = 1.0
-    first, rule = LayeredRule(presentations=600, margin=4e-6), LayeredRule(presentations=12, margin=20e-6, hidden_dose=1e-3)
+    first, rule = (
+        LayeredRule(presentations=600, margin=4e-6),
+        LayeredRule(presentations=12, margin=20e-6, hidden_dose=1e-3),
+    )
     network = learn(initial_network((8,), 3, images, first), first, images, labels).network
     found = [learn(network, rule, images, labels, engine=engine).history for engine in ENGINES]
     assert np.array_equal(*found) and found[0].all(axis=1).any()
-
-

@@ -6,7 +6,12 @@ import itertools
 import numpy as np
 
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
-from memristive.learning.build import initial_network, measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import (
+    initial_network,
+    measured_design,
+    measured_parameters,
+    measured_pulses,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
@@ -14,24 +19,52 @@ from memristive.network.solvers import READING_LAYERS
 from snn_circuit import Cells, Devices, NeuronValues
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
-RULE = LayeredRule(presentations=400, hidden_dose=0.1, output_dose=0.3, start_weight=0.5, start_weight_spread=1.0)
+RULE = LayeredRule(
+    presentations=400, hidden_dose=0.1, output_dose=0.3, start_weight=0.5, start_weight_spread=1.0
+)
 
-# For trainings in whole pulses; a device whose steps and read current bend as no law does, on 33 points, with noise.
-PULSED_RULE = LayeredRule(presentations=8, hidden_dose=0.5, output_dose=0.3, start_drive=0.0, start_drive_spread=1.0,
-                          start_weight=0.0, start_weight_spread=0.6, margin=50e-6, final_dose=0.5, final_margin=0.5, seed=3)
+# For trainings in whole pulses; a device whose steps and read current bend as no law does, on 33
+# points, with noise.
+PULSED_RULE = LayeredRule(
+    presentations=8,
+    hidden_dose=0.5,
+    output_dose=0.3,
+    start_drive=0.0,
+    start_drive_spread=1.0,
+    start_weight=0.0,
+    start_weight_spread=0.6,
+    margin=50e-6,
+    final_dose=0.5,
+    final_margin=0.5,
+    seed=3,
+)
 PULSED_IMAGES = np.random.default_rng(0).random((8, 6))
 GRID = np.linspace(0, 1, 33)
-MEASURED = {**DEVICES, "noisy": MeasuredDevice(
-    "noisy", up=tuple(0.05 * np.exp(-3 * GRID) + 0.01 * np.sin(6 * GRID)**2), down=tuple(0.01 + 0.04 * GRID**2),
-    write_noise=0.01, read_noise=0.02, read_curve=(0.7, 0.8, 1.0))}
+MEASURED = {
+    **DEVICES,
+    "noisy": MeasuredDevice(
+        "noisy",
+        up=tuple(0.05 * np.exp(-3 * GRID) + 0.01 * np.sin(6 * GRID) ** 2),
+        down=tuple(0.01 + 0.04 * GRID**2),
+        write_noise=0.01,
+        read_noise=0.02,
+        read_curve=(0.7, 0.8, 1.0),
+    ),
+}
 
 
 def measured_network(device, hidden, pairs, **pulses):
     """A network of random weights of a measured device for `PULSED_IMAGES` of three classes."""
     emulated = emulator(MEASURED[device])
-    return initial_network(hidden, 3, PULSED_IMAGES, PULSED_RULE,
-                           measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5),
-                           measured_parameters(emulated), measured_pulses(emulated, **pulses))
+    return initial_network(
+        hidden,
+        3,
+        PULSED_IMAGES,
+        PULSED_RULE,
+        measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5),
+        measured_parameters(emulated),
+        measured_pulses(emulated, **pulses),
+    )
 
 
 def paper_layer(setup, columns=10, rows=100, solver=READING_LAYERS):
@@ -47,20 +80,40 @@ def layer_of(network, layer):
 def random_network(sizes, seed=0, spread=0.8):
     """A network whose neurons fire: states scattered around a little more than X_ref."""
     rng = np.random.default_rng(seed)
-    return Network(tuple(rng.normal(6.0, spread, (above, below + 1)) for below, above in itertools.pairwise(sizes)))
+    return Network(
+        tuple(
+            rng.normal(6.0, spread, (above, below + 1))
+            for below, above in itertools.pairwise(sizes)
+        )
+    )
 
 
 def devices_of(network, layer, channel=1.0, write=1.0, threshold=1.0):
-    """Single devices of a layer, by their deviations relative to 1; arrays broadcast against columns x rows, reference last."""
-    memristor, neuron, states = network.parameters.memristor, network.layers[layer].neuron, network.states[layer]
+    """Single devices of a layer, by their deviations relative to 1; arrays broadcast against
+    columns x rows, reference last.
+    """
+    memristor, neuron, states = (
+        network.parameters.memristor,
+        network.layers[layer].neuron,
+        network.states[layer],
+    )
     ones = np.ones((len(states) + (network.design.pairs == 0), states.shape[1]))
-    cells = dataclasses.replace(Cells.of(memristor), gain=memristor.gain * channel * ones,
-                                threshold_voltage=memristor.threshold_voltage * ones,
-                                transconductance=memristor.transconductance * write * ones,
-                                capacitance=memristor.capacitance * ones)
+    cells = dataclasses.replace(
+        Cells.of(memristor),
+        gain=memristor.gain * channel * ones,
+        threshold_voltage=memristor.threshold_voltage * ones,
+        transconductance=memristor.transconductance * write * ones,
+        capacitance=memristor.capacitance * ones,
+    )
     count = np.ones(network.sizes[layer + 1])
-    return Devices(cells, NeuronValues(neuron.threshold * threshold * count, neuron.feedback_resistance * count,
-                                       neuron.membrane_capacitance * count))
+    return Devices(
+        cells,
+        NeuronValues(
+            neuron.threshold * threshold * count,
+            neuron.feedback_resistance * count,
+            neuron.membrane_capacitance * count,
+        ),
+    )
 
 
 def on_a_chip(network):
@@ -74,7 +127,9 @@ def on_a_chip(network):
 
 
 def drives(network, images):
-    """Settled membranes of the first layer in thresholds, from its spikes; nan for silent neurons."""
+    """Settled membranes of the first layer in thresholds, from its spikes; nan for silent
+    neurons.
+    """
     elapsed = network.forward(images)[0] - network.start_time
     return 1 / (1 - np.exp(-elapsed / network.parameters.neuron.time_constant))
 
@@ -82,7 +137,9 @@ def drives(network, images):
 def with_gain(network, gain):
     """The same states, with op-amps of this gain."""
     neuron = dataclasses.replace(network.parameters.neuron, amplifier_gain=gain)
-    return dataclasses.replace(network, parameters=dataclasses.replace(network.parameters, neuron=neuron))
+    return dataclasses.replace(
+        network, parameters=dataclasses.replace(network.parameters, neuron=neuron)
+    )
 
 
 def deviations(found, exact):

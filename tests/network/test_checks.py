@@ -1,4 +1,6 @@
-"""Operating range: each problem against ngspice or the network that has it, and advice that cures it."""
+"""Operating range: each problem against ngspice or the network that has it, and advice that cures
+it.
+"""
 
 import dataclasses
 import re
@@ -15,7 +17,13 @@ from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
 from memristive.network import checks
-from memristive.network.checks import OperatingRangeWarning, fit_feedback_resistor, layered_problems, operating_range, rails
+from memristive.network.checks import (
+    OperatingRangeWarning,
+    fit_feedback_resistor,
+    layered_problems,
+    operating_range,
+    rails,
+)
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import strict_decision
@@ -41,7 +49,9 @@ def summing(share):
 
 
 def summing_above(share):
-    """Return a network whose second layer reaches a `share` of the summing stage's swing after the first layer has fired."""
+    """Return a network whose second layer reaches a `share` of the summing stage's swing after the
+    first layer has fired.
+    """
     outputs = np.array([[-55.0, 15.5, 28.0], [6.0, 7.0, 8.0]])
     return Network((np.array([[8.0, 6.0, 6.0], [6.0, 7.0, 7.0]]), share * outputs))
 
@@ -51,7 +61,9 @@ def inverting(share):
 
 
 def reference(share):
-    return Network((np.array([[7.5, 7.5, 7.5], [6.0, 7.5, 7.0]]),), neurons(inverting_rail_high=10 / share))
+    return Network(
+        (np.array([[7.5, 7.5, 7.5], [6.0, 7.5, 7.0]]),), neurons(inverting_rail_high=10 / share)
+    )
 
 
 def loaded_reference(share):
@@ -72,13 +84,23 @@ def apart(network, expected):
     return np.nanmax(np.abs(found - expected[-1]))
 
 
-@pytest.mark.parametrize(("network", "beyond", "words"), [
-    (summing, 1.05, "summing stage of layer 1"), (summing_above, 1.2, "summing stage of layer 2"),
-    (inverting, 1.1, "inverting stage of layer 1"), (reference, 1.05, "negative input's inverting stage of layer 1"),
-    (loaded_reference, 1.1, "negative input's inverting stage of layer 1"), (spread_on_chip, 1.3, "summing stage of layer 1")])
+@pytest.mark.parametrize(
+    ("network", "beyond", "words"),
+    [
+        (summing, 1.05, "summing stage of layer 1"),
+        (summing_above, 1.2, "summing stage of layer 2"),
+        (inverting, 1.1, "inverting stage of layer 1"),
+        (reference, 1.05, "negative input's inverting stage of layer 1"),
+        (loaded_reference, 1.1, "negative input's inverting stage of layer 1"),
+        (spread_on_chip, 1.3, "summing stage of layer 1"),
+    ],
+)
 def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, words):
     below, above = network(0.98), network(beyond)
-    shares = [(checks.required_stage_voltages(each, IMAGES).max(axis=0) / rails(each)).max() for each in (below, above)]
+    shares = [
+        (checks.required_stage_voltages(each, IMAGES).max(axis=0) / rails(each)).max()
+        for each in (below, above)
+    ]
     assert 0.9 < shares[0] <= 1 < shares[1] < 1.2
     assert apart(below, below.forward(IMAGES)) < 0.1e-6
     for free, railed in zip(below.forward(IMAGES, rails=False), below.forward(IMAGES), strict=True):
@@ -86,9 +108,10 @@ def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, wo
     assert apart(above, above.forward(IMAGES, rails=False)) > 0.5e-6
     assert apart(above, above.forward(IMAGES)) < 0.2e-6
     assert layered_problems(below, IMAGES) == []
-    problem, = layered_problems(above, IMAGES)
+    (problem,) = layered_problems(above, IMAGES)
     assert words in problem
-    smaller = dataclasses.replace(above, design=LayerDesign(stage_swing=7.5))  # the remedy that the message names
+    # the remedy that the message names
+    smaller = dataclasses.replace(above, design=LayerDesign(stage_swing=7.5))
     assert layered_problems(smaller, IMAGES) == []
 
 
@@ -96,32 +119,52 @@ def test_images_that_clipping_decides_are_counted_as_in_ngspice(ngspice):
     rng = np.random.default_rng(6)
     network, images = Network((rng.normal(20, 4, (3, 9)),)), rng.random((12, 8))
     found, seen, free = (
-        [strict_decision(times, 0.2e-6) for times in spikes]  # s: rails give way by 10 mV per volt of overdrive
-        for spikes in (read(network, images, "ngspice"), network.first_spikes(images), network.forward(images, rails=False)[-1]))
+        # s: rails give way by 10 mV per volt of overdrive
+        [strict_decision(times, 0.2e-6) for times in spikes]
+        for spikes in (
+            read(network, images, "ngspice"),
+            network.first_spikes(images),
+            network.forward(images, rails=False)[-1],
+        )
+    )
     assert found == seen
-    assert np.sum(np.array(found) != free) > 1 and "of 12 images" in layered_problems(network, images)[0]
+    assert (
+        np.sum(np.array(found) != free) > 1
+        and "of 12 images" in layered_problems(network, images)[0]
+    )
 
 
 def test_clipping_after_the_spike_has_no_effect(ngspice):
-    """The bias makes both outputs fire before the hidden neurons, which would take the stages far beyond their rails."""
+    """The bias makes both outputs fire before the hidden neurons, which would take the stages far
+    beyond their rails.
+    """
     late = Network((np.full((2, 3), 6.2), np.array([[69.0, 69.0, 11.0], [69.0, 69.0, 10.0]])))
     hidden, outputs = late.forward(IMAGES)
     assert np.nanmin(hidden) > outputs.max()
-    assert (checks.required_stage_voltages(late, IMAGES) <= rails(late)).all() and layered_problems(late, IMAGES) == []
+    assert (checks.required_stage_voltages(late, IMAGES) <= rails(late)).all() and layered_problems(
+        late, IMAGES
+    ) == []
     assert apart(late, [hidden, outputs]) < 0.13e-6
 
 
 def test_clipping_that_does_not_move_first_spikes_is_no_problem():
-    hidden = np.array([[5.0, 5.0, 69.0], [5.0, 5.0, 6.5]])  # the first fires at once, clipped or not
+    # the first fires at once, clipped or not
+    hidden = np.array([[5.0, 5.0, 69.0], [5.0, 5.0, 6.5]])
     network = Network((hidden, np.array([[5.0, 6.0, 9.0], [5.0, 5.0, 8.0]])))
-    assert (checks.required_stage_voltages(network, IMAGES) > rails(network)).any() and layered_problems(network, IMAGES) == []
+    assert (
+        checks.required_stage_voltages(network, IMAGES) > rails(network)
+    ).any() and layered_problems(network, IMAGES) == []
 
 
 @pytest.mark.parametrize("row_voltage", [1.0, 0.5])
-def test_cells_at_the_reference_require_the_stage_swing_and_chips_the_gains_of_their_cells(row_voltage):
+def test_cells_at_the_reference_require_the_stage_swing_and_chips_the_gains_of_their_cells(
+    row_voltage,
+):
     """Calculated by hand: 10 V with all three rows high. A dark row requires nothing."""
     network = Network((np.full((2, 3), 5.0),), design=LayerDesign(row_voltage=row_voltage))
-    assert checks.required_stage_voltages(network, IMAGES[:1])[0, 0] == pytest.approx([10.0, 0.0, 10.0], rel=0.01, abs=1e-3)
+    assert checks.required_stage_voltages(network, IMAGES[:1])[0, 0] == pytest.approx(
+        [10.0, 0.0, 10.0], rel=0.01, abs=1e-3
+    )
     channel = np.array([[3.0, 1.0, 1.5], [3.0, 1.0, 1.0], [3.0, 1.0, 1.0]])
     network = dataclasses.replace(network, devices=(devices_of(network, 0, channel),))
     required = checks.required_stage_voltages(network, np.array([[0.0, 1.0]]))[0, 0]
@@ -135,19 +178,35 @@ def diverged():
 
 
 def silent():
-    """Return a network whose second layer never fires, because its cells conduct less than their reference."""
+    """Return a network whose second layer never fires, because its cells conduct less than their
+    reference.
+    """
     network = random_network((3, 5, 4, 2), seed=2, spread=1.5)
     network.states[1][:] = 1.0
     return network
 
 
 def begun(design=None, **changes):
-    return initial_network((4,), 2, np.ones((1, 3)), LayeredRule(start_drive=3.0, start_weight=1.5), design, neurons(**changes))
+    return initial_network(
+        (4,),
+        2,
+        np.ones((1, 3)),
+        LayeredRule(start_drive=3.0, start_weight=1.5),
+        design,
+        neurons(**changes),
+    )
 
 
-@pytest.mark.parametrize(("network", "words"), [
-    (diverged(), "layer 2 diverge"), (silent(), "layer 2 fires for 100%"), (begun(amplifier_gain=5e3), "neuron.amplifier_gain"),
-    (begun(LayerDesign(rise=100e-6)), "design.rise"), (begun(), None)])
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (diverged(), "layer 2 diverge"),
+        (silent(), "layer 2 fires for 100%"),
+        (begun(amplifier_gain=5e3), "neuron.amplifier_gain"),
+        (begun(LayerDesign(rise=100e-6)), "design.rise"),
+        (begun(), None),
+    ],
+)
 def test_what_is_out_of_range_is_a_warning(network, words):
     images = np.random.default_rng(1).random((6, 3))
     problems = layered_problems(network, images)
@@ -160,36 +219,51 @@ def test_what_is_out_of_range_is_a_warning(network, words):
         assert len(warned) == len(problems)
 
 
-@pytest.mark.parametrize(("firing", "dark", "reported"), [(8, 2, 0), (8, 3, 1), (4, 0, 0), (3, 0, 1)])
+@pytest.mark.parametrize(
+    ("firing", "dark", "reported"), [(8, 2, 0), (8, 3, 1), (4, 0, 0), (3, 0, 1)]
+)
 def test_silent_hidden_neurons_are_reported(firing, dark, reported):
     """Two of 40 images may be dark, and 4 of 8 hidden neurons must fire."""
     hidden = np.array([[8.0, 5.0]] * firing + [[5.0, 5.0]] * (8 - firing))
     network = Network((hidden, np.full((4, 9), 9.0)))
-    problems = layered_problems(network, (np.arange(40) >= dark)[:, None].astype(float), hidden_dose="dose")
+    problems = layered_problems(
+        network, (np.arange(40) >= dark)[:, None].astype(float), hidden_dose="dose"
+    )
     assert ["dose" in problem for problem in problems] == [True] * reported
 
 
-@pytest.mark.parametrize(("second", "labels", "word"), [
-    ([5.0, 9.0], [0] * 20 + [1] * 20, None),  # each neuron wins the images of its class
-    ([9.0, 9.5], [0] * 20 + [1] * 20, "neuron 1 wins 100%"), ([9.0, 9.5], [0] * 6 + [1] * 34, "neurons 0 win none"),
-    ([9.0, 9.5], [0] * 4 + [1] * 36, None)])
+@pytest.mark.parametrize(
+    ("second", "labels", "word"),
+    [
+        ([5.0, 9.0], [0] * 20 + [1] * 20, None),  # each neuron wins the images of its class
+        ([9.0, 9.5], [0] * 20 + [1] * 20, "neuron 1 wins 100%"),
+        ([9.0, 9.5], [0] * 6 + [1] * 34, "neurons 0 win none"),
+        ([9.0, 9.5], [0] * 4 + [1] * 36, None),
+    ],
+)
 def test_a_class_neuron_that_wins_nearly_all_images_is_reported(second, labels, word):
-    """Neuron 0 has a large weight of pixel 0, neuron 1 one of pixel 1, and in a collapsed network of both pixels."""
+    """Neuron 0 has a large weight of pixel 0, neuron 1 one of pixel 1, and in a collapsed network
+    of both pixels.
+    """
     network = Network((np.array([[9.0, 5.0, 6.0], [*second, 6.0]]),))
-    images = np.array([[1.0, 0.0]] * 20 + [[0.0, 1.0]] * 20) if second[0] < 9 else np.full((40, 2), 0.5)
+    images = (
+        np.array([[1.0, 0.0]] * 20 + [[0.0, 1.0]] * 20) if second[0] < 9 else np.full((40, 2), 0.5)
+    )
     problems = layered_problems(network, images, labels=np.array(labels))
     assert problems == [] if word is None else word in problems[0]
 
 
 def test_a_last_layer_that_does_not_fire_is_reported():
     network = Network((np.full((2, 3), 4.0),))
-    problem, = layered_problems(network, IMAGES)
+    (problem,) = layered_problems(network, IMAGES)
     assert "layer 1" in problem and "hidden" not in problem
 
 
 def test_no_stage_clips_in_the_trained_networks():
-    for name, images in (("mnist", datasets.encode(datasets.load_mnist()["x_test"][:100], 10, "grey")),
-                         ("xor", np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]))):
+    for name, images in (
+        ("mnist", datasets.encode(datasets.load_mnist()["x_test"][:100], 10, "grey")),
+        ("xor", np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])),
+    ):
         network = load(Path("voltages") / f"layers_{name}.json")
         assert (checks.required_stage_voltages(network, images) < 0.9 * rails(network)).all()
         assert layered_problems(network, images) == []
@@ -198,7 +272,8 @@ def test_no_stage_clips_in_the_trained_networks():
 # The paper's layer
 
 GENERATOR = np.random.default_rng(4)
-PATTERNS = np.array([GENERATOR.permutation(np.arange(64) < count) for count in (32, 24, 20)], float)  # large for 1 kohm
+# large for 1 kohm
+PATTERNS = np.array([GENERATOR.permutation(np.arange(64) < count) for count in (32, 24, 20)], float)
 UNEVEN = np.array([[1.0] * 24 + [0.0] * 8, [0.0] * 26 + [1.0] * 6, [0.0] * 20 + [1.0] * 12])
 FIT = fit_feedback_resistor(Setup(), PATTERNS)
 
@@ -209,7 +284,9 @@ def with_neuron(setup=FIT, **changes):
 
 def hebbian(setup, patterns):
     """Return the states that a training leaves, by the formula."""
-    return trained_state(setup.memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
+    return trained_state(
+        setup.memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse
+    )
 
 
 def problems(setup, patterns=PATTERNS, **kind):
@@ -219,12 +296,20 @@ def problems(setup, patterns=PATTERNS, **kind):
 @pytest.mark.parametrize("dataset", [xpue, digits_012345, mnist])
 def test_the_papers_networks_have_no_problem(dataset):
     setup, patterns = dataset().setup, dataset().patterns
-    assert problems(setup, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse) == []
+    assert (
+        problems(setup, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse) == []
+    )
     assert checks.contained_patterns(patterns) == []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        checks.warn_of_range(setup, hebbian(setup, patterns), patterns, by_class=True, consecutive=True,
-                             write=setup.schedule.pulse)
+        checks.warn_of_range(
+            setup,
+            hebbian(setup, patterns),
+            patterns,
+            by_class=True,
+            consecutive=True,
+            write=setup.schedule.pulse,
+        )
 
 
 def test_settled_membranes_are_those_of_ngspice(ngspice):
@@ -234,26 +319,43 @@ def test_settled_membranes_are_those_of_ngspice(ngspice):
     for k in range(len(PATTERNS)):
         late = np.searchsorted(result.time, FIT.schedule.start(k) + 20 * FIT.neuron.time_constant)
         assert settled[k] == pytest.approx(result.membranes[:, late], rel=2e-3)
-    levels, setup = np.array([[0.5, 0.0, 1.0]]), with_neuron(Setup(schedule=Schedule(input_voltage=1.5)),
-                                                             membrane_transconductance=2.0)
+    levels, setup = (
+        np.array([[0.5, 0.0, 1.0]]),
+        with_neuron(Setup(schedule=Schedule(input_voltage=1.5)), membrane_transconductance=2.0),
+    )
     cells = np.array([[3.0, 4.0, 5.0], [2.0, 6.0, 0.0]])
-    assert checks.settled_membranes(setup, cells, levels) == pytest.approx(np.array([[
-        2000.0 * read_current(setup.memristor, row, 1.5 * levels[0]).sum() for row in cells]]))
+    assert checks.settled_membranes(setup, cells, levels) == pytest.approx(
+        np.array(
+            [[2000.0 * read_current(setup.memristor, row, 1.5 * levels[0]).sum() for row in cells]]
+        )
+    )
 
 
-@pytest.mark.parametrize("changes", [{}, {"inverting_rail_high": 12.0, "stage_resistance": 50.0}, {"rail_low": -7.0}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"inverting_rail_high": 12.0, "stage_resistance": 50.0}, {"rail_low": -7.0}]
+)
 @pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
 def test_clipped_membranes_stand_at_the_rail_in_ngspice(ngspice, changes):
     setup = with_neuron(Setup(), **changes)
     top = infer(setup, hebbian(setup, PATTERNS), PATTERNS).membranes.max()
-    assert top == pytest.approx(checks.rail(setup.neuron), rel=0.015)  # the clamps give way a little
+    # the clamps give way a little
+    assert top == pytest.approx(checks.rail(setup.neuron), rel=0.015)
     assert "clip" in problems(setup)[0]
 
 
-@pytest.mark.parametrize(("ohms", "patterns", "by_class", "word"), [
-    (1e3, PATTERNS, True, "clip"), (1e3, PATTERNS, False, "clip"), (100.0, PATTERNS, True, "silent"),
-    (100.0, PATTERNS, False, "silent"), (5.0, PATTERNS, True, "silent"), (250.0, UNEVEN, True, "no spike on 2 of 3"),
-    (250.0, UNEVEN, False, ""), (250.0, PATTERNS, True, "")])
+@pytest.mark.parametrize(
+    ("ohms", "patterns", "by_class", "word"),
+    [
+        (1e3, PATTERNS, True, "clip"),
+        (1e3, PATTERNS, False, "clip"),
+        (100.0, PATTERNS, True, "silent"),
+        (100.0, PATTERNS, False, "silent"),
+        (5.0, PATTERNS, True, "silent"),
+        (250.0, UNEVEN, True, "no spike on 2 of 3"),
+        (250.0, UNEVEN, False, ""),
+        (250.0, PATTERNS, True, ""),
+    ],
+)
 @pytest.mark.parametrize("chip", [None, Chip(3, 64, cell_gain=0.05, neuron_threshold=0.02)])
 def test_the_advised_resistor_cures(ohms, patterns, by_class, word, chip):
     chip = chip and dataclasses.replace(chip, inputs=patterns.shape[1])
@@ -261,16 +363,23 @@ def test_the_advised_resistor_cures(ohms, patterns, by_class, word, chip):
     found = problems(setup, patterns, by_class=by_class)
     assert bool(found) == bool(word) and all(word in problem for problem in found)
     if found:
-        change, better = re.search(r"(raise|lower) neuron.feedback_resistance to ([\d.e+]+) ohm", found[0]).groups()
+        change, better = re.search(
+            r"(raise|lower) neuron.feedback_resistance to ([\d.e+]+) ohm", found[0]
+        ).groups()
         assert (float(better) > ohms) == (change == "raise")
         cured = on_chip(with_neuron(Setup(), feedback_resistance=float(better)), chip)
         assert problems(cured, patterns, by_class=by_class) == []
 
 
-@pytest.mark.parametrize(("setup", "patterns"), [
-    (Setup(schedule=Schedule(input_voltage=100.0)), PATTERNS),  # would take less than an ohm
-    (with_neuron(rail_low=-3.0), PATTERNS),  # the rail is below the threshold
-    (Setup(), np.array([[1.0] * 60 + [0.0], [0.0] * 60 + [1.0]]))])  # currents differ by a factor of 60
+@pytest.mark.parametrize(
+    ("setup", "patterns"),
+    [
+        (Setup(schedule=Schedule(input_voltage=100.0)), PATTERNS),  # would take less than an ohm
+        (with_neuron(rail_low=-3.0), PATTERNS),  # the rail is below the threshold
+        # currents differ by a factor of 60
+        (Setup(), np.array([[1.0] * 60 + [0.0], [0.0] * 60 + [1.0]])),
+    ],
+)
 def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
     assert "no feedback resistor alone" in problems(setup, patterns, by_class=True)[0]
     with pytest.raises(ParameterError, match="no feedback resistor fits"):
@@ -280,18 +389,25 @@ def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
 @pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
 @pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
 def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, fires):
-    """The neuron that settles lowest on its pattern has a time constant around that at which it just fires."""
+    """The neuron that settles lowest on its pattern has a time constant around that at which it
+    just fires.
+    """
     states = hebbian(FIT, PATTERNS)
     settled = np.diag(checks.settled_membranes(FIT, states, PATTERNS))
-    slow = with_neuron(membrane_capacitance=share * (5e-3 - 5e-6) / -np.log(1 - 4 / settled.min()))  # the edge costs half
+    # the edge costs half
+    slow = with_neuron(membrane_capacitance=share * (5e-3 - 5e-6) / -np.log(1 - 4 / settled.min()))
     found = operating_range(slow, states, PATTERNS, by_class=True).problems
     assert (found == []) is fires and all("too slow" in problem for problem in found)
     lowest = int(settled.argmin())
     assert np.isfinite(infer(slow, states, PATTERNS[lowest:][:1]).spikes[0, lowest]) == fires
-    assert "too slow" in operating_range(with_neuron(membrane_capacitance=1.0), states, PATTERNS).problems[0]
+    assert (
+        "too slow"
+        in operating_range(with_neuron(membrane_capacitance=1.0), states, PATTERNS).problems[0]
+    )
 
 
-@pytest.mark.parametrize(("pause", "left"), [(1.0, True), (7.4, True), (7.5, False)])  # 1.76 thresholds to a thousandth: 7.47
+# 1.76 thresholds to a thousandth: 7.47
+@pytest.mark.parametrize(("pause", "left"), [(1.0, True), (7.4, True), (7.5, False)])
 def test_membranes_that_have_not_settled_move_the_next_spikes(ngspice, pause, left):
     tau = FIT.neuron.time_constant
     quick = FIT.replace(schedule=Schedule(period=5e-3 + 1e-5 + pause * tau))
@@ -316,7 +432,8 @@ def test_a_chip_is_judged_by_its_devices():
         chip = Chip(3, 64, seed, neuron_threshold=0.4)
         setup = on_chip(FIT, chip)
         spikes = np.diag(Crossbar.of(setup).first_spikes(hebbian(FIT, PATTERNS), PATTERNS))
-        found = problems(on_chip(FIT, dataclasses.replace(chip, row_resistance=1.0)), by_class=True)  # wires are ignored
+        # wires are ignored
+        found = problems(on_chip(FIT, dataclasses.replace(chip, row_resistance=1.0)), by_class=True)
         assert bool(found) == np.isnan(spikes).any()
         silent.append(np.isnan(spikes).sum())
     assert 0 in silent and max(silent) > 0
@@ -328,10 +445,13 @@ def test_contained_patterns_warn():
     assert checks.contained_patterns(np.array([[1.0, 0.5], [0.5, 1.0]])) == []  # grey levels count
     with pytest.warns(OperatingRangeWarning, match="pattern 0 contains pattern 1"):
         patterns = np.array([outer, inner])
-        checks.warn_of_range(with_neuron(feedback_resistance=2500.0), 7.0 * patterns, patterns, by_class=True)
+        checks.warn_of_range(
+            with_neuron(feedback_resistance=2500.0), 7.0 * patterns, patterns, by_class=True
+        )
 
 
 # The resistor for own patterns
+
 
 def test_own_patterns_are_recognised_with_the_fitted_resistor(ngspice):
     states = train_hebbian(FIT, PATTERNS.tolist()).states
@@ -340,14 +460,29 @@ def test_own_patterns_are_recognised_with_the_fitted_resistor(ngspice):
 
 def test_fitted_membranes_lie_between_threshold_and_rail(templates):
     """The largest at 1.7 thresholds, higher if the smallest needs it, but below 0.9 of the rail."""
-    assert fit_feedback_resistor(templates.setup, templates.patterns).neuron.feedback_resistance == pytest.approx(1e3, rel=0.1)
+    assert fit_feedback_resistor(
+        templates.setup, templates.patterns
+    ).neuron.feedback_resistance == pytest.approx(1e3, rel=0.1)
     rather_different = np.array([[1.0] * 16 + [0.0] * 8, [0.0] * 18 + [1.0] * 6])
     very_different = np.array([[1.0] * 13 + [0.0] * 3, [0.0] * 13 + [1.0] * 3])
-    for patterns, fixed in ((np.eye(3).repeat(9, axis=1), "largest"), (rather_different, "smallest"), (very_different, "rail")):
+    for patterns, fixed in (
+        (np.eye(3).repeat(9, axis=1), "largest"),
+        (rather_different, "smallest"),
+        (very_different, "rail"),
+    ):
         setup = fit_feedback_resistor(Setup(schedule=Schedule(input_voltage=2.0)), patterns)
-        settled = np.diag(checks.settled_membranes(setup, 14.0720 * patterns, patterns))  # 2 V x 5 nA/V x 5 ms / 3.5531 pF
+        # 2 V x 5 nA/V x 5 ms / 3.5531 pF
+        settled = np.diag(checks.settled_membranes(setup, 14.0720 * patterns, patterns))
         limit = 0.9 * checks.rail(setup.neuron)
-        share = {"largest": settled.max() / 6.8, "smallest": settled.min() / 4.4, "rail": settled.max() / limit}
-        assert share[fixed] == pytest.approx(1, rel=1e-4) and settled.min() > 4.0 and settled.max() < 1.0001 * limit
+        share = {
+            "largest": settled.max() / 6.8,
+            "smallest": settled.min() / 4.4,
+            "rail": settled.max() / limit,
+        }
+        assert (
+            share[fixed] == pytest.approx(1, rel=1e-4)
+            and settled.min() > 4.0
+            and settled.max() < 1.0001 * limit
+        )
     with pytest.raises(ParameterError, match="pattern 1"):
         fit_feedback_resistor(Setup(), [[1, 0], [0, 0]])

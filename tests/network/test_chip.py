@@ -15,7 +15,14 @@ from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from tests.network.networks import layer_of, random_network
 
-SPREADS = ("cell_gain", "cell_write_gain", "cell_capacitance", "neuron_threshold", "neuron_gain", "neuron_time_constant")
+SPREADS = (
+    "cell_gain",
+    "cell_write_gain",
+    "cell_capacitance",
+    "neuron_threshold",
+    "neuron_gain",
+    "neuron_time_constant",
+)
 
 
 def spread_chip(spread, **more):
@@ -25,8 +32,10 @@ def spread_chip(spread, **more):
 
 def test_ideal_chip_is_the_nominal_network(mnist_setup, digit_images):
     states = np.random.default_rng(5).normal(3.0, 0.05, (10, 100))
-    spikes = [Crossbar.of(setup).first_spikes(states, digit_images["grey"])
-              for setup in (mnist_setup, on_chip(mnist_setup, Chip()))]
+    spikes = [
+        Crossbar.of(setup).first_spikes(states, digit_images["grey"])
+        for setup in (mnist_setup, on_chip(mnist_setup, Chip()))
+    ]
     assert spikes[1] == pytest.approx(spikes[0], rel=1e-12, nan_ok=True)
     assert Chip().ideal and not spread_chip(0.1).ideal
 
@@ -34,22 +43,40 @@ def test_ideal_chip_is_the_nominal_network(mnist_setup, digit_images):
 @pytest.mark.parametrize("spread", [0.02, 0.3])
 def test_spreads_have_their_mean_and_deviation(parameters, spread):
     chip = spread_chip(spread, classes=200, inputs=200)
-    cells, neurons, memristor = chip.cells(parameters.memristor), chip.neurons(parameters.neuron), parameters.memristor
-    for values, nominal in ((cells.gain, memristor.gain), (cells.capacitance, memristor.capacitance),
-                            (cells.transconductance, memristor.transconductance)):
-        assert values.mean() == pytest.approx(nominal, rel=4 * spread / 200, abs=0)  # four standard errors of 40,000 devices
+    cells, neurons, memristor = (
+        chip.cells(parameters.memristor),
+        chip.neurons(parameters.neuron),
+        parameters.memristor,
+    )
+    for values, nominal in (
+        (cells.gain, memristor.gain),
+        (cells.capacitance, memristor.capacitance),
+        (cells.transconductance, memristor.transconductance),
+    ):
+        # four standard errors of 40,000 devices
+        assert values.mean() == pytest.approx(nominal, rel=4 * spread / 200, abs=0)
         assert values.std() == pytest.approx(spread * nominal, rel=0.03, abs=0)
         assert (values > 0).all()
     assert cells.threshold_voltage.std() == pytest.approx(spread, rel=0.02)
-    assert neurons.threshold.std() == pytest.approx(spread * parameters.neuron.threshold, rel=0.25)  # 200 neurons
-    correlations = np.corrcoef([np.log(cells.gain).ravel(), np.log(cells.capacitance).ravel(), cells.threshold_voltage.ravel(),
-                                np.log(cells.transconductance).ravel()])
+    # 200 neurons
+    assert neurons.threshold.std() == pytest.approx(spread * parameters.neuron.threshold, rel=0.25)
+    correlations = np.corrcoef(
+        [
+            np.log(cells.gain).ravel(),
+            np.log(cells.capacitance).ravel(),
+            cells.threshold_voltage.ravel(),
+            np.log(cells.transconductance).ravel(),
+        ]
+    )
     assert np.abs(correlations - np.eye(4)).max() < 0.02
 
 
 def test_a_larger_spread_scales_the_same_draws_and_a_seed_is_another_chip(parameters):
     def logs(**chip):
-        return np.log(Chip(**chip).cells(parameters.memristor).gain / parameters.memristor.gain).ravel()
+        return np.log(
+            Chip(**chip).cells(parameters.memristor).gain / parameters.memristor.gain
+        ).ravel()
+
     small, large = logs(cell_gain=0.05), logs(cell_gain=0.1, cell_threshold=0.1)
     assert np.corrcoef(small, large)[0, 1] == pytest.approx(1.0)
     assert large.std() / small.std() == pytest.approx(2, rel=0.01)
@@ -58,18 +85,33 @@ def test_a_larger_spread_scales_the_same_draws_and_a_seed_is_another_chip(parame
 
 def test_a_seed_always_gives_the_same_chip(parameters):
     """Committed voltages and results name their chip by its seed: these numbers must not change."""
-    chip = spread_chip(0.1, seed=5, classes=2, inputs=3, stuck_off=0.25, stuck_on=0.25, write_noise=0.3, read_noise=1.0,
-                       decay_rate=1.0, decay_spread=0.1)
+    chip = spread_chip(
+        0.1,
+        seed=5,
+        classes=2,
+        inputs=3,
+        stuck_off=0.25,
+        stuck_on=0.25,
+        write_noise=0.3,
+        read_noise=1.0,
+        decay_rate=1.0,
+        decay_spread=0.1,
+    )
     memristor, neuron = parameters.memristor, parameters.neuron
     cells, neurons, sigma = chip.cells(memristor), chip.neurons(neuron), np.sqrt(np.log1p(0.1**2))
     assert chip.with_stuck_cells(np.full((2, 3), 3.0)).tolist() == [[7, 3, 3], [3, 3, 0]]
-    drawn = [cells.gain[0, 1] / memristor.gain, cells.transconductance[0, 1] / memristor.transconductance,
-             cells.capacitance[0, 1] / memristor.capacitance, neurons.threshold[1] / neuron.threshold,
-             neurons.feedback_resistance[1] / neuron.feedback_resistance,
-             neurons.membrane_capacitance[1] / neuron.membrane_capacitance,
-             -np.log(chip.after_decay(np.full((2, 3), 1.0), 1.0)[0, 1])]
+    drawn = [
+        cells.gain[0, 1] / memristor.gain,
+        cells.transconductance[0, 1] / memristor.transconductance,
+        cells.capacitance[0, 1] / memristor.capacitance,
+        neurons.threshold[1] / neuron.threshold,
+        neurons.feedback_resistance[1] / neuron.feedback_resistance,
+        neurons.membrane_capacitance[1] / neuron.membrane_capacitance,
+        -np.log(chip.after_decay(np.full((2, 3), 1.0), 1.0)[0, 1]),
+    ]
     assert (np.log(drawn) + sigma**2 / 2) / sigma == pytest.approx(
-        [-1.6041764, -2.052891, 1.8281193, -0.6511568, 0.6788442, -1.4630635, -1.508474], rel=1e-6)
+        [-1.6041764, -2.052891, 1.8281193, -0.6511568, 0.6788442, -1.4630635, -1.508474], rel=1e-6
+    )
     assert cells.threshold_voltage[0, :2] == pytest.approx([0.08312426, -0.13282868], rel=1e-6)
     assert chip.threshold_noise("test", 300) == pytest.approx([3.0456338, 1.8324482], rel=1e-6)
     assert chip.write_factors(257, 1) == pytest.approx([1.3026818, 1.1546499, 1.073501], rel=1e-6)
@@ -78,11 +120,16 @@ def test_a_seed_always_gives_the_same_chip(parameters):
 def test_stuck_cells_keep_their_state_and_take_no_write(mnist_setup):
     chip = Chip(classes=100, inputs=100, stuck_off=0.1, stuck_on=0.05, stuck_state=6.5)
     states = chip.with_stuck_cells(np.full((100, 100), 3.0))
-    assert [(states == volts).mean() for volts in (0.0, 6.5)] == pytest.approx([0.1, 0.05], abs=0.01)
+    assert [(states == volts).mean() for volts in (0.0, 6.5)] == pytest.approx(
+        [0.1, 0.05], abs=0.01
+    )
     assert (chip.stuck == (states != 3.0)).all()
     fewer = dataclasses.replace(chip, stuck_off=0.05)
-    assert not (fewer.stuck & ~chip.stuck).any()  # a chip with more faults has those of one with fewer
-    written = chip.with_stuck_cells(Crossbar.of(on_chip(mnist_setup, chip)).write(states, np.ones(100), 1, 50e-6))
+    # a chip with more faults has those of one with fewer
+    assert not (fewer.stuck & ~chip.stuck).any()
+    written = chip.with_stuck_cells(
+        Crossbar.of(on_chip(mnist_setup, chip)).write(states, np.ones(100), 1, 50e-6)
+    )
     assert (written[chip.stuck] == states[chip.stuck]).all() and (written[~chip.stuck] > 3.05).all()
 
 
@@ -96,29 +143,49 @@ def test_states_decay_with_the_time_constant_of_each_cell():
 
 
 def test_cells_of_any_threshold_leak_towards_zero_while_they_are_written(ngspice, mnist_setup):
-    """The leak takes 80 of 4,000 mV. Cells that differ only in Vto lose alike, those with other capacitors do not."""
-    leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9, capacitance=1e-12))
+    """The leak takes 80 of 4,000 mV. Cells that differ only in Vto lose alike, those with other
+    capacitors do not.
+    """
+    leaky = mnist_setup.replace(
+        memristor=MemristorParameters(leak_resistance=1e9, capacitance=1e-12)
+    )
     for capacitance, low, high in ((0.0, 0.0, 0.05e-3), (0.4, 5e-3, 0.2)):
         chip = Chip(classes=2, inputs=20, cell_threshold=0.3, cell_capacitance=capacitance)
         network = network_on_chip(Network.of(leaky, np.full((2, 20), 4.0)), chip)
         dose = ColumnDose(1, 70e-6 * network.layers[0].write_rate, np.zeros(20))
-        simulated, computed = (make_engine(name, network).write(network, 0, [dose], np.random.default_rng(0))[1]
-                               for name in ("ngspice", "closed-form"))
+        simulated, computed = (
+            make_engine(name, network).write(network, 0, [dose], np.random.default_rng(0))[1]
+            for name in ("ngspice", "closed-form")
+        )
         assert simulated == pytest.approx(computed, rel=0, abs=0.25e-3)
         assert low <= np.ptp(simulated) < high and 3.9 < simulated.mean() < 3.97
 
 
-@pytest.mark.parametrize(("changes", "name"), [
-    ({"cell_gain": -0.1}, "cell_gain"), ({"read_noise": float("nan")}, "read_noise"), ({"neuron_gain": "0.1"}, "neuron_gain"),
-    ({"stuck_off": 0.6, "stuck_on": 0.6}, "stuck_on")])
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"cell_gain": -0.1}, "cell_gain"),
+        ({"read_noise": float("nan")}, "read_noise"),
+        ({"neuron_gain": "0.1"}, "neuron_gain"),
+        ({"stuck_off": 0.6, "stuck_on": 0.6}, "stuck_on"),
+    ],
+)
 def test_impossible_chip_is_refused(changes, name):
     with pytest.raises(ParameterError, match=name):
         Chip(**changes)
 
 
 TEN_PERCENT = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
-EVERYTHING = Chip(cell_gain=0.1, cell_threshold=0.1, cell_write_gain=0.1, cell_capacitance=0.3, neuron_threshold=0.1,
-                  neuron_gain=0.1, neuron_time_constant=0.1, seed=5)
+EVERYTHING = Chip(
+    cell_gain=0.1,
+    cell_threshold=0.1,
+    cell_write_gain=0.1,
+    cell_capacitance=0.3,
+    neuron_threshold=0.1,
+    neuron_gain=0.1,
+    neuron_time_constant=0.1,
+    seed=5,
+)
 
 
 def test_deviations_have_the_spreads_of_the_chip_and_are_independent():
@@ -127,14 +194,22 @@ def test_deviations_have_the_spreads_of_the_chip_and_are_independent():
 
     def drawn(chip):
         devices = network_on_chip(network, chip).devices
-        return [(of.cells.gain / memristor.gain, of.cells.transconductance / memristor.transconductance,
-                 of.neurons.threshold / neuron.threshold) for of in devices]
+        return [
+            (
+                of.cells.gain / memristor.gain,
+                of.cells.transconductance / memristor.transconductance,
+                of.neurons.threshold / neuron.threshold,
+            )
+            for of in devices
+        ]
 
     big = drawn(TEN_PERCENT)
     for channel, write, threshold in big:
         assert channel.shape == write.shape == (201, 201) and threshold.shape == (200,)
         for values in (channel, write):
-            assert values.mean() == pytest.approx(1, abs=3e-3) and values.std() == pytest.approx(0.1, rel=0.02)
+            assert values.mean() == pytest.approx(1, abs=3e-3) and values.std() == pytest.approx(
+                0.1, rel=0.02
+            )
         assert threshold.std() == pytest.approx(0.1, rel=0.2)
     other = drawn(dataclasses.replace(TEN_PERCENT, seed=4))
     for one, two in ((big[0][0], big[1][0]), (big[0][0], other[0][0]), (big[0][0], big[0][1])):
@@ -143,10 +218,15 @@ def test_deviations_have_the_spreads_of_the_chip_and_are_independent():
     assert np.all(less[0][0] == 1) and np.array_equal(less[0][2], big[0][2])
 
 
-def test_ngspice_reads_back_reads_and_writes_a_chip_with_every_deviation_as_the_closed_form(ngspice):
+def test_ngspice_reads_back_reads_and_writes_a_chip_with_every_deviation_as_the_closed_form(
+    ngspice,
+):
     network = network_on_chip(random_network((12, 9, 4), seed=2), EVERYTHING)
     image, errors = np.linspace(0.3, 1.0, 12), np.array([1.0, -1.0, 0.0, 0.0])
-    found, exact = NgspiceNetwork(network).read(network, image, 4, label=0)[0], network.forward(image[None])
+    found, exact = (
+        NgspiceNetwork(network).read(network, image, 4, label=0)[0],
+        network.forward(image[None]),
+    )
     for spikes, expected in zip(found, exact, strict=True):
         assert np.isfinite(expected).sum() >= 3
         assert spikes == pytest.approx(expected[0], abs=0.05e-6, nan_ok=True)
@@ -154,12 +234,18 @@ def test_ngspice_reads_back_reads_and_writes_a_chip_with_every_deviation_as_the_
     assert back == pytest.approx(network.read_back(1, errors), abs=5e-3)
     cells, column, ones = network.devices[0].cells, network.states[0][1], np.ones(13)
     moved = layer_of(network, 0).write_column(network.states[0], 1, ones, ones, 60e-6) - column
-    gained = cells.transconductance[1] / (cells.capacitance[1] + network.parameters.memristor.gate_capacitance) * 60e-6
+    gained = (
+        cells.transconductance[1]
+        / (cells.capacitance[1] + network.parameters.memristor.gate_capacitance)
+        * 60e-6
+    )
     assert moved == pytest.approx(gained, rel=0.01, abs=1e-4)
 
 
 def test_preset_takes_the_shape_of_the_network():
-    assert load_chip("li-2018", 4, 9) == dataclasses.replace(PRESETS["li-2018"], classes=4, inputs=9)
+    assert load_chip("li-2018", 4, 9) == dataclasses.replace(
+        PRESETS["li-2018"], classes=4, inputs=9
+    )
     assert load_chip("ideal", 4, 9).ideal and not load_chip("chen-2015", 4, 9).ideal
 
 
@@ -169,9 +255,17 @@ def test_chip_file_gives_the_chip_back(tmp_path):
     assert load_chip(str(tmp_path / "chip.json"), 4, 9) == chip
 
 
-@pytest.mark.parametrize(("content", "word"), [
-    ('{"cell_gain": -0.1}', "cell_gain"), ('{"gain": 1}', "gain"), ('{"inputs": 784}', "784"), ("{", "chip.json"),
-    ("[]", "chip.json"), (None, "chip.json")])
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ('{"cell_gain": -0.1}', "cell_gain"),
+        ('{"gain": 1}', "gain"),
+        ('{"inputs": 784}', "784"),
+        ("{", "chip.json"),
+        ("[]", "chip.json"),
+        (None, "chip.json"),
+    ],
+)
 def test_unusable_chip_file_is_refused(tmp_path, content, word):
     path = tmp_path / "chip.json"
     if content is not None:

@@ -1,4 +1,6 @@
-"""Closed form of reading and writing: against plain integration, ngspice at falling steps, and conservation of charge."""
+"""Closed form of reading and writing: against plain integration, ngspice at falling steps, and
+conservation of charge.
+"""
 
 import dataclasses
 
@@ -20,7 +22,14 @@ from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, channel_current, raised_state, read_current, state_rate, trained_state
+from memristor import (
+    MemristorParameters,
+    channel_current,
+    raised_state,
+    read_current,
+    state_rate,
+    trained_state,
+)
 from snn_circuit import NeuronParameters
 from tests.network.networks import paper_layer
 from tests.network.whole_network import WholeLayer
@@ -39,10 +48,13 @@ def states():
 
 def changed(crossbar, part, **values):
     """Return a crossbar with other values of its "cells", "neurons" or "schedule"."""
-    return dataclasses.replace(crossbar, **{part: dataclasses.replace(getattr(crossbar, part), **values)})
+    return dataclasses.replace(
+        crossbar, **{part: dataclasses.replace(getattr(crossbar, part), **values)}
+    )
 
 
 # The lifted gate
+
 
 def integrated_gate(cell, state, voltage, steps=10000):
     """Integrate Meyer's capacitances over the rising input."""
@@ -50,36 +62,56 @@ def integrated_gate(cell, state, voltage, steps=10000):
     for k in range(steps):
         v = (k + 0.5) * step
         source, drain = x - cell.threshold_voltage, np.maximum(x - cell.threshold_voltage - v, 0.0)
-        to_drain, to_source = (2 / 3 * cell.gate_capacitance * (1 - (other / (source + drain))**2) for other in (source, drain))
+        to_drain, to_source = (
+            2 / 3 * cell.gate_capacitance * (1 - (other / (source + drain)) ** 2)
+            for other in (source, drain)
+        )
         x = x + to_drain * step / (cell.capacitance + to_drain + to_source)
     return x
 
 
-@pytest.mark.parametrize("cell", [
-    MemristorParameters(), MemristorParameters(capacitance=4e-12, threshold_voltage=0.7),
-    MemristorParameters(capacitance=1e-15, oxide_thickness=30e-9, threshold_voltage=-0.3)])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        MemristorParameters(),
+        MemristorParameters(capacitance=4e-12, threshold_voltage=0.7),
+        MemristorParameters(capacitance=1e-15, oxide_thickness=30e-9, threshold_voltage=-0.3),
+    ],
+)
 def test_lift_is_the_integral_of_the_gates_capacitances(cell):
     overdrive = np.array([0.02, 0.1, 0.5, 0.9, 1.0, 1.1, 2.0, 3.0, 7.0])[:, None]
     voltage = np.array([0.01, 0.3, 1.0, 2.5])
     state = cell.threshold_voltage + overdrive + np.zeros(4)
     # The plain integration errs by a step where a channel pinches off.
-    assert raised_state(cell, state, voltage) == pytest.approx(integrated_gate(cell, state, voltage), abs=2e-5)
-    off = cell.threshold_voltage + np.array([-3.0, -0.2, 0.0])  # a channel that is off is not coupled
+    assert raised_state(cell, state, voltage) == pytest.approx(
+        integrated_gate(cell, state, voltage), abs=2e-5
+    )
+    # a channel that is off is not coupled
+    off = cell.threshold_voltage + np.array([-3.0, -0.2, 0.0])
     assert raised_state(cell, off, 5.0) == pytest.approx(off, rel=1e-15)
 
 
 def charge(cell, gate, voltage):
-    """Charge in C on the floating node of a channel that conducts: the memory capacitor's and Meyer's."""
+    """Charge in C on the floating node of a channel that conducts: the memory capacitor's and
+    Meyer's.
+    """
     s = np.maximum(gate - cell.threshold_voltage, 0.0)
     d = np.maximum(gate - cell.threshold_voltage - voltage, 0.0)
-    return cell.capacitance * gate + 2 / 3 * cell.gate_capacitance * (s * s + s * d + d * d) / (s + d)
+    return cell.capacitance * gate + 2 / 3 * cell.gate_capacitance * (s * s + s * d + d * d) / (
+        s + d
+    )
 
 
 @given(st.floats(0.01, 20.0), st.floats(-15.0, 15.0), st.floats(-2.0, 2.0), st.floats(1e-15, 1e-11))
-def test_floating_gate_keeps_its_charge_at_any_input_voltage(overdrive, voltage, threshold, capacitance):
+def test_floating_gate_keeps_its_charge_at_any_input_voltage(
+    overdrive, voltage, threshold, capacitance
+):
     cell = MemristorParameters(threshold_voltage=threshold, capacitance=capacitance)
     state = threshold + overdrive
-    before, after = charge(cell, state, 0.0), charge(cell, raised_state(cell, state, voltage), voltage)
+    before, after = (
+        charge(cell, state, 0.0),
+        charge(cell, raised_state(cell, state, voltage), voltage),
+    )
     assert after == pytest.approx(before, rel=1e-9, abs=1e-9 * cell.memory_capacitance)
 
 
@@ -92,23 +124,44 @@ def test_read_current_is_the_square_law_of_the_lifted_gate(state, voltage, thres
 
 # Spikes
 
-def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_their_exact_one(ngspice, mnist_setup):
+
+def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_their_exact_one(
+    ngspice, mnist_setup
+):
     setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, rise=150e-6))
-    states, image = np.linspace(1.7, 2.8, 10)[:, None] * np.ones(100), np.where(np.arange(100) < 40, 1.0, 0.0)
+    states, image = (
+        np.linspace(1.7, 2.8, 10)[:, None] * np.ones(100),
+        np.where(np.arange(100) < 40, 1.0, 0.0),
+    )
     race = Crossbar.of(setup).read(states, image)
     (exact,) = WholeLayer(setup, states).read(image, 600e-6)
     early = exact < 150e-6
-    assert early.tolist() == (race.risen > 4.0).tolist() and 3 <= early.sum() <= 7 and np.isfinite(exact).all()
+    assert (
+        early.tolist() == (race.risen > 4.0).tolist()
+        and 3 <= early.sum() <= 7
+        and np.isfinite(exact).all()
+    )
     assert race.spikes[~early] == pytest.approx(exact[~early], abs=1e-7)
     assert race.spikes[early] == pytest.approx(exact[early], rel=0.05)
 
 
-@pytest.mark.parametrize("changes", [{}, {"inverting_rail_high": 15.0}, {"stage_resistance": 20.0}, {"stage_resistance": 5.0},
-                                     {"amplifier_output_resistance": 300.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"inverting_rail_high": 15.0},
+        {"stage_resistance": 20.0},
+        {"stage_resistance": 5.0},
+        {"amplifier_output_resistance": 300.0},
+    ],
+)
 def test_membranes_at_the_rail_spike_as_in_ngspice(ngspice, mnist_setup, changes):
     """A stage's output falls short of its rail by the drop at its op-amp's output resistance."""
     setup = mnist_setup.replace(neuron=NeuronParameters(**changes))
-    states, image = np.linspace(9.0, 12.0, 10)[:, None] * np.ones(100), np.where(np.arange(100) < 20, 1.0, 0.0)
+    states, image = (
+        np.linspace(9.0, 12.0, 10)[:, None] * np.ones(100),
+        np.where(np.arange(100) < 20, 1.0, 0.0),
+    )
     race = Crossbar.of(setup).read(states, image)
     assert race.railed.all()
     # The clamps give way by 10 mV per volt of overdrive.
@@ -118,49 +171,91 @@ def test_membranes_at_the_rail_spike_as_in_ngspice(ngspice, mnist_setup, changes
 
 def test_neurons_fire_above_their_threshold_and_rails_are_marked(mnist_setup, crossbar):
     image, grid = np.where(np.arange(100) < 20, 1.0, 0.0), np.linspace(0.5, 5.0, 20001)
-    settled = mnist_setup.neuron.transresistance * 20 * read_current(mnist_setup.memristor, grid, 1.0)
+    settled = (
+        mnist_setup.neuron.transresistance * 20 * read_current(mnist_setup.memristor, grid, 1.0)
+    )
     wanted = np.array([2.0, 3.99, 3.994, 4.0075, 4.011, 8.0])
-    states, stages = np.interp(wanted, settled, grid)[:, None] * np.ones(100), crossbar.neurons.stages
+    states, stages = (
+        np.interp(wanted, settled, grid)[:, None] * np.ones(100),
+        crossbar.neurons.stages,
+    )
     race = crossbar.read(states, image)
-    assert race.settled == pytest.approx(wanted, rel=5e-4)  # less the error of the op-amps' finite gain
+    # less the error of the op-amps' finite gain
+    assert race.settled == pytest.approx(wanted, rel=5e-4)
     assert np.isnan(race.spikes).tolist() == [True, True, True, False, False, False]
     for share, railed in ((0.99, True), (1.01, False)):
         at_rail = stages._replace(highest_sum=share * race.settled / stages.membrane_gain)
-        assert (changed(crossbar, "neurons", stages=at_rail).read(states, image).railed == railed).all()
+        assert (
+            changed(crossbar, "neurons", stages=at_rail).read(states, image).railed == railed
+        ).all()
 
 
 def test_spike_after_the_pulse_does_not_count(mnist_setup, crossbar):
     states, image = np.full((1, 100), 2.7), np.where(np.arange(100) < 20, 1.0, 0.0)
     spike = crossbar.read(states, image).spikes[0]
     for pulse, fires in ((spike * 1.01, True), (spike * 0.99, False)):
-        assert np.isfinite(changed(crossbar, "schedule", pulse=pulse).read(states, image).spikes[0]) == fires
+        assert (
+            np.isfinite(changed(crossbar, "schedule", pulse=pulse).read(states, image).spikes[0])
+            == fires
+        )
 
 
 # The compiled kernel, on an ideal chip and on one with all deviations
 
-CHIP = Chip(seed=3, cell_gain=0.1, cell_threshold=0.05, cell_write_gain=0.1, cell_capacitance=0.05, neuron_threshold=0.05,
-            neuron_gain=0.05, neuron_time_constant=0.05, stuck_off=0.05, stuck_on=0.05, write_noise=0.5, read_noise=0.05)
+CHIP = Chip(
+    seed=3,
+    cell_gain=0.1,
+    cell_threshold=0.05,
+    cell_write_gain=0.1,
+    cell_capacitance=0.05,
+    neuron_threshold=0.05,
+    neuron_gain=0.05,
+    neuron_time_constant=0.05,
+    stuck_off=0.05,
+    stuck_on=0.05,
+    write_noise=0.5,
+    read_noise=0.05,
+)
 
 
 @pytest.mark.parametrize("chip", [Chip(), CHIP])
 def test_compiled_reads_are_the_reads(mnist_setup, states, digit_images, chip):
-    images = np.array([*digit_images["binary"][:4], *digit_images["grey"][:4], np.zeros(100), 1e-4 * digit_images["grey"][0]])
-    railed = states + np.where(np.arange(10) < 2, 25.0, 0.0)[:, None] - np.where(np.arange(10) > 7, 5.0, 0.0)[:, None]
+    images = np.array(
+        [
+            *digit_images["binary"][:4],
+            *digit_images["grey"][:4],
+            np.zeros(100),
+            1e-4 * digit_images["grey"][0],
+        ]
+    )
+    railed = (
+        states
+        + np.where(np.arange(10) < 2, 25.0, 0.0)[:, None]
+        - np.where(np.arange(10) > 7, 5.0, 0.0)[:, None]
+    )
     for pulses in ({}, {"rise": 100e-6}, {"pulse": 110e-6}):
         setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, **pulses))
         network = network_on_chip(Network.of(setup, railed), chip)
         noise = network.jitter("test", 0, len(images))
-        expected = network.crossbar.race(network.states[0], images, noise if len(noise) else 0.0).spikes
+        expected = network.crossbar.race(
+            network.states[0], images, noise if len(noise) else 0.0
+        ).spikes
         assert network.first_spikes(images) == pytest.approx(expected, rel=1e-9, nan_ok=True)
-        assert 10 < np.isfinite(expected).sum() < 90 and len(noise) == len(images) * (chip.read_noise > 0)
+        assert 10 < np.isfinite(expected).sum() < 90 and len(noise) == len(images) * (
+            chip.read_noise > 0
+        )
 
 
 @pytest.mark.parametrize("chip", [Chip(), CHIP])
 def test_compiled_training_is_the_training_image_by_image(mnist, mnist_setup, chip):
     rule = ErrorDrivenRule(presentations=60, start_state=4.5, dose=0.1, margin=1e-6, seed=4)
     training_set = encode(mnist["x_train"][:60], 10, "grey"), mnist["y_train"][:60].astype(int)
-    start = network_on_chip(paper_network(mnist_setup, rule, 10, 100), chip)  # ideal: the first read is a tie
-    compiled, plain = (learn(start, rule, *training_set, engine=engine) for engine in ("closed-form", WiredClosedForm(start)))
+    # ideal: the first read is a tie
+    start = network_on_chip(paper_network(mnist_setup, rule, 10, 100), chip)
+    compiled, plain = (
+        learn(start, rule, *training_set, engine=engine)
+        for engine in ("closed-form", WiredClosedForm(start))
+    )
     (states,), (expected,) = compiled.network.states, plain.network.states
     assert states == pytest.approx(expected, abs=1e-9)
     assert np.array_equal(compiled.history, plain.history) and plain.history[:, 1].sum() > 20
@@ -169,9 +264,20 @@ def test_compiled_training_is_the_training_image_by_image(mnist, mnist_setup, ch
 
 # Writes
 
+
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("device", [
-    {}, {"width": 60e-6, "transconductance": 8e-9, "leak_resistance": 5e10, "switch_threshold": 0.8}])
+@pytest.mark.parametrize(
+    "device",
+    [
+        {},
+        {
+            "width": 60e-6,
+            "transconductance": 8e-9,
+            "leak_resistance": 5e10,
+            "switch_threshold": 0.8,
+        },
+    ],
+)
 def test_write_is_that_of_ngspice(ngspice, mnist_setup, sign, device):
     setup = mnist_setup.replace(memristor=MemristorParameters(**device))
     crossbar, generator, layer = Crossbar.of(setup), np.random.default_rng(8), paper_layer(setup, 1)
@@ -180,8 +286,11 @@ def test_write_is_that_of_ngspice(ngspice, mnist_setup, sign, device):
     for dose in (2e-3, 20e-3, 0.2):
         pulse = dose / float(state_rate(setup.memristor, 1.0))
         written = layer.write(column[None], [ColumnDose(0, sign * dose, image)], generator)[0]
-        # Meyer's capacitances lose charge in ngspice's steps over the input's edges, and the steps differ between its versions.
-        assert crossbar.write(column, image, sign, pulse) == pytest.approx(written, abs=0.1e-3 + 0.2e-3 * dose)
+        # Meyer's capacitances lose charge in ngspice's steps over the input's edges, and the steps
+        # differ between its versions.
+        assert crossbar.write(column, image, sign, pulse) == pytest.approx(
+            written, abs=0.1e-3 + 0.2e-3 * dose
+        )
         assert np.abs(written - column).max() > 0.85 * dose
 
 
@@ -190,11 +299,15 @@ def test_write_without_leak_is_rate_times_voltage_times_width_and_with_it_relaxe
     tight = dataclasses.replace(changed(crossbar, "cells", leak_resistance=1e18), phi_share=0.0)
     for sign in (1, -1):
         written = tight.write(column, image, sign, 1e-4)
-        assert written - column == pytest.approx(trained_state(MemristorParameters(), sign * image, 1e-4), abs=1e-9)
+        assert written - column == pytest.approx(
+            trained_state(MemristorParameters(), sign * image, 1e-4), abs=1e-9
+        )
     # After a long write the lifted gate is at K R V; its lift is that at the start.
     rest = changed(crossbar, "cells", leak_resistance=1e9).write(column, image, 1, 1.0)
     gate = raised_state(MemristorParameters(), rest[50:], image[50:])
-    assert gate == pytest.approx(5.0 * image[50:] * (1 - 0.1 * (5 / 12)**2) / (1 + 0.1 / 6), rel=3e-3)
+    assert gate == pytest.approx(
+        5.0 * image[50:] * (1 - 0.1 * (5 / 12) ** 2) / (1 + 0.1 / 6), rel=3e-3
+    )
 
 
 # Limits of the closed form
@@ -202,28 +315,52 @@ def test_write_without_leak_is_rate_times_voltage_times_width_and_with_it_relaxe
 STATES, IMAGE = np.array([[5.0] * 9, [5.2] * 9, [4.8] * 9]), np.array([1.0, 1, 1, 0, 1, 0, 0, 1, 0])
 
 
-@pytest.mark.parametrize(("device", "parameter"), [
-    ({}, ""), ({"length": 5e-4}, ""), ({"oxide_thickness": 5e-9}, ""),
-    ({"length": 3e-3}, "memristor.length"), ({"kp": 1e-7}, "kp"), ({"oxide_thickness": 2e-10}, "oxide_thickness")])
-def test_channels_that_charge_their_gates_slowly_are_doubted_and_only_they_are_off(ngspice, device, parameter):
+@pytest.mark.parametrize(
+    ("device", "parameter"),
+    [
+        ({}, ""),
+        ({"length": 5e-4}, ""),
+        ({"oxide_thickness": 5e-9}, ""),
+        ({"length": 3e-3}, "memristor.length"),
+        ({"kp": 1e-7}, "kp"),
+        ({"oxide_thickness": 2e-10}, "oxide_thickness"),
+    ],
+)
+def test_channels_that_charge_their_gates_slowly_are_doubted_and_only_they_are_off(
+    ngspice, device, parameter
+):
     setup = Setup(MemristorParameters(**device))
-    ohms = 7 / settled_membranes(setup, STATES, IMAGE[None]).max() * setup.neuron.feedback_resistance
+    ohms = (
+        7 / settled_membranes(setup, STATES, IMAGE[None]).max() * setup.neuron.feedback_resistance
+    )
     setup = setup.replace(neuron=NeuronParameters(feedback_resistance=float(ohms)))
     crossbar = Crossbar.of(setup)
-    assert len(crossbar.doubts) == bool(parameter) and all(parameter in doubt for doubt in crossbar.doubts)
+    assert len(crossbar.doubts) == bool(parameter) and all(
+        parameter in doubt for doubt in crossbar.doubts
+    )
     tight = paper_layer(setup, 3, 9, READING_LAYERS.tightened()).read(STATES, IMAGE, 4)[0]
     error = np.abs(tight - crossbar.read(STATES, IMAGE).spikes).max()
     assert error > 1e-7 if parameter else error < 8e-8
 
 
-@pytest.mark.parametrize(("changes", "doubted"), [
-    ({}, ""), ({"neuron": {"amplifier_gain": 5e3}}, "amplifier_gain"),
-    ({"neuron": {"amplifier_output_resistance": 500.0}}, "amplifier_output_resistance"),
-    ({"memristor": {"capacitance": 3e-11}}, "memristor.capacitance"), ({"schedule": {"rise": 300e-6}}, "schedule.rise")])
+@pytest.mark.parametrize(
+    ("changes", "doubted"),
+    [
+        ({}, ""),
+        ({"neuron": {"amplifier_gain": 5e3}}, "amplifier_gain"),
+        ({"neuron": {"amplifier_output_resistance": 500.0}}, "amplifier_output_resistance"),
+        ({"memristor": {"capacitance": 3e-11}}, "memristor.capacitance"),
+        ({"schedule": {"rise": 300e-6}}, "schedule.rise"),
+    ],
+)
 def test_parameters_beyond_the_forms_range_are_named(changes, doubted):
     parts = {"neuron": NeuronParameters, "memristor": MemristorParameters, "schedule": Schedule}
-    crossbar = Crossbar.of(Setup(**{name: parts[name](**values) for name, values in changes.items()}))
-    assert len(crossbar.doubts) == bool(doubted) and all(doubted in doubt for doubt in crossbar.doubts)
+    crossbar = Crossbar.of(
+        Setup(**{name: parts[name](**values) for name, values in changes.items()})
+    )
+    assert len(crossbar.doubts) == bool(doubted) and all(
+        doubted in doubt for doubt in crossbar.doubts
+    )
     if doubted:
         with pytest.warns(ClosedFormWarning, match=doubted):
             crossbar.warn_of_doubts()

@@ -1,4 +1,6 @@
-"""First spikes of waveforms, decisions and scores, against analytic crossings and counts by hand."""
+"""First spikes of waveforms, decisions and scores, against analytic crossings and counts by
+hand.
+"""
 
 import math
 
@@ -6,7 +8,16 @@ import numpy as np
 import pytest
 
 from memristive.network import decisions
-from memristive.network.decisions import RESOLUTION, SILENT, TIED, decide, first_spikes, lead, resolution_of, summary
+from memristive.network.decisions import (
+    RESOLUTION,
+    SILENT,
+    TIED,
+    decide,
+    first_spikes,
+    lead,
+    resolution_of,
+    summary,
+)
 from memristive.network.design import Schedule
 from snn_circuit import NeuronParameters
 
@@ -16,11 +27,15 @@ NEURON = NeuronParameters(threshold=THRESHOLD, membrane_capacitance=150e-6)
 
 
 def synthetic(settled, start=0.0, longest_step=20e-6, seed=3, stop=1e-3):
-    """Membranes on a non-uniform time axis that rise exponentially to `settled` from `start` s on; their outputs."""
+    """Membranes on a non-uniform time axis that rise exponentially to `settled` from `start` s on;
+    their outputs.
+    """
     steps = np.random.default_rng(seed).uniform(0.05, 1.0, 4000) * longest_step
     time = np.cumsum(steps)
     time = np.concatenate([[0.0], time[time < stop]])
-    membranes = np.array([volt * -np.expm1(-np.maximum(time - start, 0) / TAU) for volt in np.atleast_1d(settled)])
+    membranes = np.array(
+        [volt * -np.expm1(-np.maximum(time - start, 0) / TAU) for volt in np.atleast_1d(settled)]
+    )
     return time, membranes, (membranes >= THRESHOLD).astype(float)
 
 
@@ -33,14 +48,17 @@ def analytic(settled, threshold=THRESHOLD):
 def test_spike_time_is_the_analytic_crossing_on_unequal_steps(settled, seed):
     time, membranes, outputs = synthetic(settled, seed=seed)
     spike = first_spikes(time, membranes, outputs, NEURON, 0.0, 1e-3)[0]
-    # A cubic through steps h of at most 20 us errs by about (h / tau)^4 * tau / 20, 2 ns; a straight line by 300 ns.
+    # A cubic through steps h of at most 20 us errs by about (h / tau)^4 * tau / 20, 2 ns; a
+    # straight line by 300 ns.
     assert spike == pytest.approx(analytic(settled), abs=5e-9)
 
 
 @pytest.mark.parametrize("points", [4, 5, 6])
 @pytest.mark.parametrize("crossing", [1, 2, 3])
 def test_cubic_is_exact_for_a_cubic_wherever_the_crossing_lies(points, crossing):
-    volts = np.array([3.0, 3.4, 3.7, 4.2, 4.4, 4.9])[:points] + (4.1 - [3.3, 3.6, 4.1][crossing - 1])
+    volts = np.array([3.0, 3.4, 3.7, 4.2, 4.4, 4.9])[:points] + (
+        4.1 - [3.3, 3.6, 4.1][crossing - 1]
+    )
     time = 1e-6 * (volts**3 - 5 * volts**2 + 20 * volts)
     spike = first_spikes(time, volts[None], (volts[None] >= 4.0).astype(float), NEURON, 0.0, 1.0)[0]
     assert spike == pytest.approx(1e-6 * (64 - 80 + 80), rel=1e-12)
@@ -49,22 +67,28 @@ def test_cubic_is_exact_for_a_cubic_wherever_the_crossing_lies(points, crossing)
 @pytest.mark.parametrize("membrane", [[3.9, 3.5, 3.7, 4.1, 4.05], [3.7, 3.7, 3.7, 4.1, 4.2]])
 def test_crossing_of_a_membrane_that_does_not_rise_all_along_is_on_the_straight_line(membrane):
     with np.errstate(all="raise"):
-        spike = first_spikes(10e-6 * np.arange(5), np.array([membrane]), np.ones((1, 5)), NEURON, 0.0, 1e-3)[0]
+        spike = first_spikes(
+            10e-6 * np.arange(5), np.array([membrane]), np.ones((1, 5)), NEURON, 0.0, 1e-3
+        )[0]
     assert spike == pytest.approx(20e-6 + 10e-6 * 0.75, rel=1e-9)
 
 
 def test_spike_times_count_from_the_pulses_start():
     time, membranes, outputs = synthetic([5.0, 3.9, 8.0], start=300e-6)
     spikes = first_spikes(time, membranes, outputs, NEURON, 300e-6, 600e-6)
-    assert spikes[[0, 2]] == pytest.approx(analytic(np.array([5.0, 8.0])), abs=5e-9) and np.isnan(spikes[1])
-    time, membranes, outputs = synthetic([5.0, 4.4])  # 5 V is still above the threshold when the pulse starts
+    assert spikes[[0, 2]] == pytest.approx(analytic(np.array([5.0, 8.0])), abs=5e-9) and np.isnan(
+        spikes[1]
+    )
+    # 5 V is still above the threshold when the pulse starts
+    time, membranes, outputs = synthetic([5.0, 4.4])
     spikes = first_spikes(time, membranes, outputs, NEURON, 300e-6, 500e-6)
     assert spikes == pytest.approx([0.0, analytic(4.4) - 300e-6], abs=5e-9)
 
 
 def test_spike_needs_both_output_and_membrane_within_the_window():
     time, membranes, outputs = synthetic([5.0, 6.0])
-    late = first_spikes(time, membranes, outputs, NEURON, 0.0, 200e-6)  # 5 V crosses at 241 us, 6 V at 165 us
+    # 5 V crosses at 241 us, 6 V at 165 us
+    late = first_spikes(time, membranes, outputs, NEURON, 0.0, 200e-6)
     assert np.isnan(late[0]) and late[1] == pytest.approx(analytic(6.0), abs=5e-9)
     early = (membranes >= THRESHOLD - 0.1).astype(float)  # the switch closed within its hysteresis
     for given in (early, None):
@@ -82,8 +106,10 @@ def test_spike_in_the_last_step_of_a_pulse_counts_and_ignores_later_points(settl
     end = analytic(settled) + 1e-6
     shown = time < end - 8e-6
     time = np.concatenate([time[shown], [end], end + 10e-6 * np.arange(1, after + 1)])
-    rising = settled * -np.expm1(-time[:len(time) - after] / TAU)
-    membranes = np.concatenate([rising, rising[-1] * np.exp(-10e-6 * np.arange(1, after + 1) / TAU)])[None]
+    rising = settled * -np.expm1(-time[: len(time) - after] / TAU)
+    membranes = np.concatenate(
+        [rising, rising[-1] * np.exp(-10e-6 * np.arange(1, after + 1) / TAU)]
+    )[None]
     outputs = (membranes >= THRESHOLD).astype(float)
     spike = first_spikes(time, membranes, outputs, NEURON, 0.0, end)[0]
     assert spike == pytest.approx(analytic(settled), abs=2e-8)
@@ -98,11 +124,22 @@ def test_neurons_may_differ_in_their_thresholds():
     assert spikes == pytest.approx([analytic(5.0), analytic(5.0, 3.0)], abs=5e-9)
 
 
-@pytest.mark.parametrize(("spikes", "decision"), [
-    ([NAN, NAN, NAN], SILENT), ([NAN, 3e-4, NAN], 1), ([2e-4, 3e-4, 1e-4], 2), ([0.0, 0.0, NAN], TIED),
-    ([2e-4, NAN, 2e-4 + 0.9 * RESOLUTION], TIED), ([2e-4 + 1.1 * RESOLUTION, NAN, 2e-4], 2), ([0.0, RESOLUTION], TIED),
-    ([1e-4, 1e-4, 5e-5], 2)])  # a tie for the second place does not count
-def test_strict_decision_is_the_first_spike_if_it_leads_by_more_than_the_resolution(spikes, decision):
+@pytest.mark.parametrize(
+    ("spikes", "decision"),
+    [
+        ([NAN, NAN, NAN], SILENT),
+        ([NAN, 3e-4, NAN], 1),
+        ([2e-4, 3e-4, 1e-4], 2),
+        ([0.0, 0.0, NAN], TIED),
+        ([2e-4, NAN, 2e-4 + 0.9 * RESOLUTION], TIED),
+        ([2e-4 + 1.1 * RESOLUTION, NAN, 2e-4], 2),
+        ([0.0, RESOLUTION], TIED),
+        ([1e-4, 1e-4, 5e-5], 2),
+    ],
+)  # a tie for the second place does not count
+def test_strict_decision_is_the_first_spike_if_it_leads_by_more_than_the_resolution(
+    spikes, decision
+):
     assert decisions.strict_decision(np.array(spikes)) == decision
 
 
@@ -111,18 +148,30 @@ def test_lead_is_the_time_to_the_second_spike():
     assert lead(np.array([NAN, 1e-4])) == math.inf and math.isnan(lead(np.array([NAN, NAN])))
 
 
-@pytest.mark.parametrize(("spikes", "step", "decision"), [
-    ([NAN, NAN], 11e-6, 0),  # silence counts as class 0
-    ([21.5e-6, 21e-6, 12e-6], 11e-6, 0),  # all in the sample at 22 us: the lower class
-    ([NAN, NAN, 5e-4], 11e-6, 2), ([23e-6, 21e-6, 12e-6], 11e-6, 1), ([23e-6, 21e-6, 10e-6], 11e-6, 2),
-    ([0.5, 0.3], 0.25, 0)])  # a spike right at a sample belongs to it
-def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_class(spikes, step, decision):
+@pytest.mark.parametrize(
+    ("spikes", "step", "decision"),
+    [
+        ([NAN, NAN], 11e-6, 0),  # silence counts as class 0
+        ([21.5e-6, 21e-6, 12e-6], 11e-6, 0),  # all in the sample at 22 us: the lower class
+        ([NAN, NAN, 5e-4], 11e-6, 2),
+        ([23e-6, 21e-6, 12e-6], 11e-6, 1),
+        ([23e-6, 21e-6, 10e-6], 11e-6, 2),
+        ([0.5, 0.3], 0.25, 0),
+    ],
+)  # a spike right at a sample belongs to it
+def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_class(
+    spikes, step, decision
+):
     assert decisions.paper_decision(np.array(spikes), step) == decision
 
 
 def test_ranking_is_by_time_then_class_without_silent_neurons():
     assert decisions.ranking(np.array([3e-4, NAN, 1e-4, 2e-4])) == [2, 3, 0]
-    assert decisions.ranking(np.repeat([2e-4, 1e-4, 2e-4], 40)) == [*range(40, 80), *range(40), *range(80, 120)]
+    assert decisions.ranking(np.repeat([2e-4, 1e-4, 2e-4], 40)) == [
+        *range(40, 80),
+        *range(40),
+        *range(80, 120),
+    ]
 
 
 def test_a_read_ends_with_two_spikes_or_with_its_window():
@@ -137,14 +186,16 @@ def test_resolution_of_templates_grows_with_the_time_constant():
     assert resolution_of("error-driven", slow) == resolution_of("ex-situ", NEURON) == RESOLUTION
 
 
-SPIKES = 1e-6 * np.array([
-    [100, 140, 180, NAN],   # class 0 by 40 us
-    [100.3, 100, 150, 190],  # class 1 by 0.3 us: a tie at a resolution of 0.5 us
-    [NAN, NAN, NAN, NAN],   # silent
-    [130, 120, 110, 140],   # class 2, label 3 comes fourth
-    [160, 120, 150, 140],   # class 1, label 3 comes second
-    [125, 120, 110, 140],   # class 2, label 0 comes third
-])
+SPIKES = 1e-6 * np.array(
+    [
+        [100, 140, 180, NAN],  # class 0 by 40 us
+        [100.3, 100, 150, 190],  # class 1 by 0.3 us: a tie at a resolution of 0.5 us
+        [NAN, NAN, NAN, NAN],  # silent
+        [130, 120, 110, 140],  # class 2, label 3 comes fourth
+        [160, 120, 150, 140],  # class 1, label 3 comes second
+        [125, 120, 110, 140],  # class 2, label 0 comes third
+    ]
+)
 LABELS = np.array([0, 1, 0, 3, 3, 0])
 SCHEDULE = Schedule(sampling_step=11e-6)
 
@@ -152,7 +203,8 @@ SCHEDULE = Schedule(sampling_step=11e-6)
 def test_strict_and_papers_decisions():
     strict, paper = decide(SPIKES, 0.5e-6, 11e-6)
     assert strict.tolist() == [0, TIED, SILENT, 2, 1, 2]
-    assert paper.tolist() == [0, 0, 0, 2, 1, 2]  # 100 and 100.3 us fall into one sample, at 110 us; silence is class 0
+    # 100 and 100.3 us fall into one sample, at 110 us; silence is class 0
+    assert paper.tolist() == [0, 0, 0, 2, 1, 2]
     assert decide(SPIKES, 0.2e-6)[0][1] == 1 and (decide(SPIKES, 0.2e-6)[1] == -1).all()
 
 
@@ -165,7 +217,10 @@ def test_summary_counts_undecided_as_wrong_and_the_third_as_among_three():
     assert scores["recall"].tolist() == pytest.approx([1 / 3, 0, NAN, 0], nan_ok=True)
     assert scores["strict_interval_95"] == decisions.interval(1, 6)
     assert scores["paper_rule_accuracy"] == scores["paper_rule_first_100"] == pytest.approx(2 / 6)
-    assert summary(LABELS, SPIKES, 0.5e-6).keys() == scores.keys() - {"paper_rule_accuracy", "paper_rule_first_100"}
+    assert summary(LABELS, SPIKES, 0.5e-6).keys() == scores.keys() - {
+        "paper_rule_accuracy",
+        "paper_rule_first_100",
+    }
 
 
 def test_first_hundred_images_have_their_accuracy():
@@ -179,7 +234,11 @@ def test_first_hundred_images_have_their_accuracy():
 def test_confusion_has_a_column_for_each_kind_of_undecided():
     counts = decisions.confusion(LABELS, np.array([0, TIED, SILENT, 2, 1, 2]), 4)
     assert counts.tolist() == [[1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 1, 0], [0] * 6, [0, 1, 1, 0, 0, 0]]
-    assert [decisions.decision_name(d, "abcd") for d in (1, TIED, SILENT)] == ["b", "tied", "silent"]
+    assert [decisions.decision_name(d, "abcd") for d in (1, TIED, SILENT)] == [
+        "b",
+        "tied",
+        "silent",
+    ]
 
 
 def test_images_that_overlap_two_templates_equally():
@@ -197,11 +256,17 @@ def test_interval_is_wilsons():
 
 
 def test_a_spike_that_one_read_lacks_deviates_by_as_much_as_that_read_continued():
-    spikes, others = np.array([[50, 60, NAN, NAN], [50, NAN, 70, NAN]]), np.array([[51, 58, 59, 61], [NAN, 52, NAN, NAN]])
+    spikes, others = (
+        np.array([[50, 60, NAN, NAN], [50, NAN, 70, NAN]]),
+        np.array([[51, 58, 59, 61], [NAN, 52, NAN, NAN]]),
+    )
     found = decisions.deviations(spikes, others, np.array([60.0, 70.0]), np.array([58.0, 150.0]))
     assert found[0].tolist() == [1, 2, 1, 0]
     assert found[1, :3].tolist() == [100, 18, 80] and np.isnan(found[1, 3])
-    assert decisions.end_of_read(spikes, 150.0).tolist() == [60, 70] and decisions.largest_deviation(spikes, others, 150.0) == 100
+    assert (
+        decisions.end_of_read(spikes, 150.0).tolist() == [60, 70]
+        and decisions.largest_deviation(spikes, others, 150.0) == 100
+    )
     assert decisions.largest_deviation(spikes[:1], others[:1], 150.0) == 2
     assert decisions.largest_deviation(np.full((2, 3), NAN), np.full((2, 3), NAN), 150.0) is None
 

@@ -10,12 +10,19 @@ from memristive.spice.parameters import ParameterError
 
 levels = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)
 schedules = st.builds(
-    lambda pulse, gap, rise: Schedule(pulse=pulse, period=pulse * (1 + rise) + gap, rise=pulse * rise),
-    st.floats(1e-4, 1e-2), st.floats(1e-4, 1e-2), st.floats(0.001, 0.9))
+    lambda pulse, gap, rise: Schedule(
+        pulse=pulse, period=pulse * (1 + rise) + gap, rise=pulse * rise
+    ),
+    st.floats(1e-4, 1e-2),
+    st.floats(1e-4, 1e-2),
+    st.floats(0.001, 0.9),
+)
 
 
 @given(schedules, levels)
-def test_each_pulse_has_the_area_of_level_times_length_and_starts_with_its_period(schedule, voltages):
+def test_each_pulse_has_the_area_of_level_times_length_and_starts_with_its_period(
+    schedule, voltages
+):
     points = np.array(schedule.train(voltages))
     times, volts = points.T
     assert (np.diff(times) > 0).all()  # ngspice wants increasing times
@@ -26,21 +33,29 @@ def test_each_pulse_has_the_area_of_level_times_length_and_starts_with_its_perio
             pulse = points[inside]
             assert pulse[0] == pytest.approx([k * schedule.period, 0.0])
             assert pulse[1] == pytest.approx([k * schedule.period + schedule.rise, level])
-            assert pulse[-1] == pytest.approx([k * schedule.period + schedule.pulse + schedule.rise, 0.0])
+            assert pulse[-1] == pytest.approx(
+                [k * schedule.period + schedule.pulse + schedule.rise, 0.0]
+            )
             assert np.trapezoid(pulse[:, 1], pulse[:, 0]) == pytest.approx(level * schedule.pulse)
         else:
             assert not volts[inside].any()
     assert schedule.stop(len(voltages)) == pytest.approx(len(voltages) * schedule.period)
 
 
-@pytest.mark.parametrize(("changes", "name"), [
-    ({"period": 5e-3}, "period"), ({"rise": 5e-3}, "rise"), ({"sampling_step": 6e-3}, "sampling_step")])
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"period": 5e-3}, "period"),
+        ({"rise": 5e-3}, "rise"),
+        ({"sampling_step": 6e-3}, "sampling_step"),
+    ],
+)
 def test_pulses_that_overlap_or_have_no_top_are_refused(changes, name):
     with pytest.raises(ParameterError, match=name):
         Schedule(**changes)
 
 
-def test_a_write_lasts_while_phi_is_above_its_share_and_has_the_area_of_the_input_over_that_window():
+def test_a_write_lasts_while_phi_is_above_its_share_and_has_the_area_of_its_input():
     pulse, share = 3e-5, 0.4
     times, volts = np.array(edges(0.0, pulse, 0.1 * pulse, 1.0)).T
     fine = np.linspace(0, times[-1], 1_000_001)
@@ -51,8 +66,9 @@ def test_a_write_lasts_while_phi_is_above_its_share_and_has_the_area_of_the_inpu
     assert area == pytest.approx(np.trapezoid(level * above, fine), rel=1e-5)
 
 
-@pytest.mark.parametrize("rows", [
-    [[0.0, 1.0001]], [[-1e-4, 1.0]], [[np.nan, 1.0]], [[1.0]], [1.0, 0.0]])
+@pytest.mark.parametrize(
+    "rows", [[[0.0, 1.0001]], [[-1e-4, 1.0]], [[np.nan, 1.0]], [[1.0]], [1.0, 0.0]]
+)
 def test_levels_outside_0_to_1_or_of_another_count_are_refused(rows):
     with pytest.raises(ParameterError, match="images"):
         check_levels("images", np.array(rows), 2)

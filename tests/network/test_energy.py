@@ -1,4 +1,6 @@
-"""Energies against the dissipation of the channels by the square law; ideal switches on phi draw nothing."""
+"""Energies against the dissipation of the channels by the square law; ideal switches on phi draw
+nothing.
+"""
 
 import dataclasses
 
@@ -8,7 +10,13 @@ import pytest
 from datasets import xpue
 from memristive.network.chip import Chip, on_chip
 from memristive.network.design import LayerDesign, Schedule, Setup
-from memristive.network.energy import back_read_energy, layer_write_energy, layers_read_energy, read_energy, write_energy
+from memristive.network.energy import (
+    back_read_energy,
+    layer_write_energy,
+    layers_read_energy,
+    read_energy,
+    write_energy,
+)
 from memristive.network.networks import Network, network_on_chip, with_bias
 from memristor import channel_current, raised_state, read_current, state_rate
 from tests.network.networks import random_network
@@ -25,7 +33,9 @@ def with_pulses(**changes):
 
 
 def dissipated(volts, pulse, states=STATES):
-    """Return the energy in J that channels between inputs at `volts` and columns at 0 V dissipate in `pulse` s."""
+    """Return the energy in J that channels between inputs at `volts` and columns at 0 V dissipate
+    in `pulse` s.
+    """
     lifted = raised_state(SETUP.memristor, states, volts)
     return float(np.sum(volts * channel_current(SETUP.memristor, lifted, volts)) * pulse)
 
@@ -35,14 +45,18 @@ def test_a_read_costs_the_dissipation_of_its_channels_edges_included(rise):
     levels, pulse = (np.arange(200) + 0.5) / 200, SETUP.schedule.pulse
     edge = sum(dissipated(0.9 * level * IMAGE, rise / 200) for level in levels)
     energy = read_energy(with_pulses(rise=rise), STATES, IMAGE)
-    assert energy["inputs"] == pytest.approx(dissipated(0.9 * IMAGE, pulse - rise) + 2 * edge, rel=2e-3)
+    assert energy["inputs"] == pytest.approx(
+        dissipated(0.9 * IMAGE, pulse - rise) + 2 * edge, rel=2e-3
+    )
     assert energy["phi"] == pytest.approx(0, abs=1e-9 * energy["inputs"])
 
 
 def test_reading_weak_cells_takes_the_steps_that_they_need():
     """The usual steps are 3 % off."""
     joules = read_energy(Setup(), np.full((1, 9), 0.3), np.ones(9))["inputs"]
-    assert joules == pytest.approx(9 * read_current(SETUP.memristor, 0.3, 1.0) * Setup().schedule.pulse, rel=5e-3)
+    assert joules == pytest.approx(
+        9 * read_current(SETUP.memristor, 0.3, 1.0) * Setup().schedule.pulse, rel=5e-3
+    )
 
 
 @pytest.mark.parametrize("volts", [0.9, 5.0, 14.0])
@@ -51,7 +65,9 @@ def test_a_depression_costs_the_dissipation_of_channels_whose_source_is_the_inpu
     pulse, levels = 1e-6, volts * IMAGE
     overdrive = np.maximum(raised_state(SETUP.memristor, STATES, -levels) + levels, 0.0)
     drop = np.minimum(overdrive, levels)
-    expected = float(np.sum(levels * SETUP.memristor.gain * (overdrive * drop - drop**2 / 2)) * pulse)
+    expected = float(
+        np.sum(levels * SETUP.memristor.gain * (overdrive * drop - drop**2 / 2)) * pulse
+    )
     energy = write_energy(with_pulses(input_voltage=volts), STATES, IMAGE, 1, pulse, -1)
     assert energy["inputs"] == pytest.approx(expected, rel=0.05)  # edges and all
 
@@ -63,32 +79,56 @@ def test_a_depression_at_a_voltage_that_no_junction_blocks_is_unknown():
 
 
 def test_a_long_write_costs_more_the_stronger_its_column_becomes():
-    """dX/dt = K V / (C + C_gate) in the written column adds gain V^2 dX to its power, integrated over the pulse."""
+    """dX/dt = K V / (C + C_gate) in the written column adds gain V^2 dX to its power, integrated
+    over the pulse.
+    """
     pulse, volts, states = 1e-3, 0.9 * IMAGE, np.array([[0.0, 0.0, 0.0], [3.0, 4.0, 5.0]])
-    added = float(np.sum(SETUP.memristor.gain * volts**2 * state_rate(SETUP.memristor, volts)) * pulse**2 / 2)
+    added = float(
+        np.sum(SETUP.memristor.gain * volts**2 * state_rate(SETUP.memristor, volts)) * pulse**2 / 2
+    )
     still = dissipated(volts, pulse, states)
-    strong, weak = (write_energy(SETUP, states, IMAGE, column, pulse)["inputs"] for column in (1, 0))
+    strong, weak = (
+        write_energy(SETUP, states, IMAGE, column, pulse)["inputs"] for column in (1, 0)
+    )
     assert strong == pytest.approx(still + added, rel=0.01) and added > 0.1 * still
     assert still < weak < still + 0.9 * added  # cells at 0 V conduct nothing until they have risen
 
 
-@pytest.mark.parametrize(("volts", "pulse", "joules"), [(1.0, 5e-3, 11.246e-6), (1.5, 2e-3, 5.750e-6), (2.0, 0.5e-3, 0.4693e-6)])
+@pytest.mark.parametrize(
+    ("volts", "pulse", "joules"),
+    [(1.0, 5e-3, 11.246e-6), (1.5, 2e-3, 5.750e-6), (2.0, 0.5e-3, 0.4693e-6)],
+)
 def test_a_write_from_zero_costs_the_integral_of_its_curved_power(volts, pulse, joules):
-    """First pattern of XPUE: V i over X(t), from Meyer's charge, integrated apart from this code."""
+    """First pattern of XPUE: V i over X(t), from Meyer's charge, integrated apart from this
+    code.
+    """
     patterns = xpue().patterns
-    found = write_energy(Setup(schedule=Schedule(input_voltage=volts)), np.zeros(patterns.shape), patterns[0], 0, pulse)
+    found = write_energy(
+        Setup(schedule=Schedule(input_voltage=volts)),
+        np.zeros(patterns.shape),
+        patterns[0],
+        0,
+        pulse,
+    )
     assert found["inputs"] == pytest.approx(joules, rel=1.5e-3)
 
 
 def test_on_a_chip_its_devices_dissipate():
-    """The energy of cells with one state at one level is in proportion to their mean gain. Wires take part of the voltage."""
+    """The energy of cells with one state at one level is in proportion to their mean gain. Wires
+    take part of the voltage.
+    """
     states, image = np.full((2, 3), 3.0), np.array([1.0, 0.0, 1.0])
     chip = Chip(classes=2, inputs=3, seed=5, cell_gain=0.5)
     share = np.mean((chip.cells(SETUP.memristor).gain / SETUP.memristor.gain)[:, [0, 2]])
     wires = Chip(classes=2, inputs=3, row_resistance=1e3, column_resistance=1e3)
-    ideal, spread, wired = (read_energy(on_chip(SETUP, kind), states, image)["inputs"] for kind in (None, chip, wires))
+    ideal, spread, wired = (
+        read_energy(on_chip(SETUP, kind), states, image)["inputs"] for kind in (None, chip, wires)
+    )
     assert spread / ideal == pytest.approx(share, rel=0.01) and 0.2 * ideal < wired < 0.95 * ideal
-    ideal, spread = (write_energy(on_chip(SETUP, kind), states, image, 1, 20e-6)["inputs"] for kind in (None, chip))
+    ideal, spread = (
+        write_energy(on_chip(SETUP, kind), states, image, 1, 20e-6)["inputs"]
+        for kind in (None, chip)
+    )
     assert spread / ideal == pytest.approx(share, rel=0.01)
 
 
@@ -104,7 +144,9 @@ def network(request):
     if request.param == "chip":
         return network_on_chip(network, Chip(cell_gain=0.8, seed=27))
     if request.param == "half a volt":
-        return dataclasses.replace(network, design=LayerDesign(row_voltage=0.5, transresistance=40e3))
+        return dataclasses.replace(
+            network, design=LayerDesign(row_voltage=0.5, transresistance=40e3)
+        )
     return network
 
 
@@ -114,7 +156,9 @@ def ideal():
 
 
 def power(network, layer, levels):
-    """Power in W that rows at `levels` (rows) put into all columns of a layer, with the reference column."""
+    """Power in W that rows at `levels` (rows) put into all columns of a layer, with the reference
+    column.
+    """
     volts = network.design.row_voltage * levels
     states = np.vstack([network.states[layer], np.full(len(volts), network.design.reference_state)])
     memristor, cells = network.parameters.memristor, network.layers[layer].devices.cells
@@ -128,7 +172,9 @@ def test_a_read_costs_what_the_channels_dissipate_from_their_rows_spikes_on(netw
     assert stop == pytest.approx(np.sort(times[-1])[1])
     expected = [power(network, 0, with_bias(GREY[None])[0]).sum() * (stop - 0.5e-6)]
     for layer in (1, 2):
-        high = np.append(np.maximum(stop - np.nan_to_num(times[layer - 1], nan=1.0), 0.0), stop - 0.5e-6)
+        high = np.append(
+            np.maximum(stop - np.nan_to_num(times[layer - 1], nan=1.0), 0.0), stop - 0.5e-6
+        )
         expected.append((power(network, layer, np.ones(len(high))) * high).sum())
     assert energies == pytest.approx(expected, rel=0.01)
 
@@ -138,15 +184,21 @@ def test_a_read_without_a_second_spike_lasts_as_long_as_the_window(states, fire)
     network, image = Network((np.array(states),)), np.ones(3)
     assert np.isfinite(network.first_spikes(image[None])).sum() == fire
     energies, stop = layers_read_energy(network, image)
-    assert stop == 150e-6 and energies == pytest.approx([power(network, 0, np.ones(4)).sum() * 149.5e-6], rel=0.01)
+    assert stop == 150e-6 and energies == pytest.approx(
+        [power(network, 0, np.ones(4)).sum() * 149.5e-6], rel=0.01
+    )
 
 
-@pytest.mark.parametrize(("layer", "errors", "volts"), [(2, [0.0, 1, 0, -0.5], 0.1), (1, [0, 2.0, 0, 0, -0.7, 0, 0, 0], 1e-3)])
+@pytest.mark.parametrize(
+    ("layer", "errors", "volts"),
+    [(2, [0.0, 1, 0, -0.5], 0.1), (1, [0, 2.0, 0, 0, -0.7, 0, 0, 0], 1e-3)],
+)
 def test_a_back_read_costs_a_thousandth_of_a_read(network, layer, errors, volts):
     errors = np.array(errors)
     found = back_read_energy(network, layer, errors)
     seconds = 3e-6 - 2e-6 / 3  # the first 1 us is an edge: a third of its V^2
-    conductances = np.vstack([network.states[layer], np.full(SIZES[layer] + 1, 5.0)])[:, :-1]  # no bias row
+    # no bias row
+    conductances = np.vstack([network.states[layer], np.full(SIZES[layer] + 1, 5.0)])[:, :-1]
     cells = network.layers[layer].devices.cells
     conductances *= network.parameters.memristor.gain if cells is None else cells.gain[:, :-1]
     driven = volts * np.append(errors, -errors.sum())
@@ -164,13 +216,26 @@ def test_a_write_costs_what_all_columns_dissipate_while_their_rows_are_high(netw
 def test_a_depression_costs_as_much_with_drain_and_source_exchanged(ideal):
     levels, pulse = np.append(GREY, 1.0), 40e-6
     states = np.vstack([ideal.states[0], np.full(len(levels), 5.0)])
-    expected = ideal.parameters.memristor.gain * ((states + levels) * levels**2 - levels**3 / 2).sum() * pulse * WIDER
+    expected = (
+        ideal.parameters.memristor.gain
+        * ((states + levels) * levels**2 - levels**3 / 2).sum()
+        * pulse
+        * WIDER
+    )
     # The lift of the gates, which the formula neglects, is large here.
-    assert layer_write_energy(ideal, 0, levels, np.ones(len(levels)), -pulse) == pytest.approx(expected, rel=0.2)
+    assert layer_write_energy(ideal, 0, levels, np.ones(len(levels)), -pulse) == pytest.approx(
+        expected, rel=0.2
+    )
 
 
 def test_a_short_write_costs_what_its_dose_costs_over_a_microsecond_at_a_lower_voltage(ideal):
     levels, high = np.append(GREY, 1.0), np.ones(SIZES[0] + 1)
     expected = power(ideal, 0, 0.1 * levels).sum() * 1e-6 * WIDER
-    assert layer_write_energy(ideal, 0, levels, high, 0.1e-6) == pytest.approx(expected, rel=0.02, abs=0)
-    assert layer_write_energy(ideal, 0, levels, high, 0.0) == layer_write_energy(ideal, 0, levels, 0 * high, 1e-6) == 0
+    assert layer_write_energy(ideal, 0, levels, high, 0.1e-6) == pytest.approx(
+        expected, rel=0.02, abs=0
+    )
+    assert (
+        layer_write_energy(ideal, 0, levels, high, 0.0)
+        == layer_write_energy(ideal, 0, levels, 0 * high, 1e-6)
+        == 0
+    )

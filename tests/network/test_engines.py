@@ -1,4 +1,6 @@
-"""Engines: emulators by name, and a subcircuit in each cell, against the closed form, conductances and the whole netlist."""
+"""Engines: emulators by name, and a subcircuit in each cell, against the closed form, conductances
+and the whole netlist.
+"""
 
 import dataclasses
 import functools
@@ -32,12 +34,16 @@ pytestmark = pytest.mark.usefixtures("ngspice")
 
 def written(name, network, dose=DOSE, factors=1.0):
     """The states of column 1 after a write."""
-    return make_engine(name, network).write(network, 0, [ColumnDose(1, dose, IMAGE, factors)], np.random.default_rng(0))[1]
+    return make_engine(name, network).write(
+        network, 0, [ColumnDose(1, dose, IMAGE, factors)], np.random.default_rng(0)
+    )[1]
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_jitter_shifts_the_thresholds(name):
-    """A threshold that is off by j is crossed at -tau ln(1 - (4 V + j) / V), by a membrane that settles at V."""
+    """A threshold that is off by j is crossed at -tau ln(1 - (4 V + j) / V), by a membrane that
+    settles at V.
+    """
     tau, edge = 150e-6, 5e-6  # s; the input's edge counts as a step at its middle
     quiet = Crossbar.of(Setup()).read(STATES, IMAGE).spikes
     settled = 4 / -np.expm1(-(quiet - edge) / tau)
@@ -63,8 +69,13 @@ def test_stuck_cells_keep_their_state_in_a_write(name):
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_states_of_whole_numbers_are_written_as_floats(name):
-    networks = [network_on_chip(dataclasses.replace(NETWORK, states=(np.full((2, 3), start),)), Chip(cell_write_gain=0.1))
-                for start in (5, 5.0)]
+    networks = [
+        network_on_chip(
+            dataclasses.replace(NETWORK, states=(np.full((2, 3), start),)),
+            Chip(cell_write_gain=0.1),
+        )
+        for start in (5, 5.0)
+    ]
     found, expected = (written(name, network) for network in networks)
     assert np.array_equal(found, expected) and (found % 1 > 0.02).any()
 
@@ -79,14 +90,21 @@ def network_of(name, sizes, seed, scheme="v/2", low=0.2, pairs=1):
     """Return the cells of a model, and a network of random states in the middle of the range."""
     rng, cells = np.random.default_rng(seed), cells_of(name, scheme)
     emulated = emulator(cells.device)
-    states = tuple(emulated.state(low + (1 - 2 * low) * rng.random(((2 * pairs or 1) * above, below + 1)))
-                   for below, above in itertools.pairwise(sizes))
+    states = tuple(
+        emulated.state(low + (1 - 2 * low) * rng.random(((2 * pairs or 1) * above, below + 1)))
+        for below, above in itertools.pairwise(sizes)
+    )
     design = measured_design(emulated, pairs, 1.0, hidden_bias=1.8, output_bias=1.8)
-    return cells, Network(states, measured_parameters(emulated), design,
-                                        pulses=measured_pulses(emulated, whole=False, scheme=scheme))
+    return cells, Network(
+        states,
+        measured_parameters(emulated),
+        design,
+        pulses=measured_pulses(emulated, whole=False, scheme=scheme),
+    )
 
 
-@pytest.mark.parametrize(("name", "pairs"), [("wox", 1), ("wox", 0), ("yakopcic", 2)])  # the last one bends with the state
+# the last one bends with the state
+@pytest.mark.parametrize(("name", "pairs"), [("wox", 1), ("wox", 0), ("yakopcic", 2)])
 def test_subcircuits_read_grey_images_as_the_closed_form(name, pairs):
     cells, network = network_of(name, (5, 4, 3), 1, pairs=pairs)
     images = np.random.default_rng(2).random((3, 5))
@@ -95,7 +113,10 @@ def test_subcircuits_read_grey_images_as_the_closed_form(name, pairs):
         assert np.isfinite(exact).any()
         assert simulated == pytest.approx(exact, abs=60e-9, nan_ok=True)
     expected = drives(network, images)
-    assert np.isfinite(expected).any() and np.abs(settled[0] - expected)[np.isfinite(expected)].max() < 1e-3
+    assert (
+        np.isfinite(expected).any()
+        and np.abs(settled[0] - expected)[np.isfinite(expected)].max() < 1e-3
+    )
 
 
 def test_a_back_read_sums_the_subcircuits_weights():
@@ -104,7 +125,9 @@ def test_a_back_read_sums_the_subcircuits_weights():
     simulated = NgspiceNetwork(network, cells=cells).layers[0].read_back(network.states[0], errors)
     siemens = cells.found.map.conductance(cells.states(network.states[0]))[:, :-1]
     volts_per_siemens = 1 / network.parameters.memristor.gain
-    assert simulated == pytest.approx(errors @ (siemens[:3] - siemens[3:]) * volts_per_siemens, abs=1e-3)
+    assert simulated == pytest.approx(
+        errors @ (siemens[:3] - siemens[3:]) * volts_per_siemens, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("scheme", ["1t1r", "v/2"])
@@ -120,12 +143,21 @@ def test_hidden_layers_of_subcircuits_learn_as_the_closed_form(scheme):
         next(train(exact, rule, images, labels, block=1))
         next(training)
         assert np.array_equal(learning.history[k], exact.history[k])
-        hidden, output = (np.abs(ours - theirs).max() for ours, theirs in
-                          zip(learning.network.states, exact.network.states, strict=True))
-        # V^2/2 in the emulator's channel: its back-read is lower by half the voltage for each of the four driven columns.
-        assert output < 0.12 * step and hidden < 1.05 * rule.hidden_dose * 4 * network.design.back_voltage / 2
+        hidden, output = (
+            np.abs(ours - theirs).max()
+            for ours, theirs in zip(learning.network.states, exact.network.states, strict=True)
+        )
+        # V^2/2 in the emulator's channel: its back-read is lower by half the voltage for each of
+        # the four driven columns.
+        assert (
+            output < 0.12 * step
+            and hidden < 1.05 * rule.hidden_dose * 4 * network.design.back_voltage / 2
+        )
     assert learning.history[:, 1].sum() >= 3
-    assert all(np.abs(ours - before).max() > step for ours, before in zip(learning.network.states, network.states, strict=True))
+    assert all(
+        np.abs(ours - before).max() > step
+        for ours, before in zip(learning.network.states, network.states, strict=True)
+    )
 
 
 @pytest.mark.parametrize("pairs", [1, 0])
@@ -136,4 +168,6 @@ def test_a_whole_netlist_of_subcircuits_reads_as_the_closed_form(pairs, ngspice)
     waves = ngspice.load(text, EXPORTED, outputs).run(network.design.window)
     high = waves.stack(outputs) > network.design.row_voltage / 2
     assert high.any(axis=1).all()
-    assert waves.time[high.argmax(axis=1)] == pytest.approx(network.first_spikes(image[None])[0], abs=0.5e-6)
+    assert waves.time[high.argmax(axis=1)] == pytest.approx(
+        network.first_spikes(image[None])[0], abs=0.5e-6
+    )

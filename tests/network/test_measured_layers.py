@@ -1,4 +1,6 @@
-"""Layers of measured devices: differential pairs and whole pulses, in ngspice against the closed form, and by their laws."""
+"""Layers of measured devices: differential pairs and whole pulses, in ngspice against the closed
+form, and by their laws.
+"""
 
 import dataclasses
 import math
@@ -7,7 +9,12 @@ import numpy as np
 import pytest
 
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
-from memristive.learning.build import initial_network, measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import (
+    initial_network,
+    measured_design,
+    measured_parameters,
+    measured_pulses,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
@@ -28,81 +35,126 @@ SPREAD = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1)
 @pytest.mark.parametrize(("device", "pairs", "chip"), [("pcmo", 2, SPREAD), ("taox-tio2", 0, None)])
 def test_back_reads_agree_with_ngspice(ngspice, device, pairs, chip):
     net, errors = network_on_chip(network(device, (5,), pairs), chip), np.array([1.0, -1.0, 0.0])
-    assert layer_of(net, 1).read_back(net.states[1], errors) == pytest.approx(net.read_back(1, errors), abs=1e-6)
+    assert layer_of(net, 1).read_back(net.states[1], errors) == pytest.approx(
+        net.read_back(1, errors), abs=1e-6
+    )
 
 
-@pytest.mark.parametrize(("device", "hidden", "pairs", "chip"), [
-    ("epiram", (), 2, None), ("ag-si", (5,), 1, None), ("pcmo", (5,), 2, SPREAD), ("taox-tio2", (5,), 0, None),
-    ("noisy", (5,), 2, None), ("noisy", (), 0, None)])
+@pytest.mark.parametrize(
+    ("device", "hidden", "pairs", "chip"),
+    [
+        ("epiram", (), 2, None),
+        ("ag-si", (5,), 1, None),
+        ("pcmo", (5,), 2, SPREAD),
+        ("taox-tio2", (5,), 0, None),
+        ("noisy", (5,), 2, None),
+        ("noisy", (), 0, None),
+    ],
+)
 def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(ngspice, device, hidden, pairs, chip):
     net = network_on_chip(network(device, hidden, pairs), chip)
     closed, circuit = (learn(net, RULE, IMAGES, LABELS, engine=engine) for engine in ENGINES[::-1])
     assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 3
-    for ours, theirs, before in zip(circuit.network.states, closed.network.states, net.states, strict=True):
+    for ours, theirs, before in zip(
+        circuit.network.states, closed.network.states, net.states, strict=True
+    ):
         assert ours == pytest.approx(theirs, abs=1e-3)  # V, of a window of 3 V
         assert np.abs(theirs - before).max() > 0.1
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_pair_of_one_cell_has_the_signs_of_a_calculation_by_hand(ngspice, engine):
-    """X of the first neuron's cells at the input is 8 V (positive) and 5 V (negative), of the second one's 5 V and 8 V.
+    """X of the first neuron's cells at the input is 8 V (positive) and 5 V (negative), of the
+    second one's 5 V and 8 V.
 
-    The first one gets 130 uA/V^2 x 3 V x 1 V = 390 uA and settles at 20 kohm x 390 uA = 7.8 V: it crosses 4 V after
-    150 us x ln(7.8 / 3.8). The second one gets -390 uA. If the second one is right, its positive cells rise.
+    The first one gets 130 uA/V^2 x 3 V x 1 V = 390 uA and settles at 20 kohm x 390 uA = 7.8 V: it
+    crosses 4 V after 150 us x ln(7.8 / 3.8). The second one gets -390 uA. If the second one is
+    right, its positive cells rise.
     """
-    net = Network((np.array([[8.0, 5.0], [5.0, 5.0], [5.0, 5.0], [8.0, 5.0]]),), design=LayerDesign(pairs=1),
-                         parameters=NetworkParameters(MemristorParameters(kp=130e-6), NeuronParameters(threshold=4.0)))
+    net = Network(
+        (np.array([[8.0, 5.0], [5.0, 5.0], [5.0, 5.0], [8.0, 5.0]]),),
+        design=LayerDesign(pairs=1),
+        parameters=NetworkParameters(
+            MemristorParameters(kp=130e-6), NeuronParameters(threshold=4.0)
+        ),
+    )
     rule, image = LayeredRule(presentations=1, output_dose=0.1), np.ones((1, 1))
     learning = learn(net, rule, image, np.array([1]), engine=engine)
-    assert read(net, image, engine)[0] == pytest.approx([150e-6 * math.log(7.8 / 3.8), math.nan], abs=2e-6, nan_ok=True)
-    assert np.sign(np.round(learning.network.states[0] - net.states[0], 2)).tolist() == [[-1, -1], [1, 1], [1, 1], [-1, -1]]
+    assert read(net, image, engine)[0] == pytest.approx(
+        [150e-6 * math.log(7.8 / 3.8), math.nan], abs=2e-6, nan_ok=True
+    )
+    assert np.sign(np.round(learning.network.states[0] - net.states[0], 2)).tolist() == [
+        [-1, -1],
+        [1, 1],
+        [1, 1],
+        [-1, -1],
+    ]
     errors = np.array([1.0, -1.0])
-    found = net.read_back(0, errors) if engine == "closed-form" else layer_of(net, 0).read_back(net.states[0], errors)
+    found = (
+        net.read_back(0, errors)
+        if engine == "closed-form"
+        else layer_of(net, 0).read_back(net.states[0], errors)
+    )
     assert found == pytest.approx([(8 - 5) - (5 - 8)], abs=0.05)
 
 
 @pytest.mark.parametrize("name", ["taox-hfox", "noisy"])
 def test_an_array_in_ngspice_follows_the_curves(ngspice, name):
-    """200 random pulses on 10 x 10 cells: a column, a direction, and a whole, a half or no pulse for each row."""
+    """200 random pulses on 10 x 10 cells: a column, a direction, and a whole, a half or no pulse
+    for each row.
+    """
     emulated, rng = emulator(MEASURED[name]), np.random.default_rng(1)
     net = Network((emulated.state(rng.random((10, 10))),), measured_parameters(emulated))
     states, shares, layer = net.states[0].copy(), emulated.share(net.states[0]), layer_of(net, 0)
     for _ in range(200):
         column, parts, up = int(rng.integers(10)), rng.integers(0, 3, 10) / 2, bool(rng.integers(2))
-        states[column] = layer.write_column(states, column, parts, np.ones(10), emulated.pulse if up else -emulated.pulse)
+        states[column] = layer.write_column(
+            states, column, parts, np.ones(10), emulated.pulse if up else -emulated.pulse
+        )
         shares[column] = MEASURED[name].after(shares[column], parts, up)
     assert emulated.share(states) == pytest.approx(shares, abs=0.0005)
 
 
 @pytest.mark.parametrize("pairs", [0, 2])
 def test_the_noise_of_reading_has_its_size_in_both_engines(ngspice, pairs):
-    """Drives scatter by noise x gain x sqrt(sum level^2): for a column and its reference, or for two pairs of half the gain.
+    """Drives scatter by noise x gain x sqrt(sum level^2): for a column and its reference, or for
+    two pairs of half the gain.
 
     Both engines draw the same.
     """
     net, image = network("linear", (), pairs), IMAGES[0]
-    net = dataclasses.replace(net, design=dataclasses.replace(net.design, output_bias=3.0))  # all neurons fire
+    # all neurons fire
+    net = dataclasses.replace(net, design=dataclasses.replace(net.design, output_bias=3.0))
     found = drives(net, np.tile(image, (2000, 1)))
     expected = 0.01 * np.sqrt((image @ image + 1) * (2 if not pairs else 2 / pairs))
     assert found.std(axis=0) == pytest.approx(expected, rel=0.06)
     many = np.tile(image, (60, 1))
     exact, found = net.first_spikes(many), read(net, many, "ngspice", wanted=3)
     assert np.ptp(exact, axis=0).min() > 1e-6 and found == pytest.approx(exact, abs=20e-9)
-    assert np.array_equal(net.first_spikes(many), exact) and not np.array_equal(net.first_spikes(many, seed=1), exact)
+    assert np.array_equal(net.first_spikes(many), exact) and not np.array_equal(
+        net.first_spikes(many, seed=1), exact
+    )
 
 
 def test_hidden_layers_read_with_the_same_noise_in_both_engines(ngspice):
     net = network("noisy", (5,), 1)
     images = np.tile(IMAGES[:2], (3, 1))
     exact, found = net.first_spikes(images), read(net, images, "ngspice", wanted=3)
-    assert np.nanmax(np.ptp(exact[::2], axis=0)) > 1e-6 and found == pytest.approx(exact, abs=0.1e-6, nan_ok=True)
+    assert np.nanmax(np.ptp(exact[::2], axis=0)) > 1e-6 and found == pytest.approx(
+        exact, abs=0.1e-6, nan_ok=True
+    )
 
 
 def test_rows_of_a_bent_read_current_are_lower_in_reads():
-    """The conductance of this device at half of the read voltage is 0.8 of the full one: 0.4 of the current, not 0.5."""
+    """The conductance of this device at half of the read voltage is 0.8 of the full one: 0.4 of the
+    current, not 0.5.
+    """
     net = network("noisy", (), 1, noise=False)
-    bent, ohmic = (dataclasses.replace(net, design=dataclasses.replace(net.design, output_bias=3.0, **curve))  # all neurons fire
-                   for curve in ({}, {"read_curve": (1.0, 1.0)}))
+    # all neurons fire
+    bent, ohmic = (
+        dataclasses.replace(net, design=dataclasses.replace(net.design, output_bias=3.0, **curve))
+        for curve in ({}, {"read_curve": (1.0, 1.0)})
+    )
     assert drives(bent, np.full((1, 6), 0.5)) == pytest.approx(drives(ohmic, np.full((1, 6), 0.4)))
 
 
@@ -121,15 +173,40 @@ def test_pairs_write_opposite_cells_and_take_turns():
 
 @pytest.mark.parametrize("scheme", ["v/2", "v/3"])
 def test_a_write_moves_each_cell_by_the_voltage_across_it(scheme):
-    """A linear device, so that steps add up in any order: the drivers' voltages, interval by interval, give its changes."""
-    device = MeasuredDevice.straight("straight", 100, 80, half_up=0.2, half_down=0.1, third_up=0.06, third_down=0.03)
-    emulated, rule = emulator(device), dataclasses.replace(RULE, presentations=1, start_drive_spread=0.0)
-    steps = {1.0: 0.01, -1.0: -1 / 80, 0.5: 0.2 * 0.01, -0.5: -0.1 / 80, 0.333: 0.06 * 0.01, -0.333: -0.03 / 80, 0.0: 0.0}
-    waiting, beside = (0.0, 0.0) if scheme == "v/2" else (-1 / 6, 1 / 6)  # row that waits, column that is not written, in V
+    """A linear device, so that steps add up in any order: the drivers' voltages, interval by
+    interval, give its changes.
+    """
+    device = MeasuredDevice.straight(
+        "straight", 100, 80, half_up=0.2, half_down=0.1, third_up=0.06, third_down=0.03
+    )
+    emulated, rule = (
+        emulator(device),
+        dataclasses.replace(RULE, presentations=1, start_drive_spread=0.0),
+    )
+    steps = {
+        1.0: 0.01,
+        -1.0: -1 / 80,
+        0.5: 0.2 * 0.01,
+        -0.5: -0.1 / 80,
+        0.333: 0.06 * 0.01,
+        -0.333: -0.03 / 80,
+        0.0: 0.0,
+    }
+    # row that waits, column that is not written, in V
+    waiting, beside = (0.0, 0.0) if scheme == "v/2" else (-1 / 6, 1 / 6)
     pulses = measured_pulses(emulated, whole=False, scheme=scheme)
-    net = initial_network((), 3, IMAGES, rule, measured_design(emulated, 1, 1.0), measured_parameters(emulated), pulses)
+    net = initial_network(
+        (),
+        3,
+        IMAGES,
+        rule,
+        measured_design(emulated, 1, 1.0),
+        measured_parameters(emulated),
+        pulses,
+    )
     learning = Learning.start(net, rule)
-    list(train(learning, rule, IMAGES[:1], np.array([2])))  # no bias, silent: only neuron 2 is written, + up and - down
+    # no bias, silent: only neuron 2 is written, + up and - down
+    list(train(learning, rule, IMAGES[:1], np.array([2])))
     levels, expected = np.append(IMAGES[0], 1.0), np.zeros((6, 7))
     for column, sign in ((2, 1), (5, -1)):
         ends = np.unique(levels)
@@ -137,7 +214,9 @@ def test_a_write_moves_each_cell_by_the_voltage_across_it(scheme):
             rows = sign * np.where(levels >= end, 0.5, waiting)
             columns = sign * np.where(np.arange(6) == column, -0.5, beside)
             volts = np.round(rows[None] - columns[:, None], 3)
-            expected += np.vectorize(steps.get)(volts) * (end - begin) * rule.output_dose / pulses.step
+            expected += (
+                np.vectorize(steps.get)(volts) * (end - begin) * rule.output_dose / pulses.step
+            )
     assert np.abs(expected[[0, 1, 3, 4]]).max() > 1e-3
     assert (learning.network.states[0] - net.states[0]) / 3 == pytest.approx(expected, abs=1e-12)
 
@@ -146,9 +225,14 @@ def test_counts_hold_the_pulses_of_each_cell():
     net = network("alox-hfo2", (4,), 1)
     counts = no_counts(net)
     list(train(Learning.start(net, RULE), RULE, IMAGES, LABELS, counts=counts))
-    for pulses, conducted in zip(counts.pulses, (both.sum(axis=0) for both in counts.conducted), strict=True):
+    for pulses, conducted in zip(
+        counts.pulses, (both.sum(axis=0) for both in counts.conducted), strict=True
+    ):
         assert np.array_equal(pulses, np.round(pulses)) and pulses.sum() > 0
-        low, high = DEVICES["alox-hfo2"].lowest_conductance, DEVICES["alox-hfo2"].highest_conductance
+        low, high = (
+            DEVICES["alox-hfo2"].lowest_conductance,
+            DEVICES["alox-hfo2"].highest_conductance,
+        )
         mean = conducted[pulses > 0] / pulses[pulses > 0]
         assert (mean >= 0.99 * low).all() and (mean <= 1.01 * high).all()
 
@@ -164,7 +248,9 @@ def test_a_fraction_of_a_pulse_is_rounded_up_with_its_probability():
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_two_seeds_are_two_noises_and_one_seed_is_one(ngspice, engine):
-    """A single image, therefore in a single order; pulses of any width, of which nothing is rounded at random."""
+    """A single image, therefore in a single order; pulses of any width, of which nothing is rounded
+    at random.
+    """
     net, states = network("epiram", (), 1, whole=False), []
     for seed in (1, 1, 2):
         rule = dataclasses.replace(RULE, presentations=2, seed=seed)

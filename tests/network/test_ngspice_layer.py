@@ -21,7 +21,14 @@ from memristive.network.networks import Network
 from memristive.network.ngspice_layer import LAST_WAIT
 from memristive.network.solvers import WRITING
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, channel_current, raised_state, read_current, state_rate, trained_state
+from memristor import (
+    MemristorParameters,
+    channel_current,
+    raised_state,
+    read_current,
+    state_rate,
+    trained_state,
+)
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, state_changes, state_names
 from tests.network.networks import deviations, layer_of, on_a_chip, paper_layer, random_network
 
@@ -30,10 +37,14 @@ pytestmark = pytest.mark.usefixtures("ngspice")
 
 @pytest.fixture(scope="module")
 def trained_states(templates):
-    """States as Hebbian training leaves them, with its scatter, and states as the error-driven rule has them."""
+    """States as Hebbian training leaves them, with its scatter, and states as the error-driven rule
+    has them.
+    """
     generator = np.random.default_rng(11)
-    return {"hebbian": 2.82 * templates.patterns + generator.normal(0, 0.01, templates.patterns.shape),
-            "error-driven": 3.0 + generator.normal(0, 0.02, templates.patterns.shape)}
+    return {
+        "hebbian": 2.82 * templates.patterns + generator.normal(0, 0.01, templates.patterns.shape),
+        "error-driven": 3.0 + generator.normal(0, 0.02, templates.patterns.shape),
+    }
 
 
 @pytest.fixture
@@ -42,13 +53,19 @@ def layer(mnist_setup):
 
 
 @pytest.mark.parametrize(("rule", "encoding"), [("hebbian", "binary"), ("error-driven", "grey")])
-def test_early_end_of_a_read_changes_no_decision(layer, mnist_schedule, trained_states, digit_images, rule, encoding):
+def test_early_end_of_a_read_changes_no_decision(
+    layer, mnist_schedule, trained_states, digit_images, rule, encoding
+):
     states, step, silent = trained_states[rule], mnist_schedule.sampling_step, 0
     for image in digit_images[encoding][:6]:
         shortest, early, full = (layer.read(states, image, wanted)[0] for wanted in (1, 3, 11))
         assert strict_decision(early) == strict_decision(full)
-        assert paper_decision(shortest, step) == paper_decision(early, step) == paper_decision(full, step)
-        first = np.argsort(full, kind="stable")[:min(3, np.sum(~np.isnan(full)))]
+        assert (
+            paper_decision(shortest, step)
+            == paper_decision(early, step)
+            == paper_decision(full, step)
+        )
+        first = np.argsort(full, kind="stable")[: min(3, np.sum(~np.isnan(full)))]
         # The length of a run decides its first steps: all times move a little, together.
         assert early[first] == pytest.approx(full[first], abs=0.1e-6)
         if np.isfinite(lead(full)):
@@ -60,14 +77,20 @@ def test_early_end_of_a_read_changes_no_decision(layer, mnist_schedule, trained_
 @pytest.mark.parametrize(("step", "last"), [(11e-6, 97.5e-6), (60e-6, 118e-6)])
 def test_a_read_waits_for_all_spikes_of_the_papers_sample(mnist_setup, step, last):
     """All neurons fire in one sample, the lowest class last: it wins by the paper's rule."""
-    setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, sampling_step=step))
+    setup = mnist_setup.replace(
+        schedule=dataclasses.replace(mnist_setup.schedule, sampling_step=step)
+    )
     times, image = np.linspace(last, 89e-6, 10), (np.arange(100) < 20).astype(float)
     settled = setup.neuron.threshold / -np.expm1(-(times - 5e-6) / setup.neuron.time_constant)
-    grid = np.linspace(2.0, 6.0, 4001)  # V, states; the closed form of the settled membrane is inverted
+    # V, states; the closed form of the settled membrane is inverted
+    grid = np.linspace(2.0, 6.0, 4001)
     current = channel_current(setup.memristor, raised_state(setup.memristor, grid, 1.0), 1.0)
-    states = np.interp(settled, setup.neuron.transresistance * 20 * current, grid)[:, None] * np.ones(100)
+    states = np.interp(settled, setup.neuron.transresistance * 20 * current, grid)[
+        :, None
+    ] * np.ones(100)
     spikes = paper_layer(setup).read(states, image)[0]
-    assert spikes == pytest.approx(times, abs=0.7e-6)  # 0.1 % of the gates' lift, and the read's error of 0.3 us
+    # 0.1 % of the gates' lift, and the read's error of 0.3 us
+    assert spikes == pytest.approx(times, abs=0.7e-6)
     assert paper_decision(spikes, step) == 0 and strict_decision(spikes) == 9
 
 
@@ -79,7 +102,9 @@ def test_a_read_depends_on_nothing_read_before(mnist_setup, layer, trained_state
         states, new = trained_states[name] + 6.0, paper_layer(mnist_setup)
         fresh = new.read(states, image, 11)[0]
         layer.reset()
-        assert not np.isnan(fresh).all() and layer.read(states, image, 11)[0] == pytest.approx(fresh, rel=1e-9, nan_ok=True)
+        assert not np.isnan(fresh).all() and layer.read(states, image, 11)[0] == pytest.approx(
+            fresh, rel=1e-9, nan_ok=True
+        )
         new.unload()
         assert np.array_equal(new.read(states, image, 11)[0], fresh, equal_nan=True)
 
@@ -98,18 +123,25 @@ def test_failed_read_changes_no_later_one(layer, trained_states, digit_images):
 
 @pytest.mark.parametrize("changes", [{"width": 1e-2}, {"oxide_thickness": 1e-8}, {"width": 1e-3}])
 def test_large_gates_keep_their_charge_in_a_read(changes):
-    """Membranes would fade from pattern to pattern with the tolerance of charges (chgtol) of usual reads."""
+    """Membranes would fade from pattern to pattern with the tolerance of charges (chgtol) of usual
+    reads.
+    """
     memristor, patterns = MemristorParameters(**changes), xpue().patterns
     setup = fit_feedback_resistor(Setup(memristor), patterns)
     states = trained_state(memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
     exact = Crossbar.of(setup).first_spikes(states, patterns)
-    for found in (infer(setup, states, patterns).spikes,
-                  np.array([paper_layer(setup, 4, 9).read(states, image, 5)[0] for image in patterns])):
+    for found in (
+        infer(setup, states, patterns).spikes,
+        np.array([paper_layer(setup, 4, 9).read(states, image, 5)[0] for image in patterns]),
+    ):
         both = np.isfinite(found) & np.isfinite(exact)
-        assert both.sum() >= 4 and found[both] == pytest.approx(exact[both], abs=3e-6 if "width" in changes else 0.6e-6)
+        assert both.sum() >= 4 and found[both] == pytest.approx(
+            exact[both], abs=3e-6 if "width" in changes else 0.6e-6
+        )
 
 
 # Writes of the paper's layer
+
 
 def pulse_of(dose):
     """Return the width in s of a write that changes X by `dose` V at 1 V."""
@@ -118,7 +150,9 @@ def pulse_of(dose):
 
 @pytest.mark.parametrize("spread", [0.0, 0.6])
 def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(spread):
-    """The usual time steps would be off by up to 0.8 mV a write. On a chip the cells' thresholds decide about the steps."""
+    """The usual time steps would be off by up to 0.8 mV a write. On a chip the cells' thresholds
+    decide about the steps.
+    """
     setup = Setup()
     cells = Chip(1, 6, cell_threshold=spread).cells(setup.memristor)
     start, image = cells.threshold_voltage[0] + np.array([0.1, 0.2, 0.3, 0.5, 0.7, 1.2]), np.ones(6)
@@ -127,27 +161,42 @@ def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(spread):
     states = start
     for sign in 5 * [1, -1]:
         exact = crossbar.write(states, image, sign, pulse_of(0.005), crossbar.cells.at(0))
-        states = layer.write(states[None], [ColumnDose(0, sign * 0.005, image)], np.random.default_rng(0))[0]
+        states = layer.write(
+            states[None], [ColumnDose(0, sign * 0.005, image)], np.random.default_rng(0)
+        )[0]
         assert states == pytest.approx(exact, abs=0.05e-3)
     assert states == pytest.approx(start, abs=0.5e-3)
 
 
 def test_many_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):
-    """Write disturb in the whole crossbar: ten columns share the inputs, two of them are written."""
+    """Write disturb in the whole crossbar: ten columns share the inputs, two of them are
+    written.
+    """
     classes, inputs, undriven, dose = 10, 16, 4, 20e-3
-    cells, generator = [(j, i) for j in range(classes) for i in range(inputs)], np.random.default_rng(8)
+    cells, generator = (
+        [(j, i) for j in range(classes) for i in range(inputs)],
+        np.random.default_rng(8),
+    )
     names, pulse = state_names(classes, inputs), pulse_of(dose)
-    crossbar = snn_circuit.network(parameters, np.zeros((classes, inputs)), None, [OFF] * classes, neurons=False)
+    crossbar = snn_circuit.network(
+        parameters, np.zeros((classes, inputs)), None, [OFF] * classes, neurons=False
+    )
     circuit = ngspice.load(crossbar, WRITING, names)
     start = generator.uniform(2.8, 3.2, (classes, inputs))
-    states, written, shape = start, np.zeros((classes, inputs)), np.array(edges(0.0, pulse, PULSE_EDGES * pulse, 1.0))
+    states, written, shape = (
+        start,
+        np.zeros((classes, inputs)),
+        np.array(edges(0.0, pulse, PULSE_EDGES * pulse, 1.0)),
+    )
     for k in range(100):
         image = np.zeros(inputs)
         image[generator.choice(inputs - undriven, 5, replace=False)] = 1.0
         # Seven potentiations of ten in one column, seven depressions of ten in the other.
         column, sign = ((1, 1), (7, -1))[k % 2]
         sign = -sign if k % 20 >= 14 else sign
-        changes = {f"einput_{i} gain": volt for i, volt in enumerate(sign * image)} | {"vpulse pwl": shape.ravel()}
+        changes = {f"einput_{i} gain": volt for i, volt in enumerate(sign * image)} | {
+            "vpulse pwl": shape.ravel()
+        }
         phi = (shape * (1.0, 1.2)).ravel()
         changes |= {f"vphi_{j} pwl": phi if j == column else [0.0, 0.0] for j in range(classes)}
         circuit.alter(changes | state_changes(cells, states.ravel()))
@@ -156,8 +205,9 @@ def test_many_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):
     circuit.unload()
     moved, driven = states - start, (slice(None), slice(-undriven))
     assert np.abs(written[[1, 7]][driven]).mean() > 0.1  # V
-    assert moved[[1, 7]][driven] == pytest.approx((1 - PULSE_EDGES * (0.5 / 1.2)**2) * written[[1, 7]][driven], rel=0.01,
-                                                    abs=3e-3)
+    assert moved[[1, 7]][driven] == pytest.approx(
+        (1 - PULSE_EDGES * (0.5 / 1.2) ** 2) * written[[1, 7]][driven], rel=0.01, abs=3e-3
+    )
     moved[[1, 7], :-undriven] = 0.0
     assert np.abs(moved).max() < 0.003 * start.mean()
 
@@ -180,14 +230,20 @@ def images():
 
 
 def settled_membranes(network, rows, layer):
-    """Settled membranes of a layer, in thresholds, with its `rows` (without the bias) at these levels."""
+    """Settled membranes of a layer, in thresholds, with its `rows` (without the bias) at these
+    levels.
+    """
     rows, memristor = np.append(rows, 1.0), network.parameters.memristor
     currents = read_current(memristor, network.states[layer], rows)
     reference = read_current(memristor, network.design.reference_state, rows)
     thresholds = network.parameters.neuron.threshold
     if network.devices:
         gains = network.devices[layer].cells.gain / memristor.gain
-        currents, reference, thresholds = currents * gains[:-1], reference * gains[-1], network.devices[layer].neurons.threshold
+        currents, reference, thresholds = (
+            currents * gains[:-1],
+            reference * gains[-1],
+            network.devices[layer].neurons.threshold,
+        )
     return network.design.transresistance * (currents - reference).sum(axis=1) / thresholds
 
 
@@ -203,20 +259,29 @@ def test_hidden_neurons_are_read_for_the_whole_window_while_learning(network, im
         for found, spikes in zip(times[:-1], exact[:-1], strict=True):
             assert np.array_equal(~np.isnan(found), spikes < end)
         for layer, rows in enumerate((images[0], exact[0] < end)):
-            assert settled[layer] == pytest.approx(settled_membranes(network, rows, layer), abs=5e-3)
+            assert settled[layer] == pytest.approx(
+                settled_membranes(network, rows, layer), abs=5e-3
+            )
 
 
 def test_a_read_goes_on_if_a_spike_comes_later_than_predicted():
-    """Op-amps of low gain and large output resistance, far beyond the first order of the closed form, delay it."""
+    """Op-amps of low gain and large output resistance, far beyond the first order of the closed
+    form, delay it.
+    """
     neuron = NeuronParameters(amplifier_gain=100, amplifier_output_resistance=1e3)
     network = Network((np.full((1, 3), 6.0),), NetworkParameters(neuron=neuron))
-    predicted, found = network.first_spikes(np.ones((1, 2)))[0, 0], NgspiceNetwork(network).read(network, np.ones(2))[0][-1][0]
+    predicted, found = (
+        network.first_spikes(np.ones((1, 2)))[0, 0],
+        NgspiceNetwork(network).read(network, np.ones(2))[0][-1][0],
+    )
     assert found > predicted + LAST_WAIT
 
 
 @pytest.mark.parametrize("chip", [False, True])
 def test_rows_assigned_to_many_images_and_columns_in_blocks_read_as_the_closed_form(chip):
-    """70 columns are read in one block with up to 30 rows, in two with 40; states change as after writes."""
+    """70 columns are read in one block with up to 30 rows, in two with 40; states change as after
+    writes.
+    """
     network = random_network((36, 70, 4), seed=2, spread=1.0)
     network = on_a_chip(network) if chip else network
     rng, reader = np.random.default_rng(1), NgspiceNetwork(network)
@@ -225,28 +290,43 @@ def test_rows_assigned_to_many_images_and_columns_in_blocks_read_as_the_closed_f
         image[rng.permutation(36)[:driven]] = rng.uniform(0.3, 1.0, driven)
         times, _ = reader.read(network, image)
         assert max(deviations(times, [layer[0] for layer in network.forward(image[None])])) < 0.1e-6
-        network = dataclasses.replace(network, states=tuple(states + rng.normal(0, 0.2, states.shape) * (rng.random(
-            states.shape) < 0.3) for states in network.states))
+        network = dataclasses.replace(
+            network,
+            states=tuple(
+                states + rng.normal(0, 0.2, states.shape) * (rng.random(states.shape) < 0.3)
+                for states in network.states
+            ),
+        )
 
 
 @pytest.mark.parametrize(("window", "fires"), [(150e-6, False), (300e-6, True)])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_reads_last_as_long_as_the_window(layers, window, fires):
-    """A bias of 2.09 V above X_ref settles the membrane at 1.36 thresholds and fires after about 200 us."""
+    """A bias of 2.09 V above X_ref settles the membrane at 1.36 thresholds and fires after about
+    200 us.
+    """
     network = Network((np.array([[5.0, 7.09]]),) * layers, design=LayerDesign(window=window))
-    for spike in (NgspiceNetwork(network).read(network, np.zeros(1))[0][-1][0], network.first_spikes(np.zeros((1, 1)))[0, 0]):
+    for spike in (
+        NgspiceNetwork(network).read(network, np.zeros(1))[0][-1][0],
+        network.first_spikes(np.zeros((1, 1)))[0, 0],
+    ):
         assert spike == pytest.approx(200e-6 if fires else np.nan, abs=5e-6, nan_ok=True)
 
 
-@pytest.mark.parametrize(("design", "vto", "off"), [
-    ({"row_voltage": 7.0}, 0.0, 0.3e-6), ({}, 3.8, 0.15e-6)])
+@pytest.mark.parametrize(
+    ("design", "vto", "off"), [({"row_voltage": 7.0}, 0.0, 0.3e-6), ({}, 3.8, 0.15e-6)]
+)
 def test_cells_that_are_not_well_above_their_rows_are_read_with_finer_steps(design, vto, off):
-    """The usual time steps would be off by microseconds, because cells at X_ref are little above their rows."""
+    """The usual time steps would be off by microseconds, because cells at X_ref are little above
+    their rows.
+    """
     images = np.random.default_rng(1).random((2, 6))
     parameters = NetworkParameters(memristor=MemristorParameters(threshold_voltage=vto))
     rule = LayeredRule(start_drive=3.0, start_weight=0.6)
     network = initial_network((8,), 2, images, rule, LayerDesign(**design), parameters)
-    found = np.array([NgspiceNetwork(network).read(network, image, label=0)[0][-1] for image in images])
+    found = np.array(
+        [NgspiceNetwork(network).read(network, image, label=0)[0][-1] for image in images]
+    )
     exact = network.first_spikes(images)
     assert np.isfinite(exact).all() and found == pytest.approx(exact, abs=off)
 
@@ -255,18 +335,28 @@ def test_cells_that_are_not_well_above_their_rows_are_read_with_finer_steps(desi
 def test_back_reads_of_the_last_layer_agree_with_the_closed_form(network, chip):
     network = on_a_chip(network) if chip else network
     layer = layer_of(network, 2)
-    for errors in (np.array([1.0, 0, -1, 0]), np.array([0.0, 1, 0, 0]), np.array([0.4, -0.2, 1.0, -0.7])):
-        assert layer.read_back(network.states[2], errors) == pytest.approx(network.read_back(2, errors), abs=1e-3)
+    for errors in (
+        np.array([1.0, 0, -1, 0]),
+        np.array([0.0, 1, 0, 0]),
+        np.array([0.4, -0.2, 1.0, -0.7]),
+    ):
+        assert layer.read_back(network.states[2], errors) == pytest.approx(
+            network.read_back(2, errors), abs=1e-3
+        )
     changed, errors = network.states[2] + 0.25, np.array([1.0, 0, 0, 0])
     rise = layer.read_back(changed, errors) - layer.read_back(network.states[2], errors)
-    gains = network.devices[2].cells.gain[0, :-1] / network.parameters.memristor.gain if chip else 1.0
+    gains = (
+        network.devices[2].cells.gain[0, :-1] / network.parameters.memristor.gain if chip else 1.0
+    )
     assert rise == pytest.approx(0.25 * gains, abs=2e-3)
 
 
 def test_back_reads_of_a_hidden_layer_agree_with_the_closed_form(network):
     errors = np.random.default_rng(5).normal(1.0, 1.5, SIZES[2])  # V
     assert abs(errors.sum()) > 2.0  # carried by the reference column
-    assert layer_of(network, 1).read_back(network.states[1], errors) == pytest.approx(network.read_back(1, errors), abs=2e-3)
+    assert layer_of(network, 1).read_back(network.states[1], errors) == pytest.approx(
+        network.read_back(1, errors), abs=2e-3
+    )
 
 
 def one_column(network):
@@ -276,26 +366,42 @@ def one_column(network):
 def written(network, column, levels, high, pulse):
     """States after a write by the formula: K V t / (C + C_gate) less the leak."""
     memristor = network.parameters.memristor
-    leak = abs(pulse) * high.max() * column / (memristor.leak_resistance * memristor.memory_capacitance)
-    return column + memristor.transconductance / memristor.memory_capacitance * pulse * levels * high - leak
+    leak = (
+        abs(pulse)
+        * high.max()
+        * column
+        / (memristor.leak_resistance * memristor.memory_capacitance)
+    )
+    return (
+        column
+        + memristor.transconductance / memristor.memory_capacitance * pulse * levels * high
+        - leak
+    )
 
 
-@pytest.mark.parametrize(("sign", "switch_threshold"), [(1, 0.5), (-1, 0.5), (1, 1.3)])  # a phi of 1.2 V does not cross 1.3 V
+# a phi of 1.2 V does not cross 1.3 V
+@pytest.mark.parametrize(("sign", "switch_threshold"), [(1, 0.5), (-1, 0.5), (1, 1.3)])
 def test_a_write_is_the_overlap_of_row_and_window(sign, switch_threshold):
     memristor = MemristorParameters(switch_threshold=switch_threshold)
     network = Network((np.full((2, 5), 5.0),), NetworkParameters(memristor=memristor))
     column = np.array([3.0, 4.0, 5.0, 6.0, 7.0])
     levels, high = np.array([1.0, 0.5, 1.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.3, 0.0, 0.7])
-    found = layer_of(network, 0).write_column(np.tile(column, (2, 1)), 1, levels, high, sign * 60e-6)
+    found = layer_of(network, 0).write_column(
+        np.tile(column, (2, 1)), 1, levels, high, sign * 60e-6
+    )
     assert found == pytest.approx(written(network, column, levels, high, sign * 60e-6), abs=2e-4)
 
 
 @pytest.mark.parametrize("alike", [True, False])
 def test_short_writes_give_their_dose_at_a_lower_voltage(network, alike):
-    """Pulses of 0.4 ns at 1 V make ngspice stop, so such writes get a lower voltage and a longer pulse."""
+    """Pulses of 0.4 ns at 1 V make ngspice stop, so such writes get a lower voltage and a longer
+    pulse.
+    """
     rng, layer = np.random.default_rng(2), layer_of(one_column(network), 0)
     levels, column = rng.random(65) * (rng.random(65) < 0.6), 5 + rng.normal(0, 0.2, 65)
     high = np.ones(65) if alike else rng.random(65)
     for pulse in (-1e-16, -0.4e-9, 3e-9, -20e-9):
         dose = written(network, column, levels, high, pulse) - column
-        assert layer.write_column(column[None], 0, levels, high, pulse) - column == pytest.approx(dose, rel=1e-2, abs=5e-6)
+        assert layer.write_column(column[None], 0, levels, high, pulse) - column == pytest.approx(
+            dose, rel=1e-2, abs=5e-6
+        )

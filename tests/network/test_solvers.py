@@ -1,5 +1,6 @@
-"""Solvers that a device, its pulses or the states of its cells ask for; their effect against tight tolerances."""
-
+"""Solvers that a device, its pulses or the states of its cells ask for; their effect against tight
+tolerances.
+"""
 
 import numpy as np
 import pytest
@@ -12,25 +13,39 @@ from memristor import MemristorParameters
 MEMRISTOR = MemristorParameters()
 
 
-@pytest.mark.parametrize(("states", "volts", "careful"), [
-    ([[3.0, 3.0, 3.0]], [1.0, 1.0, 1.0], False), ([[3.0, 1.4, 3.0]], [1.0, 1.0, 1.0], True),
-    ([[3.0, 1.4, 3.0]], [1.0, 0.9, 1.0], False), ([[3.0, 1.6, 3.0]], [1.0, 1.0, 1.0], False),
-    ([[3.0, -1.0, 3.0]], [1.0, 1.0, 1.0], False), ([[3.0, 0.0, 3.0]], [1.0, 0.0, 1.0], False),
-    ([[30.0, 0.1, 30.0]], [1.0, 1.0, 1.0], False), ([[30.0, 1.4, 30.0]], [1.0, 1.0, 1.0], True),
-    ([[3.0, 3.0, 3.0], [3.0, 1.0, 1.0]], [1.0, 1.0, 1.0], True),
-    ([[30.0] * 3, [1.4, -10.0, -10.0]], [1.0, 1.0, 1.0], True)])  # the share counts in each column
-def test_reads_are_careful_if_cells_not_well_above_their_input_carry_current(states, volts, careful):
+@pytest.mark.parametrize(
+    ("states", "volts", "careful"),
+    [
+        ([[3.0, 3.0, 3.0]], [1.0, 1.0, 1.0], False),
+        ([[3.0, 1.4, 3.0]], [1.0, 1.0, 1.0], True),
+        ([[3.0, 1.4, 3.0]], [1.0, 0.9, 1.0], False),
+        ([[3.0, 1.6, 3.0]], [1.0, 1.0, 1.0], False),
+        ([[3.0, -1.0, 3.0]], [1.0, 1.0, 1.0], False),
+        ([[3.0, 0.0, 3.0]], [1.0, 0.0, 1.0], False),
+        ([[30.0, 0.1, 30.0]], [1.0, 1.0, 1.0], False),
+        ([[30.0, 1.4, 30.0]], [1.0, 1.0, 1.0], True),
+        ([[3.0, 3.0, 3.0], [3.0, 1.0, 1.0]], [1.0, 1.0, 1.0], True),
+        ([[30.0] * 3, [1.4, -10.0, -10.0]], [1.0, 1.0, 1.0], True),
+    ],
+)  # the share counts in each column
+def test_reads_are_careful_if_cells_not_well_above_their_input_carry_current(
+    states, volts, careful
+):
     found = read_solver(Setup(), np.array(states), np.array(volts))
     assert (found != READING) is careful
     assert read_solver(Setup(), np.array(states), np.array([[0.0] * 3, volts])) == found
-    assert read_solver(Setup(), np.array(states), np.array(volts), READING.tightened()) == READING.tightened()
+    assert (
+        read_solver(Setup(), np.array(states), np.array(volts), READING.tightened())
+        == READING.tightened()
+    )
 
 
 @pytest.mark.parametrize(("above", "careful"), [(1.4, True), (1.6, False)])
 def test_on_a_chip_the_cells_thresholds_count(above, careful):
     setup = on_chip(Setup(), Chip(1, 9, cell_threshold=1.0))
     states = setup.devices.cells.threshold_voltage + above
-    assert states.min() < 1.4 < 1.6 < states.max()  # the nominal threshold would give another answer
+    # the nominal threshold would give another answer
+    assert states.min() < 1.4 < 1.6 < states.max()
     assert (read_solver(setup, states, np.ones(9)) != READING) is careful
     for volts in (1.0, 3.0):  # cells at 2.5 V are well above an input of 1 V, not of 3 V
         pulsed = Setup(schedule=Schedule(input_voltage=volts))

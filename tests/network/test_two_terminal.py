@@ -1,4 +1,6 @@
-"""Crossbars of two-terminal devices: both schemes in ngspice, against the device's curves, the program, and whole neurons."""
+"""Crossbars of two-terminal devices: both schemes in ngspice, against the device's curves, the
+program, and whole neurons.
+"""
 
 import dataclasses
 import math
@@ -25,19 +27,29 @@ PATTERNS = xpue().patterns
 
 
 def setup_of(model, scheme):
-    return array_setup(Setup(), load_device(str(ROOT / "results" / "devices" / f"{model}_device.json")), scheme, PATTERNS)
+    return array_setup(
+        Setup(),
+        load_device(str(ROOT / "results" / "devices" / f"{model}_device.json")),
+        scheme,
+        PATTERNS,
+    )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("model", ["wox", "molecular"])  # half-selected cells take 2 % of a step, and 17 %
-def test_symbols_are_learned_and_read_and_cells_end_where_the_curves_predict(model, scheme, ngspice):
+# half-selected cells take 2 % of a step, and 17 %
+@pytest.mark.parametrize("model", ["wox", "molecular"])
+def test_symbols_are_learned_and_read_and_cells_end_where_the_curves_predict(
+    model, scheme, ngspice
+):
     setup = setup_of(model, scheme)
     states = train_hebbian(setup, PATTERNS).states
     # Both models' state is their share of the conductance range.
     assert states == pytest.approx(setup.array.trained(PATTERNS), abs=0.012)
     spikes = infer(setup, states, PATTERNS).spikes
     if model == "wox":  # reads move the molecular memristor
-        assert predicted_spikes(setup, setup.array.shares(states), PATTERNS) == pytest.approx(spikes, abs=2e-6, nan_ok=True)
+        assert predicted_spikes(setup, setup.array.shares(states), PATTERNS) == pytest.approx(
+            spikes, abs=2e-6, nan_ok=True
+        )
     resolution = resolution_of("hebbian", setup.neuron)
     assert [strict_decision(times, resolution) for times in spikes] == [0, 1, 2, 3]
 
@@ -47,12 +59,16 @@ def test_neurons_hold_their_columns_as_the_sources_of_training_do(scheme, ngspic
     setup = setup_of("wox", scheme)
     schedule, names = setup.writing, setup.state_names(*PATTERNS.shape)
     inputs = [schedule.train(schedule.input_voltage * row) for row in PATTERNS.T]
-    circuit = setup.crossbar(setup.start_states(PATTERNS.shape), inputs,
-                             [schedule.train(schedule.phi_voltage * row) for row in np.eye(4)])
+    circuit = setup.crossbar(
+        setup.start_states(PATTERNS.shape),
+        inputs,
+        [schedule.train(schedule.phi_voltage * row) for row in np.eye(4)],
+    )
     loaded = ngspice.load(circuit, training_solver(setup), names)
     states = loaded.run(schedule.stop(4)).stack(names)[:, -1]
     loaded.unload()
-    # A column's 0.5 mA through the op-amp's 10 ohm move its virtual ground by nanovolts, V/2 over the gain by 3 uV.
+    # A column's 0.5 mA through the op-amp's 10 ohm move its virtual ground by nanovolts, V/2 over
+    # the gain by 3 uV.
     assert states == pytest.approx(train_hebbian(setup, PATTERNS).states.ravel(), abs=3e-4)
 
 
@@ -62,7 +78,8 @@ def test_the_exported_training_runs_in_the_program(scheme, ngspice, tmp_path):
     netlist.write_text(hebbian_netlist(setup, PATTERNS), encoding="utf-8")
     waves = printed(netlist)
     states = [waves[name][-1] for name in setup.state_names(*PATTERNS.shape)]
-    # Time points of the program and of the library differ, in ngspice 39 by more than later: 2.5e-4 of the range.
+    # Time points of the program and of the library differ, in ngspice 39 by more than later: 2.5e-4
+    # of the range.
     assert states == pytest.approx(train_hebbian(setup, PATTERNS).states.ravel(), abs=1e-3)
 
 
@@ -73,10 +90,13 @@ def test_a_device_without_a_model_is_refused():
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("up", [True, False])
-def test_a_write_disturbs_half_selected_cells_by_r_or_nothing_behind_access_switches(up, scheme, ngspice):
+def test_a_write_disturbs_half_selected_cells_by_r_or_nothing_behind_access_switches(
+    up, scheme, ngspice
+):
     device = load_device(str(ROOT / "results" / "devices" / "wox_device.json"))
     array = DeviceArray(load_model("wox"), device, scheme, 3.0)
-    x = np.array([[0.6, 0.5], [0.3, 0.7], [0.4, 0.5], [0.4, 0.2]])  # the model's state is the share of the conductance range
+    # the model's state is the share of the conductance range
+    x = np.array([[0.6, 0.5], [0.3, 0.7], [0.4, 0.5], [0.4, 0.2]])
     written = write_columns(array, x, [Write(1, up, np.array([3.0, 0.0]))])
     full = 0.006 * math.sinh(12.5 * 0.65) * 3e-3 * (1 if up else -1)  # three pulses of 1 ms
     half = full * math.sinh(12.5 * 0.325) / math.sinh(12.5 * 0.65) * (scheme == "v/2")
@@ -86,7 +106,9 @@ def test_a_write_disturbs_half_selected_cells_by_r_or_nothing_behind_access_swit
 
 @pytest.mark.parametrize("classes", [1, 4, 10])
 def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
-    """A pixel of all patterns gets one whole write, and r of a write from each other class: 17 % here."""
+    """A pixel of all patterns gets one whole write, and r of a write from each other class: 17 %
+    here.
+    """
     device = MeasuredDevice.from_law("mine", 500, 500, 0.5, 0.5, half_up=0.17, half_down=0.17)
     array = DeviceArray(load_model("wox"), device, "v/2", pulses_of_a_class(device, "v/2", classes))
     assert array.trained(np.ones((classes, 3))).max() == pytest.approx(0.9, abs=0.005)
@@ -94,8 +116,12 @@ def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
 
 @pytest.mark.parametrize(("half", "warned"), [(0.17, False), (0.4999, True)])
 def test_leads_below_the_resolution_are_predicted_as_undecided(half, warned):
-    """With r = 1/2, a cell gets 1/2 + n/2 writes, n being the number of classes with its pixel, in each column."""
-    device = dataclasses.replace(load_device(str(ROOT / "results" / "devices" / "wox_device.json")), half_up=half)
+    """With r = 1/2, a cell gets 1/2 + n/2 writes, n being the number of classes with its pixel, in
+    each column.
+    """
+    device = dataclasses.replace(
+        load_device(str(ROOT / "results" / "devices" / "wox_device.json")), half_up=half
+    )
     setup = array_setup(Setup(), device, "v/2", PATTERNS)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
@@ -107,6 +133,12 @@ def test_shares_of_a_filament_follow_its_gap(ngspice):
     """Stanford's current falls exponentially with the gap: exp(-gap / 0.25 nm)."""
     device = load_device(str(ROOT / "results" / "devices" / "stanford_device.json"))
     gaps = np.array([[0.3, 0.5], [0.8, 1.4]])
-    siemens = 1e-3 * np.exp(-gaps / 0.25) * math.sinh(device.read_voltage / 0.25) / device.read_voltage
-    expected = (siemens - device.lowest_conductance) / (device.highest_conductance - device.lowest_conductance)
-    assert DeviceArray(load_model("stanford"), device, "1t1r").shares(gaps) == pytest.approx(expected, abs=1e-4)
+    siemens = (
+        1e-3 * np.exp(-gaps / 0.25) * math.sinh(device.read_voltage / 0.25) / device.read_voltage
+    )
+    expected = (siemens - device.lowest_conductance) / (
+        device.highest_conductance - device.lowest_conductance
+    )
+    assert DeviceArray(load_model("stanford"), device, "1t1r").shares(gaps) == pytest.approx(
+        expected, abs=1e-4
+    )

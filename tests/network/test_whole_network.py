@@ -1,4 +1,6 @@
-"""Both engines against whole networks in one fine transient, in which every row and every cell takes part."""
+"""Both engines against whole networks in one fine transient, in which every row and every cell
+takes part.
+"""
 
 import dataclasses
 
@@ -19,14 +21,25 @@ from tests.network.whole_network import WholeLayer, WholeNetwork
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
-CHIP = Chip(cell_gain=0.1, cell_threshold=0.05, neuron_threshold=0.05, neuron_gain=0.05, neuron_time_constant=0.05, seed=3)
-CLEAR = 250e-6  # s: membranes that cross the threshold later settle less than 1.24 thresholds high, so rounding moves them more
+CHIP = Chip(
+    cell_gain=0.1,
+    cell_threshold=0.05,
+    neuron_threshold=0.05,
+    neuron_gain=0.05,
+    neuron_time_constant=0.05,
+    seed=3,
+)
+# s: membranes that cross the threshold later settle less than 1.24 thresholds high, so rounding
+# moves them more
+CLEAR = 250e-6
 STOP = 1.1 * CLEAR
 BOUND = 10e-9  # s
 
 
 def assert_equal_spikes(found, whole):
-    """The spikes before `CLEAR` are within `BOUND` of those of the whole network; returns their number."""
+    """The spikes before `CLEAR` are within `BOUND` of those of the whole network; returns their
+    number.
+    """
     found, whole = np.concatenate(found), np.concatenate(whole)
     clear = whole < CLEAR
     assert found[clear] == pytest.approx(whole[clear], abs=BOUND)
@@ -37,14 +50,24 @@ def assert_equal_spikes(found, whole):
 @pytest.mark.parametrize("chip", [False, True])
 @pytest.mark.parametrize("name", ["xpue", "mnist", "mnist_error_driven", "mnist_error_driven_grey"])
 def test_the_papers_layer(name, chip):
-    dataset = xpue() if name == "xpue" else matching_dataset("mnist", encoding="grey" if "grey" in name else "binary")
+    dataset = (
+        xpue()
+        if name == "xpue"
+        else matching_dataset("mnist", encoding="grey" if "grey" in name else "binary")
+    )
     states = load_voltages(ROOT / "voltages" / f"{name}.json").states
     images = dataset.patterns if name == "xpue" else dataset.test.levels[[0, 2]]
     setup = dataset.setup
     if chip:
         setup = setup.replace(schedule=dataclasses.replace(setup.schedule, input_voltage=1.1))
-        setup = on_chip(setup, dataclasses.replace(CHIP, classes=len(states), inputs=states.shape[1]))
-    whole, layer, crossbar = WholeLayer(setup, states), paper_layer(setup, *states.shape), Crossbar.of(setup)
+        setup = on_chip(
+            setup, dataclasses.replace(CHIP, classes=len(states), inputs=states.shape[1])
+        )
+    whole, layer, crossbar = (
+        WholeLayer(setup, states),
+        paper_layer(setup, *states.shape),
+        Crossbar.of(setup),
+    )
     compared = 0
     for image in images:
         expected = whole.read(image, STOP)
@@ -55,12 +78,15 @@ def test_the_papers_layer(name, chip):
 
 NETWORKS = {
     "two layers": lambda: random_network((9, 12, 4), seed=5, spread=1.0),
-    "other voltages": lambda: dataclasses.replace(random_network((9, 12, 4), seed=5, spread=1.0),
-                                                  design=LayerDesign(row_voltage=2.0, transresistance=10e3)),
+    "other voltages": lambda: dataclasses.replace(
+        random_network((9, 12, 4), seed=5, spread=1.0),
+        design=LayerDesign(row_voltage=2.0, transresistance=10e3),
+    ),
     "pairs": lambda: measured_network("epiram", (), 2),
     "pairs, two layers": lambda: measured_network("ag-si", (5,), 1),
     "measured cells and a reference": lambda: measured_network("taox-tio2", (5,), 0),
-    "currents that bend": lambda: measured_network("noisy", (5,), 2, noise=False)}
+    "currents that bend": lambda: measured_network("noisy", (5,), 2, noise=False),
+}
 
 
 @pytest.mark.parametrize("chip", [False, True])
@@ -68,9 +94,14 @@ NETWORKS = {
 def test_layers_with_a_reference_or_pairs(name, chip):
     network = network_on_chip(NETWORKS[name](), CHIP if chip else None)
     rng = np.random.default_rng(7)
-    images = rng.random((2, network.sizes[0])) * (rng.random((2, network.sizes[0])) < 0.7)  # some rows are dark
-    # At a step of a row the membrane has a kink, which a crossing of the threshold in the same step of 1 us would miss by 20 ns.
-    whole, circuits = WholeNetwork(network), NgspiceNetwork(network, dataclasses.replace(READING_LAYERS, max_step=0.25e-6))
+    # some rows are dark
+    images = rng.random((2, network.sizes[0])) * (rng.random((2, network.sizes[0])) < 0.7)
+    # At a step of a row the membrane has a kink, which a crossing of the threshold in the same step
+    # of 1 us would miss by 20 ns.
+    whole, circuits = (
+        WholeNetwork(network),
+        NgspiceNetwork(network, dataclasses.replace(READING_LAYERS, max_step=0.25e-6)),
+    )
     for image in images:
         expected = whole.read(image, min(STOP, network.design.window))
         assert assert_equal_spikes(circuits.forward(network, image)[0], expected)

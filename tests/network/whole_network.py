@@ -1,4 +1,6 @@
-"""Whole networks in one fine transient, every row and every full-size cell in it: the reference for both engines."""
+"""Whole networks in one fine transient, every row and every full-size cell in it: the reference for
+both engines.
+"""
 
 import dataclasses
 import itertools
@@ -10,9 +12,11 @@ from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import OFF, names, network
 
 FINE = Solver(max_step=1e-6, reltol=1e-6, trtol=100.0, chgtol=1e-9, method="trap")
-STEPPED = dataclasses.replace(FINE, max_step=0.1e-6)  # outputs that rise within a step would be off by a share of it
+# outputs that rise within a step would be off by a share of it
+STEPPED = dataclasses.replace(FINE, max_step=0.1e-6)
 RAMP = 0.01  # V of the membrane over which a hidden neuron's output rises
-# A trigger's switch flips at one of ngspice's time points, up to a step late. This comparator is exact for a membrane that rises.
+# A trigger's switch flips at one of ngspice's time points, up to a step late. This comparator is
+# exact for a membrane that rises.
 COMPARATOR = """.subckt schmitt_trigger membrane output threshold={threshold}
 Bstep output 0 v={high}*min(max((v(membrane)-threshold)/{ramp}+0.5,0),1)
 .ends schmitt_trigger"""
@@ -30,11 +34,20 @@ class WholeLayer:
     def read(self, image, stop):
         """Return a list with the first spikes (classes, s; nan: none by `stop`)."""
         schedule = self._setup.schedule
-        self._circuit.alter({"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, 1.0, 1.0]}
-                            | {f"einput_{i} gain": volts for i, volts in enumerate((schedule.input_voltage * image).tolist())})
+        self._circuit.alter(
+            {"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, 1.0, 1.0]}
+            | {
+                f"einput_{i} gain": volts
+                for i, volts in enumerate((schedule.input_voltage * image).tolist())
+            }
+        )
         waves = self._circuit.run(stop)
         membranes = waves.stack(self._membranes)
-        return [first_spikes(waves.time, membranes, None, self._setup.neuron, 0.0, stop, self._setup.thresholds)]
+        return [
+            first_spikes(
+                waves.time, membranes, None, self._setup.neuron, 0.0, stop, self._setup.thresholds
+            )
+        ]
 
 
 class WholeNetwork:
@@ -44,9 +57,15 @@ class WholeNetwork:
         self._network = network
         circuit = layered_network(network, [OFF] * network.sizes[0])
         neuron = network.layers[-1].neuron
-        comparator = COMPARATOR.format(threshold=neuron.threshold, high=neuron.output_high, ramp=RAMP)
-        text = re.sub(r"(?is)\.subckt schmitt_trigger.*?\.ends schmitt_trigger", comparator, str(circuit))
-        self._membranes = [names(f"membrane_{layer}", count) for layer, count in enumerate(network.sizes[1:])]
+        comparator = COMPARATOR.format(
+            threshold=neuron.threshold, high=neuron.output_high, ramp=RAMP
+        )
+        text = re.sub(
+            r"(?is)\.subckt schmitt_trigger.*?\.ends schmitt_trigger", comparator, str(circuit)
+        )
+        self._membranes = [
+            names(f"membrane_{layer}", count) for layer, count in enumerate(network.sizes[1:])
+        ]
         self._circuit = NgspiceSession().load(text, solver, list(itertools.chain(*self._membranes)))
 
     def read(self, image, stop):
@@ -54,9 +73,23 @@ class WholeNetwork:
         design = self._network.design
         levels = (design.read_levels(image) * design.row_voltage).tolist()
         edge = [0.0, 0.0, design.rise]
-        self._circuit.alter({"vpulse pwl": [*edge, 1.0, 1.0, 1.0]}
-                            | {f"vrow_0_{k} pwl": [*edge, level, 1.0, level] for k, level in enumerate(levels)})
+        self._circuit.alter(
+            {"vpulse pwl": [*edge, 1.0, 1.0, 1.0]}
+            | {f"vrow_0_{k} pwl": [*edge, level, 1.0, level] for k, level in enumerate(levels)}
+        )
         waves, neuron = self._circuit.run(stop), self._network.parameters.neuron
-        values = [self._network.layers[layer].devices.neurons for layer in range(len(self._membranes))]
-        return [first_spikes(waves.time, waves.stack(membranes), None, neuron, 0.0, stop, value and value.threshold)
-                for membranes, value in zip(self._membranes, values, strict=True)]
+        values = [
+            self._network.layers[layer].devices.neurons for layer in range(len(self._membranes))
+        ]
+        return [
+            first_spikes(
+                waves.time,
+                waves.stack(membranes),
+                None,
+                neuron,
+                0.0,
+                stop,
+                value and value.threshold,
+            )
+            for membranes, value in zip(self._membranes, values, strict=True)
+        ]

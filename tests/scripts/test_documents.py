@@ -14,19 +14,30 @@ from tools.tables import TABLES, write_tables
 from tools.tour import TOUR, executed
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SNIPPETS = [(page.name, k, code) for page in PAGES
-            for k, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))]
+SNIPPETS = [
+    (page.name, k, code)
+    for page in PAGES
+    for k, code in enumerate(
+        re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
 
 
-@pytest.mark.parametrize(("page", "k", "code"), SNIPPETS, ids=[f"{page}-{k}" for page, k, _ in SNIPPETS])
+@pytest.mark.parametrize(
+    ("page", "k", "code"), SNIPPETS, ids=[f"{page}-{k}" for page, k, _ in SNIPPETS]
+)
 def test_snippet_runs(page, k, code):
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=300
+    )
 
 
 def test_the_ten_lines_of_a_model_are_a_device(tmp_path, ngspice):
     page = (ROOT / "docs/own_model.md").read_text(encoding="utf-8")
     for name, kind in (("my_model.lib", "spice"), ("my_model.json", "json")):
-        (tmp_path / name).write_text(re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1], encoding="utf-8")
+        (tmp_path / name).write_text(
+            re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1], encoding="utf-8"
+        )
     device = characterise(load_model(str(tmp_path / "my_model.json"))).device
     assert device.mean_step == pytest.approx(2 / (1 / 0.0099 + 1 / 0.0132), rel=0.01)
     assert max(device.half_up, device.half_down) < 1e-9  # V/2 is below the threshold
@@ -34,16 +45,25 @@ def test_the_ten_lines_of_a_model_are_a_device(tmp_path, ngspice):
 
 def quantities(notebook):
     """Return the numbers with a unit that the cells print."""
-    text = "".join(output["text"] for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output)
+    text = "".join(
+        output["text"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "text" in output
+    )
     return re.findall(r"([\d.]+) ?(%|ns)", text)
 
 
 def test_the_tour_prints_what_it_stores():
-    """Another processor may decide a near tie differently: 4 % is one of 30 flowers, 20 ns the resolution of a read."""
+    """Another processor may decide a near tie differently: 4 % is one of 30 flowers, 20 ns the
+    resolution of a read.
+    """
     stored, found = quantities(nbformat.read(TOUR, as_version=4)), quantities(executed())
     assert [unit for _, unit in found] == [unit for _, unit in stored]
     for (number, unit), (before, _) in zip(found, stored, strict=True):
-        assert float(number) == pytest.approx(float(before), abs={"%": 4, "ns": 20}[unit]), "python -m tools.tour"
+        assert float(number) == pytest.approx(float(before), abs={"%": 4, "ns": 20}[unit]), (
+            "python -m tools.tour"
+        )
 
 
 def test_writing_the_tables_changes_nothing(tmp_path, monkeypatch):

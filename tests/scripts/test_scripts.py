@@ -1,4 +1,6 @@
-"""Scripts of the paper's story and of learning from errors: committed numbers, netlists, resuming, one-line errors."""
+"""Scripts of the paper's story and of learning from errors: committed numbers, netlists, resuming,
+one-line errors.
+"""
 
 import json
 import os
@@ -47,11 +49,21 @@ def ordinary_process():
 
 def started(name, folder, *options, voltages=None):
     """Run a script in this process, from the project's folder; return its exit code."""
-    given = ["--results", folder, "--figures", folder, *(["--voltages", voltages] if voltages else []), *options]
+    given = [
+        "--results",
+        folder,
+        "--figures",
+        folder,
+        *(["--voltages", voltages] if voltages else []),
+        *options,
+    ]
     before = Path.cwd()
     os.chdir(ROOT)
     try:
-        return exit_code((error_driven if name == "error_driven" else page(name)).main, [str(word) for word in given])
+        return exit_code(
+            (error_driven if name == "error_driven" else page(name)).main,
+            [str(word) for word in given],
+        )
     except SystemExit as ended:
         return ended.code
     finally:
@@ -60,20 +72,30 @@ def started(name, folder, *options, voltages=None):
 
 def spikes_of(waves, classes, start=0.0, pulse=5e-3):
     """Return the first spikes in s of one pulse in printed waveforms."""
-    membranes, outputs = (np.array([waves[name] for name in names(kind, classes)]) for kind in ("membrane", "output"))
+    membranes, outputs = (
+        np.array([waves[name] for name in names(kind, classes)]) for kind in ("membrane", "output")
+    )
     return first_spikes(waves["time"], membranes, outputs, NeuronParameters(), start, pulse)
 
 
 def as_committed(ngspice, record, committed):
-    """Compare arrays to a millionth of the largest value, or to 0.1 % if another ngspice made the committed ones.
+    """Compare arrays to a millionth of the largest value, or to 0.1 % if another ngspice made the
+    committed ones.
 
-    Its steps are others. An energy then differs by how they sample the pulse's edges, which hold up to 0.4 % of it.
+    Its steps are others. An energy then differs by how they sample the pulse's edges, which hold up
+    to 0.4 % of it.
     """
     share = 1e-6 if ngspice.version == committed["versions"]["ngspice"] else 1e-3
 
     def agrees(name, part=None):
-        found, expected = (np.array(data[name][part] if part else data[name], float) for data in (record, committed))
-        return found == pytest.approx(expected, rel=0, abs=share * np.nanmax(np.abs(expected)), nan_ok=True)
+        found, expected = (
+            np.array(data[name][part] if part else data[name], float)
+            for data in (record, committed)
+        )
+        return found == pytest.approx(
+            expected, rel=0, abs=share * np.nanmax(np.abs(expected)), nan_ok=True
+        )
+
     return agrees
 
 
@@ -81,48 +103,79 @@ def as_committed(ngspice, record, committed):
 def test_training_gives_the_committed_voltages_and_its_netlist_agrees(name, work, ngspice):
     stem, patterns = name.lower(), PAPER[name]().patterns
     voltages, netlist = work / f"{stem}.json", work / f"{stem}.cir"
-    assert started(f"{name}_memristive_training.py", work, "--netlist", netlist, voltages=voltages) == 0
-    content, record = (json.loads(path.read_text()) for path in (voltages, work / f"{stem}_training.json"))
+    assert (
+        started(f"{name}_memristive_training.py", work, "--netlist", netlist, voltages=voltages)
+        == 0
+    )
+    content, record = (
+        json.loads(path.read_text()) for path in (voltages, work / f"{stem}_training.json")
+    )
     committed = json.loads((ROOT / "voltages" / f"{stem}.json").read_text())
-    assert as_committed(ngspice, content, committed)("voltages") and record["voltages"] == content["voltages"]
+    assert (
+        as_committed(ngspice, content, committed)("voltages")
+        and record["voltages"] == content["voltages"]
+    )
     old = load_results(ROOT / "results" / "paper" / f"{stem}_training.json")
     assert as_committed(ngspice, record, old)("write_energy", "inputs")
-    assert all((work / f"{stem}_{figure}.png").stat().st_size > 5000
-               for figure in ("images", "inputs", "controls", "states", "trained"))
+    assert all(
+        (work / f"{stem}_{figure}.png").stat().st_size > 5000
+        for figure in ("images", "inputs", "controls", "states", "trained")
+    )
     if name != "MNIST":
         waves = printed(netlist)
         last = np.array([waves[cell][-1] for cell in state_names(*patterns.shape)])
-        assert last == pytest.approx(np.ravel(content["voltages"]), abs=5e-4)  # without the session's pauses between classes
+        # without the session's pauses between classes
+        assert last == pytest.approx(np.ravel(content["voltages"]), abs=5e-4)
 
 
 @pytest.mark.parametrize("name", PAPER)
 def test_inference_gives_the_committed_spikes_and_its_netlist_agrees(name, work, ngspice):
     stem, patterns, netlist = name.lower(), PAPER[name]().patterns, work / f"{name}_inference.cir"
     assert started(f"{name}_memristive_inference.py", work, "--netlist", netlist) == 0
-    record, committed = (load_results(folder / f"{stem}_inference.json") for folder in (work, ROOT / "results/paper"))
+    record, committed = (
+        load_results(folder / f"{stem}_inference.json") for folder in (work, ROOT / "results/paper")
+    )
     same = as_committed(ngspice, record, committed)
-    assert same("first_spike_times") and same("leads") and record["decisions"] == committed["decisions"]
+    assert (
+        same("first_spike_times")
+        and same("leads")
+        and record["decisions"] == committed["decisions"]
+    )
     assert record["strict_accuracy"] == record["paper_rule_accuracy"] == 1.0
     assert same("read_energy", "inputs")
     if name == "XPUE":
         waves, schedule = printed(netlist), Setup().schedule
         found = [spikes_of(waves, 4, schedule.start(k)) for k in range(4)]
-        assert np.array(found) == pytest.approx(np.array(record["first_spike_times"], float), abs=0.2e-6, nan_ok=True)
+        assert np.array(found) == pytest.approx(
+            np.array(record["first_spike_times"], float), abs=0.2e-6, nan_ok=True
+        )
     else:
         assert len(netlist.read_text()) > 1000 * len(patterns)
 
 
 @pytest.mark.parametrize("scheme", ["1t1r", "v/2"])
-def test_two_terminal_devices_are_trained_and_their_voltages_file_names_device_and_scheme(scheme, work, ngspice):
+def test_two_terminal_devices_are_trained_and_their_voltages_file_names_device_and_scheme(
+    scheme, work, ngspice
+):
     voltages, netlist = work / "vteam.json", work / f"vteam_{scheme[:1]}.cir"
-    options = ("--device", ROOT / "results" / "devices" / "vteam_device.json", "--scheme", scheme, "--force")
+    options = (
+        "--device",
+        ROOT / "results" / "devices" / "vteam_device.json",
+        "--scheme",
+        scheme,
+        "--force",
+    )
     assert started("XPUE_memristive_training.py", work, *options, voltages=voltages) == 0
-    assert started("XPUE_memristive_inference.py", work, "--netlist", netlist, voltages=voltages) == 0
+    assert (
+        started("XPUE_memristive_inference.py", work, "--netlist", netlist, voltages=voltages) == 0
+    )
     record = load_results(work / f"xpue_vteam_{scheme.replace('/', '')}_inference.json")
     assert record["strict_accuracy"] == 1.0 and record["parameters"]["array"]["scheme"] == scheme
     waves, setup = printed(netlist), load_voltages(voltages).setup()
     found = [spikes_of(waves, 4, setup.schedule.start(k), setup.schedule.pulse) for k in range(4)]
-    assert np.array(found) == pytest.approx(np.array(record["first_spike_times"], float), abs=0.5e-6, nan_ok=True)
+    assert np.array(found) == pytest.approx(
+        np.array(record["first_spike_times"], float), abs=0.5e-6, nan_ok=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -136,21 +189,38 @@ def computed(work):
 def test_closed_form_gives_the_committed_scores_of_all_test_images(computed):
     record, table = computed
     committed = load_results(ROOT / "results" / "one_layer" / "mnist_test_by_closed_form.json")
-    same = {"samples", "strict_accuracy", "strict_first_100", "paper_rule_accuracy", "paper_rule_first_100", "top3_accuracy",
-            "silent", "tied", "equal_templates", "recall"}
+    same = {
+        "samples",
+        "strict_accuracy",
+        "strict_first_100",
+        "paper_rule_accuracy",
+        "paper_rule_first_100",
+        "top3_accuracy",
+        "silent",
+        "tied",
+        "equal_templates",
+        "recall",
+    }
     assert {name: record[name] for name in same} == {name: committed[name] for name in same}
     assert np.mean(table["decision"] == table["label"].astype(str)) == record["strict_accuracy"]
     assert np.mean(table["paper_decision"] == table["label"]) == record["paper_rule_accuracy"]
-    assert (table["decision"] == "silent").sum() == record["silent"] and (table["decision"] == "tied").sum() == record["tied"]
+    assert (table["decision"] == "silent").sum() == record["silent"] and (
+        table["decision"] == "tied"
+    ).sum() == record["tied"]
 
 
 def test_ngspice_gives_the_same_decisions_and_its_netlist_agrees(work, computed, ngspice):
     assert started(TEST, work, "--samples", 100, "--jobs", 1, "--netlist", work / "read.cir") == 0
-    record, committed = (load_results(folder / "mnist_test.json") for folder in (work, ROOT / "results/one_layer"))
+    record, committed = (
+        load_results(folder / "mnist_test.json") for folder in (work, ROOT / "results/one_layer")
+    )
     table, exact = load_decisions(work / "mnist_test_decisions.csv.gz"), computed[1][:100]
     assert record["strict_first_100"] == record["strict_accuracy"] == committed["strict_first_100"]
-    assert record["paper_rule_first_100"] == committed["paper_rule_first_100"] == 0.59  # the paper reports 60 %
-    assert (table[["decision", "paper_decision"]] == exact[["decision", "paper_decision"]]).all(axis=None)
+    # the paper reports 60 %
+    assert record["paper_rule_first_100"] == committed["paper_rule_first_100"] == 0.59
+    assert (table[["decision", "paper_decision"]] == exact[["decision", "paper_decision"]]).all(
+        axis=None
+    )
     columns = [f"spike_{k}_us" for k in range(10)]
     spikes, others = table[columns].to_numpy(), exact[columns].to_numpy()
     seen = np.isfinite(spikes)
@@ -165,25 +235,46 @@ def test_papers_flat_layout_gives_the_same_decisions(work, computed):
     states = load_voltages(ROOT / "voltages" / "mnist.json").states
     cells = {f"xsnn.xmemristor_p{j}_{i}.cmem": volts for (j, i), volts in np.ndenumerate(states)}
     (work / "paper.json").write_text(json.dumps({"xsnn.membrane": 1.0, **cells}))
-    assert started(TEST, work, "--engine", "closed-form", "--samples", 300, voltages=work / "paper.json") == 0
+    assert (
+        started(
+            TEST, work, "--engine", "closed-form", "--samples", 300, voltages=work / "paper.json"
+        )
+        == 0
+    )
     assert load_decisions(work / "paper_by_closed_form_decisions.csv.gz").equals(computed[1][:300])
 
 
 def test_inference_reads_in_the_network_that_the_file_describes(work, ngspice):
-    """Device, neuron, pulses and chip are the training's, and the resolution is the rule's: Hebbian states 0.33 us apart tie."""
-    chip, setup = Chip(classes=4, inputs=9, seed=3, cell_gain=0.1, stuck_on=0.2), Setup(neuron=NeuronParameters(threshold=3.0))
+    """Device, neuron, pulses and chip are the training's, and the resolution is the rule's: Hebbian
+    states 0.33 us apart tie.
+    """
+    chip, setup = (
+        Chip(classes=4, inputs=9, seed=3, cell_gain=0.1, stuck_on=0.2),
+        Setup(neuron=NeuronParameters(threshold=3.0)),
+    )
     patterns, folder = datasets.xpue().patterns, work / "described"
     states = chip.with_stuck_cells(7.0 * patterns)
-    save_voltages(folder / "chip.json", states, dataset="xpue", rule="error-driven", chip=chip.as_dict(),
-                  network=setup.network.as_dict())
+    save_voltages(
+        folder / "chip.json",
+        states,
+        dataset="xpue",
+        rule="error-driven",
+        chip=chip.as_dict(),
+        network=setup.network.as_dict(),
+    )
     assert started("XPUE_memristive_inference.py", folder, voltages=folder / "chip.json") == 0
     record = load_results(folder / "xpue_inference.json")
     expected = Crossbar.of(on_chip(setup, chip)).first_spikes(states, patterns)
-    assert np.array(record["first_spike_times"], float) == pytest.approx(expected, rel=2e-3, nan_ok=True)
+    assert np.array(record["first_spike_times"], float) == pytest.approx(
+        expected, rel=2e-3, nan_ok=True
+    )
     states = 7.0 * patterns
     states[1] = states[0] - 10e-3 * (np.arange(9) == 0)
     save_voltages(folder / "near.json", states, dataset="xpue", rule="hebbian")
-    assert started("XPUE_memristive_inference.py", folder, "--force", voltages=folder / "near.json") == 0
+    assert (
+        started("XPUE_memristive_inference.py", folder, "--force", voltages=folder / "near.json")
+        == 0
+    )
     record = load_results(folder / "xpue_inference.json")
     assert 0.2e-6 < record["leads"][0] < 0.45e-6 and record["decisions"][0] == "tied"
 
@@ -196,7 +287,9 @@ def test_nothing_is_overwritten_without_force(work, ngspice, capsys):
     notes.write_text("my notes")
     for options, word in ((changed, "schedule.input_voltage"), (["--netlist", notes], "notes.cir")):
         capsys.readouterr()
-        assert started(name, folder, *options, voltages=voltages) == 2 and word in one_line(capsys.readouterr().err)
+        assert started(name, folder, *options, voltages=voltages) == 2 and word in one_line(
+            capsys.readouterr().err
+        )
         assert voltages.read_bytes() == before and notes.read_text() == "my notes"
     assert started(name, folder, *changed, "--force", "--netlist", notes, voltages=voltages) == 0
     assert voltages.read_bytes() != before and notes.read_text() != "my notes"
@@ -209,7 +302,12 @@ def test_a_trained_network_is_never_replaced_by_what_is_made_from_it(options, wo
     network = folder / "net.json"
     shutil.copy(ROOT / "voltages" / "mnist.json", network)
     before = network.read_bytes()
-    assert started(TEST, work / "elsewhere", options[0], folder / options[1], "--force", voltages=network) == 2
+    assert (
+        started(
+            TEST, work / "elsewhere", options[0], folder / options[1], "--force", voltages=network
+        )
+        == 2
+    )
     assert "net.json" in one_line(capsys.readouterr().err) and network.read_bytes() == before
 
 
@@ -218,13 +316,27 @@ def test_all_files_are_written_though_no_one_reads_the_output(work):
     folder = work / "unread"
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-u", "XPUE_memristive_training.py", "--voltages", folder / "v.json", "--results", folder,
-               "--figures", folder, "--netlist", folder / "training.cir"]
+    command = [
+        sys.executable,
+        "-u",
+        "XPUE_memristive_training.py",
+        "--voltages",
+        folder / "v.json",
+        "--results",
+        folder,
+        "--figures",
+        folder,
+        "--netlist",
+        folder / "training.cir",
+    ]
     process = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, timeout=60)
     os.close(writing)
     assert (process.returncode, process.stderr) == (1, b"")
     assert load_voltages(folder / "v.json", "xpue", 4, 9).states.max() > 2
-    assert "write_energy" in load_results(folder / "xpue_training.json") and (folder / "training.cir").exists()
+    assert (
+        "write_energy" in load_results(folder / "xpue_training.json")
+        and (folder / "training.cir").exists()
+    )
     assert (folder / "xpue_trained.png").exists()
 
 
@@ -237,69 +349,148 @@ def learned(presentations, engine="ngspice"):
     """Return a learning without the script."""
     dataset = datasets.xpue()
     rule = ErrorDrivenRule(presentations=presentations, start_state=7.0, dose=50e-3, margin=10e-6)
-    return learn(paper_network(Setup(), rule, 4, 9), rule, dataset.patterns, np.arange(4), engine=engine)
+    return learn(
+        paper_network(Setup(), rule, 4, 9), rule, dataset.patterns, np.arange(4), engine=engine
+    )
 
 
 @pytest.mark.parametrize("engine", ["ngspice", "closed-form"])
 def test_error_driven_learns_and_records_it(engine, work, ngspice):
     folder, netlist = work / engine, work / f"{engine}.cir"
-    assert started("error_driven", folder, *FEW, "--engine", engine, "--netlist", netlist, voltages=folder / "v.json") == 0
+    assert (
+        started(
+            "error_driven",
+            folder,
+            *FEW,
+            "--engine",
+            engine,
+            "--netlist",
+            netlist,
+            voltages=folder / "v.json",
+        )
+        == 0
+    )
     state, trained = learned(60, engine), load_voltages(folder / "v.json", "xpue", 4, 9)
     assert np.array_equal(trained.states, state.network.states[0]) and trained.engine == engine
     stem = "xpue_" + {"ngspice": "error_driven", "closed-form": "closed_form"}[engine]
-    record, test = load_results(folder / f"{stem}_training.json"), load_results(folder / f"{stem}_test.json")
-    assert record["writes"] == state.history[:, 1].sum() and record["running_accuracy"] == state.history[:, 0].mean()
-    assert test["strict_accuracy"] == 1.0 and all((folder / f"{stem}_{kind}.png").exists() for kind in ("learning", "race"))
+    record, test = (
+        load_results(folder / f"{stem}_training.json"),
+        load_results(folder / f"{stem}_test.json"),
+    )
+    assert (
+        record["writes"] == state.history[:, 1].sum()
+        and record["running_accuracy"] == state.history[:, 0].mean()
+    )
+    assert test["strict_accuracy"] == 1.0 and all(
+        (folder / f"{stem}_{kind}.png").exists() for kind in ("learning", "race")
+    )
     start = Crossbar.of(Setup()).read(np.full((4, 9), 7.0), datasets.xpue().patterns[0]).spikes
-    assert spikes_of(printed(netlist), 4) == pytest.approx(start, abs=0.5e-6)  # the first read, before the training
+    # the first read, before the training
+    assert spikes_of(printed(netlist), 4) == pytest.approx(start, abs=0.5e-6)
 
 
 def test_error_driven_on_a_chip_leaves_stuck_cells_where_they_are(work, ngspice):
     folder = work / "chip"
-    assert started("error_driven", folder, *FEW, "chip.stuck_on=0.2", "chip.write_noise=0.3", "--engine", "closed-form",
-                   voltages=folder / "v.json") == 0
+    assert (
+        started(
+            "error_driven",
+            folder,
+            *FEW,
+            "chip.stuck_on=0.2",
+            "chip.write_noise=0.3",
+            "--engine",
+            "closed-form",
+            voltages=folder / "v.json",
+        )
+        == 0
+    )
     trained = load_voltages(folder / "v.json", "xpue", 4, 9)
     assert trained.chip == Chip(4, 9, stuck_on=0.2, write_noise=0.3) and trained.chip.stuck.any()
     assert np.array_equal(trained.states, trained.chip.with_stuck_cells(trained.states))
-    assert started("error_driven", folder, *FEW, "--engine", "closed-form", voltages=folder / "v.json") == 2  # an ideal chip
+    # an ideal chip
+    assert (
+        started("error_driven", folder, *FEW, "--engine", "closed-form", voltages=folder / "v.json")
+        == 2
+    )
 
 
 def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
     """A real Ctrl-C after the first checkpoint, at 100 of 250 presentations."""
     folder, voltages = work / "resumed", work / "resumed" / "v.json"
     options = ["--data", "xpue", "--set", "rule.presentations=250"]
-    command = ["-m", "studies.error_driven", *options, "--voltages", voltages, "--results", folder, "--figures", folder]
-    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        "-m",
+        "studies.error_driven",
+        *options,
+        "--voltages",
+        voltages,
+        "--results",
+        folder,
+        "--figures",
+        folder,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     checkpoint = Path(f"{voltages}.checkpoint")
     wait_until(lambda: checkpoint.exists() or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Ctrl-C" in one_line(errors) and "--resume" in out and not voltages.exists()
-    for more, code in (([], 2), (["--resume", "rule.seed=2"], 1)):  # neither overwritten nor resumed with other parameters
-        assert started("error_driven", folder, *more[:1], *options, *more[1:], voltages=voltages) == code
+    assert (
+        process.returncode == 130
+        and "Ctrl-C" in one_line(errors)
+        and "--resume" in out
+        and not voltages.exists()
+    )
+    # neither overwritten nor resumed with other parameters
+    for more, code in (([], 2), (["--resume", "rule.seed=2"], 1)):
+        assert (
+            started("error_driven", folder, *more[:1], *options, *more[1:], voltages=voltages)
+            == code
+        )
         assert str(checkpoint) in one_line(capsys.readouterr().err)
     assert started("error_driven", folder, *options, "--resume", voltages=voltages) == 0
-    assert np.array_equal(load_voltages(voltages).states, learned(250).network.states[0]) and not checkpoint.exists()
+    assert (
+        np.array_equal(load_voltages(voltages).states, learned(250).network.states[0])
+        and not checkpoint.exists()
+    )
 
 
 # Errors
 
-@pytest.mark.parametrize(("name", "options", "word"), [
-    (TEST, ["--samples", "0"], "--samples"), (TEST, ["--jobs", "x"], "--jobs"),
-    (TEST, ["--set", "schedule.pulse=-1"], "schedule.pulse"), (TEST, ["--voltages", "nowhere.json"], "nowhere.json"),
-    (TEST, ["--voltages", "voltages/xpue.json"], "xpue"), (TEST, ["--voltages", "voltages/layers_mnist.json"], "layers"),
-    ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),
-    ("XPUE_memristive_inference.py", ["--set", "memristor.width=1e-4"], "memristor.width"),
-    ("XPUE_memristive_training.py", ["--device", "vteam"], "studies.spice_device"),
-    ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
-    ("error_driven", ["--data", "xpue", "--size", "5"], "size"), ("error_driven", ["--size", "1"], "size"),
-    ("error_driven", ["--data", "xpue", "--chip", "nonsense"], "nonsense"),
-    ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9")])
+
+@pytest.mark.parametrize(
+    ("name", "options", "word"),
+    [
+        (TEST, ["--samples", "0"], "--samples"),
+        (TEST, ["--jobs", "x"], "--jobs"),
+        (TEST, ["--set", "schedule.pulse=-1"], "schedule.pulse"),
+        (TEST, ["--voltages", "nowhere.json"], "nowhere.json"),
+        (TEST, ["--voltages", "voltages/xpue.json"], "xpue"),
+        (TEST, ["--voltages", "voltages/layers_mnist.json"], "layers"),
+        ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),
+        ("XPUE_memristive_inference.py", ["--set", "memristor.width=1e-4"], "memristor.width"),
+        ("XPUE_memristive_training.py", ["--device", "vteam"], "studies.spice_device"),
+        ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
+        ("error_driven", ["--data", "xpue", "--size", "5"], "size"),
+        ("error_driven", ["--size", "1"], "size"),
+        ("error_driven", ["--data", "xpue", "--chip", "nonsense"], "nonsense"),
+        ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9"),
+    ],
+)
 def test_wrong_input_is_one_line_and_exit_code_2(name, options, word, work, capsys):
     assert started(name, work / "wrong", *options) == 2
     assert word in one_line(capsys.readouterr().err) and not (work / "wrong").exists()
 
 
 def test_missing_ngspice_names_the_packages():
-    errors = script("XPUE_memristive_inference.py", code=2, env=os.environ | {"NGSPICE_LIBRARY_PATH": "nowhere.so"})
+    errors = script(
+        "XPUE_memristive_inference.py",
+        code=2,
+        env=os.environ | {"NGSPICE_LIBRARY_PATH": "nowhere.so"},
+    )
     assert "libngspice0" in one_line(errors) and "nowhere.so" in errors

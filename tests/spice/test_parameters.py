@@ -14,8 +14,18 @@ class Sample(Parameters):
     count: int = quantity(3, 1, 9, "", "a count")
 
 
-@pytest.mark.parametrize("name, value", [("volts", -0.1), ("volts", 2.1), ("volts", float("nan")), ("volts", "1"),
-                                         ("volts", True), ("count", 0), ("count", 2.5)])
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("volts", -0.1),
+        ("volts", 2.1),
+        ("volts", float("nan")),
+        ("volts", "1"),
+        ("volts", True),
+        ("count", 0),
+        ("count", 2.5),
+    ],
+)
 def test_values_out_of_range_are_refused(name, value):
     with pytest.raises(ParameterError, match=name):
         Sample(**{name: value})
@@ -23,4 +33,8 @@ def test_values_out_of_range_are_refused(name, value):
 
 def test_limits_and_numpy_numbers_are_allowed():
     sample = Sample(volts=np.float32(2), count=np.int64(9))
-    assert (sample.volts, sample.count) == (2.0, 9) and type(sample.volts) is float and type(sample.count) is int
+    assert (
+        (sample.volts, sample.count) == (2.0, 9)
+        and type(sample.volts) is float
+        and type(sample.count) is int
+    )

@@ -35,6 +35,7 @@ def load(ngspice):
     def load(text, *save):
         circuits.append(ngspice.load(text, FINE, save))
         return circuits[-1]
+
     yield load
     for circuit in circuits:
         circuit.unload()
@@ -70,13 +71,21 @@ DIVIDER = "divider\nv1 in 0 1\nr1 in out 1k\nr2 out 0 1k\n"
 
 def test_the_last_change_holds_under_any_name_of_a_value(load):
     circuit = load(DIVIDER)
-    for change, out in [({"v1": 2}, 1.0), ({"v1 dc": 5}, 2.5), ({"v1": 2}, 1.0), ({"v1 dc": 5}, 2.5),
-                        ({"r2": 4e3}, 4.0), ({"r2 resistance": 1e3}, 2.5), ({"r2": 4e3}, 4.0)]:
+    for change, out in [
+        ({"v1": 2}, 1.0),
+        ({"v1 dc": 5}, 2.5),
+        ({"v1": 2}, 1.0),
+        ({"v1 dc": 5}, 2.5),
+        ({"r2": 4e3}, 4.0),
+        ({"r2 resistance": 1e3}, 2.5),
+        ({"r2": 4e3}, 4.0),
+    ]:
         circuit.alter(change)
         assert circuit.run(1e-5)["out"][-1] == pytest.approx(out)
     for _ in range(MOST_CIRCUITS):
         load(RC)
-    assert circuit.run(1e-5)["out"][-1] == pytest.approx(4.0)  # loaded again, with all changes in their order
+    # loaded again, with all changes in their order
+    assert circuit.run(1e-5)["out"][-1] == pytest.approx(4.0)
 
 
 def test_more_circuits_than_ngspice_holds_keep_their_changes(load):
@@ -126,7 +135,8 @@ def test_refused_netlist_quotes_ngspice_and_leaves_the_others_alone(ngspice, loa
 
 
 def test_a_run_that_stops_early_is_an_error_with_its_netlist(load):
-    circuit = load("late\nv1 a 0 pwl(0 0 1m 1)\nb1 b 0 v=(v(a)>0.5)?1-2*(v(b)>0):0\nr1 b 0 1\n")  # b has no solution
+    # b has no solution
+    circuit = load("late\nv1 a 0 pwl(0 0 1m 1)\nb1 b 0 v=(v(a)>0.5)?1-2*(v(b)>0):0\nr1 b 0 1\n")
     circuit.alter({"r1": 2.0})
     with pytest.raises(SimulationError, match=r"stopped at 0\.0005") as error:
         circuit.run(2e-3)
@@ -161,6 +171,7 @@ def test_another_thread_is_refused(load):
             circuit.run(1e-4)
         except SimulationError as error:
             found.append(str(error))
+
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
@@ -189,8 +200,14 @@ def test_memory_stays_flat_over_thousands_of_runs(load):
 
 
 def python(code, **options):
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            cwd=options.pop("cwd", ROOT), env={**os.environ, "PYTHONPATH": str(ROOT)} | options.pop("env", {}))
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=options.pop("cwd", ROOT),
+        env={**os.environ, "PYTHONPATH": str(ROOT)} | options.pop("env", {}),
+    )
 
 
 LONG_RUN = f"""
@@ -216,9 +233,15 @@ def test_ctrl_c_stops_a_run_at_once_and_leaves_ngspice_usable():
 
 
 def test_the_users_settings_file_is_not_read(tmp_path):
-    (tmp_path / ".spiceinit").write_text("set ngbehavior=invalid\necho settings\nalias tran echo nothing\n")
-    process = python(LONG_RUN.replace("1000.0", "1e-3").replace("print(\"begin\", flush=True)", "")
-                     + "\nprint('done')", cwd=tmp_path, env={"HOME": str(tmp_path)})
+    (tmp_path / ".spiceinit").write_text(
+        "set ngbehavior=invalid\necho settings\nalias tran echo nothing\n"
+    )
+    process = python(
+        LONG_RUN.replace("1000.0", "1e-3").replace('print("begin", flush=True)', "")
+        + "\nprint('done')",
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path)},
+    )
     out, err = process.communicate(timeout=60)
     assert (out, process.returncode) == ("done\n", 0), err
 
@@ -227,6 +250,8 @@ def test_the_users_settings_file_is_not_read(tmp_path):
 def test_ngspices_program_computes_the_same(load, tmp_path):
     text = netlist_text(RC, FINE, 1e-3, ["out"], ["out"])
     (tmp_path / "rc.cir").write_text(text)
-    printed = subprocess.run(["ngspice", "-b", tmp_path / "rc.cir"], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["ngspice", "-b", tmp_path / "rc.cir"], capture_output=True, text=True, check=True
+    ).stdout
     rows = [line.split() for line in printed.splitlines() if re.match(r"\d+\s+\S+e", line)]
     assert float(rows[-1][2]) == pytest.approx(load(RC, "out").run(1e-3)["out"][-1], rel=1e-6)

@@ -32,7 +32,8 @@ WINDOW = 150e-6
 def test_leads_are_compared_with_their_bound():
     network = networks()[1]
     exact = network.exact[:20]
-    assert compare_leads(exact + 50e-9, network.exact) == pytest.approx((0, 0), abs=1e-6)  # alike for all neurons
+    # alike for all neurons
+    assert compare_leads(exact + 50e-9, network.exact) == pytest.approx((0, 0), abs=1e-6)
     later = exact.copy()
     later[3, np.argmin(exact[3])] -= 1e-6
     lead = np.diff(np.sort(exact[3])[:2])[0]
@@ -44,23 +45,49 @@ def test_leads_are_compared_with_their_bound():
 @pytest.mark.parametrize("dataset", [xpue(), digits_012345()], ids=["xpue", "012345"])
 def test_tightened_tolerances_change_no_trained_voltage_and_no_spike(ngspice, dataset):
     """Changes above 0.1 % of a voltage, or 1 us, would fail."""
-    usual, tight = (train_hebbian(dataset.setup, dataset.patterns, solver).states for solver in (TRAINING, TRAINING.tightened(2)))
+    usual, tight = (
+        train_hebbian(dataset.setup, dataset.patterns, solver).states
+        for solver in (TRAINING, TRAINING.tightened(2))
+    )
     assert tight == pytest.approx(usual, abs=1e-3 * usual.max())
-    spikes, exact = (infer(dataset.setup, usual, dataset.patterns, solver).spikes for solver in (READING, READING.tightened()))
+    spikes, exact = (
+        infer(dataset.setup, usual, dataset.patterns, solver).spikes
+        for solver in (READING, READING.tightened())
+    )
     assert spikes == pytest.approx(exact, abs=1e-6, nan_ok=True)
 
 
 def test_study_compares_the_tests_of_all_networks(ngspice, tmp_path):
     for network in networks():
         spikes = network.exact[:30]
-        save_decisions(tmp_path / f"{network.name.replace('mnist', 'mnist_test')}_decisions.csv.gz",
-                       network.dataset.test.labels[:30], spikes, RESOLUTION, network.setup.schedule)
+        save_decisions(
+            tmp_path / f"{network.name.replace('mnist', 'mnist_test')}_decisions.csv.gz",
+            network.dataset.test.labels[:30],
+            spikes,
+            RESOLUTION,
+            network.setup.schedule,
+        )
         assert ngspice_spikes(network, tmp_path) == pytest.approx(spikes, abs=0.06e-9, nan_ok=True)
-    main(["reads", "--samples", "1", "--writes", "3", "--results", str(tmp_path), "--figures", str(tmp_path)])
+    main(
+        [
+            "reads",
+            "--samples",
+            "1",
+            "--writes",
+            "3",
+            "--results",
+            str(tmp_path),
+            "--figures",
+            str(tmp_path),
+        ]
+    )
     record = load_results(tmp_path / "engines.json")
     assert [row["network"] for row in record["rows"]] == [network.name for network in networks()]
     for row in record["rows"]:
-        assert row["leads_differ_max_ns"] < 0.2 and row["decisions_that_differ"] == row["decisions_that_tolerances_change"] == 0
+        assert (
+            row["leads_differ_max_ns"] < 0.2
+            and row["decisions_that_differ"] == row["decisions_that_tolerances_change"] == 0
+        )
         assert 0 < row["spikes_that_tolerances_change_max_ns"] < 1000
     errors = np.array([step["rms_difference_ns"] for step in record["steps"]]).reshape(3, -1)
     assert (errors[:, -1] < errors[:, 0] / 10).all() and record["writes"]["share_of_bound"] < 1
@@ -76,19 +103,31 @@ def test_differences_are_counted_by_layer():
     exact = by_layer(([12, 50], [30, 21]), ([10, 20], [29, 29.01]), ([11, 20], [20, 30]))
     rows, differing = compare_layers(found, exact, WINDOW)
     assert [row["largest_difference_s"] for row in rows] == pytest.approx([2e-6, 9.01e-6])
-    assert [row["mean_largest_difference_s"] for row in rows] == pytest.approx([1e-6, (1e-6 + 9.01e-6) / 3])
-    assert [(case["image"], case["lead_s"]) for case in differing] == [(1, pytest.approx(10e-9))]  # tied, in closed form
+    assert [row["mean_largest_difference_s"] for row in rows] == pytest.approx(
+        [1e-6, (1e-6 + 9.01e-6) / 3]
+    )
+    # tied, in closed form
+    assert [(case["image"], case["lead_s"]) for case in differing] == [(1, pytest.approx(10e-9))]
     assert {row["decided_differently"] for row in rows} == {1}
 
 
-@pytest.mark.parametrize(("found", "exact", "differences"), [
-    (([30, 40], [50, np.nan, 90.1]), ([30, 40], [50, 60, 90]), [0, 30.1]),  # the second output's spike is missing
-    (([30, 40], [50, 55, 60.1]), ([30, 40], [50, np.nan, 60]), [0, 5]),  # an extra spike
-    (([30, np.nan], [50, 60, np.nan]), ([30, 40], [50, 60, 90]), [20, 0]),  # the third output came after the end
-    (([30, 40], [50, np.nan, np.nan]), ([30, 40], [50, 60, 90]), [0, 90])])  # read to the end of the window
+@pytest.mark.parametrize(
+    ("found", "exact", "differences"),
+    [
+        # the second output's spike is missing
+        (([30, 40], [50, np.nan, 90.1]), ([30, 40], [50, 60, 90]), [0, 30.1]),
+        (([30, 40], [50, 55, 60.1]), ([30, 40], [50, np.nan, 60]), [0, 5]),  # an extra spike
+        # the third output came after the end
+        (([30, np.nan], [50, 60, np.nan]), ([30, 40], [50, 60, 90]), [20, 0]),
+        # read to the end of the window
+        (([30, 40], [50, np.nan, np.nan]), ([30, 40], [50, 60, 90]), [0, 90]),
+    ],
+)
 def test_a_spike_of_one_read_alone_came_after_the_others_end(found, exact, differences):
     rows, _ = compare_layers(by_layer(found), by_layer(exact), WINDOW)
-    assert [row["largest_difference_s"] for row in rows] == pytest.approx(1e-6 * np.array(differences), abs=1e-12)
+    assert [row["largest_difference_s"] for row in rows] == pytest.approx(
+        1e-6 * np.array(differences), abs=1e-12
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +135,31 @@ def saved(tmp_path_factory):
     """A network of 12 hidden neurons, and its voltages file."""
     path = tmp_path_factory.mktemp("layers") / "layers_few.json"
     rule = dataclasses.replace(DIGITS.layer_rule, presentations=3000)
-    network = learn(initial_network((12,), 10, DIGITS.training.levels, rule), rule, DIGITS.training.levels,
-                           DIGITS.training.labels).network
+    network = learn(
+        initial_network((12,), 10, DIGITS.training.levels, rule),
+        rule,
+        DIGITS.training.levels,
+        DIGITS.training.labels,
+    ).network
     save_voltages(path, network.states, **describe_network("digits", DIGITS.shape, network, rule))
     return network, path
 
 
 def study(saved, folder, *options):
-    main(["layers", "--data", "digits", "--voltages", str(saved[1]), "--results", str(folder), "--jobs", "1", *map(str, options)])
+    main(
+        [
+            "layers",
+            "--data",
+            "digits",
+            "--voltages",
+            str(saved[1]),
+            "--results",
+            str(folder),
+            "--jobs",
+            "1",
+            *map(str, options),
+        ]
+    )
     return folder / "layers_in_ngspice_few.json"
 
 
@@ -114,40 +170,82 @@ def test_ngspice_reads_as_the_closed_form(saved, tmp_path, ngspice):
     assert rows.largest_difference_s.between(0, 0.8e-6).all()
     test = DIGITS.test
     right = np.nanargmin(saved[0].first_spikes(test.levels[:6]), axis=1) == test.labels[:6]
-    assert found["ngspice"] == found["closed_form"] and found["ngspice"]["strict_accuracy"] == right.mean() > 0.5
+    assert (
+        found["ngspice"] == found["closed_form"]
+        and found["ngspice"]["strict_accuracy"] == right.mean() > 0.5
+    )
     with pytest.raises(NotOverwritten, match="samples"):
         study(saved, tmp_path, "--samples", 5)
 
 
-@pytest.mark.parametrize(("times", "label", "found"), [
-    ([10.0, 13.0, 20.0], 0, (3, 7)), ([10.0, 13.0, 20.0], 2, (-10, 3)), ([np.nan, 13.0, np.nan], 1, (np.inf, np.nan)),
-    ([10.0, np.nan, 20.0], 0, (10, np.inf))])
+@pytest.mark.parametrize(
+    ("times", "label", "found"),
+    [
+        ([10.0, 13.0, 20.0], 0, (3, 7)),
+        ([10.0, 13.0, 20.0], 2, (-10, 3)),
+        ([np.nan, 13.0, np.nan], 1, (np.inf, np.nan)),
+        ([10.0, np.nan, 20.0], 0, (10, np.inf)),
+    ],
+)
 def test_gaps_of_a_read(times, label, found):
     with np.errstate(invalid="ignore"):
         values = gaps(1e-6 * np.array(times), label)
-    assert (values["lead_s"], values["among_others_s"]) == pytest.approx([1e-6 * gap for gap in found], nan_ok=True)
+    assert (values["lead_s"], values["among_others_s"]) == pytest.approx(
+        [1e-6 * gap for gap in found], nan_ok=True
+    )
 
 
 def test_trainings_that_differ_are_counted_and_listed():
-    """In the place of ngspice, the closed form with a larger margin: it writes after more images."""
+    """In the place of ngspice, the closed form with a larger margin: it writes after more
+    images.
+    """
     rule, training = dataclasses.replace(DIGITS.layer_rule, presentations=100), DIGITS.training
     other = dataclasses.replace(rule, margin=3 * rule.margin)
     start = Learning.start(initial_network((), 10, training.levels, rule), rule)
 
     def present(learning):
         next(train(learning, other, training.levels, training.labels, block=1))
+
     results = compare_training(start, present, rule, training, 100)
     in_step, free = results["rows"]
     courses = [case["course"] for case in results["different"]]
-    assert courses.count("in step") == 100 - in_step["decided_alike"] > 0 and in_step["states_differ_max_V"] < 1e-9
-    assert courses.count("free") == 1 and free["decided_alike"] < 100 and free["states_differ_max_V"] > 1e-3
+    assert (
+        courses.count("in step") == 100 - in_step["decided_alike"] > 0
+        and in_step["states_differ_max_V"] < 1e-9
+    )
+    assert (
+        courses.count("free") == 1
+        and free["decided_alike"] < 100
+        and free["states_differ_max_V"] > 1e-3
+    )
 
 
 def test_both_engines_train_several_layers_alike(tmp_path, ngspice):
-    main(["layers-training", "--data", "digits", "--hidden", "10", "--after", "100", "--stretch", "8", "--results",
-          str(tmp_path)])
-    record, layers = load_results(tmp_path / "layers_in_step_digits.json"), load_table(tmp_path / "layers_in_step_digits.json")
-    assert record["wrote"] >= 3 and record["different"] == [] and (layers.decided_alike == 8).all() and len(layers) == 4
+    main(
+        [
+            "layers-training",
+            "--data",
+            "digits",
+            "--hidden",
+            "10",
+            "--after",
+            "100",
+            "--stretch",
+            "8",
+            "--results",
+            str(tmp_path),
+        ]
+    )
+    record, layers = (
+        load_results(tmp_path / "layers_in_step_digits.json"),
+        load_table(tmp_path / "layers_in_step_digits.json"),
+    )
+    assert (
+        record["wrote"] >= 3
+        and record["different"] == []
+        and (layers.decided_alike == 8).all()
+        and len(layers) == 4
+    )
     assert (layers.states_differ_max_V < 3e-3).all() and (layers.states_moved_max_V > 0.03).all()
 
 
@@ -157,9 +255,13 @@ def test_cells_that_do_not_conduct_are_compared_apart():
     for states in low:
         states[0, 0] = -9.0
     moved = tuple(states + np.where(states < 0, 4e-3, 1e-3) for states in low)
-    one, other = (Learning.start(dataclasses.replace(network, states=states), DIGITS.layer_rule)
-                  for states in (tuple(low), moved))
-    assert differences(one, other, one, 0.0) == pytest.approx(np.array([[1e-3, 4e-3], [1e-3, 4e-3]]))
+    one, other = (
+        Learning.start(dataclasses.replace(network, states=states), DIGITS.layer_rule)
+        for states in (tuple(low), moved)
+    )
+    assert differences(one, other, one, 0.0) == pytest.approx(
+        np.array([[1e-3, 4e-3], [1e-3, 4e-3]])
+    )
 
 
 def test_a_stretch_beyond_the_end_is_refused(tmp_path):

@@ -40,52 +40,77 @@ def test_loops_are_pinched_at_the_origin(loops):
 def test_lobe_area_falls_with_frequency_and_in_the_end_inversely(loops):
     areas = np.array([loop.lobe_area for loop in loops])
     assert np.all(np.diff(areas) < 0)
-    # i = Kp X v with X = X0 + swing (1 - cos) encloses 2/3 Kp swing A^2, as a share of the peak Kp X0 A; swing ~ 1 / f.
+    # i = Kp X v with X = X0 + swing (1 - cos) encloses 2/3 Kp swing A^2, as a share of the peak Kp
+    # X0 A; swing ~ 1 / f.
     for loop in loops[-2:]:
         swing = loops[0].frequency / loop.frequency
         assert loop.lobe_area == pytest.approx(2 / 3 * swing, rel=2 * swing + 0.02)
 
 
-@pytest.mark.parametrize(("amplitude", "frequency", "start", "leak"), [
-    (1.0, 1e3, 0.0, 1e12), (0.7, 1.3e3, 5e3, 1e12), (1.6, 450.0, 900.0, 1e12), (1.0, 1e3, 0.0, 5e7)])
+@pytest.mark.parametrize(
+    ("amplitude", "frequency", "start", "leak"),
+    [
+        (1.0, 1e3, 0.0, 1e12),
+        (0.7, 1.3e3, 5e3, 1e12),
+        (1.6, 450.0, 900.0, 1e12),
+        (1.0, 1e3, 0.0, 5e7),
+    ],
+)
 def test_iv_loop_agrees_with_closed_form(ngspice, amplitude, frequency, start, leak):
     memristor = dataclasses.replace(IV_MEMRISTOR, leak_resistance=leak)
-    experiment = IvExperiment(amplitude=amplitude, frequency=frequency, initial_state=start, periods=3)
+    experiment = IvExperiment(
+        amplitude=amplitude, frequency=frequency, initial_state=start, periods=3
+    )
     time, voltage, current, state = iv_experiment(memristor, experiment)
     exact_state, exact_current = closed_form_iv(memristor, experiment, time)
-    # The closed form leaves out the lift of the gate by up to half the input voltage, of about 10 kV of swing.
+    # The closed form leaves out the lift of the gate by up to half the input voltage, of about 10
+    # kV of swing.
     lift = amplitude / 2 / state_swing(memristor, experiment)
     assert np.abs(state - exact_state).max() < (lift + 4e-4) * np.ptp(exact_state)
     assert np.abs(current - exact_current).max() < (lift + 6e-4) * np.abs(exact_current).max()
-    assert voltage == pytest.approx(amplitude * np.sin(2 * np.pi * frequency * time), abs=1e-6 * amplitude)
+    assert voltage == pytest.approx(
+        amplitude * np.sin(2 * np.pi * frequency * time), abs=1e-6 * amplitude
+    )
 
 
 def test_state_returns_after_each_period_but_for_the_leak(ngspice):
-    # At 17 kV the default switch of 1 milliohm rounds by 1e-16 * 17 kV / 1 milliohm = 2 nA, up to a sixth of the leak.
+    # At 17 kV the default switch of 1 milliohm rounds by 1e-16 * 17 kV / 1 milliohm = 2 nA, up to a
+    # sixth of the leak.
     memristor = dataclasses.replace(IV_MEMRISTOR, switch_on=1e3)
     experiment = IvExperiment(initial_state=8e3, periods=4)
     time, _, _, state = iv_experiment(memristor, experiment)
     lost = (8e3 + state_swing(memristor, experiment)) * time[-1] / memristor.write_time_constant
-    assert 8e3 - state[-1] == pytest.approx(lost, rel=0.02)  # the solver may err by 1e-5 of X, 0.4 % of this
+    # the solver may err by 1e-5 of X, 0.4 % of this
+    assert 8e3 - state[-1] == pytest.approx(lost, rel=0.02)
 
 
-@pytest.mark.parametrize(("crossings", "share"), [((0.0, 0.0, 0.0), 0.0), ((0.5, 0.0, 0.2), 0.25), ((0.5, -1.0, 0.2), 0.5)])
+@pytest.mark.parametrize(
+    ("crossings", "share"),
+    [((0.0, 0.0, 0.0), 0.0), ((0.5, 0.0, 0.2), 0.25), ((0.5, -1.0, 0.2), 0.5)],
+)
 def test_residue_of_a_loop_is_its_largest_current_at_zero_volts(crossings, share):
-    """Three crossings, each between two steps, where the voltage is a quarter of the way; the start does not count."""
+    """Three crossings, each between two steps, where the voltage is a quarter of the way; the start
+    does not count.
+    """
     voltage = np.array([0.0, 0.5, -1.5, -0.5, 1.5, 0.5, -1.5, -3.0])
     current = np.array([0.9, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0])
     for k, there in zip((1, 3, 5), crossings, strict=True):
-        current[k:k + 2] = there - 0.1, there + 0.3
+        current[k : k + 2] = there - 0.1, there + 0.3
     assert residue(voltage, current) == pytest.approx(share)
 
 
 def test_width_and_lobe_of_a_loop_are_those_of_its_branches():
-    """The current rises all along the last period, from 0 to its peak, while the voltage is a sine."""
+    """The current rises all along the last period, from 0 to its peak, while the voltage is a
+    sine.
+    """
     time = np.linspace(0, 2e-3, 4001)
     phase = np.maximum(time * 1e3 - 1, 0)
     loop = measure_loop(1e3, time, np.sin(2 * np.pi * phase), 5e-6 * phase)
     assert (loop.width, loop.lobe_area, loop.residue) == (
-        pytest.approx(1 / 3), pytest.approx(1 / np.pi, rel=1e-4), pytest.approx(1))
+        pytest.approx(1 / 3),
+        pytest.approx(1 / np.pi, rel=1e-4),
+        pytest.approx(1),
+    )
 
 
 def closed_form(experiment):
@@ -99,8 +124,10 @@ def test_coincident_spikes_potentiate_late_post_spikes_depress_distant_ones_do_n
     leak = 6.0 * experiment.phi_window / PAPER.write_time_constant + 2e-3
     assert changes == pytest.approx(closed_form(experiment), abs=leak)
     rate = PAPER.transconductance / PAPER.memory_capacitance
-    assert changes[20] == pytest.approx(rate * 1.0 * 2e-3, rel=0.01)  # coincident: 1 V, the whole window
-    assert changes[26] == pytest.approx(rate * -0.5 * 2e-3, rel=0.01)  # 3 ms later: the tail of -0.5 V
+    # coincident: 1 V, the whole window
+    assert changes[20] == pytest.approx(rate * 1.0 * 2e-3, rel=0.01)
+    # 3 ms later: the tail of -0.5 V
+    assert changes[26] == pytest.approx(rate * -0.5 * 2e-3, rel=0.01)
     assert np.abs(changes[(differences < -2.1e-3) | (differences > 6.1e-3)]).max() < leak
 
 
@@ -112,8 +139,16 @@ def test_the_window_of_the_other_polarity_is_that_of_the_closed_form(ngspice):
 def test_closed_form_of_stdp_is_the_overlap_of_window_and_pulse():
     pulse = StdpExperiment(pre_voltage=3.0, tail_voltage=0.0, phi_window=1e-3)
     rate = PAPER.transconductance / PAPER.memory_capacitance
-    for difference, overlap in ((-2e-3, 0), (-0.5e-3, 0.5e-3), (0.2e-3, 1e-3), (1.4e-3, 0.6e-3), (2.1e-3, 0)):
-        assert stdp_in_closed_form(PAPER, pulse, [difference + 5e-6]) == pytest.approx([rate * 3 * overlap], abs=1e-12)
+    for difference, overlap in (
+        (-2e-3, 0),
+        (-0.5e-3, 0.5e-3),
+        (0.2e-3, 1e-3),
+        (1.4e-3, 0.6e-3),
+        (2.1e-3, 0),
+    ):
+        assert stdp_in_closed_form(PAPER, pulse, [difference + 5e-6]) == pytest.approx(
+            [rate * 3 * overlap], abs=1e-12
+        )
 
 
 def test_phi_that_cannot_write_is_refused(ngspice):
@@ -124,8 +159,9 @@ def test_phi_that_cannot_write_is_refused(ngspice):
 def test_theoretical_curve_is_a_pinched_loop(tmp_path):
     voltage, current = theoretical_iv()
     assert current[np.isclose(voltage, 0, atol=1e-12)] == pytest.approx(0, abs=1e-12)
-    # Shoelace formula over the lobe at positive voltages: the integral of exp(-cos t) sin t cos t over 0 to pi is -2/e.
-    v, i = voltage[:len(voltage) // 2 + 1], current[:len(voltage) // 2 + 1]
+    # Shoelace formula over the lobe at positive voltages: the integral of exp(-cos t) sin t cos t
+    # over 0 to pi is -2/e.
+    v, i = voltage[: len(voltage) // 2 + 1], current[: len(voltage) // 2 + 1]
     assert abs(np.sum(v[:-1] * i[1:] - v[1:] * i[:-1])) / 2 == pytest.approx(2 / np.e, rel=1e-4)
     memristor_figures.main(["--figures", str(tmp_path)])
     assert (tmp_path / "memristor_theoretical_iv.png").exists()
@@ -137,29 +173,55 @@ def run(folder, *arguments):
 
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_iv_experiment_writes_its_record_and_a_netlist_that_ngspice_runs(ngspice, tmp_path):
-    run(tmp_path, "--set", "iv.periods=2", "iv.frequency=800", "--netlist", str(tmp_path / "iv.cir"))
-    results, table = load_results(tmp_path / "memristor.json"), load_table(tmp_path / "memristor.json")
-    assert results["peak_state_V"] == pytest.approx(2 * state_swing(IV_MEMRISTOR, IvExperiment(frequency=800)), rel=1e-3)
+    run(
+        tmp_path, "--set", "iv.periods=2", "iv.frequency=800", "--netlist", str(tmp_path / "iv.cir")
+    )
+    results, table = (
+        load_results(tmp_path / "memristor.json"),
+        load_table(tmp_path / "memristor.json"),
+    )
+    assert results["peak_state_V"] == pytest.approx(
+        2 * state_swing(IV_MEMRISTOR, IvExperiment(frequency=800)), rel=1e-3
+    )
     assert results["current_deviation"] < 1e-3
     assert table["frequency_Hz"][0] == 800 and table["lobe_area_V"].is_monotonic_decreasing
     waves = list(printed(tmp_path / "iv.cir").values())  # time, input, state, current
-    assert [wave.max() for wave in waves[2:]] == pytest.approx([results["peak_state_V"], results["peak_current_A"]], rel=1e-4)
+    assert [wave.max() for wave in waves[2:]] == pytest.approx(
+        [results["peak_state_V"], results["peak_current_A"]], rel=1e-4
+    )
     with pytest.raises(NotOverwritten, match=r"iv\.periods"):
         run(tmp_path, "--set", "iv.periods=3", "iv.frequency=800")
 
 
 def test_stdp_experiment_writes_its_record_and_a_netlist_that_ngspice_runs(ngspice, tmp_path):
-    run(tmp_path, "--stdp", "--set", "stdp.pairings=3", "stdp.initial_state=2.5", "--netlist", str(tmp_path / "stdp.cir"))
+    run(
+        tmp_path,
+        "--stdp",
+        "--set",
+        "stdp.pairings=3",
+        "stdp.initial_state=2.5",
+        "--netlist",
+        str(tmp_path / "stdp.cir"),
+    )
     table = load_table(tmp_path / "memristor_stdp.json")
     assert table["measured_V"].tolist() == pytest.approx(table["closed_form_V"].tolist(), abs=5e-3)
     state = list(printed(tmp_path / "stdp.cir").values())[3]  # time, input, phi, state
     assert state[-1] - 2.5 == pytest.approx(table["measured_V"][1], rel=1e-3)
 
 
-@pytest.mark.parametrize(("arguments", "named"), [
-    (["memristor.transconductance=5e-9", "iv.periods=1"], ["closed form", "open at 0 V"]),
-    (["memristor.leak_resistance=1e9", "iv.frequency=60"], ["memristor.leak_resistance", "memristor.switch_on"])])
-def test_loops_outside_the_range_of_the_closed_form_are_warned_of(ngspice, tmp_path, arguments, named):
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["memristor.transconductance=5e-9", "iv.periods=1"], ["closed form", "open at 0 V"]),
+        (
+            ["memristor.leak_resistance=1e9", "iv.frequency=60"],
+            ["memristor.leak_resistance", "memristor.switch_on"],
+        ),
+    ],
+)
+def test_loops_outside_the_range_of_the_closed_form_are_warned_of(
+    ngspice, tmp_path, arguments, named
+):
     with pytest.warns(OperatingRangeWarning) as caught:
         run(tmp_path, "--set", *arguments)
     messages = [str(warning.message) for warning in caught]

@@ -1,4 +1,6 @@
-"""Fit of a measured device: a known device from each layout of a table, a known loop, and one line for bad input."""
+"""Fit of a measured device: a known device from each layout of a table, a known loop, and one line
+for bad input.
+"""
 
 import json
 import math
@@ -12,21 +14,34 @@ from memristive.devices.measured_device import load_device
 from memristive.spice.parameters import ParameterError
 from studies import device_fit
 
-# From 1 to 4 uS in 40 pulses as a capacitor is charged, with a time constant of 20 pulses, and back likewise.
+# From 1 to 4 uS in 40 pulses as a capacitor is charged, with a time constant of 20 pulses, and back
+# likewise.
 UP = 1e-6 + 3e-6 * np.expm1(-np.arange(41) / 20) / np.expm1(-2)
 DOWN = 5e-6 - UP
 
 
 def long(*sweeps):
     """Return sweeps, pairs of (direction, conductances), as a table with one row for each pulse."""
-    parts = [pd.DataFrame({"pulse": range(len(curve)), "conductance": curve, "direction": name}) for name, curve in sweeps]
+    parts = [
+        pd.DataFrame({"pulse": range(len(curve)), "conductance": curve, "direction": name})
+        for name, curve in sweeps
+    ]
     return pd.concat(parts)
 
 
 def fitted_text(tmp_path, rows, *options):
     (tmp_path / "curve.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return exit_code(device_fit.main, [str(tmp_path / "curve.csv"), "--results", str(tmp_path), "--figures", str(tmp_path),
-                                       *options])
+    return exit_code(
+        device_fit.main,
+        [
+            str(tmp_path / "curve.csv"),
+            "--results",
+            str(tmp_path),
+            "--figures",
+            str(tmp_path),
+            *options,
+        ],
+    )
 
 
 def fitted(tmp_path, table, *options):
@@ -36,13 +51,18 @@ def fitted(tmp_path, table, *options):
 @pytest.mark.parametrize("layout", ["direction", "two columns"])
 def test_a_file_gives_the_device_in_siemens(tmp_path, capsys, layout):
     if layout == "direction":
-        rows = ["pulse,conductance,direction,note", *(f"{k},{value:.8e},up," for k, value in enumerate(UP)),
-                *(f"{k},{value:.8e},down,next day" for k, value in enumerate(DOWN))]
+        rows = [
+            "pulse,conductance,direction,note",
+            *(f"{k},{value:.8e},up," for k, value in enumerate(UP)),
+            *(f"{k},{value:.8e},down,next day" for k, value in enumerate(DOWN)),
+        ]
     else:
         rows = ["up;down", *(f"{one:.8e};{other:.8e}" for one, other in zip(UP, DOWN, strict=True))]
     assert fitted_text(tmp_path, rows) == 0
     device = load_device(str(tmp_path / "curve_device.json"))
-    assert (device.lowest_conductance, device.highest_conductance) == pytest.approx((1e-6, 4e-6), rel=1e-3)
+    assert (device.lowest_conductance, device.highest_conductance) == pytest.approx(
+        (1e-6, 4e-6), rel=1e-3
+    )
     assert device.up[0] == pytest.approx((1 - math.exp(-1 / 20)) / (1 - math.exp(-2)), rel=0.01)
     assert json.loads((tmp_path / "device_fit_curve.json").read_text())["rms_share_of_range"] < 1e-3
     assert (tmp_path / "device_fit_curve.png").exists() and "--device" in capsys.readouterr().out
@@ -55,52 +75,87 @@ def test_each_way_to_write_directions_and_sweeps_is_read():
     assert expected[1].tolist() == ([0] + [1] * 40 + [0] + [-1] * 40) * 2
     assert (expected[0] == [*UP, *DOWN, *UP, *DOWN]).all()
     signs = table["direction"].map({"up": 1, "down": -1})
-    first_rows = table.assign(sweep=np.where(table["pulse"] == 0, np.arange(len(table)), np.nan)).drop(columns="pulse")
-    for other in (table.assign(direction=signs), table.assign(voltage=1.5 * signs).drop(columns="direction"), first_rows):
+    first_rows = table.assign(
+        sweep=np.where(table["pulse"] == 0, np.arange(len(table)), np.nan)
+    ).drop(columns="pulse")
+    for other in (
+        table.assign(direction=signs),
+        table.assign(voltage=1.5 * signs).drop(columns="direction"),
+        first_rows,
+    ):
         assert (device_fit.pulse_columns(other)[1] == expected[1]).all()
-    two = device_fit.pulse_columns(pd.DataFrame({"sweep": [1] * 41 + [2] * 41, "up": [*UP, *UP], "down": [*DOWN, *DOWN]}))
+    two = device_fit.pulse_columns(
+        pd.DataFrame({"sweep": [1] * 41 + [2] * 41, "up": [*UP, *UP], "down": [*DOWN, *DOWN]})
+    )
     assert two[1].tolist() == ([0] + [1] * 40) * 2 + ([0] + [-1] * 40) * 2
     assert (two[0] == [*UP, *UP, *DOWN, *DOWN]).all()
 
 
 def test_pulse_numbers_count_the_pulses_between_readings(tmp_path):
-    """A device read after every tenth pulse, in a table with a usual header, and with rows that are missing."""
+    """A device read after every tenth pulse, in a table with a usual header, and with rows that are
+    missing.
+    """
     every = long(("up", UP[::10]), ("down", DOWN[::10]), ("up", UP[::10]), ("down", DOWN[::10]))
     every["pulse"] *= 10
-    assert fitted(tmp_path, every.rename(columns={"pulse": "Pulse #", "conductance": "Conductance"})) == 0
+    assert (
+        fitted(tmp_path, every.rename(columns={"pulse": "Pulse #", "conductance": "Conductance"}))
+        == 0
+    )
     device = load_device(str(tmp_path / "curve_device.json"))
     assert device.up[0] == pytest.approx((1 - math.exp(-1 / 20)) / (1 - math.exp(-2)), rel=0.02)
     table = long(("up", UP), ("down", DOWN))
-    missing = device_fit.pulse_columns(table[~table["pulse"].isin([0, 7, 8])].reset_index(drop=True))
+    missing = device_fit.pulse_columns(
+        table[~table["pulse"].isin([0, 7, 8])].reset_index(drop=True)
+    )
     assert missing[1].tolist() == [0] + [1] * 37 + [-1] * 38
     assert missing[2][1:].tolist() == [1] * 5 + [3] + [1] * 37 + [3] + [1] * 31
-    on = table[table["pulse"] > 0].assign(pulse=np.arange(1, 81))  # numbers go on where the direction turns
+    # numbers go on where the direction turns
+    on = table[table["pulse"] > 0].assign(pulse=np.arange(1, 81))
     assert device_fit.pulse_columns(on.iloc[::2])[2][1:].tolist() == [2] * 39
 
 
-@pytest.mark.parametrize(("numbers", "row"), [
-    ([0, 1, 2, 2, 3], 4), ([0, 1, 1.5, 2, 3], 3)])
+@pytest.mark.parametrize(("numbers", "row"), [([0, 1, 2, 2, 3], 4), ([0, 1, 1.5, 2, 3], 3)])
 def test_pulse_numbers_that_do_not_rise_in_whole_numbers_are_refused(numbers, row):
     table = pd.DataFrame({"pulse": numbers, "conductance": UP[:5], "direction": "up"})
     with pytest.raises(ParameterError, match=f"'pulse'.*row {row}"):
         device_fit.pulse_columns(table)
 
 
-def test_a_replay_far_from_the_readings_and_a_conductance_beyond_the_op_amps_bring_warnings(tmp_path, capsys):
-    """20 mS of 400 cells at 0.1 V are 0.8 A, on which an output resistance of 10 ohm loses 8 V of 20 V."""
+def test_a_replay_far_from_the_readings_and_a_conductance_beyond_the_op_amps_bring_warnings(
+    tmp_path, capsys
+):
+    """20 mS of 400 cells at 0.1 V are 0.8 A, on which an output resistance of 10 ohm loses 8 V of
+    20 V.
+    """
     assert fitted(tmp_path, long(("up", UP), ("down", DOWN)), "--name", "good") == 0
     assert "warning" not in capsys.readouterr().err
     assert fitted(tmp_path, long(("up", 5e3 * UP), ("down", 5e3 * DOWN)), "--name", "high") == 0
     assert "0.02 S" in capsys.readouterr().err
     rng = np.random.default_rng(1)
-    other = np.clip(1e-6 + 3e-6 * 0.01 * np.exp(0.07 * np.arange(101) + 0.4 * rng.standard_normal((4, 1))), 0, 4e-6)
-    sweeps = [(name, curve if name == "up" else 5e-6 - curve) for curve in other for name in ("up", "down")]
-    assert fitted(tmp_path, long(*((name, curve + 2e-8 * rng.standard_normal(101)) for name, curve in sweeps))) == 0
+    other = np.clip(
+        1e-6 + 3e-6 * 0.01 * np.exp(0.07 * np.arange(101) + 0.4 * rng.standard_normal((4, 1))),
+        0,
+        4e-6,
+    )
+    sweeps = [
+        (name, curve if name == "up" else 5e-6 - curve)
+        for curve in other
+        for name in ("up", "down")
+    ]
+    assert (
+        fitted(
+            tmp_path,
+            long(*((name, curve + 2e-8 * rng.standard_normal(101)) for name, curve in sweeps)),
+        )
+        == 0
+    )
     assert "mean pulses" in capsys.readouterr().err
 
 
 def test_sweeps_without_a_reading_before_the_first_pulse():
-    """A pulse that turns the direction starts from the last reading. Where pulse numbers begin again, a sweep starts."""
+    """A pulse that turns the direction starts from the last reading. Where pulse numbers begin
+    again, a sweep starts.
+    """
     table = long(("up", UP), ("down", DOWN), ("down", DOWN))
     direction = device_fit.pulse_columns(table[table["pulse"] > 0])[1]
     assert direction.tolist() == [0] + [1] * 39 + [-1] * 40 + [0] + [-1] * 39
@@ -109,7 +164,10 @@ def test_sweeps_without_a_reading_before_the_first_pulse():
 def test_an_abrupt_device_is_named_and_missing_data_too(tmp_path, capsys):
     rng = np.random.default_rng(0)
     up, down = 1e-6 + 4e-6 * (1 - 0.15 ** np.arange(9)), 1e-6 + 4e-6 * 0.95 ** np.arange(60)
-    sweeps = [(name, curve + 2e-8 * rng.standard_normal(len(curve))) for name, curve in [("up", up), ("down", down)] * 3]
+    sweeps = [
+        (name, curve + 2e-8 * rng.standard_normal(len(curve)))
+        for name, curve in [("up", up), ("down", down)] * 3
+    ]
     assert fitted(tmp_path, long(*sweeps)) == 0
     output = capsys.readouterr()
     assert "up moves x by 8" in output.out and "no pulse up" in output.err
@@ -118,7 +176,9 @@ def test_an_abrupt_device_is_named_and_missing_data_too(tmp_path, capsys):
 
 @pytest.mark.parametrize("header", ["pulse_number", "Pulses [1]"])
 def test_headers_of_a_laboratory_are_understood(tmp_path, header):
-    table = long(("up", UP), ("down", DOWN)).rename(columns={"pulse": header, "conductance": "Conductance (S)"})
+    table = long(("up", UP), ("down", DOWN)).rename(
+        columns={"pulse": header, "conductance": "Conductance (S)"}
+    )
     assert device_fit.pulse_columns(read(tmp_path, table.iloc[::5]))[2][1] == 5
 
 
@@ -138,17 +198,32 @@ def test_other_readings_in_a_file_of_the_same_name_replace_nothing(tmp_path, cap
     before = (tmp_path / "curve_device.json").read_bytes()
     assert fitted(tmp_path, long(("up", UP), ("down", DOWN))) == 0
     assert fitted(tmp_path, long(("up", 0.9 * UP), ("down", DOWN))) == 2
-    assert "readings" in capsys.readouterr().err and (tmp_path / "curve_device.json").read_bytes() == before
+    assert (
+        "readings" in capsys.readouterr().err
+        and (tmp_path / "curve_device.json").read_bytes() == before
+    )
 
 
-@pytest.mark.parametrize(("table", "word"), [
-    (long(("up", UP)), "direction 'down'"),
-    (long(("up", UP), ("down", DOWN)).rename(columns={"conductance": "Conductance (uS)"}), "(uS)"),
-    (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"),
-    (long(("up", [*UP, np.nan]), ("down", DOWN)), "row 42"), (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
-    (long(("up", UP)).drop(columns="direction"), "'direction'"), (pd.DataFrame({"one": UP}), "two columns"),
-    (pd.DataFrame(), "cannot be read"), (pd.DataFrame({"a": ["0,1"], "b": ["0,2"]}), "decimals")])
+@pytest.mark.parametrize(
+    ("table", "word"),
+    [
+        (long(("up", UP)), "direction 'down'"),
+        (
+            long(("up", UP), ("down", DOWN)).rename(columns={"conductance": "Conductance (uS)"}),
+            "(uS)",
+        ),
+        (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"),
+        (long(("up", [*UP, np.nan]), ("down", DOWN)), "row 42"),
+        (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
+        (long(("up", UP)).drop(columns="direction"), "'direction'"),
+        (pd.DataFrame({"one": UP}), "two columns"),
+        (pd.DataFrame(), "cannot be read"),
+        (pd.DataFrame({"a": ["0,1"], "b": ["0,2"]}), "decimals"),
+    ],
+)
 def test_bad_input_is_one_line(tmp_path, capsys, table, word):
     assert fitted(tmp_path, table) == 2
     error = capsys.readouterr().err
-    assert word in error and error.count("\n") == 1 and not (tmp_path / "curve_device.json").exists()
+    assert (
+        word in error and error.count("\n") == 1 and not (tmp_path / "curve_device.json").exists()
+    )

@@ -26,12 +26,16 @@ def test_the_energy_of_writes_is_that_of_their_pulses():
     counts.conducted[0][1, 2, 1] = 5 * 1e-8  # five pulses up and two down, at 10 nS and 20 nS
     counts.conducted[0][0, 2, 1] = 2 * 2e-8
     costs = write_costs(device, counts)
-    assert costs["write_energy_J"] == pytest.approx(5 * 3.2**2 * 1e-8 * 300e-6 + 2 * 2.8**2 * 2e-8 * 300e-6)
+    assert costs["write_energy_J"] == pytest.approx(
+        5 * 3.2**2 * 1e-8 * 300e-6 + 2 * 2.8**2 * 2e-8 * 300e-6
+    )
     assert costs["most_pulses"] == 7 and costs["share_beyond_endurance"] == 0
 
 
 def test_a_cell_forgets_its_start_to_one_over_e_in_memory_pulses():
-    """Steps of soft bounds bring two states together by 1 - slope in each pulse; half of the pulses go up."""
+    """Steps of soft bounds bring two states together by 1 - slope in each pulse; half of the pulses
+    go up.
+    """
     device = MeasuredDevice("soft", up=(0.01, 0.0), down=(0.0, 0.02))
     states = np.array([0.2, 0.9])
     for k in range(round(memory(device))):
@@ -41,58 +45,117 @@ def test_a_cell_forgets_its_start_to_one_over_e_in_memory_pulses():
 
 @pytest.mark.parametrize(("layers", "whole"), [(1, False), (2, False), (2, True)])
 def test_a_write_to_one_of_several_pairs_changes_the_drive_as_to_a_single_pair(layers, whole):
-    """A pair of four carries a quarter of the current of a weight, so its dose is four times as large."""
-    (one, rule), (four, other) = (learning_of(DEVICES["epiram"], layers, pairs, whole) for pairs in (1, 4))
+    """A pair of four carries a quarter of the current of a weight, so its dose is four times as
+    large.
+    """
+    (one, rule), (four, other) = (
+        learning_of(DEVICES["epiram"], layers, pairs, whole) for pairs in (1, 4)
+    )
     assert other.output_dose == pytest.approx(4 * rule.output_dose)
     assert other.hidden_dose == pytest.approx(4 * rule.hidden_dose)
-    assert four["design"].transresistance * other.output_dose == pytest.approx(one["design"].transresistance * rule.output_dose)
+    assert four["design"].transresistance * other.output_dose == pytest.approx(
+        one["design"].transresistance * rule.output_dose
+    )
 
 
 def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
-    """The dose is in proportion to the signal-to-noise ratio of a weight, which grows with the root of the number of pairs."""
-    device = MeasuredDevice.from_law("noisy", 100, 100, 0.5, 0.5, write_noise=0.2)  # nearly all weight on the noisy settings
+    """The dose is in proportion to the signal-to-noise ratio of a weight, which grows with the root
+    of the number of pairs.
+    """
+    # nearly all weight on the noisy settings
+    device = MeasuredDevice.from_law("noisy", 100, 100, 0.5, 0.5, write_noise=0.2)
     doses = [learning_of(device, 1, pairs)[1].output_dose / pairs for pairs in (1, 4)]
     assert doses[1] / doses[0] == pytest.approx(2, rel=0.02)
 
 
 @pytest.mark.parametrize("shape", ["accelerating", "abrupt increase"])
 def test_a_device_of_any_shape_learns(shape):
-    assert evaluate(SettingsTrial(SHAPES[shape], 1, 1, False))["strict_accuracy"] > (0.8 if shape == "abrupt increase" else 0.9)
+    assert evaluate(SettingsTrial(SHAPES[shape], 1, 1, False))["strict_accuracy"] > (
+        0.8 if shape == "abrupt increase" else 0.9
+    )
 
 
 def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):
-    mine = MeasuredDevice("mine", up=(0.05, 0.02, 0.01), down=(0.01, 0.02, 0.02), write_noise=0.01, read_noise=0.01, spread=0.1)
+    mine = MeasuredDevice(
+        "mine",
+        up=(0.05, 0.02, 0.01),
+        down=(0.01, 0.02, 0.02),
+        write_noise=0.01,
+        read_noise=0.01,
+        spread=0.1,
+    )
     (tmp_path / "mine.json").write_text(json.dumps(device_record(mine)))
-    gains = device_learning.DeviceRun(str(tmp_path / "mine.json"), data="digits").prepared()[0].devices[0].cells.transconductance
+    gains = (
+        device_learning.DeviceRun(str(tmp_path / "mine.json"), data="digits")
+        .prepared()[0]
+        .devices[0]
+        .cells.transconductance
+    )
     assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.1)
     task = device_learning.DeviceRun("epiram", data="digits")
     rows = [device_learning.evaluate(dataclasses.replace(task, short=True))]
     (tmp_path / "device_learning.json").write_text(json.dumps({"rows": rows}))
-    device_learning.main(["--device", str(tmp_path / "mine.json"), "--data", "digits", "--layers", "1", "--jobs", "1",
-                          "--seeds", "2", "--results", str(tmp_path)])
+    device_learning.main(
+        [
+            "--device",
+            str(tmp_path / "mine.json"),
+            "--data",
+            "digits",
+            "--layers",
+            "1",
+            "--jobs",
+            "1",
+            "--seeds",
+            "2",
+            "--results",
+            str(tmp_path),
+        ]
+    )
     found = load_table(tmp_path / "device_learning_mine_digits.json")
-    assert found.strict_accuracy.min() > 0.85 and found.seed.tolist() == [1, 2] and found.strict_accuracy.nunique() == 2
+    assert (
+        found.strict_accuracy.min() > 0.85
+        and found.seed.tolist() == [1, 2]
+        and found.strict_accuracy.nunique() == 2
+    )
     printed = capsys.readouterr().out
     mine = next(line for line in printed.splitlines() if line.startswith("mine"))
     assert "epiram" in printed
-    assert all(f"{100 * value:.1f}%" in mine for value in (found.strict_accuracy.min(), found.strict_accuracy.max()))
+    assert all(
+        f"{100 * value:.1f}%" in mine
+        for value in (found.strict_accuracy.min(), found.strict_accuracy.max())
+    )
     assert f"{100 * found.strict_accuracy.mean():.2f}%" in mine
 
 
 def test_a_network_that_collapses_is_named(tmp_path):
-    """Pulses that switch a device nearly as a whole, in both directions, leave no neuron of the hidden layer to fire."""
-    (tmp_path / "abrupt.json").write_text(json.dumps(device_record(MeasuredDevice("abrupt", up=(0.85, 0.0), down=(0.0, 0.85)))))
+    """Pulses that switch a device nearly as a whole, in both directions, leave no neuron of the
+    hidden layer to fire.
+    """
+    (tmp_path / "abrupt.json").write_text(
+        json.dumps(device_record(MeasuredDevice("abrupt", up=(0.85, 0.0), down=(0.0, 0.85))))
+    )
     with pytest.warns(OperatingRangeWarning, match="abrupt, digits, layers: 2.*layer 1"):
-        row = device_learning.evaluate(device_learning.DeviceRun(str(tmp_path / "abrupt.json"), 2, data="digits", short=True))
+        row = device_learning.evaluate(
+            device_learning.DeviceRun(str(tmp_path / "abrupt.json"), 2, data="digits", short=True)
+        )
     assert row["strict_accuracy"] < 0.3
 
 
 def test_saved_networks_obey_the_options(tmp_path):
-    """Committed networks are what the study trains now, and another network is refused before a training."""
+    """Committed networks are what the study trains now, and another network is refused before a
+    training.
+    """
     for device in DEVICES:
-        check_overwriting(Path("voltages") / f"device_{device}_1.json", device_learning.DeviceRun(device).described(), False)
+        check_overwriting(
+            Path("voltages") / f"device_{device}_1.json",
+            device_learning.DeviceRun(device).described(),
+            False,
+        )
     (tmp_path / "device_pcmo_1.json").write_bytes(Path("voltages/device_ideal_1.json").read_bytes())
-    for options in (["--results", str(tmp_path)], ["--results", str(tmp_path / "other"), "--voltages", str(tmp_path)]):
+    for options in (
+        ["--results", str(tmp_path)],
+        ["--results", str(tmp_path / "other"), "--voltages", str(tmp_path)],
+    ):
         with pytest.raises(NotOverwritten, match="device_pcmo_1"):
             device_learning.main(["--layers", "1", *options])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device_pcmo_1.json"]

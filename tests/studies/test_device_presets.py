@@ -1,4 +1,6 @@
-"""Measured devices: the study of the presets, `python memristor.py --device`, and one layer of them."""
+"""Measured devices: the study of the presets, `python memristor.py --device`, and one layer of
+them.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""Exact gradient of spike times, against finite differences with ideal op-amps; one write of the rule, compared with it."""
+"""Exact gradient of spike times, against finite differences with ideal op-amps; one write of the
+rule, compared with it.
+"""
 
 import dataclasses
 from types import SimpleNamespace
@@ -18,7 +20,10 @@ from tests.network.networks import random_network, with_gain
 
 def test_a_single_hidden_neuron_is_written_along_its_gradient():
     """The rule leaves out positive factors only."""
-    network, image = Network((np.full((1, 7), 6.0), np.array([[7.0, 7.2], [5.5, 8.0]]))), np.linspace(0.2, 1.0, 6)
+    network, image = (
+        Network((np.full((1, 7), 6.0), np.array([[7.0, 7.2], [5.5, 8.0]]))),
+        np.linspace(0.2, 1.0, 6),
+    )
     wrong = int(np.argmin(network.first_spikes(image[None])[0]))
     found = measure(network, LayeredRule(presentations=1), image, 1 - wrong, wrong)
     assert found["hidden_degrees"] < 3 and found["hidden_share_without_gradient"] == 0
@@ -26,31 +31,56 @@ def test_a_single_hidden_neuron_is_written_along_its_gradient():
 
 
 def test_silent_hidden_neurons_are_written_without_a_gradient():
-    hidden = np.vstack([np.full(7, 6.0), np.full(7, 5.34)])  # settled membranes of 1.37 and 0.93 thresholds
-    network, image = Network((hidden, np.array([[7.0, 6.5, 7.2], [5.5, 5.5, 8.0]]))), np.linspace(0.2, 1.0, 6)
+    # settled membranes of 1.37 and 0.93 thresholds
+    hidden = np.vstack([np.full(7, 6.0), np.full(7, 5.34)])
+    network, image = (
+        Network((hidden, np.array([[7.0, 6.5, 7.2], [5.5, 5.5, 8.0]]))),
+        np.linspace(0.2, 1.0, 6),
+    )
     assert np.isnan(network.forward(image[None])[0][0]).tolist() == [False, True]
     wrong = int(np.argmin(network.first_spikes(image[None])[0]))
     found = measure(network, LayeredRule(presentations=1), image, 1 - wrong, wrong)
-    share = found["hidden_share_without_gradient"]  # cos^2 of the angle is the share of the written square along the gradient
+    # cos^2 of the angle is the share of the written square along the gradient
+    share = found["hidden_share_without_gradient"]
     assert 0.05 < share < 0.95 and found["hidden_with_gradient_degrees"] < 3
-    assert np.cos(np.radians(found["hidden_degrees"]))**2 == pytest.approx(1 - share, abs=0.01)
+    assert np.cos(np.radians(found["hidden_degrees"])) ** 2 == pytest.approx(1 - share, abs=0.01)
 
 
 def test_errors_are_images_that_the_rule_writes_for():
     """First spikes in us with a margin of 5 us: right, too small a lead, silent, wrong, wrong."""
-    times = 1e-6 * np.array([[50, 60, 70], [50, 52, 70], [np.nan, 60, 70], [60, 50, 70], [60, 70, 50]])
-    network = SimpleNamespace(first_spikes=lambda images: times[:len(images)])
+    times = 1e-6 * np.array(
+        [[50, 60, 70], [50, 52, 70], [np.nan, 60, 70], [60, 50, 70], [60, 70, 50]]
+    )
+    network = SimpleNamespace(first_spikes=lambda images: times[: len(images)])
     training = Images(np.zeros((5, 2)), np.zeros(5, int))
-    assert find_errors(network, LayeredRule(margin=5e-6), training) == [(1, 0, 1), (3, 0, 1), (4, 0, 2)]
+    assert find_errors(network, LayeredRule(margin=5e-6), training) == [
+        (1, 0, 1),
+        (3, 0, 1),
+        (4, 0, 2),
+    ]
 
 
 def test_the_writes_go_downhill(tmp_path):
-    main(["--hidden", "30", "--errors", "20", "--set", "rule.presentations=2000", "--results", str(tmp_path), "--figures",
-          str(tmp_path)])
+    main(
+        [
+            "--hidden",
+            "30",
+            "--errors",
+            "20",
+            "--set",
+            "rule.presentations=2000",
+            "--results",
+            str(tmp_path),
+            "--figures",
+            str(tmp_path),
+        ]
+    )
     stages = load_table(tmp_path / "layer_gradient.json").groupby("stage")
     assert (stages.size() > 5).all() and len(stages) == 2
     assert (stages.lead_gain_s.agg(lambda gains: (gains > 0).mean()) > 0.8).all()
-    assert (stages.hidden_degrees.median() < 80).all() and (stages.output_degrees.median() < 30).all()
+    assert (stages.hidden_degrees.median() < 80).all() and (
+        stages.output_degrees.median() < 30
+    ).all()
     assert (tmp_path / "layer_gradient.png").exists()
 
 
@@ -59,8 +89,12 @@ def test_the_writes_go_downhill(tmp_path):
 def test_gradient_is_that_of_finite_differences(sizes, spread, volts):
     image, chip = np.linspace(0.2, 1.0, sizes[0]), Chip(cell_gain=spread, neuron_threshold=spread)
     design = LayerDesign(row_voltage=volts, transresistance=20e3 / volts)
-    drawn = (network_on_chip(dataclasses.replace(with_gain(random_network(sizes, seed), 1e8), design=design), chip)
-             for seed in range(50))
+    drawn = (
+        network_on_chip(
+            dataclasses.replace(with_gain(random_network(sizes, seed), 1e8), design=design), chip
+        )
+        for seed in range(50)
+    )
     network = next(one for one in drawn if np.sum(~np.isnan(one.first_spikes(image[None]))) >= 2)
     wrong, label = np.argsort(network.first_spikes(image[None])[0])[:2]
 
@@ -69,11 +103,19 @@ def test_gradient_is_that_of_finite_differences(sizes, spread, volts):
         states[layer][j, k] += change
         times = dataclasses.replace(network, states=tuple(states)).first_spikes(image[None])[0]
         return times[label] - times[wrong]
+
     found, step = lag_gradient(network, image, label, wrong), 1e-5
     for layer, gradient in enumerate(found):
         assert gradient.shape == network.states[layer].shape
-        exact = np.array([[(lag(layer, j, k, step) - lag(layer, j, k, -step)) / (2 * step) for k in range(gradient.shape[1])]
-                          for j in range(gradient.shape[0])])
+        exact = np.array(
+            [
+                [
+                    (lag(layer, j, k, step) - lag(layer, j, k, -step)) / (2 * step)
+                    for k in range(gradient.shape[1])
+                ]
+                for j in range(gradient.shape[0])
+            ]
+        )
         assert np.abs(exact).max() > 1e-7
         assert gradient == pytest.approx(exact, rel=1e-4, abs=1e-5 * np.abs(exact).max())
 
@@ -82,4 +124,6 @@ def test_angle():
     assert angle(np.array([1.0, 0]), np.array([0.0, 2])) == pytest.approx(90)
     assert np.isnan(angle(np.zeros(2), np.ones(2)))
     parallel = np.array([0.1, 0.7, 0.3])  # with three times itself a cosine of 1 + 2e-16
-    assert [angle(parallel, 3 * parallel), angle(parallel, -3 * parallel)] == pytest.approx([0, 180], abs=1e-5)
+    assert [angle(parallel, 3 * parallel), angle(parallel, -3 * parallel)] == pytest.approx(
+        [0, 180], abs=1e-5
+    )

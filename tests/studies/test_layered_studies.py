@@ -37,17 +37,39 @@ def accuracy(network):
 
 
 def test_each_size_and_seed_has_its_accuracy(tmp_path):
-    hidden_neurons.main(["--seeds", "1", *SETTINGS, "--results", str(tmp_path), "--figures", str(tmp_path)])
+    hidden_neurons.main(
+        ["--seeds", "1", *SETTINGS, "--results", str(tmp_path), "--figures", str(tmp_path)]
+    )
     rows = load_table(tmp_path / "hidden_neurons.json")
-    assert list(zip(rows.hidden, rows.seed, strict=True)) == [(hidden, 1) for hidden in hidden_neurons.HIDDEN]
+    assert list(zip(rows.hidden, rows.seed, strict=True)) == [
+        (hidden, 1) for hidden in hidden_neurons.HIDDEN
+    ]
     for k, hidden in ((0, ()), (1, (25,))):
         learning, expected = trained(hidden)
-        assert rows.strict_accuracy[k] == expected and rows.presentations_that_wrote[k] == learning.history[:, 1].sum()
+        assert (
+            rows.strict_accuracy[k] == expected
+            and rows.presentations_that_wrote[k] == learning.history[:, 1].sum()
+        )
 
 
 def test_networks_learn_on_their_chip_or_are_carried_to_it(tmp_path):
-    device_variability.main(["--hidden", "8", "--short", *SETTINGS, "--results", str(tmp_path), "--figures", str(tmp_path)])
-    rows = load_table(tmp_path / "imperfect_layers_short.json").set_index(["spread", "route"]).accuracies
+    device_variability.main(
+        [
+            "--hidden",
+            "8",
+            "--short",
+            *SETTINGS,
+            "--results",
+            str(tmp_path),
+            "--figures",
+            str(tmp_path),
+        ]
+    )
+    rows = (
+        load_table(tmp_path / "imperfect_layers_short.json")
+        .set_index(["spread", "route"])
+        .accuracies
+    )
     ideal, expected = trained((8,))
     assert load_results(tmp_path / "imperfect_layers_short.json")["ideal"] == {"grey": expected}
     chip = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=2)
@@ -64,7 +86,12 @@ def test_a_measured_device_learns_on_its_chip_or_is_carried_to_it(tmp_path):
 
     def learned(network):
         return learn(network, rule, data.training.levels, data.training.labels).network
-    rows = load_table(tmp_path / "imperfect_device_epiram_short.json").set_index(["deviation", "spread", "route"]).accuracies
+
+    rows = (
+        load_table(tmp_path / "imperfect_device_epiram_short.json")
+        .set_index(["deviation", "spread", "route"])
+        .accuracies
+    )
     chip = Chip(cell_gain=0.1, cell_write_gain=0.1, seed=2)
     assert rows["cells", 0.1, "in situ"][1] == accuracy(learned(network_on_chip(start, chip)))
     assert rows["cells", 0.1, "ex situ"][1] == accuracy(network_on_chip(learned(start), chip))
@@ -78,16 +105,21 @@ def test_a_measured_device_learns_on_its_chip_or_is_carried_to_it(tmp_path):
 
 
 def task(network):
-    return device_variability.ChipRun({"encoding": "grey"}, "ex situ", [Chip()], RULE, 500, network=network)
+    return device_variability.ChipRun(
+        {"encoding": "grey"}, "ex situ", [Chip()], RULE, 500, network=network
+    )
 
 
 def test_carried_weights_do_not_replace_stuck_cells():
     network = initial_network((8,), 10, matching_dataset("mnist").training.levels, RULE)
-    assert np.isnan(task(network).first_spikes(Chip(stuck_off=1.0), network.states)).all()  # every weight is -X_ref
+    # every weight is -X_ref
+    assert np.isnan(task(network).first_spikes(Chip(stuck_off=1.0), network.states)).all()
 
 
 def test_the_race_explains_what_a_spread_moves():
-    """The lead moves as the law of the membrane, V = D (1 - exp(-t / tau)), says for the thresholds of the same chips."""
+    """The lead moves as the law of the membrane, V = D (1 - exp(-t / tau)), says for the thresholds
+    of the same chips.
+    """
     levels, tau = matching_dataset("mnist").training.levels, NeuronParameters().time_constant
     for design in (LayerDesign(), LayerDesign(pairs=1)):
         drawn = initial_network((), 10, levels, dataclasses.replace(RULE, start_drive=3.0), design)
@@ -96,9 +128,17 @@ def test_the_race_explains_what_a_spread_moves():
         first, second = np.take_along_axis(spikes, order, 1).T
         moved = []
         for seed in range(1, 6):
-            factors = network_on_chip(drawn, Chip(seed=seed, neuron_threshold=0.01)).devices[0].neurons.threshold / 4.0
+            factors = (
+                network_on_chip(drawn, Chip(seed=seed, neuron_threshold=0.01))
+                .devices[0]
+                .neurons.threshold
+                / 4.0
+            )
             later = -tau * np.log(1 - factors * (1 - np.exp(-spikes / tau)))
-            moved.append(np.abs(-np.subtract(*np.take_along_axis(later, order, 1).T) - (second - first)) / first)
+            moved.append(
+                np.abs(-np.subtract(*np.take_along_axis(later, order, 1).T) - (second - first))
+                / first
+            )
         found = device_variability.race_of(task(drawn), drawn.states, 5)
         assert found["lead"] == pytest.approx(np.median((second - first) / first))
         assert found["moved_by_neurons"] == pytest.approx(np.nanmedian(moved), rel=0.03)
@@ -106,4 +146,6 @@ def test_the_race_explains_what_a_spread_moves():
         # Weights of +-0.4 V, cells of about 5 V.
         even = np.where(np.arange(10) % 2, 0.2, -0.2)[:, None] * np.ones(101)
         states = 5 + np.concatenate([even, -even]) if design.pairs else 5 + 2 * even
-        assert device_variability.weight_share(task(drawn), (states,)) == pytest.approx(0.4 / 5, rel=0.01)
+        assert device_variability.weight_share(task(drawn), (states,)) == pytest.approx(
+            0.4 / 5, rel=0.01
+        )

@@ -1,4 +1,6 @@
-"""The study of multilayer networks on XOR: trained, saved, tested again, resumed, never overwritten."""
+"""The study of multilayer networks on XOR: trained, saved, tested again, resumed, never
+overwritten.
+"""
 
 import dataclasses
 
@@ -29,14 +31,39 @@ XOR, RULE, HIDDEN = DATA.training, DATA.layer_rule, DATA.hidden
 
 
 def study(folder, *options):
-    main(["--data", "xor", "--voltages", str(folder / "v.json"), "--results", str(folder), "--figures", str(folder),
-          "--jobs", "1", *map(str, options)])
+    main(
+        [
+            "--data",
+            "xor",
+            "--voltages",
+            str(folder / "v.json"),
+            "--results",
+            str(folder),
+            "--figures",
+            str(folder),
+            "--jobs",
+            "1",
+            *map(str, options),
+        ]
+    )
 
 
 def read_again(folder, *options):
     """Return the decisions of a test of the saved network."""
-    read_test.main(["--voltages", str(folder / "v.json"), "--results", str(folder), "--figures", str(folder), "--jobs", "1",
-                    "--force", *options])
+    read_test.main(
+        [
+            "--voltages",
+            str(folder / "v.json"),
+            "--results",
+            str(folder),
+            "--figures",
+            str(folder),
+            "--jobs",
+            "1",
+            "--force",
+            *options,
+        ]
+    )
     return load_decisions(folder / "v_read_decisions.csv.gz")
 
 
@@ -53,9 +80,14 @@ def test_a_saved_network_is_the_learned_one_and_both_engines_read_it_alike(tmp_p
     study(tmp_path, "--seeds", 2)
     learning, second = learned(), learned(dataclasses.replace(RULE, seed=2))
     assert all(map(np.array_equal, saved_states(tmp_path), learning.network.states))
-    table, record = load_table(tmp_path / "layers_xor.json"), load_results(tmp_path / "layers_xor.json")
+    table, record = (
+        load_table(tmp_path / "layers_xor.json"),
+        load_results(tmp_path / "layers_xor.json"),
+    )
     assert table.seed.tolist() == [1, 2] and table.strict_accuracy[0] == 1
-    assert table.presentations_that_wrote.tolist() == [one.history[:, 1].sum() for one in (learning, second)]
+    assert table.presentations_that_wrote.tolist() == [
+        one.history[:, 1].sum() for one in (learning, second)
+    ]
     right = np.nanargmin(second.network.first_spikes(XOR.levels), axis=1) == XOR.labels
     assert table.strict_accuracy[1] == np.mean(right)
     assert record["mean_strict_accuracy"] == table.strict_accuracy.mean()
@@ -64,7 +96,9 @@ def test_a_saved_network_is_the_learned_one_and_both_engines_read_it_alike(tmp_p
         decisions = read_again(tmp_path, "--engine", engine)
         assert decisions.decision.tolist() == decisions.label.astype(str).tolist() == list("0110")
         first = np.nanmin(learning.network.first_spikes(XOR.levels), axis=1) * 1e6
-        assert np.nanmin(decisions[["spike_0_us", "spike_1_us"]], axis=1) == pytest.approx(first, abs=0.3)
+        assert np.nanmin(decisions[["spike_0_us", "spike_1_us"]], axis=1) == pytest.approx(
+            first, abs=0.3
+        )
 
 
 def test_a_training_in_ngspice_is_saved_and_its_energies_are_recorded(tmp_path):
@@ -87,7 +121,8 @@ def test_a_network_is_trained_on_its_chip_and_may_be_carried_to_another(tmp_path
         decisions = read_again(tmp_path, "--engine", "closed-form", *options)
         network = network_on_chip(network, devices)
         assert decisions[["spike_0_us", "spike_1_us"]].to_numpy() == pytest.approx(
-            network.first_spikes(XOR.levels) * 1e6, abs=1e-4, nan_ok=True)
+            network.first_spikes(XOR.levels) * 1e6, abs=1e-4, nan_ok=True
+        )
 
 
 def test_a_training_goes_on_from_its_checkpoint(tmp_path):
@@ -123,7 +158,11 @@ def test_an_error_after_the_training_leaves_a_checkpoint(tmp_path):
 def test_nothing_is_overwritten_without_force(tmp_path):
     study(tmp_path)
     before = (tmp_path / "v.json").read_bytes()
-    for options, name in ((["--set", "rule.seed=2"], "seed"), (["--hidden", 8], "hidden"), (["--samples", 3], "samples")):
+    for options, name in (
+        (["--set", "rule.seed=2"], "seed"),
+        (["--hidden", 8], "hidden"),
+        (["--samples", 3], "samples"),
+    ):
         with pytest.raises(NotOverwritten, match=name):
             study(tmp_path, *options)
     assert (tmp_path / "v.json").read_bytes() == before

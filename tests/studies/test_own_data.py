@@ -1,4 +1,6 @@
-"""The study of a user's own table: end to end, tables of all kinds, and one error for each kind of bad input."""
+"""The study of a user's own table: end to end, tables of all kinds, and one error for each kind of
+bad input.
+"""
 
 import numpy as np
 import pytest
@@ -20,8 +22,28 @@ def table(tmp_path_factory):
 
 def study(table, folder, *arguments, record="own_data_flowers"):
     """Run the study on a table and return its record."""
-    own_data.main([str(table), "--label", "species", "--hidden", "5", "--epochs", "40", "--folds", "3", "--results", str(folder),
-                   "--figures", str(folder), "--voltages", str(folder / "model.json"), "--jobs", "1", *arguments])
+    own_data.main(
+        [
+            str(table),
+            "--label",
+            "species",
+            "--hidden",
+            "5",
+            "--epochs",
+            "40",
+            "--folds",
+            "3",
+            "--results",
+            str(folder),
+            "--figures",
+            str(folder),
+            "--voltages",
+            str(folder / "model.json"),
+            "--jobs",
+            "1",
+            *arguments,
+        ]
+    )
     return load_results(folder / f"{record}.json")
 
 
@@ -34,14 +56,25 @@ def folder(table, tmp_path_factory):
 
 
 def test_a_table_end_to_end(folder):
-    record, rows = load_results(folder / "own_data_flowers.json"), load_rows(folder / "own_data_flowers.json")
+    record, rows = (
+        load_results(folder / "own_data_flowers.json"),
+        load_rows(folder / "own_data_flowers.json"),
+    )
     assert (record["samples"], record["features"], record["classes"]) == (30, 4, ["a", "b", "c"])
     assert len(rows) == 4 and (rows.accuracy > 0.8).all()
-    assert rows.accuracy.tolist() == pytest.approx([np.mean(list(recall.values())) for recall in rows.recall])  # equal classes
-    assert record["ngspice"]["same_decision"] == 3 and record["ngspice"]["largest_spike_deviation_s"] < 0.5e-6
+    # equal classes
+    assert rows.accuracy.tolist() == pytest.approx(
+        [np.mean(list(recall.values())) for recall in rows.recall]
+    )
+    assert (
+        record["ngspice"]["same_decision"] == 3
+        and record["ngspice"]["largest_spike_deviation_s"] < 0.5e-6
+    )
     model = MemristiveClassifier.load(folder / "model.json")
     assert np.mean(model.predict(load_iris().data[::5]) == np.repeat(["a", "b", "c"], 10)) > 0.8
-    assert {"read.cir", "own_data_flowers_confusion.png"} <= {path.name for path in folder.iterdir()}
+    assert {"read.cir", "own_data_flowers_confusion.png"} <= {
+        path.name for path in folder.iterdir()
+    }
     assert not list(folder.glob("*.checkpoint"))
 
 
@@ -61,8 +94,13 @@ def test_nothing_is_overwritten_without_force(table, folder, tmp_path):
 
 def test_a_measured_device_gives_the_network_of_the_estimator(table, tmp_path):
     study(table, tmp_path, "--device", "epiram", record="own_data_flowers_epiram")
-    saved, (features, labels) = MemristiveClassifier.load(tmp_path / "model.json"), own_data.load_table(str(table), "species")
-    model = MemristiveClassifier((5,), device="epiram", pairs=2, epochs=40, random_state=1).fit(features, labels)
+    saved, (features, labels) = (
+        MemristiveClassifier.load(tmp_path / "model.json"),
+        own_data.load_table(str(table), "species"),
+    )
+    model = MemristiveClassifier((5,), device="epiram", pairs=2, epochs=40, random_state=1).fit(
+        features, labels
+    )
     assert saved.network_.parameters == model.network_.parameters
     assert np.array_equal(saved.spike_times(features), model.spike_times(features), equal_nan=True)
 
@@ -89,22 +127,44 @@ def test_an_interrupted_run_resumes_to_the_same_record(table, folder, tmp_path, 
         if len(calls) == 2:
             raise KeyboardInterrupt
         return fit(*arguments, **options)
+
     monkeypatch.setattr(RandomForestClassifier, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         study(table, tmp_path)
     with pytest.raises(NotOverwritten, match="--resume"):
         study(table, tmp_path)
-    record, whole = study(table, tmp_path, "--resume"), load_results(folder / "own_data_flowers.json")
+    record, whole = (
+        study(table, tmp_path, "--resume"),
+        load_results(folder / "own_data_flowers.json"),
+    )
     assert len(calls) == 4 and record["rows"] == whole["rows"]
 
 
 def test_no_method_has_seen_its_test_samples(tmp_path):
-    """Random classes cannot be learned: a random forest, perfect on its training samples, is right by chance."""
+    """Random classes cannot be learned: a random forest, perfect on its training samples, is right
+    by chance.
+    """
     rng, lines = np.random.default_rng(1), ["x,y,class"]
     lines += [f"{x},{y},{'ab'[k % 2]}" for k, (x, y) in enumerate(rng.random((60, 2)))]
     (tmp_path / "chance.csv").write_text("\n".join(lines))
-    own_data.main([str(tmp_path / "chance.csv"), "--hidden", "--epochs", "1", "--folds", "3", "--results", str(tmp_path),
-                   "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json"), "--jobs", "1"])
+    own_data.main(
+        [
+            str(tmp_path / "chance.csv"),
+            "--hidden",
+            "--epochs",
+            "1",
+            "--folds",
+            "3",
+            "--results",
+            str(tmp_path),
+            "--figures",
+            str(tmp_path),
+            "--voltages",
+            str(tmp_path / "v.json"),
+            "--jobs",
+            "1",
+        ]
+    )
     assert load_rows(tmp_path / "own_data_chance.json").accuracy.between(0.25, 0.75).all()
 
 
@@ -120,10 +180,13 @@ def test_the_separator_is_detected(tmp_path, separator):
     assert features.tolist() == [[1.0, 10.0], [2.0, 20.0]] * 3 and labels.tolist() == ["x", "y"] * 3
 
 
-@pytest.mark.parametrize(("label", "drop", "shape", "classes"), [
-    (None, [], 2, ["x", "y"]), ("class", ["b"], 1, ["x", "y"]), ("a", ["class"], 1, [1, 2])])
+@pytest.mark.parametrize(
+    ("label", "drop", "shape", "classes"),
+    [(None, [], 2, ["x", "y"]), ("class", ["b"], 1, ["x", "y"]), ("a", ["class"], 1, [1, 2])],
+)
 def test_columns_are_chosen_by_name(tmp_path, label, drop, shape, classes):
-    lines = [",a,b,class", *(",".join([str(k), *row]) for k, row in enumerate(ROWS))]  # with row numbers, as pandas writes them
+    # with row numbers, as pandas writes them
+    lines = [",a,b,class", *(",".join([str(k), *row]) for k, row in enumerate(ROWS))]
     (tmp_path / "t.csv").write_text("\n".join(lines))
     features, labels = own_data.load_table(str(tmp_path / "t.csv"), label, drop)
     assert features.shape == (6, shape) and np.unique(labels).tolist() == classes
@@ -135,10 +198,19 @@ def test_built_in_tables(name):
     assert len(features) == len(labels) >= 150 and labels.dtype.kind == "U"
 
 
-@pytest.mark.parametrize(("changed", "arguments", "named"), [
-    ({"2,20,y": "2,,y"}, [], "'b'"), ({"2,20,y": "2,inf,y"}, [], "inf"),
-    ({"2,20,y": "2,20,"}, [], "class"), ({",y": ",x"}, [], "classes: 1"), ({"class\n1,10,x": "class\n1,10,z"}, [], "'z': 1"),
-    ({}, ["c"], "'c'"), ({}, ["class", "d"], "'d'"), ({}, ["class", "a", "b"], "--drop")])
+@pytest.mark.parametrize(
+    ("changed", "arguments", "named"),
+    [
+        ({"2,20,y": "2,,y"}, [], "'b'"),
+        ({"2,20,y": "2,inf,y"}, [], "inf"),
+        ({"2,20,y": "2,20,"}, [], "class"),
+        ({",y": ",x"}, [], "classes: 1"),
+        ({"class\n1,10,x": "class\n1,10,z"}, [], "'z': 1"),
+        ({}, ["c"], "'c'"),
+        ({}, ["class", "d"], "'d'"),
+        ({}, ["class", "a", "b"], "--drop"),
+    ],
+)
 def test_bad_tables_and_columns(tmp_path, changed, arguments, named):
     text = "\n".join(map(",".join, [["a", "b", "class"], *ROWS]))
     for old, new in changed.items():
@@ -163,11 +235,32 @@ def test_bad_options(arguments):
 
 
 def test_columns_to_leave_out_add_up(tmp_path):
-    (tmp_path / "t.csv").write_text("\n".join(["id,a,note,class", *(f"{k},{k % 2},n{k},{'xy'[k % 2]}" for k in range(6))]))
-    own_data.main([str(tmp_path / "t.csv"), "--drop", "id", "--drop", "note", "--hidden", "--epochs", "1", "--folds", "3",
-                   "--results", str(tmp_path), "--figures", str(tmp_path), "--jobs", "1"])
+    (tmp_path / "t.csv").write_text(
+        "\n".join(["id,a,note,class", *(f"{k},{k % 2},n{k},{'xy'[k % 2]}" for k in range(6))])
+    )
+    own_data.main(
+        [
+            str(tmp_path / "t.csv"),
+            "--drop",
+            "id",
+            "--drop",
+            "note",
+            "--hidden",
+            "--epochs",
+            "1",
+            "--folds",
+            "3",
+            "--results",
+            str(tmp_path),
+            "--figures",
+            str(tmp_path),
+            "--jobs",
+            "1",
+        ]
+    )
     assert load_results(tmp_path / "own_data_t.json")["features"] == 1
-    assert MemristiveClassifier.load(tmp_path / "t_classifier.json").n_features_in_ == 1  # beside the record
+    # beside the record
+    assert MemristiveClassifier.load(tmp_path / "t_classifier.json").n_features_in_ == 1
 
 
 def test_a_bad_dose_is_a_parameter_error(table, tmp_path):

@@ -25,15 +25,35 @@ def grey():
 
 def read(folder, *more, engine="closed-form"):
     """Return the record and the decisions of a test of 15 images."""
-    read_test.main(["--voltages", str(VOLTAGES), "--samples", "15", "--engine", engine, "--results", str(folder), "--figures",
-                    str(folder), *more])
+    read_test.main(
+        [
+            "--voltages",
+            str(VOLTAGES),
+            "--samples",
+            "15",
+            "--engine",
+            engine,
+            "--results",
+            str(folder),
+            "--figures",
+            str(folder),
+            *more,
+        ]
+    )
     name = f"{VOLTAGES.stem}_read"
-    return load_results(folder / f"{name}.json"), load_decisions(folder / f"{name}_decisions.csv.gz").decision.tolist()
+    return load_results(folder / f"{name}.json"), load_decisions(
+        folder / f"{name}_decisions.csv.gz"
+    ).decision.tolist()
 
 
-@pytest.mark.parametrize(("more", "changes", "age"), [
-    ([], {}, 0), (["--set", "chip.seed=2", "chip.cell_gain=0.3"], {"seed": 2, "cell_gain": 0.3}, 0),
-    (["--set", "chip.decay_rate=1", "--age", "0.4"], {"decay_rate": 1.0}, 0.4)])
+@pytest.mark.parametrize(
+    ("more", "changes", "age"),
+    [
+        ([], {}, 0),
+        (["--set", "chip.seed=2", "chip.cell_gain=0.3"], {"seed": 2, "cell_gain": 0.3}, 0),
+        (["--set", "chip.decay_rate=1", "--age", "0.4"], {"decay_rate": 1.0}, 0.4),
+    ],
+)
 def test_images_are_read_on_the_chip_asked_for(tmp_path, capsys, grey, more, changes, age):
     record, decisions = read(tmp_path, *more)
     voltages = load_voltages(VOLTAGES)
@@ -43,18 +63,40 @@ def test_images_are_read_on_the_chip_asked_for(tmp_path, capsys, grey, more, cha
     race = crossbar.race(chip.after_decay(voltages.states, age), grey.test.levels[:15], noise)
     names = {-1: "silent", -2: "tied"}
     assert decisions == [names.get(k, str(k)) for k in decide(race.spikes, 0.02e-6)[0]]
-    assert bool(record["parameters"]["ex_situ"]) == bool(changes) == ("ex situ" in capsys.readouterr().out)
+    assert (
+        bool(record["parameters"]["ex_situ"])
+        == bool(changes)
+        == ("ex situ" in capsys.readouterr().out)
+    )
 
 
 def test_both_engines_read_alike_on_another_chip(ngspice, tmp_path):
     netlist = tmp_path / "read.cir"
-    simulated = read(tmp_path, "--chip", "ten-percent", "--jobs", "1", "--netlist", str(netlist), engine="ngspice")[1]
+    simulated = read(
+        tmp_path,
+        "--chip",
+        "ten-percent",
+        "--jobs",
+        "1",
+        "--netlist",
+        str(netlist),
+        engine="ngspice",
+    )[1]
     assert read(tmp_path, "--chip", "ten-percent", "--force")[1] == simulated
     assert "threshold=" in netlist.read_text()
 
 
 def test_patterns_are_read_if_a_dataset_has_no_test_images(ngspice, tmp_path):
-    read_test.main(["--voltages", str(ROOT / "voltages/xpue.json"), "--results", str(tmp_path), "--figures", str(tmp_path)])
+    read_test.main(
+        [
+            "--voltages",
+            str(ROOT / "voltages/xpue.json"),
+            "--results",
+            str(tmp_path),
+            "--figures",
+            str(tmp_path),
+        ]
+    )
     record = load_results(tmp_path / "xpue_read.json")
     assert (record["samples"], record["strict_accuracy"]) == (4, 1.0)
 

@@ -1,4 +1,6 @@
-"""Characterisation of a SPICE model: curves, r and range of tungsten oxide against its equations, in a device file."""
+"""Characterisation of a SPICE model: curves, r and range of tungsten oxide against its equations,
+in a device file.
+"""
 
 import math
 
@@ -11,15 +13,28 @@ from studies import spice_device
 
 
 def test_device_file_of_tungsten_oxide(ngspice, tmp_path):
-    """WOx moves by sinh(12.5 V) at any x, up to its slow forgetting; the range is that of its state, 0 to 1."""
-    assert exit_code(spice_device.main, ["wox", "--results", str(tmp_path), "--figures", str(tmp_path)]) == 0
+    """WOx moves by sinh(12.5 V) at any x, up to its slow forgetting; the range is that of its
+    state, 0 to 1.
+    """
+    assert (
+        exit_code(
+            spice_device.main, ["wox", "--results", str(tmp_path), "--figures", str(tmp_path)]
+        )
+        == 0
+    )
     device = load_device(str(tmp_path / "wox_device.json"))
     full = math.sinh(12.5 * 0.65)
     assert device.up == pytest.approx([0.006e-3 * full] * 33, rel=5e-3)
-    assert (device.half_up, device.half_down) == pytest.approx([math.sinh(12.5 * 0.325) / full] * 2, rel=0.02)
-    assert (device.third_up, device.third_down) == pytest.approx([math.sinh(12.5 * 0.65 / 3) / full] * 2, rel=0.05)
+    assert (device.half_up, device.half_down) == pytest.approx(
+        [math.sinh(12.5 * 0.325) / full] * 2, rel=0.02
+    )
+    assert (device.third_up, device.third_down) == pytest.approx(
+        [math.sinh(12.5 * 0.65 / 3) / full] * 2, rel=0.05
+    )
     assert device.highest_conductance == pytest.approx(8e-5 * math.sinh(0.17) / 0.1, rel=5e-3)
     assert device.lowest_conductance == pytest.approx(1e-6 * (1 - math.exp(-0.05)) / 0.1, rel=5e-3)
-    ranges = [(8e-5 * math.sinh(1.7 * v) - 1e-6 * (1 - math.exp(-0.5 * v))) / v for v in (0.05, 0.1)]
+    ranges = [
+        (8e-5 * math.sinh(1.7 * v) - 1e-6 * (1 - math.exp(-0.5 * v))) / v for v in (0.05, 0.1)
+    ]
     assert device.read_curve[4] == pytest.approx(ranges[0] / ranges[1], rel=1e-4)
     assert 0 < device.misfit < 0.005 and model_of(device).width_up == device.width_up == 1e-3

@@ -1,4 +1,6 @@
-"""The circuit of transistors: grammar, law against ngspice, energy, a chip's thresholds, learning in ngspice."""
+"""The circuit of transistors: grammar, law against ngspice, energy, a chip's thresholds, learning
+in ngspice.
+"""
 
 import re
 import subprocess
@@ -9,7 +11,14 @@ import pytest
 from datasets import load_mnist, own_patterns, xpue
 from memristive.spice.parameters import ParameterError
 from tests.helpers import ROOT
-from transistors.circuit import PRESETS, LearnerParameters, count_components, draw_thresholds, netlist, on_chip
+from transistors.circuit import (
+    PRESETS,
+    LearnerParameters,
+    count_components,
+    draw_thresholds,
+    netlist,
+    on_chip,
+)
 from transistors.images import LABELS, drawn_images, frozen_images, pattern_images
 from transistors.law import Law
 from transistors.transient import Transient, batch_netlist, deck, delivered, sampled, simulate
@@ -18,45 +27,87 @@ PINS = ("in0", "out0", "vdd")
 COMMITTED = ROOT / "transistors" / "learns_from_errors.cir"
 
 
-@pytest.mark.parametrize("line", [
-    "V1 in0 0 1", "B1 out0 0 V=1", "R1 in0 out0 1k tc=1", "R1 in0 mine 1k", "R1 in0 out0 {x}", "R1 in0 out0 0.1", "C1 in0 0 2m",
-    "C1 in0 0 1p ic=1", "M1 out0 in0 0 0 other W=1u L=1u", "M1 out0 in0 0 0 nch W=1u L=0.5u", "M1 out0 in0 0 0 nch W=1u L=1u M=2",
-    ".include x", "X1 in0 out0 sub", "D1 in0 0 zener", "R1 in0 0 1k\nR1 in0 out0 1k", "* nothing"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "V1 in0 0 1",
+        "B1 out0 0 V=1",
+        "R1 in0 out0 1k tc=1",
+        "R1 in0 mine 1k",
+        "R1 in0 out0 {x}",
+        "R1 in0 out0 0.1",
+        "C1 in0 0 2m",
+        "C1 in0 0 1p ic=1",
+        "M1 out0 in0 0 0 other W=1u L=1u",
+        "M1 out0 in0 0 0 nch W=1u L=0.5u",
+        "M1 out0 in0 0 0 nch W=1u L=1u M=2",
+        ".include x",
+        "X1 in0 out0 sub",
+        "D1 in0 0 zener",
+        "R1 in0 0 1k\nR1 in0 out0 1k",
+        "* nothing",
+    ],
+)
 def test_forbidden_elements_are_refused(line):
     with pytest.raises(ParameterError):
         count_components(line, PINS)
 
 
 def test_allowed_elements_are_counted():
-    text = "* comment\nR1 in0 n_a 10k ; and more\nC1 n_a gnd 1e-12\nD1 n_a 0 diode\nMx out0 n_a 0 0 syn W=1u L=100u\n"
+    text = (
+        "* comment\nR1 in0 n_a 10k ; and more\nC1 n_a gnd 1e-12\n"
+        "D1 n_a 0 diode\nMx out0 n_a 0 0 syn W=1u L=100u\n"
+    )
     assert count_components(text, PINS) == {"r": 1, "c": 1, "d": 1, "m": 1}
 
 
 def test_frozen_arrays_have_the_published_hash_and_draws_avoid_them():
     """`frozen_images` raises for any other array."""
     mnist = load_mnist()
-    frozen, drawn = frozen_images("mnist017", mnist), drawn_images("mnist017", mnist, seed=0, test=20)
+    frozen, drawn = (
+        frozen_images("mnist017", mnist),
+        drawn_images("mnist017", mnist, seed=0, test=20),
+    )
     assert frozen.train.shape == (72, 16) and frozen.test.shape == (150, 16)
     used = {image.tobytes() for image in frozen.train}
     assert not used & {image.tobytes() for image in np.vstack([drawn.train, drawn.test])}
 
 
 def test_energy_of_a_divider_and_of_a_charged_capacitor():
-    """A source of 2 V gives V^2 t / R to a resistor, and C V^2 to a capacitor behind one; what comes back is no credit,
-    and of a power that crosses zero only the part above counts.
+    """A source of 2 V gives V^2 t / R to a resistor, and C V^2 to a capacitor behind one; what
+    comes back is no credit, and of a power that crosses zero only the part above counts.
     """
-    text = "\n".join(["divider", "V1 a 0 PULSE(0 2 0 1n 1n 1 2)", "R1 a b 1k", "R2 b 0 3k", "V2 c 0 PULSE(0 2 1m 1n 1n 4m 20m)",
-                      "R3 c d 1k", "C1 d 0 100n", ".save v(a) i(v1) v(c) i(v2)", ".tran 10u 10m 0 10u uic", ".end", ""])
+    text = "\n".join(
+        [
+            "divider",
+            "V1 a 0 PULSE(0 2 0 1n 1n 1 2)",
+            "R1 a b 1k",
+            "R2 b 0 3k",
+            "V2 c 0 PULSE(0 2 1m 1n 1n 4m 20m)",
+            "R3 c d 1k",
+            "C1 d 0 100n",
+            ".save v(a) i(v1) v(c) i(v2)",
+            ".tran 10u 10m 0 10u uic",
+            ".end",
+            "",
+        ]
+    )
     trace = simulate(text, 10e-3)
     resistors = delivered(trace["time"], -trace["v(a)"] * trace["i(v1)"], 0, 10e-3)
     capacitor = delivered(trace["time"], -trace["v(c)"] * trace["i(v2)"], 0, 10e-3)
-    assert resistors == pytest.approx(2**2 / 4e3 * 10e-3, rel=1e-3) and capacitor == pytest.approx(100e-9 * 2**2, rel=1e-2)
-    assert delivered(np.array([0.0, 4.0]), np.array([-1.0, 3.0]), 0.0, 4.0) == pytest.approx(3 * 3 / 2)
+    assert resistors == pytest.approx(2**2 / 4e3 * 10e-3, rel=1e-3) and capacitor == pytest.approx(
+        100e-9 * 2**2, rel=1e-2
+    )
+    assert delivered(np.array([0.0, 4.0]), np.array([-1.0, 3.0]), 0.0, 4.0) == pytest.approx(
+        3 * 3 / 2
+    )
 
 
 @pytest.mark.parametrize("deviation", [0.0, 5e-3])
 def test_law_writes_as_ngspice(deviation):
-    """Three images on an ideal chip and on one whose transistors differ: weights within 4 % of their changes."""
+    """Three images on an ideal chip and on one whose transistors differ: weights within 4 % of
+    their changes.
+    """
     parameters, images = LearnerParameters(), pattern_images(xpue().patterns[:3, :4])
     circuit = netlist(parameters, range(3), 8)
     thresholds = draw_thresholds(circuit, seed=1, deviation=deviation)
@@ -64,15 +115,19 @@ def test_law_writes_as_ngspice(deviation):
     transient = Transient(images.train, np.arange(3), np.ones(3, bool), classes=3)
     cells = [f"n_w{c}_{i}" for c in range(3) for i in range(8)]
     trace = simulate(deck(circuit, transient, save=cells, transistor_models=models), transient.stop)
-    before, after = (np.array([sampled(trace, f"v(xlearner.{cell})", moment) for cell in cells]).reshape(3, 8)
-                     for moment in (transient.begins[0] + 1e-5, transient.stop))
+    before, after = (
+        np.array([sampled(trace, f"v(xlearner.{cell})", moment) for cell in cells]).reshape(3, 8)
+        for moment in (transient.begins[0] + 1e-5, transient.stop)
+    )
     computed = Law(parameters, range(3), 8, thresholds).train(images.train, np.arange(3), before)
     assert np.abs(after - computed).max() < 0.04 * np.abs(after - before).max()
     assert np.corrcoef((after - before).ravel(), (computed - before).ravel())[0, 1] > 0.999
 
 
 def test_committed_netlist_is_reproducible():
-    assert COMMITTED.read_text() == batch_netlist(LearnerParameters(), pattern_images(xpue().patterns), xpue().labels)
+    assert COMMITTED.read_text() == batch_netlist(
+        LearnerParameters(), pattern_images(xpue().patterns), xpue().labels
+    )
 
 
 @pytest.mark.parametrize("task", LABELS)
@@ -84,27 +139,54 @@ def test_submitted_circuits_are_reproducible_and_allowed(task):
 
 
 def test_committed_netlist_learns_from_errors_in_ngspice_alone():
-    done = subprocess.run(["ngspice", "-b", str(COMMITTED)], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        ["ngspice", "-b", str(COMMITTED)], capture_output=True, text=True, timeout=120, check=True
+    )
     before, after = done.stdout.split("After learning:")
     assert re.findall(r"^(\S) is not recognised$", before, re.MULTILINE) == list("X+U=")
     assert re.findall(r"^(\S) is recognised", after, re.MULTILINE) == list("X+U=")
 
 
-@pytest.mark.parametrize("lines", [["110 101 110 D", "010 101 010 O"], ["101 010 X", "111 000 =", "010 111 +"]])
+@pytest.mark.parametrize(
+    "lines", [["110 101 110 D", "010 101 010 O"], ["101 010 X", "111 000 =", "010 111 +"]]
+)
 def test_own_patterns_of_any_number_are_learned_in_ngspice_alone(tmp_path, lines):
     (tmp_path / "own.txt").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     own = own_patterns(tmp_path / "own.txt")
     drawn = ["".join(line.split()[:-1]) for line in lines]
     assert own.patterns.tolist() == [[float(pixel) for pixel in pixels] for pixels in drawn]
-    (tmp_path / "own.cir").write_text(batch_netlist(LearnerParameters(), pattern_images(own.patterns), own.labels))
-    done = subprocess.run(["ngspice", "-b", tmp_path / "own.cir"], capture_output=True, text=True, timeout=120, check=True)
-    found = [re.findall(r"^(\S) is recognised", part, re.MULTILINE) for part in done.stdout.split("After learning:")]
+    (tmp_path / "own.cir").write_text(
+        batch_netlist(LearnerParameters(), pattern_images(own.patterns), own.labels)
+    )
+    done = subprocess.run(
+        ["ngspice", "-b", tmp_path / "own.cir"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    found = [
+        re.findall(r"^(\S) is recognised", part, re.MULTILINE)
+        for part in done.stdout.split("After learning:")
+    ]
     assert found == [[], [line[-1] for line in lines]]
 
 
-@pytest.mark.parametrize("text", [
-    "", "101 010 X\n", "101 010 X\n101 01 Y\n", "101 010 X\n111 Y\n", "101 010 X\n102 010 Y\n", "101 010 X\n111 000 X\n",
-    "101 010 X\n101 010 Y\n", "101 010 101\n010 111 010\n", "101 010 X\n111 000 `ls`\n", "X\nY\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "101 010 X\n",
+        "101 010 X\n101 01 Y\n",
+        "101 010 X\n111 Y\n",
+        "101 010 X\n102 010 Y\n",
+        "101 010 X\n111 000 X\n",
+        "101 010 X\n101 010 Y\n",
+        "101 010 101\n010 111 010\n",
+        "101 010 X\n111 000 `ls`\n",
+        "X\nY\n",
+    ],
+)
 def test_files_without_patterns_are_refused(tmp_path, text):
     (tmp_path / "own.txt").write_text(text, encoding="utf-8")
     with pytest.raises(ParameterError, match="pattern"):

@@ -1,0 +1,97 @@
+"""Options --device and --scheme: the paper's method with two-terminal devices of a SPICE model."""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from memristive.cli.script import Parser, keep_apart
+from memristive.devices.measured_device import load_device
+from memristive.io import records
+from memristive.learning.hebbian import array_setup
+from memristive.network.closed_form import predicted_spikes
+from memristive.network.decisions import decide, resolution_of
+from memristive.network.design import Setup
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES
+from memristive.spice.parameters import ParameterError
+
+
+def add_device(parser: Parser) -> Parser:
+    """Add --device and --scheme, for `on_device`; return the parser."""
+    parser.add_argument(
+        "--device",
+        metavar="FILE",
+        help="two-terminal devices of a SPICE model in the place of emulators: the "
+        "file that python -m studies.spice_device writes",
+    )
+    parser.add_argument(
+        "--scheme",
+        choices=SCHEMES,
+        help="how these devices are selected: by access switches, or by half "
+        f"voltages (default: {ONE_TRANSISTOR})",
+    )
+    parser.set_defaults(default_voltages=parser.get_default("voltages"))
+    return parser
+
+
+def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -> Setup:
+    """Return the setup with the devices of --device, and print the states that their curves predict
+    after the training.
+
+    The names of device and scheme are added to the name of the default voltages file, and outputs
+    about a user's own device go to own/. Without --device, `setup` is returned unchanged.
+    """
+    if not options.device:
+        if options.scheme:
+            raise ParameterError("--scheme is for two-terminal devices, so it needs --device")
+        return setup
+    if not Path(options.device).is_file():
+        raise ParameterError(
+            f"--device must be the device file of a SPICE model, {options.device!r} is no file; "
+            "write one with: python -m studies.spice_device MODEL, a model's .json file or one of "
+            "the project's, such as vteam"
+        )
+    networks = keep_apart(options, options.device)
+    setup = array_setup(
+        setup, load_device(options.device), options.scheme or ONE_TRANSISTOR, patterns
+    )
+    print_prediction(setup, patterns)
+    if options.voltages == options.default_voltages:
+        options.voltages = networks / f"{options.voltages.stem}{setup.suffix}.json"
+    return setup
+
+
+def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
+    """Print each class's pulses and the states that the device's curves predict; warn if patterns
+    would be read wrongly.
+    """
+    array = setup.array
+    assert array
+    device = array.device
+    x, on = array.trained(patterns), patterns > 0
+    report = records.report
+    report(
+        f"{device.name}, {array.scheme}: each class gets {array.pulses:.0f} pulses of "
+        f"{device.voltage_up:g} V and {device.width_up:g} s, as one"
+    )
+    report(
+        f"expected share of the conductance range: {x[on].min():.1%} to {x[on].max():.1%} in "
+        f"pixels that are on, up to {x[~on].max(initial=0):.1%} in the others"
+    )
+    if array.scheme == HALF:
+        half = array.pulses * (on.sum(axis=0) + ~on - on).max()
+        report(
+            f"half-selected cells take {array.disturb:.2%} of a step (r) from each pulse, from up "
+            f"to {half:.0f} pulses"
+        )
+    resolution = resolution_of("hebbian", setup.neuron)
+    decisions, _ = decide(predicted_spikes(setup, x, patterns), resolution)
+    wrong = int(np.sum(decisions != np.arange(len(patterns))))
+    if wrong:
+        way = "; --scheme 1t1r has no half-selected cells" if array.scheme == HALF else ""
+        warnings.warn(
+            f"{wrong} of {len(patterns)} patterns are expected to be read wrongly, or with a lead "
+            f"of less than {resolution * 1e6:.2g} us{way}",
+            stacklevel=2,
+        )
