@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.cli.script import print_prediction
+from memristive.cli.devices import print_prediction
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
 from memristive.learning.hebbian import array_setup, hebbian_netlist, infer, train_hebbian
