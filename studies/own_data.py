@@ -291,7 +291,7 @@ def load_table(
     except (ValueError, csv.Error) as error:
         raise ParameterError(f"{source} is not a CSV file: {str(error).splitlines()[0]}") from error
     frame = frame.loc[:, ~frame.columns.str.startswith("Unnamed: ")]
-    if frame.columns.str.fullmatch(r"-?\d+(\.\d+)?").all():
+    if frame.columns.str.fullmatch(r"-?\d+(\.\d+)*").mean() > 0.5:  # pandas numbers equal names
         warnings.warn(
             f"{source}: the first row holds numbers and was read as the header", stacklevel=2
         )

@@ -4,8 +4,9 @@ another one.
 The voltages file records dataset, encoding, device, layers and chip. Another chip (--chip, --set
 chip.NAME=VALUE) is the ex-situ case: the weights were not learned there. With --age the cells of a
 chip with decay lose charge before the test. Writes results/reads/NAME_read.json,
-results/reads/NAME_read_decisions.csv.gz and figures/NAME_read_confusion.png. For MNIST and one
-layer: a minute in ngspice, two seconds in closed form; with 200 hidden neurons an hour in ngspice.
+results/reads/NAME_read_decisions.csv.gz and figures/NAME_read_confusion.png; names of a chip and of
+the closed form follow NAME_read. For MNIST and one layer: a minute in ngspice, two seconds in
+closed form; with 200 hidden neurons an hour in ngspice.
 """
 
 import dataclasses
@@ -54,16 +55,12 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. The trained network, and the test images encoded as its training images were; without test
     #    images, the patterns.
     voltages = read_voltages(options.voltages, options.data or "")
-    data, layered = (
-        options.data or voltages.origin.get("dataset", "mnist"),
-        isinstance(voltages.states, tuple),
-    )
-    dataset = matching_dataset(
-        data,
-        voltages.shape[0],
-        voltages.origin["learning"]["seed"] if layered else 1,
-        voltages.encoding,
-    )
+    data = options.data or voltages.origin.get("dataset", "mnist")
+    if data not in DATASETS:
+        raise ParameterError(f"{options.voltages} names no dataset: name it with --data")
+    layered = isinstance(voltages.states, tuple)
+    seed = voltages.origin["learning"]["seed"] if layered else 1
+    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
     network, rule = network_of(voltages, dataset.setup)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
@@ -82,6 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     changes, devices = differences(trained.as_dict(), chip.as_dict()), None if chip.ideal else chip
     if changes:
         print(f"ex situ: the chip differs from that of the training: {', '.join(changes)}")
+    on = f"_on_{Path(options.chip).stem}" if options.chip else ""
     described: dict[str, Any]
     if isinstance(network.design, Schedule):
         network = dataclasses.replace(
@@ -105,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
         warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
     record = Record(
         options,
-        f"{options.voltages.stem}_read",
+        f"{options.voltages.stem}_read{on}{'_by_closed_form' * (options.engine != NGSPICE)}",
         {
             **described,
             "voltages": options.voltages,

@@ -5,6 +5,7 @@ Loading returns states that fit the network, or raises VoltagesError, which name
 value found and the value expected.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ from snn_circuit import NeuronParameters
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
 LIMIT = 1e6  # V, largest state that a file may hold
+UNNAMED = "own"  # dataset of a network that was saved without the name of its data
 
 
 class VoltagesError(RuntimeError):
@@ -229,7 +231,7 @@ def _read(path: str | Path, dataset: str) -> dict[str, Any]:
     for key, expected in (
         ("format", FORMAT),
         ("version", VERSION),
-        ("dataset", dataset if "dataset" in content else ""),
+        ("dataset", dataset if content.get("dataset", UNNAMED) != UNNAMED else ""),
     ):
         if "format" in content and expected and content.get(key) != expected:
             raise VoltagesError(f"{path}: {key} is {content.get(key)!r}, expected {expected!r}")
@@ -309,7 +311,7 @@ def save(
     path: str | Path,
     network: Network,
     rule: Rule | None = None,
-    dataset: str = "own",
+    dataset: str = UNNAMED,
     shape: tuple[int, int] | None = None,
     engine: str = CLOSED_FORM,
     encoding: str = "grey",
@@ -325,16 +327,17 @@ def save(
     dataset : str
         Name of the dataset.
     shape : tuple of int, optional
-        Rows and columns of an image; None: a single row.
+        Rows and columns of an image; None: those of a square, or a single row.
     engine : str
         Engine that trained the network.
     encoding : str
         "grey" or "binary".
     """
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
-    made = describe_network(
-        dataset, shape or (1, network.sizes[0]), network, rule, engine, encoding
-    )
+    inputs = network.sizes[0]
+    side = math.isqrt(inputs)
+    shape = shape or ((side, side) if side**2 == inputs else (1, inputs))
+    made = describe_network(dataset, shape, network, rule, engine, encoding)
     save_voltages(path, states, ngspice=engine == NGSPICE, **made)
 
 

@@ -14,6 +14,7 @@ images of MNIST.
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator, load_device
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.checks import USUAL, settled_membranes
-from memristive.network.chip import Chip
+from memristive.network.chip import Chip, load_chip
 from memristive.network.closed_form import STILL_GAIN
 from memristive.network.design import LayerDesign, Schedule, Setup, check_levels
 from memristive.network.layer import PulseWrites
@@ -360,10 +361,10 @@ START_STATE = 4.5  # V, for grey images
 def build(
     images: np.ndarray,
     classes: int,
-    hidden: tuple[int, ...] | None = None,
+    hidden: int | Sequence[int] | None = None,
     device: str | MeasuredDevice | None = None,
     pairs: int = 1,
-    chip: Chip | None = None,
+    chip: str | Chip | None = None,
     **learning: Any,
 ) -> tuple[Network, Rule]:
     """Return an untrained network for images, and the rule that suits it.
@@ -373,14 +374,14 @@ def build(
     images : array, n x inputs, levels 0 to 1
         Training images, from which the settings follow.
     classes : int
-    hidden : tuple of int, optional
+    hidden : int or sequence of int, optional
         Neurons of each hidden layer. None without a `device`: the paper's layer.
     device : str or MeasuredDevice, optional
         Device in every cell: a preset, a device file, or a device. None: the paper's emulator.
     pairs : int
         With a `device`: differential pairs of a synapse; 0: single cells, and a reference column.
-    chip : Chip, optional
-        Deviations of the cells and neurons; None: all are alike.
+    chip : str or Chip, optional
+        Deviations of the cells and neurons: a preset, a chip file, or a chip. None: all are alike.
     **learning
         Fields of the rule, such as presentations and seed.
 
@@ -390,16 +391,24 @@ def build(
         The images are not levels from 0 to 1, the device is unknown, or the network cannot have the
         chip's deviations.
     """
+    images = np.asarray(images, float)
+    if images.ndim != 2 or not images.size:
+        raise ParameterError(f"images must be n x inputs, got shape {images.shape}")
+    check_levels("images", images, images.shape[1])
+    sizes = (hidden,) if isinstance(hidden, int) else tuple(hidden or ())
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ParameterError(f"hidden must be whole numbers from 1, one a layer, got {hidden!r}")
+    if isinstance(chip, str):
+        chip = load_chip(chip, classes, images.shape[1])
     if device is None and hidden is None:
         plain = ErrorDrivenRule(**grey_settings(images) | learning)
         return network_on_chip(
             paper_network(paper_setup(images), plain, classes, images.shape[1]), chip
         ), plain
-    hidden = hidden or ()
     measured = load_device(device) if isinstance(device, str) else device
-    made, rule = learning_of(measured, 1 + len(hidden), pairs) if measured else ({}, LayeredRule())
+    made, rule = learning_of(measured, 1 + len(sizes), pairs) if measured else ({}, LayeredRule())
     rule = dataclasses.replace(rule, **learning)
-    return network_on_chip(initial_network(hidden, classes, images, rule, **made), chip), rule
+    return network_on_chip(initial_network(sizes, classes, images, rule, **made), chip), rule
 
 
 def grey_settings(images: np.ndarray) -> dict[str, Any]:

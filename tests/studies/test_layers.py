@@ -64,7 +64,8 @@ def read_again(folder, *options):
             *options,
         ]
     )
-    return load_decisions(folder / "v_read_decisions.csv.gz")
+    on, engine = "_on_ideal" * ("ideal" in options), "_by_closed_form" * ("closed-form" in options)
+    return load_decisions(folder / f"v_read{on}{engine}_decisions.csv.gz")
 
 
 def learned(rule=RULE, chip=None):

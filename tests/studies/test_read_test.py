@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from datasets import mnist
+from memristive import build
 from memristive.io.records import load_decisions, load_results
-from memristive.io.voltages import load_voltages
+from memristive.io.voltages import load_voltages, save
 from memristive.network.chip import on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import decide
@@ -40,7 +41,8 @@ def read(folder, *more, engine="closed-form"):
             *more,
         ]
     )
-    name = f"{VOLTAGES.stem}_read"
+    on = f"_on_{more[more.index('--chip') + 1]}" if "--chip" in more else ""
+    name = f"{VOLTAGES.stem}_read{on}{'_by_closed_form' * (engine != 'ngspice')}"
     return load_results(folder / f"{name}.json"), load_decisions(
         folder / f"{name}_decisions.csv.gz"
     ).decision.tolist()
@@ -82,7 +84,7 @@ def test_both_engines_read_alike_on_another_chip(ngspice, tmp_path):
         str(netlist),
         engine="ngspice",
     )[1]
-    assert read(tmp_path, "--chip", "ten-percent", "--force")[1] == simulated
+    assert read(tmp_path, "--chip", "ten-percent")[1] == simulated
     assert "threshold=" in netlist.read_text()
 
 
@@ -104,3 +106,14 @@ def test_patterns_are_read_if_a_dataset_has_no_test_images(ngspice, tmp_path):
 def test_age_needs_a_chip_with_decay(tmp_path):
     with pytest.raises(ParameterError, match="--age"):
         read(tmp_path, "--age", "3")
+
+
+def test_a_network_saved_without_the_name_of_its_data_is_read_with_data(tmp_path, grey):
+    network, rule = build(grey.training.levels, 10, hidden=5, chip="ten-percent", presentations=20)
+    save(tmp_path / "own.json", network, rule)
+    options = ["--voltages", str(tmp_path / "own.json"), "--results", str(tmp_path), "--figures"]
+    options += [str(tmp_path), "--engine", "closed-form", "--samples", "4"]
+    with pytest.raises(ParameterError, match="--data"):
+        read_test.main(options)
+    read_test.main([*options, "--data", "mnist"])
+    assert load_results(tmp_path / "own_read_by_closed_form.json")["samples"] == 4
