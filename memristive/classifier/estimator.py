@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from memristive.classifier import defaults
+import memristive.classifier.defaults as defaults
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import (
     device_of_record,
