@@ -12,6 +12,7 @@ each.
 """
 
 import importlib.util
+import math
 import runpy
 import sys
 from collections.abc import Mapping
@@ -241,6 +242,27 @@ def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:
     if wanted <= 0.0 or not whole:
         return max(wanted, 0.0)
     return np.floor(wanted) + (rng.random() < wanted - np.floor(wanted))
+
+
+def due_pulses(
+    held: float, dose: float, lower: float, upper: float, pulses: float, keeps: bool
+) -> tuple[float, float]:
+    """Return the pulses that a synapse gets that writes late, with their sign, and the dose that it
+    holds afterwards.
+
+    Its emulator adds up doses until they leave the window between `lower` and `upper`. Then its
+    devices get `pulses`, and the emulator is reset, which loses the remainder. If it `keeps` the
+    remainder, as a digital memory does, the devices get `pulses` for each time that the dose
+    contains the limit. Doses have one unit: V of X, or pulses.
+    """
+    held += dose
+    if lower < held < upper:
+        return 0.0, held
+    if keeps:
+        limit = upper if held > 0.0 else lower
+        times = math.floor(held / limit)
+        return math.copysign(times * pulses, held), held - times * limit
+    return math.copysign(pulses, held), 0.0
 
 
 BEYOND = 1e-3  # of the range, within which writes end beyond its bounds
