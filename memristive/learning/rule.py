@@ -286,6 +286,7 @@ def correct(
     timing: kernel.Timing,
     doses: Doses,
     pulses: kernel_writes.Pulses,
+    late: kernel_writes.Late,
     counts: kernel_writes.Counts,
     states: kernel.Arrays,
     work: kernel.Work,
@@ -322,10 +323,16 @@ def correct(
             if k:
                 steps = np.append(rows, timing.tau * math.log(timing.start))
                 high = overlap_times(steps, times[j], timing.window) / timing.tau
+            signed, shares = dose * errors[j], high
+            if late.pulses > 0.0:
+                shares, signed = (
+                    kernel_writes.commit(late, k, j, high, signed),
+                    math.copysign(pulses.step, signed),
+                )
             for polarity in range(2 if layer.pairs else 1):
                 c, signed = (
                     (polarity * layer.pairs + pair) * len(times) + j,
-                    dose * errors[j] * (1 - 2 * polarity),
+                    signed if polarity == 0 else -signed,
                 )
                 if pulses.step > 0.0:
                     kernel_writes.write_pulses(
@@ -334,7 +341,7 @@ def correct(
                         pulses,
                         states[k],
                         c,
-                        high,
+                        shares,
                         signed,
                         counts,
                         k,
@@ -343,9 +350,8 @@ def correct(
                     )
                 else:
                     of_rows = factors[c] if len(factors) else kernel.EMPTY
-                    seconds = signed / layer.nominal_rate
                     work.loads[k][c] = kernel_writes.write(
-                        layer, timing, states[k], c, high, seconds, of_rows
+                        layer, timing, states[k], c, shares, signed / layer.nominal_rate, of_rows
                     )
         moved = np.ones(len(times)) if max(pulses.disturb) > 0.0 else errors
         kernel.refresh(
@@ -365,6 +371,7 @@ def train_compiled(
     timing: kernel.Timing,
     doses: Doses,
     pulses: kernel_writes.Pulses,
+    late: kernel_writes.Late,
     counts: kernel_writes.Counts,
     noise: Noise,
     states: kernel.Arrays,
@@ -383,6 +390,7 @@ def train_compiled(
     `history` is presentations x 2: the answer was right, cells were written. Inputs have the levels
     `images` in writes, and `rows` in reads.
     """
+    before = 0
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]
         kernel.draw(layers, timing, work, rows[order[n]], rng)
@@ -406,11 +414,15 @@ def train_compiled(
         history[n, 1] = silent or wrong is not None
         if history[n, 1]:
             target = -1 if wrong is None else int(wrong)
+            if late.forget > 0.0:
+                kernel_writes.forget(late, n - before)
+                before = n
             correct(
                 layers,
                 timing,
                 doses,
                 pulses,
+                late,
                 counts,
                 states,
                 work,
@@ -421,3 +433,5 @@ def train_compiled(
                 noise.write[n] if len(noise.write) else kernel.EMPTY_TABLE,
                 rng,
             )
+    if late.forget > 0.0:
+        kernel_writes.forget(late, len(order) - before)

@@ -6,6 +6,7 @@ resistive wires.
 """
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ import numpy as np
 
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
+from memristive.network import kernel_writes
 from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
 from memristive.network.engines import Engine, opened
-from memristive.network.kernel_writes import Counts
 from memristive.network.layer import ColumnDose
-from memristive.network.networks import KernelArrays, Network, no_counts
+from memristive.network.networks import KernelArrays, Network, late_writes, no_counts
 from memristive.spice.parameters import ParameterError
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
@@ -53,6 +54,7 @@ class Learning:
     def arrays(self) -> dict[str, Any]:
         """Return everything that changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
+        layers |= {f"held_{k}": held for k, held in enumerate(self.network.held)}
         return {**layers, "history": self.history, "done": self.done}
 
     @classmethod
@@ -66,8 +68,9 @@ class Learning:
             for k in range(len(network.states))
         ]
         states = tuple(arrays[name] for name in names)
+        held = tuple(arrays[f"held_{k}"] for k in range(len(names)) if f"held_{k}" in arrays)
         return cls(
-            dataclasses.replace(network, states=states),
+            dataclasses.replace(network, states=states, held=held),
             arrays["history"].copy(),
             int(arrays["done"]),
         )
@@ -128,7 +131,7 @@ def train(
     *,
     engine: str | Engine = CLOSED_FORM,
     block: int = BLOCK,
-    counts: Counts | None = None,
+    counts: kernel_writes.Counts | None = None,
 ) -> Iterator[tuple[int, float]]:
     """Present the remaining images and update `learning`; other arguments and exceptions are those
     of `learn`.
@@ -140,7 +143,7 @@ def train(
         every `block` of them.
     rule, images, labels, engine
     block : int
-    counts : Counts, optional
+    counts : kernel_writes.Counts, optional
         From `no_counts`; in closed form the pulses of each cell are added to it.
 
     Yields
@@ -207,7 +210,7 @@ def _train_compiled(
     images: np.ndarray,
     labels: np.ndarray,
     block: int,
-    counts: Counts,
+    counts: kernel_writes.Counts,
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
@@ -216,13 +219,15 @@ def _train_compiled(
     rows = network.design.read_levels(levels)
     for order, rng in _blocks(learning, rule, len(images), block):
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
+        noise = chip_noise(network, learning.done, stop)
         rules.train_compiled(
             arrays.layers,
             arrays.timing,
             doses,
             arrays.pulses,
+            arrays.late,
             counts,
-            chip_noise(network, learning.done, stop),
+            noise,
             arrays.states,
             arrays.work,
             levels,
@@ -251,7 +256,7 @@ def present(
     Updates `learning`; returns the first spikes of the last layer in s. Raises SimulationError.
     """
     k, network = learning.done, learning.network
-    noise = chip_noise(network, k, k + 1)
+    noise, late = chip_noise(network, k, k + 1), late_writes(network)
     times, settled = engine.read(
         network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0
     )
@@ -262,13 +267,16 @@ def present(
     )
     if silent or wrong is not None:
         errors = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
-        doses = column_doses(network, rule, engine, image, times, settled, errors, k, rng)
+        doses = column_doses(network, rule, engine, image, times, settled, errors, k, late, rng)
         if len(noise.write):
             doses[-1] = [dose._replace(factors=noise.write[0, dose.column]) for dose in doses[-1]]
         states = tuple(
             engine.write(network, layer, of_layer, rng) for layer, of_layer in enumerate(doses)
         )
         network = dataclasses.replace(network, states=states)
+    if late.pulses:
+        kernel_writes.forget(late, 1)
+        network = dataclasses.replace(network, held=late.held)
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
     learning.network, learning.done = network, k + 1
@@ -284,12 +292,14 @@ def column_doses(
     settled: list[np.ndarray],
     errors: np.ndarray,
     done: int,
+    late: kernel_writes.Late,
     rng: np.random.Generator,
 ) -> list[list[ColumnDose]]:
     """Read the output `errors` back from the last layer to the first; return the writes of each
     layer.
 
-    `times` and `settled` are the results of `Engine.read`; `done` presentations came before.
+    `times` and `settled` are the results of `Engine.read`; `done` presentations came before. Doses
+    of synapses that write late are added to `late`, and those that are due get pulses.
     """
     layers, last, found, result = (
         network.layers,
@@ -320,11 +330,15 @@ def column_doses(
                     rules.overlap_times(rows, times[k][j], layer.window)
                     / network.parameters.neuron.time_constant
                 )
+            signed = dose * of_neurons[j]
+            if late.pulses and network.pulses:
+                shares = kernel_writes.commit(late, k, j, shares, signed)
+                signed = math.copysign(network.pulses.step, signed)
+            if late.pulses and not shares.any():
+                continue
             for polarity in range(2 if layer.pairs else 1):
                 column = (polarity * layer.pairs + pair) * layer.neurons + j
-                result[-1].append(
-                    ColumnDose(column, (1 - 2 * polarity) * dose * of_neurons[j], shares)
-                )
+                result[-1].append(ColumnDose(column, (1 - 2 * polarity) * signed, shares))
     return result
 
 

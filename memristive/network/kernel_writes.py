@@ -24,6 +24,7 @@ from memristive.network.kernel import (
 )
 
 drawn_number = compiled(memristor.drawn_number)
+due_pulses = compiled(memristor.due_pulses, inline="always")
 leaked = compiled(memristor.leaked, inline="always")
 moved = compiled(memristor.moved)
 written = compiled(memristor.written, inline="always")
@@ -45,6 +46,19 @@ class Pulses(NamedTuple):
 
 
 NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False)
+
+
+class Late(NamedTuple):
+    """Synapses that write late: each adds up its doses until pulses are due. If `pulses` is 0, all
+    cells are written at once.
+    """
+
+    pulses: float  # of a synapse that is due
+    forget: float  # share of the held doses that is lost with each presentation
+    keeps: bool  # the remainder of a dose after its pulses
+    held: Arrays  # rows x neurons, V: doses that did not yet lead to a pulse
+    # 2 x rows x neurons, V: lower and upper limit of the held dose, at which pulses are due
+    limits: Arrays
 
 
 class Counts(NamedTuple):
@@ -127,6 +141,31 @@ def write(
             states[i, c] = written(states[i, c], gain * mean / leak, lift, share)
         load += loaded(cells, k, c, states[i, c])
     return load
+
+
+@compiled
+def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndarray:
+    """Add the `dose` in V, of which row i gets the share `high[i]`, to what the synapses of neuron
+    `j` in layer `k` hold.
+
+    Returns the number of pulses that are due in each row, in the direction of the dose.
+    """
+    held, limits, due = late.held[k], late.limits[k], np.zeros(len(high))
+    for i in range(len(high)):
+        pulses, held[i, j] = due_pulses(
+            held[i, j], high[i] * dose, limits[0, i, j], limits[1, i, j], late.pulses, late.keeps
+        )
+        due[i] = abs(pulses)
+    return due
+
+
+@compiled
+def forget(late: Late, presentations: int) -> None:
+    """Let all synapses forget for a number of `presentations` a part of the doses that they
+    hold.
+    """
+    for held in late.held:
+        held *= math.exp(-late.forget * presentations)
 
 
 @compiled

@@ -62,6 +62,26 @@ class PulseWrites(Parameters):
         "",
         "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none",
     )
+    late: float = quantity(
+        0.0,
+        0.0,
+        1e3,
+        "",
+        "dose, in pulses, at which a synapse that writes late is due; 0: writes at once",
+    )
+    late_pulses: int = quantity(1, 1, 1000, "", "pulses that a synapse then gets")
+    late_forget: float = quantity(
+        0.0, 0.0, 1.0, "", "share of the held dose that is lost with each presentation"
+    )
+    late_spread: float = quantity(
+        0.0, 0.0, 1.0, "", "relative spread of the dose at which synapses are due"
+    )
+    late_offset: float = quantity(
+        0.0, 0.0, 1.0, "", "shift of a synapse's window, as a share of `late` (standard deviation)"
+    )
+    late_keeps: int = quantity(
+        0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -26,6 +26,8 @@ UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "col
 SEED_STEP = 7919  # between the seeds of two layers
 # images whose reads share a stream of random numbers, so that processes can read different blocks
 READ_BLOCK = 25
+LATE_STREAM = 7  # of random numbers: limits of synapses that write late
+LEAST_REACH = 0.05  # of the dose at which a synapse is due: no window is narrower on either side
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class Network:
     chip : Chip, optional
         Chip that gave the `devices`, and gives the noise of reads and writes. `network_on_chip`
         sets both.
+    held : tuple of arrays, V
+        Doses that synapses which write late hold until a pulse is due, rows x neurons for each
+        layer; (): none holds any.
 
     Attributes
     ----------
@@ -66,6 +71,7 @@ class Network:
     devices: tuple[Devices, ...] | None = None
     pulses: PulseWrites | None = None
     chip: Chip | None = None
+    held: tuple[np.ndarray, ...] = ()
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -414,6 +420,7 @@ class KernelArrays:
                 (float(device.disturb_down), float(device.disturb_up)),
                 bool(device.thirds),
             )
+        self.late = late_writes(network)
         self.states = tuple(
             np.array(layer.with_reference(states).T, float, order="C")
             for layer, states in zip(network.layers, network.states, strict=True)
@@ -438,7 +445,45 @@ class KernelArrays:
             states[:, : len(before)].T.copy()
             for states, before in zip(self.states, network.states, strict=True)
         )
-        return dataclasses.replace(network, states=states)
+        return dataclasses.replace(
+            network,
+            states=states,
+            held=tuple(held.copy() for held in self.late.held) if self.late.pulses else (),
+        )
+
+
+def late_writes(network: Network) -> kernel_writes.Late:
+    """Return what synapses that write late hold, and the limits at which their pulses are due; the
+    chip draws the limits.
+    """
+    device, shapes = network.pulses, [(layer.rows, layer.neurons) for layer in network.layers]
+    if device is None or device.late == 0.0:
+        return kernel_writes.Late(
+            0.0,
+            0.0,
+            False,
+            tuple(np.zeros((0, 0)) for _ in shapes),
+            tuple(np.zeros((0, 0, 0)) for _ in shapes),
+        )
+    held = network.held or [np.zeros(shape) for shape in shapes]
+    dose, limits = device.late * device.step, []
+    for k, shape in enumerate(shapes):
+        rng = np.random.default_rng([network.chip.seed if network.chip else 0, LATE_STREAM, k])
+        reach = np.maximum(1 + device.late_spread * rng.standard_normal(shape), LEAST_REACH)
+        shift = device.late_offset * rng.standard_normal(shape)
+        limits.append(
+            dose
+            * np.stack(
+                [np.minimum(shift - reach, -LEAST_REACH), np.maximum(shift + reach, LEAST_REACH)]
+            )
+        )
+    return kernel_writes.Late(
+        float(device.late_pulses),
+        device.late_forget,
+        bool(device.late_keeps),
+        tuple(of_layer.copy() for of_layer in held),
+        tuple(limits),
+    )
 
 
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:

@@ -29,6 +29,7 @@ from tests.network.networks import PULSED_RULE as RULE
 from tests.network.networks import measured_network as network
 
 LABELS = np.arange(8) % 3
+LATE = {"late": 1.2, "late_pulses": 2, "late_forget": 0.03, "late_spread": 0.2, "late_offset": 0.1}
 SPREAD = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1)
 
 
@@ -41,18 +42,24 @@ def test_back_reads_agree_with_ngspice(ngspice, device, pairs, chip):
 
 
 @pytest.mark.parametrize(
-    ("device", "hidden", "pairs", "chip"),
+    ("device", "hidden", "pairs", "chip", "late"),
     [
-        ("epiram", (), 2, None),
-        ("ag-si", (5,), 1, None),
-        ("pcmo", (5,), 2, SPREAD),
-        ("taox-tio2", (5,), 0, None),
-        ("noisy", (5,), 2, None),
-        ("noisy", (), 0, None),
+        ("epiram", (), 2, None, {}),
+        ("ag-si", (5,), 1, None, {}),
+        ("pcmo", (5,), 2, SPREAD, {}),
+        ("taox-tio2", (5,), 0, None, {}),
+        ("noisy", (5,), 2, None, {}),
+        ("noisy", (), 0, None, {}),
+        ("pcmo", (), 1, None, LATE),
+        ("ag-si", (5,), 2, SPREAD, LATE),
+        ("noisy", (5,), 1, None, LATE),
     ],
 )
-def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(ngspice, device, hidden, pairs, chip):
+def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(
+    ngspice, device, hidden, pairs, chip, late
+):
     net = network_on_chip(network(device, hidden, pairs), chip)
+    net = dataclasses.replace(net, pulses=dataclasses.replace(net.pulses, **late))
     closed, circuit = (learn(net, RULE, IMAGES, LABELS, engine=engine) for engine in ENGINES[::-1])
     assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 3
     for ours, theirs, before in zip(
@@ -60,6 +67,29 @@ def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(ngspice, device, hidde
     ):
         assert ours == pytest.approx(theirs, abs=1e-3)  # V, of a window of 3 V
         assert np.abs(theirs - before).max() > 0.1
+    for ours, theirs in zip(circuit.network.held, closed.network.held, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-3)
+    assert bool(late) == any(held.any() for held in circuit.network.held)
+
+
+def test_a_synapse_that_writes_late_adds_up_doses_and_forgets():
+    """Two rows, a dose of 0.4 pulses for each write of the first: after 0.4 and 0.76, the third one
+    makes 1.084 pulses.
+    """
+    net = network("epiram", (), 1)
+    net = dataclasses.replace(
+        net,
+        pulses=dataclasses.replace(net.pulses, late=1.0, late_pulses=2, late_forget=-np.log(0.9)),
+    )
+    rule = dataclasses.replace(
+        RULE, presentations=4, output_dose=0.4 * net.pulses.step, final_dose=1.0, margin=1e-2
+    )
+    image, counts, found = np.array([[1.0, 0, 0, 0, 0, 0]]), no_counts(net), []
+    learning = Learning(net, np.zeros((4, 2), bool))
+    for _ in train(learning, rule, image, np.array([0]), block=1, counts=counts):
+        found.append((learning.network.held[0][0, 0] / net.pulses.step, counts.pulses[0][0, 0]))
+    assert found == [pytest.approx(row) for row in ((0.36, 0), (0.684, 0), (0.0, 2), (0.36, 2))]
+    assert counts.pulses[0][1:6].sum() == 0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
