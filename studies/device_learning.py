@@ -9,11 +9,13 @@ networks of one and of two layers have one pair. All settings follow from the de
 (memristive.learning.build). The closed form trains and tests; `python -m studies.agreement layers
 --data mnist --voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
 
-Writes results/devices/device_learning.json, figures/device_learning.png and the networks of one
-layer with one pair, voltages/device_NAME_1.json. Takes half an hour on two cores, ten minutes with
---layers 1, a minute with --short. With --device FILE it trains your device with one pair, in one
-and in two layers, and prints the accuracies (mean, lowest and highest of the seeds) beside those of
-the presets in the record. That takes some minutes. Ctrl-C saves a checkpoint for --resume.
+With --late, synapses have one pair behind a poor capacitor (docs/writes_late.md), and the record is
+device_learning_late.json. Otherwise writes results/devices/device_learning.json,
+figures/device_learning.png and the networks of one layer with one pair,
+voltages/device_NAME_1.json. Takes half an hour on two cores, ten minutes with --layers 1, a minute
+with --short. With --device FILE it trains your device with one pair, in one and in two layers, and
+prints the accuracies (mean, lowest and highest of the seeds) beside those of the presets in the
+record. That takes some minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -89,6 +91,8 @@ class DeviceRun:
         `MNIST` or `DIGITS`.
     short : bool
         Train with `SHORT` presentations.
+    late : bool
+        Synapses write late.
     """
 
     device: str
@@ -98,11 +102,13 @@ class DeviceRun:
     seed: int = 1
     data: str = MNIST
     short: bool = False
+    late: bool = False
 
     @property
     def name(self) -> str:
         """Name for messages."""
         kind = f"layers: {self.layers}, pairs: {self.pairs}" + ", any width" * (not self.whole)
+        kind += ", late" * self.late
         return f"{load_device(self.device).name}, {self.data}, {kind}, seed {self.seed}"
 
     @property
@@ -125,13 +131,13 @@ class DeviceRun:
         if self.short or self.data == DIGITS:
             return SHORT if self.short else 60_000
         if self.layers == 1:
-            return 200_000
+            return 100_000 if self.late else 200_000
         return (240_000 if self.pairs > 1 else 120_000) if self.whole else 500_000
 
     def prepared(self) -> tuple[Network, LayeredRule]:
         """Return the untrained network and its rule."""
         device = load_device(self.device)
-        made, rule = learning_of(device, self.layers, self.pairs, self.whole)
+        made, rule = learning_of(device, self.layers, self.pairs, self.whole, self.late)
         rule = dataclasses.replace(rule, presentations=self.presentations, seed=self.seed)
         network = initial_network(
             HIDDEN_OF[self.layers], 10, self.dataset.training.levels, rule, **made
@@ -172,6 +178,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--short", action="store_true", help="one layer of one pair, one seed, few presentations"
     )
     parser.add_argument(
+        "--late", action="store_true", help="one pair that writes late (docs/writes_late.md)"
+    )
+    parser.add_argument(
         "--voltages",
         type=Path,
         metavar="FOLDER",
@@ -186,13 +195,16 @@ def main(arguments: list[str] | None = None) -> None:
         (options.seeds, options.deep_seeds),
     )
     name = RECORD
-    if options.device:
+    if options.device or options.late:
         tasks = [
-            DeviceRun(options.device, layers, seed=seed, data=options.data)
+            DeviceRun(device, layers, seed=seed, data=options.data, late=options.late)
             for layers in options.layers
+            for device in names
             for seed in range(1, seeds[layers - 1] + 1)
         ]
-        name = f"device_learning_{load_current_device(options.device).name}_{options.data}"
+        if options.device:
+            name = f"device_learning_{load_current_device(options.device).name}_{options.data}"
+        name += "_late" * options.late
     elif options.short:
         tasks, name = [DeviceRun(device, short=True) for device in names], "device_learning_short"
     else:
@@ -248,7 +260,7 @@ def main(arguments: list[str] | None = None) -> None:
             [described(row) for _, row in found.iterrows()],
         )
     )
-    if not options.short:
+    if not options.short and not options.late:
         record.plot(accuracy_figure(found[found["data"] == MNIST]))
 
 

@@ -46,7 +46,7 @@ FORMAT, VERSION = "in-situ memristive classifier", 3
 # parameters with a class, by name
 DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}
 # parameters of a network, which only `fit` can change
-FIXED = ("hidden", "encoding", "device", "pairs", *DEVICE_TYPES)
+FIXED = ("hidden", "encoding", "device", "pairs", "late", *DEVICE_TYPES)
 LARGEST_DOSE = 5.0  # V
 HIDDEN_LAYERS = (100,)  # default sizes without a device
 # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
@@ -98,6 +98,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     pairs : int, default=0
         Number of differential pairs of each synapse. 0: single cells and a reference column. A
         device whose curves up and down differ needs pairs.
+    late : bool, default=False
+        With a `device`: each synapse adds up doses on a poor capacitor, the paper's emulator, until
+        whole pulses are due (docs/writes_late.md).
     neuron : NeuronParameters, default=None
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the
         membrane transconductance itself.
@@ -157,6 +160,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         memristor: MemristorParameters | None = None,
         device: str | None = None,
         pairs: int = 0,
+        late: bool = False,
         neuron: NeuronParameters | None = None,
         chip: str | Chip | None = None,
         encoding: str = COMPLEMENT,
@@ -171,6 +175,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.memristor = memristor
         self.device = device
         self.pairs = pairs
+        self.late = late
         self.neuron = neuron
         self.chip = chip
         self.encoding = encoding
@@ -450,7 +455,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
         return {
             "parameters": measured_parameters(emulated, self.neuron),
-            "pulses": measured_pulses(emulated),
+            "pulses": measured_pulses(emulated, late=self.late),
             "design": measured_design(
                 emulated,
                 self.pairs,

@@ -60,6 +60,11 @@ COARSE_DOSE = 7e-3
 # largest coarse dose, in pulses and as a share of the range
 COARSE_PULSES, COARSE_WRITE = 2.4, 0.024
 DEEP_MEMORY = 110.0  # M at which DEEP_FINE and DEEP_BENT have equal weights
+# The poor capacitor of a synapse that writes late: most pulses, smallest change by them as a share
+# of the range, share that it forgets with each presentation, spread of the dose at which it is due
+# (gain and threshold differ by 20 % each).
+LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 4e-3, 1e-4, 0.28
+LATE_DOSE, DEEP_LATE_DOSE = 0.6, 0.3  # first dose over the dose at which a synapse is due
 # The coarse dose has half the weight at this pulse noise, DEEP_COARSE at this ratio of pulse noise
 # to a step.
 DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7
@@ -154,6 +159,9 @@ DEEP_COARSE = Values(
     start_weight_spread=0.15,
 )
 
+LATE = Values(gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02)
+DEEP_LATE = dataclasses.replace(DEEP_FINE, final_dose=0.02)
+
 # Weights that forget fall to 0: then hidden neurons fire by their bias, and a large gain makes much
 # of small weights.
 DEEP_BENT = Values(
@@ -221,7 +229,11 @@ def measured_design(
 
 
 def measured_pulses(
-    emulator: Emulator, whole: bool = True, noise: bool = True, scheme: str = ONE_TRANSISTOR
+    emulator: Emulator,
+    whole: bool = True,
+    noise: bool = True,
+    scheme: str = ONE_TRANSISTOR,
+    late: bool = False,
 ) -> PulseWrites:
     """Return the pulses that write the device of an `emulator`.
 
@@ -236,6 +248,9 @@ def measured_pulses(
         "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which
         a write also moves cells that see a half or a third of its voltage
         (`kernel_writes.disturb`).
+    late : bool
+        True: each synapse has a poor capacitor in front of its devices, the paper's emulator, which
+        adds up doses until pulses are due (docs/writes_late.md).
 
     Raises
     ------
@@ -258,7 +273,24 @@ def measured_pulses(
         int(whole),
         *shares[scheme],
         int(scheme == THIRD),
+        **(late_settings(device) if late else {}),
     )
+
+
+def late_settings(device: MeasuredDevice) -> dict[str, Any]:
+    """Return the fields of `PulseWrites` for synapses that write late.
+
+    A synapse waits for several pulses if the noise of one outweighs its step several times, because
+    fewer pulses would be lost in their noise, or if steps are fine.
+    """
+    least = max(device.write_noise, LATE_STEP) / device.mean_step
+    pulses = min(max(1, round(least)), LATE_PULSES)
+    return {
+        "late": pulses,
+        "late_pulses": pulses,
+        "late_forget": LATE_FORGET,
+        "late_spread": LATE_SPREAD,
+    }
 
 
 def memory(device: MeasuredDevice) -> float:
@@ -287,7 +319,7 @@ def half_at(middle: float, value: float) -> float:
 
 
 def learning_of(
-    device: MeasuredDevice, layers: int, pairs: int, whole: bool = True
+    device: MeasuredDevice, layers: int, pairs: int, whole: bool = True, late: bool = False
 ) -> tuple[dict[str, Any], LayeredRule]:
     """Return the arguments that make a network of a measured device, and its learning rule.
 
@@ -300,6 +332,8 @@ def learning_of(
         Differential pairs of a synapse; 0: single cells.
     whole : bool
         True: whole pulses with the device's noises. False: pulses of any width without noise.
+    late : bool
+        True: synapses write late, as in `measured_pulses`.
 
     Returns
     -------
@@ -314,7 +348,11 @@ def learning_of(
         memory(device),
         pulse_noise(device, whole),
     )
-    if layers == 1:
+    pulses = measured_pulses(emulated, whole, noise=whole, late=late)
+    if late:
+        values, weight, coarse = LATE if layers == 1 else DEEP_LATE, 0.0, 1.0
+        fine = pulses.late * (LATE_DOSE if layers == 1 else DEEP_LATE_DOSE)
+    elif layers == 1:
         weight = half_at(NOISE, noise)
         values = FINE.towards(COARSE, weight)
         grows = device.up[-1] - device.up[0] > device.down[-1] - device.down[0]
@@ -328,7 +366,6 @@ def learning_of(
         if not whole:
             values = dataclasses.replace(values, gain=DEEP_EXACT_GAIN * values.gain)
         fine, coarse = min(DEEP_FINE_WRITE / step, DEEP_FINE_DOSE * forgotten), DEEP_COARSE_DOSE
-    pulses = measured_pulses(emulated, whole, noise=whole)
     # A write changes one of the pairs, which carries a share of the weight, so the dose grows with
     # the number of pairs.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
@@ -365,6 +402,7 @@ def build(
     device: str | MeasuredDevice | None = None,
     pairs: int = 1,
     chip: str | Chip | None = None,
+    late: bool = False,
     **learning: Any,
 ) -> tuple[Network, Rule]:
     """Return an untrained network for images, and the rule that suits it.
@@ -382,6 +420,8 @@ def build(
         With a `device`: differential pairs of a synapse; 0: single cells, and a reference column.
     chip : str or Chip, optional
         Deviations of the cells and neurons: a preset, a chip file, or a chip. None: all are alike.
+    late : bool
+        With a `device`: each synapse adds up doses on a capacitor until whole pulses are due.
     **learning
         Fields of the rule, such as presentations and seed.
 
@@ -391,6 +431,8 @@ def build(
         The images are not levels from 0 to 1, the device is unknown, or the network cannot have the
         chip's deviations.
     """
+    if late and device is None:
+        raise ParameterError("late is for measured devices: give a device")
     images = np.asarray(images, float)
     if images.ndim != 2 or not images.size:
         raise ParameterError(f"images must be n x inputs, got shape {images.shape}")
@@ -406,7 +448,10 @@ def build(
             paper_network(paper_setup(images), plain, classes, images.shape[1]), chip
         ), plain
     measured = load_device(device) if isinstance(device, str) else device
-    made, rule = learning_of(measured, 1 + len(sizes), pairs) if measured else ({}, LayeredRule())
+    made: dict[str, Any] = {}
+    rule = LayeredRule()
+    if measured:
+        made, rule = learning_of(measured, 1 + len(sizes), pairs, late=late)
     rule = dataclasses.replace(rule, **learning)
     return network_on_chip(initial_network(sizes, classes, images, rule, **made), chip), rule
 
