@@ -417,11 +417,11 @@ def trained_in_situ_table() -> str:
     )
 
 
-def _device_means() -> pd.DataFrame:
+def _device_means(record: str = "device_learning") -> pd.DataFrame:
     """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole
     pulses.
     """
-    means = summary(load_table(RESULTS / "devices/device_learning.json"))
+    means = summary(load_table(RESULTS / f"devices/{record}.json"))
     return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
 
 
@@ -453,6 +453,23 @@ def device_learning_table() -> str:
         ("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds),
         rows,
     )
+
+
+def writes_late_table() -> str:
+    """Return accuracies and pulses a cell of one pair: pulses rounded at random, and late."""
+    records = [_device_means(name) for name in ("device_learning", "device_learning_late")]
+    rows = []
+    for device in records[1].index.unique("device"):
+        row: list[str] = [device]
+        for layers in (1, 2):
+            for found in records:
+                kind: Any = (device, layers, 1, True)
+                one: Any = found.loc[kind] if kind in found.index else None
+                accuracy = "" if one is None else f"{100 * one.strict_accuracy:.1f}"
+                row.append(accuracy and f"{accuracy} ({one.pulses_per_cell:,.0f})")
+        rows.append(row)
+    heading = ("device", "one layer: rounded", "late", "two layers: rounded", "late")
+    return markdown(heading, rows)
 
 
 def passive_models_table() -> str:
