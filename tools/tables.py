@@ -468,7 +468,7 @@ def writes_late_table() -> str:
                 accuracy = "" if one is None else f"{100 * one.strict_accuracy:.1f}"
                 row.append(accuracy and f"{accuracy} ({one.pulses_per_cell:,.0f})")
         rows.append(row)
-    heading = ("device", "one layer: rounded", "late", "two layers: rounded", "late")
+    heading = ("device", "one layer: rounded", "late", "two layers: rounded", "two layers: late")
     return markdown(heading, rows)
 
 
