@@ -60,11 +60,11 @@ COARSE_DOSE = 7e-3
 # largest coarse dose, in pulses and as a share of the range
 COARSE_PULSES, COARSE_WRITE = 2.4, 0.024
 DEEP_MEMORY = 110.0  # M at which DEEP_FINE and DEEP_BENT have equal weights
-# The poor capacitor of a synapse that writes late: most pulses, smallest change by them as a share
-# of the range, share that it forgets with each presentation, spread of the dose at which it is due
-# (gain and threshold differ by 20 % each).
-LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 4e-3, 1e-4, 0.28
-LATE_DOSE, DEEP_LATE_DOSE = 0.6, 0.3  # first dose over the dose at which a synapse is due
+# The poor capacitor of a synapse that writes late: most pulses because of noise, change that pulses
+# make together if steps are fine, as a share of the range, share that it forgets with each
+# presentation, spread of the dose at which it is due (gain and threshold differ by 20 % each).
+LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 1e-2, 1e-4, 0.28
+LATE_DOSE, DEEP_LATE_DOSE = 0.6, 0.8  # first dose over the dose at which a synapse is due
 # The coarse dose has half the weight at this pulse noise, DEEP_COARSE at this ratio of pulse noise
 # to a step.
 DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7
@@ -283,8 +283,8 @@ def late_settings(device: MeasuredDevice) -> dict[str, Any]:
     A synapse waits for several pulses if the noise of one outweighs its step several times, because
     fewer pulses would be lost in their noise, or if steps are fine.
     """
-    least = max(device.write_noise, LATE_STEP) / device.mean_step
-    pulses = min(max(1, round(least)), LATE_PULSES)
+    noisy, fine = device.write_noise / device.mean_step, LATE_STEP / device.mean_step
+    pulses = max(1, min(round(noisy), LATE_PULSES), round(fine))
     return {
         "late": pulses,
         "late_pulses": pulses,
