@@ -1,4 +1,4 @@
-"""How poor may the capacitor of a synapse that writes late be?
+"""Cost of a poor capacitor in a synapse that writes late: leak, spread, offset, pulses at a time.
 
 One layer of one pair learns MNIST's grey 10x10 images. From the settings of
 `memristive.learning.build`, one property of the capacitors changes at a time: the share that they
@@ -7,7 +7,7 @@ windows, and the pulses for which they wait. Another series keeps the remainder 
 a digital memory does, and one rounds fractions of a pulse at random, without any memory.
 
 Closed form, strict accuracy on all test images. Writes results/devices/late_poverty.json and
-figures/late_poverty.png in half an hour on two cores. Ctrl-C saves a checkpoint for --resume.
+figures/late_poverty.png in three minutes on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -144,6 +144,7 @@ def poverty_figure(table: pd.DataFrame) -> Figure:
             column[0].set_xscale("symlog", linthresh=1e-5)
         elif name == "late_pulses":
             column[0].set_xscale("log", base=2)
+            column[1].xaxis.set_major_formatter("{x:g}")
         column[1].set_yscale("log")
         column[1].set_xlabel(LABELS[name])
     axes[0, 0].set_ylabel("test accuracy (%)")

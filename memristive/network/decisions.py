@@ -1,4 +1,4 @@
-"""From waveforms to scores, for all engines and datasets: first spikes, decisions, accuracies,
+"""First spikes, decisions and scores, from waveforms, for all engines and datasets: accuracies,
 confidence intervals.
 """
 
