@@ -3,8 +3,10 @@
 Trains networks of all presets and of five synthetic devices with the settings of
 memristive.learning.build. The last 10,000 training images are held out and test the networks.
 Presets are trained by whole pulses with their noises, and again by pulses of any width without
-noise. Synthetic devices are trained only by pulses of any width. With --vary each setting is also
-halved and doubled, which is how the constants of these settings were chosen. Prints a table and
+noise. Synthetic devices are trained only by pulses of any width. With --late all devices are
+trained by whole pulses from synapses that write late, and synthetic ones get the noises of a
+filament. With --vary each setting is also halved and doubled, which is how the constants of these
+settings were chosen; --device tries other devices, for which nothing was chosen. Prints a table and
 writes results/devices/device_settings_LAYERS.json in two minutes (--vary: 15; two layers: ten times
 as long). Ctrl-C saves a checkpoint for --resume.
 """
@@ -15,8 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from memristive.cli.script import Record, add_resume, make_parser, run, table
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
+from memristive.devices.measured_device import (
+    DEVICES,
+    MeasuredDevice,
+    device_record,
+    load_device,
+)
 from memristive.learning.build import initial_network, learning_of
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
@@ -39,6 +46,8 @@ SHAPES = {
         ),
     )
 }
+# of a filament, as shares of the range; for synthetic devices whose synapses write late
+FILAMENT: dict[str, Any] = {"write_noise": 0.02, "read_noise": 0.01}
 SETTINGS = ("dose", "gain", "margin", "final_dose")
 
 
@@ -46,13 +55,14 @@ SETTINGS = ("dose", "gain", "margin", "final_dose")
 class SettingsTrial:
     """Training of one device. `factor` multiplies the setting named `setting`, "" for none.
 
-    `layers`, `pairs` and `whole` are those of `device_learning.Task`.
+    `layers`, `pairs`, `whole` and `late` are those of `device_learning.DeviceRun`.
     """
 
     device: MeasuredDevice
     layers: int
     pairs: int
     whole: bool
+    late: bool
     setting: str = ""
     factor: float = 1.0
 
@@ -63,13 +73,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--layers", type=int, choices=(1, 2), default=1, help="default: 1")
     parser.add_number("--pairs", 0, 64, 1, "differential pairs of a synapse; 0: single cells")
     parser.add_argument("--vary", action="store_true", help="also halve and double each setting")
+    parser.add_argument("--late", action="store_true", help="synapses write late")
+    parser.add_common("--device", None, "default: all presets and synthetic devices")
     options = parser.parse_args(arguments)
-    known = [
-        *((device, whole) for whole in (True, False) for device in DEVICES.values()),
-        *((d, False) for d in SHAPES.values()),
-    ]
+    keep_apart(options, options.device)
+    devices, shapes = list(DEVICES.values()), list(SHAPES.values())
+    if options.device:
+        devices, shapes = [load_device(options.device)], []
+    if options.late:
+        shapes = [dataclasses.replace(device, **FILAMENT) for device in shapes]
+    known = [(device, True) for device in devices]
+    known += [(device, options.late) for device in (shapes if options.late else devices + shapes)]
     trials = [
-        SettingsTrial(device, options.layers, options.pairs, whole) for device, whole in known
+        SettingsTrial(device, options.layers, options.pairs, whole, options.late)
+        for device, whole in known
     ]
     varied = (
         [(setting, factor) for setting in SETTINGS for factor in (0.5, 2.0)] if options.vary else []
@@ -81,7 +98,9 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     record = Record(
         options,
-        f"device_settings_{options.layers}",
+        f"device_settings_{options.layers}"
+        + "_late" * options.late
+        + (f"_{devices[0].name}" if options.device else ""),
         {
             "devices": [device_record(device) for device, _ in known],
             "layers": options.layers,
@@ -119,8 +138,8 @@ def evaluate(trial: SettingsTrial) -> dict[str, Any]:
     """Train one network, test it on the held-out images, and return its scores as a row. Runs in a
     worker.
     """
-    task = DeviceRun(trial.device.name, trial.layers, trial.pairs, trial.whole)
-    made, rule = learning_of(trial.device, trial.layers, trial.pairs, trial.whole)
+    task = DeviceRun(trial.device.name, trial.layers, trial.pairs, trial.whole, late=trial.late)
+    made, rule = learning_of(trial.device, trial.layers, trial.pairs, trial.whole, trial.late)
     rule = dataclasses.replace(rule, presentations=min(task.presentations, 200_000))
     if trial.setting == "dose":
         rule = dataclasses.replace(

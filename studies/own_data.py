@@ -5,7 +5,8 @@ SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a hea
 ngspice then tests a held-out tenth too. Writes own/own_data_NAME.json,
 own/own_data_NAME_confusion.png and the network trained on everything, own/NAME_classifier.json; for
 iris and the like to results/classifier/, figures/ and voltages/. NAME is that of SOURCE; with
---device, the device's name follows it. Seconds for iris, minutes for digits.
+--device, the device's name follows it, with --late the word late. Seconds for iris, minutes for
+digits.
 """
 
 import csv
@@ -76,7 +77,13 @@ def main(arguments: list[str] | None = None) -> None:
         0,
         64,
         None,
-        "differential pairs of a synapse (default: 2 with --device, else 0: single cells)",
+        "differential pairs of a synapse (default: 2 with --device, 1 with --late, else 0: single "
+        "cells)",
+    )
+    parser.add_argument(
+        "--late",
+        action="store_true",
+        help="synapses of the device add up doses until pulses are due (docs/writes_late.md)",
     )
     parser.add_number(
         "--epochs",
@@ -114,7 +121,10 @@ def main(arguments: list[str] | None = None) -> None:
         neuron=MEASURED_NEURON if options.device else NeuronParameters(),
     )
     hidden = ([] if options.device else [100]) if options.hidden is None else options.hidden
-    pairs = (2 if options.device else 0) if options.pairs is None else options.pairs
+    if options.late and not options.device:
+        raise ParameterError("--late is for measured devices: give --device")
+    usual = (1 if options.late else 2) if options.device else 0
+    pairs = usual if options.pairs is None else options.pairs
     network = MemristiveClassifier(
         tuple(hidden),
         epochs=options.epochs,
@@ -122,6 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
         device=options.device,
         memristor=None if memristor == MemristorParameters() else memristor,
         pairs=pairs,
+        late=options.late,
         neuron=neuron,
         random_state=options.seed,
     )
@@ -135,7 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
     device = load_current_device(options.device) if options.device else None
     if device:
-        name = f"{name}_{device.name}"
+        name = f"{name}_{device.name}" + "_late" * options.late
     path = options.voltages or networks / f"{name}_classifier.json"
     made_with = {
         "source": Path(options.source).name,
@@ -149,6 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
         "dose": options.dose,
         "device": device and {"file": options.device, **device_record(device)},
         "pairs": pairs,
+        **({"late": True} if options.late else {}),
         "network": NetworkParameters(memristor, neuron).as_dict(),
     }
     given = [options.source, options.device]

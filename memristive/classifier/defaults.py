@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from memristive.learning.build import initial_network
+from memristive.devices.measured_device import MeasuredDevice, emulator
+from memristive.learning.build import LATE_DOSE, initial_network, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
 from memristive.network.networks import Network, states_of_weights, thresholds_per_volt, with_bias
@@ -26,6 +27,8 @@ DOSE, LARGEST_DOSE = 2.4, 0.1
 FEW_CLASSES, CLASSES_OF_LARGEST = 10, 5
 # s, samples, s: fewer samples are learned with a larger margin
 MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6
+# factor for synapses that write late: a lead must survive the noise of pulses that come later
+LATE_MARGIN = 2.0
 HIDDEN_SHARE = 2.0  # dose of hidden cells over that of output cells
 # `fit` gives a smaller dose to a single hidden layer with fewer neurons per class and in all,
 # because its errors do not end.
@@ -62,9 +65,23 @@ def hidden_share(classes: int, hidden: tuple[int, ...]) -> float:
     return min(1.0, hidden[0] / min(PER_CLASS * classes, ENOUGH)) if len(hidden) == 1 else 1.0
 
 
-def suited_margin(samples: int) -> float:
-    """Return the margin in s for a number of samples."""
-    return min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
+def device_dose(dose: float, device: MeasuredDevice, pairs: int, late: bool) -> float:
+    """Return the dose in V for a measured device, from the usual `dose` in V of the default
+    memristor.
+
+    The first pulses of a curve that bends change X by more than the mean, which lowers the dose. A
+    synapse that writes late takes a share of the dose at which it is due, whatever the device.
+    """
+    if not late:
+        return dose * device.mean_step / max(*device.up, *device.down)
+    pulses = measured_pulses(emulator(device), late=True)
+    return max(1, pairs) * LATE_DOSE * pulses.late * pulses.step
+
+
+def suited_margin(samples: int, late: bool = False) -> float:
+    """Return the margin in s for a number of samples, and for synapses that write late."""
+    margin = min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
+    return LATE_MARGIN * margin if late else margin
 
 
 def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]) -> LayeredRule:

@@ -93,14 +93,14 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     device : str, default=None
         Measured device instead of `memristor`: name of a preset ("epiram") or path of a device
         file, see docs/devices.md. It is written by whole pulses with its cycle-to-cycle noise. The
-        default dose is smaller if its curves bend. Most presets learn best with two pairs. None:
-        `memristor`.
+        default dose is smaller if its curves bend. Most presets learn best with two pairs, or with
+        one pair and `late`. None: `memristor`.
     pairs : int, default=0
         Number of differential pairs of each synapse. 0: single cells and a reference column. A
         device whose curves up and down differ needs pairs.
     late : bool, default=False
         With a `device`: each synapse adds up doses on a poor capacitor, the paper's emulator, until
-        whole pulses are due (docs/writes_late.md).
+        whole pulses are due (docs/writes_late.md). The default dose and margin are then larger.
     neuron : NeuronParameters, default=None
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the
         membrane transconductance itself.
@@ -355,7 +355,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = (
             classes,
-            defaults.suited_margin(samples),
+            defaults.suited_margin(samples, self.late),
             0,
         )
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -415,10 +415,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             if self.dose is None
             else self.dose
         )
-        # the first pulses of a curve that bends change X by more than the mean
         if self.device is not None and self.dose is None:
-            device = load_device(self.device)
-            dose *= device.mean_step / max(*device.up, *device.down)
+            dose = defaults.device_dose(dose, load_device(self.device), self.pairs, self.late)
         if not 0 < dose <= LARGEST_DOSE:
             raise ParameterError(
                 f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}"
