@@ -116,7 +116,7 @@ class DeviceRun:
         """True for the network that the whole study saves for each device: one layer of one
         pair.
         """
-        return self == DeviceRun(self.device)
+        return self == DeviceRun(self.device, late=self.late)
 
     @property
     def dataset(self) -> Dataset:
@@ -221,7 +221,7 @@ def main(arguments: list[str] | None = None) -> None:
         },
     )
     networks = {
-        k: folder / f"device_{task.device}_{task.layers}.json"
+        k: folder / f"device_{task.device}_{task.layers}{'_late' * task.late}.json"
         for k, task in enumerate(tasks)
         if task.saved and not options.device
     }

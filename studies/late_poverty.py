@@ -1,17 +1,17 @@
 """Cost of a poor capacitor in a synapse that writes late: leak, spread, offset, pulses at a time.
 
 One layer of one pair learns MNIST's grey 10x10 images. From the settings of
-`memristive.learning.build`, one property of the capacitors changes at a time: the share that they
+`memristive.learning.build`, one property of the synapses changes at a time: the share that they
 forget with each presentation, the spread of the dose at which they are due, the offset of their
-windows, and the pulses for which they wait. Another series keeps the remainder after each pulse, as
-a digital memory does, and one rounds fractions of a pulse at random, without any memory.
+windows, and the pulses for which they wait. The last series is a passive array, in which each pulse
+moves half-selected cells by the share r of a step, late and with fractions rounded at random.
 
 Closed form, strict accuracy on all test images. Writes results/devices/late_poverty.json and
-figures/late_poverty.png in three minutes on two cores. Ctrl-C saves a checkpoint for --resume.
+figures/late_poverty.png in four minutes on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -19,17 +19,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from datasets import matching_dataset
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.devices.measured_device import device_record, load_device
-from memristive.learning.build import initial_network, learning_of
 from memristive.learning.training import Learning, train
 from memristive.network.decisions import score_row
 from memristive.network.networks import no_counts
 from plotting import COLOURS, WIDTH
+from studies.device_learning import DeviceRun
 
 DEVICES = ("pcmo", "epiram", "taox-hfox")
-PRESENTATIONS = 100_000
+HALF_SELECTED = "half-selected"
 # Fields of `PulseWrites` and their values. A share of 1e-4 is a time constant of 10,000
 # presentations.
 SERIES: dict[str, tuple[float, ...]] = {
@@ -37,47 +36,49 @@ SERIES: dict[str, tuple[float, ...]] = {
     "late_spread": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
     "late_offset": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
     "late_pulses": (1, 2, 4, 8, 16),
+    HALF_SELECTED: (0.0, 0.02, 0.05, 0.1, 0.2),
 }
 LABELS = {
     "late_forget": "forgotten in a presentation",
     "late_spread": "spread of the limits",
     "late_offset": "offset of the windows",
     "late_pulses": "pulses at a time",
-}
-WAYS: dict[str, dict[str, float]] = {
-    "late": {},
-    "remainder kept": {"late_keeps": 1, "late_forget": 0.0, "late_spread": 0.0},
+    HALF_SELECTED: "r of half-selected cells",
 }
 
 
 @dataclass(frozen=True)
-class LateRun:
-    """Training of one device and seed with `changes` of `PulseWrites`; None: rounded at random."""
+class ChangedRun:
+    """Training of a `run` with `changes` of `PulseWrites` and of the rule, a point of a series."""
 
-    device: str
-    seed: int
+    run: DeviceRun
     series: str
     value: float | str
-    changes: dict[str, float] | None
+    changes: dict[str, Any]
+    rule_changes: dict[str, Any] = field(default_factory=dict)
 
     def result(self) -> dict[str, Any]:
         """Return the accuracy and the pulses of a cell as a row of the record."""
-        device, dataset = load_device(self.device), matching_dataset("mnist")
-        made, rule = learning_of(device, 1, 1, late=self.changes is not None)
-        made["pulses"] = dataclasses.replace(made["pulses"], **(self.changes or {}))
-        rule = dataclasses.replace(rule, presentations=PRESENTATIONS, seed=self.seed)
-        network = initial_network((), 10, dataset.training.levels, rule, **made)
-        learning, counts = Learning.start(network, rule), no_counts(network)
+        network, rule = self.run.prepared()
+        assert network.pulses
+        pulses = dataclasses.replace(network.pulses, **self.changes)
+        # as many as with late writes
+        presentations = dataclasses.replace(self.run, late=True).presentations
+        rule = dataclasses.replace(rule, presentations=presentations, **self.rule_changes)
+        learning = Learning.start(dataclasses.replace(network, pulses=pulses), rule)
+        counts, dataset = no_counts(network), self.run.dataset
         for _ in train(learning, rule, *dataset.training, counts=counts):
             pass
         spikes = learning.network.first_spikes(dataset.test.levels)
         return {
-            "device": device.name,
-            "seed": self.seed,
+            "device": self.run.device,
+            "layers": self.run.layers,
+            "late": self.run.late,
+            "seed": self.run.seed,
             "series": self.series,
             "value": self.value,
             "strict_accuracy": score_row(dataset.test.labels, spikes)["strict_accuracy"],
-            "pulses_per_cell": float(counts.pulses[0].mean()),
+            "pulses_per_cell": float(np.concatenate([of.ravel() for of in counts.pulses]).mean()),
         }
 
 
@@ -86,16 +87,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_common("--seeds", 3)
     options = parser.parse_args(arguments)
-    points: list[tuple[str, float | str, dict[str, float] | None]] = [
-        ("way", "rounded at random", None)
-    ]
-    points += [("way", name, changes) for name, changes in WAYS.items()]
-    points += [(name, value, changed(name, value)) for name in SERIES for value in SERIES[name]]
+    points = [(True, name, value) for name in SERIES for value in SERIES[name]]
+    points += [(False, HALF_SELECTED, r) for r in SERIES[HALF_SELECTED]]
     runs = [
-        LateRun(device, seed, *point)
+        ChangedRun(DeviceRun(device, seed=seed, late=late), name, value, changed(name, value))
         for device in DEVICES
         for seed in range(1, options.seeds + 1)
-        for point in points
+        for late, name, value in points
     ]
     record = Record(
         options,
@@ -103,28 +101,34 @@ def main(arguments: list[str] | None = None) -> None:
         {
             "devices": {name: device_record(load_device(name)) for name in DEVICES},
             "seeds": options.seeds,
-            "presentations": PRESENTATIONS,
             "series": SERIES,
         },
     )
-    rows = record.run_tasks(LateRun.result, runs, [PRESENTATIONS] * len(runs))
+    rows = record.run_tasks(ChangedRun.result, runs, [1] * len(runs))
     record.write({"rows": rows}, ngspice=False)
     table = pd.DataFrame(rows)
-    means = table.groupby(["device", "series", "value"], sort=False).mean(numeric_only=True)
+    print_means(table)
+    record.plot(poverty_figure(table))
+
+
+def print_means(table: pd.DataFrame) -> None:
+    """Print means over the seeds for each point of each series."""
+    points = ["device", "layers", "late", "series", "value"]
+    means = table.groupby(points, sort=False).mean(numeric_only=True).drop(columns="seed")
     print_rows(
         [
             {str(name): value for name, value in row.items()}
             for row in means.reset_index().to_dict("records")
-        ],
-        drop=["seed"],
+        ]
     )
-    record.plot(poverty_figure(table))
 
 
-def changed(name: str, value: float) -> dict[str, float]:
+def changed(name: str, value: float) -> dict[str, Any]:
     """Return the changes of `PulseWrites` at a point of a series; a synapse waits for all pulses
     that it gets.
     """
+    if name == HALF_SELECTED:
+        return {"disturb_up": value, "disturb_down": value}
     return {"late": value, name: int(value)} if name == "late_pulses" else {name: value}
 
 
@@ -136,10 +140,13 @@ def poverty_figure(table: pd.DataFrame) -> Figure:
     for column, name in zip(axes.T, SERIES, strict=True):
         found = table[table.series == name]
         for device, colour in zip(DEVICES, COLOURS, strict=False):
-            means = found[found.device == device].groupby("value")
-            x = np.array(list(means.groups), float)
-            column[0].plot(x, 100 * means.strict_accuracy.mean(), "o-", color=colour, label=device)
-            column[1].plot(x, means.pulses_per_cell.mean(), "o-", color=colour)
+            for late, style, fill in ((True, "o-", colour), (False, "o--", "white")):
+                means = found[(found.device == device) & (found.late == late)].groupby("value")
+                x = np.array(list(means.groups), float)
+                look = {"color": colour, "markerfacecolor": fill}
+                label = device if late else f"{device}, rounded"
+                column[0].plot(x, 100 * means.strict_accuracy.mean(), style, label=label, **look)
+                column[1].plot(x, means.pulses_per_cell.mean(), style, **look)
         if name == "late_forget":
             column[0].set_xscale("symlog", linthresh=1e-5)
         elif name == "late_pulses":
@@ -149,7 +156,7 @@ def poverty_figure(table: pd.DataFrame) -> Figure:
         column[1].set_xlabel(LABELS[name])
     axes[0, 0].set_ylabel("test accuracy (%)")
     axes[1, 0].set_ylabel("pulses a cell")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside upper center", ncols=6)
     return figure
 
 
