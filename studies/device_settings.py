@@ -62,7 +62,7 @@ class SettingsTrial:
     layers: int
     pairs: int
     whole: bool
-    late: bool
+    late: bool = False
     setting: str = ""
     factor: float = 1.0
 

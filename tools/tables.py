@@ -417,11 +417,11 @@ def trained_in_situ_table() -> str:
     )
 
 
-def _device_means(record: str = "device_learning") -> pd.DataFrame:
+def _device_means() -> pd.DataFrame:
     """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole
     pulses.
     """
-    means = summary(load_table(RESULTS / f"devices/{record}.json"))
+    means = summary(load_table(RESULTS / "devices/device_learning.json"))
     return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
 
 
@@ -456,20 +456,35 @@ def device_learning_table() -> str:
 
 
 def writes_late_table() -> str:
-    """Return accuracies and pulses a cell of one pair: pulses rounded at random, and late."""
-    records = [_device_means(name) for name in ("device_learning", "device_learning_late")]
-    rows = []
-    for device in records[1].index.unique("device"):
-        row: list[str] = [device]
-        for layers in (1, 2):
-            for found in records:
-                kind: Any = (device, layers, 1, True)
-                one: Any = found.loc[kind] if kind in found.index else None
-                accuracy = "" if one is None else f"{100 * one.strict_accuracy:.1f}"
-                row.append(accuracy and f"{accuracy} ({one.pulses_per_cell:,.0f})")
-        rows.append(row)
-    heading = ("device", "one layer: rounded", "late", "two layers: rounded", "two layers: late")
-    return markdown(heading, rows)
+    """Return accuracy and pulses a cell of one pair, one layer, with the ways of `late_ways`."""
+    return _ways(1)
+
+
+def writes_late_deep_table() -> str:
+    """Return the same of two layers."""
+    return _ways(2)
+
+
+def _ways(layers: int) -> str:
+    found = load_table(RESULTS / "devices/late_ways.json")
+    groups = found[found.layers == layers].groupby(["device", "value"], sort=False)
+    means, spread = groups.mean(numeric_only=True), groups.strict_accuracy.std()
+    ways = list(found["value"].unique())
+    return markdown(
+        ("device", *ways),
+        [
+            (
+                device,
+                *(
+                    f"{100 * one.strict_accuracy:.1f} ± {100 * spread[device, way]:.1f} "
+                    f"({one.pulses_per_cell:,.0f})"
+                    for way in ways
+                    for one in [means.loc[(device, way)]]
+                ),
+            )
+            for device in found.device.unique()
+        ],
+    )
 
 
 def passive_models_table() -> str:

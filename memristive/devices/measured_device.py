@@ -236,8 +236,8 @@ class MeasuredDevice(Parameters):
         """State x at which a pulse up and a pulse down undo each other, so that equal numbers of
         them pull a cell there.
 
-        It is 0.5 if there is none, and if all steps up and down are alike within `ALIKE`, because
-        these hardly pull.
+        Without such a state it is 0.5. It is also 0.5 if steps up and down agree within `ALIKE`
+        everywhere: nothing pulls then, and rounding could place the balance anywhere.
         """
         grid = np.linspace(0, 1, 1001)
         gain = self.step(grid) - self.step(grid, up=False)

@@ -279,8 +279,8 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> 
 
 
 def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
-    """Return the difference between the classes that one pulse should write equally: the range of
-    their states over the mean.
+    """Return the scatter of the trained classes, (largest - smallest) / mean; one pulse should
+    write all of them equally.
 
     The state of a class is the mean over the cells of its pattern's pixels at level 1.
     """

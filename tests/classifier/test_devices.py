@@ -35,11 +35,12 @@ def test_measured_devices_learn_and_are_saved(tmp_path, hidden, pairs):
     assert np.array_equal(loaded.spike_times(X), model.spike_times(X), equal_nan=True)
 
 
-def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice):
+@pytest.mark.parametrize("late", [False, True])
+def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice, late):
     device = ROOT / "results/devices/vteam_device.json"
     fits = [
         MemristiveClassifier(
-            (), engine=engine, device=device, pairs=1, epochs=1, random_state=1
+            (), engine=engine, device=device, pairs=1, late=late, epochs=1, random_state=1
         ).fit(X[::10], Y[::10])
         for engine in ("closed-form", "ngspice")
     ]
