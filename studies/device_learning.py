@@ -243,7 +243,8 @@ def main(arguments: list[str] | None = None) -> None:
     record.write({"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
-        print(comparison(found, options.default_results / f"{RECORD}.json"))
+        presets = f"{RECORD}{'_late' * options.late}.json"  # written the same way
+        print(comparison(found, options.default_results / presets))
         return
     print(
         table(
