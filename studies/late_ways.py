@@ -23,7 +23,7 @@ from studies.late_poverty import ChangedRun, print_means
 ROUNDED, MANHATTAN, REMAINDER, LATE = "rounded", "Manhattan", "remainder", "late"
 WAYS = (ROUNDED, MANHATTAN, REMAINDER, LATE)
 
-# The size of a dose means nothing to the Manhattan rule, so it does not fall. The margin is the best
+# The size of a dose means nothing to the Manhattan rule: it does not fall. The margin is the best
 # of four on held-out images.
 UNFALLING = {"final_dose": 1.0, "margin": 60e-6}
 
