@@ -305,33 +305,24 @@ class WriteCurve:
         """The curves as an argument of `moved`, the law of a write."""
         return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
 
+    def points(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return X in V and the gain of one direction, with the ends beyond the range; straight
+        lines join the points and continue the first and the last one.
+        """
+        span, gains = self.high - self.low, self.up if up else self.down
+        grid, beyond = np.linspace(self.low, self.high, len(gains)), BEYOND * span
+        below, above = (span, beyond) if up else (beyond, span)
+        ends = (gains[0], 0.0) if up else (0.0, gains[-1])
+        return (
+            np.array([self.low - below, *grid, self.high + above]),
+            np.array([ends[0], *gains, ends[1]]),
+        )
+
     def expression(self) -> str:
         """Return the expression for ngspice of the write gain at X times the voltage between the
         nodes input and neuron.
         """
-        span = self.high - self.low
-        beyond = BEYOND * span
-        x = np.array
-        up = _table(
-            x(
-                [
-                    self.low - span,
-                    *np.linspace(self.low, self.high, len(self.up)),
-                    self.high + beyond,
-                ]
-            ),
-            x([self.up[0], *self.up, 0.0]),
-        )
-        down = _table(
-            x(
-                [
-                    self.low - beyond,
-                    *np.linspace(self.low, self.high, len(self.down)),
-                    self.high + span,
-                ]
-            ),
-            x([0.0, *self.down, self.down[-1]]),
-        )
+        up, down = (_table(*self.points(way)) for way in (True, False))
         volts = "v(input)-v(neuron)"
         return f"uramp({volts})*pwl(v(gate),{up})-uramp(-({volts}))*pwl(v(gate),{down})"
 

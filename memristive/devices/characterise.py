@@ -21,6 +21,7 @@ from memristor import Memristor, MemristorParameters
 from snn_circuit import add_source
 
 PULSE_EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
+PERIOD = 1.1  # from one pulse of a train to the next, in widths
 # pulses between two tests of a sweep for its bound, and most of these tests
 BLOCK, MOST_BLOCKS = 100, 10
 # a sweep ends when a block moves the conductance by less than this share of all that the sweep has
@@ -165,18 +166,30 @@ def write(
     volts, width = (
         (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
     )
-    edge, period = PULSE_EDGE * width, 1.1 * width
-    points = [(0.0, 0.0)]
-    for k in range(count):
-        begin = k * period + 0.05 * width
-        points += [
-            (begin, 0.0),
-            (begin + edge, share * volts),
-            (begin + width, share * volts),
-            (begin + width + edge, 0.0),
-        ]
+    period = PERIOD * width
+    points = [(0.0, 0.0), *pulse_train(share * volts, width, count)]
     time, moved, _ = transient(model, states, [points], count * period, width / 10)
     return np.array([np.interp(period * np.arange(count + 1), time, state) for state in moved])
+
+
+def pulse_train(
+    volts: float, width: float, count: int, start: float = 0.0, edge: float = PULSE_EDGE
+) -> list[tuple[float, float]]:
+    """Return the corners (s, V) of `count` equal pulses, one in each period of `PERIOD` widths
+    from `start` s on.
+
+    Edges last `edge` widths, and at half of its height each pulse is `width` s long.
+    """
+    points = []
+    for k in range(count):
+        begin = start + k * (PERIOD * width) + 0.05 * width
+        points += [
+            (begin, 0.0),
+            (begin + edge * width, volts),
+            (begin + width, volts),
+            (begin + width + edge * width, 0.0),
+        ]
+    return points
 
 
 def read(
