@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,14 +60,15 @@ def main(arguments: list[str] | None = None) -> None:
     print(
         table(
             ("device", "ngspice, library", "ngspice, Verilog-A"),
-            [[row["device"], *map(percent, (row["library"], row["verilog_a"]))] for row in rows],
+            [[row["device"], *described(row)] for row in rows],
         )
     )
 
 
-def percent(share: float | None) -> str:
-    """Return a share of the range as text; None: not measured."""
-    return "-" if share is None else f"{share:.3%}"
+def described(row: dict[str, Any]) -> tuple[str, str]:
+    """Return the deviations of a row of the record as text, of library and Verilog-A."""
+    library, module = row["library"], row["verilog_a"]
+    return f"{library:.3%}", "-" if module is None else f"{module:.3%}"
 
 
 def deviations(device: MeasuredDevice) -> dict[str, float | None]:

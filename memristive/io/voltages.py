@@ -191,6 +191,15 @@ def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     return Voltages(tuple(_array(path, layer) for layer in layers), content)
 
 
+def is_voltages(path: str | Path) -> bool:
+    """Return True if a file holds trained states, in any layout."""
+    try:
+        content = read_json(path, "a voltages file")
+    except FileProblem:
+        return False
+    return content.get("format") == FORMAT or any(map(PAPER_NODE.match, content))
+
+
 def load_voltages(
     path: str | Path, dataset: str = "", classes: int | None = None, inputs: int | None = None
 ) -> Voltages:

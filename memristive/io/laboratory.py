@@ -1,0 +1,176 @@
+"""Trained networks for the laboratory: the conductance of each cell, and pulses that bring cells
+there.
+
+Rows and columns have the names of the netlists' nodes: row_0_3 is row 3 of layer 0. With a bias,
+its row is the last. With pairs, column_0_j and opposite_0_j lead to the positive and the negative
+side of neuron j; without, the last column may be the reference column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memristive.io.voltages import Voltages, network_of
+from memristive.network.layer import Layer, column_nodes
+from memristive.network.networks import Network, network_on_chip
+from memristor import Flow, move, moved, read_current
+from snn_circuit import Cells, names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = 8  # points for each pulse, between which `PulseLaw` interpolates numbers of pulses
+MOST = 10_000  # pulses of a cell
+
+
+@dataclass(frozen=True)
+class PulseLaw:
+    """Pulses of a measured device, on shares x of its conductance range.
+
+    Parameters
+    ----------
+    lowest, highest : float
+        Conductance in S at x = 0 and at x = 1.
+    flow : Flow
+        Rates of both directions over x.
+    step : float
+        Charge of a pulse, as `moved` counts it.
+    """
+
+    lowest: float
+    highest: float
+    flow: Flow
+    step: float = 1.0
+
+    def share(self, siemens: ArrayLike) -> np.ndarray:
+        """Return x at conductances in S (any shape)."""
+        return (np.asarray(siemens, float) - self.lowest) / (self.highest - self.lowest)
+
+    def after(self, start: ArrayLike, pulses: ArrayLike) -> np.ndarray:
+        """Return x after `pulses` without noise, which are negative downwards; shapes broadcast."""
+        return np.asarray(move(self.flow, start, self.step * np.asarray(pulses, float)))
+
+    def numbers(self, start: ArrayLike, target: ArrayLike) -> np.ndarray:
+        """Return the whole number of pulses that brings each cell nearest to its target, negative
+        for pulses downwards.
+
+        Parameters
+        ----------
+        start, target : array_like
+            x before and wanted; shapes broadcast.
+        """
+        begin, end = np.broadcast_arrays(np.asarray(start, float), np.asarray(target, float))
+        found = np.zeros(begin.shape, int)
+        for sign in (1, -1):
+            cells = sign * (end - begin) > 0
+            pulses, x = self._sweep(sign)
+            elapsed = np.interp(sign * end[cells], x, pulses)
+            elapsed -= np.interp(sign * begin[cells], x, pulses)
+            fewer = sign * np.floor(elapsed)
+            near = [fewer, fewer + sign]
+            miss = [np.abs(self.after(begin[cells], count) - end[cells]) for count in near]
+            found[cells] = np.where(miss[0] <= miss[1], *near)
+        return found
+
+    def _sweep(self, sign: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return numbers of pulses, fractions too, from one end of the range to the other, and sign
+        x after each, which rises.
+        """
+        x, sweep = 0.0 if sign > 0 else 1.0, list[float]()
+        while len(sweep) < MOST * PARTS and (not sweep or sign * x > sweep[-1]):
+            sweep.append(sign * x)
+            x = moved(self.flow, x, sign * self.step / PARTS)
+        return np.arange(len(sweep)) / PARTS, np.array(sweep)
+
+
+def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None]:
+    """Return the conductances in S of each layer as a table (rows x columns), and the law of the
+    pulses; None if the network's writes are not pulses of a measured device.
+
+    The conductance is the current of a read over the read voltage. Cells of two-terminal devices
+    are read in ngspice.
+
+    Raises
+    ------
+    VoltagesError
+        The parameters in the file cannot be used.
+    """
+    import pandas as pd  # here: the import takes half a second
+
+    setup = None if isinstance(voltages.states, tuple) else voltages.setup()
+    if setup and setup.array:
+        device = setup.array.device
+        siemens = device.conductance(setup.array.shares(voltages.states))
+        rows, columns = names("row_0", siemens.shape[1]), names("column_0", len(siemens))
+        law = PulseLaw(device.lowest_conductance, device.highest_conductance, device.flow)
+        return [pd.DataFrame(siemens.T, rows, columns)], law
+    network = network_on_chip(network_of(voltages)[0], voltages.chip)
+    tables = [
+        pd.DataFrame(
+            conductances(layer, states).T, names(f"row_{k}", layer.rows), cells_of(layer, k)
+        )
+        for k, (layer, states) in enumerate(zip(network.layers, network.states, strict=True))
+    ]
+    return tables, pulse_law(network)
+
+
+def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
+    """Return the conductance in S of each cell of a layer in a read (columns x rows), with those of
+    the reference column.
+    """
+    cells = Cells.of(layer.memristor, layer.devices.cells)
+    current = read_current(cells, layer.with_reference(states), layer.row_voltage)
+    return np.asarray(current / layer.row_voltage)
+
+
+def cells_of(layer: Layer, k: int) -> list[str]:
+    """Return a name for each column of layer `k`: its node, and with several pairs the pair."""
+    nodes = column_nodes(layer, k, layer.neurons)
+    pairs = np.arange(len(nodes)) // layer.neurons % max(1, layer.pairs)
+    several = layer.pairs > 1
+    return [
+        f"{node}_pair_{pair}" if several else node for node, pair in zip(nodes, pairs, strict=True)
+    ]
+
+
+def pulse_law(network: Network) -> PulseLaw | None:
+    """Return the law of the pulses that write a network of measured devices; None for others."""
+    layer, curve = network.layers[0], network.parameters.memristor.curve
+    if not network.pulses or not curve:
+        return None
+    ideal = Cells.of(layer.memristor)
+    ends = read_current(ideal, np.array([curve.low, curve.high]), layer.row_voltage)
+    low, high = (ends / layer.row_voltage).tolist()
+    span = curve.high - curve.low
+    return PulseLaw(low, high, curve.flow._replace(low=0.0, span=1.0), network.pulses.step / span)
+
+
+def pulse_table(
+    law: PulseLaw,
+    targets: Sequence["pd.DataFrame"],
+    starts: Sequence["pd.DataFrame"] | float = 0.0,
+) -> "pd.DataFrame":
+    """Return the pulses that bring the cells from `starts` to `targets`: a row for each cell that
+    needs any, with the columns row, column, direction (up or down) and number.
+
+    `targets` and `starts` are conductances in S, as `crossbars` returns them. One number is the
+    share of the conductance range from which all cells start.
+    """
+    import pandas as pd
+
+    parts = []
+    for k, target in enumerate(targets):
+        start = starts if isinstance(starts, float) else law.share(starts[k])
+        pulses = law.numbers(start, law.share(target))
+        cells = np.nonzero(pulses)
+        part = {
+            "row": target.index.to_numpy()[cells[0]],
+            "column": target.columns.to_numpy()[cells[1]],
+            "direction": np.where(pulses[cells] > 0, "up", "down"),
+            "number": np.abs(pulses[cells]),
+        }
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)

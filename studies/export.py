@@ -1,0 +1,118 @@
+"""Take a device or a network elsewhere: SPICE, Verilog-A, CrossSim, aihwkit, the laboratory.
+
+FILE is a preset's name, a device file (of studies.device_fit or studies.spice_device), or a trained
+network. A device gives a library for ngspice, LTspice and Xyce with its model file, a Verilog-A
+module, lookup tables for CrossSim 2.0, and the arguments of aihwkit's PiecewiseStepDevice. A
+network gives the conductance of each cell in S, one table for each layer. A network of measured
+devices gives the pulses that write it, too: row, column, direction, number. Pulses start at the
+lowest conductance, or where --start says; readings of your array as --start give the pulses that
+are left.
+
+docs/export.md describes the files. They go to own/NAME/. Some seconds.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memristive.cli.script import OWN, make_parser, run
+from memristive.devices.export import files, identifier
+from memristive.devices.measured_device import DEVICES, load_device
+from memristive.io.laboratory import crossbars, pulse_table
+from memristive.io.records import check_overwriting, report, write_file
+from memristive.io.voltages import is_voltages, read_voltages
+from memristive.spice.parameters import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read, convert, save."""
+    parser = make_parser(__doc__, parameters=False)
+    parser.set_defaults(results=OWN)
+    parser.add_argument("file", metavar="FILE", help="preset, device file or trained network")
+    parser.add_argument(
+        "--start",
+        nargs="+",
+        default=["0"],
+        metavar="CSV",
+        help="conductances of the array now, one file for each layer as written here, or one share "
+        "of the conductance range (default: 0)",
+    )
+    options = parser.parse_args(arguments)
+    sources: list[str | Path] = [options.file, *options.start]
+
+    if options.file not in DEVICES and is_voltages(options.file):
+        folder = options.results / Path(options.file).stem
+        texts = network_files(options.file, options.start)
+    else:
+        device = load_device(options.file)
+        folder, texts = options.results / identifier(device.name), files(device)
+    for name, text in texts.items():
+        path = folder / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            check_overwriting(path, None, options.force, sources)
+    for name, text in texts.items():
+        write_file(folder / name, text)
+        report(f"wrote {folder / name}")
+
+
+def network_files(file: str, start: list[str]) -> dict[str, str]:
+    """Return the content of the files of a trained network, by name."""
+    tables, law = crossbars(read_voltages(file))
+    found = {
+        f"conductances_{k}.csv": table.to_csv(index_label="siemens", float_format="%.9g")
+        for k, table in enumerate(tables)
+    }
+    if law is None:
+        report(
+            "no pulses.csv: this network was written by pulses of any width; train one of a "
+            "measured device (--device) for numbers of pulses"
+        )
+        return found
+    pulses = pulse_table(law, tables, read_starts(start, tables))
+    report(f"{pulses.number.sum():,} pulses for {len(pulses):,} cells")
+    return found | {"pulses.csv": pulses.to_csv(index=False)}
+
+
+def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.DataFrame] | float":
+    """Return the content of --start: a share of the conductance range, or conductances in S, a
+    table for each layer.
+
+    Raises ParameterError.
+    """
+    import pandas as pd  # here: the import takes half a second
+
+    if len(start) == 1 and not Path(start[0]).is_file():
+        try:
+            share = float(start[0])
+        except ValueError:
+            raise ParameterError(
+                f"--start must be a share from 0 to 1 or files of conductances, got {start[0]}"
+            ) from None
+        if not 0 <= share <= 1:
+            raise ParameterError(f"--start must be a share from 0 to 1, got {share:g}")
+        return share
+    if len(start) != len(tables):
+        raise ParameterError(
+            f"--start needs a file for each of {len(tables)} layers, got {len(start)}"
+        )
+    found = []
+    for path, table in zip(start, tables, strict=True):
+        try:
+            read = pd.read_csv(path, index_col=0).astype(float)
+        except (OSError, ValueError, pd.errors.ParserError) as error:
+            raise ParameterError(f"{path} is no table of conductances: {error}") from None
+        if list(read.index) != list(table.index) or list(read.columns) != list(table.columns):
+            raise ParameterError(
+                f"{path} must have the rows and columns of the network, {table.index[0]} to "
+                f"{table.index[-1]} and {table.columns[0]} to {table.columns[-1]}"
+            )
+        if read.isna().any(axis=None):
+            raise ParameterError(f"{path} has empty cells: give each conductance in S")
+        found.append(read)
+    return found
+
+
+if __name__ == "__main__":
+    run(main)

