@@ -16,6 +16,7 @@ from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.io.records import load_results, load_table, write_file
 from studies.device_learning import NEUROSIM, summary
 from studies.device_presets import HEADING, described
+from studies.export_check import described as exported
 from studies.half_select import MODELS, best
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
 
@@ -391,6 +392,14 @@ def device_presets_table() -> str:
         [described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])
     ).drop(columns="R_on/ohm")
     return markdown(table.columns.tolist(), table.to_numpy().tolist())
+
+
+def export_check_table() -> str:
+    """Return the deviations of exported models from their devices in ngspice."""
+    rows = load_results(RESULTS / "devices/export_check.json")["rows"]
+    return markdown(
+        ("device", "SPICE library", "Verilog-A"), [(row["device"], *exported(row)) for row in rows]
+    )
 
 
 def trained_in_situ_table() -> str:
