@@ -47,6 +47,10 @@ def main(arguments: list[str] | None = None) -> None:
         texts = network_files(options.file, options.start)
     else:
         device = load_device(options.file)
+        report(
+            f"pulses: {device.voltage_up:g} V for {device.width_up:g} s raise, "
+            f"{device.voltage_down:g} V for {device.width_down:g} s lower the conductance"
+        )
         folder, texts = options.results / identifier(device.name), files(device)
     for name, text in texts.items():
         path = folder / name

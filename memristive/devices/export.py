@@ -243,8 +243,10 @@ def _current(device: MeasuredDevice) -> str:
     curve = np.array(device.read_curve)
     volts = np.linspace(0, device.read_voltage, len(curve))
     bend = hinges(f"abs({FORWARD})", np.append(volts, 2 * volts[-1]), np.append(curve, 1.0))
-    conductance = f"{FORWARD} * ({device.lowest_conductance:.12g} {span:+.12g}*V(x))"
-    return conductance if bend == "1" else f"{conductance} * ({bend})"
+    # writes end slightly beyond the bounds, where a straight line may be negative
+    share = "min(max(V(x),0),1)"
+    current = f"{FORWARD} * ({device.lowest_conductance:.12g} {span:+.12g}*{share})"
+    return current if bend == "1" else f"{current} * ({bend})"
 
 
 def _described(device: MeasuredDevice, kind: str, parameter: str) -> list[str]:

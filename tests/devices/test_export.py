@@ -66,6 +66,7 @@ def test_ngspice_follows_the_library_to_both_bounds(ngspice, tmp_path, device):
 def test_reads_and_half_pulses_of_the_library_are_those_of_the_device(ngspice, tmp_path):
     model = exported(OWN, tmp_path)
     assert read(model, [0.0, 0.5, 1.0]) == pytest.approx(OWN.conductance([0.0, 0.5, 1.0]), rel=1e-6)
+    assert read(model, [-1e-3, 1.001]) == pytest.approx([1e-6, 5e-6], rel=1e-6)  # ends of writes
     # at half of the read voltage the second point of the curve holds; beyond it, the last one
     assert read(model, [1.0] * 2, [0.1, -0.1]) == pytest.approx([4.5e-6] * 2, rel=1e-6)
     assert read(model, [0.5], [-0.5]) == pytest.approx([3e-6], rel=1e-6)
