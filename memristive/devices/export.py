@@ -224,8 +224,9 @@ def _rate(device: MeasuredDevice, up: bool) -> str:
 
 
 def _drive(device: MeasuredDevice, up: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return voltages, as positive numbers in V, and the rate at each over that of a full pulse:
-    straight lines from the read voltage, at which nothing moves, through V/3, V/2 and V.
+    """Return voltages, as positive numbers in V, and the rate at each over that of a full pulse.
+
+    Straight lines go from the read voltage, at which nothing moves, through V/3 and V/2 to V.
     """
     full = abs(device.voltage_up if up else device.voltage_down)
     third, half = (device.third_up, device.half_up) if up else (device.third_down, device.half_down)

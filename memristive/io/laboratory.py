@@ -87,9 +87,10 @@ class PulseLaw:
 
 
 def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None]:
-    """Return the conductances in S of each layer as a table (rows x columns), and the law of the
-    pulses; None if the network's writes are not pulses of a measured device.
+    """Return the conductances in S of each layer (a table, rows x columns), and the law of its
+    pulses.
 
+    The law is None if the network's writes are not pulses of a measured device.
     The conductance is the current of a read over the read voltage. Cells of two-terminal devices
     are read in ngspice.
 
