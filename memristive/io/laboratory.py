@@ -111,7 +111,7 @@ def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None
     network = network_on_chip(network_of(voltages)[0], voltages.chip)
     tables = [
         pd.DataFrame(
-            conductances(layer, states).T, names(f"row_{k}", layer.rows), cells_of(layer, k)
+            conductances(layer, states).T, names(f"row_{k}", layer.rows), column_names(layer, k)
         )
         for k, (layer, states) in enumerate(zip(network.layers, network.states, strict=True))
     ]
@@ -127,7 +127,7 @@ def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
     return np.asarray(current / layer.row_voltage)
 
 
-def cells_of(layer: Layer, k: int) -> list[str]:
+def column_names(layer: Layer, k: int) -> list[str]:
     """Return a name for each column of layer `k`: its node, and with several pairs the pair."""
     nodes = column_nodes(layer, k, layer.neurons)
     pairs = np.arange(len(nodes)) // layer.neurons % max(1, layer.pairs)
