@@ -5,6 +5,7 @@ A table stands between the lines <!-- table: NAME --> and <!-- end -->, and NAME
 """
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -293,7 +294,7 @@ def performance_table() -> str:
 
 
 def commands_table() -> str:
-    """Return every experiment with its commands, and its result with a link to the record."""
+    """Return every experiment with its result, linked to the record, and below it all commands."""
 
     def linked(number: str, name: str) -> str:
         return f"[{number}](../results/{name}.json)"
@@ -377,13 +378,17 @@ def commands_table() -> str:
             ),
         ),
     ]
-    return markdown(
-        ("experiment", "command", "result"),
-        [
-            (what, "<br>".join(f"`{command}`" for command in commands), value)
-            for what, commands, value in rows
-        ],
+    results = markdown(
+        ("", "experiment", "result"),
+        [(number, what, value) for number, (what, _, value) in enumerate(rows, 1)],
     )
+    commands = []
+    for number, (_, lines, _) in enumerate(rows, 1):
+        commands.append(f"# {number}")
+        for line in lines:
+            parts = textwrap.wrap(line, 96, subsequent_indent="    ", break_on_hyphens=False)
+            commands += [" \\\n".join(parts)]
+    return "\n".join([results, "", "```sh", *commands, "```"])
 
 
 def device_presets_table() -> str:
