@@ -281,11 +281,18 @@ class Cells(Memory):
     gate_capacitance: Any  # F, of the channel's gate
     leak_resistance: Any  # ohm
     curve: WriteCurve | None  # of a measured device: write gain over X; None: constant
+    write_noise: Any = 1.0  # over the nominal noise of a pulse
 
     @classmethod
     def of(cls, parameters: MemristorParameters, chip: "Cells | None" = None) -> "Cells":
         """Return the cells of a `chip`; None: cells that are all alike."""
-        return chip or cls(*(getattr(parameters, field.name) for field in dataclasses.fields(cls)))
+        return chip or cls(
+            **{
+                name: getattr(parameters, name)
+                for name in cls.__dataclass_fields__
+                if name != "write_noise"
+            }
+        )
 
     def at(self, columns: Any, rows: Any = slice(None)) -> "Cells":
         """Return the cells of some columns and rows."""

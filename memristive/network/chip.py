@@ -80,6 +80,14 @@ class Chip(Parameters):
         "relative spread of the explicit memory capacitor",
         "0.01 at 0.5 fF (Tripathi, Murmann, IEEE Trans. Circuits Syst. I 61, 2014)",
     )
+    cell_write_noise: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the noise of a measured device's pulses",
+        "none; studies.device_fit measures it",
+    )
     neuron_threshold: float = deviation(
         2.0, "", "d2d", "log-normal", "relative spread of the firing threshold", MIXED_SIGNAL
     )
@@ -205,6 +213,7 @@ class Chip(Parameters):
             memristor.gate_capacitance,
             memristor.leak_resistance,
             memristor.curve,
+            self._factor("cell_write_noise", 1.0),
         )
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:

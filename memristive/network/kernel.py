@@ -56,8 +56,9 @@ EVERYONE = -1  # instead of a label: all neurons are computed exactly
 
 # Indices into the array of a layer's cells: parameters x rows x columns, with a single row if all
 # rows are alike. GAIN to PINCH are the fields of `memristor.Channel`. RATE is K / (C + C_gate), or
-# 0 for a cell that cannot be written. LEAK is 1 / (R_leak (C + C_gate)). Units are SI.
-GAIN, VTO, SHARE, PINCH, RATE, LEAK = range(6)
+# 0 for a cell that cannot be written. LEAK is 1 / (R_leak (C + C_gate)). NOISE is the cell's write
+# noise over the nominal one. Units are SI.
+GAIN, VTO, SHARE, PINCH, RATE, LEAK, NOISE = range(7)
 # Indices into the array of a layer's neurons, parameters x neurons: first the `Stages`, then
 # threshold in V, time constant in s, and the current in A of the resistor at the bias row.
 THRESHOLD, TAU, BIAS = range(len(Stages._fields), len(Stages._fields) + 3)

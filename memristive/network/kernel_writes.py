@@ -11,6 +11,7 @@ import memristor
 from memristive.compiled import compiled
 from memristive.network.kernel import (
     LEAK,
+    NOISE,
     RATE,
     SAFE_MATH,
     Arrays,
@@ -27,6 +28,7 @@ drawn_number = compiled(memristor.drawn_number)
 due_pulses = compiled(memristor.due_pulses, inline="always")
 leaked = compiled(memristor.leaked, inline="always")
 moved = compiled(memristor.moved)
+noise_factor = compiled(memristor.noise_factor, inline="always")
 written = compiled(memristor.written, inline="always")
 
 
@@ -43,9 +45,10 @@ class Pulses(NamedTuple):
     disturb: tuple[float, float]
     # True: V/3, unselected cells see a third of the voltage backwards; False: V/2, they see nothing
     thirds: bool
+    noise_curve: np.ndarray  # factors on `noise` over the range; empty: 1 everywhere
 
 
-NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False)
+NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False, np.zeros(0))
 
 
 class Late(NamedTuple):
@@ -213,9 +216,11 @@ def write_pulses(
                 states[i, c] = moved(flow, states[i, c], number * charge)
             while number > 0.0 and pulses.noise > 0.0 and charge != 0.0:  # not a stuck cell
                 part = min(number, 1.0)
+                noise = pulses.noise * cells[NOISE, r, c]
+                noise *= noise_factor(pulses.noise_curve, flow, states[i, c])
                 state = (
                     moved(flow, states[i, c], part * charge)
-                    + pulses.noise * math.sqrt(part) * rng.standard_normal()
+                    + noise * math.sqrt(part) * rng.standard_normal()
                 )
                 states[i, c] = min(max(state, flow.low), flow.low + flow.span)
                 number -= part

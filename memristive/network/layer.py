@@ -39,7 +39,8 @@ class PulseWrites(Parameters):
     """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the
     noises of the device.
 
-    In either direction, a dose in V takes dose / `step` pulses.
+    In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
+    write noise on an even grid of the range of X; (): 1 everywhere.
     """
 
     step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
@@ -62,6 +63,7 @@ class PulseWrites(Parameters):
         "",
         "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none",
     )
+    noise_curve: tuple[float, ...] = ()
     late: float = quantity(
         0.0,
         0.0,
@@ -82,6 +84,9 @@ class PulseWrites(Parameters):
     late_keeps: int = quantity(
         0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
     )
+
+    def check(self) -> None:
+        object.__setattr__(self, "noise_curve", tuple(self.noise_curve))  # a list in files
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -419,6 +419,7 @@ class KernelArrays:
                 device.write_noise,
                 (float(device.disturb_down), float(device.disturb_up)),
                 bool(device.thirds),
+                np.array(device.noise_curve, float),
             )
         self.late = late_writes(network)
         self.states = tuple(
@@ -500,7 +501,10 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:
     cells = Cells.of(memristor, devices.cells)
     written = np.where(np.arange(columns) < layer.columns, 1.0, 0.0)[:, None]
     rate = cells.transconductance / cells.memory_capacitance * written
-    of_cells = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, rate, cells.leak]
+    of_cells = [
+        *(cells.gain, cells.threshold_voltage, cells.share, cells.pinch),
+        *(rate, cells.leak, cells.write_noise),
+    ]
     bias = (layer.bias or 0.0) * neuron.threshold / neuron.transresistance
     of_neurons = [
         *(neurons if rails else neurons.without_rails()).stages,

@@ -45,7 +45,7 @@ from memristive.spice.session import (
     Solver,
     Waveforms,
 )
-from memristor import Values, conductance, drawn_number, leaked
+from memristor import Values, conductance, drawn_number, leaked, noise_factor
 from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
 
 # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
@@ -473,6 +473,9 @@ class NgspiceLayer:
             )
         stuck = np.zeros(len(shares), bool) if cells is None else cells.transconductance[place] == 0
         numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]
+        scale = (
+            ones if cells is None else (cells.write_noise * np.ones_like(cells.gain))[place]
+        )
         for k, share in enumerate(shares.tolist()):  # draws in the order of the kernel
             numbers[k] = drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
             if pulses.write_noise and not stuck[k]:
@@ -486,7 +489,12 @@ class NgspiceLayer:
                 states, place, parts, ones, math.copysign(pulses.width, dose)
             )
             if pulses.write_noise and curve:
-                added = [draws[pulse] if pulse < len(draws) else 0.0 for draws in noise]
+                noise_curve = np.array(pulses.noise_curve)
+                added = scale * [
+                    noise_factor(noise_curve, curve.flow, state)
+                    * (draws[pulse] if pulse < len(draws) else 0.0)
+                    for state, draws in zip(states[place], noise, strict=True)
+                ]
                 noisy = np.clip(column + np.sqrt(parts) * added, curve.low, curve.high)
                 column = np.where((parts > 0) & ~stuck, noisy, column)
             states[place] = column
