@@ -1,4 +1,4 @@
-"""Fit your device: mean steps and noises from readings after pulses.
+"""Fit your devices: mean steps and noises from readings after pulses, and their spread.
 
 FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two
 layouts. A header may add a unit, as in "Conductance (S)", and a column whose name begins with
@@ -13,8 +13,12 @@ layouts. A header may add a unit, as in "Conductance (S)", and a column whose na
 - a column of conductances during pulses up, and one during pulses down. The first row is read
   before the first pulse. An optional column sweep numbers the sweeps.
 
+A column device, with names or numbers, is for several devices of one kind. The device file then
+holds their mean curves and noises, and how much they differ from device to device. A network draws
+each cell from these spreads.
+
 Writes the device file own/NAME_device.json, for --device of other scripts, the record
-own/device_fit_NAME.json and own/device_fit_NAME.png. About 3 s.
+own/device_fit_NAME.json and own/device_fit_NAME.png. About 3 s for each device.
 """
 
 import dataclasses
@@ -22,7 +26,9 @@ import io
 import re
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,14 +36,32 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import plotting
+from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, keep_apart, make_parser, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
-from memristive.devices.measured_device import device_record
+from memristive.devices.device_spread import (
+    NOISE_POINTS,
+    DevicesFit,
+    Readings,
+    combine_devices,
+    fit_device,
+)
+from memristive.devices.measured_device import MeasuredDevice, device_record
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
 from memristive.spice.parameters import ParameterError
 
 COLUMNS = {"conductance", "direction", "voltage", "sweep", "pulse"}
+DEVICE = "device"  # column of a table with several devices
+# values of several devices in the printed table: name, unit, and what the spread is a share of
+KIND_ROWS = {
+    "range": ("range", " S", "mean"),
+    "lowest": ("lowest conductance / range", "%", "range"),
+    "gain": ("steps", "", "mean"),
+    "up_over_down": ("steps up / steps down", "", ""),
+    "write_noise": ("write noise", "%", "mean"),
+    "read_noise": ("read noise", "%", "mean"),
+}
 ABRUPT = 0.3  # share of the range: a device with a larger step is called abrupt
 GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 MISSED = 0.05  # share of the range: readings farther from the replay bring a warning
@@ -79,19 +103,29 @@ def main(arguments: list[str] | None = None) -> None:
     )
     check_overwriting(device_file, device, options.force, others=[options.file])
 
-    conductance, direction, pulses = pulse_columns(data)
-    fit = fit_pulses(conductance, direction, pulses=pulses, **device)
+    fit: PulseFit | DevicesFit
+    if DEVICE in data.columns:
+        tasks = list(readings_of_devices(data))
+        done = dict(run_tasks(fit_device, tasks, description="fitting devices"))
+        fit = combine_devices([done[k] for k in range(len(tasks))], **device)
+        results = kind_results(fit)
+    else:
+        conductance, direction, pulses = pulse_columns(data)
+        fit = fit_pulses(conductance, direction, pulses=pulses, **device)
+        results = {
+            "standard_errors": fit.errors,
+            "rms_share_of_range": fit.rms,
+            "largest_share_of_range": fit.largest,
+        }
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
-    results = {
-        "device": dataclasses.asdict(fit.device),
-        "standard_errors": fit.errors,
-        "rms_share_of_range": fit.rms,
-        "largest_share_of_range": fit.largest,
-    }
-    record.write(results, ngspice=False)
-    print_fit(fit)
-    record.plot(pulse_figure(fit))
+    record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
+    if isinstance(fit, PulseFit):
+        print_fit(fit)
+        record.plot(pulse_figure(fit))
+    else:
+        print_kind(fit)
+        record.plot(kind_figure(fit))
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -211,16 +245,69 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return numbers(data, "conductance"), np.where(sweep, 0, direction), count
 
 
-def print_fit(fit: PulseFit) -> None:
-    """Print steps and noises with standard errors, and how well mean pulses repeat the readings;
-    warn of gaps in the data.
+def readings_of_devices(data: pd.DataFrame) -> Iterator[Readings]:
+    """Yield the readings of each device of a table with the column device. Raises
+    ParameterError.
     """
-    device, x = fit.device, np.linspace(0, 1, 5)
+    for row in np.flatnonzero(data[DEVICE].isna())[:1]:
+        raise ParameterError(f"column 'device' is empty in row {row + 1}: name the device")
+    for seed, (name, rows) in enumerate(data.groupby(DEVICE, sort=False)):
+        try:
+            columns = pulse_columns(rows.drop(columns=DEVICE).reset_index(drop=True))
+        except ParameterError as error:
+            raise ParameterError(f"device {name}, counting its own rows: {error}") from None
+        yield Readings(str(name), *columns, seed)
+
+
+def kind_results(kind: DevicesFit) -> dict[str, Any]:
+    """Return the results of the fit of several devices, for the record."""
+    return {
+        "standard_errors": kind.errors,
+        "spreads": {key: spread._asdict() for key, spread in kind.spreads.items()},
+        "write_noise_at": kind.write_noise_at,
+        "bic_of_noise_points": dict(zip(map(str, NOISE_POINTS), kind.evidence, strict=True)),
+        "devices": [
+            {"name": one.name, **one.values(kind.device), "standard_errors": one.errors}
+            for one in kind.devices
+        ],
+    }
+
+
+def print_kind(kind: DevicesFit) -> None:
+    """Print the mean steps of several devices, and their other values with spreads; warn of devices
+    that do not fit, and of gaps in the data.
+    """
+    print_steps(kind.device, kind.errors)
+    rows = []
+    for key, (label, unit, relative) in KIND_ROWS.items():
+        one, scale = kind.spreads[key], 100.0 if unit == "%" else 1.0
+        shown = [f"{scale * value:.3g}{unit}" for value in one[:2]]
+        percent = [f"{100 * value:.2g}%" for value in one[2:]]
+        rows.append((label, *shown, *percent, relative))
+    print(table(("value", "mean", "standard error", "spread", "standard error", "of"), rows))
+    if len(kind.write_noise_at) > 1:
+        curve = ", ".join(f"{noise:.2%}" for noise in kind.write_noise_at)
+        error = ", ".join(f"{noise:.2%}" for noise in kind.errors["write_noise_at"])
+        print(
+            f"write noise depends on x: {curve} of the range from x = 0 to 1, standard errors "
+            f"{error}"
+        )
+    else:
+        print("the data do not show that the write noise depends on x")
+    for one in kind.devices:
+        warn_of_misses(one.fit, f"device {one.name}: ")
+    starts = (np.concatenate([one.fit.starts(up) for one in kind.devices]) for up in (True, False))
+    warn_of_device(kind.device, *starts)
+
+
+def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
+    """Print the range and the steps with their standard errors."""
+    x = np.linspace(0, 1, 5)
     columns = [x]
     for word in ("up", "down"):
         columns += [
             100 * device.step(x, word == "up"),
-            100 * np.interp(x, np.linspace(0, 1, len(device.up)), fit.errors[word]),
+            100 * np.interp(x, np.linspace(0, 1, len(device.up)), errors[word]),
         ]
     print(
         f"{device.lowest_conductance:.4g} S at x = 0, {device.highest_conductance:.4g} S at x = 1; "
@@ -228,19 +315,39 @@ def print_fit(fit: PulseFit) -> None:
     )
     rows = [[f"{value:.2f}" for value in row] for row in np.transpose(columns)]
     print(table(("x", "up", "standard error", "down", "standard error"), rows))
+
+
+def print_fit(fit: PulseFit) -> None:
+    """Print steps and noises with standard errors, and how well mean pulses repeat the readings;
+    warn of gaps in the data.
+    """
+    device = fit.device
+    print_steps(device, fit.errors)
     for kind in ("write", "read"):
         noise, error = getattr(device, f"{kind}_noise"), fit.errors[f"{kind}_noise"]
         print(f"{kind} noise {noise:.2%} of the range, standard error {error:.2%}")
     print(
         f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most"
     )
+    warn_of_misses(fit)
+    warn_of_device(device, fit.starts(True), fit.starts(False))
+
+
+def warn_of_misses(fit: PulseFit, name: str = "") -> None:
+    """Warn if mean pulses do not repeat the readings; `name` begins the warning."""
     if fit.rms > MISSED:
         expected = np.sqrt(np.mean(fit.band**2))
         warnings.warn(
-            f"mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise explains "
-            f"{expected:.0%}: see if the curves of the figure follow its dots",
+            f"{name}mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise "
+            f"explains {expected:.0%}: see if the curves of the figure follow its dots",
             stacklevel=2,
         )
+
+
+def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> None:
+    """Warn of conductances that may have another unit, and of states from which no pulse started;
+    `up`, `down`: states before pulses.
+    """
     if device.highest_conductance < USUAL:
         warnings.warn(
             f"conductances up to {device.highest_conductance:.2g} S are unusually low: check the "
@@ -256,8 +363,8 @@ def print_fit(fit: PulseFit) -> None:
             "check the unit and --read-voltage",
             stacklevel=2,
         )
-    for word in ("up", "down"):
-        before = np.clip(fit.starts(word == "up"), 0, 1)
+    for word, starts in (("up", up), ("down", down)):
+        before = np.clip(starts, 0, 1)
         largest, states = float(device.step(before, word == "up").max()), np.sort([0, *before, 1])
         widest = int(np.diff(states).argmax())
         if largest > ABRUPT:
@@ -268,6 +375,68 @@ def print_fit(fit: PulseFit) -> None:
                 f"{states[widest + 1]:.2f}: there the curve is a guess",
                 stacklevel=2,
             )
+
+
+def kind_figure(kind: DevicesFit) -> Figure:
+    """Draw several devices: their steps and write noises over x as thin lines, and their ranges,
+    with means in black and a band of one standard deviation from device to device.
+    """
+    device, spreads, x = kind.device, kind.spreads, np.linspace(0, 1, 101)
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(plotting.WIDTH, 3.4))
+    for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
+        curve = 100 * device.step(x, word == "up")
+        for one in kind.devices:
+            left.plot(x, 100 * one.fit.device.step(x, word == "up"), color=colour, linewidth=0.5)
+        left.fill_between(
+            x,
+            *(curve * (1 + sign * device.spread) for sign in (-1, 1)),
+            color=colour,
+            alpha=0.25,
+            linewidth=0,
+        )
+        left.plot(x, curve, color=colour, linewidth=2.0, label=word)
+    left.set(
+        xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None)
+    )
+    left.legend()
+
+    factor, unit = plotting.prefixed(device.highest_conductance, "S")
+    found = sorted(
+        (one.fit.device for one in kind.devices), key=lambda one: one.highest_conductance
+    )
+    ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in found])
+    places = np.arange(1, len(found) + 1)
+    middle.vlines(places, *ends.T, color=plotting.SKY, linewidth=2.0)
+    low, span = factor * device.lowest_conductance, factor * spreads["range"].mean
+    for end, spread in (
+        (low, np.hypot(device.range_spread * low, device.lowest_spread * span)),
+        (low + span, np.hypot(device.range_spread * (low + span), device.lowest_spread * span)),
+    ):
+        middle.axhspan(end - spread, end + spread, color=plotting.GREY, alpha=0.25, linewidth=0)
+        middle.axhline(end, color=plotting.BLACK, linewidth=1.0)
+    middle.set(
+        xlabel="device, by highest conductance",
+        ylabel=f"range ({unit})",
+        ylim=(0, None),
+        title=device.name,
+    )
+
+    best = int(np.argmin(kind.evidence))
+    grid = np.linspace(0, 1, len(kind.write_noise_at))
+    for one in kind.devices:
+        curve = one.fit.noise_curves[best][1]
+        right.plot(x, 100 * np.interp(x, grid, curve), color=plotting.SKY, linewidth=0.7)
+    noise = 100 * device.noise(x)
+    right.fill_between(
+        x,
+        *(noise * (1 + sign * device.write_noise_spread) for sign in (-1, 1)),
+        color=plotting.GREY,
+        alpha=0.25,
+        linewidth=0,
+    )
+    right.plot(x, noise, color=plotting.BLACK)
+    right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)", ylim=(0, None))
+    return figure
 
 
 def pulse_figure(fit: PulseFit) -> Figure:

@@ -40,7 +40,7 @@ from memristive.learning.build import initial_network, learning_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.checks import warn_of_layers
-from memristive.network.chip import Chip
+from memristive.network.chip import device_chip
 from memristive.network.decisions import score_row
 from memristive.network.kernel_writes import Counts
 from memristive.network.networks import Network, network_on_chip, no_counts
@@ -142,9 +142,7 @@ class DeviceRun:
         network = initial_network(
             HIDDEN_OF[self.layers], 10, self.dataset.training.levels, rule, **made
         )
-        return network_on_chip(
-            network, Chip(cell_write_gain=device.spread, seed=self.seed) if device.spread else None
-        ), rule
+        return network_on_chip(network, device_chip(device, self.seed)), rule
 
     def described(self) -> dict[str, Any]:
         """Return everything that determines the trained network, for its voltages file."""

@@ -26,8 +26,13 @@ A curve has `POINTS` points with straight lines between them. A penalty on its s
 smooths it (P. H. C. Eilers and B. D. Marx, Statistical Science 11, 89, 1996). The restricted
 likelihood chooses the strength of the penalty. Where data cannot choose, the curve is straight,
 because a prior prefers simple curves (D. Simpson et al., Statistical Science 32, 1, 2017).
+
+The write noise may depend on the state, too. With the states of the last round, the same likelihood
+gives it at a few points of x, with straight lines between them. So `noise_curves` are nested, and
+their likelihoods compare.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +88,9 @@ class PulseFit:
     replay, band : arrays, readings
         x after mean pulses from the start of each sweep, and the standard deviation of a reading
         about this x.
+    noise_curves : list of (float, array)
+        For each wanted number of points: minus the log of the restricted likelihood, and the write
+        noise on an even grid of x, as shares of the range.
     """
 
     device: MeasuredDevice
@@ -93,6 +101,7 @@ class PulseFit:
     state: np.ndarray
     replay: np.ndarray
     band: np.ndarray
+    noise_curves: list[tuple[float, np.ndarray]]
 
     @property
     def rms(self) -> float:
@@ -133,6 +142,7 @@ def fit_pulses(
     direction: ArrayLike,
     name: str = "device",
     pulses: ArrayLike = 1,
+    noise_points: Sequence[int] = (),
     **more: Any,
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
@@ -150,6 +160,8 @@ def fit_pulses(
     pulses : array_like, readings
         Number of pulses between the last reading and each one. Default: 1. Curves and write noise
         are those of one pulse.
+    noise_points : sequence of int
+        Numbers of points of the `noise_curves` to fit.
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
 
@@ -169,11 +181,12 @@ def fit_pulses(
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
         readings, after = (values - low) / span, np.flatnonzero(signs)
         try:
-            grid, *_, rough = _estimate(readings, signs, numbers, after)
+            grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
-            grid, curves, curve_errors, noises, noise_errors, state = _estimate(
+            grid, curves, curve_errors, noises, noise_errors, state, last = _estimate(
                 readings, signs, numbers, after
             )
+            noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
             raise ParameterError(
                 "too few readings lie between the lowest and the highest conductance to find the "
@@ -204,7 +217,8 @@ def fit_pulses(
     reading = (values - device.lowest_conductance) / (
         device.highest_conductance - device.lowest_conductance
     )
-    return PulseFit(device, errors, signs, numbers, reading, state, replay, band)
+    noise_curves = [(loss, points / width) for loss, points in noise_curves]
+    return PulseFit(device, errors, signs, numbers, reading, state, replay, band, noise_curves)
 
 
 def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> None:
@@ -366,9 +380,9 @@ def _chained(
 
 def _estimate(
     y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: np.ndarray
-) -> tuple[np.ndarray, ...]:
+) -> tuple[Any, ...]:
     """Return the grid, the curves (up, down), their errors, the noises (read, write), their errors,
-    and all states.
+    all states, and the arguments of `_noise_curve`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
     the fit uses.
@@ -401,6 +415,7 @@ def _estimate(
             options={"ftol": 1e-7},
         ).x
         _, noise, factor, right, curves = _regress(logs, *data)
+        last = logs, data, [filtered[before] + way for way in ways], bends, number
         filtered, states = y.copy(), y.copy()
         read, residual = np.exp(2 * logs[0]), target - design @ curves
         filtered[after] -= read * solve_banded((1, 0), noise, residual) / noise[0]
@@ -420,7 +435,44 @@ def _estimate(
     errors = np.sqrt(np.diag(cho_solve((factor, True), np.eye(2 * POINTS)))).reshape(2, -1)
     noises = np.exp(logs[:2])
     noise_errors = _noise_errors(noises, writes.mean(), len(after), len(after) - shared.sum())
-    return grid, curves, errors, noises, noise_errors, states
+    return grid, curves, errors, noises, noise_errors, states, last
+
+
+def _noise_curve(
+    points: int,
+    grid: np.ndarray,
+    logs: np.ndarray,
+    data: tuple[np.ndarray, ...],
+    path: list[np.ndarray],
+    bends: list[np.ndarray],
+    pulses: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """Return minus the log of the restricted likelihood of a write noise with this number of
+    `points` over x, and the noise at the points.
+
+    `logs` and `data` are those of the last regression, whose pulses started from the states of the
+    `path`, where the curves had the slopes `bends`.
+    """
+    design, target, slope, _, shared, bent = data
+    knots, terms = np.linspace(grid[0], grid[-1], points), np.zeros((len(pulses), points, points))
+    for j, (x, bend) in enumerate(zip(path, bends, strict=True)):  # as in _chained
+        hats = np.array([np.interp(x, knots, one) for one in np.eye(points)]).T
+        added = hats[:, :, None] * hats[:, None, :] * (pulses > j)[:, None, None]
+        terms = (1 + bend)[:, None, None] ** 2 * terms + added
+
+    def loss(values: np.ndarray) -> float:
+        noise = np.exp(values[1:-2])
+        parts = np.array([values[0], 0.0, *values[-2:]])
+        return float(_regress(parts, design, target, slope, terms @ noise @ noise, shared, bent)[0])
+
+    found = minimize(
+        loss,
+        np.array([logs[0], *[logs[1]] * points, *logs[2:]]),
+        method="L-BFGS-B",
+        bounds=[*BOUNDS[:1], *BOUNDS[1:2] * points, *BOUNDS[2:]],
+        options={"ftol": 1e-9},
+    )
+    return found.fun, np.exp(found.x[1:-2])
 
 
 def _noise_errors(noises: np.ndarray, writes: float, steps: int, sweeps: int) -> np.ndarray:

@@ -25,7 +25,9 @@ from memristor import Flow, MemristorParameters, WriteCurve, move
 
 # LAW_FORMAT: files with the parameters of the field's law
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"
-NEWER = ("model_sha256", "misfit")  # entries that device files of earlier versions lack
+SPREADS = ("range_spread", "lowest_spread", "write_noise_spread", "read_noise_spread")
+# entries that device files of earlier versions lack
+NEWER = ("model_sha256", "misfit", "noise_curve", *SPREADS)
 # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it
 # in 0.1 ms
 CHANNEL = 1e-6
@@ -57,6 +59,8 @@ class MeasuredDevice(Parameters):
     write_noise, read_noise : float
         Standard deviations as shares of the range: of one pulse's step, which stays, and of one
         reading, which does not.
+    noise_curve : tuple of float
+        Factors on the write noise on an even grid of x; (): the noise is the same at each x.
     read_voltage : float
         In V.
     read_curve : tuple of float
@@ -65,8 +69,11 @@ class MeasuredDevice(Parameters):
         states have in common does not count.
     voltage_up, width_up, voltage_down, width_down : float
         Pulses in the laboratory, in V and s.
-    spread : float
-        Relative standard deviation of the steps from device to device.
+    spread, range_spread, write_noise_spread, read_noise_spread : float
+        Relative standard deviations from device to device: of the steps, of the range (highest -
+        lowest conductance), and of both noises.
+    lowest_spread : float
+        Standard deviation of the lowest conductance from device to device, as a share of the range.
     model, model_sha256 : str
         Model file of the device's SPICE subcircuit (memristive.devices.spice_model), "" without
         one, and the model's hash when it was measured, "" in files of earlier versions.
@@ -109,6 +116,17 @@ class MeasuredDevice(Parameters):
     spread: float = quantity(
         0.0, 0.0, 2.0, "", "device-to-device: relative standard deviation of the steps"
     )
+    range_spread: float = quantity(0.0, 0.0, 2.0, "", "device-to-device: the same of the range")
+    lowest_spread: float = quantity(
+        0.0, 0.0, 2.0, "", "device-to-device: of the lowest conductance, share of the range"
+    )
+    write_noise_spread: float = quantity(
+        0.0, 0.0, 2.0, "", "device-to-device: relative standard deviation of the write noise"
+    )
+    read_noise_spread: float = quantity(
+        0.0, 0.0, 2.0, "", "device-to-device: the same of the read noise"
+    )
+    noise_curve: tuple[float, ...] = ()
     source: str = ""
     model: str = ""
     model_sha256: str = ""
@@ -123,7 +141,8 @@ class MeasuredDevice(Parameters):
     )
 
     def check(self) -> None:
-        for name in ("up", "down", "read_curve"):
+        object.__setattr__(self, "noise_curve", tuple(self.noise_curve))
+        for name in ("up", "down", "read_curve", *(["noise_curve"] if self.noise_curve else [])):
             object.__setattr__(self, name, _curve(name, getattr(self, name)))
         if not self.lowest_conductance < self.highest_conductance:
             raise ParameterError(
@@ -198,6 +217,11 @@ class MeasuredDevice(Parameters):
         """Return the mean change of x by one pulse, as a positive number, at `x` (any shape)."""
         curve = self.up if up else self.down
         return np.interp(np.asarray(x, float), np.linspace(0, 1, len(curve)), curve)
+
+    def noise(self, x: ArrayLike) -> np.ndarray:
+        """Return the write noise of one pulse at `x` (any shape), as a share of the range."""
+        curve = self.noise_curve or (1.0, 1.0)
+        return self.write_noise * np.interp(x, np.linspace(0, 1, len(curve)), curve)
 
     def rates(self, up: bool = True) -> np.ndarray:
         """Return the rate dx/dn of a pulse's flow on the even grid of its curve, as positive

@@ -269,10 +269,12 @@ def measured_pulses(
         device.mean_step * window,
         emulator.pulse,
         device.write_noise * window * noise,
-        device.read_noise * window * noise,
+        # a column adds up the noises of many devices, of which only the mean square counts
+        device.read_noise * window * noise * math.hypot(1.0, device.read_noise_spread),
         int(whole),
         *shares[scheme],
         int(scheme == THIRD),
+        device.noise_curve,
         **(late_settings(device) if late else {}),
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.network.design import Setup
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
@@ -57,7 +58,7 @@ class Chip(Parameters):
         f"0.005 ({PYCLLN}); 0.07 ({LI_FIT}: w_max_dtod)",
     )
     cell_threshold: float = deviation(
-        2.0,
+        100.0,
         "V",
         "d2d",
         "normal",
@@ -295,6 +296,22 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
         ) from None
     chip.check_shape(classes, inputs)
     return chip
+
+
+def device_chip(device: MeasuredDevice, seed: int = 1) -> Chip | None:
+    """Return the chip whose cells differ as devices of one kind do; None: they do not differ.
+
+    Steps scale with the write gain K. The range scales with the gain of the channel, the lowest
+    conductance is shifted by its threshold.
+    """
+    emulated = emulator(device)
+    spreads = {
+        "cell_gain": device.range_spread,
+        "cell_threshold": device.lowest_spread * (emulated.high - emulated.low),
+        "cell_write_gain": device.spread,
+        "cell_write_noise": device.write_noise_spread,
+    }
+    return Chip(seed=seed, **spreads) if any(spreads.values()) else None
 
 
 def on_chip(setup: Setup, chip: Chip | None) -> Setup:

@@ -1,0 +1,253 @@
+"""Several measured devices of one kind: their mean curves and noises, and how much they differ.
+
+Each device is fitted alone. A fitted value differs from the mean of the kind for two reasons: the
+device differs, and its fit has an error. The two are independent, so their variances add. The
+variance of the fitted values, less the mean square of their errors, is therefore that of the
+devices (R. C. Paule and J. Mandel, J. Res. NBS 87, 377, 1982, with equal weights). Without the
+subtraction, devices that are all alike would seem to differ by the errors of their fits.
+
+These errors come from repeats: pulses of the fitted device are simulated with its noises, in the
+order of the measurement, and fitted again. So they contain what formulas leave out, such as the
+error of a range whose ends few readings show.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import chdtri
+
+from memristive.devices.curve_fit import PulseFit, fit_pulses
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.spice.parameters import ParameterError
+
+REPEATS, LEAST_REPEATS = 5, 3  # simulated measurements of each device; fewest that must be fitted
+NOISE_POINTS = (1, 2, 3)  # of the write noise over x; the first is a constant
+LARGEST = 2.0  # of a relative spread in a device file
+ONE_SIGMA = 0.1587  # probability beyond one standard deviation, on one side
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Readings of one device in the order of measurement, as arguments of `fit_pulses`; `seed`: of
+    its repeats.
+    """
+
+    name: str
+    conductance: np.ndarray
+    direction: np.ndarray
+    pulses: np.ndarray
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FittedDevice:
+    """One device of several: its fit, and the fits of simulated measurements of the fitted
+    device.
+    """
+
+    name: str
+    fit: PulseFit
+    repeats: list[PulseFit]
+
+    def values(self, mean: MeasuredDevice) -> dict[str, float]:
+        """Return what may differ from device to device; gains are those of steps over the steps of
+        `mean`.
+        """
+        return _values(self.fit, mean)
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Standard errors of `values`."""
+        found = [_values(repeat, self.fit.device) for repeat in self.repeats]
+        return {name: float(np.std([one[name] for one in found], ddof=1)) for name in found[0]}
+
+
+class Spread(NamedTuple):
+    """Mean of a value over devices, its standard deviation from device to device, and the standard
+    errors of both.
+    """
+
+    mean: float
+    mean_error: float
+    spread: float
+    spread_error: float
+
+
+@dataclass(frozen=True)
+class DevicesFit:
+    """Kind of device that was fitted to several devices.
+
+    Parameters
+    ----------
+    device : MeasuredDevice
+        Mean curves and noises, with the spreads from device to device.
+    spreads : dict
+        A `Spread` for each of the `values` of a device. Those of range, gain and noises are divided
+        by their means, and so are relative.
+    errors : dict
+        Standard errors of `up`, `down` and `write_noise_at` (arrays).
+    write_noise_at : array
+        Write noise on an even grid of x, as a share of the range; one point if it does not depend
+        on x.
+    evidence : list of float
+        Differences of Schwarz's criterion (BIC) for `NOISE_POINTS`, 0 for the best.
+    devices : list of FittedDevice
+    """
+
+    device: MeasuredDevice
+    spreads: dict[str, Spread]
+    errors: dict[str, Any]
+    write_noise_at: np.ndarray
+    evidence: list[float]
+    devices: list[FittedDevice]
+
+
+def fit_device(readings: Readings) -> FittedDevice:
+    """Fit one device of several, and simulated measurements of the fitted device.
+
+    Raises
+    ------
+    ParameterError
+        As `fit_pulses`, or simulated measurements cannot be fitted. The message names the device.
+    """
+    pulses = (readings.direction, readings.name, readings.pulses)
+    try:
+        fit = fit_pulses(readings.conductance, *pulses, noise_points=NOISE_POINTS)
+    except ParameterError as error:
+        raise ParameterError(f"device {readings.name}: {error}") from None
+    repeats, rng = list[PulseFit](), np.random.default_rng(readings.seed)
+    for _ in range(REPEATS):
+        try:
+            repeats.append(fit_pulses(simulated(fit, rng), *pulses))
+        except ParameterError:  # by chance, of a device with few readings
+            continue
+    if len(repeats) < LEAST_REPEATS:
+        raise ParameterError(
+            f"device {readings.name}: too few readings to find the errors of its fit: only "
+            f"{len(repeats)} of {REPEATS} simulated measurements can be fitted; measure more "
+            "sweeps, or leave this device out"
+        )
+    return FittedDevice(readings.name, fit, repeats)
+
+
+def simulated(fit: PulseFit, rng: np.random.Generator) -> np.ndarray:
+    """Return simulated readings in S of a fitted device, with the pulses and the starts of the
+    sweeps of the measurement.
+    """
+    device, x = fit.device, np.clip(fit.state, 0, 1)
+    for n in np.flatnonzero(fit.direction):
+        x[n] = x[n - 1]
+        for _ in range(fit.pulses[n]):
+            step = fit.direction[n] * device.step(x[n], fit.direction[n] > 0)
+            x[n] = np.clip(x[n] + step + device.write_noise * rng.standard_normal(), 0, 1)
+    return device.conductance(x + device.read_noise * rng.standard_normal(len(x)))
+
+
+def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> DevicesFit:
+    """Return the kind of several fitted `devices`.
+
+    Parameters
+    ----------
+    devices : sequence of FittedDevice
+    name : str
+    **more
+        Other fields of `MeasuredDevice`.
+
+    Raises
+    ------
+    ParameterError
+        There is only one device.
+    """
+    count, found = len(devices), [one.fit.device for one in devices]
+    if count < 2:
+        raise ParameterError(
+            f"column 'device' names {count} device, and a spread needs at least two: leave the "
+            "column out to fit one device"
+        )
+    curves = {name: np.array([getattr(one, name) for one in found]) for name in ("up", "down")}
+    mean = MeasuredDevice(name, **{key: tuple(rows.mean(axis=0)) for key, rows in curves.items()})
+    values, errors = [one.values(mean) for one in devices], [one.errors for one in devices]
+    spreads = {
+        key: between(*(np.array([row[key] for row in rows]) for rows in (values, errors)))
+        for key in values[0]
+    }
+    for key in ("range", "gain", "write_noise", "read_noise"):
+        size, size_error, *spread = spreads[key]
+        spreads[key] = Spread(size, size_error, *(one / size for one in spread))
+
+    # write noise over x: as many points as Schwarz's criterion prefers for all devices together
+    noises = list(zip(*(one.fit.noise_curves for one in devices), strict=True))
+    sizes = [np.log(np.count_nonzero(one.fit.direction)) for one in devices]
+    criteria = [
+        2 * sum(loss for loss, _ in of_points) + points * sum(sizes)
+        for points, of_points in zip(NOISE_POINTS, noises, strict=True)
+    ]
+    best = int(np.argmin(criteria))
+    points = np.array([noise for _, noise in noises[best]])
+    at, grid = points.mean(axis=0), np.linspace(0, 1, 1001)
+    whole = np.interp(grid, np.linspace(0, 1, len(at)), at) if len(at) > 1 else at
+    write = float(np.sqrt(np.mean(whole**2)))
+
+    low = max(0.0, spreads["lowest"].mean * spreads["range"].mean)
+    device = dataclasses.replace(
+        mean,
+        lowest_conductance=low,
+        highest_conductance=low + spreads["range"].mean,
+        write_noise=write,
+        read_noise=spreads["read_noise"].mean,
+        noise_curve=tuple((at / write).tolist()) if len(at) > 1 else (),
+        spread=min(spreads["gain"].spread, LARGEST),
+        range_spread=min(spreads["range"].spread, LARGEST),
+        lowest_spread=min(spreads["lowest"].spread, LARGEST),
+        write_noise_spread=min(spreads["write_noise"].spread, LARGEST),
+        read_noise_spread=min(spreads["read_noise"].spread, LARGEST),
+        **more,
+    )
+    of_mean = {"write_noise_at": points, **curves}
+    return DevicesFit(
+        device,
+        spreads,
+        {key: rows.std(axis=0, ddof=1) / np.sqrt(count) for key, rows in of_mean.items()},
+        at,
+        (np.array(criteria) - min(criteria)).tolist(),
+        list(devices),
+    )
+
+
+def between(values: np.ndarray, errors: np.ndarray) -> Spread:
+    """Return the mean and the spread of `values` of devices, of which each has a standard error.
+
+    The variance of the values follows a chi-squared distribution. Its quantiles at one standard
+    deviation give bounds of the spread, and half their distance is the error of the spread.
+    """
+    count, variance, noise = len(values), values.var(ddof=1), np.mean(errors**2)
+    factors = (count - 1) / chdtri(count - 1, [ONE_SIGMA, 1 - ONE_SIGMA])
+    below, spread, above = np.sqrt(
+        np.maximum(variance * np.array([factors[0], 1.0, factors[1]]) - noise, 0.0)
+    )
+    # if the errors explain the variance, it is at least theirs
+    least = np.sqrt(noise * max(factors[1] - 1, 0.0)) / 2
+    error = max((above - below) / 2, least)
+    return Spread(*map(float, (values.mean(), np.sqrt(variance / count), spread, error)))
+
+
+def _values(fit: PulseFit, mean: MeasuredDevice) -> dict[str, float]:
+    device = fit.device
+    width = device.highest_conductance - device.lowest_conductance
+    products, squares = np.zeros((2, 2))
+    for k, up in enumerate((True, False)):
+        x = fit.starts(up)
+        products[k] = device.step(x, up) @ mean.step(x, up)
+        squares[k] = mean.step(x, up) @ mean.step(x, up)
+    up, down = products / squares
+    return {
+        "range": width,
+        "lowest": device.lowest_conductance / width,
+        "gain": products.sum() / squares.sum(),
+        "up_over_down": up / down,
+        "write_noise": device.write_noise,
+        "read_noise": device.read_noise,
+    }
