@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 import plotting
 from memristive.cli.parallel import run_tasks
@@ -280,9 +281,9 @@ def print_kind(kind: DevicesFit) -> None:
     print_steps(kind.device, kind.errors)
     rows = []
     for key, (label, unit, relative) in KIND_ROWS.items():
-        one, scale = kind.spreads[key], 100.0 if unit == "%" else 1.0
-        shown = [f"{scale * value:.3g}{unit}" for value in one[:2]]
-        percent = [f"{100 * value:.2g}%" for value in one[2:]]
+        spread, scale = kind.spreads[key], 100.0 if unit == "%" else 1.0
+        shown = [f"{scale * value:.3g}{unit}" for value in spread[:2]]
+        percent = [f"{100 * value:.2g}%" for value in spread[2:]]
         rows.append((label, *shown, *percent, relative))
     print(table(("value", "mean", "standard error", "spread", "standard error", "of"), rows))
     if len(kind.write_noise_at) > 1:
@@ -406,14 +407,17 @@ def kind_figure(kind: DevicesFit) -> Figure:
     )
     ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in found])
     places = np.arange(1, len(found) + 1)
-    middle.vlines(places, *ends.T, color=plotting.SKY, linewidth=2.0)
+    each = middle.vlines(places, *ends.T, color=plotting.SKY, linewidth=2.0)
+    middle.xaxis.set_major_locator(MaxNLocator(integer=True))
     low, span = factor * device.lowest_conductance, factor * spreads["range"].mean
     for end, spread in (
         (low, np.hypot(device.range_spread * low, device.lowest_spread * span)),
         (low + span, np.hypot(device.range_spread * (low + span), device.lowest_spread * span)),
     ):
-        middle.axhspan(end - spread, end + spread, color=plotting.GREY, alpha=0.25, linewidth=0)
-        middle.axhline(end, color=plotting.BLACK, linewidth=1.0)
+        band = middle.axhspan(
+            end - spread, end + spread, color=plotting.GREY, alpha=0.25, linewidth=0
+        )
+        mean = middle.axhline(end, color=plotting.BLACK, linewidth=1.0)
     middle.set(
         xlabel="device, by highest conductance",
         ylabel=f"range ({unit})",
@@ -436,6 +440,12 @@ def kind_figure(kind: DevicesFit) -> Figure:
     )
     right.plot(x, noise, color=plotting.BLACK)
     right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)", ylim=(0, None))
+    figure.legend(
+        [each, mean, band],
+        ["each device", "mean of the devices", "standard deviation from device to device"],
+        loc="outside lower left",
+        ncols=3,
+    )
     return figure
 
 

@@ -5,8 +5,8 @@ SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a hea
 ngspice then tests a held-out tenth too. Writes own/own_data_NAME.json,
 own/own_data_NAME_confusion.png and the network trained on everything, own/NAME_classifier.json; for
 iris and the like to results/classifier/, figures/ and voltages/. NAME is that of SOURCE; with
---device, the device's name follows it, with --late the word late. Seconds for iris, minutes for
-digits.
+--device, the device's name follows it, with --late the word late; each cell is drawn from the
+spreads of the device, if it has any. Seconds for iris, minutes for digits.
 """
 
 import csv
@@ -40,10 +40,11 @@ from memristive.cli.script import (
     run,
     table,
 )
-from memristive.devices.measured_device import device_record
+from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, report
 from memristive.learning.build import MEASURED_NEURON
+from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.spice.parameters import ParameterError
@@ -134,6 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
         pairs=pairs,
         late=options.late,
         neuron=neuron,
+        chip=OF_DEVICE if options.device and device_chip(load_device(options.device)) else None,
         random_state=options.seed,
     )
     mlp = MLPClassifier(tuple(hidden) or (100,), max_iter=3000, random_state=options.seed)

@@ -33,7 +33,7 @@ from memristive.learning.build import measured_design, measured_parameters, meas
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.checks import warn_of_layers
-from memristive.network.chip import Chip, load_chip
+from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.engines import ModelCells, NgspiceNetwork, check_engine, read
 from memristive.network.netlists import layered_read_netlist
@@ -106,8 +106,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         membrane transconductance itself.
     chip : str or Chip, default=None
         Imperfect chip: name of a preset ("ten-percent"), path of a chip file, or a
-        `memristive.Chip` of any shape, without noise, decay and wires (docs/chips.md). None: all
-        devices alike.
+        `memristive.Chip` of any shape, without noise, decay and wires (docs/chips.md). "device":
+        each cell is drawn from the measured spreads of the `device`, with `random_state` as the
+        seed. None: all devices alike.
     encoding : {"complement", "plain"}, default="complement"
         "complement" adds a row 1 - v for each scaled feature v. Transform features with long tails
         before, for example by a QuantileTransformer.
@@ -379,12 +380,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _set_network(self, network: Network) -> None:
         """Put the network on the chip, and store the parameters that it was made with."""
         # of any shape
-        chip = load_chip(self.chip, 1, 1) if isinstance(self.chip, str) else self.chip
+        self._measured = load_device(self.device) if self.device else None
+        chip = chosen_chip(self.chip, self._measured, seed=self._seed)
         self.network_, self._fixed = (
             network_on_chip(network, chip),
             {name: getattr(self, name) for name in FIXED},
         )
-        self._measured = load_device(self.device) if self.device else None
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)

@@ -9,6 +9,7 @@ initial parameter.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
@@ -337,6 +338,11 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     bend = read(model, [float(grid[-1])] * len(volts), volts) - read(
         model, [float(grid[0])] * len(volts), volts
     )
+    selected: dict[str, Any] = {
+        f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
+        for side, up in (("up", True), ("down", False))
+        for part, share in (("half", 2), ("third", 3))
+    }
     device = MeasuredDevice(
         name=model.name,
         lowest_conductance=low,
@@ -352,11 +358,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         source=source,
         model=path,
         model_sha256=model.sha256,
-        **{
-            f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
-            for side, up in (("up", True), ("down", False))
-            for part, share in (("half", 2), ("third", 3))
-        },
+        **selected,
     )
 
     potentiated = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)

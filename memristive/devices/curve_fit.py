@@ -461,18 +461,17 @@ def _noise_curve(
         terms = (1 + bend)[:, None, None] ** 2 * terms + added
 
     def loss(values: np.ndarray) -> float:
-        noise = np.exp(values[1:-2])
-        parts = np.array([values[0], 0.0, *values[-2:]])
+        noise, parts = np.exp(values[1:]), np.array([values[0], 0.0, *logs[2:]])
         return float(_regress(parts, design, target, slope, terms @ noise @ noise, shared, bent)[0])
 
     found = minimize(
         loss,
-        np.array([logs[0], *[logs[1]] * points, *logs[2:]]),
+        np.array([logs[0], *[logs[1]] * points]),
         method="L-BFGS-B",
-        bounds=[*BOUNDS[:1], *BOUNDS[1:2] * points, *BOUNDS[2:]],
-        options={"ftol": 1e-9},
+        bounds=[BOUNDS[0]] * (points + 1),
+        options={"ftol": 1e-9, "eps": 1e-4},  # larger than the rounding of the likelihood
     )
-    return found.fun, np.exp(found.x[1:-2])
+    return found.fun, np.exp(found.x[1:])
 
 
 def _noise_errors(noises: np.ndarray, writes: float, steps: int, sweeps: int) -> np.ndarray:

@@ -167,8 +167,9 @@ def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> 
             f"column 'device' names {count} device, and a spread needs at least two: leave the "
             "column out to fit one device"
         )
-    curves = {name: np.array([getattr(one, name) for one in found]) for name in ("up", "down")}
-    mean = MeasuredDevice(name, **{key: tuple(rows.mean(axis=0)) for key, rows in curves.items()})
+    curves = {key: np.array([getattr(one, key) for one in found]) for key in ("up", "down")}
+    up, down = (tuple(rows.mean(axis=0).tolist()) for rows in curves.values())
+    mean = MeasuredDevice(name, up=up, down=down)
     values, errors = [one.values(mean) for one in devices], [one.errors for one in devices]
     spreads = {
         key: between(*(np.array([row[key] for row in rows]) for rows in (values, errors)))

@@ -221,7 +221,9 @@ class MeasuredDevice(Parameters):
     def noise(self, x: ArrayLike) -> np.ndarray:
         """Return the write noise of one pulse at `x` (any shape), as a share of the range."""
         curve = self.noise_curve or (1.0, 1.0)
-        return self.write_noise * np.interp(x, np.linspace(0, 1, len(curve)), curve)
+        return self.write_noise * np.interp(
+            np.asarray(x, float), np.linspace(0, 1, len(curve)), curve
+        )
 
     def rates(self, up: bool = True) -> np.ndarray:
         """Return the rate dx/dn of a pulse's flow on the even grid of its curve, as positive

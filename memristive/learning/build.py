@@ -23,7 +23,7 @@ import numpy as np
 from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator, load_device
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.checks import USUAL, settled_membranes
-from memristive.network.chip import Chip, load_chip
+from memristive.network.chip import Chip, chosen_chip
 from memristive.network.closed_form import STILL_GAIN
 from memristive.network.design import LayerDesign, Schedule, Setup, check_levels
 from memristive.network.layer import PulseWrites
@@ -421,7 +421,8 @@ def build(
     pairs : int
         With a `device`: differential pairs of a synapse; 0: single cells, and a reference column.
     chip : str or Chip, optional
-        Deviations of the cells and neurons: a preset, a chip file, or a chip. None: all are alike.
+        Deviations of the cells and neurons: a preset, a chip file, or a chip. "device": each cell
+        is drawn from the spreads of the device. None: all are alike.
     late : bool
         With a `device`: each synapse adds up doses on a capacitor until whole pulses are due.
     **learning
@@ -442,14 +443,15 @@ def build(
     sizes = (hidden,) if isinstance(hidden, int) else tuple(hidden or ())
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise ParameterError(f"hidden must be whole numbers from 1, one a layer, got {hidden!r}")
-    if isinstance(chip, str):
-        chip = load_chip(chip, classes, images.shape[1])
+    measured = load_device(device) if isinstance(device, str) else device
+    chip = chosen_chip(
+        chip, measured, (classes, images.shape[1]), seed=learning.get("seed", LayeredRule().seed)
+    )
     if device is None and hidden is None:
         plain = ErrorDrivenRule(**grey_settings(images) | learning)
         return network_on_chip(
             paper_network(paper_setup(images), plain, classes, images.shape[1]), chip
         ), plain
-    measured = load_device(device) if isinstance(device, str) else device
     made: dict[str, Any] = {}
     rule = LayeredRule()
     if measured:

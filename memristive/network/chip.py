@@ -28,6 +28,7 @@ MIXED_SIGNAL = (
 LI_FIT = "aihwkit's fit to the capacitor cell of Li et al., VLSI 2018"
 PYCLLN = "PyCLLN's default"
 COPPER = "0.3 to 3 ohm (Joksas et al., Nat. Commun. 11, 2020, take 0.35 and 0.32 ohm)"
+OF_DEVICE = "device"  # in place of a chip: its cells differ as those of the measured device
 STUCK = "0.0175 and 0.0904 in a 4 Mb HfO2 array (C.-Y. Chen et al., IEEE Trans. Comput. 64, 2015)"
 
 
@@ -305,13 +306,32 @@ def device_chip(device: MeasuredDevice, seed: int = 1) -> Chip | None:
     conductance is shifted by its threshold.
     """
     emulated = emulator(device)
-    spreads = {
-        "cell_gain": device.range_spread,
-        "cell_threshold": device.lowest_spread * (emulated.high - emulated.low),
-        "cell_write_gain": device.spread,
-        "cell_write_noise": device.write_noise_spread,
-    }
-    return Chip(seed=seed, **spreads) if any(spreads.values()) else None
+    chip = Chip(
+        seed=seed,
+        cell_gain=device.range_spread,
+        cell_threshold=device.lowest_spread * (emulated.high - emulated.low),
+        cell_write_gain=device.spread,
+        cell_write_noise=device.write_noise_spread,
+    )
+    return None if chip.ideal else chip
+
+
+def chosen_chip(
+    chip: str | Chip | None,
+    device: MeasuredDevice | None = None,
+    shape: tuple[int, int] = (1, 1),
+    seed: int = 1,
+) -> Chip | None:
+    """Return the chip that a user chose: a chip, the name of a preset or file (`load_chip`, with
+    this `shape`), or "device" for the `device_chip` of a measured device with this `seed`.
+
+    Raises ParameterError as `load_chip` does, and for "device" without a `device`.
+    """
+    if chip == OF_DEVICE:
+        if device is None:
+            raise ParameterError("chip 'device' is for measured devices: give a device")
+        return device_chip(device, seed)
+    return load_chip(chip, *shape) if isinstance(chip, str) else chip
 
 
 def on_chip(setup: Setup, chip: Chip | None) -> Setup:

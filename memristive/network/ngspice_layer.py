@@ -473,9 +473,7 @@ class NgspiceLayer:
             )
         stuck = np.zeros(len(shares), bool) if cells is None else cells.transconductance[place] == 0
         numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]
-        scale = (
-            ones if cells is None else (cells.write_noise * np.ones_like(cells.gain))[place]
-        )
+        scale = ones if cells is None else (cells.write_noise * np.ones_like(cells.gain))[place]
         for k, share in enumerate(shares.tolist()):  # draws in the order of the kernel
             numbers[k] = drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
             if pulses.write_noise and not stuck[k]:

@@ -1,0 +1,90 @@
+"""The fit of several devices recovers the spreads, the errors and the noise curve of simulated
+devices.
+"""
+
+import numpy as np
+import pytest
+
+from memristive.devices.device_spread import Readings, between, combine_devices, fit_device
+from memristive.spice.parameters import ParameterError
+from tests.devices.test_curve_fit import SWEEP, measure
+
+PULSES = ([1] * 60 + [-1] * 60) * 3
+LOWEST = 0.3  # of the range
+TRUTH = {"range": 0.15, "lowest": 0.04, "gain": 0.12, "write_noise": 0.4, "read_noise": 0.3}
+
+
+def drawn(rng, spread):
+    """A log-normal factor of mean 1."""
+    sigma = np.sqrt(np.log1p(spread**2))
+    return rng.lognormal(-(sigma**2) / 2, sigma)
+
+
+def kind(seed, spreads, devices=12, noise=lambda x: 0.01):
+    """The fit of simulated devices with these spreads."""
+    rng, fitted = np.random.default_rng(seed), []
+    for k in range(devices):
+        width, gain, write, read = (
+            drawn(rng, spreads[name]) for name in ("range", "gain", "write_noise", "read_noise")
+        )
+        lowest = LOWEST + spreads["lowest"] * rng.standard_normal()
+        conductance, direction = measure(
+            lambda x, gain=gain: gain * 0.05 * (1.05 - x),
+            lambda x, gain=gain: gain * 0.06 * (x + 0.03),
+            PULSES,
+            lambda x, write=write: write * noise(x),
+            0.01 * read,
+            rng,
+            low=1e-5 * width * lowest,
+            high=1e-5 * width * (1 + lowest),
+        )
+        pulses = np.array([0, *np.ones(len(PULSES), int)])
+        fitted.append(fit_device(Readings(f"d{k}", conductance, np.array(direction), pulses, k)))
+    return combine_devices(fitted, "kind")
+
+
+def test_known_spreads_are_recovered_within_their_errors():
+    found, off = [kind(seed, TRUTH) for seed in (1, 2)], []
+    for one in found:
+        off += [(one.spreads[name][2] - TRUTH[name]) / one.spreads[name][3] for name in TRUTH]
+        for name, mean in {"range": 1e-5, "lowest": LOWEST, "gain": 1, "read_noise": 0.01}.items():
+            off.append((one.spreads[name][0] - mean) / one.spreads[name][1])
+        assert len(one.write_noise_at) == 1 and one.device.noise_curve == ()
+        assert one.device.spread == one.spreads["gain"].spread
+    assert np.abs(off).max() < 3 and 0.4 < np.mean(np.square(off)) < 2
+
+
+def test_devices_that_are_alike_have_spreads_of_zero_within_their_errors():
+    found = kind(3, dict.fromkeys(TRUTH, 0.0))
+    for name in TRUTH:
+        *_, spread, error = found.spreads[name]
+        assert spread < 3 * error and 0 < error < 0.3
+
+
+def test_a_write_noise_that_depends_on_the_state_is_found():
+    found = kind(4, dict.fromkeys(TRUTH, 0.0), devices=4, noise=lambda x: 0.004 + 0.012 * x)
+    assert len(found.write_noise_at) == 2
+    off = (found.write_noise_at - [0.004, 0.016]) / found.errors["write_noise_at"]
+    assert np.abs(off).max() < 3
+    assert found.device.noise([0, 1]) == pytest.approx(found.write_noise_at)
+
+
+@pytest.mark.parametrize(("spread", "error"), [(0.2, 0.05), (0.1, 0.1), (0.0, 0.1)])
+def test_the_spread_is_that_of_the_devices_without_the_errors_of_their_fits(spread, error):
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(2000):
+        values = rng.normal(1, spread, 12) + rng.normal(0, error, 12)
+        found.append(between(values, np.full(12, error)))
+    means, mean_errors, spreads, errors = np.array(found).T
+    assert np.mean(((means - 1) / mean_errors) ** 2) == pytest.approx(11 / 9, rel=0.1)  # Student's
+    assert np.mean(np.abs(spreads - spread) < 3 * errors) > 0.96
+    if spread > error:
+        assert np.mean(spreads) == pytest.approx(spread, rel=0.05)
+        assert np.mean(errors) == pytest.approx(np.std(spreads), rel=0.3)
+
+
+def test_a_device_with_too_few_readings_is_named():
+    few = Readings("east 7", SWEEP, np.array([0] + [1] * 10), np.ones(11, int))
+    with pytest.raises(ParameterError, match="east 7.*'down'"):
+        fit_device(few)
