@@ -105,8 +105,8 @@ class DevicesFit:
     devices: list[FittedDevice]
 
 
-def fit_device(readings: Readings) -> FittedDevice:
-    """Fit one device of several, and simulated measurements of the fitted device.
+def fit_device(readings: Readings, repeats: int = REPEATS) -> FittedDevice:
+    """Fit one device of several, and a number of simulated measurements of the fitted device.
 
     Raises
     ------
@@ -118,31 +118,46 @@ def fit_device(readings: Readings) -> FittedDevice:
         fit = fit_pulses(readings.conductance, *pulses, noise_points=NOISE_POINTS)
     except ParameterError as error:
         raise ParameterError(f"device {readings.name}: {error}") from None
-    repeats, rng = list[PulseFit](), np.random.default_rng(readings.seed)
-    for _ in range(REPEATS):
+    found, rng = list[PulseFit](), np.random.default_rng(readings.seed)
+    for _ in range(repeats):
         try:
-            repeats.append(fit_pulses(simulated(fit, rng), *pulses))
+            readings_again = simulated(fit.device, fit.state, fit.direction, fit.pulses, rng)
+            found.append(fit_pulses(readings_again, *pulses))
         except ParameterError:  # by chance, of a device with few readings
             continue
-    if len(repeats) < LEAST_REPEATS:
+    if len(found) < LEAST_REPEATS:
         raise ParameterError(
             f"device {readings.name}: too few readings to find the errors of its fit: only "
-            f"{len(repeats)} of {REPEATS} simulated measurements can be fitted; measure more "
+            f"{len(found)} of {repeats} simulated measurements can be fitted; measure more "
             "sweeps, or leave this device out"
         )
-    return FittedDevice(readings.name, fit, repeats)
+    return FittedDevice(readings.name, fit, found)
 
 
-def simulated(fit: PulseFit, rng: np.random.Generator) -> np.ndarray:
-    """Return simulated readings in S of a fitted device, with the pulses and the starts of the
-    sweeps of the measurement.
+def simulated(
+    device: MeasuredDevice,
+    starts: np.ndarray,
+    direction: np.ndarray,
+    pulses: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return simulated readings in S of a device.
+
+    Parameters
+    ----------
+    device : MeasuredDevice
+    starts : array, readings
+        x at the readings that start a sweep; the other values do not count.
+    direction, pulses : arrays, readings
+        As in `PulseFit`.
+    rng : numpy.random.Generator
     """
-    device, x = fit.device, np.clip(fit.state, 0, 1)
-    for n in np.flatnonzero(fit.direction):
+    x = np.clip(np.asarray(starts, float), 0, 1)
+    for n in np.flatnonzero(direction):
         x[n] = x[n - 1]
-        for _ in range(fit.pulses[n]):
-            step = fit.direction[n] * device.step(x[n], fit.direction[n] > 0)
-            x[n] = np.clip(x[n] + step + device.write_noise * rng.standard_normal(), 0, 1)
+        for _ in range(pulses[n]):
+            step = direction[n] * device.step(x[n], direction[n] > 0)
+            x[n] = np.clip(x[n] + step + device.noise(x[n]) * rng.standard_normal(), 0, 1)
     return device.conductance(x + device.read_noise * rng.standard_normal(len(x)))
 
 
