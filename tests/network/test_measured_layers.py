@@ -17,11 +17,12 @@ from memristive.learning.build import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
-from memristive.network.chip import Chip
+from memristive.network import kernel_writes
+from memristive.network.chip import Chip, device_chip
 from memristive.network.design import ENGINES, LayerDesign
 from memristive.network.engines import read
-from memristive.network.networks import Network, network_on_chip, no_counts
-from memristor import MemristorParameters, drawn_number
+from memristive.network.networks import KernelArrays, Network, network_on_chip, no_counts
+from memristor import MemristorParameters, drawn_number, read_current
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import MEASURED, drives, layer_of
 from tests.network.networks import PULSED_IMAGES as IMAGES
@@ -31,6 +32,15 @@ from tests.network.networks import measured_network as network
 LABELS = np.arange(8) % 3
 LATE = {"late": 1.2, "late_pulses": 2, "late_forget": 0.03, "late_spread": 0.2, "late_offset": 0.1}
 SPREAD = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1)
+KIND = MeasuredDevice(
+    "kind",
+    write_noise=0.01,
+    noise_curve=(0.2, 0.9, 1.6),
+    spread=0.1,
+    range_spread=0.2,
+    lowest_spread=0.05,
+    write_noise_spread=0.4,
+)
 
 
 @pytest.mark.parametrize(("device", "pairs", "chip"), [("pcmo", 2, SPREAD), ("taox-tio2", 0, None)])
@@ -42,7 +52,7 @@ def test_back_reads_agree_with_ngspice(ngspice, device, pairs, chip):
 
 
 @pytest.mark.parametrize(
-    ("device", "hidden", "pairs", "chip", "late"),
+    ("device", "hidden", "pairs", "chip", "changes"),
     [
         ("epiram", (), 2, None, {}),
         ("ag-si", (5,), 1, None, {}),
@@ -53,13 +63,14 @@ def test_back_reads_agree_with_ngspice(ngspice, device, pairs, chip):
         ("pcmo", (), 1, None, LATE),
         ("ag-si", (5,), 2, SPREAD, LATE),
         ("noisy", (5,), 1, None, LATE),
+        ("noisy", (5,), 1, device_chip(KIND, 2), {"noise_curve": KIND.noise_curve}),
     ],
 )
 def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(
-    ngspice, device, hidden, pairs, chip, late
+    ngspice, device, hidden, pairs, chip, changes
 ):
     net = network_on_chip(network(device, hidden, pairs), chip)
-    net = dataclasses.replace(net, pulses=dataclasses.replace(net.pulses, **late))
+    net = dataclasses.replace(net, pulses=dataclasses.replace(net.pulses, **changes))
     closed, circuit = (learn(net, RULE, IMAGES, LABELS, engine=engine) for engine in ENGINES[::-1])
     assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 3
     for ours, theirs, before in zip(
@@ -69,7 +80,46 @@ def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(
         assert np.abs(theirs - before).max() > 0.1
     for ours, theirs in zip(circuit.network.held, closed.network.held, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
-    assert bool(late) == any(held.any() for held in circuit.network.held)
+    assert ("late" in changes) == any(held.any() for held in circuit.network.held)
+
+
+def test_cells_of_a_chip_differ_as_the_devices_of_a_kind_do():
+    """Conductances at both ends, from the law of a cell, and write gains of 5,000 cells."""
+    emulated, chip = emulator(KIND), dataclasses.replace(device_chip(KIND), classes=50, inputs=100)
+    cells, volts = chip.cells(emulated.memristor), KIND.read_voltage
+    low, high = (read_current(cells, emulated.state(x), volts) / volts for x in (0.0, 1.0))
+    span = KIND.highest_conductance - KIND.lowest_conductance
+    assert high.mean() == pytest.approx(KIND.highest_conductance, rel=0.02)
+    assert np.std(high - low) / span == pytest.approx(KIND.range_spread, rel=0.05)
+    assert np.std(low / (high - low)) == pytest.approx(KIND.lowest_spread, rel=0.05)
+    gains = cells.transconductance / emulated.memristor.transconductance
+    assert np.std(gains) == pytest.approx(KIND.spread, rel=0.05)
+    assert np.std(cells.write_noise) == pytest.approx(KIND.write_noise_spread, rel=0.1)
+
+
+@pytest.mark.parametrize("x", [0.25, 0.75])
+def test_the_noise_of_a_pulse_is_that_of_the_cell_at_its_state(x):
+    """One pulse of 4,000 rows; noise curve by hand: halfway between its points."""
+    emulated = emulator(KIND)
+    chip = dataclasses.replace(Chip(), cell_write_noise=KIND.write_noise_spread)
+    net = Network(
+        (np.full((2, 4001), emulated.state(x)),),
+        measured_parameters(emulated),
+        measured_design(emulated, 1, 1.0),
+        pulses=measured_pulses(emulated),
+    )
+    net = network_on_chip(net, chip)
+    arrays = KernelArrays(net)
+    kernel_writes.write_pulses(
+        *(arrays.layers[0], arrays.timing, arrays.pulses, arrays.states[0], 0, np.ones(4001)),
+        *(net.pulses.step, no_counts(net), 0, arrays.work.loads[0], np.random.default_rng(1)),
+    )
+    moved = (arrays.states[0][:, 0] - net.states[0][0]) / (emulated.high - emulated.low) - 0.01
+    noise = 0.01 * (0.55 if x < 0.5 else 1.25)
+    own = net.devices[0].cells.write_noise[0]
+    assert np.std(moved / own) == pytest.approx(noise, rel=0.05)
+    large = own > np.median(own)
+    assert np.std(moved[large]) > 1.5 * np.std(moved[~large])
 
 
 def test_a_synapse_that_writes_late_adds_up_doses_and_forgets():

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from memristive import build
 from memristive.cli.script import exit_code
 from memristive.devices.measured_device import load_device
 from memristive.spice.parameters import ParameterError
@@ -201,6 +202,47 @@ def test_other_readings_in_a_file_of_the_same_name_replace_nothing(tmp_path, cap
     assert (
         "readings" in capsys.readouterr().err
         and (tmp_path / "curve_device.json").read_bytes() == before
+    )
+
+
+def test_several_devices_give_their_spread_and_each_cell_is_drawn_from_it(tmp_path):
+    """Three devices without noise, whose ranges are 0.8, 1 and 1.2 of the usual one: the spread is
+    0.2.
+    """
+    tables = [
+        long(("up", scale * UP), ("down", scale * DOWN)).assign(device=f"d{scale}")
+        for scale in (0.8, 1.0, 1.2)
+    ]
+    assert fitted(tmp_path, pd.concat(tables)) == 0
+    device = load_device(str(tmp_path / "curve_device.json"))
+    assert (device.lowest_conductance, device.highest_conductance) == pytest.approx(
+        (1e-6, 4e-6), rel=0.01
+    )
+    assert device.range_spread == pytest.approx(0.2, rel=0.01)
+    assert max(device.spread, device.lowest_spread) < 0.01 and device.noise_curve == ()
+    record = json.loads((tmp_path / "device_fit_curve.json").read_text())
+    assert record["spreads"]["range"]["spread"] == device.range_spread
+    assert [one["name"] for one in record["devices"]] == ["d0.8", "d1.0", "d1.2"]
+    network, _ = build(np.eye(4), 2, device=device, chip="device")
+    gains = network.devices[0].cells.gain
+    assert 0.05 < gains.std() / gains.mean() < 0.4
+    assert build(np.eye(4), 2, device=device)[0].devices is None
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"device": "one"}, "at least two"),
+        ({"device": ["one"] * 41 + ["two"] * 41}, "device one: direction 'down'"),
+        ({"device": ["one"] * 81 + [""]}, "row 82"),
+        ({"device": ["one"] * 41 + ["two"] * 41, "direction": "sideways"}, "device one"),
+    ],
+)
+def test_a_bad_column_of_devices_is_one_line(tmp_path, capsys, change, word):
+    assert fitted(tmp_path, long(("up", UP), ("down", DOWN)).assign(**change)) == 2
+    error = capsys.readouterr().err
+    assert (
+        word in error and error.count("\n") == 1 and not (tmp_path / "curve_device.json").exists()
     )
 
 
