@@ -138,7 +138,13 @@ def main(arguments: list[str] | None = None) -> int:
     if options.full:
         last += [
             ["-m", f"studies.{name}"]
-            for name in ("trained_in_situ", "half_select", "subcircuit_layer", "device_settings")
+            for name in (
+                "trained_in_situ",
+                "half_select",
+                "subcircuit_layer",
+                "device_settings",
+                "device_kind",
+            )
         ]
     failed = 0
     for part in (list(chains(options.full)), [last]):
