@@ -113,16 +113,16 @@ def fit_device(readings: Readings, repeats: int = REPEATS) -> FittedDevice:
     ParameterError
         As `fit_pulses`, or simulated measurements cannot be fitted. The message names the device.
     """
-    pulses = (readings.direction, readings.name, readings.pulses)
+    order = (readings.direction, readings.name, readings.pulses)
     try:
-        fit = fit_pulses(readings.conductance, *pulses, noise_points=NOISE_POINTS)
+        fit = fit_pulses(readings.conductance, *order, noise_points=NOISE_POINTS)
     except ParameterError as error:
         raise ParameterError(f"device {readings.name}: {error}") from None
     found, rng = list[PulseFit](), np.random.default_rng(readings.seed)
     for _ in range(repeats):
         try:
-            readings_again = simulated(fit.device, fit.state, fit.direction, fit.pulses, rng)
-            found.append(fit_pulses(readings_again, *pulses))
+            again = simulated(fit.device, fit.state, fit.direction, fit.pulses, rng)
+            found.append(fit_pulses(again, *order))
         except ParameterError:  # by chance, of a device with few readings
             continue
     if len(found) < LEAST_REPEATS:

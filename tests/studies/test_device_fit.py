@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memristive import build
+from memristive import MemristiveClassifier, build
 from memristive.cli.script import exit_code
 from memristive.devices.measured_device import load_device
 from memristive.spice.parameters import ParameterError
@@ -227,6 +227,12 @@ def test_several_devices_give_their_spread_and_each_cell_is_drawn_from_it(tmp_pa
     gains = network.devices[0].cells.gain
     assert 0.05 < gains.std() / gains.mean() < 0.4
     assert build(np.eye(4), 2, device=device)[0].devices is None
+    with pytest.raises(ParameterError, match="device"):
+        build(np.eye(4), 2, chip="device")
+    samples, file = np.random.default_rng(1).random((12, 3)), str(tmp_path / "curve_device.json")
+    model = MemristiveClassifier(device=file, pairs=1, chip="device", epochs=1, random_state=1)
+    gains = model.fit(samples, np.arange(12) % 2).network_.devices[0].cells.gain
+    assert gains.std() > 0
 
 
 @pytest.mark.parametrize(
