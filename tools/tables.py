@@ -423,7 +423,7 @@ def device_kind_spreads_table() -> str:
                 labels.get(row["value"], row["value"]),
                 *(percent(row[key], 1) for key in ("known", "found", "error")),
             )
-            for row in load_results(RESULTS / "devices/device_kind.json")["spreads"]
+            for row in load_results(RESULTS / "devices/device_kind.json")["recovered"]
         ],
     )
 
@@ -435,6 +435,7 @@ def device_kind_learning_table() -> str:
         "range_spread": "range",
         "lowest_spread": "lowest conductance",
         "write_noise_spread": "write noise",
+        "high_ratio": "range, on/off ratio 50",
     }
     rows = pd.DataFrame(load_results(RESULTS / "devices/device_kind.json")["rows"])
     means = rows.groupby(["spreads", "late"], sort=False)["strict_accuracy"].mean().unstack()
