@@ -70,8 +70,12 @@ def device_dose(dose: float, device: MeasuredDevice, pairs: int, late: bool) -> 
     memristor.
 
     The first pulses of a curve that bends change X by more than the mean, which lowers the dose. A
-    synapse that writes late takes a share of the dose at which it is due, whatever the device.
+    synapse that writes late takes a share of the dose at which it is due, whatever the device. If a
+    gate sets the level, the dose is one of its voltage.
     """
+    if device.levels:
+        emulated = emulator(device)
+        return dose * (device.gate_high - device.gate_low) / (emulated.high - emulated.low)
     if not late:
         return dose * device.mean_step / max(*device.up, *device.down)
     pulses = measured_pulses(emulator(device), late=True)

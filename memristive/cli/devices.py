@@ -52,10 +52,13 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
             "write one with: python -m studies.spice_device MODEL, a model's .json file or one of "
             "the project's, such as vteam"
         )
-    networks = keep_apart(options, options.device)
-    setup = array_setup(
-        setup, load_device(options.device), options.scheme or ONE_TRANSISTOR, patterns
-    )
+    networks, device = keep_apart(options, options.device), load_device(options.device)
+    if device.levels:
+        raise ParameterError(
+            f"--device {options.device} is a cell with a gate, which learns from errors: use "
+            "python -m studies.gate_cells --device"
+        )
+    setup = array_setup(setup, device, options.scheme or ONE_TRANSISTOR, patterns)
     print_prediction(setup, patterns)
     if options.voltages == options.default_voltages:
         options.voltages = networks / f"{options.voltages.stem}{setup.suffix}.json"

@@ -26,8 +26,9 @@ from memristor import Flow, MemristorParameters, WriteCurve, move
 # LAW_FORMAT: files with the parameters of the field's law
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"
 SPREADS = ("range_spread", "lowest_spread", "write_noise_spread", "read_noise_spread")
+GATES = ("levels", "gate_low", "gate_high", "stuck")
 # entries that device files of earlier versions lack
-NEWER = ("model_sha256", "misfit", "noise_curve", *SPREADS)
+NEWER = ("model_sha256", "misfit", "noise_curve", *SPREADS, *GATES)
 # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it
 # in 0.1 ms
 CHANNEL = 1e-6
@@ -37,6 +38,8 @@ SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of
 # largest distance of the curves from sweeps of the SPICE model, above which a warning is due
 MISFIT = 0.05
 ALIKE = 0.05  # of a mean step: below it, rounding or a fit can put the balance anywhere
+# steps of a 1T1R cell without a limit of its current: one pulse crosses the range
+ABRUPT = (1.0, 1.0)
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
 # of the fit of rates; more would amplify details of a curve that are shorter than a step
 ITERATIONS = 10
@@ -85,6 +88,13 @@ class MeasuredDevice(Parameters):
     misfit : float
         Largest distance between sweeps of the SPICE model and the sweeps that the curves predict,
         as a share of the range.
+    levels : tuple of float
+        Of a 1T1R cell: x after RESET, and SET at each gate voltage, on an even grid from `gate_low`
+        to `gate_high`. It rises. (): no gate chooses the level.
+    gate_low, gate_high : float
+        Lowest and highest gate voltage of SET in V.
+    stuck : float
+        Share of the cells that no pulse changes. They stand anywhere in the range.
 
     Raises
     ------
@@ -139,8 +149,19 @@ class MeasuredDevice(Parameters):
     misfit: float = quantity(
         0.0, 0.0, 1.0, "", "largest distance of the curves from sweeps of the SPICE model"
     )
+    levels: tuple[float, ...] = ()
+    gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
+    gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
+    stuck: float = quantity(0.0, 0.0, 1.0, "", "share of the cells that no pulse changes")
 
     def check(self) -> None:
+        if self.levels:
+            object.__setattr__(self, "levels", _curve("levels", self.levels))
+            if not (np.diff(self.levels) >= 0).all() or not self.gate_low < self.gate_high:
+                raise ParameterError(
+                    "levels must not fall from gate_low to gate_high, which must be above it, got "
+                    f"{self.levels} from {self.gate_low:g} to {self.gate_high:g} V"
+                )
         object.__setattr__(self, "noise_curve", tuple(self.noise_curve))
         for name in ("up", "down", "read_curve", *(["noise_curve"] if self.noise_curve else [])):
             object.__setattr__(self, name, _curve(name, getattr(self, name)))
@@ -429,6 +450,8 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
     kind = content.get("format")
     # file, kind: of old fits
     values = {key: value for key, value in content.items() if key not in ("format", "file", "kind")}
+    if "levels" in values:
+        values = {"up": ABRUPT, "down": ABRUPT} | values
     if kind == LAW_FORMAT:
         values["write_noise"] = values.pop("cycle_noise", 0.0)
         values["lowest_conductance"] = values["highest_conductance"] / values.pop("on_off_ratio")
@@ -438,18 +461,19 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
             f"format is {kind!r}, expected {FORMAT!r}; studies.device_fit and studies.spice_device "
             "write such files"
         )
+    steps = () if "levels" in values else ("up", "down")
     missing = [
-        name
-        for name in ("lowest_conductance", "highest_conductance", "up", "down")
-        if name not in values
+        name for name in ("lowest_conductance", "highest_conductance", *steps) if name not in values
     ]
     if missing:
         raise ValueError(f"{missing[0]} is missing")
     return MeasuredDevice(**values)
 
 
-def _presets() -> dict[str, MeasuredDevice]:
-    """Return the devices of all files in presets/, by name."""
+def _presets(gate: bool) -> dict[str, MeasuredDevice]:
+    """Return the devices of all files in presets/, by name: those of 1T1R cells whose level is set
+    by the `gate`, or all others.
+    """
     texts = [
         file.read_text(encoding="utf-8")
         for file in files("memristive.devices").joinpath("presets").iterdir()
@@ -458,6 +482,7 @@ def _presets() -> dict[str, MeasuredDevice]:
     return {
         device.name: device
         for device in sorted(map(device_of_record, map(json.loads, texts)), key=lambda d: d.name)
+        if bool(device.levels) == gate
     }
 
 
@@ -467,15 +492,15 @@ def load_device(name: str) -> MeasuredDevice:
     Raises ParameterError for an unknown name or a damaged file. Warns if the file's curves do not
     describe its SPICE model.
     """
-    if name in DEVICES:
-        return DEVICES[name]
+    if name in (known := DEVICES | GATE_DEVICES):
+        return known[name]
     try:
         device = device_of_record(json.loads(Path(name).read_text(encoding="utf-8")))
     except OSError as error:
-        near = difflib.get_close_matches(name.lower(), DEVICES, 1)
+        near = difflib.get_close_matches(name.lower(), known, 1)
         hint = f"; did you mean {near[0]}?" if near else f" ({error.strerror})"
         raise ParameterError(
-            f"device {name!r} is none of {', '.join(DEVICES)}, and no device file{hint}"
+            f"device {name!r} is none of {', '.join(known)}, and no device file{hint}"
         ) from None
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise ParameterError(f"{name} is not a device file: {error}") from None
@@ -494,4 +519,4 @@ def warn_of_misfit(device: MeasuredDevice) -> None:
         )  # 1: once in a process
 
 
-DEVICES = _presets()
+DEVICES, GATE_DEVICES = _presets(gate=False), _presets(gate=True)

@@ -1,4 +1,5 @@
-"""A memristor of one's own: a SPICE subcircuit with two pins and the model file that describes it.
+"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, and the
+model file that describes it.
 
 A model file is JSON::
 
@@ -6,6 +7,10 @@ A model file is JSON::
     "initial_parameter": "x0",
      "up": {"voltage": 0.8, "width": 1e-6}, "down": {"voltage": -0.9, "width": 1e-6},
      "read_voltage": 0.1}
+
+A cell of a memristor and a transistor adds ``"gate_pin": 3, "gate": {"low": 0.7, "high": 1.6,
+"open": 3.0}``. Then the gate voltage of SET, from low to high, chooses the level
+(docs/writes_gate.md).
 
 ngspice executes commands that it finds in a netlist, in a `.control` block, after `*#`, or as a
 program that a code model starts. So ngspice never reads a stranger's library itself. This module
@@ -66,7 +71,7 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class SpiceModel(Parameters):
-    """Two-terminal memristor as a SPICE subcircuit.
+    """Memristor, or memristor with its transistor, as a SPICE subcircuit.
 
     Parameters
     ----------
@@ -79,13 +84,19 @@ class SpiceModel(Parameters):
     initial_parameter : str
         Parameter of the subcircuit that is the state at t = 0.
     row_pin : int
-        Pin that faces the row of a crossbar, 1 or 2. Voltages count from the row to the column.
+        Pin that faces the row of a crossbar. Voltages count from the row to the column.
     voltage_up, width_up, voltage_down, width_down : float
         Pulse in V and s that raises the conductance by one step, and pulse that lowers it.
     read_voltage : float
         Voltage in V at which the conductance is read.
     parameters : mapping
         Values for parameters of the subcircuit, instead of their defaults.
+    gate_pin : int
+        Pin of the transistor's gate; 0: the subcircuit has two pins.
+    gate_low, gate_high : float
+        Lowest and highest gate voltage in V of a pulse up (SET), which chooses the level.
+    gate_open : float
+        Gate voltage in V of reads and of pulses down (RESET).
     """
 
     name: str
@@ -93,7 +104,7 @@ class SpiceModel(Parameters):
     subcircuit: str
     state_node: str
     initial_parameter: str
-    row_pin: int = quantity(1, 1, 2, "", "pin that faces the row")
+    row_pin: int = quantity(1, 1, 3, "", "pin that faces the row")
     voltage_up: float = quantity(
         1.0, 1e-3, 100.0, "V", "raises the conductance; row_pin chooses the sign"
     )
@@ -102,6 +113,10 @@ class SpiceModel(Parameters):
     width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    gate_pin: int = quantity(0, 0, 3, "", "pin of the gate; 0: none")
+    gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of a pulse up")
+    gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of a pulse up")
+    gate_open: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of reads and pulses down")
 
     @property
     def sha256(self) -> str:
@@ -109,11 +124,18 @@ class SpiceModel(Parameters):
         file's other entries.
         """
         return hashlib.sha256(
-            json.dumps(self.as_dict() | {"name": ""}, sort_keys=True).encode()
+            json.dumps(
+                {
+                    key: value
+                    for key, value in (self.as_dict() | {"name": ""}).items()
+                    if self.gate_pin or not key.startswith("gate_")
+                },
+                sort_keys=True,
+            ).encode()
         ).hexdigest()
 
     def check(self) -> None:
-        """Raise ParameterError unless the library has the subcircuit, with two pins, the state's
+        """Raise ParameterError unless the library has the subcircuit, with its pins, the state's
         node and all parameters.
         """
         for name in (
@@ -136,10 +158,19 @@ class SpiceModel(Parameters):
             )
         words = headers[self.subcircuit.lower()]
         pins = list(itertools.takewhile(lambda word: "=" not in word and word != "params:", words))
-        if len(pins) != 2:
+        wanted = 3 if self.gate_pin else 2
+        if len(pins) != wanted:
             raise ParameterError(
-                f"subcircuit {self.subcircuit} must have two pins, has {len(pins)}: "
-                f"{' '.join(pins)}"
+                f"subcircuit {self.subcircuit} must have {wanted} pins, has {len(pins)}: "
+                f"{' '.join(pins)}; gate_pin is for cells with a transistor, which have three"
+            )
+        if self.row_pin > wanted or self.row_pin == self.gate_pin:
+            raise ParameterError(
+                f"row_pin must be a pin from 1 to {wanted} and not gate_pin, got {self.row_pin}"
+            )
+        if self.gate_pin and not self.gate_low < self.gate_high:
+            raise ParameterError(
+                f"gate: low must be below high, got {self.gate_low:g} and {self.gate_high:g} V"
             )
         known = [word.partition("=")[0] for word in words if "=" in word]
         for name in (self.initial_parameter, *self.parameters):
@@ -157,14 +188,25 @@ class SpiceModel(Parameters):
     def add_to(self, circuit: Circuit) -> None:
         """Add the subcircuit's definition to a circuit."""
         circuit.raw_spice += self.text
+        if self.gate_pin:
+            circuit.V("gate_open", "gate_open", circuit.gnd, self.gate_open)
 
     def add_cell(
-        self, circuit: Circuit, name: str, row: str, column: str, state: float | None
+        self,
+        circuit: Circuit,
+        name: str,
+        row: str,
+        column: str,
+        state: float | None,
+        gate: str = "gate_open",
     ) -> None:
         """Add a memristor between the nodes `row` and `column`, with its `state` at t = 0; None:
-        the subcircuit's default.
+        the subcircuit's default. Its gate, if it has one, is the node `gate`.
         """
-        pins = (row, column) if self.row_pin == 1 else (column, row)
+        pins = [row if pin == self.row_pin else column for pin in (1, 2)]
+        if self.gate_pin:
+            order = {self.row_pin: row, self.gate_pin: gate}
+            pins = [order.get(pin, column) for pin in (1, 2, 3)]
         initial = {} if state is None else {self.initial_parameter: float(state)}
         circuit.X(name, self.subcircuit, *pins, **self.parameters, **initial)
 
@@ -185,8 +227,10 @@ def load_model(name: str) -> SpiceModel:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         given: dict[str, Any] = {
-            key: content[key] for key in ("row_pin", "read_voltage") if key in content
+            key: content[key] for key in ("row_pin", "gate_pin", "read_voltage") if key in content
         }
+        if "gate_pin" in content:
+            given |= {f"gate_{key}": content["gate"][key] for key in ("low", "high", "open")}
         given |= {
             key: str(content[key]) for key in ("subcircuit", "state_node", "initial_parameter")
         }
@@ -199,7 +243,7 @@ def load_model(name: str) -> SpiceModel:
             str(key): float(value) for key, value in content.get("parameters", {}).items()
         }
         library = path.parent / content["file"]
-        if unknown := content.keys() - {"file", "up", "down", *given}:
+        if unknown := content.keys() - {"file", "up", "down", "gate", *given}:
             raise ValueError(f"{min(unknown)!r} is no entry of it")
     except OSError as error:
         raise ParameterError(

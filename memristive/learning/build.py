@@ -29,6 +29,7 @@ from memristive.network.design import LayerDesign, Schedule, Setup, check_levels
 from memristive.network.layer import PulseWrites
 from memristive.network.networks import (
     Network,
+    gate_voltages,
     network_on_chip,
     states_of_weights,
     thresholds_per_volt,
@@ -65,6 +66,12 @@ DEEP_MEMORY = 110.0  # M at which DEEP_FINE and DEEP_BENT have equal weights
 # presentation, spread of the dose at which it is due (gain and threshold differ by 20 % each).
 LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 1e-2, 1e-4, 0.28
 LATE_DOSE, DEEP_LATE_DOSE = 0.6, 0.8  # first dose over the dose at which a synapse is due
+# Of cells whose level is set by the gate: move at which a device is due, and first doses, as shares
+# of the range of gate voltages.
+GATE_STEP, GATE_DOSE, DEEP_GATE_DOSE = 0.036, 0.016, 0.02
+# Share of X that a gate loses with each presentation. The paper's cell leaks only while it is
+# written, in a dose of 6 us by a share of 2e-6.
+GATE_FORGET = 1e-6
 # The coarse dose has half the weight at this pulse noise, DEEP_COARSE at this ratio of pulse noise
 # to a step.
 DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7
@@ -161,6 +168,8 @@ DEEP_COARSE = Values(
 
 LATE = Values(gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02)
 DEEP_LATE = dataclasses.replace(DEEP_FINE, final_dose=0.02)
+GATE = Values(gain=0.23, output_bias=1.8, margin=12e-6, final_margin=0.5, final_dose=0.04)
+DEEP_GATE = DEEP_LATE
 
 # Weights that forget fall to 0: then hidden neurons fire by their bias, and a large gain makes much
 # of small weights.
@@ -258,6 +267,8 @@ def measured_pulses(
         There is no such scheme.
     """
     device, window = emulator.device, emulator.high - emulator.low
+    if device.levels:
+        return gate_writes(emulator, noise)
     shares = {
         ONE_TRANSISTOR: (0.0, 0.0),
         HALF: (device.half_up, device.half_down),
@@ -276,6 +287,28 @@ def measured_pulses(
         int(scheme == THIRD),
         device.noise_curve,
         **(late_settings(device) if late else {}),
+    )
+
+
+def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:
+    """Return the writes of 1T1R cells whose gates set the levels of the device of an `emulator`.
+
+    Gates leak to the voltage of the weight 0. `noise`: include the device's noises.
+    """
+    device, window = emulator.device, emulator.high - emulator.low
+    grid = np.linspace(device.gate_low, device.gate_high, len(device.levels))
+    return PulseWrites(
+        device.mean_step * window,
+        emulator.pulse,
+        device.write_noise * window * noise,
+        device.read_noise * window * noise,
+        0,
+        levels=tuple(emulator.state(device.levels).tolist()),
+        gate_low=device.gate_low,
+        gate_high=device.gate_high,
+        gate_step=GATE_STEP * (device.gate_high - device.gate_low),
+        gate_rest=float(np.interp(device.balance, device.levels, grid)),
+        late_forget=GATE_FORGET,
     )
 
 
@@ -351,7 +384,11 @@ def learning_of(
         pulse_noise(device, whole),
     )
     pulses = measured_pulses(emulated, whole, noise=whole, late=late)
-    if late:
+    if device.levels:
+        values, weight, coarse = GATE if layers == 1 else DEEP_GATE, 0.0, 1.0
+        gate_span = pulses.gate_high - pulses.gate_low
+        fine = (GATE_DOSE if layers == 1 else DEEP_GATE_DOSE) * gate_span / pulses.step
+    elif late:
         values, weight, coarse = LATE if layers == 1 else DEEP_LATE, 0.0, 1.0
         fine = pulses.late * (LATE_DOSE if layers == 1 else DEEP_LATE_DOSE)
     elif layers == 1:
@@ -392,6 +429,39 @@ def learning_of(
         start_weight_spread=values.start_weight_spread * (emulated.high - emulated.low),
     )
     return {"parameters": measured_parameters(emulated), "design": design, "pulses": pulses}, rule
+
+
+def committed(network: Network, rng: np.random.Generator) -> Network:
+    """Return a network whose 1T1R cells have been written at the gate voltages of its states;
+    without gates unchanged.
+    """
+    pulses, curve = network.pulses, network.parameters.memristor.curve
+    if pulses is None or curve is None or not pulses.levels:
+        return network
+    states = tuple(
+        np.clip(
+            states + pulses.write_noise * rng.standard_normal(states.shape), curve.low, curve.high
+        )
+        for states in network.states
+    )
+    return dataclasses.replace(network, states=states, held=gate_voltages(network))
+
+
+def stuck_cells(device: MeasuredDevice, seed: int) -> Chip | None:
+    """Return a chip with the share of stuck cells of a `device`, anywhere in its range; None if no
+    cell is stuck.
+    """
+    emulated = emulator(device)
+    return (
+        Chip(
+            stuck_anywhere=device.stuck,
+            stuck_lowest=emulated.low,
+            stuck_state=emulated.high,
+            seed=seed,
+        )
+        if device.stuck
+        else None
+    )
 
 
 START_STATE = 4.5  # V, for grey images
@@ -457,6 +527,8 @@ def build(
     if measured:
         made, rule = learning_of(measured, 1 + len(sizes), pairs, late=late)
     rule = dataclasses.replace(rule, **learning)
+    if measured and measured.stuck and chip is None:
+        chip = stuck_cells(measured, rule.seed)
     return network_on_chip(initial_network(sizes, classes, images, rule, **made), chip), rule
 
 
@@ -530,9 +602,12 @@ def initial_network(
         rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
         for below, above in itertools.pairwise(sizes[1:])
     ]
-    return Network(
-        tuple(states_of_weights(start, design, parameters.memristor) for start in states),
-        parameters,
-        design,
-        pulses=pulses,
+    return committed(
+        Network(
+            tuple(states_of_weights(start, design, parameters.memristor) for start in states),
+            parameters,
+            design,
+            pulses=pulses,
+        ),
+        rng,
     )

@@ -334,7 +334,22 @@ def correct(
                     (polarity * layer.pairs + pair) * len(times) + j,
                     signed if polarity == 0 else -signed,
                 )
-                if pulses.step > 0.0:
+                if len(late.gate.levels):
+                    kernel_writes.write_gates(
+                        layer,
+                        timing,
+                        pulses,
+                        late,
+                        states[k],
+                        c,
+                        shares,
+                        signed,
+                        counts,
+                        k,
+                        work.loads[k],
+                        rng,
+                    )
+                elif pulses.step > 0.0:
                     kernel_writes.write_pulses(
                         layer,
                         timing,

@@ -19,8 +19,14 @@ from memristive.learning.rule import Rule
 from memristive.network import kernel_writes
 from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
 from memristive.network.engines import Engine, opened
-from memristive.network.layer import ColumnDose
-from memristive.network.networks import KernelArrays, Network, late_writes, no_counts
+from memristive.network.layer import ColumnDose, GateWrite
+from memristive.network.networks import (
+    KernelArrays,
+    Network,
+    late_writes,
+    no_counts,
+    what_is_held,
+)
 from memristive.spice.parameters import ParameterError
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
@@ -269,14 +275,19 @@ def present(
         errors = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
         doses = column_doses(network, rule, engine, image, times, settled, errors, k, late, rng)
         if len(noise.write):
-            doses[-1] = [dose._replace(factors=noise.write[0, dose.column]) for dose in doses[-1]]
+            doses[-1] = [
+                dose._replace(factors=noise.write[0, dose.column])
+                if isinstance(dose, ColumnDose)
+                else dose
+                for dose in doses[-1]
+            ]
         states = tuple(
             engine.write(network, layer, of_layer, rng) for layer, of_layer in enumerate(doses)
         )
         network = dataclasses.replace(network, states=states)
-    if late.pulses:
+    if late.pulses or len(late.gate.levels):
         kernel_writes.forget(late, 1)
-        network = dataclasses.replace(network, held=late.held)
+        network = dataclasses.replace(network, held=what_is_held(late))
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
     learning.network, learning.done = network, k + 1
@@ -294,18 +305,19 @@ def column_doses(
     done: int,
     late: kernel_writes.Late,
     rng: np.random.Generator,
-) -> list[list[ColumnDose]]:
+) -> list[list[ColumnDose | GateWrite]]:
     """Read the output `errors` back from the last layer to the first; return the writes of each
     layer.
 
     `times` and `settled` are the results of `Engine.read`; `done` presentations came before. Doses
-    of synapses that write late are added to `late`, and those that are due get pulses.
+    of synapses that write late are added to `late`, and those that are due get pulses, or a write
+    at their gate voltage.
     """
     layers, last, found, result = (
         network.layers,
         len(network.states) - 1,
         [errors],
-        list[list[ColumnDose]](),
+        list[list[ColumnDose | GateWrite]](),
     )
     for k in range(last, 0, -1):
         back = engine.read_back(network, k, found[0]) + layers[k].back_noise(found[0], rng)
@@ -338,7 +350,13 @@ def column_doses(
                 continue
             for polarity in range(2 if layer.pairs else 1):
                 column = (polarity * layer.pairs + pair) * layer.neurons + j
-                result[-1].append(ColumnDose(column, (1 - 2 * polarity) * signed, shares))
+                turned = (1 - 2 * polarity) * signed
+                if len(late.gate.levels):
+                    gates, falls = kernel_writes.move_gates(late, k, column, shares, turned)
+                    if not np.isnan(gates).all():
+                        result[-1].append(GateWrite(column, gates, falls))
+                else:
+                    result[-1].append(ColumnDose(column, turned, shares))
     return result
 
 

@@ -118,6 +118,17 @@ class Chip(Parameters):
     stuck_state: float = quantity(
         7.0, 0.0, 1000.0, "V", "X of the cells that are stuck on: the paper's on-state"
     )
+    stuck_anywhere: float = deviation(
+        1.0,
+        "",
+        "d2d",
+        "uniform",
+        "share of cells that stand anywhere between stuck_lowest and stuck_state",
+        "0.11 (C. Li et al., Nat. Commun. 9, 2385, 2018)",
+    )
+    stuck_lowest: float = quantity(
+        0.0, -1000.0, 1000.0, "V", "lowest X of the cells that are stuck anywhere"
+    )
     write_noise: float = deviation(
         5.0,
         "",
@@ -158,22 +169,22 @@ class Chip(Parameters):
     )
 
     def check(self) -> None:
-        if not self.stuck_off + self.stuck_on <= 1:
+        if not self.stuck_off + self.stuck_anywhere + self.stuck_on <= 1:
             raise ParameterError(
-                f"stuck_off and stuck_on are shares of all cells, got {self.stuck_off:g} and "
-                f"{self.stuck_on:g}"
+                "stuck_off, stuck_anywhere and stuck_on are shares of all cells, got "
+                f"{self.stuck_off:g}, {self.stuck_anywhere:g} and {self.stuck_on:g}"
             )
 
     @property
     def deviations(self) -> list[str]:
-        """Names of the deviations that are not 0. `decay_spread` is left out, because it acts only
-        with a `decay_rate`.
+        """Names of the deviations that are not 0. `decay_spread` and `stuck_lowest` are left out,
+        because they act only with another one.
         """
         return [
             field.name
             for field in dataclasses.fields(self)
             if field.default == 0
-            and field.name != "decay_spread"
+            and field.name not in ("decay_spread", "stuck_lowest")
             and getattr(self, field.name) != 0
         ]
 
@@ -236,11 +247,17 @@ class Chip(Parameters):
         values.
         """
         draw = _generator(self.seed, "stuck").random((self.classes, self.inputs))
-        return np.where(
+        stuck = np.where(
             draw < self.stuck_off,
             0.0,
             np.where(draw >= 1 - self.stuck_on, self.stuck_state, states),
         )
+        if self.stuck_anywhere:
+            place = _generator(self.seed, "stuck_anywhere").random(draw.shape)
+            somewhere = self.stuck_lowest + place * (self.stuck_state - self.stuck_lowest)
+            within = (draw >= self.stuck_off) & (draw < self.stuck_off + self.stuck_anywhere)
+            stuck = np.where(within, somewhere, stuck)
+        return stuck
 
     def after_decay(self, states: np.ndarray, seconds: float) -> np.ndarray:
         """Return `states` (... x classes x inputs, V) after `seconds` of decay, exp(-rate t). Stuck

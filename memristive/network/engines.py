@@ -22,10 +22,11 @@ from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.characterise import PULSE_EDGE, characterise
-from memristive.devices.measured_device import emulator
+from memristive.devices.characterise_gate import measure_levels, set_cells
+from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import SpiceModel
 from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, check_levels, edges
-from memristive.network.layer import ColumnDose, Layer, add_drives, column_nodes
+from memristive.network.layer import ColumnDose, GateWrite, Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.network.solvers import READING_LAYERS
@@ -74,13 +75,14 @@ class ModelCells:
     """
 
     def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
-        self.model, self.found = model, characterise(model)
-        self.device = self.found.device
+        self.model = model
+        self.found: Any = measure_levels(model) if model.gate_pin else characterise(model)
+        self.device: MeasuredDevice = self.found.device
         self.array, self._emulated = DeviceArray(model, self.device, scheme), emulator(self.device)
 
     def states(self, emulated: ArrayLike) -> np.ndarray:
         """Return the model's states (any shape) for X in V."""
-        return self.found.map.state(self._emulated.share(emulated))
+        return np.asarray(self.found.map.state(self._emulated.share(emulated)))
 
     def layer(self, layer: Layer) -> "SubcircuitLayer":
         """Return a layer of these cells."""
@@ -98,6 +100,20 @@ class ModelCells:
         """
         states = write_columns(self.array, self.states(emulated), writes)
         return np.asarray(self._emulated.state(self.found.map.share(states)))
+
+    def set_at_gates(self, emulated: np.ndarray, writes: Sequence[GateWrite]) -> np.ndarray:
+        """Return the states X in V (columns x rows) of a crossbar of 1T1R cells after writes at
+        their gate voltages. Raises SimulationError.
+
+        One RESET and one SET go to all cells, and their gates choose those that they change.
+        """
+        states = self.states(emulated)
+        gates, reset = np.full(states.shape, np.nan), np.zeros(states.shape, bool)
+        for column, of_column, falls in writes:
+            gates[column], reset[column] = of_column, falls
+        if not np.isnan(gates).all():
+            states = set_cells(self.model, states.ravel(), gates.ravel(), reset.ravel())
+        return np.asarray(self._emulated.state(self.found.map.share(states.reshape(gates.shape))))
 
 
 class SubcircuitLayer:
@@ -199,13 +215,17 @@ class SubcircuitLayer:
         )
 
     def write(
-        self, states: np.ndarray, doses: Sequence[ColumnDose], rng: np.random.Generator
+        self, states: np.ndarray, doses: Sequence[ColumnDose | GateWrite], rng: np.random.Generator
     ) -> np.ndarray:
         """Return the layer's states in V after pulses, whose numbers are drawn as the closed form
         draws them.
         """
         pulses = self._layer.pulses
         assert pulses
+        if pulses.levels:
+            return self._cells.set_at_gates(
+                states, [write for write in doses if isinstance(write, GateWrite)]
+            )
         return self._cells.written(
             states,
             [
@@ -219,7 +239,9 @@ class SubcircuitLayer:
                         ]
                     ),
                 )
-                for column, dose, shares, _ in doses
+                for column, dose, shares, _ in (
+                    write for write in doses if isinstance(write, ColumnDose)
+                )
             ],
         )
 
@@ -333,7 +355,11 @@ class Engine(Protocol):
         """Return the back-read through a layer (counted from 0), as `Network.read_back` does."""
 
     def write(
-        self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator
+        self,
+        network: Network,
+        layer: int,
+        doses: Sequence[ColumnDose | GateWrite],
+        rng: np.random.Generator,
     ) -> np.ndarray:
         """Return the states of a layer (columns x rows, V) after writes of its columns, one after
         the other.
@@ -370,11 +396,17 @@ class WiredClosedForm:
         return network.read_back(layer, errors)
 
     def write(
-        self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator
+        self,
+        network: Network,
+        layer: int,
+        doses: Sequence[ColumnDose | GateWrite],
+        rng: np.random.Generator,
     ) -> np.ndarray:
         """Return the written states."""
         states, rate = network.states[0].copy(), network.layers[0].write_rate
-        for column, dose, shares, factors in doses:
+        for write in doses:
+            assert isinstance(write, ColumnDose)
+            column, dose, shares, factors = write
             cells = self._crossbar.cells.at(column)
             cells = dataclasses.replace(cells, transconductance=cells.transconductance * factors)
             written = self._crossbar.write_column(
@@ -500,7 +532,11 @@ class NgspiceNetwork:
         return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
 
     def write(
-        self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator
+        self,
+        network: Network,
+        layer: int,
+        doses: Sequence[ColumnDose | GateWrite],
+        rng: np.random.Generator,
     ) -> np.ndarray:
         """Return the states of a layer (columns x rows, V) after writes of its columns, one after
         the other.

@@ -9,6 +9,7 @@ import numpy as np
 
 import memristor
 from memristive.compiled import compiled
+from memristive.devices import gate_cell
 from memristive.network.kernel import (
     LEAK,
     NOISE,
@@ -27,6 +28,9 @@ from memristive.network.kernel import (
 drawn_number = compiled(memristor.drawn_number)
 due_pulses = compiled(memristor.due_pulses, inline="always")
 leaked = compiled(memristor.leaked, inline="always")
+level_at = compiled(gate_cell.level_at)
+moved_gate = compiled(gate_cell.moved_gate, inline="always")
+set_level = compiled(gate_cell.set_level, inline="always")
 moved = compiled(memristor.moved)
 noise_factor = compiled(memristor.noise_factor, inline="always")
 written = compiled(memristor.written, inline="always")
@@ -54,14 +58,30 @@ NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False, np.zeros(0))
 class Late(NamedTuple):
     """Synapses that write late: each adds up its doses until pulses are due. If `pulses` is 0, all
     cells are written at once.
+
+    If `gate` has levels, each cell holds its gate voltage, and is written at that voltage.
     """
 
     pulses: float  # of a synapse that is due
     forget: float  # share of the held doses that is lost with each presentation
     keeps: bool  # the remainder of a dose after its pulses
-    held: Arrays  # rows x neurons, V: doses that did not yet lead to a pulse
-    # 2 x rows x neurons, V: lower and upper limit of the held dose, at which pulses are due
+    # rows x neurons, V: doses that did not yet lead to a pulse; with a gate rows x columns, V: X
+    held: Arrays
+    # 2 x rows x neurons (with a gate columns), V: lower and upper limit of the held dose, at which
+    # pulses are due
     limits: Arrays
+    gate: "Gate"
+
+
+class Gate(NamedTuple):
+    """1T1R cells whose gate voltage sets the state."""
+
+    levels: np.ndarray  # V, states on an even grid of gate voltages; empty: no gate
+    low: float  # V, of the gate
+    high: float
+    rest: float  # V, to which gates leak
+    committed: Arrays  # rows x columns, V: gate voltage at the last write of each device
+    gain: Arrays  # rows x columns: dose that a gate gets over the nominal dose
 
 
 class Counts(NamedTuple):
@@ -164,11 +184,119 @@ def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndar
 
 @compiled
 def forget(late: Late, presentations: int) -> None:
-    """Let all synapses forget for a number of `presentations` a part of the doses that they
-    hold.
+    """Let all synapses forget for a number of `presentations` a part of the doses that they hold,
+    or their gates leak.
     """
+    rest = late.gate.rest
     for held in late.held:
+        held -= rest
         held *= math.exp(-late.forget * presentations)
+        held += rest
+
+
+@compiled
+def move_gates(
+    late: Late, k: int, c: int, high: np.ndarray, dose: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move the gates of column `c` in layer `k` by the `dose` in V, of which row i gets the share
+    `high[i]`.
+
+    Returns the gate voltage in V of each row that is due, nan for the others, and True for each row
+    that needs RESET.
+    """
+    gate, held, committed = late.gate, late.held[k], late.gate.committed[k]
+    gates, falls = np.full(len(high), np.nan), np.zeros(len(high), np.bool_)
+    for i in range(len(high)):
+        if high[i] > 0.0:
+            held[i, c], due = moved_gate(
+                held[i, c],
+                committed[i, c],
+                high[i] * dose * gate.gain[k][i, c],
+                late.limits[k][0, i, c],
+                late.limits[k][1, i, c],
+                gate.low,
+                gate.high,
+            )
+            if due:
+                gates[i], falls[i] = held[i, c], held[i, c] < committed[i, c]
+                committed[i, c] = held[i, c]
+    return gates, falls
+
+
+@compiled
+def set_states(
+    levels: np.ndarray,
+    span: tuple[float, float],
+    states: np.ndarray,
+    gates: np.ndarray,
+    falls: np.ndarray,
+    noise: float,
+    bounds: tuple[float, float],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return the states in V (rows) of a column after writes at its `gates` (rows, V; nan: none),
+    with RESET where X `falls`.
+
+    `levels`: states in V on an even grid of gate voltages, whose ends in V are `span`. `noise`:
+    standard deviation in V of a write. `bounds`: range of the states in V.
+    """
+    result = states.copy()
+    for i in range(len(gates)):
+        if not np.isnan(gates[i]):
+            level = level_at(levels, (gates[i] - span[0]) / (span[1] - span[0]))
+            scatter = noise * rng.standard_normal() if noise > 0.0 else 0.0
+            state = set_level(states[i], level, falls[i], scatter)
+            result[i] = min(max(state, bounds[0]), bounds[1])
+    return result
+
+
+@compiled
+def write_gates(
+    layer: LayerArrays,
+    timing: Timing,
+    pulses: Pulses,
+    late: Late,
+    states: np.ndarray,
+    c: int,
+    high: np.ndarray,
+    dose: float,
+    counts: Counts,
+    k: int,
+    loads: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Move the gates of column `c` of layer `k` by the `dose` in V, write the devices that are due,
+    and update `counts` and `loads`; see `write_pulses`.
+    """
+    cells, flow, load, volts = layer.cells, layer.flow, 0.0, timing.row_voltage
+    gates, falls = move_gates(late, k, c, high, dose)
+    gate, bounds = late.gate, (flow.low, flow.low + flow.span)
+    after = set_states(
+        gate.levels,
+        (gate.low, gate.high),
+        states[:, c].copy(),
+        gates,
+        falls,
+        pulses.noise,
+        bounds,
+        rng,
+    )
+    for i in range(len(high)):
+        r = row_of(cells, i)
+        if not np.isnan(gates[i]):
+            counts.pulses[k][i, c] += 1.0
+            if falls[i]:
+                counts.conducted[k][0, i, c] += (
+                    current(values_of(cells, r, c), states[i, c], volts) / volts
+                )
+            if cells[RATE, r, c] != 0.0:  # not a stuck cell
+                states[i, c] = after[i]
+            counts.conducted[k][1, i, c] += (
+                current(values_of(cells, r, c), states[i, c], volts) / volts
+            )
+        load += loaded(cells, r, c, states[i, c])
+    loads[c] = load
+    counts.writes[k][c] += not np.isnan(gates).all()
 
 
 @compiled

@@ -40,7 +40,9 @@ class PulseWrites(Parameters):
     noises of the device.
 
     In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
-    write noise on an even grid of the range of X; (): 1 everywhere.
+    write noise on an even grid of the range of X; (): 1 everywhere. If there are `levels`, which
+    are the states in V at gate voltages from `gate_low` to `gate_high`, the gate sets the state,
+    and doses are changes of its voltage (docs/writes_gate.md).
     """
 
     step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
@@ -84,9 +86,19 @@ class PulseWrites(Parameters):
     late_keeps: int = quantity(
         0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
     )
+    levels: tuple[float, ...] = ()
+    gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
+    gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
+    gate_step: float = quantity(
+        0.0, 0.0, 100.0, "V", "move of a gate voltage at which its device is due; 0: at each dose"
+    )
+    gate_rest: float = quantity(
+        0.0, -100.0, 100.0, "V", "voltage to which gates leak, a share `late_forget` of the way"
+    )
 
     def check(self) -> None:
-        object.__setattr__(self, "noise_curve", tuple(self.noise_curve))  # a list in files
+        for name in ("noise_curve", "levels"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # a list in files
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -164,6 +176,16 @@ class Layer:
         """Rate in V/s at which a row at full level moves X in a write."""
         return float(state_rate(self.memristor, self.write_voltage))
 
+    @property
+    def write_gains(self) -> np.ndarray:
+        """Write gain of each cell (columns x rows) over the nominal one; 0 for a stuck cell."""
+        cells, shape = self.devices.cells, (self.columns, self.rows)
+        if cells is None:
+            return np.ones(shape)
+        nominal = self.memristor.transconductance / self.memristor.memory_capacitance
+        rates = np.asarray(cells.transconductance / cells.memory_capacitance)
+        return np.broadcast_to(rates / nominal, cells.gain.shape)[: self.columns]
+
     def write_law(self, seconds: float) -> tuple[float, float]:
         """Return the duration in s of a write of `seconds`, and the time in s at full level that
         gives the same dose.
@@ -233,6 +255,17 @@ class ColumnDose(NamedTuple):
     dose: float
     shares: np.ndarray
     factors: np.ndarray | float = 1.0
+
+
+class GateWrite(NamedTuple):
+    """Write of 1T1R cells in one column, each at its gate voltage in V; nan: the cell is not due.
+
+    Cells whose gate voltage has fallen since their last write, `falls`, get RESET before SET.
+    """
+
+    column: int
+    gates: np.ndarray
+    falls: np.ndarray
 
 
 class ReferenceStage(SubCircuit):

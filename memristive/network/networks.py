@@ -52,7 +52,8 @@ class Network:
         sets both.
     held : tuple of arrays, V
         Doses that synapses which write late hold until a pulse is due, rows x neurons for each
-        layer; (): none holds any.
+        layer; (): none holds any. If a gate sets the level of each cell: 2 x rows x columns, the
+        gate voltages and those of the last write.
 
     Attributes
     ----------
@@ -449,7 +450,7 @@ class KernelArrays:
         return dataclasses.replace(
             network,
             states=states,
-            held=tuple(held.copy() for held in self.late.held) if self.late.pulses else (),
+            held=what_is_held(self.late),
         )
 
 
@@ -457,17 +458,20 @@ def late_writes(network: Network) -> kernel_writes.Late:
     """Return what synapses that write late hold, and the limits at which their pulses are due; the
     chip draws the limits.
     """
-    device, shapes = network.pulses, [(layer.rows, layer.neurons) for layer in network.layers]
-    if device is None or device.late == 0.0:
+    device, gate = network.pulses, gates(network)
+    nothing = tuple(np.zeros((0, 0)) for _ in network.layers)
+    if device is None or (device.late == 0.0 and not device.levels):
         return kernel_writes.Late(
-            0.0,
-            0.0,
-            False,
-            tuple(np.zeros((0, 0)) for _ in shapes),
-            tuple(np.zeros((0, 0, 0)) for _ in shapes),
+            0.0, 0.0, False, nothing, tuple(np.zeros((0, 0, 0)) for _ in network.layers), gate
         )
-    held = network.held or [np.zeros(shape) for shape in shapes]
-    dose, limits = device.late * device.step, []
+    if device.levels:
+        shapes = [(layer.rows, layer.columns) for layer in network.layers]
+        dose, held = device.gate_step, tuple(held[0] for held in gate_voltages(network))
+    else:
+        shapes = [(layer.rows, layer.neurons) for layer in network.layers]
+        dose = device.late * device.step
+        held = network.held or tuple(np.zeros(shape) for shape in shapes)
+    limits = []
     for k, shape in enumerate(shapes):
         rng = np.random.default_rng([network.chip.seed if network.chip else 0, LATE_STREAM, k])
         reach = np.maximum(1 + device.late_spread * rng.standard_normal(shape), LEAST_REACH)
@@ -479,12 +483,54 @@ def late_writes(network: Network) -> kernel_writes.Late:
             )
         )
     return kernel_writes.Late(
-        float(device.late_pulses),
+        0.0 if device.levels else float(device.late_pulses),
         device.late_forget,
         bool(device.late_keeps),
         tuple(of_layer.copy() for of_layer in held),
         tuple(limits),
+        gate,
     )
+
+
+def gates(network: Network) -> kernel_writes.Gate:
+    """Return the levels and gate voltages of 1T1R cells; without levels no cell has a gate."""
+    device, nothing = network.pulses, tuple(np.zeros((0, 0)) for _ in network.layers)
+    if device is None or not device.levels:
+        return kernel_writes.Gate(np.zeros(0), 0.0, 0.0, 0.0, nothing, nothing)
+    gains = [layer.write_gains.T for layer in network.layers]
+    return kernel_writes.Gate(
+        np.array(device.levels),
+        device.gate_low,
+        device.gate_high,
+        device.gate_rest,
+        tuple(held[1].copy() for held in gate_voltages(network)),
+        # the gate of a stuck cell moves
+        tuple(np.where(gain == 0.0, 1.0, gain) for gain in gains),
+    )
+
+
+def gate_voltages(network: Network) -> tuple[np.ndarray, ...]:
+    """Return the gate voltages of all cells and those of their last writes, 2 x rows x columns for
+    each layer.
+
+    A network that holds none has gates that fit its states.
+    """
+    device = network.pulses
+    if network.held or device is None:
+        return network.held
+    grid = np.linspace(device.gate_low, device.gate_high, len(device.levels))
+    found = [np.interp(states.T, device.levels, grid) for states in network.states]
+    return tuple(np.stack([of_layer, of_layer]) for of_layer in found)
+
+
+def what_is_held(late: kernel_writes.Late) -> tuple[np.ndarray, ...]:
+    """Return what cells that write late hold, as `Network.held`."""
+    if len(late.gate.levels):
+        return tuple(
+            np.stack([held, committed])
+            for held, committed in zip(late.held, late.gate.committed, strict=True)
+        )
+    return tuple(held.copy() for held in late.held) if late.pulses else ()
 
 
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:

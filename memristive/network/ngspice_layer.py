@@ -27,10 +27,12 @@ from typing import Any
 import numpy as np
 
 from memristive.network.decisions import first_spikes
+from memristive.network.kernel_writes import set_states
 from memristive.network.layer import (
     NEVER,
     NO_LOAD,
     ColumnDose,
+    GateWrite,
     Layer,
     back_circuit,
     column_circuit,
@@ -451,15 +453,48 @@ class NgspiceLayer:
     # Writes
 
     def write(
-        self, states: np.ndarray, doses: Sequence[ColumnDose], rng: np.random.Generator
+        self,
+        states: np.ndarray,
+        doses: Sequence[ColumnDose | GateWrite],
+        rng: np.random.Generator,
     ) -> np.ndarray:
         """Return the states of the layer (columns x rows, V) after writes of columns, one after the
         other.
         """
         states = states.copy()
         for dose in doses:
-            states[dose.column] = self._dosed(states, dose, rng)
+            if isinstance(dose, GateWrite):
+                states[dose.column] = self._set(states, dose, rng)
+            else:
+                states[dose.column] = self._dosed(states, dose, rng)
         return states
+
+    def _set(self, states: np.ndarray, write: GateWrite, rng: np.random.Generator) -> np.ndarray:
+        """Return the states (rows, V) of a column whose emulators, in the place of 1T1R cells, move
+        to the levels of their gates.
+        """
+        pulses, curve, ones = self._layer.pulses, self._memristor.curve, np.ones(self._layer.rows)
+        assert pulses and curve
+        before, gains = states[write.column], self._layer.write_gains[write.column]
+        after = set_states(
+            np.array(pulses.levels),
+            (pulses.gate_low, pulses.gate_high),
+            before,
+            write.gates,
+            write.falls,
+            pulses.write_noise,
+            (curve.low, curve.high),
+            rng,
+        )
+        states = states.copy()
+        for sign in (-1, 1):
+            wanted = np.maximum(sign * (after - before), 0.0) / pulses.step
+            shares = np.divide(wanted, gains, out=0 * wanted, where=gains > 0)
+            if most := shares.max():
+                states[write.column] = self.write_column(
+                    states, write.column, shares / most, ones, sign * most * pulses.width
+                )
+        return states[write.column]
 
     def _dosed(self, states: np.ndarray, write: ColumnDose, rng: np.random.Generator) -> np.ndarray:
         (place, dose, shares, factors), layer, pulses = write, self._layer, self._layer.pulses

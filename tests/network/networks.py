@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
+from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.learning.build import (
     initial_network,
     measured_design,
@@ -42,6 +42,17 @@ PULSED_IMAGES = np.random.default_rng(0).random((8, 6))
 GRID = np.linspace(0, 1, 33)
 MEASURED = {
     **DEVICES,
+    **GATE_DEVICES,
+    "bent-1t1r": MeasuredDevice(
+        "bent-1t1r",
+        up=(1.0, 1.0),
+        down=(1.0, 1.0),
+        levels=tuple(GRID**2),
+        gate_low=0.5,
+        gate_high=1.5,
+        write_noise=0.03,
+        read_noise=0.01,
+    ),
     "noisy": MeasuredDevice(
         "noisy",
         up=tuple(0.05 * np.exp(-3 * GRID) + 0.01 * np.sin(6 * GRID) ** 2),

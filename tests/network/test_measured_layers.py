@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
+from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.learning.build import (
+    build,
     initial_network,
     measured_design,
     measured_parameters,
@@ -31,6 +32,8 @@ from tests.network.networks import measured_network as network
 
 LABELS = np.arange(8) % 3
 LATE = {"late": 1.2, "late_pulses": 2, "late_forget": 0.03, "late_spread": 0.2, "late_offset": 0.1}
+GATE = {"gate_step": 0.05, "late_forget": 0.03, "late_spread": 0.2}
+STUCK = Chip(cell_write_gain=0.1, stuck_anywhere=0.2, stuck_lowest=-1.5, stuck_state=1.5)
 SPREAD = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1)
 KIND = MeasuredDevice(
     "kind",
@@ -64,6 +67,8 @@ def test_back_reads_agree_with_ngspice(ngspice, device, pairs, chip):
         ("ag-si", (5,), 2, SPREAD, LATE),
         ("noisy", (5,), 1, None, LATE),
         ("noisy", (5,), 1, device_chip(KIND, 2), {"noise_curve": KIND.noise_curve}),
+        ("li-1t1r", (), 1, None, GATE),
+        ("bent-1t1r", (5,), 2, STUCK, GATE),
     ],
 )
 def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(
@@ -80,7 +85,9 @@ def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(
         assert np.abs(theirs - before).max() > 0.1
     for ours, theirs in zip(circuit.network.held, closed.network.held, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
-    assert ("late" in changes) == any(held.any() for held in circuit.network.held)
+    assert ("late" in changes or "gate_step" in changes) == any(
+        held.any() for held in circuit.network.held
+    )
 
 
 def test_cells_of_a_chip_differ_as_the_devices_of_a_kind_do():
@@ -338,3 +345,59 @@ def test_two_seeds_are_two_noises_and_one_seed_is_one(ngspice, engine):
         states.append(learning.network.states[0])
     assert np.array_equal(states[0], states[1])
     assert np.abs(states[0] - states[2]).max() > 0.01  # V; a pulse adds 2 % of 3 V
+
+
+def test_a_gate_waits_for_its_step_and_sets_the_level():
+    """The gate moves from 1.15 V by 0.045 V in each write of the first input, and is due after
+    0.09 V: the pair's cells then have the levels of 1.24 V and 1.06 V, 0.6 and 0.4 of the range.
+    """
+    net = network("li-1t1r", (), 1, noise=False)
+    net = dataclasses.replace(net, states=(0 * net.states[0],), held=())
+    assert net.pulses.gate_rest == pytest.approx(1.15)
+    pulses = dataclasses.replace(net.pulses, gate_step=0.0899, late_forget=0.0)
+    net = dataclasses.replace(net, pulses=pulses)
+    rule = dataclasses.replace(
+        RULE, presentations=2, output_dose=0.045, final_dose=1.0, margin=1e-2
+    )
+    image, counts, found = np.array([[1.0, 0, 0, 0, 0, 0]]), no_counts(net), []
+    learning = Learning(net, np.zeros((2, 2), bool))
+    for _ in train(learning, rule, image, np.array([0]), block=1, counts=counts):
+        x = emulator(GATE_DEVICES["li-1t1r"]).share(learning.network.states[0])
+        found.append((learning.network.held[0][0, 0, 0], x[0, 0], x[3, 0], counts.pulses[0][0, 0]))
+    assert found == [
+        pytest.approx(row)
+        for row in (
+            (1.195, 0.5, 0.5, 0),
+            (1.24, 0.6, 0.4, 1),
+        )
+    ]
+    assert counts.pulses[0][1:6].sum() == 0
+
+
+def test_gates_leak_to_their_rest_and_the_next_write_sees_it():
+    """A first write at 1.24 V. Half of the way to 1.15 V is lost before the next dose, -0.09 V."""
+    net = network("li-1t1r", (), 1, noise=False)
+    pulses = dataclasses.replace(net.pulses, gate_step=0.0, late_forget=np.log(2))
+    net = dataclasses.replace(net, states=(0 * net.states[0],), held=(), pulses=pulses)
+    rule = dataclasses.replace(RULE, presentations=1, output_dose=0.09, final_dose=1.0, margin=1e-2)
+    image, found = np.array([[1.0, 0, 0, 0, 0, 0]]), []
+    for label in (0, 1):
+        net = learn(net, rule, image, np.array([label])).network
+        found.append(net.held[0][:, 0, 0])
+    assert np.array(found) == pytest.approx(np.array([[1.195, 1.24], [1.1275, 1.105]]))
+    x = emulator(GATE_DEVICES["li-1t1r"]).share(net.states[0])
+    assert x[0, 0] == pytest.approx((1.105 - 0.7) / 0.9)
+
+
+def test_a_stuck_cell_stands_anywhere_and_is_never_written():
+    images = np.random.default_rng(1).random((30, 6))
+    net, rule = build(images, 3, device="li-1t1r", presentations=60, seed=2)
+    stuck = net.layers[0].write_gains == 0
+    net = dataclasses.replace(net, pulses=dataclasses.replace(net.pulses, gate_step=0.0))
+    emulated = emulator(GATE_DEVICES["li-1t1r"])
+    x = emulated.share(net.states[0])
+    assert 0 < stuck.mean() < 0.3 and np.ptp(x[stuck]) > 0.3
+    assert x[~stuck].std() == pytest.approx(0.045, rel=0.5)
+    after = learn(net, rule, images, np.arange(30) % 3).network
+    moved = after.states[0] != net.states[0]
+    assert not moved[stuck].any() and moved[~stuck].mean() > 0.5

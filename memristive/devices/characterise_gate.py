@@ -1,0 +1,280 @@
+"""Measure a SPICE model of a 1T1R cell in ngspice: level over gate voltage, history, half-selected
+cells.
+
+A write is RESET with an open gate and then SET at a gate voltage. RESET raises the column and not
+the row. So a gate at 0 V blocks both pulses, and that is where the gates of all other cells are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from memristive.devices.characterise import (
+    HIGHEST_CONDUCTANCE,
+    PULSE_EDGE,
+    READS,
+    StateMap,
+    read,
+    transient,
+)
+from memristive.devices.measured_device import ABRUPT, MeasuredDevice
+from memristive.devices.spice_model import SpiceModel
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import Solver, run_once
+from snn_circuit import Points, add_source
+
+LEVELS = 33  # gate voltages of the level curve
+STATES = 257  # states of the map from the lowest to the highest level
+HISTORY = 40  # random levels, one after the other
+PASSES = 100  # pulses that pass a half-selected cell
+SIDES = ("after RESET, from below", "after RESET, from above", "without RESET, from below")
+# part of a pulse in which the gate is already open before it, and still after it
+MARGIN = 0.05
+
+
+@dataclass(frozen=True)
+class GateCharacterisation:
+    """Measured levels of a 1T1R cell.
+
+    Parameters
+    ----------
+    device : MeasuredDevice
+        Its `levels` are those after RESET.
+    map : StateMap
+    gates : array, V
+        Gate voltages of the level curve.
+    levels : dict of arrays, S
+        Conductance after a write at each of the `gates`, for each of `SIDES`.
+    history : array, 2 x `HISTORY`, S
+        Conductance that the level curve predicts for random gate voltages one after the other, and
+        conductance that was found. RESET comes only where the gate voltage falls.
+    disturb : dict of float
+        Largest change of x, at any level, by `PASSES` pulses up and down whose gate is at 0 V, and
+        by `READS` reads.
+    loops : list of (gate voltage in V, array of V, array of A)
+        I-V loops. The gate is at its voltage while the row is positive, and open otherwise.
+    """
+
+    device: MeasuredDevice
+    map: StateMap
+    gates: np.ndarray
+    levels: dict[str, np.ndarray]
+    history: np.ndarray
+    disturb: dict[str, float]
+    loops: list[tuple[float, np.ndarray, np.ndarray]]
+
+
+def pulse(begin: float, width: float, level: float) -> Points:
+    """Return the corners of a pulse at a row, as (s, V)."""
+    edge = PULSE_EDGE * width
+    return [
+        (begin, 0.0),
+        (begin + edge, level),
+        (begin + width, level),
+        (begin + width + edge, 0.0),
+    ]
+
+
+def gate_pulse(begin: float, width: float, level: float) -> Points:
+    """Return the corners of a pulse at a gate that begins before and ends after that of `pulse`."""
+    return pulse(begin - MARGIN * width, (1 + 2 * MARGIN) * width, level)
+
+
+def gate_solver(model: SpiceModel) -> Solver:
+    """Return the solver for pulses of a 1T1R cell."""
+    return Solver(
+        max_step=min(model.width_up, model.width_down) / 50,
+        reltol=1e-5,
+        trtol=7.0,
+        chgtol=1e-18,
+        abstol=1e-15,
+        method="gear",
+    )
+
+
+def set_cells(
+    model: SpiceModel, states: Sequence[float] | np.ndarray, gates: np.ndarray, reset: np.ndarray
+) -> np.ndarray:
+    """Return the states of cells (n) after writes at their `gates` (n, V), with RESET for those of
+    `reset` (n).
+
+    All cells see both pulses. Without a write (nan), or without RESET, the gate is
+    at 0 V. Raises SimulationError.
+    """
+    circuit, down, up = Circuit(f"cells of {model.name}"), model.width_down, model.width_up
+    model.add_to(circuit)
+    begin = 2 * MARGIN * down
+    later = begin + (1 + 2 * MARGIN) * down + 2 * MARGIN * up
+    stop = later + (1 + 2 * MARGIN) * up
+    add_source(circuit, "row", [(0.0, 0.0), *pulse(later, up, model.voltage_up)])
+    add_source(circuit, "column", [(0.0, 0.0), *pulse(begin, down, -model.voltage_down)])
+    for k, (state, gate) in enumerate(zip(states, gates.tolist(), strict=True)):
+        opened = [(0.0, 0.0)]
+        if reset[k]:
+            opened += gate_pulse(begin, down, model.gate_open)
+        if not np.isnan(gate):
+            opened += gate_pulse(later, up, gate)
+        add_source(circuit, f"gate{k}", opened)
+        model.add_cell(circuit, f"cell{k}", "row", "column", float(state), f"gate{k}")
+    vectors = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(states))]
+    return run_once(circuit, gate_solver(model), vectors, stop).stack(vectors)[:, -1]
+
+
+class Levels(NamedTuple):
+    """Level curve of a 1T1R cell: device, map of states, conductances in S for each of `SIDES`."""
+
+    device: MeasuredDevice
+    map: StateMap
+    levels: dict[str, np.ndarray]
+
+
+def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Levels:
+    """Measure the levels of a 1T1R cell in ngspice. Those at the ends of the range of gate voltages
+    are x = 0 and x = 1.
+
+    Parameters
+    ----------
+    model : SpiceModel
+        With a gate.
+    source : str
+        Origin of the device, for its file.
+    path : str
+        Path of the model file, which the device's file names.
+
+    Raises
+    ------
+    ParameterError
+        Levels do not rise with the gate voltage, or leave the range of conductances.
+    SimulationError
+        ngspice refuses the subcircuit or stops early.
+    """
+    gates = np.linspace(model.gate_low, model.gate_high, LEVELS)
+    every, never = np.ones(LEVELS, bool), np.zeros(LEVELS, bool)
+    default = transient(model, None, [[(0.0, 0.0)]], 1e-3 * model.width_up, model.width_up)[1][0, 0]
+    first = set_cells(model, np.full(LEVELS, default), gates, every)
+    # the lowest level after the highest one, and the other way round
+    low, high = (set_cells(model, first[[end]], gates[[-1 - end]], every[:1])[0] for end in (-1, 0))
+    found = {
+        SIDES[0]: set_cells(model, np.full(LEVELS, low), gates, every),
+        SIDES[1]: set_cells(model, np.full(LEVELS, high), gates, every),
+        SIDES[2]: set_cells(model, np.full(LEVELS, low), gates, never),
+    }
+    levels = {side: read(model, states) for side, states in found.items()}
+    curve = (levels[SIDES[0]] + levels[SIDES[1]]) / 2
+    if not 0 <= curve[0] < curve[-1] <= HIGHEST_CONDUCTANCE or not (np.diff(curve) >= 0).all():
+        raise ParameterError(
+            f"{model.name}: levels must rise with the gate voltage, within 0 to "
+            f"{HIGHEST_CONDUCTANCE:g} S, got {curve[0]:.3g} S at {gates[0]:g} V and "
+            f"{curve[-1]:.3g} S at {gates[-1]:g} V: give the model file other gate voltages"
+        )
+    fine = np.linspace(found[SIDES[0]][0], found[SIDES[0]][-1], STATES)
+    mapped = StateMap(fine, read(model, fine))
+    if not (np.diff(mapped.conductances) > 0).all():
+        raise ParameterError(
+            f"{model.name}: the conductance is no rising curve of node {model.state_node} from "
+            f"{fine[0]:g} to {fine[-1]:g}"
+        )
+    x = (curve - curve[0]) / (curve[-1] - curve[0])
+    volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
+    bend = read(model, [float(fine[-1])] * 9, volts) - read(model, [float(fine[0])] * 9, volts)
+    device = MeasuredDevice(
+        name=model.name,
+        lowest_conductance=float(curve[0]),
+        highest_conductance=float(curve[-1]),
+        up=ABRUPT,
+        down=ABRUPT,
+        levels=tuple(x.tolist()),
+        gate_low=model.gate_low,
+        gate_high=model.gate_high,
+        read_voltage=model.read_voltage,
+        read_curve=tuple((bend / bend[-1]).tolist()),
+        voltage_up=model.voltage_up,
+        width_up=model.width_up,
+        voltage_down=model.voltage_down,
+        width_down=model.width_down,
+        source=source,
+        model=path,
+        model_sha256=model.sha256,
+    )
+    return Levels(device, mapped, levels)
+
+
+def characterise_gate(model: SpiceModel, source: str = "", path: str = "") -> GateCharacterisation:
+    """Measure a 1T1R cell as a laboratory does; arguments and exceptions as of `measure_levels`."""
+    device, mapped, levels = measure_levels(model, source, path)
+    gates = np.linspace(model.gate_low, model.gate_high, LEVELS)
+    states = mapped.state(np.array(device.levels))
+    curve, lowest = device.conductance(device.levels), float(states[0])
+    return GateCharacterisation(
+        device,
+        mapped,
+        gates,
+        levels,
+        history(model, gates, curve, lowest),
+        disturb(model, mapped, states[:: LEVELS // 8]),
+        [loop(model, lowest, gate) for gate in gates[[LEVELS // 4, LEVELS // 2, -1]].tolist()],
+    )
+
+
+def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: float) -> np.ndarray:
+    """Return what `GateCharacterisation.history` holds; the first cell is at the lowest level, with
+    its `state`.
+    """
+    wanted = np.random.default_rng(1).uniform(gates[0], gates[-1], HISTORY)
+    expected, found, last = np.interp(wanted, gates, curve), [], gates[0]
+    for gate in wanted:
+        state = set_cells(model, [state], np.array([gate]), np.array([gate < last]))[0]
+        last = gate
+        found.append(state)
+    return np.array([expected, read(model, found)])
+
+
+def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str, float]:
+    """Return the largest change of x, at any of the `states`, by pulses that pass and by reads."""
+    result = {}
+    for name, volts, width in (
+        ("up", model.voltage_up, model.width_up),
+        ("down", model.voltage_down, model.width_down),
+    ):
+        circuit, stop = Circuit("half-selected cells"), PASSES * width
+        model.add_to(circuit)
+        # all pulses in one: a train would only add edges
+        shown = [(0.0, 0.0), *pulse(0.01 * stop, 0.98 * stop, abs(volts))]
+        add_source(circuit, "driven", shown)
+        row, column = ("driven", circuit.gnd) if volts > 0 else (circuit.gnd, "driven")
+        for k, state in enumerate(states):
+            model.add_cell(circuit, f"cell{k}", row, column, float(state), circuit.gnd)
+        vectors = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(states))]
+        after = run_once(circuit, gate_solver(model), vectors, stop).stack(vectors)[:, -1]
+        result[f"{PASSES} pulses {name}, gate at 0 V"] = _largest(mapped, states, after)
+    stop = READS * model.width_up
+    level = [(0.0, model.read_voltage), (stop, model.read_voltage)]
+    after = transient(model, states, [level], stop, stop / 50)[1][:, -1]
+    result[f"{READS} reads"] = _largest(mapped, states, after)
+    return result
+
+
+def _largest(mapped: StateMap, before: np.ndarray, after: np.ndarray) -> float:
+    return float(np.abs(mapped.share(after) - mapped.share(before)).max())
+
+
+def loop(model: SpiceModel, state: float, gate: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return a gate voltage, and voltage and current during a sine whose amplitudes are those of
+    the pulses.
+    """
+    period = 20 * max(model.width_up, model.width_down)
+    time = np.linspace(0, 2 * period, 401)
+    sine = np.sin(2 * np.pi * time / period)
+    volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
+    circuit = Circuit("I-V loop")
+    model.add_to(circuit)
+    add_source(circuit, "row", list(zip(time.tolist(), volts.tolist(), strict=True)))
+    opened = np.where(volts > 0, gate, model.gate_open)
+    add_source(circuit, "gate", list(zip(time.tolist(), opened.tolist(), strict=True)))
+    model.add_cell(circuit, "cell", "row", circuit.gnd, state, "gate")
+    waves = run_once(circuit, gate_solver(model), ["i(vrow)"], 2 * period)
+    second = time >= period
+    return gate, volts[second], np.interp(time[second], waves.time, -waves["i(vrow)"])
