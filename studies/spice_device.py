@@ -2,10 +2,11 @@
 I-V loops.
 
 MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam,
-yakopcic, wox, memdiode, molecular and stanford come with the project. x is the conductance as a
-share of its range. Two sweeps of pulses define the range, from the subcircuit's default state down,
-and then up. Each ends when its last 100 pulses have made less than 1 % of its whole change, or
-after 1,000 pulses.
+yakopcic, wox, memdiode, molecular and stanford come with the project. With a gate as the third pin,
+as stanford_1t1r has, the study measures the level over the gate voltage, from both sides, its
+history, and half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses
+define the range, from the subcircuit's default state down, and then up. Each ends when its last 100
+pulses have made less than 1 % of its whole change, or after 1,000 pulses.
 
 Writes the device file own/MODEL_device.json, for --device of other scripts, the record
 own/spice_device_MODEL.json and own/spice_device_MODEL.png; those of the project's models go to
@@ -13,6 +14,7 @@ results/devices/ and figures/. 5 to 10 s.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -28,8 +30,9 @@ from memristive.devices.characterise import (
     Characterisation,
     characterise,
 )
+from memristive.devices.characterise_gate import SIDES, GateCharacterisation, characterise_gate
 from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
-from memristive.devices.spice_model import load_model
+from memristive.devices.spice_model import SpiceModel, load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
 
 # Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose
@@ -53,16 +56,26 @@ def main(arguments: list[str] | None = None) -> None:
     keep_apart(options, options.model)
     model = load_model(options.model)
     device_file = options.results / f"{model.name}_device.json"
-    pulses = ("voltage_up", "width_up", "voltage_down", "width_down", "read_voltage")
+    pulses = ["voltage_up", "width_up", "voltage_down", "width_down", "read_voltage"]
+    pulses += ["gate_low", "gate_high", "gate_open"] if model.gate_pin else []
     parameters = {"model": options.model, **{name: getattr(model, name) for name in pulses}}
     record = Record(options, f"spice_device_{model.name}", parameters, others=[options.model])
     check_overwriting(device_file, parameters, options.force, others=[options.model])
 
-    found = characterise(
-        model, f"SPICE subcircuit {model.subcircuit}, measured in ngspice", options.model
-    )
-    write_file(device_file, to_json(device_record(found.device)))
+    measure = measured_gate if model.gate_pin else measured_steps
+    source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"
+    device, results, drawn = measure(model, source, options.model)
+    write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
+    record.write(results)
+    record.plot(drawn)
+
+
+def measured_steps(
+    model: SpiceModel, source: str, path: str
+) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
+    """Measure a model with two pins; print, and return its device, the record and the figure."""
+    found = characterise(model, source, path)
     results = dataclasses.asdict(found) | {
         "x": GRID,
         "starts": STARTS,
@@ -78,9 +91,23 @@ def main(arguments: list[str] | None = None) -> None:
             for period, volts, amperes in found.loops
         ],
     }
-    record.write(results)
     print_result(found)
-    record.plot(figure(found))
+    return found.device, results, figure(found)
+
+
+def measured_gate(
+    model: SpiceModel, source: str, path: str
+) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
+    """Measure a model with a gate; print, and return its device, the record and the figure."""
+    found = characterise_gate(model, source, path)
+    results = dataclasses.asdict(found) | {
+        "loops": [
+            {"gate_V": gate, "voltage_V": volts, "current_A": amperes}
+            for gate, volts, amperes in found.loops
+        ]
+    }
+    print_gate(found)
+    return found.device, results, gate_figure(found)
 
 
 def print_result(found: Characterisation) -> None:
@@ -141,6 +168,53 @@ def print_result(found: Characterisation) -> None:
                 "few levels, so that corrections overshoot: try a shorter pulse, or a lower voltage"
             )
     print(meaning(device))
+
+
+def print_gate(found: GateCharacterisation) -> None:
+    """Print the range of levels, and how far a level depends on what came before."""
+    device, (below, above, blind) = found.device, (found.levels[side] for side in SIDES)
+    span = device.highest_conductance - device.lowest_conductance
+    expected, reached = found.history
+    rows = [
+        ("levels (S)", f"{below[0]:.4g} to {below[-1]:.4g}"),
+        ("gate voltages (V)", f"{device.gate_low:g} to {device.gate_high:g}"),
+        ("difference between both sides, after RESET", f"{np.abs(above - below).max() / span:.3%}"),
+        ("a SET without RESET ends higher, at most", f"{np.max(blind - below) / span:.2%}"),
+        (
+            f"error of {len(expected)} random levels: mean, largest",
+            f"{np.mean(reached - expected) / span:.2%}, "
+            f"{np.abs(reached - expected).max() / span:.2%}",
+        ),
+        *((f"change by {name}", f"{value:.2g}") for name, value in found.disturb.items()),
+    ]
+    print(table(("quantity", "value, or share of the range"), rows))
+
+
+def gate_figure(found: GateCharacterisation) -> Figure:
+    """Draw I-V loops, levels from both sides, and random levels over those that are expected."""
+    drawn, (loops, levels, history) = plt.subplots(1, 3, figsize=(plotting.WIDTH * 1.1, 3.2))
+    factor, unit = plotting.prefixed(np.concatenate([amperes for *_, amperes in found.loops]), "A")
+    for gate, volts, amperes in found.loops:
+        loops.plot(volts, factor * amperes, label=f"{gate:.2f} V")
+    loops.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="loops")
+    plotting.cross(loops)
+    loops.legend(title="gate in SET")
+
+    factor, unit = plotting.prefixed(found.history, "S")
+    for (side, siemens), style in zip(found.levels.items(), ("-", "--", ":"), strict=True):
+        levels.plot(found.gates, factor * siemens, style, label=side)
+    levels.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})", title="levels")
+    levels.legend(fontsize="x-small")
+
+    expected, reached = factor * found.history
+    history.plot(expected, expected, color=plotting.GREY, linewidth=0.8)
+    history.plot(expected, reached, "o", markersize=4)
+    history.set(
+        xlabel=f"level of the gate ({unit})",
+        ylabel=f"conductance ({unit})",
+        title=f"{len(expected)} random writes",
+    )
+    return drawn
 
 
 def meaning(device: MeasuredDevice) -> str:
