@@ -41,14 +41,14 @@ def level_at(levels: np.ndarray, share: float) -> float:
     return float(levels[k] + (levels[k + 1] - levels[k]) * (place - k))
 
 
-def set_level(state: float, level: float, falls: bool, scatter: float) -> float:
+def set_level(state: float, level: float, reset: bool, scatter: float) -> float:
     """Return the state of a cell after a write at a `level`.
 
-    SET raises the state to the level, and never lowers it. If X has fallen since the last write,
-    RESET comes first. `scatter` is the random part of the write. All values have one unit.
+    SET raises the state to the level, and never lowers it. Where X has fallen since the last write,
+    RESET comes first: `reset`. `scatter` is the random part of the write. All values have one unit.
 
     References
     ----------
     C. Li et al., Nat. Commun. 9, 2385 (2018), with the authors' code.
     """
-    return (level if falls else max(state, level)) + scatter
+    return (level if reset else max(state, level)) + scatter

@@ -309,6 +309,8 @@ def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:
         gate_step=GATE_STEP * (device.gate_high - device.gate_low),
         gate_rest=float(np.interp(device.balance, device.levels, grid)),
         late_forget=GATE_FORGET,
+        # a SET without RESET goes beyond the level of a simulated filament
+        gate_reset=int(bool(device.model_sha256)),
     )
 
 

@@ -352,9 +352,9 @@ def column_doses(
                 column = (polarity * layer.pairs + pair) * layer.neurons + j
                 turned = (1 - 2 * polarity) * signed
                 if len(late.gate.levels):
-                    gates, falls = kernel_writes.move_gates(late, k, column, shares, turned)
+                    gates, reset = kernel_writes.move_gates(late, k, column, shares, turned)
                     if not np.isnan(gates).all():
-                        result[-1].append(GateWrite(column, gates, falls))
+                        result[-1].append(GateWrite(column, gates, reset))
                 else:
                     result[-1].append(ColumnDose(column, turned, shares))
     return result

@@ -109,8 +109,8 @@ class ModelCells:
         """
         states = self.states(emulated)
         gates, reset = np.full(states.shape, np.nan), np.zeros(states.shape, bool)
-        for column, of_column, falls in writes:
-            gates[column], reset[column] = of_column, falls
+        for column, of_column, first in writes:
+            gates[column], reset[column] = of_column, first
         if not np.isnan(gates).all():
             states = set_cells(self.model, states.ravel(), gates.ravel(), reset.ravel())
         return np.asarray(self._emulated.state(self.found.map.share(states.reshape(gates.shape))))

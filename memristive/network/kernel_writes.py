@@ -80,6 +80,7 @@ class Gate(NamedTuple):
     low: float  # V, of the gate
     high: float
     rest: float  # V, to which gates leak
+    always: bool  # RESET before each SET; otherwise only where the gate voltage has fallen
     committed: Arrays  # rows x columns, V: gate voltage at the last write of each device
     gain: Arrays  # rows x columns: dose that a gate gets over the nominal dose
 
@@ -205,7 +206,7 @@ def move_gates(
     that needs RESET.
     """
     gate, held, committed = late.gate, late.held[k], late.gate.committed[k]
-    gates, falls = np.full(len(high), np.nan), np.zeros(len(high), np.bool_)
+    gates, reset = np.full(len(high), np.nan), np.zeros(len(high), np.bool_)
     for i in range(len(high)):
         if high[i] > 0.0:
             held[i, c], due = moved_gate(
@@ -218,9 +219,9 @@ def move_gates(
                 gate.high,
             )
             if due:
-                gates[i], falls[i] = held[i, c], held[i, c] < committed[i, c]
+                gates[i], reset[i] = held[i, c], gate.always or held[i, c] < committed[i, c]
                 committed[i, c] = held[i, c]
-    return gates, falls
+    return gates, reset
 
 
 @compiled
@@ -229,13 +230,13 @@ def set_states(
     span: tuple[float, float],
     states: np.ndarray,
     gates: np.ndarray,
-    falls: np.ndarray,
+    reset: np.ndarray,
     noise: float,
     bounds: tuple[float, float],
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Return the states in V (rows) of a column after writes at its `gates` (rows, V; nan: none),
-    with RESET where X `falls`.
+    with RESET where `reset` is True.
 
     `levels`: states in V on an even grid of gate voltages, whose ends in V are `span`. `noise`:
     standard deviation in V of a write. `bounds`: range of the states in V.
@@ -245,7 +246,7 @@ def set_states(
         if not np.isnan(gates[i]):
             level = level_at(levels, (gates[i] - span[0]) / (span[1] - span[0]))
             scatter = noise * rng.standard_normal() if noise > 0.0 else 0.0
-            state = set_level(states[i], level, falls[i], scatter)
+            state = set_level(states[i], level, reset[i], scatter)
             result[i] = min(max(state, bounds[0]), bounds[1])
     return result
 
@@ -269,14 +270,14 @@ def write_gates(
     and update `counts` and `loads`; see `write_pulses`.
     """
     cells, flow, load, volts = layer.cells, layer.flow, 0.0, timing.row_voltage
-    gates, falls = move_gates(late, k, c, high, dose)
+    gates, reset = move_gates(late, k, c, high, dose)
     gate, bounds = late.gate, (flow.low, flow.low + flow.span)
     after = set_states(
         gate.levels,
         (gate.low, gate.high),
         states[:, c].copy(),
         gates,
-        falls,
+        reset,
         pulses.noise,
         bounds,
         rng,
@@ -285,7 +286,7 @@ def write_gates(
         r = row_of(cells, i)
         if not np.isnan(gates[i]):
             counts.pulses[k][i, c] += 1.0
-            if falls[i]:
+            if reset[i]:
                 counts.conducted[k][0, i, c] += (
                     current(values_of(cells, r, c), states[i, c], volts) / volts
                 )

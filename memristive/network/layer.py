@@ -96,6 +96,10 @@ class PulseWrites(Parameters):
         0.0, -100.0, 100.0, "V", "voltage to which gates leak, a share `late_forget` of the way"
     )
 
+    gate_reset: int = quantity(
+        0, 0, 1, "", "1: RESET before each SET; 0: only where the gate voltage has fallen"
+    )
+
     def check(self) -> None:
         for name in ("noise_curve", "levels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # a list in files
@@ -260,12 +264,12 @@ class ColumnDose(NamedTuple):
 class GateWrite(NamedTuple):
     """Write of 1T1R cells in one column, each at its gate voltage in V; nan: the cell is not due.
 
-    Cells whose gate voltage has fallen since their last write, `falls`, get RESET before SET.
+    Cells of `reset` get RESET before SET.
     """
 
     column: int
     gates: np.ndarray
-    falls: np.ndarray
+    reset: np.ndarray
 
 
 class ReferenceStage(SubCircuit):

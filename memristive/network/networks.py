@@ -496,13 +496,14 @@ def gates(network: Network) -> kernel_writes.Gate:
     """Return the levels and gate voltages of 1T1R cells; without levels no cell has a gate."""
     device, nothing = network.pulses, tuple(np.zeros((0, 0)) for _ in network.layers)
     if device is None or not device.levels:
-        return kernel_writes.Gate(np.zeros(0), 0.0, 0.0, 0.0, nothing, nothing)
+        return kernel_writes.Gate(np.zeros(0), 0.0, 0.0, 0.0, False, nothing, nothing)
     gains = [layer.write_gains.T for layer in network.layers]
     return kernel_writes.Gate(
         np.array(device.levels),
         device.gate_low,
         device.gate_high,
         device.gate_rest,
+        bool(device.gate_reset),
         tuple(held[1].copy() for held in gate_voltages(network)),
         # the gate of a stuck cell moves
         tuple(np.where(gain == 0.0, 1.0, gain) for gain in gains),

@@ -481,7 +481,7 @@ class NgspiceLayer:
             (pulses.gate_low, pulses.gate_high),
             before,
             write.gates,
-            write.falls,
+            write.reset,
             pulses.write_noise,
             (curve.low, curve.high),
             rng,

@@ -2,6 +2,7 @@
 is missing.
 """
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -10,8 +11,10 @@ from functools import partial
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
 
 from memristive.devices.characterise import PULSE_EDGE, characterise, read, write
+from memristive.devices.characterise_gate import set_cells
 from memristive.devices.measured_device import MeasuredDevice, device_of_record, device_record
 from memristive.devices.spice_model import load_model, model_of
 from memristive.spice.parameters import ParameterError, SimulationError
@@ -138,6 +141,43 @@ def test_models_of_the_project_follow_their_equations(ngspice, law, low, high):
         )
         ends = write(model, [low + 0.03, high - 0.03], up, 20)
         assert ends.min() > low - 1e-4 and ends.max() < high + 1e-4
+
+
+def test_a_gate_sets_a_filament_whatever_came_before(ngspice):
+    """The gap after SET solves the filament's equation with the current of the transistor's square
+    law. RESET leads there from above, too, and a gate at 0 V blocks both pulses.
+    """
+    model, gates = load_model("stanford_1t1r"), np.array([0.9, 1.2, 1.5])
+
+    def access(gate, volts):
+        drop = min(gate - 0.4, volts)
+        return 20 * 200e-6 * ((gate - 0.4) * drop - drop**2 / 2) * (1 + 0.02 * volts)
+
+    def rate(t, gap, gate):
+        row = 2.5 * min(t / 1e-10, 1.0)
+        over = brentq(lambda v: stanford(gap[0], v)[1] - access(gate, row - v), 0.0, row, xtol=1e-9)
+        return [stanford(gap[0], over)[0]]
+
+    expected = [
+        solve_ivp(rate, (0, 1e-7), [1.7], args=(gate,), rtol=1e-6, max_step=2e-9).y[0, -1]
+        for gate in gates
+    ]
+    starts = [1.7] * 3 + [0.75] * 3 + [0.8, 1.4]
+    reset = np.array([False] * 3 + [True] * 3 + [False] * 2)
+    found = set_cells(model, starts, np.concatenate([gates, gates, [np.nan] * 2]), reset)
+    assert found[:3] == pytest.approx(expected, abs=3e-3)
+    assert found[3:6] == pytest.approx(found[:3], abs=1e-4)
+    assert found[6:] == pytest.approx(starts[6:], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"gate_pin": 1}, "row_pin"), ({"gate_pin": 0}, "pins"), ({"gate_high": 0.5}, "gate")],
+)
+def test_a_model_with_a_gate_needs_its_pins_and_its_range(changes, named):
+    model = load_model("stanford_1t1r")
+    with pytest.raises(ParameterError, match=named):
+        dataclasses.replace(model, **changes)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
-from memristive.learning.training import Learning, train
+from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.design import ENGINES, Setup
@@ -158,6 +158,23 @@ def test_hidden_layers_of_subcircuits_learn_as_the_closed_form(scheme):
         np.abs(ours - before).max() > step
         for ours, before in zip(learning.network.states, network.states, strict=True)
     )
+
+
+def test_filaments_with_a_gate_learn_as_the_closed_form():
+    """Their gates move by the same law, and after RESET the level is that of the gate."""
+    cells, network = network_of("stanford_1t1r", (3, 2), 4, low=0.3)
+    rule = LayeredRule(presentations=4, output_dose=0.1, margin=50e-6)
+    images, labels = np.random.default_rng(5).random((4, 3)), np.arange(4) % 2
+    circuit, closed = (
+        learn(network, rule, images, labels, engine=engine)
+        for engine in (NgspiceNetwork(network, cells=cells), "closed-form")
+    )
+    assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 2
+    assert circuit.network.held[0] == pytest.approx(closed.network.held[0], abs=1e-9)
+    window = np.ptp(network.pulses.levels)
+    apart = np.abs(circuit.network.states[0] - closed.network.states[0]) / window
+    moved = np.abs(closed.network.states[0] - network.states[0]) / window
+    assert apart.max() < 0.01 and moved.max() > 0.1
 
 
 @pytest.mark.parametrize("pairs", [1, 0])

@@ -1,0 +1,198 @@
+"""Filaments with transistors learn in ngspice: XPUE, the letters z, v, n, and XOR.
+
+The cell is a SPICE model with a gate as the third pin, the filament of Stanford's model in series
+with a transistor by default. X of each cell is its gate voltage. The error rule moves X by the law
+that the closed form uses, too. ngspice reads all cells, and writes those that are due: one RESET
+and one SET go to the whole crossbar, and each cell's gate chooses what they do to it
+(docs/writes_gate.md). XPUE are the paper's four symbols. Letters are the 30 patterns of Prezioso et
+al. (`studies.trained_in_situ`). XOR has 24 hidden neurons, whose errors are read back through the
+same cells.
+
+Writes results/devices/gate_cells.json and figures/gate_cells.png. Five seeds: 10 minutes on two
+cores. Ctrl-C saves a checkpoint for --resume.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+import plotting
+from datasets import Dataset, xor, xpue, zvn
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
+from memristive.devices.measured_device import emulator, load_device
+from memristive.devices.spice_model import load_model, model_of
+from memristive.learning.build import (
+    initial_network,
+    measured_design,
+    measured_parameters,
+    measured_pulses,
+)
+from memristive.learning.rule import LayeredRule
+from memristive.learning.training import Learning
+from memristive.learning.training import train as train_network
+from memristive.network.engines import ModelCells, NgspiceNetwork
+from memristive.network.networks import Network
+from studies.trained_in_situ import count_wrong
+
+MODEL = "stanford_1t1r"
+STEP = 0.03  # of the range of gate voltages: move of X at which a device is written
+
+
+class Task(NamedTuple):
+    """Data, and the settings of its network.
+
+    `gain` is the drive of a whole weight, `biases` are those of hidden and of output neurons, all
+    in thresholds. `doses` are the first ones of hidden cells (for a whole weight read back) and of
+    output cells, as shares of the range of gate voltages. `margin` is in s, `epochs` are the most.
+    """
+
+    dataset: Callable[[], Dataset]
+    hidden: tuple[int, ...]
+    gain: float
+    biases: tuple[float, float]
+    doses: tuple[float, float]
+    margin: float
+    epochs: int
+
+
+TASKS = {
+    "XPUE": Task(xpue, (), 4.0, (0.0, 1.2), (0.0, 0.06), 5e-6, 30),
+    "letters": Task(zvn, (), 4.0, (0.0, 1.2), (0.0, 0.06), 5e-6, 30),
+    "XOR": Task(xor, (24,), 4.0, (0.25, 1.2), (0.05, 0.05), 3e-6, 60),
+}
+SPREAD = 4.0  # thresholds, of the drives of hidden neurons at the start
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, save, print, plot."""
+    parser = add_resume(make_parser(__doc__, "devices", parameters=False))
+    parser.add_argument(
+        "--device",
+        metavar="FILE",
+        help="file of python -m studies.spice_device for a cell with a gate (default: that of "
+        f"{MODEL})",
+    )
+    parser.add_argument(
+        "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all"
+    )
+    parser.add_common("--seeds", 5)
+    options = parser.parse_args(arguments)
+    device = options.device or str(options.default_results / f"{MODEL}_device.json")
+    keep_apart(options, device)
+    model = model_of(load_device(device))
+    record = Record(
+        options,
+        "gate_cells",
+        {"model": model.sha256, "seeds": options.seeds, "step": STEP, "tasks": options.tasks},
+        others=[device],
+    )
+    tasks = [
+        (load_device(device).model, name, seed)
+        for name in options.tasks
+        for seed in range(1, options.seeds + 1)
+    ]
+    rows = record.run_tasks(learned, tasks, [1] * len(tasks))
+    record.write({"rows": rows})
+    print(
+        table(
+            ("task", "seed", "epochs until no error", "writes of a cell"),
+            [
+                (
+                    row["task"],
+                    row["seed"],
+                    "---" if row["epochs"] is None else row["epochs"],
+                    f"{row['writes_per_cell']:.1f}",
+                )
+                for row in rows
+            ],
+        )
+    )
+    record.plot(figure(rows))
+
+
+def prepared(cells: ModelCells, task: Task, seed: int) -> tuple[Network, LayeredRule]:
+    """Return an untrained network of 1T1R cells and its rule."""
+    emulated, dataset = emulator(cells.device), task.dataset().training
+    span = cells.device.gate_high - cells.device.gate_low
+    window = emulated.high - emulated.low
+    rule = LayeredRule(
+        presentations=task.epochs * len(dataset.labels),
+        hidden_dose=task.doses[0] * span / window,
+        output_dose=task.doses[1] * span,
+        final_dose=0.3,
+        margin=task.margin,
+        start_drive=0.0,
+        start_drive_spread=SPREAD if task.hidden else 0.0,
+        start_weight=0.0,
+        start_weight_spread=window / task.gain if task.hidden else 0.0,
+        seed=seed,
+    )
+    design = measured_design(
+        emulated, 1, task.gain, hidden_bias=task.biases[0], output_bias=task.biases[1]
+    )
+    pulses = dataclasses.replace(measured_pulses(emulated), gate_step=STEP * span)
+    classes = int(dataset.labels.max()) + 1
+    network = initial_network(
+        task.hidden, classes, dataset.levels, rule, design, measured_parameters(emulated), pulses
+    )
+    return network, rule
+
+
+class CountingEngine(NgspiceNetwork):
+    """Network in ngspice that counts the writes of its cells."""
+
+    writes = 0
+
+    def write(self, network: Network, layer: int, doses: Any, rng: Any) -> Any:
+        """Count the writes, and make them as `NgspiceNetwork` does."""
+        self.writes += sum(int((write.gates == write.gates).sum()) for write in doses)
+        return super().write(network, layer, doses, rng)
+
+
+def learned(task: tuple[str, str, int]) -> dict[str, Any]:
+    """Train one network in ngspice until it makes no error; return its errors in each epoch as a
+    row. Runs in a worker.
+    """
+    name, kind, seed = task
+    cells, chosen = ModelCells(load_model(name)), TASKS[kind]
+    network, rule = prepared(cells, chosen, seed)
+    images, labels = chosen.dataset().training
+    engine, learning = CountingEngine(network, cells=cells), Learning.start(network, rule)
+    training, errors = train_network(learning, rule, images, labels, engine=engine), list[int]()
+    for done in range(0, rule.presentations + 1, len(labels)):
+        while learning.done < done:
+            next(training)
+        errors.append(count_wrong(cells.read_images(learning.network, images)[0][-1], labels))
+        if not errors[-1]:
+            break
+    return {
+        "task": kind,
+        "seed": seed,
+        "errors": errors,
+        "epochs": None if errors[-1] else len(errors) - 1,
+        "writes_per_cell": engine.writes / sum(states.size for states in network.states),
+    }
+
+
+def figure(rows: list[dict[str, Any]]) -> Figure:
+    """Draw the share of wrong images over epochs of each network."""
+    kinds = list(dict.fromkeys(row["task"] for row in rows))
+    drawn, axes = plt.subplots(
+        1, len(kinds), figsize=(plotting.WIDTH, 2.8), sharey=True, squeeze=False
+    )
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        count = len(TASKS[kind].dataset().training.labels)
+        for row in rows:
+            if row["task"] == kind:
+                wrong = [100 * errors / count for errors in row["errors"]]
+                axis.plot(wrong, "o-", markersize=3, linewidth=0.9, alpha=0.7)
+        axis.set(xlabel="epoch", title=kind)
+    axes[0, 0].set(ylabel="errors (%)", ylim=(0, None))
+    return drawn
+
+
+if __name__ == "__main__":
+    run(main)
