@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: setup reproduce reproduce-full test benchmark tables audit fashion
+.PHONY: setup reproduce reproduce-full test docs benchmark tables audit fashion
 .DELETE_ON_ERROR:
 
 setup: .venv/ready ngspice ngspice-cli
@@ -19,6 +19,11 @@ test: .venv/dev ngspice ngspice-cli
 	.venv/bin/lint-imports
 	$(PY) -m mypy
 	$(PY) -m pytest -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile  # a process for each core
+
+# The site: build/site/index.html. A warning is an error; nothing is fetched.
+docs: .venv/docs
+	rm -rf build/site
+	$(PY) -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --jobs auto docs build/site
 
 benchmark: .venv/ready ngspice
 	$(PY) -m tools.performance
@@ -37,6 +42,10 @@ audit: .venv/dev
 .venv/dev: .venv/ready requirements/dev.txt requirements/cluster.txt requirements/no_dependencies.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/no_dependencies.txt
+	touch $@
+
+.venv/docs: .venv/ready requirements/docs.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
 	touch $@
 
 # A second benchmark, which `make reproduce` does not need. Doses fall with the number of pixels. Two hours on two cores.

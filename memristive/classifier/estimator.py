@@ -123,7 +123,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Class labels.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (`n_features_in_`,)
         Names of the features, if X was a DataFrame.
     voltages_ : list of arrays of shape (n_neurons, n_rows)
         States X of the cells of each layer in V; the last row is the bias.

@@ -12,6 +12,7 @@ all outputs in V), and xcell_j_i.gate, the state of cell (neuron j, input i).
 
 The closed form computes one presentation after another, compiled by numba, in four steps; none
 integrates over time.
+
 1. The edge of the input lifts each gate by its channel's charge (J. E. Meyer, RCA Review 32, 1971).
    This settles the currents.
 2. The membranes are exponentials. The first one to cross its threshold, raised by its homeostatic

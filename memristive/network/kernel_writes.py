@@ -108,9 +108,9 @@ def write(
     """Write column `c`, and return the conductance in S with which its cells load the column
     afterwards.
 
-    The write lasts |`seconds`| s, at the negative voltage if `seconds` is below 0. Row i gets the
-    share `high[i]` of the voltage or of the time, since only the product of both counts. `factors`:
-    write gain of each row over the nominal gain, or empty.
+    The write lasts `abs(seconds)` s, at the negative voltage if `seconds` is below 0. Row i gets
+    the share `high[i]` of the voltage or of the time, since only the product of both counts.
+    `factors`: write gain of each row over the nominal gain, or empty.
     """
     load, cells, volts, rows = (
         0.0,
