@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: setup reproduce reproduce-full test docs benchmark tables audit fashion
+.PHONY: setup reproduce reproduce-full test docs dist benchmark tables audit fashion
 .DELETE_ON_ERROR:
 
 setup: .venv/ready ngspice ngspice-cli
@@ -24,6 +24,12 @@ test: .venv/dev ngspice ngspice-cli
 docs: .venv/docs
 	rm -rf build/site
 	$(PY) -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --jobs auto docs build/site
+
+# The release: a wheel and a source archive in dist/, tried in an empty environment.
+dist: .venv/dev ngspice
+	rm -rf dist
+	$(PY) -m build
+	$(PY) -m tools.try_wheel
 
 benchmark: .venv/ready ngspice
 	$(PY) -m tools.performance

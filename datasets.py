@@ -28,7 +28,8 @@ from memristive.network.design import Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
 
-MNIST_FILE = Path(__file__).parent / "data" / "mnist.npz"
+INSTALLED = Path(__file__).parent / "memristive/data"  # exists if pip has installed the project
+MNIST_FILE = (INSTALLED if INSTALLED.exists() else Path(__file__).parent / "data") / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 MNIST_SOURCE = "restore it with: git checkout data/mnist.npz"
 MNIST_ARRAYS = ("x_train", "y_train", "x_test", "y_test")

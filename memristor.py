@@ -11,10 +11,8 @@ window and writes results/devices/memristor_stdp.json and figures/memristor_stdp
 each.
 """
 
-import importlib.util
+import importlib
 import math
-import runpy
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -653,9 +651,5 @@ class Memristor(ReadMemristor):
 
 
 if __name__ == "__main__":
-    if importlib.util.find_spec("studies") is None:
-        sys.exit(
-            "memristor.py: its experiments are not installed; run `python memristor.py` in the "
-            "folder of the project"
-        )
-    runpy.run_module("studies.device", run_name="__main__")
+    device = importlib.import_module("studies.device")  # it imports this module
+    device.run(device.main)

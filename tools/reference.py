@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/reference"
 SINGLE = ("memristor", "snn_circuit", "datasets", "plotting")
 DOCUMENTS = {"readme": "README.md", "contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md"}
+NAME = ":template: name.rst"  # of a page of its own
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 MENTION = re.compile(r"`([A-Za-z_][\w.]*)(?:\([^`]*\))?`")
 DISTINCT = re.compile(r"[A-Z]|\w+_")  # names that are not also words
@@ -213,7 +214,7 @@ def module_page(module: str, reference: Reference) -> str:
     own = [name.removeprefix(f"{module}.") for name in names if name.startswith(f"{module}.")]
     front = [f"~{name}" for name in names if not name.startswith(f"{module}.")]
     tables = [listing("autosummary", front)] if front else []
-    tables += [listing("autosummary", own, ":toctree: ../names")] if own else []
+    tables += [listing("autosummary", own, ":toctree: ../names", NAME)] if own else []
     return f"{heading(module)}.. automodule:: {module}\n   :no-members:\n\n" + "".join(tables)
 
 
@@ -246,7 +247,7 @@ def write() -> Reference:
         groups[name.rpartition(".")[0] or "Files of the root"].append(name)
     front = [f"~memristive.{name}" for name in memristive.__all__]
     index = heading("Reference") + "The names that ``from memristive import ...`` finds:\n\n"
-    index += listing("autosummary", front, ":toctree: names")
+    index += listing("autosummary", front, ":toctree: names", NAME)
     for group, members in groups.items():
         options = f":caption: {group}", ":maxdepth: 1"
         index += listing("toctree", [f"modules/{name}" for name in members], *options)

@@ -1,0 +1,73 @@
+"""Install the wheel of dist/ into an empty environment and run it there, apart from the project.
+
+`make dist` calls it: the README's snippets (the paper's method, the classifier, a network), a fit
+with its figure, and the error without ngspice. Three minutes, most of them pip's and numba's.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+
+
+def readings() -> str:
+    """Return a table of noisy conductances in S: three sweeps of 40 pulses up and 40 down."""
+    random, pulse = np.random.default_rng(1), np.arange(41)
+    up = 1e-6 + 9e-6 * (1 - np.exp(-pulse / 20)) / (1 - np.exp(-2))
+    rows = ["sweep,up,down"]
+    for sweep in range(3):
+        pairs = zip(up, up[::-1], strict=True)
+        noisy = ([value + random.normal(0, 5e-8) for value in pair] for pair in pairs)
+        rows += [f"{sweep},{rise:.5g},{fall:.5g}" for rise, fall in noisy]
+    return "\n".join(rows)
+
+
+def run(folder: Path, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder outside of the project."""
+    given = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        command, cwd=folder, env=given | environment, capture_output=True, text=True
+    )
+
+
+def main() -> None:
+    """Try everything; end with the output of the first command that fails."""
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    snippets = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        venv.create(folder / "empty", with_pip=True)
+        python = folder / "empty" / ("Scripts" if os.name == "nt" else "bin") / "python"
+        (folder / "pulses.csv").write_text(readings(), encoding="utf-8")
+        install = ["-m", "pip", "install", "--quiet", "-c", str(ROOT / "requirements.txt")]
+        commands = [
+            [*install, str(wheel)],
+            *(["-c", snippet] for snippet in snippets),
+            ["-m", "studies.device_fit", "pulses.csv"],
+        ]
+        for command in commands:
+            done = run(folder, python, *command)
+            if done.returncode:
+                sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+            print(done.stdout, end="")
+        for file in ("pulses_device.json", "device_fit_pulses.png"):
+            if not (folder / "own" / file).is_file():
+                sys.exit(f"studies.device_fit wrote no own/{file}")
+        done = run(folder, python, "-c", snippets[0], NGSPICE_LIBRARY_PATH="missing.so")
+        if "apt-get install libngspice0" not in done.stderr.splitlines()[-1]:
+            sys.exit(f"without ngspice, the last line names no way to get it:\n{done.stderr}")
+        print(done.stderr.splitlines()[-1])
+    print(f"{wheel.name} works")
+
+
+if __name__ == "__main__":
+    main()
