@@ -35,9 +35,11 @@ autosummary_context = {
     "used_by": {name: reference.used_by(users) for name, users in shown.users.items()},
     "unique": shown.unique,
 }
+autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 autodoc_default_options = {"exclude-members": "set_partial_fit_request, set_score_request"}
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 88
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True

@@ -93,10 +93,10 @@ def scripts() -> Iterator[Path]:
 
 
 def pages() -> Iterator[Path]:
-    """Yield the documents and notebooks that the site shows."""
+    """Yield the documents and notebooks that can use a name."""
     yield from sorted(ROOT.glob("docs/*.md"))
     yield from sorted(ROOT.glob("docs/*.ipynb"))
-    yield from (ROOT / name for name in DOCUMENTS.values())
+    yield from (ROOT / DOCUMENTS[page] for page in ("readme", "contributing"))
 
 
 def code_and_text(path: Path) -> tuple[str, str]:
@@ -146,7 +146,9 @@ def command(path: Path) -> re.Pattern[str]:
 
 
 def title(path: Path) -> str:
-    """Return the first heading of a document or notebook."""
+    """Return the first heading of a page of docs/, or the name of a document of the root."""
+    if path.parent == ROOT:
+        return path.stem
     match = re.search(r"^# (.*)$", code_and_text(path)[1], re.MULTILINE)
     return match[1] if match else path.stem
 
