@@ -16,7 +16,8 @@ from tests.helpers import ROOT
 
 
 def test_version_and_metadata_agree():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project, packages = settings["project"], settings["tool"]["setuptools"]["packages"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     version, date = re.findall(r"^## (\S+), (\S+)$", changes, re.MULTILINE)[0]
@@ -31,6 +32,8 @@ def test_version_and_metadata_agree():
     oldest = project["requires-python"].removeprefix(">=")
     pythons = [text for text in project["classifiers"] if " :: 3." in text]
     assert pythons[0].endswith(f" {oldest}")
+    folders = {path.parent.relative_to(ROOT).parts for path in ROOT.glob("memristive/**/*.py")}
+    assert {".".join(folder) for folder in folders} <= set(packages)
 
 
 def test_installed_package_is_importable_from_another_folder(tmp_path):
