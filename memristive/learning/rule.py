@@ -316,22 +316,27 @@ def correct(
         dose = share * (doses.output_dose if k == last else doses.hidden_dose)
         errors, times, layer = found[last - k], kernel.seconds(timing, work.spikes[k]), layers[k]
         rows, high = kernel.seconds(timing, work.spikes[k - 1]), image
-        pair = done % max(1, layer.pairs)
+        pair, neurons = done % max(1, layer.pairs), layer.neurons.shape[1]
+        moved = np.zeros(neurons)
         for j in range(len(times)):
             if errors[j] == 0.0:
                 continue
             if k:
                 steps = np.append(rows, timing.tau * math.log(timing.start))
                 high = overlap_times(steps, times[j], timing.window) / timing.tau
+            elif len(layer.patches):  # the patch that gave the pooled spike
+                high = image[layer.patches[work.winners[j], 1:]]
+            own = j % neurons  # the outputs of a convolution are its kernels in each region
+            moved[own] = 1.0
             signed, shares = dose * errors[j], high
             if late.pulses > 0.0:
                 shares, signed = (
-                    kernel_writes.commit(late, k, j, high, signed),
+                    kernel_writes.commit(late, k, own, high, signed),
                     math.copysign(pulses.step, signed),
                 )
             for polarity in range(2 if layer.pairs else 1):
                 c, signed = (
-                    (polarity * layer.pairs + pair) * len(times) + j,
+                    (polarity * layer.pairs + pair) * neurons + own,
                     signed if polarity == 0 else -signed,
                 )
                 if pulses.step > 0.0:
@@ -353,7 +358,8 @@ def correct(
                     work.loads[k][c] = kernel_writes.write(
                         layer, timing, states[k], c, shares, signed / layer.nominal_rate, of_rows
                     )
-        moved = np.ones(len(times)) if max(pulses.disturb) > 0.0 else errors
+        if max(pulses.disturb) > 0.0:
+            moved.fill(1.0)
         kernel.refresh(
             layer,
             timing.row_voltage,
@@ -363,6 +369,9 @@ def correct(
             work.weights[k],
             moved,
         )
+        if len(layer.patches):
+            volts = timing.row_voltage
+            kernel.bend(layer, volts, states[k], work.scale[k], work.bends, moved)
 
 
 @compiled

@@ -214,10 +214,10 @@ def _train_compiled(
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
-    levels, classes = network.rows(images), np.asarray(labels, np.int64)
-    # an ohmic device gives the same array: less memory to read
-    rows = network.design.read_levels(levels)
+    classes = np.asarray(labels, np.int64)
     for order, rng in _blocks(learning, rule, len(images), block):
+        # only a block's levels are copied, so that memory does not grow with the number of images
+        levels = network.rows(images[order])
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
         noise = chip_noise(network, learning.done, stop)
         rules.train_compiled(
@@ -231,9 +231,10 @@ def _train_compiled(
             arrays.states,
             arrays.work,
             levels,
-            rows,
-            classes,
-            order,
+            # an ohmic device gives the same array: less memory to read
+            network.design.read_levels(levels),
+            classes[order],
+            np.arange(len(order)),
             learning.done,
             history,
             rng,
@@ -307,6 +308,10 @@ def column_doses(
         [errors],
         list[list[ColumnDose]](),
     )
+    winners = np.zeros(0, np.int64)
+    if network.convolution:
+        _, of_winners, winners = network.convolution.pooled(settled[0], settled[0])
+        settled = [of_winners, *settled[1:]]
     for k in range(last, 0, -1):
         back = engine.read_back(network, k, found[0]) + layers[k].back_noise(found[0], rng)
         found.insert(
@@ -323,7 +328,9 @@ def column_doses(
         )
         result.append([])
         for j in np.flatnonzero(of_neurons).tolist():
-            shares = network.rows(image[None])[0]
+            shares, own = network.rows(image[None])[0], j % layer.neurons
+            if k == 0 and network.convolution:  # the patch that gave the pooled spike
+                shares = shares[network.convolution.patches[winners[j], 1:]]
             if k:
                 rows = np.append(times[k - 1], network.start_time)
                 shares = (
@@ -332,12 +339,12 @@ def column_doses(
                 )
             signed = dose * of_neurons[j]
             if late.pulses and network.pulses:
-                shares = kernel_writes.commit(late, k, j, shares, signed)
+                shares = kernel_writes.commit(late, k, own, shares, signed)
                 signed = math.copysign(network.pulses.step, signed)
             if late.pulses and not shares.any():
                 continue
             for polarity in range(2 if layer.pairs else 1):
-                column = (polarity * layer.pairs + pair) * layer.neurons + j
+                column = (polarity * layer.pairs + pair) * layer.neurons + own
                 result[-1].append(ColumnDose(column, (1 - 2 * polarity) * signed, shares))
     return result
 

@@ -51,7 +51,13 @@ NEAR = 0.99
 # V, a small rise of a column: the change of its current over it gives the column's conductance
 BELOW = 1e-3
 EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
+NO_PATCHES = np.zeros((0, 0), np.int64)
 EVERYONE = -1  # instead of a label: all neurons are computed exactly
+# of a rail: kernels whose stages stay below it whatever the image is are screened
+BELOW_RAIL = 0.9
+ABOVE = 1.125  # of the full voltage, where a slope bounds that of the voltages below
+RUN = 32  # times that are sorted by insertion
+ROUNDED = 1e-9  # V: sums of currents differ by less if only their order differs
 
 
 # Indices into the array of a layer's cells: parameters x rows x columns, with a single row if all
@@ -74,6 +80,8 @@ class LayerArrays(NamedTuple):
     reference: bool  # the last column is a reference for all neurons
     flow: Flow = NO_FLOW  # write curves of a measured device
     noise: float = 0.0  # V of X, standard deviation of one reading of a cell
+    # of a convolution, as in `design.Convolution`; a dense layer has none
+    patches: np.ndarray = NO_PATCHES
 
 
 class Timing(NamedTuple):
@@ -102,13 +110,18 @@ class Work(NamedTuple):
     # 2 x neurons, V/A: output of a stage per column current, of the summing and of the negative
     # stage
     scale: Arrays
-    # 2 x rows x neurons, V that a full row adds to these outputs; no rows in the first layer
+    # 2 x rows x neurons, V that a full row adds to these outputs; a dense first layer has no rows
     weights: Arrays
-    spikes: Arrays  # neurons, z
-    drives: Arrays  # neurons, settled membranes in thresholds
+    spikes: Arrays  # outputs, z
+    drives: Arrays  # outputs, settled membranes in thresholds
     # Noise currents of a read in A at full level, one for each input of a stage. In the first layer
-    # the array has a single row, in later layers as many as the crossbar.
+    # the array has a row for each patch, or a single one, in later layers as many as the crossbar.
     noise: Arrays
+    winners: np.ndarray  # outputs of a convolution: the patch of the earliest spike
+    # 3 x kernels, V: the least and the most that the curves of the channels add to the sum of the
+    # `weights`, for each unit of level x (1 - level); and the voltage up to which this sum ranks
+    # the patches
+    bends: np.ndarray
 
 
 @compiled(inline="always")
@@ -209,7 +222,7 @@ def refresh(
 
 @compiled
 def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work) -> None:
-    """Fill loads, scales and weights of all layers. The first layer has no weights, because its
+    """Fill loads, scales and weights of all layers. A dense first layer has no weights, because its
     rows differ in voltage.
     """
     for k in range(len(states)):
@@ -228,6 +241,61 @@ def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, wor
             work.weights[k],
             np.ones(layers[k].neurons.shape[1]),
         )
+    if len(layers[0].patches):
+        every = np.ones(layers[0].neurons.shape[1])
+        bend(layers[0], timing.row_voltage, states[0], work.scale[0], work.bends, every)
+
+
+@compiled
+def bend_of(cell: ChannelValues, state: float, volts: float) -> tuple[float, float]:
+    """Return bounds in A of what the curve of a channel adds to a straight line through 0 and
+    `volts` V, for each unit of level x (1 - level).
+
+    The current over the voltage is p. Up to the pinch-off p falls ever faster, because it is the
+    sum of a straight line and of a geometric mean of two. So between 0 and `volts` the slope of p
+    is at least the mean one, and at most that just above `volts`. A channel that pinches off before
+    has no such bounds; but its current never exceeds the tangent at 0, or the current at `volts`.
+    """
+    at_rest, full = conductance(cell, state), current(cell, state, volts)
+    if cell.pinch * (state - cell.threshold_voltage) < ABOVE * volts:
+        return 0.0, 2.0 * max(full, volts * at_rest - full)
+    beyond = (full - current(cell, state, ABOVE * volts) / ABOVE) / (ABOVE - 1.0)
+    return volts * at_rest - full, beyond
+
+
+@compiled(error_model="numpy")
+def bend(
+    layer: LayerArrays,
+    volts: float,
+    states: np.ndarray,
+    scale: np.ndarray,
+    bends: np.ndarray,
+    written: np.ndarray,
+) -> None:
+    """Update the `bends` of the kernels flagged in `written`, as `Work` explains them."""
+    kernels, cells = layer.neurons.shape[1], layer.cells
+    for j in range(kernels):
+        if written[j] == 0.0:
+            continue
+        stages, least, most = stages_of(layer, j), 0.0, 0.0
+        up, down = scale[0, j] * layer.neurons[BIAS, j], 0.0
+        for i in range(len(states)):
+            k, added, taken = row_of(cells, i), np.zeros(2), np.zeros(2)
+            for p in range(2 * layer.pairs or 1 + layer.reference):
+                side = p // (layer.pairs or 1)
+                c = p * kernels + j if layer.pairs or p == 0 else states.shape[1] - 1
+                cell = values_of(cells, k, c)
+                low, high = bend_of(cell, states[i, c], volts)
+                added[side] += low
+                taken[side] += high
+                largest = volts * conductance(cell, states[i, c])
+                up += scale[0, j] * largest * (1 - side)
+                down += scale[1, j] * largest * side
+            least = min(least, scale[0, j] * added[0] - scale[1, j] * taken[1])
+            most = max(most, scale[0, j] * taken[0] - scale[1, j] * added[1])
+        clips = up > BELOW_RAIL * stages.highest_sum or down > BELOW_RAIL * stages.highest_negative
+        bends[0, j], bends[1, j] = least, most
+        bends[2, j] = -np.inf if clips else stages.highest_inverse
 
 
 @compiled
@@ -242,8 +310,8 @@ def draw(
     devices have read noise.
 
     In the first layer all rows rise together, so that their noises add to one current for each
-    input of a stage. In later layers rows rise one after the other, so that each row has a current
-    of its own.
+    input of a stage, in each patch of a convolution. In later layers rows rise one after the other,
+    so that each row has a current of its own.
     """
     for k in range(len(layers)):
         layer, currents = layers[k], work.noise[k]
@@ -254,11 +322,13 @@ def draw(
                 * timing.row_voltage
                 * math.sqrt(max(1, layer.pairs))
             )
-            if k == 0:
-                unit *= math.sqrt((image * image).sum())
             for i in range(currents.shape[0]):
+                power = 1.0
+                if k == 0:
+                    rows = image[layer.patches[i, 1:]] if len(layer.patches) else image
+                    power = math.sqrt((rows * rows).sum())
                 for c in range(currents.shape[1]):
-                    currents[i, c] = unit * rng.standard_normal()
+                    currents[i, c] = unit * power * rng.standard_normal()
 
 
 @compiled(inline="always")
@@ -276,6 +346,22 @@ def noise_of(layer: LayerArrays, noise: np.ndarray, i: int, j: int) -> tuple[flo
 def last_z(timing: Timing) -> float:
     """Return z at the end of the longest read."""
     return math.exp(timing.window / timing.tau)
+
+
+@compiled(inline="always", error_model="numpy")
+def step_spike(
+    layer: LayerArrays, timing: Timing, last: float, j: int, drive: float, raised: float
+) -> float:
+    """Return the spike (z) of neuron `j` up to `last` if its rows step up once, at the image."""
+    start = (
+        timing.start
+        if layer.neurons[TAU, j] == timing.tau
+        else timing.start ** (timing.tau / layer.neurons[TAU, j])
+    )
+    z = start * drive / (drive - raised) if drive > raised else np.inf
+    if layer.neurons[TAU, j] != timing.tau and z < np.inf:
+        z = z ** (layer.neurons[TAU, j] / timing.tau)
+    return z if z <= last else np.inf
 
 
 @compiled(error_model="numpy")
@@ -305,34 +391,167 @@ def read_first(
             scale[1, j] * (negative + less),
         )
         drives[j] = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
-        start = (
-            timing.start
-            if layer.neurons[TAU, j] == timing.tau
-            else timing.start ** (timing.tau / layer.neurons[TAU, j])
-        )
-        z = start * drives[j] / (drives[j] - raised[j]) if drives[j] > raised[j] else np.inf
-        if layer.neurons[TAU, j] != timing.tau and z < np.inf:
-            z = z ** (layer.neurons[TAU, j] / timing.tau)
-        spikes[j] = z if z <= last else np.inf
+        spikes[j] = step_spike(layer, timing, last, j, drives[j], raised[j])
+
+
+@compiled(fastmath=SAFE_MATH)
+def add_scaled(result: np.ndarray, factor: float, values: np.ndarray) -> None:
+    """Add `factor` x `values` to the `result`; a function of its own, which numba vectorises."""
+    for j in range(len(values)):
+        result[j] += factor * values[j]
+
+
+@compiled
+def screen(
+    layer: LayerArrays,
+    work: Work,
+    image: np.ndarray,
+    sums: np.ndarray,
+    greys: np.ndarray,
+    rows: np.ndarray,
+    levels: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """Read all patches of a convolution with straight channels.
+
+    Fills `sums` (patches x kernels, V: what the two stages would give), `greys` (patches: the sum
+    of level x (1 - level)), and the driven `rows` (patches x rows) of each patch with their
+    `levels` and `counts`.
+    """
+    patches, scale, kernels = layer.patches, work.scale[0], layer.neurons.shape[1]
+    weights, bias = work.weights[0][0] - work.weights[0][1], scale[0] * layer.neurons[BIAS]
+    for p in range(len(patches)):
+        grey, count = 0.0, 0
+        sums[p] = bias
+        for i in range(patches.shape[1] - 1):
+            level = image[patches[p, 1 + i]]
+            if level != 0.0:
+                rows[p, count], levels[p, count] = i, level
+                count += 1
+                grey += level * (1.0 - level)
+                add_scaled(sums[p], level, weights[i])
+        greys[p], counts[p] = grey, count
+        if layer.noise > 0.0:
+            for j in range(kernels):
+                more, less = noise_of(layer, work.noise[0], p, j)
+                sums[p, j] += scale[0, j] * more - scale[1, j] * less
+
+
+@compiled(fastmath=SAFE_MATH, error_model="numpy")
+def patch_current(
+    cells: np.ndarray,
+    states: np.ndarray,
+    rows: np.ndarray,
+    levels: np.ndarray,
+    volts: float,
+    c: int,
+) -> float:
+    """Return the current in A of column `c` while its `rows` are at `levels` x `volts`."""
+    result = 0.0
+    for n in range(len(rows)):
+        i = rows[n]
+        result += current(values_of(cells, row_of(cells, i), c), states[i, c], levels[n] * volts)
+    return result
+
+
+@compiled
+def raise_bounds(
+    bounds: np.ndarray, sums: np.ndarray, grey: float, least: np.ndarray, limits: np.ndarray
+) -> None:
+    """Raise the lower `bounds` (kernels, V) of what a region gives to those of one patch."""
+    for j in range(len(bounds)):
+        bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))
+
+
+@compiled(error_model="numpy")
+def read_patches(
+    layer: LayerArrays,
+    timing: Timing,
+    states: np.ndarray,
+    work: Work,
+    image: np.ndarray,
+) -> None:
+    """Fill `spikes` (z), `drives` and `winners` of a convolution, as `design.Convolution` explains.
+
+    A screening with straight channels, whose error has bounds, finds the few patches that may win
+    in their region. Only these are read by the law of the channel.
+    """
+    patches, kernels, cells = layer.patches, layer.neurons.shape[1], layer.cells
+    sums, greys = np.empty((len(patches), kernels)), np.empty(len(patches))
+    shape, counts = (len(patches), len(states)), np.empty(len(patches), np.int64)
+    rows, levels = np.empty(shape, np.int64), np.empty(shape)
+    screen(layer, work, image, sums, greys, rows, levels, counts)
+    scale, spikes, drives = work.scale[0], work.spikes[0], work.drives[0]
+    surely = np.full((len(drives) // kernels, kernels), -np.inf)
+    seen, last, volts = np.zeros(len(surely), np.bool_), last_z(timing), timing.row_voltage
+    least, most, limits = work.bends[0], work.bends[1], work.bends[2]
+    for p in range(len(patches)):
+        raise_bounds(surely[patches[p, 0]], sums[p], greys[p], least, limits)
+    surely -= ROUNDED
+    drives.fill(-np.inf)
+    for p in range(len(patches)):
+        region, reference = patches[p, 0], 0.0
+        driven, at = rows[p, : counts[p]], levels[p, : counts[p]]
+        if counts[p] == 1 and layer.noise == 0.0:  # the bias alone: as in another dark patch
+            if seen[region]:
+                continue
+            seen[region] = True
+        for j in range(kernels):
+            k = region * kernels + j
+            if sums[p, j] + greys[p] * most[j] < surely[region, j]:
+                continue
+            positive, negative = 0.0, 0.0
+            for c in range(j, max(1, layer.pairs) * kernels, kernels):
+                positive += patch_current(cells, states, driven, at, volts, c)
+                if layer.pairs:
+                    c += layer.pairs * kernels
+                    negative += patch_current(cells, states, driven, at, volts, c)
+            if layer.reference:
+                if reference == 0.0:
+                    c = states.shape[1] - 1
+                    reference = patch_current(cells, states, driven, at, volts, c)
+                negative = reference
+            more, less = noise_of(layer, work.noise[0], p, j)
+            up = scale[0, j] * (positive + more + layer.neurons[BIAS, j])
+            down = scale[1, j] * (negative + less)
+            drive = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
+            if drive > drives[k]:
+                drives[k], work.winners[k] = drive, p
+    for k in range(len(drives)):
+        spikes[k] = step_spike(layer, timing, last, k % kernels, drives[k], 1.0)
 
 
 @compiled
 def in_order(times: np.ndarray, last: float) -> np.ndarray:
-    """Return the indices of the `times` before `last`, sorted by time.
+    """Return the indices of the `times` before `last`, sorted by time; equal times keep their
+    order.
 
-    This is an insertion sort, because NumPy's sort takes 6 s to compile.
+    Runs of `RUN` are sorted by insertion and then merged, because NumPy's sort takes 6 s to
+    compile.
     """
-    order = np.empty(len(times), np.int64)
-    count = 0
+    order, count = np.empty(len(times), np.int64), 0
     for k in range(len(times)):
         if times[k] < last:
-            place = count
-            while place > 0 and times[order[place - 1]] > times[k]:
+            place, start = count, count - count % RUN
+            while place > start and times[order[place - 1]] > times[k]:
                 order[place] = order[place - 1]
                 place -= 1
             order[place] = k
             count += 1
-    return order[:count]
+    order, other, width = order[:count], np.empty(count, np.int64), RUN
+    while width < count:
+        for start in range(0, count, 2 * width):
+            left, right = start, min(start + width, count)
+            middle, stop = right, min(start + 2 * width, count)
+            for place in range(start, stop):
+                if left < middle and (right == stop or times[order[left]] <= times[order[right]]):
+                    other[place] = order[left]
+                    left += 1
+                else:
+                    other[place] = order[right]
+                    right += 1
+        order, other, width = other, order, 2 * width
+    return order
 
 
 @compiled(error_model="numpy")
@@ -516,17 +735,20 @@ def read(
         else np.ones(len(work.spikes[last]))
     )
     of_first = np.ones(len(work.spikes[0])) if last else raised
-    read_first(
-        layers[0],
-        timing,
-        states[0],
-        work.scale[0],
-        image,
-        work.noise[0],
-        of_first,
-        work.spikes[0],
-        work.drives[0],
-    )
+    if len(layers[0].patches):
+        read_patches(layers[0], timing, states[0], work, image)
+    else:
+        read_first(
+            layers[0],
+            timing,
+            states[0],
+            work.scale[0],
+            image,
+            work.noise[0],
+            of_first,
+            work.spikes[0],
+            work.drives[0],
+        )
     if last == 0:
         read_exactly(
             layers[0],

@@ -15,7 +15,14 @@ import numpy as np
 from memristive.network import kernel, kernel_writes
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.design import Design, LayerDesign, Schedule, Setup, check_levels
+from memristive.network.design import (
+    Convolution,
+    Design,
+    LayerDesign,
+    Schedule,
+    Setup,
+    check_levels,
+)
 from memristive.network.layer import Layer, PulseWrites
 from memristive.neuron import start_delay
 from memristive.spice.parameters import ParameterError
@@ -26,6 +33,7 @@ UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "col
 SEED_STEP = 7919  # between the seeds of two layers
 # images whose reads share a stream of random numbers, so that processes can read different blocks
 READ_BLOCK = 25
+AT_ONCE = 2000  # images whose levels are in memory together in a read
 LATE_STREAM = 7  # of random numbers: limits of synapses that write late
 LEAST_REACH = 0.05  # of the dose at which a synapse is due: no window is narrower on either side
 
@@ -53,6 +61,9 @@ class Network:
     held : tuple of arrays, V
         Doses that synapses which write late hold until a pulse is due, rows x neurons for each
         layer; (): none holds any.
+    convolution : Convolution, optional
+        The first layer is a convolution: its rows are a window, and its columns kernels. Layers
+        above get its pooled spikes. None: its rows are the image.
 
     Attributes
     ----------
@@ -72,6 +83,7 @@ class Network:
     pulses: PulseWrites | None = None
     chip: Chip | None = None
     held: tuple[np.ndarray, ...] = ()
+    convolution: Convolution | None = None
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +109,8 @@ class Network:
                 f"included, got {found}"
             )
         object.__setattr__(self, "layers", self._layers())
+        if self.convolution:
+            self._check_convolution(self.convolution.window**2)
         for neurons, above in zip(self.sizes[1:], self.states[1:], strict=False):
             if above.shape[1] != neurons + 1:
                 raise ParameterError(
@@ -106,6 +120,15 @@ class Network:
         if self.pulses and not self.parameters.memristor.curve:
             raise ParameterError(
                 "pulses need a memristor with a curve, as `emulator` makes it for a measured device"
+            )
+
+    def _check_convolution(self, pixels: int) -> None:
+        if len(self.states) < 2:
+            raise ParameterError("a convolution needs a layer above it, which its spikes drive")
+        if self.layers[0].inputs != pixels:
+            raise ParameterError(
+                f"the first layer of a convolution needs {pixels + 1} rows, bias included, for a "
+                f"window of {pixels} pixels, got {self.layers[0].rows}"
             )
 
     def _layers(self) -> tuple[Layer, ...]:
@@ -142,8 +165,14 @@ class Network:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of inputs, then the number of neurons in each layer."""
-        return (self.layers[0].inputs, *(layer.neurons for layer in self.layers))
+        """Number of inputs, then the number of outputs of each layer: of its neurons, and in a
+        convolution of kernels x regions.
+        """
+        first, *above = self.layers
+        neurons = [layer.neurons for layer in above]
+        if self.convolution is None:
+            return (first.inputs, first.neurons, *neurons)
+        return (self.convolution.inputs, first.neurons * self.convolution.regions**2, *neurons)
 
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:
@@ -232,7 +261,7 @@ class Network:
             return [
                 self.crossbar.race(self.states[0], images, jitter if len(jitter) else 0.0).spikes
             ]
-        step = READ_BLOCK if self.layers[0].read_noise else max(1, len(images))
+        step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [
             self.drawn(images[k : k + step], read_generator(seed, k), rails, jitter[k : k + step])[
                 0
@@ -314,10 +343,10 @@ class Network:
         ParameterError
             There is not one error for each neuron.
         """
-        if np.shape(errors) != (self.sizes[layer + 1],):
+        neurons = self.layers[layer].neurons
+        if np.shape(errors) != (neurons,):
             raise ParameterError(
-                f"layer {layer} has {self.sizes[layer + 1]} neurons, got errors of shape "
-                f"{np.shape(errors)}"
+                f"layer {layer} has {neurons} neurons, got errors of shape {np.shape(errors)}"
             )
         arrays = KernelArrays(self)
         quiet, volts = arrays.layers[layer]._replace(noise=0.0), self.layers[layer].back_voltage
@@ -398,6 +427,11 @@ class KernelArrays:
             network.parameters.neuron.time_constant,
         )
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
+        convolution, reads = network.convolution, 1
+        if convolution:
+            of_first = self.layers[0]._replace(patches=convolution.patches)
+            self.layers = (of_first, *self.layers[1:])
+            reads = len(convolution.patches)
         self.timing = kernel.Timing(
             design.rise,
             design.window,
@@ -426,16 +460,21 @@ class KernelArrays:
             for layer, states in zip(network.layers, network.states, strict=True)
         )
         found = [(k, layer.neurons, layer.rows) for k, layer in enumerate(network.layers)]
+        outputs, kernels = network.sizes[1:], first.neurons if convolution else 0
         self.work = kernel.Work(
             tuple(np.zeros(states.shape[1]) for states in self.states),
             tuple(np.zeros((2, count)) for _, count, _ in found),
-            tuple(np.zeros((2, rows if k else 0, count)) for k, count, rows in found),
-            tuple(np.empty(count) for _, count, _ in found),
-            tuple(np.empty(count) for _, count, _ in found),
             tuple(
-                np.zeros((rows if k else 1, 2 * count if network.design.pairs else count + 1))
+                np.zeros((2, rows if k or convolution else 0, count)) for k, count, rows in found
+            ),
+            tuple(np.empty(count) for count in outputs),
+            tuple(np.empty(count) for count in outputs),
+            tuple(
+                np.zeros((rows if k else reads, 2 * count if network.design.pairs else count + 1))
                 for k, count, rows in found
             ),
+            np.zeros(outputs[0] if convolution else 0, np.int64),
+            np.zeros((3, kernels)),
         )
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 
