@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from memristive.compiled import compiled
-from memristive.network import kernel, kernel_writes
+from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 # s; spikes of equal columns are closer than this: then the lower class counts as first, on any
@@ -282,14 +282,14 @@ NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
 
 @compiled
 def correct(
-    layers: tuple[kernel.LayerArrays, ...],
-    timing: kernel.Timing,
+    layers: tuple[kernel_arrays.LayerArrays, ...],
+    timing: kernel_arrays.Timing,
     doses: Doses,
     pulses: kernel_writes.Pulses,
     late: kernel_writes.Late,
     counts: kernel_writes.Counts,
-    states: kernel.Arrays,
-    work: kernel.Work,
+    states: kernel_arrays.Arrays,
+    work: kernel_arrays.Work,
     image: np.ndarray,
     label: int,
     wrong: int,
@@ -354,7 +354,7 @@ def correct(
                         rng,
                     )
                 else:
-                    of_rows = factors[c] if len(factors) else kernel.EMPTY
+                    of_rows = factors[c] if len(factors) else kernel_arrays.EMPTY
                     work.loads[k][c] = kernel_writes.write(
                         layer, timing, states[k], c, shares, signed / layer.nominal_rate, of_rows
                     )
@@ -371,20 +371,20 @@ def correct(
         )
         if len(layer.patches):
             volts = timing.row_voltage
-            kernel.bend(layer, volts, states[k], work.scale[k], work.bends, moved)
+            kernel_patches.bend(layer, volts, states[k], work.scale[k], work.bends, moved)
 
 
 @compiled
 def train_compiled(
-    layers: tuple[kernel.LayerArrays, ...],
-    timing: kernel.Timing,
+    layers: tuple[kernel_arrays.LayerArrays, ...],
+    timing: kernel_arrays.Timing,
     doses: Doses,
     pulses: kernel_writes.Pulses,
     late: kernel_writes.Late,
     counts: kernel_writes.Counts,
     noise: Noise,
-    states: kernel.Arrays,
-    work: kernel.Work,
+    states: kernel_arrays.Arrays,
+    work: kernel_arrays.Work,
     images: np.ndarray,
     rows: np.ndarray,
     labels: np.ndarray,
@@ -410,7 +410,7 @@ def train_compiled(
             work,
             rows[order[n]],
             label,
-            noise.read[n] if len(noise.read) else kernel.EMPTY,
+            noise.read[n] if len(noise.read) else kernel_arrays.EMPTY,
         )
         times = kernel.seconds(timing, work.spikes[-1])
         wrong = first_wrong_neuron(
@@ -439,7 +439,7 @@ def train_compiled(
                 label,
                 target,
                 done + n,
-                noise.write[n] if len(noise.write) else kernel.EMPTY_TABLE,
+                noise.write[n] if len(noise.write) else kernel_arrays.EMPTY_TABLE,
                 rng,
             )
     if late.forget > 0.0:

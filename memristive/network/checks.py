@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.network import kernel
+from memristive.network import kernel_arrays
 from memristive.network.closed_form import LEAST_GAIN, Crossbar
 from memristive.network.decisions import first_two, strict_decision
 from memristive.network.design import Levels, Setup, as_patterns
@@ -387,7 +387,10 @@ def _stage_volts(
     layer the spikes of the layer below in s.
     """
     layer, scale, start = arrays.layers[k], arrays.work.scale[k], network.start_time
-    up, down = (scale[0] * layer.neurons[kernel.BIAS])[None], np.zeros((1, layer.neurons.shape[1]))
+    up, down = (
+        (scale[0] * layer.neurons[kernel_arrays.BIAS])[None],
+        np.zeros((1, layer.neurons.shape[1])),
+    )
     if k == 0:
         rows = network.read_levels(levels[None])
         if network.convolution:

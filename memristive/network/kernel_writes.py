@@ -9,7 +9,7 @@ import numpy as np
 
 import memristor
 from memristive.compiled import compiled
-from memristive.network.kernel import (
+from memristive.network.kernel_arrays import (
     LEAK,
     RATE,
     SAFE_MATH,

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from memristive.network import kernel, kernel_writes
+from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.design import (
@@ -229,7 +229,7 @@ class Network:
         Without noise the result is empty.
         """
         if not self.chip or not self.chip.read_noise:
-            return kernel.EMPTY_TABLE
+            return kernel_arrays.EMPTY_TABLE
         return np.array([self.chip.threshold_noise(stream, k) for k in range(first, stop)]).reshape(
             -1, self.sizes[-1]
         )
@@ -275,12 +275,13 @@ class Network:
         images: np.ndarray,
         rng: np.random.Generator,
         rails: bool = True,
-        jitter: np.ndarray = kernel.EMPTY_TABLE,
+        jitter: np.ndarray = kernel_arrays.EMPTY_TABLE,
     ) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
         """Return the first spike times that `forward` returns, and the noise currents in A of the
         last image.
 
-        The noise is drawn from `rng`. The currents have the shapes of `noise` in `kernel.Work`.
+        The noise is drawn from `rng`. The currents have the shapes of `noise` in
+        `kernel_arrays.Work`.
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
@@ -295,6 +296,17 @@ class Network:
             rng,
         )
         return list(times), arrays.work.noise
+
+    def winners(self, image: np.ndarray) -> np.ndarray:
+        """Return the patch of an image (inputs) that gives each output of the convolution its spike
+        (outputs, whole numbers).
+        """
+        check_levels("images", image[None], self.sizes[0])
+        arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]
+        kernel_patches.read_patches(
+            arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels
+        )
+        return arrays.work.winners
 
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the first spike times of the last layer in s (images x classes; nan: silent); see
@@ -432,7 +444,7 @@ class KernelArrays:
             of_first = self.layers[0]._replace(patches=convolution.patches)
             self.layers = (of_first, *self.layers[1:])
             reads = len(convolution.patches)
-        self.timing = kernel.Timing(
+        self.timing = kernel_arrays.Timing(
             design.rise,
             design.window,
             tau,
@@ -461,7 +473,7 @@ class KernelArrays:
         )
         found = [(k, layer.neurons, layer.rows) for k, layer in enumerate(network.layers)]
         outputs, kernels = network.sizes[1:], first.neurons if convolution else 0
-        self.work = kernel.Work(
+        self.work = kernel_arrays.Work(
             tuple(np.zeros(states.shape[1]) for states in self.states),
             tuple(np.zeros((2, count)) for _, count, _ in found),
             tuple(
@@ -525,7 +537,7 @@ def late_writes(network: Network) -> kernel_writes.Late:
     )
 
 
-def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:
+def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
     """Return the cells and neurons of a layer for the kernel; a reference column cannot be
     written.
     """
@@ -547,14 +559,14 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:
         neurons.time_constant,
         bias,
     ]
-    return kernel.LayerArrays(
+    return kernel_arrays.LayerArrays(
         np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
         np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float),
         memristor.gain,
         layer.write_rate,
         layer.pairs,
         layer.reference,
-        memristor.curve.flow if memristor.curve else kernel.NO_FLOW,
+        memristor.curve.flow if memristor.curve else kernel_arrays.NO_FLOW,
         layer.read_noise,
     )
 
