@@ -218,6 +218,12 @@ def _train_compiled(
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
+        # an ohmic device of dense layers gives the same array: less memory to read
+        rows = (
+            network.read_levels(images[order])
+            if network.convolution
+            else network.design.read_levels(levels)
+        )
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
         noise = chip_noise(network, learning.done, stop)
         rules.train_compiled(
@@ -231,8 +237,7 @@ def _train_compiled(
             arrays.states,
             arrays.work,
             levels,
-            # an ohmic device gives the same array: less memory to read
-            network.design.read_levels(levels),
+            rows,
             classes[order],
             np.arange(len(order)),
             learning.done,

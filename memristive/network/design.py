@@ -307,6 +307,13 @@ class Convolution(Parameters):
     window: int = quantity(7, 1, 1000, "", "pixels a side of the window")
     stride: int = quantity(1, 1, 1000, "", "pixels from one patch to the next")
     regions: int = quantity(4, 1, 1000, "", "regions a side, in which the earliest spike is kept")
+    bias_level: float = quantity(
+        0.2,
+        0.0,
+        1.0,
+        "",
+        "level of the bias row in writes; at a full level it would move the drives of all patches",
+    )
 
     def check(self) -> None:
         """Raise ParameterError if the window exceeds the image, or a region has no patch."""

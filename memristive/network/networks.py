@@ -318,17 +318,16 @@ class Network:
         """Return the levels of the first layer's rows (n x rows) in a read; the bias row is at full
         level.
         """
-        return self.rows(self.design.read_levels(images))
+        levels = self.design.read_levels(images)
+        return with_bias(levels) if self.convolution else self.rows(levels)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
         """Return the levels of the first layer's rows (n x rows) in a write; the bias row is at
-        full level.
+        full level, or at that of the convolution.
         """
-        return (
-            np.ascontiguousarray(images, float)
-            if isinstance(self.design, Schedule)
-            else with_bias(images)
-        )
+        if isinstance(self.design, Schedule):
+            return np.ascontiguousarray(images, float)
+        return with_bias(images, self.convolution.bias_level if self.convolution else 1.0)
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the
@@ -372,9 +371,9 @@ class Network:
         return start_delay(self.design.rise, self.parameters.neuron.time_constant)
 
 
-def with_bias(images: np.ndarray) -> np.ndarray:
-    """Return images (n x inputs) with the bias row at full level."""
-    return np.ascontiguousarray(np.hstack([images, np.ones((len(images), 1))]), float)
+def with_bias(images: np.ndarray, level: float = 1.0) -> np.ndarray:
+    """Return images (n x inputs) with the bias row, at full level by default."""
+    return np.ascontiguousarray(np.hstack([images, np.full((len(images), 1), level)]), float)
 
 
 def read_generator(seed: int, start: int = 0) -> np.random.Generator:

@@ -109,7 +109,7 @@ def test_a_written_kernel_moves_by_its_error_times_the_winning_patch():
     rule = LayeredRule(presentations=1, hidden_dose=0.1, output_dose=0.0, margin=1e-2, reach=0.5)
     trained = learn(start, rule, image[None], np.array([0])).network
     error = start.read_back(1, np.array([1.0, -1.0]))[0]
-    expected = 0.1 * error * np.array([0.2, 0.0, 0.8, 0.5, 1.0])
+    expected = 0.1 * error * np.array([0.2, 0.0, 0.8, 0.5, 0.2])
     assert (trained.states[0] - first)[0] == pytest.approx(expected, abs=1e-4)
     assert error == pytest.approx(0.2, abs=5e-3)  # lift of the gates
 
