@@ -35,7 +35,7 @@ from memristive.io.records import (
 )
 from memristive.io.voltages import describe_network, load_network, save_voltages
 from memristive.learning.build import initial_network
-from memristive.learning.convolve import settings
+from memristive.learning.convolve import DIGITS, settings
 from memristive.learning.training import Learning, learning_curve
 from memristive.network.checks import warn_of_layers
 from memristive.network.decisions import score_row
@@ -49,16 +49,6 @@ DATA = ("mnist", "mnist_shifted", "fashion", "digits")
 LARGE, HELD_OUT = 28, 10_000
 # windows, regions and kernels by the side of an image
 CONVOLUTIONS = {28: (7, 4, 32), 8: (3, 2, 16)}
-# fields of the rule that differ from those of MNIST, chosen on held-out training images
-RULES: dict[str, dict[str, Any]] = {
-    "digits": {
-        "presentations": 40_000,
-        "output_dose": 30e-3,
-        "margin": 20e-6,
-        "start_drive_spread": 0.8,
-        "start_weight_spread": 0.1,
-    },
-}
 SHOWN = 32  # kernels that are drawn
 
 
@@ -97,8 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     device = load_device(options.device) if options.device else None
     made, default = settings(device, options.pairs, options.late)
-    if options.data in RULES and device is None:
-        default = dataclasses.replace(default, **RULES[options.data])
+    if options.data == "digits":
+        few = {name: DIGITS[name] for name in ("presentations", "margin", "start_drive_spread")}
+        default = dataclasses.replace(default, **(few if device else DIGITS))
     convolution, design, rule = apply_settings(
         options, convolution=found, design=made["design"], rule=default
     )
