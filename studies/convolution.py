@@ -203,7 +203,7 @@ def data_of(name: str, held_out: bool, seed: int = 1) -> Dataset:
 
 
 def kernels_figure(network: Network) -> Figure:
-    """Draw the kernels' weights, in thresholds that a full pixel adds to the membrane."""
+    """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
     weights, window = kernel_weights(network), network.convolution.window  # type: ignore[union-attr]
     chosen = weights[:SHOWN, :-1].reshape(-1, window, window)
     across, far = 8, float(np.abs(chosen).max())
@@ -215,9 +215,7 @@ def kernels_figure(network: Network) -> Figure:
         axis.set_axis_off()
     for axis, kernel in zip(axes.flat, chosen, strict=False):
         image = axis.imshow(kernel, cmap="RdBu", vmin=-far, vmax=far)
-    figure.colorbar(
-        image, ax=axes, aspect=40, label="weight (thresholds that a full pixel adds)", shrink=0.9
-    )
+    figure.colorbar(image, ax=axes, aspect=40, label="weight (thresholds)")
     return figure
 
 

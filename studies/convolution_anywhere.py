@@ -139,11 +139,17 @@ def row_of(
     return {
         "trained_by": trained,
         "seed": seed,
-        "network": "convolution" if network.convolution else f"dense {network.sizes[1:-1]}",
+        "network": _name(network),
         "weights": sum(layer.neurons * layer.rows for layer in network.layers),
         "seen": float(right[seen].mean()),
         "new": float(right[~seen].mean()),
     }
+
+
+def _name(network: Network) -> str:
+    if network.convolution:
+        return f"{KERNELS} kernels of 3x3"
+    return f"dense, {network.sizes[1]} hidden" if len(network.states) > 1 else "dense, one layer"
 
 
 if __name__ == "__main__":
