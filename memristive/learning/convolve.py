@@ -29,7 +29,7 @@ RULE = LayeredRule(
     start_weight_spread=0.03,
 )
 # Fields of the rule that differ in other datasets, chosen on held-out training images, too.
-DIGITS = {
+DIGITS: dict[str, Any] = {
     "presentations": 40_000,
     "output_dose": 30e-3,
     "margin": 20e-6,
