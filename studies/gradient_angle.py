@@ -31,7 +31,7 @@ from memristive.io.voltages import describe_network
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.training import BLOCK, learn
-from memristive.network import kernel
+from memristive.network import kernel_arrays
 from memristive.network.checks import warn_of_layers
 from memristive.network.networks import KernelArrays, Network
 from memristive.spice.parameters import ParameterError
@@ -238,7 +238,7 @@ def weights_and_slopes(
     channel, states = ChannelValues(*arrays.layers[layer].cells[:4]), arrays.states[layer]
     stages, threshold = (
         network.layers[layer].circuits.stages,
-        arrays.layers[layer].neurons[kernel.THRESHOLD],
+        arrays.layers[layer].neurons[kernel_arrays.THRESHOLD],
     )
     scale = stages.membrane_gain * arrays.work.scale[layer] / threshold
     low, middle, high = (

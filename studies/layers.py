@@ -63,6 +63,7 @@ from memristive.network.energy import (
     layers_read_energy,
 )
 from memristive.network.engines import NgspiceNetwork
+from memristive.network.kernel_writes import Counts
 from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip
 from memristive.spice.session import temporary_circuits
@@ -247,14 +248,20 @@ def make_presentations(
     training: Images,
     state: dict[str, Any],
     save: Callable[[], None],
+    counts: Counts | None = None,
 ) -> None:
     """Make the remaining presentations; keep the checkpoint's `state` up to date, and `save` it
     every half minute.
+
+    With `counts` from `no_counts`, the state also holds the number of pulses of all cells together.
     """
+    before = float(state.get("pulses", 0.0))
     saved = time.perf_counter()
     with progress(range(0), rule.presentations, f"learning, seed {rule.seed}", "image") as bar:
-        for done, accuracy in train(learning, rule, *training, engine=engine):
+        for done, accuracy in train(learning, rule, *training, engine=engine, counts=counts):
             state |= learning.arrays()
+            if counts:
+                state["pulses"] = before + sum(float(of.sum()) for of in counts.pulses)
             bar.update(done - bar.n)
             bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
             if time.perf_counter() > saved + CHECKPOINT_EVERY:

@@ -42,7 +42,9 @@ def percent(share: float, digits: int = 2) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return mean and standard deviation of shares as text, in percent."""
+    """Return mean and standard deviation of shares as text, in percent; a single one alone."""
+    if len(values) == 1:
+        return percent(values[0])
     return f"{percent(float(np.mean(values)))} ± {100 * np.std(values, ddof=1):.2f}"
 
 
@@ -194,6 +196,56 @@ def layers_in_ngspice_table() -> str:
         ("network", "images", "accuracy", "decided differently", "spikes differ by at most, us"),
         rows,
     )
+
+
+def convolution_table() -> str:
+    """Return the accuracies of convolutions."""
+    titles, rows = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "digits": "digits, 8x8"}, []
+    for path in sorted((RESULTS / "convolution").glob("convolution_*.json")):
+        record = load_results(path)
+        parameters = record["parameters"]
+        if "weights" not in parameters or parameters["held_out"]:
+            continue
+        of, found = parameters["convolution"], pd.DataFrame(record["rows"])
+        cells = parameters["device"] or "emulators"
+        if parameters["device"]:
+            late = "late" if parameters["pulses"]["late"] else "rounded"
+            cells += f", {late}, {found.pulses_a_cell.mean():,.0f} pulses a cell"
+        rows.append(
+            (
+                titles[parameters["dataset"]],
+                cells,
+                f"{parameters['hidden'][0]} of {of['window']}x{of['window']}",
+                f"{of['regions']}x{of['regions']}",
+                f"{parameters['weights']:,}",
+                f"{parameters['learning']['presentations']:,}",
+                spread(list(found.strict_accuracy)),
+            )
+        )
+    return markdown(
+        ("images", "cells", "kernels", "regions", "weights", "presentations", "accuracy"), rows
+    )
+
+
+def convolution_choices_table() -> str:
+    """Return accuracies of convolutions that differ in one choice."""
+    table, rows = load_table(RESULTS / "convolution/convolution_choices_digits.json"), []
+    names = ["change", "kernels", "window", "regions", "weights"]
+    for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
+        shape = f"{kernels} of {window}x{window}, {regions}x{regions} regions"
+        rows.append((change or "none", shape, weights, spread(list(found.strict_accuracy))))
+    return markdown(("change", "kernels", "weights", "accuracy"), rows)
+
+
+def convolution_anywhere_table() -> str:
+    """Return accuracies at seen and at new places, of kernels and of dense layers."""
+    table, rows = load_table(RESULTS / "convolution/convolution_anywhere.json"), []
+    names = ["trained_by", "network", "weights"]
+    for (engine, network, weights), found in table.groupby(names, sort=False):
+        parts = [spread(list(found[part])) for part in ("seen", "new")]
+        rows.append((network, engine, weights, len(found), *parts))
+    heading = ("network", "trained by", "weights", "seeds", "seen places", "new places")
+    return markdown(heading, rows)
 
 
 def chips_circuits_table() -> str:

@@ -27,7 +27,14 @@ from memristive.io.records import (
 )
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.chip import Chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign, Schedule, Setup
+from memristive.network.design import (
+    CLOSED_FORM,
+    NGSPICE,
+    Convolution,
+    LayerDesign,
+    Schedule,
+    Setup,
+)
 from memristive.network.layer import PulseWrites
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import DeviceArray
@@ -307,10 +314,11 @@ def describe_network(
         **data,
         "rule": "layers",
         "engine": engine,
-        "hidden": network.sizes[1:-1],
+        "hidden": [layer.neurons for layer in network.layers[:-1]],
         **learning,
         "network": network.parameters.as_dict(),
         "design": network.design.as_dict(),
+        **({"convolution": network.convolution.as_dict()} if network.convolution else {}),
         **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
         **({"chip": network.chip.as_dict()} if network.chip else {}),
     }
@@ -396,10 +404,12 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
             **learning
         ) if learning else None
     pulses, learning = origin.get("pulses"), origin.get("learning")
+    convolution = origin.get("convolution")
     network = Network(
         voltages.states,
         setup.network,
         LayerDesign(**origin["design"]),
         pulses=pulses and PulseWrites(**pulses),
+        convolution=convolution and Convolution(**convolution),
     )
     return network, LayeredRule(**learning) if learning else None

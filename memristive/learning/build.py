@@ -12,7 +12,6 @@ images of MNIST.
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.checks import USUAL, settled_membranes
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.closed_form import STILL_GAIN
-from memristive.network.design import LayerDesign, Schedule, Setup, check_levels
+from memristive.network.design import Convolution, LayerDesign, Schedule, Setup, check_levels
 from memristive.network.layer import PulseWrites
 from memristive.network.networks import (
     Network,
@@ -466,6 +465,7 @@ def stuck_cells(device: MeasuredDevice, seed: int) -> Chip | None:
     )
 
 
+SHOWN = 100  # images whose patches set the start of a convolution
 START_STATE = 4.5  # V, for grey images
 
 
@@ -567,6 +567,7 @@ def initial_network(
     design: LayerDesign | None = None,
     parameters: NetworkParameters | None = None,
     pulses: PulseWrites | None = None,
+    convolution: Convolution | None = None,
 ) -> Network:
     """Return an untrained network with random states.
 
@@ -575,24 +576,31 @@ def initial_network(
     Parameters
     ----------
     hidden : tuple of int
-        Neurons of each hidden layer.
+        Neurons of each hidden layer; kernels of a convolution.
     classes : int
     images : array, n x inputs, levels 0 to 1
         Images over which the membranes of the first layer settle with the mean and the spread that
-        the rule gives.
+        the rule gives. A convolution settles over the patches of the first `SHOWN` images.
     rule : LayeredRule
         Distribution of the start and its seed.
     design : LayerDesign, optional
     parameters : NetworkParameters, optional
     pulses : PulseWrites, optional
+    convolution : Convolution, optional
+        The first layer is a convolution.
     """
     check_levels("images", images, np.shape(images)[-1])
     design, parameters = design or LayerDesign(), parameters or NetworkParameters()
     rng = np.random.default_rng([rule.seed, 1])
-    levels = with_bias(design.read_levels(images))
+    levels = with_bias(design.read_levels(images[: SHOWN if convolution else None]))
+    regions = 1
+    if convolution:
+        places = convolution.patches[:, 1:]
+        levels, regions = levels[:, places].reshape(-1, places.shape[1]), convolution.regions**2
     mean, power = levels.sum(axis=1).mean(), (levels**2).sum(axis=1).mean()
     per_volt = thresholds_per_volt(parameters, design)
     sizes = (levels.shape[1] - 1, *hidden, classes)
+    outputs = (sizes[1] * regions, *sizes[2:])
     states = [
         rng.normal(
             rule.start_drive / mean / per_volt,
@@ -602,7 +610,7 @@ def initial_network(
     ]
     states += [
         rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
-        for below, above in itertools.pairwise(sizes[1:])
+        for below, above in zip(outputs, sizes[2:], strict=False)
     ]
     return committed(
         Network(
@@ -610,6 +618,7 @@ def initial_network(
             parameters,
             design,
             pulses=pulses,
+            convolution=convolution,
         ),
         rng,
     )

@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from memristive.compiled import compiled
-from memristive.network import kernel, kernel_writes
+from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 # s; spikes of equal columns are closer than this: then the lower class counts as first, on any
@@ -282,14 +282,14 @@ NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
 
 @compiled
 def correct(
-    layers: tuple[kernel.LayerArrays, ...],
-    timing: kernel.Timing,
+    layers: tuple[kernel_arrays.LayerArrays, ...],
+    timing: kernel_arrays.Timing,
     doses: Doses,
     pulses: kernel_writes.Pulses,
     late: kernel_writes.Late,
     counts: kernel_writes.Counts,
-    states: kernel.Arrays,
-    work: kernel.Work,
+    states: kernel_arrays.Arrays,
+    work: kernel_arrays.Work,
     image: np.ndarray,
     label: int,
     wrong: int,
@@ -316,22 +316,27 @@ def correct(
         dose = share * (doses.output_dose if k == last else doses.hidden_dose)
         errors, times, layer = found[last - k], kernel.seconds(timing, work.spikes[k]), layers[k]
         rows, high = kernel.seconds(timing, work.spikes[k - 1]), image
-        pair = done % max(1, layer.pairs)
+        pair, neurons = done % max(1, layer.pairs), layer.neurons.shape[1]
+        moved = np.zeros(neurons)
         for j in range(len(times)):
             if errors[j] == 0.0:
                 continue
             if k:
                 steps = np.append(rows, timing.tau * math.log(timing.start))
                 high = overlap_times(steps, times[j], timing.window) / timing.tau
+            elif len(layer.patches):  # the patch that gave the pooled spike
+                high = image[layer.patches[work.winners[j], 1:]]
+            own = j % neurons  # the outputs of a convolution are its kernels in each region
+            moved[own] = 1.0
             signed, shares = dose * errors[j], high
             if late.pulses > 0.0:
                 shares, signed = (
-                    kernel_writes.commit(late, k, j, high, signed),
+                    kernel_writes.commit(late, k, own, high, signed),
                     math.copysign(pulses.step, signed),
                 )
             for polarity in range(2 if layer.pairs else 1):
                 c, signed = (
-                    (polarity * layer.pairs + pair) * len(times) + j,
+                    (polarity * layer.pairs + pair) * neurons + own,
                     signed if polarity == 0 else -signed,
                 )
                 if len(late.gate.levels):
@@ -364,11 +369,12 @@ def correct(
                         rng,
                     )
                 else:
-                    of_rows = factors[c] if len(factors) else kernel.EMPTY
+                    of_rows = factors[c] if len(factors) else kernel_arrays.EMPTY
                     work.loads[k][c] = kernel_writes.write(
                         layer, timing, states[k], c, shares, signed / layer.nominal_rate, of_rows
                     )
-        moved = np.ones(len(times)) if max(pulses.disturb) > 0.0 else errors
+        if max(pulses.disturb) > 0.0:
+            moved.fill(1.0)
         kernel.refresh(
             layer,
             timing.row_voltage,
@@ -378,19 +384,22 @@ def correct(
             work.weights[k],
             moved,
         )
+        if len(layer.patches):
+            volts = timing.row_voltage
+            kernel_patches.bend(layer, volts, states[k], work.scale[k], work.bends, moved)
 
 
 @compiled
 def train_compiled(
-    layers: tuple[kernel.LayerArrays, ...],
-    timing: kernel.Timing,
+    layers: tuple[kernel_arrays.LayerArrays, ...],
+    timing: kernel_arrays.Timing,
     doses: Doses,
     pulses: kernel_writes.Pulses,
     late: kernel_writes.Late,
     counts: kernel_writes.Counts,
     noise: Noise,
-    states: kernel.Arrays,
-    work: kernel.Work,
+    states: kernel_arrays.Arrays,
+    work: kernel_arrays.Work,
     images: np.ndarray,
     rows: np.ndarray,
     labels: np.ndarray,
@@ -416,7 +425,7 @@ def train_compiled(
             work,
             rows[order[n]],
             label,
-            noise.read[n] if len(noise.read) else kernel.EMPTY,
+            noise.read[n] if len(noise.read) else kernel_arrays.EMPTY,
         )
         times = kernel.seconds(timing, work.spikes[-1])
         wrong = first_wrong_neuron(
@@ -445,7 +454,7 @@ def train_compiled(
                 label,
                 target,
                 done + n,
-                noise.write[n] if len(noise.write) else kernel.EMPTY_TABLE,
+                noise.write[n] if len(noise.write) else kernel_arrays.EMPTY_TABLE,
                 rng,
             )
     if late.forget > 0.0:

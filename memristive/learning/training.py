@@ -220,10 +220,16 @@ def _train_compiled(
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
-    levels, classes = network.rows(images), np.asarray(labels, np.int64)
-    # an ohmic device gives the same array: less memory to read
-    rows = network.design.read_levels(levels)
+    classes = np.asarray(labels, np.int64)
     for order, rng in _blocks(learning, rule, len(images), block):
+        # only a block's levels are copied, so that memory does not grow with the number of images
+        levels = network.rows(images[order])
+        # an ohmic device of dense layers gives the same array: less memory to read
+        rows = (
+            network.read_levels(images[order])
+            if network.convolution
+            else network.design.read_levels(levels)
+        )
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
         noise = chip_noise(network, learning.done, stop)
         rules.train_compiled(
@@ -238,8 +244,8 @@ def _train_compiled(
             arrays.work,
             levels,
             rows,
-            classes,
-            order,
+            classes[order],
+            np.arange(len(order)),
             learning.done,
             history,
             rng,
@@ -319,6 +325,10 @@ def column_doses(
         [errors],
         list[list[ColumnDose | GateWrite]](),
     )
+    winners = np.zeros(0, np.int64)
+    if network.convolution:
+        _, of_winners, winners = network.convolution.pooled(settled[0], settled[0])
+        settled = [of_winners, *settled[1:]]
     for k in range(last, 0, -1):
         back = engine.read_back(network, k, found[0]) + layers[k].back_noise(found[0], rng)
         found.insert(
@@ -335,7 +345,9 @@ def column_doses(
         )
         result.append([])
         for j in np.flatnonzero(of_neurons).tolist():
-            shares = network.rows(image[None])[0]
+            shares, own = network.rows(image[None])[0], j % layer.neurons
+            if k == 0 and network.convolution:  # the patch that gave the pooled spike
+                shares = shares[network.convolution.patches[winners[j], 1:]]
             if k:
                 rows = np.append(times[k - 1], network.start_time)
                 shares = (
@@ -344,12 +356,12 @@ def column_doses(
                 )
             signed = dose * of_neurons[j]
             if late.pulses and network.pulses:
-                shares = kernel_writes.commit(late, k, j, shares, signed)
+                shares = kernel_writes.commit(late, k, own, shares, signed)
                 signed = math.copysign(network.pulses.step, signed)
             if late.pulses and not shares.any():
                 continue
             for polarity in range(2 if layer.pairs else 1):
-                column = (polarity * layer.pairs + pair) * layer.neurons + j
+                column = (polarity * layer.pairs + pair) * layer.neurons + own
                 turned = (1 - 2 * polarity) * signed
                 if len(late.gate.levels):
                     gates, reset = kernel_writes.move_gates(late, k, column, shares, turned)

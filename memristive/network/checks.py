@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.network import kernel
+from memristive.network import kernel_arrays
 from memristive.network.closed_form import LEAST_GAIN, Crossbar
 from memristive.network.decisions import first_two, strict_decision
 from memristive.network.design import Levels, Setup, as_patterns
@@ -33,6 +33,7 @@ ROUNDED = 1e-3  # relative error of X above which a warning is due
 STAGES = ("summing stage", "inverting stage", "negative input's inverting stage")
 # largest number of images that `layered_problems` examines, which takes a second for large networks
 EXAMINED = 200
+EXAMINED_PATCHED = 20  # the same for a convolution, because of its patches
 # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no
 # warning
 AGREED = 0.3e-6
@@ -366,9 +367,9 @@ def required_stage_voltages(network: Network, images: np.ndarray) -> np.ndarray:
     for layer, below in enumerate([images, *spikes[:-1]]):
         for image, levels in enumerate(below):
             up, down, times = _stage_volts(network, arrays, layer, levels)
-            before = times[:, None] < np.where(
-                np.isnan(spikes[layer][image]), np.inf, spikes[layer][image]
-            )
+            fired = np.where(np.isnan(spikes[layer][image]), np.inf, spikes[layer][image])
+            # all patches of a convolution, because each of them could give the earliest spike
+            before = times[:, None] < (np.inf if network.convolution and layer == 0 else fired)
             required[image, layer] = [
                 np.max(volts, initial=0.0, where=before) for volts in (up, up - down, down)
             ]
@@ -386,16 +387,24 @@ def _stage_volts(
     layer the spikes of the layer below in s.
     """
     layer, scale, start = arrays.layers[k], arrays.work.scale[k], network.start_time
-    up, down = (scale[0] * layer.neurons[kernel.BIAS])[None], np.zeros((1, network.sizes[k + 1]))
+    up, down = (
+        (scale[0] * layer.neurons[kernel_arrays.BIAS])[None],
+        np.zeros((1, layer.neurons.shape[1])),
+    )
     if k == 0:
-        volts = network.design.row_voltage * network.read_levels(levels[None])[0, :, None]
+        rows = network.read_levels(levels[None])
+        if network.convolution:
+            rows = rows[0, network.convolution.patches[:, 1:]]
+        volts = network.design.row_voltage * rows[:, :, None]
         currents = read_current(ChannelValues(*layer.cells[:4]), arrays.states[0], volts).sum(
-            axis=0
+            axis=1
         )
-        positive, negative = currents[:-1], currents[-1]
+        positive, negative = currents[:, :-1], currents[:, -1:]
         if network.design.pairs:
-            positive, negative = currents.reshape(2, network.design.pairs, -1).sum(axis=1)
-        return up + scale[0] * positive, down + scale[1] * negative, np.array([start])
+            pairs = currents.reshape(len(rows), 2, network.design.pairs, -1).sum(axis=2)
+            positive, negative = pairs[:, 0], pairs[:, 1]
+        starts = np.full(len(rows), start)
+        return up + scale[0] * positive, down + scale[1] * negative, starts
     order = np.argsort(levels)[: np.sum(~np.isnan(levels))]  # nan is sorted last
     steps = arrays.work.weights[k][:, np.append(-1, order)].cumsum(axis=1)  # after the bias
     return up + steps[0], down + steps[1], np.append(start, levels[order])
@@ -421,7 +430,8 @@ def layered_problems(
     labels : array, n, optional
         Classes of the images, with which class neurons that win too many images or none are found.
     """
-    part = slice(None, None, max(1, -(-len(images) // EXAMINED)))
+    examined = EXAMINED_PATCHED if network.convolution else EXAMINED
+    part = slice(None, None, max(1, -(-len(images) // examined)))
     images = images[part]
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     neuron, design = network.parameters.neuron, network.design

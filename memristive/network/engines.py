@@ -346,9 +346,10 @@ class Engine(Protocol):
         """Read an image (inputs, levels 0 to 1); return the first spikes in s and the settled
         membranes in thresholds.
 
-        Both are lists with an array for each layer. Once `wanted` output neurons and the neuron of
-        the `label` have fired, later spikes may be nan, too. `rng` draws the devices' read noise;
-        `jitter` (classes, V) shifts the output neurons' thresholds.
+        Both are lists with an array for each layer. The membranes of a convolution are those of all
+        patches, patches x kernels, because the rule needs the patch that won. Once `wanted` output
+        neurons and the neuron of the `label` have fired, later spikes may be nan, too. `rng` draws
+        the devices' read noise; `jitter` (classes, V) shifts the output neurons' thresholds.
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
@@ -470,7 +471,7 @@ class NgspiceNetwork:
         -------
         times : list of arrays, neurons, s
             First spikes of each layer; nan for a neuron that has not fired by the end of the read.
-        settled : list of arrays, neurons
+        settled : list of arrays, neurons; of a convolution patches x kernels
             Membranes in thresholds at which neurons would settle if rows that are high at the end
             of the read stayed high.
 
@@ -512,11 +513,14 @@ class NgspiceNetwork:
         ]
         # subcircuits bend by themselves
         levels = network.design.read_levels(image) if self._emulated else image
-        found = [
-            self.layers[0].read(
-                network.states[0], levels, 0, first_stop, noise[0] if noise else None
-            )
-        ]
+        convolution, of_first = network.convolution, noise[0] if noise else None
+        if convolution:
+            patches = levels[..., convolution.patches[:, 1:-1]]
+            read = self.layers[0].read_patches if self._emulated else self.layers[0].read
+            times, settled = read(network.states[0], patches, 0, first_stop, of_first)
+            found = [(convolution.pooled(times, settled)[0], settled)]
+        else:
+            found = [self.layers[0].read(network.states[0], levels, 0, first_stop, of_first)]
         for k, until in enumerate(stops, 1):
             found.append(
                 self.layers[k].read_steps(

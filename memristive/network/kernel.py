@@ -1,8 +1,5 @@
-"""Networks in closed form, compiled by numba: reads and back-reads. `kernel_writes` writes.
-
-Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. With pairs,
-columns are ordered by polarity (positive first), then by pair, then by neuron. A reference column
-is the last one. The laws stand in memristor.py and neuron.py.
+"""Networks in closed form, compiled by numba: reads and back-reads. `kernel_patches` reads a
+convolution, `kernel_writes` writes.
 
 A read has two forms. The cheap form serves all neurons. It replaces the input's edge by an ideal
 step, so that a column's current is constant until another row steps up. A time t is kept as z =
@@ -17,115 +14,45 @@ imports, changes.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-import memristor
-from memristive import neuron
 from memristive.compiled import compiled
-from memristive.neuron import NODES, WEIGHTS, Stages
-from memristor import NO_FLOW, ChannelValues, Flow
-
-# lets sums be vectorised; infinities and nan keep their meaning
-SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}
-current = compiled(memristor.read_current, inline="always", fastmath=SAFE_MATH, error_model="numpy")
-raised_state = compiled(memristor.raised_state, inline="always", error_model="numpy")
-conductance = compiled(memristor.conductance, inline="always")
-column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain = (
-    compiled(law, inline="always", error_model="numpy")
-    for law in (
-        neuron.column_resistance,
-        neuron.negative_resistance,
-        neuron.settled_membrane,
-        neuron.spike_time,
-        neuron.edge_gain,
-    )
+from memristive.network.kernel_arrays import (
+    BIAS,
+    EMPTY,
+    SAFE_MATH,
+    TAU,
+    THRESHOLD,
+    Arrays,
+    LayerArrays,
+    Timing,
+    Work,
+    column_resistance,
+    current,
+    edge_gain,
+    last_z,
+    loaded,
+    negative_resistance,
+    noise_of,
+    row_of,
+    settled_membrane,
+    spike_time,
+    stages_of,
+    step_spike,
+    values_of,
 )
+from memristive.network.kernel_patches import bend, read_patches
+from memristive.neuron import NODES, WEIGHTS
 
-Arrays = tuple[np.ndarray, ...]
 EXACT_WITHIN = 2e-6  # s: neurons that fire within this time after the first are computed exactly
 # so are neurons with more than this share of the first one's drive, as late spikes are sensitive to
 # it
 NEAR = 0.99
 # V, a small rise of a column: the change of its current over it gives the column's conductance
 BELOW = 1e-3
-EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
 EVERYONE = -1  # instead of a label: all neurons are computed exactly
-
-
-# Indices into the array of a layer's cells: parameters x rows x columns, with a single row if all
-# rows are alike. GAIN to PINCH are the fields of `memristor.Channel`. RATE is K / (C + C_gate), or
-# 0 for a cell that cannot be written. LEAK is 1 / (R_leak (C + C_gate)). NOISE is the cell's write
-# noise over the nominal one. Units are SI.
-GAIN, VTO, SHARE, PINCH, RATE, LEAK, NOISE = range(7)
-# Indices into the array of a layer's neurons, parameters x neurons: first the `Stages`, then
-# threshold in V, time constant in s, and the current in A of the resistor at the bias row.
-THRESHOLD, TAU, BIAS = range(len(Stages._fields), len(Stages._fields) + 3)
-
-
-class LayerArrays(NamedTuple):
-    """One layer: its cells, and its neurons with their stages and membranes."""
-
-    cells: np.ndarray
-    neurons: np.ndarray
-    nominal_gain: float  # A/V^2, of a cell without deviations
-    nominal_rate: float  # V/s, rate of X while a full row writes such a cell
-    pairs: int  # differential pairs of a synapse; 0: one cell for each synapse
-    reference: bool  # the last column is a reference for all neurons
-    flow: Flow = NO_FLOW  # write curves of a measured device
-    noise: float = 0.0  # V of X, standard deviation of one reading of a cell
-
-
-class Timing(NamedTuple):
-    """Voltages and times of reads and writes."""
-
-    rise: float  # s, edge of the input
-    window: float  # s, longest read
-    tau: float  # s, nominal time constant of the membranes, the unit of z
-    start: float  # z of the step that replaces the input's edge
-    row_voltage: float  # V, of a full row in a read
-    write_voltage: float  # V, in a write
-    back_voltage: float  # V, for an error of 1 in the last layer
-    error_voltage: float  # V, for an error of 1 V in a hidden layer
-    # s for each s of a pulse: time for which phi is above the switch's threshold
-    write_window: float
-    write_area: float  # s for each s of a pulse: time at full level that gives the same area
-    # True: in a write all rows are at their levels for the whole pulse, and lift the gates. False:
-    # each row is high for a share of the pulse, and the lift is left out (1e-4 of the dose).
-    lifts: bool
-
-
-class Work(NamedTuple):
-    """Quantities that follow from the states, and results of a read: one array for each layer."""
-
-    loads: Arrays  # columns, conductance in S
-    # 2 x neurons, V/A: output of a stage per column current, of the summing and of the negative
-    # stage
-    scale: Arrays
-    # 2 x rows x neurons, V that a full row adds to these outputs; no rows in the first layer
-    weights: Arrays
-    spikes: Arrays  # neurons, z
-    drives: Arrays  # neurons, settled membranes in thresholds
-    # Noise currents of a read in A at full level, one for each input of a stage. In the first layer
-    # the array has a single row, in later layers as many as the crossbar.
-    noise: Arrays
-
-
-@compiled(inline="always")
-def values_of(cells: np.ndarray, k: int, c: int) -> ChannelValues:
-    """Return the channel of a cell; `k` is its row, or 0 if all rows are alike."""
-    return ChannelValues(
-        cells[GAIN, k, c], cells[VTO, k, c], cells[SHARE, k, c], cells[PINCH, k, c]
-    )
-
-
-@compiled(inline="always")
-def row_of(cells: np.ndarray, i: int) -> int:
-    """Return the index of row `i` in the array `cells`, which has a single row if all rows are
-    alike.
-    """
-    return i if cells.shape[1] > 1 else 0
+RUN = 32  # times that are sorted by insertion
 
 
 @compiled(fastmath=SAFE_MATH, error_model="numpy")
@@ -155,19 +82,6 @@ def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, floa
         positive += currents[p * neurons + j]
         negative += currents[(layer.pairs + p) * neurons + j]
     return positive, negative
-
-
-@compiled(inline="always")
-def stages_of(layer: LayerArrays, j: int) -> Stages:
-    """Return the stages of neuron `j`."""
-    n = layer.neurons
-    return Stages(n[0, j], n[1, j], n[2, j], n[3, j], n[4, j], n[5, j], n[6, j], n[7, j])
-
-
-@compiled(inline="always")
-def loaded(cells: np.ndarray, k: int, c: int, state: float) -> float:
-    """Return the conductance in S with which a cell loads its column."""
-    return conductance(values_of(cells, k, c), state)
 
 
 @compiled(error_model="numpy")
@@ -210,7 +124,7 @@ def refresh(
 
 @compiled
 def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work) -> None:
-    """Fill loads, scales and weights of all layers. The first layer has no weights, because its
+    """Fill loads, scales and weights of all layers. A dense first layer has no weights, because its
     rows differ in voltage.
     """
     for k in range(len(states)):
@@ -229,6 +143,9 @@ def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, wor
             work.weights[k],
             np.ones(layers[k].neurons.shape[1]),
         )
+    if len(layers[0].patches):
+        every = np.ones(layers[0].neurons.shape[1])
+        bend(layers[0], timing.row_voltage, states[0], work.scale[0], work.bends, every)
 
 
 @compiled
@@ -243,8 +160,8 @@ def draw(
     devices have read noise.
 
     In the first layer all rows rise together, so that their noises add to one current for each
-    input of a stage. In later layers rows rise one after the other, so that each row has a current
-    of its own.
+    input of a stage, in each patch of a convolution. In later layers rows rise one after the other,
+    so that each row has a current of its own.
     """
     for k in range(len(layers)):
         layer, currents = layers[k], work.noise[k]
@@ -255,28 +172,13 @@ def draw(
                 * timing.row_voltage
                 * math.sqrt(max(1, layer.pairs))
             )
-            if k == 0:
-                unit *= math.sqrt((image * image).sum())
             for i in range(currents.shape[0]):
+                power = 1.0
+                if k == 0:
+                    rows = image[layer.patches[i, 1:]] if len(layer.patches) else image
+                    power = math.sqrt((rows * rows).sum())
                 for c in range(currents.shape[1]):
-                    currents[i, c] = unit * rng.standard_normal()
-
-
-@compiled(inline="always")
-def noise_of(layer: LayerArrays, noise: np.ndarray, i: int, j: int) -> tuple[float, float]:
-    """Return the noise currents in A of row `i` in the positive columns of neuron `j`, and in its
-    negative ones.
-    """
-    if layer.noise == 0.0:
-        return 0.0, 0.0
-    neurons = layer.neurons.shape[1]
-    return noise[i, j], noise[i, neurons + j if layer.pairs else neurons]
-
-
-@compiled
-def last_z(timing: Timing) -> float:
-    """Return z at the end of the longest read."""
-    return math.exp(timing.window / timing.tau)
+                    currents[i, c] = unit * power * rng.standard_normal()
 
 
 @compiled(error_model="numpy")
@@ -306,34 +208,40 @@ def read_first(
             scale[1, j] * (negative + less),
         )
         drives[j] = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
-        start = (
-            timing.start
-            if layer.neurons[TAU, j] == timing.tau
-            else timing.start ** (timing.tau / layer.neurons[TAU, j])
-        )
-        z = start * drives[j] / (drives[j] - raised[j]) if drives[j] > raised[j] else np.inf
-        if layer.neurons[TAU, j] != timing.tau and z < np.inf:
-            z = z ** (layer.neurons[TAU, j] / timing.tau)
-        spikes[j] = z if z <= last else np.inf
+        spikes[j] = step_spike(layer, timing, last, j, drives[j], raised[j])
 
 
 @compiled
 def in_order(times: np.ndarray, last: float) -> np.ndarray:
-    """Return the indices of the `times` before `last`, sorted by time.
+    """Return the indices of the `times` before `last`, sorted by time; equal times keep their
+    order.
 
-    This is an insertion sort, because NumPy's sort takes 6 s to compile.
+    Runs of `RUN` are sorted by insertion and then merged, because NumPy's sort takes 6 s to
+    compile.
     """
-    order = np.empty(len(times), np.int64)
-    count = 0
+    order, count = np.empty(len(times), np.int64), 0
     for k in range(len(times)):
         if times[k] < last:
-            place = count
-            while place > 0 and times[order[place - 1]] > times[k]:
+            place, start = count, count - count % RUN
+            while place > start and times[order[place - 1]] > times[k]:
                 order[place] = order[place - 1]
                 place -= 1
             order[place] = k
             count += 1
-    return order[:count]
+    order, other, width = order[:count], np.empty(count, np.int64), RUN
+    while width < count:
+        for start in range(0, count, 2 * width):
+            left, right = start, min(start + width, count)
+            middle, stop = right, min(start + 2 * width, count)
+            for place in range(start, stop):
+                if left < middle and (right == stop or times[order[left]] <= times[order[right]]):
+                    other[place] = order[left]
+                    left += 1
+                else:
+                    other[place] = order[right]
+                    right += 1
+        order, other, width = other, order, 2 * width
+    return order
 
 
 @compiled(error_model="numpy")
@@ -517,17 +425,20 @@ def read(
         else np.ones(len(work.spikes[last]))
     )
     of_first = np.ones(len(work.spikes[0])) if last else raised
-    read_first(
-        layers[0],
-        timing,
-        states[0],
-        work.scale[0],
-        image,
-        work.noise[0],
-        of_first,
-        work.spikes[0],
-        work.drives[0],
-    )
+    if len(layers[0].patches):
+        read_patches(layers[0], timing, states[0], work, image)
+    else:
+        read_first(
+            layers[0],
+            timing,
+            states[0],
+            work.scale[0],
+            image,
+            work.noise[0],
+            of_first,
+            work.spikes[0],
+            work.drives[0],
+        )
     if last == 0:
         read_exactly(
             layers[0],

@@ -10,7 +10,7 @@ import numpy as np
 import memristor
 from memristive.compiled import compiled
 from memristive.devices import gate_cell
-from memristive.network.kernel import (
+from memristive.network.kernel_arrays import (
     LEAK,
     NOISE,
     RATE,

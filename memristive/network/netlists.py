@@ -54,29 +54,37 @@ def layered_network(
     cells : ModelCells, optional
         SPICE model whose subcircuit stands in each cell instead of the emulator.
     """
-    circuit, layers, own = Circuit(title), network.layers, network.devices is not None
-    if cells:
-        cells.model.add_to(circuit)
-    ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
-    add_amplifiers(circuit, network.parameters.neuron)
-    SchmittTrigger(layers[-1].neuron, own, latching=True).add_to(circuit)
+    circuit, layers = layers_circuit(network, title, cells), network.layers
     add_source(circuit, "pulse")
     for k, points in enumerate(rows):
         add_source(circuit, f"row_0_{k}", points)
     for k, layer in enumerate(layers):
         outputs = names("output" if k == len(layers) - 1 else f"row_{k + 1}", layer.neurons)
-        _add_layer(circuit, network, k, layer, outputs, cells)
+        add_layer(circuit, network, k, layer, outputs, cells)
     return circuit
 
 
-def _add_layer(
+def layers_circuit(network: Network, title: str, cells: ModelCells | None = None) -> Circuit:
+    """Return a circuit with the definitions that layers need, for `add_layer`."""
+    circuit, own = Circuit(title), network.devices is not None
+    if cells:
+        cells.model.add_to(circuit)
+    ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
+    add_amplifiers(circuit, network.parameters.neuron)
+    SchmittTrigger(network.layers[-1].neuron, own, latching=True).add_to(circuit)
+    return circuit
+
+
+def add_layer(
     circuit: Circuit,
     network: Network,
     layer: int,
     of: Layer,
     outputs: list[str],
-    cells: ModelCells | None,
+    cells: ModelCells | None = None,
+    pulse: str = "pulse",
 ) -> None:
+    """Add a layer (counted from 0) with its cells; the bias row follows the source `pulse`."""
     neurons, last_row, devices, states = (
         of.neurons,
         f"row_{layer}_{of.rows - 1}",
@@ -90,7 +98,7 @@ def _add_layer(
     )
     circuit.subcircuit(ReferenceStage(of.neuron, name=f"reference_of_{layer}"))
     # The bias row follows the pulse at a full pixel's level.
-    circuit.VCVS(last_row, last_row, circuit.gnd, "pulse", circuit.gnd, voltage_gain=of.row_voltage)
+    circuit.VCVS(last_row, last_row, circuit.gnd, pulse, circuit.gnd, voltage_gain=of.row_voltage)
     negatives = add_negative_stages(circuit, of, layer, neurons, f"reference_of_{layer}")
     cell_values, neuron_values = (
         cell_arguments(network.parameters, devices.cells, False),

@@ -12,10 +12,17 @@ from typing import Self
 
 import numpy as np
 
-from memristive.network import kernel, kernel_writes
+from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.design import Design, LayerDesign, Schedule, Setup, check_levels
+from memristive.network.design import (
+    Convolution,
+    Design,
+    LayerDesign,
+    Schedule,
+    Setup,
+    check_levels,
+)
 from memristive.network.layer import Layer, PulseWrites
 from memristive.neuron import start_delay
 from memristive.spice.parameters import ParameterError
@@ -26,6 +33,7 @@ UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "col
 SEED_STEP = 7919  # between the seeds of two layers
 # images whose reads share a stream of random numbers, so that processes can read different blocks
 READ_BLOCK = 25
+AT_ONCE = 2000  # images whose levels are in memory together in a read
 LATE_STREAM = 7  # of random numbers: limits of synapses that write late
 LEAST_REACH = 0.05  # of the dose at which a synapse is due: no window is narrower on either side
 
@@ -54,6 +62,9 @@ class Network:
         Doses that synapses which write late hold until a pulse is due, rows x neurons for each
         layer; (): none holds any. If a gate sets the level of each cell: 2 x rows x columns, the
         gate voltages and those of the last write.
+    convolution : Convolution, optional
+        The first layer is a convolution: its rows are a window, and its columns kernels. Layers
+        above get its pooled spikes. None: its rows are the image.
 
     Attributes
     ----------
@@ -73,6 +84,7 @@ class Network:
     pulses: PulseWrites | None = None
     chip: Chip | None = None
     held: tuple[np.ndarray, ...] = ()
+    convolution: Convolution | None = None
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +110,8 @@ class Network:
                 f"included, got {found}"
             )
         object.__setattr__(self, "layers", self._layers())
+        if self.convolution:
+            self._check_convolution(self.convolution.window**2)
         for neurons, above in zip(self.sizes[1:], self.states[1:], strict=False):
             if above.shape[1] != neurons + 1:
                 raise ParameterError(
@@ -107,6 +121,15 @@ class Network:
         if self.pulses and not self.parameters.memristor.curve:
             raise ParameterError(
                 "pulses need a memristor with a curve, as `emulator` makes it for a measured device"
+            )
+
+    def _check_convolution(self, pixels: int) -> None:
+        if len(self.states) < 2:
+            raise ParameterError("a convolution needs a layer above it, which its spikes drive")
+        if self.layers[0].inputs != pixels:
+            raise ParameterError(
+                f"the first layer of a convolution needs {pixels + 1} rows, bias included, for a "
+                f"window of {pixels} pixels, got {self.layers[0].rows}"
             )
 
     def _layers(self) -> tuple[Layer, ...]:
@@ -143,8 +166,14 @@ class Network:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of inputs, then the number of neurons in each layer."""
-        return (self.layers[0].inputs, *(layer.neurons for layer in self.layers))
+        """Number of inputs, then the number of outputs of each layer: of its neurons, and in a
+        convolution of kernels x regions.
+        """
+        first, *above = self.layers
+        neurons = [layer.neurons for layer in above]
+        if self.convolution is None:
+            return (first.inputs, first.neurons, *neurons)
+        return (self.convolution.inputs, first.neurons * self.convolution.regions**2, *neurons)
 
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:
@@ -201,7 +230,7 @@ class Network:
         Without noise the result is empty.
         """
         if not self.chip or not self.chip.read_noise:
-            return kernel.EMPTY_TABLE
+            return kernel_arrays.EMPTY_TABLE
         return np.array([self.chip.threshold_noise(stream, k) for k in range(first, stop)]).reshape(
             -1, self.sizes[-1]
         )
@@ -233,7 +262,7 @@ class Network:
             return [
                 self.crossbar.race(self.states[0], images, jitter if len(jitter) else 0.0).spikes
             ]
-        step = READ_BLOCK if self.layers[0].read_noise else max(1, len(images))
+        step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [
             self.drawn(images[k : k + step], read_generator(seed, k), rails, jitter[k : k + step])[
                 0
@@ -247,12 +276,13 @@ class Network:
         images: np.ndarray,
         rng: np.random.Generator,
         rails: bool = True,
-        jitter: np.ndarray = kernel.EMPTY_TABLE,
+        jitter: np.ndarray = kernel_arrays.EMPTY_TABLE,
     ) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
         """Return the first spike times that `forward` returns, and the noise currents in A of the
         last image.
 
-        The noise is drawn from `rng`. The currents have the shapes of `noise` in `kernel.Work`.
+        The noise is drawn from `rng`. The currents have the shapes of `noise` in
+        `kernel_arrays.Work`.
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
@@ -268,6 +298,17 @@ class Network:
         )
         return list(times), arrays.work.noise
 
+    def winners(self, image: np.ndarray) -> np.ndarray:
+        """Return the patch of an image (inputs) that gives each output of the convolution its spike
+        (outputs, whole numbers).
+        """
+        check_levels("images", image[None], self.sizes[0])
+        arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]
+        kernel_patches.read_patches(
+            arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels
+        )
+        return arrays.work.winners
+
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the first spike times of the last layer in s (images x classes; nan: silent); see
         `forward`.
@@ -278,17 +319,16 @@ class Network:
         """Return the levels of the first layer's rows (n x rows) in a read; the bias row is at full
         level.
         """
-        return self.rows(self.design.read_levels(images))
+        levels = self.design.read_levels(images)
+        return with_bias(levels) if self.convolution else self.rows(levels)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
         """Return the levels of the first layer's rows (n x rows) in a write; the bias row is at
-        full level.
+        full level, or at that of the convolution.
         """
-        return (
-            np.ascontiguousarray(images, float)
-            if isinstance(self.design, Schedule)
-            else with_bias(images)
-        )
+        if isinstance(self.design, Schedule):
+            return np.ascontiguousarray(images, float)
+        return with_bias(images, self.convolution.bias_level if self.convolution else 1.0)
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the
@@ -315,10 +355,10 @@ class Network:
         ParameterError
             There is not one error for each neuron.
         """
-        if np.shape(errors) != (self.sizes[layer + 1],):
+        neurons = self.layers[layer].neurons
+        if np.shape(errors) != (neurons,):
             raise ParameterError(
-                f"layer {layer} has {self.sizes[layer + 1]} neurons, got errors of shape "
-                f"{np.shape(errors)}"
+                f"layer {layer} has {neurons} neurons, got errors of shape {np.shape(errors)}"
             )
         arrays = KernelArrays(self)
         quiet, volts = arrays.layers[layer]._replace(noise=0.0), self.layers[layer].back_voltage
@@ -332,9 +372,9 @@ class Network:
         return start_delay(self.design.rise, self.parameters.neuron.time_constant)
 
 
-def with_bias(images: np.ndarray) -> np.ndarray:
-    """Return images (n x inputs) with the bias row at full level."""
-    return np.ascontiguousarray(np.hstack([images, np.ones((len(images), 1))]), float)
+def with_bias(images: np.ndarray, level: float = 1.0) -> np.ndarray:
+    """Return images (n x inputs) with the bias row, at full level by default."""
+    return np.ascontiguousarray(np.hstack([images, np.full((len(images), 1), level)]), float)
 
 
 def read_generator(seed: int, start: int = 0) -> np.random.Generator:
@@ -399,7 +439,12 @@ class KernelArrays:
             network.parameters.neuron.time_constant,
         )
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
-        self.timing = kernel.Timing(
+        convolution, reads = network.convolution, 1
+        if convolution:
+            of_first = self.layers[0]._replace(patches=convolution.patches)
+            self.layers = (of_first, *self.layers[1:])
+            reads = len(convolution.patches)
+        self.timing = kernel_arrays.Timing(
             design.rise,
             design.window,
             tau,
@@ -428,16 +473,21 @@ class KernelArrays:
             for layer, states in zip(network.layers, network.states, strict=True)
         )
         found = [(k, layer.neurons, layer.rows) for k, layer in enumerate(network.layers)]
-        self.work = kernel.Work(
+        outputs, kernels = network.sizes[1:], first.neurons if convolution else 0
+        self.work = kernel_arrays.Work(
             tuple(np.zeros(states.shape[1]) for states in self.states),
             tuple(np.zeros((2, count)) for _, count, _ in found),
-            tuple(np.zeros((2, rows if k else 0, count)) for k, count, rows in found),
-            tuple(np.empty(count) for _, count, _ in found),
-            tuple(np.empty(count) for _, count, _ in found),
             tuple(
-                np.zeros((rows if k else 1, 2 * count if network.design.pairs else count + 1))
+                np.zeros((2, rows if k or convolution else 0, count)) for k, count, rows in found
+            ),
+            tuple(np.empty(count) for count in outputs),
+            tuple(np.empty(count) for count in outputs),
+            tuple(
+                np.zeros((rows if k else reads, 2 * count if network.design.pairs else count + 1))
                 for k, count, rows in found
             ),
+            np.zeros(outputs[0] if convolution else 0, np.int64),
+            np.zeros((3, kernels)),
         )
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 
@@ -534,7 +584,7 @@ def what_is_held(late: kernel_writes.Late) -> tuple[np.ndarray, ...]:
     return tuple(held.copy() for held in late.held) if late.pulses else ()
 
 
-def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:
+def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
     """Return the cells and neurons of a layer for the kernel; a reference column cannot be
     written.
     """
@@ -559,14 +609,14 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:
         neurons.time_constant,
         bias,
     ]
-    return kernel.LayerArrays(
+    return kernel_arrays.LayerArrays(
         np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
         np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float),
         memristor.gain,
         layer.write_rate,
         layer.pairs,
         layer.reference,
-        memristor.curve.flow if memristor.curve else kernel.NO_FLOW,
+        memristor.curve.flow if memristor.curve else kernel_arrays.NO_FLOW,
         layer.read_noise,
     )
 

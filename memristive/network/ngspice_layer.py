@@ -195,6 +195,31 @@ class NgspiceLayer:
         late = begin + self.race(np.zeros(1), drive[:, None], stop, start, thresholds)
         return np.where(np.isnan(first), late, first), ends / thresholds
 
+    def read_patches(
+        self,
+        states: np.ndarray,
+        levels: np.ndarray,
+        wanted: int = 0,
+        stop: float | None = None,
+        noise: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `read` returns (patches x neurons) for the patches of a convolution, one
+        after the other.
+
+        `levels`: patches x inputs; `noise`: patches x inputs of stages. Equal patches are read once
+        if there is no noise, because they give equal spikes.
+        """
+        if noise is not None and self._layer.read_noise:
+            found = [
+                self.read(states, of_patch, wanted, stop, noise[k : k + 1])
+                for k, of_patch in enumerate(levels)
+            ]
+            return np.array([times for times, _ in found]), np.array([ends for _, ends in found])
+        different, place = np.unique(levels, axis=0, return_inverse=True)
+        found = [self.read(states, of_patch, wanted, stop) for of_patch in different]
+        times, ends = (np.array(of)[place] for of in zip(*found, strict=True))
+        return times, ends
+
     def race(
         self,
         time: np.ndarray,

@@ -64,7 +64,7 @@ MEASURED = {
 }
 
 
-def measured_network(device, hidden, pairs, **pulses):
+def measured_network(device, hidden, pairs, convolution=None, **pulses):
     """A network of random weights of a measured device for `PULSED_IMAGES` of three classes."""
     emulated = emulator(MEASURED[device])
     return initial_network(
@@ -75,6 +75,7 @@ def measured_network(device, hidden, pairs, **pulses):
         measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5),
         measured_parameters(emulated),
         measured_pulses(emulated, **pulses),
+        convolution,
     )
 
 
