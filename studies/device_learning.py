@@ -36,7 +36,7 @@ from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_r
 from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
-from memristive.learning.build import initial_network, learning_of
+from memristive.learning.build import initial_network, learning_of, stuck_cells
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.checks import warn_of_layers
@@ -142,7 +142,8 @@ class DeviceRun:
         network = initial_network(
             HIDDEN_OF[self.layers], 10, self.dataset.training.levels, rule, **made
         )
-        return network_on_chip(network, device_chip(device, self.seed)), rule
+        chip = device_chip(device, self.seed) or stuck_cells(device, self.seed)
+        return network_on_chip(network, chip), rule
 
     def described(self) -> dict[str, Any]:
         """Return everything that determines the trained network, for its voltages file."""

@@ -8,8 +8,8 @@ and one SET go to the whole crossbar, and each cell's gate chooses what they do 
 al. (`studies.trained_in_situ`). XOR has 24 hidden neurons, whose errors are read back through the
 same cells.
 
-Writes results/devices/gate_cells.json and figures/gate_cells.png. Five seeds: 10 minutes on two
-cores. Ctrl-C saves a checkpoint for --resume.
+Writes results/devices/gate_cells.json and figures/gate_cells.png in some minutes on two cores.
+Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all"
     )
-    parser.add_common("--seeds", 5)
+    parser.add_common("--seeds", 3)
     options = parser.parse_args(arguments)
     device = options.device or str(options.default_results / f"{MODEL}_device.json")
     keep_apart(options, device)
@@ -190,6 +190,7 @@ def figure(rows: list[dict[str, Any]]) -> Figure:
                 wrong = [100 * errors / count for errors in row["errors"]]
                 axis.plot(wrong, "o-", markersize=3, linewidth=0.9, alpha=0.7)
         axis.set(xlabel="epoch", title=kind)
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set(ylabel="errors (%)", ylim=(0, None))
     return drawn
 

@@ -18,6 +18,7 @@ from memristive.io.records import load_results, load_table, write_file
 from studies.device_learning import NEUROSIM, summary
 from studies.device_presets import HEADING, described
 from studies.export_check import described as exported
+from studies.gate_commit import AT_ONCE, LI, WAITS, WANG
 from studies.half_select import MODELS, best
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
 
@@ -595,6 +596,45 @@ def _ways(layers: int) -> str:
             for device in found.device.unique()
         ],
     )
+
+
+def writes_gate_table() -> str:
+    """Return accuracies and writes of a cell of 1T1R cells: at each dose, and with a step."""
+    found = load_table(RESULTS / "devices/gate_commit.json")
+    means = found.groupby(["device", "size", "series", "value", "way"]).mean(numeric_only=True)
+    cases: list[tuple[str, tuple[Any, ...]]] = [
+        ("li-1t1r", (LI, 10, "usual", 0.0)),
+        ("no scatter", (LI, 10, "scatter", 0.0)),
+        ("scatter 9 %", (LI, 10, "scatter", 0.09)),
+        ("no stuck cells", (LI, 10, "stuck", 0.0)),
+        ("30 % stuck", (LI, 10, "stuck", 0.3)),
+        ("wang-1t1r", (WANG, 10, "usual", 0.0)),
+        ("li-1t1r, 8x8 images, 64-54-10", (LI, 8, "usual", 0.0)),
+    ]
+    rows = [
+        (
+            title,
+            *(
+                f"{100 * means.strict_accuracy[(*case, way)]:.1f} "
+                f"({means.writes_per_cell[(*case, way)]:,.0f})"
+                for way in (AT_ONCE, WAITS)
+            ),
+        )
+        for title, case in cases
+    ]
+    return markdown(("cells", "a write at each dose", "with a step"), rows)
+
+
+def gate_cells_table() -> str:
+    """Return the epochs and writes of filaments with transistors that learn in ngspice."""
+    found, rows = load_table(RESULTS / "devices/gate_cells.json"), []
+    for task, of_task in found.groupby("task", sort=False):
+        epochs = of_task.epochs.dropna()
+        shown = f"{epochs.mean():.1f} ({epochs.min():.0f}-{epochs.max():.0f})"
+        row = (f"{len(epochs)} of {len(of_task)}", shown, f"{of_task.writes_per_cell.mean():.1f}")
+        rows.append((task, *row))
+    heading = ("task", "networks without an error", "epochs: mean (range)", "writes of a cell")
+    return markdown(heading, rows)
 
 
 def passive_models_table() -> str:

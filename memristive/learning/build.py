@@ -67,7 +67,7 @@ LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 1e-2, 1e-4, 0.28
 LATE_DOSE, DEEP_LATE_DOSE = 0.6, 0.8  # first dose over the dose at which a synapse is due
 # Of cells whose level is set by the gate: move at which a device is due, and first doses, as shares
 # of the range of gate voltages.
-GATE_STEP, GATE_DOSE, DEEP_GATE_DOSE = 0.036, 0.016, 0.02
+GATE_STEP, GATE_DOSE, DEEP_GATE_DOSE = 0.036, 0.016, 0.022
 # Share of X that a gate loses with each presentation. The paper's cell leaks only while it is
 # written, in a dose of 6 us by a share of 2e-6.
 GATE_FORGET = 1e-6
@@ -168,7 +168,19 @@ DEEP_COARSE = Values(
 LATE = Values(gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02)
 DEEP_LATE = dataclasses.replace(DEEP_FINE, final_dose=0.02)
 GATE = Values(gain=0.23, output_bias=1.8, margin=12e-6, final_margin=0.5, final_dose=0.04)
-DEEP_GATE = DEEP_LATE
+DEEP_GATE = Values(
+    gain=1.4,
+    output_bias=1.9,
+    margin=14e-6,
+    final_margin=0.35,
+    final_dose=0.07,
+    hidden_bias=2.0,
+    output_gain=0.4,
+    hidden_dose=1.5,  # for a whole weight read back
+    reach=0.9,
+    start_drive_spread=0.48,
+    start_weight_spread=0.26,
+)
 
 # Weights that forget fall to 0: then hidden neurons fire by their bias, and a large gain makes much
 # of small weights.
@@ -417,8 +429,9 @@ def learning_of(
         output_bias=values.output_bias,
         output_gain=values.output_gain,
     )
+    back = emulated.high - emulated.low if device.levels else 1.0
     rule = LayeredRule(
-        hidden_dose=values.hidden_dose * dose,
+        hidden_dose=values.hidden_dose * dose / back,
         output_dose=dose,
         final_dose=values.final_dose,
         margin=values.margin,

@@ -105,15 +105,17 @@ class ModelCells:
         """Return the states X in V (columns x rows) of a crossbar of 1T1R cells after writes at
         their gate voltages. Raises SimulationError.
 
-        One RESET and one SET go to all cells, and their gates choose those that they change.
+        One RESET and one SET go to all cells. Those whose gates stay at 0 V do not change (within
+        1e-14 of the state, `studies.spice_device`) and are left out.
         """
         states = self.states(emulated)
         gates, reset = np.full(states.shape, np.nan), np.zeros(states.shape, bool)
         for column, of_column, first in writes:
             gates[column], reset[column] = of_column, first
-        if not np.isnan(gates).all():
-            states = set_cells(self.model, states.ravel(), gates.ravel(), reset.ravel())
-        return np.asarray(self._emulated.state(self.found.map.share(states.reshape(gates.shape))))
+        due = ~np.isnan(gates)
+        if due.any():
+            states[due] = set_cells(self.model, states[due], gates[due], reset[due])
+        return np.asarray(self._emulated.state(self.found.map.share(states)))
 
 
 class SubcircuitLayer:

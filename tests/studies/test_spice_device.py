@@ -9,6 +9,7 @@ import pytest
 from memristive.cli.script import exit_code
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import model_of
+from memristive.io.records import load_results
 from studies import spice_device
 
 
@@ -38,3 +39,19 @@ def test_device_file_of_tungsten_oxide(ngspice, tmp_path):
     ]
     assert device.read_curve[4] == pytest.approx(ranges[0] / ranges[1], rel=1e-4)
     assert 0 < device.misfit < 0.005 and model_of(device).width_up == device.width_up == 1e-3
+
+
+def test_device_file_of_a_filament_with_its_gate(ngspice, tmp_path):
+    """The same level from both sides, no change where the gate is at 0 V, and SET without RESET
+    never below the level.
+    """
+    folders = ["--results", str(tmp_path), "--figures", str(tmp_path)]
+    assert exit_code(spice_device.main, ["stanford_1t1r", *folders]) == 0
+    device = load_device(str(tmp_path / "stanford_1t1r_device.json"))
+    assert (device.levels[0], device.levels[-1]) == (0.0, 1.0) and model_of(device).gate_pin == 3
+    record = load_results(tmp_path / "spice_device_stanford_1t1r.json")
+    span = device.highest_conductance - device.lowest_conductance
+    below, above, blind = record["levels"].values()
+    assert above == pytest.approx(below, abs=1e-3 * span)
+    assert min(b - a for a, b in zip(below, blind, strict=True)) > -1e-3 * span
+    assert max(record["disturb"].values()) < 1e-6
