@@ -35,6 +35,7 @@ from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
 from memristive.network.engines import ModelCells, NgspiceNetwork
 from memristive.network.networks import Network
+from memristive.spice.parameters import ParameterError
 from studies.trained_in_situ import count_wrong
 
 MODEL = "stanford_1t1r"
@@ -83,6 +84,11 @@ def main(arguments: list[str] | None = None) -> None:
     device = options.device or str(options.default_results / f"{MODEL}_device.json")
     keep_apart(options, device)
     model = model_of(load_device(device))
+    if not model.gate_pin:
+        raise ParameterError(
+            f"--device {device} has no gate; cells with two pins learn in python -m "
+            "studies.trained_in_situ"
+        )
     record = Record(
         options,
         "gate_cells",
