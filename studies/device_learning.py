@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 
 from datasets import Dataset, matching_dataset
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
+from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
@@ -42,6 +42,7 @@ from memristive.learning.training import Learning, train
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import device_chip
 from memristive.network.decisions import score_row
+from memristive.network.dissipation import write_costs
 from memristive.network.kernel_writes import Counts
 from memristive.network.networks import Network, network_on_chip, no_counts
 from plotting import BLUE, GREY, VERMILLION, WIDTH
@@ -54,7 +55,6 @@ IMAGES = {
     (DIGITS, 2): "digits",
 }
 HIDDEN_OF = {1: (), 2: (100,)}
-ENDURANCE = 1e5  # pulses that a cell survives
 # Online learning, 400-100-10, in %: NeuroSim 2.0 (Table I of the paper in docs/devices.md) and 3.0
 # (its manual, Tables I and II).
 NEUROSIM = {
@@ -292,32 +292,6 @@ def evaluate(task: DeviceRun) -> dict[str, Any]:
         **score_row(test.labels, network.first_spikes(test.levels)),
         **write_costs(device, counts),
         **({"states": network.states} if task.saved else {}),
-    }
-
-
-def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
-    """Return the costs of all writes in a training: pulses of a cell, energy, and writes of
-    columns.
-
-    A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
-    device was measured. G is the conductance of the cell before the write, at the read voltage.
-    """
-    pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
-    per_siemens = (
-        device.voltage_down**2 * device.width_down,
-        device.voltage_up**2 * device.width_up,
-    )
-    energy = sum(
-        float(siemens.sum()) * factor
-        for layer in counts.conducted
-        for siemens, factor in zip(layer, per_siemens, strict=True)
-    )
-    return {
-        "pulses_per_cell": float(pulses.mean()),
-        "most_pulses": float(pulses.max()),
-        "write_energy_J": energy,
-        "column_writes": sum(float(layer.sum()) for layer in counts.writes),
-        "share_beyond_endurance": float((pulses > ENDURANCE).mean()),
     }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from memristive.spice.parameters import NgspiceMissing, SimulationError
+from memristive.spice.power import positive_energy
 from transistors.circuit import (
     BIAS,
     CONTROLS,
@@ -365,25 +366,6 @@ def predictions(
     return named(range(transient.classes), outputs), outputs
 
 
-def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) -> float:
-    """Return the energy in J that a source delivers from `begin` to `end` (s), if its `power` (W)
-    is linear between `times`.
-
-    Negative power flows back into the source and counts as 0.
-    """
-    inside = (times > begin) & (times < end)
-    t = np.r_[begin, times[inside], end]
-    p = np.r_[np.interp(begin, times, power), power[inside], np.interp(end, times, power)]
-    first, second, dt = p[:-1], p[1:], np.diff(t)
-    above = np.maximum(first, 0) + np.maximum(second, 0)
-    # Where the line crosses zero, only the share of the time above it counts.
-    total = np.abs(first) + np.abs(second)
-    share = np.where(
-        first * second < 0, np.divide(above, total, out=np.ones_like(total), where=total > 0), 1.0
-    )
-    return float(np.sum(above * share * dt) / 2)
-
-
 def energies(trace: Trace, transient: Transient) -> dict[str, dict[str, float]]:
     """Return by phase and driver the energy in J that each driver delivers: in start-up, training,
     and inference after it.
@@ -399,7 +381,10 @@ def energies(trace: Trace, transient: Transient) -> dict[str, dict[str, float]]:
     }
     powers = {name: -trace[f"v({name})"] * trace[f"i(v_{name})"] for name in transient.driven}
     return {
-        phase: {name: delivered(trace["time"], power, begin, end) for name, power in powers.items()}
+        phase: {
+            name: positive_energy(trace["time"], power, begin, end)
+            for name, power in powers.items()
+        }
         for phase, (begin, end) in phases.items()
         if end > begin
     }

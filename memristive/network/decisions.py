@@ -263,7 +263,8 @@ def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
 
     `spikes`: ... x neurons, s; nan: no spike.
     """
-    return first_two(spikes, window)[..., 1]
+    silent = np.full((*np.shape(spikes)[:-1], 1), np.nan)  # for networks of a single neuron
+    return first_two(np.concatenate([spikes, silent], axis=-1), window)[..., 1]
 
 
 def deviations(

@@ -18,8 +18,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.design import Setup, edges
-from memristive.network.layer import back_circuit
+from memristive.network.decisions import end_of_read
+from memristive.network.design import Schedule, Setup, edges
+from memristive.network.layer import ColumnDose, back_circuit
 from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
@@ -203,9 +204,23 @@ def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float]
     SimulationError
         ngspice cannot complete a transient.
     """
-    design, times = network.design, [layer[0] for layer in network.forward(image[None])]
-    fired = np.sort(times[-1])[1:2]
-    stop = float(fired[0]) if len(fired) and not np.isnan(fired[0]) else design.window
+    times = [layer[0] for layer in network.forward(image[None])]
+    stop = float(end_of_read(times[-1], network.design.window))
+    return [sum(of_layer) for of_layer in read_energies(network, image, times, stop)], stop
+
+
+def read_energies(
+    network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
+) -> list[tuple[float, float]]:
+    """Return for each layer the energies in J that its rows and its bias row deliver in a read;
+    arguments are those of `dissipation.read_energies`.
+
+    Raises SimulationError.
+    """
+    design = network.design
+    if isinstance(design, Schedule):
+        setup = network.setup.replace(schedule=dataclasses.replace(design, pulse=stop))
+        return [(read_energy(setup, network.states[0], image)["inputs"], 0.0)]
     bias = step(network.start_time, 1.0, design.rise)
     rows = [
         step(design.rise / 2, design.row_voltage * level, design.rise)
@@ -219,7 +234,7 @@ def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float]
                 for spike in times[layer - 1].tolist()
             ]
         energies.append(_rows_energy(network, layer, rows, bias, READING, stop))
-    return energies, stop
+    return energies
 
 
 def step(time: float, volts: float, edge: float) -> Points:
@@ -262,9 +277,15 @@ def layer_write_energy(
     SimulationError
         ngspice cannot complete the transient.
     """
+    return sum(_layer_write(network, layer, levels, high, pulse))
+
+
+def _layer_write(
+    network: Network, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float
+) -> tuple[float, float]:
     pulse, levels, window = lengthened(pulse, levels, high)
     if window == 0:
-        return 0.0
+        return 0.0, 0.0
     edge = WRITE_EDGE * window
     end = 3 * edge + window
     ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
@@ -288,6 +309,25 @@ def layer_write_energy(
         )
         network = dataclasses.replace(network, parameters=parameters)
     return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
+
+
+def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[float, float]:
+    """Return the energies in J that the rows of a layer of emulators and its bias row deliver in
+    the write of one column.
+
+    Raises SimulationError.
+    """
+    of = network.layers[layer]
+    seconds = dose.dose / of.write_rate
+    if isinstance(network.design, Schedule):
+        sign = 1 if seconds > 0 else -1
+        found = write_energy(
+            network.setup, network.states[0], dose.shares, dose.column, abs(seconds), sign
+        )
+        return found["inputs"], 0.0
+    ones = np.ones(of.rows)
+    levels, high = (ones, dose.shares) if of.timed else (dose.shares, ones)
+    return _layer_write(network, layer, levels, high, seconds)
 
 
 def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
@@ -319,19 +359,26 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
 
 def _rows_energy(
     network: Network, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float
-) -> float:
-    """Return the energy in J that the rows of a layer deliver up to `stop` s.
+) -> tuple[float, float]:
+    """Return the energies in J that the rows of a layer and its bias row deliver up to `stop` s.
 
     `rows`: sources of the rows as points (s, V). `bias`: source of the bias row as points (s,
     multiple of the row voltage).
     """
     # No neuron fires here: outputs do not act on their layer, but every trigger that switches
     # shortens ngspice's steps.
-    quiet = dataclasses.replace(network.parameters.neuron, threshold=UNREACHED)
+    neuron, of, design = network.parameters.neuron, network.layers[layer], network.design
+    quiet = dataclasses.replace(neuron, threshold=UNREACHED)
+    # The layer alone is a last layer. Its bias resistors carry the same current at this threshold.
+    bias_drive = (of.bias or 0.0) * neuron.threshold / UNREACHED
+    bias_drive *= network.layers[-1].neuron.transresistance / of.neuron.transresistance
+    if bias_drive:
+        design = dataclasses.replace(design, output_bias=bias_drive)
     circuit = layered_network(
         dataclasses.replace(
             network,
             states=(network.states[layer],),
+            design=design,
             parameters=dataclasses.replace(network.parameters, neuron=quiet),
             devices=network.devices and (network.devices[layer],),
         ),
@@ -340,4 +387,5 @@ def _rows_energy(
     circuit["Vpulse"].values = bias
     sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
     sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))
-    return sum(delivered(circuit, solver, stop, sources))
+    *of_rows, of_bias = delivered(circuit, solver, stop, sources)
+    return sum(of_rows), of_bias

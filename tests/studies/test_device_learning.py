@@ -12,9 +12,9 @@ from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_r
 from memristive.io.records import NotOverwritten, check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory
 from memristive.network.checks import OperatingRangeWarning
+from memristive.network.dissipation import write_costs
 from memristive.network.networks import no_counts
 from studies import device_learning
-from studies.device_learning import write_costs
 from studies.device_settings import SHAPES, SettingsTrial, evaluate
 
 

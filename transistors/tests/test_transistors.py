@@ -10,6 +10,7 @@ import pytest
 
 from datasets import load_mnist, own_patterns, xpue
 from memristive.spice.parameters import ParameterError
+from memristive.spice.power import positive_energy
 from tests.helpers import ROOT
 from transistors.circuit import (
     PRESETS,
@@ -21,7 +22,7 @@ from transistors.circuit import (
 )
 from transistors.images import LABELS, drawn_images, frozen_images, pattern_images
 from transistors.law import Law
-from transistors.transient import Transient, batch_netlist, deck, delivered, sampled, simulate
+from transistors.transient import Transient, batch_netlist, deck, sampled, simulate
 
 PINS = ("in0", "out0", "vdd")
 COMMITTED = ROOT / "transistors" / "learns_from_errors.cir"
@@ -93,12 +94,12 @@ def test_energy_of_a_divider_and_of_a_charged_capacitor():
         ]
     )
     trace = simulate(text, 10e-3)
-    resistors = delivered(trace["time"], -trace["v(a)"] * trace["i(v1)"], 0, 10e-3)
-    capacitor = delivered(trace["time"], -trace["v(c)"] * trace["i(v2)"], 0, 10e-3)
+    resistors = positive_energy(trace["time"], -trace["v(a)"] * trace["i(v1)"], 0, 10e-3)
+    capacitor = positive_energy(trace["time"], -trace["v(c)"] * trace["i(v2)"], 0, 10e-3)
     assert resistors == pytest.approx(2**2 / 4e3 * 10e-3, rel=1e-3) and capacitor == pytest.approx(
         100e-9 * 2**2, rel=1e-2
     )
-    assert delivered(np.array([0.0, 4.0]), np.array([-1.0, 3.0]), 0.0, 4.0) == pytest.approx(
+    assert positive_energy(np.array([0.0, 4.0]), np.array([-1.0, 3.0]), 0.0, 4.0) == pytest.approx(
         3 * 3 / 2
     )
 

@@ -1,0 +1,250 @@
+"""Energies of reads, back-reads and writes in closed form: the channels' currents times their
+voltages.
+
+`energy.py` measures the same energies in ngspice. Rows rise and fall in straight lines, over which
+power is integrated by the nodes of `memristive.neuron`. A measured device is written by the pulses
+of the laboratory, not by those of the emulator that stands for it in ngspice.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
+from memristive.network.design import PULSE_EDGES, Schedule
+from memristive.network.energy import OUTPUT_EDGE
+from memristive.network.kernel_writes import Counts
+from memristive.network.layer import ColumnDose, Layer
+from memristive.network.ledger import Technology
+from memristive.network.networks import Network
+from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
+from memristive.neuron import NODES, WEIGHTS
+from memristor import channel_current, raised_state, read_current
+from snn_circuit import Cells
+
+PATH = np.polynomial.legendre.leggauss(8)  # over the way of X during a write, from -1 to 1
+
+
+class Drawn(NamedTuple):
+    """Energies in J that the rows of a layer deliver, and the charge in C that flows into its
+    columns.
+    """
+
+    rows: float  # without the bias row
+    bias: float
+    charge: float = 0.0
+
+
+def current(cells: Any, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
+    """Return the size of the channels' currents in A, of rows at `volts` (of any sign) and columns
+    at 0 V.
+
+    At negative voltages the source of a channel is at its row.
+    """
+    low = np.minimum(volts, 0.0)
+    return np.where(
+        volts < 0,
+        channel_current(cells, raised_state(cells, states, low) - low, -low),
+        read_current(cells, states, np.maximum(volts, 0.0)),
+    )
+
+
+def _held(
+    cells: Any, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the energies in J and the charges in C of cells at `volts` for `seconds`, and on
+    straight ramps from or to 0 V that take `ramps` s together; all broadcast.
+    """
+    energy, charge = 0.0, 0.0
+    for share, time in (
+        (1.0, seconds),
+        *((s, w * ramps) for s, w in zip(NODES, WEIGHTS, strict=True)),
+    ):
+        amperes = current(cells, states, share * volts) * time
+        energy, charge = energy + np.abs(share * volts) * amperes, charge + amperes
+    return np.asarray(energy), np.asarray(charge)
+
+
+def _drawn(of: Layer, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps: Any) -> Drawn:
+    """Return what rows at `volts` (rows) draw in a layer with these `states` (columns x rows)."""
+    cells = Cells.of(of.memristor, of.devices.cells)
+    energy, charge = (found.sum(axis=0) for found in _held(cells, states, volts, seconds, ramps))
+    if of.bias is None:
+        return Drawn(float(energy.sum()), 0.0, float(charge.sum()))
+    last = [float(np.broadcast_to(value, len(volts))[-1]) for value in (volts, seconds, ramps)]
+    siemens = of.neurons * of.bias * of.neuron.threshold
+    siemens /= of.neuron.transresistance * of.row_voltage
+    resistors = siemens * last[0] ** 2 * (last[1] + last[2] / 3)
+    through = siemens * abs(last[0]) * (last[1] + last[2] / 2)
+    return Drawn(
+        float(energy[:-1].sum()), float(energy[-1]) + resistors, float(charge.sum()) + through
+    )
+
+
+def read_energies(
+    network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
+) -> list[Drawn]:
+    """Return what each layer draws in a read.
+
+    Parameters
+    ----------
+    network : Network
+    image : array, inputs, levels 0 to 1
+    times : list of arrays, neurons, s
+        First spikes of each layer.
+    stop : float, s
+        End of the read. The rows of the paper's layer then fall, because the image ends.
+    """
+    design, result = network.design, []
+    for k, (of, states) in enumerate(zip(network.layers, network.states, strict=True)):
+        # the image, and the bias row of every layer
+        seconds: Any = np.full(of.rows, stop - design.rise)
+        ramps = np.full(of.rows, design.rise * (2 if isinstance(design, Schedule) else 1))
+        if k:
+            volts = np.full(of.rows, of.row_voltage)
+            on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
+            seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
+        else:
+            volts = of.row_voltage * network.read_levels(image[None])[0]
+        result.append(_drawn(of, of.with_reference(states), volts, seconds, ramps))
+    return result
+
+
+def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[Drawn, float]:
+    """Return what a layer of emulators draws in the write of one column, and its duration in s.
+
+    Writes of the paper's layer move X by volts, so power is integrated over the way of X. Other
+    writes are so small that the change of X is neglected.
+    """
+    of, states = network.layers[layer], network.layers[layer].with_reference(network.states[layer])
+    seconds = dose.dose / of.write_rate
+    if isinstance(network.design, Schedule):
+        sign, pulse = float(np.sign(seconds)), abs(seconds)
+        rise = min(network.design.rise, PULSE_EDGES * pulse)
+        volts = sign * of.write_voltage * dose.shares
+        path, found = sign * of.write_law(pulse)[1] * of.write_rate * dose.shares, []
+        for node in PATH[0]:
+            moved = states.copy()
+            moved[dose.column] += (1 + node) / 2 * path
+            found.append(_drawn(of, moved, volts, pulse - rise, 2 * rise))
+        return Drawn(*(PATH[1] / 2 @ np.array(found))), pulse + 2 * rise
+    ones = np.ones(of.rows)
+    levels, high = (ones, dose.shares) if of.timed else (dose.shares, ones)
+    pulse, levels, window = lengthened(seconds, levels, high)
+    if window == 0:
+        return Drawn(0.0, 0.0), 0.0
+    edge = WRITE_EDGE * window
+    up = np.where(high < high.max(), 1.5 * edge, 2.5 * edge) + abs(pulse) * high
+    on = (high > 0) * 1.0
+    volts = np.sign(pulse) * levels * of.write_voltage
+    return _drawn(of, states, volts, on * up, on * 2 * edge), 7 * edge + window
+
+
+def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
+    """Return the energy in J that the drivers of a layer's columns deliver in a back-read of
+    `errors` (neurons).
+    """
+    of = network.layers[layer]
+    cells = Cells.of(of.memristor, of.devices.cells).at(slice(None), slice(-1))
+    volts = (of.back_voltage * of.column_errors(errors))[:, None]
+    states = of.with_reference(network.states[layer])[:, :-1]
+    return float(_held(cells, states, volts, BACK_STOP - BACK_RISE, BACK_RISE)[0].sum())
+
+
+# Measured devices
+
+
+def device_of(network: Network) -> MeasuredDevice | None:
+    """Return the preset whose emulator is in the cells of a network; None if there is none."""
+    if not network.pulses:
+        return None
+    return next(
+        (
+            device
+            for device in DEVICES.values()
+            if emulator(device).memristor == network.parameters.memristor
+        ),
+        None,
+    )
+
+
+def joules_per_siemens(device: MeasuredDevice) -> tuple[float, float]:
+    """Return V^2 t in J/S of a pulse of the laboratory, downwards and upwards."""
+    return (
+        device.voltage_down**2 * device.width_down,
+        device.voltage_up**2 * device.width_up,
+    )
+
+
+def pulse_energies(
+    network: Network,
+    layer: int,
+    column: int,
+    up: bool,
+    numbers: np.ndarray,
+    joules: tuple[float, float],
+    half: float,
+) -> tuple[float, float]:
+    """Return the energies in J of the selected cells and of the half-selected ones, while rows get
+    `numbers` of pulses.
+
+    A pulse takes V^2 G t, with G at the read voltage before the write. In a passive array, the
+    cells of driven rows in other columns and those of waiting rows in the written column see a
+    share of its voltage; with V/3 all other cells see a third, too (`kernel_writes.disturb`).
+
+    Parameters
+    ----------
+    network : Network
+        With `pulses`.
+    layer, column : int
+    up : bool
+    numbers : array, rows
+        Pulses of each row.
+    joules : tuple of float
+        V^2 t of a pulse downwards and upwards, in J/S.
+    half : float
+        Share of the voltage across half-selected cells: 1/2, 1/3, or 0 with access switches.
+    """
+    of = network.layers[layer]
+    cells, volts = Cells.of(of.memristor, of.devices.cells), of.row_voltage
+    siemens = current(cells, of.with_reference(network.states[layer]), np.full(of.rows, volts))
+    siemens, each = siemens[: of.columns] / volts, joules[int(up)]
+    selected, others = siemens[column], siemens.sum(axis=0) - siemens[column]
+    waits = numbers.max() - numbers
+    seen = numbers @ others + waits @ selected + (waits @ others) * (half < 1 / 2)
+    return float(numbers @ selected) * each, float(seen) * half**2 * each
+
+
+def half_share(network: Network) -> float:
+    """Return the share of a pulse's voltage that half-selected cells see: 1/2 or 1/3 if pulses
+    disturb them, else 0.
+    """
+    pulses = network.pulses
+    if not pulses or not (pulses.disturb_up or pulses.disturb_down):
+        return 0.0
+    return 1 / 3 if pulses.thirds else 1 / 2
+
+
+def write_costs(
+    device: MeasuredDevice, counts: Counts, endurance: float = Technology().endurance
+) -> dict[str, float]:
+    """Return the costs of all writes in a training: pulses of a cell, energy, and writes of
+    columns.
+
+    A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
+    device was measured. G is the conductance of the cell before the write, at the read voltage.
+    """
+    pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
+    per_siemens = joules_per_siemens(device)
+    energy = sum(
+        float(siemens.sum()) * factor
+        for layer in counts.conducted
+        for siemens, factor in zip(layer, per_siemens, strict=True)
+    )
+    return {
+        "pulses_per_cell": float(pulses.mean()),
+        "most_pulses": float(pulses.max()),
+        "write_energy_J": energy,
+        "column_writes": sum(float(layer.sum()) for layer in counts.writes),
+        "share_beyond_endurance": float((pulses > endurance).mean()),
+    }

@@ -1,0 +1,139 @@
+"""Ledger of costs: lines of energy, and the values that this circuit does not fix and a chip must
+assume (docs/costs.md).
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from memristive.spice.parameters import Parameters, quantity
+
+SIMULATED, COMPUTED, ASSUMED = KINDS = ("simulated", "computed", "assumed")
+
+
+class Line(NamedTuple):
+    """Energy of one part.
+
+    `kind`: "simulated" by ngspice, "computed" from the states and laws of the circuit, or "assumed"
+    because it depends on a value of `Technology`. `pins`: True if the sources outside the chip
+    deliver it, at the pins of rows, columns and phi.
+    """
+
+    name: str
+    joules: float
+    kind: str
+    pins: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Lines of energy. Ledgers add up, and lines of the same part become one."""
+
+    lines: tuple[Line, ...] = ()
+
+    @classmethod
+    def of(cls, lines: Iterable[Line]) -> "Ledger":
+        """Return a ledger of `lines`; those of the same name, kind and boundary become one."""
+        found: dict[tuple[str, str, bool], Line] = {}
+        for line in lines:
+            key = line.name, line.kind, line.pins
+            before = found[key].joules if key in found else 0.0
+            found[key] = line._replace(joules=before + float(line.joules))
+        return cls(tuple(found.values()))
+
+    def __add__(self, other: "Ledger") -> "Ledger":
+        return Ledger.of([*self.lines, *other.lines])
+
+    def __mul__(self, factor: float) -> "Ledger":
+        return Ledger(tuple(line._replace(joules=factor * line.joules) for line in self.lines))
+
+    def sum(self, **wanted: Any) -> float:
+        """Return the energy in J of all lines whose fields have the `wanted` values, as
+        sum(pins=True).
+        """
+        return sum(
+            line.joules
+            for line in self.lines
+            if all(getattr(line, field) == value for field, value in wanted.items())
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the lines as rows of a record."""
+        return [line._asdict() for line in self.lines]
+
+
+def mean(ledgers: list[Ledger]) -> Ledger:
+    """Return the mean of ledgers; a part that one of them lacks counts as 0."""
+    return sum(ledgers, Ledger()) * (1 / max(1, len(ledgers)))
+
+
+@dataclass(frozen=True)
+class Technology(Parameters):
+    """Values of a chip that the circuit does not fix. `SOURCES` has the origin of each default."""
+
+    supply: float = quantity(1.2, 0.1, 100.0, "V", "of amplifiers, comparators and neurons")
+    amplifier_current: float = quantity(10e-6, 0.0, 1.0, "A", "bias current of one op-amp")
+    amplifier_area: float = quantity(1000.0, 0.0, 1e9, "um^2", "of one op-amp")
+    neuron_capacitance: float = quantity(
+        1e-12, 0.0, 1.0, "F", "membrane of a chip; its leak keeps the time constant"
+    )
+    neuron_area: float = quantity(34.0, 0.0, 1e9, "um^2", "of a neuron without its op-amps")
+    line_capacitance: float = quantity(
+        0.1e-15, 0.0, 1e-6, "F", "of a row or a column for each cell, wire and junction"
+    )
+    feature_size: float = quantity(65e-9, 1e-9, 1e-3, "m", "F")
+    selected_cell: float = quantity(
+        16.0, 1.0, 1e6, "", "area in F^2 of a device and its transistor"
+    )
+    passive_cell: float = quantity(4.0, 1.0, 1e6, "", "area in F^2 of a device in a passive array")
+    late_capacitance: float = quantity(
+        3.55e-12, 0.0, 1.0, "F", "capacitor of a synapse that writes late"
+    )
+    late_window: float = quantity(
+        0.2, 0.0, 100.0, "V", "change of its voltage until a pulse is due"
+    )
+    comparator_energy: float = quantity(67e-15, 0.0, 1.0, "J", "of one comparison with a limit")
+    capacitor_density: float = quantity(2e-3, 1e-9, 10.0, "F/m^2", "of a capacitor on the chip")
+    endurance: float = quantity(1e5, 1.0, 1e30, "", "pulses that a device survives")
+    driver_step: float = quantity(
+        1e-8, 0.0, 1.0, "s", "pause between two columns that are written one after the other"
+    )
+
+
+SOURCES = {
+    "supply": "of 65 nm logic, as in the source of comparator_energy",
+    "amplifier_current": "two branches of 4.2 uA: 10 MHz into 1 pF at gm/I = 15/V (P. Jespers, "
+    "B. Murmann, Systematic Design of Analog CMOS Circuits, 2017), and 20 % for the bias",
+    "amplifier_area": "estimate, no source",
+    "neuron_capacitance": "estimate: of the size of the load in amplifier_current",
+    "neuron_area": "M. Besrour et al., arXiv:2408.07734 (28 nm)",
+    "line_capacitance": "0.2 fF/um (NeuroSim 3.0, Array.cpp) and a pitch of about 0.5 um",
+    "feature_size": "node of the comparator's source",
+    "selected_cell": "4F x 4F (NeuroSim 3.0, Cell.cpp)",
+    "passive_cell": "2F x 2F (NeuroSim 3.0, Cell.cpp)",
+    "late_capacitance": "memory of the paper's emulator, C + C_gate (docs/circuit.md)",
+    "late_window": "studies.late_cell",
+    "comparator_energy": "B. Satapathy, A. Kaur, Circuits Syst. Signal Process. 42, 5108, 2023",
+    "capacitor_density": "usual for metal-insulator-metal capacitors, no source",
+    "endurance": "lower end of what resistive memories reach; no preset states its own",
+    "driver_step": "estimate, no source",
+}
+
+
+def assumptions(technology: Technology) -> list[dict[str, Any]]:
+    """Return the values of a technology as rows of a record: name, value, unit, source."""
+    default = Technology()
+    return [
+        {
+            "name": field.name,
+            "value": getattr(technology, field.name),
+            "unit": field.metadata["unit"],
+            "meaning": field.metadata["meaning"],
+            "source": SOURCES[field.name]
+            if getattr(technology, field.name) == getattr(default, field.name)
+            else "chosen by the user",
+        }
+        for field in dataclasses.fields(technology)
+    ]

@@ -1,0 +1,183 @@
+"""Energies counted twice: what sources deliver is what the parts take that they feed; the closed
+form agrees with ngspice.
+"""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from datasets import xpue
+from memristive.devices import characterise
+from memristive.devices.measured_device import emulator
+from memristive.devices.spice_model import load_model
+from memristive.learning.build import measured_design, measured_parameters, measured_pulses
+from memristive.network import dissipation, energy
+from memristive.network.chip import Chip
+from memristive.network.decisions import end_of_read
+from memristive.network.design import LayerDesign, edges
+from memristive.network.dissipation import pulse_energies, read_energies, write_energies
+from memristive.network.energy import step
+from memristive.network.engines import ModelCells
+from memristive.network.layer import ColumnDose
+from memristive.network.netlists import layered_network
+from memristive.network.networks import Network, network_on_chip
+from memristive.network.solvers import READING
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
+from memristive.spice.power import balance
+from snn_circuit import NeuronParameters
+from studies.late_cell import (
+    SOLVER,
+    START,
+    LateCellExperiment,
+    LateColumn,
+    by_law,
+    by_single_pulses,
+)
+from studies.late_cell import netlist as late_column
+from tests.network.networks import measured_network, random_network
+
+pytestmark = pytest.mark.usefixtures("ngspice")
+GREY = np.random.default_rng(7).random(9)
+FARADS = 1e-9  # of a row: large, so that the lines are a visible part
+
+
+def paired(sizes):
+    """Two pairs of emulators in each synapse, and resistors at the bias rows."""
+    rng, design = np.random.default_rng(4), LayerDesign(pairs=2, hidden_bias=1.5, output_bias=1.2)
+    return Network(
+        tuple(
+            rng.normal(6.0, 0.5, (4 * above, below + 1))
+            for below, above in itertools.pairwise(sizes)
+        ),
+        design=design,
+    )
+
+
+def networks():
+    yield "one layer", random_network((9, 4), seed=5, spread=1.0)
+    yield "two layers", random_network((9, 12, 4), seed=5, spread=1.0)
+    chip = Chip(cell_gain=0.5, seed=3)
+    yield "chip", network_on_chip(random_network((9, 12, 4), seed=5, spread=1.0), chip)
+    yield "pairs", paired((9, 6, 4))
+    yield "measured", measured_network("epiram", (5,), 2, noise=False)
+    patterns = xpue().patterns
+    yield "paper", Network.of(xpue().setup, 5.0 * patterns + 1.0)
+
+
+NETWORKS = dict(networks())
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    return NETWORKS[request.param]
+
+
+def read(network):
+    image = np.resize(GREY, network.sizes[0])
+    times = [layer[0] for layer in network.forward(image[None])]
+    return image, times, float(end_of_read(times[-1], network.design.window))
+
+
+@pytest.mark.parametrize("name", ["one layer", "two layers", "pairs", "measured"])
+def test_the_sources_of_a_read_deliver_what_the_parts_take_that_they_feed(name):
+    network = NETWORKS[name]
+    image, times, stop = read(network)
+    design = network.design
+    levels = (design.row_voltage * network.read_levels(image[None])[0]).tolist()
+    rows = [step(design.rise / 2, level, design.rise) for level in levels]
+    circuit = layered_network(network, rows[:-1])
+    circuit["Vpulse"].values = step(design.rise / 2, 1.0, design.rise)
+    for k in range(len(levels)):
+        circuit.C(f"line_{k}", f"row_0_{k}", circuit.gnd, FARADS)
+    found = balance(circuit, dataclasses.replace(READING, max_step=design.rise / 20), stop)
+    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
+    assert found.of("cline") == pytest.approx(FARADS / 2 * np.square(levels).sum(), rel=0.01)
+    expected = read_energies(network, image, times, stop)
+    at_pins = expected[0].rows + sum(drawn.bias for drawn in expected)
+    assert found.at_pins - found.of("cline") == pytest.approx(at_pins, rel=0.01)
+
+
+def test_the_closed_form_of_a_read_agrees_with_ngspice(network):
+    image, times, stop = read(network)
+    found = [pair for layer in energy.read_energies(network, image, times, stop) for pair in layer]
+    expected = [e for drawn in read_energies(network, image, times, stop) for e in drawn[:2]]
+    assert found == pytest.approx(expected, rel=0.01, abs=0)
+
+
+@pytest.mark.parametrize("volts", [0.1, -0.1])
+@pytest.mark.parametrize("name", ["one layer", "two layers", "pairs"])
+def test_the_closed_form_of_a_write_agrees_with_ngspice(name, volts):
+    network = NETWORKS[name]
+    shares = np.linspace(0, 1, network.layers[-1].rows)
+    dose = ColumnDose(1, volts, shares)
+    last = len(network.states) - 1
+    found, _ = write_energies(network, last, dose)
+    assert energy.write_energies(network, last, dose) == pytest.approx(found[:2], rel=0.01, abs=0)
+
+
+@pytest.mark.parametrize(("volts", "error"), [(3.0, 0.01), (0.02, 0.01), (-0.5, 0.02)])
+def test_the_closed_form_of_the_papers_write_agrees_with_ngspice(volts, error):
+    network = NETWORKS["paper"]
+    dose = ColumnDose(1, volts, xpue().patterns[1])
+    found, _ = write_energies(network, 0, dose)
+    assert energy.write_energies(network, 0, dose)[0] == pytest.approx(found.rows, rel=error)
+
+
+@pytest.mark.parametrize("name", ["two layers", "chip", "pairs"])
+def test_the_closed_form_of_a_back_read_agrees_with_ngspice(name):
+    network = NETWORKS[name]
+    errors = np.eye(network.sizes[-1])[1] - np.eye(network.sizes[-1])[2]
+    found = energy.back_read_energy(network, 1, errors)
+    assert dissipation.back_read_energy(network, 1, errors) == pytest.approx(found, rel=0.01)
+
+
+@pytest.mark.parametrize(("scheme", "half"), [(ONE_TRANSISTOR, 0.0), (HALF, 0.5)])
+def test_pulses_cost_what_selected_and_half_selected_devices_take(scheme, half):
+    cells = ModelCells(load_model("vteam"), scheme)
+    array, width, numbers = cells.array, cells.model.width_up, np.array([1.0, 0.0, 1.0, 1.0])
+    emulated = emulator(cells.device)
+    states = emulated.state(np.random.default_rng(2).uniform(0.3, 0.7, (3, 4)))
+    network = Network(
+        (states,),
+        measured_parameters(emulated),
+        measured_design(emulated, 0, 1.0),
+        pulses=measured_pulses(emulated),
+    )
+    sign, edge = 1 / (2 if half else 1), 0.01 * width
+    volts = array.model.voltage_up
+    rows = [edges(0.1 * width, width, edge, sign * volts * number) for number in numbers]
+    phi = [edges(0.1 * width, width, edge, float(j == 1)) for j in range(3)]
+    model_states = cells.states(states)
+    circuit = array_network(array, NeuronParameters(), model_states, rows, phi, 1.0, neurons=False)
+    found = balance(circuit, array.writing(width / 10), 1.3 * width, behind=("device_",))
+    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
+    joules = (np.nan, volts**2 * width)
+    expected = pulse_energies(network, 0, 1, True, numbers, joules, half)
+    chosen = sum(found.of(f"xcell_1_{i}") for i in (0, 2, 3))
+    assert chosen == pytest.approx(expected[0], rel=0.01)
+    assert found.of("xcell") - chosen == pytest.approx(expected[1], rel=0.01, abs=1e-6 * chosen)
+
+
+def test_late_writes_cost_the_pulses_of_the_devices_that_are_due():
+    column = LateColumn(LateCellExperiment(cells=2, writes=8, dose=0.4), load_model("vteam"))
+    volts, model = column.experiment.draw(), column.model
+    stop = float(column.starts[-1]) + column.period
+    found = balance(late_column(column, volts), SOLVER, stop, behind=("plus", "minus", "up", "down"))
+    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
+    _, pulses = by_law(column, volts)
+    states = by_single_pulses(model, pulses)
+    before = np.concatenate([np.full((1, *states.shape[1:]), START), states[:-1]])
+    siemens = [
+        characterise.read(model, part.ravel()).reshape(part.shape) for part in (before, states)
+    ]
+    ways = {1: model.voltage_up**2 * model.width_up, -1: model.voltage_down**2 * model.width_down}
+    expected = sum(
+        ways[direction] * np.mean(siemens, axis=0)[k, side, i]
+        for (k, i), pulse in np.ndenumerate(pulses)
+        for side, direction in ((0, pulse), (1, -pulse))
+        if pulse
+    )
+    assert np.abs(pulses).sum() >= 3
+    assert found.of("xplus") + found.of("xminus") == pytest.approx(expected, rel=0.01)
