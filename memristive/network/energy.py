@@ -19,7 +19,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.decisions import end_of_read
-from memristive.network.design import Schedule, Setup, edges
+from memristive.network.design import LayerDesign, Schedule, Setup, edges
 from memristive.network.layer import ColumnDose, back_circuit
 from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
@@ -372,7 +372,7 @@ def _rows_energy(
     # The layer alone is a last layer. Its bias resistors carry the same current at this threshold.
     bias_drive = (of.bias or 0.0) * neuron.threshold / UNREACHED
     bias_drive *= network.layers[-1].neuron.transresistance / of.neuron.transresistance
-    if bias_drive:
+    if isinstance(design, LayerDesign):
         design = dataclasses.replace(design, output_bias=bias_drive)
     circuit = layered_network(
         dataclasses.replace(

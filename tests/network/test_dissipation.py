@@ -164,7 +164,9 @@ def test_late_writes_cost_the_pulses_of_the_devices_that_are_due():
     column = LateColumn(LateCellExperiment(cells=2, writes=8, dose=0.4), load_model("vteam"))
     volts, model = column.experiment.draw(), column.model
     stop = float(column.starts[-1]) + column.period
-    found = balance(late_column(column, volts), SOLVER, stop, behind=("plus", "minus", "up", "down"))
+    found = balance(
+        late_column(column, volts), SOLVER, stop, behind=("plus", "minus", "up", "down")
+    )
     assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
     _, pulses = by_law(column, volts)
     states = by_single_pulses(model, pulses)

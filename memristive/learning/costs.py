@@ -1,0 +1,596 @@
+"""Costs of a network: the ledger of an inference, of an error and of a training, with latency, wear
+and area (docs/costs.md).
+
+All energies are computed in closed form, because it agrees with ngspice within 1 %. With the engine
+"ngspice" the arrays of one inference and of one error are simulated.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.learning import rule as rules
+from memristive.learning.rule import Rule
+from memristive.learning.training import Learning, column_doses, train
+from memristive.network import dissipation, energy, kernel
+from memristive.network.decisions import RESOLUTION, end_of_read, first_two
+from memristive.network.design import CLOSED_FORM, NGSPICE
+from memristive.network.dissipation import Drawn
+from memristive.network.kernel_writes import Counts
+from memristive.network.layer import ColumnDose, Layer
+from memristive.network.ledger import ASSUMED, COMPUTED, SIMULATED, Ledger, Line, Technology, mean
+from memristive.network.networks import (
+    KernelArrays,
+    Network,
+    late_writes,
+    no_counts,
+    read_generator,
+)
+from memristive.network.ngspice_layer import BACK_STOP
+from memristor import MemristorParameters
+
+SEGMENTS, SAMPLES = 20, 12  # of a training, and images in each of them whose costs are computed
+SEARCHED = 500  # images among which errors are looked for
+Times = dict[str, float]  # s of each phase
+SELECTED = "write: array, selected cells"
+EMULATOR = MemristorParameters()  # of a synapse that writes late
+
+
+def added(times: Iterable[Times], factor: float = 1.0) -> Times:
+    """Return the sums of durations by phase, times a factor."""
+    found: Times = {}
+    for each in times:
+        for phase, seconds in each.items():
+            found[phase] = found.get(phase, 0.0) + factor * seconds
+    return found
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What one error changes: the errors of each layer, and the writes of its columns.
+
+    `doses`: of synapses that write late, what their capacitors get; the pulses that are then due
+    are in `writes`.
+    """
+
+    errors: list[np.ndarray]
+    writes: list[list[ColumnDose]]
+    doses: list[list[ColumnDose]]
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Values that a ledger needs beside the network.
+
+    Parameters
+    ----------
+    technology : Technology
+    device : MeasuredDevice, optional
+        Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
+    engine : str
+        "closed-form", or "ngspice" to simulate the arrays of emulators.
+    half : float, optional
+        Share of a pulse's voltage across half-selected cells; None: as `dissipation.half_share`.
+    together : bool
+        True: emulators whose rows are the image are written together, all columns of one sign at a
+        time. Rows are high for the longest write, and each phi ends after its own. All columns
+        conduct anyway, so this costs no more than the longest write.
+    """
+
+    technology: Technology = Technology()
+    device: MeasuredDevice | None = None
+    engine: str = CLOSED_FORM
+    half: float | None = None
+    together: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Kind of the lines of arrays."""
+        return SIMULATED if self.engine == NGSPICE else COMPUTED
+
+    # Reads
+
+    def read(
+        self, network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
+    ) -> tuple[Ledger, Times]:
+        """Return the ledger of a read up to `stop` s, and its durations."""
+        technology, layers = self.technology, network.layers
+        closed = dissipation.read_energies(network, image, times, stop)
+        drawn = _replaced(closed, self.engine, energy.read_energies, network, image, times, stop)
+        levels = network.read_levels(image[None])[0]
+        charged = technology.line_capacitance * layers[0].row_voltage ** 2
+        lines = charged * float(np.square(levels).sum()) * _width(layers[0])
+        hidden = sum(
+            charged * _width(of) * float(np.sum(of_rows < stop))
+            for of, of_rows in zip(layers[1:], times, strict=False)
+        )
+        biased = charged * sum(_width(of) for of in layers[1:])
+        amplifiers = sum(_amplifiers(of) for of in layers)
+        membranes = 0.0
+        capacitance = technology.neuron_capacitance / network.parameters.neuron.time_constant
+        for of, of_neurons in zip(layers, times, strict=True):
+            # the current into a membrane that settles twice above the threshold, or not at all
+            fired = np.sum(of_neurons < stop)
+            membranes += 2 * of.neuron.threshold * capacitance * stop * float(fired)
+        seconds = float(np.nanmin(np.append(times[-1], stop)))
+        return Ledger.of(
+            [
+                Line("read: array, rows of the image", drawn[0].rows, self.kind, True),
+                Line("read: array, bias rows", sum(d.bias for d in drawn), self.kind, True),
+                Line(
+                    "read: array, rows of hidden neurons",
+                    sum(d.rows for d in drawn[1:]),
+                    self.kind,
+                    False,
+                    "the neurons' outputs drive these rows",
+                ),
+                *_lines("read", lines + biased, hidden),
+                self._bias("read", amplifiers, stop),
+                self._currents("read", sum(d.charge for d in closed)),
+                Line(
+                    "read: membranes",
+                    membranes * technology.supply,
+                    ASSUMED,
+                    False,
+                    "twice the current of the threshold, for each neuron that fires",
+                ),
+            ]
+        ), {"decision": seconds, "read": stop}
+
+    def _bias(self, phase: str, amplifiers: float, seconds: float) -> Line:
+        technology = self.technology
+        power = amplifiers * technology.amplifier_current * technology.supply
+        note = f"bias current of {amplifiers:g} amplifiers, ideal in the circuit"
+        return Line(f"{phase}: amplifiers, bias", power * seconds, ASSUMED, False, note)
+
+    def _currents(self, phase: str, charge: float) -> Line:
+        return Line(
+            f"{phase}: amplifiers, column currents",
+            charge * self.technology.supply,
+            ASSUMED,
+            False,
+            "an op-amp takes its column's current from its supply",
+        )
+
+    # Errors
+
+    def correct(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
+        """Return the ledger of the back-reads and writes of an error, and their durations."""
+        parts = [self._back_reads(network, found.errors)]
+        late = bool(network.pulses and network.pulses.late)
+        for k, (writes, doses) in enumerate(zip(found.writes, found.doses, strict=True)):
+            if network.pulses is None:
+                if self.together and not network.layers[k].timed:
+                    writes = _longest(writes)
+                parts += [self._write(network, k, dose) for dose in writes]
+                continue
+            parts.append(self._pulses(network, k, writes, late))
+            if late:
+                parts.append(self._capacitors(network, k, doses))
+        ledgers, times = zip(*parts, strict=True)
+        return sum(ledgers, Ledger()), added(times)
+
+    def _back_reads(self, network: Network, errors: list[np.ndarray]) -> tuple[Ledger, Times]:
+        measure = energy if self.engine == NGSPICE else dissipation
+        joules, lines, amplifiers = 0.0, 0.0, 0.0
+        for k in range(1, len(network.layers)):
+            of = network.layers[k]
+            joules += measure.back_read_energy(network, k, errors[k])
+            volts = of.back_voltage * of.column_errors(errors[k])
+            lines += self.technology.line_capacitance * of.rows * float(volts @ volts)
+            amplifiers += of.inputs
+        if not amplifiers:
+            return Ledger(), {}
+        return Ledger.of(
+            [
+                Line("back-read: array", joules, self.kind, True),
+                *_lines("back-read", lines, 0.0),
+                self._bias("back-read", amplifiers, BACK_STOP),
+            ]
+        ), {"back-read": BACK_STOP * (len(network.layers) - 1)}
+
+    def _write(self, network: Network, k: int, dose: ColumnDose) -> tuple[Ledger, Times]:
+        """Write of an emulator's column, while the channels of all columns conduct."""
+        of, technology = network.layers[k], self.technology
+        closed, seconds = dissipation.write_energies(network, k, dose)
+        (drawn,) = _replaced(
+            [closed], self.engine, lambda *a: [energy.write_energies(*a)], network, k, dose
+        )
+        high = dose.shares[: of.inputs]
+        volts = of.write_voltage * (high > 0 if of.timed else high)
+        charged = technology.line_capacitance * _width(of) * float(volts @ volts)
+        phi = technology.line_capacitance * of.rows * technology.supply**2
+        where = "write: array, rows of " + ("hidden neurons" if of.timed else "the image")
+        return Ledger.of(
+            [
+                Line(where, drawn.rows, self.kind, not of.timed, "all columns conduct"),
+                Line("write: array, bias rows", drawn.bias, self.kind, True),
+                *_lines("write", phi + charged * (not of.timed), charged * of.timed),
+                self._bias("write", _amplifiers(of), seconds),
+                self._currents("write", closed.charge),
+            ]
+        ), {"write": seconds + technology.driver_step}
+
+    def _pulses(
+        self, network: Network, k: int, writes: list[ColumnDose], late: bool
+    ) -> tuple[Ledger, Times]:
+        """Pulses of a measured device: one column after the other, or all columns at once if
+        synapses select themselves.
+        """
+        of, pulses, technology = network.layers[k], network.pulses, self.technology
+        assert pulses
+        half = dissipation.half_share(network) if self.half is None else self.half
+        joules, volts, widths = self.pulse_of(network)
+        selected, disturbed, lines, times = 0.0, 0.0, 0.0, [0.0]
+        for dose in writes:
+            up = int(dose.dose > 0)
+            numbers = dose.shares * abs(dose.dose) / pulses.step
+            found = dissipation.pulse_energies(
+                network, k, dose.column, bool(up), numbers, joules, 0.0 if late else half
+            )
+            selected, disturbed = selected + found[0], disturbed + found[1]
+            lines += technology.line_capacitance * (
+                _width(of) * float(numbers.sum()) * volts[up] ** 2 + of.rows * technology.supply**2
+            )
+            times.append(float(np.ceil(numbers.max())) * widths[up] + technology.driver_step)
+        # two pulses and a reset for all cells of the layer
+        commit = pulses.late_pulses * (sum(widths) + max(widths)) if late and writes else 0.0
+        return Ledger.of(
+            [
+                Line(SELECTED, selected, COMPUTED, True),
+                Line("write: array, half-selected cells", disturbed, COMPUTED, True),
+                *_lines("write", lines, 0.0),
+            ]
+        ), ({"commit": commit} if late else {"write": sum(times)})
+
+    def pulse_of(
+        self, network: Network
+    ) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
+        """Return V^2 t in J/S, the voltages in V and the widths in s of the pulses downwards and
+        upwards.
+        """
+        if self.device:
+            return (
+                dissipation.joules_per_siemens(self.device),
+                (self.device.voltage_down, self.device.voltage_up),
+                (self.device.width_down, self.device.width_up),
+            )
+        assert network.pulses
+        volts, width = network.design.writing, network.pulses.width
+        return (volts**2 * width,) * 2, (-volts, volts), (width, width)
+
+    def _capacitors(
+        self, network: Network, k: int, doses: list[ColumnDose]
+    ) -> tuple[Ledger, Times]:
+        """Doses of synapses that write late: the pumps charge capacitors, then the limits are
+        compared.
+        """
+        of, pulses, technology = network.layers[k], network.pulses, self.technology
+        assert pulses
+        full = pulses.late * pulses.step  # of X: a synapse is due
+        charge, lines, seconds, columns = 0.0, 0.0, 0.0, 0
+        for dose in doses:
+            if dose.column >= of.neurons * max(1, of.pairs):  # the capacitor serves both cells
+                continue
+            shares = dose.shares * abs(dose.dose) / full
+            charge += float(shares.sum()) * technology.late_window * technology.late_capacitance
+            seconds += (
+                float(shares.max())
+                * technology.late_window
+                * technology.late_capacitance
+                / (EMULATOR.transconductance * of.write_voltage)
+            )
+            lines += technology.line_capacitance * (
+                _width(of) * float(np.sum(dose.shares > 0)) * of.write_voltage**2
+                + of.rows * technology.supply**2
+            )
+            columns += 1
+        return Ledger.of(
+            [
+                *_lines("write", lines, 0.0),
+                Line("write: late capacitors", charge * technology.supply, ASSUMED, False),
+                Line(
+                    "write: late comparators",
+                    2 * columns * of.rows * technology.comparator_energy,
+                    ASSUMED,
+                    False,
+                    "two limits for each synapse of a written column",
+                ),
+            ]
+        ), {"write": seconds + columns * technology.driver_step}
+
+
+def _replaced(
+    closed: list[Drawn], engine: str, simulate: Callable[..., Any], *arguments: Any
+) -> list[Drawn]:
+    """Return the energies of ngspice in the place of those of the closed form, if it is the
+    engine.
+    """
+    if engine != NGSPICE:
+        return closed
+    return [
+        Drawn(pair[0], pair[1], of.charge)
+        for pair, of in zip(simulate(*arguments), closed, strict=True)
+    ]
+
+
+def _longest(writes: list[ColumnDose]) -> list[ColumnDose]:
+    """Return the longest write upwards and the longest one downwards."""
+    signs = ([dose for dose in writes if dose.dose * sign > 0] for sign in (1, -1))
+    return [max(of_sign, key=lambda dose: abs(dose.dose)) for of_sign in signs if of_sign]
+
+
+def _lines(phase: str, at_pins: float, inside: float) -> list[Line]:
+    """Return the lines of a charge C V^2: the wire takes one half, its driver the other. The pins
+    feed the wires of `at_pins`.
+    """
+    note = "C V^2 / 2"
+    return [
+        Line(f"{phase}: wires", at_pins / 2, ASSUMED, True, note),
+        Line(f"{phase}: drivers of wires", at_pins / 2 + inside, ASSUMED, False, note),
+    ]
+
+
+def _width(of: Layer) -> int:
+    """Return the number of cells at a row."""
+    return of.columns + of.reference
+
+
+def _amplifiers(of: Layer) -> int:
+    """Return the number of op-amps of a layer: two stages and a trigger for each neuron, and two
+    stages for each negative input.
+    """
+    return of.neurons * (5 if of.pairs else 3) + 2 * of.reference
+
+
+def present(network: Network, image: np.ndarray, seed: int = 0) -> tuple[list[Any], list[Any]]:
+    """Return first spikes in s and settled membranes in thresholds of each layer, in closed
+    form.
+    """
+    arrays, levels = KernelArrays(network), network.read_levels(image[None])
+    times = tuple(np.empty((1, neurons)) for neurons in network.sizes[1:])
+    jitter = network.jitter("test", 0, 1)
+    rng = read_generator(seed)
+    kernel.present(
+        arrays.layers, arrays.timing, arrays.states, arrays.work, levels, jitter, times, rng
+    )
+    return [of_layer[0] for of_layer in times], [drives.copy() for drives in arrays.work.drives]
+
+
+def inference(
+    network: Network, image: np.ndarray, accounts: Accounts, wait: float | None = RESOLUTION
+) -> tuple[Ledger, Times]:
+    """Return the ledger of one read of an image (inputs), and its durations.
+
+    The read ends `wait` s after the first spike of the last layer, when no other spike can tie with
+    it. None: at the second spike. Without such a spike it lasts for the window.
+    """
+    times, _ = present(network, image)
+    first, second = first_two(times[-1], network.design.window)
+    stop = second if wait is None else min(first + wait, network.design.window)
+    return accounts.read(network, image, times, float(stop))
+
+
+def corrected(
+    network: Network, rule: Rule, image: np.ndarray, label: int, done: int = 0
+) -> tuple[list[np.ndarray], Correction | None]:
+    """Return the first spikes of a presentation, and what the rule changes; None if the right
+    neuron leads.
+
+    `done` presentations came before.
+    """
+    times, settled = present(network, image, done)
+    margin = rule.margin * rules.margin_factor(done, rule.presentations, rule.final_margin)
+    wrong = rules.first_wrong_neuron(times[-1], label, margin)
+    if wrong is None and not np.isnan(times[-1][label]):
+        return times, None
+    return times, correction(network, rule, image, label, wrong, times, settled, done)
+
+
+def correction(
+    network: Network,
+    rule: Rule,
+    image: np.ndarray,
+    label: int,
+    wrong: int | None,
+    times: list[np.ndarray],
+    settled: list[np.ndarray],
+    done: int = 0,
+) -> Correction:
+    """Return what the rule changes if the neuron `wrong` fires too early (None: none does)."""
+    output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
+    errors, last = [output], len(network.states) - 1
+    for k in range(last, 0, -1):
+        scale = 1.0 if k == last else rule.error_scale
+        back = network.read_back(k, errors[0])
+        errors.insert(0, rules.hidden_errors(back, settled[k - 1], rule.reach, scale))
+    at_once = dataclasses.replace(
+        network, pulses=network.pulses and dataclasses.replace(network.pulses, late=0.0)
+    )
+    writes, doses = (
+        column_doses(
+            one,
+            rule,
+            _ClosedForm(),  # type: ignore[arg-type]  # only back-reads are needed
+            image,
+            times,
+            settled,
+            output,
+            done,
+            late_writes(one),
+            read_generator(done),
+        )
+        for one in (network, at_once)
+    )
+    return Correction(errors, writes, doses)
+
+
+class _ClosedForm:
+    def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
+        return network.read_back(layer, errors)
+
+
+@dataclass
+class TrainingCosts:
+    """Costs of a whole training: its ledger, durations in s, errors, pulses of each cell.
+
+    `curve` has the energies of a read and of an error in J over the presentations.
+    """
+
+    ledger: Ledger = Ledger()
+    times: Times = field(default_factory=dict)
+    errors: int = 0
+    counts: Counts | None = None
+    curve: list[dict[str, float]] = field(default_factory=list)
+    network: Network | None = None
+
+
+def training(
+    network: Network,
+    rule: Rule,
+    images: np.ndarray,
+    labels: np.ndarray,
+    accounts: Accounts,
+    segments: int = SEGMENTS,
+    samples: int = SAMPLES,
+    watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
+) -> TrainingCosts:
+    """Train a network in closed form, and return the costs of its training.
+
+    The number of errors and the pulses of measured devices are counted. The energies of a read and
+    of an error are means over some images, from time to time.
+
+    Parameters
+    ----------
+    network : Network
+        Untrained.
+    rule, images, labels
+        As for `train`.
+    accounts : Accounts
+    segments, samples : int
+        Moments of the training, and images at each of them, whose costs are computed.
+    watch : callable
+        Wraps the iterator that `train` returns.
+    """
+    learning, counts, costs = Learning.start(network, rule), no_counts(network), TrainingCosts()
+    marks = np.linspace(0, rule.presentations, segments + 1)[1:]
+    sampled, begin = _sampled(network, rule, images, labels, accounts, 0, samples), 0
+    for done, _ in watch(train(learning, rule, images, labels, counts=counts)):
+        if done < marks[0] - 0.5:
+            continue
+        marks = marks[marks > done + 0.5]
+        errors = int(learning.history[begin:done, 1].sum())
+        (read, read_times), error = sampled
+        costs.ledger += read * (done - begin)
+        costs.times = added([costs.times, added([read_times], done - begin)])
+        row = {"presentations": begin, "read_J": read.sum(), "errors": errors}
+        if error:
+            costs.ledger += error[0] * errors
+            costs.times = added([costs.times, added([error[1]], errors)])
+            row["error_J"] = error[0].sum()
+        costs.errors += errors
+        costs.curve.append(row)
+        before, begin = error, done
+        if len(marks):
+            sampled = _sampled(
+                learning.network, rule, images, labels, accounts, done, samples, before
+            )
+    costs.counts, costs.network = counts, learning.network
+    if network.pulses:
+        joules = accounts.pulse_of(network)[0]
+        exact = sum(float(np.dot(joules, of.sum(axis=(1, 2)))) for of in counts.conducted)
+        costs.ledger = Ledger(
+            tuple(
+                line._replace(joules=exact, note="of all pulses, counted")
+                if line.name == SELECTED
+                else line
+                for line in costs.ledger.lines
+            )
+        )
+    return costs
+
+
+Sampled = tuple[tuple[Ledger, Times], tuple[Ledger, Times] | None]
+
+
+def _sampled(
+    network: Network,
+    rule: Rule,
+    images: np.ndarray,
+    labels: np.ndarray,
+    accounts: Accounts,
+    done: int,
+    samples: int,
+    before: tuple[Ledger, Times] | None = None,
+) -> Sampled:
+    """Return means of the next reads and of the next errors; without an error among the next
+    `SEARCHED` images those `before`.
+    """
+    order = rule.order(len(images), done, min(done + SEARCHED, rule.presentations)).tolist()
+    reads: list[tuple[Ledger, Times]] = []
+    errors: list[tuple[Ledger, Times]] = []
+    for k in order:
+        if len(reads) >= samples and len(errors) >= samples:
+            break
+        label = int(labels[k])
+        times, found = corrected(network, rule, images[k], label, done)
+        if len(reads) < samples:
+            stop = float(end_of_read(times[-1], network.design.window))
+            own = times[-1][label]
+            stop = max(stop, network.design.window if math.isnan(own) else own)
+            reads.append(accounts.read(network, images[k], times, stop))
+        if found and len(errors) < samples:
+            errors.append(accounts.correct(network, found))
+    return _mean(reads), _mean(errors) if errors else before
+
+
+def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
+    ledgers, times = zip(*found, strict=True)
+    return mean(list(ledgers)), added(times, 1 / len(times))
+
+
+def wear(counts: Counts, endurance: float) -> dict[str, float]:
+    """Return the distribution of the pulses of a cell, and the share of cells beyond the
+    `endurance`.
+    """
+    pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
+    return {
+        "mean": float(pulses.mean()),
+        **{f"quantile_{q}": float(np.quantile(pulses, q / 100)) for q in (50, 90, 99)},
+        "most": float(pulses.max()),
+        "share_beyond_endurance": float((pulses > endurance).mean()),
+    }
+
+
+def area(network: Network, technology: Technology, half: float = 0.0) -> dict[str, float]:
+    """Return the area in m^2 of cells, neurons and amplifiers, and of the capacitors of late
+    writes.
+
+    Wires run over the cells. An emulator has the area of its channel and of its capacitor. `half`:
+    as in `Accounts`; above 0 the array is passive.
+    """
+    memristor, layers = network.parameters.memristor, network.layers
+    cells = sum(of.rows * _width(of) for of in layers)
+    if network.pulses:
+        cell = (
+            technology.passive_cell if half else technology.selected_cell
+        ) * technology.feature_size**2
+    else:
+        cell = memristor.width * memristor.length
+        cell += memristor.capacitance / technology.capacitor_density
+    synapses = sum(of.rows * of.neurons for of in layers)
+    late = bool(network.pulses and network.pulses.late)
+    return {
+        "cells": cells * cell,
+        "neurons": 1e-12 * technology.neuron_area * sum(of.neurons for of in layers),
+        "amplifiers": 1e-12 * technology.amplifier_area * sum(_amplifiers(of) for of in layers),
+        "late_capacitors": late
+        * synapses
+        * technology.late_capacitance
+        / technology.capacitor_density,
+    }

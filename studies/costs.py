@@ -1,0 +1,398 @@
+"""What does a trained network cost: energy, latency, wear, area (docs/costs.md)?
+
+`python -m studies.costs NETWORK.json` prints the ledger of an inference (mean over test images) and
+of an error (mean over the first errors on training images, with the first dose). With --training it
+trains the network again, in closed form, and adds the ledger of the training. Energies are counted
+at the pins and by part. What no circuit fixes is assumed: --parameters lists these values, --set
+technology.NAME=VALUE changes them.
+
+Writes results/costs/costs_NAME.json and figures/costs_NAME.png, of several networks
+figures/costs.png. Takes seconds in closed form, with
+--training as long as a training in closed form (minutes), with --engine ngspice a minute.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter
+
+import plotting
+from datasets import DATASETS, Dataset, Images, matching_dataset
+from memristive.cli.script import (
+    Record,
+    apply_settings,
+    keep_apart,
+    make_parser,
+    progress,
+    run,
+    table,
+)
+from memristive.devices.measured_device import load_device
+from memristive.io.voltages import network_of, read_voltages
+from memristive.learning import costs
+from memristive.learning.build import initial_network, paper_network
+from memristive.learning.costs import Accounts, Times, TrainingCosts
+from memristive.learning.rule import LayeredRule, Rule
+from memristive.network import dissipation
+from memristive.network.chip import Chip
+from memristive.network.decisions import decide, end_of_read, resolution_of
+from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
+from memristive.network.layer import ColumnDose
+from memristive.network.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
+from memristive.network.networks import Network, network_on_chip
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
+from memristive.spice.parameters import ParameterError
+from plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
+
+IMAGES, ERRORS, SEARCHED = 100, 20, 2000
+FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
+SCHEMES = {ONE_TRANSISTOR: 0.0, HALF: 1 / 2, "v/3": 1 / 3}
+# parts of the figure: end of a line's name, colour
+PARTS = {
+    "array": BLUE,
+    "wires and their drivers": SKY,
+    "amplifiers, bias": VERMILLION,
+    "amplifiers, column currents": ORANGE,
+    "membranes": PURPLE,
+    "late capacitors": GREEN,
+    "late comparators": GREY,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Load, compute, save, print, plot."""
+    parser = make_parser(__doc__, "costs")
+    parser.add_argument("networks", type=Path, nargs="*", metavar="NETWORK", help="voltages files")
+    parser.add_argument("--data", choices=DATASETS, help="default: that in the voltages file")
+    parser.add_common("--device", None, "default: the preset that is in the cells")
+    parser.add_argument(
+        "--scheme", choices=SCHEMES, help="array of measured devices (default: as it was trained)"
+    )
+    parser.add_common("--engine", CLOSED_FORM, "of the arrays in an inference and an error")
+    parser.add_number("--images", 1, 10_000, IMAGES, "test images; ngspice reads only the first")
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="write emulators' columns of one sign together, with a phi of its own length each",
+    )
+    parser.add_argument("--training", action="store_true", help="also the costs of the training")
+    options = parser.parse_args(arguments)
+    (technology,) = apply_settings(options, technology=Technology())
+    paths = options.networks
+    if not paths:
+        parser.error("name the voltages file of a network")
+    keep_apart(options, *paths, options.device)
+    found = {path.stem: ledgers_of(options, path, technology) for path in paths}
+    named = {
+        f"{of}: {name}": ledger for of, ledgers in found.items() for name, ledger in ledgers.items()
+    }
+    ending = f"_{paths[0].stem}" if len(found) == 1 else ""
+    plotting.save(bars(named), options.figures / f"costs{ending}.png")
+
+
+def ledgers_of(
+    options: argparse.Namespace, path: Path, technology: Technology
+) -> dict[str, Ledger]:
+    """Compute the ledgers of the network in a file, write the record, and print."""
+    # 1. The network, its device and its images.
+    voltages = read_voltages(path, options.data or "")
+    data = options.data or voltages.origin.get("dataset", "")
+    if data not in DATASETS:
+        raise ParameterError(f"{path} names no dataset: name it with --data")
+    seed = (voltages.origin.get("learning") or {}).get("seed", 1)
+    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
+    network, rule = network_of(voltages, dataset.setup)
+    device = load_device(options.device) if options.device else dissipation.device_of(network)
+    chip = voltages.chip
+    if chip is None and device and device.spread:
+        chip = Chip(cell_write_gain=device.spread, seed=seed)
+    network = network_on_chip(network, chip)
+    half = SCHEMES[options.scheme] if options.scheme else None
+    engine = options.engine
+    accounts = Accounts(technology, device, engine, half, options.together)
+    record = Record(
+        options,
+        f"costs_{path.stem}" + "_together" * options.together + "_ngspice" * (engine == NGSPICE),
+        {
+            "network": path.stem,
+            "technology": technology.as_dict(),
+            "device": device and device.name,
+            "scheme": options.scheme,
+            "images": options.images,
+            "engine": engine,
+            "training": options.training,
+            "together": options.together,
+        },
+        [path],
+    )
+
+    # 2. Ledgers of an inference, an error, a training.
+    tests = dataset.test if dataset.load_images else dataset.training
+    ledgers: dict[str, Ledger] = {}
+    times: dict[str, Times] = {}
+    shown = tests.levels[: 1 if engine == NGSPICE else options.images]
+    resolution = resolution_of(voltages.rule, network.parameters.neuron)
+    ledgers["inference"], times["inference"] = _mean(
+        [costs.inference(network, image, accounts, resolution) for image in shown]
+    )
+    if rule:
+        count = 1 if engine == NGSPICE else ERRORS
+        found = first_errors(network, rule, dataset.training, accounts, count)
+        if found:
+            ledgers["error"], times["error"] = found
+    results: dict[str, Any] = {}
+    computed = dataclasses.replace(accounts, engine=CLOSED_FORM)
+    if options.training:
+        trained = (
+            trained_costs(network, rule, chip, dataset, computed)
+            if rule
+            else hebbian(network, dataset.patterns, computed)
+        )
+        ledgers["training"], times["training"] = trained.ledger, trained.times
+        results["errors"], results["curve"] = trained.errors, trained.curve
+        if network.pulses and trained.counts:
+            results["wear"] = costs.wear(trained.counts, technology.endurance)
+
+    # 3. What the ledger answers.
+    half = dissipation.half_share(network) if half is None else half
+    longer = {
+        name: _mean([costs.inference(network, image, computed, wait) for image in shown])[0].sum()
+        for name, wait in (("second spike", None), ("window", np.inf))
+    }
+    results |= {
+        "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
+        "times_s": times,
+        "area_m2": costs.area(network, technology, half),
+        "cells": sum(of.rows * (of.columns + of.reference) for of in network.layers),
+        "shorter": shortened(network.first_spikes(tests.levels), tests.labels, resolution),
+        "until_J": longer,
+        "grey_by_voltage_over_time": grey_levels(network, shown),
+        "conductance_factor": equal_conductance(ledgers["inference"]),
+        "assumptions": assumptions(technology),
+    }
+    record.write(results, ngspice=engine == NGSPICE)
+    for name, ledger in ledgers.items():
+        print(f"\n{name}: {described(ledger, times[name])}")
+    print(answers(results))
+    return ledgers
+
+
+def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
+    ledgers, times = zip(*found, strict=True)
+    return mean(list(ledgers)), costs.added(times, 1 / len(times))
+
+
+def first_errors(
+    network: Network, rule: Rule, training: Images, accounts: Accounts, count: int
+) -> tuple[Ledger, Times] | None:
+    """Return the mean ledger of the first errors on training images, with their reads and the
+    first dose; None if there are none among the first images.
+    """
+    found = []
+    for image, label in zip(*training.first(SEARCHED), strict=True):
+        spikes, correction = costs.corrected(network, rule, image, int(label))
+        if correction:
+            own = spikes[-1][int(label)]
+            stop = float(end_of_read(spikes[-1], network.design.window))
+            stop = max(stop, network.design.window if np.isnan(own) else float(own))
+            parts = (
+                accounts.read(network, image, spikes, stop),
+                accounts.correct(network, correction),
+            )
+            found.append((parts[0][0] + parts[1][0], costs.added([parts[0][1], parts[1][1]])))
+        if len(found) == count:
+            break
+    return _mean(found) if found else None
+
+
+def trained_costs(
+    network: Network, rule: Rule, chip: Chip | None, dataset: Dataset, accounts: Accounts
+) -> TrainingCosts:
+    """Train the network again from its start in closed form, and return the costs."""
+    images, labels = dataset.training
+    if isinstance(rule, LayeredRule):
+        start = initial_network(
+            network.sizes[1:-1],
+            network.sizes[-1],
+            images,
+            rule,
+            network.design,  # type: ignore[arg-type]  # a LayerDesign
+            network.parameters,
+            network.pulses,
+        )
+    else:
+        start = paper_network(network.setup, rule, *network.states[0].shape)
+    with progress(range(0), rule.presentations, "training", "image") as bar:
+
+        def watch(steps: Any) -> Any:
+            for done, accuracy in steps:
+                bar.update(done - bar.n)
+                yield done, accuracy
+
+        return costs.training(
+            network_on_chip(start, chip), rule, images, labels, accounts, watch=watch
+        )
+
+
+def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> TrainingCosts:
+    """Return the costs of the paper's training: one long write for each class, from empty cells."""
+    design, found = network.design, TrainingCosts()
+    assert isinstance(design, Schedule)
+    state = dataclasses.replace(network, states=(0.0 * network.states[0],))
+    for j, pattern in enumerate(patterns):
+        dose = ColumnDose(j, design.pulse * network.layers[0].write_rate, pattern)
+        nothing = [np.zeros(len(patterns))]
+        written = accounts.correct(state, costs.Correction(nothing, [[dose]], [[]]))
+        found.ledger += written[0]
+        found.times = costs.added([found.times, written[1]])
+        states = state.states[0].copy()
+        states[j] = network.states[0][j]
+        state = dataclasses.replace(state, states=(states,))
+    found.errors = len(patterns)
+    return found
+
+
+def shortened(spikes: np.ndarray, labels: np.ndarray, resolution: float) -> list[dict[str, float]]:
+    """Return the strict accuracy if membranes, edges and window are faster by a factor.
+
+    All spikes are then earlier by this factor, and two spikes closer than the `resolution` (s)
+    still are a tie.
+    """
+    return [
+        {
+            "factor": factor,
+            "strict_accuracy": float(np.mean(decide(spikes / factor, resolution)[0] == labels)),
+        }
+        for factor in FACTORS
+    ]
+
+
+def grey_levels(network: Network, images: np.ndarray) -> float:
+    """Return the energy of the image's rows with levels by voltage over that with levels by time,
+    at equal charge through an ohmic cell.
+    """
+    levels = np.array([network.read_levels(image[None])[0] for image in images])
+    inputs = levels[:, : network.sizes[0]]
+    return float(np.square(inputs).sum() / inputs.sum())
+
+
+def equal_conductance(ledger: Ledger) -> float:
+    """Return the factor on all conductances at which arrays and column currents take as much as the
+    amplifiers' bias.
+    """
+    bias = sum(line.joules for line in ledger.lines if part_of(line.name) == "amplifiers, bias")
+    scaled = sum(
+        line.joules
+        for line in ledger.lines
+        if part_of(line.name) in ("array", "amplifiers, column currents")
+    )
+    return bias / scaled
+
+
+def part_of(name: str) -> str:
+    """Return the part of the figure to which a line belongs."""
+    found = name.partition(": ")[2]
+    if "wires" in found:
+        return "wires and their drivers"
+    return next(part for part in PARTS if found.startswith(part))
+
+
+def described(ledger: Ledger, times: Times) -> str:
+    """Return a ledger as text: sums, lines, durations."""
+    joules, seconds = EngFormatter("J", places=2), EngFormatter("s", places=1)
+    known = ledger.sum() - ledger.sum(kind=ASSUMED)
+    rows = [
+        (
+            line.name,
+            joules(line.joules),
+            line.kind,
+            "pins" if line.pins else "",
+            line.note,
+        )
+        for line in ledger.lines
+        if line.joules
+    ]
+    durations = ", ".join(f"{phase} {seconds(value)}" for phase, value in times.items())
+    return (
+        f"{joules(ledger.sum())} in all parts, {joules(ledger.sum(pins=True))} at the pins, "
+        f"{joules(known)} without what is assumed; {durations}\n"
+        + table(("part", "energy", "kind", "fed by", "note"), rows)
+    )
+
+
+def answers(results: Mapping[str, Any]) -> str:
+    """Return the answers of the ledger as sentences."""
+    first = results["shorter"][0]["strict_accuracy"]
+    kept = [row for row in results["shorter"] if row["strict_accuracy"] >= first - 1e-3]
+    area = results["area_m2"]
+    parts = ", ".join(f"{name} {1e12 * value:,.0f}" for name, value in area.items() if value)
+    until, own = (
+        results["until_J"],
+        Ledger(tuple(Line(**r) for r in results["ledgers"]["inference"])),
+    )
+    lines = [
+        "a read that ends with the second spike takes "
+        f"{until['second spike'] / own.sum():.3g} times the energy, one that lasts for the window "
+        f"{until['window'] / own.sum():.3g} times",
+        f"area in um^2: {parts}",
+        f"times shortened by {kept[-1]['factor']}: strict accuracy "
+        f"{kept[-1]['strict_accuracy']:.2%} instead of {first:.2%}",
+        "grey levels by voltage take "
+        f"{results['grey_by_voltage_over_time']:.2f} times the array's energy of levels by time",
+        f"with {results['conductance_factor']:.2g} times the conductances, cells and column "
+        "currents would take as much as the amplifiers' bias",
+    ]
+    if "wear" in results:
+        wear = results["wear"]
+        lines.append(
+            f"pulses a cell: mean {wear['mean']:,.0f}, 99 % below {wear['quantile_99']:,.0f}, most "
+            f"{wear['most']:,.0f}; beyond the endurance {wear['share_beyond_endurance']:.1%}"
+        )
+    return "\n" + "\n".join(lines)
+
+
+def bars(ledgers: Mapping[str, Ledger]) -> Figure:
+    """Draw each ledger as a stacked bar of shares; what is assumed is hatched."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.6 + 0.45 * len(ledgers)))
+    joules, used = EngFormatter("J", places=1), set()
+    for y, ledger in enumerate(ledgers.values()):
+        left, total = 0.0, ledger.sum()
+        shares: dict[tuple[str, bool], float] = {}
+        for line in ledger.lines:
+            key = part_of(line.name), line.kind == ASSUMED
+            shares[key] = shares.get(key, 0.0) + 100 * line.joules / total
+        for part, colour in PARTS.items():
+            for is_assumed in (False, True):
+                share = shares.get((part, is_assumed), 0.0)
+                if share:
+                    used.add(part)
+                    axis.barh(
+                        y,
+                        share,
+                        left=left,
+                        height=0.62,
+                        color=colour,
+                        hatch="///" * is_assumed,
+                        edgecolor="white",
+                        linewidth=0.5,
+                    )
+                    left += share
+        axis.text(101, y, joules(total), va="center", fontsize=9)
+    axis.set_yticks(range(len(ledgers)), ledgers)
+    axis.invert_yaxis()
+    axis.set(xlim=(0, 100), xlabel="share of the energy of all parts (%); at the right: the sum")
+    axis.set_title("Where the energy goes; hatched: assumed for a chip, not fixed by the circuit")
+    handles = [Patch(color=PARTS[part], label=part) for part in PARTS if part in used]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+if __name__ == "__main__":
+    run(main)
