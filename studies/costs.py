@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
         action="store_true",
         help="write emulators' columns of one sign together, with a phi of its own length each",
     )
+    parser.add_number("--faster", 1, 1000, 1, "factor by which all times of a read are shortened")
     parser.add_argument("--training", action="store_true", help="also the costs of the training")
     options = parser.parse_args(arguments)
     (technology,) = apply_settings(options, technology=Technology())
@@ -114,12 +115,19 @@ def ledgers_of(
     if chip is None and device and device.spread:
         chip = Chip(cell_write_gain=device.spread, seed=seed)
     network = network_on_chip(network, chip)
+    slow = network
+    if options.faster > 1:
+        network = network.faster(options.faster)
+        rule = rule and dataclasses.replace(rule, margin=rule.margin / options.faster)
     half = SCHEMES[options.scheme] if options.scheme else None
     engine = options.engine
     accounts = Accounts(technology, device, engine, half, options.together)
     record = Record(
         options,
-        f"costs_{path.stem}" + "_together" * options.together + "_ngspice" * (engine == NGSPICE),
+        f"costs_{path.stem}"
+        + f"_faster_{options.faster}" * (options.faster > 1)
+        + "_together" * options.together
+        + "_ngspice" * (engine == NGSPICE),
         {
             "network": path.stem,
             "technology": technology.as_dict(),
@@ -129,6 +137,7 @@ def ledgers_of(
             "engine": engine,
             "training": options.training,
             "together": options.together,
+            "faster": options.faster,
         },
         [path],
     )
@@ -138,7 +147,7 @@ def ledgers_of(
     ledgers: dict[str, Ledger] = {}
     times: dict[str, Times] = {}
     shown = tests.levels[: 1 if engine == NGSPICE else options.images]
-    resolution = resolution_of(voltages.rule, network.parameters.neuron)
+    resolution = resolution_of(voltages.rule, slow.parameters.neuron)
     ledgers["inference"], times["inference"] = _mean(
         [costs.inference(network, image, accounts, resolution) for image in shown]
     )

@@ -20,21 +20,18 @@ from studies.device_presets import HEADING, described
 from studies.export_check import described as exported
 from studies.gate_commit import AT_ONCE, LI, WAITS, WANG
 from studies.half_select import MODELS, best
+from tools.cost_tables import (  # noqa: F401  # their names are those of the tables
+    costs_assumptions_table,
+    costs_learning_table,
+    costs_parts_table,
+    costs_shorter_table,
+    costs_table,
+)
+from tools.markdown import markdown
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
 
 PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
 MNIST_TESTS = 10_000  # test images
-
-
-def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows as an aligned Markdown table."""
-    cells = [[str(cell) for cell in row] for row in (heading, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
-        for row in cells
-    ]
-    return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -366,6 +366,42 @@ class Network:
             quiet, arrays.states[layer], np.asarray(errors, float), volts, read_generator(0)
         )
 
+    def faster(self, factor: float) -> Self:
+        """Return a network whose reads are shorter by a `factor`: its membranes, edges and window.
+
+        All spikes are earlier by this factor, so decisions stay the same up to ties, and a read
+        takes less energy by it. Divide the margin of a rule by it, too.
+        """
+        neuron, devices = self.parameters.neuron, self.devices
+        parameters = dataclasses.replace(
+            self.parameters,
+            neuron=dataclasses.replace(
+                neuron, membrane_capacitance=neuron.membrane_capacitance / factor
+            ),
+        )
+        times = ("pulse", "period", "sampling_step", "rise", "window")
+        design = dataclasses.replace(
+            self.design,  # type: ignore[type-var]  # every design is a dataclass
+            **{
+                field.name: getattr(self.design, field.name) / factor
+                for field in dataclasses.fields(self.design)  # type: ignore[arg-type]
+                if field.name in times
+            },
+        )
+        if devices:
+            devices = tuple(
+                of
+                if of.neurons is None
+                else dataclasses.replace(
+                    of,
+                    neurons=dataclasses.replace(
+                        of.neurons, membrane_capacitance=of.neurons.membrane_capacitance / factor
+                    ),
+                )
+                for of in devices
+            )
+        return dataclasses.replace(self, parameters=parameters, design=design, devices=devices)
+
     @property
     def start_time(self) -> float:
         """Time in s of the ideal step that replaces the image's edge."""

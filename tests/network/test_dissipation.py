@@ -19,14 +19,17 @@ from memristive.network.decisions import end_of_read
 from memristive.network.design import LayerDesign, edges
 from memristive.network.dissipation import pulse_energies, read_energies, write_energies
 from memristive.network.energy import step
-from memristive.network.engines import ModelCells
+from memristive.network.engines import ModelCells, NgspiceNetwork
 from memristive.network.layer import ColumnDose
 from memristive.network.netlists import layered_network
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.solvers import READING
+from memristive.network.ngspice_layer import WRITE_EDGE
+from memristive.network.solvers import READING, READING_LAYERS, WRITING_LAYERS
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
 from memristive.spice.power import balance
-from snn_circuit import NeuronParameters
+from memristive.spice.session import run_once, temporary_circuits
+from snn_circuit import OFF, NeuronParameters
+from snn_circuit import network as network_of_cells
 from studies.late_cell import (
     SOLVER,
     START,
@@ -183,3 +186,41 @@ def test_late_writes_cost_the_pulses_of_the_devices_that_are_due():
     )
     assert np.abs(pulses).sum() >= 3
     assert found.of("xplus") + found.of("xminus") == pytest.approx(expected, rel=0.01)
+
+
+def test_columns_that_are_written_together_change_as_alone_and_cost_the_longest_write():
+    """Rows stay high for the longest write, and each phi ends after its own time."""
+    alone = NETWORKS["one layer"]
+    layer, edge, longest = alone.layers[0], 0.4e-6, 20e-6
+    levels, seconds = np.append(GREY, 1.0), np.array([20e-6, 5e-6, 0.0, 12e-6, 0.0])
+    states = layer.with_reference(alone.states[0])
+    rows = [edges(edge, longest + 4 * edge, edge, level) for level in levels]
+    phi = [edges(3 * edge, time, edge, 1.0) if time else OFF for time in seconds]
+    circuit = network_of_cells(alone.parameters, states, rows, phi, neurons=False)
+    solver = dataclasses.replace(WRITING_LAYERS, max_step=edge)
+    stop = longest + 8 * edge
+    found = balance(circuit, solver, stop)
+    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
+    gates = [f"xcell_{c}_{k}.gate" for c, k in np.ndindex(states.shape)]
+    waves = run_once(circuit, solver, gates, stop)
+    moved = waves.stack(gates)[:, -1].reshape(states.shape) - states
+    assert moved == pytest.approx(layer.write_rate * np.outer(seconds, levels), abs=1e-4)
+    alone_longest, _ = write_energies(alone, 0, ColumnDose(0, layer.write_rate * longest, levels))
+    overlap = (longest + 4 * edge) / (longest * (1 + 3.5 * WRITE_EDGE))  # rows are high for longer
+    assert found.at_pins == pytest.approx(
+        (alone_longest.rows + alone_longest.bias) * overlap, rel=0.02
+    )
+
+
+def test_a_faster_network_decides_alike_in_a_tenth_of_the_time_and_energy():
+    slow = NETWORKS["two layers"]
+    fast, times = slow.faster(10), [layer[0] for layer in slow.forward(GREY[None])]
+    assert fast.forward(GREY[None])[-1] * 10 == pytest.approx(times[-1][None], rel=1e-9)
+    solver = dataclasses.replace(READING_LAYERS, max_step=READING_LAYERS.max_step / 10)
+    with temporary_circuits():
+        spikes = NgspiceNetwork(fast, solver).read(fast, GREY, wanted=4)[0][-1]
+    assert spikes * 10 == pytest.approx(times[-1], abs=0.1e-6)
+    stop = float(np.nanmax(times[-1]))
+    for k, drawn in enumerate(read_energies(slow, GREY, times, stop)):
+        shorter = read_energies(fast, GREY, [of / 10 for of in times], stop / 10)[k]
+        assert shorter.bias * 10 == pytest.approx(drawn.bias, rel=1e-9)

@@ -1,0 +1,155 @@
+"""Tables of docs/costs.md, from the records of `studies.costs`."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from matplotlib.ticker import EngFormatter
+
+from memristive.io.records import load_results
+from memristive.network.ledger import ASSUMED, SOURCES, Ledger, Line, Technology
+from tools.markdown import markdown
+from tools.networks import RESULTS
+
+# records of studies.costs and titles
+COSTS = {
+    "xpue": "XPUE, the paper's rule",
+    "mnist_closed_form_grey": "MNIST, one layer",
+    "layers_mnist": "MNIST, 200 hidden",
+    "layers_mnist_together": "the same, columns written together",
+    "device_epiram_1": "EpiRAM, one layer",
+    "device_epiram_1_late": "EpiRAM, one layer, late",
+    "device_epiram_2": "EpiRAM, 400-100-10",
+    "device_epiram_2_late": "EpiRAM, 400-100-10, late",
+}
+TRANSISTORS = {"mnist10": "transistors, ten digits of 4x4", "mnist017": "the same, 0, 1 and 7"}
+JOULES, SECONDS = EngFormatter("J", places=1), EngFormatter("s", places=1)
+
+
+def _records() -> Iterator[tuple[str, dict[str, Any], dict[str, Ledger]]]:
+    """Yield the title, the record and the ledgers of each network."""
+    for name, title in COSTS.items():
+        path = RESULTS / f"costs/costs_{name}.json"
+        if path.exists():
+            record = load_results(path)
+            yield (
+                title,
+                record,
+                {
+                    kind: Ledger(tuple(Line(**line) for line in lines))
+                    for kind, lines in record["ledgers"].items()
+                },
+            )
+
+
+def costs_table() -> str:
+    """Return what an inference costs."""
+    rows = [
+        (
+            title,
+            f"{record['shorter'][0]['strict_accuracy']:.1%}",
+            JOULES(ledgers["inference"].sum(pins=True)),
+            JOULES(ledgers["inference"].sum() - ledgers["inference"].sum(kind=ASSUMED)),
+            JOULES(ledgers["inference"].sum()),
+            SECONDS(record["times_s"]["inference"]["read"]),
+            f"{1e6 * sum(record['area_m2'].values()):.3g}",
+        )
+        for title, record, ledgers in _records()
+        if "together" not in title
+    ]
+    for task, title in TRANSISTORS.items():
+        record = load_results(RESULTS / f"transistors/transistor_{task}.json")
+        joules = JOULES(record["inference_J_per_image"])
+        rows.append((title, f"{record['accuracy']:.1%}", joules, joules, joules, "1.0 ms", ""))
+    return markdown(
+        ("network", "accuracy", "at the pins", "known parts", "all parts", "time", "area, mm²"),
+        rows,
+    )
+
+
+def costs_learning_table() -> str:
+    """Return what an error and a training cost."""
+    rows = []
+    for title, record, ledgers in _records():
+        times, training = record["times_s"], ledgers["training"]
+        error = ledgers.get("error")
+        wear = record.get("wear")
+        rows.append(
+            (
+                title,
+                JOULES(error.sum(pins=True)) if error else "",
+                SECONDS(sum(v for k, v in times["error"].items() if k != "decision"))
+                if error
+                else "",
+                f"{record['errors']:,}",
+                JOULES(training.sum(pins=True)),
+                JOULES(training.sum()),
+                SECONDS(sum(v for k, v in times["training"].items() if k != "decision")),
+                f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "",
+            )
+        )
+    for task, title in TRANSISTORS.items():
+        record = load_results(RESULTS / f"transistors/transistor_{task}.json")
+        joules = JOULES(record["training_J"])
+        rows.append((title, "", "", "", joules, joules, "", ""))
+    return markdown(
+        (
+            "network",
+            "an error, pins",
+            "its time",
+            "errors",
+            "training, pins",
+            "all parts",
+            "its time",
+            "pulses a cell, mean/most",
+        ),
+        rows,
+    )
+
+
+def costs_parts_table() -> str:
+    """Return the shares of the parts in an inference and in a training."""
+    parts = ("array", "wires", "drivers of wires", "amplifiers", "membranes", "late")
+    rows = []
+    for title, _, ledgers in _records():
+        for kind in ("inference", "training"):
+            ledger = ledgers[kind]
+            shares = [
+                sum(line.joules for line in ledger.lines if f": {part}" in line.name) / ledger.sum()
+                for part in parts
+            ]
+            rows.append(
+                (title, kind, *(f"{share:.1%}" if share > 5e-4 else "<0.1%" for share in shares))
+            )
+    return markdown(("network", "", *parts), rows)
+
+
+def costs_shorter_table() -> str:
+    """Return strict accuracies in % of networks whose times are all shortened."""
+    found = [
+        (title, record["shorter"]) for title, record, _ in _records() if "the same" not in title
+    ]
+    return markdown(
+        ("times shortened by", *(str(row["factor"]) for row in found[0][1])),
+        [
+            (title, *(f"{100 * row['strict_accuracy']:.1f}" for row in rows))
+            for title, rows in found
+        ],
+    )
+
+
+def costs_assumptions_table() -> str:
+    """Return what is assumed, with unit and source."""
+    default = Technology()
+    return markdown(
+        ("technology.", "default", "meaning", "source"),
+        [
+            (
+                field.name,
+                f"{getattr(default, field.name):g} {field.metadata['unit']}".strip(),
+                field.metadata["meaning"],
+                SOURCES[field.name],
+            )
+            for field in dataclasses.fields(default)
+        ],
+    )
