@@ -6,9 +6,10 @@ trains the network again, in closed form, and adds the ledger of the training. E
 at the pins and by part. What no circuit fixes is assumed: --parameters lists these values, --set
 technology.NAME=VALUE changes them.
 
-Writes results/costs/costs_NAME.json and figures/costs_NAME.png, of several networks
-figures/costs.png. Takes seconds in closed form, with
---training as long as a training in closed form (minutes), with --engine ngspice a minute.
+Writes results/costs/costs_NAME.json and figures/costs_NAME.png. Without a network it draws all
+records as figures/costs.png. Takes seconds in closed form, and with --training as long as a
+training in closed form. --engine ngspice simulates the arrays of one inference and one error:
+seconds for one layer, an hour for 200 hidden neurons, because each write simulates the whole array.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from memristive.cli.script import (
     table,
 )
 from memristive.devices.measured_device import load_device
+from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
 from memristive.learning import costs
 from memristive.learning.build import initial_network, paper_network
@@ -54,16 +56,26 @@ from plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 IMAGES, ERRORS, SEARCHED = 100, 20, 2000
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
 SCHEMES = {ONE_TRANSISTOR: 0.0, HALF: 1 / 2, "v/3": 1 / 3}
-# parts of the figure: end of a line's name, colour
+# parts of the figure and their colours
+READS, WRITES, BIAS, CURRENTS, WIRES, LATE, MEMBRANES = (
+    "array: reads",
+    "array: writes",
+    "amplifiers: bias",
+    "amplifiers: column currents",
+    "wires and their drivers",
+    "late capacitors and comparators",
+    "membranes",
+)
 PARTS = {
-    "array": BLUE,
-    "wires and their drivers": SKY,
-    "amplifiers, bias": VERMILLION,
-    "amplifiers, column currents": ORANGE,
-    "membranes": PURPLE,
-    "late capacitors": GREEN,
-    "late comparators": GREY,
+    READS: BLUE,
+    WRITES: SKY,
+    BIAS: VERMILLION,
+    CURRENTS: ORANGE,
+    WIRES: GREEN,
+    LATE: PURPLE,
+    MEMBRANES: GREY,
 }
+VISIBLE = 0.05  # %, least share that a bar shows
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -86,22 +98,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--training", action="store_true", help="also the costs of the training")
     options = parser.parse_args(arguments)
     (technology,) = apply_settings(options, technology=Technology())
-    paths = options.networks
-    if not paths:
-        parser.error("name the voltages file of a network")
-    keep_apart(options, *paths, options.device)
-    found = {path.stem: ledgers_of(options, path, technology) for path in paths}
-    named = {
-        f"{of}: {name}": ledger for of, ledgers in found.items() for name, ledger in ledgers.items()
-    }
-    ending = f"_{paths[0].stem}" if len(found) == 1 else ""
-    plotting.save(bars(named), options.figures / f"costs{ending}.png")
+    keep_apart(options, *options.networks, options.device)
+    for path in options.networks:
+        name, ledgers = ledgers_of(options, path, technology)
+        drawn = {f"{name}: {kind}": ledger for kind, ledger in ledgers.items()}
+        plotting.save(bars(drawn), options.figures / f"costs_{name}.png")
+    if not options.networks:
+        drawn = all_ledgers(options.results)
+        if not drawn:
+            parser.error(f"{options.results} has no records: name the voltages file of a network")
+        plotting.save(bars(drawn), options.figures / "costs.png")
+
+
+def all_ledgers(folder: Path) -> dict[str, Ledger]:
+    """Return the ledgers of all records in a folder by title."""
+    found = {}
+    for path in sorted(folder.glob("costs_*.json")):
+        for kind, lines in load_results(path)["ledgers"].items():
+            title = f"{path.stem.removeprefix('costs_')}: {kind}"
+            found[title] = Ledger(tuple(Line(**line) for line in lines))
+    return found
 
 
 def ledgers_of(
     options: argparse.Namespace, path: Path, technology: Technology
-) -> dict[str, Ledger]:
-    """Compute the ledgers of the network in a file, write the record, and print."""
+) -> tuple[str, dict[str, Ledger]]:
+    """Compute the ledgers of the network in a file, write the record, and print; return the name of
+    the record and the ledgers.
+    """
     # 1. The network, its device and its images.
     voltages = read_voltages(path, options.data or "")
     data = options.data or voltages.origin.get("dataset", "")
@@ -190,7 +214,7 @@ def ledgers_of(
     for name, ledger in ledgers.items():
         print(f"\n{name}: {described(ledger, times[name])}")
     print(answers(results))
-    return ledgers
+    return record.path.stem.removeprefix("costs_"), ledgers
 
 
 def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
@@ -296,21 +320,18 @@ def equal_conductance(ledger: Ledger) -> float:
     """Return the factor on all conductances at which arrays and column currents take as much as the
     amplifiers' bias.
     """
-    bias = sum(line.joules for line in ledger.lines if part_of(line.name) == "amplifiers, bias")
-    scaled = sum(
-        line.joules
-        for line in ledger.lines
-        if part_of(line.name) in ("array", "amplifiers, column currents")
-    )
+    bias = sum(line.joules for line in ledger.lines if part_of(line.name) == BIAS)
+    scaled = sum(line.joules for line in ledger.lines if part_of(line.name) in (READS, CURRENTS))
     return bias / scaled
 
 
 def part_of(name: str) -> str:
     """Return the part of the figure to which a line belongs."""
-    found = name.partition(": ")[2]
-    if "wires" in found:
-        return "wires and their drivers"
-    return next(part for part in PARTS if found.startswith(part))
+    phase, _, found = name.partition(": ")
+    if found.startswith("array"):
+        return WRITES if phase == "write" else READS
+    words = {"wires": WIRES, "bias": BIAS, "currents": CURRENTS, "membranes": MEMBRANES}
+    return next((part for word, part in words.items() if word in found), LATE)
 
 
 def described(ledger: Ledger, times: Times) -> str:
@@ -380,7 +401,7 @@ def bars(ledgers: Mapping[str, Ledger]) -> Figure:
         for part, colour in PARTS.items():
             for is_assumed in (False, True):
                 share = shares.get((part, is_assumed), 0.0)
-                if share:
+                if share > VISIBLE:
                     used.add(part)
                     axis.barh(
                         y,

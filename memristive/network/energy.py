@@ -24,9 +24,16 @@ from memristive.network.layer import ColumnDose, back_circuit
 from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
-from memristive.network.solvers import READING, WRITING, driven_rows, read_solver, training_solver
+from memristive.network.solvers import (
+    READING,
+    WRITING,
+    WRITING_LAYERS,
+    driven_rows,
+    read_solver,
+    training_solver,
+)
 from memristive.network.two_terminal import HALF
-from memristive.spice.session import Solver, run_once
+from memristive.spice.session import SimulationError, Solver, run_once
 from memristor import ISOLATED, MemristorParameters
 from snn_circuit import OFF, Points, cell_changes, names, state_changes
 
@@ -308,7 +315,10 @@ def _layer_write(
             network.parameters, memristor=isolated(network.parameters.memristor)
         )
         network = dataclasses.replace(network, parameters=parameters)
-    return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
+    try:
+        return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
+    except SimulationError:  # short edges at low levels, whose currents WRITING does not resolve
+        return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING_LAYERS, end + 4 * edge)
 
 
 def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[float, float]:
