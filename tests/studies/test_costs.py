@@ -1,0 +1,46 @@
+"""The study of costs on committed networks: both boundaries, kinds of lines, other technologies."""
+
+import pytest
+
+from memristive.io.records import load_results
+from memristive.network.ledger import ASSUMED, Ledger, Line
+from studies import costs
+
+
+def ledgers(folder, *arguments):
+    costs.main([*arguments, "--results", str(folder), "--figures", str(folder), "--force"])
+    (path,) = folder.glob("costs_*.json")
+    record = load_results(path)
+    return record, {
+        name: Ledger(tuple(Line(**line) for line in lines))
+        for name, lines in record["ledgers"].items()
+    }
+
+
+def test_a_saved_network_gets_a_ledger_whose_assumptions_can_be_changed(tmp_path):
+    record, found = ledgers(tmp_path, "voltages/xpue.json", "--training")
+    inference, training = found["inference"], found["training"]
+    assert record["shorter"][0]["strict_accuracy"] == 1.0
+    assert inference.sum(pins=True) < inference.sum() < training.sum()
+    # five pixels of 1 V through some mS, for the time of the decision
+    cells = 5 * 1.3e-4 * 7 * record["times_s"]["inference"]["read"]
+    assert 0.3 * cells < inference.sum(pins=True) < 4 * cells
+    doubled = ledgers(tmp_path, "voltages/xpue.json", "--set", "technology.supply=2.4")[1]
+    known = inference.sum() - inference.sum(kind=ASSUMED)
+    assert doubled["inference"].sum(pins=True) == inference.sum(pins=True)
+    assert doubled["inference"].sum() - known == pytest.approx(
+        2 * inference.sum(kind=ASSUMED), 0.01
+    )
+    assert (tmp_path / "costs_xpue.png").exists()
+    costs.main(["--results", str(tmp_path), "--figures", str(tmp_path)])
+    assert (tmp_path / "costs.png").exists()
+
+
+@pytest.mark.usefixtures("ngspice")
+def test_both_engines_give_the_same_ledger_of_xpue(tmp_path):
+    (tmp_path / "ngspice").mkdir()
+    closed, simulated = (
+        ledgers(folder, "voltages/xpue.json", "--images", "1", "--engine", engine)[1]["inference"]
+        for folder, engine in ((tmp_path, "closed-form"), (tmp_path / "ngspice", "ngspice"))
+    )
+    assert simulated.sum(pins=True) == pytest.approx(closed.sum(pins=True), rel=0.01)
