@@ -347,7 +347,6 @@ def described(ledger: Ledger, times: Times) -> str:
             line.note,
         )
         for line in ledger.lines
-        if line.joules
     ]
     durations = ", ".join(f"{phase} {seconds(value)}" for phase, value in times.items())
     return (

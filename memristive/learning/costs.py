@@ -102,7 +102,10 @@ class Accounts:
         technology, layers = self.technology, network.layers
         closed = dissipation.read_energies(network, image, times, stop)
         drawn = _replaced(closed, self.engine, energy.read_energies, network, image, times, stop)
-        levels = network.read_levels(image[None])[0]
+        levels = dissipation.patch_levels(network, image)
+        patches, of_patches = len(levels), 0.0
+        if patches > 1:
+            of_patches = patches * network.design.window
         charged = technology.line_capacitance * layers[0].row_voltage ** 2
         lines = charged * float(np.square(levels).sum()) * _width(layers[0])
         hidden = sum(
@@ -111,6 +114,7 @@ class Accounts:
         )
         biased = charged * sum(_width(of) for of in layers[1:])
         amplifiers = sum(_amplifiers(of) for of in layers)
+        kept = technology.comparator_energy * patches * layers[0].neurons * (patches > 1)
         membranes = 0.0
         capacitance = technology.neuron_capacitance / network.parameters.neuron.time_constant
         for of, of_neurons in zip(layers, times, strict=True):
@@ -131,6 +135,14 @@ class Accounts:
                 ),
                 *_lines("read", lines + biased, hidden),
                 self._bias("read", amplifiers, stop),
+                self._bias("patches", _amplifiers(layers[0]), of_patches),
+                Line(
+                    "patches: kept spikes",
+                    kept,
+                    ASSUMED,
+                    False,
+                    "one comparison of each kernel with the earliest spike of its region",
+                ),
                 self._currents("read", sum(d.charge for d in closed)),
                 Line(
                     "read: membranes",
@@ -140,7 +152,7 @@ class Accounts:
                     "twice the current of the threshold, for each neuron that fires",
                 ),
             ]
-        ), {"decision": seconds, "read": stop}
+        ), {"decision": of_patches + seconds, "read": of_patches + stop}
 
     def _bias(self, phase: str, amplifiers: float, seconds: float) -> Line:
         technology = self.technology

@@ -81,6 +81,15 @@ def _drawn(of: Layer, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps
     )
 
 
+def patch_levels(network: Network, image: np.ndarray) -> np.ndarray:
+    """Return the levels of the first layer's rows in a read (patches x rows): of one patch, the
+    image, unless this layer is a convolution.
+    """
+    levels = network.read_levels(image[None])
+    convolution = getattr(network, "convolution", None)
+    return levels if convolution is None else levels[0][convolution.patches[:, 1:]]
+
+
 def read_energies(
     network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
 ) -> list[Drawn]:
@@ -93,9 +102,11 @@ def read_energies(
     times : list of arrays, neurons, s
         First spikes of each layer.
     stop : float, s
-        End of the read. The rows of the paper's layer then fall, because the image ends.
+        End of the read. The rows of the paper's layer then fall, because the image ends. Patches of
+        a convolution come before: each lasts for the window, and layers above read what was kept.
     """
     design, result = network.design, []
+    patches = patch_levels(network, image)
     for k, (of, states) in enumerate(zip(network.layers, network.states, strict=True)):
         # the image, and the bias row of every layer
         seconds: Any = np.full(of.rows, stop - design.rise)
@@ -104,8 +115,21 @@ def read_energies(
             volts = np.full(of.rows, of.row_voltage)
             on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
             seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
+        elif len(patches) > 1:  # each lasts for the window, and then its rows fall
+            found = [
+                _drawn(
+                    of,
+                    of.with_reference(states),
+                    of.row_voltage * levels,
+                    design.window - design.rise,
+                    2 * design.rise,
+                )
+                for levels in patches
+            ]
+            result.append(Drawn(*np.sum(found, axis=0).tolist()))
+            continue
         else:
-            volts = of.row_voltage * network.read_levels(image[None])[0]
+            volts = of.row_voltage * patches[0]
         result.append(_drawn(of, of.with_reference(states), volts, seconds, ramps))
     return result
 

@@ -35,13 +35,15 @@ class Ledger:
 
     @classmethod
     def of(cls, lines: Iterable[Line]) -> "Ledger":
-        """Return a ledger of `lines`; those of the same name, kind and boundary become one."""
+        """Return a ledger of `lines`; those of the same name, kind and boundary become one, and
+        those of 0 J are left out.
+        """
         found: dict[tuple[str, str, bool], Line] = {}
         for line in lines:
             key = line.name, line.kind, line.pins
             before = found[key].joules if key in found else 0.0
             found[key] = line._replace(joules=before + float(line.joules))
-        return cls(tuple(found.values()))
+        return cls(tuple(line for line in found.values() if line.joules))
 
     def __add__(self, other: "Ledger") -> "Ledger":
         return Ledger.of([*self.lines, *other.lines])
