@@ -139,6 +139,10 @@ def ledgers_of(
     if chip is None and device and device.spread:
         chip = Chip(cell_write_gain=device.spread, seed=seed)
     network = network_on_chip(network, chip)
+    if network.wired:
+        raise ParameterError(
+            f"{path}: costs leave out the resistance of wires, and this chip has it"
+        )
     slow = network
     if options.faster > 1:
         network = network.faster(options.faster)
@@ -389,7 +393,7 @@ def answers(results: Mapping[str, Any]) -> str:
 
 def bars(ledgers: Mapping[str, Ledger]) -> Figure:
     """Draw each ledger as a stacked bar of shares; what is assumed is hatched."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.6 + 0.45 * len(ledgers)))
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.6 + 0.3 * len(ledgers)))
     joules, used = EngFormatter("J", places=1), set()
     for y, ledger in enumerate(ledgers.values()):
         left, total = 0.0, ledger.sum()
