@@ -23,7 +23,6 @@ from studies.half_select import MODELS, best
 from tools.cost_tables import (  # noqa: F401  # their names are those of the tables
     costs_assumptions_table,
     costs_learning_table,
-    costs_parts_table,
     costs_shorter_table,
     costs_table,
 )

@@ -91,3 +91,16 @@ def test_late_writes_wait_and_charge_capacitors_meanwhile():
     assert lines["write: late comparators"] == pytest.approx(2 * cells * t.comparator_energy)
     assert costs.SELECTED not in lines or lines[costs.SELECTED] == 0
     assert seconds["commit"] == 0 and seconds["write"] > 2 * 50e-6
+
+
+def test_a_faster_network_learns_the_same_with_a_margin_that_is_shorter_as_well():
+    network = random_network((9, 12, 4), seed=5, spread=1.0)
+    images = np.random.default_rng(1).random((20, 9))
+    rule = dataclasses.replace(RULE, presentations=40)
+    shorter = dataclasses.replace(rule, margin=rule.margin / 10)
+    labels = np.arange(20) % 4
+    slow = learn(network, rule, images, labels)
+    fast = learn(network.faster(10), shorter, images, labels)
+    assert slow.history[:, 1].sum() > 10
+    for one, other in zip(slow.network.states, fast.network.states, strict=True):
+        assert other == pytest.approx(one, abs=1e-6)
