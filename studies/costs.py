@@ -75,7 +75,7 @@ PARTS = {
     LATE: PURPLE,
     MEMBRANES: GREY,
 }
-VISIBLE = 0.05  # %, least share that a bar shows
+VISIBLE = 0.2  # %, least share that a bar shows
 
 
 def main(arguments: list[str] | None = None) -> None:
