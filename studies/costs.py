@@ -165,7 +165,7 @@ def ledgers_of(
             "engine": engine,
             "training": options.training,
             "together": options.together,
-            "faster": options.faster,
+            **({"faster": options.faster} if options.faster > 1 else {}),
         },
         [path],
     )
