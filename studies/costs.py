@@ -143,6 +143,8 @@ def ledgers_of(
         raise ParameterError(
             f"{path}: costs leave out the resistance of wires, and this chip has it"
         )
+    if network.pulses and network.pulses.levels:
+        raise ParameterError(f"{path}: costs of writes at the gate are not counted yet")
     slow = network
     if options.faster > 1:
         network = network.faster(options.faster)

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -439,7 +439,8 @@ def correction(
         )
         for one in (network, at_once)
     )
-    return Correction(errors, writes, doses)
+    found = (cast("list[list[ColumnDose]]", one) for one in (writes, doses))  # no cell has a gate
+    return Correction(errors, *found)
 
 
 class _ClosedForm:
