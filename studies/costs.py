@@ -43,7 +43,7 @@ from memristive.learning.build import initial_network, paper_network
 from memristive.learning.costs import Accounts, Times, TrainingCosts
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.network import dissipation
-from memristive.network.chip import Chip
+from memristive.network.chip import device_chip
 from memristive.network.decisions import decide, end_of_read, resolution_of
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.layer import ColumnDose
@@ -136,8 +136,8 @@ def ledgers_of(
     network, rule = network_of(voltages, dataset.setup)
     device = load_device(options.device) if options.device else dissipation.device_of(network)
     chip = voltages.chip
-    if chip is None and device and device.spread:
-        chip = Chip(cell_write_gain=device.spread, seed=seed)
+    if chip is None and device:
+        chip = device_chip(device, seed)
     network = network_on_chip(network, chip)
     if network.wired:
         raise ParameterError(
