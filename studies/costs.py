@@ -43,7 +43,7 @@ from memristive.learning.build import initial_network, paper_network
 from memristive.learning.costs import Accounts, Times, TrainingCosts
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.network import dissipation
-from memristive.network.chip import device_chip
+from memristive.network.chip import Chip, device_chip
 from memristive.network.decisions import decide, end_of_read, resolution_of
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.layer import ColumnDose

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return rows as an aligned Markdown table."""
@@ -13,3 +15,15 @@ def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         for row in cells
     ]
     return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """Return a share as text: a percentage with some decimal `digits`."""
+    return f"{share:.{digits}%}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return mean and standard deviation of shares as text, in percent; a single one alone."""
+    if len(values) == 1:
+        return percent(values[0])
+    return f"{percent(float(np.mean(values)))} ± {100 * np.std(values, ddof=1):.2f}"

@@ -5,44 +5,22 @@ A table stands between the lines <!-- table: NAME --> and <!-- end -->, and NAME
 """
 
 import re
+import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.io.records import load_results, load_table, write_file
-from studies.device_learning import NEUROSIM, summary
-from studies.device_presets import HEADING, described
-from studies.export_check import described as exported
-from studies.gate_commit import AT_ONCE, LI, WAITS, WANG
-from studies.half_select import MODELS, best
-from tools.cost_tables import (  # noqa: F401  # their names are those of the tables
-    costs_assumptions_table,
-    costs_learning_table,
-    costs_shorter_table,
-    costs_table,
-)
-from tools.markdown import markdown
+from tools import cost_tables, device_tables
+from tools.device_tables import device_means
+from tools.markdown import markdown, percent, spread
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
 
 PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
 MNIST_TESTS = 10_000  # test images
-
-
-def percent(share: float, digits: int = 2) -> str:
-    """Return a share as text: a percentage with some decimal `digits`."""
-    return f"{share:.{digits}%}"
-
-
-def spread(values: Sequence[float]) -> str:
-    """Return mean and standard deviation of shares as text, in percent; a single one alone."""
-    if len(values) == 1:
-        return percent(values[0])
-    return f"{percent(float(np.mean(values)))} ± {100 * np.std(values, ddof=1):.2f}"
 
 
 def patterns_row(name: str, title: str) -> tuple[str, str, str]:
@@ -133,7 +111,7 @@ def short_results_table() -> str:
         (
             "MNIST, measured EpiRAM synapses, 100 hidden, closed form",
             "",
-            percent(_device_means().strict_accuracy["epiram", 2, 1, True]),
+            percent(device_means().strict_accuracy["epiram", 2, 1, True]),
         ),
     ]
     return markdown(("experiment, test images unless noted", "paper", "this circuit"), rows)
@@ -440,243 +418,6 @@ def commands_table() -> str:
     return "\n".join([results, "", "```sh", *commands, "```"])
 
 
-def device_presets_table() -> str:
-    """Return the presets of measured devices."""
-    table = pd.DataFrame(
-        [described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])
-    ).drop(columns="R_on/ohm")
-    return markdown(table.columns.tolist(), table.to_numpy().tolist())
-
-
-def export_check_table() -> str:
-    """Return the deviations of exported models from their devices in ngspice."""
-    rows = load_results(RESULTS / "devices/export_check.json")["rows"]
-    return markdown(
-        ("device", "SPICE library", "Verilog-A"), [(row["device"], *exported(row)) for row in rows]
-    )
-
-
-def device_kind_spreads_table() -> str:
-    """Return known spreads of simulated devices, and those that were found in their readings."""
-    labels = {
-        "spread": "spread of steps",
-        "range_spread": "spread of the range",
-        "lowest_spread": "spread of the lowest conductance, share of the range",
-        "write_noise_spread": "spread of the write noise",
-        "read_noise_spread": "spread of the read noise",
-    }
-    return markdown(
-        ("value", "known", "found", "standard error"),
-        [
-            (
-                labels.get(row["value"], row["value"]),
-                *(percent(row[key], 1) for key in ("known", "found", "error")),
-            )
-            for row in load_results(RESULTS / "devices/device_kind.json")["recovered"]
-        ],
-    )
-
-
-def device_kind_learning_table() -> str:
-    """Return the accuracies of networks whose cells differ in one respect or in all."""
-    labels = {
-        "spread": "steps",
-        "range_spread": "range",
-        "lowest_spread": "lowest conductance",
-        "write_noise_spread": "write noise",
-        "high_ratio": "range, on/off ratio 50",
-    }
-    rows = pd.DataFrame(load_results(RESULTS / "devices/device_kind.json")["rows"])
-    means = rows.groupby(["spreads", "late"], sort=False)["strict_accuracy"].mean().unstack()
-    return markdown(
-        ("cells differ in", "pulses at once", "[late](writes_late.md)"),
-        [
-            (
-                labels.get(str(name), name),
-                *(f"{100 * means.loc[name, late]:.1f}" for late in (False, True)),
-            )
-            for name in means.index
-        ],
-    )
-
-
-def trained_in_situ_table() -> str:
-    """Return the epochs until the letters z, v, n and XOR are learned without error, beside the
-    published number.
-    """
-    record = load_results(RESULTS / "devices/trained_in_situ.json")
-    rows = []
-    for (device, rule), found in pd.DataFrame(record["rows"]).groupby(
-        ["device", "rule"], sort=False
-    ):
-        epochs = found.epochs.dropna()
-        rows.append(
-            (
-                device,
-                "XOR, hidden layer" if rule == "xor" else f"letters, {rule}",
-                f"{len(epochs)} of {len(found)}",
-                f"{epochs.mean():.1f} ({epochs.min():.0f}-{epochs.max():.0f})",
-            )
-        )
-    rows.append(("published", "letters, manhattan", "", f"{record['published_epochs']}"))
-    return markdown(
-        ("devices", "task, rule", "networks without an error", "epochs: mean (range)"), rows
-    )
-
-
-def _device_means() -> pd.DataFrame:
-    """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole
-    pulses.
-    """
-    means = summary(load_table(RESULTS / "devices/device_learning.json"))
-    return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
-
-
-def device_learning_table() -> str:
-    """Return the accuracies of networks of measured devices beside NeuroSim's."""
-    accuracies = _device_means().strict_accuracy
-
-    def accuracy(device: str, *case: Any) -> str:
-        return (
-            f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
-        )
-
-    rows = [
-        (
-            device,
-            "/".join(
-                f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))
-            ),
-            *(
-                accuracy(device, layers, pairs, whole)
-                for layers in (1, 2)
-                for pairs, whole in ((0, True), (1, True), (4, True), (1, False))
-            ),
-        )
-        for device in accuracies.index.unique("device")
-    ]
-    kinds = ("pair", "4 pairs", "any width")
-    return markdown(
-        ("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds),
-        rows,
-    )
-
-
-def writes_late_table() -> str:
-    """Return accuracy and pulses a cell of one pair, one layer, with the ways of `late_ways`."""
-    return _ways(1)
-
-
-def writes_late_deep_table() -> str:
-    """Return the same of two layers."""
-    return _ways(2)
-
-
-def _ways(layers: int) -> str:
-    found = load_table(RESULTS / "devices/late_ways.json")
-    groups = found[found.layers == layers].groupby(["device", "value"], sort=False)
-    means, spread = groups.mean(numeric_only=True), groups.strict_accuracy.std()
-    ways = list(found["value"].unique())
-    return markdown(
-        ("device", *ways),
-        [
-            (
-                device,
-                *(
-                    f"{100 * one.strict_accuracy:.1f} ± {100 * spread[device, way]:.1f} "
-                    f"({one.pulses_per_cell:,.0f})"
-                    for way in ways
-                    for one in [means.loc[(device, way)]]
-                ),
-            )
-            for device in found.device.unique()
-        ],
-    )
-
-
-def writes_gate_table() -> str:
-    """Return accuracies and writes of a cell of 1T1R cells: at each dose, and with a step."""
-    found = load_table(RESULTS / "devices/gate_commit.json")
-    means = found.groupby(["device", "size", "series", "value", "way"]).mean(numeric_only=True)
-    cases: list[tuple[str, tuple[Any, ...]]] = [
-        ("li-1t1r", (LI, 10, "usual", 0.0)),
-        ("no scatter", (LI, 10, "scatter", 0.0)),
-        ("scatter 9 %", (LI, 10, "scatter", 0.09)),
-        ("no stuck cells", (LI, 10, "stuck", 0.0)),
-        ("30 % stuck", (LI, 10, "stuck", 0.3)),
-        ("wang-1t1r", (WANG, 10, "usual", 0.0)),
-        ("li-1t1r, 8x8 images, 64-54-10", (LI, 8, "usual", 0.0)),
-    ]
-    rows = [
-        (
-            title,
-            *(
-                f"{100 * means.strict_accuracy[(*case, way)]:.1f} "
-                f"({means.writes_per_cell[(*case, way)]:,.0f})"
-                for way in (AT_ONCE, WAITS)
-            ),
-        )
-        for title, case in cases
-    ]
-    return markdown(("cells", "a write at each dose", "with a step"), rows)
-
-
-def gate_cells_table() -> str:
-    """Return the epochs and writes of filaments with transistors that learn in ngspice."""
-    found, rows = load_table(RESULTS / "devices/gate_cells.json"), []
-    for task, of_task in found.groupby("task", sort=False):
-        epochs = of_task.epochs.dropna()
-        shown = f"{epochs.mean():.1f} ({epochs.min():.0f}-{epochs.max():.0f})"
-        row = (f"{len(epochs)} of {len(of_task)}", shown, f"{of_task.writes_per_cell.mean():.1f}")
-        rows.append((task, *row))
-    heading = ("task", "networks without an error", "epochs: mean (range)", "writes of a cell")
-    return markdown(heading, rows)
-
-
-def passive_models_table() -> str:
-    """Return r of SPICE models, and accuracies with access switches and in passive arrays, each
-    with its best dose.
-    """
-    found = load_table(RESULTS / "devices/half_select.json")
-    rows: dict[str, dict[str, str]] = {model: {} for model in MODELS}
-    for case in best(found[found.device.isin(MODELS)]).to_dict("records"):
-        rows[case["device"]] |= {
-            f"r {case['scheme']}": f"{100 * case['r_up']:.2f}/{100 * case['r_down']:.2f}%",
-            case["scheme"]: percent(case["strict_accuracy"]),
-        }
-    columns = ("r v/2", "r v/3", "1t1r", "v/2", "v/3")
-    return markdown(
-        ("model", "r at V/2, up/down", "r at V/3", "accuracy: 1t1r", "v/2", "v/3"),
-        [
-            (model, *(values.get(column, "") for column in columns))
-            for model, values in rows.items()
-        ],
-    )
-
-
-def subcircuit_layer_table() -> str:
-    """Return the agreement of ngspice, with the subcircuit in each cell, and the closed form."""
-    return markdown(
-        (
-            "model",
-            "same decisions",
-            "spikes differ by, ns",
-            "same errors",
-            "writes differ by, in steps",
-        ),
-        [
-            (
-                row["model"],
-                f"{row['same_decisions']}/{row['images']}",
-                f"{1e9 * row['spike_difference_s']:.0f}",
-                f"{row['same_errors']}/{row['presentations']}",
-                f"{row['largest_difference_steps']:.2g}",
-            )
-            for row in load_results(RESULTS / "devices/subcircuit_layer.json")["rows"]
-        ],
-    )
-
-
 # Correct images, all images, energy in J of a test image, of the training.
 # Best entries in November 2026: Delta rule with 1.67 uF and with 16 uF.
 CONTEST = {
@@ -779,7 +520,8 @@ def transistors_mismatch_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     name.removesuffix("_table"): function
-    for name, function in list(globals().items())
+    for module in (sys.modules[__name__], cost_tables, device_tables)
+    for name, function in vars(module).items()
     if name.endswith("_table")
 }
 
