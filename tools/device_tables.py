@@ -1,4 +1,4 @@
-"""Tables of measured devices: presets, exports, spreads, learning, late and gated writes, arrays."""
+"""Tables of measured devices: presets, exports, learning, late and gated writes, arrays."""
 
 from typing import Any
 
