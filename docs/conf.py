@@ -30,6 +30,7 @@ templates_path = ["_templates"]
 
 nb_execution_mode = "off"  # the tour shows what `python -m tools.tour` has stored
 myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3  # links to headings, as in the repository
 
 autosummary_context = {
     "used_by": {name: reference.used_by(users) for name, users in shown.users.items()},
