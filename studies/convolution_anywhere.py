@@ -26,6 +26,7 @@ from memristive.cli.script import (
 from memristive.io.records import check_overwriting
 from memristive.io.voltages import describe_network, save_voltages
 from memristive.learning.build import initial_network
+from memristive.learning.convolve import BACK_VOLTAGE
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.decisions import strict_decision
@@ -35,10 +36,10 @@ from memristive.network.networks import Network
 
 PATTERNS = ("010 010 010", "000 111 000", "100 100 111", "111 001 001")
 SIDE, KERNELS = 8, 8
-DESIGN = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=600e-6)
+DESIGN = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=600e-6, back_voltage=BACK_VOLTAGE)
 RULE = LayeredRule(
     presentations=600,
-    hidden_dose=0.1,
+    hidden_dose=0.2,
     output_dose=0.1,
     margin=20e-6,
     start_drive=0.8,
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
             images[seen],
             dataclasses.replace(rule, seed=seed),
             design,
-            convolution=Convolution(SIDE, SIDE, window=3, regions=1),
+            convolution=Convolution(SIDE, SIDE, window=3, regions=1, bias_level=1.0),
         )
 
     made = describe_network("anywhere", (SIDE, SIDE), start(rule.seed), rule, options.engine)

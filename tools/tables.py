@@ -176,7 +176,7 @@ def layers_in_ngspice_table() -> str:
 def convolution_table() -> str:
     """Return the accuracies of convolutions."""
     titles, rows = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "digits": "digits, 8x8"}, []
-    for path in sorted((RESULTS / "convolution").glob("convolution_*.json")):
+    for path in sorted((RESULTS / "convolution").rglob("convolution_*.json")):
         record = load_results(path)
         parameters = record["parameters"]
         if "weights" not in parameters or parameters["held_out"]:
