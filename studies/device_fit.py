@@ -335,9 +335,11 @@ def print_fit(fit: PulseFit) -> None:
 
 
 def warn_of_misses(fit: PulseFit, name: str = "") -> None:
-    """Warn if mean pulses do not repeat the readings; `name` begins the warning."""
-    if fit.rms > MISSED:
-        expected = np.sqrt(np.mean(fit.band**2))
+    """Warn if mean pulses miss the readings by more than noise explains; `name` begins the
+    warning.
+    """
+    expected = np.sqrt(np.mean(fit.band**2))
+    if fit.rms > max(MISSED, expected):
         warnings.warn(
             f"{name}mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise "
             f"explains {expected:.0%}: see if the curves of the figure follow its dots",
