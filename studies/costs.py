@@ -146,6 +146,8 @@ def ledgers_of(
         )
     if network.pulses and network.pulses.levels:
         raise ParameterError(f"{path}: costs of writes at the gate are not counted yet")
+    if network.convolution and options.training:
+        raise ParameterError(f"{path}: of a convolution only an inference is counted yet")
     slow = network
     if options.faster > 1:
         network = network.faster(options.faster)
@@ -182,7 +184,7 @@ def ledgers_of(
     ledgers["inference"], times["inference"] = _mean(
         [costs.inference(network, image, accounts, resolution) for image in shown]
     )
-    if rule:
+    if rule and not network.convolution:
         count = 1 if engine == NGSPICE else ERRORS
         found = first_errors(network, rule, dataset.training, accounts, count)
         if found:

@@ -18,6 +18,7 @@ COSTS = {
     "layers_mnist": "MNIST, 200 hidden",
     "layers_mnist_faster_20": "the same, 20 times faster",
     "layers_mnist_together": "the same, columns written together",
+    "convolution_digits": "digits, convolution",
     "device_epiram_1": "EpiRAM, one layer",
     "device_epiram_1_late": "EpiRAM, one layer, late",
     "device_epiram_2": "EpiRAM, 400-100-10",
@@ -79,6 +80,8 @@ def costs_learning_table() -> str:
     for title, record, ledgers in _records():
         times, training, error = record["times_s"], ledgers.get("training"), ledgers.get("error")
         wear = record.get("wear")
+        if not training and not error:
+            continue
         rows.append(
             (
                 title,

@@ -86,7 +86,7 @@ def patch_levels(network: Network, image: np.ndarray) -> np.ndarray:
     image, unless this layer is a convolution.
     """
     levels = network.read_levels(image[None])
-    convolution = getattr(network, "convolution", None)
+    convolution = network.convolution
     return levels if convolution is None else levels[0][convolution.patches[:, 1:]]
 
 
