@@ -6,7 +6,7 @@ from every second place, as on a chessboard, and are tested at the other places.
 learns the places that it has seen; a kernel sees the same window wherever the pattern stands.
 With --engine ngspice, it reads each patch, reads back and writes in ngspice. Writes
 results/convolution/convolution_anywhere.json, with dense networks in closed form beside it, and
-voltages/convolution_anywhere.json. In ngspice five minutes on one core, in closed form seconds.
+voltages/convolution_anywhere.json. In ngspice two minutes on one core, in closed form seconds.
 """
 
 import dataclasses
@@ -16,7 +16,6 @@ import numpy as np
 
 from memristive.cli.script import (
     Record,
-    add_jobs,
     apply_settings,
     make_parser,
     print_rows,
@@ -54,7 +53,7 @@ DENSE_RULE = LayeredRule(presentations=6000, start_drive_spread=0.8)
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, test at places that were not seen, and compare with dense networks."""
-    parser = add_jobs(make_parser(__doc__, "convolution"))
+    parser = make_parser(__doc__, "convolution")
     parser.add_common("--engine", CLOSED_FORM)
     parser.add_common("--seeds", 5, "in closed form; the first one is trained by the engine")
     options = parser.parse_args(arguments)
