@@ -198,7 +198,13 @@ def layers_in_ngspice_table() -> str:
 
 def convolution_table() -> str:
     """Return the accuracies of convolutions."""
-    titles, rows = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "digits": "digits, 8x8"}, []
+    rows: list[tuple[str, ...]] = []
+    titles = {
+        "mnist": "MNIST",
+        "mnist_shifted": "MNIST and copies shifted by a pixel",
+        "fashion": "Fashion-MNIST",
+        "digits": "digits, 8x8",
+    }
     for path in sorted((RESULTS / "convolution").rglob("convolution_*.json")):
         record = load_results(path)
         parameters = record["parameters"]

@@ -1,8 +1,9 @@
 """Convolutions before their training: circuits and rules that suit them.
 
-The settings were chosen on held-out training images of MNIST (the last 10,000). A kernel's weights
-are ten times an output cell's, because a window has few rows and the layer above has many. Neurons
-have up to five time constants for their spikes, because a patch that fits half still counts.
+The settings of MNIST come from a study in software, those of digits were chosen on held-out
+training images. A kernel's weights are ten times an output cell's, because a window has few rows
+and the layer above has many. Neurons have up to five time constants for their spikes, because a
+patch that fits half still counts.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ RULE = LayeredRule(
     start_weight=0.0,
     start_weight_spread=0.03,
 )
-# Fields of the rule that differ in other datasets, chosen on held-out training images, too.
+# Fields of the rule that differ for digits, chosen on held-out training images.
 DIGITS: dict[str, Any] = {
     "presentations": 40_000,
     "output_dose": 30e-3,
