@@ -134,9 +134,11 @@ def changed(name: str, value: float) -> dict[str, Any]:
 
 def poverty_figure(table: pd.DataFrame) -> Figure:
     """Draw accuracy, and below it pulses a cell, over each property of the capacitors."""
-    figure, axes = plt.subplots(
-        2, len(SERIES), figsize=(WIDTH * 1.25, 4.6), sharex="col", sharey="row"
-    )
+    figure, axes = plt.subplots(2, len(SERIES), figsize=(WIDTH * 1.25, 4.6), sharex="col")
+    for axis in axes[0, 1:-1]:  # the last one falls much lower
+        axis.sharey(axes[0, 0])
+    for axis in axes[1, 1:]:
+        axis.sharey(axes[1, 0])
     for column, name in zip(axes.T, SERIES, strict=True):
         found = table[table.series == name]
         for device, colour in zip(DEVICES, COLOURS, strict=False):
