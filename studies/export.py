@@ -47,6 +47,11 @@ def main(arguments: list[str] | None = None) -> None:
         texts = network_files(options.file, options.start)
     else:
         device = load_device(options.file)
+        if device.levels:
+            raise ParameterError(
+                f"{options.file} is written at its gate, and exported models have two pins: its "
+                "levels stand in the device file"
+            )
         report(
             f"pulses: {device.voltage_up:g} V for {device.width_up:g} s raise, "
             f"{device.voltage_down:g} V for {device.width_down:g} s lower the conductance"
@@ -70,7 +75,7 @@ def network_files(file: str, start: list[str]) -> dict[str, str]:
     }
     if law is None:
         report(
-            "no pulses.csv: this network was written by pulses of any width; train one of a "
+            "no pulses.csv: gates or pulses of any width write this network; train one of a "
             "measured device (--device) for numbers of pulses"
         )
         return found

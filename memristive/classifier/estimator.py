@@ -353,6 +353,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self._check_classes()
         if self.device is not None:
             load_current_device(self.device)
+        elif self.late:
+            raise ParameterError("late is for measured devices: give a device")
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = (
             classes,

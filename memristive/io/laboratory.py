@@ -138,9 +138,11 @@ def column_names(layer: Layer, k: int) -> list[str]:
 
 
 def pulse_law(network: Network) -> PulseLaw | None:
-    """Return the law of the pulses that write a network of measured devices; None for others."""
+    """Return the law of the pulses that write a network of measured devices; None for others, and
+    for cells whose gates set the levels.
+    """
     layer, curve = network.layers[0], network.parameters.memristor.curve
-    if not network.pulses or not curve:
+    if not network.pulses or network.pulses.levels or not curve:
         return None
     ideal = Cells.of(layer.memristor)
     ends = read_current(ideal, np.array([curve.low, curve.high]), layer.row_voltage)

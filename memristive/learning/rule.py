@@ -154,6 +154,8 @@ def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
         raise ParameterError(
             f"labels must be one an image, {count} in all, got shape {numbers.shape}"
         )
+    if numbers.dtype.kind not in "iub":
+        raise ParameterError(f"labels must be class numbers from 0, got {numbers.dtype}")
     if not np.isin(numbers, range(classes)).all():
         raise ParameterError(
             f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to "

@@ -347,7 +347,13 @@ def chosen_chip(
     if chip == OF_DEVICE:
         if device is None:
             raise ParameterError("chip 'device' is for measured devices: give a device")
-        return device_chip(device, seed)
+        found = device_chip(device, seed)
+        if found is None:
+            raise ParameterError(
+                f"chip 'device': {device.name} states no spread from device to device; measure "
+                "several devices (docs/devices.md), or give a chip"
+            )
+        return found
     return load_chip(chip, *shape) if isinstance(chip, str) else chip
 
 
