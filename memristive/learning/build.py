@@ -275,9 +275,11 @@ def measured_pulses(
     Raises
     ------
     ParameterError
-        There is no such scheme.
+        There is no such scheme, or `late` is given for a device that is written at its gate.
     """
     device, window = emulator.device, emulator.high - emulator.low
+    if device.levels and late:
+        raise ParameterError(f"{device.name} is written at its gate and waits already: no late")
     if device.levels:
         return gate_writes(emulator, noise)
     shares = {
