@@ -24,8 +24,7 @@ from memristive.cli.script import (
 )
 from memristive.io.records import check_overwriting
 from memristive.io.voltages import describe_network, save_voltages
-from memristive.learning.build import initial_network
-from memristive.learning.convolve import BACK_VOLTAGE
+from memristive.learning.build import BACK_VOLTAGE, initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.decisions import strict_decision

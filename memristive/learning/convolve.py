@@ -10,13 +10,16 @@ import dataclasses
 from typing import Any
 
 from memristive.devices.measured_device import MeasuredDevice, emulator
-from memristive.learning.build import Values, measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import (
+    BACK_VOLTAGE,
+    Values,
+    measured_design,
+    measured_parameters,
+    measured_pulses,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
 
-# V: errors of pooled spikes are small, because output weights are. At the usual 0.1 V of a back-
-# read the channel bends. This adds -3 mV to all errors, and -0.2 V in devices: kernels fall silent.
-BACK_VOLTAGE = 2e-3
 WINDOW = 750e-6  # s, longest read of a patch, and of the layers above
 EMULATORS = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=WINDOW, back_voltage=BACK_VOLTAGE)
 RULE = LayeredRule(
