@@ -128,7 +128,7 @@ def short_results_table() -> str:
         ("MNIST 10x10, six published devices, one layer", "", learned(1)),
         (
             "MNIST 20x20, six published devices, 100 hidden",
-            "10 to 92% (other simulators [4])",
+            "10 to 92% (NeuroSim [4])",
             learned(2),
         ),
         (
