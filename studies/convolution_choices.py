@@ -1,5 +1,5 @@
-"""What decides in a convolution: pooling, how kernels learn, windows, regions, number of kernels
-(docs/convolution.md).
+"""Choices that decide in a convolution (docs/convolution.md): pooling, how kernels learn, windows,
+regions, number of kernels.
 
 All networks but the last two have about as many weights as the first. --data digits: scikit-learn's
 8x8 digits, a split of its own for each seed, tested on the test images. --data mnist: networks

@@ -1,4 +1,4 @@
-"""What does a trained network cost: energy, latency, wear, area (docs/costs.md)?
+"""Costs of a trained network: energy, latency, wear, area (docs/costs.md).
 
 `python -m studies.costs NETWORK.json` prints the ledger of an inference (mean over test images) and
 of an error (mean over the first errors on training images, with the first dose). With --training it

@@ -246,9 +246,8 @@ def measured_design(
         row_voltage=read_voltage,
         write_voltage=1.0,
         pairs=pairs,
-        back_voltage=read_voltage,
         read_curve=emulator.device.read_curve,
-        **more,
+        **({"back_voltage": read_voltage} | more),
     )
 
 
@@ -427,6 +426,22 @@ def learning_of(
     # A write changes one of the pairs, which carries a share of the weight, so the dose grows with
     # the number of pairs.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
+    more = {"back_voltage": BACK_VOLTAGE} if late and layers > 1 else {}
+    made, rule = of_values(emulated, pairs, values, pulses, dose, **more)
+    if device.levels:  # a dose is one of the gate voltage, and errors of hidden neurons stay states
+        hidden_dose = rule.hidden_dose / (emulated.high - emulated.low)
+        rule = dataclasses.replace(rule, hidden_dose=hidden_dose)
+    return made, rule
+
+
+def of_values(
+    emulated: Emulator, pairs: int, values: Values, pulses: PulseWrites, dose: float, **more: Any
+) -> tuple[dict[str, Any], LayeredRule]:
+    """Return the arguments that make a network with `initial_network`, and its learning rule, as
+    `learning_of` does, for given `values`.
+
+    `dose`: first dose of output cells in V. `more`: other fields of `LayerDesign`.
+    """
     design = measured_design(
         emulated,
         pairs,
@@ -434,12 +449,10 @@ def learning_of(
         hidden_bias=values.hidden_bias,
         output_bias=values.output_bias,
         output_gain=values.output_gain,
+        **more,
     )
-    back = emulated.high - emulated.low if device.levels else 1.0
-    if late and layers > 1:
-        design = dataclasses.replace(design, back_voltage=BACK_VOLTAGE)
     rule = LayeredRule(
-        hidden_dose=values.hidden_dose * dose / back,
+        hidden_dose=values.hidden_dose * dose,
         output_dose=dose,
         final_dose=values.final_dose,
         margin=values.margin,

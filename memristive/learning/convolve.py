@@ -10,13 +10,7 @@ import dataclasses
 from typing import Any
 
 from memristive.devices.measured_device import MeasuredDevice, emulator
-from memristive.learning.build import (
-    BACK_VOLTAGE,
-    Values,
-    measured_design,
-    measured_parameters,
-    measured_pulses,
-)
+from memristive.learning.build import BACK_VOLTAGE, Values, measured_pulses, of_values
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
 
@@ -73,27 +67,9 @@ def settings(
     """
     if device is None:
         return {"design": EMULATORS}, RULE
-    emulated, values = emulator(device), DEVICES
+    emulated = emulator(device)
     pulses = measured_pulses(emulated, late=late)
-    design = measured_design(
-        emulated,
-        pairs,
-        values.gain,
-        hidden_bias=values.hidden_bias,
-        output_bias=values.output_bias,
-        output_gain=values.output_gain,
-        window=WINDOW,
-    )
-    design = dataclasses.replace(design, back_voltage=BACK_VOLTAGE)
     dose = max(1, pairs) * pulses.step * (pulses.late * LATE_DOSE if late else DOSE)
-    rule = dataclasses.replace(
-        RULE,
-        hidden_dose=values.hidden_dose * dose,
-        output_dose=dose,
-        final_dose=values.final_dose,
-        margin=values.margin,
-        final_margin=values.final_margin,
-        start_drive_spread=values.start_drive_spread,
-        start_weight_spread=values.start_weight_spread * (emulated.high - emulated.low),
-    )
-    return {"parameters": measured_parameters(emulated), "design": design, "pulses": pulses}, rule
+    circuit = {"window": WINDOW, "back_voltage": BACK_VOLTAGE}
+    made, rule = of_values(emulated, pairs, DEVICES, pulses, dose, **circuit)
+    return made, dataclasses.replace(rule, presentations=RULE.presentations)

@@ -52,7 +52,7 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
 
 @dataclass(frozen=True)
 class Correction:
-    """What one error changes: the errors of each layer, and the writes of its columns.
+    """Changes by one error: the errors of each layer, and the writes of its columns.
 
     `doses`: of synapses that write late, what their capacitors get; the pulses that are then due
     are in `writes`.

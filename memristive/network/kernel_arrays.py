@@ -1,5 +1,5 @@
-"""What the compiled kernel computes with: the laws, compiled, the arrays of layers, and access to
-single cells and neurons.
+"""Arrays of layers for the compiled kernel, the laws, compiled, and access to single cells and
+neurons.
 
 Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. With pairs,
 columns are ordered by polarity (positive first), then by pair, then by neuron. A reference column
