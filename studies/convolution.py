@@ -12,8 +12,6 @@ saves a checkpoint for --resume.
 """
 
 import dataclasses
-import functools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +20,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from datasets import Dataset, Images, matching_dataset
-from memristive.cli.reading import read_images
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
 from memristive.devices.measured_device import load_device
 from memristive.io.records import (
     check_overwriting,
-    checkpoint_at_interrupt,
     checkpoint_path,
-    resumed,
-    save_checkpoint,
-    to_json,
 )
-from memristive.io.voltages import describe_network, load_network, save_voltages
+from memristive.io.voltages import describe_network, load_network
 from memristive.learning.build import initial_network
 from memristive.learning.convolve import DIGITS, settings
-from memristive.learning.training import Learning, learning_curve
-from memristive.network.checks import warn_of_layers
-from memristive.network.decisions import score_row
 from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution
-from memristive.network.networks import Network, no_counts
+from memristive.network.networks import Network
 from memristive.spice.parameters import ParameterError
 from plotting import WIDTH
-from studies.layers import make_presentations
+from studies.layers import train_and_test
 
 DATA = ("mnist", "mnist_shifted", "fashion", "digits")
 LARGE, HELD_OUT = 28, 10_000
@@ -127,58 +117,15 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(options, stem, parameters, [path])
 
     # 2. Train and test one network after the other, with a checkpoint from time to time.
-    checkpoint = checkpoint_path(path)
-    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {
-        "rows": "[]"
-    }
-    rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
-    first: Network | None = None  # trained in this run; a resumed one may find it in its file
-    with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
-        for number in range(len(rows), options.seeds):
-            data, start, seeded = prepared(number)
-            learning = (
-                Learning.restored(start, state)
-                if "done" in state
-                else Learning.start(start, seeded)
-            )
-            counts = no_counts(start) if start.pulses else None
-            make_presentations(
-                learning,
-                options.engine,
-                seeded,
-                data.training,
-                state,
-                functools.partial(save_checkpoint, checkpoint, state, parameters),
-                counts,
-            )
-            if number == 0:
-                first = learning.network
-                trained = options.engine == NGSPICE
-                save_voltages(path, first.states, ngspice=trained, **made_with)
-            images, labels = data.test.first(options.samples)
-            warn_of_layers(learning.network, images, labels=labels, name=f"seed {seeded.seed}")
-            spikes = read_images(
-                learning.network,
-                images,
-                options.test_engine,
-                jobs=options.jobs,
-                scheduler=options.scheduler,
-            )
-            writes = learning_curve(learning.history)[1][-1]
-            row = {"seed": seeded.seed, "presentations_that_wrote": int(writes)}
-            if counts:
-                cells = sum(states.size for states in start.states)
-                row["pulses_a_cell"] = float(state["pulses"]) / cells
-            rows.append(row | score_row(labels, spikes))
-            state = {"rows": to_json(rows)}
-        record.write(
-            {
-                "rows": rows,
-                "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
-            },
-            ngspice=NGSPICE in (options.engine, options.test_engine),
-        )
-    checkpoint.unlink(missing_ok=True)
+    rows, first = train_and_test(options, path, parameters, made_with, prepared)
+    record.write(
+        {
+            "rows": rows,
+            "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
+        },
+        ngspice=NGSPICE in (options.engine, options.test_engine),
+    )
+    checkpoint_path(path).unlink(missing_ok=True)
 
     # 3. Print, and draw the first network.
     print_rows(rows)

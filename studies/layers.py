@@ -11,6 +11,7 @@ minutes for 10 networks of XOR, hours for the digits. studies.read_test tests th
 its own chip or on another one.
 """
 
+import argparse
 import dataclasses
 import functools
 import json
@@ -65,7 +66,7 @@ from memristive.network.energy import (
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.kernel_writes import Counts
 from memristive.network.netlists import layered_read_netlist
-from memristive.network.networks import Network, network_on_chip
+from memristive.network.networks import Network, network_on_chip, no_counts
 from memristive.spice.session import temporary_circuits
 from memristor import MemristorParameters
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
@@ -153,70 +154,25 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. Train and test one network after the other, with a checkpoint from time to time and at
     #    Ctrl-C.
-    checkpoint = checkpoint_path(path)
-    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {
-        "rows": "[]"
-    }
-    rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
-    first: Network | None = None  # trained in this run; a resumed one may find it in its file
-    with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
-        for number in range(len(rows), options.seeds):
-            data, start, seeded = prepared(number)
-            learning = (
-                Learning.restored(start, state)
-                if "done" in state
-                else Learning.start(start, seeded)
-            )
-            make_presentations(
-                learning,
-                options.engine,
-                seeded,
-                data.training,
-                state,
-                functools.partial(save_checkpoint, checkpoint, state, parameters),
-            )
-            accuracy, writes = learning_curve(learning.history)
-            if number == 0:
-                first = learning.network
-                save_voltages(
-                    path, learning.network.states, ngspice=options.engine == NGSPICE, **made_with
-                )
-                shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
-                record.plot(
-                    plotting.learning_figure(accuracy[shown], writes[shown], shown + 1), "learning"
-                )
-            images, labels = data.test.first(options.samples)
-            warn_of_layers(
-                learning.network, images, labels=labels, name=f"{dataset.name}, seed {seeded.seed}"
-            )
-            spikes = read_images(
-                learning.network,
-                images,
-                options.test_engine,
-                jobs=options.jobs,
-                scheduler=options.scheduler,
-            )
-            rows.append(
-                {
-                    "seed": seeded.seed,
-                    "presentations_that_wrote": int(writes[-1]),
-                    **score_row(labels, spikes),
-                }
-            )
-            state = {"rows": to_json(rows)}
+    def drawn(learning: Learning) -> None:
+        accuracy, writes = learning_curve(learning.history)
+        shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
+        record.plot(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1), "learning")
 
-        # 3. Save, with the energies of an error of the first network.
-        network = first or network_on_chip(load_network(path, dataset.name)[0], chip)
-        example = find_error(network, rule, *dataset.training)
-        results: dict[str, Any] = {
-            "rows": rows,
-            "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
-            "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows),
-        }
-        if NGSPICE in (options.engine, options.test_engine):
-            results["energy"] = error_energies(network, rule, example)
-        record.write(results)
-    checkpoint.unlink(missing_ok=True)
+    rows, first = train_and_test(options, path, parameters, made_with, prepared, drawn)
+
+    # 3. Save, with the energies of an error of the first network.
+    network = first or network_on_chip(load_network(path, dataset.name)[0], chip)
+    example = find_error(network, rule, *dataset.training)
+    results: dict[str, Any] = {
+        "rows": rows,
+        "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
+        "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows),
+    }
+    if NGSPICE in (options.engine, options.test_engine):
+        results["energy"] = error_energies(network, rule, example)
+    record.write(results)
+    checkpoint_path(path).unlink(missing_ok=True)
 
     # 4. Print, and draw the first network.
     print_rows(rows)
@@ -239,6 +195,77 @@ def main(arguments: list[str] | None = None) -> None:
             figures["hidden"] = hidden_images(network, dataset.shape, dataset.labels)
         for name, figure in figures.items():
             record.plot(figure, name)
+
+
+def train_and_test(
+    options: argparse.Namespace,
+    path: Path,
+    parameters: dict[str, Any],
+    made_with: dict[str, Any],
+    prepared: Callable[[int], tuple[Dataset, Network, LayeredRule]],
+    drawn: Callable[[Learning], None] = lambda learning: None,
+) -> tuple[list[dict[str, Any]], Network | None]:
+    """Train and test one network after the other, with a checkpoint beside `path`, which the caller
+    deletes once its record is written.
+
+    Parameters
+    ----------
+    options : Namespace
+        Of a parser with the engines, --samples, --seeds and `add_resume`.
+    path : Path
+        File of the first network.
+    parameters, made_with : dict
+        Of the record, and of the file.
+    prepared : callable
+        Returns data, untrained network and rule of each seed, counted from 0.
+    drawn : callable
+        Gets the training of the first network.
+
+    Returns
+    -------
+    rows : list of dict
+        Scores of each network, with its pulses a cell if it is written by pulses.
+    first : Network or None
+        The first network; None if an earlier, interrupted run has trained it.
+    """
+    checkpoint, first = checkpoint_path(path), None
+    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {
+        "rows": "[]"
+    }
+    rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
+    with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
+        for number in range(len(rows), options.seeds):
+            data, start, rule = prepared(number)
+            learning = (
+                Learning.restored(start, state) if "done" in state else Learning.start(start, rule)
+            )
+            counts = no_counts(start) if start.pulses else None
+            save = functools.partial(save_checkpoint, checkpoint, state, parameters)
+            make_presentations(learning, options.engine, rule, data.training, state, save, counts)
+            if number == 0:
+                first = learning.network
+                trained = options.engine == NGSPICE
+                save_voltages(path, first.states, ngspice=trained, **made_with)
+                drawn(learning)
+            images, labels = data.test.first(options.samples)
+            name = f"{data.name}, seed {rule.seed}"
+            warn_of_layers(learning.network, images, labels=labels, name=name)
+            spikes = read_images(
+                learning.network,
+                images,
+                options.test_engine,
+                jobs=options.jobs,
+                scheduler=options.scheduler,
+            )
+            writes = learning_curve(learning.history)[1][-1]
+            row: dict[str, Any] = {"seed": rule.seed, "presentations_that_wrote": int(writes)}
+            if counts:
+                cells = sum(states.size for states in start.states)
+                row["pulses_a_cell"] = float(state["pulses"]) / cells
+            rows.append(row | score_row(labels, spikes))
+            state = {"rows": to_json(rows)}
+            save_checkpoint(checkpoint, state, parameters)
+    return rows, first
 
 
 def make_presentations(
