@@ -50,7 +50,7 @@ def train(
     )
     setup = on_device(options, setup, patterns)
     parameters = {"dataset": stem, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
-    check_overwriting(options.voltages, parameters, options.force)
+    check_overwriting(options.voltages, parameters, options.force, option="--voltages FILE")
     record = script.Record(
         options, f"{stem}{setup.suffix}_training", parameters, others=[options.voltages]
     )

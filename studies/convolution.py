@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
         "samples": len(dataset.test.labels[: options.samples]),
         "test_engine": options.test_engine,
     }
-    check_overwriting(path, made_with, options.force)
+    check_overwriting(path, made_with, options.force, option="--voltages FILE")
     record = Record(options, stem, parameters, [path])
 
     # 2. Train and test one network after the other, with a checkpoint from time to time.

@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         {"file": options.file.name, "read_voltage": options.read_voltage, "readings": readings},
         others=[options.file],
     )
-    check_overwriting(device_file, device, options.force, others=[options.file])
+    check_overwriting(device_file, device, options.force, [options.file], "--results DIR")
 
     fit: PulseFit | DevicesFit
     if DEVICE in data.columns:

@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
         dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding
     )
     test_engine = options.test_engine if dataset.load_images else NGSPICE
-    check_overwriting(path, parameters, options.force, [options.chip])
+    check_overwriting(path, parameters, options.force, [options.chip], "--voltages FILE")
     record = Record(options, f"{name}_training", parameters, [options.chip, path])
     test_record = Record(
         options, f"{name}_test", {**parameters, "test_engine": test_engine}, [options.chip, path]

@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
         **describe(dataset.setup),
         "mapping": dataclasses.asdict(mapping),
     }
-    check_overwriting(path, parameters, options.force)
+    check_overwriting(path, parameters, options.force, option="--voltages FILE")
     record = Record(options, f"{name}_training", parameters, others=[path])
 
     # 2. Train in software. Without intercepts: the network has no input that is always on.

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, text in texts.items():
         path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            check_overwriting(path, None, options.force, sources)
+            check_overwriting(path, None, options.force, sources, "--results DIR")
     for name, text in texts.items():
         write_file(folder / name, text)
         report(f"wrote {folder / name}")

@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
         "samples": len(dataset.test.labels[: options.samples]),
         "test_engine": options.test_engine,
     }
-    check_overwriting(path, made_with, options.force, [options.chip])
+    check_overwriting(path, made_with, options.force, [options.chip], "--voltages FILE")
     record = Record(options, stem, parameters, [options.chip, path])
     record.write_netlist(
         functools.partial(

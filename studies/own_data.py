@@ -166,7 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
         "network": NetworkParameters(memristor, neuron).as_dict(),
     }
     given = [options.source, options.device]
-    check_overwriting(path, made_with, options.force, given)
+    check_overwriting(path, made_with, options.force, given, "--voltages FILE")
     record = Record(
         options,
         f"own_data_{name}",
@@ -174,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
         [*given, path],
     )
     if options.netlist:
-        check_overwriting(options.netlist, None, options.force, [*given, path])
+        check_overwriting(options.netlist, None, options.force, [*given, path], "--netlist FILE")
 
     # 2. Train on everything, for later use.
     final = clone(network).fit(features, labels)

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     pulses += ["gate_low", "gate_high", "gate_open"] if model.gate_pin else []
     parameters = {"model": options.model, **{name: getattr(model, name) for name in pulses}}
     record = Record(options, f"spice_device_{model.name}", parameters, others=[options.model])
-    check_overwriting(device_file, parameters, options.force, others=[options.model])
+    check_overwriting(device_file, parameters, options.force, [options.model], "--results DIR")
 
     measure = measured_gate if model.gate_pin else measured_steps
     source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"

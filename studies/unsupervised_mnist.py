@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         "self_learning": setup.learning.as_dict(),
     }
     path = options.voltages or Path("voltages") / f"{name}.json"
-    check_overwriting(path, parameters, options.force)
+    check_overwriting(path, parameters, options.force, option="--voltages FILE")
     record = Record(
         options,
         name,

@@ -2,6 +2,7 @@
 About half a minute.
 """
 
+import argparse
 from pathlib import Path
 
 import nbformat
@@ -24,4 +25,5 @@ def executed() -> NotebookNode:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     nbformat.write(executed(), TOUR)

@@ -277,7 +277,7 @@ class Record:
         self.path = options.results / f"{name}.json"
         self.parameters = parameters
         self.others = others
-        records.check_overwriting(self.path, parameters, options.force, others)
+        records.check_overwriting(self.path, parameters, options.force, others, "--results DIR")
 
     def run_tasks(
         self, function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int]
@@ -333,7 +333,9 @@ class Record:
         """
         path = self.options.netlist
         if path is not None:
-            records.check_overwriting(path, None, self.options.force, [*self.others, self.path])
+            records.check_overwriting(
+                path, None, self.options.force, [*self.others, self.path], "--netlist FILE"
+            )
             records.write_file(path, text())
             records.report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 

@@ -128,6 +128,7 @@ def check_overwriting(
     parameters: Mapping[str, Any] | None,
     force: bool,
     others: Iterable[str | Path | None] = (),
+    option: str = "",
 ) -> None:
     """Raise NotOverwritten if a file would be lost, or FileProblem if it could not be written.
 
@@ -145,8 +146,12 @@ def check_overwriting(
     others : sequence of paths
         Further files that the run reads or writes, or names of presets. `force` does not overwrite
         these, because a run needs all of its files. None stands for a file that is not given.
+    option : str
+        Option that sets the path, such as "--voltages FILE", for the message.
     """
     path = Path(path)
+    elsewhere = f"Write elsewhere with {option}" if option else "Write elsewhere (see --help)"
+    ways = f"{elsewhere}, or overwrite it with --force."
     if _is_special(path):
         return
     if any(path.resolve() == Path(other).resolve() for other in others if other is not None):
@@ -164,7 +169,7 @@ def check_overwriting(
     if force or not path.exists():
         return
     if parameters is None:
-        raise NotOverwritten(f"{path} exists. Use --force to overwrite it.")
+        raise NotOverwritten(f"{path} exists. {ways}")
     wanted = json.loads(to_json(parameters))
     try:
         content = read_json(path, "JSON")
@@ -173,15 +178,12 @@ def check_overwriting(
     except (FileProblem, AttributeError):
         shared = set()
     if not shared:
-        raise NotOverwritten(
-            f"{path} exists and was not written by this script. Use --force to overwrite it."
-        )
+        raise NotOverwritten(f"{path} exists and was not written by this script. {ways}")
     changed = differences(stored, wanted)
     if changed:
         raise NotOverwritten(
             f"{path} was made with other parameters: "
-            f"{', '.join(changed[:3])}{' and more' * (len(changed) > 3)}. Use --force to overwrite "
-            "it, or write elsewhere (see --help)."
+            f"{', '.join(changed[:3])}{' and more' * (len(changed) > 3)}. {ways}"
         )
 
 

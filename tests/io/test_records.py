@@ -79,8 +79,8 @@ def test_a_file_of_the_same_parameters_may_be_overwritten(tmp_path):
 def test_a_file_of_other_parameters_is_overwritten_by_force_alone(tmp_path, changes, name):
     path = tmp_path / "file.json"
     write_file(path, records.to_json({"parameters": PARAMETERS}))
-    with pytest.raises(NotOverwritten, match=name):
-        check_overwriting(path, PARAMETERS | changes, force=False)
+    with pytest.raises(NotOverwritten, match=f"{name}.*--voltages"):
+        check_overwriting(path, PARAMETERS | changes, force=False, option="--voltages FILE")
     check_overwriting(path, PARAMETERS | changes, force=True)
     assert [
         found.partition(" ")[0] for found in records.differences(PARAMETERS, PARAMETERS | changes)
