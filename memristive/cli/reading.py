@@ -19,6 +19,7 @@ from memristive.network.engines import NgspiceNetwork, check_engine, read, reads
 from memristive.network.networks import READ_BLOCK, Network
 
 RANGE = 50  # images in a task of the paper's layer: a second of work
+PATCHES = 400  # patches in a task of a convolution: ten seconds of work
 CHECKED = 100  # images whose membranes are compared with threshold and rail
 NEURONS = 3  # spikes to wait for in the paper's layer, for the top-3 accuracy
 
@@ -38,6 +39,8 @@ class Range(NamedTuple):
 def ranges(network: Network, images: np.ndarray) -> list[Range]:
     """Return the tasks that read all `images`."""
     size = RANGE if isinstance(network.design, Schedule) else READ_BLOCK
+    if network.convolution and not network.layers[0].read_noise:  # a block shares its noise
+        size = min(size, max(1, PATCHES // len(network.convolution.patches)))
     return [Range(network, images[k : k + size], k) for k in range(0, len(images), size)]
 
 

@@ -29,6 +29,7 @@ CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
 Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
 
+EARLIEST, MEAN = "earliest", "mean"  # spikes of a region's patches that a convolution keeps
 PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
 
 
@@ -300,6 +301,10 @@ class Convolution(Parameters):
     kernels. For each kernel and each region of the image a latch keeps the earliest spike of all
     patches. These pooled spikes are the outputs of the layer, region by region: output r x kernels
     + m is that of kernel m in region r. If there are as many regions as patches, nothing is pooled.
+
+    With the `pooling` "mean" the pooled spike is the mean of the times of all patches of the
+    region, for comparisons in closed form. A patch without a spike counts as the end of the read,
+    so that each further spike makes the mean earlier. Without any spike there is no pooled one.
     """
 
     height: int = quantity(28, 1, 10_000, "", "rows of pixels of an image")
@@ -314,9 +319,14 @@ class Convolution(Parameters):
         "",
         "level of the bias row in writes; at a full level it would move the drives of all patches",
     )
+    pooling: str = EARLIEST
 
     def check(self) -> None:
-        """Raise ParameterError if the window exceeds the image, or a region has no patch."""
+        """Raise ParameterError if the window exceeds the image, a region has no patch, or the
+        pooling is unknown.
+        """
+        if self.pooling not in (EARLIEST, MEAN):
+            raise ParameterError(f"pooling must be {EARLIEST} or {MEAN}, got {self.pooling!r}")
         if self.window > min(self.height, self.width):
             raise ParameterError(
                 f"window must fit in an image of {self.height} x {self.width} pixels, got "
@@ -355,10 +365,18 @@ class Convolution(Parameters):
         regions = (down[:, None] * self.regions + across).reshape(-1, 1)
         return np.hstack([regions, chosen, np.full_like(regions, self.inputs)])
 
+    def check_circuit(self) -> None:
+        """Raise ParameterError if the pooling has no circuit."""
+        if self.pooling != EARLIEST:
+            raise ParameterError(
+                f"pooling {self.pooling!r} has no circuit: use {EARLIEST!r}, or the closed form"
+            )
+
     def pooled(
         self, times: np.ndarray, settled: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the first spikes, the settled membranes and the winning patches of all outputs.
+        """Return the first spikes, the settled membranes and the winning patches of all outputs of
+        a convolution that keeps the earliest spikes.
 
         In each region the patch wins on which the kernel's neuron fires first. It is the patch on
         which the membrane settles highest, which also ranks the patches without a spike.

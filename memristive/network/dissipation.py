@@ -106,6 +106,8 @@ def read_energies(
         a convolution come before: each lasts for the window, and layers above read what was kept.
     """
     design, result = network.design, []
+    if network.convolution:
+        network.convolution.check_circuit()
     patches = patch_levels(network, image)
     for k, (of, states) in enumerate(zip(network.layers, network.states, strict=True)):
         # the image, and the bias row of every layer

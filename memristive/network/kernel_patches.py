@@ -1,10 +1,12 @@
-"""Convolutions in closed form, compiled by numba: the earliest spike of each kernel in each region.
+"""Convolutions in closed form, compiled by numba: the pooled spike of each kernel in each region.
 
 Reading all patches by the law of the channel would spend most of its time on patches that lose.
 Therefore a screening reads all patches with straight channels, whose currents are in proportion to
 the level, and knows how far a curved channel may be from a straight one. Only patches that may win
-are then read by the law, so that the result is exact.
+are then read by the law, so that the result is exact. The mean of the times needs all patches.
 """
+
+import math
 
 import numpy as np
 
@@ -155,6 +157,44 @@ def raise_bounds(
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))
 
 
+@compiled
+def average(layer: LayerArrays, timing: Timing, fits: np.ndarray, spikes: np.ndarray) -> None:
+    """Fill `spikes` (z) with the mean spike times of the patches whose drives are `fits`, as
+    `design.Convolution` explains.
+    """
+    kernels, last = fits.shape[1], last_z(timing)
+    for k in range(len(spikes)):
+        region, j = divmod(k, kernels)
+        count, total, fired = 0, 0.0, False
+        for p in range(len(fits)):
+            if layer.patches[p, 0] == region:
+                z = step_spike(layer, timing, last, j, fits[p, j], 1.0)
+                fired |= z < np.inf
+                total += math.log(min(z, last))
+                count += 1
+        spikes[k] = math.exp(total / count) if fired else np.inf
+
+
+@compiled
+def mean_patch(
+    layer: LayerArrays, fits: np.ndarray, image: np.ndarray, k: int, reach: float
+) -> np.ndarray:
+    """Return the levels of the rows in the write for an error of the mean time of output `k`.
+
+    Each patch has a part in the mean, of one over the number of patches of the region. So the write
+    is the sum over those on which the membrane settles at `reach` thresholds or more, divided by
+    this number.
+    """
+    region, j = divmod(k, fits.shape[1])
+    levels, count = np.zeros(layer.patches.shape[1] - 1), 0
+    for p in range(len(fits)):
+        if layer.patches[p, 0] == region:
+            count += 1
+            if fits[p, j] >= reach:
+                levels += image[layer.patches[p, 1:]]
+    return levels / count
+
+
 @compiled(error_model="numpy")
 def read_patches(
     layer: LayerArrays,
@@ -166,7 +206,7 @@ def read_patches(
     """Fill `spikes` (z), `drives` and `winners` of a convolution, as `design.Convolution` explains.
 
     A screening with straight channels, whose error has bounds, finds the few patches that may win
-    in their region. Only these are read by the law of the channel.
+    in their region. Only these are read by the law of the channel, unless the mean is pooled.
     """
     patches, kernels, cells = layer.patches, layer.neurons.shape[1], layer.cells
     sums, greys = np.empty((len(patches), kernels)), np.empty(len(patches))
@@ -177,14 +217,16 @@ def read_patches(
     surely = np.full((len(drives) // kernels, kernels), -np.inf)
     seen, last, volts = np.zeros(len(surely), np.bool_), last_z(timing), timing.row_voltage
     least, most, limits = work.bends[0], work.bends[1], work.bends[2]
-    for p in range(len(patches)):
+    for p in range(0 if layer.mean else len(patches)):
         raise_bounds(surely[patches[p, 0]], sums[p], greys[p], least, limits)
     surely -= ROUNDED
     drives.fill(-np.inf)
     for p in range(len(patches)):
         region, reference = patches[p, 0], 0.0
         driven, at = rows[p, : counts[p]], levels[p, : counts[p]]
-        if counts[p] == 1 and layer.noise == 0.0:  # the bias alone: as in another dark patch
+        if (
+            counts[p] == 1 and layer.noise == 0.0 and not layer.mean
+        ):  # the bias alone: as in another dark patch
             if seen[region]:
                 continue
             seen[region] = True
@@ -207,7 +249,11 @@ def read_patches(
             up = scale[0, j] * (positive + more + layer.neurons[BIAS, j])
             down = scale[1, j] * (negative + less)
             drive = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
+            work.fits[p, j] = drive
             if drive > drives[k]:
                 drives[k], work.winners[k] = drive, p
+    if layer.mean:
+        average(layer, timing, work.fits, spikes)
+        return
     for k in range(len(drives)):
         spikes[k] = step_spike(layer, timing, last, k % kernels, drives[k], 1.0)

@@ -80,6 +80,7 @@ def patches_circuit(network: Network, image: np.ndarray) -> Circuit:
     of, design = network.convolution, network.design
     if of is None:
         raise ParameterError("patches in turn are for a convolution; the network has none")
+    of.check_circuit()
     check_levels("image", np.asarray(image)[None], of.inputs)
     circuit, layers, period = layers_circuit(network, "convolution"), network.layers, slot(network)
     starts, end = period * np.arange(len(of.patches)), replay_start(network)

@@ -16,6 +16,7 @@ from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_wri
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.design import (
+    MEAN,
     Convolution,
     Design,
     LayerDesign,
@@ -477,7 +478,8 @@ class KernelArrays:
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
         convolution, reads = network.convolution, 1
         if convolution:
-            of_first = self.layers[0]._replace(patches=convolution.patches)
+            mean = convolution.pooling == MEAN
+            of_first = self.layers[0]._replace(patches=convolution.patches, mean=mean)
             self.layers = (of_first, *self.layers[1:])
             reads = len(convolution.patches)
         self.timing = kernel_arrays.Timing(
@@ -524,6 +526,7 @@ class KernelArrays:
             ),
             np.zeros(outputs[0] if convolution else 0, np.int64),
             np.zeros((3, kernels)),
+            np.zeros((reads, kernels)),
         )
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 

@@ -14,12 +14,15 @@ from memristive.learning.training import Learning, learn, train
 from memristive.network.checks import layered_problems
 from memristive.network.decisions import strict_decision
 from memristive.network.design import ENGINES, Convolution, LayerDesign
+from memristive.network.dissipation import read_energies
 from memristive.network.engines import NgspiceNetwork
+from memristive.network.latches import patches_circuit
 from memristive.network.networks import Network, with_bias
 from memristive.spice.parameters import ParameterError
 from tests.network.networks import PULSED_IMAGES, PULSED_RULE, deviations, measured_network
 
 CONVOLUTION = Convolution(height=6, width=7, window=3, regions=2)
+MEAN = dataclasses.replace(CONVOLUTION, pooling="mean")
 DESIGN = LayerDesign(hidden_bias=0.6, output_bias=1.3, window=400e-6)
 RULE = LayeredRule(
     presentations=12,
@@ -58,13 +61,28 @@ def read_patch_by_patch(network, image):
     dense = dataclasses.replace(network, convolution=None, states=(network.states[0], above))
     times = dense.forward(rows[of.patches[:, 1:-1]])[0]
     regions = [times[of.patches[:, 0] == region] for region in range(of.regions**2)]
+    if of.pooling == "mean":
+        ends = [np.where(np.isnan(found), network.design.window, found) for found in regions]
+        return np.concatenate(
+            [
+                np.where(np.isnan(found).all(0), np.inf, end.mean(0))
+                for found, end in zip(regions, ends, strict=True)
+            ]
+        )
     return np.concatenate([np.where(np.isnan(found), np.inf, found).min(0) for found in regions])
 
 
 @pytest.mark.parametrize("volts", [0.0, 3.0])  # the second: channels that pinch off, clipped sums
 @pytest.mark.parametrize("changes", [{}, {"pairs": 2}, {"stage_swing": 30.0}])
-@pytest.mark.parametrize("of", [CONVOLUTION, Convolution(6, 7, 2, stride=2, regions=3)])
-def test_the_earliest_spike_of_each_kernel_in_each_region_is_kept(of, changes, volts):
+@pytest.mark.parametrize(
+    "of",
+    [
+        CONVOLUTION,
+        Convolution(6, 7, 2, stride=2, regions=3),
+        MEAN,
+    ],
+)
+def test_the_pooled_spike_of_each_kernel_in_each_region_is_kept(of, changes, volts):
     network = spread(convolution(of=of, **changes), volts)
     found = network.forward(IMAGES)[0]
     expected = np.array([read_patch_by_patch(network, image) for image in IMAGES])
@@ -89,6 +107,10 @@ def test_regions_divide_the_patches_and_rows_are_windows():
         (lambda: Network((np.ones((4, 9)), np.ones((3, 17))), convolution=CONVOLUTION), "rows"),
         (lambda: Network((np.ones((4, 10)), np.ones((3, 5))), convolution=CONVOLUTION), "rows"),
         (lambda: convolution().forward(np.ones((1, 9))), "images"),
+        (lambda: Convolution(6, 7, window=3, regions=2, pooling="max"), "pooling"),
+        (lambda: NgspiceNetwork(convolution(of=MEAN)), "pooling"),
+        (lambda: patches_circuit(convolution(of=MEAN), IMAGES[0]), "pooling"),
+        (lambda: read_energies(convolution(of=MEAN), IMAGES[0], [], 0.0), "pooling"),
     ],
 )
 def test_what_does_not_fit_is_named(call, word):
@@ -96,9 +118,17 @@ def test_what_does_not_fit_is_named(call, word):
         call()
 
 
-def test_a_written_kernel_moves_by_its_error_times_the_winning_patch():
+@pytest.mark.parametrize(
+    ("pooling", "levels"),
+    [
+        ("earliest", [0.2, 0.0, 0.8, 0.5, 0.2]),
+        # the threshold is reached on two of six patches, the winning one and 0, 0.2, 0, 0.8
+        ("mean", [0.2 / 6, 0.2 / 6, 0.8 / 6, 1.3 / 6, 0.4 / 6]),
+    ],
+)
+def test_a_written_kernel_moves_by_its_error_times_the_patches_that_took_part(pooling, levels):
     """One image, one kernel and two classes: the sum of both, worked out by hand."""
-    of = Convolution(3, 4, window=2, regions=1)
+    of = Convolution(3, 4, window=2, regions=1, pooling=pooling)
     image = np.array([[0.0, 0.0, 0.2, 0.0], [0.0, 0.0, 0.8, 0.5], [0.0, 0.0, 0.0, 0.0]]).ravel()
     first = np.array([[5.0, 5.0, 6.5, 6.0, 5.0]])  # the kernel fires first on 0.8, 0.5 below
     start = Network(
@@ -106,10 +136,10 @@ def test_a_written_kernel_moves_by_its_error_times_the_winning_patch():
         design=LayerDesign(hidden_bias=0.9, output_bias=1.5, window=600e-6),
         convolution=of,
     )
-    rule = LayeredRule(presentations=1, hidden_dose=0.1, output_dose=0.0, margin=1e-2, reach=0.5)
+    rule = LayeredRule(presentations=1, hidden_dose=0.1, output_dose=0.0, margin=1e-2, reach=1.0)
     trained = learn(start, rule, image[None], np.array([0])).network
     error = start.read_back(1, np.array([1.0, -1.0]))[0]
-    expected = 0.1 * error * np.array([0.2, 0.0, 0.8, 0.5, 0.2])
+    expected = 0.1 * error * np.array(levels)
     assert (trained.states[0] - first)[0] == pytest.approx(expected, abs=1e-4)
     assert error == pytest.approx(0.2, abs=5e-3)  # lift of the gates
 
