@@ -17,7 +17,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from datasets import Dataset, Images, matching_dataset
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
@@ -156,7 +158,7 @@ def kernels_figure(network: Network) -> Figure:
     across, far = 8, float(np.abs(chosen).max())
     lines = -(-len(chosen) // across)
     figure, axes = plt.subplots(
-        lines, across, figsize=(WIDTH, 0.8 + 0.95 * lines), squeeze=False, layout="constrained"
+        lines, across, figsize=(WIDTH, 0.2 + 0.82 * lines), squeeze=False, layout="constrained"
     )
     for axis in axes.flat:
         axis.set_axis_off()
@@ -194,19 +196,20 @@ def places_figure(network: Network, image: np.ndarray) -> Figure:
     shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
     weights = kernel_weights(network)[:, :-1].reshape(kernels, of.window, of.window)
     far = np.abs(weights[shown]).max()
-    figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 3.1), layout="constrained")
+    figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
     picture = image.reshape(of.height, of.width)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(True)
     axes[0, 0].imshow(picture, cmap="Greys", vmin=0, vmax=1)
     axes[0, 0].set_title("image", fontsize=9)
     axes[1, 0].set_axis_off()
     centres = (of.window - 1) / 2 + of.stride * np.stack(
         np.divmod(np.arange(len(of.patches)), of.places[1]), axis=1
     )
-    latest = np.nanmax(times[:, shown]) * 1e6
+    norm = LogNorm(np.nanmin(times[:, shown]) * 1e6, np.nanmax(times[:, shown]) * 1e6)
     for column, kernel in enumerate(shown, 1):
-        axes[0, column].imshow(weights[kernel], cmap="RdBu", vmin=-far, vmax=far)
+        weight = axes[0, column].imshow(weights[kernel], cmap="RdBu", vmin=-far, vmax=far)
         axes[0, column].set_title(f"kernel {kernel}", fontsize=9)
         axes[1, column].imshow(picture, cmap="Greys", vmin=0, vmax=2)
         fired = ~np.isnan(times[:, kernel])
@@ -215,12 +218,19 @@ def places_figure(network: Network, image: np.ndarray) -> Figure:
             place[:, 1],
             place[:, 0],
             c=times[fired, kernel] * 1e6,
-            s=16,
+            s=18,
             cmap="viridis",
-            vmin=0,
-            vmax=latest,
+            norm=norm,
         )
-    figure.colorbar(marks, ax=axes, label="earliest spike in\nits region (µs)", aspect=30)
+    figure.colorbar(weight, ax=axes[0], label="weight\n(thresholds)", aspect=12)
+    times_bar = figure.colorbar(
+        marks, ax=axes[1], label="earliest spike in\nits region (µs)", aspect=12
+    )
+    times_bar.ax.yaxis.set(
+        major_locator=LogLocator(subs=(1, 2, 5)),
+        major_formatter="{x:g}",
+        minor_formatter=NullFormatter(),
+    )
     return figure
 
 
