@@ -36,7 +36,7 @@ SHAPE = ["change", "kernels", "window", "regions", "stride"]
 # What differs if the mean of times is pooled: the best of 18 settings for digits, on held-out
 # training images. Mean times are late. They must not come after output neurons that fire unasked.
 MEAN_DESIGN = dataclasses.replace(EMULATORS, hidden_bias=0.9, output_bias=0.9)
-MEAN_RULE = {"hidden_dose": 100e-3, "margin": 40e-6, "start_drive_spread": 0.4}
+MEAN_RULE: dict[str, Any] = {"hidden_dose": 100e-3, "margin": 40e-6, "start_drive_spread": 0.4}
 
 
 @dataclass(frozen=True)
