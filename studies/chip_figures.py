@@ -147,7 +147,9 @@ def stuck_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def noise_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Draw accuracy against read noise for several margins of the rule, and against write noise."""
+    """Draw accuracy against threshold noise for several margins of the rule, and against write
+    noise.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True)
     margins = sorted(rows.margin_us.dropna().unique())
     for k, margin in enumerate(margins):
@@ -161,7 +163,13 @@ def noise_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
         )
     left.legend(title="margin of the rule", loc="lower left")
     band(right, rows[rows.section == "write noise"], "write_noise", 100, color=BLUE)
-    finish(left, ideal["grey"], "read noise", "jitter of the threshold (mV)", "test accuracy (%)")
+    finish(
+        left,
+        ideal["grey"],
+        "threshold noise",
+        "spread of a threshold over reads (mV)",
+        "test accuracy (%)",
+    )
     finish(right, ideal["grey"], "write noise", "spread of each write, relative to its dose (%)")
     for axis in (left, right):
         axis.set_xscale("log")

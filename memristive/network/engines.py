@@ -351,7 +351,7 @@ class Engine(Protocol):
         Both are lists with an array for each layer. The membranes of a convolution are those of all
         patches, patches x kernels, because the rule needs the patch that won. Once `wanted` output
         neurons and the neuron of the `label` have fired, later spikes may be nan, too. `rng` draws
-        the devices' read noise; `jitter` (classes, V) shifts the output neurons' thresholds.
+        the devices' read noise; `jitter` (classes, V) is the threshold noise of the output neurons.
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
@@ -467,7 +467,7 @@ class NgspiceNetwork:
         rng : Generator, optional
             Generator of the read noise, if the devices have any.
         jitter : array, classes, V, or float
-            Shift of the thresholds in the paper's layer.
+            Threshold noise: shift of each threshold. Only in the paper's layer.
 
         Returns
         -------

@@ -224,8 +224,8 @@ class Network:
             self.crossbar.warn_of_doubts()
 
     def jitter(self, stream: str, first: int, stop: int) -> np.ndarray:
-        """Return the chip's noise in reads `first` to `stop` of a named `stream`: shifts of the
-        thresholds, reads x classes, V.
+        """Return the chip's threshold noise in reads `first` to `stop` of a named `stream`: shifts
+        of the thresholds, reads x classes, V.
 
         Without noise the result is empty.
         """
