@@ -236,8 +236,8 @@ def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collection[str]) -> None:
-    """Draw the accuracies of the routes `shown` over the column `x` of the rows; at x = 0 all but
-    "software" are `ideal`.
+    """Draw the accuracies of the routes `shown` over the column `x` of the rows; at x = 0 all
+    routes but "software" start at `ideal`.
     """
     for route in shown:
         colour, dashes, label = ROUTES[route]
@@ -276,7 +276,7 @@ def band(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: An
 
 
 def handles(axis: Axes) -> list[Any]:
-    """Return the entries of a legend: those of the axis, and the bands."""
+    """Return the entries of a legend: those of the axis, and one for the bands."""
     return [
         *axis.get_legend_handles_labels()[0],
         Patch(color=GREY, alpha=0.25, linewidth=0, label="lowest to highest chip"),

@@ -428,8 +428,8 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def device_record(device: MeasuredDevice) -> dict[str, Any]:
-    """Return the content of a device file. `NEWER` entries are left out where they are empty, so
-    that earlier records compare.
+    """Return the content of a device file. `NEWER` entries are left out where they are empty: the
+    content then equals that of earlier records.
     """
     return {
         "format": FORMAT,

@@ -548,8 +548,8 @@ def warn_of_layers(
     labels: np.ndarray | None = None,
     name: str = "",
 ) -> None:
-    """Issue each message of `layered_problems` as a warning, after a `name` of the network; other
-    arguments are the same.
+    """Issue each message of `layered_problems`, which takes the same arguments, as a warning. Each
+    warning begins with a `name` of the network.
     """
     for problem in layered_problems(network, images, hidden_dose, output_dose, labels):
         warnings.warn(

@@ -181,8 +181,8 @@ class Chip(Parameters):
 
     @property
     def deviations(self) -> list[str]:
-        """Names of the deviations that are not 0. `decay_spread` and `stuck_lowest` are left out,
-        because they act only with another one.
+        """Names of the deviations that are not 0. `decay_spread` and `stuck_lowest` are left out:
+        they have no effect without another deviation.
         """
         return [
             field.name

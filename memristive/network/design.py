@@ -94,7 +94,9 @@ class Design(Parameters):
         return levels
 
     def phi_share(self, memristor: MemristorParameters) -> float | None:
-        """Return `Layer.phi_share`."""
+        """Return the threshold of the write switch as a share of phi, for `Layer.phi_share`; None:
+        phi is high exactly as long as its longest row.
+        """
         return None
 
 

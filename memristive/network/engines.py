@@ -63,8 +63,8 @@ class ModelCells:
     """SPICE model in the cells of a network: reads, back-reads and writes in ngspice, also for
     trainings.
 
-    A network's states are X of the emulator of the model's measured curves. Its cell gets the
-    model's state that conducts alike.
+    A network's states are X of the emulator of the model's measured curves. A cell of the model
+    gets the state with the same conductance.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ class ModelCells:
 
 
 class SubcircuitLayer:
-    """One layer whose cells are a SPICE model: methods as those of `ngspice_layer.NgspiceLayer`;
-    what a read moves is not kept.
+    """One layer whose cells are a SPICE model, with the methods of `ngspice_layer.NgspiceLayer`.
+    Changes of the states by a read are not kept.
 
     Reads take one image or many, ... x inputs.
     """
@@ -294,8 +294,8 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
     """Return the states (columns x rows) of a crossbar after writes one after the other, in one
     transient.
 
-    The pulses of a row are joined to one, and the written column is selected for the longest of
-    these. Raises SimulationError.
+    The pulses of a row are joined to one long pulse, and the written column is selected for the
+    longest of these. Raises SimulationError.
     """
     rows: list[Points] = [[(0.0, 0.0)] for _ in states.T]
     controls: list[Points] = [[(0.0, 0.0)] for _ in states]

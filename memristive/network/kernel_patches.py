@@ -150,7 +150,9 @@ def patch_current(
 def raise_bounds(
     bounds: np.ndarray, sums: np.ndarray, grey: float, least: np.ndarray, limits: np.ndarray
 ) -> None:
-    """Raise the lower `bounds` (kernels, V) of what a region gives to those of one patch."""
+    """Raise the lower `bounds` (kernels, V) of a region's best drive where the bounds of one patch
+    are higher.
+    """
     for j in range(len(bounds)):
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))
 

@@ -369,8 +369,8 @@ class Network:
     def faster(self, factor: float) -> Self:
         """Return a network whose reads are shorter by a `factor`: its membranes, edges and window.
 
-        All spikes are earlier by this factor, so decisions stay the same up to ties, and a read
-        takes less energy by it. Divide the margin of a rule by it, too.
+        All spikes are earlier by this factor, so decisions stay the same up to ties, and the energy
+        of a read falls by the same factor. Divide the margin of a rule by it, too.
         """
         neuron, devices = self.parameters.neuron, self.devices
         parameters = dataclasses.replace(
@@ -600,7 +600,7 @@ def gate_voltages(network: Network) -> tuple[np.ndarray, ...]:
     """Return the gate voltages of all cells and those of their last writes, 2 x rows x columns for
     each layer.
 
-    A network that holds none has gates that fit its states.
+    If the network holds none, the gate voltages follow from its states.
     """
     device = network.pulses
     if network.held or device is None:
