@@ -29,8 +29,8 @@ UNFALLING = {"final_dose": 1.0, "margin": 60e-6}
 
 
 def changes(way: str, device: str) -> dict[str, Any]:
-    """Return the changes of `PulseWrites` that make one of the ways of writing from late writes;
-    none for late and for rounded writes.
+    """Return the fields of `PulseWrites` in which a way of writing differs from late writes.
+    Rounded writes are not late and have none.
     """
     exact = {"late_forget": 0.0, "late_spread": 0.0}
     if way == REMAINDER:

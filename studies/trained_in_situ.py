@@ -263,7 +263,9 @@ def grouped(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[int], int]]
 
 
 def figure(rows: list[dict[str, Any]]) -> Figure:
-    """Draw errors over epochs of each network, and epochs until no error of each seed."""
+    """Draw errors over epochs of each network, and for each seed the number of epochs until no
+    error is left.
+    """
     drawn, axes = plt.subplot_mosaic(
         [["letters", "until"], ["xor", "until"]], figsize=(plotting.WIDTH, 5.0), width_ratios=[3, 2]
     )

@@ -428,7 +428,8 @@ def layered_problems(
         Names of the parameters that set the doses of the hidden layers and of the last layer, for
         the messages.
     labels : array, n, optional
-        Classes of the images, with which class neurons that win too many images or none are found.
+        Classes of the images. With these, neurons of a class that win too many images, or none, are
+        found.
     """
     examined = EXAMINED_PATCHED if network.convolution else EXAMINED
     part = slice(None, None, max(1, -(-len(images) // examined)))
