@@ -185,8 +185,8 @@ def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndar
 
 @compiled
 def forget(late: Late, presentations: int) -> None:
-    """Let all synapses forget a part of the doses that they hold, or their gates leak, as they do
-    in a number of `presentations`.
+    """Apply the loss of a number of `presentations`: synapses forget a part of the doses that they
+    hold, and gates leak.
     """
     rest = late.gate.rest
     for held in late.held:
