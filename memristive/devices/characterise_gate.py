@@ -233,8 +233,8 @@ def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: floa
 
 
 def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str, float]:
-    """Return the largest change of x, at any of the `states`, by pulses while the gate is at 0 V
-    and by reads.
+    """Return the largest change of x at any of the `states`: by pulses up and down while the gate
+    is at 0 V, and by reads.
     """
     result = {}
     for name, volts, width in (

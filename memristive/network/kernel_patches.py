@@ -41,8 +41,9 @@ def bend_of(cell: ChannelValues, state: float, volts: float) -> tuple[float, flo
 
     The current over the voltage is p. Up to the pinch-off p falls ever faster, because it is the
     sum of a straight line and of a geometric mean of two. So between 0 and `volts` the slope of p
-    is at least the mean one, and at most that just above `volts`. A channel that pinches off before
-    has no such bounds; but its current never exceeds the tangent at 0, or the current at `volts`.
+    is at least its mean there, and at most the slope just above `volts`. A channel that pinches off
+    before has no such bounds; but its current never exceeds the tangent at 0, or the current at
+    `volts`.
     """
     at_rest, full = conductance(cell, state), current(cell, state, volts)
     if cell.pinch * (state - cell.threshold_voltage) < ABOVE * volts:

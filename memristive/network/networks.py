@@ -323,8 +323,8 @@ class Network:
         return with_bias(levels) if self.convolution else self.rows(levels)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
-        """Return the levels of the first layer's rows (n x rows) in a write; the bias row is at
-        full level, or at that of the convolution.
+        """Return the levels of the first layer's rows (n x rows) in a write. The bias row is at
+        full level, or at the bias level of the convolution.
         """
         if isinstance(self.design, Schedule):
             return np.ascontiguousarray(images, float)
