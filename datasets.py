@@ -166,8 +166,8 @@ def own_patterns(path: Path) -> Dataset:
     """Return the patterns of a text file, which has a line for each: its rows in 0 and 1, then its
     name ("101 010 101 X").
 
-    Raises DatasetError if a line is none, if patterns differ in shape, share a name or are equal,
-    or if there are fewer than two.
+    Raises DatasetError if a line is no pattern, if patterns differ in shape, share a name or are
+    equal, or if there are fewer than two.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -273,8 +273,8 @@ def load_mnist(
     """Return MNIST's canonical arrays by name, by default all (LeCun, Cortes, Burges; CC BY-SA
     3.0).
 
-    With `first`, only so many images or labels of each. Raises DatasetError if the file is missing
-    or damaged.
+    With `first`, return only that many images or labels of each array. Raises DatasetError if the
+    file is missing or damaged.
     """
     try:
         with open(path, "rb") as file:
@@ -390,8 +390,8 @@ def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
 
 
 def mnist_shifted(size: int = SIZE) -> Dataset:
-    """Return MNIST in grey, trained also on copies of its images that are moved by one pixel of
-    28.
+    """Return MNIST in grey, trained also on copies of its images that are moved by one pixel of the
+    28x28 images.
     """
     plain = mnist(size, "grey")
 

@@ -257,8 +257,8 @@ def noise_factor(curve: np.ndarray, flow: Flow, state: float) -> float:
 def due_pulses(
     held: float, dose: float, lower: float, upper: float, pulses: float, keeps: bool
 ) -> tuple[float, float]:
-    """Return the pulses that a synapse gets that writes late, with their sign, and the dose that it
-    holds afterwards.
+    """Return the pulses, with their sign, that a synapse that writes late gets, and the dose that
+    it holds afterwards.
 
     Its emulator adds up doses until they leave the window between `lower` and `upper`. Then its
     devices get `pulses`, and the emulator is reset, which loses the remainder. If it `keeps` the

@@ -314,8 +314,8 @@ def engines_figure(networks: list[tuple[np.ndarray, np.ndarray, list[float]]]) -
     """Draw spike times of both engines, their difference, and how it falls with ngspice's longest
     step.
 
-    For each of the `networks`: spikes (images x classes, s) in closed form and with ngspice's
-    tightened tolerances, and the results of `compare_steps` in ns.
+    `networks` holds for each network its spikes (images x classes, s) in closed form and with
+    ngspice's tightened tolerances, and the results of `compare_steps` in ns.
     """
     figure = plt.figure(figsize=(plotting.WIDTH, 5.2))
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 2), height_ratios=(3, 2))

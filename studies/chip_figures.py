@@ -147,7 +147,9 @@ def stuck_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def noise_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Draw accuracy against read noise for several margins of the rule, and against write noise."""
+    """Draw accuracy against threshold noise for several margins of the rule, and against write
+    noise.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True)
     margins = sorted(rows.margin_us.dropna().unique())
     for k, margin in enumerate(margins):
@@ -161,7 +163,13 @@ def noise_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
         )
     left.legend(title="margin of the rule", loc="lower left")
     band(right, rows[rows.section == "write noise"], "write_noise", 100, color=BLUE)
-    finish(left, ideal["grey"], "read noise", "jitter of the threshold (mV)", "test accuracy (%)")
+    finish(
+        left,
+        ideal["grey"],
+        "threshold noise",
+        "spread of a threshold over reads (mV)",
+        "test accuracy (%)",
+    )
     finish(right, ideal["grey"], "write noise", "spread of each write, relative to its dose (%)")
     for axis in (left, right):
         axis.set_xscale("log")
@@ -228,8 +236,8 @@ def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collection[str]) -> None:
-    """Draw the accuracies of the routes `shown` over the column `x` of the rows; at x = 0 all but
-    "software" are `ideal`.
+    """Draw the accuracies of the routes `shown` over the column `x` of the rows; at x = 0 all
+    routes but "software" start at `ideal`.
     """
     for route in shown:
         colour, dashes, label = ROUTES[route]
@@ -268,7 +276,7 @@ def band(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: An
 
 
 def handles(axis: Axes) -> list[Any]:
-    """Return the entries of a legend: those of the axis, and the bands."""
+    """Return the entries of a legend: those of the axis, and one for the bands."""
     return [
         *axis.get_legend_handles_labels()[0],
         Patch(color=GREY, alpha=0.25, linewidth=0, label="lowest to highest chip"),

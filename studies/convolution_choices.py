@@ -162,8 +162,8 @@ def kernels_without_labels(network: Network, images: np.ndarray, rule: LayeredRu
 
 
 def with_kernels(network: Network, learned: np.ndarray) -> Network:
-    """Return the network with learned kernels (kernels x pixels), centred and with the spread of
-    its own ones.
+    """Return the network with learned kernels (kernels x pixels) in place of its own. They are
+    centred, and scaled to the spread of its own kernels.
     """
     states, rest = network.states[0].copy(), network.design.reference_state
     centred = learned - learned.mean(axis=1, keepdims=True)

@@ -310,8 +310,8 @@ def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -
     """Return the strict accuracies on sets of images if all times of a read are shorter by a
     factor.
 
-    All spikes are then earlier by this factor, and two spikes closer than the `resolution` (s)
-    still are a tie.
+    All spikes are then earlier by this factor, and two spikes that are then closer than the
+    `resolution` (s) are a tie.
     """
     spikes = {name: network.first_spikes(images.levels) for name, images in sets.items()}
     return [

@@ -177,8 +177,8 @@ def iv_circuit(memristor: MemristorParameters, experiment: IvExperiment) -> Circ
 
 
 def iv_solver(experiment: IvExperiment) -> Solver:
-    """Return ngspice's settings: Gear's method, because the trapezoidal rule rings by the current
-    that charges the gate.
+    """Return ngspice's settings: Gear's method, because with the trapezoidal rule the current that
+    charges the gate rings.
     """
     return Solver(max_step=1 / (STEPS_PER_PERIOD * experiment.frequency), method="gear")
 

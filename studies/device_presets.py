@@ -83,8 +83,8 @@ def list_devices() -> None:
 
 
 def described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return a device's cells under `HEADING`, without the last. Steps are shares of the range,
-    from first to last pulse.
+    """Return a device's row of the table under `HEADING`, without the last column. Steps are shares
+    of the range, from first to last pulse.
     """
     factor, unit = plotting.prefixed([1 / device.highest_conductance], "ohm")
     return (

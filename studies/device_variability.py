@@ -222,8 +222,8 @@ class ChipRun:
         return self.on(chip, states).first_spikes(self.data.test.levels[: self.samples])
 
     def accuracy(self, chip: Chip, states: States) -> float:
-        """Return the strict accuracy of a chip that got some states; warn if a network collapses
-        that learned on its chip.
+        """Return the strict accuracy of a chip with these states. Warn if a network that has
+        learned on its chip collapses.
         """
         images, labels = self.data.test.first(self.samples)
         if self.route == "in situ" and not isinstance(self.network.design, Schedule):

@@ -273,8 +273,8 @@ def by_law(column: LateColumn, volts: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def by_single_pulses(model: SpiceModel, pulses: np.ndarray) -> np.ndarray:
-    """Return the states of both devices of each cell after each commit (writes x 2 x cells), by
-    pulses on devices alone.
+    """Return the states of both devices of each cell after each commit (writes x 2 x cells), if the
+    same pulses are applied to each device alone.
     """
     states, found = np.full((len(SIDES), pulses.shape[1]), START), []
     for row in pulses:

@@ -49,7 +49,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class ChangedRun:
-    """Training of a `run` with `changes` of `PulseWrites` and of the rule, a point of a series."""
+    """Training of a `run` whose `PulseWrites` and rule have `changes`: a point of a series."""
 
     run: DeviceRun
     series: str
@@ -124,8 +124,8 @@ def print_means(table: pd.DataFrame) -> None:
 
 
 def changed(name: str, value: float) -> dict[str, Any]:
-    """Return the changes of `PulseWrites` at a point of a series; a synapse waits for all pulses
-    that it gets.
+    """Return the changes of `PulseWrites` at a point of a series. A synapse that gets several
+    pulses at a time also waits for as many.
     """
     if name == HALF_SELECTED:
         return {"disturb_up": value, "disturb_down": value}

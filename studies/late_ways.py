@@ -29,7 +29,9 @@ UNFALLING = {"final_dose": 1.0, "margin": 60e-6}
 
 
 def changes(way: str, device: str) -> dict[str, Any]:
-    """Return what a way changes of `PulseWrites`, from late writes or, if rounded, from others."""
+    """Return the fields of `PulseWrites` in which a way of writing differs from late writes.
+    Rounded writes are not late and have none.
+    """
     exact = {"late_forget": 0.0, "late_spread": 0.0}
     if way == REMAINDER:
         return exact | {"late_keeps": 1}

@@ -215,7 +215,9 @@ def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
 
 
 def count_wrong(spikes: np.ndarray, labels: np.ndarray) -> int:
-    """Return how many images (images x classes, s) are not decided strictly right."""
+    """Return the number of images whose first `spikes` (images x classes, s) do not decide strictly
+    right.
+    """
     right = [
         first_wrong_neuron(times, label, 0.0) is None and not np.isnan(times[label])
         for times, label in zip(spikes, labels.tolist(), strict=True)
@@ -261,7 +263,9 @@ def grouped(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[int], int]]
 
 
 def figure(rows: list[dict[str, Any]]) -> Figure:
-    """Draw errors over epochs of each network, and epochs until no error of each seed."""
+    """Draw errors over epochs of each network, and for each seed the number of epochs until no
+    error is left.
+    """
     drawn, axes = plt.subplot_mosaic(
         [["letters", "until"], ["xor", "until"]], figsize=(plotting.WIDTH, 5.0), width_ratios=[3, 2]
     )

@@ -27,8 +27,8 @@ _readers: dict[str, NgspiceNetwork] = {}  # the last reader of this process, by 
 
 
 class Range(NamedTuple):
-    """Task of `read_range`: `images` (n x inputs, levels 0 to 1); the noise depends on the number
-    `first` of the first one.
+    """Task of `read_range`: `images` (n x inputs, levels 0 to 1); `first` is the number of the
+    first of these images, on which the noise of the reads depends.
     """
 
     network: Network

@@ -132,8 +132,8 @@ class Levels(NamedTuple):
 
 
 def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Levels:
-    """Measure the levels of a 1T1R cell in ngspice. Those at the ends of the range of gate voltages
-    are x = 0 and x = 1.
+    """Measure the levels of a 1T1R cell in ngspice. The levels at the ends of the range of gate
+    voltages are x = 0 and x = 1.
 
     Parameters
     ----------
@@ -220,8 +220,8 @@ def characterise_gate(model: SpiceModel, source: str = "", path: str = "") -> Ga
 
 
 def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: float) -> np.ndarray:
-    """Return what `GateCharacterisation.history` holds; the first cell is at the lowest level, with
-    its `state`.
+    """Write one cell at random gate voltages; return `GateCharacterisation.history`. The cell
+    starts at the lowest level, where it has the `state`.
     """
     wanted = np.random.default_rng(1).uniform(gates[0], gates[-1], HISTORY)
     expected, found, last = np.interp(wanted, gates, curve), [], gates[0]
@@ -233,7 +233,9 @@ def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: floa
 
 
 def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str, float]:
-    """Return the largest change of x, at any of the `states`, by pulses that pass and by reads."""
+    """Return the largest change of x at any of the `states`: by pulses up and down while the gate
+    is at 0 V, and by reads.
+    """
     result = {}
     for name, volts, width in (
         ("up", model.voltage_up, model.width_up),

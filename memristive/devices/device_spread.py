@@ -31,8 +31,8 @@ ONE_SIGMA = 0.1587  # probability beyond one standard deviation, on one side
 
 @dataclass(frozen=True)
 class Readings:
-    """Readings of one device in the order of measurement, as arguments of `fit_pulses`; `seed`: of
-    its repeats.
+    """Readings of one device in the order of measurement, as arguments of `fit_pulses`; `seed` is
+    that of the simulated repeats.
     """
 
     name: str
@@ -53,8 +53,8 @@ class FittedDevice:
     repeats: list[PulseFit]
 
     def values(self, mean: MeasuredDevice) -> dict[str, float]:
-        """Return what may differ from device to device; gains are those of steps over the steps of
-        `mean`.
+        """Return the values that may differ from device to device. The gain is the ratio of this
+        device's steps to those of `mean`.
         """
         return _values(self.fit, mean)
 
@@ -147,7 +147,7 @@ def simulated(
     ----------
     device : MeasuredDevice
     starts : array, readings
-        x at the readings that start a sweep; the other values do not count.
+        x at the readings that start a sweep; the values at other readings are ignored.
     direction, pulses : arrays, readings
         As in `PulseFit`.
     rng : numpy.random.Generator

@@ -115,7 +115,7 @@ class MeasuredDevice(Parameters):
         "cycle-to-cycle: standard deviation of one pulse's step, share of the range",
     )
     read_noise: float = quantity(
-        0.0, 0.0, 1.0, "", "standard deviation of one reading, share of the range"
+        0.0, 0.0, 1.0, "", "cycle-to-cycle: standard deviation of one reading, share of the range"
     )
     read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
     read_curve: tuple[float, ...] = (1.0, 1.0)
@@ -428,8 +428,8 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def device_record(device: MeasuredDevice) -> dict[str, Any]:
-    """Return the content of a device file. `NEWER` entries are left out where they are empty, so
-    that earlier records compare.
+    """Return the content of a device file. `NEWER` entries are left out where they are empty: the
+    content then equals that of earlier records.
     """
     return {
         "format": FORMAT,

@@ -97,8 +97,8 @@ class Voltages:
         """Return device, neuron, pulses and chip of the training; a file without them gives those
         of `default`.
 
-        Raises VoltagesError if the file has none and `default` is None, because spikes of other
-        circuits would look as good.
+        Raises VoltagesError if the file has none and `default` is None, because spikes of a wrong
+        circuit would look just as plausible.
         """
         # layers have pulses of their own
         wanted = {"network"} if isinstance(self.states, tuple) else {"network", "schedule"}
@@ -157,7 +157,7 @@ def save_voltages(
     states : array, classes x inputs, V, or a sequence of arrays, one for each layer
     setup : Setup, optional
         Device, neuron and pulses, which `Voltages.setup` returns; add ``chip=chip.as_dict()`` for
-        states of a chip. None if `origin` has the parameters of `results.describe`.
+        states of a chip. None if `origin` has the parameters that `records.describe` returns.
     ngspice : bool
         True if ngspice had a part in the training, so that its version is recorded.
     **origin
@@ -183,9 +183,9 @@ def save_voltages(
 def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     """Return the trained states of any file, those of several layers as a tuple.
 
-    `dataset` is the name of the expected dataset; "" accepts any, and a file without one is
-    accepted, as the paper's flat layout is. Raises VoltagesError if the file is missing, damaged,
-    or made for another dataset.
+    `dataset` is the name of the expected dataset; "" accepts any. A file that names no dataset is
+    accepted, too: the paper's flat layout has no name. Raises VoltagesError if the file is missing,
+    damaged, or made for another dataset.
     """
     content = _read(path, dataset)
     if "format" not in content:

@@ -333,8 +333,8 @@ def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:
 def late_settings(device: MeasuredDevice) -> dict[str, Any]:
     """Return the fields of `PulseWrites` for synapses that write late.
 
-    A synapse waits for several pulses if the noise of one outweighs its step several times, because
-    fewer pulses would be lost in their noise, or if steps are fine.
+    A synapse waits for several pulses in two cases: if the noise of a pulse is several times its
+    step, in which fewer pulses would be lost, and if steps are fine.
     """
     noisy, fine = device.write_noise / device.mean_step, LATE_STEP / device.mean_step
     pulses = max(1, min(round(noisy), LATE_PULSES), round(fine))
@@ -467,8 +467,8 @@ def of_values(
 
 
 def committed(network: Network, rng: np.random.Generator) -> Network:
-    """Return a network whose 1T1R cells have been written at the gate voltages of its states;
-    without gates unchanged.
+    """Return a network whose 1T1R cells have been written at the gate voltages of its states. A
+    network without gates is returned unchanged.
     """
     pulses, curve = network.pulses, network.parameters.memristor.curve
     if pulses is None or curve is None or not pulses.levels:

@@ -54,7 +54,7 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
 class Correction:
     """Changes by one error: the errors of each layer, and the writes of its columns.
 
-    `doses`: of synapses that write late, what their capacitors get; the pulses that are then due
+    `doses` are those of the capacitors of synapses that write late. The pulses that are then due
     are in `writes`.
     """
 
@@ -90,7 +90,7 @@ class Accounts:
 
     @property
     def kind(self) -> str:
-        """Kind of the lines of arrays."""
+        """Kind of the ledger's lines for arrays: "simulated" or "computed"."""
         return SIMULATED if self.engine == NGSPICE else COMPUTED
 
     # Reads

@@ -275,7 +275,7 @@ class Noise(NamedTuple):
     0.
     """
 
-    read: np.ndarray  # V, presentations x output neurons: shift of the thresholds
+    read: np.ndarray  # V, presentations x output neurons: threshold noise
     write: np.ndarray  # presentations x output columns x rows: factors on the doses
 
 

@@ -495,8 +495,8 @@ def spike_times(
 
 @compiled
 def charged(x: float, v: float, duration: float, k: Constants) -> float:
-    """Return the lifted X of a cell in V after `duration` s with phi high and the input at `v` V;
-    before, it is `x`.
+    """Return the lifted X of a cell in V after `duration` s with phi high and the input at `v` V.
+    `x` is the lifted X before.
     """
     rate = 1.0 / (k.leak * memory_capacitance(x - k.channel.threshold_voltage, v, k.c, k.cox))
     return written(x, k.pump * k.leak * v, 0.0, leaked(duration, rate))

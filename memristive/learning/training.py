@@ -388,8 +388,8 @@ def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:
 
 
 def write_generator(rule: Rule, done: int) -> np.random.Generator:
-    """Return a generator of the random numbers of reads and writes in `BLOCK` presentations, the
-    first of number `done`.
+    """Return the generator of the random numbers of reads and writes in the `BLOCK` presentations
+    that begin with number `done`.
     """
     return np.random.default_rng([rule.seed, 3, done])
 

@@ -428,7 +428,8 @@ def layered_problems(
         Names of the parameters that set the doses of the hidden layers and of the last layer, for
         the messages.
     labels : array, n, optional
-        Classes of the images, with which class neurons that win too many images or none are found.
+        Classes of the images. With these, neurons of a class that win too many images, or none, are
+        found.
     """
     examined = EXAMINED_PATCHED if network.convolution else EXAMINED
     part = slice(None, None, max(1, -(-len(images) // examined)))
@@ -548,8 +549,8 @@ def warn_of_layers(
     labels: np.ndarray | None = None,
     name: str = "",
 ) -> None:
-    """Issue each message of `layered_problems` as a warning, after a `name` of the network; other
-    arguments are the same.
+    """Issue each message of `layered_problems`, which takes the same arguments, as a warning. Each
+    warning begins with a `name` of the network.
     """
     for problem in layered_problems(network, images, hidden_dose, output_dose, labels):
         warnings.warn(

@@ -45,7 +45,11 @@ def deviation(
 
 @dataclass(frozen=True)
 class Chip(Parameters):
-    """One chip of classes x inputs cells. The defaults are an ideal chip, without any deviation."""
+    """One chip of classes x inputs cells. The defaults are an ideal chip, without any deviation.
+
+    `read_noise` is the threshold noise of the neurons. The read noise of a cell's conductance
+    belongs to the device (`MeasuredDevice`), not to the chip.
+    """
 
     classes: int = quantity(10, 1, 10**4, "", "columns of the chip")
     inputs: int = quantity(100, 1, 10**5, "", "rows of the chip")
@@ -142,7 +146,7 @@ class Chip(Parameters):
         "V",
         "c2c",
         "normal",
-        "jitter of each neuron's threshold from one read to the next",
+        "threshold noise: shift of each neuron's threshold, drawn anew for each read",
         f"0.005 ({PYCLLN})",
     )
     decay_rate: float = deviation(
@@ -177,8 +181,8 @@ class Chip(Parameters):
 
     @property
     def deviations(self) -> list[str]:
-        """Names of the deviations that are not 0. `decay_spread` and `stuck_lowest` are left out,
-        because they act only with another one.
+        """Names of the deviations that are not 0. `decay_spread` and `stuck_lowest` are left out:
+        they have no effect without another deviation.
         """
         return [
             field.name
@@ -267,8 +271,8 @@ class Chip(Parameters):
         return self.with_stuck_cells(states * np.exp(-rates * seconds))
 
     def threshold_noise(self, stream: str, count: int) -> np.ndarray:
-        """Return the read noise: shifts of the neurons' thresholds (classes, V) in read number
-        `count` of a named `stream`.
+        """Return the threshold noise, `read_noise` times normal numbers: shifts of the neurons'
+        thresholds (classes, V) in read number `count` of a named `stream`.
         """
         return self.read_noise * self._noise(f"read {stream}", count, self.classes)
 

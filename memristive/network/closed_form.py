@@ -200,7 +200,7 @@ class Crossbar:
         images : array, n x inputs
             Levels from 0 to 1.
         jitter : array, images x classes, V, or float
-            Read noise: shift of the neurons' thresholds.
+            Threshold noise: shift of each neuron's threshold in this read.
 
         Raises
         ------

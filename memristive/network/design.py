@@ -95,7 +95,9 @@ class Design(Parameters):
         return levels
 
     def phi_share(self, memristor: MemristorParameters) -> float | None:
-        """Return `Layer.phi_share`."""
+        """Return the threshold of the write switch as a share of phi, for `Layer.phi_share`; None:
+        phi is high exactly as long as its longest row.
+        """
         return None
 
 
@@ -154,8 +156,8 @@ class Schedule(Design):
         return count * self.period
 
     def train(self, levels: Sequence[float] | np.ndarray) -> Points:
-        """Return the corners (s, V) of a source with a pulse in each period, of these `levels` in
-        V; 0 V leaves a pulse out.
+        """Return the corners (s, V) of a source with a pulse in each period. `levels` are the
+        heights of the pulses in V; 0 V leaves a pulse out.
         """
         points = [(0.0, 0.0)]
         for k, level in enumerate(levels):
@@ -378,8 +380,9 @@ class Convolution(Parameters):
         """Return the first spikes, the settled membranes and the winning patches of all outputs of
         a convolution that keeps the earliest spikes.
 
-        In each region the patch wins on which the kernel's neuron fires first. It is the patch on
-        which the membrane settles highest, which also ranks the patches without a spike.
+        In each region the patch wins on which the kernel's neuron fires first. On this patch the
+        membrane also settles highest. The settled membrane therefore ranks the patches without a
+        spike, too.
 
         Parameters
         ----------

@@ -82,8 +82,8 @@ def _drawn(of: Layer, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps
 
 
 def patch_levels(network: Network, image: np.ndarray) -> np.ndarray:
-    """Return the levels of the first layer's rows in a read (patches x rows): of one patch, the
-    image, unless this layer is a convolution.
+    """Return the levels of the first layer's rows in a read (patches x rows). Without a convolution
+    the image is the only patch.
     """
     levels = network.read_levels(image[None])
     convolution = network.convolution

@@ -63,8 +63,8 @@ class ModelCells:
     """SPICE model in the cells of a network: reads, back-reads and writes in ngspice, also for
     trainings.
 
-    A network's states are X of the emulator of the model's measured curves. Its cell gets the
-    model's state that conducts alike.
+    A network's states are X of the emulator of the model's measured curves. A cell of the model
+    gets the state with the same conductance.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ class ModelCells:
 
 
 class SubcircuitLayer:
-    """One layer whose cells are a SPICE model: methods as those of `ngspice_layer.NgspiceLayer`;
-    what a read moves is not kept.
+    """One layer whose cells are a SPICE model, with the methods of `ngspice_layer.NgspiceLayer`.
+    Changes of the states by a read are not kept.
 
     Reads take one image or many, ... x inputs.
     """
@@ -294,8 +294,8 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
     """Return the states (columns x rows) of a crossbar after writes one after the other, in one
     transient.
 
-    The pulses of a row are joined to one, and the written column is selected for the longest of
-    these. Raises SimulationError.
+    The pulses of a row are joined to one long pulse, and the written column is selected for the
+    longest of these. Raises SimulationError.
     """
     rows: list[Points] = [[(0.0, 0.0)] for _ in states.T]
     controls: list[Points] = [[(0.0, 0.0)] for _ in states]
@@ -351,7 +351,7 @@ class Engine(Protocol):
         Both are lists with an array for each layer. The membranes of a convolution are those of all
         patches, patches x kernels, because the rule needs the patch that won. Once `wanted` output
         neurons and the neuron of the `label` have fired, later spikes may be nan, too. `rng` draws
-        the devices' read noise; `jitter` (classes, V) shifts the output neurons' thresholds.
+        the devices' read noise; `jitter` (classes, V) is the threshold noise of the output neurons.
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
@@ -469,7 +469,7 @@ class NgspiceNetwork:
         rng : Generator, optional
             Generator of the read noise, if the devices have any.
         jitter : array, classes, V, or float
-            Shift of the thresholds in the paper's layer.
+            Threshold noise: shift of each threshold. Only in the paper's layer.
 
         Returns
         -------

@@ -193,7 +193,8 @@ def read_first(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Fill `spikes` (z) and `drives` of the first layer by the cheap form.
+    """Fill `spikes` (z) and `drives` of the first layer by the cheap form of a read (see the
+    beginning of this file).
 
     `raised`: factors by which noise multiplies the thresholds.
     """
@@ -256,7 +257,8 @@ def read_next(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Fill `spikes` (z) and `drives` of a later layer by the cheap form.
+    """Fill `spikes` (z) and `drives` of a later layer by the cheap form of a read (see the
+    beginning of this file).
 
     `steps`: z at which each row steps up, without the bias row. `raised`: factors by which noise
     multiplies the thresholds.
@@ -377,7 +379,7 @@ def read_exactly(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Replace `spikes` and `drives` in a network of one layer by those of the exact form.
+    """Replace `spikes` and `drives` in a network of one layer by those of the exact form of a read.
 
     Only the neurons that decide are computed again, or all neurons if `label` is EVERYONE.
     """

@@ -43,8 +43,9 @@ def bend_of(cell: ChannelValues, state: float, volts: float) -> tuple[float, flo
 
     The current over the voltage is p. Up to the pinch-off p falls ever faster, because it is the
     sum of a straight line and of a geometric mean of two. So between 0 and `volts` the slope of p
-    is at least the mean one, and at most that just above `volts`. A channel that pinches off before
-    has no such bounds; but its current never exceeds the tangent at 0, or the current at `volts`.
+    is at least its mean there, and at most the slope just above `volts`. A channel that pinches off
+    before has no such bounds; but its current never exceeds the tangent at 0, or the current at
+    `volts`.
     """
     at_rest, full = conductance(cell, state), current(cell, state, volts)
     if cell.pinch * (state - cell.threshold_voltage) < ABOVE * volts:
@@ -152,7 +153,9 @@ def patch_current(
 def raise_bounds(
     bounds: np.ndarray, sums: np.ndarray, grey: float, least: np.ndarray, limits: np.ndarray
 ) -> None:
-    """Raise the lower `bounds` (kernels, V) of what a region gives to those of one patch."""
+    """Raise the lower `bounds` (kernels, V) of a region's best drive where the bounds of one patch
+    are higher.
+    """
     for j in range(len(bounds)):
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))
 

@@ -169,8 +169,8 @@ def write(
 
 @compiled
 def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndarray:
-    """Add the `dose` in V, of which row i gets the share `high[i]`, to what the synapses of neuron
-    `j` in layer `k` hold.
+    """Add a dose to the doses that the synapses of neuron `j` in layer `k` hold. Row i gets the
+    share `high[i]` of the `dose` in V.
 
     Returns the number of pulses that are due in each row, in the direction of the dose.
     """
@@ -185,8 +185,8 @@ def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndar
 
 @compiled
 def forget(late: Late, presentations: int) -> None:
-    """Let all synapses forget for a number of `presentations` a part of the doses that they hold,
-    or their gates leak.
+    """Apply the loss of a number of `presentations`: synapses forget a part of the doses that they
+    hold, and gates leak.
     """
     rest = late.gate.rest
     for held in late.held:

@@ -49,7 +49,11 @@ class PulseWrites(Parameters):
     width: float = quantity(1e-5, 1e-15, 10.0, "s", "of a pulse")
     write_noise: float = quantity(0.0, 0.0, 100.0, "V", "standard deviation of X after one pulse")
     read_noise: float = quantity(
-        0.0, 0.0, 100.0, "V", "the same of one reading of a cell, drawn anew for each read"
+        0.0,
+        0.0,
+        100.0,
+        "V",
+        "standard deviation of one reading of a cell, drawn anew for each read",
     )
     whole: int = quantity(
         1, 0, 1, "", "1: whole pulses, fractions rounded at random; 0: pulses of any width"

@@ -225,8 +225,8 @@ class Network:
             self.crossbar.warn_of_doubts()
 
     def jitter(self, stream: str, first: int, stop: int) -> np.ndarray:
-        """Return the chip's noise in reads `first` to `stop` of a named `stream`: shifts of the
-        thresholds, reads x classes, V.
+        """Return the chip's threshold noise in reads `first` to `stop` of a named `stream`: shifts
+        of the thresholds, reads x classes, V.
 
         Without noise the result is empty.
         """
@@ -324,8 +324,8 @@ class Network:
         return with_bias(levels) if self.convolution else self.rows(levels)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
-        """Return the levels of the first layer's rows (n x rows) in a write; the bias row is at
-        full level, or at that of the convolution.
+        """Return the levels of the first layer's rows (n x rows) in a write. The bias row is at
+        full level, or at the bias level of the convolution.
         """
         if isinstance(self.design, Schedule):
             return np.ascontiguousarray(images, float)
@@ -370,8 +370,8 @@ class Network:
     def faster(self, factor: float) -> Self:
         """Return a network whose reads are shorter by a `factor`: its membranes, edges and window.
 
-        All spikes are earlier by this factor, so decisions stay the same up to ties, and a read
-        takes less energy by it. Divide the margin of a rule by it, too.
+        All spikes are earlier by this factor, so decisions stay the same up to ties, and the energy
+        of a read falls by the same factor. Divide the margin of a rule by it, too.
         """
         neuron, devices = self.parameters.neuron, self.devices
         parameters = dataclasses.replace(
@@ -603,7 +603,7 @@ def gate_voltages(network: Network) -> tuple[np.ndarray, ...]:
     """Return the gate voltages of all cells and those of their last writes, 2 x rows x columns for
     each layer.
 
-    A network that holds none has gates that fit its states.
+    If the network holds none, the gate voltages follow from its states.
     """
     device = network.pulses
     if network.held or device is None:

@@ -140,7 +140,7 @@ class NgspiceLayer:
             End of the read in the place of `wanted`.
         noise : array, 1 x inputs of stages, A, optional
         jitter : array, neurons, V, or float
-            Shift of the thresholds.
+            Threshold noise: shift of each threshold.
 
         Returns
         -------

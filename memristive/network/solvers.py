@@ -47,8 +47,8 @@ LATE_CHANNEL = 0.5
 
 
 def curved_share(cells: Channel, states: np.ndarray, volts: np.ndarray) -> float:
-    """Return the largest share of a column's current that cells carry whose gates the input lifts
-    non-linearly.
+    """Return the share of a column's current that flows through cells whose gates the input lifts
+    non-linearly; of all columns, the largest.
     """
     overdrive, row = states - cells.threshold_voltage, np.abs(volts)
     curved = (overdrive > WELL_BELOW * row) & (overdrive < WELL_ABOVE * row)

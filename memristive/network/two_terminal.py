@@ -75,14 +75,16 @@ class DeviceArray(Parameters):
         return self.device.half_up if self.scheme == HALF else 0.0
 
     def row_voltage(self, up: bool = True) -> float:
-        """Return the voltage in V of a selected row in an increase, or in a decrease."""
+        """Return the voltage in V of a selected row in a write that raises the conductance (`up`),
+        or in one that lowers it.
+        """
         return (self.model.voltage_up if up else self.model.voltage_down) * (
             0.5 if self.scheme == HALF else 1.0
         )
 
     @functools.cached_property
     def erased(self) -> float:
-        """State of a cell, of the model, after enough decreases from its default: x = 0, where the
+        """State of the model after enough depressing pulses from its default: x = 0, where the
         Hebbian rule starts.
         """
         return float(
@@ -110,7 +112,7 @@ class DeviceArray(Parameters):
 
     def currents(self, x: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the column currents in A (images x columns) of reads of `images` (n x rows, 0 to
-        1) at x (columns x rows).
+        1) by cells in the states `x` (columns x rows).
         """
         return self.device.read_voltage * np.asarray(images) @ self.device.conductance(x).T
 

@@ -176,8 +176,8 @@ class WiredCrossbar(Crossbar):
         """Return the states of a `column` after one write, in which its cells see the input less
         the voltage of the wires.
 
-        Raises ParameterError for a depression with junctions that conduct, because their currents
-        would take a third of it.
+        Raises ParameterError for a depression with junctions that conduct: their currents would
+        take away a third of the dose.
         """
         if sign < 0 and not self.isolated:
             raise ParameterError(
