@@ -192,10 +192,11 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
         sweep |= number.ne(number.shift())
     if "conductance" not in data.columns:
         columns = [column for column in data.columns if column != "sweep"]
-        if len(columns) != 2 or not len(data):
+        if len(columns) != 2 or not len(data) or COLUMNS.intersection(columns):
             raise ParameterError(
-                "expected columns conductance (in S) and direction, or two columns of "
-                f"conductances, found {', '.join(data.columns)}"
+                "column 'conductance' (in S) is missing, found "
+                f"{', '.join(data.columns)}; name it so, or give two columns of conductances, "
+                "during pulses up and during pulses down"
             )
         sweep[0] = True
         return (

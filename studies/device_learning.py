@@ -36,7 +36,7 @@ from memristive.devices.measured_device import DEVICES, device_record, load_devi
 from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
-from memristive.learning.build import initial_network, learning_of, stuck_cells
+from memristive.learning.build import check_late, initial_network, learning_of, stuck_cells
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.checks import warn_of_layers
@@ -187,6 +187,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     folder = options.voltages or keep_apart(options, options.device)
+
+    if options.late and options.device:
+        check_late(load_device(options.device))
 
     # 1. All networks that are trained.
     names, seeds = (

@@ -7,6 +7,7 @@ and figures/device_presets.png in 10 s. `python memristor.py --device NAME` does
 device, with its I-V loop.
 """
 
+import re
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -17,7 +18,13 @@ import plotting
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, add_jobs, make_parser, run, table
 from memristive.devices.characterise import apply_pulses
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator
+from memristive.devices.measured_device import (
+    DEVICES,
+    GATE_DEVICES,
+    MeasuredDevice,
+    device_record,
+    emulator,
+)
 
 HEADING = (
     "device",
@@ -28,6 +35,14 @@ HEADING = (
     "R_on/ohm",
     "noise: write, read",
     "largest deviation in ngspice",
+)
+# of 1T1R cells, whose level is set by the gate
+GATE_HEADING = (
+    "device",
+    "gate/V",
+    "conductance/uS",
+    "noise: write, read",
+    "stuck",
 )
 MOST = 256  # pulses that a sweep has in one direction
 ROUNDING = 1e-6  # error of a number of pulses, which must not add a pulse
@@ -73,12 +88,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def list_devices() -> None:
     """Print the presets, for `python memristor.py --devices`."""
-    print(
-        table(
-            (*HEADING[:-1], "material"),
-            [(*described(device), device.source.partition(";")[0]) for device in DEVICES.values()],
-        )
-    )
+    for heading, describe, devices in (
+        (HEADING[:-1], described, DEVICES),
+        (GATE_HEADING, gate_described, GATE_DEVICES),
+    ):
+        rows = [
+            (*describe(device), re.split("[;,]", device.source)[0]) for device in devices.values()
+        ]
+        print(table((*heading, "material"), rows))
     print("sources: docs/devices.md")
 
 
@@ -95,6 +112,17 @@ def described(device: MeasuredDevice) -> tuple[str, ...]:
         f"{device.on_off_ratio:.3g}",
         f"{factor / device.highest_conductance:.3g} {unit.removesuffix('ohm')}".strip(),
         f"{device.write_noise:.1%}, {device.read_noise:.1%}",
+    )
+
+
+def gate_described(device: MeasuredDevice) -> tuple[str, ...]:
+    """Return a device of 1T1R cells under `GATE_HEADING`."""
+    return (
+        device.name,
+        f"{device.gate_low:g} to {device.gate_high:g}",
+        f"{1e6 * device.lowest_conductance:.0f} to {1e6 * device.highest_conductance:.0f}",
+        f"{device.write_noise:.1%}, {device.read_noise:.1%}",
+        f"{device.stuck:.0%}",
     )
 
 

@@ -24,7 +24,7 @@ from memristive.devices.measured_device import (
     device_record,
     load_device,
 )
-from memristive.learning.build import initial_network, learning_of
+from memristive.learning.build import check_late, initial_network, learning_of
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
 from memristive.network.decisions import score_row
@@ -81,6 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.device:
         devices, shapes = [load_device(options.device)], []
     if options.late:
+        for device in devices:
+            check_late(device)
         shapes = [dataclasses.replace(device, **FILAMENT) for device in shapes]
     known = [(device, True) for device in devices]
     known += [(device, options.late) for device in (shapes if options.late else devices + shapes)]

@@ -35,6 +35,8 @@ PHI, RISE = 1.2, 1e-6  # V, s: level of phi; edges of rows and phi
 PHASE, GAP = 20e-6, 5e-6  # s: duration of each phase of a commit, pause between two phases
 LOGIC = 1e-6  # s, edges of the phases' signals
 START = 0.3  # state of the devices at first
+# ohm, of a closed access switch: with 1 ohm the Stanford filament, of some mS, would be off by 8 %
+ACCESS = 1e-3
 SHUT = 5e-4  # of theta: the window switches off when the reset has brought X back so far
 SIDES = ("plus", "minus")  # devices of a pair
 COMMENTS = [
@@ -165,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
         "each device, "
         f"{results['pulses_otherwise']} otherwise than by the law\n"
         f"largest deviations from the law: X {1e3 * results['x_deviation_V']:.2g} mV, conductances "
-        f"{results['device_deviation']:.2%} of their range"
+        f"{100 * results['device_deviation']:.2g} % of their range"
     )
 
     # 3. Plot.
@@ -185,7 +187,7 @@ def netlist(column: LateColumn, volts: np.ndarray) -> Circuit:
     model.add_to(circuit)
     on, off = experiment.theta, SHUT * experiment.theta
     circuit.model("window", "sw", vt=(on + off) / 2, vh=(on - off) / 2, ron=1, roff=1e9)
-    circuit.model("access", "sw", vt=0.5, vh=0.1, ron=1, roff=1e12)
+    circuit.model("access", "sw", vt=0.5, vh=0.1, ron=ACCESS, roff=1e12)
     circuit.model("reset", "sw", vt=0.5, vh=0.1, ron=1e5, roff=1e18)
 
     def source(name: str, pulses: list[Points]) -> None:

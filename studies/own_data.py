@@ -43,7 +43,7 @@ from memristive.cli.script import (
 from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, report
-from memristive.learning.build import MEASURED_NEURON
+from memristive.learning.build import MEASURED_NEURON, check_late
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
 from memristive.network.design import CLOSED_FORM, NGSPICE
@@ -124,6 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
     hidden = ([] if options.device else [100]) if options.hidden is None else options.hidden
     if options.late and not options.device:
         raise ParameterError("--late is for measured devices: give --device")
+    if options.late:
+        check_late(load_device(options.device))
     usual = (1 if options.late else 2) if options.device else 0
     pairs = usual if options.pairs is None else options.pairs
     network = MemristiveClassifier(

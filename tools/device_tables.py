@@ -5,9 +5,10 @@ from typing import Any
 import pandas as pd
 
 from memristive.devices.measured_device import DEVICES as MEASURED
+from memristive.devices.measured_device import GATE_DEVICES
 from memristive.io.records import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
-from studies.device_presets import HEADING, described
+from studies.device_presets import GATE_HEADING, HEADING, described, gate_described
 from studies.export_check import described as exported
 from studies.gate_commit import AT_ONCE, LI, WAITS, WANG
 from studies.half_select import MODELS, best
@@ -21,6 +22,11 @@ def device_presets_table() -> str:
         [described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])
     ).drop(columns="R_on/ohm")
     return markdown(table.columns.tolist(), table.to_numpy().tolist())
+
+
+def gate_presets_table() -> str:
+    """Return the presets of 1T1R cells that are written at the gate."""
+    return markdown(GATE_HEADING, [gate_described(device) for device in GATE_DEVICES.values()])
 
 
 def export_check_table() -> str:

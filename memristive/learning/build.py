@@ -281,8 +281,8 @@ def measured_pulses(
         There is no such scheme, or `late` is given for a device that is written at its gate.
     """
     device, window = emulator.device, emulator.high - emulator.low
-    if device.levels and late:
-        raise ParameterError(f"{device.name} is written at its gate and waits already: no late")
+    if late:
+        check_late(device)
     if device.levels:
         return gate_writes(emulator, noise)
     shares = {
@@ -304,6 +304,15 @@ def measured_pulses(
         device.noise_curve,
         **(late_settings(device) if late else {}),
     )
+
+
+def check_late(device: MeasuredDevice) -> None:
+    """Raise ParameterError if synapses of a device cannot write late."""
+    if device.levels:
+        raise ParameterError(
+            f"late is not for {device.name}: its cells are written at the gate, where doses wait "
+            "already (docs/writes_gate.md); leave late out"
+        )
 
 
 def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:

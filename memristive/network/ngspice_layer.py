@@ -175,17 +175,8 @@ class NgspiceLayer:
         ends = layer.neuron.membrane_gain * drive
         if stop is None:
             fires = ends > thresholds
-            times = np.sort(
-                (
-                    begin
-                    + self.time_constant
-                    * np.log(
-                        np.divide(
-                            ends - start, ends - thresholds, where=fires, out=np.ones(len(ends))
-                        )
-                    )
-                )[fires]
-            )
+            ratio = np.divide(ends - start, ends - thresholds, where=fires, out=np.ones(len(ends)))
+            times = np.sort((begin + self.time_constant * np.log(ratio))[fires])
             stop = (
                 max(times[min(wanted, len(times)) - 1], times[0] + layer.after) + LAST_WAIT
                 if len(times)
@@ -209,14 +200,16 @@ class NgspiceLayer:
         `levels`: patches x inputs; `noise`: patches x inputs of stages. Equal patches are read once
         if there is no noise, because they give equal spikes.
         """
-        if noise is not None and self._layer.read_noise:
-            found = [
-                self.read(states, of_patch, wanted, stop, noise[k : k + 1])
-                for k, of_patch in enumerate(levels)
-            ]
-            return np.array([times for times, _ in found]), np.array([ends for _, ends in found])
-        different, place = np.unique(levels, axis=0, return_inverse=True)
-        found = [self.read(states, of_patch, wanted, stop) for of_patch in different]
+        noises: Iterable[np.ndarray | None]
+        if noise is None or not self._layer.read_noise:
+            different, place = np.unique(levels, axis=0, return_inverse=True)
+            noises = [None] * len(different)
+        else:
+            different, place, noises = levels, np.arange(len(levels)), noise[:, None]
+        found = [
+            self.read(states, of_patch, wanted, stop, of_noise)
+            for of_patch, of_noise in zip(different, noises, strict=True)
+        ]
         times, ends = (np.array(of)[place] for of in zip(*found, strict=True))
         return times, ends
 
@@ -377,12 +370,7 @@ class NgspiceLayer:
         target = np.full(pool.states.shape, self._memristor.threshold_voltage - OFF)
         target[:, slots] = (layer.with_reference(states) - self._shift)[:, sources]
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
-            changed = np.argwhere(pool.states[columns] != target[columns])
-            circuit.alter(
-                state_changes(
-                    changed.tolist(), target[columns][tuple(changed.T)].tolist(), "cell_0"
-                )
-            )
+            _alter_states(circuit, pool.states[columns], target[columns])
         pool.states = target
         return pool, places, inputs
 
@@ -463,10 +451,7 @@ class NgspiceLayer:
             self._circuits["back"],
             (layer.with_reference(states) - self._shift)[:, : layer.inputs],
         )
-        changed = target != self._of_back
-        circuit.alter(
-            state_changes(np.argwhere(changed).tolist(), target[changed].tolist(), "cell_0")
-        )
+        _alter_states(circuit, self._of_back, target)
         self._of_back = target
         driven = layer.back_voltage * layer.column_errors(errors)
         circuit.alter({f"ecolumn_0_{c} gain": volts for c, volts in enumerate(driven.tolist())})
@@ -654,18 +639,9 @@ class NgspiceLayer:
             f"vphi_{c} pwl": [0.0, 0.0, 1.0, 0.0]
             for c in range(self._layer.columns * self._layer.wired)
         }
-        changes[f"vphi_{place} pwl"] = [
-            0.0,
-            0.0,
-            start - crossing,
-            0.0,
-            start - crossing + edge,
-            phi,
-            end - edge + crossing,
-            phi,
-            end + crossing,
-            0.0,
-        ]
+        opening = [start - crossing, 0.0, start - crossing + edge, phi]
+        closing = [end - edge + crossing, phi, end + crossing, 0.0]
+        changes[f"vphi_{place} pwl"] = [0.0, 0.0, *opening, *closing]
         volts = (np.sign(pulse) * levels * self._layer.write_voltage).tolist()
         fall = [end + 2 * edge, 1.0, end + 3 * edge, 0.0]
         if together:
@@ -695,6 +671,14 @@ class NgspiceLayer:
             circuit.unload()
         self._circuits.clear()
         self._pools.clear()
+
+
+def _alter_states(circuit: LoadedCircuit, before: np.ndarray, states: np.ndarray) -> None:
+    """Give the cells of a circuit their `states` (columns x rows, V) if these differ from those
+    `before`.
+    """
+    changed = states != before
+    circuit.alter(state_changes(np.argwhere(changed).tolist(), states[changed].tolist(), "cell_0"))
 
 
 def lengthened(

@@ -265,6 +265,7 @@ def test_a_bad_column_of_devices_is_one_line(tmp_path, capsys, change, word):
         (long(("up", [*UP, np.nan]), ("down", DOWN)), "row 42"),
         (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
         (long(("up", UP)).drop(columns="direction"), "'direction'"),
+        (long(("up", UP), ("down", DOWN)).drop(columns="conductance"), "'conductance'"),
         (pd.DataFrame({"one": UP}), "two columns"),
         (pd.DataFrame(), "cannot be read"),
         (pd.DataFrame({"a": ["0,1"], "b": ["0,2"]}), "decimals"),
