@@ -6,6 +6,7 @@ power is integrated by the nodes of `memristive.neuron`. A measured device is wr
 of the laboratory, not by those of the emulator that stands for it in ngspice.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,23 +116,27 @@ def read_energies(
             volts = np.full(of.rows, of.row_voltage)
             on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
             seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
-        elif network.convolution:  # each lasts for the window, and then its rows fall
-            found = [
-                _drawn(
-                    of,
-                    of.with_reference(states),
-                    of.row_voltage * levels,
-                    design.window - design.rise,
-                    2 * design.rise,
-                )
-                for levels in patches
-            ]
-            result.append(Drawn(*np.sum(found, axis=0).tolist()))
+        elif network.convolution:  # each patch lasts for the window, and then its rows fall
+            result.append(_patches_drawn(of, of.with_reference(states), patches))
             continue
         else:
             volts = of.row_voltage * patches[0]
         result.append(_drawn(of, of.with_reference(states), volts, seconds, ramps))
     return result
+
+
+def _patches_drawn(of: Layer, states: np.ndarray, patches: np.ndarray) -> Drawn:
+    """Return what `patches` (patches x rows, levels) draw one after the other.
+
+    Only rows at a level count, as if all were rows of one crossbar. The bias row is high in every
+    patch.
+    """
+    patch, row = np.nonzero(patches[:, :-1])
+    rows, levels = np.append(row, of.rows - 1), np.append(patches[patch, row], 1.0)
+    times = np.append(np.ones(len(row)), len(patches))
+    part = dataclasses.replace(of, devices=of.devices.of_rows(rows))
+    volts, held = of.row_voltage * levels, times * (of.window - of.rise)
+    return _drawn(part, states[:, rows], volts, held, times * 2 * of.rise)
 
 
 def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[Drawn, float]:
