@@ -187,9 +187,10 @@ class Accounts:
             of_columns = [write for write in writes if isinstance(write, ColumnDose)]
             of_gates = [write for write in writes if isinstance(write, GateWrite)]
             if network.pulses is None:
-                if self.together and not network.layers[k].timed:
-                    of_columns = _longest(of_columns)
-                parts += [self._write(network, k, dose) for dose in of_columns]
+                shared = self.together and not network.layers[k].timed
+                parts += [
+                    self._write(network, k, doses) for doses in _with_equal_rows(of_columns, shared)
+                ]
             elif network.pulses.levels:
                 parts += [self._gates(network, k, of_gates), self._capacitors(network, k, doses)]
             elif network.pulses.late:
@@ -227,9 +228,12 @@ class Accounts:
             ]
         ), {"back-read": BACK_STOP * (len(network.layers) - 1)}
 
-    def _write(self, network: Network, k: int, dose: ColumnDose) -> tuple[Ledger, Times]:
-        """Write of an emulator's column, while the channels of all columns conduct."""
+    def _write(self, network: Network, k: int, doses: list[ColumnDose]) -> tuple[Ledger, Times]:
+        """Write of emulators' columns with equal rows, while the channels of all columns conduct:
+        the longest dose ends it.
+        """
         of, technology = network.layers[k], self.technology
+        dose = max(doses, key=lambda dose: abs(dose.dose))
         closed, seconds = dissipation.write_energies(network, k, dose)
         (drawn,) = _replaced(
             [closed], self.engine, lambda *a: [energy.write_energies(*a)], network, k, dose
@@ -237,7 +241,7 @@ class Accounts:
         high = dose.shares[: of.inputs]
         volts = of.write_voltage * (high > 0 if of.timed else high)
         charged = technology.line_capacitance * _width(of) * float(volts @ volts)
-        phi = technology.line_capacitance * of.rows * technology.supply**2
+        phi = len(doses) * technology.line_capacitance * of.rows * technology.supply**2
         where = "write: array, rows of " + ("hidden neurons" if of.timed else "the image")
         return Ledger.of(
             [
@@ -380,13 +384,14 @@ def _replaced(
     ]
 
 
-def _longest(writes: list[ColumnDose]) -> list[ColumnDose]:
-    """Return the longest write upwards and the longest one downwards of those with equal rows: an
-    image, or a patch that several kernels have won.
+def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
+    """Return the writes of one sign with equal rows together, as those of an image, or of a patch
+    that several kernels have won; each write alone unless they are `shared`.
     """
-    found: dict[tuple[bool, bytes], ColumnDose] = {}
-    for dose in sorted(writes, key=lambda dose: abs(dose.dose)):
-        found[dose.dose > 0, dose.shares.tobytes()] = dose
+    found: dict[Any, list[ColumnDose]] = {}
+    for k, dose in enumerate(writes):
+        key = (dose.dose > 0, dose.shares.tobytes()) if shared else k
+        found.setdefault(key, []).append(dose)
     return list(found.values())
 
 

@@ -77,11 +77,18 @@ def test_kernels_that_won_with_the_same_patch_share_its_play():
     same = [write._replace(shares=writes[0].shares, dose=abs(write.dose)) for write in writes]
     longest = max(same, key=lambda write: write.dose)
     assert len(same) > 1
-    shared, alone = (
+    (shared, seconds), (alone, as_alone) = (
         accounts.correct(network, dataclasses.replace(found, writes=[of, []]))
         for of in (same, [longest])
     )
-    assert shared[0].sum() == pytest.approx(alone[0].sum()) and shared[1] == alone[1]
+    assert shared.sum(kind=COMPUTED) == alone.sum(kind=COMPUTED) and seconds == as_alone
+    t = Technology()
+    phi = (len(same) - 1) * t.line_capacitance * network.layers[0].rows * t.supply**2
+    wires = [
+        sum(line.joules for line in ledger.lines if "wires" in line.name)
+        for ledger in (shared, alone)
+    ]
+    assert wires[0] - wires[1] == pytest.approx(phi, rel=1e-6)
 
 
 def test_a_convolution_keeps_a_position_for_each_kernel_and_region():
