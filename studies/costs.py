@@ -465,6 +465,7 @@ def bars(ledgers: Mapping[str, Ledger]) -> Figure:
                     left += share
         axis.text(101, y, joules(total), va="center", fontsize=9)
     axis.set_yticks(range(len(ledgers)), ledgers)
+    axis.margins(y=0.01)
     axis.invert_yaxis()
     axis.set(xlim=(0, 100), xlabel="share of the energy of all parts (%); at the right: the sum")
     axis.set_title("Where the energy goes; hatched: assumed for a chip, not fixed by the circuit")
