@@ -9,7 +9,7 @@ technology.NAME=VALUE changes them.
 Writes results/costs/costs_NAME.json and figures/costs_NAME.png. Without a network it draws all
 records as figures/costs.png. Takes seconds in closed form, and with --training as long as a
 training in closed form. --engine ngspice simulates the arrays of one inference and one error:
-seconds for one layer, an hour for 200 hidden neurons, because each write simulates the whole array.
+seconds for one layer, minutes for 200 hidden neurons. It prints how far the closed form deviates.
 """
 
 import argparse
@@ -91,9 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common("--engine", CLOSED_FORM, "of the arrays in an inference and an error")
     parser.add_number("--images", 1, 10_000, IMAGES, "test images; ngspice reads only the first")
     parser.add_argument(
-        "--together",
+        "--one-by-one",
         action="store_true",
-        help="write emulators' columns of one sign together, with a phi of its own length each",
+        help="write emulators' columns one after the other (default: all of one sign together)",
     )
     parser.add_number("--faster", 1, 1000, 1, "factor by which all times of a read are shortened")
     parser.add_argument("--training", action="store_true", help="also the costs of the training")
@@ -115,6 +115,8 @@ def all_ledgers(folder: Path) -> dict[str, Ledger]:
     """Return the ledgers of all records in a folder by title."""
     found = {}
     for path in sorted(folder.glob("costs_*.json")):
+        if path.stem.endswith("_ngspice"):
+            continue
         for kind, lines in load_results(path)["ledgers"].items():
             title = f"{path.stem.removeprefix('costs_')}: {kind}"
             found[title] = Ledger(tuple(Line(**line) for line in lines))
@@ -144,22 +146,18 @@ def ledgers_of(
         raise ParameterError(
             f"{path}: costs leave out the resistance of wires, and this chip has it"
         )
-    if network.pulses and network.pulses.levels:
-        raise ParameterError(f"{path}: costs of writes at the gate are not counted yet")
-    if network.convolution and options.training:
-        raise ParameterError(f"{path}: of a convolution only an inference is counted yet")
     slow = network
     if options.faster > 1:
         network = network.faster(options.faster)
         rule = rule and dataclasses.replace(rule, margin=rule.margin / options.faster)
     half = SCHEMES[options.scheme] if options.scheme else None
     engine = options.engine
-    accounts = Accounts(technology, device, engine, half, options.together)
+    accounts = Accounts(technology, device, engine, half, not options.one_by_one)
     record = Record(
         options,
         f"costs_{path.stem}"
         + f"_faster_{options.faster}" * (options.faster > 1)
-        + "_together" * options.together
+        + "_one_by_one" * options.one_by_one
         + "_ngspice" * (engine == NGSPICE),
         {
             "network": path.stem,
@@ -169,7 +167,8 @@ def ledgers_of(
             "images": options.images,
             "engine": engine,
             "training": options.training,
-            "together": options.together,
+            # columns of hidden layers of emulators
+            "together": accounts.together and len(network.layers) > 1 and not network.pulses,
             **({"faster": options.faster} if options.faster > 1 else {}),
         },
         [path],
@@ -177,32 +176,44 @@ def ledgers_of(
 
     # 2. Ledgers of an inference, an error, a training.
     tests = dataset.test if dataset.load_images else dataset.training
-    ledgers: dict[str, Ledger] = {}
-    times: dict[str, Times] = {}
     shown = tests.levels[: 1 if engine == NGSPICE else options.images]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
-    ledgers["inference"], times["inference"] = _mean(
-        [costs.inference(network, image, accounts, resolution) for image in shown]
-    )
-    if rule and not network.convolution:
-        count = 1 if engine == NGSPICE else ERRORS
-        found = first_errors(network, rule, dataset.training, accounts, count)
-        if found:
-            ledgers["error"], times["error"] = found
-    results: dict[str, Any] = {}
     computed = dataclasses.replace(accounts, engine=CLOSED_FORM)
+
+    def measured(accounts: Accounts) -> dict[str, tuple[Ledger, Times]]:
+        """Return ledgers and durations of an inference, and of an error if there is one."""
+        found = {
+            "inference": _mean(
+                [costs.inference(network, image, accounts, resolution) for image in shown]
+            )
+        }
+        count = 1 if engine == NGSPICE else ERRORS
+        error = rule and first_errors(network, rule, dataset.training, accounts, count)
+        return found | ({"error": error} if error else {})
+
+    found = measured(accounts)
+    results: dict[str, Any] = {}
+    if engine == NGSPICE:  # of the same image and the same error
+        results["closed_form"] = {
+            name: ledger.rows() for name, (ledger, _) in measured(computed).items()
+        }
     if options.training:
         trained = (
             trained_costs(network, rule, chip, dataset, computed)
             if rule
             else hebbian(network, dataset.patterns, computed)
         )
-        ledgers["training"], times["training"] = trained.ledger, trained.times
+        found["training"] = trained.ledger, trained.times
         results["errors"], results["curve"] = trained.errors, trained.curve
+        if trained.network:
+            scored = shortened(trained.network, {"test": tests}, resolution)
+            results["trained_accuracy"] = scored[0]["test"]
         if network.pulses and trained.counts:
             results["wear"] = costs.wear(trained.counts, technology.endurance)
 
     # 3. What the ledger answers.
+    ledgers = {name: ledger for name, (ledger, _) in found.items()}
+    times = {name: durations for name, (_, durations) in found.items()}
     half = dissipation.half_share(network) if half is None else half
     longer = {
         name: _mean([costs.inference(network, image, computed, wait) for image in shown])[0].sum()
@@ -225,6 +236,8 @@ def ledgers_of(
         "assumptions": assumptions(technology),
     }
     record.write(results, ngspice=engine == NGSPICE)
+    if engine == NGSPICE:
+        print(compared(ledgers, results["closed_form"]))
     for name, ledger in ledgers.items():
         print(f"\n{name}: {described(ledger, times[name])}")
     print(answers(results))
@@ -259,6 +272,21 @@ def first_errors(
     return _mean(found) if found else None
 
 
+def compared(simulated: Mapping[str, Ledger], computed: Mapping[str, Any]) -> str:
+    """Return the largest deviation of the closed form's lines from those of ngspice, as text."""
+    return "\n".join(
+        f"{name}: lines of the closed form deviate by at most "
+        + "{:.2%}".format(
+            max(
+                abs(line["joules"] / own.joules - 1)
+                for line, own in zip(computed[name], ledger.lines, strict=True)
+            )
+        )
+        for name, ledger in simulated.items()
+        if name in computed
+    )
+
+
 def trained_costs(
     network: Network, rule: Rule, chip: Chip | None, dataset: Dataset, accounts: Accounts
 ) -> TrainingCosts:
@@ -266,13 +294,14 @@ def trained_costs(
     images, labels = dataset.training
     if isinstance(rule, LayeredRule):
         start = initial_network(
-            network.sizes[1:-1],
+            tuple(layer.neurons for layer in network.layers[:-1]),
             network.sizes[-1],
             images,
             rule,
             network.design,  # type: ignore[arg-type]  # a LayerDesign
             network.parameters,
             network.pulses,
+            network.convolution,
         )
     else:
         start = paper_network(network.setup, rule, *network.states[0].shape)
@@ -436,6 +465,7 @@ def bars(ledgers: Mapping[str, Ledger]) -> Figure:
                     left += share
         axis.text(101, y, joules(total), va="center", fontsize=9)
     axis.set_yticks(range(len(ledgers)), ledgers)
+    axis.margins(y=0.01)
     axis.invert_yaxis()
     axis.set(xlim=(0, 100), xlabel="share of the energy of all parts (%); at the right: the sum")
     axis.set_title("Where the energy goes; hatched: assumed for a chip, not fixed by the circuit")

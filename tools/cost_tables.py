@@ -17,12 +17,14 @@ COSTS = {
     "mnist_closed_form_grey": "MNIST, one layer",
     "layers_mnist": "MNIST, 200 hidden",
     "layers_mnist_faster_20": "the same, 20 times faster",
-    "layers_mnist_together": "the same, columns written together",
+    "layers_mnist_one_by_one": "the same, columns one by one",
     "convolution_digits": "digits, convolution",
+    "convolution_mnist": "MNIST, convolution",
     "device_epiram_1": "EpiRAM, one layer",
     "device_epiram_1_late": "EpiRAM, one layer, late",
     "device_epiram_2": "EpiRAM, 400-100-10",
     "device_epiram_2_late": "EpiRAM, 400-100-10, late",
+    "gate_li-1t1r": "Ta/HfO2, 1T1R, one layer",
 }
 TRANSISTORS = {"mnist10": "transistors, ten digits of 4x4", "mnist017": "the same, 0, 1 and 7"}
 JOULES, SECONDS = EngFormatter("J", places=1), EngFormatter("s", places=1)
@@ -62,7 +64,7 @@ def costs_table() -> str:
             f"{1e6 * sum(record['area_m2'].values()):.3g}",
         )
         for title, record, ledgers in _records()
-        if "together" not in title
+        if "one by one" not in title
     ]
     for task, title in TRANSISTORS.items():
         record = load_results(RESULTS / f"transistors/transistor_{task}.json")

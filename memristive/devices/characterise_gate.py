@@ -104,11 +104,22 @@ def set_cells(
     All cells see both pulses. Without a write (nan), or without RESET, the gate is
     at 0 V. Raises SimulationError.
     """
+    circuit, stop = gates_circuit(model, states, gates, reset)
+    vectors = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(states))]
+    return run_once(circuit, gate_solver(model), vectors, stop).stack(vectors)[:, -1]
+
+
+def gates_circuit(
+    model: SpiceModel, states: Sequence[float] | np.ndarray, gates: np.ndarray, reset: np.ndarray
+) -> tuple[Circuit, float]:
+    """Return the netlist of the writes of `set_cells`, and their end in s.
+
+    Nodes: row, column, gate{k}; cell k is Xcell{k}.
+    """
     circuit, down, up = Circuit(f"cells of {model.name}"), model.width_down, model.width_up
     model.add_to(circuit)
     begin = 2 * MARGIN * down
     later = begin + (1 + 2 * MARGIN) * down + 2 * MARGIN * up
-    stop = later + (1 + 2 * MARGIN) * up
     add_source(circuit, "row", [(0.0, 0.0), *pulse(later, up, model.voltage_up)])
     add_source(circuit, "column", [(0.0, 0.0), *pulse(begin, down, -model.voltage_down)])
     for k, (state, gate) in enumerate(zip(states, gates.tolist(), strict=True)):
@@ -119,8 +130,7 @@ def set_cells(
             opened += gate_pulse(later, up, gate)
         add_source(circuit, f"gate{k}", opened)
         model.add_cell(circuit, f"cell{k}", "row", "column", float(state), f"gate{k}")
-    vectors = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(states))]
-    return run_once(circuit, gate_solver(model), vectors, stop).stack(vectors)[:, -1]
+    return circuit, later + (1 + 2 * MARGIN) * up
 
 
 class Levels(NamedTuple):

@@ -22,7 +22,8 @@ from memristive.network.decisions import RESOLUTION, end_of_read, first_two
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.dissipation import Drawn
 from memristive.network.kernel_writes import Counts
-from memristive.network.layer import ColumnDose, Layer
+from memristive.network.latches import slot
+from memristive.network.layer import ColumnDose, GateWrite, Layer
 from memristive.network.ledger import ASSUMED, COMPUTED, SIMULATED, Ledger, Line, Technology, mean
 from memristive.network.networks import (
     KernelArrays,
@@ -54,12 +55,12 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
 class Correction:
     """Changes by one error: the errors of each layer, and the writes of its columns.
 
-    `doses` are those of the capacitors of synapses that write late. The pulses that are then due
-    are in `writes`.
+    `doses` are those of the capacitors of synapses that write late. The pulses that are then due,
+    and the writes at gates, are in `writes`.
     """
 
     errors: list[np.ndarray]
-    writes: list[list[ColumnDose]]
+    writes: list[list[ColumnDose | GateWrite]]
     doses: list[list[ColumnDose]]
 
 
@@ -77,16 +78,17 @@ class Accounts:
     half : float, optional
         Share of a pulse's voltage across half-selected cells; None: as `dissipation.half_share`.
     together : bool
-        True: emulators whose rows are the image are written together, all columns of one sign at a
-        time. Rows are high for the longest write, and each phi ends after its own. All columns
-        conduct anyway, so this costs no more than the longest write.
+        True: emulators whose rows are an image or a patch are written together, all columns of one
+        sign at a time. Rows are high for the longest write, and each phi ends after its own. All
+        columns conduct anyway, so this costs no more than the longest write. False: one after the
+        other. The weights are the same.
     """
 
     technology: Technology = Technology()
     device: MeasuredDevice | None = None
     engine: str = CLOSED_FORM
     half: float | None = None
-    together: bool = False
+    together: bool = True
 
     @property
     def kind(self) -> str:
@@ -104,8 +106,8 @@ class Accounts:
         drawn = _replaced(closed, self.engine, energy.read_energies, network, image, times, stop)
         levels = dissipation.patch_levels(network, image)
         patches, of_patches = len(levels), 0.0
-        if patches > 1:
-            of_patches = patches * network.design.window
+        if network.convolution:
+            of_patches = patches * slot(network)
         charged = technology.line_capacitance * layers[0].row_voltage ** 2
         lines = charged * float(np.square(levels).sum()) * _width(layers[0])
         hidden = sum(
@@ -114,7 +116,7 @@ class Accounts:
         )
         biased = charged * sum(_width(of) for of in layers[1:])
         amplifiers = sum(_amplifiers(of) for of in layers)
-        kept = technology.comparator_energy * patches * layers[0].neurons * (patches > 1)
+        kept = patches * layers[0].neurons * (network.convolution is not None)
         membranes = 0.0
         capacitance = technology.neuron_capacitance / network.parameters.neuron.time_constant
         for of, of_neurons in zip(layers, times, strict=True):
@@ -138,10 +140,17 @@ class Accounts:
                 self._bias("patches", _amplifiers(layers[0]), of_patches),
                 Line(
                     "patches: kept spikes",
-                    kept,
+                    kept * technology.comparator_energy,
                     ASSUMED,
                     False,
                     "one comparison of each kernel with the earliest spike of its region",
+                ),
+                Line(
+                    "patches: kept positions",
+                    kept * position_bits(network) * technology.memory_energy,
+                    ASSUMED,
+                    False,
+                    "at most one for each comparison; only learning needs them",
                 ),
                 self._currents("read", sum(d.charge for d in closed)),
                 Line(
@@ -174,18 +183,31 @@ class Accounts:
     def correct(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
         """Return the ledger of the back-reads and writes of an error, and their durations."""
         parts = [self._back_reads(network, found.errors)]
-        late = bool(network.pulses and network.pulses.late)
         for k, (writes, doses) in enumerate(zip(found.writes, found.doses, strict=True)):
+            of_columns = [write for write in writes if isinstance(write, ColumnDose)]
+            of_gates = [write for write in writes if isinstance(write, GateWrite)]
             if network.pulses is None:
-                if self.together and not network.layers[k].timed:
-                    writes = _longest(writes)
-                parts += [self._write(network, k, dose) for dose in writes]
-                continue
-            parts.append(self._pulses(network, k, writes, late))
-            if late:
-                parts.append(self._capacitors(network, k, doses))
+                shared = self.together and not network.layers[k].timed
+                parts += [
+                    self._write(network, k, doses) for doses in _with_equal_rows(of_columns, shared)
+                ]
+            elif network.pulses.levels:
+                parts += [self._gates(network, k, of_gates), self._capacitors(network, k, doses)]
+            elif network.pulses.late:
+                parts += [self._pulses(network, k, of_columns), self._capacitors(network, k, doses)]
+            else:
+                parts.append(self._pulses(network, k, of_columns))
+        if network.convolution:
+            parts.append(self._replayed(network, found))
         ledgers, times = zip(*parts, strict=True)
         return sum(ledgers, Ledger()), added(times)
+
+    def _replayed(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
+        """Positions of the winning patches, which are read to play the patches again."""
+        bits = position_bits(network) * np.count_nonzero(found.errors[0])
+        joules = bits * self.technology.memory_energy
+        note = "of the patches that are played again"
+        return Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]), {}
 
     def _back_reads(self, network: Network, errors: list[np.ndarray]) -> tuple[Ledger, Times]:
         measure = energy if self.engine == NGSPICE else dissipation
@@ -206,9 +228,12 @@ class Accounts:
             ]
         ), {"back-read": BACK_STOP * (len(network.layers) - 1)}
 
-    def _write(self, network: Network, k: int, dose: ColumnDose) -> tuple[Ledger, Times]:
-        """Write of an emulator's column, while the channels of all columns conduct."""
+    def _write(self, network: Network, k: int, doses: list[ColumnDose]) -> tuple[Ledger, Times]:
+        """Write of emulators' columns with equal rows, while the channels of all columns conduct:
+        the longest dose ends it.
+        """
         of, technology = network.layers[k], self.technology
+        dose = max(doses, key=lambda dose: abs(dose.dose))
         closed, seconds = dissipation.write_energies(network, k, dose)
         (drawn,) = _replaced(
             [closed], self.engine, lambda *a: [energy.write_energies(*a)], network, k, dose
@@ -216,7 +241,7 @@ class Accounts:
         high = dose.shares[: of.inputs]
         volts = of.write_voltage * (high > 0 if of.timed else high)
         charged = technology.line_capacitance * _width(of) * float(volts @ volts)
-        phi = technology.line_capacitance * of.rows * technology.supply**2
+        phi = len(doses) * technology.line_capacitance * of.rows * technology.supply**2
         where = "write: array, rows of " + ("hidden neurons" if of.timed else "the image")
         return Ledger.of(
             [
@@ -228,14 +253,13 @@ class Accounts:
             ]
         ), {"write": seconds + technology.driver_step}
 
-    def _pulses(
-        self, network: Network, k: int, writes: list[ColumnDose], late: bool
-    ) -> tuple[Ledger, Times]:
+    def _pulses(self, network: Network, k: int, writes: list[ColumnDose]) -> tuple[Ledger, Times]:
         """Pulses of a measured device: one column after the other, or all columns at once if
         synapses select themselves.
         """
         of, pulses, technology = network.layers[k], network.pulses, self.technology
         assert pulses
+        late = bool(pulses.late)
         half = dissipation.half_share(network) if self.half is None else self.half
         joules, volts, widths = self.pulse_of(network)
         selected, disturbed, lines, times = 0.0, 0.0, 0.0, [0.0]
@@ -260,6 +284,34 @@ class Accounts:
             ]
         ), ({"commit": commit} if late else {"write": sum(times)})
 
+    def _gates(self, network: Network, k: int, writes: list[GateWrite]) -> tuple[Ledger, Times]:
+        """Writes of 1T1R cells: one RESET and one SET for all cells of the layer that are due."""
+        of, technology = network.layers[k], self.technology
+        if not writes:
+            return Ledger(), {}
+        joules, volts, widths = self.pulse_of(network)
+        selected = sum(dissipation.gate_energies(network, k, write, joules) for write in writes)
+        gates = np.concatenate([write.gates for write in writes])
+        reset = np.concatenate([write.reset for write in writes]) & ~np.isnan(gates)
+        opened = technology.gate_open**2
+        # all gates are open in reads: they fall before the pulses, and rise again after them
+        squares = of.rows * of.columns * opened + reset.sum() * opened + np.nansum(gates**2)
+        lines = of.rows * _width(of) * technology.line_capacitance
+        lines *= volts[1] ** 2 + volts[0] ** 2 * bool(reset.any())
+        return Ledger.of(
+            [
+                Line(SELECTED, selected, ASSUMED, True, "V^2 G t, at most, if filaments are ohmic"),
+                *_lines("write", lines, 0.0),
+                Line(
+                    "write: gate lines",
+                    squares * technology.gate_capacitance,
+                    ASSUMED,
+                    False,
+                    "C V^2, in gate and driver",
+                ),
+            ]
+        ), {"commit": widths[1] + widths[0] * bool(reset.any())}
+
     def pulse_of(
         self, network: Network
     ) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
@@ -267,10 +319,14 @@ class Accounts:
         upwards.
         """
         if self.device:
+            device = self.device
+            if device.levels:
+                width = self.technology.gate_pulse
+                device = dataclasses.replace(device, width_up=width, width_down=width)
             return (
-                dissipation.joules_per_siemens(self.device),
-                (self.device.voltage_down, self.device.voltage_up),
-                (self.device.width_down, self.device.width_up),
+                dissipation.joules_per_siemens(device),
+                (device.voltage_down, device.voltage_up),
+                (device.width_down, device.width_up),
             )
         assert network.pulses
         volts, width = network.design.writing, network.pulses.width
@@ -280,23 +336,20 @@ class Accounts:
         self, network: Network, k: int, doses: list[ColumnDose]
     ) -> tuple[Ledger, Times]:
         """Doses of synapses that write late: the pumps charge capacitors, then the limits are
-        compared.
+        compared. The capacitor of a cell with a gate holds the gate voltage.
         """
         of, pulses, technology = network.layers[k], network.pulses, self.technology
         assert pulses
-        full = pulses.late * pulses.step  # of X: a synapse is due
+        # of the capacitor's voltage over the dose
+        scale = 1.0 if pulses.levels else technology.late_window / (pulses.late * pulses.step)
         charge, lines, seconds, columns = 0.0, 0.0, 0.0, 0
         for dose in doses:
-            if dose.column >= of.neurons * max(1, of.pairs):  # the capacitor serves both cells
+            # the capacitor serves both cells of a pair, unless each has a gate of its own
+            if dose.column >= of.neurons * max(1, of.pairs) and not pulses.levels:
                 continue
-            shares = dose.shares * abs(dose.dose) / full
-            charge += float(shares.sum()) * technology.late_window * technology.late_capacitance
-            seconds += (
-                float(shares.max())
-                * technology.late_window
-                * technology.late_capacitance
-                / (EMULATOR.transconductance * of.write_voltage)
-            )
+            moved = dose.shares * abs(dose.dose) * scale * technology.late_capacitance
+            charge += float(moved.sum())
+            seconds += float(moved.max()) / (EMULATOR.transconductance * of.write_voltage)
             lines += technology.line_capacitance * (
                 _width(of) * float(np.sum(dose.shares > 0)) * of.write_voltage**2
                 + of.rows * technology.supply**2
@@ -331,10 +384,15 @@ def _replaced(
     ]
 
 
-def _longest(writes: list[ColumnDose]) -> list[ColumnDose]:
-    """Return the longest write upwards and the longest one downwards."""
-    signs = ([dose for dose in writes if dose.dose * sign > 0] for sign in (1, -1))
-    return [max(of_sign, key=lambda dose: abs(dose.dose)) for of_sign in signs if of_sign]
+def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
+    """Return the writes of one sign with equal rows together, as those of an image, or of a patch
+    that several kernels have won; each write alone unless they are `shared`.
+    """
+    found: dict[Any, list[ColumnDose]] = {}
+    for k, dose in enumerate(writes):
+        key = (dose.dose > 0, dose.shares.tobytes()) if shared else k
+        found.setdefault(key, []).append(dose)
+    return list(found.values())
 
 
 def _lines(phase: str, at_pins: float, inside: float) -> list[Line]:
@@ -358,6 +416,14 @@ def _amplifiers(of: Layer) -> int:
     stages for each negative input.
     """
     return of.neurons * (5 if of.pairs else 3) + 2 * of.reference
+
+
+def position_bits(network: Network) -> int:
+    """Return the bits that keep the position of a patch within its region; 0 without a
+    convolution.
+    """
+    of = network.convolution
+    return math.ceil(math.log2(np.bincount(of.patches[:, 0]).max())) if of else 0
 
 
 def present(network: Network, image: np.ndarray, seed: int = 0) -> tuple[list[Any], list[Any]]:
@@ -421,8 +487,13 @@ def correction(
         scale = 1.0 if k == last else rule.error_scale
         back = network.read_back(k, errors[0])
         errors.insert(0, rules.hidden_errors(back, settled[k - 1], rule.reach, scale))
+    if network.convolution:  # as an engine returns them: of patches, of which the others have lost
+        places = network.winners(image), np.arange(network.sizes[1]) % network.layers[0].neurons
+        of_patches = np.full((len(network.convolution.patches), network.layers[0].neurons), -np.inf)
+        of_patches[places] = settled[0]
+        settled = [of_patches, *settled[1:]]
     at_once = dataclasses.replace(
-        network, pulses=network.pulses and dataclasses.replace(network.pulses, late=0.0)
+        network, pulses=network.pulses and dataclasses.replace(network.pulses, late=0.0, levels=())
     )
     writes, doses = (
         column_doses(
@@ -439,8 +510,7 @@ def correction(
         )
         for one in (network, at_once)
     )
-    found = (cast("list[list[ColumnDose]]", one) for one in (writes, doses))  # no cell has a gate
-    return Correction(errors, *found)
+    return Correction(errors, writes, cast("list[list[ColumnDose]]", doses))
 
 
 class _ClosedForm:
@@ -517,13 +587,12 @@ def training(
     if network.pulses:
         joules = accounts.pulse_of(network)[0]
         exact = sum(float(np.dot(joules, of.sum(axis=(1, 2)))) for of in counts.conducted)
-        costs.ledger = Ledger(
-            tuple(
-                line._replace(joules=exact, note="of all pulses, counted")
-                if line.name == SELECTED
-                else line
-                for line in costs.ledger.lines
-            )
+        kind = ASSUMED if network.pulses.levels else COMPUTED
+        costs.ledger = Ledger.of(
+            [
+                *(line for line in costs.ledger.lines if line.name != SELECTED),
+                Line(SELECTED, exact, kind, True, "of all pulses, counted"),
+            ]
         )
     return costs
 
@@ -581,11 +650,12 @@ def wear(counts: Counts, endurance: float) -> dict[str, float]:
 
 
 def area(network: Network, technology: Technology, half: float = 0.0) -> dict[str, float]:
-    """Return the area in m^2 of cells, neurons and amplifiers, and of the capacitors of late
-    writes.
+    """Return the area in m^2 of cells, neurons and amplifiers, of the capacitors of late writes and
+    gates, and of the memory for the positions of patches.
 
-    Wires run over the cells. An emulator has the area of its channel and of its capacitor. `half`:
-    as in `Accounts`; above 0 the array is passive.
+    Wires run over the cells. An emulator has the area of its channel and of its capacitor. A cell
+    that is written at its gate holds two gate voltages, X and that of its last write. `half`: as in
+    `Accounts`; above 0 the array is passive.
     """
     memristor, layers = network.parameters.memristor, network.layers
     cells = sum(of.rows * _width(of) for of in layers)
@@ -596,14 +666,16 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
     else:
         cell = memristor.width * memristor.length
         cell += memristor.capacitance / technology.capacitor_density
-    synapses = sum(of.rows * of.neurons for of in layers)
-    late = bool(network.pulses and network.pulses.late)
+    held = 0
+    if network.pulses and network.pulses.levels:
+        held = 2 * cells
+    elif network.pulses and network.pulses.late:
+        held = sum(of.rows * of.neurons for of in layers)
+    bits = position_bits(network) * network.sizes[1]
     return {
         "cells": cells * cell,
         "neurons": 1e-12 * technology.neuron_area * sum(of.neurons for of in layers),
         "amplifiers": 1e-12 * technology.amplifier_area * sum(_amplifiers(of) for of in layers),
-        "late_capacitors": late
-        * synapses
-        * technology.late_capacitance
-        / technology.capacitor_density,
+        "late_capacitors": held * technology.late_capacitance / technology.capacitor_density,
+        "positions": bits * technology.memory_cell * technology.feature_size**2,
     }

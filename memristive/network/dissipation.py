@@ -6,15 +6,16 @@ power is integrated by the nodes of `memristive.neuron`. A measured device is wr
 of the laboratory, not by those of the emulator that stands for it in ngspice.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
+from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.network.design import PULSE_EDGES, Schedule
 from memristive.network.energy import OUTPUT_EDGE
-from memristive.network.kernel_writes import Counts
-from memristive.network.layer import ColumnDose, Layer
+from memristive.network.kernel_writes import Counts, set_states
+from memristive.network.layer import ColumnDose, GateWrite, Layer
 from memristive.network.ledger import Technology
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
@@ -117,23 +118,27 @@ def read_energies(
             volts = np.full(of.rows, of.row_voltage)
             on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
             seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
-        elif len(patches) > 1:  # each lasts for the window, and then its rows fall
-            found = [
-                _drawn(
-                    of,
-                    of.with_reference(states),
-                    of.row_voltage * levels,
-                    design.window - design.rise,
-                    2 * design.rise,
-                )
-                for levels in patches
-            ]
-            result.append(Drawn(*np.sum(found, axis=0).tolist()))
+        elif network.convolution:  # each patch lasts for the window, and then its rows fall
+            result.append(_patches_drawn(of, of.with_reference(states), patches))
             continue
         else:
             volts = of.row_voltage * patches[0]
         result.append(_drawn(of, of.with_reference(states), volts, seconds, ramps))
     return result
+
+
+def _patches_drawn(of: Layer, states: np.ndarray, patches: np.ndarray) -> Drawn:
+    """Return what `patches` (patches x rows, levels) draw one after the other.
+
+    Only rows at a level count, as if all were rows of one crossbar. The bias row is high in every
+    patch.
+    """
+    patch, row = np.nonzero(patches[:, :-1])
+    rows, levels = np.append(row, of.rows - 1), np.append(patches[patch, row], 1.0)
+    times = np.append(np.ones(len(row)), len(patches))
+    part = dataclasses.replace(of, devices=of.devices.of_rows(rows))
+    volts, held = of.row_voltage * levels, times * (of.window - of.rise)
+    return _drawn(part, states[:, rows], volts, held, times * 2 * of.rise)
 
 
 def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[Drawn, float]:
@@ -187,7 +192,7 @@ def device_of(network: Network) -> MeasuredDevice | None:
     return next(
         (
             device
-            for device in DEVICES.values()
+            for device in (DEVICES | GATE_DEVICES).values()
             if emulator(device).memristor == network.parameters.memristor
         ),
         None,
@@ -239,6 +244,37 @@ def pulse_energies(
     waits = numbers.max() - numbers
     seen = numbers @ others + waits @ selected + (waits @ others) * (half < 1 / 2)
     return float(numbers @ selected) * each, float(seen) * half**2 * each
+
+
+def gate_energies(
+    network: Network, layer: int, write: GateWrite, joules: tuple[float, float]
+) -> float:
+    """Return the energy in J that ohmic cells of one column take at most in a write at their gates.
+
+    RESET takes V^2 t of `joules` (J/S; down, up) times the conductance before it, SET times that
+    after it. Both are bounds: RESET breaks the filament early, and in SET the transistor limits the
+    current. A filament whose current bends upwards takes more.
+    """
+    of, pulses, states = network.layers[layer], network.pulses, network.states[layer][write.column]
+    curve, due = of.memristor.curve, ~np.isnan(write.gates)
+    assert pulses and curve
+    after = set_states(
+        np.array(pulses.levels),
+        (pulses.gate_low, pulses.gate_high),
+        states,
+        write.gates,
+        write.reset,
+        0.0,
+        (curve.low, curve.high),
+        np.random.default_rng(),
+    )
+    after = np.where(of.write_gains[write.column] == 0, states, after)  # stuck cells stay
+    cells = Cells.of(of.memristor, of.devices.cells).at(write.column)
+    siemens = [
+        current(cells, found, np.full(of.rows, of.row_voltage)) / of.row_voltage
+        for found in (states, after)
+    ]
+    return float(joules[0] * siemens[0] @ (due & write.reset) + joules[1] * siemens[1] @ due)
 
 
 def half_share(network: Network) -> float:

@@ -235,6 +235,9 @@ def read_energies(
     ]
     energies = []
     for layer in range(len(network.states)):
+        if network.convolution and not layer:
+            energies.append(_patches_energy(network, image))
+            continue
         if layer:
             rows = [
                 step(spike, design.row_voltage, OUTPUT_EDGE) if spike < stop else OFF
@@ -242,6 +245,28 @@ def read_energies(
             ]
         energies.append(_rows_energy(network, layer, rows, bias, READING, stop))
     return energies
+
+
+def _patches_energy(network: Network, image: np.ndarray) -> tuple[float, float]:
+    """Return what `_rows_energy` returns, for all patches of a convolution one after the other:
+    each lasts for the window, and then its rows fall.
+    """
+    assert network.convolution
+    levels, design = network.read_levels(image[None])[0], network.design
+    shape, stop = (0.0, design.window, design.rise), design.window + design.rise
+    found = [
+        _rows_energy(
+            network,
+            0,
+            [edges(*shape, design.row_voltage * level) if level else OFF for level in of_patch],
+            edges(*shape, 1.0),
+            READING,
+            stop,
+        )
+        for of_patch in levels[network.convolution.patches[:, 1:-1]].tolist()
+    ]
+    rows, bias = np.sum(found, axis=0).tolist()
+    return rows, bias
 
 
 def step(time: float, volts: float, edge: float) -> Points:
@@ -388,6 +413,7 @@ def _rows_energy(
         dataclasses.replace(
             network,
             states=(network.states[layer],),
+            convolution=None,
             design=design,
             parameters=dataclasses.replace(network.parameters, neuron=quiet),
             devices=network.devices and (network.devices[layer],),

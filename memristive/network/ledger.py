@@ -97,6 +97,13 @@ class Technology(Parameters):
         0.2, 0.0, 100.0, "V", "change of its voltage until a pulse is due"
     )
     comparator_energy: float = quantity(67e-15, 0.0, 1.0, "J", "of one comparison with a limit")
+    gate_capacitance: float = quantity(
+        1e-15, 0.0, 1e-6, "F", "gate of a 1T1R cell that is written at its gate, with its line"
+    )
+    gate_open: float = quantity(5.0, 0.0, 100.0, "V", "at the same gate in RESET and in reads")
+    gate_pulse: float = quantity(1e-6, 0.0, 1.0, "s", "RESET, and SET, of the same cell")
+    memory_energy: float = quantity(1.6e-13, 0.0, 1.0, "J", "of a bit that is kept or read")
+    memory_cell: float = quantity(160.0, 1.0, 1e6, "", "area in F^2 of a bit")
     capacitor_density: float = quantity(2e-3, 1e-9, 10.0, "F/m^2", "of a capacitor on the chip")
     endurance: float = quantity(1e5, 1.0, 1e30, "", "pulses that a device survives")
     driver_step: float = quantity(
@@ -118,6 +125,12 @@ SOURCES = {
     "late_capacitance": "memory of the paper's emulator, C + C_gate (docs/circuit.md)",
     "late_window": "studies.late_cell",
     "comparator_energy": "B. Satapathy, A. Kaur, Circuits Syst. Signal Process. 42, 5108, 2023",
+    "gate_capacitance": "1 fF/um of gate width (N. Weste, D. Harris, CMOS VLSI Design, 2010), and "
+    "1 um for some 0.3 mA",
+    "gate_open": "C. Li et al., Nat. Commun. 9, 2385, 2018",
+    "gate_pulse": "estimate, no source: filaments need less, drivers of laboratories more",
+    "memory_energy": "10 pJ for 64 bits of 8 kB (M. Horowitz, ISSCC 2014, 45 nm)",
+    "memory_cell": "8F x 20F (DNN+NeuroSim, Param.cpp)",
     "capacitor_density": "usual for metal-insulator-metal capacitors, no source",
     "endurance": "lower end of what resistive memories reach; no preset states its own",
     "driver_step": "estimate, no source",

@@ -9,10 +9,13 @@ from memristive.devices.measured_device import DEVICES
 from memristive.learning import costs
 from memristive.learning.costs import Accounts
 from memristive.learning.training import learn
-from memristive.network.design import NGSPICE
+from memristive.network import dissipation
+from memristive.network.design import NGSPICE, Convolution, LayerDesign
 from memristive.network.dissipation import joules_per_siemens
 from memristive.network.ledger import COMPUTED, SIMULATED, Ledger, Line, Technology
+from memristive.network.networks import Network
 from tests.network.networks import (
+    MEASURED,
     PULSED_IMAGES,
     PULSED_RULE,
     RULE,
@@ -30,21 +33,108 @@ def test_lines_of_one_part_add_up_and_boundaries_stay_apart():
     assert ledger.sum(pins=True) == 6 and ledger.sum(pins=False) == 3 and ledger.sum() == 9
 
 
-@pytest.mark.usefixtures("ngspice")
-@pytest.mark.parametrize("sizes", [(9, 4), (9, 12, 4)])
-def test_the_ledgers_of_both_engines_agree_line_by_line(sizes):
-    network = random_network(sizes, seed=5, spread=1.0)
-    times, settled = costs.present(network, IMAGE)
+def convolution():
+    """Three kernels of 3x3 pixels, which read the four patches of a 4x4 image."""
+    rng = np.random.default_rng(8)
+    design = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=300e-6)
+    states = rng.normal(6.0, 0.5, (3, 10)), rng.normal(6.0, 0.5, (3, 4))
+    return Network(states, design=design, convolution=Convolution(4, 4, 3, regions=1))
+
+
+def an_error(network, image):
+    """The changes if the second output neuron to fire is the right one."""
+    times, settled = costs.present(network, image)
     order = np.argsort(times[-1]).tolist()
-    found = costs.correction(network, RULE, IMAGE, order[1], order[0], times, settled)
+    return costs.correction(network, RULE, image, order[1], order[0], times, settled)
+
+
+@pytest.mark.usefixtures("ngspice")
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("sizes", [(9, 4), (9, 12, 4), None])
+def test_the_ledgers_of_both_engines_agree_line_by_line(sizes, together):
+    network = random_network(sizes, seed=5, spread=1.0) if sizes else convolution()
+    image = np.resize(IMAGE, network.sizes[0])
+    found = an_error(network, image)
     closed, simulated = (
-        costs.inference(network, IMAGE, one)[0] + one.correct(network, found)[0]
-        for one in (Accounts(), Accounts(engine=NGSPICE))
+        costs.inference(network, image, one)[0] + one.correct(network, found)[0]
+        for one in (Accounts(together=together), Accounts(engine=NGSPICE, together=together))
     )
     assert [line.name for line in closed.lines] == [line.name for line in simulated.lines]
     for one, other in zip(closed.lines, simulated.lines, strict=True):
         assert other.joules == pytest.approx(one.joules, rel=0.01, abs=0), one.name
     assert simulated.sum(kind=SIMULATED) == pytest.approx(closed.sum(kind=COMPUTED), rel=0.01)
+
+
+def test_kernels_that_won_with_the_same_patch_share_its_play():
+    network, image = convolution(), np.resize(IMAGE, 16)
+    found, accounts = an_error(network, image), Accounts(together=True)
+    writes, winners = found.writes[0], network.winners(image)
+    used = np.flatnonzero(found.errors[0])
+    assert [write.column for write in writes] == used.tolist()
+    for write in writes:
+        patch = network.convolution.patches[winners[write.column], 1:]
+        assert np.array_equal(write.shares, network.rows(image[None])[0][patch])
+    same = [write._replace(shares=writes[0].shares, dose=abs(write.dose)) for write in writes]
+    longest = max(same, key=lambda write: write.dose)
+    assert len(same) > 1
+    (shared, seconds), (alone, as_alone) = (
+        accounts.correct(network, dataclasses.replace(found, writes=[of, []]))
+        for of in (same, [longest])
+    )
+    assert shared.sum(kind=COMPUTED) == alone.sum(kind=COMPUTED) and seconds == as_alone
+    t = Technology()
+    phi = (len(same) - 1) * t.line_capacitance * network.layers[0].rows * t.supply**2
+    wires = [
+        sum(line.joules for line in ledger.lines if "wires" in line.name)
+        for ledger in (shared, alone)
+    ]
+    assert wires[0] - wires[1] == pytest.approx(phi, rel=1e-6)
+
+
+def test_a_convolution_keeps_a_position_for_each_kernel_and_region():
+    network, t = convolution(), Technology()
+    image = np.resize(IMAGE, 16)
+    ledger, times = costs.inference(network, image, Accounts())
+    lines = {line.name: line.joules for line in ledger.lines}
+    # four patches in one region: two bits for each of three kernels
+    assert lines["patches: kept positions"] == pytest.approx(4 * 3 * 2 * t.memory_energy)
+    assert costs.area(network, t)["positions"] == pytest.approx(
+        3 * 2 * t.memory_cell * t.feature_size**2
+    )
+    # membranes fall for eight time constants of 150 us between two patches
+    assert times["read"] - times["decision"] < 1e-6
+    assert times["decision"] > 4 * (network.design.window + 8 * 150e-6)
+
+
+def test_gates_are_written_once_for_all_cells_that_are_due():
+    """RESET opens the gates of cells that fall, SET takes their voltages, and reads open all."""
+    network = measured_network("li-1t1r", (), 1, noise=False)
+    network = dataclasses.replace(network, states=(0.0 * network.states[0],), held=())
+    device, t = MEASURED["li-1t1r"], Technology()
+    rule = dataclasses.replace(PULSED_RULE, output_dose=0.3)
+    image = np.ones(PULSED_IMAGES.shape[1])
+    times, settled = costs.present(network, image)
+    found = costs.correction(network, rule, image, 0, 1, times, settled)
+    assert {write.column for write in found.writes[0]} == {0, 1, 3, 4}  # both cells of the pairs
+    accounts = Accounts(device=device)
+    assert dissipation.device_of(network) == device
+    ledger, seconds = accounts.correct(network, found)
+    lines = {line.name: line.joules for line in ledger.lines}
+    rows, gates = len(image) + 1, np.concatenate([write.gates for write in found.writes[0]])
+    falling = sum(int(write.reset.sum()) for write in found.writes[0])
+    assert falling == 2 * rows  # one cell of each pair
+    squares = (6 * rows + falling) * t.gate_open**2 + float((gates**2).sum())
+    assert lines["write: gate lines"] == pytest.approx(t.gate_capacitance * squares)
+    moved = np.abs(gates - 1.15)  # V, from the middle of the range
+    assert lines["write: late capacitors"] == pytest.approx(
+        t.late_capacitance * float(moved.sum()) * t.supply, rel=1e-6
+    )
+    assert lines["write: late comparators"] == pytest.approx(2 * 4 * rows * t.comparator_energy)
+    assert seconds["commit"] == pytest.approx(2 * t.gate_pulse)
+    # RESET of the middle of 188.6 to 276.8 uS, SET of levels around it
+    mean = (188.6e-6 + 276.8e-6) / 2
+    expected = t.gate_pulse * mean * (1.7**2 * falling + 2.5**2 * len(gates))
+    assert lines[costs.SELECTED] == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -7,28 +7,31 @@ import itertools
 
 import numpy as np
 import pytest
+from PySpice.Spice.Netlist import Circuit
 
 from datasets import xpue
 from memristive.devices import characterise
+from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.network import dissipation, energy
 from memristive.network.chip import Chip
 from memristive.network.decisions import end_of_read
-from memristive.network.design import LayerDesign, edges
+from memristive.network.design import Convolution, LayerDesign, edges
 from memristive.network.dissipation import pulse_energies, read_energies, write_energies
 from memristive.network.energy import step
 from memristive.network.engines import ModelCells, NgspiceNetwork
-from memristive.network.layer import ColumnDose
+from memristive.network.latches import PATCHES, patches_circuit, replay_start
+from memristive.network.layer import ColumnDose, GateWrite
 from memristive.network.netlists import layered_network
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.ngspice_layer import WRITE_EDGE
 from memristive.network.solvers import READING, READING_LAYERS, WRITING_LAYERS
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
 from memristive.spice.power import balance
-from memristive.spice.session import run_once, temporary_circuits
-from snn_circuit import OFF, NeuronParameters
+from memristive.spice.session import Solver, run_once, temporary_circuits
+from snn_circuit import OFF, NeuronParameters, add_source
 from snn_circuit import network as network_of_cells
 from studies.late_cell import (
     SOLVER,
@@ -39,7 +42,7 @@ from studies.late_cell import (
     by_single_pulses,
 )
 from studies.late_cell import netlist as late_column
-from tests.network.networks import measured_network, random_network
+from tests.network.networks import GRID, measured_network, random_network
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 GREY = np.random.default_rng(7).random(9)
@@ -58,12 +61,21 @@ def paired(sizes):
     )
 
 
+def convolution():
+    """Two kernels of 3x3 pixels, which read the four patches of a 4x4 image."""
+    rng = np.random.default_rng(8)
+    design = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=300e-6)
+    states = rng.normal(6.0, 0.5, (2, 10)), rng.normal(6.0, 0.5, (3, 9))
+    return Network(states, design=design, convolution=Convolution(4, 4, 3, regions=2))
+
+
 def networks():
     yield "one layer", random_network((9, 4), seed=5, spread=1.0)
     yield "two layers", random_network((9, 12, 4), seed=5, spread=1.0)
     chip = Chip(cell_gain=0.5, seed=3)
     yield "chip", network_on_chip(random_network((9, 12, 4), seed=5, spread=1.0), chip)
     yield "pairs", paired((9, 6, 4))
+    yield "convolution", convolution()
     yield "measured", measured_network("epiram", (5,), 2, noise=False)
     patterns = xpue().patterns
     yield "paper", Network.of(xpue().setup, 5.0 * patterns + 1.0)
@@ -109,6 +121,19 @@ def test_the_closed_form_of_a_read_agrees_with_ngspice(network):
     assert found == pytest.approx(expected, rel=0.01, abs=0)
 
 
+def test_a_convolution_takes_what_the_pins_deliver_in_all_patches():
+    """One transient: the patches in turn, latches, and the layer above, which they drive."""
+    network = NETWORKS["convolution"]
+    image, times, _ = read(network)
+    assert (times[0] < network.design.window).any()
+    window = network.design.window
+    found = balance(patches_circuit(network, image), PATCHES, replay_start(network) + window)
+    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
+    expected = read_energies(network, image, times, window)
+    at_pins = expected[0].rows + sum(drawn.bias for drawn in expected)
+    assert found.at_pins == pytest.approx(at_pins, rel=0.01)
+
+
 @pytest.mark.parametrize("volts", [0.1, -0.1])
 @pytest.mark.parametrize("name", ["one layer", "two layers", "pairs"])
 def test_the_closed_form_of_a_write_agrees_with_ngspice(name, volts):
@@ -128,7 +153,7 @@ def test_the_closed_form_of_the_papers_write_agrees_with_ngspice(volts, error):
     assert energy.write_energies(network, 0, dose)[0] == pytest.approx(found.rows, rel=error)
 
 
-@pytest.mark.parametrize("name", ["two layers", "chip", "pairs"])
+@pytest.mark.parametrize("name", ["two layers", "chip", "pairs", "convolution"])
 def test_the_closed_form_of_a_back_read_agrees_with_ngspice(name):
     network = NETWORKS[name]
     errors = np.eye(network.sizes[-1])[1] - np.eye(network.sizes[-1])[2]
@@ -161,6 +186,45 @@ def test_pulses_cost_what_selected_and_half_selected_devices_take(scheme, half):
     chosen = sum(found.of(f"xcell_1_{i}") for i in (0, 2, 3))
     assert chosen == pytest.approx(expected[0], rel=0.01)
     assert found.of("xcell") - chosen == pytest.approx(expected[1], rel=0.01, abs=1e-6 * chosen)
+
+
+def test_a_write_at_the_gate_costs_reset_and_set_of_the_ohmic_cells_that_are_due():
+    """RESET finds the conductances before it, and SET those that it leaves. Other gates block."""
+    network, (down, up), width = measured_network("bent-1t1r", (), 1), (2.0, 1.5), 1e-6
+    gates = np.array([0.7, np.nan, 1.4, 1.1, np.nan, 0.6, 1.0])
+    reset = np.array([True, False, False, True, False, False, False])
+    layer, before = network.layers[0], network.states[0][1]
+    levels = np.interp(gates, np.linspace(0.5, 1.5, len(GRID)), network.pulses.levels)
+    after = np.where(reset, levels, np.fmax(before, levels))
+    circuit = Circuit("ohmic cells")
+    for name, volts, states, on in (
+        ("column", down, before, reset),
+        ("row", up, after, ~np.isnan(gates)),
+    ):
+        add_source(circuit, name, edges(0.0, width, width / 100, volts))
+        read = np.full(len(states), layer.row_voltage)
+        siemens = dissipation.current(layer.memristor, states, read) / read
+        for i in np.flatnonzero(on).tolist():
+            circuit.R(f"{name}_{i}", name, circuit.gnd, 1 / siemens[i])
+    found = balance(circuit, Solver(max_step=width / 200), 1.1 * width)
+    joules = down**2 * width, up**2 * width
+    computed = dissipation.gate_energies(network, 0, GateWrite(1, gates, reset), joules)
+    assert computed == pytest.approx(found.at_pins, rel=0.01)
+
+
+def test_a_filament_in_ngspice_takes_what_the_pins_of_row_column_and_gate_deliver():
+    """In SET the transistor's limit of the current flows all the time."""
+    model, gate = load_model("stanford_1t1r"), np.array([1.2, 1.2, np.nan])
+    circuit, stop = gates_circuit(model, [0.8, 1.7, 1.0], gate, np.array([True, False, False]))
+    for k in range(3):
+        circuit.C(f"line{k}", f"gate{k}", circuit.gnd, FARADS)
+    found = balance(circuit, gate_solver(model), stop)
+    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
+    lines = [FARADS / 2 * (model.gate_open**2 + 1.2**2), FARADS / 2 * 1.2**2, 0.0]
+    assert [found.of(f"cline{k}") for k in range(3)] == pytest.approx(lines, rel=0.01)
+    limit = 20 * 200e-6 / 2 * (1.2 - 0.4) ** 2  # A, square law of the file's transistor
+    assert found.of("xcell1") == pytest.approx(limit * 2.5 * model.width_up, rel=0.05)
+    assert found.of("xcell0") > found.of("xcell1") > 1e6 * found.of("xcell2")
 
 
 def test_late_writes_cost_the_pulses_of_the_devices_that_are_due():
