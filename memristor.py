@@ -1,8 +1,8 @@
-"""The memristor emulator: laws of its cell, parameters, SPICE subcircuits.
+"""The memristor emulator: formulas of its cell, parameters, SPICE subcircuits.
 
-The laws are the current of the channel, the lift of the floating gate and the writes
-(docs/closed_form.md). Each stands here once, in NumPy's functions, and the kernels compile it. It
-takes numbers or arrays of any shape that broadcast.
+The formulas, called laws, are those of the current of the channel, of the lift of the floating gate
+and of writes (docs/closed_form.md). Each law stands here once, in NumPy's functions, and the
+kernels compile it. Laws take numbers or arrays of any shape that broadcast.
 
 Run alone, it simulates the emulator in ngspice and writes results/devices/memristor.json,
 figures/memristor_iv.png (pinched hysteresis loop, state over time) and
@@ -44,8 +44,8 @@ class Channel(Protocol):
 
     @property
     def pinch(self) -> Any:
-        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel: 3
-        / (2 + share).
+        """Overdrive of the lifted gate over the overdrive at rest, of a saturated channel: 3 / (2 +
+        share).
         """
 
 
@@ -145,8 +145,8 @@ def conductance(channel: Channel, state: Any) -> Any:
 
 
 def leaked(window: Any, leak: Any) -> Any:
-    """Return the share of X that leaks while phi is high for `window` s, at a rate `leak` of 1 /
-    (R_leak (C + C_gate)) in 1/s.
+    """Return the share of X that leaks away while phi is high for `window` s. The rate `leak` is 1
+    / (R_leak (C + C_gate)), in 1/s.
     """
     return -np.expm1(-window * leak)
 
@@ -170,8 +170,8 @@ def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
 
 
 class Flow(NamedTuple):
-    """Write curves of a device: its range, and dX/dq on an even grid of it, where q is the change
-    of X by the nominal gain K.
+    """Write curves of a device: its range of X, and the rates dX/dq on an even grid of this range.
+    q is the change that X would have with the nominal gain K.
     """
 
     up: Any  # array, for positive voltages, from the lowest X on
@@ -234,8 +234,9 @@ move = np.vectorize(moved, excluded={0}, otypes=[float])
 
 
 def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:
-    """Return the number of pulses that a cell gets. If `whole`, the fraction of `wanted` is the
-    probability of rounding up.
+    """Return the number of pulses that a cell gets if its dose asks for `wanted` pulses. If
+    `whole`, the number is rounded at random: the fraction of `wanted` is the probability of
+    rounding up.
     """
     if wanted <= 0.0 or not whole:
         return max(wanted, 0.0)
@@ -243,8 +244,8 @@ def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:
 
 
 def noise_factor(curve: np.ndarray, flow: Flow, state: float) -> float:
-    """Return the write noise at X over the device's `write_noise`, from a curve on an even grid of
-    the range; an empty curve is 1 everywhere.
+    """Return the factor on the device's `write_noise` at the `state` X in V. `curve` holds factors
+    on an even grid of the range; an empty curve is 1 everywhere.
     """
     last = len(curve) - 1
     if last < 1:
@@ -257,13 +258,13 @@ def noise_factor(curve: np.ndarray, flow: Flow, state: float) -> float:
 def due_pulses(
     held: float, dose: float, lower: float, upper: float, pulses: float, keeps: bool
 ) -> tuple[float, float]:
-    """Return the pulses, with their sign, that a synapse that writes late gets, and the dose that
-    it holds afterwards.
+    """Return the pulses of a synapse that writes late after one more dose: their number with its
+    sign, and the dose that the synapse holds afterwards.
 
-    Its emulator adds up doses until they leave the window between `lower` and `upper`. Then its
-    devices get `pulses`, and the emulator is reset, which loses the remainder. If it `keeps` the
-    remainder, as a digital memory does, the devices get `pulses` for each time that the dose
-    contains the limit. Doses have one unit: V of X, or pulses.
+    Its emulator adds `dose` to the doses `held`. If the sum leaves the window between `lower` and
+    `upper`, the devices get `pulses`, and the emulator is reset, which loses the remainder of the
+    sum. If the synapse `keeps` the remainder, as a digital memory does, the devices get `pulses` as
+    many times as the limit fits into the sum. All doses have the same unit: V of X, or pulses.
     """
     held += dose
     if lower < held < upper:
@@ -312,12 +313,13 @@ class WriteCurve:
 
     @property
     def flow(self) -> Flow:
-        """The curves as an argument of `moved`, the law of a write."""
+        """The curves in the form that the function `moved` takes."""
         return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
 
     def points(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return X in V and the gain of one direction, with the ends beyond the range; straight
-        lines join the points and continue the first and the last one.
+        """Return the points of the curve of one direction: X in V, and the gain. Beyond the range
+        the gain falls to 0. Straight lines join the points, and the first and the last line
+        continue.
         """
         span, gains = self.high - self.low, self.up if up else self.down
         grid, beyond = np.linspace(self.low, self.high, len(gains)), BEYOND * span
@@ -520,8 +522,8 @@ def altered_state(element: str, state: float) -> dict[str, float]:
 
 
 class Cell(SubCircuit):
-    """Subcircuit whose device models stand outside, so that all instances share one: this loads 3.5
-    times faster.
+    """Subcircuit whose device models stand outside of it, so that all instances share one model.
+    Such a netlist loads 3.5 times faster.
     """
 
     def __init__(self, name: str, nodes: tuple[str, ...], device_models: DeviceModels) -> None:

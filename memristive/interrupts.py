@@ -1,8 +1,8 @@
 """Ctrl-C during imports: one line instead of a traceback, as `memristive.cli.script.run` prints
 later.
 
-Scripts and studies import this module before all others, because those take a second. IPython and
-pytest have a way of their own.
+Scripts and studies import this module first, because importing the other modules takes a second,
+during which a user may press Ctrl-C. IPython and pytest handle Ctrl-C themselves.
 """
 
 import sys

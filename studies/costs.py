@@ -3,8 +3,8 @@
 `python -m studies.costs NETWORK.json` prints the ledger of an inference (mean over test images) and
 of an error (mean over the first errors on training images, with the first dose). With --training it
 trains the network again, in closed form, and adds the ledger of the training. Energies are counted
-at the pins and by part. What no circuit fixes is assumed: --parameters lists these values, --set
-technology.NAME=VALUE changes them.
+at the pins and by part. Values that the circuit does not fix are assumed: --parameters lists these
+values, --set technology.NAME=VALUE changes them.
 
 Writes results/costs/costs_NAME.json and figures/costs_NAME.png. Without a network it draws all
 records as figures/costs.png. Takes seconds in closed form, and with --training as long as a
@@ -273,7 +273,9 @@ def first_errors(
 
 
 def compared(simulated: Mapping[str, Ledger], computed: Mapping[str, Any]) -> str:
-    """Return the largest deviation of the closed form's lines from those of ngspice, as text."""
+    """Return the largest deviation, as text, of the ledger in closed form from the ledger of
+    ngspice.
+    """
     return "\n".join(
         f"{name}: lines of the closed form deviate by at most "
         + "{:.2%}".format(
@@ -354,8 +356,8 @@ def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -
 
 
 def grey_levels(network: Network, images: np.ndarray) -> float:
-    """Return the energy of the image's rows with levels by voltage over that with levels by time,
-    at equal charge through an ohmic cell.
+    """Return the ratio of two energies of the image's rows: grey levels given as voltages over grey
+    levels given as durations, at equal charge through an ohmic cell.
     """
     levels = np.array([network.read_levels(image[None])[0] for image in images])
     inputs = levels[:, : network.sizes[0]]
@@ -363,8 +365,8 @@ def grey_levels(network: Network, images: np.ndarray) -> float:
 
 
 def equal_conductance(ledger: Ledger) -> float:
-    """Return the factor on all conductances at which arrays and column currents take as much as the
-    amplifiers' bias.
+    """Return the factor by which all conductances would have to change until arrays and column
+    currents take as much energy as the amplifiers' bias currents.
     """
     bias = sum(line.joules for line in ledger.lines if part_of(line.name) == BIAS)
     scaled = sum(line.joules for line in ledger.lines if part_of(line.name) in (READS, CURRENTS))
@@ -372,7 +374,7 @@ def equal_conductance(ledger: Ledger) -> float:
 
 
 def part_of(name: str) -> str:
-    """Return the part of the figure to which a line belongs."""
+    """Return the part of the figure's bars to which the ledger's line `name` belongs."""
     phase, _, found = name.partition(": ")
     if found.startswith("array"):
         return WRITES if phase == "write" else READS
@@ -403,7 +405,7 @@ def described(ledger: Ledger, times: Times) -> str:
 
 
 def answers(results: Mapping[str, Any]) -> str:
-    """Return the answers of the ledger as sentences."""
+    """Return what the results say about costs, as sentences to print."""
     shorter = results["shorter"]
     first = shorter[0]
     kept = [
@@ -438,7 +440,7 @@ def answers(results: Mapping[str, Any]) -> str:
 
 
 def bars(ledgers: Mapping[str, Ledger]) -> Figure:
-    """Draw each ledger as a stacked bar of shares; what is assumed is hatched."""
+    """Draw each ledger as a stacked bar of shares of the energy; assumed parts are hatched."""
     figure, axis = plt.subplots(figsize=(WIDTH, 1.6 + 0.3 * len(ledgers)))
     joules, used = EngFormatter("J", places=1), set()
     for y, ledger in enumerate(ledgers.values()):

@@ -262,7 +262,7 @@ def readings_of_devices(data: pd.DataFrame) -> Iterator[Readings]:
 
 
 def kind_results(kind: DevicesFit) -> dict[str, Any]:
-    """Return the results of the fit of several devices, for the record."""
+    """Return the fit of several devices of one kind as results for the record."""
     return {
         "standard_errors": kind.errors,
         "spreads": {key: spread._asdict() for key, spread in kind.spreads.items()},
@@ -320,8 +320,8 @@ def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
 
 
 def print_fit(fit: PulseFit) -> None:
-    """Print steps and noises with standard errors, and how well mean pulses repeat the readings;
-    warn of gaps in the data.
+    """Print steps and noises with standard errors, and how closely a replay with mean steps,
+    without noise, follows the readings; warn of gaps in the data.
     """
     device = fit.device
     print_steps(device, fit.errors)
@@ -336,8 +336,8 @@ def print_fit(fit: PulseFit) -> None:
 
 
 def warn_of_misses(fit: PulseFit, name: str = "") -> None:
-    """Warn if mean pulses miss the readings by more than noise explains; `name` begins the
-    warning.
+    """Warn if a replay with mean steps, without noise, misses the readings by more than the noises
+    explain. The warning begins with `name`.
     """
     expected = np.sqrt(np.mean(fit.band**2))
     if fit.rms > max(MISSED, expected):
@@ -349,8 +349,8 @@ def warn_of_misses(fit: PulseFit, name: str = "") -> None:
 
 
 def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> None:
-    """Warn of conductances that may have another unit, and of states from which no pulse started;
-    `up`, `down`: states before pulses.
+    """Warn of conductances that may have another unit, and of states from which no pulse started.
+    `up` and `down` are the states before the pulses of each direction.
     """
     if device.highest_conductance < USUAL:
         warnings.warn(
@@ -453,9 +453,10 @@ def kind_figure(kind: DevicesFit) -> Figure:
 
 
 def pulse_figure(fit: PulseFit) -> Figure:
-    """Draw the fit: measured sweeps with mean pulses of the fitted device, and its steps over x.
+    """Draw the fit: measured sweeps beside a replay with the fitted mean steps, and these steps
+    over x.
 
-    A band shows the standard deviation of readings about the mean pulses.
+    A band shows the standard deviation of readings about the replay.
     """
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")

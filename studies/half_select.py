@@ -1,5 +1,5 @@
-"""Cost of a passive array, in accuracy: writes at V put V/2 on neighbours in row and column, which
-take the share r of a step.
+"""Cost of a passive array, in accuracy: writes at V put V/2 on other cells of the same row and
+column, which then make the share r of a step.
 
 One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width,
 strict decisions. First the SPICE models that come with the project, measured in ngspice: with
@@ -108,7 +108,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
-    """Return r upwards and downwards in a scheme."""
+    """Return r of a device in a scheme, upwards and downwards: the step of a half-selected cell
+    over a whole step.
+    """
     pulses = measured_pulses(emulator(device), scheme=scheme)
     return pulses.disturb_up, pulses.disturb_down
 
@@ -121,8 +123,8 @@ def data() -> Dataset:
 def prepared(
     device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
 ) -> tuple[Network, LayeredRule]:
-    """Return an untrained layer of pairs, whose cells start at the balance of the device, and the
-    learning rule.
+    """Return an untrained layer of pairs, whose cells start where a pulse up and a pulse down
+    cancel (the balance of the device), and the learning rule.
 
     Parameters
     ----------
@@ -166,8 +168,8 @@ def trained(
 
 
 def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
-    """Train and test with the arguments of `prepared`; return accuracies as a row. Runs in a
-    worker.
+    """Train and test a layer, with the arguments of `prepared` as `task`; return its accuracies as
+    a row. Runs in a worker.
     """
     network, training, test = trained(*task), data().training, data().test
     device, scheme, dose, _ = task
@@ -194,14 +196,16 @@ def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
 
 
 def best(found: pd.DataFrame) -> pd.DataFrame:
-    """Return for each case the row whose dose is the best on held-out images."""
+    """Return for each device, scheme and r the row whose dose gives the best accuracy on held-out
+    images.
+    """
     return found.loc[
         found.groupby(["device", "scheme", "r_up", "r_down"], sort=False)["held_out"].idxmax()
     ]
 
 
 def figure(found: pd.DataFrame) -> Figure:
-    """Draw accuracy over r: with the dose chosen for each r, and with a large one."""
+    """Draw accuracy over r: with the dose chosen for each r, and with a large dose."""
     drawn, axes = plt.subplots(1, len(DEVICES), figsize=(plotting.WIDTH, 3.4), sharey=True)
     large = found[found["dose"] == LARGE]
     kinds = (

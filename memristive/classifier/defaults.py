@@ -1,5 +1,5 @@
-"""Dose, margin and initial states that suit a table of data, for a MemristiveClassifier without
-given values.
+"""Dose, margin and initial states that suit a table of data, for a MemristiveClassifier to which
+the user gave none.
 
 docs/reproducing.md describes how they were chosen.
 """
@@ -69,9 +69,9 @@ def device_dose(dose: float, device: MeasuredDevice, pairs: int, late: bool) -> 
     """Return the dose in V for a measured device, from the usual `dose` in V of the default
     memristor.
 
-    The first pulses of a curve that bends change X by more than the mean, which lowers the dose. A
-    synapse that writes late takes a share of the dose at which it is due, whatever the device. If a
-    gate sets the level, the dose is one of its voltage.
+    If steps depend on the state, the first pulses change X by more than the mean, so the dose is
+    smaller. For synapses that write late, the dose is a fixed share of the dose at which a pulse is
+    due, whatever the device. If a gate sets the level, the dose is a change of the gate voltage.
     """
     if device.levels:
         emulated = emulator(device)

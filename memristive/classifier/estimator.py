@@ -67,10 +67,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     hidden : int or sequence of int, default=None
-        Neurons of each hidden layer; () for a single layer. None: (100,), and () with a `device`,
-        because noise and bent curves of most measured devices silence hidden neurons at the default
-        dose. More than three hidden layers are not learned reliably: their spikes come too late in
-        a read.
+        Neurons of each hidden layer; () for a single layer. None: (100,) without a `device`, ()
+        with one, because noise and bent curves of most measured devices silence hidden neurons at
+        the default dose. More than three hidden layers are not learned reliably: their spikes come
+        too late in a read.
     engine : {"closed-form", "ngspice"}, default="closed-form"
         Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds
         for a thousand rows. If the device file names a SPICE model, ngspice simulates its
@@ -92,12 +92,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Device. None: the default parameters.
     device : str, default=None
         Measured device instead of `memristor`: name of a preset ("epiram") or path of a device
-        file, see docs/devices.md. It is written by whole pulses with its cycle-to-cycle noise. The
-        default dose is smaller if its curves bend. Most presets learn best with two pairs, or with
-        one pair and `late`. None: `memristor`.
+        file, see docs/devices.md. Cells are written by whole pulses with the cycle-to-cycle noise
+        of the device. The default dose is smaller if steps depend on the state. Most presets learn
+        best with two pairs, or with one pair and `late`. None: `memristor`.
     pairs : int, default=0
         Number of differential pairs of each synapse. 0: single cells and a reference column. A
-        device whose curves up and down differ needs pairs.
+        device whose steps up and down differ needs pairs.
     late : bool, default=False
         With a `device`: each synapse adds up doses on a poor capacitor, the paper's emulator, until
         whole pulses are due (docs/writes_late.md). The default dose and margin are then larger.
@@ -132,7 +132,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     encoding_ : FeatureEncoding
         Scaling of features to input levels.
     margin_ : float
-        Margin in s that suits the training data.
+        Margin in s that suits the training data; the training uses it if `margin` is None.
     n_presentations_ : int
         Presentations so far.
     engine_ : str
@@ -287,10 +287,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def carried_to(self, chip: str | Chip | None) -> Self:
-        """Return a copy whose weights are carried to another chip without learning (ex situ).
+        """Return a copy whose weights are carried to another chip without learning there (ex situ).
 
-        The cells of the other chip get the same states X, except its stuck cells. This classifier
-        stays as it is. `partial_fit` then lets the copy learn on its chip.
+        The cells of the other chip get the same states X as here, except stuck cells. This
+        classifier does not change. The copy can then learn on the other chip with `partial_fit`.
 
         Parameters
         ----------
@@ -580,8 +580,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return its path.
 
         With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The
-        output that first reaches half of its height is the decision. Spikes are late by up to 0.5
-        us, and leads below 0.1 us per layer may be lost. A read of many subcircuits is slow,
+        class whose output first reaches half of its height is the decision. Spikes are late by up
+        to 0.5 us, and leads below 0.1 us per layer may be lost. A read of many subcircuits is slow,
         because ngspice solves all of them in one circuit: digits with pairs (2,580) take a minute
         or more.
 
@@ -651,7 +651,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Return the classifier that `save` wrote; raise ValueError or FileProblem otherwise."""
+        """Return the classifier in a file that `save` wrote. Raises ValueError or FileProblem for
+        another file.
+        """
         content = read_json(path, "a classifier file; MemristiveClassifier.save writes it")
         try:
             if (content["format"], content["version"]) != (FORMAT, VERSION):

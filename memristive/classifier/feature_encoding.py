@@ -1,9 +1,9 @@
-"""Real features as input levels from 0 to 1, scaled by the training data.
+"""Features (real numbers) as input levels from 0 to 1, scaled by the training data.
 
 A level is a share of the input voltage. With complements each feature v also drives a second row
-with 1 - v. Then every sample drives its rows with the same total, so column currents and the energy
-of a read do not depend on the sample. The price is twice the rows. Without complements a sample of
-small values drives little, and its neurons fire late or never.
+with 1 - v. Then the voltages at the rows have the same sum for every sample, so the sum of the
+currents and the energy of a read hardly depend on the sample. The price is twice the rows. Without
+complements a sample of small values gives small currents, and neurons fire late or never.
 """
 
 from dataclasses import dataclass

@@ -36,11 +36,12 @@ def add_device(parser: Parser) -> Parser:
 
 
 def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -> Setup:
-    """Return the setup with the devices of --device, and print the states that their curves predict
-    after the training.
+    """Return the `setup` with the devices of --device in its cells, and print the states that their
+    curves predict for a training of `patterns`.
 
     The names of device and scheme are added to the name of the default voltages file, and outputs
-    about a user's own device go to own/. Without --device, `setup` is returned unchanged.
+    about a user's own device go to the folder own/. Without --device, `setup` is returned
+    unchanged.
     """
     if not options.device:
         if options.scheme:
@@ -66,8 +67,8 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
 
 
 def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
-    """Print each class's pulses and the states that the device's curves predict; warn if patterns
-    would be read wrongly.
+    """Print the number of pulses for each class, and the states that the device's curves predict.
+    Warn if these states would read patterns wrongly.
     """
     array = setup.array
     assert array

@@ -35,7 +35,7 @@ def run_tasks(
         Defined in a module, so that workers can import it.
     tasks : sequence
     jobs : int, optional
-        Worker processes; by default one for each core.
+        Number of worker processes; by default one for each core.
     scheduler : str, optional
         Address of a Dask scheduler, tcp://host:port, instead of processes on this machine.
     sizes : sequence of int, optional

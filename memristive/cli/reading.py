@@ -27,8 +27,10 @@ _readers: dict[str, NgspiceNetwork] = {}  # the last reader of this process, by 
 
 
 class Range(NamedTuple):
-    """Task of `read_range`: `images` (n x inputs, levels 0 to 1); `first` is the number of the
-    first of these images, on which the noise of the reads depends.
+    """Task of `read_range`: a network and the `images` (n x inputs, levels 0 to 1) that it reads.
+
+    `first` is the number of the first of these images in the whole set. The noise of the reads
+    depends on this number.
     """
 
     network: Network
@@ -37,7 +39,7 @@ class Range(NamedTuple):
 
 
 def ranges(network: Network, images: np.ndarray) -> list[Range]:
-    """Return the tasks that read all `images`."""
+    """Return tasks of `read_range` that together read all `images`."""
     size = RANGE if isinstance(network.design, Schedule) else READ_BLOCK
     if network.convolution and not network.layers[0].read_noise:  # a block shares its noise
         size = min(size, max(1, PATCHES // len(network.convolution.patches)))
@@ -92,7 +94,7 @@ def read_images(
     Raises
     ------
     ParameterError
-        The images do not fit the states.
+        The number of inputs of the images is not that of the network.
     SimulationError
         ngspice fails, or a worker died twice.
 

@@ -64,7 +64,9 @@ class Parser(argparse.ArgumentParser):
         )
 
     def add_common(self, option: str, default: Any, note: str = "", **changed: Any) -> None:
-        """Add an option that means the same in each script, with a `note` on its default."""
+        """Add an option that has the same meaning in each script, with a `note` on its default for
+        --help.
+        """
         given: dict[str, dict[str, Any]] = {
             "--device": {
                 "metavar": "FILE",
@@ -180,8 +182,8 @@ def make_parser(
 
 
 def keep_apart(options: argparse.Namespace, *sources: str | Path | None) -> Path:
-    """Let outputs about a user's own files go to own/, apart from the project's, unless options
-    name other folders.
+    """Send outputs about a user's own files to the folder own/, apart from the project's outputs,
+    unless options name other folders.
 
     Parameters
     ----------
@@ -194,8 +196,8 @@ def keep_apart(options: argparse.Namespace, *sources: str | Path | None) -> Path
     Returns
     -------
     Path
-        Folder of networks: voltages/, or that of the records if these go elsewhere than to their
-        default folder.
+        Folder for trained networks: voltages/, or the folder of the records if this is not the
+        default one.
     """
     committed = {RESULTS.resolve(), NETWORKS.resolve()}
     files = [
@@ -251,8 +253,8 @@ def add_resume(parser: Parser) -> Parser:
 
 
 class Record:
-    """File NAME.json of a run, in the folder of --results. An earlier one with other parameters is
-    not overwritten.
+    """Record of a run: the file NAME.json in the folder of --results. An earlier file with other
+    parameters is not overwritten.
 
     Parameters
     ----------
@@ -263,7 +265,8 @@ class Record:
     parameters : mapping
         Everything that determines the results.
     others : sequence of paths
-        Further files that the run reads or writes, as in `check_overwriting`.
+        Further files that the run reads or writes and must not overwrite, as in
+        `check_overwriting`.
     """
 
     def __init__(
@@ -285,8 +288,8 @@ class Record:
         """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks
         beside the record.
 
-        `write` deletes the checkpoint. The options must be those of `add_resume`, and a resumed run
-        must share the parameters.
+        `write` deletes the checkpoint. The parser needs the options of `add_resume`. A run can be
+        resumed only with the same parameters.
 
         Parameters
         ----------
@@ -328,8 +331,8 @@ class Record:
     def write_netlist(self, text: Callable[[], str]) -> None:
         """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
 
-        `text` returns the netlist and is called only then, because that of a large network takes
-        seconds.
+        `text` is a function that returns the netlist. It is called only if the file is wanted,
+        because the netlist of a large network takes seconds.
         """
         path = self.options.netlist
         if path is not None:
@@ -453,8 +456,8 @@ def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tq
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> None:
-    """Print the rows of a record as a table without the columns in `drop`; nothing if there are no
-    rows.
+    """Print the rows of a record as a table without the columns in `drop`. Without rows nothing is
+    printed.
     """
     import pandas as pd  # here: the import takes half a second
 
@@ -467,7 +470,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
 
 
 def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
-    """Print the energies in J that `energy.read_energy` or `write_energy` measured."""
+    """Print the energies in J of `what` (a read or a write), measured by `energy.read_energy` or
+    `write_energy`, with a `note`.
+    """
     if math.isnan(energy["inputs"]):
         print(
             f"energy of {what}: unknown above {ISOLATED_UP_TO:g} V, where the channels' junctions "
@@ -584,8 +589,8 @@ Main = Callable[[list[str] | None], int | None]
 def run(main: Main) -> NoReturn:
     """Run a script's `main`, and exit.
 
-    `python -m` runs a module under the name `__main__`. It is imported again under its own, because
-    workers import what they run.
+    `python -m` runs a module under the name `__main__`. Workers import the functions that they run,
+    so the module is imported again under its own name.
     """
     module = sys.modules[main.__module__].__spec__
     sys.exit(exit_code(importlib.import_module(module.name).main if module else main))

@@ -1,9 +1,9 @@
-"""Measure a cell in ngspice as a laboratory measures a device: pulses, half pulses, reads, loops;
-an emulator or a SPICE model.
+"""Measure a cell in ngspice as a laboratory measures a device: pulses, half pulses, reads, I-V
+loops. The cell is an emulator or a SPICE model.
 
-Writes last nanoseconds and reads milliseconds, or the other way round, so each is a transient with
-its own longest step. Between them the state is carried over: read at the state node, set by the
-initial parameter.
+Writes may last nanoseconds and reads milliseconds, or the other way round, so each write and each
+read is a transient with its own longest step. The state at the end of one transient, read at the
+state node, becomes the start of the next one by the initial parameter.
 """
 
 import dataclasses
@@ -76,14 +76,14 @@ class Characterisation:
     device : MeasuredDevice
     map : StateMap
     reach : tuple of int
-        Numbers of pulses of the sweeps down and up whose ends define x = 0 and x = 1.
+        Numbers of pulses of two sweeps: down to x = 0, then up to x = 1.
     arrived : bool
-        True if both sweeps came to a bound.
+        True if both sweeps ended where further pulses hardly changed the state.
     steps : dict
-        Signed step of x at each point of `GRID`, by (up, part): `up` is True or False, and pulses
-        have the voltage V/part, with a part of 1, 2 or 3.
+        Change of x by one pulse at each point of `GRID`, with its sign. The keys are (up, part):
+        the direction of the pulse, True or False, and its voltage V/part with part 1, 2 or 3.
     disturb : dict
-        r, the step at V/part over the step at V, by (up, part) with a part of 2 or 3.
+        r, the step at V/part over the step at V. The keys are (up, part) with part 2 or 3.
     sweeps : array, starts x (2 `BLOCK` + 1), S
         Conductance over 100 pulses up and then 100 down, from each x in `STARTS`.
     drift : array, points of `GRID`
@@ -118,7 +118,7 @@ def transient(
     states : array, cells, or None
         State at t = 0; None: the subcircuit's default.
     drives : sequence of points
-        Corners (time in s, V) of the source of each cell, or of a single one for all cells.
+        Corners (time in s, V) of the source of each cell, or of a single source for all cells.
     stop, max_step : float
         End and longest step in s.
 
@@ -159,10 +159,11 @@ def write(
     count: int = 1,
     share: float = 1.0,
 ) -> np.ndarray:
-    """Return the states after 0, 1 ... `count` pulses at a `share` of their voltage: cells x
-    (`count` + 1).
+    """Return the states after 0, 1 ... `count` pulses (cells x (`count` + 1)). The pulses go `up`
+    or down, with a `share` of the model's voltage.
 
-    `states` are those before the first pulse; None: one cell in the subcircuit's default.
+    `states` are the states before the first pulse. None: one cell in the subcircuit's default
+    state.
     """
     volts, width = (
         (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
@@ -210,8 +211,8 @@ def read(
 
 
 def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
-    """Return the states at the ends of a sweep down and a sweep up, their numbers of pulses, and
-    True if both came to a bound.
+    """Return the states at the ends of a sweep down and a sweep up, the numbers of pulses of both
+    sweeps, and True if further pulses hardly change these states.
 
     Raises ParameterError if pulses change nothing or the wrong way, or the initial parameter does
     not set the state.

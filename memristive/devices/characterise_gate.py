@@ -1,8 +1,9 @@
 """Measure a SPICE model of a 1T1R cell in ngspice: level over gate voltage, history, half-selected
 cells.
 
-A write is RESET with an open gate and then SET at a gate voltage. RESET raises the column and not
-the row. So a gate at 0 V blocks both pulses, and that is where the gates of all other cells are.
+A write is RESET with an open gate and then SET at a gate voltage. RESET applies its voltage at the
+column, not a negative voltage at the row. Therefore a gate at 0 V blocks both pulses, and the gates
+of all cells that are not written stay at 0 V.
 """
 
 from collections.abc import Sequence
@@ -49,8 +50,8 @@ class GateCharacterisation:
     levels : dict of arrays, S
         Conductance after a write at each of the `gates`, for each of `SIDES`.
     history : array, 2 x `HISTORY`, S
-        Conductance that the level curve predicts for random gate voltages one after the other, and
-        conductance that was found. RESET comes only where the gate voltage falls.
+        One cell is written at random gate voltages, with RESET only where the gate voltage falls:
+        the conductances that the level curve predicts, and the measured ones.
     disturb : dict of float
         Largest change of x, at any level, by `PASSES` pulses up and down whose gate is at 0 V, and
         by `READS` reads.
@@ -101,8 +102,8 @@ def set_cells(
     """Return the states of cells (n) after writes at their `gates` (n, V), with RESET for those of
     `reset` (n).
 
-    All cells see both pulses. Without a write (nan), or without RESET, the gate is
-    at 0 V. Raises SimulationError.
+    Both pulses, RESET and SET, are applied to all cells. A gate stays at 0 V in SET if its voltage
+    in `gates` is nan, and in RESET if its entry in `reset` is False. Raises SimulationError.
     """
     circuit, stop = gates_circuit(model, states, gates, reset)
     vectors = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(states))]
@@ -112,7 +113,8 @@ def set_cells(
 def gates_circuit(
     model: SpiceModel, states: Sequence[float] | np.ndarray, gates: np.ndarray, reset: np.ndarray
 ) -> tuple[Circuit, float]:
-    """Return the netlist of the writes of `set_cells`, and their end in s.
+    """Return the netlist in which `set_cells` writes cells, and the time in s at which the writes
+    end.
 
     Nodes: row, column, gate{k}; cell k is Xcell{k}.
     """
@@ -213,7 +215,9 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
 
 
 def characterise_gate(model: SpiceModel, source: str = "", path: str = "") -> GateCharacterisation:
-    """Measure a 1T1R cell as a laboratory does; arguments and exceptions as of `measure_levels`."""
+    """Measure levels, history, half-selected cells and I-V loops of a 1T1R cell. Arguments and
+    exceptions are those of `measure_levels`.
+    """
     device, mapped, levels = measure_levels(model, source, path)
     gates = np.linspace(model.gate_low, model.gate_high, LEVELS)
     states = mapped.state(np.array(device.levels))
@@ -243,8 +247,8 @@ def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: floa
 
 
 def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str, float]:
-    """Return the largest change of x at any of the `states`: by pulses up and down while the gate
-    is at 0 V, and by reads.
+    """Return the largest change of x, from any of the `states`, by pulses up and down while the
+    gate is at 0 V, and by reads. `mapped` converts states to x.
     """
     result = {}
     for name, volts, width in (
@@ -274,8 +278,8 @@ def _largest(mapped: StateMap, before: np.ndarray, after: np.ndarray) -> float:
 
 
 def loop(model: SpiceModel, state: float, gate: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return a gate voltage, and voltage and current during a sine whose amplitudes are those of
-    the pulses.
+    """Return an I-V loop at one gate voltage: the gate voltage in V, and voltage in V and current
+    in A during a sine with the amplitudes of the pulses.
     """
     period = 20 * max(model.width_up, model.width_down)
     time = np.linspace(0, 2 * period, 401)

@@ -72,8 +72,8 @@ BENDS = BENDS.T @ BENDS
 
 @dataclass(frozen=True)
 class PulseFit:
-    """Device that was fitted to readings, with standard errors, and the sweeps that its mean pulses
-    give.
+    """Device that was fitted to readings, with standard errors, and a replay of the sweeps with its
+    mean steps.
 
     Parameters
     ----------
@@ -119,7 +119,8 @@ class PulseFit:
         """Return the states before the pulses of one direction, and the measured steps as positive
         numbers.
 
-        For several pulses between two readings, both are means over these pulses.
+        If there are several pulses between two readings, state and step are means over these
+        pulses.
         """
         after = np.flatnonzero(self.direction == (1 if up else -1))
         number = self.pulses[after]
@@ -127,8 +128,8 @@ class PulseFit:
         return _before(self.state, after, (number - 1) / (2 * number)), steps
 
     def starts(self, up: bool) -> np.ndarray:
-        """Return the states before all pulses of one direction, evenly spaced between two
-        readings.
+        """Return the states before all pulses of one direction. States before pulses without a
+        reading are spaced evenly between those of the two readings.
         """
         after = np.flatnonzero(self.direction == (1 if up else -1))
         number = self.pulses[after]

@@ -31,8 +31,8 @@ ONE_SIGMA = 0.1587  # probability beyond one standard deviation, on one side
 
 @dataclass(frozen=True)
 class Readings:
-    """Readings of one device in the order of measurement, as arguments of `fit_pulses`; `seed` is
-    that of the simulated repeats.
+    """Readings of one device in the order of measurement, as `fit_pulses` takes them, and the
+    `seed` of the simulated repeats.
     """
 
     name: str
@@ -53,8 +53,8 @@ class FittedDevice:
     repeats: list[PulseFit]
 
     def values(self, mean: MeasuredDevice) -> dict[str, float]:
-        """Return the values that may differ from device to device. The gain is the ratio of this
-        device's steps to those of `mean`.
+        """Return the values that may differ from device to device: range, lowest conductance, gain
+        and noises. The gain is the ratio of this device's steps to those of the device `mean`.
         """
         return _values(self.fit, mean)
 
@@ -162,7 +162,8 @@ def simulated(
 
 
 def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> DevicesFit:
-    """Return the kind of several fitted `devices`.
+    """Return mean curves and noises of several fitted `devices`, with the spreads from device to
+    device.
 
     Parameters
     ----------
@@ -234,10 +235,12 @@ def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> 
 
 
 def between(values: np.ndarray, errors: np.ndarray) -> Spread:
-    """Return the mean and the spread of `values` of devices, of which each has a standard error.
+    """Return the mean of the `values` of several devices, and their spread from device to device.
+    `errors` are the standard errors of the values.
 
     The variance of the values follows a chi-squared distribution. Its quantiles at one standard
-    deviation give bounds of the spread, and half their distance is the error of the spread.
+    deviation give a lower and an upper bound of the spread. Half the distance of the bounds is the
+    standard error of the spread.
     """
     count, variance, noise = len(values), values.var(ddof=1), np.mean(errors**2)
     factors = (count - 1) / chdtri(count - 1, [ONE_SIGMA, 1 - ONE_SIGMA])

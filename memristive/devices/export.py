@@ -30,7 +30,7 @@ FORWARD, BACKWARD = "V(row,column)", "V(column,row)"
 
 
 def identifier(name: str) -> str:
-    """Return the name of a device as one that SPICE and Verilog-A accept."""
+    """Return the `name` of a device, changed such that SPICE and Verilog-A accept it."""
     word = re.sub(r"\W", "_", name.lower(), flags=re.ASCII)
     return word if word[:1].isalpha() else f"device_{word}"
 
@@ -133,8 +133,8 @@ def crosssim_table(device: MeasuredDevice, up: bool) -> str:
 def aihwkit_parameters(device: MeasuredDevice) -> dict[str, Any]:
     """Return the arguments of aihwkit's `PiecewiseStepDevice`, with the weights -1 to 1.
 
-    aihwkit's noise of a step is in proportion to the step. It has the device's write noise at its
-    mean step.
+    In aihwkit the noise of a step is in proportion to the step. Its factor is chosen such that the
+    noise of the mean step is the device's write noise.
 
     References
     ----------
@@ -154,7 +154,7 @@ def aihwkit_parameters(device: MeasuredDevice) -> dict[str, Any]:
 
 
 def files(device: MeasuredDevice) -> dict[str, str]:
-    """Return the content of all files of an exported device, by name."""
+    """Return all files of an exported device: their content by the name of the file."""
     name = identifier(device.name)
     return {
         f"{name}.lib": spice_library(device),
@@ -167,8 +167,8 @@ def files(device: MeasuredDevice) -> dict[str, str]:
 
 
 def check_pulses(device: MeasuredDevice) -> None:
-    """Raise ParameterError unless the sign of a voltage tells directions apart, and reads from
-    writes.
+    """Raise ParameterError unless pulses up and down have opposite signs, and voltages larger than
+    that of a read.
     """
     up, down = device.voltage_up, device.voltage_down
     if up * down >= 0:
@@ -185,8 +185,8 @@ def check_pulses(device: MeasuredDevice) -> None:
 
 
 def hinges(variable: str, x: np.ndarray, y: np.ndarray) -> str:
-    """Return the text of the piecewise-linear function through the points (x, y), whose first and
-    last line continue.
+    """Return the text of the piecewise-linear function of `variable` through the points (x, y). Its
+    first and its last line continue beyond the points.
 
     It is a sum of max(), which SPICE and Verilog-A share, with a term for each kink.
     """

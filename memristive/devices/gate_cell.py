@@ -4,8 +4,8 @@
 The SET of a filament is abrupt, and the transistor in series ends it by limiting the current. So
 the gate voltage X chooses the conductance, whatever it was before, and RESET comes first if the
 conductance must fall. X is the voltage of a capacitor, which the learning rule moves. The device is
-written only when X has moved far enough since its last write. The kernel and trainings in ngspice
-call these functions.
+written only when X has moved far enough since the last write of the device. Trainings in closed
+form and in ngspice call these functions.
 """
 
 import numpy as np
@@ -22,7 +22,8 @@ def moved_gate(
         X before the dose, and X at the last write of the device.
     dose : float, V
     lower, upper : float, V
-        Window of X - `committed`. A device is due outside of it; with 0 and 0 at each dose.
+        Window of X - `committed`. A device is due when this difference is outside of the window. If
+        both are 0, it is due at each dose.
     low, high : float, V
         Range of X.
     """
@@ -32,9 +33,9 @@ def moved_gate(
 
 
 def level_at(levels: np.ndarray, share: float) -> float:
-    """Return the level at a `share` of the range of gate voltages, 0 to 1.
+    """Return the level (conductance or state) at a `share` of the range of gate voltages, 0 to 1.
 
-    `levels` are on an even grid of that range; between its points are straight lines.
+    `levels` are given on an even grid of that range, with straight lines between its points.
     """
     place = share * (len(levels) - 1)
     k = min(int(place), len(levels) - 2)

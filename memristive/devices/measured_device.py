@@ -1,10 +1,10 @@
-"""Measured synaptic devices: the mean steps of their pulses over the state, their noises, and the
-emulator that follows them.
+"""Measured synaptic devices: the mean step of a pulse at each state, the noises, and an emulator
+that follows these steps.
 
 The state x is the share of the conductance range, 0 to 1. Networks need no more of a device than
 two curves, the mean step of one pulse up and of one pulse down at each x, and its noises. The
-field's law (P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 37, 3067, 2018, eq. 8 to 10) is the case that
-both curves are straight lines (docs/devices.md).
+formula that others use (the field's law: P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 37, 3067, 2018, eq.
+8 to 10) is the case that both curves are straight lines (docs/devices.md).
 """
 
 import dataclasses
@@ -60,16 +60,18 @@ class MeasuredDevice(Parameters):
         Mean change of x by one pulse, as positive numbers, on an even grid of x from 0 to 1;
         straight lines between its points.
     write_noise, read_noise : float
-        Standard deviations as shares of the range: of one pulse's step, which stays, and of one
-        reading, which does not.
+        Standard deviations as shares of the range. Write noise is the random part of one pulse's
+        step and stays in the device. Read noise is the error of one reading and does not.
     noise_curve : tuple of float
-        Factors on the write noise on an even grid of x; (): the noise is the same at each x.
+        Factors by which the write noise is multiplied at each x, on an even grid of x. (): the
+        noise is the same at each x.
     read_voltage : float
         In V.
     read_curve : tuple of float
-        Range of i/V (from x = 0 to x = 1) over that at the read voltage, on an even grid of V from
-        0 to the read voltage; (1, 1) is ohmic. Weights are differences of conductances, so what all
-        states have in common does not count.
+        Bend of the read current, on an even grid of V from 0 to the read voltage. A value is the
+        difference of i/V between x = 1 and x = 0, over this difference at the read voltage; (1, 1)
+        is ohmic. A part of i/V that all states have in common does not count, because weights are
+        differences of conductances.
     voltage_up, width_up, voltage_down, width_down : float
         Pulses in the laboratory, in V and s.
     spread, range_spread, write_noise_spread, read_noise_spread : float
@@ -89,8 +91,8 @@ class MeasuredDevice(Parameters):
         Largest distance between sweeps of the SPICE model and the sweeps that the curves predict,
         as a share of the range.
     levels : tuple of float
-        Of a 1T1R cell: x after RESET, and SET at each gate voltage, on an even grid from `gate_low`
-        to `gate_high`. It rises. (): no gate chooses the level.
+        Of a 1T1R cell: x after RESET and a SET at each gate voltage, on an even grid from
+        `gate_low` to `gate_high`, in rising order. (): no gate chooses the level.
     gate_low, gate_high : float
         Lowest and highest gate voltage of SET in V.
     stuck : float
@@ -191,7 +193,7 @@ class MeasuredDevice(Parameters):
         curvature_down: float,
         **more: Any,
     ) -> Self:
-        """Return a device that obeys the field's law.
+        """Return a device that obeys the field's law (Chen, Peng, Yu 2018).
 
         After a share p of the pulses of a sweep, x = B (1 - exp(-p / A)), with B = 1 / (1 - exp(-1
         / A)).
@@ -247,13 +249,13 @@ class MeasuredDevice(Parameters):
         )
 
     def rates(self, up: bool = True) -> np.ndarray:
-        """Return the rate dx/dn of a pulse's flow on the even grid of its curve, as positive
-        numbers.
+        """Return the rate dx/dn, the change of x per pulse for a continuous number of pulses n, on
+        the even grid of the step curve, as positive numbers.
 
-        A pulse is the flow dx/dn = rate for n = 1, so that parts of a pulse and several pulses have
-        a meaning. Between grid points rates are straight lines, and at the grid points the flow
-        over n = 1 gives the steps of the curve: exactly for two points, within 1 % of the largest
-        step for more.
+        With a continuous n, parts of a pulse and several pulses have a meaning, too. Between grid
+        points rates are straight lines. From a grid point, following the rate over n = 1 gives the
+        step of the curve: exactly for curves of two points, within 1 % of the largest step for
+        more.
         """
         return np.array(_rates(self.up)) if up else np.array(_rates(self.down[::-1])[::-1])
 
@@ -275,16 +277,17 @@ class MeasuredDevice(Parameters):
 
     @property
     def flow(self) -> Flow:
-        """Rates of both directions, as an argument of `moved`."""
+        """Rates of both directions, in the form that `memristor.moved` takes."""
         return Flow(self.rates(True), self.rates(False)[::-1], 0.0, 1.0)
 
     @property
     def balance(self) -> float:
-        """State x at which a pulse up and a pulse down undo each other, so that equal numbers of
-        them pull a cell there.
+        """State x at which a pulse up and a pulse down cancel. Equal numbers of both pull a cell to
+        this state.
 
-        Without such a state it is 0.5. It is also 0.5 if steps up and down agree within `ALIKE`
-        everywhere: nothing pulls then, and rounding could place the balance anywhere.
+        Without such a state the balance is 0.5. It is also 0.5 if steps up and down agree within
+        `ALIKE` at all x: then pulses pull cells nowhere, and rounding errors could place the
+        balance anywhere.
         """
         grid = np.linspace(0, 1, 1001)
         gain = self.step(grid) - self.step(grid, up=False)
@@ -296,8 +299,8 @@ class MeasuredDevice(Parameters):
         )
 
     def pulses(self, up: bool = True) -> float:
-        """Return the number of mean pulses across the range, or across 99 % of the way to the x at
-        which steps become 0.
+        """Return the number of pulses, each with the mean step, that move x across the range. If
+        steps become 0 at some x, they move it across 99 % of the way to this x.
         """
         rates = np.array(_rates(self.up if up else self.down[::-1]))
         stop = np.flatnonzero(rates <= 0)
@@ -358,9 +361,9 @@ class Emulator:
 def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
     """Return the emulator's parameters for a measured device, whose pulses last `pulse` s.
 
-    The range of X is 3 V, and more for read voltages above 0.1 V, at which the I-V curves of
-    channels of low conductance would bend. The memory capacitor is large against the gate, so that
-    the lift of the gate does not matter.
+    The range of X is 3 V. For read voltages above 0.1 V it is larger, because the I-V curves of
+    channels of low conductance would bend otherwise. The memory capacitor is large against the
+    gate's capacitance, so that inputs hardly lift the gate.
     """
     window = max(WINDOW, LARGEST_READS * device.read_voltage)
     step = device.mean_step
@@ -428,8 +431,8 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def device_record(device: MeasuredDevice) -> dict[str, Any]:
-    """Return the content of a device file. `NEWER` entries are left out where they are empty: the
-    content then equals that of earlier records.
+    """Return the content of a device file. Entries in `NEWER`, which earlier versions did not have,
+    are left out where they are empty.
     """
     return {
         "format": FORMAT,

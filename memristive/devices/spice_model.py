@@ -90,7 +90,7 @@ class SpiceModel(Parameters):
     read_voltage : float
         Voltage in V at which the conductance is read.
     parameters : mapping
-        Values for parameters of the subcircuit, instead of their defaults.
+        Values for parameters of the subcircuit that replace the defaults of the library.
     gate_pin : int
         Pin of the transistor's gate; 0: the subcircuit has two pins.
     gate_low, gate_high : float
@@ -291,10 +291,11 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
 
 
 def load_current_device(name: str) -> MeasuredDevice:
-    """Return the device of a preset or a device file, as `load_device`, for learning by its curves.
+    """Return the device of a preset or a device file, as `load_device` does, for learning by its
+    curves.
 
-    Raises ParameterError also if its SPICE model has changed since it was measured. A model whose
-    file is elsewhere is not compared.
+    Raises ParameterError also if the device's SPICE model has changed since the measurement. If the
+    file of the model is not found, this is not checked.
     """
     device = load_device(name)
     if device.model_sha256 and (Path(device.model).is_file() or not Path(device.model).suffix):

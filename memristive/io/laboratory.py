@@ -28,7 +28,7 @@ MOST = 10_000  # pulses of a cell
 
 @dataclass(frozen=True)
 class PulseLaw:
-    """Pulses of a measured device, on shares x of its conductance range.
+    """Formulas of the pulses of a measured device; x is the share of its conductance range.
 
     Parameters
     ----------
@@ -50,17 +50,19 @@ class PulseLaw:
         return (np.asarray(siemens, float) - self.lowest) / (self.highest - self.lowest)
 
     def after(self, start: ArrayLike, pulses: ArrayLike) -> np.ndarray:
-        """Return x after `pulses` without noise, which are negative downwards; shapes broadcast."""
+        """Return x after a number of `pulses` without noise, from `start`. A negative number means
+        pulses downwards; shapes broadcast.
+        """
         return np.asarray(move(self.flow, start, self.step * np.asarray(pulses, float)))
 
     def numbers(self, start: ArrayLike, target: ArrayLike) -> np.ndarray:
-        """Return the whole number of pulses that brings each cell nearest to its target, negative
-        for pulses downwards.
+        """Return the whole number of pulses that brings each cell nearest to its target. A negative
+        number means pulses downwards.
 
         Parameters
         ----------
         start, target : array_like
-            x before and wanted; shapes broadcast.
+            x before the pulses, and the wanted x; shapes broadcast.
         """
         begin, end = np.broadcast_arrays(np.asarray(start, float), np.asarray(target, float))
         found = np.zeros(begin.shape, int)
@@ -87,12 +89,12 @@ class PulseLaw:
 
 
 def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None]:
-    """Return the conductances in S of each layer (a table, rows x columns), and the law of its
-    pulses.
+    """Return the conductances in S of each layer (a table, rows x columns), and its `PulseLaw`: the
+    formulas of the pulses that write the layer.
 
-    The law is None if the network's writes are not pulses of a measured device.
-    The conductance is the current of a read over the read voltage. Cells of two-terminal devices
-    are read in ngspice.
+    The second is None if the network's writes are not pulses of a measured device. The conductance
+    is the current of a read over the read voltage. Cells of two-terminal devices are read in
+    ngspice.
 
     Raises
     ------
@@ -119,8 +121,8 @@ def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None
 
 
 def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
-    """Return the conductance in S of each cell of a layer in a read (columns x rows), with those of
-    the reference column.
+    """Return the conductance in S of each cell of a layer in a read (columns x rows). The reference
+    column is included.
     """
     cells = Cells.of(layer.memristor, layer.devices.cells)
     current = read_current(cells, layer.with_reference(states), layer.row_voltage)
@@ -128,7 +130,9 @@ def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
 
 
 def column_names(layer: Layer, k: int) -> list[str]:
-    """Return a name for each column of layer `k`: its node, and with several pairs the pair."""
+    """Return a name for each column of layer `k`: that of its node, with several pairs followed by
+    the number of the pair.
+    """
     nodes = column_nodes(layer, k, layer.neurons)
     pairs = np.arange(len(nodes)) // layer.neurons % max(1, layer.pairs)
     several = layer.pairs > 1
@@ -138,8 +142,8 @@ def column_names(layer: Layer, k: int) -> list[str]:
 
 
 def pulse_law(network: Network) -> PulseLaw | None:
-    """Return the law of the pulses that write a network of measured devices; None for others, and
-    for cells whose gates set the levels.
+    """Return the `PulseLaw` of a network of measured devices. None if the cells are not measured
+    devices, or if gate voltages set their levels.
     """
     layer, curve = network.layers[0], network.parameters.memristor.curve
     if not network.pulses or network.pulses.levels or not curve:

@@ -43,11 +43,12 @@ def write_file(
     """Write `content` to a temporary file and rename it, so that `path` always holds complete
     content, old or new.
 
-    A symbolic link stays, because its target is replaced. A device or a pipe is written into, as a
-    shell does.
+    If `path` is a symbolic link, its target is replaced and the link stays. If it is a device or a
+    pipe, the content is written into it, as a shell does.
 
-    `own` protects files that hold no parameters, such as figures: if it returns False for the
-    content of an existing file, NotOverwritten is raised.
+    `own` is a function that gets the content of an existing file. If it returns False, the file was
+    made by someone else, and NotOverwritten is raised. This protects files without parameters, such
+    as figures.
     """
     path, data = Path(path), content.encode() if isinstance(content, str) else content
     if own and path.is_file() and not own(path.read_bytes()):
@@ -132,8 +133,8 @@ def check_overwriting(
 ) -> None:
     """Raise NotOverwritten if a file would be lost, or FileProblem if it could not be written.
 
-    A file is lost if it exists and was made with other parameters, or if it is one of the `others`.
-    Devices and pipes lose nothing.
+    A file would be lost if it exists and was made with other parameters, or if it is one of the
+    `others`. Device files of the system and pipes cannot be lost.
 
     Parameters
     ----------
@@ -190,11 +191,10 @@ def check_overwriting(
 def differences(
     stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
 ) -> list[str]:
-    """Return the names and both values of the parameters in `wanted` that differ from those in
-    `stored`.
+    """Return the parameters that differ between `stored` and `wanted`: their names and both values.
 
-    A parameter that is missing in `stored` is newer than the file, so it does not count. A missing
-    group of parameters does.
+    A parameter that is missing in `stored` does not count, because it is newer than the file. A
+    missing group of parameters counts.
     """
     found = []
     for key, value in wanted.items():
@@ -263,8 +263,8 @@ def resumed(
 def checkpoint_at_interrupt(
     path: Path, progress: Callable[[], Mapping[str, Any]], parameters: Mapping[str, Any]
 ) -> Iterator[None]:
-    """Save a checkpoint when the block ends early, by Ctrl-C or by an error; `progress` is called
-    then.
+    """Save a checkpoint if the block ends early, by Ctrl-C or by an error. The function `progress`
+    then returns what to save.
     """
     try:
         yield
@@ -281,8 +281,8 @@ PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
 
 def versions(ngspice: bool) -> dict[str, Any]:
-    """Return the versions of the packages that a result depends on, and that of ngspice if
-    `ngspice` had a part in it.
+    """Return the versions of the packages that a result depends on, and the version of ngspice if
+    `ngspice` is True.
     """
     found: dict[str, Any] = {"ngspice": NgspiceSession().version} if ngspice else {}
     return found | {name: version(name) for name in PACKAGES}
@@ -333,7 +333,7 @@ def write_results(
 
 
 def load_results(path: str | Path) -> dict[str, Any]:
-    """Return a record. Raises FileProblem."""
+    """Return the content of a record. Raises FileProblem."""
     return read_json(path, "results of this project")
 
 

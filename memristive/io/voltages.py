@@ -1,5 +1,5 @@
-"""Voltages files: trained states and networks with everything that made them, as JSON; also the
-paper's flat layout.
+"""Voltages files: trained states and networks as JSON, with all parameters of their training; also
+the paper's files, which hold only states (its flat layout).
 
 Loading returns states that fit the network, or raises VoltagesError, which names the file, the
 value found and the value expected.
@@ -60,7 +60,7 @@ class Voltages:
     ----------
     states : array, classes x inputs, V, or a tuple of such arrays for several layers
     origin : dict
-        Everything else in the file: dataset, shape, encoding, rule, engine, network, schedule,
+        All other entries of the file: dataset, shape, encoding, rule, engine, network, schedule,
         chip, learning, versions.
     """
 
@@ -94,11 +94,11 @@ class Voltages:
         return restored(Chip, self.origin["chip"]) if self.origin.get("chip") else None
 
     def setup(self, default: Setup | None = None) -> Setup:
-        """Return device, neuron, pulses and chip of the training; a file without them gives those
-        of `default`.
+        """Return device, neuron, pulses and chip of the training; for a file without them, the
+        setup `default`.
 
-        Raises VoltagesError if the file has none and `default` is None, because spikes of a wrong
-        circuit would look just as plausible.
+        Raises VoltagesError if the file has no setup and `default` is None. A guess would be wrong
+        without a sign: spikes of a wrong circuit look just as plausible.
         """
         # layers have pulses of their own
         wanted = {"network"} if isinstance(self.states, tuple) else {"network", "schedule"}
@@ -293,10 +293,10 @@ def describe_network(
     engine: str = CLOSED_FORM,
     encoding: str = "grey",
 ) -> dict[str, Any]:
-    """Return everything that determines a trained network, for records, checkpoints and voltages
+    """Return the parameters that determine a trained network, for records, checkpoints and voltages
     files.
 
-    Arguments are those of `save`.
+    The arguments are those of `save`.
     """
     data, learning = (
         {"dataset": dataset, "shape": shape, "encoding": encoding},
@@ -389,8 +389,8 @@ def load_network(path: str | Path, dataset: str = "") -> tuple[Network, Rule | N
 
 
 def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Network, Rule | None]:
-    """Return the network in a file's content, on an ideal chip, and the rule that trained it;
-    `default` as in `load`.
+    """Return the network in a file's content, on an ideal chip, and the rule that trained it.
+    `default` is the setup of a file without one.
     """
     origin, setup = voltages.origin, voltages.setup(default)
     if setup.array:

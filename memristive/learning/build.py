@@ -3,12 +3,13 @@ measured devices.
 
 Three numbers of a device decide (docs/device_learning.md). If steps depend on the state x, pulses
 pull all cells to one state. *Memory* M is the number of pulses after which a cell has forgotten its
-earlier writes. *Balance* is the state to which cells are pulled. It stands for a weight of 0,
-because with another reference the pull itself would be a weight. *Pulse noise* is the random part
-of one pulse, as a share of the range: write noise, and the rounding to whole pulses. `FINE` suits
-pulses without noise and `COARSE` noisy pulses. The settings of a device are geometric means of
-both. `python -m studies.device_settings` shows how the constants were chosen, on held-out training
-images of MNIST.
+earlier writes. *Balance* is the state to which cells are pulled. This state stands for a weight of
+0. With another reference, the pull would move all cells to a weight that nobody learned. *Pulse
+   noise* is the random part of one pulse, as a share of the range: write noise, and the rounding to
+   whole pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses. The settings
+   of a device are weighted geometric means of both. `python -m studies.device_settings` shows how
+   the constants were
+chosen, on held-out training images of MNIST.
 """
 
 import dataclasses
@@ -93,14 +94,14 @@ class Values:
     Parameters
     ----------
     gain : float
-        Drive, in thresholds, of a row at level 1 with the largest weight. Small for noisy pulses:
-        each cell then counts less, and the sum over many rows averages the noise.
+        Drive, in thresholds, of a row at level 1 with the largest weight. It is small for noisy
+        pulses: then each cell has a small effect, and the sum over many rows averages the noise.
     output_bias, hidden_bias : float
         Constant drives in thresholds, because weights start at 0 and neurons must fire without
         them.
     margin : float
-        Lead in s that the right neuron needs at first. Large for noisy pulses, because a lead has
-        to survive the noise of later writes.
+        Lead in s that the right neuron needs at the start of the training. It is large for noisy
+        pulses, because a lead has to survive the noise of later writes.
     final_margin : float
         Share of the first margin that is left at the end.
     final_dose : float
@@ -110,7 +111,8 @@ class Values:
     hidden_dose : float
         Dose of hidden cells over that of output cells.
     reach : float
-        Hidden neurons whose membranes settle above this share of the threshold are written.
+        Share of the threshold above which the membrane of a hidden neuron must settle for the
+        neuron to be written.
     start_drive_spread, start_weight_spread : float
         Standard deviations at the start: of the drives of hidden neurons in thresholds, and of
         output weights as a share of the range.
@@ -129,8 +131,8 @@ class Values:
     start_weight_spread: float = 0.0
 
     def towards(self, other: "Values", weight: float) -> "Values":
-        """Return weighted geometric means of these values and of those of `other`, whose `weight`
-        is from 0 to 1.
+        """Return geometric means of these values and of those of `other`, with the weights 1 -
+        `weight` and `weight`.
         """
         return Values(
             **{
@@ -206,7 +208,7 @@ DEEP_BENT = Values(
 def measured_parameters(
     emulator: Emulator, neuron: NeuronParameters | None = None
 ) -> NetworkParameters:
-    """Return the parameters of a network whose cells behave as the `emulator` of a device."""
+    """Return the parameters of a network whose cells are the `emulator` of a device."""
     return NetworkParameters(emulator.memristor, neuron or MEASURED_NEURON)
 
 
@@ -316,9 +318,10 @@ def check_late(device: MeasuredDevice) -> None:
 
 
 def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:
-    """Return the writes of 1T1R cells whose gates set the levels of the device of an `emulator`.
+    """Return the `PulseWrites` of 1T1R cells whose gates set the levels of a device; the `emulator`
+    stands for the device.
 
-    Gates leak to the voltage of the weight 0. `noise`: include the device's noises.
+    Gate voltages leak to the voltage of the weight 0. `noise`: include the device's noises.
     """
     device, window = emulator.device, emulator.high - emulator.low
     grid = np.linspace(device.gate_low, device.gate_high, len(device.levels))
@@ -340,10 +343,10 @@ def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:
 
 
 def late_settings(device: MeasuredDevice) -> dict[str, Any]:
-    """Return the fields of `PulseWrites` for synapses that write late.
+    """Return the fields of `PulseWrites` for synapses of a `device` that write late.
 
-    A synapse waits for several pulses in two cases: if the noise of a pulse is several times its
-    step, in which fewer pulses would be lost, and if steps are fine.
+    A synapse waits until several pulses are due in two cases: if the noise of a pulse is several
+    times its step, so that fewer pulses would be lost in the noise, and if steps are fine.
     """
     noisy, fine = device.write_noise / device.mean_step, LATE_STEP / device.mean_step
     pulses = max(1, min(round(noisy), LATE_PULSES), round(fine))
@@ -357,7 +360,7 @@ def late_settings(device: MeasuredDevice) -> dict[str, Any]:
 
 def memory(device: MeasuredDevice) -> float:
     """Return the number of pulses after which a cell has forgotten a write: the inverse of the mean
-    slope of its two curves.
+    slope of the device's two curves of steps over x.
     """
     slopes = sum(float(np.abs(np.diff(curve)).sum()) for curve in (device.up, device.down))
     return 2 / slopes if slopes else np.inf
@@ -367,8 +370,9 @@ def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
     """Return the standard deviation of the random part of one pulse, as a share of the range: write
     noise and rounding.
 
-    If pulses must be `whole`, half a pulse becomes one pulse with the probability 1/2. The standard
-    deviation of this is half a step. Pulses of any width are written without noise.
+    If pulses must be `whole`, fractions are rounded at random. For half a pulse, the rounding has a
+    standard deviation of half a step. Pulses of any width are neither rounded nor noisy: the result
+    is 0.
     """
     return float(np.hypot(device.write_noise, device.mean_step / 2)) if whole else 0.0
 
@@ -446,10 +450,11 @@ def learning_of(
 def of_values(
     emulated: Emulator, pairs: int, values: Values, pulses: PulseWrites, dose: float, **more: Any
 ) -> tuple[dict[str, Any], LayeredRule]:
-    """Return the arguments that make a network with `initial_network`, and its learning rule, as
-    `learning_of` does, for given `values`.
+    """Return arguments for `initial_network` and the learning rule, as `learning_of` does, with
+    given `values` of the settings.
 
-    `dose`: first dose of output cells in V. `more`: other fields of `LayerDesign`.
+    `emulated` is the emulator of the device, `dose` the first dose of output cells in V. `more` are
+    other fields of `LayerDesign`.
     """
     design = measured_design(
         emulated,
@@ -476,8 +481,9 @@ def of_values(
 
 
 def committed(network: Network, rng: np.random.Generator) -> Network:
-    """Return a network whose 1T1R cells have been written at the gate voltages of its states. A
-    network without gates is returned unchanged.
+    """Return a network whose 1T1R cells have been written once, at the gate voltages that belong to
+    its states. The scatter of these writes is drawn from `rng`. A network without gates is returned
+    unchanged.
     """
     pulses, curve = network.pulses, network.parameters.memristor.curve
     if pulses is None or curve is None or not pulses.levels:

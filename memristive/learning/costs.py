@@ -43,7 +43,7 @@ EMULATOR = MemristorParameters()  # of a synapse that writes late
 
 
 def added(times: Iterable[Times], factor: float = 1.0) -> Times:
-    """Return the sums of durations by phase, times a factor."""
+    """Return the sum of several durations for each phase (read, back-read, ...), times a factor."""
     found: Times = {}
     for each in times:
         for phase, seconds in each.items():
@@ -53,10 +53,11 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
 
 @dataclass(frozen=True)
 class Correction:
-    """Changes by one error: the errors of each layer, and the writes of its columns.
+    """Consequences of one error: the errors of the neurons in each layer, and the writes of its
+    columns.
 
-    `doses` are those of the capacitors of synapses that write late. The pulses that are then due,
-    and the writes at gates, are in `writes`.
+    For synapses that write late, `doses` has the doses of their capacitors, and `writes` the pulses
+    that are then due. `writes` also has the writes of 1T1R cells at their gates.
     """
 
     errors: list[np.ndarray]
@@ -79,9 +80,9 @@ class Accounts:
         Share of a pulse's voltage across half-selected cells; None: as `dissipation.half_share`.
     together : bool
         True: emulators whose rows are an image or a patch are written together, all columns of one
-        sign at a time. Rows are high for the longest write, and each phi ends after its own. All
-        columns conduct anyway, so this costs no more than the longest write. False: one after the
-        other. The weights are the same.
+        sign at a time. Rows are high for the longest of these writes, and each phi ends after the
+        write of its own column. All columns conduct in any case, so the energy is that of the
+        longest write. False: columns are written one after the other. The weights are the same.
     """
 
     technology: Technology = Technology()
@@ -315,8 +316,8 @@ class Accounts:
     def pulse_of(
         self, network: Network
     ) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
-        """Return V^2 t in J/S, the voltages in V and the widths in s of the pulses downwards and
-        upwards.
+        """Return V^2 t in J/S, the voltage V and the width t in s of the device's pulses, each for
+        downwards and upwards.
         """
         if self.device:
             device = self.device
@@ -445,8 +446,9 @@ def inference(
 ) -> tuple[Ledger, Times]:
     """Return the ledger of one read of an image (inputs), and its durations.
 
-    The read ends `wait` s after the first spike of the last layer, when no other spike can tie with
-    it. None: at the second spike. Without such a spike it lasts for the window.
+    The read ends `wait` s after the first spike of the last layer, when no later spike can tie with
+    the first. With `wait` None it ends at the second spike. Without this spike it lasts for the
+    window.
     """
     times, _ = present(network, image)
     first, second = first_two(times[-1], network.design.window)
@@ -457,8 +459,8 @@ def inference(
 def corrected(
     network: Network, rule: Rule, image: np.ndarray, label: int, done: int = 0
 ) -> tuple[list[np.ndarray], Correction | None]:
-    """Return the first spikes of a presentation, and what the rule changes; None if the right
-    neuron leads.
+    """Return the first spikes of a presentation, and its `Correction`: errors and writes. The
+    second is None if the right neuron leads by the margin.
 
     `done` presentations came before.
     """
@@ -480,7 +482,9 @@ def correction(
     settled: list[np.ndarray],
     done: int = 0,
 ) -> Correction:
-    """Return what the rule changes if the neuron `wrong` fires too early (None: none does)."""
+    """Return the errors and writes by which the rule corrects the network if the neuron `wrong`
+    fires too early (None: no wrong neuron fires).
+    """
     output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
     errors, last = [output], len(network.states) - 1
     for k in range(last, 0, -1):
@@ -556,7 +560,8 @@ def training(
         As for `train`.
     accounts : Accounts
     segments, samples : int
-        Moments of the training, and images at each of them, whose costs are computed.
+        Number of moments of the training at which costs are computed, and number of images at each
+        moment.
     watch : callable
         Wraps the iterator that `train` returns.
     """
@@ -637,8 +642,8 @@ def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
 
 
 def wear(counts: Counts, endurance: float) -> dict[str, float]:
-    """Return the distribution of the pulses of a cell, and the share of cells beyond the
-    `endurance`.
+    """Return the distribution over cells of the number of pulses, and the share of cells with more
+    pulses than the `endurance`.
     """
     pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
     return {

@@ -55,9 +55,9 @@ class Training:
 def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.ndarray) -> Setup:
     """Return `setup` with two-terminal devices in the place of emulators.
 
-    The device file chooses pulses, read voltage, and the feedback resistor, which puts the
-    membranes of trained patterns in their usual range. Reads are shorter, because the devices
-    cannot be cut off from them.
+    Pulses, read voltage and feedback resistor follow from the device file. The resistor brings the
+    membranes of trained patterns into their usual range. Reads are shorter than those of emulators,
+    because a read may move the state of a device with two terminals.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) ->
     """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other and
     writes nothing.
 
-    The emulator's open switch (1e20 ohm) cuts off transconductance and leak: the cells are
-    read-only, as in every other read.
+    The emulator's open switch (1e20 ohm) cuts off transconductance and leak, so the netlist
+    contains only the parts of a cell that a read needs, as in every other read.
     """
     schedule = setup.schedule
     sources = [
@@ -279,8 +279,8 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> 
 
 
 def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
-    """Return the scatter of the trained classes, (largest - smallest) / mean; one pulse should
-    write all of them equally.
+    """Return how much the trained classes differ, (largest - smallest) / mean of their states. The
+    pulses of all classes are equal, so the states should be equal, too.
 
     The state of a class is the mean over the cells of its pattern's pixels at level 1.
     """

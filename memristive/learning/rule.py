@@ -1,10 +1,10 @@
 """The learning rules: which columns are written, for how long, and in which direction. All engines
 and networks share them.
 
-The rule needs only spike times, membranes and back-read currents. Each belongs to one row or one
-column, and the circuit shows it (docs/layers.md). Trainings in ngspice call these functions for
-each presentation. In closed form, `train_compiled` calls them and `network.kernel` for one
-presentation after the other, as online learning needs it.
+The rule needs only spike times, membranes and back-read currents. Each of these quantities belongs
+to one row or one column and can be measured there (docs/layers.md). Trainings in ngspice call these
+functions for each presentation. In closed form, `train_compiled` calls them and `network.kernel`
+for one presentation after the other, as online learning needs it.
 """
 
 import math
@@ -131,16 +131,16 @@ Rule = LayeredRule | ErrorDrivenRule
 
 @compiled
 def dose_factor(done: int, presentations: int, final: float) -> float:
-    """Return the share of the first dose that is left after `done` presentations; `final` is the
-    last share.
+    """Return the share of the first dose that is left after `done` presentations. At the end of the
+    training this share is `final`.
     """
     return 1.0 - done / presentations if final == 0.0 else final ** (done / presentations)
 
 
 @compiled
 def margin_factor(done: int, presentations: int, final: float) -> float:
-    """Return the share of the first margin that is required after `done` presentations; `final` is
-    the last share.
+    """Return the share of the first margin that is required after `done` presentations. At the end
+    of the training this share is `final`.
     """
     return final ** (done / presentations)
 
@@ -165,8 +165,8 @@ def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
 
 @compiled
 def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | None:
-    """Return the wrong neuron that fires first; None if the right one leads it by `margin` s or
-    more, or if no wrong one fires.
+    """Return the wrong neuron that fires first. None if the right neuron, `label`, leads it by
+    `margin` s or more, or if no wrong neuron fires.
 
     `spikes` are first spike times in s, nan for silent neurons. Ties count as errors at any margin.
     Otherwise cells that start equal would never be written at a margin of 0.
@@ -206,8 +206,8 @@ def output_errors(count: int, label: int, wrong: int) -> np.ndarray:
 def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
     """Return the time for which each row is high before a neuron fires.
 
-    A row's time grows with its influence on the spike, so it ranks the rows as the exact gradient
-    does.
+    The earlier a row rises, the longer this time and the larger the row's influence on the spike.
+    So the times rank the rows as the exact gradient does.
 
     Parameters
     ----------
@@ -231,14 +231,14 @@ def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
 def hidden_errors(
     read_back: np.ndarray, settled: np.ndarray, reach: float, scale: float
 ) -> np.ndarray:
-    """Return the errors of hidden neurons. They are 0 where the membrane settles below `reach`, so
-    that nothing is written.
+    """Return the errors of hidden neurons. Neurons whose membrane settles below `reach` have an
+    error of 0, so that they are not written.
 
     Parameters
     ----------
     read_back : array, neurons
-        Back-read of the layer above: the sum of error x (X - X_ref) over its neurons. In V, or in
-        V^2 if it is not the last.
+        Back-read of the layer above: the sum of error x (X - X_ref) over its neurons. In V if this
+        layer is the last one, otherwise in V^2.
     settled : array, neurons
         Settled membranes in thresholds.
     reach : float
@@ -412,11 +412,12 @@ def train_compiled(
     history: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """Present the images of the indices `order`, after `done` earlier presentations, and fill
+    """Train with the images of the indices `order`, after `done` earlier presentations, and fill
     `history`.
 
-    `history` is presentations x 2: the answer was right, cells were written. Inputs have the levels
-    `images` in writes, and `rows` in reads.
+    `history` is presentations x 2: True if the answer was right, and True if cells were written.
+    `images` are the levels of the inputs in writes, `rows` those in reads. The states change in
+    place.
     """
     before = 0
     for n in range(len(order)):

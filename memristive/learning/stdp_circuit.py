@@ -2,10 +2,10 @@
 transient, closed form.
 
 Three additions to the network close the loop. A neuron's output opens the phi of its own column. A
-neuron that has fired shunts the membranes of all others until the input ends (inhibition). A
-homeostatic voltage grows while a neuron fires, leaks at all times, and raises the threshold of this
-neuron. The leak of the emulator makes the weights an average of the images that the neuron won (the
-closed form below).
+neuron that has fired shunts the membranes of all other neurons until the input ends (inhibition).
+Each neuron has a homeostatic voltage, which grows while the neuron fires, leaks at all times, and
+raises the threshold of the neuron. The leak of the emulator makes the weights an average of the
+images that the neuron won (the closed form below).
 
 Nodes: input_i, column_j, membrane_j, output_j, phi_j, homeostasis_j, threshold_j, fired (the sum of
 all outputs in V), and xcell_j_i.gate, the state of cell (neuron j, input i).
@@ -418,7 +418,7 @@ def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Consta
     """Return the voltage at which a membrane settles with all inputs at `share` of `volts`, without
     homeostasis.
 
-    `row` holds the states in V of the neuron's cells.
+    `row` holds the states in V of the neuron's cells; `k` has the `Constants`.
     """
     total = 0.0
     for i in range(len(volts)):
@@ -495,8 +495,8 @@ def spike_times(
 
 @compiled
 def charged(x: float, v: float, duration: float, k: Constants) -> float:
-    """Return the lifted X of a cell in V after `duration` s with phi high and the input at `v` V.
-    `x` is the lifted X before.
+    """Return the gate voltage of a cell in V, lift included, after `duration` s with phi high and
+    the input at `v` V. `x` is this voltage before.
     """
     rate = 1.0 / (k.leak * memory_capacitance(x - k.channel.threshold_voltage, v, k.c, k.cox))
     return written(x, k.pump * k.leak * v, 0.0, leaked(duration, rate))

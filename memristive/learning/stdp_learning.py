@@ -150,8 +150,8 @@ class Learned:
 
     @property
     def wins(self) -> np.ndarray:
-        """Number of wins of each neuron in the last `LAST` presentations of each pattern: patterns
-        x neurons.
+        """Number of wins of each neuron in the last `LAST` presentations of each pattern (patterns
+        x neurons).
         """
         last = [self.winners[self.order == pattern][-LAST:] for pattern in range(self.patterns)]
         return np.array(
@@ -414,8 +414,8 @@ def digit_spikes(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
 def read_in_closed_form(
     learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray
 ) -> np.ndarray:
-    """Return the first spike of each digit for each image: images x digits in s, nan if no neuron
-    of the digit fires.
+    """Return the first spike of each digit for each image, in closed form: images x digits in s,
+    nan if no neuron of the digit fires.
 
     Parameters
     ----------
@@ -440,8 +440,8 @@ def read_in_ngspice(
     digits: np.ndarray,
     contenders: int = CONTENDERS,
 ) -> Iterator[np.ndarray]:
-    """Yield for one image after the other the first spike of each digit in s, nan if no neuron of
-    the digit fires.
+    """Yield for one image after the other the first spike of each digit in s, simulated in ngspice;
+    nan if no neuron of the digit fires.
 
     Inhibition and writes are left out, because the winner is known before either begins. A read
     ends one sampling step after the winner's spike.
@@ -451,7 +451,7 @@ def read_in_ngspice(
     learning, network, images, digits
         As in `read_in_closed_form`.
     contenders : int
-        Number of neurons that are simulated. They are those that fire first in closed form.
+        Number of neurons that ngspice simulates: those that fire first in closed form.
     """
     setup, k, count = (
         learning.setup(),

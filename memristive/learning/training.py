@@ -58,7 +58,7 @@ class Learning:
         return cls(network, np.zeros((rule.presentations, 2), bool))
 
     def arrays(self) -> dict[str, Any]:
-        """Return everything that changes, by name, for a checkpoint."""
+        """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
         layers |= {f"held_{k}": held for k, held in enumerate(self.network.held)}
         return {**layers, "history": self.history, "done": self.done}
@@ -119,8 +119,9 @@ def learn(
     Raises
     ------
     ParameterError
-        The engine is unknown, images or labels do not fit the network, or pulses disturb other
-        cells, as in a passive array, which emulators with phi in ngspice cannot simulate.
+        The engine is unknown, or the numbers of inputs or classes are not those of the network. Or
+        the network is a passive array, in which pulses disturb other cells: emulators in ngspice
+        cannot simulate this.
     SimulationError
         ngspice cannot complete a transient, or the currents through wires do not converge.
     """
@@ -312,12 +313,12 @@ def column_doses(
     late: kernel_writes.Late,
     rng: np.random.Generator,
 ) -> list[list[ColumnDose | GateWrite]]:
-    """Read the output `errors` back from the last layer to the first; return the writes of each
+    """Read the output `errors` back from the last layer to the first, and return the writes of each
     layer.
 
-    `times` and `settled` are the results of `Engine.read`; `done` presentations came before. Doses
-    of synapses that write late are added to `late`, and those that are due get pulses, or a write
-    at their gate voltage.
+    `times` and `settled` are the results of `Engine.read` for the `image`; `done` presentations
+    came before. Doses of synapses that write late are added to the doses in `late`. Synapses that
+    are then due get pulses, or a write at their gate voltage.
     """
     layers, last, found, result = (
         network.layers,
@@ -373,8 +374,8 @@ def column_doses(
 
 
 def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:
-    """Return the noise of the network's chip in presentations `first` to `stop`, the same on every
-    engine.
+    """Return the random noise of the network's chip in presentations `first` to `stop`. Every
+    engine gets the same noise.
     """
     chip, write = network.chip, rules.NO_NOISE.write
     if chip and chip.write_noise:

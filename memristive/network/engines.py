@@ -1,14 +1,14 @@
-"""Engines: what reads, reads back and writes a network, one image at a time, in closed form or in
+"""Engines: they read, read back and write a network, one image at a time, in closed form or in
 ngspice.
 
 The cells in ngspice are emulators, or a SPICE model's subcircuits. A parameter sets a subcircuit's
-state at t = 0, and it cannot be altered in a loaded circuit. So a circuit lives as long as its
-states, and one transient makes many reads, or all writes of a layer.
+state at t = 0, and this parameter cannot be altered in a loaded circuit. So a circuit has to be
+loaded again whenever states change, and one transient makes many reads, or all writes of a layer.
 
 A crossbar without capacitances follows its rows at once. Its rows change only when the image comes
-and when neurons of the layer below fire. So the crossbar shows the patterns of its rows one after
-the other, for a nanosecond each, which no state notices. The drives that it gives then go to a
-circuit of the membranes alone, at the times of the changes.
+and when neurons of the layer below fire. So one transient applies the patterns of the rows one
+after the other, for a nanosecond each, in which no state changes. The resulting drives then go to a
+circuit of the membranes alone, at the times at which the rows change.
 """
 
 import contextlib
@@ -63,15 +63,16 @@ class ModelCells:
     """SPICE model in the cells of a network: reads, back-reads and writes in ngspice, also for
     trainings.
 
-    A network's states are X of the emulator of the model's measured curves. A cell of the model
-    gets the state with the same conductance.
+    The states of a network are voltages X of an emulator, which follows the model's measured
+    curves. Each subcircuit gets the state of the model that has the same conductance as its
+    emulator.
 
     Parameters
     ----------
     model : SpiceModel
     scheme : str
-        One of `two_terminal.SCHEMES`, for writes. Reads leave out closed access switches, because
-        only a thousandth of the read voltage falls across them.
+        One of `two_terminal.SCHEMES`, for writes. Reads leave out the access switches, which are
+        then closed: only a thousandth of the read voltage falls across them.
     """
 
     def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
@@ -136,8 +137,9 @@ class SubcircuitLayer:
         stop: float | None = None,
         noise: None = None,
     ) -> Read:
-        """Return first spikes in s and settled membranes in thresholds (... x neurons); every read
-        lasts for the window.
+        """Return first spikes in s and settled membranes in thresholds (... x neurons).
+
+        Every read lasts for the window: `wanted`, `stop` and `noise` have no effect here.
         """
         rows = list(self._with_bias(np.atleast_2d(levels))[:, None])
         return self._race(states, [np.zeros(1)] * len(rows), rows, levels.shape[:-1])
@@ -145,8 +147,8 @@ class SubcircuitLayer:
     def read_steps(
         self, states: np.ndarray, spikes: np.ndarray, stop: float | None = None, noise: None = None
     ) -> Read:
-        """Return what `read` returns, while rows step up at `spikes` (... x inputs, s; nan:
-        never).
+        """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
+        (... x inputs, s; nan: never). `stop` and `noise` have no effect here.
         """
         every = np.atleast_2d(spikes)
         changes = [np.append(0.0, np.unique(times[~np.isnan(times)])) for times in every]
@@ -191,7 +193,8 @@ class SubcircuitLayer:
         return levels if self._layer.bias is None else with_bias(levels)
 
     def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return what `NgspiceLayer.read_back` does, from the currents of the rows.
+        """Return the sum of error x weight for each row as `NgspiceLayer.read_back` does, from the
+        currents of the rows.
 
         Positive and negative errors are read one after the other. So each device sees the polarity
         of a read, because many devices conduct differently in reverse.
@@ -219,8 +222,8 @@ class SubcircuitLayer:
     def write(
         self, states: np.ndarray, doses: Sequence[ColumnDose | GateWrite], rng: np.random.Generator
     ) -> np.ndarray:
-        """Return the layer's states in V after pulses, whose numbers are drawn as the closed form
-        draws them.
+        """Return the layer's states in V after writes by pulses. The numbers of pulses are random
+        and drawn as in the closed form.
         """
         pulses = self._layer.pulses
         assert pulses
@@ -552,8 +555,8 @@ class NgspiceNetwork:
         return np.asarray(self.layers[layer].write(network.states[layer], doses, rng))
 
     def reset(self) -> None:
-        """Restore the initial state of all circuits, because old states in undriven rows move
-        spikes by nanoseconds.
+        """Restore the initial state of all circuits. Otherwise old states in undriven rows would
+        move spikes by nanoseconds.
         """
         for layer in self.layers:
             layer.reset()
@@ -604,8 +607,10 @@ def reads(
     seed: int = 0,
     first: int = 0,
 ) -> Iterator[list[np.ndarray]]:
-    """Yield the first spikes in s of each layer for each image, with the noise of images number
-    `first`, `first` + 1, ...
+    """Yield the first spikes in s of each layer for each image.
+
+    A read ends once `wanted` output neurons have fired. The noise is that of images number `first`,
+    `first` + 1, ... of a set.
     """
     check_levels("images", images, network.sizes[0])
     rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))
@@ -650,7 +655,8 @@ def read(
     Raises
     ------
     ParameterError
-        The engine is unknown, or the images do not fit the network.
+        The engine is unknown, or the images have another number of inputs than the network, or
+        levels outside 0 to 1.
     SimulationError
         ngspice cannot complete a transient.
     """

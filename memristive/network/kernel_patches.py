@@ -1,9 +1,10 @@
 """Convolutions in closed form, compiled by numba: the pooled spike of each kernel in each region.
 
 Reading all patches by the law of the channel would spend most of its time on patches that lose.
-Therefore a screening reads all patches with straight channels, whose currents are in proportion to
-the level, and knows how far a curved channel may be from a straight one. Only patches that may win
-are then read by the law, so that the result is exact. The mean of the times needs all patches.
+Therefore a screening first reads all patches with straight channels, whose currents are in
+proportion to the level. The current of a real channel differs from these by an amount with known
+bounds (`bend_of`). Only patches that may win within these bounds are then read by the law, so that
+the result is exact. The mean of the times needs all patches.
 """
 
 import math
@@ -38,14 +39,15 @@ ROUNDED = 1e-9  # V: sums of currents differ by less if only their order differs
 
 @compiled
 def bend_of(cell: ChannelValues, state: float, volts: float) -> tuple[float, float]:
-    """Return bounds in A of what the curve of a channel adds to a straight line through 0 and
-    `volts` V, for each unit of level x (1 - level).
+    """Return the lower and the upper bound in A of the current that the curve of a channel adds to
+    a straight line, divided by level x (1 - level).
 
-    The current over the voltage is p. Up to the pinch-off p falls ever faster, because it is the
-    sum of a straight line and of a geometric mean of two. So between 0 and `volts` the slope of p
-    is at least its mean there, and at most the slope just above `volts`. A channel that pinches off
-    before has no such bounds; but its current never exceeds the tangent at 0, or the current at
-    `volts`.
+    The straight line joins the currents at 0 V and at `volts` V. Let p be the current divided by
+    the voltage. Up to the pinch-off p is a concave function of the voltage, because it is the sum
+    of a straight line and of the geometric mean of two straight lines. Therefore p falls at least
+    as steeply as on average between 0 and `volts`, and at most as steeply as just above `volts`.
+    For a channel that pinches off below `volts` other bounds hold: its current is at most the
+    tangent at 0 V, and at most the current at `volts`.
     """
     at_rest, full = conductance(cell, state), current(cell, state, volts)
     if cell.pinch * (state - cell.threshold_voltage) < ABOVE * volts:
@@ -63,7 +65,7 @@ def bend(
     bends: np.ndarray,
     written: np.ndarray,
 ) -> None:
-    """Update the `bends` of the kernels flagged in `written`, as `Work` explains them."""
+    """Update the bounds `bends` of the kernels flagged in `written`; `Work` explains them."""
     kernels, cells = layer.neurons.shape[1], layer.cells
     for j in range(kernels):
         if written[j] == 0.0:
@@ -153,8 +155,8 @@ def patch_current(
 def raise_bounds(
     bounds: np.ndarray, sums: np.ndarray, grey: float, least: np.ndarray, limits: np.ndarray
 ) -> None:
-    """Raise the lower `bounds` (kernels, V) of a region's best drive where the bounds of one patch
-    are higher.
+    """Raise each lower bound in `bounds` (kernels, V) on a region's best drive to that of one
+    patch, min(sums + grey x least, limits), if this is higher.
     """
     for j in range(len(bounds)):
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))
@@ -162,8 +164,8 @@ def raise_bounds(
 
 @compiled
 def average(layer: LayerArrays, timing: Timing, fits: np.ndarray, spikes: np.ndarray) -> None:
-    """Fill `spikes` (z) with the mean spike times of the patches whose drives are `fits`, as
-    `design.Convolution` explains.
+    """Fill `spikes` (z, for each region and kernel) with mean spike times over the patches of a
+    region, as `design.Convolution` explains. `fits` are the drives (patches x kernels).
     """
     kernels, last = fits.shape[1], last_z(timing)
     for k in range(len(spikes)):
@@ -184,9 +186,9 @@ def mean_patch(
 ) -> np.ndarray:
     """Return the levels of the rows in the write for an error of the mean time of output `k`.
 
-    Each patch has a part in the mean, of one over the number of patches of the region. So the write
-    is the sum over those on which the membrane settles at `reach` thresholds or more, divided by
-    this number.
+    Each patch moves the mean by its share, one over the number of patches of the region. So the
+    write is the sum of the patches on which the membrane settles at `reach` thresholds or more,
+    divided by the number of patches of the region.
     """
     region, j = divmod(k, fits.shape[1])
     levels, count = np.zeros(layer.patches.shape[1] - 1), 0

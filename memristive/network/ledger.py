@@ -1,5 +1,5 @@
-"""Ledger of costs: lines of energy, and the values that this circuit does not fix and a chip must
-assume (docs/costs.md).
+"""Ledger of costs: energies of the parts of a chip, and values that the circuit does not fix and
+the ledger must assume (docs/costs.md).
 """
 
 import dataclasses
@@ -29,14 +29,16 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Ledger:
-    """Lines of energy. Ledgers add up, and lines of the same part become one."""
+    """Energies of the parts, a `Line` for each. Ledgers can be added; lines of the same part then
+    become one.
+    """
 
     lines: tuple[Line, ...] = ()
 
     @classmethod
     def of(cls, lines: Iterable[Line]) -> "Ledger":
-        """Return a ledger of `lines`; those of the same name, kind and boundary become one, and
-        those of 0 J are left out.
+        """Return a ledger of `lines`. Lines that agree in `name`, `kind` and `pins` become one, and
+        lines of 0 J are left out.
         """
         found: dict[tuple[str, str, bool], Line] = {}
         for line in lines:
@@ -67,7 +69,7 @@ class Ledger:
 
 
 def mean(ledgers: list[Ledger]) -> Ledger:
-    """Return the mean of ledgers; a part that one of them lacks counts as 0."""
+    """Return the mean of several ledgers. A part that a ledger lacks counts as 0 J there."""
     return sum(ledgers, Ledger()) * (1 / max(1, len(ledgers)))
 
 
@@ -138,7 +140,7 @@ SOURCES = {
 
 
 def assumptions(technology: Technology) -> list[dict[str, Any]]:
-    """Return the values of a technology as rows of a record: name, value, unit, source."""
+    """Return the values of a `technology` as rows of a record: name, value, unit, source."""
     default = Technology()
     return [
         {

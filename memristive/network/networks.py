@@ -60,9 +60,9 @@ class Network:
         Chip that gave the `devices`, and gives the noise of reads and writes. `network_on_chip`
         sets both.
     held : tuple of arrays, V
-        Doses that synapses which write late hold until a pulse is due, rows x neurons for each
-        layer; (): none holds any. If a gate sets the level of each cell: 2 x rows x columns, the
-        gate voltages and those of the last write.
+        Doses that synapses which write late hold until a pulse is due: rows x neurons for each
+        layer. (): no synapse holds any. If a gate sets the level of each cell, 2 x rows x columns:
+        the gate voltages now and at the last write.
     convolution : Convolution, optional
         The first layer is a convolution: its rows are a window, and its columns kernels. Layers
         above get its pooled spikes. None: its rows are the image.
@@ -279,11 +279,11 @@ class Network:
         rails: bool = True,
         jitter: np.ndarray = kernel_arrays.EMPTY_TABLE,
     ) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
-        """Return the first spike times that `forward` returns, and the noise currents in A of the
-        last image.
+        """Return the first spike times as `forward` does, and the noise currents in A of the last
+        image.
 
-        The noise is drawn from `rng`. The currents have the shapes of `noise` in
-        `kernel_arrays.Work`.
+        The noise is drawn from `rng`; `jitter` is the threshold noise as `Network.jitter` returns
+        it. The currents have the shapes of `noise` in `kernel_arrays.Work`.
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
@@ -368,7 +368,8 @@ class Network:
         )
 
     def faster(self, factor: float) -> Self:
-        """Return a network whose reads are shorter by a `factor`: its membranes, edges and window.
+        """Return a network whose reads are shorter by a `factor`: membranes, edges and window are
+        all faster by it.
 
         All spikes are earlier by this factor, so decisions stay the same up to ties, and the energy
         of a read falls by the same factor. Divide the margin of a rule by it, too.
@@ -405,7 +406,7 @@ class Network:
 
     @property
     def start_time(self) -> float:
-        """Time in s of the ideal step that replaces the image's edge."""
+        """Time in s of an ideal step that has the same effect on membranes as the image's edge."""
         return start_delay(self.design.rise, self.parameters.neuron.time_constant)
 
 
@@ -544,8 +545,8 @@ class KernelArrays:
 
 
 def late_writes(network: Network) -> kernel_writes.Late:
-    """Return what synapses that write late hold, and the limits at which their pulses are due; the
-    chip draws the limits.
+    """Return the state of synapses that write late: the doses that they hold, and the limits at
+    which pulses are due. The limits are random and follow from the chip's seed.
     """
     device, gate = network.pulses, gates(network)
     nothing = tuple(np.zeros((0, 0)) for _ in network.layers)
@@ -614,7 +615,9 @@ def gate_voltages(network: Network) -> tuple[np.ndarray, ...]:
 
 
 def what_is_held(late: kernel_writes.Late) -> tuple[np.ndarray, ...]:
-    """Return what cells that write late hold, as `Network.held`."""
+    """Return the doses or gate voltages that synapses which write late hold, in the layout of
+    `Network.held`.
+    """
     if len(late.gate.levels):
         return tuple(
             np.stack([held, committed])
@@ -664,8 +667,9 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     """Return `network` with the devices of a chip, each layer with a seed of its own; None: all
     devices alike.
 
-    A chip may be of another shape, and stuck cells get their fixed states. Raises ParameterError
-    for deviations that layers with a reference or pairs cannot have.
+    The chip's own numbers of rows and columns are ignored; each layer takes its own. Stuck cells
+    get their fixed states. Raises ParameterError for deviations that layers with a reference or
+    pairs cannot have.
     """
     paper = isinstance(network.design, Schedule)
     other = (

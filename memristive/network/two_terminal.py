@@ -2,7 +2,7 @@
 that selects a column.
 
 The paper's cell has a third terminal, phi, which lets one column learn while all see the inputs. A
-device with two pins has none, so that something else must protect the other columns:
+device with two pins has no third terminal, so something else must protect the other columns:
 
 - ``1t1r``: phi_j closes an access switch in series with each device of column j. Rows carry the
   pulse's voltage V. Reads close all switches.
@@ -10,10 +10,10 @@ device with two pins has none, so that something else must protect the other col
   -V/2, because the plus input of the summing op-amp goes there. Selected cells see V. Half-selected
   ones, in the other columns and in rows without a pixel, see V/2.
 
-In writes the line `write` closes a switch across the feedback of each summing op-amp. Otherwise the
-write current of the selected column, or the half-selected current of the others, would drive it to
-its rail, and the column would float up. V is negative in a decrease. The node `half` carries V/2,
-so that one source chooses the direction.
+In writes the node `write` closes a switch across the feedback of each summing op-amp. Otherwise the
+write current of the selected column, or the half-selected current of another column, would drive
+the op-amp of this column to its rail, and the column would float up. V is negative in writes that
+lower the conductance. The node `half` carries V/2, so that one source chooses the direction.
 """
 
 import functools
@@ -56,8 +56,8 @@ class DeviceArray(Parameters):
     scheme : str
         One of `SCHEMES`.
     pulses : float
-        Number of the device file's pulses that write one class. One pulse of this many widths
-        replaces them.
+        Number of pulses (as the device file describes them) that write one class. A single pulse,
+        longer by this factor, replaces them.
     """
 
     model: SpiceModel
@@ -71,7 +71,7 @@ class DeviceArray(Parameters):
 
     @property
     def disturb(self) -> float:
-        """Step of a half-selected cell over that of a selected one, r; 0 with access switches."""
+        """r: step of a half-selected cell over that of a selected cell; 0 with access switches."""
         return self.device.half_up if self.scheme == HALF else 0.0
 
     def row_voltage(self, up: bool = True) -> float:
@@ -84,8 +84,8 @@ class DeviceArray(Parameters):
 
     @functools.cached_property
     def erased(self) -> float:
-        """State of the model after enough depressing pulses from its default: x = 0, where the
-        Hebbian rule starts.
+        """State of the model at x = 0, its lowest level: depressing pulses, starting at the default
+        state, bring it there. The Hebbian rule starts here.
         """
         return float(
             write(self.model, None, up=False, count=int(np.ceil(self.device.pulses(False))))[0, -1]
@@ -142,9 +142,9 @@ ARRAY_READING = Solver(max_step=20e-6, reltol=1e-5, trtol=10.0, chgtol=1e-9, met
 def pulses_of_a_class(device: MeasuredDevice, scheme: str, classes: int) -> float:
     """Return the number of pulses that write each of the `classes`.
 
-    The most written cell, which also gets the half pulses of all other classes, then reaches `FULL`
-    of the range. Beyond it the device saturates, and pixels that are on would no longer differ from
-    those that half pulses have moved.
+    With this number the most written cell, which also gets the half pulses of all other classes,
+    reaches the share `FULL` of the range. Beyond this share the device saturates: cells of pixels
+    that are on would no longer differ from cells that half pulses have moved.
     """
     from scipy.optimize import brentq  # here: the import takes long
 
