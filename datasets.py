@@ -59,7 +59,9 @@ SMALLEST = 3  # pixels a side: in smaller binary images no pixel is on
 
 
 class DatasetError(ParameterError):
-    """A dataset's file is missing or damaged, or a dataset does not have what was asked for."""
+    """A dataset's file is missing or damaged, or a dataset lacks the wanted images, size or
+    encoding.
+    """
 
 
 class Images(NamedTuple):
@@ -100,7 +102,7 @@ class Dataset:
         training set and there is no test set.
     layer_settings : dict
         Parameters of the rule of several layers that differ from its defaults. They were chosen on
-        held-out training images, for XOR on its four images.
+        held-out training images; those of XOR on its four images.
     hidden : tuple of int
         Neurons of each hidden layer, chosen on the same images.
     """
@@ -163,7 +165,7 @@ def _drawn(
 
 
 def own_patterns(path: Path) -> Dataset:
-    """Return the patterns of a text file, which has a line for each: its rows in 0 and 1, then its
+    """Return the patterns of a text file. A line has one pattern: its rows in 0 and 1, then its
     name ("101 010 101 X").
 
     Raises DatasetError if a line is no pattern, if patterns differ in shape, share a name or are
@@ -596,8 +598,8 @@ def load_dataset(name: str, **options: Any) -> Dataset:
 def matching_dataset(
     name: str, size: int | None = None, seed: int = 1, encoding: str = "grey"
 ) -> Dataset:
-    """Return a dataset, and pass on only those arguments that it takes. Equal arguments return the
-    same object.
+    """Return the dataset `name`. Arguments that this dataset does not take are ignored. Equal
+    arguments return the same object.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Figures that several scripts draw, in one look, labels with units. Each function draws one Figure
 and returns it.
 
-The look fills in what the user has not set: a style that is used before the import stays
-(`plt.style.use`, a matplotlibrc). Colours are those of M. Okabe and K. Ito (2008), viridis and
-cividis, which colour-blind readers can tell apart.
+Fonts and colours are set only where the user has set none: a style that is used before the import
+stays (`plt.style.use`, a matplotlibrc). Colours are those of M. Okabe and K. Ito (2008), viridis
+and cividis, which colour-blind readers can tell apart.
 """
 
 import io
@@ -114,8 +114,8 @@ def time_scale(span: float) -> tuple[float, str]:
 
 
 def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
-    """Return the factor and the prefixed unit that bring the largest of `values` between 1 and
-    1000.
+    """Return a factor and a `unit` with a prefix (as ms) such that the largest of `values`, times
+    the factor, lies between 1 and 1000.
     """
     largest = float(np.abs(values).max())
     power = int(np.clip(np.floor(np.log10(largest) / 3), -5, 4)) if largest > 0 else 0
@@ -123,8 +123,8 @@ def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
 
 
 def line_style(j: int, count: int) -> dict[str, Any]:
-    """Return the style of line j of `count`: dashed once colours run out, and thinner than the
-    lines that it may cover.
+    """Return the style of line j of `count` lines. Lines are dashed once colours run out, and each
+    line is thinner than those that it may cover.
     """
     return {
         "color": COLOURS[j % len(COLOURS)],
@@ -149,8 +149,8 @@ def stack(
 ) -> None:
     """Draw `traces` one above the other, the first on top, each on a baseline with its label.
 
-    The full height of a trace stands for `full`, or for the highest value of all traces if that is
-    more.
+    The full height of a trace stands for the value `full`, or for the highest value of all traces
+    if this is larger.
     """
     height = 0.75 / max(np.max(traces), full, 1e-30)
     for k, (trace, style) in enumerate(zip(traces, styles, strict=True)):
@@ -336,7 +336,8 @@ def learning_figure(
 ) -> Figure:
     """Draw the running accuracy (a share) and the number of presentations that wrote.
 
-    There is a value for each presentation, or for those whose numbers are in `count`.
+    Both arrays have a value for each presentation, or only for the presentations whose numbers are
+    in `count`.
     """
     count = np.arange(1, len(accuracy) + 1) if count is None else count
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)

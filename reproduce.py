@@ -1,11 +1,12 @@
 """Run most experiments and draw their figures, then print the results table beside the paper's
 numbers.
 
-Each step is a script, run as its own process as a user would; as many run side by side as there are
-cores. All 10,000 test images go through the closed form, the first 1,000 of each network through
-ngspice. 7 to 11 minutes on two cores. --full puts all 10,000 through ngspice, trains the
-error-driven networks again, and runs the studies of SPICE models and device settings (three to four
-hours). Writes results/ and figures/. docs/reproducing.md has the commands of the other experiments.
+Each step is a script that runs as a process of its own. There are as many processes at a time as
+the machine has cores. All 10,000 test images go through the closed form, the first 1,000 of each
+network through ngspice. 7 to 11 minutes on two cores. --full puts all 10,000 through ngspice,
+trains the error-driven networks again, and runs the studies of SPICE models and device settings
+(three to four hours). Writes results/ and figures/. docs/reproducing.md has the commands of the
+other experiments.
 """
 
 import argparse
@@ -29,7 +30,7 @@ Command = list[str]
 
 
 def chains(full: bool) -> Iterator[list[Command]]:
-    """Yield lists of commands; within a list, each needs the one before it.
+    """Yield lists of commands. Within a list, each command needs the results of the one before it.
 
     Experiments that run only in part, and trainings of hidden layers, write to results/quick. So
     committed records and networks stay as they are.
@@ -89,8 +90,8 @@ def chains(full: bool) -> Iterator[list[Command]]:
 
 
 def run_chain(commands: list[Command], force: bool) -> tuple[str, int]:
-    """Run commands one after the other until one fails; return what they printed and the last exit
-    code.
+    """Run commands one after the other until one fails; return their printed output and the last
+    exit code.
     """
     printed = ""
     for command in commands:

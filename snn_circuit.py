@@ -96,8 +96,8 @@ class NeuronParameters(Parameters):
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
     def highest_sum(self, feedback_resistance: Any) -> Any:
-        """Return the size in V of the summing stage's lowest output, which is negative: rail less
-        the op-amp's voltage drop.
+        """Return the largest size in V of the summing stage's output, which is negative: the rail
+        less the op-amp's voltage drop.
         """
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
         return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
@@ -114,10 +114,10 @@ class NeuronParameters(Parameters):
 class OpAmp(SubCircuit):
     """Rail-limited amplifier without an internal pole. Nodes: plus, minus, out.
 
-    The pole of a macromodel (nanoseconds) is invisible on a membrane of 150 us, but costs six times
-    the iterations. The rails are clamps on a linear stage, not a saturating function: after a
-    rejected step ngspice starts from the failed iterate, and Newton's method does not return from a
-    saturated one.
+    The pole of a macromodel (nanoseconds) has no visible effect on a membrane of 150 us, but costs
+    six times the iterations. The rails are clamps on a linear stage, not a saturating function. The
+    reason is Newton's method: after a rejected step ngspice starts from the failed iterate, and
+    from a saturated iterate the method does not return.
     """
 
     # S, transconductance of the gain stage; only its ratio to the load, the gain, matters
@@ -143,8 +143,8 @@ class SchmittTrigger(Cell):
 
     If `latching`, the output stays high once it is high, because the trigger charges a capacitor
     that nothing discharges. In later layers a membrane may fall again when an inhibiting row steps
-    up. (A trigger with feedback is simpler, but ngspice's switches would close on an intermediate
-    value of Newton's method.)
+    up. (A trigger with feedback would be simpler, but its switch in ngspice would close on an
+    intermediate value of Newton's method.)
     """
 
     RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: a latching output rises within 0.1 us
@@ -304,14 +304,14 @@ class Cells(Memory):
         return dataclasses.replace(self, **arrays) if arrays else self
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Return the widths and lengths in m that give channels their gains; gates keep their area
-        and capacitance.
+        """Return the widths and lengths in m with which channels have their deviating gains. Gates
+        keep their area and capacitance.
         """
         stretch = np.sqrt(self.gain / memristor.gain)
         return memristor.width * stretch, memristor.length / stretch
 
     def shift(self, memristor: MemristorParameters) -> Any:
-        """Return the deviations of Vto in V. A cell conducts like a nominal one whose state is
+        """Return the deviations of Vto in V. A cell conducts like a nominal cell whose state is
         lower by the deviation.
         """
         return self.threshold_voltage - memristor.threshold_voltage
@@ -354,7 +354,7 @@ class Devices:
     wires: Wires = Wires()
 
     def of_rows(self, rows: np.ndarray) -> "Devices":
-        """Return the devices of a crossbar with only these rows."""
+        """Return the devices of a crossbar that has only the rows `rows` of this one."""
         return dataclasses.replace(self, cells=self.cells and self.cells.at(slice(None), rows))
 
 

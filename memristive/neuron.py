@@ -1,7 +1,7 @@
-"""The laws of the neuron: stages with rails and finite gain, membrane, first spike
+"""The formulas (laws) of the neuron: stages with rails and finite gain, membrane, first spike
 (docs/closed_form.md).
 
-Each law stands here once, in NumPy's functions, and the kernels compile it. It takes numbers or
+Each law stands here once, in NumPy's functions, and the kernels compile it. Laws take numbers or
 arrays of any shape that broadcast. Networks divide membranes, drives and weights by the threshold
 of the neuron: these are "in thresholds".
 """
@@ -66,8 +66,8 @@ def stages(parameters: Any, loads: int = 0) -> Stages:
 def column_resistance(stages: Stages, conductance: Any) -> Any:
     """Return the voltage of the summing stage in V per ampere of its column.
 
-    The column's `conductance` (S) takes some of the current, because the column is not quite at
-    ground.
+    The `conductance` (S) of the column's cells takes some of the current, because the column is not
+    quite at ground.
     """
     return stages.feedback / (1 + stages.feedback * conductance / stages.amplifier_gain)
 
@@ -94,10 +94,11 @@ def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
 
 
 def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
-    """Return the membrane at the end of the input's edge, per volt of drive at one node of the
-    edge.
+    """Return the weight, in V per V, with which the drive at one moment of the input's edge enters
+    the membrane at the end of the edge.
 
-    `node` and `weight` are from `NODES` and `WEIGHTS`; `rise` of the edge and `tau` of the membrane
+    The sum over all moments is a quadrature: `node` is a moment, as a share of the edge, and
+    `weight` its weight, from `NODES` and `WEIGHTS`. `rise` of the edge and `tau` of the membrane
     are in s.
     """
     return weight * rise / tau * np.exp(-rise / tau * (1 - node))
@@ -107,8 +108,8 @@ def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) ->
     """Return the first spike in s after the input's start, of membranes that settle above their
     threshold.
 
-    Times within the edge are rough. The law assumes that currents grow linearly there, and
-    membranes with the square of time.
+    Times within the edge are rough, because the formula assumes that currents grow linearly there,
+    and membranes with the square of time.
 
     Parameters
     ----------

@@ -234,8 +234,9 @@ def compare_leads(spikes: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
     """Compare the leads of ngspice's `spikes` with those of the closed form, `exact` (images x
     classes, s).
 
-    Returns the largest difference in s, and the largest ratio of a difference to its bound
-    (`LEAD_BOUND`, `LEAD_SHARE`). Both are infinite if an image has a lead in one engine only.
+    Returns the largest difference in s, and the largest ratio of a difference to its allowed bound,
+    which follows from `LEAD_BOUND` and `LEAD_SHARE`. Both are infinite if an image has a lead in
+    one engine only.
     """
     leads = np.array(
         [[lead(times) for times in engine] for engine in (spikes, exact[: len(spikes)])]
@@ -253,7 +254,8 @@ def compare_leads(spikes: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
 def compare_steps(network: Trained, count: int) -> list[float]:
     """Compare spike times of the first `count` test images between the engines.
 
-    Returns the root mean square difference in s for each of ngspice's longest steps `STEPS`.
+    Returns the root mean square difference in s for each entry of `STEPS`, the longest time steps
+    that ngspice may take.
     """
     found, exact = [], network.exact[:count]
     for step in STEPS:
@@ -561,8 +563,8 @@ def advanced(present: Callable[[Learning], Any], learning: Learning) -> Learning
 
 
 def decision(before: Learning, after: Learning) -> tuple[bool, list[int]]:
-    """Return the outcome of the presentation between `before` and `after`: True if right, and the
-    output columns written.
+    """Return the outcome of the presentation between the trainings `before` and `after`: True if
+    the answer was right, and the output columns that were written.
     """
     written = (after.network.states[-1] != before.network.states[-1]).any(axis=1)
     return bool(after.history[before.done, 0]), np.flatnonzero(written).tolist()

@@ -204,8 +204,8 @@ def retention_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Draw accuracy after a short training on the chip, from ex-situ weights and from fresh
-    cells.
+    """Draw accuracy after a short training on the chip, which starts from ex-situ weights or from
+    untrained cells.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
     lines = [
@@ -236,8 +236,8 @@ def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collection[str]) -> None:
-    """Draw the accuracies of the routes `shown` over the column `x` of the rows; at x = 0 all
-    routes but "software" start at `ideal`.
+    """Draw accuracies over the column `x` of the rows, a line for each route in `shown` (how a chip
+    got its weights). At x = 0 all routes but "software" start at the accuracy `ideal`.
     """
     for route in shown:
         colour, dashes, label = ROUTES[route]

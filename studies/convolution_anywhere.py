@@ -113,8 +113,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def scenes(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return images (n x inputs) of all patterns at all places, their classes, and which of them
-    are for training.
+    """Return images (n x inputs) of all patterns at all places, their classes, and for each image
+    True if it is for training.
     """
     images, labels, seen = list[np.ndarray](), list[int](), list[bool]()
     for label, drawing in enumerate(PATTERNS):

@@ -41,8 +41,8 @@ MEAN_RULE: dict[str, Any] = {"hidden_dose": 100e-3, "margin": 40e-6, "start_driv
 
 @dataclass(frozen=True)
 class Choice:
-    """One network of the comparison; `learned`: from errors, random, or without labels; `pooling`:
-    as in `Convolution`.
+    """One network of the comparison. `learned` says how its kernels learn: from errors, not at all
+    (random), or without labels. `pooling` is that of `Convolution`.
     """
 
     change: str

@@ -237,8 +237,8 @@ def state_swing(memristor: MemristorParameters, experiment: IvExperiment) -> flo
 
 
 def residue(voltage: np.ndarray, current: np.ndarray) -> float:
-    """Return the largest current where the voltage crosses 0, as a share of the peak current
-    (arrays over time).
+    """Return the largest current at the moments at which the voltage crosses 0, as a share of the
+    peak current. `voltage` and `current` are arrays over time.
     """
     before = np.flatnonzero(np.sign(voltage[:-1]) * np.sign(voltage[1:]) < 0)
     share = voltage[before] / (voltage[before] - voltage[before + 1])
@@ -282,9 +282,9 @@ def measure_loop(
 def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> list[Loop]:
     """Return loops at `MULTIPLES` of the experiment's frequency, simulated in ngspice.
 
-    All loops start with X at the `state_swing` of the lowest frequency. From X = 0 they would look
-    alike, because X would swing between 0 and twice its mean at any frequency. Raises
-    SimulationError.
+    All loops start with X at the `state_swing` of the lowest frequency. If they started from X = 0,
+    loops of all frequencies would look alike, because X would swing between 0 and twice its mean at
+    any frequency. Raises SimulationError.
     """
     start = state_swing(memristor, experiment)
     loops = []

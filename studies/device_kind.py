@@ -5,7 +5,7 @@ device and a write noise that grows with x. Each is read after each pulse of thr
 down. From these readings alone, as `python -m studies.device_fit` would, the kind is fitted. Then
 one layer of one pair learns MNIST's grey 10x10 images. First all cells are alike, then one spread
 acts at a time, then all of them. The spread of the range also acts on devices with a high on/off
-ratio. The pulses of cells follow at once, or late (docs/writes_late.md).
+ratio. Cells get pulses at each error, or write late (docs/writes_late.md).
 
 Closed form, strict accuracy on all test images. Writes the readings
 results/devices/device_kind.csv, results/devices/device_kind.json and figures/device_kind.png in
@@ -155,7 +155,7 @@ def rows_of(readings: Readings) -> pd.DataFrame:
 
 
 def recovered(name: str, spread: Any) -> dict[str, Any]:
-    """Return a known spread beside the one that was found, with its error."""
+    """Return a row of the record: a known spread, and the fitted spread with its standard error."""
     return {
         "value": name,
         "known": SPREADS[name],
@@ -165,15 +165,15 @@ def recovered(name: str, spread: Any) -> dict[str, Any]:
 
 
 def only(device: MeasuredDevice, *names: str) -> MeasuredDevice:
-    """Return a device with the spreads of these names only."""
+    """Return a device with only the spreads in `names`; all other spreads are 0."""
     none: dict[str, Any] = {name: 0.0 for name in SPREADS if name not in names}
     return dataclasses.replace(device, **none)
 
 
 @dataclass(frozen=True)
 class KindRun:
-    """Training of a network of a `device` (its record as text), whose cells differ by the spreads
-    of a `label`.
+    """Training of a network of a `device` (its record as text). The spreads by which its cells
+    differ have the name `label`.
     """
 
     device: str

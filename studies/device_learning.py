@@ -113,9 +113,7 @@ class DeviceRun:
 
     @property
     def saved(self) -> bool:
-        """True for the network that the whole study saves for each device: one layer of one
-        pair.
-        """
+        """True if the study saves this network: one layer of one pair, trained in full."""
         return self == DeviceRun(self.device, late=self.late)
 
     @property
@@ -313,7 +311,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def described(row: pd.Series) -> tuple[str, ...]:
-    """Return a row of `summary` as text for the printed table."""
+    """Return a row of `summary` as the texts of a line of the printed table."""
     return (
         row["data"],
         row["device"],
@@ -327,8 +325,8 @@ def described(row: pd.Series) -> tuple[str, ...]:
 
 
 def comparison(found: pd.DataFrame, record: Path) -> str:
-    """Return a table of accuracies, best first: one device's networks (`found`), and those of the
-    presets in a `record`.
+    """Return a table of accuracies, best first. It has the networks of one device (`found`), and
+    those of the presets, which a `record` contains.
 
     Accuracies are means over the seeds, with the lowest and the highest if there are several.
     """

@@ -1,4 +1,5 @@
-"""Do the settings that follow from a device's curves suit it? A test on held-out images of MNIST.
+"""Do the settings that follow from a device's curves suit the device? A test on held-out images of
+MNIST.
 
 Trains networks of all presets and of five synthetic devices with the settings of
 memristive.learning.build. The last 10,000 training images are held out and test the networks.

@@ -201,8 +201,8 @@ class ChipRun:
         return learn(self.on(chip, self.states), self.rule, *self.data.training).network.states
 
     def states_on(self, chip: Chip) -> States:
-        """Return the states that a chip has at the end of the route: learned, written and verified,
-        or carried.
+        """Return the states of a chip that got its weights by this run's route: learned on the
+        chip, written and verified, or carried.
         """
         if self.route == "in situ":
             return self.learned(chip)
@@ -251,7 +251,7 @@ def plan(
     extent : dict
         `LONG`, `SHORT`, `LAYERS` or `CARRIED`.
     ideal : ChipRun
-        Training of the ideal chip, which the other tasks vary.
+        Training of the ideal chip. All other tasks change something of it.
     states : tuple of arrays, V
         States that the ideal chip has learned.
     software : tuple of one array, V, optional
@@ -419,8 +419,8 @@ def learn_ideal(task: ChipRun) -> tuple[States, float]:
 
 
 def race_of(task: ChipRun, states: States, chips: int) -> dict[str, float]:
-    """Return what decides which deviation ruins carried weights: medians over test images, and the
-    size of the weights.
+    """Return the quantities that decide which deviation ruins carried weights: leads and their
+    changes (medians over test images), and the size of the weights.
 
     Returns
     -------
@@ -455,8 +455,9 @@ def weight_share(task: ChipRun, states: States) -> float:
     """Return the rms weight of the first layer as a share of the rms conductance of its cells.
 
     A weight is the difference of two conductances: of a cell and its reference, or of a pair. In
-    the paper's layer it is the difference from the mean of the row, because what all columns have
-    in common changes no order. Each row counts by the power of its level in the test images.
+    the paper's layer it is the difference from the mean of the row, because a current that all
+    columns have in common does not change the order of spikes. Rows are weighted by the mean square
+    of their level in the test images.
     """
     network, first, half = task.network, states[0], len(states[0]) // 2
     levels, cells = (

@@ -43,11 +43,12 @@ STEP = 0.03  # of the range of gate voltages: move of X at which a device is wri
 
 
 class Task(NamedTuple):
-    """Data, and the settings of its network.
+    """Data to learn, and the settings of the network.
 
-    `gain` is the drive of a whole weight, `biases` are those of hidden and of output neurons, all
-    in thresholds. `doses` are the first ones of hidden cells (for a whole weight read back) and of
-    output cells, as shares of the range of gate voltages. `margin` is in s, `epochs` are the most.
+    `gain` is the drive of the largest weight, `biases` are the constant drives of hidden and of
+    output neurons, all in thresholds. `doses` are the first doses of hidden cells (for the largest
+    weight read back) and of output cells, as shares of the range of gate voltages. `margin` is in
+    s, `epochs` is the largest number of epochs.
     """
 
     dataset: Callable[[], Dataset]

@@ -136,9 +136,9 @@ def measure(
     dict
         Angles in degrees between write and steepest descent: in the output layer, in its two
         written columns (their mean), in the hidden layer, and in the hidden neurons that have a
-        gradient. Then the share of the hidden write (sum of squares) in neurons without a gradient.
-        Last, the time in s by which the write improves the right neuron's lead, where a silent
-        neuron counts as one that fires when the window ends.
+        gradient. Then the share of the hidden layer's write (sum of squares) that goes to neurons
+        without a gradient. Last, the time in s by which the write improves the right neuron's lead;
+        a silent neuron counts as firing at the end of the window.
     """
     written = learn(network, rule, image[None], np.array([label])).network
     writes = [after - before for after, before in zip(written.states, network.states, strict=True)]

@@ -65,8 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train_and_test(task: tuple[int, LayeredRule, int]) -> dict[str, Any]:
-    """Train a network with so many hidden neurons by a rule; return scores of so many test images.
-    Runs in a worker.
+    """Train a network and score its test images; `task` has the number of hidden neurons, the rule
+    and the number of images. Returns a row. Runs in a worker.
     """
     (hidden, rule, samples), data = task, matching_dataset("mnist")
     images, labels = data.test.first(samples)

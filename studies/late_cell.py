@@ -48,7 +48,7 @@ SOLVER = Solver(max_step=20e-6, reltol=1e-5, chgtol=1e-18, abstol=1e-16, method=
 
 @dataclass(frozen=True)
 class LateCellExperiment(Parameters):
-    """Cells of a column, and the random doses that they get."""
+    """Numbers of cells and of writes, and the random doses that the cells get."""
 
     cells: int = quantity(4, 1, 100, "", "cells of the column")
     writes: int = quantity(150, 1, 10_000, "", "writes")
@@ -261,8 +261,8 @@ def at(waves: Waveforms, nodes: list[str], times: np.ndarray) -> np.ndarray:
 
 
 def by_law(column: LateColumn, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return X in V before each commit, and the pulses of each commit with their sign (both writes
-    x cells), by the law.
+    """Return what the closed form predicts: X in V before each commit, and the pulses of each
+    commit with their sign (both writes x cells).
     """
     x, pulses, held = np.zeros(volts.shape), np.zeros(volts.shape), np.zeros(volts.shape[1])
     theta, lost = column.experiment.theta, leaked(column.window, 1 / EMULATOR.write_time_constant)
@@ -275,8 +275,8 @@ def by_law(column: LateColumn, volts: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def by_single_pulses(model: SpiceModel, pulses: np.ndarray) -> np.ndarray:
-    """Return the states of both devices of each cell after each commit (writes x 2 x cells), if the
-    same pulses are applied to each device alone.
+    """Return the states of both devices of each cell after each commit (writes x 2 x cells), for
+    comparison: each device is simulated alone and gets the same `pulses`.
     """
     states, found = np.full((len(SIDES), pulses.shape[1]), START), []
     for row in pulses:

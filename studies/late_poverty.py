@@ -49,7 +49,9 @@ LABELS = {
 
 @dataclass(frozen=True)
 class ChangedRun:
-    """Training of a `run` whose `PulseWrites` and rule have `changes`: a point of a series."""
+    """Training of a `run` in which some fields of `PulseWrites` and of the rule are changed
+    (`changes`): a point of a series.
+    """
 
     run: DeviceRun
     series: str

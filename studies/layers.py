@@ -316,8 +316,8 @@ def print_energies(energies: dict[str, float]) -> None:
 
 
 def hidden_images(network: Network, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
-    """Draw the states of the first hidden layer as images, each under the class that the neuron's
-    spike supports most.
+    """Draw the states of the first hidden layer as images, one for each neuron. The title of an
+    image is the class that the neuron's spike supports most.
 
     The colours cover only 98 % of all states, because pixels that are seldom on have states far
     from the others.
@@ -453,7 +453,7 @@ class ErrorExample:
     wrong : int
         First wrong neuron, which fires too early.
     written : bool
-        False if the network makes no such error. Then `wrong` fires first of the wrong neurons, but
+        False if the network makes no error. Then `wrong` is the first wrong neuron, which fires
         late enough.
     """
 

@@ -360,7 +360,7 @@ class Fold:
 def evaluate(task: Fold) -> list[np.ndarray]:
     """Fit and test a classifier; return its decisions and its strict decisions. Runs in a worker.
 
-    Both are the same for all classifiers but the network of memristors.
+    For all classifiers but the network of memristors both decisions are the same.
     """
     # more threads take ten times as long
     with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):

@@ -111,7 +111,7 @@ def measured_gate(
 
 
 def print_result(found: Characterisation) -> None:
-    """Print steps, r and the drift under reads, and what they mean for learning."""
+    """Print steps, r, the drift by reads, and the consequences for learning."""
     device = found.device
     both = (True, False)
     rows = [
@@ -218,8 +218,8 @@ def gate_figure(found: GateCharacterisation) -> Figure:
 
 
 def meaning(device: MeasuredDevice) -> str:
-    """Return what r costs a network of one layer of pairs (MNIST 10x10): a sentence for passive
-    arrays (V/2), one for 1T1R.
+    """Return sentences on the cost of r in accuracy for one layer of pairs (MNIST 10x10): one
+    sentence for passive arrays (V/2), one for 1T1R.
     """
     worst, apart = max(device.half_up, device.half_down), abs(device.half_up - device.half_down)
     if worst <= NO_COST:

@@ -130,8 +130,8 @@ def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]
 def within(
     window: float, difference: float, pulse: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """Return the part of the input that lies in a `window` (s), which opens `difference` s after
-    the start of the `pulse`.
+    """Return the part of the input `pulse` during a `window` of so many s, which opens `difference`
+    s after the start of the pulse.
 
     The input is 0 V outside the pulse. Pulse and result are lists of pieces: (duration in s, V).
     """

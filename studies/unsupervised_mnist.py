@@ -229,7 +229,7 @@ def accuracy_against_neurons(
     tests : DataFrame
         Columns encoding, neurons, engine, strict_accuracy.
     published : sequence
-        Source, number of neurons and accuracy (a share) of each published network.
+        Published networks: source, number of neurons, accuracy as a share.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
     for (encoding, runs), colour in zip(

@@ -86,8 +86,8 @@ class PulseFit:
     reading, state : arrays, readings
         x as it was read, and its estimate without read noise.
     replay, band : arrays, readings
-        x after mean pulses from the start of each sweep, and the standard deviation of a reading
-        about this x.
+        x if each pulse makes the device's mean step, from the start of each sweep on, and the
+        standard deviation of a reading about this x.
     noise_curves : list of (float, array)
         For each wanted number of points: minus the log of the restricted likelihood, and the write
         noise on an even grid of x, as shares of the range.

@@ -3,8 +3,8 @@ unsettled membranes, rounding.
 
 The summing stage of a column with the current I gives -R_f I, where R_f is its feedback resistor.
 The reference column (with pairs: the negative columns) has a stage that gives R_f I_ref. The
-neuron's inverting stage then gives R_f (I - I_ref). None of these three stages may clip before the
-neuron's spike. Clipping after the spike has no effect.
+neuron's inverting stage then gives R_f (I - I_ref). None of these three stages may clip (reach its
+rail) before the neuron's spike. Clipping after the spike has no effect.
 """
 
 import dataclasses
@@ -72,9 +72,9 @@ class OperatingRange:
     lowest : float
         Lowest settled membrane in V of the neurons that should fire.
     risen : float
-        Share of its settled voltage that a membrane reaches within the pulse.
+        Share of the settled voltage that a membrane reaches until the end of the pulse.
     left_over : float
-        Voltage in V that is left of a membrane when the next image begins; 0 for separate reads.
+        Voltage in V that a membrane still has when the next image begins; 0 for separate reads.
     rounding : float
         Upper bound of the relative error of X by rounding in the longest write in ngspice.
     neuron : NeuronParameters
@@ -155,18 +155,18 @@ def rail(neuron: NeuronParameters) -> float:
 def suitable_feedback(
     neuron: NeuronParameters, highest: float, lowest: float, all_fire: bool = True
 ) -> float | None:
-    """Return the feedback resistor in ohm that puts the membranes between threshold and rail; None
-    if there is none.
+    """Return the feedback resistor in ohm with which the membranes settle between threshold and
+    rail. None if there is no such resistor.
 
     Parameters
     ----------
     neuron : NeuronParameters
         With the present resistor.
     highest, lowest : float
-        Settled membranes in V with the present resistor: the highest, and the lowest of those that
-        should fire.
+        Settled membranes in V with the present resistor: the highest of all, and the lowest of the
+        neurons that should fire.
     all_fire : bool
-        True: the lowest of them must reach the threshold, too.
+        True: the lowest of these membranes must reach the threshold, too.
     """
     if highest <= 0 or (all_fire and lowest <= 0):
         return None
@@ -428,8 +428,8 @@ def layered_problems(
         Names of the parameters that set the doses of the hidden layers and of the last layer, for
         the messages.
     labels : array, n, optional
-        Classes of the images. With these, neurons of a class that win too many images, or none, are
-        found.
+        Classes of the images. If they are given, neurons that win too many images, or none, are
+        also reported.
     """
     examined = EXAMINED_PATCHED if network.convolution else EXAMINED
     part = slice(None, None, max(1, -(-len(images) // examined)))
@@ -550,7 +550,7 @@ def warn_of_layers(
     name: str = "",
 ) -> None:
     """Issue each message of `layered_problems`, which takes the same arguments, as a warning. Each
-    warning begins with a `name` of the network.
+    warning begins with the `name` of the network.
     """
     for problem in layered_problems(network, images, hidden_dose, output_dose, labels):
         warnings.warn(

@@ -1,10 +1,10 @@
 """Imperfect chips: device-to-device spread (d2d), cycle-to-cycle noise (c2c), stuck cells, decay.
 
 A `Chip` is a description and a seed. They determine all cells and neurons, so that both engines
-simulate the same chip. Each deviation has its own stream of random numbers. So chips of one seed
-that differ in one spread differ in nothing else, and a larger spread scales the same random
-numbers. A relative spread multiplies nominal values by log-normal factors of mean 1. A spread in V
-adds normal numbers of mean 0.
+simulate the same chip. Each deviation has its own stream of random numbers. So if two chips have
+the same seed and one spread differs, nothing else differs, and the larger spread scales the same
+random numbers. A relative spread multiplies nominal values by log-normal factors of mean 1. A
+spread in V adds normal numbers of mean 0.
 """
 
 import dataclasses
@@ -35,8 +35,8 @@ STUCK = "0.0175 and 0.0904 in a 4 Mb HfO2 array (C.-Y. Chen et al., IEEE Trans. 
 def deviation(
     high: float, unit: str, kind: str, distribution: str, meaning: str, published: str
 ) -> float:
-    """Return a `quantity` from 0 to `high`. Its help names the kind (d2d or c2c), the distribution
-    and a published value.
+    """Return a field of `Chip` (a `quantity` from 0 to `high`) whose help names the kind (d2d or
+    c2c), the distribution and a published value.
     """
     return quantity(
         0.0, 0.0, high, unit, f"{kind}, {distribution}: {meaning}; published: {published}"
@@ -271,8 +271,9 @@ class Chip(Parameters):
         return self.with_stuck_cells(states * np.exp(-rates * seconds))
 
     def threshold_noise(self, stream: str, count: int) -> np.ndarray:
-        """Return the threshold noise, `read_noise` times normal numbers: shifts of the neurons'
-        thresholds (classes, V) in read number `count` of a named `stream`.
+        """Return the threshold noise of one read: shifts of the neurons' thresholds (classes, V),
+        `read_noise` times normal numbers. `stream` and `count` (the number of the read) select the
+        random numbers.
         """
         return self.read_noise * self._noise(f"read {stream}", count, self.classes)
 
@@ -323,8 +324,8 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
 def device_chip(device: MeasuredDevice, seed: int = 1) -> Chip | None:
     """Return the chip whose cells differ as devices of one kind do; None: they do not differ.
 
-    Steps scale with the write gain K. The range scales with the gain of the channel, the lowest
-    conductance is shifted by its threshold.
+    A spread of steps becomes a spread of the write gain K, a spread of the range one of the
+    channel's gain, and a spread of the lowest conductance one of the channel's threshold.
     """
     emulated = emulator(device)
     chip = Chip(

@@ -66,8 +66,8 @@ class Neurons:
     def of(
         cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0
     ) -> "Neurons":
-        """Return neurons that are all alike, except for the values of a `chip`; `loads` as in
-        `neuron.stages`.
+        """Return neurons with these `parameters`, and with the values of a `chip` where it has any;
+        `loads` as in `neuron.stages`.
         """
         nominal = neuron.stages(parameters, loads)
         if chip is None:
@@ -111,7 +111,7 @@ class Crossbar:
     phi_share : float
         Threshold of the write switch as a share of phi.
     dropped : float
-        Voltage across the op-amp's output resistance, as a share of the stage's output.
+        Voltage drop at the op-amp's output resistance, as a share of the stage's output.
     """
 
     cells: Cells
@@ -141,7 +141,9 @@ class Crossbar:
 
     @property
     def doubts(self) -> list[str]:
-        """Reasons why spike times may be off by more than nanoseconds; each names a parameter."""
+        """Reasons why spike times of the closed form may be wrong by more than nanoseconds; each
+        reason names a parameter.
+        """
         cells, stages = self.cells, self.neurons.stages
         gate, gain = np.asarray(cells.gate_capacitance), np.min(stages.amplifier_gain)
         return [
@@ -278,7 +280,8 @@ class Crossbar:
         While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate). K is
         the write gain, V the mean input during that time, and X' the voltage of the lifted gate.
         The law is exact for a channel that conducts, because its gate's charge is then in
-        proportion to X. The cells of a measured device follow their curves, without leak and lift.
+        proportion to X. The cells of a measured device follow the device's curves instead, without
+        leak and lift.
 
         Parameters
         ----------

@@ -160,10 +160,11 @@ UNDECIDED = {TIED: "tied", SILENT: "silent"}
 def decide(
     spikes: np.ndarray, resolution: float, sampling_step: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the strict and the paper's decisions (images) for first spike times (images x classes,
-    s).
+    """Return two decisions for each image from its first spike times (images x classes, s): the
+    strict one, and that of the paper's rule.
 
-    `resolution` and `sampling_step` in s; without a sampling step the paper's decisions are all -1.
+    Leads up to the `resolution` (s) are ties. The paper's rule samples the outputs every
+    `sampling_step` s; without a sampling step its decisions are all -1.
     """
     strict = np.array([strict_decision(times, resolution) for times in spikes])
     if sampling_step is None:
@@ -172,8 +173,8 @@ def decide(
 
 
 def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:
-    """Return the numbers of images, true classes x decisions: one column for each class, then tied
-    and silent.
+    """Return the confusion matrix: numbers of images, true classes x decisions. The columns are the
+    classes, then tied and silent.
     """
     counts = np.zeros((classes, classes + len(UNDECIDED)), int)
     place = {decision: classes + k for k, decision in enumerate(UNDECIDED)}
@@ -258,8 +259,8 @@ def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
 
 
 def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
-    """Return the time in s up to which a read contains all spikes: its second spike, or the end of
-    the `window`.
+    """Return the time in s up to which a read has recorded all spikes: the time of its second
+    spike, or the end of the `window`.
 
     `spikes`: ... x neurons, s; nan: no spike.
     """
@@ -270,12 +271,12 @@ def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
 def deviations(
     spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_end: np.ndarray
 ) -> np.ndarray:
-    """Return lower bounds in s of the differences between first spikes of two reads (... x neurons,
-    nan: none).
+    """Return the differences in s between first spikes of two reads, `spikes` and `others` (... x
+    neurons, nan: no spike), or lower bounds of these.
 
-    `end` and `other_end` are the times in s at which the reads end (`end_of_read`). A spike that a
-    read lacks comes after its end, if at all, so that only a lower bound is known. The result is
-    nan where neither read has a spike.
+    `end` and `other_end` are the times in s at which the reads end (`end_of_read`). If only one
+    read has a spike of a neuron, the other spike can only come after the end of its read, so only a
+    lower bound of the difference is known. The result is nan where neither read has a spike.
     """
     one = np.where(np.isnan(spikes), np.fmax(end[..., None], others), spikes)
     other = np.where(np.isnan(others), np.fmax(other_end[..., None], spikes), others)
@@ -283,8 +284,8 @@ def deviations(
 
 
 def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
-    """Return the largest of the `deviations` in s of two reads (images x neurons, s); None if no
-    neuron fires.
+    """Return the largest difference in s between first spikes of two reads (images x neurons, s),
+    as `deviations` finds it. None if no neuron fires.
     """
     found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
     return None if np.isnan(found).all() else float(np.nanmax(found))

@@ -1,5 +1,5 @@
-"""Designs of layers, the paper's and others; device, neuron and pulses of an experiment with it in
-one object.
+"""Designs of layers: signs, scales and times. `Setup` joins device, neuron and pulses of an
+experiment in one object.
 """
 
 import dataclasses
@@ -37,8 +37,8 @@ class Design(Parameters):
     """Signs, scales and times that the layers of a network have in common. Its values are those of
     the paper's layer.
 
-    It is no dataclass, so that these values are no fields of its subclasses, and not in their
-    files.
+    The class is no dataclass. Otherwise its values would be fields of its subclasses and be stored
+    in their files.
     """
 
     rise: float  # s, edge of the input
@@ -62,7 +62,7 @@ class Design(Parameters):
 
     @property
     def after(self) -> float:
-        """Shortest time in s from the first spike to the end of a read in ngspice."""
+        """Shortest time in s that a read in ngspice goes on after the first spike."""
         return 0.0
 
     @property
@@ -243,7 +243,7 @@ class LayerDesign(Design):
         return self.write_voltage or self.row_voltage
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels at which rows stand in a read of inputs at `levels` (any shape).
+        """Return the levels at the rows in a read of inputs with the `levels` (any shape).
 
         The current of a measured cell of conductance G may bend with the voltage: i = G V c(V),
         where `read_curve` holds c. Columns are at virtual ground, so an ohmic cell whose row
@@ -449,7 +449,7 @@ class Setup:
 
     @property
     def network(self) -> NetworkParameters:
-        """Device and neuron, as netlists need them."""
+        """Device and neuron as `NetworkParameters`, which netlists take."""
         return NetworkParameters(self.memristor, self.neuron)
 
     @property
@@ -522,7 +522,7 @@ class Setup:
         return self.devices.neurons.threshold if self.devices.neurons else None
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with other fields."""
+        """Return a copy of the setup with some fields replaced."""
         return dataclasses.replace(self, **changes)
 
 
@@ -554,11 +554,11 @@ def as_patterns(patterns: Levels) -> np.ndarray:
 
 
 def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
-    """Return the duration in s of a write of `pulse` s, and the time in s at full level that gives
-    the same area.
+    """Return two times in s for a pulse of `pulse` s: the duration of the write, and the time at
+    full level with the same area (voltage times time).
 
-    The write lasts while phi is above `phi_share` of its level; input and phi rise and fall
-    together over `PULSE_EDGES` of the pulse.
+    The write lasts while phi is above the share `phi_share` of its level. Input and phi rise and
+    fall together, with edges of the share `PULSE_EDGES` of the pulse.
     """
     edge = PULSE_EDGES * pulse
     return pulse + edge * (1 - 2 * phi_share), pulse - edge * phi_share**2

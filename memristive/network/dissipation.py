@@ -40,7 +40,7 @@ def current(cells: Any, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
     """Return the size of the channels' currents in A, of rows at `volts` (of any sign) and columns
     at 0 V.
 
-    At negative voltages the source of a channel is at its row.
+    At negative voltages the channel's terminal at the row is its source.
     """
     low = np.minimum(volts, 0.0)
     return np.where(
@@ -94,7 +94,7 @@ def patch_levels(network: Network, image: np.ndarray) -> np.ndarray:
 def read_energies(
     network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
 ) -> list[Drawn]:
-    """Return what each layer draws in a read.
+    """Return energies and charges (`Drawn`) of each layer in a read.
 
     Parameters
     ----------
@@ -104,7 +104,8 @@ def read_energies(
         First spikes of each layer.
     stop : float, s
         End of the read. The rows of the paper's layer then fall, because the image ends. Patches of
-        a convolution come before: each lasts for the window, and layers above read what was kept.
+        a convolution are read before: each lasts for the window. The layers above then read the
+        spikes that the latches have kept.
     """
     design, result = network.design, []
     if network.convolution:
@@ -142,9 +143,10 @@ def _patches_drawn(of: Layer, states: np.ndarray, patches: np.ndarray) -> Drawn:
 
 
 def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[Drawn, float]:
-    """Return what a layer of emulators draws in the write of one column, and its duration in s.
+    """Return energies and charges (`Drawn`) of a layer of emulators in the write of one column, and
+    the duration of the write in s.
 
-    Writes of the paper's layer move X by volts, so power is integrated over the way of X. Other
+    Writes of the paper's layer change X by volts, so power is integrated while X changes. Other
     writes are so small that the change of X is neglected.
     """
     of, states = network.layers[layer], network.layers[layer].with_reference(network.states[layer])
@@ -186,7 +188,9 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
 
 
 def device_of(network: Network) -> MeasuredDevice | None:
-    """Return the preset whose emulator is in the cells of a network; None if there is none."""
+    """Return the preset of a measured device whose emulator is in the cells of a network. None if
+    no preset fits.
+    """
     if not network.pulses:
         return None
     return next(
@@ -278,8 +282,8 @@ def gate_energies(
 
 
 def half_share(network: Network) -> float:
-    """Return the share of a pulse's voltage that half-selected cells see: 1/2 or 1/3 if pulses
-    disturb them, else 0.
+    """Return the share of a pulse's voltage across half-selected cells: 1/2 or 1/3 if pulses
+    disturb these cells, else 0.
     """
     pulses = network.pulses
     if not pulses or not (pulses.disturb_up or pulses.disturb_down):

@@ -90,7 +90,7 @@ def delivered(
     """Return the energy in J that each of the grounded `sources`, as (node, source), delivers up to
     `stop` s.
 
-    `changes` of the loaded circuit come before the run.
+    `changes` are made to the loaded circuit before the run (`LoadedCircuit.alter`).
     """
     waves = run_once(
         circuit,
@@ -114,7 +114,8 @@ def isolated(memristor: MemristorParameters) -> MemristorParameters:
 
 
 def read_energy(setup: Setup, states: np.ndarray, image: np.ndarray) -> dict[str, float]:
-    """Return the energy of presenting one image for a whole pulse, with every phi at 0 V.
+    """Return the energy of a read in which one image is at the rows for a whole pulse, with every
+    phi at 0 V.
 
     Parameters
     ----------
@@ -163,8 +164,8 @@ def write_energy(
     Returns
     -------
     dict
-        "inputs" and "phi": energy in J that these sources deliver. "columns": the same, if the
-        scheme moves the columns.
+        "inputs" and "phi": energy in J that these sources deliver. "columns": energy of the
+        columns' sources, if the scheme moves the voltage of columns.
     """
     schedule = setup.writing
     if sign < 0 and schedule.input_voltage > ISOLATED_UP_TO:

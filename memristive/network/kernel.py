@@ -72,8 +72,8 @@ def column_currents(
 
 @compiled(inline="always")
 def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, float]:
-    """Return the sums of the column `currents` of neuron `j`: over its positive columns, and over
-    its negative ones.
+    """Return two sums of the column `currents` of neuron `j`: over its positive columns, and over
+    its negative columns or the reference column.
     """
     if layer.pairs == 0:
         return currents[j], currents[len(currents) - 1] if layer.reference else 0.0
@@ -94,9 +94,10 @@ def refresh(
     weights: np.ndarray,
     written: np.ndarray,
 ) -> None:
-    """Update `scale` and `weights` of the neurons flagged in `written`, whose states have changed.
+    """Update `scale` and `weights` (explained in `Work`) of the neurons flagged in `written`, whose
+    states have changed.
 
-    `loads` must be up to date. `volts`: voltage of a row that is high.
+    The conductances `loads` must be up to date. `volts`: voltage of a row that is high.
     """
     neurons, cells = layer.neurons.shape[1], layer.cells
     for j in range(neurons):
@@ -124,8 +125,8 @@ def refresh(
 
 @compiled
 def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work) -> None:
-    """Fill loads, scales and weights of all layers. A dense first layer has no weights, because its
-    rows differ in voltage.
+    """Fill the fields `loads`, `scales` and `weights` of `work` for all layers. A dense first layer
+    has no weights, because its rows have different voltages.
     """
     for k in range(len(states)):
         work.loads[k].fill(0.0)
@@ -304,8 +305,9 @@ def add_edge_currents(
 ) -> None:
     """Add the currents in A of column `c` to `currents`, which has five values.
 
-    They are those with the input at the three shares `NODES` of its level, at the level, and at the
-    level with the column `BELOW` V above ground.
+    The first three values are the currents with the input at the shares `NODES` of its level. The
+    fourth is that at the full level, the fifth that at the full level with the column `BELOW` V
+    above ground.
     """
     for i in range(len(image)):
         if image[i] == 0.0:
@@ -328,8 +330,8 @@ def membranes(
     noise: np.ndarray,
     j: int,
 ) -> tuple[float, float]:
-    """Return where the membrane of neuron `j` of the first layer settles, and where the edge leaves
-    it, both in V.
+    """Return two voltages in V of the membrane of neuron `j` of the first layer: settled, and at
+    the end of the input's edge.
     """
     currents, neurons, columns = np.zeros((2, 5)), layer.neurons.shape[1], states.shape[1]
     for p in range(max(1, layer.pairs)):
@@ -381,7 +383,8 @@ def read_exactly(
 ) -> None:
     """Replace `spikes` and `drives` in a network of one layer by those of the exact form of a read.
 
-    Only the neurons that decide are computed again, or all neurons if `label` is EVERYONE.
+    Only the neurons that decide (that of `label`, and those near the first spike) are computed
+    again, or all neurons if `label` is EVERYONE.
     """
     first, drive_of_first = np.inf, 0.0
     for j in range(len(spikes)):

@@ -1,5 +1,5 @@
-"""Arrays of layers for the compiled kernel, the laws, compiled, and access to single cells and
-neurons.
+"""Arrays of layers for the compiled kernel, the compiled formulas (laws) of cells and neurons, and
+access to single cells and neurons.
 
 Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. With pairs,
 columns are ordered by polarity (positive first), then by pair, then by neuron. A reference column
@@ -86,7 +86,9 @@ class Timing(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Quantities that follow from the states, and results of a read: one array for each layer."""
+    """Work space: quantities that follow from the states, and results of a read. One array for each
+    layer.
+    """
 
     loads: Arrays  # columns, conductance in S
     # 2 x neurons, V/A: output of a stage per column current, of the summing and of the negative
@@ -109,7 +111,9 @@ class Work(NamedTuple):
 
 @compiled(inline="always")
 def values_of(cells: np.ndarray, k: int, c: int) -> ChannelValues:
-    """Return the channel of a cell; `k` is its row, or 0 if all rows are alike."""
+    """Return the parameters of the channel of a cell in column `c`; `k` is its row, or 0 if all
+    rows are alike.
+    """
     return ChannelValues(
         cells[GAIN, k, c], cells[VTO, k, c], cells[SHARE, k, c], cells[PINCH, k, c]
     )

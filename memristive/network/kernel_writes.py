@@ -169,10 +169,10 @@ def write(
 
 @compiled
 def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndarray:
-    """Add a dose to the doses that the synapses of neuron `j` in layer `k` hold. Row i gets the
-    share `high[i]` of the `dose` in V.
+    """Add a `dose` in V to the doses that the late-writing synapses of neuron `j` in layer `k`
+    hold. Row i gets the share `high[i]` of the dose.
 
-    Returns the number of pulses that are due in each row, in the direction of the dose.
+    Returns the number of pulses that are now due in each row, in the direction of the dose.
     """
     held, limits, due = late.held[k], late.limits[k], np.zeros(len(high))
     for i in range(len(high)):
@@ -185,8 +185,8 @@ def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndar
 
 @compiled
 def forget(late: Late, presentations: int) -> None:
-    """Apply the loss of a number of `presentations`: synapses forget a part of the doses that they
-    hold, and gates leak.
+    """Apply the leak of a number of `presentations`: late-writing synapses lose a part of the doses
+    that they hold, and gate voltages move towards their resting voltage.
     """
     rest = late.gate.rest
     for held in late.held:
@@ -199,8 +199,8 @@ def forget(late: Late, presentations: int) -> None:
 def move_gates(
     late: Late, k: int, c: int, high: np.ndarray, dose: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move the gates of column `c` in layer `k` by the `dose` in V, of which row i gets the share
-    `high[i]`.
+    """Move the gate voltages of column `c` in layer `k` by the `dose` in V, of which row i gets the
+    share `high[i]`.
 
     Returns the gate voltage in V of each row that is due, nan for the others, and True for each row
     that needs RESET.
@@ -266,8 +266,8 @@ def write_gates(
     loads: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """Move the gates of column `c` of layer `k` by the `dose` in V, write the devices that are due,
-    and update `counts` and `loads`; see `write_pulses`.
+    """Move the gate voltages of column `c` of layer `k` by the `dose` in V, write the devices that
+    are due, and update `counts` and `loads`. Arguments are those of `write_pulses`.
     """
     cells, flow, load, volts = layer.cells, layer.flow, 0.0, timing.row_voltage
     gates, reset = move_gates(late, k, c, high, dose)
@@ -317,8 +317,9 @@ def write_pulses(
     """Write column `c` of layer `k` by as many pulses as the `dose` in V asks for, and update
     `counts` and `loads`.
 
-    Row i gets the share `high[i]` of the dose. Each pulse adds its noise, and a fraction of a pulse
-    adds less, by the square root of the fraction. States stay in the range of the device.
+    Row i gets the share `high[i]` of the dose. Each pulse adds its noise. For a fraction of a pulse
+    the noise is multiplied by the square root of the fraction. States stay in the range of the
+    device.
     """
     up, load, numbers, cells, flow = (
         1 if dose > 0 else 0,

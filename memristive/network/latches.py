@@ -5,8 +5,8 @@ The patches follow each other on the rows of the first crossbar. In each of them
 latch of a kernel and a region is a capacitor: while a patch of its region is shown and the kernel's
 membrane is above the threshold, the ramp pulls the capacitor down to its own voltage. So the
 capacitor holds the lowest voltage that the ramp had at a spike, that is, the earliest spike of all
-patches. It is not reset between patches. In the end the ramp rises once more, and a comparator
-lifts the latch's row of the next crossbar when the ramp exceeds the capacitor.
+patches. It is not reset between patches. In the end the ramp rises once more. When it exceeds the
+capacitor's voltage, a comparator raises the row of the next crossbar that belongs to the latch.
 
 Nodes: row_l_k, column_l_j, membrane_l_j and output_j as in `netlists`; held_r_m is the latch of
 kernel m in region r, which drives row_1_(r x kernels + m). These functions run nothing.
@@ -32,14 +32,14 @@ PATCHES = Solver(max_step=0.5e-6, reltol=1e-5, trtol=100.0, chgtol=1e-10, method
 
 
 class SpikeLatch(SubCircuit):
-    """Latch of the earliest spike. Nodes: membrane, region, ramp, held, row.
+    """Latch of the earliest spike. Nodes: membrane, region, ramp, replay, held, row.
 
     Parameters
     ----------
     threshold : float, V
         Of the kernel's neuron.
     volts : float, V
-        Of the row, once the ramp has passed the held voltage while `region` is low.
+        Of the row in the replay, once the ramp has passed the held voltage.
     """
 
     def __init__(self, threshold: float, volts: float) -> None:

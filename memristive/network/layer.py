@@ -128,7 +128,8 @@ class Layer:
     pairs : int
         Differential pairs of a synapse; 0: one cell.
     reference : bool
-        True adds a column of cells at `rest`, whose current all neurons subtract.
+        True adds a column of cells at the state `rest`, whose current is subtracted from that of
+        every column.
     bias : float, optional
         Drive in thresholds that a resistor at the bias row gives each neuron; None: there is no
         bias row.
@@ -195,8 +196,8 @@ class Layer:
         return np.broadcast_to(rates / nominal, cells.gain.shape)[: self.columns]
 
     def write_law(self, seconds: float) -> tuple[float, float]:
-        """Return the duration in s of a write of `seconds`, and the time in s at full level that
-        gives the same dose.
+        """Return two times in s for a write with a pulse of `seconds`: its duration, and the time
+        at full level that gives the same dose.
         """
         if self.phi_share is None:
             return seconds, seconds
@@ -209,8 +210,8 @@ class Layer:
         return self.pulses.read_noise if self.pulses else 0.0
 
     def back_noise(self, errors: np.ndarray, rng: np.random.Generator) -> np.ndarray | float:
-        """Return random noise (inputs) to add to a back-read of `errors`, with the kernel's
-        distribution; 0.0 without noise.
+        """Return random noise (inputs) to add to a back-read of `errors`, with the same
+        distribution as in the compiled kernel; 0.0 without noise.
         """
         if not self.read_noise:
             return 0.0
@@ -256,7 +257,8 @@ class Layer:
 class ColumnDose(NamedTuple):
     """Write of one column: the signed dose in V, of which each row gets a share from 0 to 1.
 
-    `factors`: write gain of each row over its usual value, for the noise of this write.
+    `factors`: write gain of each row over its usual value; they describe the random noise of this
+    write.
     """
 
     column: int
@@ -364,8 +366,8 @@ class StepSource(SubCircuit):
     and is centred on the spike. This source is an expression of time, because a piecewise-linear
     source costs ten time points for each spike: at its corners ngspice cuts its steps to a tenth
     and restarts its integration. If time points are `edge` apart, membranes get exactly the charge
-    of an ideal step, because the trapezoidal rule is exact for a current that is straight between
-    two points.
+    of an ideal step, because the trapezoidal rule is exact for a current that changes linearly
+    between two points.
     """
 
     def __init__(self, volts: float, edge: float) -> None:
@@ -382,8 +384,8 @@ class StepSource(SubCircuit):
 def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -> Circuit:
     """Return a circuit of some `neurons` and `rows` of a layer for a read.
 
-    Rows that nothing drives are left out. Their cells load the columns, and the resistor Rload_0_c
-    at input c of the stages stands for them (1e12 ohm at first).
+    Rows at 0 V are left out. Their cells load the columns; the resistor Rload_0_c at input c of the
+    stages replaces these cells (1e12 ohm at first).
 
     Without `edge` an image drives the rows: the voltage of row k is that of the source `pulse`
     times the gain of Erow_0_k, 0 at first. With an `edge` in s, spikes drive them: a `StepSource`

@@ -94,7 +94,8 @@ class NgspiceLayer:
     ----------
     layer : Layer
     solver : Solver
-        Its `max_step` over that of `READING_LAYERS` scales all steps of reads.
+        All time steps of reads are scaled by the ratio of its `max_step` to that of
+        `READING_LAYERS`.
     """
 
     def __init__(self, layer: Layer, solver: Solver = READING_LAYERS) -> None:
@@ -135,7 +136,8 @@ class NgspiceLayer:
         states : array, columns x rows, V
         levels : array, inputs, 0 to 1
         wanted : int
-            The read ends once this many neurons have fired, or all that will.
+            The read ends once this many neurons have fired, or once all neurons have fired that
+            will.
         stop : float, s, optional
             End of the read in the place of `wanted`.
         noise : array, 1 x inputs of stages, A, optional
@@ -194,8 +196,8 @@ class NgspiceLayer:
         stop: float | None = None,
         noise: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what `read` returns (patches x neurons) for the patches of a convolution, one
-        after the other.
+        """Read the patches of a convolution one after the other; return first spikes in s and
+        settled membranes in thresholds (patches x neurons).
 
         `levels`: patches x inputs; `noise`: patches x inputs of stages. Equal patches are read once
         if there is no noise, because they give equal spikes.
@@ -221,10 +223,10 @@ class NgspiceLayer:
         start: Values = 0.0,
         thresholds: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return the first spikes in s up to `stop` of membranes alone.
+        """Return the first spikes in s of membranes that are simulated alone, up to `stop`.
 
-        They are at `start` (neurons, V) at t = 0, and get `drives` (neurons x times, V) at these
-        times in s.
+        The membranes are at `start` (neurons, V) at t = 0. Their drives have the values `drives`
+        (neurons x times, V) at the times `time` in s.
         """
         layer, values = self._layer, self._layer.devices.neurons
         if "membranes" not in self._circuits:
@@ -255,9 +257,10 @@ class NgspiceLayer:
     def read_steps(
         self, states: np.ndarray, spikes: np.ndarray, stop: float, noise: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what `read` returns, while rows step up at `spikes` (inputs, s; nan: never).
+        """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
+        (inputs, s; nan: never).
 
-        `noise`: rows x inputs of stages.
+        `noise`: currents in A, rows x inputs of stages.
         """
         layer, times, settled = self._layer, [], []
         pool, places, inputs = self._assign_rows(
@@ -418,8 +421,8 @@ class NgspiceLayer:
             )
 
     def reset(self) -> None:
-        """Forget which input has which row, because the order of the rows decides the last digits
-        of a read.
+        """Forget which row each input of the circuit has. The order of the rows changes the last
+        digits of a read, so reads are then repeatable.
         """
         for pool in self._pools.values():
             if not self._layer.wired:
@@ -684,10 +687,10 @@ def _alter_states(circuit: LoadedCircuit, before: np.ndarray, states: np.ndarray
 def lengthened(
     pulse: float, levels: np.ndarray, high: np.ndarray
 ) -> tuple[float, np.ndarray, float]:
-    """Return a pulse of the same dose, during which phi is high for at least `SHORTEST_WRITE`.
+    """Return a pulse of the same dose during which phi is high for at least `SHORTEST_WRITE`.
 
-    A longer pulse has lower levels. Returns its width in s, its levels, and the time in s for which
-    phi is high (0 if no row is high).
+    A pulse that is too short is made longer, with lower levels. Returns its width in s, its levels,
+    and the time in s for which phi is high (0 if no row is high).
     """
     window = float(abs(pulse) * high.max())
     slower = max(1.0, SHORTEST_WRITE / window) if window else 1.0

@@ -48,7 +48,7 @@ LATE_CHANNEL = 0.5
 
 def curved_share(cells: Channel, states: np.ndarray, volts: np.ndarray) -> float:
     """Return the share of a column's current that flows through cells whose gates the input lifts
-    non-linearly; of all columns, the largest.
+    non-linearly. This is the largest share of all columns.
     """
     overdrive, row = states - cells.threshold_voltage, np.abs(volts)
     curved = (overdrive > WELL_BELOW * row) & (overdrive < WELL_ABOVE * row)
@@ -65,12 +65,13 @@ def training_solver(setup: Setup, solver: Solver = TRAINING) -> Solver:
     unchanged.
 
     TRAINING fails for channels with a high Vto, whose gates change their capacitance during a
-    write. At this jump its steps become so short that rounding stops Newton's method, in half of
-    the networks tried. With ten times the tolerance and short steps ngspice trains them all, and
-    classes differ by 0.03 %.
+    write. At this jump of the capacitance ngspice's steps become so short that rounding stops
+    Newton's method, in half of the networks tried. With ten times the tolerance and short steps
+    ngspice trains all of these networks, and the states of the classes differ by 0.03 %.
 
-    TRAINING also steps over short edges, and over gates that get little charge, so that classes
-    differ by up to 1.6 %. With `CAREFUL` they differ by 0.02 %.
+    With TRAINING ngspice also steps over short edges, and over gates that get little charge, so
+    that the states of the classes differ by up to 1.6 %. With `CAREFUL` these states differ by 0.02
+    %.
     """
     if solver != TRAINING:
         return solver

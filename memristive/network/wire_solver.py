@@ -1,5 +1,5 @@
-"""Crossbars with resistive wires, without ngspice: one sparse factorisation for a network, then
-spikes as in the closed form.
+"""Crossbars with resistive wires, without ngspice: a sparse linear solver computes the currents,
+and spikes follow as in the closed form.
 
 Each cell has a node on its row and a node on its column. Wires are linear. A channel is nearly
 linear, because its input lifts its gate. So the network of wires and of conductances at small
@@ -96,8 +96,8 @@ class WireSolver:
         """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and
         `columns` in V.
 
-        The lower of the two nodes is the channel's source. If the source rises, the gate follows,
-        but less by the share of the explicit capacitor.
+        The node of lower voltage is the channel's source. If the source rises, the gate rises with
+        it, but by less: the share of the explicit capacitor is missing.
         """
         lower, across = np.minimum(rows, columns), rows - columns
         return np.sign(across) * read_current(

@@ -100,8 +100,8 @@ def _is_needed(record: logging.LogRecord) -> bool:
 
 
 class Ngspice(NgSpiceShared):
-    """PySpice's ngspice, which here keeps what it prints, turns complaints into exceptions, and
-    stops a run at Ctrl-C.
+    """PySpice's interface to ngspice, with three additions: the printed lines are kept, complaints
+    become exceptions, and Ctrl-C stops a run.
 
     After a fatal complaint every call raises SimulationError.
     """
@@ -126,8 +126,8 @@ class Ngspice(NgSpiceShared):
         return 0
 
     def load_circuit(self, circuit: Any) -> None:
-        """Load a netlist for `load`; raise SimulationError if PySpice's own simulator calls this
-        method.
+        """Load a netlist as a part of `load`. Raises SimulationError if PySpice's own simulator
+        calls this method instead.
         """
         if not self._loading:
             raise SimulationError(BESIDE)
@@ -197,8 +197,8 @@ class Ngspice(NgSpiceShared):
         self.circuits.remove(circuit)
 
     def send(self, commands: Sequence[str]) -> None:
-        """Execute commands in as few calls as possible. Raises SimulationError with ngspice's
-        complaints.
+        """Execute ngspice commands, in as few calls of the library as possible. Raises
+        SimulationError with ngspice's complaints.
         """
         self.check()
         line = ""

@@ -1,5 +1,5 @@
 """Physical parameters with unit, allowed range and meaning; values outside the range are refused.
-Errors of this folder.
+Also the exceptions of this folder.
 """
 
 import dataclasses

@@ -42,10 +42,11 @@ def positive_energy(times: np.ndarray, power: np.ndarray, begin: float, end: flo
 
 @dataclass(frozen=True)
 class Balance:
-    """Energies in J of a transient, by name: `pins` are the sources, `parts` all other elements.
+    """Energies in J of a transient, by name: in `pins` those of the sources, in `parts` those of
+    all other elements.
 
-    The parts in `fed` are those that the pins feed. The others have a supply of their own: ideal
-    amplifiers, and what their outputs drive.
+    `fed` names the parts that get their energy from the pins. All other parts have a supply of
+    their own: ideal amplifiers, and the parts that their outputs drive.
     """
 
     pins: dict[str, float]
@@ -59,7 +60,7 @@ class Balance:
 
     @property
     def in_parts(self) -> float:
-        """Energy in J that the parts take which the pins feed."""
+        """Energy in J of all parts that get their energy from the pins."""
         return sum(self.parts[name] for name in self.fed)
 
     def of(self, prefix: str) -> float:
@@ -88,8 +89,9 @@ def balance(
     changes : mapping, optional
         Changes before the run, as for `LoadedCircuit.alter`.
     behind : sequence of str
-        Beginnings of the names of nodes that a switch joins to a pin, as those between an access
-        switch and its device. Parts at such a node are fed by the pins, as are those at a pin.
+        Nodes that a switch joins to a pin, as those between an access switch and its device, given
+        by the beginnings of their names. Parts at such a node count as fed by the pins, as do parts
+        at a pin.
 
     Raises
     ------

@@ -2,8 +2,8 @@
 read it as often as needed.
 
 Circuits stay loaded between runs, and waveforms are NumPy arrays. Ctrl-C stops a run. Every failure
-of ngspice raises an exception that quotes its words. The first part writes the text of netlists and
-of ngspice's commands.
+of ngspice raises an exception that quotes ngspice's message. The first functions of this module
+write the text of netlists and of ngspice's commands.
 """
 
 import contextlib
@@ -156,8 +156,8 @@ def tran_command(text: str, solver: Solver, stop: float) -> str:
     """Return ngspice's command for a transient of the netlist `text` to `stop` s, from the given
     initial conditions.
 
-    ngspice takes the print step as the edge of PULSE sources that give none. Otherwise the print
-    step only adds a time point.
+    If a PULSE source gives no edge, ngspice takes the print step of this command as its edge.
+    Otherwise the print step only adds a time point.
     """
     step = min(solver.max_step, stop) if re.search(r"\bpulse\s*\(", text, re.IGNORECASE) else stop
     return f"tran {float(step)!r} {float(stop)!r} 0 {float(solver.max_step)!r} uic"
@@ -276,7 +276,7 @@ class LoadedCircuit:
         self._ngspice.select(self)
 
     def alter(self, changes: Mapping[str, Any]) -> None:
-        """Change element values for all later runs; an element whose changes equal its last ones is
+        """Change element values for all later runs. Elements that already have these values are
         skipped.
 
         Parameters
