@@ -134,7 +134,7 @@ def line_style(j: int, count: int) -> dict[str, Any]:
 
 
 def cross(axis: Axes) -> None:
-    """Draw the lines through 0 behind everything else."""
+    """Draw a horizontal and a vertical line through 0, behind everything else."""
     axis.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)
 

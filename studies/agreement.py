@@ -496,11 +496,13 @@ def compare_training(
     Returns
     -------
     dict
-        `rows`: for each course and layer, the largest difference of states: in step after any
-        presentation that both engines decide alike, free after the last one. Cells that do not
-        conduct before and after are listed apart, because ngspice writes them differently
-        (docs/closed_form.md). `different`: the presentations that the engines decide differently,
-        free only the first one. `answered_right`, `wrote`: numbers of ngspice's presentations.
+        `rows`: for each course (in step, free) and layer, the largest difference of states between
+        the engines. In step this is the largest one after any presentation that both engines decide
+        alike; free it is the one after the last presentation. Cells that do not conduct before and
+        after are listed apart, because ngspice writes them differently (docs/closed_form.md).
+        `different`: the presentations that the engines decide differently; for the course "free"
+        only the first of them. `answered_right`, `wrote`: numbers of presentations in ngspice that
+        were right, and that wrote.
     """
 
     def in_closed_form(learning: Learning) -> None:

@@ -45,7 +45,7 @@ SHOWN = 32  # kernels that are drawn
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and test a network for each seed, and draw the first one."""
+    """Train and test a network for each seed, and draw figures of the first network."""
     parser = add_resume(make_parser(__doc__, "convolution"))
     parser.add_argument("--data", choices=DATA, default="mnist", help="dataset (default: mnist)")
     parser.add_number("--kernels", 1, 10_000, None, "kernels (default: 70; 16 for digits)")

@@ -113,14 +113,18 @@ Change = Callable[[Any], Any]  # applies --set to a rule
 
 
 def paper(data: Dataset, change: Change) -> Made:
-    """Return the paper's layer and its rule."""
+    """Return the paper's layer and its rule for the images of `data`. `change` applies the user's
+    --set to the rule.
+    """
     rule = change(data.rule)
     return paper_network(data.setup, rule, *data.patterns.shape), rule
 
 
 def emulators(data: Dataset, change: Change, pairs: int = 0, dose: float = 1.0) -> Made:
-    """Return one layer of emulators and the rule of MemristiveClassifier, whose dose is multiplied
-    by `dose`.
+    """Return one layer of emulators for the images of `data`, and the rule of MemristiveClassifier.
+
+    The rule's dose is multiplied by `dose`; `change` applies the user's --set to the rule. `pairs`:
+    number of differential pairs; 0: a reference column.
     """
     levels = data.training.levels
     rule = learning_rule(
@@ -131,15 +135,17 @@ def emulators(data: Dataset, change: Change, pairs: int = 0, dose: float = 1.0) 
 
 
 def measured(data: Dataset, change: Change, device: str) -> Made:
-    """Return one layer of differential pairs of a measured device, and its rule."""
+    """Return one layer of differential pairs of a measured device for the images of `data`, and its
+    rule, to which `change` applies the user's --set.
+    """
     made, rule = learning_of(load_device(device), layers=1, pairs=1)
     rule = change(dataclasses.replace(rule, presentations=DeviceRun(device).presentations))
     return initial_network((), 10, data.training.levels, rule, **made), rule
 
 
 def hidden_layer(data: Dataset, change: Change, neurons: Sequence[int]) -> Made:
-    """Return emulators with a reference column and hidden neurons, and the rule of
-    `studies.layers`.
+    """Return a network of emulators with a reference column and hidden neurons, and the rule of
+    `studies.layers`, to which `change` applies the user's --set.
     """
     rule = change(LayeredRule(presentations=300_000))
     return initial_network(tuple(neurons), 10, data.training.levels, rule), rule
@@ -190,14 +196,14 @@ class ChipRun:
         return matching_dataset("mnist", encoding=self.columns["encoding"])
 
     def on(self, chip: Chip, states: States | None = None) -> Network:
-        """Return the network on a chip, with some `states` in the place of its own."""
+        """Return the network on a chip, with `states` in place of its own states."""
         network = (
             self.network if states is None else dataclasses.replace(self.network, states=states)
         )
         return network_on_chip(network, None if chip.ideal else chip)
 
     def learned(self, chip: Chip) -> States:
-        """Return the states after a training on a chip."""
+        """Return the states of the network after a training on a chip."""
         return learn(self.on(chip, self.states), self.rule, *self.data.training).network.states
 
     def states_on(self, chip: Chip) -> States:
@@ -216,7 +222,7 @@ class ChipRun:
         return self.states
 
     def first_spikes(self, chip: Chip, states: States) -> np.ndarray:
-        """Return the first spikes in s (images x classes) of a chip that got some states, for the
+        """Return the first spikes in s (images x classes) of a chip with the given states, for the
         first `samples` test images.
         """
         return self.on(chip, states).first_spikes(self.data.test.levels[: self.samples])

@@ -103,7 +103,7 @@ class GateRun:
 
 
 def all_runs(seeds: int) -> list[GateRun]:
-    """Return all trainings."""
+    """Return all trainings of the study, each with seeds 1 to `seeds`."""
     points = [GateRun(), GateRun(way=AT_ONCE), GateRun(WANG), GateRun(WANG, way=AT_ONCE)]
     points += [GateRun(series=name, value=x) for name in SERIES for x in SERIES[name]]
     points += [

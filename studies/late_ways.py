@@ -29,8 +29,8 @@ UNFALLING = {"final_dose": 1.0, "margin": 60e-6}
 
 
 def changes(way: str, device: str) -> dict[str, Any]:
-    """Return the fields of `PulseWrites` in which a way of writing differs from late writes.
-    Rounded writes are not late and have none.
+    """Return the fields of `PulseWrites` in which a `way` of writing differs from late writes. For
+    rounded writes, which are not late, there are no such fields.
     """
     exact = {"late_forget": 0.0, "late_spread": 0.0}
     if way == REMAINDER:

@@ -78,7 +78,7 @@ SHOWN = 50  # hidden neurons whose weights are drawn
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and test a network for each seed, and draw the first one."""
+    """Train and test a network for each seed, and draw figures of the first network."""
     parser = add_resume(make_parser(__doc__, "layers", netlist=True))
     parser.add_argument(
         "--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)"
@@ -215,11 +215,11 @@ def train_and_test(
     path : Path
         File of the first network.
     parameters, made_with : dict
-        Of the record, and of the file.
+        Parameters for the record, and entries for the file of each network.
     prepared : callable
-        Returns data, untrained network and rule of each seed, counted from 0.
+        Gets the number of a seed, counted from 0; returns data, untrained network and rule.
     drawn : callable
-        Gets the training of the first network.
+        Gets the training of the first network and draws its figures.
 
     Returns
     -------

@@ -83,7 +83,9 @@ def device_dose(dose: float, device: MeasuredDevice, pairs: int, late: bool) -> 
 
 
 def suited_margin(samples: int, late: bool = False) -> float:
-    """Return the margin in s for a number of samples, and for synapses that write late."""
+    """Return the margin in s that suits a number of training `samples`; `late`: for synapses that
+    write late.
+    """
     margin = min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
     return LATE_MARGIN * margin if late else margin
 

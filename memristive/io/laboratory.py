@@ -37,7 +37,7 @@ class PulseLaw:
     flow : Flow
         Rates of both directions over x.
     step : float
-        Charge of a pulse, as `moved` counts it.
+        Size of one pulse, as the argument `charge` of `memristor.moved`.
     """
 
     lowest: float
@@ -163,8 +163,8 @@ def pulse_table(
     """Return the pulses that bring the cells from `starts` to `targets`: a row for each cell that
     needs any, with the columns row, column, direction (up or down) and number.
 
-    `targets` and `starts` are conductances in S, as `crossbars` returns them. One number is the
-    share of the conductance range from which all cells start.
+    `targets` and `starts` are conductances in S, as `crossbars` returns them. `starts` may also be
+    a single number: the share of the conductance range from which all cells start.
     """
     import pandas as pd
 

@@ -113,7 +113,7 @@ class ErrorDrivenRule(Parameters):
 
     @property
     def output_dose(self) -> float:
-        """First dose, under the name that it has in a `LayeredRule`."""
+        """First dose in V, under the name of the same field in a `LayeredRule`."""
         return self.dose
 
     def order(self, count: int, done: int, stop: int) -> np.ndarray:

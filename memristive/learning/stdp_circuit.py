@@ -563,8 +563,8 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
 def present_all(
     states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Constants
 ) -> np.ndarray:
-    """Present the images `volts[order]` (images x inputs, V) as `present` does; return the winners,
-    an array of presentations.
+    """Present the images `volts[order]` (images x inputs, V) and learn from them, as `present`
+    does. Return the winner of each presentation.
     """
     found = np.empty(len(order), np.int64)
     for n in range(len(order)):

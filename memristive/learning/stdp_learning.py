@@ -161,7 +161,7 @@ class Learned:
     @property
     def neurons(self) -> np.ndarray:
         """Neuron that won most of the last presentations of each pattern; SILENT if no neuron won
-        one.
+        any of these presentations.
         """
         return np.where(self.wins.any(axis=1), self.wins.argmax(axis=1), SILENT)
 

@@ -216,8 +216,11 @@ class Crossbar:
         return self.race_of(np.moveaxis(currents, 1, 0), jitter)
 
     def race_of(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Return the membranes and first spikes for column currents in A (5 x images x classes) at
-        `SHARES` and `RISEN`.
+        """Return the membranes and first spikes for given column `currents` in A (5 x images x
+        classes).
+
+        Each column has five currents: with the input at the shares `SHARES` of its level, and the
+        last one with the column `BELOW` V above ground.
         """
         neurons, threshold, rise = self.neurons, self.neurons.threshold + jitter, self.schedule.rise
         # The column is not quite at ground: its conductance takes some of its current.

@@ -396,8 +396,8 @@ class WiredClosedForm:
         return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read, in which wires are ignored; the rule needs none in a single
-        layer.
+        """Return the back-read, in which the resistance of wires is ignored. The rule needs no
+        back-read in a single layer.
         """
         return network.read_back(layer, errors)
 

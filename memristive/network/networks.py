@@ -300,8 +300,8 @@ class Network:
         return list(times), arrays.work.noise
 
     def winners(self, image: np.ndarray) -> np.ndarray:
-        """Return the patch of an image (inputs) that gives each output of the convolution its spike
-        (outputs, whole numbers).
+        """Return the winning patches of an `image` (inputs): for each output of the convolution,
+        the number of the patch that gives the output its spike.
         """
         check_levels("images", image[None], self.sizes[0])
         arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]

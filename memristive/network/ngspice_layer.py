@@ -141,6 +141,7 @@ class NgspiceLayer:
         stop : float, s, optional
             End of the read in the place of `wanted`.
         noise : array, 1 x inputs of stages, A, optional
+            Noise currents at the inputs of the neurons' stages, from the read noise of the cells.
         jitter : array, neurons, V, or float
             Threshold noise: shift of each threshold.
 
