@@ -39,8 +39,8 @@ ROUTES = {
 
 @dataclass(frozen=True)
 class WiredRun:
-    """Network with wires of a `resistance` in ohm and channels `narrower` times narrower, tested on
-    `samples` images.
+    """Network with wires of a `resistance` in ohm, tested on `samples` images. Its channels are
+    narrower than the paper's by the factor `narrower`.
     """
 
     narrower: int

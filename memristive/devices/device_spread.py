@@ -106,7 +106,8 @@ class DevicesFit:
 
 
 def fit_device(readings: Readings, repeats: int = REPEATS) -> FittedDevice:
-    """Fit one device of several, and a number of simulated measurements of the fitted device.
+    """Fit one of several devices. Then simulate measurements of the fitted device, as many as
+    `repeats`, and fit these, too.
 
     Raises
     ------

@@ -279,8 +279,8 @@ def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, **kind: 
 
 
 def contained_patterns(patterns: np.ndarray) -> list[tuple[int, int]]:
-    """Return the pairs (inner, outer) of patterns (classes x inputs) of which the outer has every
-    pixel of the inner.
+    """Return the pairs (inner, outer) of `patterns` (classes x inputs) in which the outer pattern
+    contains the inner one: it has all pixels of the inner one.
     """
     count = len(patterns)
     return [

@@ -306,7 +306,8 @@ class Convolution(Parameters):
 
     With the `pooling` "mean" the pooled spike is the mean of the times of all patches of the
     region, for comparisons in closed form. A patch without a spike counts as the end of the read,
-    so that each further spike makes the mean earlier. Without any spike there is no pooled one.
+    so that each further spike makes the mean earlier. If no patch has a spike, there is no pooled
+    spike.
     """
 
     height: int = quantity(28, 1, 10_000, "", "rows of pixels of an image")
