@@ -7,7 +7,7 @@ mnist_shifted: trained also on copies moved by a pixel. --window and --regions s
 and with --late its synapses write late. --held-out trains without the last sixth of the training
 images (at most 10,000) and tests on these: settings are chosen so. Writes
 voltages/convolution_NAME.json, results/convolution/convolution_NAME.json and
-figures/convolution_NAME_*.png. In closed form MNIST takes nine minutes a seed on one core. Ctrl-C
+figures/convolution_NAME_*.png. In closed form MNIST takes five minutes a seed on one core. Ctrl-C
 saves a checkpoint for --resume.
 """
 
@@ -30,7 +30,7 @@ from memristive.io.records import (
 )
 from memristive.io.voltages import describe_network, load_network
 from memristive.learning.build import initial_network
-from memristive.learning.convolve import DIGITS, settings
+from memristive.learning.convolve import settings
 from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution
 from memristive.network.networks import Network
 from memristive.spice.parameters import ParameterError
@@ -78,10 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.regions or regions,
     )
     device = load_device(options.device) if options.device else None
-    made, default = settings(device, options.pairs, options.late)
-    if options.data == "digits":
-        few = {name: DIGITS[name] for name in ("presentations", "margin", "start_drive_spread")}
-        default = dataclasses.replace(default, **(few if device else DIGITS))
+    made, default = settings(device, options.pairs, options.late, options.data)
     convolution, design, rule = apply_settings(
         options, convolution=found, design=made["design"], rule=default
     )

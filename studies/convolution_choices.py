@@ -21,7 +21,7 @@ import pandas as pd
 
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
 from memristive.learning.build import initial_network
-from memristive.learning.convolve import DIGITS, EMULATORS, RULE
+from memristive.learning.convolve import EMULATORS, settings
 from memristive.learning.rule import LayeredRule
 from memristive.learning.stdp_learning import MnistLearning, draw_start, learn_digits
 from memristive.learning.training import learn
@@ -93,8 +93,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=CHOICES, default="digits", help="default: digits")
     parser.add_common("--seeds", 3)
     options = parser.parse_args(arguments)
-    changed = DIGITS if options.data == "digits" else {"presentations": 50_000}
-    (rule,) = apply_settings(options, rule=dataclasses.replace(RULE, **changed))
+    _, default = settings(data=options.data)
+    if options.data == "mnist":
+        default = dataclasses.replace(default, presentations=50_000)
+    (rule,) = apply_settings(options, rule=default)
     chosen = CHOICES[options.data]
     record = Record(
         options,

@@ -133,7 +133,9 @@ def ledgers_of(
     voltages = read_voltages(path, options.data or "")
     data = options.data or voltages.origin.get("dataset", "")
     if data not in DATASETS:
-        raise ParameterError(f"{path} names no dataset: name it with --data")
+        raise ParameterError(
+            f"{path}: dataset {data!r} is none of {', '.join(DATASETS)}; --data names one of them"
+        )
     seed = (voltages.origin.get("learning") or {}).get("seed", 1)
     dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
     network, rule = network_of(voltages, dataset.setup)

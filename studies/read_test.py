@@ -57,7 +57,10 @@ def main(arguments: list[str] | None = None) -> None:
     voltages = read_voltages(options.voltages, options.data or "")
     data = options.data or voltages.origin.get("dataset", "mnist")
     if data not in DATASETS:
-        raise ParameterError(f"{options.voltages} names no dataset: name it with --data")
+        raise ParameterError(
+            f"{options.voltages}: dataset {data!r} is none of {', '.join(DATASETS)}; --data names "
+            "one of them"
+        )
     layered = isinstance(voltages.states, tuple)
     seed = voltages.origin["learning"]["seed"] if layered else 1
     dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)

@@ -639,6 +639,11 @@ def initial_network(
         The first layer is a convolution.
     """
     check_levels("images", images, np.shape(images)[-1])
+    if convolution and convolution.inputs != np.shape(images)[-1]:
+        raise ParameterError(
+            f"the convolution reads {convolution.height} x {convolution.width} pixels, the images "
+            f"have {np.shape(images)[-1]}"
+        )
     design, parameters = design or LayerDesign(), parameters or NetworkParameters()
     rng = np.random.default_rng([rule.seed, 1])
     levels = with_bias(design.read_levels(images[: SHOWN if convolution else None]))
