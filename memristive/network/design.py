@@ -322,7 +322,7 @@ class Convolution(Parameters):
         "",
         "level of the bias row in writes; at a full level it would move the drives of all patches",
     )
-    pooling: str = EARLIEST
+    pooling: str = EARLIEST  # of the spikes of a region: "earliest" or "mean" (closed form only)
 
     def check(self) -> None:
         """Raise ParameterError if the window exceeds the image, a region has no patch, or the
