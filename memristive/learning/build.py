@@ -5,11 +5,10 @@ Three numbers of a device decide (docs/device_learning.md). If steps depend on t
 pull all cells to one state. *Memory* M is the number of pulses after which a cell has forgotten its
 earlier writes. *Balance* is the state to which cells are pulled. This state stands for a weight of
 0. With another reference, the pull would move all cells to a weight that nobody learned. *Pulse
-   noise* is the random part of one pulse, as a share of the range: write noise, and the rounding to
-   whole pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses. The settings
-   of a device are weighted geometric means of both. `python -m studies.device_settings` shows how
-   the constants were
-chosen, on held-out training images of MNIST.
+noise* is the random part of one pulse, as a share of the range: write noise, and the rounding to
+whole pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses. The settings of
+a device are weighted geometric means of both. `python -m studies.device_settings` shows how the
+constants were chosen, on held-out training images of MNIST.
 """
 
 import dataclasses
