@@ -651,9 +651,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Return the classifier in a file that `save` wrote. Raises ValueError or FileProblem for
-        another file.
-        """
+        """Return the classifier that `save` wrote. Raises ValueError or FileProblem for others."""
         content = read_json(path, "a classifier file; MemristiveClassifier.save writes it")
         try:
             if (content["format"], content["version"]) != (FORMAT, VERSION):

@@ -300,9 +300,7 @@ class Network:
         return list(times), arrays.work.noise
 
     def winners(self, image: np.ndarray) -> np.ndarray:
-        """Return the winning patches of an `image` (inputs): for each output of the convolution,
-        the number of the patch that gives the output its spike.
-        """
+        """Return the number of the winning patch of an `image` (inputs) for each output."""
         check_levels("images", image[None], self.sizes[0])
         arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]
         kernel_patches.read_patches(
@@ -368,8 +366,7 @@ class Network:
         )
 
     def faster(self, factor: float) -> Self:
-        """Return a network whose reads are shorter by a `factor`: membranes, edges and window are
-        all faster by it.
+        """Return a network whose membranes, edges and window are faster by a `factor`.
 
         All spikes are earlier by this factor, so decisions stay the same up to ties, and the energy
         of a read falls by the same factor. Divide the margin of a rule by it, too.
@@ -615,9 +612,7 @@ def gate_voltages(network: Network) -> tuple[np.ndarray, ...]:
 
 
 def what_is_held(late: kernel_writes.Late) -> tuple[np.ndarray, ...]:
-    """Return the doses or gate voltages that synapses which write late hold, in the layout of
-    `Network.held`.
-    """
+    """Return the doses or gate voltages that late synapses hold, as `Network.held` has them."""
     if len(late.gate.levels):
         return tuple(
             np.stack([held, committed])
