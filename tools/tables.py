@@ -226,6 +226,7 @@ def convolution_table() -> str:
                 spread(list(found.strict_accuracy)),
             )
         )
+    rows.sort(key=lambda row: row[0])  # stable: emulators stay above devices
     return markdown(
         ("images", "cells", "kernels", "regions", "weights", "presentations", "accuracy"), rows
     )

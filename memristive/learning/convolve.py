@@ -1,10 +1,9 @@
 """Convolutions before their training: circuits and rules that suit them.
 
-The starts, doses and margin of MNIST come from a study in software and stood a search on 10,000
-held-out training images; those of digits were chosen on held-out images. The gain of a kernel's
-weights is ten times that of an output cell's, because a window has few rows and the layer above has
-many. Neurons have up to five time constants for their spikes, because a patch that fits a kernel
-only partly also counts.
+The starts, doses and margin of MNIST come from a study in software, those of digits were chosen on
+held-out training images. The gain of a kernel's weights is ten times that of an output cell's,
+because a window has few rows and the layer above has many. Neurons have up to five time constants
+for their spikes, because a patch that fits a kernel only partly also counts.
 """
 
 import dataclasses

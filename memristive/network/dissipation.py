@@ -14,7 +14,7 @@ import numpy as np
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.network.design import PULSE_EDGES, Schedule
 from memristive.network.energy import OUTPUT_EDGE
-from memristive.network.kernel_writes import Counts, set_states
+from memristive.network.kernel_writes import Counts
 from memristive.network.layer import ColumnDose, GateWrite, Layer
 from memristive.network.ledger import Technology
 from memristive.network.networks import Network
@@ -259,19 +259,8 @@ def gate_energies(
     after it. Both are bounds: RESET breaks the filament early, and in SET the transistor limits the
     current. A filament whose current bends upwards takes more.
     """
-    of, pulses, states = network.layers[layer], network.pulses, network.states[layer][write.column]
-    curve, due = of.memristor.curve, ~np.isnan(write.gates)
-    assert pulses and curve
-    after = set_states(
-        np.array(pulses.levels),
-        (pulses.gate_low, pulses.gate_high),
-        states,
-        write.gates,
-        write.reset,
-        0.0,
-        (curve.low, curve.high),
-        np.random.default_rng(),
-    )
+    of, states = network.layers[layer], network.states[layer][write.column]
+    due, after = ~np.isnan(write.gates), of.set_cells(states, write, 0.0, np.random.default_rng())
     after = np.where(of.write_gains[write.column] == 0, states, after)  # stuck cells stay
     cells = Cells.of(of.memristor, of.devices.cells).at(write.column)
     siemens = [

@@ -14,6 +14,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.network.closed_form import Neurons
 from memristive.network.design import write_window
+from memristive.network.kernel_writes import set_states
 from memristive.spice.parameters import Parameters, quantity
 from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
 from snn_circuit import (
@@ -228,6 +229,26 @@ class Layer:
         """Stages, thresholds and time constants of the neurons."""
         return Neurons.of(
             self.neuron, self.devices.neurons, 1 if self.pairs else self.neurons * self.reference
+        )
+
+    def set_cells(
+        self, states: np.ndarray, write: "GateWrite", noise: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the states in V (rows) of a column of 1T1R cells after a `write` at their gates.
+
+        `noise`: standard deviation in V, drawn from `rng`. Stuck cells are not considered.
+        """
+        pulses, curve = self.pulses, self.memristor.curve
+        assert pulses and curve
+        return set_states(
+            np.array(pulses.levels),
+            (pulses.gate_low, pulses.gate_high),
+            states,
+            write.gates,
+            write.reset,
+            noise,
+            (curve.low, curve.high),
+            rng,
         )
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:

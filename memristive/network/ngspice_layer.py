@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 
 from memristive.network.decisions import first_spikes
-from memristive.network.kernel_writes import set_states
 from memristive.network.layer import (
     NEVER,
     NO_LOAD,
@@ -487,19 +486,10 @@ class NgspiceLayer:
         """Return the states (rows, V) of a column whose emulators, in the place of 1T1R cells, move
         to the levels of their gates.
         """
-        pulses, curve, ones = self._layer.pulses, self._memristor.curve, np.ones(self._layer.rows)
-        assert pulses and curve
+        pulses, ones = self._layer.pulses, np.ones(self._layer.rows)
+        assert pulses
         before, gains = states[write.column], self._layer.write_gains[write.column]
-        after = set_states(
-            np.array(pulses.levels),
-            (pulses.gate_low, pulses.gate_high),
-            before,
-            write.gates,
-            write.reset,
-            pulses.write_noise,
-            (curve.low, curve.high),
-            rng,
-        )
+        after = self._layer.set_cells(before, write, pulses.write_noise, rng)
         states = states.copy()
         for sign in (-1, 1):
             wanted = np.maximum(sign * (after - before), 0.0) / pulses.step
