@@ -261,8 +261,8 @@ def operating_range(
 
 
 def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, **kind: Any) -> None:
-    """Warn of each problem, and of a pattern that contains another; arguments as in
-    `operating_range`.
+    """Warn of each of the `problems` of the `operating_range`, which takes the same arguments, and
+    of a pattern that contains another.
     """
     found = operating_range(setup, states, images, **kind)
     for problem in found.problems:
@@ -488,7 +488,8 @@ def _silence(layer: int, fired: np.ndarray, classes: int) -> str:
 def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
     """Return a message if a class neuron wins far more images than its class has, or none, else "".
 
-    `spikes`: images x classes, s; `labels`: images. Fewer than `FEW` images a class say nothing.
+    `spikes`: images x classes, s; `labels`: images. With fewer than `FEW` images a class nothing is
+    reported.
     """
     classes = spikes.shape[1]
     if len(labels) < FEW * classes:

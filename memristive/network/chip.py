@@ -345,7 +345,8 @@ def chosen_chip(
     seed: int = 1,
 ) -> Chip | None:
     """Return the chip that a user chose: a chip, the name of a preset or file (`load_chip`, with
-    this `shape`), or "device" for the `device_chip` of a measured device with this `seed`.
+    this `shape`), or "device" for the `device_chip` of a measured device with this `seed`; None if
+    `chip` is None.
 
     Raises ParameterError as `load_chip` does, and for "device" without a `device`.
     """
@@ -371,7 +372,7 @@ NOISE_ROWS = 256  # rows of noise drawn at a time
 
 
 def _generator(seed: int, stream: str, block: int = 0) -> np.random.Generator:
-    """Return the generator of a chip's random numbers for a named stream."""
+    """Return the generator of a chip's random numbers for one `block` of a named stream."""
     return np.random.default_rng([seed, block, *stream.encode()])
 
 

@@ -66,8 +66,8 @@ class Neurons:
     def of(
         cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0
     ) -> "Neurons":
-        """Return neurons with these `parameters`, and with the values of a `chip` where it has any;
-        `loads` as in `neuron.stages`.
+        """Return neurons with these `parameters`, and with the values of a `chip` where it has any.
+        `loads`: number of inverting stages that the negative columns' stage feeds.
         """
         nominal = neuron.stages(parameters, loads)
         if chip is None:
@@ -298,6 +298,10 @@ class Crossbar:
         cells : Cells, optional
             Cells of the written column, needed where cells differ.
 
+        Returns
+        -------
+        array, inputs, V
+
         Raises
         ------
         ParameterError
@@ -323,8 +327,8 @@ class Crossbar:
         pulse: float,
         cells: Cells,
     ) -> np.ndarray:
-        """Return the states of a `column` (inputs, V) after one `write`; `states`: classes x
-        inputs, V.
+        """Return the states of a `column` (inputs, V) after one write. `states`: classes x inputs,
+        V; the other arguments are those of `write`.
         """
         return self.write(states[column], image, sign, pulse, cells)
 
@@ -369,8 +373,8 @@ def predicted_spikes(setup: Setup, x: np.ndarray, images: np.ndarray) -> np.ndar
     """Return the first spikes in s (images x classes; nan: silent) of two-terminal devices, by
     their curves.
 
-    `x` (classes x inputs) are shares of the conductance range, `images` n x inputs, levels 0 to 1.
-    Raises ParameterError as `Crossbar.of`.
+    `x` (classes x inputs): shares of the conductance range. `images` (n x inputs): levels 0 to 1.
+    Raises ParameterError if wires have resistance.
     """
     assert setup.array
     # also of rows at 0 V

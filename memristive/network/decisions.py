@@ -139,8 +139,8 @@ def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
 
 
 def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Return the decision of the paper's rule, which samples the outputs every `step` s: the class
-    that fires first.
+    """Return the decision of the paper's rule, which samples the outputs every `step` s: the index
+    of the class that fires first.
 
     If several classes fire within the same step, the lowest of them wins. If no neuron fires, class
     0 wins.
@@ -185,7 +185,8 @@ def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.nda
 def summary(
     labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule: Schedule | None = None
 ) -> dict[str, Any]:
-    """Return the scores of a set of images as plain numbers.
+    """Return the scores of a set of images by name: accuracies and their interval, numbers of
+    silent and tied images, and the recall of each class (nan: no image).
 
     Parameters
     ----------
@@ -231,8 +232,8 @@ def summary(
 
 
 def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
-    """Return strict accuracy, its 95 % interval, and numbers of silent and tied images, as columns
-    of a table.
+    """Return by name, as columns of a table, the strict accuracy, the ends of its 95 % interval,
+    and the numbers of silent and tied images.
     """
     right = int(np.sum(decisions == labels))
     low, high = interval(right, len(labels))
@@ -292,8 +293,8 @@ def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> 
 
 
 def interval(right: int, count: int) -> list[float]:
-    """Return the 95 % confidence interval of the accuracy `right` / `count` (E. B. Wilson, J. Am.
-    Stat. Assoc. 22, 1927).
+    """Return the 95 % confidence interval, [low, high], of the accuracy `right` / `count` (E. B.
+    Wilson, J. Am. Stat. Assoc. 22, 1927).
     """
     from scipy.stats import binomtest  # here: the import takes half a second
 

@@ -34,8 +34,8 @@ PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pu
 
 
 class Design(Parameters):
-    """Signs, scales and times that the layers of a network have in common. Its values are those of
-    the paper's layer.
+    """Signs, scales and times that the layers of a network have in common. The values of this class
+    are those of the paper's layer.
 
     The class is no dataclass. Otherwise its values would be fields of its subclasses and be stored
     in their files.
@@ -47,17 +47,17 @@ class Design(Parameters):
 
     @property
     def window(self) -> float:
-        """Longest read in s."""
+        """Duration of the longest read in s."""
         raise NotImplementedError
 
     @property
     def row_voltage(self) -> float:
-        """Voltage in V of a full row in a read."""
+        """Voltage in V of a row at level 1 in a read."""
         raise NotImplementedError
 
     @property
     def writing(self) -> float:
-        """Voltage in V of a full row in a write."""
+        """Voltage in V of a row at level 1 in a write."""
         return self.row_voltage
 
     @property
@@ -71,32 +71,32 @@ class Design(Parameters):
         return False
 
     def bias(self, last: bool) -> float | None:
-        """Return the drive in thresholds that the bias row gives the neurons of a layer; None:
-        there is no bias row.
+        """Return the drive, in thresholds, that the bias row gives each neuron of a layer; None:
+        there is no bias row. `last`: True for the last layer.
         """
         return None
 
     def neuron(
         self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool
     ) -> NeuronParameters:
-        """Return the parameters of the neurons of a layer of `rows` rows; `last`: True for the last
-        layer.
+        """Return the parameters of the neurons of a layer, here those of `base`. `rows`: number of
+        rows, bias included; `last`: True for the last layer.
         """
         return base
 
     def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a
-        hidden one.
+        """Return the voltage in V of a column for an error of 1 (in a hidden layer 1 V) in a
+        back-read. `last`: True for the last layer.
         """
         return 0.1
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels at which rows stand in a read of inputs at `levels` (any shape)."""
+        """Return the levels of rows in a read of inputs at `levels` (both of any shape)."""
         return levels
 
     def phi_share(self, memristor: MemristorParameters) -> float | None:
         """Return the threshold of the write switch as a share of phi, for `Layer.phi_share`; None:
-        phi is high exactly as long as its longest row.
+        phi is high exactly as long as the row with the longest pulse.
         """
         return None
 
@@ -181,9 +181,9 @@ class LayerDesign(Design):
     """Signs and scales of the weights, and the timing of a read.
 
     The weight of a synapse is its current minus the current of the reference cell in the same row.
-    It is in proportion to X - X_ref. Differential pairs need no reference column: the weight is the
-    current of the positive cells minus that of the negative ones. The columns of a layer are then
-    ordered by polarity (positive first), then by pair, then by neuron.
+    This weight is in proportion to X - X_ref. Differential pairs need no reference column: the
+    weight is the current of the positive cells minus that of the negative ones. The columns of a
+    layer are then ordered by polarity (positive first), then by pair, then by neuron.
     """
 
     reference_state: float = quantity(5.0, -1e3, 1e3, "V", "X_ref of the reference column's cells")
@@ -239,33 +239,34 @@ class LayerDesign(Design):
 
     @property
     def writing(self) -> float:
-        """Voltage in V of a full row in a write."""
+        """Voltage in V of a row at level 1 in a write."""
         return self.write_voltage or self.row_voltage
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels at the rows in a read of inputs with the `levels` (any shape).
+        """Return the levels of rows in a read of inputs at `levels` (both of any shape).
 
-        The current of a measured cell of conductance G may bend with the voltage: i = G V c(V),
-        where `read_curve` holds c. Columns are at virtual ground, so an ohmic cell whose row
-        carries V c(V) has the same current.
+        The current of a measured cell of conductance G may bend with the voltage: i = G V c(V).
+        `read_curve` holds c on an even grid of levels from 0 to 1. Columns are at virtual ground,
+        so an ohmic cell whose row carries V c(V) has the same current.
         """
         if set(self.read_curve) == {1.0}:
             return levels
         return levels * np.interp(levels, np.linspace(0, 1, len(self.read_curve)), self.read_curve)
 
     def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a
-        hidden one.
+        """Return the voltage in V of a column for an error of 1 (in a hidden layer 1 V) in a
+        back-read. `last`: True for the last layer.
         """
         return self.back_voltage if last else self.error_voltage
 
     def neuron(
         self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool
     ) -> NeuronParameters:
-        """Return the parameters of the neurons of a layer of `rows` rows (bias included), whose
-        feedback prevents clipping.
+        """Return the neurons of `base`, adapted to a layer of `rows` rows (bias included) with
+        cells of `memristor`.
 
-        `last`: True for the last layer.
+        Their feedback resistor lets the summing stages swing by `stage_swing` V if every row is
+        high and every cell at X_ref. `last`: True for the last layer.
         """
         cells = rows * max(1, self.pairs)
         current = (
@@ -286,7 +287,9 @@ class LayerDesign(Design):
         )
 
     def bias(self, last: bool) -> float:
-        """Return the drive, in thresholds, that the bias row gives the neurons of a layer."""
+        """Return the drive, in thresholds, that the bias row gives each neuron of a layer. `last`:
+        True for the last layer.
+        """
         return self.output_bias if last else self.hidden_bias
 
     @property
@@ -356,10 +359,10 @@ class Convolution(Parameters):
 
     @functools.cached_property
     def patches(self) -> np.ndarray:
-        """Patches, row by row of the image: patches x (1 + rows of the crossbar), whole numbers.
+        """Patches, row by row of the image: integers, patches x (1 + rows of the crossbar).
 
-        Each has the number of its region, the pixels of its window, and `inputs`, the place of the
-        bias in `Network.rows`.
+        Each row of the array has the index of the patch's region, the indices of the pixels in its
+        window, and `inputs`, the index of the bias in `Network.rows`.
         """
         pixels = np.arange(self.inputs).reshape(self.height, self.width)
         windows = np.lib.stride_tricks.sliding_window_view(pixels, (self.window, self.window))
@@ -393,6 +396,8 @@ class Convolution(Parameters):
         Returns
         -------
         three arrays, ... x outputs
+            First spikes in s, settled membranes in thresholds, and winning patches (rows of
+            `patches`).
         """
         of_patches, found = self.patches[:, 0], []
         for region in range(self.regions**2):
@@ -405,7 +410,9 @@ class Convolution(Parameters):
 
 
 def edges(start: float, pulse: float, rise: float, level: float) -> Points:
-    """Return the four corners (s, V) of a trapezoidal pulse whose area is exactly level * pulse."""
+    """Return the four corners (s, V) of a trapezoidal pulse that begins at `start` s. Its area is
+    exactly `level` (V) x `pulse` (s).
+    """
     return [
         (start, 0.0),
         (start + rise, level),
@@ -506,13 +513,13 @@ class Setup:
         )
 
     def start_states(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return the states of untrained cells: X = 0 V, or the state of erased two-terminal
-        devices.
+        """Return the states of untrained cells (array of this `shape`): X = 0 V, or the model's
+        state of erased two-terminal devices.
         """
         return np.full(shape, self.array.erased if self.array else 0.0)
 
     def state_names(self, classes: int, inputs: int) -> list[str]:
-        """Return ngspice's names of the cells' states, class by class."""
+        """Return ngspice's names of the cells' states, for each class those of all inputs."""
         return (
             self.array.state_names(classes, inputs) if self.array else state_names(classes, inputs)
         )

@@ -67,7 +67,9 @@ def _held(
 
 
 def _drawn(of: Layer, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps: Any) -> Drawn:
-    """Return what rows at `volts` (rows) draw in a layer with these `states` (columns x rows)."""
+    """Return the energies and the charge (`Drawn`) of rows at `volts` (rows) in a layer with these
+    `states` (columns x rows, V); `seconds` and `ramps` (s) as in `_held`.
+    """
     cells = Cells.of(of.memristor, of.devices.cells)
     energy, charge = (found.sum(axis=0) for found in _held(cells, states, volts, seconds, ramps))
     if of.bias is None:
@@ -129,10 +131,11 @@ def read_energies(
 
 
 def _patches_drawn(of: Layer, states: np.ndarray, patches: np.ndarray) -> Drawn:
-    """Return what `patches` (patches x rows, levels) draw one after the other.
+    """Return the energies and the charge (`Drawn`) of `patches` (patches x rows, levels) that are
+    read one after the other.
 
-    Only rows at a level count, as if all were rows of one crossbar. The bias row is high in every
-    patch.
+    Only rows at a level above 0 count, as if those of all patches were rows of one crossbar. The
+    bias row is high in every patch.
     """
     patch, row = np.nonzero(patches[:, :-1])
     rows, levels = np.append(row, of.rows - 1), np.append(patches[patch, row], 1.0)
@@ -204,7 +207,7 @@ def device_of(network: Network) -> MeasuredDevice | None:
 
 
 def joules_per_siemens(device: MeasuredDevice) -> tuple[float, float]:
-    """Return V^2 t in J/S of a pulse of the laboratory, downwards and upwards."""
+    """Return V^2 t in J/S of a pulse of the laboratory, first downwards, then upwards."""
     return (
         device.voltage_down**2 * device.width_down,
         device.voltage_up**2 * device.width_up,
@@ -253,11 +256,13 @@ def pulse_energies(
 def gate_energies(
     network: Network, layer: int, write: GateWrite, joules: tuple[float, float]
 ) -> float:
-    """Return the energy in J that ohmic cells of one column take at most in a write at their gates.
+    """Return an upper bound in J of the energy that one column of ohmic cells takes in a write at
+    its gates.
 
-    RESET takes V^2 t of `joules` (J/S; down, up) times the conductance before it, SET times that
-    after it. Both are bounds: RESET breaks the filament early, and in SET the transistor limits the
-    current. A filament whose current bends upwards takes more.
+    `joules` is V^2 t in J/S of RESET and of SET. RESET takes at most `joules[0]` times the
+    conductance before it, because the filament breaks early. SET takes at most `joules[1]` times
+    the conductance after it, because the transistor limits the current. For a filament whose
+    current bends upwards this is no bound.
     """
     of, states = network.layers[layer], network.states[layer][write.column]
     due, after = ~np.isnan(write.gates), of.set_cells(states, write, 0.0, np.random.default_rng())
@@ -283,8 +288,9 @@ def half_share(network: Network) -> float:
 def write_costs(
     device: MeasuredDevice, counts: Counts, endurance: float = Technology().endurance
 ) -> dict[str, float]:
-    """Return the costs of all writes in a training: pulses of a cell, energy, and writes of
-    columns.
+    """Return the costs of all writes in a training by name: mean and largest number of pulses of a
+    cell, energy in J, number of column writes, and the share of cells with more than `endurance`
+    pulses.
 
     A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
     device was measured. G is the conductance of the cell before the write, at the read voltage.

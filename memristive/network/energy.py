@@ -57,10 +57,9 @@ def _delivered(
     stop: float,
 ) -> dict[str, float]:
     """Return the energy in J that each kind of source delivers up to `stop` s to a crossbar of the
-    rows `driven`.
+    rows `driven`: by name, "inputs", "phi", and "columns" if `controls` move columns.
 
-    `points` and `controls` are the sources of these rows and of each phi. The result includes
-    columns that `controls` move.
+    `points` and `controls` are the corners (s, V) of the sources of these rows and of each phi.
     """
     part, rows, classes = (
         setup.replace(devices=setup.devices.of_rows(driven)),
@@ -87,8 +86,8 @@ def delivered(
     sources: Sequence[tuple[str, str]],
     changes: Mapping[str, float] | None = None,
 ) -> list[float]:
-    """Return the energy in J that each of the grounded `sources`, as (node, source), delivers up to
-    `stop` s.
+    """Return the energies in J that the grounded `sources`, each given as (node, source), deliver
+    up to `stop` s.
 
     `changes` are made to the loaded circuit before the run (`LoadedCircuit.alter`).
     """
@@ -220,8 +219,8 @@ def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float]
 def read_energies(
     network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
 ) -> list[tuple[float, float]]:
-    """Return for each layer the energies in J that its rows and its bias row deliver in a read;
-    arguments are those of `dissipation.read_energies`.
+    """Return for each layer a tuple of the energies in J that its rows and its bias row deliver in
+    a read; arguments are those of `dissipation.read_energies`.
 
     Raises SimulationError.
     """
@@ -249,8 +248,8 @@ def read_energies(
 
 
 def _patches_energy(network: Network, image: np.ndarray) -> tuple[float, float]:
-    """Return what `_rows_energy` returns, for all patches of a convolution one after the other:
-    each lasts for the window, and then its rows fall.
+    """Return the energies in J that the rows and the bias row of a convolution deliver for all
+    patches, one after the other: each lasts for the window, and then its rows fall.
     """
     assert network.convolution
     levels, design = network.read_levels(image[None])[0], network.design

@@ -52,7 +52,9 @@ Read = tuple[np.ndarray, np.ndarray]  # the same of one layer
 
 
 class Write(NamedTuple):
-    """Write of one column: its direction, and the number of pulses of each row."""
+    """Write of one column: its direction, and the number of pulses of each row (fractions
+    allowed).
+    """
 
     column: int
     up: bool
@@ -72,7 +74,7 @@ class ModelCells:
     model : SpiceModel
     scheme : str
         One of `two_terminal.SCHEMES`, for writes. Reads leave out the access switches, which are
-        then closed: only a thousandth of the read voltage falls across them.
+        closed in a read: only a thousandth of the read voltage falls across them.
     """
 
     def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
@@ -222,8 +224,8 @@ class SubcircuitLayer:
     def write(
         self, states: np.ndarray, doses: Sequence[ColumnDose | GateWrite], rng: np.random.Generator
     ) -> np.ndarray:
-        """Return the layer's states in V after writes by pulses. The numbers of pulses are random
-        and drawn as in the closed form.
+        """Return the layer's states in V after writes by pulses, or at gate voltages. Numbers of
+        pulses are drawn at random as in the closed form.
         """
         pulses = self._layer.pulses
         assert pulses
@@ -277,8 +279,8 @@ class SubcircuitLayer:
 
 
 def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
-    """Add a source that holds each of the `volts` for `PATTERN`; at the corners of a PWL source
-    ngspice would cut its steps.
+    """Add a behavioural source that holds each of the `volts` for `PATTERN` s. At each corner of a
+    PWL source ngspice would shorten its time steps.
     """
     times = PATTERN * (np.arange(len(volts))[:, None] + [0.1, 0.9]).ravel()
     table = ",".join(map(repr, np.stack([times, np.repeat(volts, 2)], axis=1).ravel().tolist()))
@@ -286,7 +288,9 @@ def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
 
 
 def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
-    """Return the vectors (patterns x vectors) of a circuit that shows `count` patterns."""
+    """Return the values of the `vectors` (patterns x vectors) in the middle of each of the `count`
+    patterns that a circuit shows.
+    """
     waves = run_once(circuit, CROSSBAR, vectors, count * PATTERN)
     middle = PATTERN * (np.arange(count) + 0.5)
     nearest = np.abs(waves.time[:, None] - middle).argmin(axis=0)  # within a quarter of a pattern
@@ -294,8 +298,8 @@ def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
 
 
 def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
-    """Return the states (columns x rows) of a crossbar after writes one after the other, in one
-    transient.
+    """Return the model's states (columns x rows) of a crossbar after writes one after the other, in
+    one transient.
 
     The pulses of a row are joined to one long pulse, and the written column is selected for the
     longest of these. Raises SimulationError.
@@ -352,9 +356,10 @@ class Engine(Protocol):
         membranes in thresholds.
 
         Both are lists with an array for each layer. The membranes of a convolution are those of all
-        patches, patches x kernels, because the rule needs the patch that won. Once `wanted` output
-        neurons and the neuron of the `label` have fired, later spikes may be nan, too. `rng` draws
-        the devices' read noise; `jitter` (classes, V) is the threshold noise of the output neurons.
+        patches, patches x kernels, because the rule needs the patch that won. A spike is nan if the
+        neuron had not fired when the read ended. A read may end once `wanted` output neurons and
+        the neuron of the `label` have fired. `rng` draws the devices' read noise; `jitter`
+        (classes, V) is the threshold noise of the output neurons.
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
@@ -391,7 +396,9 @@ class WiredClosedForm:
         rng: np.random.Generator | None = None,
         jitter: Values = 0.0,
     ) -> Reads:
-        """Read one image; all neurons get their spikes."""
+        """Return first spikes in s (nan: silent) and settled membranes in thresholds of one image:
+        two lists of one array (classes). `wanted`, `label` and `rng` have no effect here.
+        """
         race = self._crossbar.read(network.states[0], image, jitter)
         return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
 
@@ -408,7 +415,9 @@ class WiredClosedForm:
         doses: Sequence[ColumnDose | GateWrite],
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """Return the written states."""
+        """Return the states of the layer (columns x rows, V) after the writes `doses`, one after
+        the other. Stuck cells keep their states.
+        """
         states, rate = network.states[0].copy(), network.layers[0].write_rate
         for write in doses:
             assert isinstance(write, ColumnDose)
@@ -511,8 +520,11 @@ class NgspiceNetwork:
         stop: float | None = None,
         hidden_stop: float | None = None,
     ) -> Reads:
-        """Return times and settled membranes of all layers as `read` does. Layers of SPICE models
-        take n x inputs.
+        """Return first spikes and settled membranes of all layers as `read` does. Layers of SPICE
+        models take n x inputs.
+
+        `noise`: noise currents as `Network.drawn` returns them. `stop` and `hidden_stop`: end in s
+        of the read of the last layer and of the others; None: the window.
         """
         first_stop, *stops = [
             *[hidden_stop or self._window] * (len(self.layers) - 1),

@@ -72,8 +72,8 @@ def column_currents(
 
 @compiled(inline="always")
 def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, float]:
-    """Return two sums of the column `currents` of neuron `j`: over its positive columns, and over
-    its negative columns or the reference column.
+    """Return two sums of the column `currents` (or conductances) of neuron `j`: over its positive
+    columns, and over its negative columns or the reference column.
     """
     if layer.pairs == 0:
         return currents[j], currents[len(currents) - 1] if layer.reference else 0.0
@@ -125,8 +125,8 @@ def refresh(
 
 @compiled
 def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work) -> None:
-    """Fill the fields `loads`, `scales` and `weights` of `work` for all layers. A dense first layer
-    has no weights, because its rows have different voltages.
+    """Fill the fields `loads`, `scale`, `weights` and, of a convolution, `bends` of `work` for all
+    layers. A dense first layer has no weights, because its rows have different voltages.
     """
     for k in range(len(states)):
         work.loads[k].fill(0.0)
@@ -194,10 +194,11 @@ def read_first(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Fill `spikes` (z) and `drives` of the first layer by the cheap form of a read (see the
-    beginning of this file).
+    """Fill `spikes` (neurons, z) and `drives` (neurons, thresholds) of a dense first layer by the
+    cheap form of a read (see the beginning of this file).
 
-    `raised`: factors by which noise multiplies the thresholds.
+    `scale`, `noise`: as in `Work`. `image`: levels of the rows. `raised`: factor on the threshold
+    of each neuron by its threshold noise.
     """
     currents = np.empty(states.shape[1])
     column_currents(layer.cells, states, image, timing.row_voltage, currents)
@@ -258,11 +259,11 @@ def read_next(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Fill `spikes` (z) and `drives` of a later layer by the cheap form of a read (see the
-    beginning of this file).
+    """Fill `spikes` (neurons, z) and `drives` (neurons, thresholds) of any layer but the first by
+    the cheap form of a read (see the beginning of this file).
 
-    `steps`: z at which each row steps up, without the bias row. `raised`: factors by which noise
-    multiplies the thresholds.
+    `scale`, `weights`, `noise`: as in `Work`. `steps`: z at which each row steps up, without the
+    bias row. `raised`: factor on the threshold of each neuron by its threshold noise.
     """
     rows, neurons = weights.shape[1:]
     times = np.empty(rows)
@@ -381,10 +382,11 @@ def read_exactly(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Replace `spikes` and `drives` in a network of one layer by those of the exact form of a read.
+    """Replace `spikes` (neurons, z) and `drives` (neurons, thresholds) in a network of one layer by
+    those of the exact form of a read.
 
     Only the neurons that decide (that of `label`, and those near the first spike) are computed
-    again, or all neurons if `label` is EVERYONE.
+    again, or all neurons if `label` is EVERYONE. `raised`: factors on the thresholds.
     """
     first, drive_of_first = np.inf, 0.0
     for j in range(len(spikes)):

@@ -136,14 +136,16 @@ def stages_of(layer: LayerArrays, j: int) -> Stages:
 
 @compiled(inline="always")
 def loaded(cells: np.ndarray, k: int, c: int, state: float) -> float:
-    """Return the conductance in S with which a cell loads its column."""
+    """Return the conductance in S with which a cell at `state` (V) loads its column `c`; `k` as in
+    `values_of`.
+    """
     return conductance(values_of(cells, k, c), state)
 
 
 @compiled(inline="always")
 def noise_of(layer: LayerArrays, noise: np.ndarray, i: int, j: int) -> tuple[float, float]:
-    """Return the noise currents in A of row `i` in the positive columns of neuron `j`, and in its
-    negative ones.
+    """Return the currents in A of row `i` of `noise` in the positive columns of neuron `j`, and in
+    its negative ones or the reference column.
     """
     if layer.noise == 0.0:
         return 0.0, 0.0
@@ -161,7 +163,11 @@ def last_z(timing: Timing) -> float:
 def step_spike(
     layer: LayerArrays, timing: Timing, last: float, j: int, drive: float, raised: float
 ) -> float:
-    """Return the spike (z) of neuron `j` up to `last` if its rows step up once, at the image."""
+    """Return the spike (z; inf: none up to `last`) of neuron `j` if all rows step up together at
+    the image's start.
+
+    `drive`: settled membrane in thresholds. `raised`: factor on the threshold.
+    """
     start = (
         timing.start
         if layer.neurons[TAU, j] == timing.tau

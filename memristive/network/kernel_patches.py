@@ -44,10 +44,10 @@ def bend_of(cell: ChannelValues, state: float, volts: float) -> tuple[float, flo
 
     The straight line joins the currents at 0 V and at `volts` V. Let p be the current divided by
     the voltage. Up to the pinch-off p is a concave function of the voltage, because it is the sum
-    of a straight line and of the geometric mean of two straight lines. Therefore p falls at least
-    as steeply as on average between 0 and `volts`, and at most as steeply as just above `volts`.
-    For a channel that pinches off below `volts` other bounds hold: its current is at most the
-    tangent at 0 V, and at most the current at `volts`.
+    of a straight line and of the geometric mean of two straight lines. Therefore, on the way from
+    any voltage to `volts`, p falls at least as steeply as on average between 0 and `volts`, and at
+    most as steeply as just above `volts`. For a channel that pinches off below `volts` other bounds
+    hold: its current is at most the tangent at 0 V, and at most the current at `volts`.
     """
     at_rest, full = conductance(cell, state), current(cell, state, volts)
     if cell.pinch * (state - cell.threshold_voltage) < ABOVE * volts:
@@ -65,7 +65,7 @@ def bend(
     bends: np.ndarray,
     written: np.ndarray,
 ) -> None:
-    """Update the bounds `bends` of the kernels flagged in `written`; `Work` explains them."""
+    """Update the bounds `bends` (explained in `Work`) of the kernels flagged in `written`."""
     kernels, cells = layer.neurons.shape[1], layer.cells
     for j in range(kernels):
         if written[j] == 0.0:
@@ -184,7 +184,7 @@ def average(layer: LayerArrays, timing: Timing, fits: np.ndarray, spikes: np.nda
 def mean_patch(
     layer: LayerArrays, fits: np.ndarray, image: np.ndarray, k: int, reach: float
 ) -> np.ndarray:
-    """Return the levels of the rows in the write for an error of the mean time of output `k`.
+    """Return the levels (rows) for the write of output `k`, whose error is one of the mean time.
 
     Each patch moves the mean by its share, one over the number of patches of the region. So the
     write is the sum of the patches on which the membrane settles at `reach` thresholds or more,

@@ -56,10 +56,10 @@ NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False, np.zeros(0))
 
 
 class Late(NamedTuple):
-    """Synapses that write late: each adds up its doses until pulses are due. If `pulses` is 0, all
-    cells are written at once.
+    """Synapses that write late: each adds up its doses until pulses are due.
 
-    If `gate` has levels, each cell holds its gate voltage, and is written at that voltage.
+    If `gate` has levels, each cell instead holds its gate voltage, and is written at this voltage
+    once it is due. If `pulses` is 0 and there are no levels, all cells are written at once.
     """
 
     pulses: float  # of a synapse that is due
@@ -105,8 +105,8 @@ def write(
     seconds: float,
     factors: np.ndarray,
 ) -> float:
-    """Write column `c`, and return the conductance in S with which its cells load the column
-    afterwards.
+    """Write column `c` of `states` (rows x columns, V), and return the conductance in S with which
+    its cells load the column afterwards.
 
     The write lasts `abs(seconds)` s, at the negative voltage if `seconds` is below 0. Row i gets
     the share `high[i]` of the voltage or of the time, since only the product of both counts.
@@ -202,8 +202,8 @@ def move_gates(
     """Move the gate voltages of column `c` in layer `k` by the `dose` in V, of which row i gets the
     share `high[i]`.
 
-    Returns the gate voltage in V of each row that is due, nan for the others, and True for each row
-    that needs RESET.
+    Returns two arrays (rows): the gate voltage in V of each cell that is due, nan for the others;
+    and True for each cell that needs RESET.
     """
     gate, held, committed = late.gate, late.held[k], late.gate.committed[k]
     gates, reset = np.full(len(high), np.nan), np.zeros(len(high), np.bool_)
@@ -235,8 +235,8 @@ def set_states(
     bounds: tuple[float, float],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the states in V (rows) of a column after writes at its `gates` (rows, V; nan: none),
-    with RESET where `reset` is True.
+    """Return the states of a column (rows, V), now `states`, after writes at its `gates` (rows, V;
+    nan: none), with RESET where `reset` is True.
 
     `levels`: states in V on an even grid of gate voltages, whose ends in V are `span`. `noise`:
     standard deviation in V of a write. `bounds`: range of the states in V.
@@ -267,7 +267,8 @@ def write_gates(
     rng: np.random.Generator,
 ) -> None:
     """Move the gate voltages of column `c` of layer `k` by the `dose` in V, write the devices that
-    are due, and update `counts` and `loads`. Arguments are those of `write_pulses`.
+    are due, and update `counts` and `loads`. `late` holds gate voltages and their limits; other
+    arguments are those of `write_pulses`.
     """
     cells, flow, load, volts = layer.cells, layer.flow, 0.0, timing.row_voltage
     gates, reset = move_gates(late, k, c, high, dose)
@@ -317,9 +318,9 @@ def write_pulses(
     """Write column `c` of layer `k` by as many pulses as the `dose` in V asks for, and update
     `counts` and `loads`.
 
-    Row i gets the share `high[i]` of the dose. Each pulse adds its noise. For a fraction of a pulse
-    the noise is multiplied by the square root of the fraction. States stay in the range of the
-    device.
+    `states`: rows x columns, V; `loads`: conductances of the columns in S. Row i gets the share
+    `high[i]` of the dose. Each pulse adds its noise. For a fraction of a pulse the noise is
+    multiplied by the square root of the fraction. States stay in the range of the device.
     """
     up, load, numbers, cells, flow = (
         1 if dose > 0 else 0,

@@ -43,7 +43,7 @@ class PulseWrites(Parameters):
     In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
     write noise on an even grid of the range of X; (): 1 everywhere. If there are `levels`, which
     are the states in V at gate voltages from `gate_low` to `gate_high`, the gate sets the state,
-    and doses are changes of its voltage (docs/writes_gate.md).
+    and doses are changes of the gate's voltage (docs/writes_gate.md).
     """
 
     step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
@@ -119,9 +119,9 @@ class Layer:
     Parameters
     ----------
     columns : int
-        Columns that can be written.
+        Number of columns that can be written.
     rows : int
-        With the bias row, if there is one.
+        Number of rows, with the bias row if there is one.
     memristor : MemristorParameters
     neuron : NeuronParameters
     devices : Devices
@@ -149,7 +149,8 @@ class Layer:
         Pulses of a measured device; None: the duration of a write is in proportion to its dose.
     phi_share : float, optional
         Threshold of the write switch as a share of phi, for writes whose rows and phi rise and fall
-        together (`setup.write_window`). None: phi is high exactly as long as its longest row.
+        together (`design.write_window`). None: phi is high exactly as long as the row with the
+        longest pulse.
     """
 
     columns: int
@@ -173,7 +174,7 @@ class Layer:
 
     @property
     def neurons(self) -> int:
-        """Number of neurons."""
+        """Number of neurons, each with one column, or with a column for each cell of its pairs."""
         return self.columns // (2 * self.pairs or 1)
 
     @property
@@ -211,8 +212,8 @@ class Layer:
         return self.pulses.read_noise if self.pulses else 0.0
 
     def back_noise(self, errors: np.ndarray, rng: np.random.Generator) -> np.ndarray | float:
-        """Return random noise (inputs) to add to a back-read of `errors`, with the same
-        distribution as in the compiled kernel; 0.0 without noise.
+        """Return random noise (inputs, V times the unit of the errors) to add to a back-read of
+        `errors`, with the same distribution as in the compiled kernel; 0.0 without noise.
         """
         if not self.read_noise:
             return 0.0
@@ -252,18 +253,21 @@ class Layer:
         )
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
-        """Return the columns (numbers) of some `neurons`, without the reference column."""
+        """Return the indices of the columns of some `neurons` (indices), without the reference
+        column.
+        """
         return (np.arange(2 * self.pairs or 1)[:, None] * self.neurons + neurons).ravel()
 
     def with_reference(self, states: np.ndarray) -> np.ndarray:
-        """Return `states` (columns x rows, V) with those of the reference column, if there is
-        one.
+        """Return `states` (columns x rows, V), and after them those of the reference column if
+        there is one.
         """
         return np.vstack([states, np.full((int(self.reference), self.rows), self.rest)])
 
     def column_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return the errors that columns carry in a back-read; the reference column carries minus
-        their sum.
+        """Return the error of each column in a back-read of `errors` (neurons). Negative columns of
+        pairs get minus their neuron's error. A reference column, the last, gets minus the sum of
+        all errors.
         """
         if self.pairs:
             return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
@@ -289,9 +293,10 @@ class ColumnDose(NamedTuple):
 
 
 class GateWrite(NamedTuple):
-    """Write of 1T1R cells in one column, each at its gate voltage in V; nan: the cell is not due.
+    """Write of 1T1R cells in one column.
 
-    Cells of `reset` get RESET before SET.
+    `gates` (rows, V): gate voltage of each cell; nan: the cell is not due. `reset` (rows): True
+    where RESET comes before SET.
     """
 
     column: int
@@ -315,10 +320,11 @@ class ReferenceStage(SubCircuit):
 
 
 def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
-    """Return the node of each column, and of the reference column after them if there are no pairs.
+    """Return the name of each column's node in layer number `layer`. That of the reference column
+    comes last, if there is one.
 
-    Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node,
-    and its negative columns share opposite_l_j.
+    Node column_l_j of layer l leads to neuron j. With pairs, the neuron's positive columns share
+    this node, and its negative columns share opposite_l_j.
     """
     if not of.pairs:
         return names(f"column_{layer}", neurons + of.reference)
@@ -331,8 +337,8 @@ def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
 def add_negative_stages(
     circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str
 ) -> list[str]:
-    """Add the stage of the reference column, or those of the negative columns; return the node
-    `negative` of each neuron.
+    """Add the stage of the reference column, or those of the negative columns. Return the name of
+    the node `negative` for each neuron (ground if there are no such columns).
     """
     if not of.pairs and not of.reference:
         return [circuit.gnd] * neurons

@@ -140,7 +140,9 @@ SOURCES = {
 
 
 def assumptions(technology: Technology) -> list[dict[str, Any]]:
-    """Return the values of a `technology` as rows of a record: name, value, unit, source."""
+    """Return the values of a `technology` as rows of a record: name, value, unit, meaning,
+    source.
+    """
     default = Technology()
     return [
         {

@@ -65,7 +65,9 @@ def layered_network(
 
 
 def layers_circuit(network: Network, title: str, cells: ModelCells | None = None) -> Circuit:
-    """Return a circuit with the definitions that layers need, for `add_layer`."""
+    """Return a circuit that has the subcircuits and models of layers but no cell or neuron;
+    `add_layer` adds these.
+    """
     circuit, own = Circuit(title), network.devices is not None
     if cells:
         cells.model.add_to(circuit)
@@ -84,7 +86,9 @@ def add_layer(
     cells: ModelCells | None = None,
     pulse: str = "pulse",
 ) -> None:
-    """Add a layer (counted from 0) with its cells; the bias row follows the source `pulse`."""
+    """Add layer number `layer` (counted from 0), whose description is `of`, with its cells and
+    neurons. `outputs`: nodes of the neurons' outputs. The bias row follows the source `pulse`.
+    """
     neurons, last_row, devices, states = (
         of.neurons,
         f"row_{layer}_{of.rows - 1}",

@@ -75,7 +75,7 @@ class Network:
     Raises
     ------
     ParameterError
-        The shapes of two layers, or of network and chip, do not fit.
+        The shapes of layers and chip do not fit, or the design, convolution or pulses do not.
     """
 
     states: tuple[np.ndarray, ...]
@@ -300,7 +300,9 @@ class Network:
         return list(times), arrays.work.noise
 
     def winners(self, image: np.ndarray) -> np.ndarray:
-        """Return the number of the winning patch of an `image` (inputs) for each output."""
+        """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
+        the convolution, region by region. `image`: levels of the inputs.
+        """
         check_levels("images", image[None], self.sizes[0])
         arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]
         kernel_patches.read_patches(
@@ -369,7 +371,7 @@ class Network:
         """Return a network whose membranes, edges and window are faster by a `factor`.
 
         All spikes are earlier by this factor, so decisions stay the same up to ties, and the energy
-        of a read falls by the same factor. Divide the margin of a rule by it, too.
+        of a read falls by the same factor. Divide the margin of a rule by `factor`, too.
         """
         neuron, devices = self.parameters.neuron, self.devices
         parameters = dataclasses.replace(
@@ -408,14 +410,12 @@ class Network:
 
 
 def with_bias(images: np.ndarray, level: float = 1.0) -> np.ndarray:
-    """Return images (n x inputs) with the bias row, at full level by default."""
+    """Return `images` (n x inputs) with the bias row as last column, by default at full level."""
     return np.ascontiguousarray(np.hstack([images, np.full((len(images), 1), level)]), float)
 
 
 def read_generator(seed: int, start: int = 0) -> np.random.Generator:
-    """Return the generator of the read noise for the block of `READ_BLOCK` images that begins with
-    image `start`.
-    """
+    """Return the generator of the read noise for `READ_BLOCK` images from image `start` on."""
     return np.random.default_rng([seed, 5, start])
 
 
@@ -451,7 +451,7 @@ def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> f
 
 
 def no_counts(network: Network) -> kernel_writes.Counts:
-    """Return counts of pulses, all 0, for `train`."""
+    """Return counts of pulses, all 0, which a training with pulses adds to."""
     shapes = [states.T.shape for states in network.states]
     return kernel_writes.Counts(
         tuple(np.zeros(shape) for shape in shapes),
@@ -662,9 +662,9 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     """Return `network` with the devices of a chip, each layer with a seed of its own; None: all
     devices alike.
 
-    The chip's own numbers of rows and columns are ignored; each layer takes its own. Stuck cells
-    get their fixed states. Raises ParameterError for deviations that layers with a reference or
-    pairs cannot have.
+    The chip's numbers of rows and columns are ignored; each layer has those of its states. Stuck
+    cells get their fixed states. Raises ParameterError for deviations that layers with a reference
+    or pairs cannot have.
     """
     paper = isinstance(network.design, Schedule)
     other = (

@@ -199,8 +199,8 @@ class NgspiceLayer:
         """Read the patches of a convolution one after the other; return first spikes in s and
         settled membranes in thresholds (patches x neurons).
 
-        `levels`: patches x inputs; `noise`: patches x inputs of stages. Equal patches are read once
-        if there is no noise, because they give equal spikes.
+        `levels`: patches x inputs; `noise`: patches x inputs of stages, A; `wanted`, `stop`: as in
+        `read`. Equal patches are read once if there is no noise, because they give equal spikes.
         """
         noises: Iterable[np.ndarray | None]
         if noise is None or not self._layer.read_noise:
@@ -223,10 +223,11 @@ class NgspiceLayer:
         start: Values = 0.0,
         thresholds: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return the first spikes in s of membranes that are simulated alone, up to `stop`.
+        """Return the first spikes in s (neurons; nan: none up to `stop` s) of membranes that are
+        simulated alone.
 
         The membranes are at `start` (neurons, V) at t = 0. Their drives have the values `drives`
-        (neurons x times, V) at the times `time` in s.
+        (neurons x times, V) at the times `time` in s. `thresholds`: neurons, V; None: the layer's.
         """
         layer, values = self._layer, self._layer.devices.neurons
         if "membranes" not in self._circuits:
@@ -260,7 +261,7 @@ class NgspiceLayer:
         """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
         (inputs, s; nan: never).
 
-        `noise`: currents in A, rows x inputs of stages.
+        `stop`: end of the read in s. `noise`: currents in A, rows x inputs of stages.
         """
         layer, times, settled = self._layer, [], []
         pool, places, inputs = self._assign_rows(
@@ -313,8 +314,8 @@ class NgspiceLayer:
         }
 
     def _stage_inputs(self, block: np.ndarray) -> np.ndarray:
-        """Return which inputs of stages a `block` of neurons has: positive columns, then negative
-        ones or the reference.
+        """Return the indices of the inputs of stages that a `block` of neurons has: positive
+        columns, then negative ones or the reference.
         """
         count, layer = self._layer.neurons, self._layer
         negative = count + block if layer.pairs else np.full(int(layer.reference), count)
@@ -338,8 +339,8 @@ class NgspiceLayer:
         return {f"rload_0_{c}": ohm for c, ohm in enumerate(ohms.tolist())}
 
     def _first_spikes(self, waves: Waveforms, thresholds: np.ndarray, stop: float) -> np.ndarray:
-        """Return the membranes' first crossings of their `thresholds` up to `stop` s; the circuits
-        have no triggers.
+        """Return the first times in s up to `stop` at which the membranes cross their `thresholds`,
+        nan for none; the circuits have no triggers.
         """
         membranes = waves.stack(names("membrane_0", len(thresholds)))
         # with the last point
@@ -561,7 +562,7 @@ class NgspiceLayer:
             Width in s; negative: at the negative voltage. `lengthened` makes short pulses longer,
             at a lower voltage.
         gains : array, rows, S, optional
-            Write gains of the column's cells in this write; None: as they are.
+            Write gains of the column's cells in this write; None: those of the chip.
         """
         layer, memristor = self._layer, self._memristor
         pulse, levels, window = lengthened(pulse, levels, high)

@@ -134,8 +134,8 @@ def read_solver(
 
 
 def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:
-    """Return the rows that some pattern drives, at least one. If wires have resistance, all rows
-    matter and are returned.
+    """Return the indices of the rows that some pattern drives, at least one. If wires have
+    resistance, all rows matter and are returned.
     """
     if devices.wires != Wires():
         return np.arange(patterns.shape[1])

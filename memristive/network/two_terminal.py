@@ -92,8 +92,8 @@ class DeviceArray(Parameters):
         )
 
     def trained(self, patterns: np.ndarray) -> np.ndarray:
-        """Return x (classes x inputs) after Hebbian training of `patterns`, by the device's
-        curves.
+        """Return x, the shares of the conductance range (classes x inputs), after Hebbian training
+        of `patterns`, by the device's curves.
         """
         x = np.zeros(patterns.shape)
         for column, pattern in zip(np.eye(len(patterns), dtype=bool), patterns, strict=True):
@@ -112,12 +112,12 @@ class DeviceArray(Parameters):
 
     def currents(self, x: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the column currents in A (images x columns) of reads of `images` (n x rows, 0 to
-        1) by cells in the states `x` (columns x rows).
+        1) by cells at the shares `x` (columns x rows) of the conductance range.
         """
         return self.device.read_voltage * np.asarray(images) @ self.device.conductance(x).T
 
     def state_names(self, classes: int, inputs: int) -> list[str]:
-        """Return the vectors of the cells' states, class by class."""
+        """Return ngspice's names of the cells' states, for each class those of all inputs."""
         return [
             self.model.state_vector(f"cell_{j}_{i}") for j in range(classes) for i in range(inputs)
         ]

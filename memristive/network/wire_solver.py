@@ -96,8 +96,9 @@ class WireSolver:
         """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and
         `columns` in V.
 
-        The node of lower voltage is the channel's source. If the source rises, the gate rises with
-        it, but by less: the share of the explicit capacitor is missing.
+        The node of lower voltage is the channel's source. If the source rises by 1 V, the gate
+        rises by C_gate / (C + C_gate) only, because the capacitor C holds it to ground. The missing
+        share C / (C + C_gate) lowers the overdrive.
         """
         lower, across = np.minimum(rows, columns), rows - columns
         return np.sign(across) * read_current(
@@ -125,8 +126,8 @@ class WireSolver:
 
 
 def _ladder(count: int) -> Any:
-    """Return the conductance matrix of a wire: pieces of 1 S from its source to the first of
-    `count` nodes, and between nodes.
+    """Return the conductance matrix (`count` x `count`) of a wire with a piece of 1 S before each
+    of its `count` nodes; the first piece comes from the source.
     """
     own = np.full(count, 2.0)
     own[-1] = 1.0
@@ -173,8 +174,8 @@ class WiredCrossbar(Crossbar):
         pulse: float,
         cells: Cells,
     ) -> np.ndarray:
-        """Return the states of a `column` after one write, in which its cells see the input less
-        the voltage of the wires.
+        """Return the states of a `column` (inputs, V) after one write, in which its cells see the
+        input less the voltage of the wires. Arguments are those of `Crossbar.write_column`.
 
         Raises ParameterError for a depression with junctions that conduct: their currents would
         take away a third of the dose.
