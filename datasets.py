@@ -120,7 +120,9 @@ class Dataset:
 
     @property
     def size_suffix(self) -> str:
-        """Ending of file names for a dataset that is not in its default size, e.g. _14x14."""
+        """Ending of file names for a dataset in another size than its default, e.g. _14x14; else
+        "".
+        """
         rows, columns = self.shape
         return f"_{rows}x{columns}" * (self.name.startswith(("mnist", "fashion")) and rows != SIZE)
 
@@ -165,8 +167,8 @@ def _drawn(
 
 
 def own_patterns(path: Path) -> Dataset:
-    """Return the patterns of a text file. A line has one pattern: its rows in 0 and 1, then its
-    name ("101 010 101 X").
+    """Return a dataset of the patterns in a text file. A line has one pattern: its rows in 0 and 1,
+    then its name ("101 010 101 X").
 
     Raises DatasetError if a line is no pattern, if patterns differ in shape, share a name or are
     equal, or if there are fewer than two.
@@ -421,7 +423,7 @@ def moved_by_a_pixel(images: np.ndarray) -> np.ndarray:
 
 def read_idx(path: Path) -> np.ndarray:
     """Return the 8-bit array of a compressed IDX file, the format of MNIST's original files. Raises
-    DatasetError.
+    DatasetError if the file is missing or damaged.
     """
     try:
         content = gzip.decompress(path.read_bytes())
@@ -551,7 +553,8 @@ def from_images(
 ) -> Dataset:
     """Return a dataset of grey images with settings that suit them.
 
-    The patterns are the mean images.
+    The patterns are the mean images of the classes. `labels`: names of the classes, by default
+    their numbers.
     """
     classes = int(train.labels.max()) + 1
     patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])
@@ -584,7 +587,7 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
 
 def load_dataset(name: str, **options: Any) -> Dataset:
     """Return a dataset by name; `options` are size, encoding or seed, if the dataset takes them.
-    Raises DatasetError.
+    Raises DatasetError for an unknown name or option, or a damaged file.
     """
     if name not in DATASETS:
         raise DatasetError(f"dataset must be one of {', '.join(DATASETS)}, got {name!r}")
@@ -610,7 +613,7 @@ def matching_dataset(
     seed : int
         Selects the 360 test images of scikit-learn's digits.
     encoding : str
-
+        "binary" or "grey".
     Raises
     ------
     DatasetError

@@ -62,8 +62,8 @@ def channel_current(channel: Channel, state: Any, voltage: Any) -> Any:
     """Return the channel current in A from the input to a neuron at 0 V: the square law of Shichman
     and Hodges.
 
-    ngspice's level 3 reduces to it. Off for X below Vto, saturated for X - Vto below V, else
-    linear.
+    ngspice's level 3 reduces to it. The channel is off for X below Vto, saturated for X - Vto below
+    V, else linear.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
     """Return the voltage in V of the floating gate while the input is at `voltage` V: the channel
     lifts its gate.
 
-    The gate keeps its charge C X + Q. Let s = X - Vto be its overdrive at the neuron's side (0 V),
-    d = s - V at the input's. The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are J.
-    E. Meyer's capacitances (RCA Review 32, 1971); in saturation d = 0. So s solves a quadratic
+    The gate keeps its charge C X + Q. Let s = X - Vto be the overdrive at the neuron's side (0 V),
+    d = s - V that at the input's. The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are
+    J. E. Meyer's capacitances (RCA Review 32, 1971); in saturation d = 0. So s solves a quadratic
     equation, in saturation a linear one (docs/closed_form.md). If X is at most Vto, the channel is
     off and does not lift the gate. `state` (V) and `voltage` (V) broadcast; negative voltages lower
     the gate.
@@ -294,8 +294,8 @@ class WriteCurve:
     """Write gain of a device whose steps depend on its state: one curve for positive and one for
     negative voltages.
 
-    Beyond the ends of the range the gain falls to 0 within `BEYOND` of it, so that writes end
-    there.
+    Beyond the end of the range at which a write ends, the gain falls to 0 within the share `BEYOND`
+    of the range.
 
     Parameters
     ----------
@@ -340,8 +340,8 @@ class WriteCurve:
 
 
 def _table(x: np.ndarray, y: np.ndarray) -> str:
-    """Return the points of a `pwl` of ngspice, which continues its first and its last straight
-    line.
+    """Return, as text, the points of a `pwl` of ngspice, which continues its first and its last
+    straight line.
     """
     return ",".join(f"{number!r}" for number in np.column_stack([x, y]).ravel().tolist())
 
@@ -444,7 +444,7 @@ class MemristorParameters(Parameters, Memory):
         return self.kp * self.width / self.length
 
     def channel_model(self) -> dict[str, float]:
-        """Return the keyword arguments of the NMOS model."""
+        """Return the parameters of ngspice's NMOS model by name."""
         return {
             "level": 3,
             "vto": self.threshold_voltage,
@@ -515,8 +515,8 @@ def altered_state(element: str, state: float) -> dict[str, float]:
     """Return the `alter` changes that give a memristor of a loaded circuit another state in V at t
     = 0.
 
-    `element` is its name in the circuit, "xsynapse" for `circuit.X("synapse", ...)`. The state has
-    two values: the capacitor's, and the charge of the channel's gate.
+    `element` is its name in the circuit, "xsynapse" for `circuit.X("synapse", ...)`. The state is
+    set twice: as the voltage of the capacitor, and as that of the channel's gate.
     """
     return {f"c.{element}.cmemory ic": state, f"m.{element}.mchannel icvgs": state}
 
@@ -603,8 +603,9 @@ class Memristor(ReadMemristor):
     """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t
     = 0 in V.
 
-    Use transients from initial conditions: an operating point finds only the final X of K and leak.
-    For an I-V curve, ramp the source. `altered_state` changes X(0) of a loaded circuit.
+    Use transients from initial conditions: an operating point finds only the X at which charging by
+    K and leak balance. For an I-V curve, ramp the source. `altered_state` changes X(0) of a loaded
+    circuit.
 
     X(0) is the state with the input at 0 V. Let inputs rise from 0 V, if only within a nanosecond,
     because ngspice does not resolve a jump at t = 0. After a jump, a gate below the input stays up

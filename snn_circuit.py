@@ -96,8 +96,8 @@ class NeuronParameters(Parameters):
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
     def highest_sum(self, feedback_resistance: Any) -> Any:
-        """Return the largest size in V of the summing stage's output, which is negative: the rail
-        less the op-amp's voltage drop.
+        """Return the largest magnitude in V of the summing stage's output, which is negative: the
+        rail less the op-amp's voltage drop. `feedback_resistance`: ohm.
         """
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
         return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
@@ -193,7 +193,8 @@ def add_stages(
     `negative` and `drive`.
 
     The summing stage holds the column at the node `plus`; None: at ground. The inverting stage
-    subtracts the voltage at `negative`; None: nothing.
+    subtracts the voltage at `negative`; None: nothing. `feedback`: resistor of the summing stage in
+    ohm, or the name of a parameter in braces.
     """
     stage = parameters.stage_resistance
     cell.X("sum", "summing_amplifier", plus or cell.gnd, "column", "sum")
@@ -206,7 +207,9 @@ def add_stages(
 
 
 def add_membrane(cell: SubCircuit, parameters: NeuronParameters, capacitance: float | str) -> None:
-    """Add a neuron's leaky membrane to a subcircuit with the nodes drive and membrane."""
+    """Add a neuron's leaky membrane to a subcircuit with the nodes drive and membrane.
+    `capacitance`: in F, or the name of a parameter in braces.
+    """
     cell.VCCS(
         "membrane",
         cell.gnd,
@@ -285,7 +288,7 @@ class Cells(Memory):
 
     @classmethod
     def of(cls, parameters: MemristorParameters, chip: "Cells | None" = None) -> "Cells":
-        """Return the cells of a `chip`; None: cells that are all alike."""
+        """Return the cells of a `chip`; None: cells that are all alike, with these `parameters`."""
         return chip or cls(
             **{
                 name: getattr(parameters, name)
@@ -295,7 +298,7 @@ class Cells(Memory):
         )
 
     def at(self, columns: Any, rows: Any = slice(None)) -> "Cells":
-        """Return the cells of some columns and rows."""
+        """Return the cells of some columns and rows, given as indices or slices."""
         arrays: dict[str, Any] = {
             key: value[columns, rows]
             for key, value in vars(self).items()
@@ -488,7 +491,7 @@ def cell_arguments(
     parameters: NetworkParameters, cells: Cells | None, write: bool
 ) -> Callable[[int, int], dict[str, float]]:
     """Return a function that gives the instance parameters of cell (column j, row i); `write`
-    includes the write gain.
+    includes the write gain. Without `cells` there are none.
     """
     if cells is None:
         return lambda j, i: {}
@@ -500,7 +503,7 @@ def cell_arguments(
 
 
 def neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, float]]:
-    """Return a function that gives the instance parameters of neuron j."""
+    """Return a function that gives the instance parameters of neuron j; none without `neurons`."""
     if neurons is None:
         return lambda j: {}
     arrays = {
@@ -521,7 +524,7 @@ def add_wires(
     kinds: tuple[str, str] = ("row", "wire"),
 ) -> tuple[str, str]:
     """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with `rows`; return
-    its nodes on column and row.
+    the nodes of the cell on column and row.
 
     `column` and `row` are the nodes at the neuron and at the input, `kinds` the names of nodes on
     wires of rows and of columns.
@@ -607,5 +610,5 @@ def names(kind: str, count: int) -> list[str]:
 
 
 def state_names(classes: int, inputs: int) -> list[str]:
-    """Return the names of the vectors that are the states of the cells, class by class."""
+    """Return ngspice's names of the cells' states, for each class those of all inputs."""
     return [f"xcell_{j}_{i}.gate" for j in range(classes) for i in range(inputs)]

@@ -47,7 +47,7 @@ DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
 def suited_dose(features: int, classes: int, hidden: tuple[int, ...]) -> float:
-    """Return the dose in V for a table of `features` and `classes` and the sizes of the `hidden`
+    """Return the dose in V for numbers of `features` and `classes` and the sizes of the `hidden`
     layers.
     """
     deep = len(hidden) > 1

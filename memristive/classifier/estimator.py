@@ -1,7 +1,6 @@
 """Networks of memristors as a scikit-learn classifier.
 
-The networks learn online from their errors, with local writes only (docs/layers.md), in closed form
-or in ngspice.
+They learn from their errors online, by local writes (docs/layers.md), in closed form or ngspice.
 """
 
 import copy
@@ -58,7 +57,7 @@ _model_cells = functools.lru_cache(maxsize=4)(ModelCells)
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
-    """Spiking network of memristors that learns in situ and decides by its first spike.
+    """Spiking network of memristors that learns in situ and decides by the first output spike.
 
     Each feature drives a row of the first crossbar, each class has an output neuron. A sample is
     presented. If the right neuron does not lead by the margin, cells of the right class are
@@ -335,8 +334,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return features, targets
 
     def _start(self, features: np.ndarray, classes: np.ndarray, samples: int) -> None:
-        """Check the parameters and make an untrained network for a training on this number of
-        `samples`.
+        """Check the parameters, and make an untrained network for a training on `samples`
+        samples.
         """
         if len(classes) < 2:
             raise ValueError(f"y must have two classes or more, got one class: {classes[0]}")
@@ -553,9 +552,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         ]
 
     def clipped(self, X: ArrayLike) -> float:  # noqa: N803
-        """Return the share of the features of `X` that lie outside the training data's range.
-
-        Reads cut these values to the range. `X` is n_samples x n_features.
+        """Return the share of the values of `X` (n_samples x n_features) outside the training
+        data's range. Reads cut these values to the range.
         """
         return self.encoding_.clipped(self._features(X))
 
@@ -576,8 +574,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     # Files
 
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the netlist of the whole network that reads one sample, for ``ngspice -b``, and
-        return its path.
+        """Write the netlist of a read of one sample for ``ngspice -b``, and return its path.
 
         With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The
         class whose output first reaches half of its height is the decision. Spikes are late by up
@@ -651,7 +648,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Return the classifier that `save` wrote. Raises ValueError or FileProblem for others."""
+        """Return the classifier of a file that `save` wrote. Raises FileProblem if `path` cannot be
+        read or holds no JSON object, and ValueError if it holds no classifier of this version or if
+        the device file has changed since the training.
+        """
         content = read_json(path, "a classifier file; MemristiveClassifier.save writes it")
         try:
             if (content["format"], content["version"]) != (FORMAT, VERSION):

@@ -207,7 +207,9 @@ DEEP_BENT = Values(
 def measured_parameters(
     emulator: Emulator, neuron: NeuronParameters | None = None
 ) -> NetworkParameters:
-    """Return the parameters of a network whose cells are the `emulator` of a device."""
+    """Return the parameters of a network whose cells are the `emulator` of a device. `neuron`: None
+    for `MEASURED_NEURON`.
+    """
     return NetworkParameters(emulator.memristor, neuron or MEASURED_NEURON)
 
 
@@ -359,7 +361,7 @@ def late_settings(device: MeasuredDevice) -> dict[str, Any]:
 
 def memory(device: MeasuredDevice) -> float:
     """Return the number of pulses after which a cell has forgotten a write: the inverse of the mean
-    slope of the device's two curves of steps over x.
+    slope of the device's two curves of steps over x; inf for flat curves.
     """
     slopes = sum(float(np.abs(np.diff(curve)).sum()) for curve in (device.up, device.down))
     return 2 / slopes if slopes else np.inf
@@ -497,8 +499,8 @@ def committed(network: Network, rng: np.random.Generator) -> Network:
 
 
 def stuck_cells(device: MeasuredDevice, seed: int) -> Chip | None:
-    """Return a chip with the share of stuck cells of a `device`, anywhere in its range; None if no
-    cell is stuck.
+    """Return a chip whose only deviation is the share of stuck cells of a `device`, at states
+    anywhere in its range; None if no cell is stuck.
     """
     emulated = emulator(device)
     return (
@@ -635,7 +637,12 @@ def initial_network(
     parameters : NetworkParameters, optional
     pulses : PulseWrites, optional
     convolution : Convolution, optional
-        The first layer is a convolution.
+        Windows and regions, if the first layer is a convolution.
+
+    Raises
+    ------
+    ParameterError
+        The images are not levels from 0 to 1, or have another size than the convolution reads.
     """
     check_levels("images", images, np.shape(images)[-1])
     if convolution and convolution.inputs != np.shape(images)[-1]:

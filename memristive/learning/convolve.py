@@ -74,6 +74,11 @@ def settings(
         With a `device`: synapses write late.
     data : str
         Images that the rule suits: "mnist", "fashion" or "digits".
+
+    Raises
+    ------
+    ParameterError
+        The device is unknown, or its synapses cannot write late.
     """
     changes = CHANGES.get(data, {})
     if device is None:

@@ -43,7 +43,7 @@ EMULATOR = MemristorParameters()  # of a synapse that writes late
 
 
 def added(times: Iterable[Times], factor: float = 1.0) -> Times:
-    """Return the sum of several durations for each phase (read, back-read, ...), times a factor."""
+    """Return the sums, in s, of durations of each phase (read, back-read, ...), times a factor."""
     found: Times = {}
     for each in times:
         for phase, seconds in each.items():
@@ -53,8 +53,8 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
 
 @dataclass(frozen=True)
 class Correction:
-    """Consequences of one error: the errors of the neurons in each layer, and the writes of its
-    columns.
+    """Consequences of one error, each a list with an entry for each layer: the errors of the
+    neurons, and the writes of the columns.
 
     For synapses that write late, `doses` has the doses of their capacitors, and `writes` the pulses
     that are then due. `writes` also has the writes of 1T1R cells at their gates.
@@ -101,7 +101,11 @@ class Accounts:
     def read(
         self, network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
     ) -> tuple[Ledger, Times]:
-        """Return the ledger of a read up to `stop` s, and its durations."""
+        """Return the ledger of a read up to `stop` s, and the durations in s until its decision
+        (the first output spike) and until its end. Both include the reads of all patches.
+
+        `times`: first spikes of each layer in s.
+        """
         technology, layers = self.technology, network.layers
         closed = dissipation.read_energies(network, image, times, stop)
         drawn = _replaced(closed, self.engine, energy.read_energies, network, image, times, stop)
@@ -182,7 +186,9 @@ class Accounts:
     # Errors
 
     def correct(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
-        """Return the ledger of the back-reads and writes of an error, and their durations."""
+        """Return the ledger of the back-reads and writes of an error, and the duration in s of each
+        phase.
+        """
         parts = [self._back_reads(network, found.errors)]
         for k, (writes, doses) in enumerate(zip(found.writes, found.doses, strict=True)):
             of_columns = [write for write in writes if isinstance(write, ColumnDose)]
@@ -204,7 +210,9 @@ class Accounts:
         return sum(ledgers, Ledger()), added(times)
 
     def _replayed(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
-        """Positions of the winning patches, which are read to play the patches again."""
+        """Return the ledger of a memory with the positions of the winning patches, which is read to
+        play these patches again. There is no duration.
+        """
         bits = position_bits(network) * np.count_nonzero(found.errors[0])
         joules = bits * self.technology.memory_energy
         note = "of the patches that are played again"
@@ -230,8 +238,8 @@ class Accounts:
         ), {"back-read": BACK_STOP * (len(network.layers) - 1)}
 
     def _write(self, network: Network, k: int, doses: list[ColumnDose]) -> tuple[Ledger, Times]:
-        """Write of emulators' columns with equal rows, while the channels of all columns conduct:
-        the longest dose ends it.
+        """Return ledger and duration of one write of emulators' columns with equal rows. The
+        channels of all columns conduct, and the longest dose ends the write.
         """
         of, technology = network.layers[k], self.technology
         dose = max(doses, key=lambda dose: abs(dose.dose))
@@ -255,8 +263,8 @@ class Accounts:
         ), {"write": seconds + technology.driver_step}
 
     def _pulses(self, network: Network, k: int, writes: list[ColumnDose]) -> tuple[Ledger, Times]:
-        """Pulses of a measured device: one column after the other, or all columns at once if
-        synapses select themselves.
+        """Return ledger and duration of the pulses of a measured device: one column after the
+        other, or all columns at once if synapses write late.
         """
         of, pulses, technology = network.layers[k], network.pulses, self.technology
         assert pulses
@@ -286,7 +294,7 @@ class Accounts:
         ), ({"commit": commit} if late else {"write": sum(times)})
 
     def _gates(self, network: Network, k: int, writes: list[GateWrite]) -> tuple[Ledger, Times]:
-        """Writes of 1T1R cells: one RESET and one SET for all cells of the layer that are due."""
+        """Return ledger and duration of one RESET and one SET of all 1T1R cells that are due."""
         of, technology = network.layers[k], self.technology
         if not writes:
             return Ledger(), {}
@@ -316,8 +324,8 @@ class Accounts:
     def pulse_of(
         self, network: Network
     ) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
-        """Return V^2 t in J/S, the voltage V and the width t in s of the device's pulses, each for
-        downwards and upwards.
+        """Return V^2 t in J/S, the voltage V in V and the width t in s of the device's pulses, each
+        as (downwards, upwards).
         """
         if self.device:
             device = self.device
@@ -336,8 +344,9 @@ class Accounts:
     def _capacitors(
         self, network: Network, k: int, doses: list[ColumnDose]
     ) -> tuple[Ledger, Times]:
-        """Doses of synapses that write late: the pumps charge capacitors, then the limits are
-        compared. The capacitor of a cell with a gate holds the gate voltage.
+        """Return ledger and duration of the doses that capacitors get: those of synapses that write
+        late, or of gates, whose voltages they hold. The pumps charge them, then the limits are
+        compared.
         """
         of, pulses, technology = network.layers[k], network.pulses, self.technology
         assert pulses
@@ -374,8 +383,8 @@ class Accounts:
 def _replaced(
     closed: list[Drawn], engine: str, simulate: Callable[..., Any], *arguments: Any
 ) -> list[Drawn]:
-    """Return the energies of ngspice in the place of those of the closed form, if it is the
-    engine.
+    """Return the energies of ngspice (`simulate`) with the charges of `closed` if ngspice is the
+    engine, otherwise `closed`.
     """
     if engine != NGSPICE:
         return closed
@@ -386,8 +395,8 @@ def _replaced(
 
 
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
-    """Return the writes of one sign with equal rows together, as those of an image, or of a patch
-    that several kernels have won; each write alone unless they are `shared`.
+    """Return groups of writes that are made together: those of one sign with equal rows, as of an
+    image, or of a patch that several kernels have won. Unless `shared`, each write is a group.
     """
     found: dict[Any, list[ColumnDose]] = {}
     for k, dose in enumerate(writes):
@@ -397,8 +406,11 @@ def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[Column
 
 
 def _lines(phase: str, at_pins: float, inside: float) -> list[Line]:
-    """Return the lines of a charge C V^2: the wire takes one half, its driver the other. The pins
-    feed the wires of `at_pins`.
+    """Return the ledger's lines of wires and of their drivers.
+
+    `at_pins`: C V^2 in J of the wires that pins drive. The pins deliver the half in the wire, the
+    driver takes the other. `inside`: C V^2 in J of the wires that the chip's own neurons drive; all
+    of it counts with the drivers.
     """
     note = "C V^2 / 2"
     return [
@@ -420,16 +432,14 @@ def _amplifiers(of: Layer) -> int:
 
 
 def position_bits(network: Network) -> int:
-    """Return the bits that keep the position of a patch within its region; 0 without a
-    convolution.
-    """
+    """Return the number of bits of a patch's position in its region; 0 without a convolution."""
     of = network.convolution
     return math.ceil(math.log2(np.bincount(of.patches[:, 0]).max())) if of else 0
 
 
 def present(network: Network, image: np.ndarray, seed: int = 0) -> tuple[list[Any], list[Any]]:
-    """Return first spikes in s and settled membranes in thresholds of each layer, in closed
-    form.
+    """Return first spikes in s and settled membranes in thresholds of an `image` (inputs), in
+    closed form: two lists with an array for each layer.
     """
     arrays, levels = KernelArrays(network), network.read_levels(image[None])
     times = tuple(np.empty((1, neurons)) for neurons in network.sizes[1:])
@@ -444,7 +454,8 @@ def present(network: Network, image: np.ndarray, seed: int = 0) -> tuple[list[An
 def inference(
     network: Network, image: np.ndarray, accounts: Accounts, wait: float | None = RESOLUTION
 ) -> tuple[Ledger, Times]:
-    """Return the ledger of one read of an image (inputs), and its durations.
+    """Return the ledger of one read of an image (inputs), and the durations as `Accounts.read`
+    does.
 
     The read ends `wait` s after the first spike of the last layer, when no later spike can tie with
     the first. With `wait` None it ends at the second spike. Without this spike it lasts for the
@@ -459,8 +470,8 @@ def inference(
 def corrected(
     network: Network, rule: Rule, image: np.ndarray, label: int, done: int = 0
 ) -> tuple[list[np.ndarray], Correction | None]:
-    """Return the first spikes of a presentation, and its `Correction`: errors and writes. The
-    second is None if the right neuron leads by the margin.
+    """Return the first spikes of each layer in s in a presentation, and the `Correction` that
+    follows; None if the right neuron leads by the margin.
 
     `done` presentations came before.
     """
@@ -524,9 +535,10 @@ class _ClosedForm:
 
 @dataclass
 class TrainingCosts:
-    """Costs of a whole training: its ledger, durations in s, errors, pulses of each cell.
+    """Costs of a whole training: ledger, duration in s of each phase, number of errors, pulses of
+    each cell (`counts`), and the trained network.
 
-    `curve` has the energies of a read and of an error in J over the presentations.
+    `curve` has the energies in J of a read and of an error at several moments of the training.
     """
 
     ledger: Ledger = Ledger()
@@ -615,8 +627,8 @@ def _sampled(
     samples: int,
     before: tuple[Ledger, Times] | None = None,
 ) -> Sampled:
-    """Return means of the next reads and of the next errors; without an error among the next
-    `SEARCHED` images those `before`.
+    """Return ledger and durations, both means, of the next reads, and those of the next errors.
+    Without an error among the next `SEARCHED` images the latter are `before`.
     """
     order = rule.order(len(images), done, min(done + SEARCHED, rule.presentations)).tolist()
     reads: list[tuple[Ledger, Times]] = []
@@ -642,8 +654,8 @@ def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
 
 
 def wear(counts: Counts, endurance: float) -> dict[str, float]:
-    """Return the distribution over cells of the number of pulses, and the share of cells with more
-    pulses than the `endurance`.
+    """Return, by name, mean, quantiles and maximum over cells of the number of pulses, and the
+    share of cells with more pulses than the `endurance`.
     """
     pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
     return {
@@ -655,8 +667,8 @@ def wear(counts: Counts, endurance: float) -> dict[str, float]:
 
 
 def area(network: Network, technology: Technology, half: float = 0.0) -> dict[str, float]:
-    """Return the area in m^2 of cells, neurons and amplifiers, of the capacitors of late writes and
-    gates, and of the memory for the positions of patches.
+    """Return, by name, the areas in m^2 of cells, neurons and amplifiers, of the capacitors of late
+    writes and gates, and of the memory for the positions of patches.
 
     Wires run over the cells. An emulator has the area of its channel and of its capacitor. A cell
     that is written at its gate holds two gate voltages, X and that of its last write. `half`: as in

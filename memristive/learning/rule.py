@@ -165,8 +165,8 @@ def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
 
 @compiled
 def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | None:
-    """Return the wrong neuron that fires first. None if the right neuron, `label`, leads it by
-    `margin` s or more, or if no wrong neuron fires.
+    """Return the index of the wrong neuron that fires first. None if the right neuron, `label`,
+    leads this neuron by `margin` s or more, or if no wrong neuron fires.
 
     `spikes` are first spike times in s, nan for silent neurons. Ties count as errors at any margin.
     Otherwise cells that start equal would never be written at a margin of 0.
@@ -416,8 +416,8 @@ def train_compiled(
     `history`.
 
     `history` is presentations x 2: True if the answer was right, and True if cells were written.
-    `images` are the levels of the inputs in writes, `rows` those in reads. The states change in
-    place.
+    `images` are the levels of the first layer's inputs in writes, `rows` those in reads. `states`,
+    `work`, `late` and `counts` change in place.
     """
     before = 0
     for n in range(len(order)):

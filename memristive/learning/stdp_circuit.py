@@ -93,7 +93,7 @@ class SelfLearningParameters(Parameters):
 @dataclass(frozen=True)
 class SelfLearningSetup(Setup):
     """Device, neuron, pulses, inhibition and homeostasis of a crossbar that learns by itself; the
-    defaults suit XPUE.
+    defaults suit the symbols X, +, U and =.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def _add_feedback(circuit: Circuit, setup: SelfLearningSetup, j: int, start: flo
 def winners(
     waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentations: int
 ) -> np.ndarray:
-    """Return the number of the neuron that fired first in each presentation of a transient; SILENT
+    """Return the index of the neuron that fired first in each presentation of a transient; SILENT
     if none fired.
     """
     outputs = waves.stack(names("output", neurons)) > setup.neuron.output_high / 2
@@ -284,7 +284,7 @@ def simulate(
     Returns
     -------
     winners : array, presentations
-        Neuron that fired first; SILENT if none fired.
+        Index of the neuron that fired first; SILENT if none fired.
     states : array, (1 + presentations) x neurons x inputs, V
         X before each presentation and at the end.
     homeostasis : array, (1 + presentations) x neurons, V
@@ -415,8 +415,8 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
 
 @compiled
 def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Constants) -> float:
-    """Return the voltage at which a membrane settles with all inputs at `share` of `volts`, without
-    homeostasis.
+    """Return the voltage in V at which a membrane settles with all inputs at `share` of `volts`,
+    without homeostasis.
 
     `row` holds the states in V of the neuron's cells; `k` has the `Constants`.
     """
@@ -545,7 +545,7 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
     Returns
     -------
     int
-        Neuron that fires first; SILENT if none fires.
+        Index of the neuron that fires first; SILENT if none fires.
     """
     times = spike_times(states, homeostasis, volts, k)
     winner = int(np.argmin(times))
@@ -564,7 +564,7 @@ def present_all(
     states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Constants
 ) -> np.ndarray:
     """Present the images `volts[order]` (images x inputs, V) and learn from them, as `present`
-    does. Return the winner of each presentation.
+    does. Return the index of each presentation's winner, or SILENT.
     """
     found = np.empty(len(order), np.int64)
     for n in range(len(order)):

@@ -135,7 +135,7 @@ class Learned:
     order : array, presentations
         Pattern of each presentation.
     winners : array, presentations
-        Neuron that fired first; SILENT if none fired.
+        Index of the neuron that fired first; SILENT if none fired.
     states : array, (1 + presentations) x neurons x inputs, V
         X before each presentation and at the end.
     homeostasis : array, (1 + presentations) x neurons, V
@@ -160,8 +160,8 @@ class Learned:
 
     @property
     def neurons(self) -> np.ndarray:
-        """Neuron that won most of the last presentations of each pattern; SILENT if no neuron won
-        any of these presentations.
+        """Index of the neuron that won most of the last presentations of each pattern; SILENT if no
+        neuron won any of them.
         """
         return np.where(self.wins.any(axis=1), self.wins.argmax(axis=1), SILENT)
 
@@ -182,8 +182,8 @@ class Learned:
 
 
 def learn_patterns(trial: Trial, watch: Watch = lambda parts: parts) -> Learned:
-    """Run a trial in ngspice; `watch` wraps the iterator over the `PARTS` parts of the transient,
-    e.g. with a progress bar.
+    """Run a trial in ngspice, and return its outcome. `watch` wraps the iterator over the `PARTS`
+    parts of the transient, e.g. with a progress bar.
     """
     return Learned(
         len(trial.patterns),
@@ -193,7 +193,8 @@ def learn_patterns(trial: Trial, watch: Watch = lambda parts: parts) -> Learned:
 
 
 def predicted_winners(trial: Trial) -> np.ndarray:
-    """Return the winner of each presentation of a trial in closed form.
+    """Return the index of the winner in each presentation of a trial (SILENT: none), in closed
+    form.
 
     The closed form does not model devices that differ, stages at their rails, and membranes that
     have not yet fallen back when the next pattern begins.
@@ -304,11 +305,11 @@ class MnistLearning(Parameters):
             )
 
     def pace(self, share: float) -> float:
-        """Return the bias after a `share` of the run, relative to its start."""
+        """Return the bias after a `share` of the run, relative to the bias at the start."""
         return 1 - share + share * self.first_time_constant / self.last_time_constant
 
     def setup(self, pace: float = 1.0) -> SelfLearningSetup:
-        """Return the circuit with the bias at `pace`."""
+        """Return the circuit whose bias is `pace` times that at the start."""
         leak = self.first_time_constant / pace / MemristorParameters().memory_capacitance
         capacitance = 10e-9
         return SelfLearningSetup(
@@ -353,7 +354,8 @@ def draw_start(
 def learn_digits(
     learning: MnistLearning, network: NetworkState, images: np.ndarray, order: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Learn images in closed form; yield the winners of each `PACE_STEP` presentations.
+    """Learn images in closed form, in runs of `PACE_STEP` presentations. The bias changes from run
+    to run.
 
     Parameters
     ----------
@@ -364,6 +366,11 @@ def learn_digits(
         Levels from 0 to 1.
     order : array, presentations
         Index of the image of each presentation.
+
+    Yields
+    ------
+    array of int, presentations of the run
+        Index of the neuron that fires first in each presentation; SILENT if none fires.
     """
     for first in range(0, len(order), PACE_STEP):
         k = constants(learning.setup(learning.pace(first / len(order))))
@@ -382,7 +389,7 @@ def assign_digits(
     Parameters
     ----------
     learning, network, images
-        As in `learn`; the network does not change.
+        As in `learn_digits`; the network does not change.
     labels : array, n
         Digits of the images.
     """
@@ -397,7 +404,7 @@ def assign_digits(
 def digit_spikes(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
     """Return for each of the ten digits the first spike in s among its neurons; nan if none fires.
 
-    So two neurons of one digit do not tie.
+    Two neurons of one digit can therefore not tie.
 
     Parameters
     ----------
@@ -420,7 +427,7 @@ def read_in_closed_form(
     Parameters
     ----------
     learning, network, images
-        As in `learn`; the network does not change.
+        As in `learn_digits`; the network does not change.
     digits : array, neurons
         Digit of each neuron.
     """
@@ -440,8 +447,8 @@ def read_in_ngspice(
     digits: np.ndarray,
     contenders: int = CONTENDERS,
 ) -> Iterator[np.ndarray]:
-    """Yield for one image after the other the first spike of each digit in s, simulated in ngspice;
-    nan if no neuron of the digit fires.
+    """Yield for one image after the other the first spike of each digit (array of ten, s),
+    simulated in ngspice; nan if no neuron of the digit fires.
 
     Inhibition and writes are left out, because the winner is known before either begins. A read
     ends one sampling step after the winner's spike.

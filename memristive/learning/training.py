@@ -197,8 +197,8 @@ def train(
 def _blocks(
     learning: Learning, rule: Rule, count: int, block: int
 ) -> Iterator[tuple[np.ndarray, np.random.Generator]]:
-    """Yield the indices of the next images, of `count`, and a random generator, until all
-    presentations are done.
+    """Yield the indices of the next images, of `count` in all, up to the next multiple of `block`
+    presentations, and a random generator. The last block ends with the training.
     """
     rng = write_generator(rule, learning.done)
     while learning.done < rule.presentations:
@@ -397,7 +397,7 @@ def write_generator(rule: Rule, done: int) -> np.random.Generator:
 
 def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
     """Return the running accuracy over the last `window` presentations, and the number of
-    presentations that wrote so far.
+    presentations so far in which cells were written.
 
     Both are arrays with a value for each presentation; `history` is that of `Learning`.
     """

@@ -121,7 +121,7 @@ class Ngspice(NgSpiceShared):
         super().__init__(*arguments, **more)
 
     def send_char(self, message: str, ngspice_id: int) -> int:
-        """Keep a line that ngspice prints; it begins with "stdout " or "stderr "."""
+        """Keep a line that ngspice prints, which begins with "stdout " or "stderr "; return 0."""
         self._printed.append(message)
         return 0
 
@@ -214,7 +214,7 @@ class Ngspice(NgSpiceShared):
         """Run an analysis to its end or to the time `pause` in s.
 
         ngspice works in a thread of its own while the main thread waits for it or for a signal.
-        Ctrl-C stops the run in seconds.
+        Ctrl-C stops the run in seconds. Raises SimulationError with ngspice's complaints.
         """
         if pause is not None:
             self.send([f"stop when time > {pause!r}"])
@@ -260,7 +260,7 @@ class Ngspice(NgSpiceShared):
             self._execute(f"delete {number}")
 
     def _execute(self, command: str) -> list[str]:
-        """Execute a command; return what it printed on stdout."""
+        """Execute a command; return the lines that it printed on stdout."""
         self._printed.clear()
         try:
             self.exec_command(command)

@@ -47,13 +47,15 @@ def quantity(default: float, low: float, high: float, unit: str, meaning: str) -
 
 
 def allowed_range(metadata: Mapping[str, Any]) -> str:
-    """Return the allowed range of a `quantity` as text, for messages and help."""
+    """Return the allowed range and unit in the `metadata` of a `quantity` as text."""
     unit = f" {metadata['unit']}" if metadata["unit"] else ""
     return f"{metadata['low']:.10g} to {metadata['high']:.10g}{unit}"
 
 
 def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
-    """Return `value`; raise ParameterError unless it is a number within the range of `metadata`."""
+    """Return `value` as a float, or as an int for a whole number. Raise ParameterError unless it is
+    a number within the range of `metadata`, that of a `quantity`.
+    """
     if isinstance(value, Number) and hasattr(value, "item"):
         value = value.item()  # a NumPy scalar
     kinds = int if metadata.get("whole") else (int, float)
@@ -97,8 +99,10 @@ class Parameters:
         self.check()
 
     def check(self) -> None:
-        """Raise ParameterError for combinations that make no sense; subclasses override it."""
+        """Raise ParameterError for combinations that make no sense; subclasses override this
+        method.
+        """
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the parameters as plain numbers, for JSON records."""
+        """Return the parameters by name, those of nested parameters as a dict, for JSON records."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]

@@ -85,7 +85,7 @@ def netlist_text(
     print_nodes: Sequence[str] = (),
     comments: Sequence[str] = (),
 ) -> str:
-    """Return the netlist of a circuit with options and saved vectors.
+    """Return the text of a circuit's netlist with options and saved vectors.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def tran_command(text: str, solver: Solver, stop: float) -> str:
     """Return ngspice's command for a transient of the netlist `text` to `stop` s, from the given
     initial conditions.
 
-    If a PULSE source gives no edge, ngspice takes the print step of this command as its edge.
+    If a PULSE source gives no edge, ngspice takes the print step of this command as the edge.
     Otherwise the print step only adds a time point.
     """
     step = min(solver.max_step, stop) if re.search(r"\bpulse\s*\(", text, re.IGNORECASE) else stop
@@ -177,7 +177,7 @@ def vector_name(name: str) -> str:
 @functools.lru_cache(maxsize=100_000)
 def alter_command(name: str) -> str:
     """Return the `alter` command, without a value, for a name such as "Vin" (element) or "Vin pwl"
-    (element parameter).
+    (element parameter). Raises ParameterError for any other form.
     """
     found = ELEMENT.fullmatch(name.strip().lower())
     if not found:
@@ -267,8 +267,8 @@ class LoadedCircuit:
         self._ngspice.unload(self)
 
     def _select(self) -> None:
-        """Direct ngspice's commands at this circuit; load it again if it has made room for
-        others.
+        """Direct ngspice's commands at this circuit. Load it again if it was unloaded to make room
+        for others.
         """
         if self in self._ngspice.aside:
             self._ngspice.load(self, self.text)
@@ -329,9 +329,12 @@ class LoadedCircuit:
         stop : float
             End of the transient in s.
         pauses : iterable of float, optional
-            Times in s, in ascending order. With them, the return value is an iterator that yields
-            the waveforms so far at each pause and at the end; the circuit may be altered at a
-            pause.
+            Times in s, in ascending order. The circuit may be altered at a pause.
+
+        Returns
+        -------
+        Waveforms, or with `pauses` an iterator
+            The iterator yields the waveforms so far at each pause and at the end.
 
         Raises
         ------
@@ -426,7 +429,7 @@ class NgspiceSession:
         return int(self._ngspice.ngspice_version)
 
     def load(self, circuit: Any, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
-        """Load a circuit and keep it.
+        """Load a circuit, which stays in ngspice, and return it as a `LoadedCircuit`.
 
         Parameters
         ----------
