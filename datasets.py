@@ -344,8 +344,8 @@ def _resize_rows(images: np.ndarray, size: int) -> np.ndarray:
 def encode(images: np.ndarray, size: int = SIZE, encoding: str = "binary") -> np.ndarray:
     """Return the levels (n x size^2, 0 to 1) of 8-bit `images` (n x rows x columns).
 
-    - binary (Jurj 2024): a pixel is on if it exceeds the 20th largest of 100; in other sizes the
-      rank is a fifth of the pixels.
+    - binary (Jurj 2024): a pixel is on if it is brighter than the 20th brightest of 100; in other
+      sizes the rank is a fifth of the pixels.
     - grey: levels are proportional to the grey level, and the brightest pixel of each image is at
       1.
 
@@ -614,6 +614,7 @@ def matching_dataset(
         Selects the 360 test images of scikit-learn's digits.
     encoding : str
         "binary" or "grey".
+
     Raises
     ------
     DatasetError

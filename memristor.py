@@ -191,8 +191,8 @@ def moved(flow: Flow, state: float, charge: float) -> float:
     ----------
     flow : Flow
         Curves of the device. Below the range, the upward rate keeps its first value. Above the
-        range it falls to 0 within `BEYOND`, so that writes end there. For downward writes the two
-        ends change places.
+        range it falls to 0 within the share `BEYOND` of the range, so that writes end there. For
+        downward writes the two ends change places.
     state : float
         X in V before.
     charge : float
@@ -294,8 +294,8 @@ class WriteCurve:
     """Write gain of a device whose steps depend on its state: one curve for positive and one for
     negative voltages.
 
-    Beyond the end of the range at which a write ends, the gain falls to 0 within the share `BEYOND`
-    of the range.
+    Above `high` the upward gain falls to 0 within the share `BEYOND` of the range, and below `low`
+    the downward gain, so that writes end there.
 
     Parameters
     ----------
@@ -317,9 +317,9 @@ class WriteCurve:
         return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
 
     def points(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the points of the curve of one direction: X in V, and the gain. Beyond the range
-        the gain falls to 0. Straight lines join the points, and the first and the last line
-        continue.
+        """Return the points of the curve of one direction (upward if `up`): X in V, and the gain.
+        The gain falls to 0 beyond the end at which writes end, and is constant beyond the other.
+        Straight lines join the points, and the first and the last line continue.
         """
         span, gains = self.high - self.low, self.up if up else self.down
         grid, beyond = np.linspace(self.low, self.high, len(gains)), BEYOND * span
@@ -515,8 +515,9 @@ def altered_state(element: str, state: float) -> dict[str, float]:
     """Return the `alter` changes that give a memristor of a loaded circuit another state in V at t
     = 0.
 
-    `element` is its name in the circuit, "xsynapse" for `circuit.X("synapse", ...)`. The state is
-    set twice: as the voltage of the capacitor, and as that of the channel's gate.
+    `element` is the name of the memristor in the circuit, "xsynapse" for `circuit.X("synapse",
+    ...)`. The state is set twice: as the voltage of the capacitor, and as that of the channel's
+    gate.
     """
     return {f"c.{element}.cmemory ic": state, f"m.{element}.mchannel icvgs": state}
 

@@ -327,7 +327,7 @@ class Cells(Memory):
 
 @dataclass(frozen=True, eq=False)
 class NeuronValues:
-    """Parameters of each neuron of a chip: arrays, classes."""
+    """Parameters of each neuron of a chip: arrays with a value for each class."""
 
     threshold: np.ndarray  # V, membrane voltage of a spike
     feedback_resistance: np.ndarray  # ohm, of the summing stage

@@ -1,7 +1,7 @@
 """Dose, margin and initial states that suit a table of data, for a MemristiveClassifier to which
 the user gave none.
 
-docs/reproducing.md describes how they were chosen.
+docs/reproducing.md describes how these values were chosen.
 """
 
 import dataclasses

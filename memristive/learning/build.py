@@ -592,8 +592,8 @@ def grey_settings(images: np.ndarray) -> dict[str, Any]:
 def paper_setup(images: np.ndarray) -> Setup:
     """Return the setup of the paper's layer for grey `images` (n x inputs, levels 0 to 1).
 
-    The feedback resistor puts the membranes of an untrained network, on an average image, where the
-    paper's settle.
+    The feedback resistor puts the membranes of an untrained network, on an average image, where
+    those of the paper settle.
     """
     check_levels("images", images, np.shape(images)[-1])
     setup = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))

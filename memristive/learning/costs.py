@@ -238,7 +238,7 @@ class Accounts:
         ), {"back-read": BACK_STOP * (len(network.layers) - 1)}
 
     def _write(self, network: Network, k: int, doses: list[ColumnDose]) -> tuple[Ledger, Times]:
-        """Return ledger and duration of one write of emulators' columns with equal rows. The
+        """Return the ledger and duration of one write of emulators' columns with equal rows. The
         channels of all columns conduct, and the longest dose ends the write.
         """
         of, technology = network.layers[k], self.technology
@@ -263,7 +263,7 @@ class Accounts:
         ), {"write": seconds + technology.driver_step}
 
     def _pulses(self, network: Network, k: int, writes: list[ColumnDose]) -> tuple[Ledger, Times]:
-        """Return ledger and duration of the pulses of a measured device: one column after the
+        """Return the ledger and duration of the pulses of a measured device: one column after the
         other, or all columns at once if synapses write late.
         """
         of, pulses, technology = network.layers[k], network.pulses, self.technology
@@ -294,7 +294,9 @@ class Accounts:
         ), ({"commit": commit} if late else {"write": sum(times)})
 
     def _gates(self, network: Network, k: int, writes: list[GateWrite]) -> tuple[Ledger, Times]:
-        """Return ledger and duration of one RESET and one SET of all 1T1R cells that are due."""
+        """Return the ledger and duration of one RESET and one SET of all 1T1R cells that are
+        due.
+        """
         of, technology = network.layers[k], self.technology
         if not writes:
             return Ledger(), {}
@@ -344,8 +346,8 @@ class Accounts:
     def _capacitors(
         self, network: Network, k: int, doses: list[ColumnDose]
     ) -> tuple[Ledger, Times]:
-        """Return ledger and duration of the doses that capacitors get: those of synapses that write
-        late, or of gates, whose voltages they hold. The pumps charge them, then the limits are
+        """Return the ledger and the duration of doses on capacitors: of synapses that write late,
+        or of gates, whose voltages the capacitors hold. Pumps charge them, then the limits are
         compared.
         """
         of, pulses, technology = network.layers[k], network.pulses, self.technology
@@ -627,8 +629,8 @@ def _sampled(
     samples: int,
     before: tuple[Ledger, Times] | None = None,
 ) -> Sampled:
-    """Return ledger and durations, both means, of the next reads, and those of the next errors.
-    Without an error among the next `SEARCHED` images the latter are `before`.
+    """Return the mean ledger and the mean durations of the next reads, and those of the next
+    errors. Without an error among the next `SEARCHED` images the latter are `before`.
     """
     order = rule.order(len(images), done, min(done + SEARCHED, rule.presentations)).tolist()
     reads: list[tuple[Ledger, Times]] = []

@@ -218,8 +218,8 @@ def train_hebbian(
     Warns
     -----
     OperatingRangeWarning
-        Membranes clip or stay silent on the trained patterns, one pattern contains another, or
-        ngspice rounds a long write.
+        Membranes clip or neurons stay silent on the trained patterns, one pattern contains another,
+        or ngspice rounds a long write.
     """
     patterns = as_patterns(patterns)
     chosen = training_solver(setup, solver)
@@ -279,8 +279,8 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> 
 
 
 def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
-    """Return how much the trained classes differ, (largest - smallest) / mean of their states. The
-    pulses of all classes are equal, so the states should be equal, too.
+    """Return the relative difference of the trained classes: (largest - smallest) / mean of their
+    states. The pulses of all classes are equal, so the states should be equal, too.
 
     The state of a class is the mean over the cells of its pattern's pixels at level 1.
     """
@@ -340,7 +340,8 @@ def infer(
     Warns
     -----
     OperatingRangeWarning
-        Membranes clip, stay silent, or have not settled when the next pattern begins.
+        Membranes clip, neurons stay silent, or membranes have not settled when the next pattern
+        begins.
     """
     states, patterns, schedule = np.asarray(states, float), as_patterns(patterns), setup.schedule
     check_levels("patterns", patterns, states.shape[1])

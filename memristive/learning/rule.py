@@ -237,8 +237,8 @@ def hidden_errors(
     Parameters
     ----------
     read_back : array, neurons
-        Back-read of the layer above: the sum of error x (X - X_ref) over its neurons. In V if this
-        layer is the last one, otherwise in V^2.
+        Back-read of the layer above: the sum of error x (X - X_ref) over its neurons. In V if the
+        layer above is the last one, otherwise in V^2.
     settled : array, neurons
         Settled membranes in thresholds.
     reach : float

@@ -444,8 +444,8 @@ def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
 def spike_time(settled: float, risen: float, homeostasis: float, k: Constants) -> float:
     """Return the time in s at which a membrane crosses its threshold; inf if it does not.
 
-    `settled`, `risen`: membrane in V at the end, and at the end of the input's edge. `homeostasis`
-    (V at the start) raises the threshold.
+    `settled`, `risen`: membrane in V once it has settled, and at the end of the input's edge.
+    `homeostasis` (V at the start) raises the threshold.
     """
     time = k.tau
     # until then the homeostatic voltage leaks a little, and the membrane follows it tau later
@@ -508,8 +508,8 @@ def write(
 ) -> float:
     """Write the states `row` (V) of the winner's cells in place, from its `spike` (s) on.
 
-    `homeostasis` is the winner's voltage in V. Return the time in s for which the winner's output
-    was high.
+    `homeostasis` is the winner's homeostatic voltage in V. Return the time in s for which the
+    winner's output was high.
     """
     for i in range(len(row)):
         row[i] = raised_state(k.channel, row[i], volts[i])

@@ -172,8 +172,8 @@ class Learned:
 
     @property
     def purity(self) -> float:
-        """Share of wins of each pattern's own neuron in the last `LAST` presentations of the
-        pattern, over all patterns.
+        """Share of the last `LAST` presentations of each pattern that the pattern's own neuron won,
+        over all patterns.
         """
         shown = sum(
             min(LAST, int(np.sum(self.order == pattern))) for pattern in range(self.patterns)
@@ -210,8 +210,8 @@ def predicted_winners(trial: Trial) -> np.ndarray:
 
 
 def batch_netlist(trial: Trial, labels: Sequence[str]) -> str:
-    """Return the netlist of a trial for `ngspice -b` alone: it learns, then prints the winners and
-    the learned states.
+    """Return the netlist of a trial for `ngspice -b` alone: the circuit learns, then ngspice prints
+    the winners and the learned states.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ DIVERGED = 70.0
 
 
 class OperatingRangeWarning(UserWarning):
-    """Membranes clip or stay silent, patterns overlap, or writes are rounded."""
+    """Membranes clip, neurons stay silent, patterns overlap, or writes are rounded."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ class OperatingRange:
         return found
 
     def _resistor(self) -> str:
-        """Return advice for a message: the feedback resistor that would bring the membranes between
-        threshold and rail.
+        """Return, as text for a message, the feedback resistor that would bring the membranes
+        between threshold and rail, or that there is none.
         """
         needed = suitable_feedback(self.neuron, self.highest, self.lowest, all_fire=self.by_class)
         if needed is None:
@@ -219,7 +219,7 @@ def operating_range(
     consecutive: bool = False,
     write: float = 0.0,
 ) -> OperatingRange:
-    """Compute the operating range in closed form; resistance of wires is ignored.
+    """Return the operating range of a network in closed form; the resistance of wires is ignored.
 
     Parameters
     ----------
@@ -423,7 +423,7 @@ def layered_problems(
     ----------
     network : Network
     images : array, n x inputs, levels 0 to 1
-        At most `EXAMINED` of them are examined.
+        At most `EXAMINED` of them are examined, of a convolution `EXAMINED_PATCHED`.
     hidden_dose, output_dose : str
         Names of the parameters that set the doses of the hidden layers and of the last layer, for
         the messages.
@@ -474,7 +474,7 @@ def _silence(layer: int, fired: np.ndarray, classes: int) -> str:
     """Return a message if too few neurons of a layer fire, else "".
 
     `fired`: images x neurons. `classes`: number of classes for a hidden layer, 0 for the last
-    layer, which has a neuron for each.
+    layer, which has a neuron for each class.
     """
     silent, used = (~fired.any(axis=1)).mean(), int(fired.any(axis=0).sum())
     if silent > SILENT_SHARE:
@@ -516,7 +516,7 @@ def _clipping_problems(network: Network, images: np.ndarray, doses: list[str]) -
     """Return a list with a message if clipping matters, else an empty one.
 
     Clipping matters if it changes decisions, or if it moves first spikes by more than the two
-    engines differ without it.
+    engines differ without clipping.
     """
     required, limits = required_stage_voltages(network, images).max(axis=0), rails(network)
     if (required <= limits).all():

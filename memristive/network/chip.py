@@ -1,6 +1,6 @@
 """Imperfect chips: device-to-device spread (d2d), cycle-to-cycle noise (c2c), stuck cells, decay.
 
-A `Chip` is a description and a seed. They determine all cells and neurons, so that both engines
+A `Chip` is a description and a seed. Both determine all cells and neurons, so that both engines
 simulate the same chip. Each deviation has its own stream of random numbers. So if two chips have
 the same seed and one spread differs, nothing else differs, and the larger spread scales the same
 random numbers. A relative spread multiplies nominal values by log-normal factors of mean 1. A
@@ -243,7 +243,7 @@ class Chip(Parameters):
 
     @property
     def stuck(self) -> np.ndarray:
-        """Mask of the cells (classes x inputs) that cannot be written."""
+        """Array (classes x inputs) with True for each cell that cannot be written."""
         return ~np.isnan(self.with_stuck_cells(np.full((self.classes, self.inputs), np.nan)))
 
     def with_stuck_cells(self, states: np.ndarray) -> np.ndarray:

@@ -243,8 +243,8 @@ class Crossbar:
         return Race(settled, risen, spikes, volts[-1] >= neurons.rail)
 
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Present one image (inputs) as `race` does; arrays of the result have one value for each
-        class.
+        """Return the `Race` of one image (inputs); each of its arrays has one value for each class.
+        `jitter`: classes, V, or float.
         """
         return Race(
             *(values[0] for values in vars(self.race(states, image[None], jitter)).values())

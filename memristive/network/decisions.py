@@ -1,5 +1,5 @@
-"""First spikes, decisions and scores, from waveforms, for all engines and datasets: accuracies,
-confidence intervals.
+"""First spikes from waveforms, decisions and scores (accuracies, confidence intervals), for all
+engines and datasets.
 """
 
 from collections.abc import Sequence
@@ -150,7 +150,7 @@ def paper_decision(spikes: np.ndarray, step: float) -> int:
 
 
 def ranking(spikes: np.ndarray) -> list[int]:
-    """Return the classes in the order in which they fired, without silent ones."""
+    """Return the indices of the classes in the order in which they fired, without silent ones."""
     return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]
 
 

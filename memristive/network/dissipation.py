@@ -37,8 +37,8 @@ class Drawn(NamedTuple):
 
 
 def current(cells: Any, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
-    """Return the size of the channels' currents in A, of rows at `volts` (of any sign) and columns
-    at 0 V.
+    """Return the absolute value of the channels' currents in A, with rows at `volts` (of any sign)
+    and columns at 0 V.
 
     At negative voltages the channel's terminal at the row is its source.
     """
@@ -96,7 +96,7 @@ def patch_levels(network: Network, image: np.ndarray) -> np.ndarray:
 def read_energies(
     network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
 ) -> list[Drawn]:
-    """Return energies and charges (`Drawn`) of each layer in a read.
+    """Return a list with the energies and the charge (`Drawn`) of each layer in a read.
 
     Parameters
     ----------
@@ -228,7 +228,8 @@ def pulse_energies(
 
     A pulse takes V^2 G t, with G at the read voltage before the write. In a passive array, the
     cells of driven rows in other columns and those of waiting rows in the written column see a
-    share of its voltage; with V/3 all other cells see a third, too (`kernel_writes.disturb`).
+    share of the pulse's voltage; with V/3 all other cells see a third, too
+    (`kernel_writes.disturb`).
 
     Parameters
     ----------

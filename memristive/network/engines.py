@@ -88,7 +88,7 @@ class ModelCells:
         return np.asarray(self.found.map.state(self._emulated.share(emulated)))
 
     def layer(self, layer: Layer) -> "SubcircuitLayer":
-        """Return a layer of these cells."""
+        """Return an engine for `layer` with these cells."""
         return SubcircuitLayer(self, layer)
 
     def read_images(self, network: Network, images: np.ndarray) -> Reads:
@@ -98,8 +98,8 @@ class ModelCells:
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
     def written(self, emulated: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
-        """Return the states X in V (columns x rows) of a crossbar after writes one after the other.
-        Raises SimulationError.
+        """Return the states X in V (columns x rows) of a crossbar, `emulated` before, after
+        `writes`, one after the other. Raises SimulationError.
         """
         states = write_columns(self.array, self.states(emulated), writes)
         return np.asarray(self._emulated.state(self.found.map.share(states)))

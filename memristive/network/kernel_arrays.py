@@ -86,8 +86,8 @@ class Timing(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Work space: quantities that follow from the states, and results of a read. One array for each
-    layer.
+    """Work space: quantities that follow from the states, and results of a read. Fields of type
+    `Arrays` have one array for each layer.
     """
 
     loads: Arrays  # columns, conductance in S

@@ -111,9 +111,9 @@ def screen(
 ) -> None:
     """Read all patches of a convolution with straight channels.
 
-    Fills `sums` (patches x kernels, V: what the two stages would give), `greys` (patches: the sum
-    of level x (1 - level)), and the driven `rows` (patches x rows) of each patch with their
-    `levels` and `counts`.
+    Fills `sums` (patches x kernels, V: output of the summing stage less that of the negative
+    stage), `greys` (patches: the sum of level x (1 - level)), the indices `rows` of the driven rows
+    and their `levels` (both patches x rows), and the `counts` of driven rows (patches).
     """
     patches, scale, kernels = layer.patches, work.scale[0], layer.neurons.shape[1]
     weights, bias = work.weights[0][0] - work.weights[0][1], scale[0] * layer.neurons[BIAS]
@@ -155,8 +155,10 @@ def patch_current(
 def raise_bounds(
     bounds: np.ndarray, sums: np.ndarray, grey: float, least: np.ndarray, limits: np.ndarray
 ) -> None:
-    """Raise each lower bound in `bounds` (kernels, V) on a region's best drive to that of one
-    patch, min(sums + grey x least, limits), if this is higher.
+    """Raise the lower bounds in `bounds` (kernels, V) on a region's best drive to those of one
+    patch where these are higher: min(sums + grey x least, limits).
+
+    `sums`, `grey`: of the patch, as in `screen`. `least`, `limits`: kernels, from `Work.bends`.
     """
     for j in range(len(bounds)):
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))

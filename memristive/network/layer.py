@@ -198,8 +198,8 @@ class Layer:
         return np.broadcast_to(rates / nominal, cells.gain.shape)[: self.columns]
 
     def write_law(self, seconds: float) -> tuple[float, float]:
-        """Return two times in s for a write with a pulse of `seconds`: its duration, and the time
-        at full level that gives the same dose.
+        """Return two times in s for a write with a pulse of `seconds`: the duration of the write,
+        and the time at full level that gives the same dose.
         """
         if self.phi_share is None:
             return seconds, seconds
@@ -227,7 +227,7 @@ class Layer:
 
     @property
     def circuits(self) -> Neurons:
-        """Stages, thresholds and time constants of the neurons."""
+        """Stages, thresholds and time constants of the neurons, as `Neurons`."""
         return Neurons.of(
             self.neuron, self.devices.neurons, 1 if self.pairs else self.neurons * self.reference
         )

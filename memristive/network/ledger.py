@@ -17,7 +17,7 @@ class Line(NamedTuple):
 
     `kind`: "simulated" by ngspice, "computed" from the states and laws of the circuit, or "assumed"
     because it depends on a value of `Technology`. `pins`: True if the sources outside the chip
-    deliver it, at the pins of rows, columns and phi.
+    deliver this energy, at the pins of rows, columns and phi.
     """
 
     name: str

@@ -70,7 +70,7 @@ class Network:
     Attributes
     ----------
     layers : tuple of Layer
-        All that engines need of each layer, without its states; it follows from the rest.
+        All that engines need of each layer but its states; they follow from the other fields.
 
     Raises
     ------
@@ -311,8 +311,8 @@ class Network:
         return arrays.work.winners
 
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
-        """Return the first spike times of the last layer in s (images x classes; nan: silent); see
-        `forward`.
+        """Return the first spike times of the last layer in s (images x classes; nan: silent);
+        arguments are those of `forward`.
         """
         return self.forward(images, seed=seed)[-1]
 
@@ -451,7 +451,7 @@ def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> f
 
 
 def no_counts(network: Network) -> kernel_writes.Counts:
-    """Return counts of pulses, all 0, which a training with pulses adds to."""
+    """Return the counts of pulses of a network before its training: all 0."""
     shapes = [states.T.shape for states in network.states]
     return kernel_writes.Counts(
         tuple(np.zeros(shape) for shape in shapes),

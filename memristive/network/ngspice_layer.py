@@ -285,7 +285,7 @@ class NgspiceLayer:
         return np.concatenate(times), np.concatenate(settled)
 
     def _finer(self, states: np.ndarray, levels: np.ndarray | None) -> float:
-        """Return the factor on steps of a read by rows at these `levels`; None: all rows may be
+        """Return the factor on the time steps of a read by rows at these `levels`; None: all may be
         high.
         """
         volts = self._layer.row_voltage * (
@@ -301,8 +301,8 @@ class NgspiceLayer:
     def _noise(
         self, block: np.ndarray, noise: np.ndarray | None, slots: Iterable[int], rows: Any
     ) -> dict[str, float]:
-        """Return the changes that set the noise currents of a `block`: `rows` of `noise` at the
-        circuit's rows `slots`.
+        """Return the changes that set the noise currents of a `block` of neurons: those of the
+        `rows` of `noise` at the circuit's rows `slots`.
         """
         if not self._layer.read_noise or noise is None:
             return {}

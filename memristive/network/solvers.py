@@ -48,7 +48,7 @@ LATE_CHANNEL = 0.5
 
 def curved_share(cells: Channel, states: np.ndarray, volts: np.ndarray) -> float:
     """Return the share of a column's current that flows through cells whose gates the input lifts
-    non-linearly. This is the largest share of all columns.
+    non-linearly; the largest of all columns. `volts`: voltages of the rows.
     """
     overdrive, row = states - cells.threshold_voltage, np.abs(volts)
     curved = (overdrive > WELL_BELOW * row) & (overdrive < WELL_ABOVE * row)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ParameterError(ValueError):
-    """A parameter lies outside its allowed range."""
+    """A parameter lies outside its allowed range, or does not suit the others."""
 
 
 class NgspiceMissing(RuntimeError):

@@ -204,7 +204,9 @@ def value_text(name: str, value: Any) -> str:
 
 
 def named_classes(labels: Sequence[object], classes: int) -> str:
-    """Return the classes as text for a comment: "0 = X, 1 = +"."""
+    """Return the classes as text for a comment: "0 = X, 1 = +", or without labels "classes 0 to
+    1".
+    """
     return (
         ", ".join(f"{k} = {label}" for k, label in enumerate(labels))
         or f"classes 0 to {classes - 1}"
