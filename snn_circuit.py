@@ -591,7 +591,7 @@ def neuron_changes(neurons: NeuronValues, which: Iterable[int], kind: str) -> di
     neurons `which`.
 
     `kind` is "stages" for the feedback of the elements xneuron_0_j, or "membrane" for the capacitor
-    of the xmembrane_0_j.
+    of the elements xmembrane_0_j.
     """
     if kind == "stages":
         return {

@@ -587,7 +587,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         path : path
             An existing file is overwritten.
         x : array of shape (n_features,), or DataFrame of one row
-            The sample.
+            The sample. Several samples raise ValueError.
         """
         features = self._features(
             x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64))

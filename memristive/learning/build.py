@@ -585,7 +585,7 @@ def build(
 
 
 def grey_settings(images: np.ndarray) -> dict[str, Any]:
-    """Return the fields of an `ErrorDrivenRule` that suit grey `images` (n x inputs)."""
+    """Return by name the fields of an `ErrorDrivenRule` that suit grey `images` (n x inputs)."""
     return {"presentations": min(60_000, 40 * len(images)), "start_state": START_STATE, "dose": 0.1}
 
 

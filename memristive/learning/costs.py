@@ -210,9 +210,7 @@ class Accounts:
         return sum(ledgers, Ledger()), added(times)
 
     def _replayed(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
-        """Return the ledger of a memory with the positions of the winning patches, which is read to
-        play these patches again. There is no duration.
-        """
+        """Return the ledger of reading the winning patches' positions for a replay; no duration."""
         bits = position_bits(network) * np.count_nonzero(found.errors[0])
         joules = bits * self.technology.memory_energy
         note = "of the patches that are played again"
@@ -495,8 +493,8 @@ def correction(
     settled: list[np.ndarray],
     done: int = 0,
 ) -> Correction:
-    """Return the errors and writes by which the rule corrects the network if the neuron `wrong`
-    fires too early (None: no wrong neuron fires).
+    """Return the `Correction` by which the rule changes the network if the neuron `wrong` fires too
+    early (None: no wrong neuron fires).
     """
     output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
     errors, last = [output], len(network.states) - 1

@@ -266,7 +266,8 @@ def present(
 ) -> np.ndarray:
     """Present an image (inputs): read, and unless the right neuron leads, read back and write.
 
-    Updates `learning`; returns the first spikes of the last layer in s. Raises SimulationError.
+    Updates `learning`; returns the first spikes of the last layer in s (nan: silent). Raises
+    SimulationError.
     """
     k, network = learning.done, learning.network
     noise, late = chip_noise(network, k, k + 1), late_writes(network)

@@ -216,8 +216,8 @@ class Chip(Parameters):
         )
 
     def cells(self, memristor: MemristorParameters) -> Cells:
-        """Return the parameters of each cell (classes x inputs). The write gain of a stuck cell is
-        0.
+        """Return the parameters of the cells (classes x inputs), spread around those of
+        `memristor`. The write gain of a stuck cell is 0.
         """
         threshold = memristor.threshold_voltage + self.cell_threshold * self._normal(
             "cell_threshold"
@@ -234,7 +234,9 @@ class Chip(Parameters):
         )
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:
-        """Return the parameters of each neuron (classes)."""
+        """Return the parameters of the neurons (arrays, classes), spread around those of
+        `neuron`.
+        """
         return NeuronValues(
             self._factor("neuron_threshold", neuron.threshold),
             self._factor("neuron_gain", neuron.feedback_resistance),

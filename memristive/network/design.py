@@ -62,7 +62,7 @@ class Design(Parameters):
 
     @property
     def after(self) -> float:
-        """Shortest time in s that a read in ngspice goes on after the first spike."""
+        """Shortest time in s for which a read in ngspice goes on after the first spike."""
         return 0.0
 
     @property

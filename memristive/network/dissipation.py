@@ -105,9 +105,9 @@ def read_energies(
     times : list of arrays, neurons, s
         First spikes of each layer.
     stop : float, s
-        End of the read. The rows of the paper's layer then fall, because the image ends. Patches of
-        a convolution are read before: each lasts for the window. The layers above then read the
-        spikes that the latches have kept.
+        End of the read. The rows of the paper's layer then fall, because the image ends. The
+        patches of a convolution are read earlier, each for the window. Afterwards the layers above
+        read the spikes that the latches have kept, up to `stop`.
     """
     design, result = network.design, []
     if network.convolution:

@@ -88,7 +88,7 @@ class ModelCells:
         return np.asarray(self.found.map.state(self._emulated.share(emulated)))
 
     def layer(self, layer: Layer) -> "SubcircuitLayer":
-        """Return an engine for `layer` with these cells."""
+        """Return `layer` with these cells, as a `SubcircuitLayer`."""
         return SubcircuitLayer(self, layer)
 
     def read_images(self, network: Network, images: np.ndarray) -> Reads:
@@ -372,8 +372,8 @@ class Engine(Protocol):
         doses: Sequence[ColumnDose | GateWrite],
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """Return the states of a layer (columns x rows, V) after writes of its columns, one after
-        the other.
+        """Return the states of a layer (columns x rows, V) after the writes `doses` of its columns,
+        one after the other. `rng` draws the numbers and the noise of pulses.
         """
 
 
@@ -561,8 +561,8 @@ class NgspiceNetwork:
         doses: Sequence[ColumnDose | GateWrite],
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """Return the states of a layer (columns x rows, V) after writes of its columns, one after
-        the other.
+        """Return the states of a layer (columns x rows, V) after the writes `doses`, one after the
+        other.
         """
         return np.asarray(self.layers[layer].write(network.states[layer], doses, rng))
 
@@ -601,8 +601,8 @@ def make_engine(name: str, network: Network) -> Engine:
 
 @contextlib.contextmanager
 def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
-    """Provide an engine for a network; the circuits of an engine that is given by name are unloaded
-    at the end of the block.
+    """Provide `engine`, or the one that it names, made for the `network`. The circuits of the
+    latter are unloaded at the end of the block.
     """
     if not isinstance(engine, str):
         yield engine
@@ -619,10 +619,10 @@ def reads(
     seed: int = 0,
     first: int = 0,
 ) -> Iterator[list[np.ndarray]]:
-    """Yield the first spikes in s of each layer for each image.
+    """Yield for each image a list with the first spikes of each layer in s.
 
-    A read ends once `wanted` output neurons have fired. The noise is that of images number `first`,
-    `first` + 1, ... of a set.
+    A read ends once `wanted` output neurons have fired; later spikes are nan. The noise is that of
+    the images number `first`, `first` + 1, ... of a set, drawn with `seed`.
     """
     check_levels("images", images, network.sizes[0])
     rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))

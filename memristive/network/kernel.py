@@ -195,7 +195,7 @@ def read_first(
     drives: np.ndarray,
 ) -> None:
     """Fill `spikes` (neurons, z) and `drives` (neurons, thresholds) of a dense first layer by the
-    cheap form of a read (see the beginning of this file).
+    cheap form of a read.
 
     `scale`, `noise`: as in `Work`. `image`: levels of the rows. `raised`: factor on the threshold
     of each neuron by its threshold noise.
@@ -260,7 +260,7 @@ def read_next(
     drives: np.ndarray,
 ) -> None:
     """Fill `spikes` (neurons, z) and `drives` (neurons, thresholds) of any layer but the first by
-    the cheap form of a read (see the beginning of this file).
+    the cheap form of a read.
 
     `scale`, `weights`, `noise`: as in `Work`. `steps`: z at which each row steps up, without the
     bias row. `raised`: factor on the threshold of each neuron by its threshold noise.

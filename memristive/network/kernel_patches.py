@@ -143,7 +143,9 @@ def patch_current(
     volts: float,
     c: int,
 ) -> float:
-    """Return the current in A of column `c` while its `rows` are at `levels` x `volts`."""
+    """Return the current in A of column `c` while the `rows` (indices) are at `levels` x
+    `volts`.
+    """
     result = 0.0
     for n in range(len(rows)):
         i = rows[n]

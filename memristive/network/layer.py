@@ -448,7 +448,7 @@ def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -
 
 
 def membrane_circuit(layer: Layer) -> Circuit:
-    """Return the membranes alone. The PWL source Vdrive_0_j drives membrane j."""
+    """Return a circuit of the membranes alone. The PWL source Vdrive_0_j drives membrane j."""
     circuit = Circuit("membranes")
     for j in range(layer.neurons):
         add_source(circuit, f"drive_0_{j}")

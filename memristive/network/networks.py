@@ -529,7 +529,7 @@ class KernelArrays:
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 
     def trained(self, network: Network) -> Network:
-        """Return `network` with the states that the kernel has written into these arrays."""
+        """Return `network` with the states and held doses that the kernel has written."""
         states = tuple(
             states[:, : len(before)].T.copy()
             for states, before in zip(self.states, network.states, strict=True)

@@ -472,8 +472,8 @@ class NgspiceLayer:
         doses: Sequence[ColumnDose | GateWrite],
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """Return the states of the layer (columns x rows, V) after writes of columns, one after the
-        other.
+        """Return the states of the layer (columns x rows, V) after the writes `doses`, one after
+        the other.
         """
         states = states.copy()
         for dose in doses:

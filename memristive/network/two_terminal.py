@@ -52,7 +52,7 @@ class DeviceArray(Parameters):
     model : SpiceModel
         Subcircuit, which ngspice simulates.
     device : MeasuredDevice
-        Measured curves of the same device, which choose pulses and feedback.
+        Measured curves of the same device, from which pulses and feedback follow.
     scheme : str
         One of `SCHEMES`.
     pulses : float

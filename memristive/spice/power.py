@@ -75,7 +75,7 @@ def balance(
     changes: Mapping[str, Any] | None = None,
     behind: Sequence[str] = (),
 ) -> Balance:
-    """Return the energies that sources deliver and that parts take up to `stop` s.
+    """Return the energies (`Balance`) that sources deliver and that parts take up to `stop` s.
 
     Only positive power counts, as in the public contest of transistor circuits: what flows back
     into a source is lost.
