@@ -5,8 +5,9 @@ The patches follow each other on the rows of the first crossbar. In each of them
 latch of a kernel and a region is a capacitor: while a patch of its region is shown and the kernel's
 membrane is above the threshold, the ramp pulls the capacitor down to its own voltage. So the
 capacitor holds the lowest voltage that the ramp had at a spike, that is, the earliest spike of all
-patches. It is not reset between patches. In the end the ramp rises once more. When it exceeds the
-capacitor's voltage, a comparator raises the row of the next crossbar that belongs to the latch.
+patches. The capacitor is not reset between patches. In the end the ramp rises once more. When the
+ramp exceeds the capacitor's voltage, a comparator raises the row of the next crossbar that belongs
+to the latch.
 
 Nodes: row_l_k, column_l_j, membrane_l_j and output_j as in `netlists`; held_r_m is the latch of
 kernel m in region r, which drives row_1_(r x kernels + m). These functions run nothing.
