@@ -35,6 +35,9 @@ def read_patterns(
 ) -> None:
     """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset,
     decide, save, print, plot.
+
+    `name` is the stem of the voltages file. `dataset_of` returns the dataset for the content of
+    this file. `description` is the text of --help.
     """
     options = script.make_parser(
         description, "paper", voltages=f"voltages/{name}.json", netlist=True

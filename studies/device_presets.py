@@ -116,7 +116,7 @@ def described(device: MeasuredDevice) -> tuple[str, ...]:
 
 
 def gate_described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return a device of 1T1R cells under `GATE_HEADING`."""
+    """Return the texts of the row of a 1T1R device under `GATE_HEADING`."""
     return (
         device.name,
         f"{device.gate_low:g} to {device.gate_high:g}",

@@ -2,11 +2,11 @@
 
 X of each cell is its gate voltage, which the error rule moves. A device gets RESET and SET when X
 has moved by a step since its last write (docs/writes_gate.md). One layer of one pair of the cells
-of C. Li et al. (preset li-1t1r) learns MNIST's grey 10x10 images. From the settings of
-`memristive.learning.build`, one property changes at a time: the step, the scatter of a write, the
-share of stuck cells, and the leak of X towards the middle of its range or towards 0 V. Scatter and
-stuck cells are also tried with a write at each dose, as in the published chip. Networks of 64-54-10
-neurons learn 8x8 images, as that chip did.
+of C. Li et al. (preset li-1t1r) learns MNIST's grey 10x10 images. All settings are those of
+`memristive.learning.build`, except one property, which is varied: the step, the scatter of a write,
+the share of stuck cells, or the leak of X towards the middle of its range or towards 0 V. Scatter
+and stuck cells are also tried with a write at each dose, as in the published chip. Networks of
+64-54-10 neurons learn 8x8 images, as that chip did.
 
 Closed form, strict accuracy on all test images. Writes results/devices/gate_commit.json and
 figures/gate_commit.png in five minutes on two cores. Ctrl-C saves a checkpoint for --resume.
@@ -54,7 +54,11 @@ WAITS, AT_ONCE, TO_GROUND = WAYS = ("with a step", "at each dose", "leak towards
 
 @dataclass(frozen=True)
 class GateRun:
-    """Training of one device, size of images and seed, with one property of the cells changed."""
+    """Training of a network of the preset `device` on images of `size` x `size` pixels.
+
+    The property `series` (a key of `SERIES`, or "usual" for none) has the `value`. `way` is one of
+    `WAYS`: when cells are written, or where X leaks to.
+    """
 
     device: str = LI
     size: int = 10

@@ -160,7 +160,7 @@ def prepared(
 def trained(
     device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
 ) -> Network:
-    """Return the layer of `prepared` after its training."""
+    """Return the layer of `prepared` after its training on all but the held-out images."""
     levels, labels = data().training
     return learn(
         *prepared(device, scheme, dose, presentations), levels[:-HELD_OUT], labels[:-HELD_OUT]

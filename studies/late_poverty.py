@@ -1,10 +1,11 @@
 """Cost of a poor capacitor in a synapse that writes late: leak, spread, offset, pulses at a time.
 
-One layer of one pair learns MNIST's grey 10x10 images. From the settings of
-`memristive.learning.build`, one property of the synapses changes at a time: the share that they
-forget with each presentation, the spread of the dose at which they are due, the offset of their
-windows, and the pulses for which they wait. The last series is a passive array, in which each pulse
-moves half-selected cells by the share r of a step, late and with fractions rounded at random.
+One layer of one pair learns MNIST's grey 10x10 images. All settings are those of
+`memristive.learning.build`, except one property of the synapses, which is varied: the share that
+they forget with each presentation, the spread of the dose at which they are due, the offset of
+their windows, or the pulses for which they wait. The last series is a passive array, in which each
+pulse moves half-selected cells by the share r of a step. There late writes are compared with
+fractions that are rounded at random.
 
 Closed form, strict accuracy on all test images. Writes results/devices/late_poverty.json and
 figures/late_poverty.png in four minutes on two cores. Ctrl-C saves a checkpoint for --resume.
@@ -49,8 +50,8 @@ LABELS = {
 
 @dataclass(frozen=True)
 class ChangedRun:
-    """Training of a `run` in which some fields of `PulseWrites` and of the rule are changed
-    (`changes`): a point of a series.
+    """Training of a `run` in which some fields of `PulseWrites` (`changes`) and of the rule
+    (`rule_changes`) have other values: the point `value` of a `series`.
     """
 
     run: DeviceRun

@@ -53,7 +53,9 @@ class Parser(argparse.ArgumentParser):
     def add_number(
         self, option: str, low: int, high: int, default: int | None, meaning: str
     ) -> None:
-        """Add an option that takes a whole number from `low` to `high`."""
+        """Add an option that takes a whole number from `low` to `high`. Its help is `meaning` and
+        the default.
+        """
         stated = "" if default is None else f" (default: {default})"
         self.add_argument(
             option,
@@ -64,8 +66,8 @@ class Parser(argparse.ArgumentParser):
         )
 
     def add_common(self, option: str, default: Any, note: str = "", **changed: Any) -> None:
-        """Add an option that has the same meaning in each script, with a `note` on its default for
-        --help.
+        """Add an option that has the same meaning in each script. In --help, `note` stands in place
+        of the default. `changed` replaces arguments of `add_argument`.
         """
         given: dict[str, dict[str, Any]] = {
             "--device": {
@@ -245,7 +247,7 @@ def add_jobs(parser: Parser) -> Parser:
 
 
 def add_resume(parser: Parser) -> Parser:
-    """Add --resume, for `checkpoints.resumed`, and the options of `add_jobs`; return the parser."""
+    """Add --resume, for `records.resumed`, and the options of `add_jobs`; return the parser."""
     parser.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint of an interrupted run"
     )
@@ -253,8 +255,8 @@ def add_resume(parser: Parser) -> Parser:
 
 
 class Record:
-    """Record of a run: the file NAME.json in the folder of --results. An earlier file with other
-    parameters is not overwritten.
+    """Record of a run: the file NAME.json in the folder of --results. Raises NotOverwritten if an
+    earlier file has other parameters, unless --force is given.
 
     Parameters
     ----------
@@ -265,8 +267,7 @@ class Record:
     parameters : mapping
         Everything that determines the results.
     others : sequence of paths
-        Further files that the run reads or writes and must not overwrite, as in
-        `check_overwriting`.
+        Further files that the run reads or writes and must not overwrite.
     """
 
     def __init__(
@@ -294,8 +295,9 @@ class Record:
         Parameters
         ----------
         function : callable
-            As in `parallel.run_tasks`; returns what JSON can hold.
+            Defined in a module, so that workers can import it; returns what JSON can hold.
         tasks : sequence
+            Arguments of the function.
         sizes : sequence of int
             Images of each task, for the progress bar.
         """
@@ -325,7 +327,9 @@ class Record:
         return [found[str(k)] for k in range(len(tasks))]
 
     def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
-        """Write the results, as `write_results` does."""
+        """Write the record with these results, print its path and delete its checkpoint. If
+        `ngspice` is True, the version of ngspice is recorded.
+        """
         records.write_results(self.path, self.parameters, results, ngspice)
 
     def write_netlist(self, text: Callable[[], str]) -> None:
@@ -425,7 +429,9 @@ def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows of text as an aligned table; numbers are aligned at the right."""
+    """Return `heading` and `rows` as the text of an aligned table; columns of numbers are aligned
+    at the right.
+    """
     cells = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numeric = [all(isinstance(row[k], (int, float)) for row in rows) for k in range(len(heading))]
@@ -471,7 +477,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
 
 def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
     """Print the energies in J of `what` (a read or a write), measured by `energy.read_energy` or
-    `write_energy`, with a `note`.
+    `write_energy`, with a `note` at the end.
     """
     if math.isnan(energy["inputs"]):
         print(
@@ -490,8 +496,8 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
 def print_training(
     setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float
 ) -> None:
-    """Print the range of trained states of each class, beside what the closed form or the devices'
-    curves predict.
+    """Print the lowest and the highest trained state of each class, beside what the closed form or
+    the devices' curves predict. `seconds` is the duration of the training.
 
     States of two-terminal devices are printed as shares of the conductance range, because the
     curves predict these.
@@ -597,7 +603,9 @@ def run(main: Main) -> NoReturn:
 
 
 def exit_code(main: Main, arguments: list[str] | None = None) -> int:
-    """Run a script's `main(arguments)`; return its exit code."""
+    """Run a script's `main(arguments)`; return its exit code. Wrong input and failures of ngspice
+    or of files are printed in one line.
+    """
     received = []
 
     def stop(number: int, frame: Any) -> None:

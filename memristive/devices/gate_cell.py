@@ -14,7 +14,8 @@ import numpy as np
 def moved_gate(
     gate: float, committed: float, dose: float, lower: float, upper: float, low: float, high: float
 ) -> tuple[float, bool]:
-    """Return the gate voltage X of a cell after a dose, and True if its device is due.
+    """Return the gate voltage X of a cell after a dose, and True if its device is due (must be
+    written now).
 
     Parameters
     ----------
