@@ -36,8 +36,8 @@ def read_patterns(
     """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset,
     decide, save, print, plot.
 
-    `name` is the stem of the voltages file. `dataset_of` returns the dataset for the content of
-    this file. `description` is the text of --help.
+    `name` is the stem of the voltages file, for whose content `dataset_of` returns the dataset;
+    `description` is the text of --help.
     """
     options = script.make_parser(
         description, "paper", voltages=f"voltages/{name}.json", netlist=True

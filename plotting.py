@@ -164,8 +164,8 @@ def stack(
 
 
 def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
-    """Draw `rows` (traces x time points) over `time` in s as colours, and return the figure and its
-    axes. The time grid is regular because the simulator's steps are unequal. `label` is that of the
+    """Draw `rows` (traces x time points) over `time` in s as colours, on a regular time grid
+    because the simulator's steps are unequal. Return the figure and its axes. `label`: of the
     colour bar.
     """
     grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)

@@ -132,9 +132,8 @@ def scenes(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def row_of(
     network: Network, trained: str, seed: int, engine: str = CLOSED_FORM
 ) -> dict[str, object]:
-    """Return a row of results: the strict accuracies of a network at seen and at new places, its
-    name and its number of weights. `trained` is the engine that trained it, `engine` the one that
-    reads.
+    """Return a row: strict accuracies of a network at seen and at new places, its name and its
+    number of weights. `trained` is the engine that trained it, `engine` the one that reads.
     """
     images, labels, seen = scenes(SIDE)
     spikes = read(network, images, engine, wanted=2)

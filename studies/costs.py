@@ -275,8 +275,8 @@ def first_errors(
 
 
 def compared(simulated: Mapping[str, Ledger], computed: Mapping[str, Any]) -> str:
-    """Return a line of text for each ledger: the largest deviation of a line in closed form from
-    that of ngspice.
+    """Return a line of text for each ledger: by how much its entries in closed form deviate from
+    those of ngspice at most.
     """
     return "\n".join(
         f"{name}: lines of the closed form deviate by at most "

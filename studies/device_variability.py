@@ -424,7 +424,7 @@ def learn_ideal(task: ChipRun) -> tuple[States, float]:
 
 def race_of(task: ChipRun, states: States, chips: int) -> dict[str, float]:
     """Return the quantities that decide which deviation ruins carried weights: leads and their
-    changes (medians over test images), and the size of the weights.
+    changes (medians over test images and `chips` chips), and the size of the weights.
 
     Returns
     -------

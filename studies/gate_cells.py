@@ -161,7 +161,7 @@ class CountingEngine(NgspiceNetwork):
 
 def learned(task: tuple[str, str, int]) -> dict[str, Any]:
     """Train one network in ngspice until it makes no error; return its errors in each epoch as a
-    row. Runs in a worker.
+    row. `task`: model, key of `TASKS`, seed. Runs in a worker.
     """
     name, kind, seed = task
     cells, chosen = ModelCells(load_model(name)), TASKS[kind]

@@ -54,10 +54,9 @@ WAITS, AT_ONCE, TO_GROUND = WAYS = ("with a step", "at each dose", "leak towards
 
 @dataclass(frozen=True)
 class GateRun:
-    """Training of a network of the preset `device` on images of `size` x `size` pixels.
-
-    The property `series` (a key of `SERIES`, or "usual" for none) has the `value`. `way` is one of
-    `WAYS`: when cells are written, or where X leaks to.
+    """Training of a network of the preset `device` on images of `size` x `size` pixels. The
+    property `series` has the `value`; in the series "usual" none is changed. `way` is one of
+    `WAYS`.
     """
 
     device: str = LI
@@ -68,7 +67,9 @@ class GateRun:
     value: float = 0.0
 
     def result(self) -> dict[str, Any]:
-        """Return the accuracy and the writes of a cell as a row of the record."""
+        """Train and test the network; return its accuracy and the writes of a cell as a row of the
+        record.
+        """
         device, dataset = GATE_DEVICES[self.device], matching_dataset("mnist", self.size)
         if self.series == "scatter":
             device = dataclasses.replace(device, write_noise=self.value)

@@ -61,7 +61,9 @@ class ChangedRun:
     rule_changes: dict[str, Any] = field(default_factory=dict)
 
     def result(self) -> dict[str, Any]:
-        """Return the accuracy and the pulses of a cell as a row of the record."""
+        """Train and test the network; return its accuracy and the pulses of a cell as a row of the
+        record.
+        """
         network, rule = self.run.prepared()
         assert network.pulses
         pulses = dataclasses.replace(network.pulses, **self.changes)
@@ -127,8 +129,8 @@ def print_means(table: pd.DataFrame) -> None:
 
 
 def changed(name: str, value: float) -> dict[str, Any]:
-    """Return the changes of `PulseWrites` at a point of a series. A synapse that gets several
-    pulses at a time also waits for as many.
+    """Return the changed fields of `PulseWrites` at a point of a series. A synapse that gets
+    several pulses at a time also waits for as many.
     """
     if name == HALF_SELECTED:
         return {"disturb_up": value, "disturb_down": value}

@@ -201,8 +201,8 @@ def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
 
 
 def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
-    """Train one network until it makes no error; return its errors in each epoch as a row. Runs in
-    a worker.
+    """Train one network until it makes no error; return its errors in each epoch as a row. `task`:
+    device file, scheme, rule or `XOR`, seed. Runs in a worker.
     """
     file, scheme, kind, seed = task
     cells = ModelCells(model_of(load_device(file)), scheme)

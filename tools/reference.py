@@ -1,7 +1,7 @@
 """Write the pages of the API for the site (`make docs`), below docs/reference, which git ignores.
 
 Each module, and each public class and function, has a page. A page names the pages, scripts and
-modules that use it: found in imports, in the snippets of documents, and in names set as code.
+modules that use it: found in imports, in the snippets of documents, and in names in backticks.
 """
 
 import ast
@@ -71,7 +71,9 @@ def dotted(path: Path) -> str:
 
 
 def public_names(path: Path) -> list[str]:
-    """Return the classes and functions of a file without a leading underscore, in its order."""
+    """Return the names of a file's classes and functions that begin with no underscore, in its
+    order.
+    """
     kinds = (ast.ClassDef, ast.FunctionDef)
     body = ast.parse(path.read_text(encoding="utf-8")).body
     return [node.name for node in body if isinstance(node, kinds) and node.name[0] != "_"]

@@ -363,8 +363,8 @@ def on_chip(circuit: str, thresholds: Mapping[str, float]) -> tuple[str, str]:
     """Return the circuit with a model of its own for each transistor, and the .model lines.
     `thresholds` are those of `draw_thresholds`.
 
-    A positive deviation makes any transistor conduct less. So it makes the negative threshold of a
-    PMOS more negative.
+    A positive deviation makes any transistor conduct less, so a PMOS gets a more negative
+    threshold.
     """
     kinds: dict[str, tuple[str, float]] = {}
 

@@ -134,9 +134,8 @@ class Law:
         return found
 
     def line_range(self) -> tuple[float, float]:
-        """Return the voltages in V of an error line with the weights of the start and mean pixels:
-        the lowest, while the whole error current flows out of it, and the highest, while it flows
-        in.
+        """Return the lowest and the highest voltage in V of an error line, at the weights of the
+        start and mean pixels: while the whole error current flows out of it, and into it.
 
         Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """

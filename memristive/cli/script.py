@@ -124,7 +124,7 @@ def make_parser(
     voltages : str
         Default of --voltages; "" for a script without trained voltages.
     parameters : bool
-        Add --set and --parameters; see `apply_settings`.
+        Add --set and --parameters, for `apply_settings`.
     netlist : bool
         Add --netlist.
     """
@@ -263,7 +263,7 @@ class Record:
     options : Namespace
         Options of the command line, with `results` and `force`.
     name : str
-        NAME.
+        NAME of the file.
     parameters : mapping
         Everything that determines the results.
     others : sequence of paths
@@ -335,8 +335,8 @@ class Record:
     def write_netlist(self, text: Callable[[], str]) -> None:
         """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
 
-        `text` is a function that returns the netlist. It is called only if the file is wanted,
-        because the netlist of a large network takes seconds.
+        `text` returns the netlist. It is called only if the file is wanted, because the netlist of
+        a large network takes seconds.
         """
         path = self.options.netlist
         if path is not None:
@@ -347,7 +347,9 @@ class Record:
             records.report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
     def plot(self, figure: Figure, part: str = "") -> None:
-        """Write the figure figures/NAME.png or figures/NAME_PART.png, as `plotting.save` does."""
+        """Write the figure NAME.png or NAME_PART.png to the folder of --figures, as `plotting.save`
+        does.
+        """
         plotting.save(
             figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png"
         )

@@ -2,8 +2,8 @@
 cells.
 
 A write is RESET with a conducting transistor ("open" gate), and then SET at a gate voltage. RESET
-applies its voltage at the column, not a negative voltage at the row. Therefore a gate at 0 V blocks
-both pulses, and the gates of all cells that are not written stay at 0 V.
+raises the column while the row stays at 0 V, so no terminal is below 0 V. A gate at 0 V therefore
+blocks both pulses, and the gates of all cells that are not written stay at 0 V.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class GateCharacterisation:
         Largest change of x, at any level, by `PASSES` pulses up and down whose gate is at 0 V, and
         by `READS` reads.
     loops : list of (gate voltage in V, array of V, array of A)
-        I-V loops. The gate is at its voltage while the row is positive, and open otherwise.
+        I-V loops. The gate has this voltage while the row is positive, and else that of reads.
     """
 
     device: MeasuredDevice
@@ -243,8 +243,8 @@ def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: floa
     """Write one cell at random gate voltages; return the conductances in S that the level curve
     predicts, and the measured ones (2 x `HISTORY`).
 
-    `curve` holds the conductances in S at the voltages `gates`. The cell starts at the lowest
-    level, where it has the `state`.
+    `curve` holds the conductances in S at the voltages `gates`. The cell starts in `state`, the
+    lowest level.
     """
     wanted = np.random.default_rng(1).uniform(gates[0], gates[-1], HISTORY)
     expected, found, last = np.interp(wanted, gates, curve), [], gates[0]
@@ -287,8 +287,8 @@ def _largest(mapped: StateMap, before: np.ndarray, after: np.ndarray) -> float:
 
 
 def loop(model: SpiceModel, state: float, gate: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return an I-V loop at one gate voltage: the gate voltage in V, and voltage in V and current
-    in A during a sine with the amplitudes of the pulses.
+    """Return an I-V loop of a cell that starts in `state`: the voltage `gate` in V, and voltage in
+    V and current in A during the second period of a sine with the amplitudes of the pulses.
     """
     period = 20 * max(model.width_up, model.width_down)
     time = np.linspace(0, 2 * period, 401)

@@ -295,8 +295,8 @@ def _regress(
 
     The parts are the Cholesky factors of the noise's covariance and of the normal equations, the
     right side of these equations, and the curves. The regression fits `target` by `design` times
-    the curves. `slope` and `writes` are those of `_chained`. `shared` is 1 where two neighbouring
-    steps share a reading, else 0. `logs` are logarithms of the noises (read, write) and of the
+    the curves. `slope` and `writes` are those of `_chained`; `shared` is True where two
+    neighbouring steps share a reading. `logs` are logarithms of the noises (read, write) and of the
     standard deviations of second differences (up, down), whose typical values are `bent`.
     """
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
@@ -320,10 +320,11 @@ def _regress(
 def _moving(
     after: np.ndarray, direction: np.ndarray, pulses: np.ndarray, x: np.ndarray
 ) -> np.ndarray:
-    """Return a mask of the readings `after` pulses that the fit uses.
+    """Return a mask of the readings with indices `after`: True where the fit uses the pulses
+    before.
 
     A run of pulses in one direction counts until it is within one grid cell of its bound, which
-    cuts off steps and noise.
+    cuts off steps and noise. `x` is the state at each reading, 0 to 1.
     """
     # the last pulse
     up, before = direction[after] > 0, _before(x, after, (pulses[after] - 1) / pulses[after])
@@ -483,8 +484,7 @@ def _noise_errors(noises: np.ndarray, writes: float, steps: int, sweeps: int) ->
     information.
 
     Measured steps have the spectrum writes write^2 + 2 (1 - cos w) read^2 at the frequency w.
-    `writes` is the variance of a step from write noises of variance 1; `steps` and `sweeps` are
-    numbers.
+    `writes`: variance of a step from write noises of variance 1. `steps`, `sweeps`: their numbers.
     """
     share = 2 - 2 * np.cos(np.pi * np.linspace(sweeps / steps, 1, steps // sweeps + 1))
     relative = np.array([share, np.full(len(share), writes)]) / (

@@ -54,8 +54,8 @@ class FittedDevice:
 
     def values(self, mean: MeasuredDevice) -> dict[str, float]:
         """Return, by name, the values that may differ from device to device: range in S, lowest
-        conductance and noises as shares of the range, gain, and its ratio of up to down. The gain
-        is the ratio of this device's steps to those of the device `mean`.
+        conductance and noises as shares of the range, gain, and gain up over gain down. A gain is
+        the ratio of this device's steps to those of the device `mean`.
         """
         return _values(self.fit, mean)
 

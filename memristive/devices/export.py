@@ -78,8 +78,7 @@ def verilog_a(device: MeasuredDevice) -> str:
     """Return the device as a Verilog-A module, whose node x is the state.
 
     The node `moved` holds the change of the state, so that a simulation starts at x0 with an
-    operating point and without. Variables are computed anew at each evaluation. Raises
-    ParameterError for pulses that `check_pulses` refuses.
+    operating point and without. Raises ParameterError for pulses that `check_pulses` refuses.
     """
     check_pulses(device)
     name, indent = identifier(device.name), "    "
@@ -110,7 +109,7 @@ def verilog_a(device: MeasuredDevice) -> str:
 
 
 def crosssim_table(device: MeasuredDevice, up: bool) -> str:
-    """Return the lookup table of one direction for CrossSim 2.0, which trains by it.
+    """Return the lookup table of pulses in one direction for trainings in CrossSim 2.0.
 
     After a line of text follow the conductances in S, the cumulative probabilities, and the change
     of the conductance in S: a row for each probability, a column for each conductance. Steps are

@@ -252,10 +252,9 @@ class MeasuredDevice(Parameters):
         """Return the rate dx/dn, the change of x per pulse for a continuous number of pulses n, on
         the even grid of the step curve, as positive numbers.
 
-        With a continuous n, parts of a pulse and several pulses have a meaning, too. Between grid
-        points rates are straight lines. From a grid point, following the rate over n = 1 gives the
-        step of the curve: exactly for curves of two points, within 1 % of the largest step for
-        more.
+        Between grid points rates are straight lines. From a grid point, following the rate over n =
+        1 gives the step of the curve: exactly for curves of two points, within 1 % of the largest
+        step for more.
         """
         return np.array(_rates(self.up)) if up else np.array(_rates(self.down[::-1])[::-1])
 

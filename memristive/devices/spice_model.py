@@ -266,8 +266,8 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
     measured.
 
     Raises ParameterError if the file names no model, if the model has changed since it was
-    measured, or if `load_model` refuses it. A file of an earlier version holds no hash of its
-    model. Such a file brings a warning, because changes of its model go unnoticed.
+    measured, or if `load_model` refuses it. Warns of a file of an earlier version, which holds no
+    hash of its model.
     """
     if not device.model:
         raise ParameterError(

@@ -79,7 +79,7 @@ class PulseLaw:
 
     def _sweep(self, sign: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of pulses 0, 1/`PARTS`, 2/`PARTS` ... of a sweep over the whole range,
-        and `sign` times x after each number, which rises. `sign` is 1 upwards, -1 downwards.
+        and after each number `sign` times x, which rises. `sign`: 1 upwards, -1 downwards.
         """
         x, sweep = 0.0 if sign > 0 else 1.0, list[float]()
         while len(sweep) < MOST * PARTS and (not sweep or sign * x > sweep[-1]):

@@ -98,8 +98,8 @@ class Voltages:
         setup `default`.
 
         Raises VoltagesError if the file has no setup and `default` is None, or if its parameters
-        cannot be used. A guess would be wrong without a sign: spikes of a wrong circuit look just
-        as plausible.
+        cannot be used. A wrong guess would go unnoticed, because spikes of a wrong circuit look
+        just as plausible.
         """
         # layers have pulses of their own
         wanted = {"network"} if isinstance(self.states, tuple) else {"network", "schedule"}
@@ -185,9 +185,9 @@ def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     """Return the content of a voltages file in any layout. States of several layers are a tuple of
     arrays.
 
-    `dataset` is the name of the expected dataset; "" accepts any. A file that names no dataset is
-    accepted, too: the paper's flat layout has no name. Raises VoltagesError if the file is missing,
-    damaged, or made for another dataset.
+    `dataset` is the name of the expected dataset; "" accepts any. A file without a name, as in the
+    paper's flat layout, is accepted, too. Raises VoltagesError if the file is missing, damaged, or
+    made for another dataset.
     """
     content = _read(path, dataset)
     if "format" not in content:
@@ -394,7 +394,8 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
     """Return the network in a file's content, on an ideal chip, and the rule that trained it (None
     if the file has none). `default` is the setup of a file without one.
 
-    Raises VoltagesError for two-terminal devices, and as `Voltages.setup` does.
+    Raises VoltagesError for two-terminal devices, and for a setup that is missing or cannot be
+    used.
     """
     origin, setup = voltages.origin, voltages.setup(default)
     if setup.array:
