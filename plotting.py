@@ -579,7 +579,7 @@ def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
 
 def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
     """Return, by the index of each neuron that fired, the lane of its mark: the lowest lane in
-    which the mark is at least `gap` from the one before. `times` and `gap` have the same unit.
+    which the mark is at least `gap` from the one before.
     """
     lanes: dict[int, int] = {}
     ends: list[float] = []

@@ -92,7 +92,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
 
 def run_chain(commands: list[Command], force: bool) -> tuple[str, int]:
     """Run commands one after the other until one fails; return their printed output and the last
-    exit code. `force` adds --force to each command. An interrupted training gets --resume instead.
+    exit code. `force` adds --force, except that an interrupted training gets --resume.
     """
     printed = ""
     for command in commands:

@@ -100,7 +100,7 @@ def list_devices() -> None:
 
 
 def described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return a device's row of the table under `HEADING`, without the last column. Steps are shares
+    """Return the texts of a device's row under `HEADING`, without the last column. Steps are shares
     of the range, at the first and at the last pulse of a sweep.
     """
     factor, unit = plotting.prefixed([1 / device.highest_conductance], "ohm")

@@ -192,7 +192,7 @@ class ChipRun:
 
     @property
     def data(self) -> Dataset:
-        """MNIST in the task's encoding."""
+        """MNIST in the encoding of this run."""
         return matching_dataset("mnist", encoding=self.columns["encoding"])
 
     def on(self, chip: Chip, states: States | None = None) -> Network:

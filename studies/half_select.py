@@ -1,5 +1,5 @@
 """Cost of a passive array, in accuracy: writes at V put V/2 on other cells of the same row and
-column, which then make the share r of a step.
+column, and move these cells by the share r of a step.
 
 One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width,
 strict decisions. First the SPICE models that come with the project, measured in ngspice: with

@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def compared(task: tuple[str, int, int]) -> dict[str, Any]:
     """Compare the engines for one model in reads and in writes; return the differences as a row.
-    `task` has the model's name and the numbers of images and of presentations. Runs in a worker.
+    `task`: model, numbers of images and of presentations. Runs in a worker.
     """
     name, images, presentations = task
     cells = ModelCells(load_model(name), HALF)

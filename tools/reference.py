@@ -358,9 +358,8 @@ def short_signature(
 
 
 def add_fields(app: Any, what: str, name: str, kind: Any, options: Any, lines: list[str]) -> None:
-    """Turn names of documents in a docstring into links, and add the fields to the docstring of a
-    class without a section Parameters (a handler of Sphinx's autodoc-process-docstring). `lines`
-    change in place.
+    """Link names of documents in the `lines` of a docstring, and add its fields to that of a class
+    without a section Parameters (a handler of Sphinx's autodoc-process-docstring).
     """
     lines[:] = [with_links(line) for line in lines]
     has_fields = dataclasses.is_dataclass(kind) or hasattr(kind, "_fields")

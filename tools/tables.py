@@ -255,7 +255,7 @@ def convolution_anywhere_table() -> str:
 
 def chips_circuits_table() -> str:
     """Return the table of mean accuracies in % of carried and learned weights on chips whose
-    devices differ, and of the causes.
+    devices differ, with the leads and weights that explain them.
     """
     record = load_results(RESULTS / "chips/imperfect_circuits.json")
     accuracies = (

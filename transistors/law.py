@@ -135,7 +135,7 @@ class Law:
 
     def line_range(self) -> tuple[float, float]:
         """Return the lowest and the highest voltage in V of an error line, at the weights of the
-        start and mean pixels: while the whole error current flows out of it, and into it.
+        start and mean pixels: while the whole error current flows out of the line or into it.
 
         Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """

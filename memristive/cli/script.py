@@ -327,8 +327,8 @@ class Record:
         return [found[str(k)] for k in range(len(tasks))]
 
     def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
-        """Write the record with these results, print its path and delete its checkpoint. If
-        `ngspice` is True, the version of ngspice is recorded.
+        """Write the record with these results, print its path and delete its checkpoint. With
+        `ngspice`, record the version of ngspice.
         """
         records.write_results(self.path, self.parameters, results, ngspice)
 

@@ -77,8 +77,9 @@ def model_file(device: MeasuredDevice) -> dict[str, Any]:
 def verilog_a(device: MeasuredDevice) -> str:
     """Return the device as a Verilog-A module, whose node x is the state.
 
-    The node `moved` holds the change of the state, so that a simulation starts at x0 with an
-    operating point and without. Raises ParameterError for pulses that `check_pulses` refuses.
+    The node `moved` holds the change of the state, so that a simulation starts at x0, whether or
+    not it begins with an operating point. Raises ParameterError for pulses that `check_pulses`
+    refuses.
     """
     check_pulses(device)
     name, indent = identifier(device.name), "    "

@@ -227,8 +227,8 @@ def save_checkpoint(path: Path, progress: Mapping[str, Any], parameters: Mapping
 
 
 def load_checkpoint(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the progress that `save_checkpoint` wrote, as arrays by name. Raises FileProblem if
-    the file is missing, damaged, or of a run with other parameters.
+    """Return the progress that `save_checkpoint` wrote, as arrays by name. Raises FileProblem for a
+    file that is missing, damaged, or of other parameters.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:

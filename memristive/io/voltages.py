@@ -185,9 +185,9 @@ def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     """Return the content of a voltages file in any layout. States of several layers are a tuple of
     arrays.
 
-    `dataset` is the name of the expected dataset; "" accepts any. A file without a name, as in the
-    paper's flat layout, is accepted, too. Raises VoltagesError if the file is missing, damaged, or
-    made for another dataset.
+    `dataset` is the name of the expected dataset; "" accepts any. A file that names no dataset, as
+    in the paper's flat layout, is accepted, too. Raises VoltagesError if the file is missing,
+    damaged, or made for another dataset.
     """
     content = _read(path, dataset)
     if "format" not in content:
