@@ -5,9 +5,9 @@ Each 8x8 image shows one of four patterns of 3x3 pixels (two bars, two corners) 
 The networks learn from every second place, as on a chessboard, and are tested at the other places.
 A dense layer learns the places that it has seen; a kernel sees the same window wherever the pattern
 stands. With --engine ngspice, ngspice simulates the reads of all patches, the back-reads and the
-writes of one convolution. Writes results/convolution/convolution_anywhere.json, with dense networks
-in closed form beside it, and voltages/convolution_anywhere.json. In ngspice two minutes on one
-core, in closed form seconds.
+writes of the first convolution. Writes results/convolution/convolution_anywhere.json, with dense
+networks in closed form beside it, and voltages/convolution_anywhere.json. In ngspice two minutes on
+one core, in closed form seconds.
 """
 
 import dataclasses
