@@ -23,7 +23,7 @@ from memristive.network.networks import Network, network_on_chip
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Load, read the test images, decide, save, print, plot."""
+    """Load a trained network, read the test images, decide, save, print, plot."""
     parser = make_parser(__doc__, "one_layer", voltages="voltages/mnist.json", netlist=True)
     parser.add_common("--samples", None)
     parser.add_common("--engine", NGSPICE)

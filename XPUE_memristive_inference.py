@@ -35,6 +35,9 @@ def read_patterns(
 ) -> None:
     """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset,
     decide, save, print, plot.
+
+    `name` is the stem of the voltages file, for whose content `dataset_of` returns the dataset;
+    `description` is the text of --help.
     """
     options = script.make_parser(
         description, "paper", voltages=f"voltages/{name}.json", netlist=True

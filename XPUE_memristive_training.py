@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
 def train(
     dataset: Dataset, setup: Setup, description: str | None, arguments: list[str] | None
 ) -> None:
-    """Train a crossbar on the patterns of a dataset, save, print, plot."""
+    """Train a crossbar on the patterns of a dataset, save, print, plot. `description` is the text
+    of --help.
+    """
     # 1. Data, and the parameters with the changes of --set.
     stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
     parser = script.make_parser(

@@ -1,5 +1,5 @@
-"""Figures that several scripts draw, in one look, labels with units. Each function draws one Figure
-and returns it.
+"""Figures that several scripts draw, in one style and with units. Functions that draw a whole
+figure return it.
 
 Fonts and colours are set only where the user has set none: a style that is used before the import
 stays (`plt.style.use`, a matplotlibrc). Colours are those of M. Okabe and K. Ito (2008), viridis
@@ -88,8 +88,8 @@ def save(figure: Figure, path: Path | str) -> None:
     """Write `figure` in the format of the path's ending (.png, .pdf, .svg ...), close it, and print
     the path.
 
-    The same data give the same bytes as PNG, PDF or SVG. Raises NotOverwritten for a file of
-    another kind or program.
+    The same data give the same bytes as PNG, PDF or SVG. Raises NotOverwritten if `path` holds a
+    file of another format or of another program, and FileProblem if it cannot be written.
     """
     image, kind = io.BytesIO(), Path(path).suffix.removeprefix(".").lower()
     with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of an SVG file's parts
@@ -107,15 +107,17 @@ def save(figure: Figure, path: Path | str) -> None:
 
 
 def time_scale(span: float) -> tuple[float, str]:
-    """Return the factor from s to the unit that suits a time axis of `span` s, and this unit."""
+    """Return the factor from s to the unit that suits a time axis of `span` s, and this unit ("s",
+    "ms" or "µs").
+    """
     if span >= 2:
         return 1.0, "s"
     return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
 
 
 def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
-    """Return a factor and a `unit` with a prefix (as ms) such that the largest of `values`, times
-    the factor, lies between 1 and 1000.
+    """Return a factor and the `unit` with an SI prefix, such as "mV" for "V". The largest of
+    `values`, times the factor, lies between 1 and 1000 (from f to T).
     """
     largest = float(np.abs(values).max())
     power = int(np.clip(np.floor(np.log10(largest) / 3), -5, 4)) if largest > 0 else 0
@@ -123,8 +125,8 @@ def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
 
 
 def line_style(j: int, count: int) -> dict[str, Any]:
-    """Return the style of line j of `count` lines. Lines are dashed once colours run out, and each
-    line is thinner than those that it may cover.
+    """Return the style of line j of `count` lines as arguments of `Axes.plot`. Lines are dashed
+    once colours run out, and each line is thinner than those that it may cover.
     """
     return {
         "color": COLOURS[j % len(COLOURS)],
@@ -147,7 +149,8 @@ def stack(
     labels: Sequence[str],
     full: float = 0.0,
 ) -> None:
-    """Draw `traces` one above the other, the first on top, each on a baseline with its label.
+    """Draw `traces` (traces x points) over `x`, one above the other, the first on top, each on a
+    baseline with its label.
 
     The full height of a trace stands for the value `full`, or for the highest value of all traces
     if this is larger.
@@ -161,8 +164,9 @@ def stack(
 
 
 def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
-    """Draw `rows` x time points as colours, on a regular time grid because the simulator's steps
-    are unequal.
+    """Draw `rows` (traces x time points) over `time` in s as colours, on a regular time grid
+    because the simulator's steps are unequal. Return the figure and its axes. `label`: of the
+    colour bar.
     """
     grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
     seconds, unit = time_scale(time[-1])
@@ -198,7 +202,9 @@ def dataset_images(dataset: "Dataset") -> Figure:
 def weight_images(
     states: np.ndarray, shape: tuple[int, int], labels: Sequence[str], quantity: str = "state X (V)"
 ) -> Figure:
-    """Draw the states (classes x inputs) as one image of `shape` for each class."""
+    """Draw the states (classes x inputs) as one image of `shape` for each class. `quantity` is the
+    label of the colour bar.
+    """
     # One norm for all: where states are equal, the colour bar widens it, and would do so for the
     # last image alone.
     figure, image = _gallery(states, shape, labels, norm=Normalize(np.min(states), np.max(states)))
@@ -211,7 +217,8 @@ def _gallery(
 ) -> tuple[Figure, AxesImage]:
     """Draw `images` with titles, up to six in a single row, more in rows of five.
 
-    All are in one axis, because an axis for each would take a second.
+    All are in one axis, because an axis for each would take a second. Return the figure and the
+    last image, for a colour bar.
     """
     height, width = shape
     columns = len(titles) if len(titles) <= 6 else 5
@@ -334,7 +341,7 @@ def memristor_states(
 def learning_figure(
     accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None
 ) -> Figure:
-    """Draw the running accuracy (a share) and the number of presentations that wrote.
+    """Draw the running accuracy (a share) and the number of presentations so far that wrote.
 
     Both arrays have a value for each presentation, or only for the presentations whose numbers are
     in `count`.
@@ -443,6 +450,7 @@ def race(
     races : mapping of str to Race
         Reads of the image, by the titles of their panels.
     crossbar : Crossbar
+        Layer that read the image.
     labels : sequence of str
         Names of the classes.
     image : array, rows x columns
@@ -570,8 +578,8 @@ def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
 
 
 def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
-    """Return the lane of each neuron that fired: the lowest lane in which its mark is at least
-    `gap` from the mark before.
+    """Return, by the index of each neuron that fired, the lane of its mark: the lowest lane in
+    which the mark is at least `gap` from the one before.
     """
     lanes: dict[int, int] = {}
     ends: list[float] = []
@@ -589,7 +597,7 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
     """Draw a confusion matrix: rows are true classes, columns are decisions, the last of them tied
     and silent.
 
-    Entries are numbers of `unit`.
+    `matrix` holds numbers of `unit`, classes x (classes + 2).
     """
     matrix = np.asarray(matrix)
     columns = [*labels, *UNDECIDED.values()]

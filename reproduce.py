@@ -2,8 +2,8 @@
 numbers.
 
 Each step is a script that runs as a process of its own. There are as many processes at a time as
-the machine has cores. All 10,000 test images go through the closed form, the first 1,000 of each
-network through ngspice. 7 to 11 minutes on two cores. --full puts all 10,000 through ngspice,
+the machine has cores. Each MNIST network of one layer reads all 10,000 test images in closed form,
+and the first 1,000 in ngspice. 7 to 11 minutes on two cores. --full reads all 10,000 in ngspice,
 trains the error-driven networks again, and runs the studies of SPICE models and device settings
 (three to four hours). Writes results/ and figures/. docs/reproducing.md has the commands of the
 other experiments.
@@ -31,9 +31,10 @@ Command = list[str]
 
 def chains(full: bool) -> Iterator[list[Command]]:
     """Yield lists of commands. Within a list, each command needs the results of the one before it.
+    `full` adds what takes hours.
 
     Experiments that run only in part, and trainings of hidden layers, write to results/quick. So
-    committed records and networks stay as they are.
+    the committed records and networks stay as they are.
     """
     quick = ["--results", str(QUICK)]
 
@@ -91,7 +92,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
 
 def run_chain(commands: list[Command], force: bool) -> tuple[str, int]:
     """Run commands one after the other until one fails; return their printed output and the last
-    exit code.
+    exit code. `force` adds --force, except that an interrupted training gets --resume.
     """
     printed = ""
     for command in commands:
@@ -113,7 +114,9 @@ def run_chain(commands: list[Command], force: bool) -> tuple[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run all chains, then write the tables."""
+    """Run all chains, write the table of agreement between the engines, and print the table of
+    results; return the exit code.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

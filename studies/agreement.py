@@ -566,7 +566,7 @@ def advanced(present: Callable[[Learning], Any], learning: Learning) -> Learning
 
 def decision(before: Learning, after: Learning) -> tuple[bool, list[int]]:
     """Return the outcome of the presentation between the trainings `before` and `after`: True if
-    the answer was right, and the output columns that were written.
+    the answer was right, and the indices of the output columns that were written.
     """
     written = (after.network.states[-1] != before.network.states[-1]).any(axis=1)
     return bool(after.history[before.done, 0]), np.flatnonzero(written).tolist()

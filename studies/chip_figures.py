@@ -45,7 +45,7 @@ def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> di
     Parameters
     ----------
     rows : sequence of dict
-        Rows of `evaluate`.
+        Rows of `device_variability.evaluate`.
     ideal : dict
         Accuracy of an ideal chip by encoding.
     """
@@ -259,8 +259,8 @@ def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collecti
 
 
 def band(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: Any) -> None:
-    """Draw the mean of the chips over the column `x` as a line, and a band from the lowest to the
-    highest chip.
+    """Draw the mean of the chips over the column `x`, times `scale`, as a line, and a band from the
+    lowest to the highest chip.
     """
     axis.plot(
         scale * rows[x], 100 * rows.accuracy_mean, **{"marker": "o", "markersize": 3, **style}

@@ -1,12 +1,13 @@
 """A pattern that may stand anywhere, learned wholly in ngspice by a convolution
 (docs/convolution.md).
 
-Two bars and two corners of 3x3 pixels stand at all 36 places of an 8x8 image. The networks learn
-from every second place, as on a chessboard, and are tested at the other places. A dense layer
-learns the places that it has seen; a kernel sees the same window wherever the pattern stands.
-With --engine ngspice, it reads each patch, reads back and writes in ngspice. Writes
-results/convolution/convolution_anywhere.json, with dense networks in closed form beside it, and
-voltages/convolution_anywhere.json. In ngspice two minutes on one core, in closed form seconds.
+Each 8x8 image shows one of four patterns of 3x3 pixels (two bars, two corners) at one of 36 places.
+The networks learn from every second place, as on a chessboard, and are tested at the other places.
+A dense layer learns the places that it has seen; a kernel sees the same window wherever the pattern
+stands. With --engine ngspice, ngspice simulates the reads of all patches, the back-reads and the
+writes of the first convolution. Writes results/convolution/convolution_anywhere.json, with dense
+networks in closed form beside it, and voltages/convolution_anywhere.json. In ngspice two minutes on
+one core, in closed form seconds.
 """
 
 import dataclasses
@@ -131,7 +132,9 @@ def scenes(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def row_of(
     network: Network, trained: str, seed: int, engine: str = CLOSED_FORM
 ) -> dict[str, object]:
-    """Return the accuracies (strict) of a network at seen and at new places."""
+    """Return a row: strict accuracies of a network at seen and at new places, its name and its
+    number of weights. `trained` is the engine that trained it, `engine` the one that reads.
+    """
     images, labels, seen = scenes(SIDE)
     spikes = read(network, images, engine, wanted=2)
     right = np.array([strict_decision(times) for times in spikes]) == labels

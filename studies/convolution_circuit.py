@@ -96,8 +96,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def bars() -> tuple[np.ndarray, np.ndarray]:
-    """Return images of vertical and horizontal bars of three pixels at all places, and their
-    classes.
+    """Return images (n x inputs) of vertical and horizontal bars of three pixels at all places, and
+    their classes.
     """
     images, labels = list[np.ndarray](), list[int]()
     for label, (height, width) in enumerate(((3, 1), (1, 3))):
@@ -125,7 +125,7 @@ def transient_figure(
     network: Network, waves: Waveforms, image: np.ndarray, held: list[str]
 ) -> Figure:
     """Draw the image, the membranes of the kernels over all patches, the latches of the kernel that
-    fires in most regions, and the replay.
+    fires in most regions, and the replay. `held` names the nodes of the latches.
     """
     of, period, replay = network.convolution, slot(network), replay_start(network)
     assert of

@@ -254,8 +254,8 @@ def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
 def first_errors(
     network: Network, rule: Rule, training: Images, accounts: Accounts, count: int
 ) -> tuple[Ledger, Times] | None:
-    """Return the mean ledger of the first errors on training images, with their reads and the
-    first dose; None if there are none among the first images.
+    """Return the mean ledger and durations of the first `count` errors on training images, each
+    with its read and its first dose; None if the first `SEARCHED` images bring no error.
     """
     found = []
     for image, label in zip(*training.first(SEARCHED), strict=True):
@@ -275,8 +275,8 @@ def first_errors(
 
 
 def compared(simulated: Mapping[str, Ledger], computed: Mapping[str, Any]) -> str:
-    """Return the largest deviation, as text, of the ledger in closed form from the ledger of
-    ngspice.
+    """Return a line of text for each ledger: by how much its entries in closed form deviate from
+    those of ngspice at most.
     """
     return "\n".join(
         f"{name}: lines of the closed form deviate by at most "
@@ -340,8 +340,8 @@ def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> Train
 
 
 def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -> list[Any]:
-    """Return the strict accuracies on sets of images if all times of a read are shorter by a
-    factor.
+    """Return a row for each of `FACTORS`: the factor by which all times of a read are shortened,
+    and the strict accuracy on each of the `sets` by its name.
 
     All spikes are then earlier by this factor, and two spikes that are then closer than the
     `resolution` (s) are a tie.

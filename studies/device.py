@@ -197,6 +197,7 @@ def iv_experiment(
     Raises
     ------
     SimulationError
+        ngspice cannot complete the transient.
     """
     loaded = NgspiceSession().load(
         iv_circuit(memristor, experiment), iv_solver(experiment), ["input", STATE, "i(vneuron)"]

@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Return the table in a file, with commas, semicolons or tabs between columns. Raises
-    ParameterError.
+    ParameterError if it cannot be read.
     """
     try:
         lines = [
@@ -171,7 +171,9 @@ def column_name(header: str) -> str:
 
 
 def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
-    """Return a column as numbers. Raises ParameterError."""
+    """Return a column as an array of floats. Raises ParameterError, which names the row, for other
+    values.
+    """
     values = pd.to_numeric(data[column], errors="coerce")
     for row in np.flatnonzero(values.isna())[:1]:
         raise ParameterError(
@@ -182,9 +184,11 @@ def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return conductances in S, the direction of the pulses before each, and their number.
+    """Return three arrays: conductances in S, the direction of the pulses before each, and the
+    number of these pulses.
 
-    The direction is 1, -1, or 0 at the start of a sweep. Raises ParameterError.
+    The direction is 1, -1, or 0 at the start of a sweep. Raises ParameterError if a column is
+    missing or its values cannot be used.
     """
     sweep = np.zeros(len(data), bool)
     if "sweep" in data.columns:
@@ -248,8 +252,8 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def readings_of_devices(data: pd.DataFrame) -> Iterator[Readings]:
-    """Yield the readings of each device of a table with the column device. Raises
-    ParameterError.
+    """Yield the readings of each device of a table with the column device. Raises ParameterError,
+    which names the device, if they cannot be used.
     """
     for row in np.flatnonzero(data[DEVICE].isna())[:1]:
         raise ParameterError(f"column 'device' is empty in row {row + 1}: name the device")
@@ -262,7 +266,7 @@ def readings_of_devices(data: pd.DataFrame) -> Iterator[Readings]:
 
 
 def kind_results(kind: DevicesFit) -> dict[str, Any]:
-    """Return the fit of several devices of one kind as results for the record."""
+    """Return the fit of several devices of one kind as results by name, for the record."""
     return {
         "standard_errors": kind.errors,
         "spreads": {key: spread._asdict() for key, spread in kind.spreads.items()},

@@ -183,7 +183,7 @@ class KindRun:
     presentations: int = PRESENTATIONS
 
     def result(self) -> dict[str, Any]:
-        """Return the accuracy as a row of the record."""
+        """Train and test the network; return its scores as a row of the record."""
         device, dataset = device_of_record(json.loads(self.device)), matching_dataset("mnist")
         made, rule = learning_of(device, 1, 1, late=self.late)
         rule = dataclasses.replace(rule, presentations=self.presentations, seed=self.seed)

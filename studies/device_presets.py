@@ -100,7 +100,7 @@ def list_devices() -> None:
 
 
 def described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return a device's row of the table under `HEADING`, without the last column. Steps are shares
+    """Return the texts of a device's row under `HEADING`, without the last column. Steps are shares
     of the range, at the first and at the last pulse of a sweep.
     """
     factor, unit = plotting.prefixed([1 / device.highest_conductance], "ohm")
@@ -116,7 +116,7 @@ def described(device: MeasuredDevice) -> tuple[str, ...]:
 
 
 def gate_described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return a device of 1T1R cells under `GATE_HEADING`."""
+    """Return the texts of the row of a 1T1R device under `GATE_HEADING`."""
     return (
         device.name,
         f"{device.gate_low:g} to {device.gate_high:g}",

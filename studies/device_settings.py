@@ -56,7 +56,8 @@ SETTINGS = ("dose", "gain", "margin", "final_dose")
 class SettingsTrial:
     """Training of one device. `factor` multiplies the setting named `setting`, "" for none.
 
-    `layers`, `pairs`, `whole` and `late` are those of `device_learning.DeviceRun`.
+    A network has one or two `layers`; `pairs` is the number of differential pairs in a synapse (0:
+    single cells). Pulses are `whole` or of any width; `late` synapses wait until one is due.
     """
 
     device: MeasuredDevice

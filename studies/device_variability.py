@@ -192,7 +192,7 @@ class ChipRun:
 
     @property
     def data(self) -> Dataset:
-        """MNIST in the task's encoding."""
+        """MNIST in the encoding of this run."""
         return matching_dataset("mnist", encoding=self.columns["encoding"])
 
     def on(self, chip: Chip, states: States | None = None) -> Network:
@@ -387,10 +387,8 @@ def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: fl
 
 
 def evaluate(task: ChipRun) -> list[dict[str, Any]]:
-    """Return the accuracies of a task's chips as a row of the record.
-
-    The section "retention" has a row for each time since the training and each spread of decay
-    rates.
+    """Return the accuracies of a task's chips as rows of the record: a single row, or in the
+    section "retention" one for each time since the training and each spread of decay rates.
     """
     learned, rows = [task.states_on(chip) for chip in task.chips], []
     ages = [
@@ -426,14 +424,14 @@ def learn_ideal(task: ChipRun) -> tuple[States, float]:
 
 def race_of(task: ChipRun, states: States, chips: int) -> dict[str, float]:
     """Return the quantities that decide which deviation ruins carried weights: leads and their
-    changes (medians over test images), and the size of the weights.
+    changes (medians over test images and `chips` chips), and the size of the weights.
 
     Returns
     -------
     dict
         "lead" of the first spike over the second on the ideal chip; "moved_by_neurons" and
         "moved_by_cells", the absolute change of this lead by a spread of `SMALL_SPREAD`; all as
-        shares of the first spike's time. "weight" as in `weight_share`.
+        shares of the first spike's time. "weight" is the result of `weight_share`.
     """
     window = task.network.design.window
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read, convert, save."""
+    """Read a device or a network, convert it, write the files."""
     parser = make_parser(__doc__, parameters=False)
     parser.set_defaults(results=OWN)
     parser.add_argument("file", metavar="FILE", help="preset, device file or trained network")
@@ -67,7 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def network_files(file: str, start: list[str]) -> dict[str, str]:
-    """Return the content of the files of a trained network, by name."""
+    """Return the content of the files for a trained network, by name; `start` is that of
+    --start.
+    """
     tables, law = crossbars(read_voltages(file))
     found = {
         f"conductances_{k}.csv": table.to_csv(index_label="siemens", float_format="%.9g")
@@ -88,7 +90,7 @@ def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.Data
     """Return the content of --start: a share of the conductance range, or conductances in S, a
     table for each layer.
 
-    Raises ParameterError.
+    Raises ParameterError for other content, or tables that do not fit the network's `tables`.
     """
     import pandas as pd  # here: the import takes half a second
 

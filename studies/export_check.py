@@ -66,14 +66,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def described(row: dict[str, Any]) -> tuple[str, str]:
-    """Return the deviations of a row of the record as text, of library and Verilog-A."""
+    """Return the deviations of library and Verilog-A in a row of the record, as text; "-" for
+    None.
+    """
     library, module = row["library"], row["verilog_a"]
     return f"{library:.3%}", "-" if module is None else f"{module:.3%}"
 
 
 def deviations(device: MeasuredDevice) -> dict[str, float | None]:
-    """Return the largest deviation of both models from the device, as a share of the range; None
-    for Verilog-A without a compiler.
+    """Return, by name, the largest deviation of the SPICE library and of the Verilog-A module from
+    the device, as a share of the range; None for Verilog-A without a compiler.
     """
     name = identifier(device.name)
     expected = device.after(0.0, np.arange(PULSES + 1))

@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def prepared(cells: ModelCells, task: Task, seed: int) -> tuple[Network, LayeredRule]:
-    """Return an untrained network of 1T1R cells and its rule."""
+    """Return an untrained network of 1T1R cells for a task, and its rule."""
     emulated, dataset = emulator(cells.device), task.dataset().training
     span = cells.device.gate_high - cells.device.gate_low
     window = emulated.high - emulated.low
@@ -154,14 +154,14 @@ class CountingEngine(NgspiceNetwork):
     writes = 0
 
     def write(self, network: Network, layer: int, doses: Any, rng: Any) -> Any:
-        """Count the writes, and make them as `NgspiceNetwork` does."""
+        """Count the writes; make them and return the new states as `NgspiceNetwork` does."""
         self.writes += sum(int((write.gates == write.gates).sum()) for write in doses)
         return super().write(network, layer, doses, rng)
 
 
 def learned(task: tuple[str, str, int]) -> dict[str, Any]:
     """Train one network in ngspice until it makes no error; return its errors in each epoch as a
-    row. Runs in a worker.
+    row. `task`: model, key of `TASKS`, seed. Runs in a worker.
     """
     name, kind, seed = task
     cells, chosen = ModelCells(load_model(name)), TASKS[kind]

@@ -2,11 +2,11 @@
 
 X of each cell is its gate voltage, which the error rule moves. A device gets RESET and SET when X
 has moved by a step since its last write (docs/writes_gate.md). One layer of one pair of the cells
-of C. Li et al. (preset li-1t1r) learns MNIST's grey 10x10 images. From the settings of
-`memristive.learning.build`, one property changes at a time: the step, the scatter of a write, the
-share of stuck cells, and the leak of X towards the middle of its range or towards 0 V. Scatter and
-stuck cells are also tried with a write at each dose, as in the published chip. Networks of 64-54-10
-neurons learn 8x8 images, as that chip did.
+of C. Li et al. (preset li-1t1r) learns MNIST's grey 10x10 images. All settings are those of
+`memristive.learning.build`, except one property, which is varied: the step, the scatter of a write,
+the share of stuck cells, or the leak of X towards the middle of its range or towards 0 V. Scatter
+and stuck cells are also tried with a write at each dose, as in the published chip. Networks of
+64-54-10 neurons learn 8x8 images, as that chip did.
 
 Closed form, strict accuracy on all test images. Writes results/devices/gate_commit.json and
 figures/gate_commit.png in five minutes on two cores. Ctrl-C saves a checkpoint for --resume.
@@ -54,7 +54,10 @@ WAITS, AT_ONCE, TO_GROUND = WAYS = ("with a step", "at each dose", "leak towards
 
 @dataclass(frozen=True)
 class GateRun:
-    """Training of one device, size of images and seed, with one property of the cells changed."""
+    """Training of a network of the preset `device` on images of `size` x `size` pixels. The
+    property `series` has the `value`; in the series "usual" none is changed. `way` is one of
+    `WAYS`.
+    """
 
     device: str = LI
     size: int = 10
@@ -64,7 +67,9 @@ class GateRun:
     value: float = 0.0
 
     def result(self) -> dict[str, Any]:
-        """Return the accuracy and the writes of a cell as a row of the record."""
+        """Train and test the network; return its accuracy and the writes of a cell as a row of the
+        record.
+        """
         device, dataset = GATE_DEVICES[self.device], matching_dataset("mnist", self.size)
         if self.series == "scatter":
             device = dataclasses.replace(device, write_noise=self.value)

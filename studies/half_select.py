@@ -1,5 +1,5 @@
 """Cost of a passive array, in accuracy: writes at V put V/2 on other cells of the same row and
-column, which then make the share r of a step.
+column, and move these cells by the share r of a step.
 
 One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width,
 strict decisions. First the SPICE models that come with the project, measured in ngspice: with
@@ -160,7 +160,7 @@ def prepared(
 def trained(
     device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
 ) -> Network:
-    """Return the layer of `prepared` after its training."""
+    """Return the layer of `prepared` after its training on all but the held-out images."""
     levels, labels = data().training
     return learn(
         *prepared(device, scheme, dose, presentations), levels[:-HELD_OUT], labels[:-HELD_OUT]

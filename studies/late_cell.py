@@ -48,7 +48,7 @@ SOLVER = Solver(max_step=20e-6, reltol=1e-5, chgtol=1e-18, abstol=1e-16, method=
 
 @dataclass(frozen=True)
 class LateCellExperiment(Parameters):
-    """Numbers of cells and of writes, and the random doses that the cells get."""
+    """Size of the experiment, the dose of its random writes, and the X at which a pulse is due."""
 
     cells: int = quantity(4, 1, 100, "", "cells of the column")
     writes: int = quantity(150, 1, 10_000, "", "writes")

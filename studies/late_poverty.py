@@ -1,10 +1,11 @@
 """Cost of a poor capacitor in a synapse that writes late: leak, spread, offset, pulses at a time.
 
-One layer of one pair learns MNIST's grey 10x10 images. From the settings of
-`memristive.learning.build`, one property of the synapses changes at a time: the share that they
-forget with each presentation, the spread of the dose at which they are due, the offset of their
-windows, and the pulses for which they wait. The last series is a passive array, in which each pulse
-moves half-selected cells by the share r of a step, late and with fractions rounded at random.
+One layer of one pair learns MNIST's grey 10x10 images. All settings are those of
+`memristive.learning.build`, except one property of the synapses, which is varied: the share that
+they forget with each presentation, the spread of the dose at which they are due, the offset of
+their windows, or the pulses for which they wait. The last series is a passive array, in which each
+pulse moves half-selected cells by the share r of a step. There late writes are compared with
+fractions that are rounded at random.
 
 Closed form, strict accuracy on all test images. Writes results/devices/late_poverty.json and
 figures/late_poverty.png in four minutes on two cores. Ctrl-C saves a checkpoint for --resume.
@@ -49,8 +50,8 @@ LABELS = {
 
 @dataclass(frozen=True)
 class ChangedRun:
-    """Training of a `run` in which some fields of `PulseWrites` and of the rule are changed
-    (`changes`): a point of a series.
+    """Training of a `run` in which some fields of `PulseWrites` (`changes`) and of the rule
+    (`rule_changes`) have other values: the point `value` of a `series`.
     """
 
     run: DeviceRun
@@ -60,7 +61,9 @@ class ChangedRun:
     rule_changes: dict[str, Any] = field(default_factory=dict)
 
     def result(self) -> dict[str, Any]:
-        """Return the accuracy and the pulses of a cell as a row of the record."""
+        """Train and test the network; return its accuracy and the pulses of a cell as a row of the
+        record.
+        """
         network, rule = self.run.prepared()
         assert network.pulses
         pulses = dataclasses.replace(network.pulses, **self.changes)
@@ -126,8 +129,8 @@ def print_means(table: pd.DataFrame) -> None:
 
 
 def changed(name: str, value: float) -> dict[str, Any]:
-    """Return the changes of `PulseWrites` at a point of a series. A synapse that gets several
-    pulses at a time also waits for as many.
+    """Return the changed fields of `PulseWrites` at a point of a series. A synapse that gets
+    several pulses at a time also waits for as many.
     """
     if name == HALF_SELECTED:
         return {"disturb_up": value, "disturb_down": value}

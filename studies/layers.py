@@ -316,8 +316,8 @@ def print_energies(energies: dict[str, float]) -> None:
 
 
 def hidden_images(network: Network, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
-    """Draw the states of the first hidden layer as images, one for each neuron. The title of an
-    image is the class that the neuron's spike supports most.
+    """Draw the states of up to `SHOWN` neurons of the first hidden layer, one image for each. The
+    title of an image is the class that the neuron's spike supports most.
 
     The colours cover only 98 % of all states, because pixels that are seldom on have states far
     from the others.

@@ -374,7 +374,7 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
 
 def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
-    """Return the accuracy with its 95 % interval, and the recall of each class."""
+    """Return by name the accuracy with its 95 % interval, and the recall of each class."""
     right = predicted == truth
     return {
         "accuracy": right.mean(),
@@ -386,8 +386,9 @@ def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dic
 def compare_in_ngspice(
     network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray
 ) -> dict[str, Any]:
-    """Train on nine tenths of each class, test the rest in ngspice and in closed form, and return
-    their agreement.
+    """Train on nine tenths of each class, and test the rest in ngspice and in closed form. Return
+    by name the numbers of samples, of those that ngspice decides right and of those that both
+    decide alike, and the largest difference of spikes in s.
     """
     held_out = max(0.1, len(np.unique(labels)) / len(labels))
     train, tested, known, truth = train_test_split(

@@ -74,7 +74,9 @@ def main(arguments: list[str] | None = None) -> None:
 def measured_steps(
     model: SpiceModel, source: str, path: str
 ) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
-    """Measure a model with two pins; print, and return its device, the record and the figure."""
+    """Measure a model with two pins and print the result; return the device, the results for the
+    record, and the figure.
+    """
     found = characterise(model, source, path)
     results = dataclasses.asdict(found) | {
         "x": GRID,
@@ -98,7 +100,9 @@ def measured_steps(
 def measured_gate(
     model: SpiceModel, source: str, path: str
 ) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
-    """Measure a model with a gate; print, and return its device, the record and the figure."""
+    """Measure a model with a gate and print the result; return the device, the results for the
+    record, and the figure.
+    """
     found = characterise_gate(model, source, path)
     results = dataclasses.asdict(found) | {
         "loops": [

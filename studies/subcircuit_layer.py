@@ -79,8 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def compared(task: tuple[str, int, int]) -> dict[str, Any]:
-    """Return the measured differences between the engines for one model, in reads and writes. Runs
-    in a worker.
+    """Compare the engines for one model in reads and in writes; return the differences as a row.
+    `task`: model, numbers of images and of presentations. Runs in a worker.
     """
     name, images, presentations = task
     cells = ModelCells(load_model(name), HALF)
@@ -88,7 +88,10 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
 
 
 def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
-    """Read test images with a trained layer in both engines; return the differences."""
+    """Read test images with a trained layer in both engines. Return, by name, the number of equal
+    decisions, both accuracies, the largest difference of spikes in s, and the number of neurons
+    that are silent in one engine only.
+    """
     network = trained(cells.device, HALF, USUAL)
     images, labels = data().test.first(count)
     exact, spikes = network.first_spikes(images), cells.read_images(network, images)[0][-1]
@@ -104,8 +107,9 @@ def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
 
 
 def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
-    """Read and write training images in both engines, each presentation from the same states;
-    return the differences.
+    """Read and write training images in both engines, each presentation from the same states.
+    Return, by name, the number of presentations with the same error and of those with a write, and
+    the largest and the RMS difference of written states in steps of the device.
     """
     start, rule = (
         trained(cells.device, HALF, USUAL, STARTED),

@@ -130,8 +130,8 @@ def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]
 def within(
     window: float, difference: float, pulse: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """Return the part of the input `pulse` during a `window` of so many s, which opens `difference`
-    s after the start of the pulse.
+    """Return the part of the input `pulse` that falls into a window of `window` s. The window opens
+    `difference` s after the start of the pulse.
 
     The input is 0 V outside the pulse. Pulse and result are lists of pieces: (duration in s, V).
     """
@@ -143,8 +143,8 @@ def within(
 def measure_writes(
     memristor: MemristorParameters, k: Constants, doses: Iterable[float] = DOSES
 ) -> list[dict[str, Any]]:
-    """Write single cells in ngspice; return a row for each state, input and dose (s), with the
-    closed form's X.
+    """Write single cells in ngspice; return a row for each state, input and dose (s), with X in V
+    as measured and in closed form.
     """
     rows = []
     cases = [(state, volts) for state in STATES for volts in VOLTS]
@@ -344,8 +344,8 @@ class StdpExperiment(Parameters):
     def phi(self, difference: float, share: float) -> list[tuple[float, float]]:
         """Return the corners (s, V) of phi for a post spike `difference` s after the pre pulse.
 
-        The write switch closes at a `share` of phi's edge. The edges are placed so that it is
-        closed exactly in the window.
+        The write switch closes at a `share` of phi's edge. The edges are placed such that it is
+        closed exactly in the window after the post spike.
         """
         return [
             (0.0, 0.0),

@@ -131,8 +131,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
-    """Learn z, v, n until no error; return the number of errors, of 30, before each epoch's
-    write.
+    """Learn z, v, n until no error, for `MOST` epochs at most; return the number of errors, of 30,
+    before each epoch's write.
     """
     emulated, dataset, errors = emulator(cells.device), zvn().training, list[int]()
     # nine pixels and a bias
@@ -159,7 +159,9 @@ def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
 
 
 def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
-    """Learn XOR until no error; return the number of errors, of 4, before each epoch."""
+    """Learn XOR until no error; return the number of errors, of 4, at the start and after each
+    epoch.
+    """
     emulated, dataset = emulator(cells.device), xor().training
     per_threshold = (emulated.high - emulated.low) / XOR_GAIN  # V of X
     rule = LayeredRule(
@@ -199,8 +201,8 @@ def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
 
 
 def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
-    """Train one network until it makes no error; return its errors in each epoch as a row. Runs in
-    a worker.
+    """Train one network until it makes no error; return its errors in each epoch as a row. `task`:
+    device file, scheme, rule or `XOR`, seed. Runs in a worker.
     """
     file, scheme, kind, seed = task
     cells = ModelCells(model_of(load_device(file)), scheme)
@@ -226,8 +228,9 @@ def count_wrong(spikes: np.ndarray, labels: np.ndarray) -> int:
 
 
 def output_signal(membranes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the error of each output (images x classes) times its slope, for the Manhattan rule;
-    `membranes` in thresholds.
+    """Return the signal of the Manhattan rule for each output (images x classes): target minus
+    output, times the slope of the output. An output is the tanh of `SLOPE` times the settled
+    membrane; `membranes` are in thresholds.
     """
     outputs = np.tanh(SLOPE * membranes)
     return (np.where(np.eye(membranes.shape[1])[labels] > 0, TARGET, -TARGET) - outputs) * (
@@ -236,8 +239,8 @@ def output_signal(membranes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def spike_signal(spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the error of each output (images x classes): 1 for the right and -1 for the first
-    wrong neuron of a wrong image.
+    """Return the signal of the first-spike rule for each output (images x classes): 1 for the right
+    and -1 for the first wrong neuron of a wrong image, else 0.
     """
     found = np.zeros(spikes.shape)
     for k, (times, label) in enumerate(zip(spikes, labels.tolist(), strict=True)):
@@ -248,8 +251,8 @@ def spike_signal(spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def grouped(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[int], int]]:
-    """Return device, rule, the epochs of the networks that made no error, and the count of all
-    networks.
+    """Return a tuple for each device and rule: both names, the epochs that each network needed
+    until it made no error, and the number of all networks, those included that never got there.
     """
     kinds = dict.fromkeys((row["device"], row["rule"]) for row in rows)
     of = {

@@ -183,8 +183,8 @@ def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, i
 
 
 def thresholds_over_time(thresholds: np.ndarray, winners: np.ndarray, step: int) -> Figure:
-    """Draw every neuron's threshold over the run, and the number of presentations that each neuron
-    won.
+    """Draw every neuron's threshold over the run, and the numbers of presentations that the neurons
+    won in its first and last third.
 
     Parameters
     ----------

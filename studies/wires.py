@@ -40,7 +40,8 @@ ROUTES = {
 @dataclass(frozen=True)
 class WiredRun:
     """Network with wires of a `resistance` in ohm, tested on `samples` images. Its channels are
-    narrower than the paper's by the factor `narrower`.
+    narrower than the paper's by the factor `narrower`. It is trained with the wires (`in_situ`) or
+    without.
     """
 
     narrower: int

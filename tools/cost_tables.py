@@ -1,4 +1,4 @@
-"""Tables of docs/costs.md, from the records of `studies.costs`."""
+"""Tables of docs/costs.md as Markdown, from the records of `studies.costs`."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -31,7 +31,9 @@ JOULES, SECONDS = EngFormatter("J", places=1), EngFormatter("s", places=1)
 
 
 def _records() -> Iterator[tuple[str, dict[str, Any], dict[str, Ledger]]]:
-    """Yield the title, the record and the ledgers of each network."""
+    """Yield for each network its title, its record, and its ledgers by kind ("inference", "error"
+    ...).
+    """
     for name, title in COSTS.items():
         path = RESULTS / f"costs/costs_{name}.json"
         if path.exists():
@@ -47,12 +49,14 @@ def _records() -> Iterator[tuple[str, dict[str, Any], dict[str, Ledger]]]:
 
 
 def _duration(times: dict[str, float]) -> str:
-    """Return the sum of the phases, one after the other; the decision is a part of the read."""
+    """Return the total duration of all phases as text. The phase "decision" is left out, because
+    the phase "read" contains it.
+    """
     return SECONDS(sum(seconds for phase, seconds in times.items() if phase != "decision"))
 
 
 def costs_table() -> str:
-    """Return what an inference costs."""
+    """Return the table of what an inference costs."""
     rows = [
         (
             title,
@@ -77,7 +81,7 @@ def costs_table() -> str:
 
 
 def costs_learning_table() -> str:
-    """Return what an error and a training cost."""
+    """Return the table of what an error and a training cost."""
     rows = []
     for title, record, ledgers in _records():
         times, training, error = record["times_s"], ledgers.get("training"), ledgers.get("error")
@@ -118,7 +122,9 @@ def costs_learning_table() -> str:
 
 
 def costs_shorter_table() -> str:
-    """Return strict accuracies in % of networks whose times are all shortened."""
+    """Return the table of strict accuracies in %: a row for each network, a column for each factor
+    by which all times of a read are shortened.
+    """
     found = [
         (title, record["shorter"]) for title, record, _ in _records() if "the same" not in title
     ]
@@ -132,7 +138,7 @@ def costs_shorter_table() -> str:
 
 
 def costs_assumptions_table() -> str:
-    """Return what is assumed, with unit and source."""
+    """Return the table of assumed values, with meaning and source."""
     default = Technology()
     return markdown(
         ("technology.", "default", "meaning", "source"),

@@ -1,4 +1,6 @@
-"""Tables of measured devices: presets, exports, learning, late and gated writes, arrays."""
+"""Tables of measured devices as Markdown: presets, exports, learning, late and gated writes,
+arrays.
+"""
 
 from typing import Any
 
@@ -17,7 +19,7 @@ from tools.networks import RESULTS
 
 
 def device_presets_table() -> str:
-    """Return the presets of measured devices."""
+    """Return the table of the presets of measured devices."""
     table = pd.DataFrame(
         [described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])
     ).drop(columns="R_on/ohm")
@@ -25,12 +27,12 @@ def device_presets_table() -> str:
 
 
 def gate_presets_table() -> str:
-    """Return the presets of 1T1R cells that are written at the gate."""
+    """Return the table of the presets of 1T1R cells that are written at the gate."""
     return markdown(GATE_HEADING, [gate_described(device) for device in GATE_DEVICES.values()])
 
 
 def export_check_table() -> str:
-    """Return the deviations of exported models from their devices in ngspice."""
+    """Return the table of deviations of exported models from their devices in ngspice."""
     rows = load_results(RESULTS / "devices/export_check.json")["rows"]
     return markdown(
         ("device", "SPICE library", "Verilog-A"), [(row["device"], *exported(row)) for row in rows]
@@ -38,7 +40,9 @@ def export_check_table() -> str:
 
 
 def device_kind_spreads_table() -> str:
-    """Return known spreads of simulated devices, and those that were found in their readings."""
+    """Return the table of the known spreads of simulated devices, and of the spreads that were
+    found in their readings.
+    """
     labels = {
         "spread": "spread of steps",
         "range_spread": "spread of the range",
@@ -59,7 +63,7 @@ def device_kind_spreads_table() -> str:
 
 
 def device_kind_learning_table() -> str:
-    """Return the accuracies of networks whose cells differ in one respect or in all."""
+    """Return the table of accuracies of networks whose cells differ in one respect or in all."""
     labels = {
         "spread": "steps",
         "range_spread": "range",
@@ -82,8 +86,8 @@ def device_kind_learning_table() -> str:
 
 
 def trained_in_situ_table() -> str:
-    """Return the epochs until the letters z, v, n and XOR are learned without error, beside the
-    published number.
+    """Return the table of the epochs until the letters z, v, n and XOR are learned without error,
+    with the published number.
     """
     record = load_results(RESULTS / "devices/trained_in_situ.json")
     rows = []
@@ -106,15 +110,15 @@ def trained_in_situ_table() -> str:
 
 
 def device_means() -> pd.DataFrame:
-    """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole
-    pulses.
+    """Return means over the networks of measured devices on MNIST: a row for each device, number of
+    layers, number of pairs, and whether pulses are whole.
     """
     means = summary(load_table(RESULTS / "devices/device_learning.json"))
     return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
 
 
 def device_learning_table() -> str:
-    """Return the accuracies of networks of measured devices beside NeuroSim's."""
+    """Return the table of accuracies of networks of measured devices beside NeuroSim's."""
     accuracies = device_means().strict_accuracy
 
     def accuracy(device: str, *case: Any) -> str:
@@ -144,12 +148,14 @@ def device_learning_table() -> str:
 
 
 def writes_late_table() -> str:
-    """Return accuracy and pulses a cell of one pair, one layer, with the ways of `late_ways`."""
+    """Return the table of accuracies and pulses a cell of networks with one layer and one pair for
+    each weight: a column for each way of `studies.late_ways`.
+    """
     return _ways(1)
 
 
 def writes_late_deep_table() -> str:
-    """Return the same of two layers."""
+    """Return the table of `writes_late_table` for networks of two layers."""
     return _ways(2)
 
 
@@ -176,7 +182,9 @@ def _ways(layers: int) -> str:
 
 
 def writes_gate_table() -> str:
-    """Return accuracies and writes of a cell of 1T1R cells: at each dose, and with a step."""
+    """Return the table of accuracies and writes a cell of 1T1R cells that are written at each dose,
+    or only after a step of the gate voltage.
+    """
     found = load_table(RESULTS / "devices/gate_commit.json")
     means = found.groupby(["device", "size", "series", "value", "way"]).mean(numeric_only=True)
     cases: list[tuple[str, tuple[Any, ...]]] = [
@@ -203,7 +211,7 @@ def writes_gate_table() -> str:
 
 
 def gate_cells_table() -> str:
-    """Return the epochs and writes of filaments with transistors that learn in ngspice."""
+    """Return the table of epochs and writes of filaments with transistors that learn in ngspice."""
     found, rows = load_table(RESULTS / "devices/gate_cells.json"), []
     for task, of_task in found.groupby("task", sort=False):
         epochs = of_task.epochs.dropna()
@@ -215,8 +223,8 @@ def gate_cells_table() -> str:
 
 
 def passive_models_table() -> str:
-    """Return r of SPICE models, and accuracies with access switches and in passive arrays, each
-    with its best dose.
+    """Return the table of r of SPICE models, and of accuracies with access switches and in passive
+    arrays, each with its best dose.
     """
     found = load_table(RESULTS / "devices/half_select.json")
     rows: dict[str, dict[str, str]] = {model: {} for model in MODELS}
@@ -236,7 +244,9 @@ def passive_models_table() -> str:
 
 
 def subcircuit_layer_table() -> str:
-    """Return the agreement of ngspice, with the subcircuit in each cell, and the closed form."""
+    """Return the table of the agreement between ngspice, with the subcircuit in each cell, and the
+    closed form.
+    """
     return markdown(
         (
             "model",

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows as an aligned Markdown table."""
+    """Return `heading` and `rows` as an aligned Markdown table."""
     cells = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
@@ -23,7 +23,9 @@ def percent(share: float, digits: int = 2) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return mean and standard deviation of shares as text, in percent; a single one alone."""
+    """Return mean and standard deviation of shares as text, in percent. A single share has no
+    deviation.
+    """
     if len(values) == 1:
         return percent(values[0])
     return f"{percent(float(np.mean(values)))} ± {100 * np.std(values, ddof=1):.2f}"

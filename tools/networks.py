@@ -101,8 +101,8 @@ def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
 
 
 def write_agreement() -> None:
-    """Count the images that the two engines decide differently, for each network, and write
-    agreement.json.
+    """Count, for each network, the test images that the two engines decide differently, and write
+    results/one_layer/agreement.json.
     """
     counts = {}
     for network in NETWORKS:

@@ -87,8 +87,8 @@ def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) 
 
 
 def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
-    """Return CPU times of a read, a write, and learning from errors, by the engine `name` with
-    `size` x `size` pixels.
+    """Return a row of results: CPU times of a read and a write in ms, and presentations a second
+    while learning from errors, by the engine `name` with images of `size` x `size` pixels.
     """
     dataset, inputs = mnist(size, encoding), size**2
     images, labels = dataset.test
@@ -122,8 +122,8 @@ def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
 
 
 def script_rows(rounds: int) -> list[dict[str, Any]]:
-    """Run every script `rounds` times, in turn so that drifts of a shared machine affect all;
-    return medians.
+    """Run every script `rounds` times, in turn so that drifts of a shared machine affect all.
+    Return a row for each script with its medians: times in s, peak memory in MB.
     """
     with tempfile.TemporaryDirectory() as folder:
         cases = progress(SCRIPTS * rounds, rounds * len(SCRIPTS), "scripts", "run")
@@ -138,8 +138,8 @@ def script_rows(rounds: int) -> list[dict[str, Any]]:
 
 
 def script_cost(command: list[str], folder: str) -> list[float]:
-    """Return wall time and CPU time in s, workers included, and peak memory in MB of the largest
-    process of a run.
+    """Return wall time in s, CPU time in s with that of workers, and the peak memory in MB of the
+    largest process, of a run of a script.
     """
     voltages = ["--voltages", f"{folder}/{command[0]}.json"] if "training" in command[0] else []
     run_once = [

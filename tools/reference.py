@@ -1,7 +1,7 @@
 """Write the pages of the API for the site (`make docs`), below docs/reference, which git ignores.
 
 Each module, and each public class and function, has a page. A page names the pages, scripts and
-modules that use it: found in imports, in the snippets of documents, and in names set as code.
+modules that use it: found in imports, in the snippets of documents, and in names in backticks.
 """
 
 import ast
@@ -71,7 +71,9 @@ def dotted(path: Path) -> str:
 
 
 def public_names(path: Path) -> list[str]:
-    """Return the classes and functions of a file without a leading underscore, in its order."""
+    """Return the names of a file's classes and functions that begin with no underscore, in its
+    order.
+    """
     kinds = (ast.ClassDef, ast.FunctionDef)
     body = ast.parse(path.read_text(encoding="utf-8")).body
     return [node.name for node in body if isinstance(node, kinds) and node.name[0] != "_"]
@@ -100,7 +102,7 @@ def pages() -> Iterator[Path]:
 
 
 def code_and_text(path: Path) -> tuple[str, str]:
-    """Return the Python code of a file, and its text, which is empty for a module."""
+    """Return the Python code of a file, and the text of a page, which is "" for a Python file."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return text, ""
@@ -133,7 +135,9 @@ def used_names(code: str) -> set[str]:
 
 
 def mentioned_names(text: str, by_name: Mapping[str, str]) -> set[str]:
-    """Return the full names of objects that a text sets as code, such as `read` or `io.read()`."""
+    """Return the full names of the objects that a text mentions in backticks, such as `read` or
+    `io.read()`. `by_name` holds the full name by the short name.
+    """
     found = {name.rpartition(".")[2] for name in MENTION.findall(CODE.sub("", text))}
     found = {name for name in found if DISTINCT.match(name) or name in memristive.__all__}
     return {by_name[name] for name in found if name in by_name}
@@ -165,7 +169,9 @@ def sources() -> Iterator[Source]:
 
 
 def collect() -> Reference:
-    """Walk the repository: public names, the pages that show them, and who uses them."""
+    """Return what the site shows of the repository: public names, the pages that show them, and the
+    files that use them.
+    """
     reference, front = Reference(), set(memristive.__all__)
     by_name: dict[str, set[str]] = defaultdict(set)
     for path in library():
@@ -190,7 +196,9 @@ def collect() -> Reference:
 
 
 def used_by(users: Sequence[Source]) -> str:
-    """Return a section that links to the users of an object, by kind."""
+    """Return a section in reStructuredText that links to the users of an object, by kind; "" if it
+    has none.
+    """
     lines = []
     for kind in ("page", "script", "module"):
         links = [f":doc:`{user.title} <{user.page}>`" for user in users if user.kind == kind]
@@ -205,7 +213,7 @@ def heading(text: str) -> str:
 
 
 def listing(directive: str, entries: Iterable[str], *options: str) -> str:
-    """Return a directive with a list of entries."""
+    """Return a directive in reStructuredText with a list of entries."""
     lines = [f".. {directive}::", *(f"   {option}" for option in options), ""]
     return "\n".join([*lines, *(f"   {entry}" for entry in entries), "", ""])
 
@@ -235,7 +243,9 @@ def script_page(path: Path, reference: Reference) -> str:
 
 
 def write() -> Reference:
-    """Write all pages; return what they show."""
+    """Write all pages of the site's reference to docs/reference. Return the names that the pages
+    show, and the users of each name.
+    """
     reference = collect()
     shutil.rmtree(REFERENCE, ignore_errors=True)
     texts = {f"modules/{name}.rst": module_page(name, reference) for name in reference.modules}
@@ -281,7 +291,9 @@ class Short:
 
 
 def comments(source: str) -> dict[str, str]:
-    """Return the comment of each field of a class: at the end of its line, or above it."""
+    """Return the comment of each field of a class by the field's name. It stands at the end of the
+    field's line, or above it.
+    """
     lines, alone = {}, set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
@@ -300,8 +312,8 @@ def comments(source: str) -> dict[str, str]:
 
 
 def field_lines(kind: type) -> list[str]:
-    """Return the section Parameters of a dataclass or NamedTuple: type, default, unit, range and
-    meaning of each field, as its `quantity` or its comment gives them.
+    """Return the lines of a section Parameters for a dataclass or NamedTuple: type, default, unit,
+    range and meaning of each field, as its `quantity` or its comment gives them.
     """
     texts: dict[str, str] = {}
     types: dict[str, Any] = {}
@@ -329,8 +341,8 @@ def field_lines(kind: type) -> list[str]:
 def short_signature(
     app: Any, what: str, name: str, kind: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """Return the names and short defaults of a dataclass, whose types its parameters give (a
-    handler of Sphinx's autodoc-process-signature).
+    """Return the signature of a dataclass without types, which its section Parameters gives, and
+    with short defaults; None for other objects (a handler of Sphinx's autodoc-process-signature).
     """
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return None
@@ -346,8 +358,8 @@ def short_signature(
 
 
 def add_fields(app: Any, what: str, name: str, kind: Any, options: Any, lines: list[str]) -> None:
-    """Add links to the documents to a docstring, and to that of a class its fields, unless it has a
-    section Parameters (a handler of Sphinx's autodoc-process-docstring).
+    """Link names of documents in the `lines` of a docstring, and add its fields to that of a class
+    without a section Parameters (a handler of Sphinx's autodoc-process-docstring).
     """
     lines[:] = [with_links(line) for line in lines]
     has_fields = dataclasses.is_dataclass(kind) or hasattr(kind, "_fields")
@@ -356,7 +368,9 @@ def add_fields(app: Any, what: str, name: str, kind: Any, options: Any, lines: l
 
 
 def linked(app: Any, env: Any, node: Any, content: Any) -> Any:
-    """Return the link of a name that a docstring sets as code, for Sphinx's missing-reference."""
+    """Return the link of a name in backticks in a docstring, or None if it is not known (a handler
+    of Sphinx's missing-reference).
+    """
     target, place = node.get("reftarget"), node.get("refdoc")
     name = env.config.autosummary_context["unique"].get(target) if DISTINCT.match(target) else None
     python = env.domains.python_domain
@@ -364,6 +378,8 @@ def linked(app: Any, env: Any, node: Any, content: Any) -> Any:
 
 
 def with_root_links(app: Any, page: str, text: list[str]) -> None:
-    """Let links to the documents of the root lead to their pages, for Sphinx's source-read."""
+    """Let links to the documents of the root lead to their pages (a handler of Sphinx's
+    source-read). `text` changes in place.
+    """
     for target, name in DOCUMENTS.items():
         text[0] = re.sub(rf"\]\((?:\.\./)+{name}\)", f"](/reference/{target}.md)", text[0])

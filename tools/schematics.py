@@ -98,8 +98,8 @@ def _save(figure: Figure, name: str) -> None:
 
 
 def _lifted_gate() -> Figure:
-    """Draw gate and channel potentials along the channel, with the input at 0 V and at 1 V; X is 2
-    V at 0 V.
+    """Draw the potentials of gate and channel along the channel, with the input at 0 V and at 1 V.
+    With 0 V, X is 2 V.
     """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
     place = np.linspace(0.0, 1.0, 200)
@@ -153,14 +153,18 @@ def _control(*corners: Any) -> Any:
 
 
 def _pin(label: str, side: str, *corners: Any) -> Any:
-    """Draw a terminal at the end of a line through the `corners`."""
+    """Draw a terminal at the end of a line through the `corners`, with a label at its `side`;
+    return the terminal.
+    """
     if len(corners) > 1:
         _line(*corners)
     return elm.Dot(open=True).at(corners[-1]).label(label, side)
 
 
 def _cell(x: float, y: float, size: float, label: str = "") -> Any:
-    """Draw a memristor of this `size` between the row at height `y` and the column at `x`."""
+    """Draw a memristor of this `size` between the row at height `y` and the column at `x`; return
+    it.
+    """
     cell = elm.Memristor().at((x - size, y)).to((x, y - size))
     if label:
         cell.label(label, "bottom", ofst=0.1)
@@ -320,8 +324,8 @@ def _neuron() -> None:
 def _inverting_stage(
     x: float, y: float, feedback: str, negative: bool = False
 ) -> tuple[float, float]:
-    """Draw an inverting amplifier with its summing node at (x, y); return the point of its
-    output.
+    """Draw an inverting amplifier with its summing node at (x, y), and with `negative` the negative
+    column; return the point of its output.
     """
     elm.Dot().at((x, y))
     _line((x, y), (x + 1.2, y))
@@ -408,8 +412,8 @@ def _two_layers() -> None:
 
 
 def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> list[float]:
-    """Draw a crossbar from its upper left `corner`, the reference column first; return the columns
-    of its neurons.
+    """Draw a crossbar from its upper left `corner`, the reference column first; return the
+    positions x of its neurons' columns.
     """
     left, top = corner
     bottom = top - ROW * len(rows)

@@ -1,7 +1,7 @@
 """Write all tables in the documents from the records in results/ with `python -m tools.tables`.
 
-A table stands between the lines <!-- table: NAME --> and <!-- end -->, and NAME is a function in
-`TABLES`.
+Each function NAME_table returns a table as Markdown text. In a document the table stands between
+the lines `<!-- table: NAME -->` and `<!-- end -->`.
 """
 
 import re
@@ -32,7 +32,7 @@ def patterns_row(name: str, title: str) -> tuple[str, str, str]:
 
 
 def results_table() -> str:
-    """Return the results of all networks of one layer on MNIST in ngspice."""
+    """Return the table of results of all networks of one layer on MNIST in ngspice."""
     title, paper, accuracy = patterns_row("mnist", "MNIST")
     rows: list[tuple[str, ...]] = [
         (f"{title} (paper: {paper})", accuracy, "", ""),
@@ -141,7 +141,7 @@ def short_results_table() -> str:
 
 
 def layers_table() -> str:
-    """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
+    """Return the table of accuracies of multilayer networks on MNIST and Fashion-MNIST."""
     rows, titles = (
         [],
         {
@@ -167,7 +167,7 @@ def layers_table() -> str:
 
 
 def layers_in_ngspice_table() -> str:
-    """Return reads of multilayer networks in ngspice beside the closed form."""
+    """Return the table of reads of multilayer networks in ngspice beside the closed form."""
     rows = []
     for title, name in (
         ("10x10, 200 hidden", "layers/layers_in_ngspice_mnist"),
@@ -197,7 +197,7 @@ def layers_in_ngspice_table() -> str:
 
 
 def convolution_table() -> str:
-    """Return the accuracies of convolutions."""
+    """Return the table of accuracies of convolutions."""
     rows: list[tuple[str, ...]] = []
     titles = {
         "mnist": "MNIST",
@@ -233,7 +233,7 @@ def convolution_table() -> str:
 
 
 def convolution_choices_table() -> str:
-    """Return accuracies of convolutions that differ in one choice."""
+    """Return the table of accuracies of convolutions that differ in one choice."""
     table, rows = load_table(RESULTS / "convolution/convolution_choices_digits.json"), []
     names = ["change", "kernels", "window", "regions", "weights"]
     for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
@@ -243,7 +243,7 @@ def convolution_choices_table() -> str:
 
 
 def convolution_anywhere_table() -> str:
-    """Return accuracies at seen and at new places, of kernels and of dense layers."""
+    """Return the table of accuracies at seen and at new places, of kernels and of dense layers."""
     table, rows = load_table(RESULTS / "convolution/convolution_anywhere.json"), []
     names = ["trained_by", "network", "weights"]
     for (engine, network, weights), found in table.groupby(names, sort=False):
@@ -254,8 +254,8 @@ def convolution_anywhere_table() -> str:
 
 
 def chips_circuits_table() -> str:
-    """Return mean accuracies in % of carried and learned weights on chips whose devices differ, and
-    the causes.
+    """Return the table of mean accuracies in % of carried and learned weights on chips whose
+    devices differ, with the leads and weights that explain them.
     """
     record = load_results(RESULTS / "chips/imperfect_circuits.json")
     accuracies = (
@@ -299,7 +299,9 @@ def chips_circuits_table() -> str:
 
 
 def stdp_table() -> str:
-    """Return the number of seeds that give each pattern a neuron of its own, without a teacher."""
+    """Return the table of the numbers of seeds that give each pattern a neuron of its own, without
+    a teacher.
+    """
     rows = []
     for ending, title in (
         ("", "ideal"),
@@ -317,7 +319,7 @@ def stdp_table() -> str:
 
 
 def stdp_mnist_table() -> str:
-    """Return accuracies of MNIST without labels."""
+    """Return the table of accuracies on MNIST without labels."""
     rows = []
     for neurons in (100, 300):
         tables = pd.concat(
@@ -333,7 +335,7 @@ def stdp_mnist_table() -> str:
 
 
 def performance_table() -> str:
-    """Return times of both engines."""
+    """Return the table of times of both engines, for grey images."""
     record = load_results(RESULTS / "performance.json")
     engines = [
         (
@@ -351,7 +353,9 @@ def performance_table() -> str:
 
 
 def commands_table() -> str:
-    """Return every experiment with its result, linked to the record, and below it all commands."""
+    """Return the table of experiments with their results, linked to the records, and below it the
+    commands of all experiments.
+    """
 
     def linked(number: str, name: str) -> str:
         return f"[{number}](../results/{name}.json)"
@@ -458,13 +462,15 @@ TRANSISTORS = {"mnist10": "ten digits", "mnist017": "0, 1 and 7", "xpue": "XPUE"
 
 
 def _learners() -> dict[str, dict[str, Any]]:
-    """Return the records of the learners of transistors by task."""
+    """Return the existing records of the learners of transistors by task."""
     paths = {task: RESULTS / f"transistors/transistor_{task}.json" for task in TRANSISTORS}
     return {task: load_results(path) for task, path in paths.items() if path.exists()}
 
 
 def transistors_contest_table() -> str:
-    """Return accuracy and energies of the contest's tasks beside its best entries."""
+    """Return the table of accuracies and energies in the contest's tasks, of this circuit and of
+    the contest's best entries.
+    """
 
     def row(task: str, name: str, correct: int, images: int, *joules: float) -> tuple[str, ...]:
         return (
@@ -497,8 +503,8 @@ def transistors_contest_table() -> str:
 
 
 def transistors_checks_table() -> str:
-    """Return accuracies of the law, controls and half-step check of the circuits for the contest: a
-    column for each task.
+    """Return the table of checks of the circuits for the contest, a column for each task:
+    accuracies of the law, controls, and the run with half of the time step.
     """
     found: dict[str, dict[str, str]] = {}
     tasks = {task: record for task, record in _learners().items() if task in CONTEST}
@@ -528,7 +534,9 @@ def transistors_checks_table() -> str:
 
 
 def transistors_mismatch_table() -> str:
-    """Return accuracies (%) of learned and carried weights on chips of which one part differs."""
+    """Return the table of accuracies in % of learned and carried weights on chips of which one part
+    differs.
+    """
     table = load_table(RESULTS / "transistors/transistor_mismatch.json")
     table = table[table.spread.isin(["ideal", "50 mV"])].assign(
         part=table.part.where(table.spread != "ideal", "none")

@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def readings() -> str:
-    """Return a table of noisy conductances in S: three sweeps of 40 pulses up and 40 down."""
+    """Return noisy conductances in S as the text of a CSV file: three sweeps of 40 pulses up and 40
+    down.
+    """
     random, pulse = np.random.default_rng(1), np.arange(41)
     up = 1e-6 + 9e-6 * (1 - np.exp(-pulse / 20)) / (1 - np.exp(-2))
     rows = ["sweep,up,down"]
@@ -30,7 +32,9 @@ def readings() -> str:
 
 
 def run(folder: Path, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder outside of the project."""
+    """Run a command in a folder outside of the project, with further variables of the environment;
+    return the completed process.
+    """
     given = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
         command, cwd=folder, env=given | environment, capture_output=True, text=True

@@ -278,11 +278,11 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
 
 
 def _balance(p: LearnerParameters, classes: Sequence[int]) -> list[str]:
-    """Return a differential stage that lowers the label's current while the mean of all scores is
-    above its level.
+    """Return the lines of a differential stage that lowers the label's current while the mean of
+    all scores is above its level; none if `balance` is 0.
 
-    Without it, two current sources that differ by a percent would charge or discharge all cells,
-    image after image.
+    Without this stage, two current sources that differ by a percent would charge or discharge all
+    cells, image after image.
     """
     if not p.balance:
         return []
@@ -308,8 +308,8 @@ def margin_gain(parameters: LearnerParameters) -> float:
 
 
 def models(kinds: Mapping[str, tuple[str, float]] | None = None) -> str:
-    """Return .model lines, with the kind and the threshold's deviation in V by the model's name; by
-    default one for each kind.
+    """Return a .model line for each entry of `kinds`: by the model's name, the kind of transistor
+    and the deviation of its threshold in V. By default each kind has one model without deviation.
     """
     kinds = kinds or {kind: (kind, 0.0) for kind in MODELS}
     return "\n".join(
@@ -320,8 +320,8 @@ def models(kinds: Mapping[str, tuple[str, float]] | None = None) -> str:
 
 
 def _size(gain: float, kind: str, scale: float = 1.0) -> str:
-    """Return width and length of a transistor with this gain in A/V^2, the smaller one `scale`
-    um.
+    """Return the text "W=...u L=...u" of a transistor with this gain in A/V^2, the smaller of the
+    two `scale` um.
     """
     ratio = gain / GAINS[kind]
     return f"W={scale * max(ratio, 1):.6g}u L={scale * max(1 / ratio, 1):.6g}u"
@@ -361,9 +361,10 @@ def draw_thresholds(circuit: str, seed: int, deviation: float | None = None) -> 
 
 def on_chip(circuit: str, thresholds: Mapping[str, float]) -> tuple[str, str]:
     """Return the circuit with a model of its own for each transistor, and the .model lines.
+    `thresholds` are those of `draw_thresholds`.
 
-    A positive deviation makes any transistor conduct less. So it makes the negative threshold of a
-    PMOS more negative.
+    A positive deviation makes any transistor conduct less, so a PMOS gets a more negative
+    threshold.
     """
     kinds: dict[str, tuple[str, float]] = {}
 
@@ -416,7 +417,9 @@ def count_components(circuit: str, pins: Collection[str]) -> dict[str, int]:
 
 
 def _problem(fields: list[str], pins: Collection[str]) -> str:
-    """Return a description of the fault of one element, "" if there is none."""
+    """Return a description of what is wrong with an element, given the `fields` of its line; "" if
+    nothing is.
+    """
     if not re.fullmatch("[rcdm][a-z0-9_]+", fields[0]):
         return "is no resistor, capacitor, diode or MOSFET"
     kind = fields[0][0]

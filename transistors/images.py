@@ -49,8 +49,8 @@ class Split:
 
 
 def small_images(pixels: np.ndarray) -> np.ndarray:
-    """Return 28 x 28 images (bytes) as 16 block means each, scaled to a mean of 0.5 and a deviation
-    of 0.25, cut to 0 to 1.
+    """Return images of n x 28 x 28 bytes as n x 16 block means, each image scaled to a mean of 0.5
+    and a deviation of 0.25 and cut to 0 to 1.
     """
     blocks = (pixels.reshape(-1, 4, 7, 4, 7).mean(axis=(2, 4)) / 255).reshape(-1, 16)
     centred = blocks - blocks.mean(axis=1, keepdims=True)
@@ -99,7 +99,9 @@ def drawn_images(task: str, mnist: Mapping[str, np.ndarray], seed: int, test: in
     Parameters
     ----------
     task : str
+        "mnist10" or "mnist017".
     mnist : mapping
+        Arrays x_train, y_train.
     seed : int
     test : int
         Test images of each class.
@@ -124,8 +126,8 @@ def drawn_images(task: str, mnist: Mapping[str, np.ndarray], seed: int, test: in
 
 
 def pattern_images(patterns: np.ndarray) -> Split:
-    """Return training images that hold each pattern and, beside it, its complement; the test images
-    are the same.
+    """Return images that hold each of the `patterns` (classes x inputs) and, beside it, its
+    complement; training and test images are the same.
 
     So all images have the same sum. The circuit's score is a mean of its inputs, weighted by
     conductances. Only with equal sums does a conductance above or below the mean of its column act

@@ -56,6 +56,7 @@ class Law:
     classes : sequence of int
         Class numbers, in the order of the weights' rows.
     inputs : int
+        Number of pixels.
     thresholds : mapping, optional
         Deviation of the threshold in V by the name of a transistor, as `circuit.draw_thresholds`
         returns; none for an ideal chip.
@@ -71,7 +72,7 @@ class Law:
         return np.full((len(self.classes), self.inputs), BIAS[self.parameters.start_rail])
 
     def scores(self, weights: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the outputs in V (images x classes) for pixels from 0 to 1."""
+        """Return the outputs in V (images x classes) for `images` (images x inputs, 0 to 1)."""
         volts = LOW + (HIGH - LOW) * images
         return _scores(weights - THRESHOLDS["syn"] - self._cells("read"), volts, self._load)
 
@@ -85,7 +86,8 @@ class Law:
         """Return the weights in V (classes x inputs) after `images` (presentations x inputs) are
         shown with their `labels`.
 
-        `weights` are those before; None: those after the reset.
+        `weights` are those before; None: those after the reset. Raises ValueError for a label that
+        is no class.
         """
         p, found = self.parameters, (self.start() if weights is None else weights.copy())
         volts = LOW + (HIGH - LOW) * images
@@ -132,8 +134,8 @@ class Law:
         return found
 
     def line_range(self) -> tuple[float, float]:
-        """Return the lowest and highest voltage in V of an error line at the start, for the whole
-        error current, mean pixels.
+        """Return the lowest and the highest voltage in V of an error line, at the weights of the
+        start and mean pixels: while the whole error current flows out of the line or into it.
 
         Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """
@@ -153,10 +155,11 @@ class Law:
         return float(lowest), float(highest)
 
     def _gates_of_rows(self, volts: np.ndarray, drops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gates of charging and discharging transistors in V, each less its threshold.
+        """Return the gate voltages of the charging and of the discharging transistors in V, each
+        less its threshold.
 
-        `volts` are those of the pixels, and an inverter draws `drops` over its source resistor,
-        both in V.
+        `volts` are the voltages of the pixels in V, `drops` the voltages in V across the source
+        resistors of the rows' inverters.
         """
         p = self.parameters
         return (
@@ -171,7 +174,7 @@ class Law:
         return self.parameters.read_length / (GAINS["syn"] * SMALLEST * self.parameters.load)
 
     def _gates(self, count: int) -> np.ndarray:
-        """Return the overdrive of the current sources in V during each image."""
+        """Return the overdrive of the current sources in V during each of `count` images."""
         p = self.parameters
         floor = FLOOR_RESISTOR * (1 - p.anneal_floor)
         decay = np.exp(
@@ -200,7 +203,9 @@ def _read(
     """Return the output of a column in V, at which the read currents equal those of the load and of
     the margin.
 
-    Newton's method finds it from below, because the sum of the currents is convex.
+    `gates` are the weights less the thresholds, `pull` is the overdrive of the margin's transistor.
+    Newton's method starts at `guess` and finds the output from below, because the sum of the
+    currents is convex.
     """
     given = 0.0
     for i in range(len(gates)):
@@ -255,7 +260,9 @@ def _train(
     level: float,
     rest: float,
 ) -> None:
-    """Write `weights` in place. Arguments as computed in `Law.train`."""
+    """Write `weights` (V, classes x inputs) in place, image after image. `Law.train` computes all
+    arguments.
+    """
     classes, inputs = weights.shape
     out, error, cell = np.full(classes, 0.8), np.zeros(classes), np.empty(inputs)
     high, low, lines = np.empty(inputs), np.empty(inputs), np.full(classes, rest)
@@ -350,9 +357,9 @@ def _line(
     """Return the voltage in V of an error line at which its cells take the error current, between
     ground and the supply.
 
-    Newton's method finds it. Where a step would leave the bracket, the bracket is halved, because
-    the slope vanishes between the voltages at which the charging and the discharging transistors
-    conduct.
+    `high` and `low` are gates of `_gates_of_rows`. Newton's method finds the voltage. Where a step
+    would leave the bracket, the bracket is halved, because the slope vanishes between the voltages
+    at which the charging and the discharging transistors conduct.
     """
     lowest, highest = 0.0, 3.0
     line = highest if error > 0 else lowest

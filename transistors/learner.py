@@ -207,8 +207,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def law_results(law: Law, images: Split, passes: int, found: Sequence[int]) -> dict[str, Any]:
-    """Train by the law and test it; return accuracies, and the share of test images that it decides
-    as ngspice `found`.
+    """Train by the law and test it; return by name its accuracies, and the share of test images
+    that it decides as ngspice, whose decisions are `found`.
 
     The law is also trained with other orders of the images, and with permuted labels.
     """

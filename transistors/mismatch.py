@@ -154,8 +154,8 @@ def by_law(
     """Simulate a chip by the law; return its accuracies with learned and with `ideal` weights, and
     the learned weights in V.
 
-    `thresholds`: each transistor's deviation in V by its name. Without `ideal` weights, the learned
-    ones count twice.
+    `thresholds`: each transistor's deviation in V by its name. Without `ideal` weights, both
+    accuracies are those of the learned ones.
     """
     law = Law(learner, LABELS[task], thresholds=thresholds)
     weights = law.train(*images.lessons(PASSES))
@@ -173,8 +173,8 @@ def by_ngspice(
     thresholds: dict[str, float],
     ideal: np.ndarray | None,
 ) -> tuple[float, float, np.ndarray]:
-    """Return the results of `by_law` from ngspice: one transient trains and tests, another one
-    tests the `ideal` weights.
+    """Return the same as `by_law`, simulated by ngspice: one transient trains and tests, another
+    one tests the `ideal` weights.
     """
     chip, models = on_chip(netlist(learner, LABELS[task]), thresholds)
     transient, shown = contest_transient(images, PASSES)

@@ -201,7 +201,7 @@ def change(
 
 def accuracy(sizes: LearnerParameters, task: str, images: Split, spread: float, seed: int) -> float:
     """Return the share of validation images that a chip, whose thresholds have a `spread` in V,
-    recognises after training.
+    recognises after training. `seed` is that of the chip and of the order of the images.
     """
     law = Law(
         sizes,

@@ -53,7 +53,7 @@ Trace = dict[str, np.ndarray]  # "time" in s and saved vectors in V and A, by th
 
 @dataclass(frozen=True)
 class Transient:
-    """Images of one transient in order, each with its label (-1: none).
+    """Images of one transient in order (images x inputs, 0 to 1), each with its label (-1: none).
 
     `learning` is True for the images that the circuit learns from. With `carried`, the supplies are
     on from the first moment and nothing is reset, because weights come as initial conditions.
@@ -154,7 +154,9 @@ def sources(transient: Transient) -> list[str]:
 
 
 def _corners(transient: Transient, values: np.ndarray, reset: bool) -> list[tuple[float, float]]:
-    """Return the corners (s, V) of one waveform, without points between two equal ones."""
+    """Return the corners (s, V) of a waveform with these `values` (V) during the images, without
+    points between two equal ones. `reset`: it is high during start-up.
+    """
     before = values[0] if len(set(values)) == 1 else 0.0
     points = [(0.0, before if transient.carried else 0.0), (EDGE, before), (STARTUP, before)]
     if reset and not transient.carried:
@@ -282,6 +284,8 @@ def simulate(text: str, stop: float, watch: Callable[[float], None] | None = Non
     SimulationError
         ngspice stopped early or printed an error. Its log is searched, because an aborted run still
         writes data and returns 0.
+    NgspiceMissing
+        The program ngspice is not installed.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -349,7 +353,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def sampled(trace: Trace, name: str, times: Any) -> Any:
-    """Return a vector at the given times in s, interpolated."""
+    """Return the vector `name` of a trace at `times` in s, interpolated."""
     return np.interp(times, trace["time"], trace[name])
 
 
@@ -367,8 +371,8 @@ def predictions(
 
 
 def energies(trace: Trace, transient: Transient) -> dict[str, dict[str, float]]:
-    """Return by phase and driver the energy in J that each driver delivers: in start-up, training,
-    and inference after it.
+    """Return the energy in J that each driver delivers, by phase ("startup", "training" and the
+    "inference" after it) and by the driver's pin.
     """
     first = int(transient.learning.argmax())
     training, trained = (
@@ -391,8 +395,8 @@ def energies(trace: Trace, transient: Transient) -> dict[str, dict[str, float]]:
 
 
 def score(trace: Trace, transient: Transient, labels: np.ndarray) -> dict[str, Any]:
-    """Return the contest's numbers: correct test images, predictions, leads in V, energies in J in
-    total and by driver.
+    """Return by name the contest's numbers: correct test images, predictions, leads in V, energies
+    in J in total and by driver.
 
     The test images are the last ones of the transient; `labels` are theirs.
     """

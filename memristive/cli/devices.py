@@ -41,7 +41,7 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
 
     The names of device and scheme are added to the name of the default voltages file, and outputs
     about a user's own device go to the folder own/. Without --device, `setup` is returned
-    unchanged.
+    unchanged. Raises ParameterError if --device is no device file or has a gate.
     """
     if not options.device:
         if options.scheme:

@@ -47,8 +47,8 @@ def ranges(network: Network, images: np.ndarray) -> list[Range]:
 
 
 def read_range(task: Range) -> list[np.ndarray]:
-    """Return the first spikes of each layer in ngspice (images x neurons, s; nan: silent, or after
-    the end of the read).
+    """Return the first spikes in ngspice, an array for each layer (images x neurons, s; nan:
+    silent, or after the end of the read).
     """
     network, images, first = task
     key = joblib.hash(network)
@@ -84,7 +84,7 @@ def read_images(
     engine : str
         "ngspice" or "closed-form".
     jobs, scheduler
-        As in `parallel.run_tasks`.
+        Worker processes, and address of a Dask scheduler, as in `parallel.run_tasks`.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def save_test(
     resolution : float
         Leads up to this time, in s, are ties. Tied and silent images count as wrong.
     schedule : Schedule, optional
-        Adds the paper's decisions, which sample with this schedule's step.
+        Adds decisions by the paper's rule, which samples outputs with this schedule's step.
     **more
         Further results for the record.
     """
@@ -163,7 +163,7 @@ def save_test(
 
 
 def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
-    """Print the scores that `scores.summary` computed, one a line, with the names of the
+    """Print the scores that `decisions.summary` computed, one a line. `labels` are the names of the
     classes.
     """
 

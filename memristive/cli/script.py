@@ -53,7 +53,9 @@ class Parser(argparse.ArgumentParser):
     def add_number(
         self, option: str, low: int, high: int, default: int | None, meaning: str
     ) -> None:
-        """Add an option that takes a whole number from `low` to `high`."""
+        """Add an option that takes a whole number from `low` to `high`. Its help is `meaning` and
+        the default.
+        """
         stated = "" if default is None else f" (default: {default})"
         self.add_argument(
             option,
@@ -64,8 +66,8 @@ class Parser(argparse.ArgumentParser):
         )
 
     def add_common(self, option: str, default: Any, note: str = "", **changed: Any) -> None:
-        """Add an option that has the same meaning in each script, with a `note` on its default for
-        --help.
+        """Add an option that has the same meaning in each script. In --help, `note` stands in place
+        of the default. `changed` replaces arguments of `add_argument`.
         """
         given: dict[str, dict[str, Any]] = {
             "--device": {
@@ -122,7 +124,7 @@ def make_parser(
     voltages : str
         Default of --voltages; "" for a script without trained voltages.
     parameters : bool
-        Add --set and --parameters; see `apply_settings`.
+        Add --set and --parameters, for `apply_settings`.
     netlist : bool
         Add --netlist.
     """
@@ -245,7 +247,7 @@ def add_jobs(parser: Parser) -> Parser:
 
 
 def add_resume(parser: Parser) -> Parser:
-    """Add --resume, for `checkpoints.resumed`, and the options of `add_jobs`; return the parser."""
+    """Add --resume, for `records.resumed`, and the options of `add_jobs`; return the parser."""
     parser.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint of an interrupted run"
     )
@@ -253,20 +255,19 @@ def add_resume(parser: Parser) -> Parser:
 
 
 class Record:
-    """Record of a run: the file NAME.json in the folder of --results. An earlier file with other
-    parameters is not overwritten.
+    """Record of a run: the file NAME.json in the folder of --results. Raises NotOverwritten if an
+    earlier file has other parameters, unless --force is given.
 
     Parameters
     ----------
     options : Namespace
         Options of the command line, with `results` and `force`.
     name : str
-        NAME.
+        NAME of the file.
     parameters : mapping
         Everything that determines the results.
     others : sequence of paths
-        Further files that the run reads or writes and must not overwrite, as in
-        `check_overwriting`.
+        Further files that the run reads or writes and must not overwrite.
     """
 
     def __init__(
@@ -294,8 +295,9 @@ class Record:
         Parameters
         ----------
         function : callable
-            As in `parallel.run_tasks`; returns what JSON can hold.
+            Defined in a module, so that workers can import it; returns what JSON can hold.
         tasks : sequence
+            Arguments of the function.
         sizes : sequence of int
             Images of each task, for the progress bar.
         """
@@ -325,14 +327,16 @@ class Record:
         return [found[str(k)] for k in range(len(tasks))]
 
     def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
-        """Write the results, as `write_results` does."""
+        """Write the record with these results, print its path and delete its checkpoint. With
+        `ngspice`, record the version of ngspice.
+        """
         records.write_results(self.path, self.parameters, results, ngspice)
 
     def write_netlist(self, text: Callable[[], str]) -> None:
         """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
 
-        `text` is a function that returns the netlist. It is called only if the file is wanted,
-        because the netlist of a large network takes seconds.
+        `text` returns the netlist. It is called only if the file is wanted, because the netlist of
+        a large network takes seconds.
         """
         path = self.options.netlist
         if path is not None:
@@ -343,7 +347,9 @@ class Record:
             records.report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
     def plot(self, figure: Figure, part: str = "") -> None:
-        """Write the figure figures/NAME.png or figures/NAME_PART.png, as `plotting.save` does."""
+        """Write the figure NAME.png or NAME_PART.png to the folder of --figures, as `plotting.save`
+        does.
+        """
         plotting.save(
             figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png"
         )
@@ -425,7 +431,9 @@ def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows of text as an aligned table; numbers are aligned at the right."""
+    """Return `heading` and `rows` as the text of an aligned table; columns of numbers are aligned
+    at the right.
+    """
     cells = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numeric = [all(isinstance(row[k], (int, float)) for row in rows) for k in range(len(heading))]
@@ -471,7 +479,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
 
 def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
     """Print the energies in J of `what` (a read or a write), measured by `energy.read_energy` or
-    `write_energy`, with a `note`.
+    `write_energy`, with a `note` at the end.
     """
     if math.isnan(energy["inputs"]):
         print(
@@ -490,8 +498,8 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
 def print_training(
     setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float
 ) -> None:
-    """Print the range of trained states of each class, beside what the closed form or the devices'
-    curves predict.
+    """Print the lowest and the highest trained state of each class, beside what the closed form or
+    the devices' curves predict. `seconds` is the duration of the training.
 
     States of two-terminal devices are printed as shares of the conductance range, because the
     curves predict these.
@@ -597,7 +605,9 @@ def run(main: Main) -> NoReturn:
 
 
 def exit_code(main: Main, arguments: list[str] | None = None) -> int:
-    """Run a script's `main(arguments)`; return its exit code."""
+    """Run a script's `main(arguments)`; return its exit code. Wrong input and failures of ngspice
+    or of files are printed in one line.
+    """
     received = []
 
     def stop(number: int, frame: Any) -> None:

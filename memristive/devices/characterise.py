@@ -116,7 +116,7 @@ def transient(
     ----------
     model : SpiceModel
     states : array, cells, or None
-        State at t = 0; None: the subcircuit's default.
+        State at t = 0; None: one cell in the subcircuit's default state.
     drives : sequence of points
         Corners (time in s, V) of the source of each cell, or of a single source for all cells.
     stop, max_step : float
@@ -262,7 +262,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
 
 
 def characterise(model: SpiceModel, source: str = "", path: str = "") -> Characterisation:
-    """Measure a SPICE model in ngspice.
+    """Return the curves of a SPICE model, measured in ngspice.
 
     A sweep of pulses goes from the subcircuit's default state down to a bound, which is x = 0. A
     sweep up from there ends at x = 1.
@@ -414,8 +414,8 @@ def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndar
 
 
 def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
-    """Return `steps`; those that the bound cuts off continue the straight line of the last two
-    whole steps, not below 0.
+    """Return `steps` as a tuple, with new values for those that the bound cuts off (True in `cut`):
+    the straight line through the last two whole steps, not below 0.
     """
     whole = np.flatnonzero(~cut)
     if len(whole) >= 2 and cut.any():

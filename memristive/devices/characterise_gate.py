@@ -1,9 +1,9 @@
 """Measure a SPICE model of a 1T1R cell in ngspice: level over gate voltage, history, half-selected
 cells.
 
-A write is RESET with an open gate and then SET at a gate voltage. RESET applies its voltage at the
-column, not a negative voltage at the row. Therefore a gate at 0 V blocks both pulses, and the gates
-of all cells that are not written stay at 0 V.
+A write is RESET with a conducting transistor ("open" gate), and then SET at a gate voltage. RESET
+raises the column while the row stays at 0 V, so no terminal is below 0 V. A gate at 0 V therefore
+blocks both pulses, and the gates of all cells that are not written stay at 0 V.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class GateCharacterisation:
     Parameters
     ----------
     device : MeasuredDevice
-        Its `levels` are those after RESET.
+        Its `levels` are means of those after RESET from below and from above.
     map : StateMap
     gates : array, V
         Gate voltages of the level curve.
@@ -56,7 +56,7 @@ class GateCharacterisation:
         Largest change of x, at any level, by `PASSES` pulses up and down whose gate is at 0 V, and
         by `READS` reads.
     loops : list of (gate voltage in V, array of V, array of A)
-        I-V loops. The gate is at its voltage while the row is positive, and open otherwise.
+        I-V loops. The gate has this voltage while the row is positive, and else that of reads.
     """
 
     device: MeasuredDevice
@@ -69,7 +69,9 @@ class GateCharacterisation:
 
 
 def pulse(begin: float, width: float, level: float) -> Points:
-    """Return the corners of a pulse at a row, as (s, V)."""
+    """Return the corners (s, V) of a pulse at a row or column: from `begin` s on, `width` s long,
+    `level` V high.
+    """
     edge = PULSE_EDGE * width
     return [
         (begin, 0.0),
@@ -80,7 +82,9 @@ def pulse(begin: float, width: float, level: float) -> Points:
 
 
 def gate_pulse(begin: float, width: float, level: float) -> Points:
-    """Return the corners of a pulse at a gate that begins before and ends after that of `pulse`."""
+    """Return the corners (s, V) of a pulse at a gate. It begins before and ends after the `pulse`
+    with the same arguments.
+    """
     return pulse(begin - MARGIN * width, (1 + 2 * MARGIN) * width, level)
 
 
@@ -136,7 +140,9 @@ def gates_circuit(
 
 
 class Levels(NamedTuple):
-    """Level curve of a 1T1R cell: device, map of states, conductances in S for each of `SIDES`."""
+    """Level curve of a 1T1R cell: device, map of states, and for each of `SIDES` the conductances
+    in S after a write at each of `LEVELS` gate voltages.
+    """
 
     device: MeasuredDevice
     map: StateMap
@@ -234,8 +240,11 @@ def characterise_gate(model: SpiceModel, source: str = "", path: str = "") -> Ga
 
 
 def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: float) -> np.ndarray:
-    """Write one cell at random gate voltages; return `GateCharacterisation.history`. The cell
-    starts at the lowest level, where it has the `state`.
+    """Write one cell at random gate voltages; return the conductances in S that the level curve
+    predicts, and the measured ones (2 x `HISTORY`).
+
+    `curve` holds the conductances in S at the voltages `gates`. The cell starts in `state`, the
+    lowest level.
     """
     wanted = np.random.default_rng(1).uniform(gates[0], gates[-1], HISTORY)
     expected, found, last = np.interp(wanted, gates, curve), [], gates[0]
@@ -247,8 +256,8 @@ def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: floa
 
 
 def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str, float]:
-    """Return the largest change of x, from any of the `states`, by pulses up and down while the
-    gate is at 0 V, and by reads. `mapped` converts states to x.
+    """Return, by the name of the test, the largest change of x from any of the `states`: by pulses
+    up and down while the gate is at 0 V, and by reads. `mapped` converts states to x.
     """
     result = {}
     for name, volts, width in (
@@ -278,8 +287,8 @@ def _largest(mapped: StateMap, before: np.ndarray, after: np.ndarray) -> float:
 
 
 def loop(model: SpiceModel, state: float, gate: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return an I-V loop at one gate voltage: the gate voltage in V, and voltage in V and current
-    in A during a sine with the amplitudes of the pulses.
+    """Return an I-V loop of a cell that starts in `state`: the voltage `gate` in V, and voltage in
+    V and current in A during the second period of a sine with the amplitudes of the pulses.
     """
     period = 20 * max(model.width_up, model.width_down)
     time = np.linspace(0, 2 * period, 401)

@@ -128,8 +128,8 @@ class PulseFit:
         return _before(self.state, after, (number - 1) / (2 * number)), steps
 
     def starts(self, up: bool) -> np.ndarray:
-        """Return the states before all pulses of one direction. States before pulses without a
-        reading are spaced evenly between those of the two readings.
+        """Return the states before all pulses of one direction. Between two readings, the states
+        before the pulses are spaced evenly.
         """
         after = np.flatnonzero(self.direction == (1 if up else -1))
         number = self.pulses[after]
@@ -264,13 +264,15 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
 
 
 def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return x a `share` of the way from each reading before pulses to the one `after` them."""
+    """Return x at a `share` of the way from the reading before some pulses to the reading after
+    them. `after` holds the indices of the readings after pulses.
+    """
     return x[after - 1] + share * (x[after] - x[after - 1])
 
 
 def _hats(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights with which the points of a curve give its value at each x, and the
-    derivatives of these weights.
+    """Return the weights with which the points of a curve give its value at each x (x values x
+    `POINTS`), and the derivatives of these weights.
     """
     place = np.clip((x - grid[0]) / (grid[1] - grid[0]), 0, POINTS - 1)
     left, rows = np.minimum(place.astype(int), POINTS - 2), np.arange(len(x))
@@ -292,9 +294,10 @@ def _regress(
     """Return minus the log of the restricted likelihood, and the parts of the regression.
 
     The parts are the Cholesky factors of the noise's covariance and of the normal equations, the
-    right side of these equations, and the curves. `writes` are the variances from write noises of
-    variance 1. `logs` are logarithms of the noises (read, write) and of the standard deviations of
-    second differences (up, down), whose typical values are `bent`.
+    right side of these equations, and the curves. The regression fits `target` by `design` times
+    the curves. `slope` and `writes` are those of `_chained`; `shared` is True where two
+    neighbouring steps share a reading. `logs` are logarithms of the noises (read, write) and of the
+    standard deviations of second differences (up, down), whose typical values are `bent`.
     """
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
     variance = write * writes + read * (1 + (1 + slope) ** 2)
@@ -317,10 +320,11 @@ def _regress(
 def _moving(
     after: np.ndarray, direction: np.ndarray, pulses: np.ndarray, x: np.ndarray
 ) -> np.ndarray:
-    """Return a mask of the readings `after` pulses that the fit uses.
+    """Return a mask of the readings with indices `after`: True where the fit uses the pulses
+    before.
 
     A run of pulses in one direction counts until it is within one grid cell of its bound, which
-    cuts off steps and noise.
+    cuts off steps and noise. `x` is the state at each reading, 0 to 1.
     """
     # the last pulse
     up, before = direction[after] > 0, _before(x, after, (pulses[after] - 1) / pulses[after])
@@ -337,12 +341,12 @@ def _path(
     grid: np.ndarray,
     curves: np.ndarray | None,
 ) -> tuple[list[np.ndarray], ...]:
-    """Return the way before each of the pulses that follow the states `start`, and the weights and
-    slopes of `_hats` there.
+    """Return three lists with an entry for each of the pulses that follow the states `start`: the
+    change of the state before this pulse, and the weights and slopes of `_hats` at the state there.
 
     The path follows the curves (up, down), and without curves it is straight to the states `end`.
-    Weights and slopes have columns for both curves, and are 0 for readings that had all their
-    pulses.
+    Weights and slopes have columns for both curves (negative for down), and are 0 for readings that
+    had all their pulses.
     """
     ways, weights, slopes = [np.zeros(len(start))], list[np.ndarray](), list[np.ndarray]()
     for j in range(pulses.max()):
@@ -360,7 +364,7 @@ def _chained(
     """Return how the state after several pulses depends on the curves, on the state before and on
     write noise, to first order.
 
-    `ways` and `weights` are those of `_path`, `bends` the slopes of the curves on it.
+    `ways` and `weights` are those of `_path`, `bends` the slopes of the curves along that path.
 
     Returns
     -------
@@ -383,7 +387,7 @@ def _estimate(
     y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: np.ndarray
 ) -> tuple[Any, ...]:
     """Return the grid, the curves (up, down), their errors, the noises (read, write), their errors,
-    all states, and the arguments of `_noise_curve`.
+    the estimated states at all readings, and the last arguments of `_noise_curve`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
     the fit uses.
@@ -480,6 +484,7 @@ def _noise_errors(noises: np.ndarray, writes: float, steps: int, sweeps: int) ->
     information.
 
     Measured steps have the spectrum writes write^2 + 2 (1 - cos w) read^2 at the frequency w.
+    `writes`: variance of a step from write noises of variance 1. `steps`, `sweeps`: their numbers.
     """
     share = 2 - 2 * np.cos(np.pi * np.linspace(sweeps / steps, 1, steps // sweeps + 1))
     relative = np.array([share, np.full(len(share), writes)]) / (

@@ -53,14 +53,15 @@ class FittedDevice:
     repeats: list[PulseFit]
 
     def values(self, mean: MeasuredDevice) -> dict[str, float]:
-        """Return the values that may differ from device to device: range, lowest conductance, gain
-        and noises. The gain is the ratio of this device's steps to those of the device `mean`.
+        """Return, by name, the values that may differ from device to device: range in S, lowest
+        conductance and noises as shares of the range, gain, and gain up over gain down. A gain is
+        the ratio of this device's steps to those of the device `mean`.
         """
         return _values(self.fit, mean)
 
     @property
     def errors(self) -> dict[str, float]:
-        """Standard errors of `values`."""
+        """Standard errors of `values`, by name: their standard deviations over the repeats."""
         found = [_values(repeat, self.fit.device) for repeat in self.repeats]
         return {name: float(np.std([one[name] for one in found], ddof=1)) for name in found[0]}
 
@@ -112,7 +113,8 @@ def fit_device(readings: Readings, repeats: int = REPEATS) -> FittedDevice:
     Raises
     ------
     ParameterError
-        As `fit_pulses`, or simulated measurements cannot be fitted. The message names the device.
+        The readings, or most of the simulated measurements, cannot be fitted. The message names the
+        device.
     """
     order = (readings.direction, readings.name, readings.pulses)
     try:
@@ -150,7 +152,8 @@ def simulated(
     starts : array, readings
         x at the readings that start a sweep; the values at other readings are ignored.
     direction, pulses : arrays, readings
-        As in `PulseFit`.
+        Direction of the pulses before each reading (1 up, -1 down, 0 at the start of a sweep), and
+        their number.
     rng : numpy.random.Generator
     """
     x = np.clip(np.asarray(starts, float), 0, 1)

@@ -38,7 +38,7 @@ def identifier(name: str) -> str:
 def spice_library(device: MeasuredDevice) -> str:
     """Return a SPICE library with the device as a subcircuit, whose node x is the state.
 
-    Raises ParameterError as `check_pulses`.
+    Raises ParameterError for pulses that `check_pulses` refuses.
     """
     check_pulses(device)
     up, down = (_rate(device, way) for way in (True, False))
@@ -77,9 +77,9 @@ def model_file(device: MeasuredDevice) -> dict[str, Any]:
 def verilog_a(device: MeasuredDevice) -> str:
     """Return the device as a Verilog-A module, whose node x is the state.
 
-    The node `moved` holds the change of the state, so that a simulation starts at x0 with an
-    operating point and without. Variables are computed anew at each evaluation. Raises
-    ParameterError as `check_pulses`.
+    The node `moved` holds the change of the state, so that a simulation starts at x0, whether or
+    not it begins with an operating point. Raises ParameterError for pulses that `check_pulses`
+    refuses.
     """
     check_pulses(device)
     name, indent = identifier(device.name), "    "
@@ -110,7 +110,7 @@ def verilog_a(device: MeasuredDevice) -> str:
 
 
 def crosssim_table(device: MeasuredDevice, up: bool) -> str:
-    """Return the lookup table of one direction for CrossSim 2.0, which trains by it.
+    """Return the lookup table of pulses in one direction for trainings in CrossSim 2.0.
 
     After a line of text follow the conductances in S, the cumulative probabilities, and the change
     of the conductance in S: a row for each probability, a column for each conductance. Steps are
@@ -211,8 +211,9 @@ def hinges(variable: str, x: np.ndarray, y: np.ndarray) -> str:
 
 
 def _rate(device: MeasuredDevice, up: bool) -> str:
-    """Return the text of the current in A that moves the state in one direction, into a capacitor
-    of as many F as a pulse up has seconds.
+    """Return the expression of the current in A that moves the state V(x) in one direction. It
+    charges a capacitor whose value in F is the width in s of a pulse up, such that a full pulse at
+    state x changes V(x) by the step there.
     """
     rates = [tuple(device.rates(way).tolist()) for way in (True, False)]
     x, y = WriteCurve(0.0, 1.0, *rates).points(up)
@@ -224,7 +225,8 @@ def _rate(device: MeasuredDevice, up: bool) -> str:
 
 
 def _drive(device: MeasuredDevice, up: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return voltages, as positive numbers in V, and the rate at each over that of a full pulse.
+    """Return voltages, as positive numbers in V, and at each the rate of the state as a share of
+    its rate at the full voltage V.
 
     Straight lines go from the read voltage, at which nothing moves, through V/3 and V/2 to V.
     """
@@ -237,8 +239,8 @@ def _drive(device: MeasuredDevice, up: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _current(device: MeasuredDevice) -> str:
-    """Return the text of the current in A from row to column: V times the conductance, which bends
-    up to the read voltage and is ohmic beyond.
+    """Return the expression of the current in A from row to column: the voltage times the
+    conductance, which depends on the voltage up to the read voltage and is constant beyond.
     """
     span = device.highest_conductance - device.lowest_conductance
     curve = np.array(device.read_curve)
@@ -251,7 +253,7 @@ def _current(device: MeasuredDevice) -> str:
 
 
 def _described(device: MeasuredDevice, kind: str, parameter: str) -> list[str]:
-    """Return the comment of a model file: what it holds, and its conventions."""
+    """Return the comment of a model file as lines: what the file holds, and its conventions."""
     text = (
         f"Memristor {device.name}, exported by memristive from its mean steps.",
         f"Source: {' '.join(device.source.split()) or 'not given'}.",

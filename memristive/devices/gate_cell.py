@@ -14,7 +14,8 @@ import numpy as np
 def moved_gate(
     gate: float, committed: float, dose: float, lower: float, upper: float, low: float, high: float
 ) -> tuple[float, bool]:
-    """Return the gate voltage X of a cell after a dose, and True if its device is due.
+    """Return the gate voltage X of a cell after a dose, and True if its device is due (must be
+    written now).
 
     Parameters
     ----------
@@ -45,8 +46,9 @@ def level_at(levels: np.ndarray, share: float) -> float:
 def set_level(state: float, level: float, reset: bool, scatter: float) -> float:
     """Return the state of a cell after a write at a `level`.
 
-    SET raises the state to the level, and never lowers it. Where X has fallen since the last write,
-    RESET comes first: `reset`. `scatter` is the random part of the write. All values have one unit.
+    SET raises the state to the level, and never lowers it. `reset`: RESET comes first, because X
+    has fallen since the last write. `scatter` is the random part of the write. All values have one
+    unit.
 
     References
     ----------

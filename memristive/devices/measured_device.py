@@ -224,7 +224,7 @@ class MeasuredDevice(Parameters):
 
     @property
     def on_off_ratio(self) -> float:
-        """Highest over lowest conductance."""
+        """Highest over lowest conductance; inf if the lowest is 0."""
         return (
             self.highest_conductance / self.lowest_conductance
             if self.lowest_conductance
@@ -252,10 +252,9 @@ class MeasuredDevice(Parameters):
         """Return the rate dx/dn, the change of x per pulse for a continuous number of pulses n, on
         the even grid of the step curve, as positive numbers.
 
-        With a continuous n, parts of a pulse and several pulses have a meaning, too. Between grid
-        points rates are straight lines. From a grid point, following the rate over n = 1 gives the
-        step of the curve: exactly for curves of two points, within 1 % of the largest step for
-        more.
+        Between grid points rates are straight lines. From a grid point, following the rate over n =
+        1 gives the step of the curve: exactly for curves of two points, within 1 % of the largest
+        step for more.
         """
         return np.array(_rates(self.up)) if up else np.array(_rates(self.down[::-1])[::-1])
 
@@ -300,7 +299,8 @@ class MeasuredDevice(Parameters):
 
     def pulses(self, up: bool = True) -> float:
         """Return the number of pulses, each with the mean step, that move x across the range. If
-        steps become 0 at some x, they move it across 99 % of the way to this x.
+        steps become 0 at some x, they move it across 99 % of the way to this x. inf if already the
+        first step is 0.
         """
         rates = np.array(_rates(self.up if up else self.down[::-1]))
         stop = np.flatnonzero(rates <= 0)
@@ -322,7 +322,7 @@ class MeasuredDevice(Parameters):
         return float(seconds.sum())
 
     def conductance(self, x: ArrayLike) -> np.ndarray:
-        """Return the conductance in S at the read voltage."""
+        """Return the conductance in S at the read voltage, at states `x` (any shape)."""
         low = self.lowest_conductance
         return low + np.asarray(x, float) * (self.highest_conductance - low)
 
@@ -404,8 +404,8 @@ def _curve(name: str, values: Any) -> tuple[float, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the rates, on an even grid of x, of the flow whose upward pulse makes the steps of
-    `curve`.
+    """Return the rates dx/dn on an even grid of x that make the upward steps of `curve`: following
+    the rates over one pulse, n = 1, gives the step.
     """
     steps = np.array(curve)
     if len(steps) == 2:  # exact: the flow of a straight line makes steps on a straight line

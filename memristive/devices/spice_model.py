@@ -186,7 +186,9 @@ class SpiceModel(Parameters):
             )
 
     def add_to(self, circuit: Circuit) -> None:
-        """Add the subcircuit's definition to a circuit."""
+        """Add the subcircuit's definition to a circuit, and for a cell with a gate the source of
+        the node gate_open, at `gate_open` V.
+        """
         circuit.raw_spice += self.text
         if self.gate_pin:
             circuit.V("gate_open", "gate_open", circuit.gnd, self.gate_open)
@@ -211,7 +213,7 @@ class SpiceModel(Parameters):
         circuit.X(name, self.subcircuit, *pins, **self.parameters, **initial)
 
     def state_vector(self, name: str) -> str:
-        """Return ngspice's name of the state of the memristor `name`."""
+        """Return ngspice's name of the node whose voltage is the state of the memristor `name`."""
         return f"x{name}.{self.state_node}".lower()
 
 
@@ -264,8 +266,8 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
     measured.
 
     Raises ParameterError if the file names no model, if the model has changed since it was
-    measured, or as `load_model`. A file of an earlier version holds no hash of its model. Such a
-    file brings a warning, because changes of its model go unnoticed.
+    measured, or if `load_model` refuses it. Warns of a file of an earlier version, which holds no
+    hash of its model.
     """
     if not device.model:
         raise ParameterError(
@@ -304,12 +306,12 @@ def load_current_device(name: str) -> MeasuredDevice:
 
 
 def checked_library(path: Path) -> str:
-    """Return the text of a SPICE library, one statement a line, without comments and with its
-    includes in place.
+    """Return the text of a SPICE library, one statement a line, without comments and with included
+    files in place.
 
-    Raises ParameterError, which names file and line, for any statement but a subcircuit, a model, a
-    parameter, a function, an initial condition, an element within a subcircuit, or an include of
-    the same kind.
+    Raises ParameterError, which names file and line, if the library or an included file has any
+    statement but a subcircuit, a model, a parameter, a function, an initial condition, or an
+    element within a subcircuit.
     """
     lines, depth = [], 0
     for statement in _statements(path):
@@ -339,8 +341,8 @@ class Statement(NamedTuple):
 
 
 def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> Iterator[Statement]:
-    """Yield the allowed statements of a file, or of a section of it, and those of the files that it
-    includes.
+    """Yield the allowed statements of a file, or of its `section`, and those of the files that it
+    includes. `above` are the files that include this one.
     """
     inside = ""
     for statement in _joined(path):

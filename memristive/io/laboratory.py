@@ -3,7 +3,7 @@ there.
 
 Rows and columns have the names of the netlists' nodes: row_0_3 is row 3 of layer 0. With a bias,
 its row is the last. With pairs, column_0_j and opposite_0_j lead to the positive and the negative
-side of neuron j; without, the last column may be the reference column.
+side of neuron j; without pairs, the last column may be the reference column.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class PulseLaw:
     flow : Flow
         Rates of both directions over x.
     step : float
-        Size of one pulse, as the argument `charge` of `memristor.moved`.
+        Size of one pulse; the rates of `flow` are changes of x for a pulse of size 1.
     """
 
     lowest: float
@@ -46,7 +46,7 @@ class PulseLaw:
     step: float = 1.0
 
     def share(self, siemens: ArrayLike) -> np.ndarray:
-        """Return x at conductances in S (any shape)."""
+        """Return x (any shape) at conductances in S."""
         return (np.asarray(siemens, float) - self.lowest) / (self.highest - self.lowest)
 
     def after(self, start: ArrayLike, pulses: ArrayLike) -> np.ndarray:
@@ -78,8 +78,8 @@ class PulseLaw:
         return found
 
     def _sweep(self, sign: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return numbers of pulses, fractions too, from one end of the range to the other, and sign
-        x after each, which rises.
+        """Return the numbers of pulses 0, 1/`PARTS`, 2/`PARTS` ... of a sweep over the whole range,
+        and after each number `sign` times x, which rises. `sign`: 1 upwards, -1 downwards.
         """
         x, sweep = 0.0 if sign > 0 else 1.0, list[float]()
         while len(sweep) < MOST * PARTS and (not sweep or sign * x > sweep[-1]):
@@ -89,12 +89,12 @@ class PulseLaw:
 
 
 def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None]:
-    """Return the conductances in S of each layer (a table, rows x columns), and its `PulseLaw`: the
-    formulas of the pulses that write the layer.
+    """Return a table of the conductances in S for each layer (rows x columns), and the `PulseLaw`
+    of the pulses that write the cells of all layers.
 
-    The second is None if the network's writes are not pulses of a measured device. The conductance
-    is the current of a read over the read voltage. Cells of two-terminal devices are read in
-    ngspice.
+    The `PulseLaw` is None if the network's writes are not pulses of a measured device. The
+    conductance is the current of a read over the read voltage. Cells of two-terminal devices are
+    read in ngspice.
 
     Raises
     ------
@@ -130,8 +130,8 @@ def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
 
 
 def column_names(layer: Layer, k: int) -> list[str]:
-    """Return a name for each column of layer `k`: that of its node, with several pairs followed by
-    the number of the pair.
+    """Return the name of each column of layer `k`: that of its node. If a neuron has several pairs,
+    the number of the pair follows, as in column_0_3_pair_1.
     """
     nodes = column_nodes(layer, k, layer.neurons)
     pairs = np.arange(len(nodes)) // layer.neurons % max(1, layer.pairs)

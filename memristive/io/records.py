@@ -1,7 +1,7 @@
 """Files that are written whole or not at all: records, decisions, checkpoints.
 
-A record is JSON with the parameters, the seed and the versions that made it. Nothing is overwritten
-unless the user asks for it.
+A record is JSON with the parameters, the seed and the versions that made it. A file that was made
+with other parameters is overwritten only if the user asks for it.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ def write_file(
 
     `own` is a function that gets the content of an existing file. If it returns False, the file was
     made by someone else, and NotOverwritten is raised. This protects files without parameters, such
-    as figures.
+    as figures. Raises FileProblem if `path` cannot be written.
     """
     path, data = Path(path), content.encode() if isinstance(content, str) else content
     if own and path.is_file() and not own(path.read_bytes()):
@@ -82,7 +82,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def report(text: str) -> None:
-    """Print a line at once."""
+    """Print a line and flush the output."""
     print(text, flush=True)
 
 
@@ -191,7 +191,8 @@ def check_overwriting(
 def differences(
     stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
 ) -> list[str]:
-    """Return the parameters that differ between `stored` and `wanted`: their names and both values.
+    """Return a text for each parameter of `wanted` whose value differs from that in `stored`: its
+    name, with `prefix` in front, and both values.
 
     A parameter that is missing in `stored` does not count, because it is newer than the file. A
     missing group of parameters counts.
@@ -217,14 +218,18 @@ def checkpoint_path(path: str | Path) -> Path:
 
 
 def save_checkpoint(path: Path, progress: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
-    """Write `progress` (arrays and numbers by name) and the parameters of its run."""
+    """Write `progress` (arrays and numbers by name) and the parameters of its run to a compressed
+    NumPy file.
+    """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **progress, parameters=to_json(parameters))
     write_file(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the progress of a run with the same parameters. Raises FileProblem."""
+    """Return the progress that `save_checkpoint` wrote, as arrays by name. Raises FileProblem for a
+    file that is missing, damaged, or of other parameters.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             progress = {name: arrays[name] for name in arrays.files}
@@ -333,13 +338,13 @@ def write_results(
 
 
 def load_results(path: str | Path) -> dict[str, Any]:
-    """Return the content of a record. Raises FileProblem."""
+    """Return the content of a record. Raises FileProblem if it cannot be read."""
     return read_json(path, "results of this project")
 
 
 def load_table(path: str | Path) -> "pd.DataFrame":
     """Return the rows of a record as a tidy table, e.g.
-    ``load_table("results/chips/imperfect_chips.json")``. Raises FileProblem.
+    ``load_table("results/chips/imperfect_chips.json")``. Raises FileProblem if it cannot be read.
 
     A record without rows gives a table of one row: its numbers.
     """
@@ -358,7 +363,8 @@ def save_decisions(
 ) -> None:
     """Write the decision for each image as a line of a table, and print the path.
 
-    Columns are image, label, decision, lead_us, and the first spike times of all neurons in us.
+    Columns are image, label, decision, lead_us, and the first spike times of all neurons in us. A
+    lead is empty if fewer than two neurons fired.
 
     Parameters
     ----------
@@ -367,7 +373,7 @@ def save_decisions(
     spikes : array, images x classes, s
         nan for silent neurons.
     resolution : float
-        Smaller leads, in s, are ties.
+        Leads up to this time, in s, are ties.
     schedule : Schedule, optional
         Adds a column with the decision by the paper's rule, which samples outputs with this
         schedule's step.
@@ -401,7 +407,7 @@ def _is_own(content: bytes) -> bool:
 
 
 def load_decisions(path: str | Path) -> "pd.DataFrame":
-    """Return the table of decisions that `save_decisions` wrote."""
+    """Return the table of decisions that `save_decisions` wrote, a row for each image."""
     import pandas as pd
 
     return pd.read_csv(path, dtype={"decision": str})

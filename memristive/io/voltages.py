@@ -79,7 +79,7 @@ class Voltages:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of an image; a square if the file does not record it."""
+        """Rows and columns of an image; those of a square if the file does not record them."""
         rows, columns = self.origin.get("shape") or 2 * (round(self.states.shape[1] ** 0.5),)
         return int(rows), int(columns)
 
@@ -97,8 +97,9 @@ class Voltages:
         """Return device, neuron, pulses and chip of the training; for a file without them, the
         setup `default`.
 
-        Raises VoltagesError if the file has no setup and `default` is None. A guess would be wrong
-        without a sign: spikes of a wrong circuit look just as plausible.
+        Raises VoltagesError if the file has no setup and `default` is None, or if its parameters
+        cannot be used. A wrong guess would go unnoticed, because spikes of a wrong circuit look
+        just as plausible.
         """
         # layers have pulses of their own
         wanted = {"network"} if isinstance(self.states, tuple) else {"network", "schedule"}
@@ -181,10 +182,11 @@ def save_voltages(
 
 
 def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
-    """Return the trained states of any file, those of several layers as a tuple.
+    """Return the content of a voltages file in any layout. States of several layers are a tuple of
+    arrays.
 
-    `dataset` is the name of the expected dataset; "" accepts any. A file that names no dataset is
-    accepted, too: the paper's flat layout has no name. Raises VoltagesError if the file is missing,
+    `dataset` is the name of the expected dataset; "" accepts any. A file that names no dataset, as
+    in the paper's flat layout, is accepted, too. Raises VoltagesError if the file is missing,
     damaged, or made for another dataset.
     """
     content = _read(path, dataset)
@@ -210,15 +212,15 @@ def is_voltages(path: str | Path) -> bool:
 def load_voltages(
     path: str | Path, dataset: str = "", classes: int | None = None, inputs: int | None = None
 ) -> Voltages:
-    """Return the trained states of a single layer.
+    """Return the content of a voltages file that holds a single layer.
 
     Parameters
     ----------
     path : path
     dataset : str
-        As in `read_voltages`.
+        Name of the expected dataset; "" accepts any.
     classes, inputs : int, optional
-        Expected shape.
+        Expected shape of the states; None accepts any.
 
     Raises
     ------
@@ -296,7 +298,7 @@ def describe_network(
     """Return the parameters that determine a trained network, for records, checkpoints and voltages
     files.
 
-    The arguments are those of `save`.
+    The arguments have the meaning of those of `save`.
     """
     data, learning = (
         {"dataset": dataset, "shape": shape, "encoding": encoding},
@@ -381,16 +383,19 @@ def load_network(path: str | Path, dataset: str = "") -> tuple[Network, Rule | N
     """Return the network of a voltages file on an ideal chip, the rule that trained it, and the
     content of the file.
 
-    The rule is None if the file has none. Raises VoltagesError as `load` does, also for a file of
-    another `dataset`.
+    The rule is None if the file has none. Raises VoltagesError if the file is missing, damaged, of
+    another `dataset`, without parameters, or holds two-terminal devices.
     """
     voltages = read_voltages(path, dataset)
     return *network_of(voltages), voltages
 
 
 def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Network, Rule | None]:
-    """Return the network in a file's content, on an ideal chip, and the rule that trained it.
-    `default` is the setup of a file without one.
+    """Return the network in a file's content, on an ideal chip, and the rule that trained it (None
+    if the file has none). `default` is the setup of a file without one.
+
+    Raises VoltagesError for two-terminal devices, and for a setup that is missing or cannot be
+    used.
     """
     origin, setup = voltages.origin, voltages.setup(default)
     if setup.array:
