@@ -37,20 +37,36 @@ from memristive.spice.parameters import ParameterError
 from plotting import WIDTH
 from studies.layers import train_and_test
 
-DATA = ("mnist", "mnist_shifted", "fashion", "digits")
 LARGE, HELD_OUT = 28, 10_000
-# windows, regions and kernels by the side of an image
-CONVOLUTIONS = {28: (7, 3, 70), 8: (3, 2, 16)}
+# windows, regions and kernels
+CONVOLUTIONS = {
+    "mnist": (7, 3, 70),
+    "mnist_shifted": (7, 3, 96),
+    "fashion": (7, 4, 64),
+    "digits": (3, 2, 16),
+}
 SHOWN = 32  # kernels that are drawn
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test a network for each seed, and draw figures of the first network."""
     parser = add_resume(make_parser(__doc__, "convolution"))
-    parser.add_argument("--data", choices=DATA, default="mnist", help="dataset (default: mnist)")
-    parser.add_number("--kernels", 1, 10_000, None, "kernels (default: 70; 16 for digits)")
-    parser.add_number("--window", 1, 28, None, "pixels a side of a window (default: 7; 3)")
-    parser.add_number("--regions", 1, 28, None, "regions a side (default: 3; 2)")
+    parser.add_argument(
+        "--data", choices=CONVOLUTIONS, default="mnist", help="dataset (default: mnist)"
+    )
+    parser.add_number(
+        "--kernels",
+        1,
+        10_000,
+        None,
+        "kernels (default: 70; mnist_shifted 96, fashion 64, digits 16)",
+    )
+    parser.add_number(
+        "--window", 1, 28, None, "pixels a side of a window (default: 7; 3 for digits)"
+    )
+    parser.add_number(
+        "--regions", 1, 28, None, "regions a side (default: 3; 4 for fashion, 2 for digits)"
+    )
     parser.add_number("--stride", 1, 28, 1, "pixels from one patch to the next")
     parser.add_common("--hidden", (), "between kernels and classes; default: none")
     parser.add_common("--device", None)
@@ -70,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. Data, convolution, cells, rule.
     dataset = data_of(options.data, options.held_out)
-    window, regions, kernels = CONVOLUTIONS[dataset.shape[0]]
+    window, regions, kernels = CONVOLUTIONS[options.data]
     found = Convolution(
         *dataset.shape,
         options.window or window,

@@ -35,7 +35,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "start_drive_spread": 0.8,
         "start_weight_spread": 0.1,
     },
-    "fashion": {"hidden_dose": 100e-3},
+    "mnist_shifted": {"presentations": 1_200_000},
+    "fashion": {"output_dose": 3e-3, "margin": 12e-6},
 }
 # of these, what measured devices take: their doses and weights follow from their pulses
 OF_DEVICES = ("presentations", "margin", "start_drive_spread")
@@ -73,7 +74,7 @@ def settings(
     late : bool
         With a `device`: synapses write late.
     data : str
-        Images that the rule suits: "mnist", "fashion" or "digits".
+        Images that the rule suits: "mnist", "mnist_shifted", "fashion" or "digits".
 
     Raises
     ------
