@@ -42,7 +42,7 @@ LARGE, HELD_OUT = 28, 10_000
 CONVOLUTIONS = {
     "mnist": (7, 3, 70),
     "mnist_shifted": (7, 3, 96),
-    "fashion": (7, 4, 64),
+    "fashion": (7, 6, 64),
     "digits": (3, 2, 16),
 }
 SHOWN = 32  # kernels that are drawn
@@ -61,12 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
         None,
         "kernels (default: 70; mnist_shifted 96, fashion 64, digits 16)",
     )
-    parser.add_number(
-        "--window", 1, 28, None, "pixels a side of a window (default: 7; 3 for digits)"
-    )
-    parser.add_number(
-        "--regions", 1, 28, None, "regions a side (default: 3; 4 for fashion, 2 for digits)"
-    )
+    parser.add_number("--window", 1, 28, None, "pixels a side of a window (default: 7; digits 3)")
+    parser.add_number("--regions", 1, 28, None, "regions a side (default: 3; fashion 6, digits 2)")
     parser.add_number("--stride", 1, 28, 1, "pixels from one patch to the next")
     parser.add_common("--hidden", (), "between kernels and classes; default: none")
     parser.add_common("--device", None)
