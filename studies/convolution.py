@@ -42,7 +42,7 @@ LARGE, HELD_OUT = 28, 10_000
 CONVOLUTIONS = {
     "mnist": (7, 3, 70),
     "mnist_shifted": (7, 3, 96),
-    "fashion": (7, 6, 64),
+    "fashion": (7, 6, 48),
     "digits": (3, 2, 16),
 }
 SHOWN = 32  # kernels that are drawn
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         1,
         10_000,
         None,
-        "kernels (default: 70; mnist_shifted 96, fashion 64, digits 16)",
+        "kernels (default: 70; mnist_shifted 96, fashion 48, digits 16)",
     )
     parser.add_number("--window", 1, 28, None, "pixels a side of a window (default: 7; digits 3)")
     parser.add_number("--regions", 1, 28, None, "regions a side (default: 3; fashion 6, digits 2)")

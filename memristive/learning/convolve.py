@@ -36,7 +36,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "start_weight_spread": 0.1,
     },
     "mnist_shifted": {"presentations": 1_200_000},
-    "fashion": {"presentations": 900_000, "output_dose": 3e-3, "margin": 12e-6},
+    "fashion": {"presentations": 1_000_000, "output_dose": 3e-3, "margin": 12e-6},
 }
 # of these, what measured devices take: their doses and weights follow from their pulses
 OF_DEVICES = ("presentations", "margin", "start_drive_spread")
