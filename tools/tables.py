@@ -232,14 +232,21 @@ def convolution_table() -> str:
     )
 
 
-def convolution_choices_table() -> str:
-    """Return the table of accuracies of convolutions that differ in one choice."""
-    table, rows = load_table(RESULTS / "convolution/convolution_choices_digits.json"), []
+def convolution_choices_table(data: str = "digits") -> str:
+    """Return the table of accuracies of convolutions that differ in one choice; `data` names the
+    images.
+    """
+    table, rows = load_table(RESULTS / f"convolution/convolution_choices_{data}.json"), []
     names = ["change", "kernels", "window", "regions", "weights"]
     for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
         shape = f"{kernels} of {window}x{window}, {regions}x{regions} regions"
         rows.append((change or "none", shape, weights, spread(list(found.strict_accuracy))))
     return markdown(("change", "kernels", "weights", "accuracy"), rows)
+
+
+def convolution_choices_mnist_table() -> str:
+    """Return the table of accuracies of convolutions of MNIST that differ in one choice."""
+    return convolution_choices_table("mnist")
 
 
 def convolution_anywhere_table() -> str:
