@@ -60,6 +60,7 @@ html_title = "memristive"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_sidebars = {page: [] for page in ("index", "gallery", "reproducing", "reference/[cr]*")}
+html_search_scorer = str(Path(__file__).with_name("search_scorer.js"))
 html_show_sourcelink = False
 html_theme_options = {
     "header_links_before_dropdown": 5,
