@@ -80,7 +80,7 @@ def set_breaks(app, tree):
     long for a phone, which the style sheet wraps.
     """
     for code in tree.findall(nodes.literal):
-        if max(map(len, code.astext().split()), default=0) > 36:
+        if max(map(len, code.astext().split()), default=0) > 28:
             code["classes"].append("long")
     for text in list(tree.findall(nodes.Text)):
         if not isinstance(text.parent, nodes.literal | nodes.FixedTextElement):
@@ -95,10 +95,16 @@ def named_arrays(app, what, name, kind, options, signature, returned):
     return signature and (signature.replace(union, "ArrayLike"), returned)
 
 
+def skipped(app, what, name, member, skip, options):
+    """Leave out the fields of a NamedTuple, which its section Parameters describes."""
+    return skip or type(member).__name__ == "_tuplegetter"
+
+
 def setup(app):
     app.connect("doctree-read", set_breaks, priority=400)  # before titles are collected
     app.connect("missing-reference", reference.linked)
     app.connect("source-read", reference.with_root_links)
     app.connect("autodoc-process-signature", reference.short_signature)
     app.connect("autodoc-process-signature", named_arrays)
+    app.connect("autodoc-skip-member", skipped)
     app.connect("autodoc-process-docstring", reference.add_fields, priority=400)
