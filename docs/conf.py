@@ -1,13 +1,17 @@
 """Settings of the site, which `make docs` builds."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 os.environ["NUMBA_DISABLE_JIT"] = "1"  # compiled functions keep their docstrings
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from docutils import nodes
+from numpy.typing import ArrayLike
 from numpydoc.xref import DEFAULT_LINKS
+from sphinx.util.typing import stringify_annotation
 
 import memristive
 from tools import reference
@@ -30,6 +34,7 @@ templates_path = ["_templates"]
 
 nb_execution_mode = "off"  # the tour shows what `python -m tools.tour` has stored
 myst_enable_extensions = ["colon_fence"]
+myst_disable_syntax = ["myst_line_comment"]  # a line may begin with %
 myst_heading_anchors = 3  # links to headings, as in the repository
 
 autosummary_context = {
@@ -55,6 +60,7 @@ html_title = "memristive"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_sidebars = {page: [] for page in ("index", "gallery", "reproducing", "reference/[cr]*")}
+html_search_scorer = str(Path(__file__).with_name("search_scorer.js"))
 html_show_sourcelink = False
 html_theme_options = {
     "header_links_before_dropdown": 5,
@@ -65,8 +71,40 @@ html_theme_options = {
 }
 
 
+UNIT = r"%|±|[fpnuµmkM]?([AFJSVWsm]|ohm|Hz)\b"
+BEFORE_UNIT = re.compile(rf"(?<=\d)\s(?=({UNIT}))|(?<=%)\s(?=±)|(?<=±)\s")
+
+
+def set_breaks(app, tree):
+    """Keep each number with its unit or its deviation on one line, and mark code with words too
+    long for a phone, which the style sheet wraps.
+    """
+    for code in tree.findall(nodes.literal):
+        if max(map(len, code.astext().split()), default=0) > 28:
+            code["classes"].append("long")
+    for text in list(tree.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.literal | nodes.FixedTextElement):
+            text.parent.replace(text, nodes.Text(BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)))
+
+
+def named_arrays(app, what, name, kind, options, signature, returned):
+    """Let ArrayLike stay a name in signatures: Python keeps only the long union that it stands
+    for.
+    """
+    union = stringify_annotation(ArrayLike, "smart")
+    return signature and (signature.replace(union, "ArrayLike"), returned)
+
+
+def skipped(app, what, name, member, skip, options):
+    """Leave out the fields of a NamedTuple, which its section Parameters describes."""
+    return skip or type(member).__name__ == "_tuplegetter"
+
+
 def setup(app):
+    app.connect("doctree-read", set_breaks, priority=400)  # before titles are collected
     app.connect("missing-reference", reference.linked)
     app.connect("source-read", reference.with_root_links)
     app.connect("autodoc-process-signature", reference.short_signature)
+    app.connect("autodoc-process-signature", named_arrays)
+    app.connect("autodoc-skip-member", skipped)
     app.connect("autodoc-process-docstring", reference.add_fields, priority=400)

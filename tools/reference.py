@@ -218,6 +218,32 @@ def listing(directive: str, entries: Iterable[str], *options: str) -> str:
     return "\n".join([*lines, *(f"   {entry}" for entry in entries), "", ""])
 
 
+def summary(path: Path) -> str:
+    """Return the first sentence of a file's docstring, without names of documents."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    first = re.sub(r"\s*\(docs/[^)]*\)", "", text.partition("\n\n")[0])
+    return re.split(r"(?<=\w[.]) ", " ".join(first.split()))[0]
+
+
+def contents(place: str, files: Iterable[Path]) -> str:
+    """Return for the files of each folder a hidden toctree, for the sidebar, and a table that
+    describes each file in one sentence. Their pages are in `place`.
+    """
+    groups, trees, tables = defaultdict(list), "", ""
+    for path in files:
+        groups[dotted(path).rpartition(".")[0] or "Files of the root"].append(path)
+    for group, paths in groups.items():
+        targets = {path: f"<{place}{dotted(path)}>" for path in paths}
+        pages = [f"{path.stem} {target}" for path, target in targets.items()]
+        trees += listing("toctree", pages, f":caption: {group}", ":hidden:")
+        rows: list[str] = []
+        for path, target in targets.items():
+            rows += [f"* - :doc:`{dotted(path)} {target}`", f"  - {summary(path)}"]
+        tables += f".. rubric:: {group}\n\n"
+        tables += listing("list-table", rows, ":class: autosummary", ":widths: 35 65")
+    return trees + tables
+
+
 def module_page(module: str, reference: Reference) -> str:
     """Return the page of a module: its docstring, and a table of its names."""
     names = [reference.homes[f"{module}.{name}"] for name in reference.modules[module]]
@@ -229,14 +255,18 @@ def module_page(module: str, reference: Reference) -> str:
 
 
 def script_page(path: Path, reference: Reference) -> str:
-    """Return the page of a script: its docstring, the pages that use it, its source."""
-    name = dotted(path)
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    """Return the page of a script: its command, its docstring, the pages that use it, its source.
+    Files that only other scripts import have no command.
+    """
+    name, code = dotted(path), path.read_text(encoding="utf-8")
+    text = ast.get_docstring(ast.parse(code)) or ""
+    text = re.sub(r"^(\w+)\n-+$", r".. rubric:: \1\n", text, flags=re.MULTILINE)
     run = f"python -m {name}" if "." in name else f"python {path.name}"
+    command = f".. code-block:: sh\n\n   {run}\n\n" if "__main__" in code else ""
     source = f".. literalinclude:: /../{path.relative_to(ROOT)}\n   :language: python\n"
     return (
         heading(name)
-        + f".. code-block:: sh\n\n   {run}\n\n{with_links(text)}\n"
+        + f"{command}{with_links(text)}\n"
         + used_by(reference.users[name])
         + f"\n.. rubric:: Source\n\n{source}"
     )
@@ -254,18 +284,14 @@ def write() -> Reference:
     for page, name in DOCUMENTS.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         texts[f"{page}.md"] = re.sub(r"\]\((?!https?:)", "](../../", text)
-    groups = defaultdict(list)
-    for name in reference.modules:
-        groups[name.rpartition(".")[0] or "Files of the root"].append(name)
     front = [f"~memristive.{name}" for name in memristive.__all__]
-    index = heading("Reference") + "The names that ``from memristive import ...`` finds:\n\n"
-    index += listing("autosummary", front, ":toctree: names", NAME)
-    for group, members in groups.items():
-        options = f":caption: {group}", ":maxdepth: 1"
-        index += listing("toctree", [f"modules/{name}" for name in members], *options)
-    texts["index.rst"] = index
-    names = [dotted(path) for path in scripts()]
-    texts["scripts/index.rst"] = heading("Scripts") + listing("toctree", names)
+    texts["index.rst"] = (
+        heading("Reference")
+        + "The names that ``from memristive import ...`` finds:\n\n"
+        + listing("autosummary", front, ":toctree: names", NAME)
+        + contents("modules/", library())
+    )
+    texts["scripts/index.rst"] = heading("Scripts") + contents("", scripts())
     for file, text in texts.items():
         path = REFERENCE / file
         path.parent.mkdir(parents=True, exist_ok=True)

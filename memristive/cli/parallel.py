@@ -37,7 +37,7 @@ def run_tasks(
     jobs : int, optional
         Number of worker processes; by default one for each core.
     scheduler : str, optional
-        Address of a Dask scheduler, tcp://host:port, instead of processes on this machine.
+        Address of a Dask scheduler, `tcp://host:port`, instead of processes on this machine.
     sizes : sequence of int, optional
         Images of each task, for the progress bar.
     description : str
