@@ -297,7 +297,7 @@ def waveforms(trace: Trace, transient: Transient, names: Sequence[str]) -> Figur
     scores = 1e3 * np.array([sampled(trace, f"v(out{c})", at) for c in range(len(names))])
     # cuts off the peaks at edges
     axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))
-    axes[0].legend(ncols=len(names), loc="upper left")
+    axes[0].legend(ncols=len(names), loc="lower left", bbox_to_anchor=(0.0, 1.08))  # above labels
     axes[1].set_ylabel("error lines (V)")
     axes[2].set(
         ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)"
