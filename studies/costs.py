@@ -20,6 +20,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
@@ -102,8 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     keep_apart(options, *options.networks, options.device)
     for path in options.networks:
         name, ledgers = ledgers_of(options, path, technology)
-        drawn = {f"{name}: {kind}": ledger for kind, ledger in ledgers.items()}
-        plotting.save(bars(drawn), options.figures / f"costs_{name}.png")
+        plotting.save(bars({name: ledgers}), options.figures / f"costs_{name}.png")
     if not options.networks:
         drawn = all_ledgers(options.results)
         if not drawn:
@@ -111,16 +111,16 @@ def main(arguments: list[str] | None = None) -> None:
         plotting.save(bars(drawn), options.figures / "costs.png")
 
 
-def all_ledgers(folder: Path) -> dict[str, Ledger]:
-    """Return the ledgers of all records in a folder by title."""
-    found = {}
-    for path in sorted(folder.glob("costs_*.json")):
-        if path.stem.endswith("_ngspice"):
-            continue
-        for kind, lines in load_results(path)["ledgers"].items():
-            title = f"{path.stem.removeprefix('costs_')}: {kind}"
-            found[title] = Ledger(tuple(Line(**line) for line in lines))
-    return found
+def all_ledgers(folder: Path) -> dict[str, dict[str, Ledger]]:
+    """Return the ledgers of all records in a folder, by the name of the record and by kind."""
+    return {
+        path.stem.removeprefix("costs_"): {
+            kind: Ledger(tuple(Line(**line) for line in lines))
+            for kind, lines in load_results(path)["ledgers"].items()
+        }
+        for path in sorted(folder.glob("costs_*.json"))
+        if not path.stem.endswith("_ngspice")
+    }
 
 
 def ledgers_of(
@@ -441,41 +441,64 @@ def answers(results: Mapping[str, Any]) -> str:
     return "\n" + "\n".join(lines)
 
 
-def bars(ledgers: Mapping[str, Ledger]) -> Figure:
-    """Draw each ledger as a stacked bar of shares of the energy; assumed parts are hatched."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.6 + 0.3 * len(ledgers)))
-    joules, used = EngFormatter("J", places=1), set()
-    for y, ledger in enumerate(ledgers.values()):
-        left, total = 0.0, ledger.sum()
-        shares: dict[tuple[str, bool], float] = {}
-        for line in ledger.lines:
-            key = part_of(line.name), line.kind == ASSUMED
-            shares[key] = shares.get(key, 0.0) + 100 * line.joules / total
-        for part, colour in PARTS.items():
-            for is_assumed in (False, True):
-                share = shares.get((part, is_assumed), 0.0)
-                if share > VISIBLE:
-                    used.add(part)
-                    axis.barh(
-                        y,
-                        share,
-                        left=left,
-                        height=0.62,
-                        color=colour,
-                        hatch="///" * is_assumed,
-                        edgecolor="white",
-                        linewidth=0.5,
-                    )
-                    left += share
-        axis.text(101, y, joules(total), va="center", fontsize=9)
-    axis.set_yticks(range(len(ledgers)), ledgers)
-    axis.margins(y=0.01)
-    axis.invert_yaxis()
-    axis.set(xlim=(0, 100), xlabel="share of the energy of all parts (%); at the right: the sum")
-    axis.set_title("Where the energy goes; hatched: assumed for a chip, not fixed by the circuit")
+def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
+    """Draw each ledger as a stacked bar of shares of the energy, with a line for each network and a
+    column for each kind of ledger; assumed parts are hatched.
+    """
+    kinds = list(dict.fromkeys(kind for ledgers in networks.values() for kind in ledgers))
+    figure, axes = plt.subplots(
+        1,
+        len(kinds),
+        figsize=(WIDTH, 1.5 + 0.3 * len(networks)),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    used: set[str] = set()
+    for axis, kind in zip(axes.flat, kinds, strict=True):
+        for y, ledgers in enumerate(networks.values()):
+            if kind in ledgers:
+                used |= stacked(axis, y, ledgers[kind])
+        axis.set_title(kind)
+        axis.set(xlim=(0, 100), xticks=(0, 50, 100))
+    first = axes.flat[0]
+    first.set_yticks(range(len(networks)), [name.replace("_", " ") for name in networks])
+    first.margins(y=0.01)
+    first.invert_yaxis()
+    axes.flat[len(kinds) // 2].set_xlabel(
+        "share of the energy of all parts (%), and their sum; hatched: assumed for a chip"
+    )
     handles = [Patch(color=PARTS[part], label=part) for part in PARTS if part in used]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
     return figure
+
+
+def stacked(axis: Axes, y: float, ledger: Ledger) -> set[str]:
+    """Draw a ledger as a bar at height `y`, with its sum at the right end; return its parts."""
+    left, total, used = 0.0, ledger.sum(), set()
+    shares: dict[tuple[str, bool], float] = {}
+    for line in ledger.lines:
+        key = part_of(line.name), line.kind == ASSUMED
+        shares[key] = shares.get(key, 0.0) + 100 * line.joules / total
+    for part, colour in PARTS.items():
+        for is_assumed in (False, True):
+            share = shares.get((part, is_assumed), 0.0)
+            if share > VISIBLE:
+                used.add(part)
+                axis.barh(
+                    y,
+                    share,
+                    left=left,
+                    height=0.62,
+                    color=colour,
+                    hatch="///" * is_assumed,
+                    edgecolor="white",
+                    linewidth=0.5,
+                )
+                left += share
+    axis.text(103, y, EngFormatter("J", places=1)(total), va="center", fontsize=8)
+    return used
 
 
 if __name__ == "__main__":
