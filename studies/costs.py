@@ -442,8 +442,8 @@ def answers(results: Mapping[str, Any]) -> str:
 
 
 def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
-    """Draw each ledger as a stacked bar of shares of the energy, with a line for each network and a
-    column for each kind of ledger; assumed parts are hatched.
+    """Draw each ledger as a stacked bar of shares of the energy, with the sum beside it. Each
+    network has a line, and each kind of ledger a column. Parts that are assumed are hatched.
     """
     kinds = list(dict.fromkeys(kind for ledgers in networks.values() for kind in ledgers))
     figure, axes = plt.subplots(
@@ -461,16 +461,14 @@ def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
             if kind in ledgers:
                 used |= stacked(axis, y, ledgers[kind])
         axis.set_title(kind)
-        axis.set(xlim=(0, 100), xticks=(0, 50, 100))
+        axis.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="share of the energy (%)")
     first = axes.flat[0]
     first.set_yticks(range(len(networks)), [name.replace("_", " ") for name in networks])
     first.margins(y=0.01)
     first.invert_yaxis()
-    axes.flat[len(kinds) // 2].set_xlabel(
-        "share of the energy of all parts (%), and their sum; hatched: assumed for a chip"
-    )
     handles = [Patch(color=PARTS[part], label=part) for part in PARTS if part in used]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+    handles.append(Patch(facecolor="0.5", edgecolor="white", hatch="///", label="assumed"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
     return figure
 
 
