@@ -216,11 +216,11 @@ class Crossbar:
         return self.race_of(np.moveaxis(currents, 1, 0), jitter)
 
     def race_of(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Return the membranes and first spikes for given column `currents` in A (5 x images x
-        classes).
+        """Return the membranes and first spikes for given currents of the columns.
 
-        Each column has five currents: with the input at the shares `SHARES` of its level, and the
-        last one with the column `BELOW` V above ground.
+        `currents`: 5 x images x classes, A. The five are those with the input at the shares
+        `SHARES` of its level: three points of the edge, and twice the full level. In the last one
+        the column is `BELOW` V above ground. `jitter`: as in `race`.
         """
         neurons, threshold, rise = self.neurons, self.neurons.threshold + jitter, self.schedule.rise
         # The column is not quite at ground: its conductance takes some of its current.
@@ -251,9 +251,7 @@ class Crossbar:
         )
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the column currents in A (5 x classes) of each image: inputs at `SHARES` of their
-        level, columns at `RISEN` V.
-        """
+        """Yield for each image the column currents in A (5 x classes) that `race_of` takes."""
         for image in images:
             driven = image.nonzero()[0]
             volts = np.maximum(

@@ -21,8 +21,8 @@ MEASURED_AT = NeuronParameters().time_constant
 
 
 def resolution_of(rule: str, neuron: NeuronParameters) -> float:
-    """Return the resolution in s of a network of these neurons, trained by `rule` ("hebbian" or
-    another).
+    """Return the resolution in s, the longest lead that counts as a tie, of a network of these
+    neurons that was trained by `rule` ("hebbian" or another).
 
     Neurons whose Hebbian templates overlap an image equally should fire together. The scatter of
     the writes moves their spikes apart, so smaller leads count as ties. This Hebbian resolution
@@ -44,10 +44,11 @@ def first_spikes(
 ) -> np.ndarray:
     """Return the first spike of each neuron.
 
-    A neuron fires when its output goes high, between two of the simulator's time points. The time
-    of the spike is where the membrane crosses the threshold between them, because the membrane is a
-    smooth curve. After a rejected step ngspice's switch can go high too early, within its
-    hysteresis, so the membrane must have crossed as well.
+    A neuron fires when its output goes high, between two of the simulator's time points. Its spike
+    time is the time at which the membrane crosses the threshold between these points. The membrane
+    is a smooth curve, so interpolation finds this time precisely. After a rejected step ngspice's
+    switch can go high too early, within its hysteresis, so a spike also needs a membrane that has
+    crossed.
 
     Parameters
     ----------
@@ -84,10 +85,11 @@ def first_spikes(
 
 
 def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
-    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k, by a
-    cubic through four points.
+    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k: by a
+    cubic through four points, or by a straight line where the membrane does not rise through four
+    points.
 
-    All four lie within the pulse, because the membrane has kinks at the ends of the pulse.
+    All four points lie within the pulse, because the membrane has kinks at the ends of the pulse.
     """
     low = max(0, min(k - 2, len(time) - 4))
     t, v = time[low : low + 4] - time[k], membrane[low : low + 4]
@@ -139,8 +141,8 @@ def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
 
 
 def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Return the decision of the paper's rule, which samples the outputs every `step` s: the index
-    of the class that fires first.
+    """Return the decision of the paper's rule on one image's first `spikes` (classes, s): the index
+    of the class that fires first. The rule samples the outputs every `step` s.
 
     If several classes fire within the same step, the lowest of them wins. If no neuron fires, class
     0 wins.
@@ -150,7 +152,9 @@ def paper_decision(spikes: np.ndarray, step: float) -> int:
 
 
 def ranking(spikes: np.ndarray) -> list[int]:
-    """Return the indices of the classes in the order in which they fired, without silent ones."""
+    """Return the indices of the classes of one image's first `spikes` (s, nan: silent) in the order
+    in which they fired, without silent ones.
+    """
     return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]
 
 
@@ -160,11 +164,12 @@ UNDECIDED = {TIED: "tied", SILENT: "silent"}
 def decide(
     spikes: np.ndarray, resolution: float, sampling_step: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return two decisions for each image from its first spike times (images x classes, s): the
-    strict one, and that of the paper's rule.
+    """Return two decisions for each image: an array of strict ones and one of the paper's rule
+    (images). Both have class numbers; strict ones are TIED or SILENT where no class leads.
 
-    Leads up to the `resolution` (s) are ties. The paper's rule samples the outputs every
-    `sampling_step` s; without a sampling step its decisions are all -1.
+    `spikes`: first spike times, images x classes, s; nan: silent. Leads up to the `resolution` (s)
+    are ties. The paper's rule samples the outputs every `sampling_step` s; without a sampling step
+    its decisions are all -1.
     """
     strict = np.array([strict_decision(times, resolution) for times in spikes])
     if sampling_step is None:
@@ -252,8 +257,8 @@ def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
 
 
 def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
-    """Return the share of `images` (n x inputs) whose two best binary `patterns` (classes x inputs)
-    overlap them equally.
+    """Return the share of `images` (n x inputs) that overlap two of the binary `patterns` (classes
+    x inputs) equally, and all other patterns less or equally.
     """
     overlaps = np.sort(images @ patterns.T, axis=1)
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
@@ -303,5 +308,5 @@ def interval(right: int, count: int) -> list[float]:
 
 
 def decision_name(decision: int, labels: Sequence[Any]) -> str:
-    """Return the label of a decision, or "tied" or "silent"."""
+    """Return the text of a `decision`: the name of the class in `labels`, or "tied" or "silent"."""
     return UNDECIDED.get(decision) or str(labels[decision])

@@ -79,24 +79,27 @@ class Design(Parameters):
     def neuron(
         self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool
     ) -> NeuronParameters:
-        """Return the parameters of the neurons of a layer, here those of `base`. `rows`: number of
-        rows, bias included; `last`: True for the last layer.
+        """Return the parameters of a layer's neurons. This class returns `base` unchanged; a
+        subclass may adapt it to the number of `rows` (bias included), the cells of `memristor`, and
+        whether this is the `last` layer.
         """
         return base
 
     def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column for an error of 1 (in a hidden layer 1 V) in a
-        back-read. `last`: True for the last layer.
+        """Return the voltage in V that a back-read puts on a column for each unit of its error. The
+        unit is 1 in the `last` layer, where errors are +-1, and 1 V in a hidden layer.
         """
         return 0.1
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels of rows in a read of inputs at `levels` (both of any shape)."""
+        """Return the levels at which rows are read for inputs at `levels` (both of any shape). This
+        class returns `levels` unchanged.
+        """
         return levels
 
     def phi_share(self, memristor: MemristorParameters) -> float | None:
-        """Return the threshold of the write switch as a share of phi, for `Layer.phi_share`; None:
-        phi is high exactly as long as the row with the longest pulse.
+        """Return the threshold of the write switch as a share of phi, for writes whose rows and phi
+        rise and fall together. None: phi is high exactly as long as the row with the longest pulse.
         """
         return None
 
@@ -243,7 +246,7 @@ class LayerDesign(Design):
         return self.write_voltage or self.row_voltage
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels of rows in a read of inputs at `levels` (both of any shape).
+        """Return the levels at which rows are read for inputs at `levels` (both of any shape).
 
         The current of a measured cell of conductance G may bend with the voltage: i = G V c(V).
         `read_curve` holds c on an even grid of levels from 0 to 1. Columns are at virtual ground,
@@ -254,8 +257,8 @@ class LayerDesign(Design):
         return levels * np.interp(levels, np.linspace(0, 1, len(self.read_curve)), self.read_curve)
 
     def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column for an error of 1 (in a hidden layer 1 V) in a
-        back-read. `last`: True for the last layer.
+        """Return the voltage in V that a back-read puts on a column for each unit of its error. The
+        unit is 1 in the `last` layer, where errors are +-1, and 1 V in a hidden layer.
         """
         return self.back_voltage if last else self.error_voltage
 
@@ -496,8 +499,9 @@ class Setup:
         neurons: bool = True,
         title: str = "memristive spiking network",
     ) -> Circuit:
-        """Return the netlist of a crossbar of the setup's cells; arguments as in
-        `snn_circuit.network`.
+        """Return the netlist of a crossbar of the setup's cells. `states`: classes x inputs.
+        `inputs`, `controls`: sources of the rows and of each phi as (s, V) points; without
+        `controls` a read. Without `neurons` the columns are at 0 V.
         """
         if self.array is None:
             return network(self.network, states, inputs, controls, neurons, title, self.devices)

@@ -1,9 +1,10 @@
 """Energies of reads, back-reads and writes in closed form: the channels' currents times their
 voltages.
 
-`energy.py` measures the same energies in ngspice. Rows rise and fall in straight lines, over which
-power is integrated by the nodes of `memristive.neuron`. A measured device is written by the pulses
-of the laboratory, not by those of the emulator that stands for it in ngspice.
+`energy.py` measures the same energies in ngspice. Rows rise and fall in straight lines. Over such a
+line a Gauss-Legendre quadrature with three points (`NODES` and `WEIGHTS` of `memristive.neuron`)
+integrates the power. A measured device is written by the pulses of the laboratory, not by those of
+the emulator that stands for it in ngspice.
 """
 
 import dataclasses
@@ -54,7 +55,8 @@ def _held(
     cells: Any, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the energies in J and the charges in C of cells at `volts` for `seconds`, and on
-    straight ramps from or to 0 V that take `ramps` s together; all broadcast.
+    straight ramps from or to 0 V that take `ramps` s together. All arguments broadcast, and the
+    results have their common shape.
     """
     energy, charge = 0.0, 0.0
     for share, time in (
@@ -191,8 +193,8 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
 
 
 def device_of(network: Network) -> MeasuredDevice | None:
-    """Return the preset of a measured device whose emulator is in the cells of a network. None if
-    no preset fits.
+    """Return the measured device, one of the presets, whose emulator is in the cells of a network.
+    None if no preset fits.
     """
     if not network.pulses:
         return None

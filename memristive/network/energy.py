@@ -220,9 +220,9 @@ def read_energies(
     network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
 ) -> list[tuple[float, float]]:
     """Return for each layer a tuple of the energies in J that its rows and its bias row deliver in
-    a read; arguments are those of `dissipation.read_energies`.
+    a read of an `image` (inputs, levels).
 
-    Raises SimulationError.
+    `times`: first spikes of each layer in s. `stop`: end of the read in s. Raises SimulationError.
     """
     design = network.design
     if isinstance(design, Schedule):

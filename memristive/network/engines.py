@@ -92,8 +92,8 @@ class ModelCells:
         return SubcircuitLayer(self, layer)
 
     def read_images(self, network: Network, images: np.ndarray) -> Reads:
-        """Return first spikes in s and settled membranes in thresholds (n x neurons) of each layer,
-        of reads of n `images`.
+        """Read n `images` (n x inputs, levels 0 to 1). Return two lists with an array (n x neurons)
+        for each layer: first spikes in s (nan: silent), and settled membranes in thresholds.
         """
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
@@ -195,8 +195,8 @@ class SubcircuitLayer:
         return levels if self._layer.bias is None else with_bias(levels)
 
     def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return the sum of error x weight for each row as `NgspiceLayer.read_back` does, from the
-        currents of the rows.
+        """Return for each row without the bias the sum of error x weight over the neurons, in V
+        times the unit of the `errors` (neurons). The currents of the rows give these sums.
 
         Positive and negative errors are read one after the other. So each device sees the polarity
         of a read, because many devices conduct differently in reverse.
@@ -288,8 +288,8 @@ def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
 
 
 def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
-    """Return the values of the `vectors` (patterns x vectors) in the middle of each of the `count`
-    patterns that a circuit shows.
+    """Return the values of the `vectors` (patterns x vectors, V or A) in the middle of each of the
+    `count` patterns that the rows of a circuit get one after the other.
     """
     waves = run_once(circuit, CROSSBAR, vectors, count * PATTERN)
     middle = PATTERN * (np.arange(count) + 0.5)
@@ -363,7 +363,9 @@ class Engine(Protocol):
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read through a layer (counted from 0), as `Network.read_back` does."""
+        """Return the back-read of a layer (counted from 0): for each row without the bias the sum
+        of error x weight over the neurons, in V times the unit of the `errors` (neurons).
+        """
 
     def write(
         self,
@@ -403,7 +405,7 @@ class WiredClosedForm:
         return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read, in which the resistance of wires is ignored. The rule needs no
+        """Return the back-read of `errors` as if wires had no resistance. The rule needs no
         back-read in a single layer.
         """
         return network.read_back(layer, errors)
@@ -549,8 +551,8 @@ class NgspiceNetwork:
         return [times for times, _ in found], [settled for _, settled in found]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read through a layer (counted from 0) of `errors` (neurons), as
-        `Network.read_back` does.
+        """Return the back-read of a layer (counted from 0): for each row without the bias the sum
+        of error x weight over the neurons, in V times the unit of the `errors` (neurons).
         """
         return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
 

@@ -253,8 +253,8 @@ class Layer:
         )
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
-        """Return the indices of the columns of some `neurons` (indices), without the reference
-        column.
+        """Return the indices of the columns that belong to some `neurons` (indices): one for each
+        neuron, or with pairs all positive ones and then all negative ones.
         """
         return (np.arange(2 * self.pairs or 1)[:, None] * self.neurons + neurons).ravel()
 
@@ -337,7 +337,8 @@ def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
 def add_negative_stages(
     circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str
 ) -> list[str]:
-    """Add the stage of the reference column, or those of the negative columns. Return the name of
+    """Add the stage of the reference column, or those of the negative columns. `stage`: name of the
+    subcircuit of a `ReferenceStage`; `layer`: its number in the nodes' names. Return the name of
     the node `negative` for each neuron (ground if there are no such columns).
     """
     if not of.pairs and not of.reference:
