@@ -129,14 +129,14 @@ def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) ->
 
 
 def membrane(settled: Any, risen: Any, elapsed: Any, tau: Any) -> Any:
-    """Return the membrane in V, `elapsed` s after the input has risen; arguments as in
-    `spike_time`.
+    """Return the membrane in V, `elapsed` s after the input has risen, of membranes that settle at
+    `settled` V and were at `risen` V at the end of the input's edge. `tau`: time constant in s.
     """
     return settled + (risen - settled) * np.exp(-elapsed / tau)
 
 
 def start_delay(rise: float, tau: float) -> float:
-    """Return the time in s of the ideal step that leaves membranes in the same state as a linear
-    edge of `rise` s.
+    """Return the time in s at which an ideal step of the input leaves membranes in the same state
+    as a linear edge of `rise` s. `tau`: time constant of the membranes in s.
     """
     return rise + tau * math.log(-math.expm1(-rise / tau) * tau / rise)

@@ -47,8 +47,8 @@ DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
 def suited_dose(features: int, classes: int, hidden: tuple[int, ...]) -> float:
-    """Return the dose in V for numbers of `features` and `classes` and the sizes of the `hidden`
-    layers.
+    """Return the dose in V of `MemristiveClassifier(dose=None)` for numbers of `features` and
+    `classes` and the sizes of the `hidden` layers.
     """
     deep = len(hidden) > 1
     return min(
@@ -59,15 +59,16 @@ def suited_dose(features: int, classes: int, hidden: tuple[int, ...]) -> float:
 
 
 def hidden_share(classes: int, hidden: tuple[int, ...]) -> float:
-    """Return the factor from 0 to 1 by which `fit` lowers the dose of hidden cells, below 1 for a
-    small hidden layer.
+    """Return the factor by which `fit` multiplies the dose of hidden cells: below 1 for a single
+    small hidden layer (fewer neurons than the `classes` need), else 1. `hidden`: sizes of the
+    hidden layers.
     """
     return min(1.0, hidden[0] / min(PER_CLASS * classes, ENOUGH)) if len(hidden) == 1 else 1.0
 
 
 def device_dose(dose: float, device: MeasuredDevice, pairs: int, late: bool) -> float:
     """Return the dose in V for a measured device, from the usual `dose` in V of the default
-    memristor.
+    memristor. `pairs`, `late`: as in `MemristiveClassifier`.
 
     If steps depend on the state, the first pulses change X by more than the mean, so the dose is
     smaller. For synapses that write late, the dose is a fixed share of the dose at which a pulse is
@@ -117,8 +118,9 @@ def untrained_network(
 ) -> Network:
     """Return an untrained network with random states, in which enough neurons fire for learning.
 
-    `levels` are the training samples (samples x rows). `devices` holds parameters, design and
-    pulses of the network, the arguments of `initial_network`.
+    `levels` are the training samples (samples x rows without the bias), `hidden` the sizes of the
+    hidden layers. `devices` holds parameters, design and pulses of the network, the arguments of
+    `initial_network`.
     """
     if len(hidden) == 1:
         rule = single_layer_start(rule, levels, hidden[0])

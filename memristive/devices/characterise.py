@@ -197,8 +197,8 @@ def pulse_train(
 def read(
     model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()
 ) -> np.ndarray:
-    """Return the conductance i/V in S of each state at the read voltage; `volts` gives each state a
-    read voltage of its own.
+    """Return the conductance i/V in S of a cell in each of the `states`. V is the model's read
+    voltage; `volts` gives each state a voltage of its own.
     """
     levels = np.array(volts or [model.read_voltage])
     stop = 0.1 * min(model.width_up, model.width_down)

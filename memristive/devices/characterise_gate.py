@@ -82,8 +82,8 @@ def pulse(begin: float, width: float, level: float) -> Points:
 
 
 def gate_pulse(begin: float, width: float, level: float) -> Points:
-    """Return the corners (s, V) of a pulse at a gate. It begins before and ends after the `pulse`
-    with the same arguments.
+    """Return the corners (s, V) of a pulse at a gate, `level` V high. It begins before and ends
+    after the `pulse` of the same `begin` and `width` (s).
     """
     return pulse(begin - MARGIN * width, (1 + 2 * MARGIN) * width, level)
 
@@ -118,7 +118,7 @@ def gates_circuit(
     model: SpiceModel, states: Sequence[float] | np.ndarray, gates: np.ndarray, reset: np.ndarray
 ) -> tuple[Circuit, float]:
     """Return the netlist in which `set_cells` writes cells, and the time in s at which the writes
-    end.
+    end; arguments are those of `set_cells`.
 
     Nodes: row, column, gate{k}; cell k is Xcell{k}.
     """

@@ -110,7 +110,7 @@ def verilog_a(device: MeasuredDevice) -> str:
 
 
 def crosssim_table(device: MeasuredDevice, up: bool) -> str:
-    """Return the lookup table of pulses in one direction for trainings in CrossSim 2.0.
+    """Return, as text, the lookup table of pulses up, or else down, for trainings in CrossSim 2.0.
 
     After a line of text follow the conductances in S, the cumulative probabilities, and the change
     of the conductance in S: a row for each probability, a column for each conductance. Steps are

@@ -121,8 +121,8 @@ def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None
 
 
 def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
-    """Return the conductance in S of each cell of a layer in a read (columns x rows). The reference
-    column is included.
+    """Return the conductance in S of each cell of a layer in a read (columns x rows), the reference
+    column included. `states`: columns x rows, V.
     """
     cells = Cells.of(layer.memristor, layer.devices.cells)
     current = read_current(cells, layer.with_reference(states), layer.row_voltage)

@@ -264,7 +264,8 @@ def present(
     label: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Present an image (inputs): read, and unless the right neuron leads, read back and write.
+    """Present an `image` (inputs, levels): read, and unless the right neuron, `label`, leads by the
+    margin, read back and write.
 
     Updates `learning`; returns the first spikes of the last layer in s (nan: silent). Raises
     SimulationError.

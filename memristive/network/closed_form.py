@@ -188,8 +188,8 @@ class Crossbar:
             )
 
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the first spike times in s (images x classes; nan: silent); arguments as in
-        `race`.
+        """Return the first spike times in s (images x classes; nan: silent) while `images` (n x
+        inputs, levels) are presented to `states` (classes x inputs, V).
         """
         return self.race(states, images).spikes
 
@@ -243,8 +243,8 @@ class Crossbar:
         return Race(settled, risen, spikes, volts[-1] >= neurons.rail)
 
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Return the `Race` of one image (inputs); each of its arrays has one value for each class.
-        `jitter`: classes, V, or float.
+        """Return the `Race` of one image (inputs) with `states` (classes x inputs, V); each of its
+        arrays has one value for each class. `jitter`: classes, V, or float.
         """
         return Race(
             *(values[0] for values in vars(self.race(states, image[None], jitter)).values())

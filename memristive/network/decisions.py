@@ -108,15 +108,15 @@ def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) 
 
 
 def _in_order(spikes: np.ndarray) -> np.ndarray:
-    """Return sorted spike times in s, inf for silent neurons, and one more inf, because a single
-    class has no second spike.
+    """Return sorted times of one image's `spikes` (classes) in s, inf for silent neurons, and one
+    more inf, because a single class has no second spike.
     """
     return np.sort(np.append(np.where(np.isnan(spikes), np.inf, spikes), np.inf))
 
 
 def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
-    """Return the class that fires first if it leads by more than `resolution` s; else TIED, or
-    SILENT if none fires.
+    """Return the class that fires first in `spikes` (classes, s; nan: silent), if it leads by more
+    than `resolution` s; else TIED, or SILENT if none fires.
     """
     order = _in_order(spikes)
     if np.isinf(order[0]):
@@ -125,8 +125,8 @@ def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
 
 
 def lead(spikes: np.ndarray) -> float:
-    """Return the time in s from the first to the second spike; inf if one neuron fires alone, nan
-    if none fires.
+    """Return the time in s from the first to the second of one image's `spikes` (classes, s; nan:
+    silent); inf if one neuron fires alone, nan if none fires.
     """
     order = _in_order(spikes)
     return np.nan if np.isinf(order[0]) else order[1] - order[0]
@@ -178,8 +178,8 @@ def decide(
 
 
 def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:
-    """Return the confusion matrix: numbers of images, true classes x decisions. The columns are the
-    classes, then tied and silent.
+    """Return the confusion matrix: numbers of images, true classes x (classes + 2). The columns are
+    the decided classes, then tied and silent. `labels`, `decisions`: images.
     """
     counts = np.zeros((classes, classes + len(UNDECIDED)), int)
     place = {decision: classes + k for k, decision in enumerate(UNDECIDED)}
@@ -237,8 +237,8 @@ def summary(
 
 
 def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
-    """Return by name, as columns of a table, the strict accuracy, the ends of its 95 % interval,
-    and the numbers of silent and tied images.
+    """Return the scores of strict `decisions` beside the true `labels` (both images) by name: the
+    strict accuracy, the ends of its 95 % interval, and the numbers of silent and tied images.
     """
     right = int(np.sum(decisions == labels))
     low, high = interval(right, len(labels))
@@ -252,7 +252,9 @@ def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
 
 
 def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
-    """Return `strict_scores` for first spikes (images x classes, s), with the number of images."""
+    """Return `strict_scores` of first `spikes` (images x classes, s) for the true `labels`
+    (images), with the number of images.
+    """
     return {"samples": len(labels), **strict_scores(labels, decide(spikes, RESOLUTION)[0])}
 
 

@@ -38,8 +38,8 @@ class Drawn(NamedTuple):
 
 
 def current(cells: Any, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
-    """Return the absolute value of the channels' currents in A, with rows at `volts` (of any sign)
-    and columns at 0 V.
+    """Return the absolute value of the currents in A through the channels of `cells` at `states`
+    (V), with rows at `volts` (of any sign) and columns at 0 V; all broadcast.
 
     At negative voltages the channel's terminal at the row is its source.
     """
@@ -133,8 +133,8 @@ def read_energies(
 
 
 def _patches_drawn(of: Layer, states: np.ndarray, patches: np.ndarray) -> Drawn:
-    """Return the energies and the charge (`Drawn`) of `patches` (patches x rows, levels) that are
-    read one after the other.
+    """Return the energies and the charge (`Drawn`) of `patches` (patches x rows, levels) that a
+    layer with `states` (columns x rows, V) reads one after the other.
 
     Only rows at a level above 0 count, as if those of all patches were rows of one crossbar. The
     bias row is high in every patch.

@@ -249,7 +249,8 @@ def read_energies(
 
 def _patches_energy(network: Network, image: np.ndarray) -> tuple[float, float]:
     """Return the energies in J that the rows and the bias row of a convolution deliver for all
-    patches, one after the other: each lasts for the window, and then its rows fall.
+    patches of an `image` (inputs, levels), one after the other: each lasts for the window, and then
+    its rows fall.
     """
     assert network.convolution
     levels, design = network.read_levels(image[None])[0], network.design

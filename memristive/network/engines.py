@@ -139,7 +139,8 @@ class SubcircuitLayer:
         stop: float | None = None,
         noise: None = None,
     ) -> Read:
-        """Return first spikes in s and settled membranes in thresholds (... x neurons).
+        """Return first spikes in s and settled membranes in thresholds (... x neurons) of reads at
+        `levels` (... x inputs). `states`: columns x rows, V.
 
         Every read lasts for the window: `wanted`, `stop` and `noise` have no effect here.
         """
@@ -224,8 +225,8 @@ class SubcircuitLayer:
     def write(
         self, states: np.ndarray, doses: Sequence[ColumnDose | GateWrite], rng: np.random.Generator
     ) -> np.ndarray:
-        """Return the layer's states in V after writes by pulses, or at gate voltages. Numbers of
-        pulses are drawn at random as in the closed form.
+        """Return the layer's states in V (columns x rows) after the writes `doses`, by pulses or at
+        gate voltages. Numbers of pulses are drawn at random as in the closed form.
         """
         pulses = self._layer.pulses
         assert pulses
@@ -279,8 +280,8 @@ class SubcircuitLayer:
 
 
 def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
-    """Add a behavioural source that holds each of the `volts` for `PATTERN` s. At each corner of a
-    PWL source ngspice would shorten its time steps.
+    """Add a behavioural source at a `node` that holds each of the `volts` for `PATTERN` s. At each
+    corner of a PWL source ngspice would shorten its time steps.
     """
     times = PATTERN * (np.arange(len(volts))[:, None] + [0.1, 0.9]).ravel()
     table = ",".join(map(repr, np.stack([times, np.repeat(volts, 2)], axis=1).ravel().tolist()))
@@ -522,8 +523,8 @@ class NgspiceNetwork:
         stop: float | None = None,
         hidden_stop: float | None = None,
     ) -> Reads:
-        """Return first spikes and settled membranes of all layers as `read` does. Layers of SPICE
-        models take n x inputs.
+        """Return first spikes and settled membranes of all layers as `read` does, of an `image`
+        (inputs, levels). Layers of SPICE models also take n images (n x inputs).
 
         `noise`: noise currents as `Network.drawn` returns them. `stop` and `hidden_stop`: end in s
         of the read of the last layer and of the others; None: the window.
@@ -582,8 +583,8 @@ class NgspiceNetwork:
 
 
 def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
-    """Return the time in s at which `wanted` neurons and the neuron of the `label` have fired, inf
-    if they never do.
+    """Return the time in s at which `wanted` neurons and the neuron of the `label` have fired; inf
+    if they never do. `spikes`: neurons, s; nan: silent.
     """
     times = np.where(np.isnan(spikes), np.inf, spikes)
     return float(max(np.sort(times)[wanted - 1], 0.0 if label is None else times[label]))

@@ -59,8 +59,8 @@ RUN = 32  # times that are sorted by insertion
 def column_currents(
     cells: np.ndarray, states: np.ndarray, levels: np.ndarray, volts: float, currents: np.ndarray
 ) -> None:
-    """Fill `currents` (columns, A) with the currents that flow while row i is at `levels[i]` x
-    `volts`.
+    """Fill `currents` (columns) with the currents in A that flow while row i is at `levels[i]` x
+    `volts` V. `cells`: of a `LayerArrays`; `states`: rows x columns, V.
     """
     currents.fill(0.0)
     for i in range(len(levels)):
@@ -496,7 +496,8 @@ def read_back(
     volts: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row.
+    """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row, in
+    V times the unit of the `errors` (neurons). `states`: rows x columns, V.
 
     The sums are read as currents of the rows while each column is at `volts` times its error. The
     reference column carries the negative sum of the errors. With pairs, the negative columns carry

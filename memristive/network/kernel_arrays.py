@@ -111,8 +111,8 @@ class Work(NamedTuple):
 
 @compiled(inline="always")
 def values_of(cells: np.ndarray, k: int, c: int) -> ChannelValues:
-    """Return the parameters of the channel of a cell in column `c`; `k` is its row, or 0 if all
-    rows are alike.
+    """Return the channel's parameters of one of the `cells` (of a `LayerArrays`), in column `c`;
+    `k` is its row, or 0 if all rows are alike.
     """
     return ChannelValues(
         cells[GAIN, k, c], cells[VTO, k, c], cells[SHARE, k, c], cells[PINCH, k, c]

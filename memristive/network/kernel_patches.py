@@ -111,7 +111,7 @@ def screen(
     levels: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """Read all patches of a convolution with straight channels.
+    """Read all patches of an `image` (levels of the rows) with straight channels.
 
     Fills `sums` (patches x kernels, V: output of the summing stage less that of the negative
     stage), `greys` (patches: the sum of level x (1 - level)), the indices `rows` of the driven rows
@@ -145,8 +145,8 @@ def patch_current(
     volts: float,
     c: int,
 ) -> float:
-    """Return the current in A of column `c` while the `rows` (indices) are at `levels` x
-    `volts`.
+    """Return the current in A of column `c` while the `rows` (indices) are at `levels` x `volts` V,
+    and all others at 0 V. `states`: rows x columns, V.
     """
     result = 0.0
     for n in range(len(rows)):

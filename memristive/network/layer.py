@@ -320,8 +320,8 @@ class ReferenceStage(SubCircuit):
 
 
 def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
-    """Return the name of each column's node in layer number `layer`. That of the reference column
-    comes last, if there is one.
+    """Return the name of each column's node in a layer of some `neurons`, whose number is `layer`.
+    That of the reference column comes last, if there is one.
 
     Node column_l_j of layer l leads to neuron j. With pairs, the neuron's positive columns share
     this node, and its negative columns share opposite_l_j.

@@ -459,7 +459,9 @@ def no_counts(network: Network) -> kernel_writes.Counts:
 
 
 class KernelArrays:
-    """Arguments of the kernel's functions for a network. Without `rails`, stages never clip."""
+    """Arguments of the kernel's functions for a network: `layers`, `timing`, `pulses`, `late`,
+    `states` and `work`. Without `rails`, stages never clip.
+    """
 
     def __init__(self, network: Network, rails: bool = True) -> None:
         design, first, tau = (

@@ -200,8 +200,9 @@ class NgspiceLayer:
         """Read the patches of a convolution one after the other; return first spikes in s and
         settled membranes in thresholds (patches x neurons).
 
-        `levels`: patches x inputs; `noise`: patches x inputs of stages, A; `wanted`, `stop`: as in
-        `read`. Equal patches are read once if there is no noise, because they give equal spikes.
+        `levels`: patches x inputs; `noise`: patches x inputs of stages (as in `read`), A; `wanted`,
+        `stop`: as in `read`. Equal patches are read once if there is no noise, because they give
+        equal spikes.
         """
         noises: Iterable[np.ndarray | None]
         if noise is None or not self._layer.read_noise:
@@ -262,7 +263,8 @@ class NgspiceLayer:
         """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
         (inputs, s; nan: never).
 
-        `stop`: end of the read in s. `noise`: currents in A, rows x inputs of stages.
+        `stop`: end of the read in s. `noise`: currents in A, rows x inputs of stages (as in
+        `read`).
         """
         layer, times, settled = self._layer, [], []
         pool, places, inputs = self._assign_rows(
