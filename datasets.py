@@ -394,8 +394,8 @@ def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
 
 
 def mnist_shifted(size: int = SIZE) -> Dataset:
-    """Return MNIST in grey, trained also on copies of its images that are moved by one pixel of the
-    28x28 images.
+    """Return MNIST in grey, shrunk to `size` x `size` pixels, trained also on copies of its images
+    that are moved by one pixel of the 28x28 images.
     """
     plain = mnist(size, "grey")
 
@@ -553,8 +553,8 @@ def from_images(
 ) -> Dataset:
     """Return a dataset of grey images with settings that suit them.
 
-    The patterns are the mean images of the classes. `labels`: names of the classes, by default
-    their numbers.
+    The patterns are the mean images of the classes. `shape`: rows and columns of an image.
+    `labels`: names of the classes, by default their numbers.
     """
     classes = int(train.labels.max()) + 1
     patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])

@@ -90,8 +90,8 @@ class NeuronParameters(Parameters):
         )
 
     def highest_drive(self, feedback_resistance: Any) -> Any:
-        """Return the largest drive of the membrane in V before a stage clips, with a feedback in
-        ohm (number or array).
+        """Return the largest voltage in V that drives the membrane before a stage clips.
+        `feedback_resistance`: ohm, number or array.
         """
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
@@ -377,7 +377,9 @@ OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # a source that stays at 0 V
 
 
 def add_source(circuit: Circuit, node: str, points: Sequence[tuple[float, float]] = OFF) -> None:
-    """Add a piecewise-linear source at `node`, with the same name and these corners (s, V)."""
+    """Add a piecewise-linear source at `node`, with the node's name and the corners `points` (s,
+    V).
+    """
     circuit.PieceWiseLinearVoltageSource(node, node, circuit.gnd, values=points)
 
 
@@ -543,7 +545,9 @@ def add_wires(
 def state_changes(
     cells: Iterable[Sequence[int]], states: Iterable[float], name: str = "cell"
 ) -> dict[str, float]:
-    """Return the `alter` changes that give cells (class, input) new states in V at t = 0."""
+    """Return the `alter` changes that give `cells`, pairs (class, input), new `states` in V at t =
+    0. Cells are called xNAME_class_input.
+    """
     changes: dict[str, float] = {}
     for (j, i), state in zip(cells, states, strict=True):
         changes |= altered_state(f"x{name}_{j}_{i}", state)

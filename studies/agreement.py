@@ -140,7 +140,7 @@ class Trained:
         return Crossbar.of(self.setup).first_spikes(self.states, self.dataset.test.levels)
 
     def decisions(self, spikes: np.ndarray) -> np.ndarray:
-        """Return the strict decisions for first spike times (images x classes, s)."""
+        """Return the strict decisions (images) for first spike times (images x classes, s)."""
         return decide(spikes, resolution_of(self.rule, self.setup.neuron))[0]
 
 

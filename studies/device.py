@@ -262,8 +262,8 @@ class Loop:
 def measure_loop(
     frequency: float, time: np.ndarray, voltage: np.ndarray, current: np.ndarray
 ) -> Loop:
-    """Return the second period of a loop and its measures. `time` in s, `voltage` in V, `current`
-    in A over two periods.
+    """Return the second period of an I-V loop and its measures, as a `Loop`. `frequency`: Hz.
+    `time` (s), `voltage` (V) and `current` (A) cover two periods.
     """
     phase = time * frequency - 1  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0

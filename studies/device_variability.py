@@ -379,8 +379,8 @@ def programmed(setup: Setup, chip: Chip, states: np.ndarray, calibrated: bool) -
 
 
 def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: float) -> States:
-    """Return a layer's states after `age_time_constants` time constants of decay, with rates that
-    differ by `decay_spread`.
+    """Return a layer's `states` on a `chip` after `age_time_constants` time constants of decay,
+    with rates that differ by `decay_spread`.
     """
     chip = dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread)
     return (chip.after_decay(states[0], age_time_constants),)

@@ -67,8 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def network_files(file: str, start: list[str]) -> dict[str, str]:
-    """Return the content of the files for a trained network, by name; `start` is that of
-    --start.
+    """Return the files of an exported network: their content by name. `file`: trained network;
+    `start`: argument of --start.
     """
     tables, law = crossbars(read_voltages(file))
     found = {

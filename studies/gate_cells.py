@@ -154,7 +154,9 @@ class CountingEngine(NgspiceNetwork):
     writes = 0
 
     def write(self, network: Network, layer: int, doses: Any, rng: Any) -> Any:
-        """Count the writes; make them and return the new states as `NgspiceNetwork` does."""
+        """Count the writes `doses`, make them, and return the states of the layer (columns x rows,
+        V) afterwards.
+        """
         self.writes += sum(int((write.gates == write.gates).sum()) for write in doses)
         return super().write(network, layer, doses, rng)
 

@@ -160,7 +160,9 @@ def prepared(
 def trained(
     device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
 ) -> Network:
-    """Return the layer of `prepared` after its training on all but the held-out images."""
+    """Return the layer that `prepared` makes of the same arguments, trained on all but the held-out
+    images.
+    """
     levels, labels = data().training
     return learn(
         *prepared(device, scheme, dose, presentations), levels[:-HELD_OUT], labels[:-HELD_OUT]
@@ -196,8 +198,8 @@ def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
 
 
 def best(found: pd.DataFrame) -> pd.DataFrame:
-    """Return for each device, scheme and r the row whose dose gives the best accuracy on held-out
-    images.
+    """Return for each device, scheme and r the row of `found` whose dose gives the best accuracy on
+    held-out images.
     """
     return found.loc[
         found.groupby(["device", "scheme", "r_up", "r_down"], sort=False)["held_out"].idxmax()

@@ -400,10 +400,10 @@ def raster(
 
 
 def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
-    """Draw hidden neurons in the order in which they fire.
+    """Draw the spikes of hidden neurons (`times`, s) in the order in which they fire.
 
-    The states of the last layer, `above`, set their colours: a blue neuron helps the class `label`
-    more than the others.
+    The states of the last layer, `above`, set the colours: a blue neuron helps the class `label`
+    more than the others. None: a single colour.
     """
     order = np.argsort(times)[: np.sum(~np.isnan(times))]
     colours: np.ndarray | str = GREY
@@ -469,8 +469,8 @@ def find_error(
     """Return the first image with an error: its right neuron fires, and a wrong neuron fires before
     it or too soon after it.
 
-    `images` are n x inputs. Without an error among the first 2,000, return the first image with its
-    first wrong neuron.
+    `images`: n x inputs; `labels`: n. Without an error among the first 2,000, return the first
+    image with its first wrong neuron.
     """
     images, labels = images[:SEARCHED], labels[:SEARCHED]
     times = network.first_spikes(images)

@@ -374,7 +374,9 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
 
 def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
-    """Return by name the accuracy with its 95 % interval, and the recall of each class."""
+    """Return by name the accuracy with its 95 % interval, and the recall of each class by its name
+    in `classes`. `truth`, `predicted`: samples, class numbers.
+    """
     right = predicted == truth
     return {
         "accuracy": right.mean(),

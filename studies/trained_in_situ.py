@@ -239,8 +239,8 @@ def output_signal(membranes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def spike_signal(spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the signal of the first-spike rule for each output (images x classes): 1 for the right
-    and -1 for the first wrong neuron of a wrong image, else 0.
+    """Return the signal of the first-spike rule for each output, from first `spikes` (both images x
+    classes): 1 for the right and -1 for the first wrong neuron of a wrong image, else 0.
     """
     found = np.zeros(spikes.shape)
     for k, (times, label) in enumerate(zip(spikes, labels.tolist(), strict=True)):

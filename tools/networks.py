@@ -93,8 +93,8 @@ def test_name(network: TestedNetwork) -> str:
 
 
 def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
-    """Return the path of ngspice's record of a test: that of all images if it exists, else that of
-    a quick reproduction.
+    """Return the path of a file (its `ending`: .json for the record) that ngspice's test of a
+    network wrote: that of all images if it exists, else that of a quick reproduction.
     """
     paths = [folder / f"{test_name(network)}{ending}" for folder in (ONE_LAYER, QUICK)]
     return next((path for path in paths if path.exists()), paths[0])

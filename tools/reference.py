@@ -144,7 +144,9 @@ def mentioned_names(text: str, by_name: Mapping[str, str]) -> set[str]:
 
 
 def command(path: Path) -> re.Pattern[str]:
-    """Return the pattern of a script's command in a text: its dotted name, or its file."""
+    """Return the regular expression that finds a script's command in a text: its dotted name, or
+    the name of its file if it is a script of the root.
+    """
     name = dotted(path)
     return re.compile(rf"\b{re.escape(name if '.' in name else path.name)}\b")
 
@@ -208,12 +210,14 @@ def used_by(users: Sequence[Source]) -> str:
 
 
 def heading(text: str) -> str:
-    """Return a title in reStructuredText."""
+    """Return `text` as a title in reStructuredText."""
     return f"{text}\n{'=' * len(text)}\n\n"
 
 
 def listing(directive: str, entries: Iterable[str], *options: str) -> str:
-    """Return a directive in reStructuredText with a list of entries."""
+    """Return a `directive` in reStructuredText, with its `options` and, one a line, its
+    `entries`.
+    """
     lines = [f".. {directive}::", *(f"   {option}" for option in options), ""]
     return "\n".join([*lines, *(f"   {entry}" for entry in entries), "", ""])
 
@@ -227,7 +231,7 @@ def summary(path: Path) -> str:
 
 def contents(place: str, files: Iterable[Path]) -> str:
     """Return for the files of each folder a hidden toctree, for the sidebar, and a table that
-    describes each file in one sentence. Their pages are in `place`.
+    describes each file in one sentence. `place`: folder of the files' pages.
     """
     groups, trees, tables = defaultdict(list), "", ""
     for path in files:
@@ -317,8 +321,8 @@ class Short:
 
 
 def comments(source: str) -> dict[str, str]:
-    """Return the comment of each field of a class by the field's name. It stands at the end of the
-    field's line, or above it.
+    """Return the comments of the fields in the `source` text of a class, by the field's name. A
+    comment stands at the end of the field's line, or above it.
     """
     lines, alone = {}, set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):

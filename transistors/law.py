@@ -72,12 +72,16 @@ class Law:
         return np.full((len(self.classes), self.inputs), BIAS[self.parameters.start_rail])
 
     def scores(self, weights: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the outputs in V (images x classes) for `images` (images x inputs, 0 to 1)."""
+        """Return the outputs in V (images x classes) for `images` (images x inputs, 0 to 1), with
+        `weights` (classes x inputs, V).
+        """
         volts = LOW + (HIGH - LOW) * images
         return _scores(weights - THRESHOLDS["syn"] - self._cells("read"), volts, self._load)
 
     def decided(self, weights: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the class with the highest output of each image, `circuit.TIED` for a tie."""
+        """Return the number of the class with the highest output for each of the `images` (images x
+        inputs, 0 to 1), with `weights` (classes x inputs, V); `circuit.TIED` for a tie.
+        """
         return named(self.classes, self.scores(weights, images))
 
     def train(
@@ -203,9 +207,10 @@ def _read(
     """Return the output of a column in V, at which the read currents equal those of the load and of
     the margin.
 
-    `gates` are the weights less the thresholds, `pull` is the overdrive of the margin's transistor.
-    Newton's method starts at `guess` and finds the output from below, because the sum of the
-    currents is convex.
+    `gates` are the weights less the thresholds in V, `volts` the inputs in V, `load` the load's
+    conductance and `margin` the gain of the margin's transistor, both over the gain of a read
+    transistor; `pull` is the overdrive in V of the margin's transistor. Newton's method starts at
+    `guess` and finds the output from below, because the sum of the currents is convex.
     """
     given = 0.0
     for i in range(len(gates)):

@@ -151,8 +151,8 @@ def by_law(
     thresholds: dict[str, float],
     ideal: np.ndarray | None,
 ) -> tuple[float, float, np.ndarray]:
-    """Simulate a chip by the law; return its accuracies with learned and with `ideal` weights, and
-    the learned weights in V.
+    """Simulate a chip by the law; return its accuracies (shares) with learned and with `ideal`
+    weights, and the learned weights (classes x inputs, V).
 
     `thresholds`: each transistor's deviation in V by its name. Without `ideal` weights, both
     accuracies are those of the learned ones.

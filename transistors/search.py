@@ -164,7 +164,9 @@ def search(
 def change(
     sizes: LearnerParameters, task: str, images: Split, rng: np.random.Generator
 ) -> LearnerParameters | None:
-    """Return sizes with one to four random changes; None if the circuit cannot work with them."""
+    """Return sizes of transistors with one to four random changes; None if the circuit cannot work
+    with them.
+    """
     new: dict[str, Any] = {}
     for name in rng.choice(
         [*FACTORS, *SHARES, "charge_rail", "discharge_rail", "start_rail"],

@@ -353,15 +353,15 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def sampled(trace: Trace, name: str, times: Any) -> Any:
-    """Return the vector `name` of a trace at `times` in s, interpolated."""
+    """Return the vector `name` of a trace (V or A) at `times` in s (any shape), interpolated."""
     return np.interp(times, trace["time"], trace[name])
 
 
 def predictions(
     trace: Trace, transient: Transient, shown: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the class with the highest output (`TIED` for two within 1 uV), and all outputs in V,
-    for images of the transient.
+    """Return two arrays for images of the transient: the class with the highest output (`TIED` for
+    two within 1 uV), and all outputs in V (images x classes).
 
     `shown`: indices or mask of these images.
     """
