@@ -1,9 +1,9 @@
 """Four ways to write a dose that is a fraction of a pulse, with each preset.
 
-- rounded: the fraction is rounded at random.
+- rounded: the fraction becomes a whole pulse or none, at random.
 - Manhattan: each error gives one pulse, whatever its size, to each input above half of the dose.
 - remainder: a digital memory for each synapse keeps the fraction, exactly and forever.
-- late: a poor capacitor keeps it until a pulse is due (docs/writes_late.md).
+- late: a poor capacitor keeps the fraction until a pulse is due (docs/writes_late.md).
 
 One layer and two layers of one pair learn MNIST. Closed form, strict accuracy on all test images.
 Writes results/devices/late_ways.json in half an hour on two cores. Ctrl-C saves a checkpoint for

@@ -4,9 +4,9 @@ SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a hea
 (or --label) is the class. Each fold trains and tests in closed form. With --test-engine ngspice,
 ngspice then tests a held-out tenth too. Writes own/own_data_NAME.json,
 own/own_data_NAME_confusion.png and the network trained on everything, own/NAME_classifier.json; for
-iris and the like to results/classifier/, figures/ and voltages/. NAME is that of SOURCE; with
---device, the device's name follows it, with --late the word late; each cell is drawn from the
-spreads of the device, if it has any. Seconds for iris, minutes for digits.
+the built-in tables the files go to results/classifier/, figures/ and voltages/. NAME is the name of
+SOURCE; with --device the device's name follows, with --late also the word late. If the device has
+spreads, each cell is drawn from them. Seconds for iris, minutes for digits.
 """
 
 import csv

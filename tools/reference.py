@@ -136,7 +136,7 @@ def used_names(code: str) -> set[str]:
 
 def mentioned_names(text: str, by_name: Mapping[str, str]) -> set[str]:
     """Return the full names of the objects that a text mentions in backticks, such as `read` or
-    `io.read()`. `by_name` holds the full name by the short name.
+    `io.read()`. `by_name`: full name of each object by its short name.
     """
     found = {name.rpartition(".")[2] for name in MENTION.findall(CODE.sub("", text))}
     found = {name for name in found if DISTINCT.match(name) or name in memristive.__all__}

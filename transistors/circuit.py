@@ -341,7 +341,8 @@ def named(classes: Sequence[int], scores: np.ndarray) -> np.ndarray:
 
 
 def draw_thresholds(circuit: str, seed: int, deviation: float | None = None) -> dict[str, float]:
-    """Return the threshold's deviation in V of each transistor by its name in lower case.
+    """Draw the deviation of each transistor's threshold. Return the deviations in V, by the
+    transistor's name in lower case.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
 """Behavioural law of the circuit of transistors that learns: its closed form with level-1
 transistors, compiled by numba.
 
-Only the weights are integrated over time. All other nodes are taken at rest, but the charge of
-error lines and mirrors delays their currents. A training of 4800 images takes less than a second,
-where ngspice takes twenty minutes, so searches for parameters use this law. Conductances and
-currents of a column are in units of a read transistor's gain, those of an error in units of the
-error current.
+Only the weights are integrated over time. All other nodes are assumed to have settled; only the
+currents of error lines and mirrors are delayed, by the charge of these nodes. A training of 4800
+images takes less than a second, where ngspice takes twenty minutes, so searches for parameters use
+this law. Conductances and currents of a column are in units of a read transistor's gain, those of
+an error in units of the error current.
 """
 
 import math

@@ -133,7 +133,7 @@ def search(
     seconds: float,
     rng: np.random.Generator,
 ) -> LearnerParameters:
-    """Search for some `seconds`; return the best sizes and print each improvement.
+    """Search for some `seconds`; return the best sizes of transistors, and print each improvement.
 
     `images` has one entry for each draw. `spread` is the standard deviation of the chips'
     thresholds in V.

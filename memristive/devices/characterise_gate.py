@@ -1,5 +1,5 @@
-"""Measure a SPICE model of a 1T1R cell in ngspice: level over gate voltage, history, half-selected
-cells.
+"""Measure a SPICE model of a 1T1R cell in ngspice: its level over the gate voltage, the influence
+of earlier writes (history), half-selected cells.
 
 A write is RESET with a conducting transistor ("open" gate), and then SET at a gate voltage. RESET
 raises the column while the row stays at 0 V, so no terminal is below 0 V. A gate at 0 V therefore
@@ -221,8 +221,8 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
 
 
 def characterise_gate(model: SpiceModel, source: str = "", path: str = "") -> GateCharacterisation:
-    """Measure levels, history, half-selected cells and I-V loops of a 1T1R cell. Arguments and
-    exceptions are those of `measure_levels`.
+    """Measure a 1T1R cell in ngspice: levels, the influence of earlier writes (history),
+    half-selected cells and I-V loops. Arguments and exceptions are those of `measure_levels`.
     """
     device, mapped, levels = measure_levels(model, source, path)
     gates = np.linspace(model.gate_low, model.gate_high, LEVELS)

@@ -379,8 +379,8 @@ def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
 
 
 def half_at(middle: float, value: float) -> float:
-    """Return a weight from 0 to 1 that grows with `value` and is 1/2 where `value` equals
-    `middle`.
+    """Return a weight from 0 to 1 for a `value` of 0 or above: 1/2 at `middle`, and growing with
+    the value.
     """
     return 1 - middle**2 / (middle**2 + value**2)
 
@@ -451,8 +451,8 @@ def learning_of(
 def of_values(
     emulated: Emulator, pairs: int, values: Values, pulses: PulseWrites, dose: float, **more: Any
 ) -> tuple[dict[str, Any], LayeredRule]:
-    """Return arguments for `initial_network` and the learning rule, as `learning_of` does, with
-    given `values` of the settings.
+    """Return the arguments that make a network with `initial_network`, and its learning rule, from
+    `values` of the settings. `learning_of` chooses these values for a device.
 
     `emulated` is the emulator of the device, `dose` the first dose of output cells in V. `more` are
     other fields of `LayerDesign`.

@@ -43,7 +43,7 @@ EMULATOR = MemristorParameters()  # of a synapse that writes late
 
 
 def added(times: Iterable[Times], factor: float = 1.0) -> Times:
-    """Return the sums, in s, of durations of each phase (read, back-read, ...), times a factor."""
+    """Return the sum of the durations of each phase (read, back-read ...), times `factor`, in s."""
     found: Times = {}
     for each in times:
         for phase, seconds in each.items():
@@ -433,7 +433,7 @@ def _amplifiers(of: Layer) -> int:
 
 
 def position_bits(network: Network) -> int:
-    """Return the number of bits of a patch's position in its region; 0 without a convolution."""
+    """Return the bits that hold a patch's position in its region; 0 without a convolution."""
     of = network.convolution
     return math.ceil(math.log2(np.bincount(of.patches[:, 0]).max())) if of else 0
 

@@ -142,8 +142,8 @@ def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object]
 def inference_netlist(
     setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object]
 ) -> str:
-    """Return the netlist of `inference_network` as text for the program ngspice, with the same
-    arguments. `labels`: names of the classes.
+    """Return the netlist of `inference_network` (same arguments) as text for the program ngspice.
+    `labels`: names of the classes.
     """
     comments = [
         f"Inference: {len(patterns)} images one after the other; neurons stand for "

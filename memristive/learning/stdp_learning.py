@@ -341,8 +341,8 @@ class NetworkState:
 def draw_start(
     learning: MnistLearning, inputs: int, images: int
 ) -> tuple[NetworkState, np.ndarray]:
-    """Return the initial state, and the order of presentation: in each epoch a permutation of the
-    images' indices.
+    """Return the initial state of a network with some `inputs`, and the index of the image in each
+    presentation: in each epoch a permutation of all `images` (their number).
     """
     generator = np.random.default_rng(learning.seed)
     states = generator.uniform(0.5, 1.5, (learning.neurons, inputs))

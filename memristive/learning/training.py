@@ -197,8 +197,8 @@ def train(
 def _blocks(
     learning: Learning, rule: Rule, count: int, block: int
 ) -> Iterator[tuple[np.ndarray, np.random.Generator]]:
-    """Yield the indices of the next images, of `count` in all, up to the next multiple of `block`
-    presentations, and a random generator. The last block ends with the training.
+    """Yield for one block after the other the indices of its images, of `count` in all, and a
+    random generator. A block ends at a multiple of `block` presentations, or with the training.
     """
     rng = write_generator(rule, learning.done)
     while learning.done < rule.presentations:

@@ -164,8 +164,8 @@ UNDECIDED = {TIED: "tied", SILENT: "silent"}
 def decide(
     spikes: np.ndarray, resolution: float, sampling_step: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return two decisions for each image: an array of strict ones and one of the paper's rule
-    (images). Both have class numbers; strict ones are TIED or SILENT where no class leads.
+    """Return two arrays with a decision for each image: strict decisions, and those of the paper's
+    rule. A decision is a class number; a strict one may also be TIED or SILENT.
 
     `spikes`: first spike times, images x classes, s; nan: silent. Leads up to the `resolution` (s)
     are ties. The paper's rule samples the outputs every `sampling_step` s; without a sampling step
@@ -179,7 +179,8 @@ def decide(
 
 def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:
     """Return the confusion matrix: numbers of images, true classes x (classes + 2). The columns are
-    the decided classes, then tied and silent. `labels`, `decisions`: images.
+    the decided classes, then tied and silent. `labels`, `decisions`: true and decided class number
+    of each image.
     """
     counts = np.zeros((classes, classes + len(UNDECIDED)), int)
     place = {decision: classes + k for k, decision in enumerate(UNDECIDED)}
@@ -237,8 +238,8 @@ def summary(
 
 
 def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
-    """Return the scores of strict `decisions` beside the true `labels` (both images) by name: the
-    strict accuracy, the ends of its 95 % interval, and the numbers of silent and tied images.
+    """Return by name the strict accuracy, the ends of its 95 % interval, and the numbers of silent
+    and tied images. `labels`, `decisions`: true and decided class number of each image.
     """
     right = int(np.sum(decisions == labels))
     low, high = interval(right, len(labels))
@@ -252,8 +253,8 @@ def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
 
 
 def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
-    """Return `strict_scores` of first `spikes` (images x classes, s) for the true `labels`
-    (images), with the number of images.
+    """Return the number of images and their `strict_scores` by name. `labels`: class number of each
+    image; `spikes`: first spikes, images x classes, s.
     """
     return {"samples": len(labels), **strict_scores(labels, decide(spikes, RESOLUTION)[0])}
 

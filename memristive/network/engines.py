@@ -150,8 +150,8 @@ class SubcircuitLayer:
     def read_steps(
         self, states: np.ndarray, spikes: np.ndarray, stop: float | None = None, noise: None = None
     ) -> Read:
-        """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
-        (... x inputs, s; nan: never). `stop` and `noise` have no effect here.
+        """Return first spikes in s and settled membranes in thresholds (... x neurons), while rows
+        step up at `spikes` (... x inputs, s; nan: never). `stop` and `noise` have no effect here.
         """
         every = np.atleast_2d(spikes)
         changes = [np.append(0.0, np.unique(times[~np.isnan(times)])) for times in every]
@@ -604,8 +604,8 @@ def make_engine(name: str, network: Network) -> Engine:
 
 @contextlib.contextmanager
 def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
-    """Provide `engine`, or the one that it names, made for the `network`. The circuits of the
-    latter are unloaded at the end of the block.
+    """Provide `engine` itself, or, if it is a name, a new engine of this name for the `network`.
+    The circuits of a new engine are unloaded at the end of the block.
     """
     if not isinstance(engine, str):
         yield engine

@@ -2,9 +2,9 @@
 
 Reading all patches by the law of the channel would spend most of its time on patches that lose.
 Therefore a screening first reads all patches with straight channels, whose currents are in
-proportion to the level. The current of a real channel differs from these by an amount with known
-bounds (`bend_of`). Only patches that may win within these bounds are then read by the law, so that
-the result is exact. The mean of the times needs all patches.
+proportion to the level. The current of a real channel is larger by an amount with known bounds
+(`bend_of`). Only patches that may win within these bounds are then read by the law, so that the
+result is exact. If the mean of the times is pooled, all patches count, and all are read by the law.
 """
 
 import math
@@ -196,9 +196,9 @@ def mean_patch(
     mean of the times is pooled. `fits`: settled membranes in thresholds, patches x kernels;
     `image`: levels of the rows.
 
-    Each patch moves the mean by its share, one over the number of patches of the region. So the
-    write is the sum of the patches on which the membrane settles at `reach` thresholds or more,
-    divided by the number of patches of the region.
+    If the spike of one patch shifts, the mean shifts by this amount divided by the number of
+    patches of the region. So the write is the sum of the patches on which the membrane settles at
+    `reach` thresholds or more, divided by the number of patches of the region.
     """
     region, j = divmod(k, fits.shape[1])
     levels, count = np.zeros(layer.patches.shape[1] - 1), 0

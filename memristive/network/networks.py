@@ -611,7 +611,7 @@ def gate_voltages(network: Network) -> tuple[np.ndarray, ...]:
 
 
 def what_is_held(late: kernel_writes.Late) -> tuple[np.ndarray, ...]:
-    """Return the doses or gate voltages that late synapses hold, as `Network.held` has them."""
+    """Return the doses or gate voltages that late synapses hold, in the form of `Network.held`."""
     if len(late.gate.levels):
         return tuple(
             np.stack([held, committed])

@@ -304,8 +304,9 @@ class NgspiceLayer:
     def _noise(
         self, block: np.ndarray, noise: np.ndarray | None, slots: Iterable[int], rows: Any
     ) -> dict[str, float]:
-        """Return the changes that set the noise currents of a `block` of neurons: those of the
-        `rows` of `noise` at the circuit's rows `slots`.
+        """Return the changes for `alter` that set the noise currents of a `block` of neurons. Rows
+        `rows` of `noise` (as in `read` or `read_steps`) go to the rows `slots` of the circuit, one
+        for each.
         """
         if not self._layer.read_noise or noise is None:
             return {}

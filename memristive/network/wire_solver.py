@@ -178,7 +178,8 @@ class WiredCrossbar(Crossbar):
         cells: Cells,
     ) -> np.ndarray:
         """Return the states of a `column` (inputs, V) after one write, in which its cells see the
-        input less the voltage of the wires. Arguments are those of `Crossbar.write_column`.
+        voltage of the input less the drop along the wires. Arguments are those of
+        `Crossbar.write_column`.
 
         Raises ParameterError for a depression with junctions that conduct: their currents would
         take away a third of the dose.
