@@ -292,7 +292,7 @@ OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12
 @dataclass(frozen=True)
 class WriteCurve:
     """Write gain of a device whose steps depend on its state: one curve for positive and one for
-    negative voltages.
+    negative voltages over X.
 
     Above `high` the upward gain falls to 0 within the share `BEYOND` of the range, and below `low`
     the downward gain, so that writes end there.
@@ -317,9 +317,10 @@ class WriteCurve:
         return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
 
     def points(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the points of the curve of one direction (upward if `up`): X in V, and the gain.
-        The gain falls to 0 beyond the end at which writes end, and is constant beyond the other.
-        Straight lines join the points, and the first and the last line continue.
+        """Return two arrays, the points of the curve of one direction (upward if `up`): X in V, and
+        the gain. The gain falls to 0 beyond the end at which writes end, and is constant beyond the
+        other end. Straight lines join the points; before the first and after the last point these
+        lines continue.
         """
         span, gains = self.high - self.low, self.up if up else self.down
         grid, beyond = np.linspace(self.low, self.high, len(gains)), BEYOND * span

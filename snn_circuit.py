@@ -307,8 +307,8 @@ class Cells(Memory):
         return dataclasses.replace(self, **arrays) if arrays else self
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Return the widths and lengths in m with which channels have their deviating gains. Gates
-        keep their area and capacitance.
+        """Return two arrays, widths and lengths in m, with which the channels have the gains of
+        these cells. Gates keep their area and capacitance.
         """
         stretch = np.sqrt(self.gain / memristor.gain)
         return memristor.width * stretch, memristor.length / stretch
@@ -525,8 +525,8 @@ def add_wires(
     row: str,
     kinds: tuple[str, str] = ("row", "wire"),
 ) -> tuple[str, str]:
-    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with `rows`; return
-    the nodes of the cell on column and row.
+    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with a number of
+    `rows`; return the nodes of the cell on column and row.
 
     `column` and `row` are the nodes at the neuron and at the input, `kinds` the names of nodes on
     wires of rows and of columns.

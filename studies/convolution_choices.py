@@ -120,7 +120,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train_and_test(task: tuple[Choice, LayeredRule, str]) -> dict[str, Any]:
-    """Train one network and score its test images. Runs in a worker."""
+    """Train one network; return its scores on the test images as a row. `task`: choice, rule, name
+    of the images. Runs in a worker.
+    """
     choice, rule, name = task
     data = data_of(name, held_out=name == "mnist", seed=rule.seed)
     convolution = Convolution(

@@ -276,8 +276,8 @@ def plan(
         routes: Sequence[str] = ("in situ",),
         **more: Any,
     ) -> Iterator[ChipRun]:
-        """Yield a task for each route and point. A point is a pair: columns of the record, and
-        deviations of its chips.
+        """Yield a task for each route and point of a `section`. A point has columns of the record,
+        and fields of `Chip` that are not 0. `chips`: number of chips.
         """
         for route in routes:
             for columns, deviations in points:

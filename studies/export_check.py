@@ -97,8 +97,8 @@ def deviations(device: MeasuredDevice) -> dict[str, float | None]:
 def follow(
     device: MeasuredDevice, cell: list[str], state: str, folder: Path, module: str = ""
 ) -> np.ndarray:
-    """Run an exported model in the ngspice program with its default options; return the state
-    before any pulse, and after each of 100 pulses up and 100 down.
+    """Run an exported model in the ngspice program with its default options; return the state x
+    before any pulse, and after each of 100 pulses up and 100 down (array, 201).
 
     Parameters
     ----------

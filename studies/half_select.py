@@ -108,8 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
-    """Return r of a device in a scheme, upwards and downwards: the step of a half-selected cell
-    over a whole step.
+    """Return r of a device in a `scheme` ("1t1r", "v/2" or "v/3"), upwards and downwards: the step
+    of a half-selected cell over a whole step.
     """
     pulses = measured_pulses(emulator(device), scheme=scheme)
     return pulses.disturb_up, pulses.disturb_down
@@ -132,7 +132,7 @@ def prepared(
     scheme : str
         "1t1r", "v/2" or "v/3".
     dose : float
-        One of `DOSES`.
+        First dose, one of `DOSES`: change of x of a full pixel's cell.
     presentations : int
     """
     emulated = emulator(device)

@@ -29,9 +29,9 @@ UNFALLING = {"final_dose": 1.0, "margin": 60e-6}
 
 
 def changes(way: str, device: str) -> dict[str, Any]:
-    """Return the fields of `PulseWrites`, with their values, in which a `way` of writing the preset
-    `device` differs from late writes. There are none for late writes themselves, nor for rounded
-    writes, which use no late fields.
+    """Return the fields of `PulseWrites`, with values, by which a `way` of writing differs from
+    late writes, for the preset `device`. The result is empty for late writes, and for rounded
+    writes, which use none of the fields of late writes.
     """
     exact = {"late_forget": 0.0, "late_spread": 0.0}
     if way == REMAINDER:

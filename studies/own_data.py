@@ -358,7 +358,8 @@ class Fold:
 
 
 def evaluate(task: Fold) -> list[np.ndarray]:
-    """Fit and test a classifier; return its decisions and its strict decisions. Runs in a worker.
+    """Fit and test a classifier; return two arrays with class numbers of the test samples: its
+    decisions, and its strict decisions. Runs in a worker.
 
     For all classifiers but the network of memristors both decisions are the same.
     """

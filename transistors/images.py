@@ -41,8 +41,8 @@ class Split:
         return np.concatenate([np.zeros(0, int), *passed]), rng.permutation(len(self.test))
 
     def lessons(self, passes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Return the training images and their labels as they are shown in `passes` shuffled
-        passes.
+        """Return two arrays, in the order of `passes` passes that are each shuffled anew: the
+        training images (presentations x inputs) and their labels (presentations).
         """
         order, _ = self.orders(passes, seed)
         return self.train[order], self.train_labels[order]

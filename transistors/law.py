@@ -159,8 +159,8 @@ class Law:
         return float(lowest), float(highest)
 
     def _gates_of_rows(self, volts: np.ndarray, drops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gate voltages of the charging and of the discharging transistors in V, each
-        less its threshold.
+        """Return two arrays, each with the shape of `volts`: the gate voltages of the charging and
+        of the discharging transistors in V, each less its threshold.
 
         `volts` are the voltages of the pixels in V, `drops` the voltages in V across the source
         resistors of the rows' inverters.
@@ -178,7 +178,9 @@ class Law:
         return self.parameters.read_length / (GAINS["syn"] * SMALLEST * self.parameters.load)
 
     def _gates(self, count: int) -> np.ndarray:
-        """Return the overdrive of the current sources in V during each of `count` images."""
+        """Return the overdrive in V of the current sources during each of `count` images
+        (array).
+        """
         p = self.parameters
         floor = FLOOR_RESISTOR * (1 - p.anneal_floor)
         decay = np.exp(

@@ -173,8 +173,8 @@ def by_ngspice(
     thresholds: dict[str, float],
     ideal: np.ndarray | None,
 ) -> tuple[float, float, np.ndarray]:
-    """Return the same as `by_law`, simulated by ngspice: one transient trains and tests, another
-    one tests the `ideal` weights.
+    """Return what `by_law` returns (same arguments), simulated by ngspice: one transient trains and
+    tests, another one tests the `ideal` weights.
     """
     chip, models = on_chip(netlist(learner, LABELS[task]), thresholds)
     transient, shown = contest_transient(images, PASSES)

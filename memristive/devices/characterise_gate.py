@@ -287,8 +287,9 @@ def _largest(mapped: StateMap, before: np.ndarray, after: np.ndarray) -> float:
 
 
 def loop(model: SpiceModel, state: float, gate: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return an I-V loop of a cell that starts in `state`: the voltage `gate` in V, and voltage in
-    V and current in A during the second period of a sine with the amplitudes of the pulses.
+    """Return an I-V loop of a cell that starts at `state`, under a sine with the amplitudes of the
+    pulses: the voltage `gate` in V that the gate has while the row is positive, and arrays of
+    voltage in V and current in A during the second period.
     """
     period = 20 * max(model.width_up, model.width_down)
     time = np.linspace(0, 2 * period, 401)

@@ -389,8 +389,9 @@ def _chained(
 def _estimate(
     y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: np.ndarray
 ) -> tuple[Any, ...]:
-    """Return the grid, the curves (up, down), their errors, the noises (read, write), their errors,
-    the estimated states at all readings, and the last arguments of `_noise_curve`.
+    """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
+    (read, write) and their errors, the estimated states at all readings, and the arguments of
+    `_noise_curve` after `grid`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
     the fit uses.
@@ -500,7 +501,7 @@ def _noise_errors(noises: np.ndarray, writes: float, steps: int, sweeps: int) ->
 def _replay(
     device: MeasuredDevice, state: np.ndarray, direction: np.ndarray, pulses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for each reading, x if each pulse since the start of the sweep makes the device's
+    """Return two arrays (readings): x if each pulse since the start of the sweep makes the device's
     mean step, and the standard deviation of a reading about this x. `state`: estimated x at each
     reading, used at the starts of sweeps. `direction`, `pulses`: as in `PulseFit`.
     """

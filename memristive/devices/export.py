@@ -225,8 +225,8 @@ def _rate(device: MeasuredDevice, up: bool) -> str:
 
 
 def _drive(device: MeasuredDevice, up: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return voltages, as positive numbers in V, and at each the rate of the state as a share of
-    its rate at the full voltage V.
+    """Return two arrays: voltages, as positive numbers in V, and the rate of the state at each of
+    them, as a share of the rate at the voltage V of a pulse.
 
     Straight lines go from the read voltage, at which nothing moves, through V/3 and V/2 to V.
     """

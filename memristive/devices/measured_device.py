@@ -354,11 +354,11 @@ class Emulator:
     high: float
 
     def state(self, x: ArrayLike) -> np.ndarray:
-        """Return X in V at a share of the conductance range."""
+        """Return X in V at the shares `x` of the conductance range (any shape)."""
         return self.low + np.asarray(x, float) * (self.high - self.low)
 
     def share(self, state: ArrayLike) -> np.ndarray:
-        """Return the share of the conductance range at X in V."""
+        """Return the shares of the conductance range at the states X in V (any shape)."""
         return (np.asarray(state, float) - self.low) / (self.high - self.low)
 
 

@@ -78,8 +78,9 @@ class PulseLaw:
         return found
 
     def _sweep(self, sign: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the numbers of pulses 0, 1/`PARTS`, 2/`PARTS` ... of a sweep over the whole range,
-        and after each number `sign` times x, which rises. `sign`: 1 upwards, -1 downwards.
+        """Return two arrays for a sweep over the whole range: the numbers of pulses 0, 1/`PARTS`,
+        2/`PARTS` ..., and after each of them `sign` times x, which rises. `sign`: 1 upwards, -1
+        downwards.
         """
         x, sweep = 0.0 if sign > 0 else 1.0, list[float]()
         while len(sweep) < MOST * PARTS and (not sweep or sign * x > sweep[-1]):

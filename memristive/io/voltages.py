@@ -298,7 +298,7 @@ def describe_network(
     """Return the parameters that determine a trained network, for records, checkpoints and voltages
     files.
 
-    The arguments have the meaning of those of `save`.
+    Arguments are those of `save`.
     """
     data, learning = (
         {"dataset": dataset, "shape": shape, "encoding": encoding},

@@ -130,8 +130,8 @@ class Values:
     start_weight_spread: float = 0.0
 
     def towards(self, other: "Values", weight: float) -> "Values":
-        """Return geometric means of these values and of those of `other`, with the weights 1 -
-        `weight` and `weight`.
+        """Return geometric means of these values and those of `other`. The values of `other` count
+        with the `weight` (0 to 1), these with the rest.
         """
         return Values(
             **{

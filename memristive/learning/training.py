@@ -315,8 +315,8 @@ def column_doses(
     late: kernel_writes.Late,
     rng: np.random.Generator,
 ) -> list[list[ColumnDose | GateWrite]]:
-    """Read the output `errors` back from the last layer to the first, and return the writes of each
-    layer.
+    """Read the output `errors` back from the last layer to the first, and return for each layer the
+    list of its writes.
 
     `times` and `settled` are the results of `Engine.read` for the `image`; `done` presentations
     came before. Doses of synapses that write late are added to the doses in `late`. Synapses that

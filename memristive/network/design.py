@@ -1,5 +1,5 @@
-"""Designs of layers: signs, scales and times. `Setup` joins device, neuron and pulses of an
-experiment in one object.
+"""Designs of layers: voltages, durations, and the scale and sign of weights. `Setup` joins device,
+neuron and pulses of an experiment in one object.
 """
 
 import dataclasses
@@ -34,8 +34,8 @@ PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pu
 
 
 class Design(Parameters):
-    """Signs, scales and times that the layers of a network have in common. The values of this class
-    are those of the paper's layer.
+    """Voltages, durations, and the scale and sign of weights that the layers of a network have in
+    common. The values of this class are those of the paper's layer.
 
     The class is no dataclass. Otherwise its values would be fields of its subclasses and be stored
     in their files.
@@ -181,7 +181,7 @@ class DevicePulses(Schedule):
 
 @dataclass(frozen=True)
 class LayerDesign(Design):
-    """Signs and scales of the weights, and the timing of a read.
+    """Scale and sign of the weights, and the durations of a read.
 
     The weight of a synapse is its current minus the current of the reference cell in the same row.
     This weight is in proportion to X - X_ref. Differential pairs need no reference column: the
@@ -530,7 +530,7 @@ class Setup:
 
     @property
     def thresholds(self) -> np.ndarray | None:
-        """Firing thresholds of a chip's neurons in V; None if all are alike."""
+        """Firing thresholds of a chip's neurons (array, classes) in V; None if all are alike."""
         return self.devices.neurons.threshold if self.devices.neurons else None
 
     def replace(self, **changes: Any) -> Self:
@@ -566,8 +566,8 @@ def as_patterns(patterns: Levels) -> np.ndarray:
 
 
 def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
-    """Return two times in s for a pulse of `pulse` s: the duration of the write, and the time at
-    full level with the same area (voltage times time).
+    """Return two times in s for a `pulse` of this width in s: the duration of the write, and the
+    time for which the full level would give the same dose. Both have the shape of `pulse`.
 
     The write lasts while phi is above the share `phi_share` of its level. Input and phi rise and
     fall together, with edges of the share `PULSE_EDGES` of the pulse.

@@ -98,15 +98,15 @@ class ModelCells:
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
     def written(self, emulated: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
-        """Return the states X in V (columns x rows) of a crossbar, `emulated` before, after
-        `writes`, one after the other. Raises SimulationError.
+        """Return the states X in V (columns x rows) of a crossbar after `writes`, one after the
+        other. `emulated`: the states before. Raises SimulationError.
         """
         states = write_columns(self.array, self.states(emulated), writes)
         return np.asarray(self._emulated.state(self.found.map.share(states)))
 
     def set_at_gates(self, emulated: np.ndarray, writes: Sequence[GateWrite]) -> np.ndarray:
-        """Return the states X in V (columns x rows) of a crossbar of 1T1R cells after writes at
-        their gate voltages. Raises SimulationError.
+        """Return the states X in V (columns x rows) of a crossbar of 1T1R cells after `writes` at
+        their gate voltages. `emulated`: the states before. Raises SimulationError.
 
         One RESET and one SET go to all cells. Those whose gates stay at 0 V do not change (within
         1e-14 of the state, `studies.spice_device`) and are left out.
@@ -399,8 +399,9 @@ class WiredClosedForm:
         rng: np.random.Generator | None = None,
         jitter: Values = 0.0,
     ) -> Reads:
-        """Return first spikes in s (nan: silent) and settled membranes in thresholds of one image:
-        two lists of one array (classes). `wanted`, `label` and `rng` have no effect here.
+        """Return first spikes in s (nan: silent) and settled membranes in thresholds of one `image`
+        (inputs, levels): two lists with a single array (classes), because the network has one
+        layer. `wanted`, `label` and `rng` have no effect here.
         """
         race = self._crossbar.read(network.states[0], image, jitter)
         return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
@@ -622,7 +623,8 @@ def reads(
     seed: int = 0,
     first: int = 0,
 ) -> Iterator[list[np.ndarray]]:
-    """Yield for each image a list with the first spikes of each layer in s.
+    """Yield for each of the `images` (n x inputs, levels) a list with the first spikes of each
+    layer: arrays, neurons, s; nan: none.
 
     A read ends once `wanted` output neurons have fired; later spikes are nan. The noise is that of
     the images number `first`, `first` + 1, ... of a set, drawn with `seed`.

@@ -72,7 +72,7 @@ def column_currents(
 
 @compiled(inline="always")
 def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, float]:
-    """Return two sums of the column `currents` (or conductances) of neuron `j`: over its positive
+    """Return two sums of `currents` (columns, A; or conductances) for neuron `j`: over its positive
     columns, and over its negative columns or the reference column.
     """
     if layer.pairs == 0:

@@ -299,7 +299,7 @@ class Network:
 
     def winners(self, image: np.ndarray) -> np.ndarray:
         """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
-        the convolution, region by region. `image`: levels of the inputs.
+        the convolution (array, outputs, region by region). `image`: levels of the inputs.
         """
         check_levels("images", image[None], self.sizes[0])
         arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]

@@ -359,9 +359,8 @@ class NgspiceLayer:
         of their cells.
 
         An input keeps its row until another input needs it. `steps`: True if spikes drive the rows.
-        `finer`: factor on the time steps. Returns the circuits, the indices of the circuit's rows
-        in use (bias row last), and the input of each of these rows (-1: bias). Without a bias row
-        this row is missing.
+        `finer`: factor on the time steps. Returns the circuits, the indices of their rows in use
+        (without the bias row), and the input of each of these rows.
         """
         layer = self._layer
         step = max(ROWS, layer.rows // 10)
@@ -630,8 +629,7 @@ class NgspiceLayer:
     ) -> tuple[dict[str, Any], float]:
         """Return the changes for `alter` by which a write drives rows and phi, and the end of the
         transient in s. `levels`, `high`, `pulse`: as in `write_column`. `window`: time in s for
-        which phi is high. `together`: all rows rise at the same time. `place`: number of the
-        column's phi.
+        which phi number `place` is high. `together`: all rows rise at the same time.
         """
         edge, memristor = WRITE_EDGE * window, self._memristor
         phi = 1.2 if memristor.switch_threshold < 1 else 2 * memristor.switch_threshold
@@ -689,10 +687,12 @@ def _alter_states(circuit: LoadedCircuit, before: np.ndarray, states: np.ndarray
 def lengthened(
     pulse: float, levels: np.ndarray, high: np.ndarray
 ) -> tuple[float, np.ndarray, float]:
-    """Return a pulse of the same dose during which phi is high for at least `SHORTEST_WRITE`.
+    """Return a write of the same dose during which phi is high for at least `SHORTEST_WRITE`: the
+    width of its pulse in s, its levels (rows), and the time in s for which phi is high (0 if no row
+    is high).
 
-    A pulse that is too short is made longer, with lower levels. Returns its width in s, its levels,
-    and the time in s for which phi is high (0 if no row is high).
+    Arguments are those of `write_column`. A `pulse` that is too short is made longer, with lower
+    `levels`.
     """
     window = float(abs(pulse) * high.max())
     slower = max(1.0, SHORTEST_WRITE / window) if window else 1.0
