@@ -341,8 +341,8 @@ class WriteCurve:
 
 
 def _table(x: np.ndarray, y: np.ndarray) -> str:
-    """Return, as text, the points of a `pwl` of ngspice, which continues its first and its last
-    straight line.
+    """Return, as text, the points (x, y) of a `pwl` of ngspice, which continues its first and its
+    last straight line.
     """
     return ",".join(f"{number!r}" for number in np.column_stack([x, y]).ravel().tolist())
 

@@ -86,8 +86,8 @@ def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Draw accuracy against spread: a column of panels for neurons, cells and both, a row for each
-    encoding.
+    """Draw accuracy against spread in a grid of panels: a column each for neurons, cells and both,
+    a row for each encoding.
     """
     titles = {
         "neurons": "neurons: thresholds",

@@ -128,8 +128,8 @@ def drawn_images(task: str, mnist: Mapping[str, np.ndarray], seed: int, test: in
 
 
 def pattern_images(patterns: np.ndarray) -> Split:
-    """Return images that hold each of the `patterns` (classes x inputs) and, beside it, its
-    complement; training and test images are the same.
+    """Return a `Split` with one image for each of the `patterns` (classes x inputs): the pattern
+    and, beside it, its complement. Training and test images are the same.
 
     So all images have the same sum. The circuit's score is a mean of its inputs, weighted by
     conductances. Only with equal sums does a conductance above or below the mean of its column act

@@ -138,8 +138,9 @@ class Law:
         return found
 
     def line_range(self) -> tuple[float, float]:
-        """Return the lowest and the highest voltage in V of an error line, at the weights of the
-        start and mean pixels: while the whole error current flows out of the line or into it.
+        """Return the lowest and the highest voltage in V that an error line reaches, at the weights
+        of the start and mean pixels. At the lowest the whole error current flows out of the line,
+        at the highest into it.
 
         Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """

@@ -154,8 +154,8 @@ def sources(transient: Transient) -> list[str]:
 
 
 def _corners(transient: Transient, values: np.ndarray, reset: bool) -> list[tuple[float, float]]:
-    """Return the corners (s, V) of a waveform with these `values` (V) during the images, without
-    points between two equal ones. `reset`: it is high during start-up.
+    """Return the corners (s, V) of a waveform with these `values` (V) during the images; between
+    two equal values there is no corner. `reset`: the waveform is high during start-up.
     """
     before = values[0] if len(set(values)) == 1 else 0.0
     points = [(0.0, before if transient.carried else 0.0), (EDGE, before), (STARTUP, before)]

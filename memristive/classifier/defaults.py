@@ -1,5 +1,5 @@
-"""Dose, margin and initial states that suit a table of data, for a MemristiveClassifier to which
-the user gave none.
+"""Dose, margin and initial states that suit a table of data. A MemristiveClassifier uses them if
+the user gives none.
 
 docs/reproducing.md describes how these values were chosen.
 """
@@ -84,16 +84,16 @@ def device_dose(dose: float, device: MeasuredDevice, pairs: int, late: bool) -> 
 
 
 def suited_margin(samples: int, late: bool = False) -> float:
-    """Return the margin in s that suits a number of training `samples`; `late`: for synapses that
-    write late.
+    """Return the margin in s that suits this number of training `samples`; `late`: True for
+    synapses that write late.
     """
     margin = min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
     return LATE_MARGIN * margin if late else margin
 
 
 def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]) -> LayeredRule:
-    """Return the learning rule for a dose in V, a margin in s and the sizes of the `hidden`
-    layers.
+    """Return the learning rule of a MemristiveClassifier for a dose in V, a margin in s, a `seed`,
+    and the sizes of the `hidden` layers.
     """
     scale = (
         max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE)

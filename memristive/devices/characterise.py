@@ -414,8 +414,9 @@ def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndar
 
 
 def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
-    """Return `steps` as a tuple, with new values for those that the bound cuts off (True in `cut`):
-    the straight line through the last two whole steps, not below 0.
+    """Return `steps` (points of `GRID`) as a tuple. Steps that the bound cuts off (True in `cut`)
+    get new values: on the straight line through the last two whole steps, but not below 0. `up`:
+    direction of the pulses.
     """
     whole = np.flatnonzero(~cut)
     if len(whole) >= 2 and cut.any():

@@ -53,8 +53,8 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
 
 @dataclass(frozen=True)
 class Correction:
-    """Consequences of one error, each a list with an entry for each layer: the errors of the
-    neurons, and the writes of the columns.
+    """Consequences of one error, each a list with an entry for each layer: the `errors` of the
+    neurons, and the `writes` of the columns.
 
     For synapses that write late, `doses` has the doses of their capacitors, and `writes` the pulses
     that are then due. `writes` also has the writes of 1T1R cells at their gates.

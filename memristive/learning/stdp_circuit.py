@@ -14,7 +14,7 @@ The closed form computes one presentation after another, compiled by numba, in f
 integrates over time.
 
 1. The edge of the input lifts each gate by its channel's charge (J. E. Meyer, RCA Review 32, 1971).
-   This settles the currents.
+   This determines the currents.
 2. The membranes are exponentials. The first one to cross its threshold, raised by its homeostatic
    voltage, wins.
 3. While the winner's output is high, its cells follow dX/dt = (K V - X / R_leak) / (C + C_gate),

@@ -294,8 +294,8 @@ class MnistLearning(Parameters):
     )
 
     def check(self) -> None:
-        """Raise ParameterError if cells forget within a pulse, or faster at the end than at
-        first.
+        """Raise ParameterError if cells forget within a pulse, or if they forget faster at the end
+        of the run than at its start.
         """
         if not PULSE < self.first_time_constant <= self.last_time_constant:
             raise ParameterError(

@@ -326,8 +326,9 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
 def device_chip(device: MeasuredDevice, seed: int = 1) -> Chip | None:
     """Return the chip whose cells differ as devices of one kind do; None: they do not differ.
 
-    A spread of steps becomes a spread of the write gain K, a spread of the range one of the
-    channel's gain, and a spread of the lowest conductance one of the channel's threshold.
+    A spread of steps becomes a spread of the write gain K. A spread of the range becomes a spread
+    of the channel's gain, and a spread of the lowest conductance a spread of the channel's
+    threshold.
     """
     emulated = emulator(device)
     chip = Chip(

@@ -293,8 +293,9 @@ def deviations(
 
 
 def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
-    """Return the largest difference in s between first spikes of two reads (images x neurons, s),
-    as `deviations` finds it. None if no neuron fires.
+    """Return the largest of the `deviations` in s between first spikes of two reads, `spikes` and
+    `others` (images x neurons, s). Reads end at their second spike, or after the `window` in s.
+    None if no neuron fires.
     """
     found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
     return None if np.isnan(found).all() else float(np.nanmax(found))

@@ -413,8 +413,8 @@ class Convolution(Parameters):
 
 
 def edges(start: float, pulse: float, rise: float, level: float) -> Points:
-    """Return the four corners (s, V) of a trapezoidal pulse that begins at `start` s. Its area is
-    exactly `level` (V) x `pulse` (s).
+    """Return the four corners (s, V) of a trapezoidal pulse that begins at `start` s and whose
+    edges last `rise` s. Its area is exactly `level` (V) x `pulse` (s).
     """
     return [
         (start, 0.0),

@@ -199,7 +199,9 @@ class Network:
 
     @property
     def crossbar(self) -> Crossbar:
-        """The paper's layer in NumPy, which also solves the currents through resistive wires."""
+        """The paper's layer in NumPy, as a `Crossbar`, which also solves currents through resistive
+        wires.
+        """
         setup = self.setup
         if setup.devices.wires == Wires():
             return Crossbar.of(setup)
