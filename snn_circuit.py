@@ -545,8 +545,8 @@ def add_wires(
 def state_changes(
     cells: Iterable[Sequence[int]], states: Iterable[float], name: str = "cell"
 ) -> dict[str, float]:
-    """Return the `alter` changes that give `cells`, pairs (class, input), new `states` in V at t =
-    0. Cells are called xNAME_class_input.
+    """Return the `alter` changes that set, at t = 0 s, the `states` in V of `cells`, which are
+    pairs (class, input). Their names are xNAME_class_input.
     """
     changes: dict[str, float] = {}
     for (j, i), state in zip(cells, states, strict=True):

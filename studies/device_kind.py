@@ -111,8 +111,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measured(seed: int) -> Readings:
-    """Return readings of one simulated device. It differs from the mean device `KNOWN` by the
-    spreads of this device, drawn with `seed`.
+    """Return readings of one simulated device. It differs from the mean device `KNOWN` at random,
+    by the spreads in `SPREADS`; `seed` selects the random numbers.
     """
     rng = np.random.default_rng([SEED, seed])
 

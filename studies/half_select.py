@@ -134,6 +134,7 @@ def prepared(
     dose : float
         First dose, one of `DOSES`: change of x of a full pixel's cell.
     presentations : int
+        Number of presentations, with which doses fall.
     """
     emulated = emulator(device)
     rule = LayeredRule(

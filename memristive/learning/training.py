@@ -376,8 +376,8 @@ def column_doses(
 
 
 def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:
-    """Return the random noise of the network's chip in the presentations number `first` to `stop` -
-    1. Every engine gets the same noise.
+    """Return the random noise of the network's chip in the presentations from number `first` on,
+    before number `stop`. Every engine gets the same noise.
     """
     chip, write = network.chip, rules.NO_NOISE.write
     if chip and chip.write_noise:

@@ -238,7 +238,9 @@ def pulse_energies(
     network : Network
         With `pulses`.
     layer, column : int
+        Numbers of the layer and of the written column.
     up : bool
+        True for pulses upwards.
     numbers : array, rows
         Pulses of each row.
     joules : tuple of float
