@@ -88,7 +88,7 @@ NETWORKS = _networks()
 
 
 def test_name(network: TestedNetwork) -> str:
-    """Return the stem of the records of a network's MNIST test."""
+    """Return the name, without ending, of the files that a network's MNIST test writes."""
     return network.name.replace("mnist", "mnist_test", 1)
 
 

@@ -341,8 +341,8 @@ def named(classes: Sequence[int], scores: np.ndarray) -> np.ndarray:
 
 
 def draw_thresholds(circuit: str, seed: int, deviation: float | None = None) -> dict[str, float]:
-    """Draw the deviation of each transistor's threshold. Return the deviations in V, by the
-    transistor's name in lower case.
+    """Return a random deviation in V of each transistor's threshold, by the transistor's name in
+    lower case.
 
     Parameters
     ----------

@@ -333,8 +333,8 @@ class Crossbar:
     def written(
         self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells
     ) -> np.ndarray:
-        """Return states (V) after a write of `pulse` s by `volts` across the cells; `states` and
-        `volts` broadcast.
+        """Return the states in V after a write of `pulse` s by `volts` across the cells. `states`
+        (V) and `volts` broadcast, and the result has their common shape.
         """
         window, area = write_window(pulse, self.phi_share)
         charge = cells.transconductance * volts * area / cells.memory_capacitance

@@ -388,8 +388,8 @@ class Convolution(Parameters):
         a convolution that keeps the earliest spikes.
 
         In each region the patch wins on which the kernel's neuron fires first. On this patch the
-        membrane also settles highest. The settled membrane therefore ranks the patches without a
-        spike, too.
+        membrane also settles highest. So the settled membranes choose the winner also where no
+        patch has a spike.
 
         Parameters
         ----------
