@@ -1,7 +1,7 @@
 """Four ways to write a dose that is a fraction of a pulse, with each preset.
 
 - rounded: the fraction becomes a whole pulse or none, at random.
-- Manhattan: each error gives one pulse, whatever its size, to each input above half of the dose.
+- Manhattan: each error gives one pulse to each row whose input is above half, whatever the dose.
 - remainder: a digital memory for each synapse keeps the fraction, exactly and forever.
 - late: a poor capacitor keeps the fraction until a pulse is due (docs/writes_late.md).
 

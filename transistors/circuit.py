@@ -309,8 +309,8 @@ def margin_gain(parameters: LearnerParameters) -> float:
 
 def models(kinds: Mapping[str, tuple[str, float]] | None = None) -> str:
     """Return a .model line for each entry of `kinds`. An entry has the model's name as key, the
-    kind of transistor ("nch" or "pch") and the deviation of its threshold in V as value. None: one
-    model for each kind, without deviation.
+    kind of transistor (a key of `MODELS`) and the deviation of its threshold in V as value. None:
+    one model for each kind, without deviation.
     """
     kinds = kinds or {kind: (kind, 0.0) for kind in MODELS}
     return "\n".join(
@@ -321,7 +321,7 @@ def models(kinds: Mapping[str, tuple[str, float]] | None = None) -> str:
 
 
 def _size(gain: float, kind: str, scale: float = 1.0) -> str:
-    """Return the text "W=...u L=...u" of a transistor of a `kind` ("nch" or "pch") with this gain
+    """Return the text "W=...u L=...u" of a transistor of a `kind` (a key of `GAINS`) with this gain
     in A/V^2. The smaller of W and L is `scale` um.
     """
     ratio = gain / GAINS[kind]

@@ -82,8 +82,8 @@ class Accounts:
         For emulators in a layer whose rows show an image or a patch. True: one write potentiates
         all due columns, a second one depresses all due columns. Rows stay high for the longest
         dose, and phi of a column ends after the dose of this column. All channels conduct during a
-        write, so it takes the energy of its longest dose. False: one column after the other. The
-        weights are the same.
+        write, so a write takes the energy of its longest dose. False: one column after the other.
+        The weights are the same.
     """
 
     technology: Technology = Technology()

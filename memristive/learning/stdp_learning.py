@@ -160,8 +160,8 @@ class Learned:
 
     @property
     def neurons(self) -> np.ndarray:
-        """For each pattern, the index of the neuron that won most of its last `LAST` presentations;
-        SILENT if no neuron won any of them.
+        """Index, for each pattern, of the neuron that won most of the pattern's last `LAST`
+        presentations; SILENT if no neuron won any of them.
         """
         return np.where(self.wins.any(axis=1), self.wins.argmax(axis=1), SILENT)
 

@@ -152,8 +152,8 @@ def paper_decision(spikes: np.ndarray, step: float) -> int:
 
 
 def ranking(spikes: np.ndarray) -> list[int]:
-    """Return the indices of the classes of one image's first `spikes` (s, nan: silent) in the order
-    in which they fired, without silent ones.
+    """Return the indices of the classes that fired, in the order of their first `spikes` (classes,
+    s; nan: silent).
     """
     return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]
 
