@@ -26,7 +26,7 @@ LONGER = {
 
 @dataclass(frozen=True)
 class TestedNetwork:
-    """A network whose MNIST test is in the results table."""
+    """A network whose MNIST test is in the results table of docs/reproducing.md."""
 
     name: str  # of the voltages file, without .json
     title: str

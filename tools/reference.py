@@ -371,7 +371,7 @@ def field_lines(kind: type) -> list[str]:
 def short_signature(
     app: Any, what: str, name: str, kind: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """Return the signature of a dataclass without types, which its section Parameters gives, and
+    """Return a dataclass's signature without types, because the section Parameters has these, and
     with short defaults; None for other objects (a handler of Sphinx's autodoc-process-signature).
     """
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
@@ -388,8 +388,9 @@ def short_signature(
 
 
 def add_fields(app: Any, what: str, name: str, kind: Any, options: Any, lines: list[str]) -> None:
-    """Link names of documents in the `lines` of a docstring, and add its fields to that of a class
-    without a section Parameters (a handler of Sphinx's autodoc-process-docstring).
+    """Turn names of documents in the `lines` of a docstring into links. If `lines` is the docstring
+    of a class without a section Parameters, add this section with the fields of the class (a
+    handler of Sphinx's autodoc-process-docstring).
     """
     lines[:] = [with_links(line) for line in lines]
     has_fields = dataclasses.is_dataclass(kind) or hasattr(kind, "_fields")

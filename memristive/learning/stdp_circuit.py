@@ -400,8 +400,8 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
     """Return the capacitance in F of a cell's gate, C + C_gs + C_gd + C_gb, at the overdrive `s`
     and the input `v` in V.
 
-    C is the explicit capacitor `c`, and the others are Meyer's shares of `cox`. Below an overdrive
-    of 0 V, C_gb to the bulk takes over.
+    C is the explicit capacitor `c` in F. The others are Meyer's shares of `cox`, the capacitance of
+    the gate's oxide in F. Below an overdrive of 0 V, C_gb to the bulk takes over.
     """
     if s <= -SURFACE:
         return c + cox
