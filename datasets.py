@@ -274,8 +274,8 @@ def zvn() -> Dataset:
 def load_mnist(
     *names: str, first: int | None = None, path: Path = MNIST_FILE
 ) -> dict[str, np.ndarray]:
-    """Return MNIST's canonical arrays by name, by default all (LeCun, Cortes, Burges; CC BY-SA
-    3.0).
+    """Return MNIST's original arrays (x_train, y_train, x_test, y_test) by name, by default all
+    (LeCun, Cortes, Burges; CC BY-SA 3.0).
 
     With `first`, return only that many images or labels of each array. Raises DatasetError if the
     file is missing or damaged.
@@ -346,8 +346,8 @@ def encode(images: np.ndarray, size: int = SIZE, encoding: str = "binary") -> np
 
     - binary (Jurj 2024): a pixel is on if it is brighter than the 20th brightest of 100; in other
       sizes the rank is a fifth of the pixels.
-    - grey: levels are proportional to the grey level, and the brightest pixel of each image is at
-      1.
+    - grey: levels are proportional to the grey level, and 1 for the brightest pixel of each
+      image.
 
     Raises DatasetError for another encoding, and for images that `shrink` refuses.
     """
@@ -361,8 +361,8 @@ def encode(images: np.ndarray, size: int = SIZE, encoding: str = "binary") -> np
 
 
 def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
-    """Return MNIST shrunk to size x size pixels; the patterns are the paper's templates (Jurj
-    2024).
+    """Return MNIST shrunk to `size` x `size` pixels, with the `encoding` "binary" or "grey" (see
+    `encode`). The patterns are the paper's templates (Jurj 2024).
 
     A template is the mean of a digit's first 100 training images, as 8 bit, encoded as the images
     are.
@@ -394,8 +394,8 @@ def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
 
 
 def mnist_shifted(size: int = SIZE) -> Dataset:
-    """Return MNIST in grey, trained also on copies of its images that are moved by one pixel of the
-    28x28 images.
+    """Return MNIST in grey, shrunk to `size` x `size` pixels, trained also on copies of its images
+    that are moved by one pixel of the 28x28 images.
     """
     plain = mnist(size, "grey")
 
@@ -553,8 +553,8 @@ def from_images(
 ) -> Dataset:
     """Return a dataset of grey images with settings that suit them.
 
-    The patterns are the mean images of the classes. `labels`: names of the classes, by default
-    their numbers.
+    The patterns are the mean images of the classes. `shape`: rows and columns of an image.
+    `labels`: names of the classes, by default their numbers.
     """
     classes = int(train.labels.max()) + 1
     patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])

@@ -116,8 +116,8 @@ def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
 
 
 def read_current(channel: Channel, state: Any, voltage: Any) -> Any:
-    """Return the channel current in A while the input is at `voltage` V and the gate floats; shapes
-    broadcast.
+    """Return the channel current in A while the input is at `voltage` V and the gate floats.
+    `state`: X in V with the input at 0 V; shapes broadcast.
 
     It is `channel_current` at `raised_state`, simplified to one square root because reads spend
     most of their time here. `voltage` may be negative where the channel conducts well, as in
@@ -136,8 +136,8 @@ def read_current(channel: Channel, state: Any, voltage: Any) -> Any:
 
 
 def conductance(channel: Channel, state: Any) -> Any:
-    """Return the conductance Kp W/L (X - Vto) in S of a cell, with which it loads its column
-    whatever its input is.
+    """Return the conductance Kp W/L (X - Vto) in S with which a cell loads its column, whatever the
+    cell's input is.
 
     `state`: X in V (any shape).
     """
@@ -292,7 +292,7 @@ OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12
 @dataclass(frozen=True)
 class WriteCurve:
     """Write gain of a device whose steps depend on its state: one curve for positive and one for
-    negative voltages.
+    negative voltages over X.
 
     Above `high` the upward gain falls to 0 within the share `BEYOND` of the range, and below `low`
     the downward gain, so that writes end there.
@@ -317,9 +317,10 @@ class WriteCurve:
         return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
 
     def points(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the points of the curve of one direction (upward if `up`): X in V, and the gain.
-        The gain falls to 0 beyond the end at which writes end, and is constant beyond the other.
-        Straight lines join the points, and the first and the last line continue.
+        """Return two arrays, the points of the curve of one direction (upward if `up`): X in V, and
+        the gain. The gain falls to 0 beyond the end at which writes end, and is constant beyond the
+        other end. Straight lines join the points; before the first and after the last point these
+        lines continue.
         """
         span, gains = self.high - self.low, self.up if up else self.down
         grid, beyond = np.linspace(self.low, self.high, len(gains)), BEYOND * span
@@ -340,8 +341,8 @@ class WriteCurve:
 
 
 def _table(x: np.ndarray, y: np.ndarray) -> str:
-    """Return, as text, the points of a `pwl` of ngspice, which continues its first and its last
-    straight line.
+    """Return, as text, the points (x, y) of a `pwl` of ngspice, which continues its first and its
+    last straight line.
     """
     return ",".join(f"{number!r}" for number in np.column_stack([x, y]).ravel().tolist())
 
@@ -498,11 +499,11 @@ def first_write_offset(parameters: MemristorParameters) -> float:
 
 
 def rounding(parameters: MemristorParameters, seconds: float) -> float:
-    """Return the upper bound of the relative error of X after a write of `seconds`, by rounding of
-    X / switch_on in ngspice.
+    """Return an upper bound of the relative error of X after a write of `seconds`, by rounding of X
+    / switch_on in ngspice.
 
-    A double resolves 2.2e-16 of a number. With the paper's 1 mohm, this is 0.2 pA for each volt of
-    X, and this current charges C + C_gate.
+    A double resolves 2.2e-16 of a number. With the paper's 1 mohm, the rounding is a current of up
+    to 0.2 pA for each volt of X, which charges C + C_gate.
     """
     return (
         float(np.finfo(float).eps)
@@ -609,17 +610,17 @@ class Memristor(ReadMemristor):
     circuit.
 
     X(0) is the state with the input at 0 V. Let inputs rise from 0 V, if only within a nanosecond,
-    because ngspice does not resolve a jump at t = 0. After a jump, a gate below the input stays up
-    to a fifth of its voltage too high.
+    because ngspice does not resolve a jump at t = 0. After a jump, a gate whose voltage was below
+    the input's is wrong, and stays so: too high by up to a fifth of the input's voltage.
 
     The channel's bulk is at ground. A terminal below about -0.5 V conducts through its junction to
     the bulk: 617 A from an ideal source at -1 V. The synapse's current is the current on the
     neuron's side. Behind resistors the junction's current changes the states;
     `junction_current=ISOLATED` prevents this.
 
-    Use `switch_on=1e3` for writes of tenths of a second, for decay through the leak, and for gates
-    much smaller than the paper's. With the paper's 1 mohm ngspice rounds X by percents a second
-    (`rounding`).
+    The write switch has 1 mohm in the paper, so ngspice rounds X by up to 6 % in each second of a
+    write (`rounding`). Use `switch_on=1e3` for writes of tenths of a second, for decay through the
+    leak, and for gates much smaller than the paper's.
 
     With `per_instance`, the write gain is an instance parameter as well (k).
     """

@@ -343,8 +343,8 @@ def learning_figure(
 ) -> Figure:
     """Draw the running accuracy (a share) and the number of presentations so far that wrote.
 
-    Both arrays have a value for each presentation, or only for the presentations whose numbers are
-    in `count`.
+    `accuracy` and `writes` have a value for each presentation, or only for the presentations whose
+    numbers are in `count`.
     """
     count = np.arange(1, len(accuracy) + 1) if count is None else count
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
@@ -578,8 +578,8 @@ def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
 
 
 def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
-    """Return, by the index of each neuron that fired, the lane of its mark: the lowest lane in
-    which the mark is at least `gap` from the one before.
+    """Return the lane of each neuron's mark by the neuron's index, for neurons that fired at
+    `times`: the lowest lane in which the mark is at least `gap` from the one before.
     """
     lanes: dict[int, int] = {}
     ends: list[float] = []
@@ -597,7 +597,8 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
     """Draw a confusion matrix: rows are true classes, columns are decisions, the last of them tied
     and silent.
 
-    `matrix` holds numbers of `unit`, classes x (classes + 2).
+    `matrix`: numbers of images or of another `unit`, classes x (classes + 2). `labels`: names of
+    the classes.
     """
     matrix = np.asarray(matrix)
     columns = [*labels, *UNDECIDED.values()]

@@ -90,8 +90,8 @@ class NeuronParameters(Parameters):
         )
 
     def highest_drive(self, feedback_resistance: Any) -> Any:
-        """Return the largest drive of the membrane in V before a stage clips, with a feedback in
-        ohm (number or array).
+        """Return the largest voltage in V that drives the membrane before a stage clips.
+        `feedback_resistance`: ohm, number or array.
         """
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
@@ -307,8 +307,8 @@ class Cells(Memory):
         return dataclasses.replace(self, **arrays) if arrays else self
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Return the widths and lengths in m with which channels have their deviating gains. Gates
-        keep their area and capacitance.
+        """Return two arrays, widths and lengths in m, with which the channels have the gains of
+        these cells. Gates keep their area and capacitance.
         """
         stretch = np.sqrt(self.gain / memristor.gain)
         return memristor.width * stretch, memristor.length / stretch
@@ -377,7 +377,9 @@ OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # a source that stays at 0 V
 
 
 def add_source(circuit: Circuit, node: str, points: Sequence[tuple[float, float]] = OFF) -> None:
-    """Add a piecewise-linear source at `node`, with the same name and these corners (s, V)."""
+    """Add a piecewise-linear source at `node`, with the node's name and the corners `points` (s,
+    V).
+    """
     circuit.PieceWiseLinearVoltageSource(node, node, circuit.gnd, values=points)
 
 
@@ -523,8 +525,8 @@ def add_wires(
     row: str,
     kinds: tuple[str, str] = ("row", "wire"),
 ) -> tuple[str, str]:
-    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with `rows`; return
-    the nodes of the cell on column and row.
+    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with a number of
+    `rows`; return the nodes of the cell on column and row.
 
     `column` and `row` are the nodes at the neuron and at the input, `kinds` the names of nodes on
     wires of rows and of columns.
@@ -543,7 +545,9 @@ def add_wires(
 def state_changes(
     cells: Iterable[Sequence[int]], states: Iterable[float], name: str = "cell"
 ) -> dict[str, float]:
-    """Return the `alter` changes that give cells (class, input) new states in V at t = 0."""
+    """Return the `alter` changes that set, at t = 0 s, the `states` in V of `cells`, which are
+    pairs (class, input). Their names are xNAME_class_input.
+    """
     changes: dict[str, float] = {}
     for (j, i), state in zip(cells, states, strict=True):
         changes |= altered_state(f"x{name}_{j}_{i}", state)

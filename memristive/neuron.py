@@ -64,17 +64,17 @@ def stages(parameters: Any, loads: int = 0) -> Stages:
 
 
 def column_resistance(stages: Stages, conductance: Any) -> Any:
-    """Return the voltage of the summing stage in V per ampere of its column.
+    """Return the voltage in V that the summing stage gives for each ampere of its column's current.
 
-    The `conductance` (S) of the column's cells takes some of the current, because the column is not
-    quite at ground.
+    The cells of the column, whose conductances add up to `conductance` (S), take some of the
+    current, because the column is not quite at ground.
     """
     return stages.feedback / (1 + stages.feedback * conductance / stages.amplifier_gain)
 
 
 def negative_resistance(stages: Stages, conductance: Any) -> Any:
-    """Return the voltage of the negative columns' inverting stage in V per ampere; the columns have
-    a `conductance` in S.
+    """Return the voltage in V that the negative columns' inverting stage gives for each ampere of
+    their current. `conductance`: sum over the cells of these columns in S.
     """
     return (
         stages.negative_gain
@@ -87,19 +87,19 @@ def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
     """Return the voltage in V at which membranes settle.
 
     `up` and `down` are the outputs in V that the summing stage and the stage of the negative
-    columns have without rails.
+    columns would have without rails.
     """
     difference = np.minimum(up, stages.highest_sum) - np.minimum(down, stages.highest_negative)
     return stages.membrane_gain * np.minimum(difference, stages.highest_inverse)
 
 
 def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
-    """Return the weight, in V per V, with which the drive at one moment of the input's edge enters
-    the membrane at the end of the edge.
+    """Return the weight (V per V) with which the drive at one moment of the input's edge enters the
+    membrane at the end of the edge.
 
-    The sum over all moments is a quadrature: `node` is a moment, as a share of the edge, and
-    `weight` its weight, from `NODES` and `WEIGHTS`. `rise` of the edge and `tau` of the membrane
-    are in s.
+    The membrane is the sum over three moments, the points of a quadrature: `node` is a moment as a
+    share of the edge, from `NODES`, and `weight` its weight, from `WEIGHTS`. `rise`: duration of
+    the edge in s. `tau`: time constant of the membrane in s.
     """
     return weight * rise / tau * np.exp(-rise / tau * (1 - node))
 
@@ -129,14 +129,14 @@ def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) ->
 
 
 def membrane(settled: Any, risen: Any, elapsed: Any, tau: Any) -> Any:
-    """Return the membrane in V, `elapsed` s after the input has risen; arguments as in
-    `spike_time`.
+    """Return the membrane in V, `elapsed` s after the input has risen, of membranes that settle at
+    `settled` V and were at `risen` V at the end of the input's edge. `tau`: time constant in s.
     """
     return settled + (risen - settled) * np.exp(-elapsed / tau)
 
 
 def start_delay(rise: float, tau: float) -> float:
-    """Return the time in s of the ideal step that leaves membranes in the same state as a linear
-    edge of `rise` s.
+    """Return the time in s at which an ideal step of the input leaves membranes in the same state
+    as a linear edge of `rise` s. `tau`: time constant of the membranes in s.
     """
     return rise + tau * math.log(-math.expm1(-rise / tau) * tau / rise)

@@ -7,8 +7,8 @@ a few images again with tolerances and longest step divided by ten, and with eve
 Random writes are compared, too. Writes results/one_layer/engines.json and figures/engines.png in 5
 minutes. layers: both engines read test images with a network that studies.layers wrote. Writes
 results/layers/layers_in_ngspice_NAME.json. With 200 hidden neurons an image takes a third of a
-second. Ctrl-C saves a checkpoint for --resume. layers-training: a training of several layers, of
-which the closed form makes the first presentations, and both engines the next ones. Writes
+second. Ctrl-C saves a checkpoint for --resume. layers-training: a network of several layers is
+trained. The closed form makes the first presentations, and both engines go on from there. Writes
 results/layers/layers_in_step_NAME.json. MNIST with 100 hidden neurons and 500 presentations takes
 five minutes.
 
@@ -140,7 +140,7 @@ class Trained:
         return Crossbar.of(self.setup).first_spikes(self.states, self.dataset.test.levels)
 
     def decisions(self, spikes: np.ndarray) -> np.ndarray:
-        """Return the strict decisions for first spike times (images x classes, s)."""
+        """Return the strict decisions (images) for first spike times (images x classes, s)."""
         return decide(spikes, resolution_of(self.rule, self.setup.neuron))[0]
 
 
@@ -313,8 +313,8 @@ def compare_writes(count: int) -> tuple[float, float]:
 
 
 def engines_figure(networks: list[tuple[np.ndarray, np.ndarray, list[float]]]) -> Figure:
-    """Draw spike times of both engines, their difference, and how it falls with ngspice's longest
-    step.
+    """Draw spike times of both engines, their difference, and how this difference falls with
+    ngspice's longest step.
 
     `networks` holds for each network its spikes (images x classes, s) in closed form and with
     ngspice's tightened tolerances, and the results of `compare_steps` in ns.

@@ -86,8 +86,8 @@ def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Draw accuracy against spread: a column of panels for neurons, cells and both, a row for each
-    encoding.
+    """Draw accuracy against spread in a grid of panels: a column each for neurons, cells and both,
+    a row for each encoding.
     """
     titles = {
         "neurons": "neurons: thresholds",
@@ -236,8 +236,9 @@ def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collection[str]) -> None:
-    """Draw accuracies over the column `x` of the rows, a line for each route in `shown` (how a chip
-    got its weights). At x = 0 all routes but "software" start at the accuracy `ideal`.
+    """Draw the accuracies of `rows` (of the record) over their column `x`, a line for each route in
+    `shown` (how a chip got its weights). At x = 0 all routes but "software" start at the accuracy
+    `ideal`.
     """
     for route in shown:
         colour, dashes, label = ROUTES[route]
@@ -284,7 +285,9 @@ def handles(axis: Axes) -> list[Any]:
 
 
 def finish(axis: Axes, ideal: float, title: str, x: str, y: str = "") -> None:
-    """Draw the ideal chip's accuracy as a line; label the axes."""
+    """Draw the `ideal` chip's accuracy (a share) as a line; set title and the labels `x`, `y` of
+    the axes.
+    """
     axis.axhline(100 * ideal, color=GREY, linewidth=0.8, zorder=0, label="an ideal chip")
     axis.set(title=title, xlabel=x, ylabel=y, ylim=(0, 100))
     axis.grid(alpha=0.3)

@@ -114,8 +114,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def scenes(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return images (n x inputs) of all patterns at all places, their classes, and for each image
-    True if it is for training.
+    """Return images (n x inputs, `side` x `side` pixels) of all patterns at all places, their
+    classes, and for each image True if it is for training.
     """
     images, labels, seen = list[np.ndarray](), list[int](), list[bool]()
     for label, drawing in enumerate(PATTERNS):
@@ -132,8 +132,9 @@ def scenes(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def row_of(
     network: Network, trained: str, seed: int, engine: str = CLOSED_FORM
 ) -> dict[str, object]:
-    """Return a row: strict accuracies of a network at seen and at new places, its name and its
-    number of weights. `trained` is the engine that trained it, `engine` the one that reads.
+    """Return a row of the record: strict accuracies of a network at seen and at new places, its
+    name and its number of weights. `trained` is the engine that trained it, `engine` the one that
+    reads.
     """
     images, labels, seen = scenes(SIDE)
     spikes = read(network, images, engine, wanted=2)

@@ -3,13 +3,13 @@ regions, number of kernels.
 
 All networks but the last two have about as many weights as the first. --data digits: scikit-learn's
 8x8 digits, a split of its own for each seed, tested on the test images. --data mnist: networks
-present each of the first 50,000 training images once and are tested on the other 10,000.
-*No pooling*: as many regions as patches, which are two or three pixels apart. *Mean of times*: over
-all patches of a region, where one without a spike counts as the end of the read. *Without labels*:
-the STDP rule of docs/stdp.md learns patches that are not dark; its states, centred and scaled to
-the spread of random kernels, are the kernels. Writes
-results/convolution/convolution_choices_DATA.json, for the digits in three minutes on one core, for
-MNIST in 30 minutes. Ctrl-C saves a checkpoint for --resume.
+present each of the first 50,000 training images once and are tested on the other 10,000. *No
+pooling*: there are as many regions as patches, and windows are two or three pixels apart. *Mean of
+times*: the pooled spike is the mean over all patches of a region, and a patch without a spike
+counts as the end of the read. *Without labels*: the STDP rule of docs/stdp.md learns patches that
+are not dark; its states, centred and scaled to the spread of random kernels, are the kernels.
+Writes results/convolution/convolution_choices_DATA.json, for the digits in three minutes on one
+core, for MNIST in 30 minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -120,7 +120,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train_and_test(task: tuple[Choice, LayeredRule, str]) -> dict[str, Any]:
-    """Train one network and score its test images. Runs in a worker."""
+    """Train one network; return its scores on the test images as a row. `task`: choice, rule, name
+    of the images. Runs in a worker.
+    """
     choice, rule, name = task
     data = data_of(name, held_out=name == "mnist", seed=rule.seed)
     convolution = Convolution(
@@ -146,7 +148,9 @@ def train_and_test(task: tuple[Choice, LayeredRule, str]) -> dict[str, Any]:
 
 
 def kernels_without_labels(network: Network, images: np.ndarray, rule: LayeredRule) -> np.ndarray:
-    """Return the states in V (kernels x pixels) that the STDP rule learns from random patches."""
+    """Return the states in V (kernels x pixels) that the STDP rule learns from random patches of
+    `images` (n x inputs, levels).
+    """
     assert network.convolution
     rng, places = np.random.default_rng([rule.seed, 8]), network.convolution.patches[:, 1:-1]
     patches = np.concatenate(
@@ -164,8 +168,8 @@ def kernels_without_labels(network: Network, images: np.ndarray, rule: LayeredRu
 
 
 def with_kernels(network: Network, learned: np.ndarray) -> Network:
-    """Return the network with learned kernels (kernels x pixels) in place of its own. They are
-    centred, and scaled to the spread of its own kernels.
+    """Return the network with the `learned` kernels (kernels x pixels) in place of its own,
+    centred, and scaled to the spread of the replaced kernels.
     """
     states, rest = network.states[0].copy(), network.design.reference_state
     centred = learned - learned.mean(axis=1, keepdims=True)

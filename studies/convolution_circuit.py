@@ -110,8 +110,8 @@ def bars() -> tuple[np.ndarray, np.ndarray]:
 
 
 def rises(waves: Waveforms, node: str, level: float, after: float) -> float:
-    """Return the time in s from `after` to the first crossing of a `level` in V; nan if there is
-    none.
+    """Return the time in s from `after` (s) until the voltage of a `node` first rises through
+    `level` V; nan if it never does.
     """
     volts, time = waves[node], waves.time
     crossed = np.flatnonzero((volts[:-1] < level) & (volts[1:] >= level) & (time[1:] > after))

@@ -1,9 +1,9 @@
 """I-V experiment of `python memristor.py`: the hysteresis loop of one memristor under a sine, and
 its three fingerprints.
 
-The fingerprints of a memristor are (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop
-is pinched at the origin, the lobes shrink with frequency, and at high frequency the loop is a line.
-Writes results/devices/memristor.json, figures/memristor_iv.png and
+A memristor has three fingerprints (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop
+is pinched at the origin, the lobes of the loop shrink with frequency, and at high frequency the
+loop is a line. Writes results/devices/memristor.json, figures/memristor_iv.png and
 figures/memristor_fingerprints.png in about 2 s. With --device it draws a measured device's
 conductance over pulses and its loop (studies.device_presets), with --stdp the STDP window
 (studies.synapse_rule).
@@ -262,8 +262,8 @@ class Loop:
 def measure_loop(
     frequency: float, time: np.ndarray, voltage: np.ndarray, current: np.ndarray
 ) -> Loop:
-    """Return the second period of a loop and its measures. `time` in s, `voltage` in V, `current`
-    in A over two periods.
+    """Return the second period of an I-V loop and its measures, as a `Loop`. `frequency`: Hz.
+    `time` (s), `voltage` (V) and `current` (A) cover two periods.
     """
     phase = time * frequency - 1  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0

@@ -184,11 +184,11 @@ def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return three arrays: conductances in S, the direction of the pulses before each, and the
-    number of these pulses.
+    """Return three arrays (readings): conductances in S, the direction of the pulses before each
+    reading, and the number of these pulses.
 
-    The direction is 1, -1, or 0 at the start of a sweep. Raises ParameterError if a column is
-    missing or its values cannot be used.
+    The direction is 1 (up), -1 (down), or 0 at the start of a sweep. Raises ParameterError if a
+    column is missing or its values cannot be used.
     """
     sweep = np.zeros(len(data), bool)
     if "sweep" in data.columns:

@@ -111,7 +111,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measured(seed: int) -> Readings:
-    """Return readings of a simulated device that differs from `KNOWN` by its spreads."""
+    """Return readings of one simulated device. It differs from the mean device `KNOWN` at random,
+    by the spreads in `SPREADS`; `seed` selects the random numbers.
+    """
     rng = np.random.default_rng([SEED, seed])
 
     def factor(spread: float) -> float:
@@ -155,7 +157,9 @@ def rows_of(readings: Readings) -> pd.DataFrame:
 
 
 def recovered(name: str, spread: Any) -> dict[str, Any]:
-    """Return a row of the record: a known spread, and the fitted spread with its standard error."""
+    """Return a row of the record: the known spread called `name`, and the fitted `spread` with its
+    standard error.
+    """
     return {
         "value": name,
         "known": SPREADS[name],

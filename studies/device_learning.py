@@ -277,8 +277,8 @@ def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> 
 
 
 def evaluate(task: DeviceRun) -> dict[str, Any]:
-    """Train and test a network; return scores and costs as a row, with the states of a network to
-    save. Runs in a worker.
+    """Train and test a network; return scores and costs as a row; the row of a network to be saved
+    has its states, too. Runs in a worker.
     """
     network, counts = task.trained()
     test, device = task.dataset.test, load_device(task.device)

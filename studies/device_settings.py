@@ -57,7 +57,8 @@ class SettingsTrial:
     """Training of one device. `factor` multiplies the setting named `setting`, "" for none.
 
     A network has one or two `layers`; `pairs` is the number of differential pairs in a synapse (0:
-    single cells). Pulses are `whole` or of any width; `late` synapses wait until one is due.
+    single cells). Pulses are `whole` or of any width. With `late` synapses wait until a pulse is
+    due.
     """
 
     device: MeasuredDevice

@@ -1,11 +1,12 @@
 """Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ
 (learned on it), MNIST 10x10.
 
-Random chips of one layer are simulated in closed form. They have a spread of neurons, cells or
-both, stuck cells, noise or decay. Another section repairs carried weights by a short training on
-the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json, which studies.ex_situ
-writes. Writes results/chips/imperfect_chips.json and figures/imperfect_chips_*.png; 15 minutes on
-two cores. --short computes a tenth, in a minute, and writes imperfect_chips_short*.
+Random chips of one layer are simulated in closed form. Each chip has one kind of deviation: a
+spread of neurons, of cells or of both, stuck cells, noise, or decay. In a further section a short
+training on the chip repairs carried weights. Reads voltages/mnist_ex_situ.json and
+mnist_ex_situ_grey.json, which studies.ex_situ writes. Writes results/chips/imperfect_chips.json and
+figures/imperfect_chips_*.png; 15 minutes on two cores. --short computes a tenth, in a minute, and
+writes imperfect_chips_short*.
 
 --hidden 100 instead varies neurons and cells of networks with 100 hidden neurons, reference columns
 included. Writes results/chips/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
@@ -144,8 +145,8 @@ def measured(data: Dataset, change: Change, device: str) -> Made:
 
 
 def hidden_layer(data: Dataset, change: Change, neurons: Sequence[int]) -> Made:
-    """Return a network of emulators with a reference column and hidden neurons, and the rule of
-    `studies.layers`, to which `change` applies the user's --set.
+    """Return a network of emulators with reference columns and hidden layers (`neurons` of each),
+    and the rule of `studies.layers`, to which `change` applies the user's --set.
     """
     rule = change(LayeredRule(presentations=300_000))
     return initial_network(tuple(neurons), 10, data.training.levels, rule), rule
@@ -275,8 +276,8 @@ def plan(
         routes: Sequence[str] = ("in situ",),
         **more: Any,
     ) -> Iterator[ChipRun]:
-        """Yield a task for each route and point. A point is a pair: columns of the record, and
-        deviations of its chips.
+        """Yield a task for each route and point of a `section`. A point has columns of the record,
+        and fields of `Chip` that are not 0. `chips`: number of chips.
         """
         for route in routes:
             for columns, deviations in points:
@@ -379,8 +380,8 @@ def programmed(setup: Setup, chip: Chip, states: np.ndarray, calibrated: bool) -
 
 
 def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: float) -> States:
-    """Return a layer's states after `age_time_constants` time constants of decay, with rates that
-    differ by `decay_spread`.
+    """Return a layer's `states` on a `chip` after `age_time_constants` time constants of decay,
+    with rates that differ by `decay_spread`.
     """
     chip = dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread)
     return (chip.after_decay(states[0], age_time_constants),)

@@ -2,8 +2,8 @@
 memristors.
 
 Each weight becomes a state X = centre + scale * weight. The centre is the start state of the
-dataset's rule, and the scale puts the largest weight mapping.swing (V) away from it. Centre and
-scale are the same in all columns, so the winner hardly ever changes. Writes
+dataset's rule, and the scale puts the largest weight `mapping.swing` V away from the centre. Centre
+and scale are the same in all columns, so the winner hardly ever changes. Writes
 voltages/NAME_ex_situ.json and results/one_layer/NAME_ex_situ_training.json with the software's test
 accuracy. About 10 s for MNIST.
 """

@@ -4,9 +4,9 @@ FILE is a preset's name, a device file (of studies.device_fit or studies.spice_d
 network. A device gives a library for ngspice, LTspice and Xyce with its model file, a Verilog-A
 module, lookup tables for CrossSim 2.0, and the arguments of aihwkit's PiecewiseStepDevice. A
 network gives the conductance of each cell in S, one table for each layer. A network of measured
-devices gives the pulses that write it, too: row, column, direction, number. Pulses start at the
-lowest conductance, or where --start says; readings of your array as --start give the pulses that
-are left.
+devices gives the pulses that write it, too: row, column, direction, number. The pulses start from
+cells at the lowest conductance, or from the state that --start gives. With readings of your array
+as --start, the table has the pulses that are still missing.
 
 docs/export.md describes the files. They go to own/NAME/. Some seconds.
 """
@@ -67,8 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def network_files(file: str, start: list[str]) -> dict[str, str]:
-    """Return the content of the files for a trained network, by name; `start` is that of
-    --start.
+    """Return the files of an exported network: their content by name. `file`: trained network;
+    `start`: argument of --start.
     """
     tables, law = crossbars(read_voltages(file))
     found = {

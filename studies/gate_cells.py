@@ -1,9 +1,9 @@
 """Filaments with transistors learn in ngspice: XPUE, the letters z, v, n, and XOR.
 
 The cell is a SPICE model with a gate as the third pin, the filament of Stanford's model in series
-with a transistor by default. X of each cell is its gate voltage. The error rule moves X by the law
-that the closed form uses, too. ngspice reads all cells, and writes those that are due: one RESET
-and one SET go to the whole crossbar, and each cell's gate chooses what they do to it
+with a transistor by default. X of each cell is its gate voltage. The error rule moves X by a
+formula, the law of the closed form. ngspice reads all cells, and writes those that are due: one
+RESET and one SET go to the whole crossbar, and each cell's gate chooses what they do to it
 (docs/writes_gate.md). XPUE are the paper's four symbols. Letters are the 30 patterns of Prezioso et
 al. (`studies.trained_in_situ`). XOR has 24 hidden neurons, whose errors are read back through the
 same cells.
@@ -154,7 +154,9 @@ class CountingEngine(NgspiceNetwork):
     writes = 0
 
     def write(self, network: Network, layer: int, doses: Any, rng: Any) -> Any:
-        """Count the writes; make them and return the new states as `NgspiceNetwork` does."""
+        """Count the writes `doses`, make them, and return the states of the layer (columns x rows,
+        V) afterwards.
+        """
         self.writes += sum(int((write.gates == write.gates).sum()) for write in doses)
         return super().write(network, layer, doses, rng)
 

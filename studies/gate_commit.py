@@ -108,7 +108,7 @@ class GateRun:
 
 
 def all_runs(seeds: int) -> list[GateRun]:
-    """Return all trainings of the study, each with seeds 1 to `seeds`."""
+    """Return all trainings of the study, each once for every seed from 1 to `seeds`."""
     points = [GateRun(), GateRun(way=AT_ONCE), GateRun(WANG), GateRun(WANG, way=AT_ONCE)]
     points += [GateRun(series=name, value=x) for name in SERIES for x in SERIES[name]]
     points += [

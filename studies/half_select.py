@@ -108,8 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
-    """Return r of a device in a scheme, upwards and downwards: the step of a half-selected cell
-    over a whole step.
+    """Return r of a device in a `scheme` ("1t1r", "v/2" or "v/3"), upwards and downwards: the step
+    of a half-selected cell over a whole step.
     """
     pulses = measured_pulses(emulator(device), scheme=scheme)
     return pulses.disturb_up, pulses.disturb_down
@@ -132,8 +132,9 @@ def prepared(
     scheme : str
         "1t1r", "v/2" or "v/3".
     dose : float
-        One of `DOSES`.
+        First dose, one of `DOSES`: change of x of a full pixel's cell.
     presentations : int
+        Number of presentations, with which doses fall.
     """
     emulated = emulator(device)
     rule = LayeredRule(
@@ -160,7 +161,9 @@ def prepared(
 def trained(
     device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
 ) -> Network:
-    """Return the layer of `prepared` after its training on all but the held-out images."""
+    """Return the layer that `prepared` makes of the same arguments, trained on all but the held-out
+    images.
+    """
     levels, labels = data().training
     return learn(
         *prepared(device, scheme, dose, presentations), levels[:-HELD_OUT], labels[:-HELD_OUT]
@@ -196,8 +199,8 @@ def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
 
 
 def best(found: pd.DataFrame) -> pd.DataFrame:
-    """Return for each device, scheme and r the row whose dose gives the best accuracy on held-out
-    images.
+    """Return for each device, scheme and r the row of `found` whose dose gives the best accuracy on
+    held-out images.
     """
     return found.loc[
         found.groupby(["device", "scheme", "r_up", "r_down"], sort=False)["held_out"].idxmax()

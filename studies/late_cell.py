@@ -261,8 +261,8 @@ def at(waves: Waveforms, nodes: list[str], times: np.ndarray) -> np.ndarray:
 
 
 def by_law(column: LateColumn, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the closed form predicts: X in V before each commit, and the pulses of each
-    commit with their sign (both writes x cells).
+    """Return what the closed form predicts for rows at `volts` (writes x cells): X in V before each
+    commit, and the pulses of each commit with their sign (both writes x cells).
     """
     x, pulses, held = np.zeros(volts.shape), np.zeros(volts.shape), np.zeros(volts.shape[1])
     theta, lost = column.experiment.theta, leaked(column.window, 1 / EMULATOR.write_time_constant)

@@ -129,8 +129,8 @@ def print_means(table: pd.DataFrame) -> None:
 
 
 def changed(name: str, value: float) -> dict[str, Any]:
-    """Return the changed fields of `PulseWrites` at a point of a series. A synapse that gets
-    several pulses at a time also waits for as many.
+    """Return the fields of `PulseWrites` that change at a point of a series: the property `name`
+    has the `value`. A synapse that gets several pulses at a time also waits for as many.
     """
     if name == HALF_SELECTED:
         return {"disturb_up": value, "disturb_down": value}

@@ -1,9 +1,9 @@
 """Four ways to write a dose that is a fraction of a pulse, with each preset.
 
-- rounded: the fraction is rounded at random.
-- Manhattan: each error gives one pulse, whatever its size, to each input above half of the dose.
+- rounded: the fraction becomes a whole pulse or none, at random.
+- Manhattan: each error gives one pulse to each row whose input is above half, whatever the dose.
 - remainder: a digital memory for each synapse keeps the fraction, exactly and forever.
-- late: a poor capacitor keeps it until a pulse is due (docs/writes_late.md).
+- late: a poor capacitor keeps the fraction until a pulse is due (docs/writes_late.md).
 
 One layer and two layers of one pair learn MNIST. Closed form, strict accuracy on all test images.
 Writes results/devices/late_ways.json in half an hour on two cores. Ctrl-C saves a checkpoint for
@@ -29,9 +29,9 @@ UNFALLING = {"final_dose": 1.0, "margin": 60e-6}
 
 
 def changes(way: str, device: str) -> dict[str, Any]:
-    """Return the fields of `PulseWrites`, with their values, in which a `way` of writing the preset
-    `device` differs from late writes. There are none for late writes themselves, nor for rounded
-    writes, which use no late fields.
+    """Return the fields of `PulseWrites`, with values, by which a `way` of writing differs from
+    late writes, for the preset `device`. The result is empty for late writes, and for rounded
+    writes, which use none of the fields of late writes.
     """
     exact = {"late_forget": 0.0, "late_spread": 0.0}
     if way == REMAINDER:

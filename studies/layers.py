@@ -3,12 +3,12 @@
 
 --data mnist: grey images; fashion: Fashion-MNIST (`make fashion` installs it); digits:
 scikit-learn's 8x8 digits, one split of 1,437 and 360 images for each seed; mnist_shifted and
-digits_shifted: trained also on copies moved by one pixel of 28, or half a pixel of 8; xor: a task
-that one layer cannot learn. --engine selects what trains, --test-engine what reads the test images:
-ngspice or the closed form. Writes voltages/layers_NAME.json, results/layers/layers_NAME.json and
-figures/layers_NAME_*.png. In closed form 90 s for MNIST, seconds for the others; in ngspice 2
-minutes for 10 networks of XOR, hours for the digits. studies.read_test tests the network again, on
-its own chip or on another one.
+digits_shifted: trained also on shifted copies (by a pixel of the 28x28 images, or half a pixel of
+the 8x8 images); xor: a task that one layer cannot learn. --engine selects what trains,
+--test-engine what reads the test images: ngspice or the closed form. Writes
+voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png. In closed
+form 90 s for MNIST, seconds for the others; in ngspice 2 minutes for 10 networks of XOR, hours for
+the digits. studies.read_test tests the network again, on its own chip or on another one.
 """
 
 import argparse
@@ -400,10 +400,10 @@ def raster(
 
 
 def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
-    """Draw hidden neurons in the order in which they fire.
+    """Draw the spikes of hidden neurons (`times`, s) in the order in which they fire.
 
-    The states of the last layer, `above`, set their colours: a blue neuron helps the class `label`
-    more than the others.
+    The states of the last layer, `above`, set the colours: a blue neuron helps the class `label`
+    more than the others. None: a single colour.
     """
     order = np.argsort(times)[: np.sum(~np.isnan(times))]
     colours: np.ndarray | str = GREY
@@ -469,8 +469,8 @@ def find_error(
     """Return the first image with an error: its right neuron fires, and a wrong neuron fires before
     it or too soon after it.
 
-    `images` are n x inputs. Without an error among the first 2,000, return the first image with its
-    first wrong neuron.
+    `images`: n x inputs; `labels`: n. Without an error among the first 2,000, return the first
+    image with its first wrong neuron.
     """
     images, labels = images[:SEARCHED], labels[:SEARCHED]
     times = network.first_spikes(images)

@@ -4,9 +4,9 @@ SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a hea
 (or --label) is the class. Each fold trains and tests in closed form. With --test-engine ngspice,
 ngspice then tests a held-out tenth too. Writes own/own_data_NAME.json,
 own/own_data_NAME_confusion.png and the network trained on everything, own/NAME_classifier.json; for
-iris and the like to results/classifier/, figures/ and voltages/. NAME is that of SOURCE; with
---device, the device's name follows it, with --late the word late; each cell is drawn from the
-spreads of the device, if it has any. Seconds for iris, minutes for digits.
+the built-in tables the files go to results/classifier/, figures/ and voltages/. NAME is the name of
+SOURCE; with --device the device's name follows, with --late also the word late. If the device has
+spreads, each cell is drawn from them. Seconds for iris, minutes for digits.
 """
 
 import csv
@@ -358,7 +358,8 @@ class Fold:
 
 
 def evaluate(task: Fold) -> list[np.ndarray]:
-    """Fit and test a classifier; return its decisions and its strict decisions. Runs in a worker.
+    """Fit and test a classifier; return two arrays with class numbers of the test samples: its
+    decisions, and its strict decisions. Runs in a worker.
 
     For all classifiers but the network of memristors both decisions are the same.
     """
@@ -374,7 +375,9 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
 
 def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
-    """Return by name the accuracy with its 95 % interval, and the recall of each class."""
+    """Return by name the accuracy with its 95 % interval, and the recall of each class by its name
+    in `classes`. `truth`, `predicted`: samples, class numbers.
+    """
     right = predicted == truth
     return {
         "accuracy": right.mean(),

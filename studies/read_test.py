@@ -4,8 +4,8 @@ another one.
 The voltages file records dataset, encoding, device, layers and chip. Another chip (--chip, --set
 chip.NAME=VALUE) is the ex-situ case: the weights were not learned there. With --age the cells of a
 chip with decay lose charge before the test. Writes results/reads/NAME_read.json,
-results/reads/NAME_read_decisions.csv.gz and figures/NAME_read_confusion.png; names of a chip and of
-the closed form follow NAME_read. For MNIST and one layer: a minute in ngspice, two seconds in
+results/reads/NAME_read_decisions.csv.gz and figures/NAME_read_confusion.png; names for another chip
+and the closed form follow NAME_read. For MNIST and one layer: a minute in ngspice, two seconds in
 closed form; with 200 hidden neurons an hour in ngspice.
 """
 

@@ -2,11 +2,12 @@
 I-V loops.
 
 MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam,
-yakopcic, wox, memdiode, molecular and stanford come with the project. With a gate as the third pin,
-as stanford_1t1r has, the study measures the level over the gate voltage, from both sides, its
-history, and half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses
-define the range, from the subcircuit's default state down, and then up. Each ends when its last 100
-pulses have made less than 1 % of its whole change, or after 1,000 pulses.
+yakopcic, wox, memdiode, molecular and stanford come with the project. For a model with a gate as
+the third pin, such as stanford_1t1r, the study measures other things: the level over the gate
+voltage, after RESET from lower and from higher levels; the influence of earlier writes; and
+half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses define the
+range, from the subcircuit's default state down, and then up. A sweep ends when its last 100 pulses
+have made less than 1 % of the change of the whole sweep, or after 1,000 pulses.
 
 Writes the device file own/MODEL_device.json, for --device of other scripts, the record
 own/spice_device_MODEL.json and own/spice_device_MODEL.png; those of the project's models go to

@@ -88,9 +88,9 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
 
 
 def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
-    """Read test images with a trained layer in both engines. Return, by name, the number of equal
-    decisions, both accuracies, the largest difference of spikes in s, and the number of neurons
-    that are silent in one engine only.
+    """Read the first `count` test images with a trained layer in both engines. Return, by name, the
+    number of equal decisions, both accuracies, the largest difference of spikes in s, and the
+    number of neurons that are silent in one engine only.
     """
     network = trained(cells.device, HALF, USUAL)
     images, labels = data().test.first(count)

@@ -143,8 +143,8 @@ def within(
 def measure_writes(
     memristor: MemristorParameters, k: Constants, doses: Iterable[float] = DOSES
 ) -> list[dict[str, Any]]:
-    """Write single cells in ngspice; return a row for each state, input and dose (s), with X in V
-    as measured and in closed form.
+    """Write single cells in ngspice; return a row for each state, input and dose (time in s with
+    phi high), with X in V as measured and in closed form.
     """
     rows = []
     cases = [(state, volts) for state in STATES for volts in VOLTS]

@@ -4,9 +4,9 @@ XOR, with hidden neurons.
 M. Prezioso et al., Nature 521, 61 (2015): ten inputs (nine pixels and a bias), three outputs,
 differential pairs, V/2. Each of 30 patterns is a letter as drawn or with one pixel flipped. After
 each epoch every weight gets one fixed pulse, whose sign is that of the gradient over all patterns
-(their Manhattan rule). Here ngspice reads and writes the subcircuits, and the first spike decides.
-The second rule is this project's: only images that are decided wrongly count, with +1 for the right
-column and -1 for the wrong one that fires first.
+(the Manhattan rule of that paper). Here ngspice reads and writes the subcircuits, and the first
+spike decides. A second rule is this project's: only images that are decided wrongly count, each
+with the error +1 of the right column and -1 of the wrong column that fires first.
 
 XOR needs hidden neurons. Their errors are read back through the same subcircuits (docs/layers.md),
 and each error is followed by writes of whole pulses.
@@ -239,8 +239,8 @@ def output_signal(membranes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def spike_signal(spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the signal of the first-spike rule for each output (images x classes): 1 for the right
-    and -1 for the first wrong neuron of a wrong image, else 0.
+    """Return the signal of the first-spike rule for each output, from first `spikes` (both images x
+    classes): 1 for the right and -1 for the first wrong neuron of a wrong image, else 0.
     """
     found = np.zeros(spikes.shape)
     for k, (times, label) in enumerate(zip(spikes, labels.tolist(), strict=True)):

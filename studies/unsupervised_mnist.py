@@ -165,8 +165,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int]) -> Figure:
-    """Draw the states (neurons x inputs, V) of up to 100 neurons as images, sorted by the neurons'
-    digits.
+    """Draw the states (neurons x inputs, V) of up to 100 neurons as images of `shape` (rows,
+    columns), sorted by the neurons' `digits`.
     """
     chosen = np.argsort(digits, kind="stable")
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(100, len(chosen))).astype(int)]

@@ -51,8 +51,8 @@ class WiredRun:
     samples: int
 
     def setup(self, dataset: Dataset) -> Setup:
-        """Return the design. Narrow channels carry less current, so the feedback resistor is larger
-        by the same factor.
+        """Return the setup of `dataset` with the channels of this run. Narrow channels carry less
+        current, so the feedback resistor is larger by the same factor.
         """
         memristor, neuron = dataset.setup.memristor, dataset.setup.neuron
         return dataset.setup.replace(

@@ -26,7 +26,7 @@ LONGER = {
 
 @dataclass(frozen=True)
 class TestedNetwork:
-    """A network whose MNIST test is in the results table."""
+    """A network whose MNIST test is in the results table of docs/reproducing.md."""
 
     name: str  # of the voltages file, without .json
     title: str
@@ -88,13 +88,13 @@ NETWORKS = _networks()
 
 
 def test_name(network: TestedNetwork) -> str:
-    """Return the stem of the records of a network's MNIST test."""
+    """Return the name, without ending, of the files that a network's MNIST test writes."""
     return network.name.replace("mnist", "mnist_test", 1)
 
 
 def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
-    """Return the path of ngspice's record of a test: that of all images if it exists, else that of
-    a quick reproduction.
+    """Return the path of a file (its `ending`: .json for the record) that ngspice's test of a
+    network wrote: that of all images if it exists, else that of a quick reproduction.
     """
     paths = [folder / f"{test_name(network)}{ending}" for folder in (ONE_LAYER, QUICK)]
     return next((path for path in paths if path.exists()), paths[0])

@@ -136,7 +136,7 @@ def used_names(code: str) -> set[str]:
 
 def mentioned_names(text: str, by_name: Mapping[str, str]) -> set[str]:
     """Return the full names of the objects that a text mentions in backticks, such as `read` or
-    `io.read()`. `by_name` holds the full name by the short name.
+    `io.read()`. `by_name`: full name of each object by its short name.
     """
     found = {name.rpartition(".")[2] for name in MENTION.findall(CODE.sub("", text))}
     found = {name for name in found if DISTINCT.match(name) or name in memristive.__all__}
@@ -144,7 +144,9 @@ def mentioned_names(text: str, by_name: Mapping[str, str]) -> set[str]:
 
 
 def command(path: Path) -> re.Pattern[str]:
-    """Return the pattern of a script's command in a text: its dotted name, or its file."""
+    """Return the regular expression that finds a script's command in a text: its dotted name, or
+    the name of its file if it is a script of the root.
+    """
     name = dotted(path)
     return re.compile(rf"\b{re.escape(name if '.' in name else path.name)}\b")
 
@@ -208,12 +210,14 @@ def used_by(users: Sequence[Source]) -> str:
 
 
 def heading(text: str) -> str:
-    """Return a title in reStructuredText."""
+    """Return `text` as a title in reStructuredText."""
     return f"{text}\n{'=' * len(text)}\n\n"
 
 
 def listing(directive: str, entries: Iterable[str], *options: str) -> str:
-    """Return a directive in reStructuredText with a list of entries."""
+    """Return a `directive` in reStructuredText, with its `options` and, one a line, its
+    `entries`.
+    """
     lines = [f".. {directive}::", *(f"   {option}" for option in options), ""]
     return "\n".join([*lines, *(f"   {entry}" for entry in entries), "", ""])
 
@@ -227,7 +231,7 @@ def summary(path: Path) -> str:
 
 def contents(place: str, files: Iterable[Path]) -> str:
     """Return for the files of each folder a hidden toctree, for the sidebar, and a table that
-    describes each file in one sentence. Their pages are in `place`.
+    describes each file in one sentence. `place`: folder of the files' pages.
     """
     groups, trees, tables = defaultdict(list), "", ""
     for path in files:
@@ -317,8 +321,8 @@ class Short:
 
 
 def comments(source: str) -> dict[str, str]:
-    """Return the comment of each field of a class by the field's name. It stands at the end of the
-    field's line, or above it.
+    """Return the comments of the fields in the `source` text of a class, by the field's name. A
+    comment stands at the end of the field's line, or above it.
     """
     lines, alone = {}, set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -367,7 +371,7 @@ def field_lines(kind: type) -> list[str]:
 def short_signature(
     app: Any, what: str, name: str, kind: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """Return the signature of a dataclass without types, which its section Parameters gives, and
+    """Return a dataclass's signature without types, because the section Parameters has these, and
     with short defaults; None for other objects (a handler of Sphinx's autodoc-process-signature).
     """
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
@@ -384,8 +388,9 @@ def short_signature(
 
 
 def add_fields(app: Any, what: str, name: str, kind: Any, options: Any, lines: list[str]) -> None:
-    """Link names of documents in the `lines` of a docstring, and add its fields to that of a class
-    without a section Parameters (a handler of Sphinx's autodoc-process-docstring).
+    """Turn names of documents in the `lines` of a docstring into links. If `lines` is the docstring
+    of a class without a section Parameters, add this section with the fields of the class (a
+    handler of Sphinx's autodoc-process-docstring).
     """
     lines[:] = [with_links(line) for line in lines]
     has_fields = dataclasses.is_dataclass(kind) or hasattr(kind, "_fields")

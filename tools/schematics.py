@@ -412,8 +412,8 @@ def _two_layers() -> None:
 
 
 def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> list[float]:
-    """Draw a crossbar from its upper left `corner`, the reference column first; return the
-    positions x of its neurons' columns.
+    """Draw a crossbar from its upper left `corner`, the reference column first, with labels for
+    `rows` and neurons (`names`); return the positions x of its neurons' columns.
     """
     left, top = corner
     bottom = top - ROW * len(rows)

@@ -308,8 +308,9 @@ def margin_gain(parameters: LearnerParameters) -> float:
 
 
 def models(kinds: Mapping[str, tuple[str, float]] | None = None) -> str:
-    """Return a .model line for each entry of `kinds`: by the model's name, the kind of transistor
-    and the deviation of its threshold in V. By default each kind has one model without deviation.
+    """Return a .model line for each entry of `kinds`. An entry has the model's name as key, the
+    kind of transistor (a key of `MODELS`) and the deviation of its threshold in V as value. None:
+    one model for each kind, without deviation.
     """
     kinds = kinds or {kind: (kind, 0.0) for kind in MODELS}
     return "\n".join(
@@ -320,16 +321,16 @@ def models(kinds: Mapping[str, tuple[str, float]] | None = None) -> str:
 
 
 def _size(gain: float, kind: str, scale: float = 1.0) -> str:
-    """Return the text "W=...u L=...u" of a transistor with this gain in A/V^2, the smaller of the
-    two `scale` um.
+    """Return the text "W=...u L=...u" of a transistor of a `kind` (a key of `GAINS`) with this gain
+    in A/V^2. The smaller of W and L is `scale` um.
     """
     ratio = gain / GAINS[kind]
     return f"W={scale * max(ratio, 1):.6g}u L={scale * max(1 / ratio, 1):.6g}u"
 
 
 def named(classes: Sequence[int], scores: np.ndarray) -> np.ndarray:
-    """Return the class with the highest score in each row (images x `classes`), `TIED` where
-    another is within 1 uV.
+    """Return the class with the highest score for each image, `TIED` where another score is within
+    1 uV. `scores`: images x classes, V; `classes`: the class number of each column.
     """
     first_two = np.sort(scores, axis=1)[:, -2:]
     return np.where(
@@ -340,7 +341,8 @@ def named(classes: Sequence[int], scores: np.ndarray) -> np.ndarray:
 
 
 def draw_thresholds(circuit: str, seed: int, deviation: float | None = None) -> dict[str, float]:
-    """Return the threshold's deviation in V of each transistor by its name in lower case.
+    """Return a random deviation in V of each transistor's threshold, by the transistor's name in
+    lower case.
 
     Parameters
     ----------
@@ -361,7 +363,8 @@ def draw_thresholds(circuit: str, seed: int, deviation: float | None = None) -> 
 
 def on_chip(circuit: str, thresholds: Mapping[str, float]) -> tuple[str, str]:
     """Return the circuit with a model of its own for each transistor, and the .model lines.
-    `thresholds` are those of `draw_thresholds`.
+    `thresholds`: deviation of each transistor's threshold in V, by its name in lower case, as from
+    `draw_thresholds`.
 
     A positive deviation makes any transistor conduct less, so a PMOS gets a more negative
     threshold.
@@ -417,8 +420,8 @@ def count_components(circuit: str, pins: Collection[str]) -> dict[str, int]:
 
 
 def _problem(fields: list[str], pins: Collection[str]) -> str:
-    """Return a description of what is wrong with an element, given the `fields` of its line; "" if
-    nothing is.
+    """Return a description of what is wrong with an element, given the `fields` (words) of its line
+    and the names of the outer `pins`; "" if nothing is.
     """
     if not re.fullmatch("[rcdm][a-z0-9_]+", fields[0]):
         return "is no resistor, capacitor, diode or MOSFET"

@@ -33,24 +33,24 @@ class Split:
     test_labels: np.ndarray
 
     def orders(self, passes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the training images in `passes` shuffled passes, and those of the
-        test images, shuffled once.
+        """Return two arrays of indices: of the training images in `passes` passes, each shuffled
+        anew, and of the test images, shuffled once.
         """
         rng, count = np.random.default_rng(seed), len(self.train)
         passed = [rng.permutation(count) for _ in range(passes)]
         return np.concatenate([np.zeros(0, int), *passed]), rng.permutation(len(self.test))
 
     def lessons(self, passes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Return the training images and their labels as they are shown in `passes` shuffled
-        passes.
+        """Return two arrays, in the order of `passes` passes that are each shuffled anew: the
+        training images (presentations x inputs) and their labels (presentations).
         """
         order, _ = self.orders(passes, seed)
         return self.train[order], self.train_labels[order]
 
 
 def small_images(pixels: np.ndarray) -> np.ndarray:
-    """Return images of n x 28 x 28 bytes as n x 16 block means, each image scaled to a mean of 0.5
-    and a deviation of 0.25 and cut to 0 to 1.
+    """Return `pixels` (n x 28 x 28, bytes) as n x 16 block means, each image scaled to a mean of
+    0.5 and a standard deviation of 0.25, and then cut to 0 to 1.
     """
     blocks = (pixels.reshape(-1, 4, 7, 4, 7).mean(axis=(2, 4)) / 255).reshape(-1, 16)
     centred = blocks - blocks.mean(axis=1, keepdims=True)
@@ -66,7 +66,7 @@ def frozen_images(task: str, mnist: Mapping[str, np.ndarray]) -> Split:
     task : str
         "mnist10" or "mnist017".
     mnist : mapping
-        Arrays x_train, y_train, x_test, y_test.
+        Arrays x_train, x_test (n x 28 x 28, bytes), y_train, y_test (n).
     """
     rng, parts = np.random.default_rng(0), []
     for split, count in (("train", TRAIN), ("test", TEST)):
@@ -93,18 +93,20 @@ def frozen_images(task: str, mnist: Mapping[str, np.ndarray]) -> Split:
 
 
 def drawn_images(task: str, mnist: Mapping[str, np.ndarray], seed: int, test: int = 100) -> Split:
-    """Return random images for choosing parameters, all from MNIST's training images that the
-    contest does not use.
+    """Return training and validation images for choosing parameters, drawn at random from MNIST's
+    training images that the contest does not use. Each class has 24 training images; the validation
+    images are the test set of the `Split`.
 
     Parameters
     ----------
     task : str
         "mnist10" or "mnist017".
     mnist : mapping
-        Arrays x_train, y_train.
+        Arrays x_train (n x 28 x 28, bytes) and y_train (n).
     seed : int
+        Of the draw.
     test : int
-        Test images of each class.
+        Validation images of each class.
     """
     frozen, rng, labels = (
         np.random.default_rng(0),
@@ -126,8 +128,8 @@ def drawn_images(task: str, mnist: Mapping[str, np.ndarray], seed: int, test: in
 
 
 def pattern_images(patterns: np.ndarray) -> Split:
-    """Return images that hold each of the `patterns` (classes x inputs) and, beside it, its
-    complement; training and test images are the same.
+    """Return a `Split` with one image for each of the `patterns` (classes x inputs): the pattern
+    and, beside it, its complement. Training and test images are the same.
 
     So all images have the same sum. The circuit's score is a mean of its inputs, weighted by
     conductances. Only with equal sums does a conductance above or below the mean of its column act

@@ -1,11 +1,11 @@
 """Behavioural law of the circuit of transistors that learns: its closed form with level-1
 transistors, compiled by numba.
 
-Only the weights are integrated over time. All other nodes are taken at rest, but the charge of
-error lines and mirrors delays their currents. A training of 4800 images takes less than a second,
-where ngspice takes twenty minutes, so searches for parameters use this law. Conductances and
-currents of a column are in units of a read transistor's gain, those of an error in units of the
-error current.
+Only the weights are integrated over time. All other nodes are assumed to have settled; only the
+currents of error lines and mirrors are delayed, by the charge of these nodes. A training of 4800
+images takes less than a second, where ngspice takes twenty minutes, so searches for parameters use
+this law. Conductances and currents of a column are in units of a read transistor's gain, those of
+an error in units of the error current.
 """
 
 import math
@@ -72,12 +72,16 @@ class Law:
         return np.full((len(self.classes), self.inputs), BIAS[self.parameters.start_rail])
 
     def scores(self, weights: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the outputs in V (images x classes) for `images` (images x inputs, 0 to 1)."""
+        """Return the outputs in V (images x classes) for `images` (images x inputs, 0 to 1), with
+        `weights` (classes x inputs, V).
+        """
         volts = LOW + (HIGH - LOW) * images
         return _scores(weights - THRESHOLDS["syn"] - self._cells("read"), volts, self._load)
 
     def decided(self, weights: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the class with the highest output of each image, `circuit.TIED` for a tie."""
+        """Return the number of the class with the highest output for each of the `images` (images x
+        inputs, 0 to 1), with `weights` (classes x inputs, V); `circuit.TIED` for a tie.
+        """
         return named(self.classes, self.scores(weights, images))
 
     def train(
@@ -134,8 +138,9 @@ class Law:
         return found
 
     def line_range(self) -> tuple[float, float]:
-        """Return the lowest and the highest voltage in V of an error line, at the weights of the
-        start and mean pixels: while the whole error current flows out of the line or into it.
+        """Return the lowest and the highest voltage in V that an error line reaches, at the weights
+        of the start and mean pixels. At the lowest the whole error current flows out of the line,
+        at the highest into it.
 
         Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """
@@ -155,8 +160,8 @@ class Law:
         return float(lowest), float(highest)
 
     def _gates_of_rows(self, volts: np.ndarray, drops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gate voltages of the charging and of the discharging transistors in V, each
-        less its threshold.
+        """Return two arrays, each with the shape of `volts`: the gate voltages of the charging and
+        of the discharging transistors in V, each less its threshold.
 
         `volts` are the voltages of the pixels in V, `drops` the voltages in V across the source
         resistors of the rows' inverters.
@@ -174,7 +179,9 @@ class Law:
         return self.parameters.read_length / (GAINS["syn"] * SMALLEST * self.parameters.load)
 
     def _gates(self, count: int) -> np.ndarray:
-        """Return the overdrive of the current sources in V during each of `count` images."""
+        """Return the overdrive in V of the current sources during each of `count` images
+        (array).
+        """
         p = self.parameters
         floor = FLOOR_RESISTOR * (1 - p.anneal_floor)
         decay = np.exp(
@@ -203,9 +210,10 @@ def _read(
     """Return the output of a column in V, at which the read currents equal those of the load and of
     the margin.
 
-    `gates` are the weights less the thresholds, `pull` is the overdrive of the margin's transistor.
-    Newton's method starts at `guess` and finds the output from below, because the sum of the
-    currents is convex.
+    `gates` are the weights less the thresholds in V, `volts` the inputs in V, `load` the load's
+    conductance and `margin` the gain of the margin's transistor, both over the gain of a read
+    transistor; `pull` is the overdrive in V of the margin's transistor. Newton's method starts at
+    `guess` and finds the output from below, because the sum of the currents is convex.
     """
     given = 0.0
     for i in range(len(gates)):

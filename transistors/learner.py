@@ -3,17 +3,17 @@ it (docs/transistors.md).
 
 --task mnist10 and mnist017 follow the public contest mnist4-circuit-learning-v0: 16 pixels, 24
 training images of a class, 20 passes, then 50 test images of a class. --task xpue learns the four
-symbols from six passes, and --patterns FILE your own: a text file with a line for each, its rows of
-pixels and then its name (101 010 101 X). The circuit reads, compares and writes its own weights;
-Python only draws the netlist, and scores the outputs afterwards. The run is compared with the law,
-the model of the circuit in transistors/law.py. --step 5e-6 repeats a run with half of the time step
-and compares it with the record of the whole step. --control permutes the labels of the contest's
-training images, or leaves out the training.
+symbols from six passes, and --patterns FILE learns your own: a text file with a line for each
+pattern, its rows of pixels and then its name (101 010 101 X). The circuit reads, compares and
+writes its own weights; Python only writes the netlist, and scores the outputs afterwards. The run
+is compared with the law, the model of the circuit in transistors/law.py. --step 5e-6 repeats a run
+with half of the time step and compares it with the record of the whole step. --control permutes the
+labels of the contest's training images, or leaves out the training.
 
-Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png, where TASK is the
-name of the file for own patterns. mnist10 takes 10 minutes of computing time, mnist017 one minute,
-xpue seconds. --netlist writes the circuit as the contest wants it; for patterns, a netlist for
-`ngspice -b` alone.
+Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png. For own patterns
+the name of their file stands for TASK. mnist10 takes 10 minutes of computing time, mnist017 one
+minute, xpue seconds. --netlist writes the circuit: for a contest task as the contest wants it, for
+patterns as a netlist that `ngspice -b` runs alone.
 """
 
 import dataclasses
@@ -207,8 +207,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def law_results(law: Law, images: Split, passes: int, found: Sequence[int]) -> dict[str, Any]:
-    """Train by the law and test it; return by name its accuracies, and the share of test images
-    that it decides as ngspice, whose decisions are `found`.
+    """Train by the law and test it. Return by name the accuracies as shares, and the share of test
+    images that law and ngspice decide alike. `found`: ngspice's decisions (test images, class
+    numbers).
 
     The law is also trained with other orders of the images, and with permuted labels.
     """
@@ -235,8 +236,8 @@ def law_results(law: Law, images: Split, passes: int, found: Sequence[int]) -> d
 
 
 def half_step(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, Any]:
-    """Return what half of the time step changes: the number of other predictions, and relative
-    changes of energies.
+    """Return by name what half of the time step changes, from the records of both runs: the number
+    of test images with another prediction, and relative changes of energies.
     """
     quantities = ("startup_J", "training_J", "inference_J_per_image")
     return {
@@ -248,7 +249,7 @@ def half_step(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, Any]:
 
 
 def learning(right: Sequence[float]) -> Figure:
-    """Draw the share of training images that the weights after each pass recognise."""
+    """Draw `right`, the share of training images that the weights after each pass recognise."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     axis.plot(100 * np.array(right), color=BLUE, marker="o", markersize=4)
     axis.set(

@@ -151,8 +151,8 @@ def by_law(
     thresholds: dict[str, float],
     ideal: np.ndarray | None,
 ) -> tuple[float, float, np.ndarray]:
-    """Simulate a chip by the law; return its accuracies with learned and with `ideal` weights, and
-    the learned weights in V.
+    """Simulate a chip by the law; return its accuracies (shares) with learned and with `ideal`
+    weights, and the learned weights (classes x inputs, V).
 
     `thresholds`: each transistor's deviation in V by its name. Without `ideal` weights, both
     accuracies are those of the learned ones.
@@ -173,8 +173,8 @@ def by_ngspice(
     thresholds: dict[str, float],
     ideal: np.ndarray | None,
 ) -> tuple[float, float, np.ndarray]:
-    """Return the same as `by_law`, simulated by ngspice: one transient trains and tests, another
-    one tests the `ideal` weights.
+    """Return what `by_law` returns (same arguments), simulated by ngspice: one transient trains and
+    tests, another one tests the `ideal` weights.
     """
     chip, models = on_chip(netlist(learner, LABELS[task]), thresholds)
     transient, shown = contest_transient(images, PASSES)

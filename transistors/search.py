@@ -133,7 +133,7 @@ def search(
     seconds: float,
     rng: np.random.Generator,
 ) -> LearnerParameters:
-    """Search for some `seconds`; return the best sizes and print each improvement.
+    """Search for some `seconds`; return the best sizes of transistors, and print each improvement.
 
     `images` has one entry for each draw. `spread` is the standard deviation of the chips'
     thresholds in V.
@@ -164,7 +164,9 @@ def search(
 def change(
     sizes: LearnerParameters, task: str, images: Split, rng: np.random.Generator
 ) -> LearnerParameters | None:
-    """Return sizes with one to four random changes; None if the circuit cannot work with them."""
+    """Return sizes of transistors with one to four random changes; None if the circuit cannot work
+    with them.
+    """
     new: dict[str, Any] = {}
     for name in rng.choice(
         [*FACTORS, *SHARES, "charge_rail", "discharge_rail", "start_rail"],

@@ -154,8 +154,8 @@ def sources(transient: Transient) -> list[str]:
 
 
 def _corners(transient: Transient, values: np.ndarray, reset: bool) -> list[tuple[float, float]]:
-    """Return the corners (s, V) of a waveform with these `values` (V) during the images, without
-    points between two equal ones. `reset`: it is high during start-up.
+    """Return the corners (s, V) of a waveform with these `values` (V) during the images; between
+    two equal values there is no corner. `reset`: the waveform is high during start-up.
     """
     before = values[0] if len(set(values)) == 1 else 0.0
     points = [(0.0, before if transient.carried else 0.0), (EDGE, before), (STARTUP, before)]
@@ -353,15 +353,15 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def sampled(trace: Trace, name: str, times: Any) -> Any:
-    """Return the vector `name` of a trace at `times` in s, interpolated."""
+    """Return the vector `name` of a trace (V or A) at `times` in s (any shape), interpolated."""
     return np.interp(times, trace["time"], trace[name])
 
 
 def predictions(
     trace: Trace, transient: Transient, shown: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the class with the highest output (`TIED` for two within 1 uV), and all outputs in V,
-    for images of the transient.
+    """Return two arrays for images of the transient: the class with the highest output (`TIED` for
+    two within 1 uV), and all outputs in V (images x classes).
 
     `shown`: indices or mask of these images.
     """

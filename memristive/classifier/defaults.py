@@ -1,5 +1,5 @@
-"""Dose, margin and initial states that suit a table of data, for a MemristiveClassifier to which
-the user gave none.
+"""Dose, margin and initial states that suit a table of data. A MemristiveClassifier uses them if
+the user gives none.
 
 docs/reproducing.md describes how these values were chosen.
 """
@@ -47,8 +47,8 @@ DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
 def suited_dose(features: int, classes: int, hidden: tuple[int, ...]) -> float:
-    """Return the dose in V for numbers of `features` and `classes` and the sizes of the `hidden`
-    layers.
+    """Return the dose in V of `MemristiveClassifier(dose=None)` for numbers of `features` and
+    `classes` and the sizes of the `hidden` layers.
     """
     deep = len(hidden) > 1
     return min(
@@ -59,15 +59,16 @@ def suited_dose(features: int, classes: int, hidden: tuple[int, ...]) -> float:
 
 
 def hidden_share(classes: int, hidden: tuple[int, ...]) -> float:
-    """Return the factor from 0 to 1 by which `fit` lowers the dose of hidden cells, below 1 for a
-    small hidden layer.
+    """Return the factor by which `fit` multiplies the dose of hidden cells: below 1 for a single
+    small hidden layer (fewer neurons than the `classes` need), else 1. `hidden`: sizes of the
+    hidden layers.
     """
     return min(1.0, hidden[0] / min(PER_CLASS * classes, ENOUGH)) if len(hidden) == 1 else 1.0
 
 
 def device_dose(dose: float, device: MeasuredDevice, pairs: int, late: bool) -> float:
     """Return the dose in V for a measured device, from the usual `dose` in V of the default
-    memristor.
+    memristor. `pairs`, `late`: as in `MemristiveClassifier`.
 
     If steps depend on the state, the first pulses change X by more than the mean, so the dose is
     smaller. For synapses that write late, the dose is a fixed share of the dose at which a pulse is
@@ -83,16 +84,16 @@ def device_dose(dose: float, device: MeasuredDevice, pairs: int, late: bool) -> 
 
 
 def suited_margin(samples: int, late: bool = False) -> float:
-    """Return the margin in s that suits a number of training `samples`; `late`: for synapses that
-    write late.
+    """Return the margin in s that suits this number of training `samples`; `late`: True for
+    synapses that write late.
     """
     margin = min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
     return LATE_MARGIN * margin if late else margin
 
 
 def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]) -> LayeredRule:
-    """Return the learning rule for a dose in V, a margin in s and the sizes of the `hidden`
-    layers.
+    """Return the learning rule of a MemristiveClassifier for a dose in V, a margin in s, a `seed`,
+    and the sizes of the `hidden` layers.
     """
     scale = (
         max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE)
@@ -117,8 +118,9 @@ def untrained_network(
 ) -> Network:
     """Return an untrained network with random states, in which enough neurons fire for learning.
 
-    `levels` are the training samples (samples x rows). `devices` holds parameters, design and
-    pulses of the network, the arguments of `initial_network`.
+    `levels` are the training samples (samples x rows without the bias), `hidden` the sizes of the
+    hidden layers. `devices` holds parameters, design and pulses of the network, the arguments of
+    `initial_network`.
     """
     if len(hidden) == 1:
         rule = single_layer_start(rule, levels, hidden[0])

@@ -369,7 +369,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _check_classes(self) -> None:
-        """Raise ParameterError if memristor, neuron or chip is of another class."""
+        """Raise ParameterError if memristor, neuron or chip is an object of a wrong class."""
         for name, kind in DEVICE_TYPES.items():
             if not isinstance(getattr(self, name), kind | None) and not (
                 name == "chip" and isinstance(self.chip, str)

@@ -347,9 +347,7 @@ class Record:
             records.report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
     def plot(self, figure: Figure, part: str = "") -> None:
-        """Write the figure NAME.png or NAME_PART.png to the folder of --figures, as `plotting.save`
-        does.
-        """
+        """Write a figure to the folder of --figures: NAME.png, with a `part` NAME_PART.png."""
         plotting.save(
             figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png"
         )
@@ -450,7 +448,9 @@ T = TypeVar("T")
 
 
 def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tqdm[T]":
-    """Return `steps` with a progress bar on a terminal, shown after two seconds."""
+    """Return `steps`, of `total` steps in all, with a progress bar on a terminal, shown after two
+    seconds. The bar counts in `unit`.
+    """
     return tqdm(
         steps,
         total=total,
@@ -499,7 +499,8 @@ def print_training(
     setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float
 ) -> None:
     """Print the lowest and the highest trained state of each class, beside what the closed form or
-    the devices' curves predict. `seconds` is the duration of the training.
+    the devices' curves predict. `patterns`, `states`: classes x inputs. `seconds`: duration of the
+    training.
 
     States of two-terminal devices are printed as shares of the conductance range, because the
     curves predict these.
@@ -534,7 +535,12 @@ def print_training(
 def print_decisions(
     labels: Sequence[str], decisions: Sequence[str], spikes: np.ndarray, leads: Sequence[float]
 ) -> None:
-    """Print the decision, first spike time and lead of each presented pattern."""
+    """Print the decision, first spike time and lead of each presented pattern.
+
+    `labels`, `decisions`: names of the patterns and of their decisions. `spikes`: patterns x
+    neurons, s, nan for silent neurons. `leads`: patterns, s; inf: one neuron fired alone, nan: none
+    fired.
+    """
 
     def microseconds(seconds: float) -> str:
         return (

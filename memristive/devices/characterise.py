@@ -52,17 +52,17 @@ class StateMap:
     conductances: np.ndarray
 
     def state(self, x: np.ndarray) -> np.ndarray:
-        """Return the states at `x`, shares of the conductance range."""
+        """Return the model's states (any shape) at the shares `x` of the conductance range."""
         low, high = self.conductances[[0, -1]]
         return np.interp(low + x * (high - low), self.conductances, self.states)
 
     def conductance(self, states: np.ndarray) -> np.ndarray:
-        """Return the conductance in S at each of the `states`."""
+        """Return the conductance in S at each of the model's `states` (any shape)."""
         rising = np.argsort(self.states)
         return np.interp(states, self.states[rising], self.conductances[rising])
 
     def share(self, states: np.ndarray) -> np.ndarray:
-        """Return the share of the conductance range at each of the `states`."""
+        """Return the share of the conductance range at each of the model's `states` (any shape)."""
         low, high = self.conductances[[0, -1]]
         return (self.conductance(states) - low) / (high - low)
 
@@ -197,8 +197,8 @@ def pulse_train(
 def read(
     model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()
 ) -> np.ndarray:
-    """Return the conductance i/V in S of each state at the read voltage; `volts` gives each state a
-    read voltage of its own.
+    """Return the conductance i/V in S of a cell in each of the `states`. V is the model's read
+    voltage; `volts` gives each state a voltage of its own.
     """
     levels = np.array(volts or [model.read_voltage])
     stop = 0.1 * min(model.width_up, model.width_down)
@@ -394,8 +394,8 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
 
 
 def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return `period` in s, and voltage in V and current in A during the second period of a sine
-    that starts at `state`.
+    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s: the
+    period, and arrays of voltage in V and current in A during the second period.
 
     The sine's amplitudes are the voltages of the pulses.
     """
@@ -414,8 +414,9 @@ def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndar
 
 
 def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
-    """Return `steps` as a tuple, with new values for those that the bound cuts off (True in `cut`):
-    the straight line through the last two whole steps, not below 0.
+    """Return `steps` (points of `GRID`) as a tuple. Steps that the bound cuts off (True in `cut`)
+    get new values: on the straight line through the last two whole steps, but not below 0. `up`:
+    direction of the pulses.
     """
     whole = np.flatnonzero(~cut)
     if len(whole) >= 2 and cut.any():

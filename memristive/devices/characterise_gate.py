@@ -1,5 +1,5 @@
-"""Measure a SPICE model of a 1T1R cell in ngspice: level over gate voltage, history, half-selected
-cells.
+"""Measure a SPICE model of a 1T1R cell in ngspice: its level over the gate voltage, the influence
+of earlier writes (history), half-selected cells.
 
 A write is RESET with a conducting transistor ("open" gate), and then SET at a gate voltage. RESET
 raises the column while the row stays at 0 V, so no terminal is below 0 V. A gate at 0 V therefore
@@ -82,8 +82,8 @@ def pulse(begin: float, width: float, level: float) -> Points:
 
 
 def gate_pulse(begin: float, width: float, level: float) -> Points:
-    """Return the corners (s, V) of a pulse at a gate. It begins before and ends after the `pulse`
-    with the same arguments.
+    """Return the corners (s, V) of a pulse at a gate, `level` V high. It begins before and ends
+    after the `pulse` of the same `begin` and `width` (s).
     """
     return pulse(begin - MARGIN * width, (1 + 2 * MARGIN) * width, level)
 
@@ -118,7 +118,7 @@ def gates_circuit(
     model: SpiceModel, states: Sequence[float] | np.ndarray, gates: np.ndarray, reset: np.ndarray
 ) -> tuple[Circuit, float]:
     """Return the netlist in which `set_cells` writes cells, and the time in s at which the writes
-    end.
+    end; arguments are those of `set_cells`.
 
     Nodes: row, column, gate{k}; cell k is Xcell{k}.
     """
@@ -221,8 +221,8 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
 
 
 def characterise_gate(model: SpiceModel, source: str = "", path: str = "") -> GateCharacterisation:
-    """Measure levels, history, half-selected cells and I-V loops of a 1T1R cell. Arguments and
-    exceptions are those of `measure_levels`.
+    """Measure a 1T1R cell in ngspice: levels, the influence of earlier writes (history),
+    half-selected cells and I-V loops. Arguments and exceptions are those of `measure_levels`.
     """
     device, mapped, levels = measure_levels(model, source, path)
     gates = np.linspace(model.gate_low, model.gate_high, LEVELS)
@@ -287,8 +287,9 @@ def _largest(mapped: StateMap, before: np.ndarray, after: np.ndarray) -> float:
 
 
 def loop(model: SpiceModel, state: float, gate: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return an I-V loop of a cell that starts in `state`: the voltage `gate` in V, and voltage in
-    V and current in A during the second period of a sine with the amplitudes of the pulses.
+    """Return an I-V loop of a cell that starts at `state`, under a sine with the amplitudes of the
+    pulses: the voltage `gate` in V that the gate has while the row is positive, and arrays of
+    voltage in V and current in A during the second period.
     """
     period = 20 * max(model.width_up, model.width_down)
     time = np.linspace(0, 2 * period, 401)

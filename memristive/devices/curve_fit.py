@@ -16,20 +16,21 @@ likelihood separates the two. m is the estimate from the readings up to n, as in
 filter. An estimate from all readings would contain the noise of y[n+1], too. This correlation would
 bend the curves. Curves and m are improved in turn.
 
-With several pulses between two readings, the last curves give the path m[0] = m, m[1], ... of the
-pulses from m. A step or write noise at m[j] reaches the next reading with the gain P[j], which is
-the product of 1 + slope over the later pulses. So the regression has the sum of P[j] s(m[j]) in
-place of s(m), and the sum of P[j] write[j] in place of write[n]. The product of 1 + slope over all
-pulses replaces 1 + g.
+With several pulses between two readings, the curves of the previous round give the path m[0] = m,
+m[1], ... of the pulses from m. A step or write noise at m[j] reaches the next reading with the gain
+P[j], which is the product of 1 + slope over the later pulses. So the regression has the sum of P[j]
+s(m[j]) in place of s(m), and the sum of P[j] write[j] in place of write[n]. The product of 1 +
+slope over all pulses replaces 1 + g.
 
 A curve has `POINTS` points with straight lines between them. A penalty on its second differences
 smooths it (P. H. C. Eilers and B. D. Marx, Statistical Science 11, 89, 1996). The restricted
 likelihood chooses the strength of the penalty. Where data cannot choose, the curve is straight,
 because a prior prefers simple curves (D. Simpson et al., Statistical Science 32, 1, 2017).
 
-The write noise may depend on the state, too. With the states of the last round, the same likelihood
-gives it at a few points of x, with straight lines between them. So `noise_curves` are nested, and
-their likelihoods compare.
+The write noise may depend on the state, too. The states of the fit's final round stay fixed, and
+the same likelihood gives the write noise at a few points of x, with straight lines between them. A
+constant noise is a special case of a curve with more points, and all likelihoods use the same
+states, so the likelihoods of the `noise_curves` can be compared.
 """
 
 from collections.abc import Sequence
@@ -116,8 +117,8 @@ class PulseFit:
         return float(np.abs(self.reading - self.replay).max())
 
     def steps(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the states before the pulses of one direction, and the measured steps as positive
-        numbers.
+        """Return two arrays (readings after pulses of one direction): the states x before the
+        pulses, and the measured steps as positive changes of x. `up`: True for pulses up.
 
         If there are several pulses between two readings, state and step are means over these
         pulses.
@@ -128,8 +129,8 @@ class PulseFit:
         return _before(self.state, after, (number - 1) / (2 * number)), steps
 
     def starts(self, up: bool) -> np.ndarray:
-        """Return the states before all pulses of one direction. Between two readings, the states
-        before the pulses are spaced evenly.
+        """Return the states x before each pulse of one direction (`up`: True for pulses up).
+        Between two readings, the states before the pulses are spaced evenly.
         """
         after = np.flatnonzero(self.direction == (1 if up else -1))
         number = self.pulses[after]
@@ -223,7 +224,9 @@ def fit_pulses(
 
 
 def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> None:
-    """Raise ParameterError for readings that no device can give."""
+    """Raise ParameterError for readings that no device can give. Arguments: `conductance`,
+    `direction` and `pulses` of `fit_pulses`, as arrays.
+    """
     for reading in np.flatnonzero(
         (direction != 0) & ~((pulses >= 1) & (pulses <= MOST) & (pulses % 1 == 0))
     )[:1]:
@@ -386,8 +389,9 @@ def _chained(
 def _estimate(
     y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: np.ndarray
 ) -> tuple[Any, ...]:
-    """Return the grid, the curves (up, down), their errors, the noises (read, write), their errors,
-    the estimated states at all readings, and the last arguments of `_noise_curve`.
+    """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
+    (read, write) and their errors, the estimated states at all readings, and the arguments of
+    `_noise_curve` after `grid`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
     the fit uses.
@@ -497,8 +501,9 @@ def _noise_errors(noises: np.ndarray, writes: float, steps: int, sweeps: int) ->
 def _replay(
     device: MeasuredDevice, state: np.ndarray, direction: np.ndarray, pulses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return x after mean pulses from the start of each sweep, and the standard deviation of a
-    reading about this x.
+    """Return two arrays (readings): x if each pulse since the start of the sweep makes the device's
+    mean step, and the standard deviation of a reading about this x. `state`: estimated x at each
+    reading, used at the starts of sweeps. `direction`, `pulses`: as in `PulseFit`.
     """
     mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
     for n in np.flatnonzero(direction):

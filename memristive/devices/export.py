@@ -110,7 +110,7 @@ def verilog_a(device: MeasuredDevice) -> str:
 
 
 def crosssim_table(device: MeasuredDevice, up: bool) -> str:
-    """Return the lookup table of pulses in one direction for trainings in CrossSim 2.0.
+    """Return, as text, the lookup table of pulses up, or else down, for trainings in CrossSim 2.0.
 
     After a line of text follow the conductances in S, the cumulative probabilities, and the change
     of the conductance in S: a row for each probability, a column for each conductance. Steps are
@@ -225,8 +225,8 @@ def _rate(device: MeasuredDevice, up: bool) -> str:
 
 
 def _drive(device: MeasuredDevice, up: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return voltages, as positive numbers in V, and at each the rate of the state as a share of
-    its rate at the full voltage V.
+    """Return two arrays: voltages, as positive numbers in V, and the rate of the state at each of
+    them, as a share of the rate at the voltage V of a pulse.
 
     Straight lines go from the read voltage, at which nothing moves, through V/3 and V/2 to V.
     """

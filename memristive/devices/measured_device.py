@@ -217,8 +217,8 @@ class MeasuredDevice(Parameters):
 
     @classmethod
     def straight(cls, name: str, pulses_up: float, pulses_down: float, **more: Any) -> Self:
-        """Return a device with equal steps: `pulses_up` from the lowest to the highest conductance,
-        `pulses_down` back.
+        """Return a device with equal steps: `pulses_up` of them from the lowest to the highest
+        conductance, `pulses_down` back. `more`: other fields of the device.
         """
         return cls(name, up=(1 / pulses_up,) * 2, down=(1 / pulses_down,) * 2, **more)
 
@@ -237,12 +237,16 @@ class MeasuredDevice(Parameters):
         return 2 / (self.pulses(True) + self.pulses(False))
 
     def step(self, x: ArrayLike, up: bool = True) -> np.ndarray:
-        """Return the mean change of x by one pulse, as a positive number, at `x` (any shape)."""
+        """Return the mean change of x by one pulse (`up`, or else down), as a positive number, at
+        states `x` (any shape).
+        """
         curve = self.up if up else self.down
         return np.interp(np.asarray(x, float), np.linspace(0, 1, len(curve)), curve)
 
     def noise(self, x: ArrayLike) -> np.ndarray:
-        """Return the write noise of one pulse at `x` (any shape), as a share of the range."""
+        """Return the write noise of one pulse at states `x` (any shape): its standard deviation as
+        a share of the range.
+        """
         curve = self.noise_curve or (1.0, 1.0)
         return self.write_noise * np.interp(
             np.asarray(x, float), np.linspace(0, 1, len(curve)), curve
@@ -350,11 +354,11 @@ class Emulator:
     high: float
 
     def state(self, x: ArrayLike) -> np.ndarray:
-        """Return X in V at a share of the conductance range."""
+        """Return X in V at the shares `x` of the conductance range (any shape)."""
         return self.low + np.asarray(x, float) * (self.high - self.low)
 
     def share(self, state: ArrayLike) -> np.ndarray:
-        """Return the share of the conductance range at X in V."""
+        """Return the shares of the conductance range at the states X in V (any shape)."""
         return (np.asarray(state, float) - self.low) / (self.high - self.low)
 
 
@@ -474,8 +478,8 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
 
 
 def _presets(gate: bool) -> dict[str, MeasuredDevice]:
-    """Return the devices of all files in presets/, by name: those of 1T1R cells whose level is set
-    by the `gate`, or all others.
+    """Return the devices of presets/ by name. `gate`: True for 1T1R cells whose level is set by the
+    gate, False for all other devices.
     """
     texts = [
         file.read_text(encoding="utf-8")

@@ -78,8 +78,9 @@ class PulseLaw:
         return found
 
     def _sweep(self, sign: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the numbers of pulses 0, 1/`PARTS`, 2/`PARTS` ... of a sweep over the whole range,
-        and after each number `sign` times x, which rises. `sign`: 1 upwards, -1 downwards.
+        """Return two arrays for a sweep over the whole range: the numbers of pulses 0, 1/`PARTS`,
+        2/`PARTS` ..., and after each of them `sign` times x, which rises. `sign`: 1 upwards, -1
+        downwards.
         """
         x, sweep = 0.0 if sign > 0 else 1.0, list[float]()
         while len(sweep) < MOST * PARTS and (not sweep or sign * x > sweep[-1]):
@@ -121,8 +122,8 @@ def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None
 
 
 def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
-    """Return the conductance in S of each cell of a layer in a read (columns x rows). The reference
-    column is included.
+    """Return the conductance in S of each cell of a layer in a read (columns x rows), the reference
+    column included. `states`: columns x rows, V.
     """
     cells = Cells.of(layer.memristor, layer.devices.cells)
     current = read_current(cells, layer.with_reference(states), layer.row_voltage)

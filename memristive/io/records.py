@@ -361,7 +361,8 @@ def save_decisions(
     resolution: float,
     schedule: Schedule | None = None,
 ) -> None:
-    """Write the decision for each image as a line of a table, and print the path.
+    """Write the decisions as a CSV table compressed by gzip, one line for each image, and print the
+    path.
 
     Columns are image, label, decision, lead_us, and the first spike times of all neurons in us. A
     lead is empty if fewer than two neurons fired.

@@ -1,5 +1,5 @@
-"""Voltages files: trained states and networks as JSON, with all parameters of their training; also
-the paper's files, which hold only states (its flat layout).
+"""Voltages files: trained states and networks as JSON, with all parameters of their training. The
+paper's own files, a flat layout of states alone, are read, too.
 
 Loading returns states that fit the network, or raises VoltagesError, which names the file, the
 value found and the value expected.
@@ -298,7 +298,7 @@ def describe_network(
     """Return the parameters that determine a trained network, for records, checkpoints and voltages
     files.
 
-    The arguments have the meaning of those of `save`.
+    Arguments are those of `save`.
     """
     data, learning = (
         {"dataset": dataset, "shape": shape, "encoding": encoding},

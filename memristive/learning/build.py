@@ -3,11 +3,11 @@ measured devices.
 
 Three numbers of a device decide (docs/device_learning.md). If steps depend on the state x, pulses
 pull all cells to one state. *Memory* M is the number of pulses after which a cell has forgotten its
-earlier writes. *Balance* is the state to which cells are pulled. This state stands for a weight of
-0. With another reference, the pull would move all cells to a weight that nobody learned. *Pulse
-noise* is the random part of one pulse, as a share of the range: write noise, and the rounding to
-whole pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses. The settings of
-a device are weighted geometric means of both. `python -m studies.device_settings` shows how the
+earlier writes. *Balance* is the state to which cells are pulled, and it stands for the weight zero:
+with another reference, the pull would move all cells to a weight that nobody learned. *Pulse noise*
+is the random part of one pulse, as a share of the range: write noise, and the rounding to whole
+pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses. The settings of a
+device are weighted geometric means of both. `python -m studies.device_settings` shows how the
 constants were chosen, on held-out training images of MNIST.
 """
 
@@ -130,8 +130,8 @@ class Values:
     start_weight_spread: float = 0.0
 
     def towards(self, other: "Values", weight: float) -> "Values":
-        """Return geometric means of these values and of those of `other`, with the weights 1 -
-        `weight` and `weight`.
+        """Return geometric means of these values and those of `other`. The values of `other` count
+        with the `weight` (0 to 1), these with the rest.
         """
         return Values(
             **{
@@ -379,8 +379,8 @@ def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
 
 
 def half_at(middle: float, value: float) -> float:
-    """Return a weight from 0 to 1 that grows with `value` and is 1/2 where `value` equals
-    `middle`.
+    """Return a weight from 0 to 1 for a `value` of 0 or above: 1/2 at `middle`, and growing with
+    the value.
     """
     return 1 - middle**2 / (middle**2 + value**2)
 
@@ -451,8 +451,8 @@ def learning_of(
 def of_values(
     emulated: Emulator, pairs: int, values: Values, pulses: PulseWrites, dose: float, **more: Any
 ) -> tuple[dict[str, Any], LayeredRule]:
-    """Return arguments for `initial_network` and the learning rule, as `learning_of` does, with
-    given `values` of the settings.
+    """Return the arguments that make a network with `initial_network`, and its learning rule, from
+    `values` of the settings. `learning_of` chooses these values for a device.
 
     `emulated` is the emulator of the device, `dose` the first dose of output cells in V. `more` are
     other fields of `LayerDesign`.
@@ -592,8 +592,8 @@ def grey_settings(images: np.ndarray) -> dict[str, Any]:
 def paper_setup(images: np.ndarray) -> Setup:
     """Return the setup of the paper's layer for grey `images` (n x inputs, levels 0 to 1).
 
-    The feedback resistor puts the membranes of an untrained network, on an average image, where
-    those of the paper settle.
+    The feedback resistor lets the membranes of an untrained network settle at 1.7 thresholds, as in
+    the paper's networks (mean over the first 1,000 images). Pulses last 2 ms.
     """
     check_levels("images", images, np.shape(images)[-1])
     setup = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))

@@ -62,8 +62,8 @@ def settings(
     late: bool = False,
     data: str = "mnist",
 ) -> tuple[dict[str, Any], LayeredRule]:
-    """Return the arguments that make a convolution with `build.initial_network`, and its learning
-    rule.
+    """Return the arguments that make a network with a convolution, for `build.initial_network`, and
+    its learning rule.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ EMULATOR = MemristorParameters()  # of a synapse that writes late
 
 
 def added(times: Iterable[Times], factor: float = 1.0) -> Times:
-    """Return the sums, in s, of durations of each phase (read, back-read, ...), times a factor."""
+    """Return the sum of the durations of each phase (read, back-read ...), times `factor`, in s."""
     found: Times = {}
     for each in times:
         for phase, seconds in each.items():
@@ -53,8 +53,8 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
 
 @dataclass(frozen=True)
 class Correction:
-    """Consequences of one error, each a list with an entry for each layer: the errors of the
-    neurons, and the writes of the columns.
+    """Consequences of one error, each a list with an entry for each layer: the `errors` of the
+    neurons, and the `writes` of the columns.
 
     For synapses that write late, `doses` has the doses of their capacitors, and `writes` the pulses
     that are then due. `writes` also has the writes of 1T1R cells at their gates.
@@ -79,10 +79,11 @@ class Accounts:
     half : float, optional
         Share of a pulse's voltage across half-selected cells; None: as `dissipation.half_share`.
     together : bool
-        True: emulators whose rows are an image or a patch are written together, all columns of one
-        sign at a time. Rows are high for the longest of these writes, and each phi ends after the
-        write of its own column. All columns conduct in any case, so the energy is that of the
-        longest write. False: columns are written one after the other. The weights are the same.
+        For emulators in a layer whose rows show an image or a patch. True: one write potentiates
+        all due columns, a second one depresses all due columns. Rows stay high for the longest
+        dose, and phi of a column ends after the dose of this column. All channels conduct during a
+        write, so a write takes the energy of its longest dose. False: one column after the other.
+        The weights are the same.
     """
 
     technology: Technology = Technology()
@@ -432,7 +433,7 @@ def _amplifiers(of: Layer) -> int:
 
 
 def position_bits(network: Network) -> int:
-    """Return the number of bits of a patch's position in its region; 0 without a convolution."""
+    """Return the bits that hold a patch's position in its region; 0 without a convolution."""
     of = network.convolution
     return math.ceil(math.log2(np.bincount(of.patches[:, 0]).max())) if of else 0
 
@@ -470,10 +471,9 @@ def inference(
 def corrected(
     network: Network, rule: Rule, image: np.ndarray, label: int, done: int = 0
 ) -> tuple[list[np.ndarray], Correction | None]:
-    """Return the first spikes of each layer in s in a presentation, and the `Correction` that
-    follows; None if the right neuron leads by the margin.
-
-    `done` presentations came before.
+    """Present an `image` (inputs) after `done` presentations. Return the first spikes in s of each
+    layer, and the `Correction` that follows; None if the right neuron, `label`, leads by the
+    margin.
     """
     times, settled = present(network, image, done)
     margin = rule.margin * rules.margin_factor(done, rule.presentations, rule.final_margin)
@@ -493,8 +493,8 @@ def correction(
     settled: list[np.ndarray],
     done: int = 0,
 ) -> Correction:
-    """Return the `Correction` by which the rule changes the network if the neuron `wrong` fires too
-    early (None: no wrong neuron fires).
+    """Return the `Correction` after an `image` (inputs) for which the neuron `wrong` fires too
+    early (None: no wrong neuron fires). `times`, `settled`: as `present` returns them.
     """
     output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
     errors, last = [output], len(network.states) - 1

@@ -104,8 +104,8 @@ def hebbian_network(setup: Setup, patterns: np.ndarray) -> Circuit:
 
 
 def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) -> Circuit:
-    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other and
-    writes nothing.
+    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other to
+    cells with `states` (classes x inputs, V), and writes nothing.
 
     The emulator's open switch (1e20 ohm) cuts off transconductance and leak, so the netlist
     contains only the parts of a cell that a read needs, as in every other read.
@@ -118,8 +118,8 @@ def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) ->
 
 
 def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
-    """Return the netlist of `hebbian_network` as text for the program ngspice; `labels` are the
-    names of the classes.
+    """Return the netlist of `hebbian_network` as text for the program ngspice. `patterns`: classes
+    x inputs, 0 to 1; `labels`: names of the classes.
     """
     classes, inputs = patterns.shape
     cells = setup.state_names(classes, inputs)
@@ -142,8 +142,8 @@ def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object]
 def inference_netlist(
     setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object]
 ) -> str:
-    """Return the netlist of `inference_network` as text for the program ngspice; `labels` are the
-    names of the classes.
+    """Return the netlist of `inference_network` (same arguments) as text for the program ngspice.
+    `labels`: names of the classes.
     """
     comments = [
         f"Inference: {len(patterns)} images one after the other; neurons stand for "
@@ -165,8 +165,8 @@ def inference_netlist(
 def read_netlist(
     setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object], sample: str
 ) -> str:
-    """Return the netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once,
-    for the program ngspice.
+    """Return the netlist of the whole network with `states` (classes x inputs, V) that reads one
+    `image` (inputs, levels 0 to 1) once, for the program ngspice.
 
     `labels` are the names of the classes and `sample` is the name of the image, for comments in the
     netlist.
@@ -279,10 +279,11 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> 
 
 
 def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
-    """Return the relative difference of the trained classes: (largest - smallest) / mean of their
-    states. The pulses of all classes are equal, so the states should be equal, too.
+    """Return the relative difference of the trained classes: (largest - smallest) / mean of the
+    states of classes. The pulses of all classes are equal, so these states should be equal, too.
 
-    The state of a class is the mean over the cells of its pattern's pixels at level 1.
+    The state of a class is the mean over the cells (of `states`, classes x inputs) of the pixels at
+    level 1 in its pattern (of `patterns`, classes x inputs).
     """
     means = [
         row[pattern == 1].mean()

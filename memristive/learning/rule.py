@@ -72,7 +72,7 @@ class LayeredRule(Parameters):
     least_dose: ClassVar = 0.0
 
     def order(self, count: int, done: int, stop: int) -> np.ndarray:
-        """Return the indices of the images for presentations `done` to `stop`.
+        """Return the indices of the images for the presentations number `done` to `stop` - 1.
 
         Each epoch is a permutation of all `count` images, which depends on the seed and the epoch's
         number only.
@@ -117,8 +117,8 @@ class ErrorDrivenRule(Parameters):
         return self.dose
 
     def order(self, count: int, done: int, stop: int) -> np.ndarray:
-        """Return the indices of the images for presentations `done` to `stop`: one permutation of
-        all `count` after another.
+        """Return the indices of the images for the presentations number `done` to `stop` - 1: one
+        permutation of all `count` after another.
         """
         generator = np.random.default_rng(self.seed)
         return np.concatenate([generator.permutation(count) for _ in range(-(-stop // count))])[
@@ -302,8 +302,9 @@ def correct(
     """Correct the network after an error: back-read the errors from the last layer to the first,
     then write all layers.
 
-    `wrong` is the first wrong neuron, or -1. `done` presentations came before. `factors` are the
-    noise of the writes, columns x rows, or empty.
+    `image`: levels of the first layer's rows in a write. `label`: right neuron; `wrong`: first
+    wrong neuron, or -1. `done` presentations came before. `factors`: factors on the doses by write
+    noise, columns x rows, or empty. `states`, `work`, `late` and `counts` change in place.
     """
     last = len(states) - 1
     share = max(dose_factor(done, doses.presentations, doses.final_dose), doses.least_dose)
@@ -415,9 +416,9 @@ def train_compiled(
     """Train with the images of the indices `order`, after `done` earlier presentations, and fill
     `history`.
 
-    `history` is presentations x 2: True if the answer was right, and True if cells were written.
-    `images` are the levels of the first layer's inputs in writes, `rows` those in reads. `states`,
-    `work`, `late` and `counts` change in place.
+    `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
+    `rows` in reads. `labels`: n. `history`: presentations x 2, True if the answer was right, and
+    True if cells were written. `states`, `work`, `late` and `counts` change in place.
     """
     before = 0
     for n in range(len(order)):

@@ -14,7 +14,7 @@ The closed form computes one presentation after another, compiled by numba, in f
 integrates over time.
 
 1. The edge of the input lifts each gate by its channel's charge (J. E. Meyer, RCA Review 32, 1971).
-   This settles the currents.
+   This determines the currents.
 2. The membranes are exponentials. The first one to cross its threshold, raised by its homeostatic
    voltage, wins.
 3. While the winner's output is high, its cells follow dX/dt = (K V - X / R_leak) / (C + C_gate),
@@ -248,8 +248,8 @@ def _add_feedback(circuit: Circuit, setup: SelfLearningSetup, j: int, start: flo
 def winners(
     waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentations: int
 ) -> np.ndarray:
-    """Return the index of the neuron that fired first in each presentation of a transient; SILENT
-    if none fired.
+    """Return the index of the neuron that fired first in each of the `presentations` of a transient
+    `waves`; SILENT if none fired.
     """
     outputs = waves.stack(names("output", neurons)) > setup.neuron.output_high / 2
     found = np.full(presentations, SILENT)
@@ -400,8 +400,8 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
     """Return the capacitance in F of a cell's gate, C + C_gs + C_gd + C_gb, at the overdrive `s`
     and the input `v` in V.
 
-    C is the explicit capacitor `c`, and the others are Meyer's shares of `cox`. Below an overdrive
-    of 0 V, C_gb to the bulk takes over.
+    C is the explicit capacitor `c` in F. The others are Meyer's shares of `cox`, the capacitance of
+    the gate's oxide in F. Below an overdrive of 0 V, C_gb to the bulk takes over.
     """
     if s <= -SURFACE:
         return c + cox
@@ -430,7 +430,8 @@ def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Consta
 @compiled
 def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
     """Return the membrane in V at the end of the input's edge, without homeostasis: an integral of
-    the currents in the edge.
+    the currents in the edge. `row` holds the states in V of the neuron's cells, `volts` the inputs
+    in V.
     """
     total = 0.0
     for s in range(3):
@@ -506,10 +507,10 @@ def charged(x: float, v: float, duration: float, k: Constants) -> float:
 def write(
     row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Constants
 ) -> float:
-    """Write the states `row` (V) of the winner's cells in place, from its `spike` (s) on.
+    """Write the states `row` (V) of the winner's cells in place, from its `spike` (s) on. Return
+    the time in s for which the winner's output was high.
 
-    `homeostasis` is the winner's homeostatic voltage in V. Return the time in s for which the
-    winner's output was high.
+    `volts`: inputs in V. `homeostasis`: the winner's homeostatic voltage in V.
     """
     for i in range(len(row)):
         row[i] = raised_state(k.channel, row[i], volts[i])
@@ -563,8 +564,9 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
 def present_all(
     states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Constants
 ) -> np.ndarray:
-    """Present the images `volts[order]` (images x inputs, V) and learn from them, as `present`
-    does. Return the index of each presentation's winner, or SILENT.
+    """Present the images `volts[order]` (images x inputs, V) one after the other and learn from
+    them, as `present` does: `states` and `homeostasis` change in place. Return the index of each
+    presentation's winner, or SILENT.
     """
     found = np.empty(len(order), np.int64)
     for n in range(len(order)):

@@ -160,8 +160,8 @@ class Learned:
 
     @property
     def neurons(self) -> np.ndarray:
-        """Index of the neuron that won most of the last presentations of each pattern; SILENT if no
-        neuron won any of them.
+        """Index, for each pattern, of the neuron that won most of the pattern's last `LAST`
+        presentations; SILENT if no neuron won any of them.
         """
         return np.where(self.wins.any(axis=1), self.wins.argmax(axis=1), SILENT)
 
@@ -294,8 +294,8 @@ class MnistLearning(Parameters):
     )
 
     def check(self) -> None:
-        """Raise ParameterError if cells forget within a pulse, or faster at the end than at
-        first.
+        """Raise ParameterError if cells forget within a pulse, or if they forget faster at the end
+        of the run than at its start.
         """
         if not PULSE < self.first_time_constant <= self.last_time_constant:
             raise ParameterError(
@@ -341,8 +341,8 @@ class NetworkState:
 def draw_start(
     learning: MnistLearning, inputs: int, images: int
 ) -> tuple[NetworkState, np.ndarray]:
-    """Return the initial state, and the order of presentation: in each epoch a permutation of the
-    images' indices.
+    """Return the initial state of a network with some `inputs`, and the index of the image in each
+    presentation: in each epoch a permutation of all `images` (their number).
     """
     generator = np.random.default_rng(learning.seed)
     states = generator.uniform(0.5, 1.5, (learning.neurons, inputs))

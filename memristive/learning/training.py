@@ -197,8 +197,8 @@ def train(
 def _blocks(
     learning: Learning, rule: Rule, count: int, block: int
 ) -> Iterator[tuple[np.ndarray, np.random.Generator]]:
-    """Yield the indices of the next images, of `count` in all, up to the next multiple of `block`
-    presentations, and a random generator. The last block ends with the training.
+    """Yield for one block after the other the indices of its images, of `count` in all, and a
+    random generator. A block ends at a multiple of `block` presentations, or with the training.
     """
     rng = write_generator(rule, learning.done)
     while learning.done < rule.presentations:
@@ -264,7 +264,8 @@ def present(
     label: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Present an image (inputs): read, and unless the right neuron leads, read back and write.
+    """Present an `image` (inputs, levels): read, and unless the right neuron, `label`, leads by the
+    margin, read back and write.
 
     Updates `learning`; returns the first spikes of the last layer in s (nan: silent). Raises
     SimulationError.
@@ -314,8 +315,8 @@ def column_doses(
     late: kernel_writes.Late,
     rng: np.random.Generator,
 ) -> list[list[ColumnDose | GateWrite]]:
-    """Read the output `errors` back from the last layer to the first, and return the writes of each
-    layer.
+    """Read the output `errors` back from the last layer to the first, and return for each layer the
+    list of its writes.
 
     `times` and `settled` are the results of `Engine.read` for the `image`; `done` presentations
     came before. Doses of synapses that write late are added to the doses in `late`. Synapses that
@@ -375,8 +376,8 @@ def column_doses(
 
 
 def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:
-    """Return the random noise of the network's chip in presentations `first` to `stop`. Every
-    engine gets the same noise.
+    """Return the random noise of the network's chip in the presentations from number `first` on,
+    before number `stop`. Every engine gets the same noise.
     """
     chip, write = network.chip, rules.NO_NOISE.write
     if chip and chip.write_noise:

@@ -185,8 +185,8 @@ def suitable_feedback(
 
 
 def _feedback_within_rail(neuron: NeuronParameters, highest: float) -> float:
-    """Return the feedback in ohm with which a membrane would settle at `WITHIN_RAIL` of the rail
-    instead of `highest` V.
+    """Return the feedback resistor in ohm with which a membrane would settle at `WITHIN_RAIL` of
+    the rail instead of `highest` V.
     """
     per_ohm = highest / neuron.transresistance  # A of the column
     drop, load = (
@@ -336,8 +336,8 @@ def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
 
 
 def rails(network: Network) -> np.ndarray:
-    """Return the highest voltages in V that the stages of each layer can give: layers x
-    `STAGES`.
+    """Return the highest voltages in V that the stages of each layer can give: layers x stages, in
+    the order of `STAGES`.
     """
     found = [layer.circuits.stages for layer in network.layers]
     return np.array(
@@ -360,7 +360,7 @@ def required_stage_voltages(network: Network, images: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    array, n x layers x `STAGES`, V
+    array, n x layers x stages (in the order of `STAGES`), V
     """
     arrays, spikes = KernelArrays(network, rails=False), network.forward(images, rails=False)
     required = np.zeros((len(images), len(network.states), len(STAGES)))
@@ -379,12 +379,13 @@ def required_stage_voltages(network: Network, images: np.ndarray) -> np.ndarray:
 def _stage_volts(
     network: Network, arrays: KernelArrays, k: int, levels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the outputs of a layer's stages after each step of its rows, and the times of the
-    steps in s.
+    """Return the outputs of the stages of layer `k` (counted from 0) after each step of its rows:
+    in V, steps x neurons, those of the summing stages and those of the negative inputs' stages; and
+    the times of the steps in s.
 
-    The outputs are two arrays, steps x neurons in V: of the summing stages, and of the negative
-    input's stages. `levels`: for layer 0 an image, whose rows all step up together, for a later
-    layer the spikes of the layer below in s.
+    `levels`: for layer 0 the levels of an image, for a later layer the first spikes in s of the
+    layer below. In layer 0 all rows step up together, so there is one step, or one for each patch
+    of a convolution.
     """
     layer, scale, start = arrays.layers[k], arrays.work.scale[k], network.start_time
     up, down = (
@@ -471,10 +472,11 @@ def layered_problems(
 
 
 def _silence(layer: int, fired: np.ndarray, classes: int) -> str:
-    """Return a message if too few neurons of a layer fire, else "".
+    """Return a message if no neuron of a layer fires on too many images, or if too few of its
+    neurons ever fire; else "".
 
-    `fired`: images x neurons. `classes`: number of classes for a hidden layer, 0 for the last
-    layer, which has a neuron for each class.
+    `layer`: number for the message. `fired`: images x neurons, True for a spike. `classes`: number
+    of classes for a hidden layer, which needs some neurons for each; 0 for the last layer.
     """
     silent, used = (~fired.any(axis=1)).mean(), int(fired.any(axis=0).sum())
     if silent > SILENT_SHARE:
@@ -513,7 +515,8 @@ def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
 
 
 def _clipping_problems(network: Network, images: np.ndarray, doses: list[str]) -> list[str]:
-    """Return a list with a message if clipping matters, else an empty one.
+    """Return a list with a message if clipping matters, else an empty one. `doses`: for each layer
+    the name of the parameter that sets its dose, for the message.
 
     Clipping matters if it changes decisions, or if it moves first spikes by more than the two
     engines differ without clipping.

@@ -280,14 +280,14 @@ class Chip(Parameters):
         return self.read_noise * self._noise(f"read {stream}", count, self.classes)
 
     def write_factors(self, count: int, column: int) -> np.ndarray:
-        """Return the write noise: a factor on the dose of each cell (inputs) of a `column` in
-        presentation number `count`.
+        """Return the write noise of a `column` in presentation number `count`: for each of its
+        cells (inputs) a factor on the dose.
         """
         return 1 + self.write_noise * self._noise(f"write {column}", count, self.inputs)
 
     def _noise(self, stream: str, count: int, size: int) -> np.ndarray:
-        """Return row `count`, with `size` columns, of the stream's endless table of standard normal
-        numbers.
+        """Return `size` standard normal numbers of a named `stream`: those of the read or write
+        number `count`.
         """
         return _block(self.seed, stream, count // NOISE_ROWS, size)[count % NOISE_ROWS]
 
@@ -296,8 +296,8 @@ class Chip(Parameters):
         return _generator(self.seed, name).standard_normal(shape)
 
     def _factor(self, name: str, nominal: float) -> np.ndarray:
-        """Return `nominal` times a log-normal factor for each device: mean 1, standard deviation as
-        in the field `name`.
+        """Return `nominal` times a log-normal factor for each cell or neuron: mean 1, relative
+        standard deviation as in the field `name`.
         """
         sigma = np.sqrt(np.log1p(getattr(self, name) ** 2))
         return nominal * np.exp(sigma * self._normal(name) - sigma**2 / 2)
@@ -326,8 +326,9 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
 def device_chip(device: MeasuredDevice, seed: int = 1) -> Chip | None:
     """Return the chip whose cells differ as devices of one kind do; None: they do not differ.
 
-    A spread of steps becomes a spread of the write gain K, a spread of the range one of the
-    channel's gain, and a spread of the lowest conductance one of the channel's threshold.
+    A spread of steps becomes a spread of the write gain K. A spread of the range becomes a spread
+    of the channel's gain, and a spread of the lowest conductance a spread of the channel's
+    threshold.
     """
     emulated = emulator(device)
     chip = Chip(

@@ -188,8 +188,8 @@ class Crossbar:
             )
 
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the first spike times in s (images x classes; nan: silent); arguments as in
-        `race`.
+        """Return the first spike times in s (images x classes; nan: silent) while `images` (n x
+        inputs, levels) are presented to `states` (classes x inputs, V).
         """
         return self.race(states, images).spikes
 
@@ -216,11 +216,11 @@ class Crossbar:
         return self.race_of(np.moveaxis(currents, 1, 0), jitter)
 
     def race_of(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Return the membranes and first spikes for given column `currents` in A (5 x images x
-        classes).
+        """Return the membranes and first spikes for given currents of the columns.
 
-        Each column has five currents: with the input at the shares `SHARES` of its level, and the
-        last one with the column `BELOW` V above ground.
+        `currents`: 5 x images x classes, A. The five are those with the input at the shares
+        `SHARES` of its level: three points of the edge, and twice the full level. In the last one
+        the column is `BELOW` V above ground. `jitter`: as in `race`.
         """
         neurons, threshold, rise = self.neurons, self.neurons.threshold + jitter, self.schedule.rise
         # The column is not quite at ground: its conductance takes some of its current.
@@ -243,17 +243,15 @@ class Crossbar:
         return Race(settled, risen, spikes, volts[-1] >= neurons.rail)
 
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Return the `Race` of one image (inputs); each of its arrays has one value for each class.
-        `jitter`: classes, V, or float.
+        """Return the `Race` of one image (inputs) with `states` (classes x inputs, V); each of its
+        arrays has one value for each class. `jitter`: classes, V, or float.
         """
         return Race(
             *(values[0] for values in vars(self.race(states, image[None], jitter)).values())
         )
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the column currents in A (5 x classes) of each image: inputs at `SHARES` of their
-        level, columns at `RISEN` V.
-        """
+        """Yield for each image the column currents in A (5 x classes) that `race_of` takes."""
         for image in images:
             driven = image.nonzero()[0]
             volts = np.maximum(
@@ -335,8 +333,8 @@ class Crossbar:
     def written(
         self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells
     ) -> np.ndarray:
-        """Return states (V) after a write of `pulse` s by `volts` across the cells; `states` and
-        `volts` broadcast.
+        """Return the states in V after a write of `pulse` s by `volts` across the cells. `states`
+        (V) and `volts` broadcast, and the result has their common shape.
         """
         window, area = write_window(pulse, self.phi_share)
         charge = cells.transconductance * volts * area / cells.memory_capacitance

@@ -21,8 +21,8 @@ MEASURED_AT = NeuronParameters().time_constant
 
 
 def resolution_of(rule: str, neuron: NeuronParameters) -> float:
-    """Return the resolution in s of a network of these neurons, trained by `rule` ("hebbian" or
-    another).
+    """Return the resolution in s, the longest lead that counts as a tie, of a network of these
+    neurons that was trained by `rule` ("hebbian" or another).
 
     Neurons whose Hebbian templates overlap an image equally should fire together. The scatter of
     the writes moves their spikes apart, so smaller leads count as ties. This Hebbian resolution
@@ -44,10 +44,11 @@ def first_spikes(
 ) -> np.ndarray:
     """Return the first spike of each neuron.
 
-    A neuron fires when its output goes high, between two of the simulator's time points. The time
-    of the spike is where the membrane crosses the threshold between them, because the membrane is a
-    smooth curve. After a rejected step ngspice's switch can go high too early, within its
-    hysteresis, so the membrane must have crossed as well.
+    A neuron fires when its output goes high, between two of the simulator's time points. Its spike
+    time is the time at which the membrane crosses the threshold between these points. The membrane
+    is a smooth curve, so interpolation finds this time precisely. After a rejected step ngspice's
+    switch can go high too early, within its hysteresis, so a spike also needs a membrane that has
+    crossed.
 
     Parameters
     ----------
@@ -84,10 +85,11 @@ def first_spikes(
 
 
 def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
-    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k, by a
-    cubic through four points.
+    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k: by a
+    cubic through four points, or by a straight line where the membrane does not rise through four
+    points.
 
-    All four lie within the pulse, because the membrane has kinks at the ends of the pulse.
+    All four points lie within the pulse, because the membrane has kinks at the ends of the pulse.
     """
     low = max(0, min(k - 2, len(time) - 4))
     t, v = time[low : low + 4] - time[k], membrane[low : low + 4]
@@ -106,15 +108,15 @@ def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) 
 
 
 def _in_order(spikes: np.ndarray) -> np.ndarray:
-    """Return sorted spike times in s, inf for silent neurons, and one more inf, because a single
-    class has no second spike.
+    """Return sorted times of one image's `spikes` (classes) in s, inf for silent neurons, and one
+    more inf, because a single class has no second spike.
     """
     return np.sort(np.append(np.where(np.isnan(spikes), np.inf, spikes), np.inf))
 
 
 def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
-    """Return the class that fires first if it leads by more than `resolution` s; else TIED, or
-    SILENT if none fires.
+    """Return the class that fires first in `spikes` (classes, s; nan: silent), if it leads by more
+    than `resolution` s; else TIED, or SILENT if none fires.
     """
     order = _in_order(spikes)
     if np.isinf(order[0]):
@@ -123,8 +125,8 @@ def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
 
 
 def lead(spikes: np.ndarray) -> float:
-    """Return the time in s from the first to the second spike; inf if one neuron fires alone, nan
-    if none fires.
+    """Return the time in s from the first to the second of one image's `spikes` (classes, s; nan:
+    silent); inf if one neuron fires alone, nan if none fires.
     """
     order = _in_order(spikes)
     return np.nan if np.isinf(order[0]) else order[1] - order[0]
@@ -139,8 +141,8 @@ def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
 
 
 def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Return the decision of the paper's rule, which samples the outputs every `step` s: the index
-    of the class that fires first.
+    """Return the decision of the paper's rule on one image's first `spikes` (classes, s): the index
+    of the class that fires first. The rule samples the outputs every `step` s.
 
     If several classes fire within the same step, the lowest of them wins. If no neuron fires, class
     0 wins.
@@ -150,7 +152,9 @@ def paper_decision(spikes: np.ndarray, step: float) -> int:
 
 
 def ranking(spikes: np.ndarray) -> list[int]:
-    """Return the indices of the classes in the order in which they fired, without silent ones."""
+    """Return the indices of the classes that fired, in the order of their first `spikes` (classes,
+    s; nan: silent).
+    """
     return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]
 
 
@@ -160,11 +164,12 @@ UNDECIDED = {TIED: "tied", SILENT: "silent"}
 def decide(
     spikes: np.ndarray, resolution: float, sampling_step: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return two decisions for each image from its first spike times (images x classes, s): the
-    strict one, and that of the paper's rule.
+    """Return two arrays with a decision for each image: strict decisions, and those of the paper's
+    rule. A decision is a class number; a strict one may also be TIED or SILENT.
 
-    Leads up to the `resolution` (s) are ties. The paper's rule samples the outputs every
-    `sampling_step` s; without a sampling step its decisions are all -1.
+    `spikes`: first spike times, images x classes, s; nan: silent. Leads up to the `resolution` (s)
+    are ties. The paper's rule samples the outputs every `sampling_step` s; without a sampling step
+    its decisions are all -1.
     """
     strict = np.array([strict_decision(times, resolution) for times in spikes])
     if sampling_step is None:
@@ -173,8 +178,9 @@ def decide(
 
 
 def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:
-    """Return the confusion matrix: numbers of images, true classes x decisions. The columns are the
-    classes, then tied and silent.
+    """Return the confusion matrix: numbers of images, true classes x (classes + 2). The columns are
+    the decided classes, then tied and silent. `labels`, `decisions`: true and decided class number
+    of each image.
     """
     counts = np.zeros((classes, classes + len(UNDECIDED)), int)
     place = {decision: classes + k for k, decision in enumerate(UNDECIDED)}
@@ -232,8 +238,8 @@ def summary(
 
 
 def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
-    """Return by name, as columns of a table, the strict accuracy, the ends of its 95 % interval,
-    and the numbers of silent and tied images.
+    """Return by name the strict accuracy, the ends of its 95 % interval, and the numbers of silent
+    and tied images. `labels`, `decisions`: true and decided class number of each image.
     """
     right = int(np.sum(decisions == labels))
     low, high = interval(right, len(labels))
@@ -247,13 +253,15 @@ def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
 
 
 def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
-    """Return `strict_scores` for first spikes (images x classes, s), with the number of images."""
+    """Return the number of images and their `strict_scores` by name. `labels`: class number of each
+    image; `spikes`: first spikes, images x classes, s.
+    """
     return {"samples": len(labels), **strict_scores(labels, decide(spikes, RESOLUTION)[0])}
 
 
 def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
-    """Return the share of `images` (n x inputs) whose two best binary `patterns` (classes x inputs)
-    overlap them equally.
+    """Return the share of `images` (n x inputs) that overlap two of the binary `patterns` (classes
+    x inputs) equally, and all other patterns less or equally.
     """
     overlaps = np.sort(images @ patterns.T, axis=1)
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
@@ -285,8 +293,9 @@ def deviations(
 
 
 def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
-    """Return the largest difference in s between first spikes of two reads (images x neurons, s),
-    as `deviations` finds it. None if no neuron fires.
+    """Return the largest of the `deviations` in s between first spikes of two reads, `spikes` and
+    `others` (images x neurons, s). Reads end at their second spike, or after the `window` in s.
+    None if no neuron fires.
     """
     found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
     return None if np.isnan(found).all() else float(np.nanmax(found))
@@ -303,5 +312,5 @@ def interval(right: int, count: int) -> list[float]:
 
 
 def decision_name(decision: int, labels: Sequence[Any]) -> str:
-    """Return the label of a decision, or "tied" or "silent"."""
+    """Return the text of a `decision`: the name of the class in `labels`, or "tied" or "silent"."""
     return UNDECIDED.get(decision) or str(labels[decision])

@@ -1,5 +1,5 @@
-"""Designs of layers: signs, scales and times. `Setup` joins device, neuron and pulses of an
-experiment in one object.
+"""Designs of layers: voltages, durations, and the scale and sign of weights. `Setup` joins device,
+neuron and pulses of an experiment in one object.
 """
 
 import dataclasses
@@ -34,8 +34,8 @@ PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pu
 
 
 class Design(Parameters):
-    """Signs, scales and times that the layers of a network have in common. The values of this class
-    are those of the paper's layer.
+    """Voltages, durations, and the scale and sign of weights that the layers of a network have in
+    common. The values of this class are those of the paper's layer.
 
     The class is no dataclass. Otherwise its values would be fields of its subclasses and be stored
     in their files.
@@ -79,24 +79,27 @@ class Design(Parameters):
     def neuron(
         self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool
     ) -> NeuronParameters:
-        """Return the parameters of the neurons of a layer, here those of `base`. `rows`: number of
-        rows, bias included; `last`: True for the last layer.
+        """Return the parameters of a layer's neurons. This class returns `base` unchanged; a
+        subclass may adapt it to the number of `rows` (bias included), the cells of `memristor`, and
+        whether this is the `last` layer.
         """
         return base
 
     def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column for an error of 1 (in a hidden layer 1 V) in a
-        back-read. `last`: True for the last layer.
+        """Return the voltage in V that a back-read puts on a column for each unit of its error. The
+        unit is 1 in the `last` layer, where errors are +-1, and 1 V in a hidden layer.
         """
         return 0.1
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels of rows in a read of inputs at `levels` (both of any shape)."""
+        """Return the levels at which rows are read for inputs at `levels` (both of any shape). This
+        class returns `levels` unchanged.
+        """
         return levels
 
     def phi_share(self, memristor: MemristorParameters) -> float | None:
-        """Return the threshold of the write switch as a share of phi, for `Layer.phi_share`; None:
-        phi is high exactly as long as the row with the longest pulse.
+        """Return the threshold of the write switch as a share of phi, for writes whose rows and phi
+        rise and fall together. None: phi is high exactly as long as the row with the longest pulse.
         """
         return None
 
@@ -178,7 +181,7 @@ class DevicePulses(Schedule):
 
 @dataclass(frozen=True)
 class LayerDesign(Design):
-    """Signs and scales of the weights, and the timing of a read.
+    """Scale and sign of the weights, and the durations of a read.
 
     The weight of a synapse is its current minus the current of the reference cell in the same row.
     This weight is in proportion to X - X_ref. Differential pairs need no reference column: the
@@ -243,7 +246,7 @@ class LayerDesign(Design):
         return self.write_voltage or self.row_voltage
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels of rows in a read of inputs at `levels` (both of any shape).
+        """Return the levels at which rows are read for inputs at `levels` (both of any shape).
 
         The current of a measured cell of conductance G may bend with the voltage: i = G V c(V).
         `read_curve` holds c on an even grid of levels from 0 to 1. Columns are at virtual ground,
@@ -254,8 +257,8 @@ class LayerDesign(Design):
         return levels * np.interp(levels, np.linspace(0, 1, len(self.read_curve)), self.read_curve)
 
     def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column for an error of 1 (in a hidden layer 1 V) in a
-        back-read. `last`: True for the last layer.
+        """Return the voltage in V that a back-read puts on a column for each unit of its error. The
+        unit is 1 in the `last` layer, where errors are +-1, and 1 V in a hidden layer.
         """
         return self.back_voltage if last else self.error_voltage
 
@@ -385,8 +388,8 @@ class Convolution(Parameters):
         a convolution that keeps the earliest spikes.
 
         In each region the patch wins on which the kernel's neuron fires first. On this patch the
-        membrane also settles highest. The settled membrane therefore ranks the patches without a
-        spike, too.
+        membrane also settles highest. So the settled membranes choose the winner also where no
+        patch has a spike.
 
         Parameters
         ----------
@@ -410,8 +413,8 @@ class Convolution(Parameters):
 
 
 def edges(start: float, pulse: float, rise: float, level: float) -> Points:
-    """Return the four corners (s, V) of a trapezoidal pulse that begins at `start` s. Its area is
-    exactly `level` (V) x `pulse` (s).
+    """Return the four corners (s, V) of a trapezoidal pulse that begins at `start` s and whose
+    edges last `rise` s. Its area is exactly `level` (V) x `pulse` (s).
     """
     return [
         (start, 0.0),
@@ -496,8 +499,9 @@ class Setup:
         neurons: bool = True,
         title: str = "memristive spiking network",
     ) -> Circuit:
-        """Return the netlist of a crossbar of the setup's cells; arguments as in
-        `snn_circuit.network`.
+        """Return the netlist of a crossbar of the setup's cells. `states`: classes x inputs.
+        `inputs`, `controls`: sources of the rows and of each phi as (s, V) points; without
+        `controls` a read. Without `neurons` the columns are at 0 V.
         """
         if self.array is None:
             return network(self.network, states, inputs, controls, neurons, title, self.devices)
@@ -526,7 +530,7 @@ class Setup:
 
     @property
     def thresholds(self) -> np.ndarray | None:
-        """Firing thresholds of a chip's neurons in V; None if all are alike."""
+        """Firing thresholds of a chip's neurons (array, classes) in V; None if all are alike."""
         return self.devices.neurons.threshold if self.devices.neurons else None
 
     def replace(self, **changes: Any) -> Self:
@@ -562,8 +566,8 @@ def as_patterns(patterns: Levels) -> np.ndarray:
 
 
 def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
-    """Return two times in s for a pulse of `pulse` s: the duration of the write, and the time at
-    full level with the same area (voltage times time).
+    """Return two times in s for a `pulse` of this width in s: the duration of the write, and the
+    time for which the full level would give the same dose. Both have the shape of `pulse`.
 
     The write lasts while phi is above the share `phi_share` of its level. Input and phi rise and
     fall together, with edges of the share `PULSE_EDGES` of the pulse.

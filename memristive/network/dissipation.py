@@ -1,9 +1,10 @@
 """Energies of reads, back-reads and writes in closed form: the channels' currents times their
 voltages.
 
-`energy.py` measures the same energies in ngspice. Rows rise and fall in straight lines, over which
-power is integrated by the nodes of `memristive.neuron`. A measured device is written by the pulses
-of the laboratory, not by those of the emulator that stands for it in ngspice.
+`energy.py` measures the same energies in ngspice. Rows rise and fall in straight lines. Over such a
+line a Gauss-Legendre quadrature with three points (`NODES` and `WEIGHTS` of `memristive.neuron`)
+integrates the power. A measured device is written by the pulses of the laboratory, not by those of
+the emulator that stands for it in ngspice.
 """
 
 import dataclasses
@@ -37,8 +38,8 @@ class Drawn(NamedTuple):
 
 
 def current(cells: Any, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
-    """Return the absolute value of the channels' currents in A, with rows at `volts` (of any sign)
-    and columns at 0 V.
+    """Return the absolute value of the currents in A through the channels of `cells` at `states`
+    (V), with rows at `volts` (of any sign) and columns at 0 V; all broadcast.
 
     At negative voltages the channel's terminal at the row is its source.
     """
@@ -54,7 +55,8 @@ def _held(
     cells: Any, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the energies in J and the charges in C of cells at `volts` for `seconds`, and on
-    straight ramps from or to 0 V that take `ramps` s together; all broadcast.
+    straight ramps from or to 0 V that take `ramps` s together. All arguments broadcast, and the
+    results have their common shape.
     """
     energy, charge = 0.0, 0.0
     for share, time in (
@@ -131,8 +133,8 @@ def read_energies(
 
 
 def _patches_drawn(of: Layer, states: np.ndarray, patches: np.ndarray) -> Drawn:
-    """Return the energies and the charge (`Drawn`) of `patches` (patches x rows, levels) that are
-    read one after the other.
+    """Return the energies and the charge (`Drawn`) of `patches` (patches x rows, levels) that a
+    layer with `states` (columns x rows, V) reads one after the other.
 
     Only rows at a level above 0 count, as if those of all patches were rows of one crossbar. The
     bias row is high in every patch.
@@ -191,8 +193,8 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
 
 
 def device_of(network: Network) -> MeasuredDevice | None:
-    """Return the preset of a measured device whose emulator is in the cells of a network. None if
-    no preset fits.
+    """Return the measured device, one of the presets, whose emulator is in the cells of a network.
+    None if no preset fits.
     """
     if not network.pulses:
         return None
@@ -236,7 +238,9 @@ def pulse_energies(
     network : Network
         With `pulses`.
     layer, column : int
+        Numbers of the layer and of the written column.
     up : bool
+        True for pulses upwards.
     numbers : array, rows
         Pulses of each row.
     joules : tuple of float

@@ -220,9 +220,9 @@ def read_energies(
     network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
 ) -> list[tuple[float, float]]:
     """Return for each layer a tuple of the energies in J that its rows and its bias row deliver in
-    a read; arguments are those of `dissipation.read_energies`.
+    a read of an `image` (inputs, levels).
 
-    Raises SimulationError.
+    `times`: first spikes of each layer in s. `stop`: end of the read in s. Raises SimulationError.
     """
     design = network.design
     if isinstance(design, Schedule):
@@ -249,7 +249,8 @@ def read_energies(
 
 def _patches_energy(network: Network, image: np.ndarray) -> tuple[float, float]:
     """Return the energies in J that the rows and the bias row of a convolution deliver for all
-    patches, one after the other: each lasts for the window, and then its rows fall.
+    patches of an `image` (inputs, levels), one after the other: each lasts for the window, and then
+    its rows fall.
     """
     assert network.convolution
     levels, design = network.read_levels(image[None])[0], network.design

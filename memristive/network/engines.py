@@ -92,21 +92,21 @@ class ModelCells:
         return SubcircuitLayer(self, layer)
 
     def read_images(self, network: Network, images: np.ndarray) -> Reads:
-        """Return first spikes in s and settled membranes in thresholds (n x neurons) of each layer,
-        of reads of n `images`.
+        """Read n `images` (n x inputs, levels 0 to 1). Return two lists with an array (n x neurons)
+        for each layer: first spikes in s (nan: silent), and settled membranes in thresholds.
         """
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
     def written(self, emulated: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
-        """Return the states X in V (columns x rows) of a crossbar, `emulated` before, after
-        `writes`, one after the other. Raises SimulationError.
+        """Return the states X in V (columns x rows) of a crossbar after `writes`, one after the
+        other. `emulated`: the states before. Raises SimulationError.
         """
         states = write_columns(self.array, self.states(emulated), writes)
         return np.asarray(self._emulated.state(self.found.map.share(states)))
 
     def set_at_gates(self, emulated: np.ndarray, writes: Sequence[GateWrite]) -> np.ndarray:
-        """Return the states X in V (columns x rows) of a crossbar of 1T1R cells after writes at
-        their gate voltages. Raises SimulationError.
+        """Return the states X in V (columns x rows) of a crossbar of 1T1R cells after `writes` at
+        their gate voltages. `emulated`: the states before. Raises SimulationError.
 
         One RESET and one SET go to all cells. Those whose gates stay at 0 V do not change (within
         1e-14 of the state, `studies.spice_device`) and are left out.
@@ -139,7 +139,8 @@ class SubcircuitLayer:
         stop: float | None = None,
         noise: None = None,
     ) -> Read:
-        """Return first spikes in s and settled membranes in thresholds (... x neurons).
+        """Return first spikes in s and settled membranes in thresholds (... x neurons) of reads at
+        `levels` (... x inputs). `states`: columns x rows, V.
 
         Every read lasts for the window: `wanted`, `stop` and `noise` have no effect here.
         """
@@ -149,8 +150,8 @@ class SubcircuitLayer:
     def read_steps(
         self, states: np.ndarray, spikes: np.ndarray, stop: float | None = None, noise: None = None
     ) -> Read:
-        """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
-        (... x inputs, s; nan: never). `stop` and `noise` have no effect here.
+        """Return first spikes in s and settled membranes in thresholds (... x neurons), while rows
+        step up at `spikes` (... x inputs, s; nan: never). `stop` and `noise` have no effect here.
         """
         every = np.atleast_2d(spikes)
         changes = [np.append(0.0, np.unique(times[~np.isnan(times)])) for times in every]
@@ -195,8 +196,8 @@ class SubcircuitLayer:
         return levels if self._layer.bias is None else with_bias(levels)
 
     def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return the sum of error x weight for each row as `NgspiceLayer.read_back` does, from the
-        currents of the rows.
+        """Return for each row without the bias the sum of error x weight over the neurons, in V
+        times the unit of the `errors` (neurons). The currents of the rows give these sums.
 
         Positive and negative errors are read one after the other. So each device sees the polarity
         of a read, because many devices conduct differently in reverse.
@@ -224,8 +225,8 @@ class SubcircuitLayer:
     def write(
         self, states: np.ndarray, doses: Sequence[ColumnDose | GateWrite], rng: np.random.Generator
     ) -> np.ndarray:
-        """Return the layer's states in V after writes by pulses, or at gate voltages. Numbers of
-        pulses are drawn at random as in the closed form.
+        """Return the layer's states in V (columns x rows) after the writes `doses`, by pulses or at
+        gate voltages. Numbers of pulses are drawn at random as in the closed form.
         """
         pulses = self._layer.pulses
         assert pulses
@@ -279,8 +280,8 @@ class SubcircuitLayer:
 
 
 def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
-    """Add a behavioural source that holds each of the `volts` for `PATTERN` s. At each corner of a
-    PWL source ngspice would shorten its time steps.
+    """Add a behavioural source at a `node` that holds each of the `volts` for `PATTERN` s. At each
+    corner of a PWL source ngspice would shorten its time steps.
     """
     times = PATTERN * (np.arange(len(volts))[:, None] + [0.1, 0.9]).ravel()
     table = ",".join(map(repr, np.stack([times, np.repeat(volts, 2)], axis=1).ravel().tolist()))
@@ -288,8 +289,8 @@ def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
 
 
 def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
-    """Return the values of the `vectors` (patterns x vectors) in the middle of each of the `count`
-    patterns that a circuit shows.
+    """Return the values of the `vectors` (patterns x vectors, V or A) in the middle of each of the
+    `count` patterns that the rows of a circuit get one after the other.
     """
     waves = run_once(circuit, CROSSBAR, vectors, count * PATTERN)
     middle = PATTERN * (np.arange(count) + 0.5)
@@ -363,7 +364,9 @@ class Engine(Protocol):
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read through a layer (counted from 0), as `Network.read_back` does."""
+        """Return the back-read of a layer (counted from 0): for each row without the bias the sum
+        of error x weight over the neurons, in V times the unit of the `errors` (neurons).
+        """
 
     def write(
         self,
@@ -396,14 +399,15 @@ class WiredClosedForm:
         rng: np.random.Generator | None = None,
         jitter: Values = 0.0,
     ) -> Reads:
-        """Return first spikes in s (nan: silent) and settled membranes in thresholds of one image:
-        two lists of one array (classes). `wanted`, `label` and `rng` have no effect here.
+        """Return first spikes in s (nan: silent) and settled membranes in thresholds of one `image`
+        (inputs, levels): two lists with a single array (classes), because the network has one
+        layer. `wanted`, `label` and `rng` have no effect here.
         """
         race = self._crossbar.read(network.states[0], image, jitter)
         return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read, in which the resistance of wires is ignored. The rule needs no
+        """Return the back-read of `errors` as if wires had no resistance. The rule needs no
         back-read in a single layer.
         """
         return network.read_back(layer, errors)
@@ -520,8 +524,8 @@ class NgspiceNetwork:
         stop: float | None = None,
         hidden_stop: float | None = None,
     ) -> Reads:
-        """Return first spikes and settled membranes of all layers as `read` does. Layers of SPICE
-        models take n x inputs.
+        """Return first spikes and settled membranes of all layers as `read` does, of an `image`
+        (inputs, levels). Layers of SPICE models also take n images (n x inputs).
 
         `noise`: noise currents as `Network.drawn` returns them. `stop` and `hidden_stop`: end in s
         of the read of the last layer and of the others; None: the window.
@@ -549,8 +553,8 @@ class NgspiceNetwork:
         return [times for times, _ in found], [settled for _, settled in found]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read through a layer (counted from 0) of `errors` (neurons), as
-        `Network.read_back` does.
+        """Return the back-read of a layer (counted from 0): for each row without the bias the sum
+        of error x weight over the neurons, in V times the unit of the `errors` (neurons).
         """
         return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
 
@@ -580,8 +584,8 @@ class NgspiceNetwork:
 
 
 def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
-    """Return the time in s at which `wanted` neurons and the neuron of the `label` have fired, inf
-    if they never do.
+    """Return the time in s at which `wanted` neurons and the neuron of the `label` have fired; inf
+    if they never do. `spikes`: neurons, s; nan: silent.
     """
     times = np.where(np.isnan(spikes), np.inf, spikes)
     return float(max(np.sort(times)[wanted - 1], 0.0 if label is None else times[label]))
@@ -601,8 +605,8 @@ def make_engine(name: str, network: Network) -> Engine:
 
 @contextlib.contextmanager
 def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
-    """Provide `engine`, or the one that it names, made for the `network`. The circuits of the
-    latter are unloaded at the end of the block.
+    """Provide `engine` itself, or, if it is a name, a new engine of this name for the `network`.
+    The circuits of a new engine are unloaded at the end of the block.
     """
     if not isinstance(engine, str):
         yield engine
@@ -619,7 +623,8 @@ def reads(
     seed: int = 0,
     first: int = 0,
 ) -> Iterator[list[np.ndarray]]:
-    """Yield for each image a list with the first spikes of each layer in s.
+    """Yield for each of the `images` (n x inputs, levels) a list with the first spikes of each
+    layer: arrays, neurons, s; nan: none.
 
     A read ends once `wanted` output neurons have fired; later spikes are nan. The noise is that of
     the images number `first`, `first` + 1, ... of a set, drawn with `seed`.

@@ -59,8 +59,8 @@ RUN = 32  # times that are sorted by insertion
 def column_currents(
     cells: np.ndarray, states: np.ndarray, levels: np.ndarray, volts: float, currents: np.ndarray
 ) -> None:
-    """Fill `currents` (columns, A) with the currents that flow while row i is at `levels[i]` x
-    `volts`.
+    """Fill `currents` (columns) with the currents in A that flow while row i is at `levels[i]` x
+    `volts` V. `cells`: of a `LayerArrays`; `states`: rows x columns, V.
     """
     currents.fill(0.0)
     for i in range(len(levels)):
@@ -72,7 +72,7 @@ def column_currents(
 
 @compiled(inline="always")
 def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, float]:
-    """Return two sums of the column `currents` (or conductances) of neuron `j`: over its positive
+    """Return two sums of `currents` (columns, A; or conductances) for neuron `j`: over its positive
     columns, and over its negative columns or the reference column.
     """
     if layer.pairs == 0:
@@ -94,10 +94,10 @@ def refresh(
     weights: np.ndarray,
     written: np.ndarray,
 ) -> None:
-    """Update `scale` and `weights` (explained in `Work`) of the neurons flagged in `written`, whose
-    states have changed.
+    """Update `scale` and `weights` (explained in `Work`) of neurons whose states have changed.
+    `written` (neurons) is not 0 for these.
 
-    The conductances `loads` must be up to date. `volts`: voltage of a row that is high.
+    The conductances `loads` must be up to date. `volts`: voltage in V of a row at level 1.
     """
     neurons, cells = layer.neurons.shape[1], layer.cells
     for j in range(neurons):
@@ -194,11 +194,12 @@ def read_first(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Fill `spikes` (neurons, z) and `drives` (neurons, thresholds) of a dense first layer by the
-    cheap form of a read.
+    """Fill the first spikes (`spikes`, neurons; z = exp(t / tau), inf: silent) and the settled
+    membranes (`drives`, neurons, in thresholds without noise) of a dense first layer, by the cheap
+    form of a read (see the module docstring).
 
-    `scale`, `noise`: as in `Work`. `image`: levels of the rows. `raised`: factor on the threshold
-    of each neuron by its threshold noise.
+    `scale`, `noise`: as in `Work`. `image`: levels of the rows. `raised`: threshold with threshold
+    noise over the threshold without, for each neuron.
     """
     currents = np.empty(states.shape[1])
     column_currents(layer.cells, states, image, timing.row_voltage, currents)
@@ -216,8 +217,8 @@ def read_first(
 
 @compiled
 def in_order(times: np.ndarray, last: float) -> np.ndarray:
-    """Return the indices of the `times` before `last`, sorted by time; equal times keep their
-    order.
+    """Return the indices of those `times` (or z) that are below `last`, sorted by time; equal times
+    keep their order.
 
     Runs of `RUN` are sorted by insertion and then merged, because NumPy's sort takes 6 s to
     compile.
@@ -259,11 +260,12 @@ def read_next(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Fill `spikes` (neurons, z) and `drives` (neurons, thresholds) of any layer but the first by
-    the cheap form of a read.
+    """Fill the first spikes (`spikes`, neurons; z = exp(t / tau), inf: silent) and the settled
+    membranes (`drives`, neurons, in thresholds without noise) of any layer but the first, by the
+    cheap form of a read (see the module docstring).
 
     `scale`, `weights`, `noise`: as in `Work`. `steps`: z at which each row steps up, without the
-    bias row. `raised`: factor on the threshold of each neuron by its threshold noise.
+    bias row. `raised`: threshold with threshold noise over the threshold without, for each neuron.
     """
     rows, neurons = weights.shape[1:]
     times = np.empty(rows)
@@ -306,7 +308,8 @@ def add_edge_currents(
 ) -> None:
     """Add the currents in A of column `c` to `currents`, which has five values.
 
-    The first three values are the currents with the input at the shares `NODES` of its level. The
+    Rows are at `volts` times the levels of the `image`. The first three values are the currents
+    with the input at the shares `NODES` of its level (points of a quadrature over the edge). The
     fourth is that at the full level, the fifth that at the full level with the column `BELOW` V
     above ground.
     """
@@ -331,8 +334,8 @@ def membranes(
     noise: np.ndarray,
     j: int,
 ) -> tuple[float, float]:
-    """Return two voltages in V of the membrane of neuron `j` of the first layer: settled, and at
-    the end of the input's edge.
+    """Return the membrane of neuron `j` of the first layer in V, settled and at the end of the
+    input's edge, while an `image` (levels of the rows) is read. `noise`: as in `Work`.
     """
     currents, neurons, columns = np.zeros((2, 5)), layer.neurons.shape[1], states.shape[1]
     for p in range(max(1, layer.pairs)):
@@ -382,11 +385,13 @@ def read_exactly(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Replace `spikes` (neurons, z) and `drives` (neurons, thresholds) in a network of one layer by
-    those of the exact form of a read.
+    """Replace, in a network of one layer, first spikes (`spikes`, neurons; z = exp(t / tau), inf:
+    silent) and settled membranes (`drives`, neurons, in thresholds without noise) by those of the
+    exact form of a read (see the module docstring).
 
     Only the neurons that decide (that of `label`, and those near the first spike) are computed
-    again, or all neurons if `label` is EVERYONE. `raised`: factors on the thresholds.
+    again, or all neurons if `label` is EVERYONE. `raised`: threshold with threshold noise over the
+    threshold without, for each neuron.
     """
     first, drive_of_first = np.inf, 0.0
     for j in range(len(spikes)):
@@ -418,12 +423,12 @@ def read(
     label: int,
     noise: np.ndarray,
 ) -> None:
-    """Present an `image` (levels of the rows), and fill the spikes and drives of every layer in
-    `work`.
+    """Present an `image` (levels of the rows), and fill the fields `spikes` and `drives` of `work`
+    for every layer.
 
     The noise currents are those in `work.noise`, filled by `draw`. `label`: neuron that must be
-    exact in a network of one layer, or EVERYONE. `noise`: shift of the output neurons' thresholds
-    in V, or an empty array.
+    exact in a network of one layer, or EVERYONE. `noise`: threshold noise of the output neurons
+    (shifts in V), or an empty array.
     """
     last = len(states) - 1
     raised = (
@@ -474,7 +479,9 @@ def read(
 
 @compiled
 def seconds(timing: Timing, z: np.ndarray) -> np.ndarray:
-    """Return the spike times `z` in s; nan for silent neurons."""
+    """Return the spike times in s for `z` = exp(t / tau) (any shape); nan for inf, the z of a
+    silent neuron.
+    """
     times = np.empty(len(z))
     for j in range(len(z)):
         times[j] = timing.tau * math.log(z[j]) if z[j] < np.inf else np.nan
@@ -489,7 +496,8 @@ def read_back(
     volts: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row.
+    """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row, in
+    V times the unit of the `errors` (neurons). `states`: rows x columns, V.
 
     The sums are read as currents of the rows while each column is at `volts` times its error. The
     reference column carries the negative sum of the errors. With pairs, the negative columns carry

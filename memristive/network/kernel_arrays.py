@@ -111,8 +111,8 @@ class Work(NamedTuple):
 
 @compiled(inline="always")
 def values_of(cells: np.ndarray, k: int, c: int) -> ChannelValues:
-    """Return the parameters of the channel of a cell in column `c`; `k` is its row, or 0 if all
-    rows are alike.
+    """Return the channel's parameters of one of the `cells` (of a `LayerArrays`), in column `c`;
+    `k` is its row, or 0 if all rows are alike.
     """
     return ChannelValues(
         cells[GAIN, k, c], cells[VTO, k, c], cells[SHARE, k, c], cells[PINCH, k, c]
@@ -155,7 +155,7 @@ def noise_of(layer: LayerArrays, noise: np.ndarray, i: int, j: int) -> tuple[flo
 
 @compiled
 def last_z(timing: Timing) -> float:
-    """Return z at the end of the longest read."""
+    """Return z = exp(t / tau) at the end t of the longest read."""
     return math.exp(timing.window / timing.tau)
 
 
@@ -163,10 +163,11 @@ def last_z(timing: Timing) -> float:
 def step_spike(
     layer: LayerArrays, timing: Timing, last: float, j: int, drive: float, raised: float
 ) -> float:
-    """Return the spike (z; inf: none up to `last`) of neuron `j` if all rows step up together at
-    the image's start.
+    """Return the spike of neuron `j`, as z = exp(t / tau), if all rows step up together at the
+    image's start; inf if there is none up to the z `last`.
 
-    `drive`: settled membrane in thresholds. `raised`: factor on the threshold.
+    `drive`: settled membrane in thresholds without noise. `raised`: threshold with threshold noise
+    over the threshold without.
     """
     start = (
         timing.start

@@ -2,9 +2,9 @@
 
 Reading all patches by the law of the channel would spend most of its time on patches that lose.
 Therefore a screening first reads all patches with straight channels, whose currents are in
-proportion to the level. The current of a real channel differs from these by an amount with known
-bounds (`bend_of`). Only patches that may win within these bounds are then read by the law, so that
-the result is exact. The mean of the times needs all patches.
+proportion to the level. The current of a real channel is larger by an amount with known bounds
+(`bend_of`). Only patches that may win within these bounds are then read by the law, so that the
+result is exact. If the mean of the times is pooled, all patches count, and all are read by the law.
 """
 
 import math
@@ -65,7 +65,9 @@ def bend(
     bends: np.ndarray,
     written: np.ndarray,
 ) -> None:
-    """Update the bounds `bends` (explained in `Work`) of the kernels flagged in `written`."""
+    """Update `bends` (bounds, explained in `Work`) of kernels whose states have changed. `written`
+    (kernels) is not 0 for these. `volts`: voltage in V of a row at level 1.
+    """
     kernels, cells = layer.neurons.shape[1], layer.cells
     for j in range(kernels):
         if written[j] == 0.0:
@@ -109,7 +111,7 @@ def screen(
     levels: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """Read all patches of a convolution with straight channels.
+    """Read all patches of an `image` (levels of the rows) with straight channels.
 
     Fills `sums` (patches x kernels, V: output of the summing stage less that of the negative
     stage), `greys` (patches: the sum of level x (1 - level)), the indices `rows` of the driven rows
@@ -143,8 +145,8 @@ def patch_current(
     volts: float,
     c: int,
 ) -> float:
-    """Return the current in A of column `c` while the `rows` (indices) are at `levels` x
-    `volts`.
+    """Return the current in A of column `c` while the `rows` (indices) are at `levels` x `volts` V,
+    and all others at 0 V. `states`: rows x columns, V.
     """
     result = 0.0
     for n in range(len(rows)):
@@ -157,8 +159,9 @@ def patch_current(
 def raise_bounds(
     bounds: np.ndarray, sums: np.ndarray, grey: float, least: np.ndarray, limits: np.ndarray
 ) -> None:
-    """Raise the lower bounds in `bounds` (kernels, V) on a region's best drive to those of one
-    patch where these are higher: min(sums + grey x least, limits).
+    """Raise `bounds` (kernels, V), lower bounds on the largest voltage with which any patch of a
+    region drives the membranes, to the bound that one patch gives: min(sums + grey x least,
+    limits).
 
     `sums`, `grey`: of the patch, as in `screen`. `least`, `limits`: kernels, from `Work.bends`.
     """
@@ -168,8 +171,9 @@ def raise_bounds(
 
 @compiled
 def average(layer: LayerArrays, timing: Timing, fits: np.ndarray, spikes: np.ndarray) -> None:
-    """Fill `spikes` (z, for each region and kernel) with mean spike times over the patches of a
-    region, as `design.Convolution` explains. `fits` are the drives (patches x kernels).
+    """Fill `spikes` (regions x kernels in one row; z = exp(t / tau), inf: none) with the mean spike
+    times over the patches of each region. `fits`: settled membranes in thresholds, patches x
+    kernels. A patch without a spike counts as the end of the read.
     """
     kernels, last = fits.shape[1], last_z(timing)
     for k in range(len(spikes)):
@@ -188,11 +192,13 @@ def average(layer: LayerArrays, timing: Timing, fits: np.ndarray, spikes: np.nda
 def mean_patch(
     layer: LayerArrays, fits: np.ndarray, image: np.ndarray, k: int, reach: float
 ) -> np.ndarray:
-    """Return the levels (rows) for the write of output `k`, whose error is one of the mean time.
+    """Return the levels (rows) with which output `k` (region x kernels + kernel) is written if the
+    mean of the times is pooled. `fits`: settled membranes in thresholds, patches x kernels;
+    `image`: levels of the rows.
 
-    Each patch moves the mean by its share, one over the number of patches of the region. So the
-    write is the sum of the patches on which the membrane settles at `reach` thresholds or more,
-    divided by the number of patches of the region.
+    If the spike of one patch shifts, the mean shifts by this amount divided by the number of
+    patches of the region. So the write is the sum of the patches on which the membrane settles at
+    `reach` thresholds or more, divided by the number of patches of the region.
     """
     region, j = divmod(k, fits.shape[1])
     levels, count = np.zeros(layer.patches.shape[1] - 1), 0
@@ -212,7 +218,8 @@ def read_patches(
     work: Work,
     image: np.ndarray,
 ) -> None:
-    """Fill `spikes` (z), `drives` and `winners` of a convolution, as `design.Convolution` explains.
+    """Read an `image` (levels of the rows) with a convolution, and fill the pooled spikes (z),
+    settled membranes and winning patches: the fields `spikes`, `drives` and `winners` of `work`.
 
     A screening with straight channels, whose error has bounds, finds the few patches that may win
     in their region. Only these are read by the law of the channel, unless the mean is pooled.

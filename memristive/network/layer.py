@@ -253,8 +253,8 @@ class Layer:
         )
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
-        """Return the indices of the columns of some `neurons` (indices), without the reference
-        column.
+        """Return the indices of the columns that belong to some `neurons` (indices): one for each
+        neuron, or with pairs all positive ones and then all negative ones.
         """
         return (np.arange(2 * self.pairs or 1)[:, None] * self.neurons + neurons).ravel()
 
@@ -320,8 +320,8 @@ class ReferenceStage(SubCircuit):
 
 
 def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
-    """Return the name of each column's node in layer number `layer`. That of the reference column
-    comes last, if there is one.
+    """Return the name of each column's node in a layer of some `neurons`, whose number is `layer`.
+    That of the reference column comes last, if there is one.
 
     Node column_l_j of layer l leads to neuron j. With pairs, the neuron's positive columns share
     this node, and its negative columns share opposite_l_j.
@@ -337,7 +337,8 @@ def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
 def add_negative_stages(
     circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str
 ) -> list[str]:
-    """Add the stage of the reference column, or those of the negative columns. Return the name of
+    """Add the stage of the reference column, or those of the negative columns. `stage`: name of the
+    subcircuit of a `ReferenceStage`; `layer`: its number in the nodes' names. Return the name of
     the node `negative` for each neuron (ground if there are no such columns).
     """
     if not of.pairs and not of.reference:

@@ -167,8 +167,8 @@ class Network:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of inputs, then the number of outputs of each layer: of its neurons, and in a
-        convolution of kernels x regions.
+        """Number of inputs, then the number of outputs of each layer: one for each neuron, or in a
+        convolution one for each kernel in each region.
         """
         first, *above = self.layers
         neurons = [layer.neurons for layer in above]
@@ -199,7 +199,9 @@ class Network:
 
     @property
     def crossbar(self) -> Crossbar:
-        """The paper's layer in NumPy, which also solves the currents through resistive wires."""
+        """The paper's layer in NumPy, as a `Crossbar`, which also solves currents through resistive
+        wires.
+        """
         setup = self.setup
         if setup.devices.wires == Wires():
             return Crossbar.of(setup)
@@ -225,10 +227,8 @@ class Network:
             self.crossbar.warn_of_doubts()
 
     def jitter(self, stream: str, first: int, stop: int) -> np.ndarray:
-        """Return the chip's threshold noise in reads `first` to `stop` of a named `stream`: shifts
-        of the thresholds, reads x classes, V.
-
-        Without noise the result is empty.
+        """Return the chip's threshold noise in the reads `first` to `stop` - 1 of a named `stream`:
+        shifts of the thresholds, reads x classes, V; empty without noise.
         """
         if not self.chip or not self.chip.read_noise:
             return kernel_arrays.EMPTY_TABLE
@@ -283,7 +283,7 @@ class Network:
         image.
 
         The noise is drawn from `rng`; `jitter` is the threshold noise as `Network.jitter` returns
-        it. The currents have the shapes of `noise` in `kernel_arrays.Work`.
+        it. The currents are those of `kernel_arrays.Work.noise`: an array for each layer.
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
@@ -301,7 +301,7 @@ class Network:
 
     def winners(self, image: np.ndarray) -> np.ndarray:
         """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
-        the convolution, region by region. `image`: levels of the inputs.
+        the convolution (array, outputs, region by region). `image`: levels of the inputs.
         """
         check_levels("images", image[None], self.sizes[0])
         arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]
@@ -317,15 +317,15 @@ class Network:
         return self.forward(images, seed=seed)[-1]
 
     def read_levels(self, images: np.ndarray) -> np.ndarray:
-        """Return the levels of the first layer's rows (n x rows) in a read; the bias row is at full
-        level.
+        """Return the levels (n x rows) at which the first layer's rows are read; the bias row is at
+        1.
         """
         levels = self.design.read_levels(images)
         return with_bias(levels) if self.convolution else self.rows(levels)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
-        """Return the levels of the first layer's rows (n x rows) in a write. The bias row is at
-        full level, or at the bias level of the convolution.
+        """Return the levels (n x rows) at which the first layer's rows are written. The bias row is
+        at 1, or at the bias level of the convolution.
         """
         if isinstance(self.design, Schedule):
             return np.ascontiguousarray(images, float)
@@ -461,10 +461,8 @@ def no_counts(network: Network) -> kernel_writes.Counts:
 
 
 class KernelArrays:
-    """Arguments of the kernel's functions for a network: its layers, voltages and times, pulses,
-    states, and work space.
-
-    Without `rails`, stages never clip.
+    """Arguments of the kernel's functions for a network: `layers`, `timing`, `pulses`, `late`,
+    `states` and `work`. Without `rails`, stages never clip.
     """
 
     def __init__(self, network: Network, rails: bool = True) -> None:
@@ -542,8 +540,8 @@ class KernelArrays:
 
 
 def late_writes(network: Network) -> kernel_writes.Late:
-    """Return the state of synapses that write late: the doses that they hold, and the limits at
-    which pulses are due. The limits are random and follow from the chip's seed.
+    """Return the kernel's `Late`: the doses that synapses hold, and the limits at which pulses are
+    due. The limits are random and follow from the chip's seed.
     """
     device, gate = network.pulses, gates(network)
     nothing = tuple(np.zeros((0, 0)) for _ in network.layers)
@@ -580,7 +578,10 @@ def late_writes(network: Network) -> kernel_writes.Late:
 
 
 def gates(network: Network) -> kernel_writes.Gate:
-    """Return the levels and gate voltages of 1T1R cells; without levels no cell has a gate."""
+    """Return the kernel's `Gate` of 1T1R cells: states in V over an even grid of gate voltages, the
+    limits and the rest of the gate in V, and for each layer (rows x columns) the gate voltages in V
+    at the last writes and the gains of the doses. Without a device with `levels` it is empty.
+    """
     device, nothing = network.pulses, tuple(np.zeros((0, 0)) for _ in network.layers)
     if device is None or not device.levels:
         return kernel_writes.Gate(np.zeros(0), 0.0, 0.0, 0.0, False, nothing, nothing)
@@ -612,7 +613,7 @@ def gate_voltages(network: Network) -> tuple[np.ndarray, ...]:
 
 
 def what_is_held(late: kernel_writes.Late) -> tuple[np.ndarray, ...]:
-    """Return the doses or gate voltages that late synapses hold, as `Network.held` has them."""
+    """Return the doses or gate voltages that late synapses hold, in the form of `Network.held`."""
     if len(late.gate.levels):
         return tuple(
             np.stack([held, committed])
@@ -622,9 +623,7 @@ def what_is_held(late: kernel_writes.Late) -> tuple[np.ndarray, ...]:
 
 
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
-    """Return the cells and neurons of a layer for the kernel; a reference column cannot be
-    written.
-    """
+    """Return a layer as the kernel takes it. Without `rails`, stages never clip."""
     memristor, neuron, devices, neurons = (
         layer.memristor,
         layer.neuron,

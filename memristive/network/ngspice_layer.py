@@ -71,8 +71,8 @@ BACK_RISE, BACK_STOP = 1e-6, 3e-6  # s
 
 @dataclass(eq=False)
 class _RowPool:
-    """Circuits that hold a few rows of a layer, the bias row last. Each circuit holds one of the
-    `blocks` of neurons.
+    """Circuits that hold a few rows of a layer, the bias row last. There is a circuit for each of
+    the `blocks`, groups into which the neurons are divided.
     """
 
     blocks: list[np.ndarray]  # neurons of each circuit
@@ -140,7 +140,8 @@ class NgspiceLayer:
         stop : float, s, optional
             End of the read in the place of `wanted`.
         noise : array, 1 x inputs of stages, A, optional
-            Noise currents at the inputs of the neurons' stages, from the read noise of the cells.
+            Noise currents from the read noise of the cells: one for each neuron, and then one for
+            the reference column, or with pairs for each neuron's negative columns.
         jitter : array, neurons, V, or float
             Threshold noise: shift of each threshold.
 
@@ -199,8 +200,9 @@ class NgspiceLayer:
         """Read the patches of a convolution one after the other; return first spikes in s and
         settled membranes in thresholds (patches x neurons).
 
-        `levels`: patches x inputs; `noise`: patches x inputs of stages, A; `wanted`, `stop`: as in
-        `read`. Equal patches are read once if there is no noise, because they give equal spikes.
+        `levels`: patches x inputs; `noise`: patches x inputs of stages (as in `read`), A; `wanted`,
+        `stop`: as in `read`. Equal patches are read once if there is no noise, because they give
+        equal spikes.
         """
         noises: Iterable[np.ndarray | None]
         if noise is None or not self._layer.read_noise:
@@ -261,7 +263,8 @@ class NgspiceLayer:
         """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
         (inputs, s; nan: never).
 
-        `stop`: end of the read in s. `noise`: currents in A, rows x inputs of stages.
+        `stop`: end of the read in s. `noise`: currents in A, rows x inputs of stages (as in
+        `read`).
         """
         layer, times, settled = self._layer, [], []
         pool, places, inputs = self._assign_rows(
@@ -285,8 +288,8 @@ class NgspiceLayer:
         return np.concatenate(times), np.concatenate(settled)
 
     def _finer(self, states: np.ndarray, levels: np.ndarray | None) -> float:
-        """Return the factor on the time steps of a read by rows at these `levels`; None: all may be
-        high.
+        """Return the factor by which the time steps of a read are scaled: below 1 if inputs lift
+        many gates non-linearly. `levels`: inputs; None: all may be high.
         """
         volts = self._layer.row_voltage * (
             np.ones(self._layer.inputs) if levels is None else levels
@@ -301,8 +304,9 @@ class NgspiceLayer:
     def _noise(
         self, block: np.ndarray, noise: np.ndarray | None, slots: Iterable[int], rows: Any
     ) -> dict[str, float]:
-        """Return the changes that set the noise currents of a `block` of neurons: those of the
-        `rows` of `noise` at the circuit's rows `slots`.
+        """Return the changes for `alter` that set the noise currents of a `block` of neurons. Rows
+        `rows` of `noise` (as in `read` or `read_steps`) go to the rows `slots` of the circuit, one
+        for each.
         """
         if not self._layer.read_noise or noise is None:
             return {}
@@ -314,16 +318,16 @@ class NgspiceLayer:
         }
 
     def _stage_inputs(self, block: np.ndarray) -> np.ndarray:
-        """Return the indices of the inputs of stages that a `block` of neurons has: positive
-        columns, then negative ones or the reference.
+        """Return the indices, as in the `noise` of `read`, of the inputs of stages of a `block` of
+        neurons: of its positive columns, then of its negative ones or of the reference.
         """
         count, layer = self._layer.neurons, self._layer
         negative = count + block if layer.pairs else np.full(int(layer.reference), count)
         return np.append(block, negative)
 
     def _loads(self, states: np.ndarray, undriven: np.ndarray) -> np.ndarray:
-        """Return the conductance in S of the cells of `undriven` inputs (flags), for each input of
-        a stage.
+        """Return for each input of a stage the conductance in S with which the cells of `undriven`
+        inputs (True for each) load it.
         """
         layer = self._layer
         if layer.wired:
@@ -351,11 +355,12 @@ class NgspiceLayer:
     def _assign_rows(
         self, states: np.ndarray, driven: np.ndarray, steps: bool, finer: float
     ) -> tuple[_RowPool, np.ndarray, np.ndarray]:
-        """Assign a row of a circuit to each of the inputs `driven`, and set the `states` of their
-        cells.
+        """Assign a row of a circuit to each of the inputs `driven` (indices), and set the `states`
+        of their cells.
 
-        An input keeps its row until another input needs it. Returns the circuits, the rows that the
-        inputs have got, and the input of each of these rows.
+        An input keeps its row until another input needs it. `steps`: True if spikes drive the rows.
+        `finer`: factor on the time steps. Returns the circuits, the indices of their rows in use
+        (without the bias row), and the input of each of these rows.
         """
         layer = self._layer
         step = max(ROWS, layer.rows // 10)
@@ -412,7 +417,9 @@ class NgspiceLayer:
         return pool
 
     def _place_cells(self, pool: _RowPool, places: np.ndarray, inputs: np.ndarray) -> None:
-        """Give the cells of the rows `places` the values of the chip's cells at `inputs`."""
+        """Give the cells in the circuit's rows `places` (indices) the values of the chip's cells at
+        `inputs`.
+        """
         if self._cells is None or not len(places):
             return
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
@@ -620,8 +627,9 @@ class NgspiceLayer:
         together: bool,
         place: int,
     ) -> tuple[dict[str, Any], float]:
-        """Return the changes that apply a write to rows and phi, and the end of the transient in
-        s.
+        """Return the changes for `alter` by which a write drives rows and phi, and the end of the
+        transient in s. `levels`, `high`, `pulse`: as in `write_column`. `window`: time in s for
+        which phi number `place` is high. `together`: all rows rise at the same time.
         """
         edge, memristor = WRITE_EDGE * window, self._memristor
         phi = 1.2 if memristor.switch_threshold < 1 else 2 * memristor.switch_threshold
@@ -679,10 +687,12 @@ def _alter_states(circuit: LoadedCircuit, before: np.ndarray, states: np.ndarray
 def lengthened(
     pulse: float, levels: np.ndarray, high: np.ndarray
 ) -> tuple[float, np.ndarray, float]:
-    """Return a pulse of the same dose during which phi is high for at least `SHORTEST_WRITE`.
+    """Return a write of the same dose during which phi is high for at least `SHORTEST_WRITE`: the
+    width of its pulse in s, its levels (rows), and the time in s for which phi is high (0 if no row
+    is high).
 
-    A pulse that is too short is made longer, with lower levels. Returns its width in s, its levels,
-    and the time in s for which phi is high (0 if no row is high).
+    Arguments are those of `write_column`. A `pulse` that is too short is made longer, with lower
+    `levels`.
     """
     window = float(abs(pulse) * high.max())
     slower = max(1.0, SHORTEST_WRITE / window) if window else 1.0

@@ -48,7 +48,8 @@ LATE_CHANNEL = 0.5
 
 def curved_share(cells: Channel, states: np.ndarray, volts: np.ndarray) -> float:
     """Return the share of a column's current that flows through cells whose gates the input lifts
-    non-linearly; the largest of all columns. `volts`: voltages of the rows.
+    non-linearly; the largest of all columns. `states`: columns x rows, V; `volts`: voltages of the
+    rows.
     """
     overdrive, row = states - cells.threshold_voltage, np.abs(volts)
     curved = (overdrive > WELL_BELOW * row) & (overdrive < WELL_ABOVE * row)
@@ -134,8 +135,8 @@ def read_solver(
 
 
 def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:
-    """Return the indices of the rows that some pattern drives, at least one. If wires have
-    resistance, all rows matter and are returned.
+    """Return the indices of the rows that some of the `patterns` (n x inputs) drives, at least one.
+    If wires have resistance, all rows matter and are returned.
     """
     if devices.wires != Wires():
         return np.arange(patterns.shape[1])

@@ -162,7 +162,7 @@ class HeldNeuron(SubCircuit):
     output, plus, hold.
 
     The column follows `plus`. While `hold` is high, a switch bridges the feedback. With `hold` low
-    and `plus` at 0 V it is the paper's neuron.
+    and `plus` at 0 V this circuit is the paper's neuron.
     """
 
     def __init__(self, parameters: NeuronParameters) -> None:

@@ -51,7 +51,9 @@ class WireSolver:
         self._factorised: np.ndarray | None = None  # states
 
     def currents(self, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
-        """Return the columns' currents in A (n x classes); arguments as in `nodes`."""
+        """Return the columns' currents in A (n x classes). `states`: classes x inputs, V; `volts`:
+        voltages at the rows' inputs, n x inputs.
+        """
         return self.cell_currents(states, *self.nodes(states, volts)).sum(axis=-1)
 
     def nodes(self, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
@@ -93,8 +95,9 @@ class WireSolver:
     def cell_currents(
         self, states: np.ndarray, rows: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and
-        `columns` in V.
+        """Return the cells' currents in A. `states`: classes x inputs, V. `rows`, `columns`:
+        voltages in V of the cells' nodes on rows and on columns, ... x classes x inputs, as the
+        result.
 
         The node of lower voltage is the channel's source. If the source rises by 1 V, the gate
         rises by C_gate / (C + C_gate) only, because the capacitor C holds it to ground. The missing
@@ -175,7 +178,8 @@ class WiredCrossbar(Crossbar):
         cells: Cells,
     ) -> np.ndarray:
         """Return the states of a `column` (inputs, V) after one write, in which its cells see the
-        input less the voltage of the wires. Arguments are those of `Crossbar.write_column`.
+        voltage of the input less the drop along the wires. Arguments are those of
+        `Crossbar.write_column`.
 
         Raises ParameterError for a depression with junctions that conduct: their currents would
         take away a third of the dose.

@@ -126,8 +126,8 @@ class Ngspice(NgSpiceShared):
         return 0
 
     def load_circuit(self, circuit: Any) -> None:
-        """Load a netlist as a part of `load`. Raises SimulationError if PySpice's own simulator
-        calls this method instead.
+        """Load a netlist into ngspice. `load` calls this method; if PySpice's own simulator calls
+        it, SimulationError is raised.
         """
         if not self._loading:
             raise SimulationError(BESIDE)
@@ -148,7 +148,7 @@ class Ngspice(NgSpiceShared):
     def load(self, circuit: object, text: str) -> None:
         """Load `text`, the netlist of `circuit`. Raises SimulationError with ngspice's complaints.
 
-        If `MOST_CIRCUITS` are loaded, the oldest is unloaded first, and `aside` remembers it.
+        If `MOST_CIRCUITS` are loaded, the oldest is unloaded first and added to `aside`.
         """
         self.check()
         self.aside.discard(circuit)

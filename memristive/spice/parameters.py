@@ -53,8 +53,9 @@ def allowed_range(metadata: Mapping[str, Any]) -> str:
 
 
 def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
-    """Return `value` as a float, or as an int for a whole number. Raise ParameterError unless it is
-    a number within the range of `metadata`, that of a `quantity`.
+    """Return `value` as a float, or as an int if the quantity is a whole number. Raise
+    ParameterError unless `value` is a number within the range of `metadata`, the metadata of a
+    `quantity`. `name` stands in the message.
     """
     if isinstance(value, Number) and hasattr(value, "item"):
         value = value.item()  # a NumPy scalar
