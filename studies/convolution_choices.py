@@ -9,7 +9,7 @@ times*: the pooled spike is the mean over all patches of a region, and a patch w
 counts as the end of the read. *Without labels*: the STDP rule of docs/stdp.md learns patches that
 are not dark; its states, centred and scaled to the spread of random kernels, are the kernels.
 Writes results/convolution/convolution_choices_DATA.json, for the digits in three minutes on one
-core, for MNIST in 30 minutes. Ctrl-C saves a checkpoint for --resume.
+core, for MNIST in 20 minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses

@@ -240,7 +240,7 @@ def convolution_choices_table(data: str = "digits") -> str:
     names = ["change", "kernels", "window", "regions", "weights"]
     for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
         shape = f"{kernels} of {window}x{window}, {regions}x{regions} regions"
-        rows.append((change or "none", shape, weights, spread(list(found.strict_accuracy))))
+        rows.append((change or "none", shape, f"{weights:,}", spread(list(found.strict_accuracy))))
     return markdown(("change", "kernels", "weights", "accuracy"), rows)
 
 
