@@ -499,8 +499,8 @@ def digits(seed: int = 1) -> Dataset:
 
 
 def digits_shifted(seed: int = 1) -> Dataset:
-    """Return scikit-learn's digits, trained also on copies of their images that are moved by half a
-    pixel.
+    """Return scikit-learn's digits with a larger training set: the training images, and copies of
+    them moved by half a pixel in each of the four directions. `seed`: as in `digits`.
     """
     from scipy.ndimage import shift
 

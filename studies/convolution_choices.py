@@ -41,8 +41,11 @@ MEAN_RULE: dict[str, Any] = {"hidden_dose": 100e-3, "margin": 40e-6, "start_driv
 
 @dataclass(frozen=True)
 class Choice:
-    """One network of the comparison. `learned` says how its kernels learn: from errors, not at all
-    (random), or without labels. `pooling` is that of `Convolution`.
+    """One network of the comparison.
+
+    `change`: difference from the first network of the dataset, for the table ("" for the first).
+    `learned`: how its `kernels` (their number) learn: "errors", "random" (not at all) or "without
+    labels". `window`, `stride`, `regions` and `pooling` are the fields of `Convolution`.
     """
 
     change: str

@@ -341,7 +341,7 @@ def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> Train
 
 def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -> list[Any]:
     """Return a row for each of `FACTORS`: the factor by which all times of a read are shortened,
-    and the strict accuracy on each of the `sets` by its name.
+    and the strict accuracy on each of the `sets` under its name.
 
     All spikes are then earlier by this factor, and two spikes that are then closer than the
     `resolution` (s) are a tie.

@@ -266,7 +266,7 @@ def readings_of_devices(data: pd.DataFrame) -> Iterator[Readings]:
 
 
 def kind_results(kind: DevicesFit) -> dict[str, Any]:
-    """Return the fit of several devices of one kind as results by name, for the record."""
+    """Return a dict with the fit of several devices of one kind, for the record."""
     return {
         "standard_errors": kind.errors,
         "spreads": {key: spread._asdict() for key, spread in kind.spreads.items()},
@@ -353,8 +353,10 @@ def warn_of_misses(fit: PulseFit, name: str = "") -> None:
 
 
 def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> None:
-    """Warn of conductances that may have another unit, and of states from which no pulse started.
-    `up` and `down` are the states before the pulses of each direction.
+    """Warn of unusual conductances, which may have another unit, and of ranges of x in which no
+    pulse started. Print a line if one pulse moves x by a large part of its range.
+
+    `up`, `down`: x before the pulses of each direction.
     """
     if device.highest_conductance < USUAL:
         warnings.warn(

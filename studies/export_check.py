@@ -74,8 +74,8 @@ def described(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def deviations(device: MeasuredDevice) -> dict[str, float | None]:
-    """Return, by name, the largest deviation of the SPICE library and of the Verilog-A module from
-    the device, as a share of the range; None for Verilog-A without a compiler.
+    """Return a dict with the largest deviations of the SPICE library and of the Verilog-A module
+    from the device, as shares of the range; None for Verilog-A without a compiler.
     """
     name = identifier(device.name)
     expected = device.after(0.0, np.arange(PULSES + 1))

@@ -6,9 +6,10 @@ voltage. When X leaves the window of ±theta, a pulse is due. After each write, 
 a reset go to all cells, and each cell selects itself: switches that follow the window connect its
 devices to the global pulse of the right sign. Nothing outside the cell reads X.
 
-The whole column runs in one transient of ngspice, with a SPICE model's subcircuit as device. It is
-compared with the law of the closed form: X before each commit by `memristor.due_pulses`,
-conductances by single pulses on a device alone. Writes results/devices/late_cell.json and
+The whole column runs in one transient of ngspice, with a SPICE model's subcircuit as device. The
+closed form's law, `memristor.due_pulses`, predicts X before each commit (the two pulses and the
+reset) and the pulses of each commit. The conductances are compared with those of a single device in
+ngspice that gets the same pulses alone. Writes results/devices/late_cell.json and
 figures/late_cell.png in 10 s. --netlist writes the circuit for `ngspice -b`.
 """
 

@@ -500,7 +500,7 @@ def back_read(network: Network, example: ErrorExample) -> tuple[np.ndarray, np.n
 
 
 def error_energies(network: Network, rule: LayeredRule, example: ErrorExample) -> dict[str, float]:
-    """Return by name the energies in J of the example's read, back-read and writes, and the
+    """Return a dict with the energies in J of the example's read, back-read and writes, and the
     duration of the read in s.
 
     Writes have the first dose. The output columns are those of the right and of the wrong neuron.

@@ -375,8 +375,8 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
 
 def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
-    """Return by name the accuracy with its 95 % interval, and the recall of each class by its name
-    in `classes`. `truth`, `predicted`: samples, class numbers.
+    """Return a dict with the accuracy, its 95 % interval, and the recall of each class under its
+    name in `classes`. `truth` and `predicted` hold a class number for each sample.
     """
     right = predicted == truth
     return {
@@ -389,9 +389,9 @@ def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dic
 def compare_in_ngspice(
     network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray
 ) -> dict[str, Any]:
-    """Train on nine tenths of each class, and test the rest in ngspice and in closed form. Return
-    by name the numbers of samples, of those that ngspice decides right and of those that both
-    decide alike, and the largest difference of spikes in s.
+    """Train on nine tenths of each class, and test the rest in ngspice and in closed form. Return a
+    dict with the number of test samples, the numbers of those that ngspice decides right and that
+    both engines decide alike, and the largest difference of spikes in s.
     """
     held_out = max(0.1, len(np.unique(labels)) / len(labels))
     train, tested, known, truth = train_test_split(

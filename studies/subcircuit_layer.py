@@ -88,8 +88,8 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
 
 
 def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
-    """Read the first `count` test images with a trained layer in both engines. Return, by name, the
-    number of equal decisions, both accuracies, the largest difference of spikes in s, and the
+    """Read the first `count` test images with a trained layer in both engines. Return a dict with
+    the number of equal decisions, both accuracies, the largest difference of spikes in s, and the
     number of neurons that are silent in one engine only.
     """
     network = trained(cells.device, HALF, USUAL)
@@ -108,8 +108,8 @@ def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
 
 def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
     """Read and write training images in both engines, each presentation from the same states.
-    Return, by name, the number of presentations with the same error and of those with a write, and
-    the largest and the RMS difference of written states in steps of the device.
+    Return a dict with the number of presentations with the same error, the number of those with a
+    write, and the largest and the RMS difference of written states in steps of the device.
     """
     start, rule = (
         trained(cells.device, HALF, USUAL, STARTED),

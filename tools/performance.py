@@ -138,8 +138,10 @@ def script_rows(rounds: int) -> list[dict[str, Any]]:
 
 
 def script_cost(command: list[str], folder: str) -> list[float]:
-    """Return wall time in s, CPU time in s with that of workers, and the peak memory in MB of the
-    largest process, of a run of a script.
+    """Run a script and return its wall time in s, its CPU time in s including workers, and the peak
+    memory in MB of its largest process.
+
+    `command`: file of the script and its options; `folder`: where the run writes its files.
     """
     voltages = ["--voltages", f"{folder}/{command[0]}.json"] if "training" in command[0] else []
     run_once = [

@@ -53,7 +53,7 @@ class FittedDevice:
     repeats: list[PulseFit]
 
     def values(self, mean: MeasuredDevice) -> dict[str, float]:
-        """Return, by name, the values that may differ from device to device: range in S, lowest
+        """Return a dict with the values that may differ from device to device: range in S, lowest
         conductance and noises as shares of the range, gain, and gain up over gain down. A gain is
         the ratio of this device's steps to those of the device `mean`.
         """

@@ -87,8 +87,8 @@ DEEP_EXACT_GAIN = 1.5
 
 @dataclass(frozen=True)
 class Values:
-    """Settings of a network that follow from the device's pulse noise and, for several layers, from
-    its memory.
+    """Settings of a network, derived from two numbers of its device: the noise of a pulse and, for
+    several layers, the number of pulses after which a cell has forgotten a write (`memory`).
 
     Parameters
     ----------
@@ -585,7 +585,7 @@ def build(
 
 
 def grey_settings(images: np.ndarray) -> dict[str, Any]:
-    """Return by name the fields of an `ErrorDrivenRule` that suit grey `images` (n x inputs)."""
+    """Return a dict of the fields of an `ErrorDrivenRule` that suit grey `images` (n x inputs)."""
     return {"presentations": min(60_000, 40 * len(images)), "start_state": START_STATE, "dose": 0.1}
 
 

@@ -654,8 +654,8 @@ def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
 
 
 def wear(counts: Counts, endurance: float) -> dict[str, float]:
-    """Return, by name, mean, quantiles and maximum over cells of the number of pulses, and the
-    share of cells with more pulses than the `endurance`.
+    """Return a dict with the mean, quantiles and maximum over cells of the number of pulses, and
+    the share of cells with more pulses than the `endurance`.
     """
     pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
     return {
@@ -667,8 +667,8 @@ def wear(counts: Counts, endurance: float) -> dict[str, float]:
 
 
 def area(network: Network, technology: Technology, half: float = 0.0) -> dict[str, float]:
-    """Return, by name, the areas in m^2 of cells, neurons and amplifiers, of the capacitors of late
-    writes and gates, and of the memory for the positions of patches.
+    """Return a dict with the areas in m^2 of cells, neurons and amplifiers, of the capacitors of
+    late writes and gates, and of the memory for the positions of patches.
 
     Wires run over the cells. An emulator has the area of its channel and of its capacitor. A cell
     that is written at its gate holds two gate voltages, X and that of its last write. `half`: as in

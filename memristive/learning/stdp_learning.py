@@ -305,11 +305,15 @@ class MnistLearning(Parameters):
             )
 
     def pace(self, share: float) -> float:
-        """Return the bias after a `share` of the run, relative to the bias at the start."""
+        """Return the pace of learning after a `share` of the run, relative to that at the start."""
         return 1 - share + share * self.first_time_constant / self.last_time_constant
 
     def setup(self, pace: float = 1.0) -> SelfLearningSetup:
-        """Return the circuit whose bias is `pace` times that at the start."""
+        """Return the circuit at a `pace` of learning, which is relative to the start of the run.
+
+        K, 1 / R_leak, and the current and leak of homeostasis are in proportion to `pace`, as one
+        bias sets them all (docs/stdp.md). `pace` falls over the run.
+        """
         leak = self.first_time_constant / pace / MemristorParameters().memory_capacitance
         capacitance = 10e-9
         return SelfLearningSetup(

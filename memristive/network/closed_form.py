@@ -201,7 +201,7 @@ class Crossbar:
         states : array, classes x inputs, V
         images : array, n x inputs
             Levels from 0 to 1.
-        jitter : array, images x classes, V, or float
+        jitter : array (images x classes) or float, V
             Threshold noise: shift of each neuron's threshold in this read.
 
         Raises
@@ -244,7 +244,10 @@ class Crossbar:
 
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
         """Return the `Race` of one image (inputs) with `states` (classes x inputs, V); each of its
-        arrays has one value for each class. `jitter`: classes, V, or float.
+        arrays has one value for each class.
+
+        `jitter`: threshold noise in V that is added to the thresholds, an array (classes) or one
+        float.
         """
         return Race(
             *(values[0] for values in vars(self.race(states, image[None], jitter)).values())

@@ -191,7 +191,7 @@ def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.nda
 def summary(
     labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule: Schedule | None = None
 ) -> dict[str, Any]:
-    """Return the scores of a set of images by name: accuracies and their interval, numbers of
+    """Return a dict with the scores of a set of images: accuracies and their interval, numbers of
     silent and tied images, and the recall of each class (nan: no image).
 
     Parameters
@@ -238,8 +238,8 @@ def summary(
 
 
 def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
-    """Return by name the strict accuracy, the ends of its 95 % interval, and the numbers of silent
-    and tied images. `labels`, `decisions`: true and decided class number of each image.
+    """Return a dict with the strict accuracy, the ends of its 95 % interval, and the numbers of
+    silent and tied images. `labels`, `decisions`: true and decided class number of each image.
     """
     right = int(np.sum(decisions == labels))
     low, high = interval(right, len(labels))
@@ -253,8 +253,8 @@ def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
 
 
 def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
-    """Return the number of images and their `strict_scores` by name. `labels`: class number of each
-    image; `spikes`: first spikes, images x classes, s.
+    """Return a dict with the number of images and their `strict_scores`. `labels`: class number of
+    each image; `spikes`: first spikes, images x classes, s.
     """
     return {"samples": len(labels), **strict_scores(labels, decide(spikes, RESOLUTION)[0])}
 

@@ -293,9 +293,9 @@ def half_share(network: Network) -> float:
 def write_costs(
     device: MeasuredDevice, counts: Counts, endurance: float = Technology().endurance
 ) -> dict[str, float]:
-    """Return the costs of all writes in a training by name: mean and largest number of pulses of a
-    cell, energy in J, number of column writes, and the share of cells with more than `endurance`
-    pulses.
+    """Return a dict with the costs of all writes in a training: mean and largest number of pulses
+    of a cell, energy in J, number of column writes, and the share of cells with more than
+    `endurance` pulses.
 
     A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
     device was measured. G is the conductance of the cell before the write, at the read voltage.

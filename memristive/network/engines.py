@@ -196,11 +196,11 @@ class SubcircuitLayer:
         return levels if self._layer.bias is None else with_bias(levels)
 
     def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return for each row without the bias the sum of error x weight over the neurons, in V
-        times the unit of the `errors` (neurons). The currents of the rows give these sums.
+        """Return the back-read: for each row except the bias row, the sum over the neurons of error
+        x weight, in V times the unit of the `errors` (neurons). Currents of the rows give the sums.
 
-        Positive and negative errors are read one after the other. So each device sees the polarity
-        of a read, because many devices conduct differently in reverse.
+        Many devices conduct differently in reverse. Positive and negative errors are therefore
+        applied one after the other, so that each device always sees the polarity of a read.
         """
         layer, circuit, errors_of_columns = (
             self._layer,
@@ -364,8 +364,8 @@ class Engine(Protocol):
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read of a layer (counted from 0): for each row without the bias the sum
-        of error x weight over the neurons, in V times the unit of the `errors` (neurons).
+        """Return the back-read of a layer (counted from 0): for each row except the bias row, the
+        sum over the neurons of error x weight, in V times the unit of the `errors` (neurons).
         """
 
     def write(
@@ -484,7 +484,7 @@ class NgspiceNetwork:
             the whole window, because their settled membranes decide which of them are written.
         rng : Generator, optional
             Generator of the read noise, if the devices have any.
-        jitter : array, classes, V, or float
+        jitter : array (classes) or float, V
             Threshold noise: shift of each threshold. Only in the paper's layer.
 
         Returns
@@ -553,8 +553,8 @@ class NgspiceNetwork:
         return [times for times, _ in found], [settled for _, settled in found]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read of a layer (counted from 0): for each row without the bias the sum
-        of error x weight over the neurons, in V times the unit of the `errors` (neurons).
+        """Return the back-read of a layer (counted from 0): for each row except the bias row, the
+        sum over the neurons of error x weight, in V times the unit of the `errors` (neurons).
         """
         return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
 
@@ -592,10 +592,19 @@ def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
 
 
 def make_engine(name: str, network: Network) -> Engine:
-    """Return the engine called `name`, "ngspice" or "closed-form" (that of the paper's layer in
-    NumPy), for a network.
+    """Return an engine for a network.
 
-    Raises ParameterError if the name is unknown.
+    Parameters
+    ----------
+    name : str
+        "ngspice" simulates the circuit (`NgspiceNetwork`). "closed-form" computes the paper's layer
+        in NumPy, with or without resistive wires (`WiredClosedForm`).
+    network : Network
+
+    Raises
+    ------
+    ParameterError
+        The name is unknown, or "closed-form" is to compute a network with another design.
     """
     check_engine(name)
     if name == CLOSED_FORM:

@@ -237,7 +237,8 @@ class Layer:
     ) -> np.ndarray:
         """Return the states in V (rows) of a column of 1T1R cells after a `write` at their gates.
 
-        `noise`: standard deviation in V, drawn from `rng`. Stuck cells are not considered.
+        `states`: those before the write. `noise`: standard deviation in V of the random part of
+        each write, which is drawn from `rng`. Stuck cells are not considered.
         """
         pulses, curve = self.pulses, self.memristor.curve
         assert pulses and curve

@@ -142,7 +142,7 @@ class NgspiceLayer:
         noise : array, 1 x inputs of stages, A, optional
             Noise currents from the read noise of the cells: one for each neuron, and then one for
             the reference column, or with pairs for each neuron's negative columns.
-        jitter : array, neurons, V, or float
+        jitter : array (neurons) or float, V
             Threshold noise: shift of each threshold.
 
         Returns
@@ -439,8 +439,8 @@ class NgspiceLayer:
     # Back-reads
 
     def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return the sum of error x (X - X_ref) for each row without the bias, in V times the unit
-        of the `errors` (neurons).
+        """Return for each row except the bias row the sum over the neurons of error x (X - X_ref),
+        in V times the unit of the `errors` (neurons).
 
         With pairs, the result is the sum of error x (X+ - X-), averaged over the pairs.
         """

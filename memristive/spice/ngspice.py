@@ -290,8 +290,8 @@ class Ngspice(NgSpiceShared):
 
 
 def start_ngspice() -> Ngspice:
-    """Return the ngspice of this process, started at the first call without the user's settings
-    files.
+    """Return the ngspice of this process. The first call starts ngspice, and ngspice then does not
+    read the user's settings files.
 
     Raises
     ------
