@@ -229,7 +229,9 @@ def load_voltages(
     """
     found = read_voltages(path, dataset)
     if isinstance(found.states, tuple):
-        raise VoltagesError(f"{path} holds a network of several layers, expected one layer")
+        raise VoltagesError(
+            f"{path} holds pairs, devices or several layers, expected the paper's layer"
+        )
     shape, expected = (
         found.states.shape,
         (classes or len(found.states), inputs or found.states.shape[1]),
