@@ -54,15 +54,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--data", choices=CONVOLUTIONS, default="mnist", help="dataset (default: mnist)"
     )
-    parser.add_number(
-        "--kernels",
-        1,
-        10_000,
-        None,
-        "kernels (default: 70; mnist_shifted 96, fashion 48, digits 16)",
+    windows, regions, kernels = (
+        ", ".join(f"{name} {count}" for name, count in zip(CONVOLUTIONS, counts, strict=True))
+        for counts in zip(*CONVOLUTIONS.values(), strict=True)
     )
-    parser.add_number("--window", 1, 28, None, "pixels a side of a window (default: 7; digits 3)")
-    parser.add_number("--regions", 1, 28, None, "regions a side (default: 3; fashion 6, digits 2)")
+    parser.add_number("--kernels", 1, 10_000, None, f"kernels (default: {kernels})")
+    parser.add_number("--window", 1, 28, None, f"pixels a side of a window (default: {windows})")
+    parser.add_number("--regions", 1, 28, None, f"regions a side (default: {regions})")
     parser.add_number("--stride", 1, 28, 1, "pixels from one patch to the next")
     parser.add_common("--hidden", (), "between kernels and classes; default: none")
     parser.add_common("--device", None)
@@ -82,19 +80,19 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. Data, convolution, cells, rule.
     dataset = data_of(options.data, options.held_out)
-    window, regions, kernels = CONVOLUTIONS[options.data]
+    window, regions_a_side, count = CONVOLUTIONS[options.data]
     found = Convolution(
         *dataset.shape,
         options.window or window,
         options.stride,
-        options.regions or regions,
+        options.regions or regions_a_side,
     )
     device = load_device(options.device) if options.device else None
     made, default = settings(device, options.pairs, options.late, options.data)
     convolution, design, rule = apply_settings(
         options, convolution=found, design=made["design"], rule=default
     )
-    hidden = (options.kernels or kernels, *options.hidden)
+    hidden = (options.kernels or count, *options.hidden)
 
     def prepared(number: int) -> tuple[Dataset, Network, Any]:
         """Return data, untrained network and rule of the seed rule.seed + `number`."""

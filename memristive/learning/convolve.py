@@ -13,6 +13,7 @@ from memristive.devices.measured_device import MeasuredDevice, emulator, load_de
 from memristive.learning.build import BACK_VOLTAGE, Values, measured_pulses, of_values
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
+from memristive.spice.parameters import ParameterError
 
 WINDOW = 750e-6  # s, longest read of a patch, and of the layers above
 EMULATORS = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=WINDOW, back_voltage=BACK_VOLTAGE)
@@ -28,6 +29,7 @@ RULE = LayeredRule(
 )
 # Fields of the rule that differ for other images, chosen on held-out training images.
 CHANGES: dict[str, dict[str, Any]] = {
+    "mnist": {},
     "digits": {
         "presentations": 40_000,
         "output_dose": 30e-3,
@@ -79,9 +81,11 @@ def settings(
     Raises
     ------
     ParameterError
-        The device is unknown, or its synapses cannot write late.
+        The device or the data are unknown, or synapses of the device cannot write late.
     """
-    changes = CHANGES.get(data, {})
+    if data not in CHANGES:
+        raise ParameterError(f"data must be one of {', '.join(CHANGES)}, got {data!r}")
+    changes = CHANGES[data]
     if device is None:
         return {"design": EMULATORS}, dataclasses.replace(RULE, **changes)
     emulated = emulator(load_device(device) if isinstance(device, str) else device)
