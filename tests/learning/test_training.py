@@ -19,8 +19,8 @@ from memristive.network.design import ENGINES, LayerDesign, Setup
 from memristive.network.engines import read
 from memristive.network.networks import Network, network_on_chip
 from memristor import MemristorParameters
+from tests.network.networks import PULSED_IMAGES, PULSED_RULE, XOR, measured_network, on_a_chip
 from tests.network.networks import RULE as HIDDEN_RULE
-from tests.network.networks import XOR, on_a_chip
 
 CHIP = Chip(
     seed=3, read_noise=0.05, write_noise=0.5, stuck_off=0.05, stuck_on=0.05, cell_threshold=0.05
@@ -69,6 +69,23 @@ def test_a_resumed_training_meets_the_same_noise(name):
     assert (whole.network.states[0] == resumed.network.states[0]).all() and (
         whole.history == resumed.history
     ).all()
+
+
+@pytest.mark.parametrize("device", [None, "epiram", "li-1t1r"])
+@pytest.mark.parametrize("block", [7, 100])
+def test_a_training_learns_the_same_however_often_it_reports(device, block):
+    """With the noise of a chip; in whole pulses that wait and leak; at gates that leak."""
+    if device:
+        start, rule = measured_network(device, (), 1, late=device == "epiram"), PULSED_RULE
+    else:
+        start, rule = network_on_chip(paper_network(Setup(), RULE, 3, 6), CHIP), RULE
+    rule, labels = dataclasses.replace(rule, presentations=1100), np.arange(8) % 3
+    whole, parts = (Learning.start(start, rule) for _ in range(2))
+    list(train(whole, rule, PULSED_IMAGES, labels))
+    reports = [done for done, _ in train(parts, rule, PULSED_IMAGES, labels, block=block)]
+    assert len(reports) >= 11 and whole.history[:, 1].sum() > 100
+    for name, values in whole.arrays().items():
+        assert np.array_equal(values, parts.arrays()[name]), name
 
 
 def test_leak_does_not_change_stuck_cells(mnist_setup, training_set):
