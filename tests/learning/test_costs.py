@@ -8,12 +8,14 @@ import pytest
 from memristive.devices.measured_device import DEVICES
 from memristive.learning import costs
 from memristive.learning.costs import Accounts
+from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network import dissipation
 from memristive.network.design import NGSPICE, Convolution, LayerDesign
 from memristive.network.dissipation import joules_per_siemens
 from memristive.network.ledger import COMPUTED, SIMULATED, Ledger, Line, Technology
-from memristive.network.networks import Network
+from memristive.network.networks import Network, no_counts
+from memristor import state_rate
 from tests.network.networks import (
     MEASURED,
     PULSED_IMAGES,
@@ -36,7 +38,7 @@ def test_lines_of_one_part_add_up_and_boundaries_stay_apart():
 def convolution():
     """Three kernels of 3x3 pixels, which read the four patches of a 4x4 image."""
     rng = np.random.default_rng(8)
-    design = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=300e-6)
+    design = LayerDesign(hidden_bias=0.5, output_bias=1.3, output_gain=0.5, window=300e-6)
     states = rng.normal(6.0, 0.5, (3, 10)), rng.normal(6.0, 0.5, (3, 4))
     return Network(states, design=design, convolution=Convolution(4, 4, 3, regions=1))
 
@@ -158,6 +160,39 @@ def test_a_training_costs_the_reads_of_its_presentations_and_its_counted_pulses(
     written = sum(line.joules for line in found.ledger.lines if line.name == costs.SELECTED)
     joules, (conducted,) = joules_per_siemens(device), found.counts.conducted
     assert written == pytest.approx(conducted[0].sum() * joules[0] + conducted[1].sum() * joules[1])
+
+
+def test_each_error_takes_the_time_of_two_doses_which_shrink():
+    """A potentiation and a depression, one after the other, in each presentation; the dose falls to
+    a quarter, so it is half the first one in the second of two segments.
+    """
+    network = random_network((9, 2))
+    rule = LayeredRule(presentations=2000, output_dose=0.01, final_dose=0.25, margin=1e-2)
+    images, labels = np.ones((2, 9)), np.arange(2)
+    found = costs.training(network, rule, images, labels, Accounts(), segments=2, samples=2)
+    assert found.errors == 2000
+    first = 0.01 / float(state_rate(network.parameters.memristor, 1.0))
+    seconds = 1.14 * (first + first / 2)  # seven edges of 2 % each
+    assert found.times["write"] == pytest.approx(
+        2 * 1000 * (seconds + 2 * Technology().driver_step), rel=1e-3
+    )
+
+
+def test_wear_and_area_are_of_the_cells_of_all_layers():
+    """4 hidden neurons of 7 rows and 3 outputs of 5 rows, four devices for each weight."""
+    network, t = measured_network("epiram", (4,), 2, late=True), Technology()
+    weights = 4 * 7 + 3 * 5
+    found = costs.area(network, t)
+    assert found["cells"] == pytest.approx(4 * weights * 16 * (65e-9) ** 2)
+    assert found["neurons"] == pytest.approx(7 * 34e-12)
+    assert found["amplifiers"] == pytest.approx(7 * 5 * 1000e-12)
+    assert found["late_capacitors"] == pytest.approx(weights * 3.55e-12 / 2e-3)
+    counts = no_counts(network)
+    counts.pulses[0].fill(1.0)
+    counts.pulses[1].fill(3.0)
+    wear = costs.wear(counts, 2.0)
+    assert wear["mean"] == pytest.approx((28 * 1 + 15 * 3) / weights) and wear["most"] == 3
+    assert wear["quantile_50"] == 1 and wear["share_beyond_endurance"] == 15 / weights
 
 
 def test_late_writes_wait_and_charge_capacitors_meanwhile():
