@@ -37,6 +37,11 @@ def page(name):
     )
 
 
+def outputs(folder):
+    """Return the options that lead a record and its figures into a folder."""
+    return ["--results", str(folder), "--figures", str(folder)]
+
+
 def flowers_in(folder):
     """Write every fifth iris as CSV with semicolons, the species first; return its path."""
     from sklearn.datasets import load_iris  # a second, which few of the tests need

@@ -1,6 +1,5 @@
 """The cache of compiled functions follows every file that they depend on."""
 
-import ast
 import os
 import shutil
 import subprocess
@@ -58,21 +57,3 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
     assert first_dose() == ("1.0 1", False)  # from the cache, without a word
     append("rule.py", CHANGE)
     assert first_dose()[0] == "2.0 0"
-
-
-def test_only_this_cache_holds_compiled_functions():
-    """`numba.njit(cache=True)` keeps code with constants of imported files after these have
-    changed.
-    """
-    files = [
-        file
-        for folder in ("memristive", "studies", "transistors")
-        for file in (ROOT / folder).rglob("*.py")
-    ]
-    users = {
-        file.name
-        for file in [*files, *ROOT.glob("*.py")]
-        for node in ast.walk(ast.parse(file.read_bytes()))
-        if isinstance(node, ast.Import | ast.ImportFrom) and "numba" in ast.unparse(node).split()[1]
-    }
-    assert users == {"compiled.py"}

@@ -51,29 +51,6 @@ def test_all_weight_images_have_one_scale(states):
     assert [image.get_array().tolist() for image in images] == [[row] for row in states]
 
 
-def test_each_class_of_a_map_of_states_has_its_label_at_its_rows():
-    states = np.repeat([[1.0], [5.0], [3.0]], 40, axis=0) * np.ones(20)
-    axis = plotting.memristor_states(np.linspace(0, 10e-3, 20), states, "abc").axes[0]
-    rows = {
-        label.get_text(): axis.images[0].get_array()[round(place), 0]
-        for place, label in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True)
-    }
-    assert rows == {"a": 1.0, "b": 5.0, "c": 3.0}
-
-
-def test_raster_has_a_mark_for_each_neuron_that_fired_and_no_mark_hides_another():
-    spikes = 80e-6 + 300e-6 * np.random.default_rng(3).random((6, 6))
-    spikes[0, 1:4], spikes[1] = spikes[0, 0], np.nan
-    axis = plotting.spike_raster(spikes, "012345").axes[0]
-    marks = sorted((round(text.get_position()[0], 6), text.get_text()) for text in axis.texts)
-    assert marks == sorted(
-        (round(1e6 * spikes[k, j], 6), str(j))
-        for k, j in zip(*np.nonzero(np.isfinite(spikes)), strict=True)
-    )
-    assert len({text.get_position() for text in axis.texts}) == len(marks)
-    assert plotting.spike_raster(np.full((4, 4), np.nan), "X+U=").axes[0].texts  # "no neuron fires"
-
-
 def test_each_membrane_panel_starts_with_its_pulse():
     setup, time = Setup(schedule=Schedule(pulse=2e-3, period=6e-3)), np.linspace(0, 12e-3, 6001)
     rising = -np.expm1(-(time % 6e-3) / 150e-6)

@@ -411,16 +411,20 @@ def train_compiled(
     order: np.ndarray,
     done: int,
     history: np.ndarray,
+    waiting: int,
     rng: np.random.Generator,
-) -> None:
+) -> int:
     """Train with the images of the indices `order`, after `done` earlier presentations, and fill
     `history`.
+
+    The leak of late-writing synapses and gates is applied at each error. Since the last one there
+    were `waiting` presentations; returns the same number for the next call.
 
     `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
     `rows` in reads. `labels`: n. `history`: presentations x 2, True if the answer was right, and
     True if cells were written. `states`, `work`, `late` and `counts` change in place.
     """
-    before = 0
+    before = -waiting
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]
         kernel.draw(layers, timing, work, rows[order[n]], rng)
@@ -444,9 +448,8 @@ def train_compiled(
         history[n, 1] = silent or wrong is not None
         if history[n, 1]:
             target = -1 if wrong is None else int(wrong)
-            if late.forget > 0.0:
-                kernel_writes.forget(late, n - before)
-                before = n
+            kernel_writes.forget(late, n - before)
+            before = n
             correct(
                 layers,
                 timing,
@@ -463,5 +466,4 @@ def train_compiled(
                 noise.write[n] if len(noise.write) else kernel_arrays.EMPTY_TABLE,
                 rng,
             )
-    if late.forget > 0.0:
-        kernel_writes.forget(late, len(order) - before)
+    return len(order) - before

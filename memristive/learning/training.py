@@ -147,9 +147,10 @@ def train(
     ----------
     learning : Learning
         Up to date whenever this function yields: after every presentation, in closed form after
-        every `block` of them.
+        every `block` of them, and at multiples of 1,000.
     rule, images, labels, engine
     block : int
+        Has no effect on what is learned.
     counts : kernel_writes.Counts, optional
         From `no_counts`; in closed form the pulses of each cell are added to it.
 
@@ -198,17 +199,14 @@ def _blocks(
     learning: Learning, rule: Rule, count: int, block: int
 ) -> Iterator[tuple[np.ndarray, np.random.Generator]]:
     """Yield for one block after the other the indices of its images, of `count` in all, and a
-    random generator. A block ends at a multiple of `block` presentations, or with the training.
+    random generator. A block ends at a multiple of `block` or of `BLOCK` presentations, or with the
+    training.
     """
     rng = write_generator(rule, learning.done)
     while learning.done < rule.presentations:
         rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
-        yield (
-            rule.order(
-                count, learning.done, min((learning.done // block + 1) * block, rule.presentations)
-            ),
-            rng,
-        )
+        stop = min((learning.done // of + 1) * of for of in (block, BLOCK))
+        yield rule.order(count, learning.done, min(stop, rule.presentations)), rng
 
 
 def _train_compiled(
@@ -221,7 +219,7 @@ def _train_compiled(
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
-    classes = np.asarray(labels, np.int64)
+    classes, waiting = np.asarray(labels, np.int64), 0
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
@@ -233,7 +231,7 @@ def _train_compiled(
         )
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
         noise = chip_noise(network, learning.done, stop)
-        rules.train_compiled(
+        waiting = rules.train_compiled(
             arrays.layers,
             arrays.timing,
             doses,
@@ -249,9 +247,13 @@ def _train_compiled(
             np.arange(len(order)),
             learning.done,
             history,
+            waiting,
             rng,
         )
-        learning.network = arrays.trained(learning.network)
+        if stop % BLOCK == 0:  # as a training that is resumed here
+            kernel_writes.forget(arrays.late, waiting)
+            waiting = 0
+        learning.network = arrays.trained(learning.network, waiting)
         learning.history[learning.done : stop], learning.done = history, stop
         yield stop, learning.running_accuracy
 

@@ -526,8 +526,14 @@ class KernelArrays:
         )
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 
-    def trained(self, network: Network) -> Network:
-        """Return `network` with the states and held doses that the kernel has written."""
+    def trained(self, network: Network, waiting: int = 0) -> Network:
+        """Return `network` with the states and held doses that the kernel has written, the doses
+        after the leak of `waiting` more presentations.
+        """
+        late = self.late
+        if waiting:
+            late = late._replace(held=tuple(held.copy() for held in late.held))
+            kernel_writes.forget(late, waiting)
         states = tuple(
             states[:, : len(before)].T.copy()
             for states, before in zip(self.states, network.states, strict=True)
@@ -535,7 +541,7 @@ class KernelArrays:
         return dataclasses.replace(
             network,
             states=states,
-            held=what_is_held(self.late),
+            held=what_is_held(late),
         )
 
 

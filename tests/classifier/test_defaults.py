@@ -9,19 +9,11 @@ from memristive.classifier import MemristiveClassifier
 from memristive.classifier.defaults import (
     learning_rule,
     single_layer_start,
-    suited_dose,
     untrained_network,
 )
 from memristive.classifier.feature_encoding import FeatureEncoding
 from memristive.network.networks import with_bias
 from snn_circuit import NetworkParameters
-
-
-def test_the_dose_falls_with_features_classes_and_hidden_layers():
-    doses = [suited_dose(features, 2, (50,)) for features in (30, 60, 120)]
-    assert doses[0] == pytest.approx(2 * doses[1]) == pytest.approx(4 * doses[2])
-    assert suited_dose(60, 20, (50,)) == pytest.approx(doses[1] / 2)
-    assert suited_dose(1, 2, (50,)) == suited_dose(2, 2, (50,)) > suited_dose(2, 2, (50, 50))
 
 
 @pytest.mark.parametrize(
@@ -92,12 +84,3 @@ def test_noisy_devices_learn_digits_with_the_defaults(device):
         .score(test, truth)
         > 0.88
     )
-
-
-def test_a_device_has_no_hidden_layer_by_default():
-    features, labels = load_iris(return_X_y=True)
-    assert MemristiveClassifier(epochs=1, device="epiram").fit(features, labels).network_.sizes == (
-        8,
-        3,
-    )
-    assert MemristiveClassifier(epochs=1).fit(features, labels).network_.sizes == (8, 100, 3)

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from memristive.devices.characterise import apply_pulses
 from memristive.devices.measured_device import (
     DEVICES,
     MeasuredDevice,
     device_record,
-    emulator,
     load_device,
 )
 from memristive.io.records import to_json
@@ -88,18 +86,6 @@ def test_the_flow_is_the_solution_of_its_differential_equation(shape):
             assert device.after(0.05, pulses) == pytest.approx(exact, abs=1e-6)
         else:
             assert 1 <= device.after(0.05, pulses) <= 1.001  # the bound
-
-
-@pytest.mark.parametrize("shape", ["shrinking", "growing", "abrupt"])
-def test_random_pulses_in_ngspice_follow_the_curves(ngspice, shape):
-    device = MeasuredDevice(up=tuple(SHAPES[shape]), down=(0.01, 0.03))
-    directions, x = np.random.default_rng(1).choice([1, -1], 60), [0.5]
-    for direction in directions:
-        x.append(float(device.after(x[-1], 1, direction > 0)))
-    conductance = apply_pulses(emulator(device), directions, start=0.5)
-    assert conductance == pytest.approx(
-        device.conductance(x), abs=5e-4 * device.highest_conductance
-    )
 
 
 def test_old_files_hold_the_law(tmp_path):

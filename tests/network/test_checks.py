@@ -147,15 +147,6 @@ def test_clipping_after_the_spike_has_no_effect(ngspice):
     assert apart(late, [hidden, outputs]) < 0.13e-6
 
 
-def test_clipping_that_does_not_move_first_spikes_is_no_problem():
-    # the first fires at once, clipped or not
-    hidden = np.array([[5.0, 5.0, 69.0], [5.0, 5.0, 6.5]])
-    network = Network((hidden, np.array([[5.0, 6.0, 9.0], [5.0, 5.0, 8.0]])))
-    assert (
-        checks.required_stage_voltages(network, IMAGES) > rails(network)
-    ).any() and layered_problems(network, IMAGES) == []
-
-
 @pytest.mark.parametrize("row_voltage", [1.0, 0.5])
 def test_cells_at_the_reference_require_the_stage_swing_and_chips_the_gains_of_their_cells(
     row_voltage,

@@ -332,31 +332,15 @@ def test_cells_that_are_not_well_above_their_rows_are_read_with_finer_steps(desi
 
 
 @pytest.mark.parametrize("chip", [False, True])
-def test_back_reads_of_the_last_layer_agree_with_the_closed_form(network, chip):
+@pytest.mark.parametrize(
+    ("k", "errors"),
+    [(2, [0.0, 1, 0, 0]), (2, [0.4, -0.2, 1.0, -0.7]), (1, np.linspace(-2.0, 4.0, SIZES[2]))],
+)
+def test_back_reads_agree_with_the_closed_form(network, chip, k, errors):
+    """The reference column carries the negative sum of the errors."""
     network = on_a_chip(network) if chip else network
-    layer = layer_of(network, 2)
-    for errors in (
-        np.array([1.0, 0, -1, 0]),
-        np.array([0.0, 1, 0, 0]),
-        np.array([0.4, -0.2, 1.0, -0.7]),
-    ):
-        assert layer.read_back(network.states[2], errors) == pytest.approx(
-            network.read_back(2, errors), abs=1e-3
-        )
-    changed, errors = network.states[2] + 0.25, np.array([1.0, 0, 0, 0])
-    rise = layer.read_back(changed, errors) - layer.read_back(network.states[2], errors)
-    gains = (
-        network.devices[2].cells.gain[0, :-1] / network.parameters.memristor.gain if chip else 1.0
-    )
-    assert rise == pytest.approx(0.25 * gains, abs=2e-3)
-
-
-def test_back_reads_of_a_hidden_layer_agree_with_the_closed_form(network):
-    errors = np.random.default_rng(5).normal(1.0, 1.5, SIZES[2])  # V
-    assert abs(errors.sum()) > 2.0  # carried by the reference column
-    assert layer_of(network, 1).read_back(network.states[1], errors) == pytest.approx(
-        network.read_back(1, errors), abs=2e-3
-    )
+    found = layer_of(network, k).read_back(network.states[k], np.array(errors))
+    assert found == pytest.approx(network.read_back(k, np.array(errors)), abs=2e-3)
 
 
 def one_column(network):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.spice.ngspice import LOOK, MOST_CIRCUITS
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import SimulationError, Solver, netlist_text
+from memristive.spice.session import SimulationError, Solver
 from tests.helpers import ROOT
 
 RC = """RC
@@ -199,16 +197,6 @@ def test_another_thread_is_refused(load):
     assert len(found) == 1 and "thread" in found[0]
 
 
-def test_pyspices_own_simulator_is_refused(load):
-    mine = load(RC)
-    circuit = Circuit("other")
-    circuit.V("1", "a", circuit.gnd, 1.0)
-    circuit.R("1", "a", circuit.gnd, 1e3)
-    with pytest.raises(SimulationError, match="PySpice's own simulator"):
-        circuit.simulator(simulator="ngspice-shared").operating_point()
-    assert mine.run(1e-3)["out"][-1] == pytest.approx(1 - np.exp(-1), abs=1e-3)
-
-
 def test_memory_stays_flat_over_thousands_of_runs(load):
     circuit = load(RC)
     memory = []
@@ -265,14 +253,3 @@ def test_the_users_settings_file_is_not_read(tmp_path):
     )
     out, err = process.communicate(timeout=60)
     assert (out, process.returncode) == ("done\n", 0), err
-
-
-@pytest.mark.skipif(not shutil.which("ngspice"), reason="compares with the ngspice program")
-def test_ngspices_program_computes_the_same(load, tmp_path):
-    text = netlist_text(RC, FINE, 1e-3, ["out"], ["out"])
-    (tmp_path / "rc.cir").write_text(text)
-    printed = subprocess.run(
-        ["ngspice", "-b", tmp_path / "rc.cir"], capture_output=True, text=True, check=True
-    ).stdout
-    rows = [line.split() for line in printed.splitlines() if re.match(r"\d+\s+\S+e", line)]
-    assert float(rows[-1][2]) == pytest.approx(load(RC, "out").run(1e-3)["out"][-1], rel=1e-6)
