@@ -269,19 +269,25 @@ class LayerDesign(Design):
         cells of `memristor`.
 
         Their feedback resistor lets the summing stages swing by `stage_swing` V if every row is
-        high and every cell at X_ref. `last`: True for the last layer.
+        high and every cell at X_ref. The current of the bias resistor flows into the same stage and
+        does not fall with the number of rows. With few rows it would take the stage to its rail, so
+        that the neurons fire late or never. Then the feedback resistor is smaller, so that the
+        stage stays within its rails even if every row is high and every cell at the upper end of
+        its range (emulators have none: at X_ref). Membranes settle at the same voltages, because
+        their transconductance is larger in return. `last`: True for the last layer.
         """
-        cells = rows * max(1, self.pairs)
-        current = (
-            cells
-            * memristor.gain
-            * (self.reference_state - memristor.threshold_voltage)
-            * self.row_voltage
-        )
-        feedback, transresistance = (
-            self.stage_swing / current,
-            self.transresistance * (self.output_gain if last else 1.0),
-        )
+
+        def current(state: float) -> float:
+            """Return the current in A of a column if all rows are high and all cells at a state."""
+            cells = rows * max(1, self.pairs)
+            return cells * memristor.gain * (state - memristor.threshold_voltage) * self.row_voltage
+
+        transresistance = self.transresistance * (self.output_gain if last else 1.0)
+        feedback = self.stage_swing / current(self.reference_state)
+        bias = self.bias(last) * base.threshold / transresistance  # A
+        if bias:
+            highest = memristor.curve.high if memristor.curve else self.reference_state
+            feedback = min(feedback, base.highest_feedback(current(highest) + bias))
         return dataclasses.replace(
             base,
             output_high=self.row_voltage,
