@@ -10,7 +10,13 @@ import dataclasses
 from typing import Any
 
 from memristive.devices.measured_device import MeasuredDevice, emulator, load_device
-from memristive.learning.build import BACK_VOLTAGE, DEEP_GATE_DOSE, Values, measured_pulses, of_values
+from memristive.learning.build import (
+    BACK_VOLTAGE,
+    DEEP_GATE_DOSE,
+    Values,
+    measured_pulses,
+    of_values,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
 from memristive.spice.parameters import ParameterError

@@ -422,9 +422,13 @@ def layered_problems(
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     neuron, design = network.parameters.neuron, network.design
     problems, silent = _clipping_problems(network, images, *doses), False
-    paper = isinstance(design, Schedule)
+    paper, forward = isinstance(design, Schedule), network.forward(images)
+    wrong = np.ones(len(images), bool)
+    if labels is not None:
+        labels = np.asarray(labels)[part]
+        wrong = np.array([strict_decision(times) for times in forward[-1]]) != labels
     for layer, (states, spikes, dose) in enumerate(
-        zip(network.states, network.forward(images), doses, strict=True), 1
+        zip(network.states, forward, doses, strict=True), 1
     ):
         if np.abs(states).max() > DIVERGED:
             problems.append(
@@ -432,15 +436,11 @@ def layered_problems(
                 f"lower {dose}"
             )
         last, fired = layer == len(network.states), ~np.isnan(spikes)
-        found = "" if problems and paper else _silence(layer, fired, network.sizes[-1], last)
+        found = "" if problems and paper else _silence(layer, fired, wrong, network.sizes[-1], last)
         if last and labels is not None and not found:
-            found = _dominance(spikes, labels[part])
+            found = _dominance(spikes, labels)
         if found and not (last and silent):  # class neurons suffer from silent hidden layers
-            advice = (
-                ["train longer"] * last
-                + [f"lower {dose} to half"]
-                + ["leave out the hidden layers"] * (len(doses) > 1)
-            )
+            advice = _advice(network, dose, last) + ["leave out the hidden layers"] * (not last)
             problems.append(f"{found}; {', or '.join(advice)}")
             silent = True
     if paper:  # `Network.warn_of_doubts` does the rest
@@ -458,22 +458,37 @@ def layered_problems(
     return problems
 
 
+def _advice(network: Network, dose: str, longer: bool) -> list[str]:
+    """Return what helps neurons that are silent or win too often, for messages. `dose`: name of the
+    parameter to lower; `longer`: True if a longer training may help.
+    """
+    pulses = network.pulses
+    rounds = pulses is not None and pulses.whole and not pulses.late  # noise outweighs small doses
+    return (
+        ["let synapses write late"] * bool(rounds)
+        + ["train longer"] * longer
+        + [f"lower {dose} to half"]
+    )
+
+
 def _examined(network: Network, count: int) -> slice:
     """Return the part of `count` images that is examined."""
     most = EXAMINED_SLOW if network.convolution or network.wired else EXAMINED
     return slice(None, None, max(1, -(-count // most)))
 
 
-def _silence(layer: int, fired: np.ndarray, classes: int, last: bool) -> str:
+def _silence(layer: int, fired: np.ndarray, wrong: np.ndarray, classes: int, last: bool) -> str:
     """Return a message if no neuron of a layer fires on too many images, or if too few neurons of a
     hidden layer ever fire; else "".
 
-    `layer`: number for the message. `fired`: images x neurons, True for a spike. `classes`: number
-    of classes; a hidden layer needs some neurons for each. `last`: True for the last layer.
+    A silent hidden layer can be the right answer for a class, so only images that the network gets
+    `wrong` count. `layer`: number for the message. `fired`: images x neurons, True for a spike.
+    `classes`: number of classes; a hidden layer needs some neurons for each. `last`: True for the
+    last layer.
     """
-    silent, used = (~fired.any(axis=1)).mean(), int(fired.any(axis=0).sum())
-    if silent > SILENT_SHARE:
-        return f"no neuron of layer {layer} fires for {silent:.0%} of {len(fired)} images"
+    silent, used = ~fired.any(axis=1), int(fired.any(axis=0).sum())
+    if (silent & wrong).mean() > SILENT_SHARE:
+        return f"no neuron of layer {layer} fires for {silent.mean():.0%} of {len(fired)} images"
     if (
         not last
         and len(fired) >= FEW * classes
@@ -577,14 +592,14 @@ def warn_of_reads(network: Network, images: np.ndarray, spikes: np.ndarray) -> N
         return
     part, silent = _examined(network, len(images)), np.isnan(spikes).all(axis=1).mean()
     problems = _clipping_problems(network, images[part], *["the doses"] * len(network.states))
+    advice = ", or ".join(_advice(network, "the doses", True))
     if problems:
         pass  # the cause of all that follows
     elif silent > SILENT_SHARE:
         if isinstance(network.design, Schedule):
             problems = operating_range(network.setup, network.states[0], images[part]).problems
         problems = problems or [
-            f"no class neuron fires for {silent:.0%} of {len(images)} images; train longer, or "
-            "with half the dose"
+            f"no class neuron fires for {silent:.0%} of {len(images)} images; {advice}"
         ]
     else:
         winners = [strict_decision(times) for times in spikes[part]]
@@ -592,7 +607,7 @@ def warn_of_reads(network: Network, images: np.ndarray, spikes: np.ndarray) -> N
         if enough and len(set(winners)) == 1 and winners[0] >= 0:
             problems = [
                 f"class neuron {winners[0]} wins all of {len(winners)} images; if these have "
-                "several classes, train longer, or with half the dose"
+                f"several classes, {advice}"
             ]
     for problem in problems:
         warnings.warn(problem, OperatingRangeWarning, stacklevel=3)
