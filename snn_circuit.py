@@ -102,6 +102,18 @@ class NeuronParameters(Parameters):
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
         return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
 
+    def highest_feedback(self, current: float, share: float = 1.0) -> float:
+        """Return the feedback resistor in ohm with which a column's `current` (A) brings the first
+        of the two stages to a `share` of its rail: the inverse of `highest_drive`.
+        """
+        drop = self.amplifier_output_resistance
+        load = 1 + drop / self.stage_resistance
+        summing, inverting = (
+            -share * self.rail_low / current - drop,
+            share * self.inverting_rail_high / current,
+        )
+        return min(summing / load, inverting / load)
+
     def highest_inverse(self, loads: int = 0) -> float:
         """Return the highest output of the inverting stage in V, with `loads` other inverting
         stages at its output.

@@ -32,7 +32,6 @@ from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.training import BLOCK, learn
 from memristive.network import kernel_arrays
-from memristive.network.checks import warn_of_layers
 from memristive.network.networks import KernelArrays, Network
 from memristive.spice.parameters import ParameterError
 from memristor import ChannelValues, read_current
@@ -73,9 +72,6 @@ def main(arguments: list[str] | None = None) -> None:
                 unit=f"{BLOCK} images",
             )
             network = learn(network, rule, *dataset.training, watch=watch).network
-            warn_of_layers(
-                network, dataset.test.levels, labels=dataset.test.labels, name="the trained network"
-            )
         errors = find_errors(network, rule, dataset.training)[: options.errors]
         if not errors:
             raise ParameterError(

@@ -441,11 +441,7 @@ def learning_of(
     # the number of pairs.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
     more = {"back_voltage": BACK_VOLTAGE} if late and layers > 1 else {}
-    made, rule = of_values(emulated, pairs, values, pulses, dose, **more)
-    if device.levels:  # a dose is one of the gate voltage, and errors of hidden neurons stay states
-        hidden_dose = rule.hidden_dose / (emulated.high - emulated.low)
-        rule = dataclasses.replace(rule, hidden_dose=hidden_dose)
-    return made, rule
+    return of_values(emulated, pairs, values, pulses, dose, **more)
 
 
 def of_values(
@@ -466,8 +462,10 @@ def of_values(
         output_gain=values.output_gain,
         **more,
     )
+    # a dose of a gate is one of its voltage, and errors of hidden neurons stay states
+    read_back = emulated.high - emulated.low if pulses.levels else 1.0
     rule = LayeredRule(
-        hidden_dose=values.hidden_dose * dose,
+        hidden_dose=values.hidden_dose * dose / read_back,
         output_dose=dose,
         final_dose=values.final_dose,
         margin=values.margin,

@@ -17,6 +17,7 @@ import numpy as np
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
 from memristive.network import kernel_writes
+from memristive.network.checks import warn_of_layers
 from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
 from memristive.network.engines import Engine, opened
 from memristive.network.layer import ColumnDose, GateWrite
@@ -95,6 +96,7 @@ def learn(
     *,
     engine: str | Engine = CLOSED_FORM,
     watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
+    name: str = "",
 ) -> Learning:
     """Train a network from start to end, and return the finished training, with the trained
     `network`.
@@ -111,6 +113,8 @@ def learn(
         each cell.
     watch : callable
         Wraps the iterator that `train` returns, e.g. with a progress bar.
+    name : str
+        Name of the network, with which warnings begin.
 
     Returns
     -------
@@ -124,9 +128,17 @@ def learn(
         cannot simulate this.
     SimulationError
         ngspice cannot complete a transient, or the currents through wires do not converge.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Of the trained network: stages clip, neurons are silent, one neuron wins far too many
+        images, or states diverge.
     """
     learning = Learning.start(network, rule)
     deque(watch(train(learning, rule, images, labels, engine=engine)), 0)
+    dose = "rule.dose" if isinstance(rule, rules.ErrorDrivenRule) else "rule.output_dose"
+    warn_of_layers(learning.network, images, output_dose=dose, labels=labels, name=name)
     return learning
 
 

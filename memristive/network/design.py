@@ -4,6 +4,7 @@ neuron and pulses of an experiment in one object.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -269,19 +270,31 @@ class LayerDesign(Design):
         cells of `memristor`.
 
         Their feedback resistor lets the summing stages swing by `stage_swing` V if every row is
-        high and every cell at X_ref. `last`: True for the last layer.
+        high and every cell at X_ref. The current of the bias resistor flows into the same stage and
+        does not fall with the number of rows. With few rows it would take the stage to its rail, so
+        that neurons fire late or never. Then the feedback resistor is smaller: with the bias the
+        stage stays within its rails even if every row is high and the column conducts more than
+        usual. Cells may lie anywhere in the range of their device, so this is three standard
+        deviations of their mean above the middle (for up to three cells the upper end). The states
+        of emulators have no range, and count at X_ref. Membranes settle at the same voltages with
+        any feedback resistor, because their transconductance changes in return. `last`: True for
+        the last layer.
         """
-        cells = rows * max(1, self.pairs)
-        current = (
-            cells
-            * memristor.gain
-            * (self.reference_state - memristor.threshold_voltage)
-            * self.row_voltage
-        )
-        feedback, transresistance = (
-            self.stage_swing / current,
-            self.transresistance * (self.output_gain if last else 1.0),
-        )
+        cells, curve = rows * max(1, self.pairs), memristor.curve
+
+        def current(state: float) -> float:
+            """Return the current in A of a column if all rows are high and all cells at a state."""
+            return cells * memristor.gain * (state - memristor.threshold_voltage) * self.row_voltage
+
+        transresistance = self.transresistance * (self.output_gain if last else 1.0)
+        feedback = self.stage_swing / current(self.reference_state)
+        bias = self.bias(last) * base.threshold / transresistance  # A
+        if bias:
+            usual = self.reference_state
+            if curve:  # standard deviation of an even distribution: its width over the root of 12
+                spread = min(1.0, 3 / math.sqrt(3 * cells))
+                usual = (curve.low + curve.high + spread * (curve.high - curve.low)) / 2
+            feedback = min(feedback, base.highest_feedback(current(usual) + bias))
         return dataclasses.replace(
             base,
             output_high=self.row_voltage,

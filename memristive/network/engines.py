@@ -25,6 +25,7 @@ from memristive.devices.characterise import PULSE_EDGE, characterise
 from memristive.devices.characterise_gate import measure_levels, set_cells
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import SpiceModel
+from memristive.network.checks import warn_of_reads
 from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, check_levels, edges
 from memristive.network.layer import ColumnDose, GateWrite, Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
@@ -685,13 +686,21 @@ def read(
         levels outside 0 to 1.
     SimulationError
         ngspice cannot complete a transient.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Stages clip, too many images have no spike, or one neuron wins all of many images.
     """
     if engine == CLOSED_FORM:
         network.warn_of_doubts()
-        return network.first_spikes(images, seed)
-    with opened(engine, network) as own:
-        found = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
-    return np.array(found).reshape(-1, network.sizes[-1])
+        spikes = network.first_spikes(images, seed)
+    else:
+        with opened(engine, network) as own:
+            found = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
+        spikes = np.array(found).reshape(-1, network.sizes[-1])
+    warn_of_reads(network, images, spikes)
+    return spikes
 
 
 def check_engine(name: str) -> None:

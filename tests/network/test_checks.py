@@ -16,6 +16,7 @@ from memristive.io.voltages import load
 from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
+from memristive.learning.training import learn
 from memristive.network import checks
 from memristive.network.checks import (
     OperatingRangeWarning,
@@ -242,6 +243,34 @@ def test_a_class_neuron_that_wins_nearly_all_images_is_reported(second, labels, 
     )
     problems = layered_problems(network, images, labels=np.array(labels))
     assert problems == [] if word is None else word in problems[0]
+
+
+COLUMNS = np.array([[1.0, 0.0]] * 20 + [[0.0, 1.0]] * 20)
+PAPER = Network((np.full((2, 2), 1.0),), design=Schedule())  # X of 1 V conducts too little to fire
+
+
+@pytest.mark.parametrize(
+    ("network", "images", "word"),
+    [
+        (Network((np.array([[9.0, 5.0, 6.0], [5.0, 9.0, 6.0]]),)), COLUMNS, None),
+        (Network((np.array([[9.0, 5.0, 6.0], [5.0, 4.0, 4.0]]),)), COLUMNS, "50% of 40"),
+        (Network((np.array([[9.0, 8.0, 6.0], [5.0, 6.0, 6.0]]),)), COLUMNS, "neuron 0 wins"),
+        (summing(1.05), IMAGES, "stages clip"),
+        (PAPER, COLUMNS, "silent|fires"),
+    ],
+)
+def test_learn_and_read_warn_of_networks_that_fail(network, images, word):
+    """Once, in one line. Without doses a training changes nothing."""
+    rule = LayeredRule(presentations=1, hidden_dose=0.0, output_dose=0.0)
+    labels = np.repeat([0, 1], len(images) // 2)
+    for call in (lambda: learn(network, rule, images, labels), lambda: read(network, images)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            call()
+        assert len(caught) == (word is not None)
+        for one in caught:
+            assert one.category is OperatingRangeWarning and re.search(word, str(one.message))
+            assert "\n" not in str(one.message)
 
 
 def test_a_last_layer_that_does_not_fire_is_reported():
