@@ -37,7 +37,9 @@ from snn_circuit import Points, add_source, names
 REST = 8.0  # time constants of the membranes between two patches, in which they fall to 0
 GUARD = 1e-6  # s for which the ramp stays at its end, until no region is shown
 EMPTY = 1.2  # V of a latch without a spike; the ramp ends at 1 V
-LATCH_FARAD, LATCH_SIEMENS = 1e-9, 2.0  # a latch follows the ramp within 10 ns
+# A latch follows the ramp within 5 ns. Its charge is as large as that of a membrane, because it has
+# to govern ngspice's steps, and the gates of the cells must not.
+LATCH_FARAD, LATCH_SIEMENS = 1e-4, 2e4
 
 
 class SpikeLatch(SubCircuit):
@@ -55,7 +57,8 @@ class SpikeLatch(SubCircuit):
             "pull",
             "held",
             self.gnd,
-            current_expression=f"{LATCH_SIEMENS / volts!r}*v(region)*v(spike)"
+            # an open switch lets a little through
+            current_expression=f"{LATCH_SIEMENS!r}*v(region)*max(2*v(spike)/{volts!r}-1,0)"
             "*max(v(held)-v(ramp),0)",
         )
         self.VCVS("high", "high", self.gnd, "replay", self.gnd, voltage_gain=volts)
@@ -74,6 +77,13 @@ def replay_start(network: Network) -> float:
     """Return the time in s at which the layers above begin: after the last patch."""
     assert network.convolution
     return len(network.convolution.patches) * slot(network)
+
+
+def held_names(network: Network) -> list[str]:
+    """Return the nodes of the latches, region by region."""
+    assert network.convolution
+    places = np.ndindex(network.convolution.regions**2, network.layers[0].neurons)
+    return [f"held_{region}_{m}" for region, m in places]
 
 
 def patches_circuit(
@@ -121,10 +131,10 @@ def patches_circuit(
             for corner in edges(start, design.window, GUARD / 2, 1.0)
         ]
         add_source(circuit, f"region_{region}", shown if own[0] == 0 else [(0.0, 0.0), *shown])
-    kernels = layers[0].neurons
+    kernels, held = layers[0].neurons, held_names(network)
     circuit.subcircuit(SpikeLatch(design.row_voltage))
     for j, (region, m) in enumerate(np.ndindex(of.regions**2, kernels)):
-        nodes = f"region_{region}", "ramp", "replay", f"held_{region}_{m}", f"row_1_{j}"
+        nodes = f"region_{region}", "ramp", "replay", held[j], f"row_1_{j}"
         circuit.X(f"latch_{region}_{m}", "spike_latch", f"spike_{m}", *nodes)
     for k, layer in enumerate(layers):
         ends = names("output", layer.neurons) if k == len(layers) - 1 else []

@@ -49,7 +49,7 @@ class SharpTrigger(Cell):
     intermediate value of Newton's method.)
     """
 
-    GAIN = 1e3  # of the amplifier: the switch closes within 50 uV of the threshold
+    GAIN = 1e4  # of the amplifier: the switch closes within 5 uV of the threshold
     RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the capacitor is charged within 0.1 us
     FULL = 0.05  # of the capacitor's charge, at which the output is high
 

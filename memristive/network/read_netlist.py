@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.design import Schedule, check_levels, edges
 from memristive.network.engines import ModelCells
-from memristive.network.latches import patches_circuit, replay_start
+from memristive.network.latches import held_names, patches_circuit, replay_start
 from memristive.network.netlists import layered_network, read_voltages
 from memristive.network.networks import Network, read_generator
 from memristive.network.solvers import read_solver
@@ -15,11 +16,9 @@ from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, named_classes, netlist_text
 from snn_circuit import Points, names
 
-STEPS = 75  # in a time constant of the membranes
-# Tolerances of layers: the membranes (1e-4 C) govern the steps, not the gates. In a convolution the
-# latches (1e-9 C) do so, too.
-DENSE = Solver(reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
-LATCHED = Solver(reltol=1e-5, trtol=100.0, chgtol=1e-10, method="gear")
+STEPS = 30  # in a time constant of the membranes
+# The membranes (1e-4 C) govern the steps, not the gates of the cells.
+SOLVER = Solver(reltol=1e-5, trtol=7.0, chgtol=1e-7, method="trap")
 
 
 def netlist(
@@ -58,62 +57,85 @@ def netlist(
         the network's pooling or its `cells`.
     """
     image = np.asarray(image, float)
-    check_levels("image", np.atleast_2d(image), network.sizes[0])
+    check_levels("image", image[None], network.sizes[0])
     if cells and (network.devices is not None or isinstance(network.design, Schedule)):
         raise ParameterError(
             "the subcircuits of a SPICE model are all alike, and need layers with a reference "
             "column or pairs: leave out cells or the chip"
         )
-    title, begin, last, classes = f"read of {sample}", 0.0, network.layers[-1], network.sizes[-1]
-    membranes, hidden, comments = names("membrane", classes), list[str](), list[str]()
+    network, title, classes = _shifted(network), f"read of {sample}", network.sizes[-1]
+    convolution, outputs, inner = network.convolution, names("output", classes), list[str]()
+    comments = [
+        f"One read of {sample}; the neurons stand for {named_classes(list(labels), classes)}."
+    ]
+    begin = replay_start(network) if convolution else 0.0
     if isinstance(network.design, Schedule):
-        network = _shifted(network)
         setup, solver = network.setup, read_solver(network.setup, network.states[0], image)
         circuit = setup.crossbar(network.states[0], _rows(network, image), title=title)
+        membranes = names("membrane", classes)
     else:
-        noise = network.drawn(image[None], read_generator(seed))[1] if last.read_noise else ()
-        noise = () if cells else noise
-        solver = LATCHED if cells or network.convolution else DENSE
+        # the trapezoidal rule rings on the currents that hold a model's state within its bounds
+        solver = dataclasses.replace(SOLVER, method="gear") if cells else SOLVER
+        circuit = _layers(network, image, title, cells, seed)
         membranes = names(f"membrane_{len(network.layers) - 1}", classes)
-        for k, layer in enumerate(network.layers[:-1]):
-            hidden += names(f"membrane_{k}", layer.neurons)
-            hidden += names(f"row_{k + 1}", network.sizes[k + 1])
-        if hidden:
-            comments.append(
-                "Hidden layer l, counted from 0: membrane_l_j, and the neurons' outputs row_(l+1)_j."
-            )
-        if network.convolution:
-            circuit = patches_circuit(network, image, title, cells, noise)
-            begin = replay_start(network)
-            comments.append(
-                f"{len(network.convolution.patches)} patches one after the other; spikes count "
-                f"from {begin!r} s on, when the rows of the next layer begin to rise."
-            )
-        else:
-            circuit = layered_network(network, _rows(network, image, cells), title, cells, noise)
-            circuit["Vpulse"].values = _rising(network, 1.0)
-    outputs, thresholds = names("output", classes), network.layers[-1].circuits.threshold
-    measured = zip(membranes, np.broadcast_to(thresholds, classes).tolist(), strict=True)
-    comments = [
-        f"One read of {sample}; the neurons stand for {named_classes(list(labels), classes)}.",
+        inner = _inner_nodes(network)
+    comments.append(
         f"Saved: {membranes[0][:-1]}j, output_j (high: neuron j has fired). The first spike names "
-        "the class.",
-        *comments,
-    ]
+        "the class."
+    )
+    if inner:
+        comments.append(
+            "Hidden layer l, counted from 0: membrane_l_j, and the neurons' outputs row_(l+1)_j."
+        )
+    if convolution:
+        comments.append(
+            f"{len(convolution.patches)} patches one after the other. Their latches (held_r_m: "
+            f"kernel m, region r) drive the next layer from {begin!r} s on."
+        )
+    thresholds = np.broadcast_to(network.layers[-1].circuits.threshold, classes).tolist()
     return netlist_text(
         circuit,
-        dataclasses.replace(
-            solver, max_step=min(solver.max_step, last.neuron.time_constant / STEPS)
-        ),
+        with_steps(solver, network),
         begin + network.design.window,
-        [*membranes, *outputs, *hidden],
+        [*membranes, *outputs, *inner],
         [*membranes, *outputs],
         comments,
         [
             f"tran spike_{j} trig at={begin!r} targ v({node}) val={volts!r} rise=1 td={begin!r}"
-            for j, (node, volts) in enumerate(measured)
+            for j, (node, volts) in enumerate(zip(membranes, thresholds, strict=True))
         ],
     )
+
+
+def _layers(
+    network: Network, image: np.ndarray, title: str, cells: ModelCells | None, seed: int
+) -> Circuit:
+    """Return the circuit that reads an image with layers, and their noise; arguments are those of
+    `netlist`.
+    """
+    noise: tuple[np.ndarray, ...] = ()
+    if network.layers[0].read_noise and not cells:
+        noise = network.drawn(image[None], read_generator(seed))[1]
+    if network.convolution:
+        return patches_circuit(network, image, title, cells, noise)
+    circuit = layered_network(network, _rows(network, image, cells), title, cells, noise)
+    circuit["Vpulse"].values = _rising(network, 1.0)
+    return circuit
+
+
+def _inner_nodes(network: Network) -> list[str]:
+    """Return the nodes of hidden layers: membranes, latches, and rows that neurons drive."""
+    found = held_names(network) if network.convolution else []
+    for k, layer in enumerate(network.layers[:-1]):
+        found += names(f"membrane_{k}", layer.neurons)
+        found += names(f"row_{k + 1}", network.sizes[k + 1])
+    return found
+
+
+def with_steps(solver: Solver, network: Network) -> Solver:
+    """Return a `solver` whose steps resolve the membranes of a network."""
+    longest = network.parameters.neuron.time_constant / STEPS
+    return dataclasses.replace(solver, max_step=min(solver.max_step, longest))
 
 
 def _rising(network: Network, level: float) -> Points:
