@@ -145,7 +145,8 @@ def patches_circuit(
         if noise and k:
             add_noise(circuit, layer, k, noise[k])
     for c, node in enumerate(stage_nodes(layers[0], 0) if noise else []):
-        circuit.PieceWiseLinearCurrentSource(
-            f"noise_0_{c}", circuit.gnd, node, values=pulses(noise[0][:, c])
-        )
+        # 1 V for 1 A: PySpice's sources of current give a unit that ngspice reads as 1e-18
+        name = f"noise_0_{c}"
+        add_source(circuit, name, pulses(noise[0][:, c]))
+        circuit.VCCS(name, circuit.gnd, node, name, circuit.gnd, transconductance=1.0)
     return circuit

@@ -50,7 +50,7 @@ class SharpTrigger(Cell):
     """
 
     GAIN = 1e4  # of the amplifier: the switch closes within 5 uV of the threshold
-    RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the capacitor is charged within 0.1 us
+    RESISTANCE, CAPACITANCE = 100.0, 1e-10  # ohm, F: the capacitor is charged within 10 ns
     FULL = 0.05  # of the capacitor's charge, at which the output is high
 
     def __init__(
