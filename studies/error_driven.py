@@ -33,13 +33,13 @@ from memristive.io.records import (
 )
 from memristive.io.voltages import describe_network, save
 from memristive.learning.build import paper_network
-from memristive.learning.hebbian import read_netlist
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.checks import warn_of_range
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.networks import network_on_chip
+from memristive.network.read_netlist import netlist
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     setup, (states,) = network.setup, learning.network.states
     record.write_netlist(
-        lambda: read_netlist(setup, states, images[0], dataset.labels, "training image 0")
+        lambda: netlist(learning.network, images[0], dataset.labels, "training image 0")
     )
     pulse = rule.dose / network.layers[0].write_rate
     warn_of_range(setup, states, images[:100], write=pulse * (options.engine == NGSPICE))

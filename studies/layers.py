@@ -65,8 +65,8 @@ from memristive.network.energy import (
 )
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.kernel_writes import Counts
-from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip, no_counts
+from memristive.network.read_netlist import netlist
 from memristive.spice.session import temporary_circuits
 from memristor import MemristorParameters
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(options, stem, parameters, [options.chip, path])
     record.write_netlist(
         functools.partial(
-            layered_read_netlist,
+            netlist,
             start,
             dataset.training.levels[0],
             dataset.labels,

@@ -35,8 +35,8 @@ from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.engines import ModelCells, NgspiceNetwork, check_engine, read
-from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
+from memristive.network.read_netlist import netlist
 from memristive.spice.parameters import ParameterError, restored
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -577,10 +577,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Write the netlist of a read of one sample for ``ngspice -b``, and return its path.
 
         With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The
-        class whose output first reaches half of its height is the decision. Spikes are late by up
-        to 0.5 us, and leads below 0.1 us per layer may be lost. A read of many subcircuits is slow,
-        because ngspice solves all of them in one circuit: digits with pairs (2,580) take a minute
-        or more.
+        class of the first spike is the decision. ngspice prints the spikes as spike_0, spike_1, and
+        so on, in the order of `classes_`. They agree with `spike_times` within 0.1 us. A read of
+        many subcircuits is slow, because ngspice solves all of them in one circuit: digits with
+        pairs (2,580) take a minute or more.
 
         Parameters
         ----------
@@ -596,7 +596,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"x must be one sample, got {len(features)}")
         write_file(
             path,
-            layered_read_netlist(
+            netlist(
                 self.network_,
                 self.encoding_.levels(features)[0],
                 self.classes_,

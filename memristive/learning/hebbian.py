@@ -17,7 +17,7 @@ from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import model_of
 from memristive.network.checks import fit_feedback_resistor, warn_of_range
 from memristive.network.decisions import first_spikes
-from memristive.network.design import Levels, Setup, as_patterns, check_levels, edges
+from memristive.network.design import Levels, Setup, as_patterns, check_levels
 from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
 from memristive.spice.session import (
@@ -156,33 +156,6 @@ def inference_netlist(
         inference_network(setup, states, patterns),
         read_solver(setup, states, patterns),
         setup.schedule.stop(len(patterns)),
-        nodes,
-        nodes,
-        comments,
-    )
-
-
-def read_netlist(
-    setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object], sample: str
-) -> str:
-    """Return the netlist of the whole network with `states` (classes x inputs, V) that reads one
-    `image` (inputs, levels 0 to 1) once, for the program ngspice.
-
-    `labels` are the names of the classes and `sample` is the name of the image, for comments in the
-    netlist.
-    """
-    comments = [
-        f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
-        "Saved: membrane_j, output_j (high: neuron j has fired). The first spike names the class.",
-    ]
-    nodes, schedule = names("membrane", len(states)) + names("output", len(states)), setup.schedule
-    points = [
-        edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image
-    ]
-    return netlist_text(
-        setup.crossbar(states, points, title=f"read of {sample}"),
-        read_solver(setup, states, image),
-        schedule.pulse,
         nodes,
         nodes,
         comments,

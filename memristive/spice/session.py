@@ -89,6 +89,7 @@ def netlist_text(
     save: Sequence[str] = (),
     print_nodes: Sequence[str] = (),
     comments: Sequence[str] = (),
+    measurements: Sequence[str] = (),
 ) -> str:
     """Return the text of a circuit's netlist with options and saved vectors.
 
@@ -106,13 +107,18 @@ def netlist_text(
     comments : sequence of str
         Lines of explanation under the title. Adds lines on the use of the netlist, and commands
         that write a table.
+    measurements : sequence of str
+        Statements for `.measure`, whose results ``ngspice -b`` prints before the waveforms.
 
     Raises
     ------
     ParameterError
         `circuit` is neither a circuit nor the text of a netlist.
     """
-    lines = str(circuit).splitlines()
+    title, text = getattr(circuit, "title", None), str(circuit)
+    if title is not None:
+        text = f".title {one_line(title)}\n" + text.removeprefix(f".title {title}")
+    lines = text.splitlines()
     if len(lines) < 2:
         raise ParameterError(
             f"circuit must be a PySpice circuit or the text of a netlist, got {circuit!r:.80}"
@@ -127,14 +133,15 @@ def netlist_text(
             "asterisks of the last lines:",
             "ngspice -b FILE then writes table.txt.",
         ]
-        lines[1:1] = [f"* {comment}" for comment in [*comments, *usage]]
+        lines[1:1] = [f"* {one_line(comment)}" for comment in [*comments, *usage]]
     lines.append(solver.options())
     vectors = [part for name in save for part in _saved(name)]
     lines += [f".save {' '.join(vectors[k : k + 20])}" for k in range(0, len(vectors), 20)]
     if print_nodes:
         lines += [
-            f".{tran_command(str(circuit), solver, stop)}",
+            f".{tran_command(text, solver, stop)}",
             f".print tran {' '.join(print_nodes)}",
+            *(f".measure {measurement}" for measurement in measurements),
         ]
     if comments and print_nodes:
         wrdata = f"wrdata table.txt {' '.join(print_nodes)}"
@@ -150,6 +157,16 @@ def netlist_text(
             )
         ]
     return "\n".join([*lines, ".end", ""])
+
+
+def one_line(text: object) -> str:
+    """Return a text for a title or a comment of a netlist, with spaces in the place of characters
+    that cannot be printed.
+
+    ngspice executes commands that it finds in a netlist, and a line break would end the comment.
+    So every name from outside enters a netlist here: classes, samples, devices, files.
+    """
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))
 
 
 def _saved(name: str) -> Iterable[str]:

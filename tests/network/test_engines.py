@@ -16,13 +16,14 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.design import ENGINES, Setup
+from memristive.network.design import ENGINES, Convolution, Setup
 from memristive.network.engines import ModelCells, NgspiceNetwork, make_engine
 from memristive.network.layer import ColumnDose
-from memristive.network.netlists import EXPORTED, layered_read_netlist
 from memristive.network.networks import Network, network_on_chip
+from memristive.network.read_netlist import netlist
+from memristive.spice.parameters import ParameterError
 from memristor import state_rate
-from snn_circuit import names
+from tests.helpers import measured_spikes
 from tests.network.networks import drives
 
 STATES, IMAGE = np.array([[15.0, 15.0, 15.0], [14.0, 15.0, 16.0]]), np.ones(3)
@@ -177,14 +178,25 @@ def test_filaments_with_a_gate_learn_as_the_closed_form():
     assert apart.max() < 0.01 and moved.max() > 0.1
 
 
-@pytest.mark.parametrize("pairs", [1, 0])
-def test_a_whole_netlist_of_subcircuits_reads_as_the_closed_form(pairs, ngspice):
-    cells, network = network_of("wox", (4, 3, 2), 2, pairs=pairs)
-    image = np.random.default_rng(6).random(4)
-    text, outputs = layered_read_netlist(network, image, cells=cells), names("output", 2)
-    waves = ngspice.load(text, EXPORTED, outputs).run(network.design.window)
-    high = waves.stack(outputs) > network.design.row_voltage / 2
-    assert high.any(axis=1).all()
-    assert waves.time[high.argmax(axis=1)] == pytest.approx(
-        network.first_spikes(image[None])[0], abs=0.5e-6
-    )
+# the last one bends with the state
+@pytest.mark.parametrize(
+    ("name", "pairs", "convolution"),
+    [
+        ("wox", 1, None),
+        ("wox", 0, None),
+        ("yakopcic", 1, None),
+        ("wox", 1, Convolution(2, 3, 2, regions=1)),
+    ],
+)
+def test_the_program_reads_a_netlist_of_subcircuits_as_the_closed_form(
+    name, pairs, convolution, tmp_path
+):
+    cells, network = network_of(name, (4, 3, 2), 2, pairs=pairs)
+    network = dataclasses.replace(network, convolution=convolution)
+    image, path = np.random.default_rng(6).random(network.sizes[0]), tmp_path / "read.cir"
+    path.write_text(netlist(network, image, cells=cells), encoding="utf-8")
+    expected = network.first_spikes(image[None])[0]
+    assert np.isfinite(expected).all()
+    assert measured_spikes(path, 2) == pytest.approx(expected, abs=0.1e-6)
+    with pytest.raises(ParameterError, match="chip"):
+        netlist(network_on_chip(network, Chip(cell_gain=0.1)), image, cells=cells)
