@@ -23,7 +23,7 @@ var Scorer = {
       .filter(([, places]) => places.some(([where, id]) => where === number && id !== null))
       .map(([heading]) => share(heading));
     // the guide, and what `import memristive` offers, before all other names
-    const kind = !page.includes("/") || /\/memristive\.\w+$/.test(page) ? 1 : 0.3;
+    const kind = !page.includes("/") || /\/names\/memristive\.\w+$/.test(page) ? 1 : 0.3;
     return kind * (0.5 + 3 * share(index.titles[number]) + Math.max(0, ...headings) + share(title) / 10);
   },
   objNameMatch: 11,
