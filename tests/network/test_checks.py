@@ -395,7 +395,11 @@ def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, 
     states = hebbian(FIT, PATTERNS)
     settled = np.diag(checks.settled_membranes(FIT, states, PATTERNS))
     # the edge costs half
-    slow = with_neuron(membrane_capacitance=share * (5e-3 - 5e-6) / -np.log(1 - 4 / settled.min()))
+    slow = with_neuron(
+        membrane_capacitance=share
+        * (5e-3 - 5e-6)
+        / -np.log(1 - FIT.neuron.threshold / settled.min())
+    )
     found = operating_range(slow, states, PATTERNS, by_class=True).problems
     assert (found == []) is fires and all("too slow" in problem for problem in found)
     lowest = int(settled.argmin())
@@ -473,15 +477,16 @@ def test_fitted_membranes_lie_between_threshold_and_rail(templates):
         setup = fit_feedback_resistor(Setup(schedule=Schedule(input_voltage=2.0)), patterns)
         # 2 V x 5 nA/V x 5 ms / 3.5531 pF
         settled = np.diag(checks.settled_membranes(setup, 14.0720 * patterns, patterns))
+        threshold = setup.neuron.threshold
         limit = 0.9 * checks.rail(setup.neuron)
         share = {
-            "largest": settled.max() / 6.8,
-            "smallest": settled.min() / 4.4,
+            "largest": settled.max() / (1.7 * threshold),
+            "smallest": settled.min() / (1.1 * threshold),
             "rail": settled.max() / limit,
         }
         assert (
             share[fixed] == pytest.approx(1, rel=1e-4)
-            and settled.min() > 4.0
+            and settled.min() > threshold
             and settled.max() < 1.0001 * limit
         )
     with pytest.raises(ParameterError, match="pattern 1"):

@@ -132,7 +132,7 @@ def test_the_race_explains_what_a_spread_moves():
                 network_on_chip(drawn, Chip(seed=seed, neuron_threshold=0.01))
                 .devices[0]
                 .neurons.threshold
-                / 4.0
+                / NeuronParameters().threshold
             )
             later = -tau * np.log(1 - factors * (1 - np.exp(-spikes / tau)))
             moved.append(
