@@ -126,7 +126,10 @@ def letter_panels(figure: Figure) -> None:
     if 1 < len(panels) <= len(ascii_lowercase):
         for axis, letter in zip(panels, ascii_lowercase, strict=False):
             title = axis.get_title()
-            axis.set_title(f"({letter}) {title}" if title else f"({letter})")
+            if title:
+                axis.set_title(f"({letter}) {title}")
+            else:
+                axis.set_title(f"({letter})", loc="left")
 
 
 def over_seeds(axis: Axes, x: ArrayLike, runs: SeriesGroupBy, **style: Any) -> None:
