@@ -467,6 +467,7 @@ def test_fitted_membranes_lie_between_threshold_and_rail(templates):
     assert fit_feedback_resistor(
         templates.setup, templates.patterns
     ).neuron.feedback_resistance == pytest.approx(1e3, rel=0.1)
+    neuron, schedule = NeuronParameters(threshold=4.0), Schedule(input_voltage=2.0)
     rather_different = np.array([[1.0] * 16 + [0.0] * 8, [0.0] * 18 + [1.0] * 6])
     very_different = np.array([[1.0] * 13 + [0.0] * 3, [0.0] * 13 + [1.0] * 3])
     for patterns, fixed in (
@@ -474,19 +475,18 @@ def test_fitted_membranes_lie_between_threshold_and_rail(templates):
         (rather_different, "smallest"),
         (very_different, "rail"),
     ):
-        setup = fit_feedback_resistor(Setup(schedule=Schedule(input_voltage=2.0)), patterns)
+        setup = fit_feedback_resistor(Setup(neuron=neuron, schedule=schedule), patterns)
         # 2 V x 5 nA/V x 5 ms / 3.5531 pF
         settled = np.diag(checks.settled_membranes(setup, 14.0720 * patterns, patterns))
-        threshold = setup.neuron.threshold
         limit = 0.9 * checks.rail(setup.neuron)
         share = {
-            "largest": settled.max() / (1.7 * threshold),
-            "smallest": settled.min() / (1.1 * threshold),
+            "largest": settled.max() / 6.8,
+            "smallest": settled.min() / 4.4,
             "rail": settled.max() / limit,
         }
         assert (
             share[fixed] == pytest.approx(1, rel=1e-4)
-            and settled.min() > threshold
+            and settled.min() > 4.0
             and settled.max() < 1.0001 * limit
         )
     with pytest.raises(ParameterError, match="pattern 1"):
