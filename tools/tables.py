@@ -570,7 +570,7 @@ def memristor_defaults_table() -> str:
     """Return the table of the emulator's default values and the capacitance that follows."""
     default = MemristorParameters()
     gate = (
-        f"{engineering(default.gate_capacitance)} F",
+        f"{engineering(float(f'{default.gate_capacitance:.3g}'))} F",
         "C_gate, from width, length and oxide_thickness",
     )
     return markdown(
