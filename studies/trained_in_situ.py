@@ -298,6 +298,7 @@ def figure(rows: list[dict[str, Any]]) -> Figure:
     until.set_xticks(
         range(len(groups)), [f"{device}\n{kind}" for device, kind, *_ in groups], rotation=60
     )
+    axes["letters"].sharex(axes["xor"])
     for axis in axes.values():
         axis.legend()
     return drawn

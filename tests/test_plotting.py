@@ -2,9 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 import plotting
+from memristive.cli.script import make_parser
 from memristive.learning.hebbian import Inference
 from memristive.network.design import Schedule, Setup
 
@@ -90,3 +92,38 @@ def test_a_pdf_holds_no_type_3_fonts_which_publishers_refuse(tmp_path):
     plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / "a.pdf")
     content = (tmp_path / "a.pdf").read_bytes()
     assert b"/Type3" not in content and b"/CIDFontType2" in content
+
+
+def test_panels_have_letters_colour_bars_and_pictures_have_none(tmp_path):
+    figure, axes = plt.subplots(2, 2)
+    axes[0, 0].set_title("cells")
+    figure.colorbar(axes[0, 1].imshow([[0, 1]]))
+    axes[1, 0].set(xticks=[], yticks=[])
+    plotting.save(figure, tmp_path / "a.png")
+    titles = [axis.get_title() or axis.get_title("left") for axis in figure.axes]
+    assert titles == ["(a) cells", "(b)", "", "(c)", ""]
+    alone = plotting.confusion([[2, 0, 1]], "a")
+    plotting.save(alone, tmp_path / "b.png")
+    assert "(a)" not in alone.axes[0].get_title()
+
+
+def test_a_vector_file_stands_beside_each_picture_if_wanted(tmp_path):
+    with plt.rc_context():
+        make_parser(None).parse_args(["--pdf"])
+        plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / "name_0.5.png")
+    plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / "without.png")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "name_0.5.png",
+        "name_0.5.pdf",
+        "without.png",
+    }
+
+
+def test_bars_go_from_the_lowest_to_the_highest_seed():
+    table = pd.DataFrame({"x": [1, 1, 1, 2, 2, 2], "y": [1.0, 2.0, 6.0, 4.0, 4.0, 4.0]})
+    axis = plt.figure().subplots()
+    plotting.over_seeds(axis, [1, 2], table.groupby("x").y)
+    (bars,) = axis.containers
+    line, _, (spans,) = bars.lines
+    assert line.get_ydata().tolist() == [3, 4]
+    assert [span[:, 1].tolist() for span in spans.get_segments()] == [[1, 6], [4, 4]]

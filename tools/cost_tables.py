@@ -1,6 +1,5 @@
 """Tables of docs/costs.md as Markdown, from the records of `studies.costs`."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,7 @@ from matplotlib.ticker import EngFormatter
 
 from memristive.io.records import load_results
 from memristive.network.ledger import ASSUMED, SOURCES, Ledger, Line, Technology
-from tools.markdown import markdown
+from tools.markdown import defaults, markdown
 from tools.networks import RESULTS
 
 # records of studies.costs and titles
@@ -139,16 +138,7 @@ def costs_shorter_table() -> str:
 
 def costs_assumptions_table() -> str:
     """Return the table of assumed values, with meaning and source."""
-    default = Technology()
     return markdown(
         ("technology.", "default", "meaning", "source"),
-        [
-            (
-                field.name,
-                f"{getattr(default, field.name):g} {field.metadata['unit']}".strip(),
-                field.metadata["meaning"],
-                SOURCES[field.name],
-            )
-            for field in dataclasses.fields(default)
-        ],
+        [(*row, SOURCES[row[0]]) for row in defaults(Technology())],
     )

@@ -1,4 +1,5 @@
-"""Write all tables in the documents from the records in results/ with `python -m tools.tables`.
+"""Write all tables in the documents, from the records in results/ and the defaults of parameters,
+with `python -m tools.tables`.
 
 Each function NAME_table returns a table as Markdown text. In a document the table stands between
 the lines `<!-- table: NAME -->` and `<!-- end -->`.
@@ -14,9 +15,11 @@ from typing import Any
 import pandas as pd
 
 from memristive.io.records import load_results, load_table, write_file
+from memristor import MemristorParameters
+from snn_circuit import NeuronParameters
 from studies.gate_commit import WAITS
 from tools import cost_tables, device_tables
-from tools.markdown import markdown, percent, spread
+from tools.markdown import defaults, engineering, markdown, percent, spread
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
 
 PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
@@ -560,6 +563,27 @@ def transistors_mismatch_table() -> str:
     return markdown(
         ("part that differs", *(TRANSISTORS[str(task)] for task in cells)),
         cells.reset_index().to_numpy().tolist(),
+    )
+
+
+def memristor_defaults_table() -> str:
+    """Return the table of the emulator's default values and the capacitance that follows."""
+    default = MemristorParameters()
+    gate = (
+        f"{engineering(float(f'{default.gate_capacitance:.3g}'))} F",
+        "C_gate, from width, length and oxide_thickness",
+    )
+    return markdown(
+        ("memristor.", "default", "meaning"), [*defaults(default), ("(gate_capacitance)", *gate)]
+    )
+
+
+def neuron_defaults_table() -> str:
+    """Return the table of the neuron's default values and the time constant that follows."""
+    default = NeuronParameters()
+    tau = f"{engineering(default.time_constant)} s", "of the membrane, resistance times capacitance"
+    return markdown(
+        ("neuron.", "default", "meaning"), [*defaults(default), ("(time_constant)", *tau)]
     )
 
 

@@ -106,6 +106,14 @@ class Parser(argparse.ArgumentParser):
         )
 
 
+class AlsoPdf(argparse.Action):
+    """Let `plotting.save` write a PDF file beside each PNG file."""
+
+    def __call__(self, *_: Any) -> None:
+        """Set matplotlib's format."""
+        plotting.plt.rcParams["savefig.format"] = "pdf"
+
+
 def make_parser(
     description: str | None,
     folder: str = "",
@@ -147,6 +155,9 @@ def make_parser(
         default=FIGURES,
         metavar="DIR",
         help="folder of figures (default: figures)",
+    )
+    parser.add_argument(
+        "--pdf", action=AlsoPdf, nargs=0, help="write each figure as PDF, too, for papers"
     )
     parser.set_defaults(default_results=RESULTS / folder)
     parser.add_argument(

@@ -110,7 +110,7 @@ class SelfLearningSetup(Setup):
     """
 
     memristor: MemristorParameters = MemristorParameters(leak_resistance=1e9)
-    neuron: NeuronParameters = NeuronParameters(feedback_resistance=5e3)
+    neuron: NeuronParameters = NeuronParameters(feedback_resistance=5e3, threshold=4.0)
     schedule: Schedule = Schedule(pulse=0.6e-3, period=3e-3)
     learning: SelfLearningParameters = SelfLearningParameters()
 

@@ -13,7 +13,11 @@ from memristive.classifier.defaults import (
 )
 from memristive.classifier.feature_encoding import FeatureEncoding
 from memristive.network.networks import with_bias
-from snn_circuit import NetworkParameters
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters
+
+# settled membrane, in thresholds, for each volt of a weight in a row at 1 V; 20 kV/A
+PER_VOLT = 20e3 * MemristorParameters().gain / NeuronParameters().threshold
 
 
 @pytest.mark.parametrize(
@@ -30,8 +34,7 @@ def test_enough_hidden_neurons_start_plastic_for_any_number_of_features(features
             ).states[0]
             - 5.0
         )
-        # in thresholds: 20 kV/A x 1.3e-4 A/V^2 x 1 V / 4 V
-        settled.append(0.65 * with_bias(levels) @ weights.T)
+        settled.append(PER_VOLT * with_bias(levels) @ weights.T)
     plastic, expected = np.mean(np.array(settled) > rule.reach), min(0.5, 12 / neurons)
     assert plastic == pytest.approx(expected, rel=0.2) if features <= 4 else plastic > 3 * expected
     start = single_layer_start(rule, levels, neurons)
@@ -49,7 +52,7 @@ def test_all_of_several_hidden_layers_start_alike():
     network = untrained_network(rule, below, sizes, 2, {"parameters": NetworkParameters()})
     for states, spikes in zip(network.states[:-1], network.forward(below)[:-1], strict=True):
         rows = with_bias(below)
-        drives = 0.65 * (states - 5.0) @ rows.T / (rows.sum(axis=1) / rows.sum(axis=1).mean())
+        drives = PER_VOLT * (states - 5.0) @ rows.T / (rows.sum(axis=1) / rows.sum(axis=1).mean())
         assert (drives.mean(), drives.std()) == (
             pytest.approx(2.0, abs=0.3),
             pytest.approx(1.5, abs=0.3),

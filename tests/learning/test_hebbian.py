@@ -131,14 +131,14 @@ def test_identical_patterns_tie(ngspice):
     assert max(lead(times) for times in spikes) < HEBBIAN_RESOLUTION / 2
 
 
-def test_ties_are_the_images_of_two_equal_templates(templates):
+def test_ties_are_the_images_of_two_equal_templates(templates, mnist_setup):
     """The committed network in closed form: leads are below 0.15 us for ties, above 14.8 us for all
     other test images.
     """
     states = load_voltages(ROOT / "voltages" / "mnist.json", "mnist", 10, 100).states
     images = templates.test.levels
     leads = np.array(
-        [lead(times) for times in Crossbar.of(templates.setup).first_spikes(states, images)]
+        [lead(times) for times in Crossbar.of(mnist_setup).first_spikes(states, images)]
     )
     equal = np.array(
         [decisions.equal_templates(templates.patterns, image[None]) == 1 for image in images]

@@ -415,7 +415,11 @@ def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, 
     states = hebbian(FIT, PATTERNS)
     settled = np.diag(checks.settled_membranes(FIT, states, PATTERNS))
     # the edge costs half
-    slow = with_neuron(membrane_capacitance=share * (5e-3 - 5e-6) / -np.log(1 - 4 / settled.min()))
+    slow = with_neuron(
+        membrane_capacitance=share
+        * (5e-3 - 5e-6)
+        / -np.log(1 - FIT.neuron.threshold / settled.min())
+    )
     found = operating_range(slow, states, PATTERNS, by_class=True).problems
     assert (found == []) is fires and all("too slow" in problem for problem in found)
     lowest = int(settled.argmin())
@@ -483,6 +487,7 @@ def test_fitted_membranes_lie_between_threshold_and_rail(templates):
     assert fit_feedback_resistor(
         templates.setup, templates.patterns
     ).neuron.feedback_resistance == pytest.approx(1e3, rel=0.1)
+    neuron, schedule = NeuronParameters(threshold=4.0), Schedule(input_voltage=2.0)
     rather_different = np.array([[1.0] * 16 + [0.0] * 8, [0.0] * 18 + [1.0] * 6])
     very_different = np.array([[1.0] * 13 + [0.0] * 3, [0.0] * 13 + [1.0] * 3])
     for patterns, fixed in (
@@ -490,7 +495,7 @@ def test_fitted_membranes_lie_between_threshold_and_rail(templates):
         (rather_different, "smallest"),
         (very_different, "rail"),
     ):
-        setup = fit_feedback_resistor(Setup(schedule=Schedule(input_voltage=2.0)), patterns)
+        setup = fit_feedback_resistor(Setup(neuron=neuron, schedule=schedule), patterns)
         # 2 V x 5 nA/V x 5 ms / 3.5531 pF
         settled = np.diag(checks.settled_membranes(setup, 14.0720 * patterns, patterns))
         limit = 0.9 * checks.rail(setup.neuron)

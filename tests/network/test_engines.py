@@ -42,15 +42,16 @@ def written(name, network, dose=DOSE, factors=1.0):
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_jitter_shifts_the_thresholds(name):
-    """A threshold that is off by j is crossed at -tau ln(1 - (4 V + j) / V), by a membrane that
+    """A threshold T that is off by j is crossed at -tau ln(1 - (T + j) / V), by a membrane that
     settles at V.
     """
-    tau, edge = 150e-6, 5e-6  # s; the input's edge counts as a step at its middle
+    threshold, tau = Setup().neuron.threshold, Setup().neuron.time_constant
+    edge = 5e-6  # s; the input's edge counts as a step at its middle
     quiet = Crossbar.of(Setup()).read(STATES, IMAGE).spikes
-    settled = 4 / -np.expm1(-(quiet - edge) / tau)
+    settled = threshold / -np.expm1(-(quiet - edge) / tau)
     engine = make_engine(name, NETWORK)
     for jitter in np.array([[0.2, -0.1], [-0.3, 0.3]]):
-        expected = edge - tau * np.log(1 - (4 + jitter) / settled)
+        expected = edge - tau * np.log(1 - (threshold + jitter) / settled)
         assert engine.read(NETWORK, IMAGE, jitter=jitter)[0][0] == pytest.approx(expected, abs=1e-6)
         assert np.abs(expected - quiet).max() > 5e-6
 

@@ -183,7 +183,7 @@ def test_running_accuracy_is_of_the_last_thousand_presentations():
     ("design", "neuron", "per_volt"),
     [
         # thresholds a volt: 20 kV/A x 0.13 mA/V^2 x 1 V / 4 V
-        (LayerDesign(), NeuronParameters(), 0.65),
+        (LayerDesign(), NeuronParameters(threshold=4.0), 0.65),
         (LayerDesign(row_voltage=0.5, reference_state=7.0), NeuronParameters(threshold=2.0), 0.65),
     ],
 )

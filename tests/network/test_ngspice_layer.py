@@ -268,7 +268,7 @@ def test_a_read_goes_on_if_a_spike_comes_later_than_predicted():
     """Op-amps of low gain and large output resistance, far beyond the first order of the closed
     form, delay it.
     """
-    neuron = NeuronParameters(amplifier_gain=100, amplifier_output_resistance=1e3)
+    neuron = NeuronParameters(threshold=4.0, amplifier_gain=100, amplifier_output_resistance=1e3)
     network = Network((np.full((1, 3), 6.0),), NetworkParameters(neuron=neuron))
     predicted, found = (
         network.first_spikes(np.ones((1, 2)))[0, 0],
@@ -302,10 +302,12 @@ def test_rows_assigned_to_many_images_and_columns_in_blocks_read_as_the_closed_f
 @pytest.mark.parametrize(("window", "fires"), [(150e-6, False), (300e-6, True)])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_reads_last_as_long_as_the_window(layers, window, fires):
-    """A bias of 2.09 V above X_ref settles the membrane at 1.36 thresholds and fires after about
-    200 us.
+    """A bias of 2.09 V above X_ref settles the membrane at 1.36 thresholds of 4 V and fires after
+    about 200 us.
     """
-    network = Network((np.array([[5.0, 7.09]]),) * layers, design=LayerDesign(window=window))
+    parameters = NetworkParameters(neuron=NeuronParameters(threshold=4.0))
+    design = LayerDesign(window=window)
+    network = Network((np.array([[5.0, 7.09]]),) * layers, parameters, design)
     for spike in (
         NgspiceNetwork(network).read(network, np.zeros(1))[0][-1][0],
         network.first_spikes(np.zeros((1, 1)))[0, 0],

@@ -15,6 +15,7 @@ from memristive.network.design import LayerDesign
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import network_on_chip
 from memristive.network.solvers import READING_LAYERS
+from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
 from tests.network.networks import measured_network, paper_layer, random_network
 from tests.network.whole_network import WholeLayer, WholeNetwork
@@ -81,6 +82,7 @@ NETWORKS = {
     "other voltages": lambda: dataclasses.replace(
         random_network((9, 12, 4), seed=5, spread=1.0),
         design=LayerDesign(row_voltage=2.0, transresistance=10e3),
+        parameters=NetworkParameters(neuron=NeuronParameters(threshold=4.0)),
     ),
     "pairs": lambda: measured_network("epiram", (), 2),
     "pairs, two layers": lambda: measured_network("ag-si", (5,), 1),

@@ -83,7 +83,11 @@ def test_the_race_explains_what_a_spread_moves():
         moved = []
         for seed in range(1, 6):
             (devices,) = network_on_chip(drawn, Chip(seed=seed, neuron_threshold=0.01)).devices
-            share = devices.neurons.threshold / 4.0 * (1 - np.exp(-spikes / tau))
+            share = (
+                devices.neurons.threshold
+                / NeuronParameters().threshold
+                * (1 - np.exp(-spikes / tau))
+            )
             one, other = np.take_along_axis(-tau * np.log(1 - share), order, 1).T
             moved.append(np.abs(other - one - (second - first)) / first)
         found = device_variability.race_of(task(drawn), drawn.states, 5)
