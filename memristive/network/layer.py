@@ -183,6 +183,13 @@ class Layer:
         return self.rows - (self.bias is not None)
 
     @property
+    def bias_resistance(self) -> float:
+        """Resistance in ohm from the bias row to the column of each neuron; inf: no resistor."""
+        if not self.bias:
+            return np.inf
+        return self.row_voltage * self.neuron.transresistance / (self.bias * self.neuron.threshold)
+
+    @property
     def write_rate(self) -> float:
         """Rate in V/s at which a row at full level moves X in a write."""
         return float(state_rate(self.memristor, self.write_voltage))
@@ -353,23 +360,13 @@ def add_negative_stages(
     return negatives
 
 
-def add_bias(
-    circuit: Circuit,
-    neuron: NeuronParameters,
-    volts: float,
-    bias: float,
-    columns: Iterable[str],
-    row: str,
-) -> None:
-    """Add a resistor from the bias row to each of the `columns`, so that each neuron has a drive of
-    `bias` thresholds.
-
-    `volts` is the voltage of the bias `row` in a read.
+def add_bias(circuit: Circuit, of: Layer, columns: Iterable[str], row: str) -> None:
+    """Add the resistors of a layer from its bias `row` to each of the neurons' `columns`, if it has
+    any.
     """
-    if bias:
-        resistance = volts * neuron.transresistance / (bias * neuron.threshold)
+    if of.bias:
         for node in columns:
-            circuit.R(f"bias_{node}", row, node, resistance)
+            circuit.R(f"bias_{node}", row, node, of.bias_resistance)
 
 
 class NeuronStages(SubCircuit):
@@ -526,14 +523,7 @@ def add_drives(circuit: Circuit, layer: Layer, neurons: int, rows: int) -> None:
     circuit.subcircuit(NeuronStages(layer.neuron))
     circuit.subcircuit(ReferenceStage(layer.neuron, name="reference_stage"))
     negatives = add_negative_stages(circuit, layer, 0, neurons, "reference_stage")
-    add_bias(
-        circuit,
-        layer.neuron,
-        layer.row_voltage,
-        layer.bias or 0.0,
-        names("column_0", neurons),
-        f"row_0_{rows - 1}",
-    )
+    add_bias(circuit, layer, names("column_0", neurons), f"row_0_{rows - 1}")
     for j in range(neurons):
         circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", negatives[j], f"drive_0_{j}")
 

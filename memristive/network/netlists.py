@@ -162,14 +162,7 @@ def add_layer(
         cell_arguments(network.parameters, devices.cells, False),
         neuron_arguments(devices.neurons),
     )
-    add_bias(
-        circuit,
-        of.neuron,
-        of.row_voltage,
-        of.bias or 0.0,
-        names(f"column_{layer}", neurons),
-        last_row,
-    )
+    add_bias(circuit, of, names(f"column_{layer}", neurons), last_row)
     for j in range(neurons):
         circuit.X(
             f"neuron_{layer}_{j}",

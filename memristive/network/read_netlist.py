@@ -90,7 +90,7 @@ def netlist(
     if convolution:
         comments.append(
             f"{len(convolution.patches)} patches one after the other. Their latches (held_r_m: "
-            f"kernel m, region r) drive the next layer from {begin!r} s on."
+            f"kernel m, region r) drive the next layer from {begin:.9g} s on."
         )
     thresholds = np.broadcast_to(network.layers[-1].circuits.threshold, classes).tolist()
     return netlist_text(
