@@ -133,7 +133,11 @@ def test_a_chip_with_deviations_that_layers_do_not_support_is_refused(iris):
 
 def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
     """A membrane of twice the drive and twice the threshold crosses it at the same time."""
-    twice = {"memristor": MemristorParameters(kp=2.6e-4), "neuron": NeuronParameters(threshold=8.0)}
+    memristor, neuron = MemristorParameters(), NeuronParameters()
+    twice = {
+        "memristor": dataclasses.replace(memristor, kp=2 * memristor.kp),
+        "neuron": dataclasses.replace(neuron, threshold=2 * neuron.threshold),
+    }
     one, other = (
         MemristiveClassifier((6,), epochs=1, random_state=1, **devices).fit(*iris)
         for devices in ({}, twice)
