@@ -36,6 +36,7 @@ from memristive.spice.parameters import (
     ParameterError,
     SimulationError,
     allowed_range,
+    as_whole,
     check_range,
 )
 
@@ -222,11 +223,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         try:
-            return int(
-                check_range(
-                    "the value", int(text), {"low": low, "high": high, "unit": "", "whole": True}
-                )
-            )
+            return as_whole("the value", float(text), low, high)
         except ValueError:
             raise argparse.ArgumentTypeError(
                 f"must be a whole number from {low} to {high}, got {text}"
@@ -404,9 +401,7 @@ def _fields(groups: Mapping[str, Any]) -> dict[str, dataclasses.Field[Any]]:
 
 def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
     try:
-        return check_range(
-            name, int(text) if field.metadata["whole"] else float(text), field.metadata
-        )
+        return check_range(name, float(text), field.metadata)
     except ValueError:
         kind = "a whole number, " if field.metadata["whole"] else ""
         wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"

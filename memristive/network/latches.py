@@ -16,7 +16,8 @@ kernel m in region r, which drives row_1_(r x kernels + m). These functions run 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.design import check_levels, edges
+from memristive.network.design import edges
+from memristive.network.inputs import as_images
 from memristive.network.netlists import add_layer, layers_circuit
 from memristive.network.networks import Network
 from memristive.spice.parameters import ParameterError
@@ -82,10 +83,10 @@ def patches_circuit(network: Network, image: np.ndarray) -> Circuit:
     if of is None:
         raise ParameterError("patches in turn are for a convolution; the network has none")
     of.check_circuit()
-    check_levels("image", np.asarray(image)[None], of.inputs)
+    images = as_images(np.asarray(image)[None], of.inputs, "image")
     circuit, layers, period = layers_circuit(network, "convolution"), network.layers, slot(network)
     starts, end = period * np.arange(len(of.patches)), replay_start(network)
-    levels = design.row_voltage * network.read_levels(np.asarray(image, float)[None])[0]
+    levels = design.row_voltage * network.read_levels(images)[0]
 
     def pulses(heights: np.ndarray, begin: np.ndarray = starts) -> Points:
         found = [(0.0, 0.0)]

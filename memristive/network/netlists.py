@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.design import check_levels, edges
+from memristive.network.design import edges
 from memristive.network.engines import ModelCells
+from memristive.network.inputs import as_images
 from memristive.network.layer import (
     Layer,
     ReferenceStage,
@@ -162,9 +163,9 @@ def layered_read_netlist(
     ParameterError
         The image does not fit the network, or a level is outside 0 to 1.
     """
-    check_levels("image", np.asarray(image)[None], network.sizes[0])
+    images = as_images(np.asarray(image)[None], network.sizes[0], "image")
     design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
-    volts = design.row_voltage * design.read_levels(np.asarray(image, float))
+    volts = design.row_voltage * design.read_levels(images[0])
     rows = [edges(0.0, 1.0, design.rise, level)[:3] for level in volts.tolist()]
     circuit = layered_network(network, rows, f"read of {sample}", cells)
     circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
