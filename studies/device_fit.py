@@ -38,7 +38,7 @@ from matplotlib.ticker import MaxNLocator
 
 import plotting
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import Record, keep_apart, make_parser, run, table
+from memristive.cli.script import OWN, Record, make_parser, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.device_spread import (
     NOISE_POINTS,
@@ -75,7 +75,8 @@ USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 def main(arguments: list[str] | None = None) -> None:
     """Read, fit, save, print, plot."""
-    parser = make_parser(__doc__, "devices", parameters=False)
+    parser = make_parser(__doc__, parameters=False)
+    parser.set_defaults(results=OWN, figures=OWN)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument(
@@ -86,7 +87,6 @@ def main(arguments: list[str] | None = None) -> None:
         help="of the measurement (default: 0.1 V)",
     )
     options = parser.parse_args(arguments)
-    keep_apart(options, options.file)
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
     data = read_table(options.file)
@@ -134,15 +134,18 @@ def read_table(path: Path) -> pd.DataFrame:
     ParameterError if it cannot be read.
     """
     try:
-        lines = [
-            line
-            for line in path.read_text(encoding="utf-8-sig").splitlines()
-            if line.partition("#")[0].strip()
-        ]
+        text = path.read_text(encoding="utf-8-sig")
+        first = re.search(r"^[^#\S]*[^#\s].*$", text, re.MULTILINE)
+        if not first:
+            raise ValueError("it has no header")
         # "Pulse #" is a name, not a comment
-        lines[:1] = [re.sub(r"#\s*(?=[,;\t]|$)", "", line) for line in lines[:1]]
+        header = re.sub(r'#\s*(?="?\s*([,;\t]|$))', "", first[0])
+        unquoted = re.sub(r'"[^"]*"', "", header)
         data = pd.read_csv(
-            io.StringIO("\n".join(lines)), sep="[,;\t]", engine="python", comment="#"
+            io.StringIO(header + text[first.end() :]),
+            sep=max(",;\t", key=unquoted.count),
+            comment="#",
+            skipinitialspace=True,
         )
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
@@ -152,8 +155,9 @@ def read_table(path: Path) -> pd.DataFrame:
             f"{path}: rows have more values than the header has columns; use a point in decimals, "
             "not a comma"
         )
-    data.columns = [column_name(str(column)) for column in data.columns]
-    return data
+    if str(data.columns[0]).startswith("Unnamed"):  # names of rows, as R writes them
+        data = data.iloc[:, 1:]
+    return data.set_axis([column_name(str(column)) for column in data.columns], axis=1)
 
 
 def column_name(header: str) -> str:
@@ -176,11 +180,22 @@ def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
     """
     values = pd.to_numeric(data[column], errors="coerce")
     for row in np.flatnonzero(values.isna())[:1]:
+        value = str(data[column].iloc[row])
         raise ParameterError(
-            f"column {column!r} must hold numbers, got {str(data[column].iloc[row])!r} in row "
-            f"{row + 1}"
+            f"column {column!r} must hold numbers, got {value!r} in row {row + 1}"
+            + "; use a point in decimals, not a comma" * ("," in value)
         )
     return np.asarray(values, float)
+
+
+def signs(values: pd.Series) -> np.ndarray:
+    """Return the directions of pulses, 1 up and -1 down, from words or numbers with a sign; 0 for
+    the number 0, nan for other values.
+    """
+    if not pd.api.types.is_numeric_dtype(values):
+        words = values.astype(str).str.strip().str.lower().replace({"up": "1", "down": "-1"})
+        values = pd.to_numeric(words, errors="coerce")
+    return np.sign(values.to_numpy(float))
 
 
 def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -221,12 +236,17 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
             "reading counts as a pulse",
             stacklevel=2,
         )
-    words = data[named[0]].astype(str).str.strip().str.lower().replace({"up": "1", "down": "-1"})
-    direction = np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
-    if np.isnan(direction).any():
+    direction, *others = (signs(data[column]) for column in named)
+    for row in np.flatnonzero(np.isnan(direction))[:1]:
         raise ParameterError(
             f"{named[0]} must be up, down or a number with a sign, got "
-            f"{words[np.isnan(direction)].iloc[0]!r}"
+            f"{str(data[named[0]].iloc[row])!r} in row {row + 1}"
+        )
+    for row in np.flatnonzero(np.any([direction * other < 0 for other in others], axis=0))[:1]:
+        raise ParameterError(
+            f"columns 'direction' and 'voltage' contradict each other in row {row + 1}: "
+            f"{data['direction'].iloc[row]} and {data['voltage'].iloc[row]}; correct the table, or "
+            "leave out the wrong column"
         )
     count = np.ones(len(data))
     if "pulse" in data.columns:

@@ -27,7 +27,7 @@ from memristive.devices.measured_device import (
     load_device,
 )
 from memristive.devices.spice_model import load_current_device, model_of
-from memristive.io.records import read_json, to_json, write_file
+from memristive.io.records import read_json, write_file, write_json
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
@@ -597,15 +597,27 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
         return Path(path)
 
-    def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        origin: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> Path:
         """Write parameters, scaling and voltages as JSON, and return the path.
 
         Parameters
         ----------
         path : path
-            An existing file is overwritten.
         origin : mapping, default=None
             Further parameters to store in the file, for example the name of the data.
+        overwrite : bool, default=False
+            Replace a file with other content.
+
+        Raises
+        ------
+        NotOverwritten
+            The file exists with other content, and `overwrite` is False. The same classifier can be
+            saved again.
         """
         check_is_fitted(self, "network_")
         # a generator has changed since
@@ -634,7 +646,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "span": self.encoding_.span,
             "voltages": self.voltages_,
         }
-        write_file(path, to_json(content))
+        write_json(path, content, overwrite)
         return Path(path)
 
     @classmethod

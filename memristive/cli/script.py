@@ -147,7 +147,7 @@ def make_parser(
         type=Path,
         default=FIGURES,
         metavar="DIR",
-        help="folder of figures (default: figures)",
+        help="folder of figures (default: %(default)s)",
     )
     parser.set_defaults(default_results=RESULTS / folder)
     parser.add_argument(
