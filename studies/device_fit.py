@@ -38,7 +38,7 @@ from matplotlib.ticker import MaxNLocator
 
 import plotting
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import OWN, Record, make_parser, run, table
+from memristive.cli.script import OWN, Record, make_parser, progress, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.device_spread import (
     NOISE_POINTS,
@@ -70,6 +70,9 @@ MISSED = 0.05  # share of the range: readings farther from the replay bring a wa
 # gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may take 4 V,
 # which is a current of 0.4 A: 10 mS a cell at 0.1 V.
 ROWS = 400
+# most sweeps, and readings of a sweep, that the figure shows
+SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
+AT_ONCE = 50_000  # rows of a table between two steps of a progress bar
 USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 
@@ -90,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
     data = read_table(options.file)
-    readings = zlib.crc32(data.to_csv().encode())
+    readings = checksum(data)
     device = {
         "name": name,
         "read_voltage": options.read_voltage,
@@ -112,7 +115,10 @@ def main(arguments: list[str] | None = None) -> None:
         results = kind_results(fit)
     else:
         conductance, direction, pulses = pulse_columns(data)
-        fit = fit_pulses(conductance, direction, pulses=pulses, **device)
+        with progress(range(0), None, "fitting", "iteration") as bar:
+            fit = fit_pulses(
+                conductance, direction, pulses=pulses, watch=lambda _: bar.update(), **device
+            )
         results = {
             "standard_errors": fit.errors,
             "rms_share_of_range": fit.rms,
@@ -160,6 +166,16 @@ def read_table(path: Path) -> pd.DataFrame:
     return data.set_axis([column_name(str(column)) for column in data.columns], axis=1)
 
 
+def checksum(data: pd.DataFrame) -> int:
+    """Return a checksum of the values of a table."""
+    value = 0
+    parts = range(0, max(1, len(data)), AT_ONCE)
+    for first in progress(parts, len(parts), "reading", "part"):
+        text = data.iloc[first : first + AT_ONCE].to_csv(header=first == 0)
+        value = zlib.crc32(text.encode(), value)
+    return value
+
+
 def column_name(header: str) -> str:
     """Return the name of a column without its unit, in lower case. Raises ParameterError for
     conductances not in S.
@@ -192,10 +208,10 @@ def signs(values: pd.Series) -> np.ndarray:
     """Return the directions of pulses, 1 up and -1 down, from words or numbers with a sign; 0 for
     the number 0, nan for other values.
     """
-    if not pd.api.types.is_numeric_dtype(values):
-        words = values.astype(str).str.strip().str.lower().replace({"up": "1", "down": "-1"})
-        values = pd.to_numeric(words, errors="coerce")
-    return np.sign(values.to_numpy(float))
+    codes, found = pd.factorize(values)  # few different ones, in up to millions of rows
+    words = pd.Series(found).astype(str).str.strip().str.lower()
+    numbers = pd.to_numeric(words.replace({"up": "1", "down": "-1"}), errors="coerce")
+    return np.append(np.sign(numbers.to_numpy(float)), np.nan)[codes]
 
 
 def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -482,7 +498,8 @@ def pulse_figure(fit: PulseFit) -> Figure:
     """Draw the fit: measured sweeps beside a replay with the fitted mean steps, and these steps
     over x.
 
-    A band shows the standard deviation of readings about the replay.
+    A band shows the standard deviation of readings about the replay. Of many sweeps every second,
+    third, and so on is drawn, and of long sweeps the beginning.
     """
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
@@ -490,7 +507,8 @@ def pulse_figure(fit: PulseFit) -> Figure:
     noise = device.read_noise
     # the state stays in its range
     band = [np.clip(fit.replay + sign * fit.band, -noise, 1 + noise) for sign in (-1, 1)]
-    for sweep in np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:]):
+    sweeps = np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:])
+    for sweep in (one[:SHOWN_READINGS] for one in sweeps[:: -(-len(sweeps) // SHOWN_SWEEPS)]):
         read, mean, low, high = (
             factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay, *band)
         )

@@ -442,9 +442,9 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 T = TypeVar("T")
 
 
-def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tqdm[T]":
-    """Return `steps`, of `total` steps in all, with a progress bar on a terminal, shown after two
-    seconds. The bar counts in `unit`.
+def progress(steps: Iterable[T], total: int | None, description: str, unit: str) -> "tqdm[T]":
+    """Return `steps`, of `total` steps in all (None: unknown), with a progress bar on a terminal,
+    shown after two seconds. The bar counts in `unit`.
     """
     return tqdm(
         steps,

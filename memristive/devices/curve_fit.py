@@ -33,7 +33,7 @@ constant noise is a special case of a curve with more points, and all likelihood
 states, so the likelihoods of the `noise_curves` can be compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ from scipy.linalg import (
 from scipy.optimize import minimize, nnls
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from memristive.devices.fit_loops import replayed, whitened_squares
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.spice.parameters import ParameterError
 
@@ -135,7 +136,10 @@ class PulseFit:
         after = np.flatnonzero(self.direction == (1 if up else -1))
         number = self.pulses[after]
         return _before(
-            self.state, np.repeat(after, number), np.concatenate([np.arange(n) / n for n in number])
+            self.state,
+            np.repeat(after, number),
+            (np.arange(number.sum()) - np.repeat(number.cumsum() - number, number))
+            / np.repeat(number, number),
         )
 
 
@@ -145,6 +149,7 @@ def fit_pulses(
     name: str = "device",
     pulses: ArrayLike = 1,
     noise_points: Sequence[int] = (),
+    watch: Callable[[Any], Any] = lambda values: None,
     **more: Any,
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
@@ -164,6 +169,8 @@ def fit_pulses(
         are those of one pulse.
     noise_points : sequence of int
         Numbers of points of the `noise_curves` to fit.
+    watch : callable
+        Called after each iteration, of which a fit needs some 50, e.g. to update a progress bar.
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
 
@@ -183,10 +190,10 @@ def fit_pulses(
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
         readings, after = (values - low) / span, np.flatnonzero(signs)
         try:
-            grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
+            grid, *_, rough, _ = _estimate(readings, signs, numbers, after, watch)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             grid, curves, curve_errors, noises, noise_errors, state, last = _estimate(
-                readings, signs, numbers, after
+                readings, signs, numbers, after, watch
             )
             noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
@@ -305,17 +312,16 @@ def _regress(
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
     variance = write * writes + read * (1 + (1 + slope) ** 2)
     noise = cholesky_banded([variance, np.append(-read * (1 + slope[1:]) * shared, 0)], lower=True)
-    white = solve_banded((1, 0), noise, np.column_stack([design, target]))
+    squares = whitened_squares(noise, design, target)
     prior = np.kron(np.diag(np.exp(-2 * smooth)), BENDS) + REGULAR * np.eye(2 * POINTS)
-    factor = cholesky(white[:, :-1].T @ white[:, :-1] + prior, lower=True)
-    right = white[:, :-1].T @ white[:, -1]
+    factor, right = cholesky(squares[:-1, :-1] + prior, lower=True), squares[:-1, -1]
     curves = cho_solve((factor, True), right)
     loss = (
         np.log(noise[0]).sum()
         + np.log(np.diag(factor)).sum()
         + (POINTS - 2) * smooth.sum()
         + (np.exp(smooth) / bent).sum()
-        + (white[:, -1] @ white[:, -1] - right @ curves) / 2
+        + (squares[-1, -1] - right @ curves) / 2
     )
     return loss, noise, factor, right, curves
 
@@ -387,14 +393,18 @@ def _chained(
 
 
 def _estimate(
-    y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: np.ndarray
+    y: np.ndarray,
+    direction: np.ndarray,
+    pulses: np.ndarray,
+    after: np.ndarray,
+    watch: Callable[[Any], Any],
 ) -> tuple[Any, ...]:
     """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
     (read, write) and their errors, the estimated states at all readings, and the arguments of
     `_noise_curve` after `grid`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
-    the fit uses.
+    the fit uses. `watch` is called after each iteration.
     """
     before, up, shared, number = (
         after - 1,
@@ -421,6 +431,7 @@ def _estimate(
             data,
             "L-BFGS-B",
             bounds=BOUNDS,
+            callback=lambda xk: watch(xk),
             options={"ftol": 1e-7},
         ).x
         _, noise, factor, right, curves = _regress(logs, *data)
@@ -505,14 +516,6 @@ def _replay(
     mean step, and the standard deviation of a reading about this x. `state`: estimated x at each
     reading, used at the starts of sweeps. `direction`, `pulses`: as in `PulseFit`.
     """
-    mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
-    for n in np.flatnonzero(direction):
-        mean[n], variance[n] = mean[n - 1], variance[n - 1]
-        for _ in range(pulses[n]):
-            below, step, above = (
-                device.step(mean[n] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]
-            )
-            mean[n] = np.clip(mean[n] + step, 0, 1)
-            spread = (1 + (above - below) / (2 * near)) ** 2 * variance[n] + device.write_noise**2
-            variance[n] = min(spread, WIDEST)
+    curves = np.array([device.up, device.down])
+    mean, variance = replayed(state, direction, pulses, curves, device.write_noise, WIDEST)
     return mean, np.sqrt(variance + device.read_noise**2)
