@@ -169,12 +169,12 @@ def main(arguments: list[str] | None = None) -> None:
         "--data", choices=(MNIST, DIGITS), default=MNIST, help="with --device (default: mnist)"
     )
     parser.add_argument(
-        "--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2"
+        "--layers", nargs="+", type=int, choices=(1, 2), help="default: 1 2; with --short 1"
     )
-    parser.add_common("--seeds", 3, "of one layer; default: 3")
+    parser.add_common("--seeds", None, "of one layer; default: 3; with --short 1")
     parser.add_number("--deep-seeds", 1, 100, 1, "networks of two layers of each kind")
     parser.add_argument(
-        "--short", action="store_true", help="one layer of one pair, one seed, few presentations"
+        "--short", action="store_true", help=f"one pair, {SHORT:,} presentations of each network"
     )
     parser.add_argument(
         "--late", action="store_true", help="one pair that writes late (docs/writes_late.md)"
@@ -192,31 +192,29 @@ def main(arguments: list[str] | None = None) -> None:
         check_late(load_device(options.device))
 
     # 1. All networks that are trained.
-    names, seeds = (
-        [options.device] if options.device else list(DEVICES),
-        (options.seeds, options.deep_seeds),
-    )
-    name = RECORD
-    if options.device or options.late:
+    names = [options.device] if options.device else list(DEVICES)
+    layers = options.layers or ([1] if options.short else [1, 2])
+    seeds = options.seeds or (1 if options.short else 3), options.deep_seeds
+    kind = {"late": options.late, "short": options.short}
+    ending = "".join(f"_{word}" for word, chosen in kind.items() if chosen)
+    if options.device or ending:
         tasks = [
-            DeviceRun(device, layers, seed=seed, data=options.data, late=options.late)
-            for layers in options.layers
+            DeviceRun(device, number, seed=seed, data=options.data, **kind)
+            for number in layers
             for device in names
-            for seed in range(1, seeds[layers - 1] + 1)
+            for seed in range(1, seeds[number - 1] + 1)
         ]
-        if options.device:
-            name = f"device_learning_{load_current_device(options.device).name}_{options.data}"
-        name += "_late" * options.late
-    elif options.short:
-        tasks, name = [DeviceRun(device, short=True) for device in names], "device_learning_short"
     else:
-        tasks = list(all_tasks(names, options.layers, seeds))
+        tasks = list(all_tasks(names, layers, seeds))
+    name = RECORD
+    if options.device:
+        name += f"_{load_current_device(options.device).name}_{options.data}"
     record = Record(
         options,
-        name,
+        name + ending,
         {
             "devices": {name: device_record(load_device(name)) for name in names},
-            "layers": options.layers,
+            "layers": layers,
             "seeds": seeds,
             "tasks": len(tasks),
             "data": options.data,
@@ -240,13 +238,14 @@ def main(arguments: list[str] | None = None) -> None:
             path,
             tuple(np.array(layer, float) for layer in states[k]),
             ngspice=False,
+            overwrite=True,
             **tasks[k].described(),
         )
     record.write({"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
-        presets = f"{RECORD}{'_late' * options.late}.json"  # written the same way
-        print(comparison(found, options.default_results / presets))
+        # of presets, written the same way
+        print(comparison(found, options.default_results / f"{RECORD}{ending}.json"))
         return
     print(
         table(

@@ -123,7 +123,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Save the states, the learning curve and the energy of a first write.
     save(
-        path, learning.network, rule, dataset.name, dataset.shape, options.engine, dataset.encoding
+        path,
+        learning.network,
+        rule,
+        dataset.name,
+        dataset.shape,
+        options.engine,
+        dataset.encoding,
+        overwrite=True,
     )
     (states,), (accuracy, writes) = learning.network.states, learning_curve(learning.history)
     energy = {

@@ -245,7 +245,7 @@ def train_and_test(
             if number == 0:
                 first = learning.network
                 trained = options.engine == NGSPICE
-                save_voltages(path, first.states, ngspice=trained, **made_with)
+                save_voltages(path, first.states, ngspice=trained, overwrite=True, **made_with)
                 drawn(learning)
             images, labels = data.test.first(options.samples)
             name = f"{data.name}, seed {rule.seed}"

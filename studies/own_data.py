@@ -204,7 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 5. Save and print.
-    report(f"wrote {final.save(path, made_with)}")
+    report(f"wrote {final.save(path, made_with, overwrite=True)}")
     if options.netlist:
         report(
             f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first "

@@ -27,7 +27,7 @@ from memristive.devices.measured_device import (
     load_device,
 )
 from memristive.devices.spice_model import load_current_device, model_of
-from memristive.io.records import read_json, to_json, write_file
+from memristive.io.records import read_json, write_file, write_json
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
@@ -35,9 +35,10 @@ from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.engines import ModelCells, NgspiceNetwork, check_engine, read
+from memristive.network.inputs import layer_sizes
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
 from memristive.network.read_netlist import netlist
-from memristive.spice.parameters import ParameterError, restored
+from memristive.spice.parameters import ParameterError, as_whole, restored
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -46,7 +47,7 @@ FORMAT, VERSION = "in-situ memristive classifier", 3
 DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}
 # parameters of a network, which only `fit` can change
 FIXED = ("hidden", "encoding", "device", "pairs", "late", *DEVICE_TYPES)
-LARGEST_DOSE = 5.0  # V
+LARGEST_DOSE, MOST_EPOCHS = 5.0, 10**6  # V; most presentations of each sample
 HIDDEN_LAYERS = (100,)  # default sizes without a device
 # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
 BIAS_DRIVE = 1.5
@@ -212,8 +213,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             hidden neurons are silent.
         """
         features, targets = self._training_data(X, y, reset=True)
+        epochs = max(defaults.EPOCHS, -(-defaults.PRESENTATIONS // len(features)))
+        if self.epochs is not None:
+            epochs = as_whole("epochs", self.epochs, 1, MOST_EPOCHS)
         self._start(features, np.unique(targets), len(features))
-        epochs = self.epochs or max(defaults.EPOCHS, -(-defaults.PRESENTATIONS // len(features)))
         share = (
             defaults.hidden_share(len(self.classes_), self._hidden_sizes())
             if self.dose is None
@@ -343,12 +346,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(
                 f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             )
-        if self.epochs is not None and not (
-            isinstance(self.epochs, int | np.integer) and self.epochs > 0
-        ):
-            raise ParameterError(
-                f"epochs must be None or a whole number above 0, got {self.epochs!r}"
-            )
         self._check_classes()
         if self.device is not None:
             load_current_device(self.device)
@@ -430,13 +427,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _hidden_sizes(self) -> tuple[int, ...]:
         if self.hidden is None:
             return HIDDEN_LAYERS if self.device is None else ()
-        sizes = [self.hidden] if isinstance(self.hidden, int | np.integer) else self.hidden
-        if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-            raise ParameterError(
-                "hidden must be None, () or sizes of layers, whole numbers above 0, got "
-                f"{self.hidden!r}"
-            )
-        return tuple(int(size) for size in sizes)
+        return layer_sizes(self.hidden)
 
     def _devices(self) -> dict[str, Any]:
         """Return the parameters, design and pulses of a network, as arguments of `Network`."""
@@ -606,15 +597,27 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
         return Path(path)
 
-    def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        origin: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> Path:
         """Write parameters, scaling and voltages as JSON, and return the path.
 
         Parameters
         ----------
         path : path
-            An existing file is overwritten.
         origin : mapping, default=None
             Further parameters to store in the file, for example the name of the data.
+        overwrite : bool, default=False
+            Replace a file with other content.
+
+        Raises
+        ------
+        NotOverwritten
+            The file exists with other content, and `overwrite` is False. The same classifier can be
+            saved again.
         """
         check_is_fitted(self, "network_")
         # a generator has changed since
@@ -643,7 +646,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "span": self.encoding_.span,
             "voltages": self.voltages_,
         }
-        write_file(path, to_json(content))
+        write_json(path, content, overwrite)
         return Path(path)
 
     @classmethod

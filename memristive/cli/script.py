@@ -36,6 +36,7 @@ from memristive.spice.parameters import (
     ParameterError,
     SimulationError,
     allowed_range,
+    as_whole,
     check_range,
 )
 
@@ -154,7 +155,7 @@ def make_parser(
         type=Path,
         default=FIGURES,
         metavar="DIR",
-        help="folder of figures (default: figures)",
+        help="folder of figures (default: %(default)s)",
     )
     parser.add_argument(
         "--pdf", action=AlsoPdf, nargs=0, help="write each figure as PDF, too, for papers"
@@ -233,11 +234,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         try:
-            return int(
-                check_range(
-                    "the value", int(text), {"low": low, "high": high, "unit": "", "whole": True}
-                )
-            )
+            return as_whole("the value", float(text), low, high)
         except ValueError:
             raise argparse.ArgumentTypeError(
                 f"must be a whole number from {low} to {high}, got {text}"
@@ -415,9 +412,7 @@ def _fields(groups: Mapping[str, Any]) -> dict[str, dataclasses.Field[Any]]:
 
 def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
     try:
-        return check_range(
-            name, int(text) if field.metadata["whole"] else float(text), field.metadata
-        )
+        return check_range(name, float(text), field.metadata)
     except ValueError:
         kind = "a whole number, " if field.metadata["whole"] else ""
         wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"
@@ -458,9 +453,9 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 T = TypeVar("T")
 
 
-def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tqdm[T]":
-    """Return `steps`, of `total` steps in all, with a progress bar on a terminal, shown after two
-    seconds. The bar counts in `unit`.
+def progress(steps: Iterable[T], total: int | None, description: str, unit: str) -> "tqdm[T]":
+    """Return `steps`, of `total` steps in all (None: unknown), with a progress bar on a terminal,
+    shown after two seconds. The bar counts in `unit`.
     """
     return tqdm(
         steps,

@@ -39,7 +39,7 @@ straight curves about as well as much read noise on bent curves, so the likeliho
 If the ridge reaches from no write noise to no read noise, the fit assumes that both are equal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,7 @@ from scipy.optimize import minimize, nnls
 from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from memristive.devices.fit_loops import replayed, whitened_squares
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.spice.parameters import ParameterError
 
@@ -158,7 +159,10 @@ class PulseFit:
         after = np.flatnonzero(self.direction == (1 if up else -1))
         number = self.pulses[after]
         return _before(
-            self.state, np.repeat(after, number), np.concatenate([np.arange(n) / n for n in number])
+            self.state,
+            np.repeat(after, number),
+            (np.arange(number.sum()) - np.repeat(number.cumsum() - number, number))
+            / np.repeat(number, number),
         )
 
 
@@ -169,6 +173,7 @@ def fit_pulses(
     pulses: ArrayLike = 1,
     noise_points: Sequence[int] = (),
     equal_noises: bool | None = None,
+    watch: Callable[[Any], Any] = lambda values: None,
     **more: Any,
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
@@ -191,6 +196,8 @@ def fit_pulses(
     equal_noises : bool, optional
         True: write noise and read noise have the same size. False: they have not. Default: they
         have if the readings cannot tell them apart, which their `intervals` show.
+    watch : callable
+        Called after each iteration, of which a fit needs some 50, e.g. to update a progress bar.
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
 
@@ -210,18 +217,18 @@ def fit_pulses(
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
         readings, after = (values - low) / span, np.flatnonzero(signs)
         try:
-            grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
+            grid, *_, rough, _ = _estimate(readings, signs, numbers, after, watch)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
-            found = _estimate(*data, equal)
+            found = _estimate(*data, watch, equal)
             if equal_noises is None:
                 intervals, likeliest = _noise_intervals(found[-1])
                 # a maximum beside the highest one
                 if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
-                    found = _estimate(*data, start=likeliest)
+                    found = _estimate(*data, watch, start=likeliest)
                     intervals, _ = _noise_intervals(found[-1])
                 if equal := not intervals[:, 0].any():
-                    found = _estimate(*data, equal)
+                    found = _estimate(*data, watch, equal)
             grid, curves, curve_errors, noises, state, last = found
             noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
@@ -355,22 +362,21 @@ def _regress(
     standard deviations of second differences (up, down), whose typical values are `bent`.
     """
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
-    noise, white = _whitened(read, write, design, target, slope, writes, shared)
+    noise, squares = _squares(read, write, design, target, slope, writes, shared)
     prior = np.kron(np.diag(np.exp(-2 * smooth)), BENDS) + REGULAR * np.eye(2 * POINTS)
-    factor = cholesky(white[:, :-1].T @ white[:, :-1] + prior, lower=True)
-    right = white[:, :-1].T @ white[:, -1]
+    factor, right = cholesky(squares[:-1, :-1] + prior, lower=True), squares[:-1, -1]
     curves = cho_solve((factor, True), right)
     loss = (
         np.log(noise[0]).sum()
         + np.log(np.diag(factor)).sum()
         + (POINTS - 2) * smooth.sum()
         + (np.exp(smooth) / bent).sum()
-        + (white[:, -1] @ white[:, -1] - right @ curves) / 2
+        + (squares[-1, -1] - right @ curves) / 2
     )
     return loss, noise, factor, right, curves
 
 
-def _whitened(
+def _squares(
     read: float,
     write: float,
     design: np.ndarray,
@@ -379,12 +385,13 @@ def _whitened(
     writes: np.ndarray,
     shared: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Cholesky factor of the noise's covariance (banded), and design and target, side by
-    side, in units of this noise. `read` and `write` are variances, the rest is as in `_regress`.
+    """Return the Cholesky factor of the noise's covariance (banded), and the products of the
+    columns of design and target in units of this noise. `read` and `write` are variances, the rest
+    is as in `_regress`.
     """
     variance = write * writes + read * (1 + (1 + slope) ** 2)
     noise = cholesky_banded([variance, np.append(-read * (1 + slope[1:]) * shared, 0)], lower=True)
-    return noise, solve_banded((1, 0), noise, np.column_stack([design, target]))
+    return noise, whitened_squares(noise, design, target)
 
 
 def _moving(
@@ -458,6 +465,7 @@ def _estimate(
     direction: np.ndarray,
     pulses: np.ndarray,
     after: np.ndarray,
+    watch: Callable[[Any], Any],
     equal: bool = False,
     start: np.ndarray | None = None,
 ) -> tuple[Any, ...]:
@@ -466,7 +474,8 @@ def _estimate(
     `grid`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
-    the fit uses. `equal`: both noises have the same size. `start`: first `logs` of `_regress`.
+    the fit uses. `watch` is called after each iteration. `equal`: both noises have the same size.
+    `start`: first `logs` of `_regress`.
     """
     before, up, shared, number = (
         after - 1,
@@ -494,6 +503,7 @@ def _estimate(
             data,
             "L-BFGS-B",
             bounds=BOUNDS[1:] if equal else BOUNDS,
+            callback=lambda xk: watch(xk),
             options={"ftol": 1e-7},
         ).x[free]
         _, noise, factor, right, curves = _regress(logs, *data)
@@ -573,9 +583,9 @@ def _likelihoods(
     losses, best = np.zeros(shape), np.zeros(shape, int)
     for place in np.ndindex(*shape):
         read, write = (values[k] ** 2 for values, k in zip(noises, place, strict=True))
-        noise, white = _whitened(read, write, *regression)
+        noise, squares = _squares(read, write, *regression)
         # the last entry is the root of the sum of squares that the curves leave
-        factor = np.diagonal(np.linalg.cholesky(white.T @ white + prior), axis1=1, axis2=2)
+        factor = np.diagonal(np.linalg.cholesky(squares + prior), axis1=1, axis2=2)
         loss = np.log(factor[:, :-1]).sum(axis=1) + factor[:, -1] ** 2 / 2 + constant
         best[place] = loss.argmin()
         losses[place] = loss.min() + np.log(noise[0]).sum()
@@ -624,14 +634,6 @@ def _replay(
     mean step, and the standard deviation of a reading about this x. `state`: estimated x at each
     reading, used at the starts of sweeps. `direction`, `pulses`: as in `PulseFit`.
     """
-    mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
-    for n in np.flatnonzero(direction):
-        mean[n], variance[n] = mean[n - 1], variance[n - 1]
-        for _ in range(pulses[n]):
-            below, step, above = (
-                device.step(mean[n] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]
-            )
-            mean[n] = np.clip(mean[n] + step, 0, 1)
-            spread = (1 + (above - below) / (2 * near)) ** 2 * variance[n] + device.write_noise**2
-            variance[n] = min(spread, WIDEST)
+    curves = np.array([device.up, device.down])
+    mean, variance = replayed(state, direction, pulses, curves, device.write_noise, WIDEST)
     return mean, np.sqrt(variance + device.read_noise**2)

@@ -8,7 +8,6 @@ formula that others use (the field's law: P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 
 """
 
 import dataclasses
-import difflib
 import functools
 import json
 import warnings
@@ -20,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import ParameterError, Parameters, did_you_mean, quantity
 from memristor import Flow, MemristorParameters, WriteCurve, move
 
 # LAW_FORMAT: files with the parameters of the field's law
@@ -504,8 +503,7 @@ def load_device(name: str) -> MeasuredDevice:
     try:
         device = device_of_record(json.loads(Path(name).read_text(encoding="utf-8")))
     except OSError as error:
-        near = difflib.get_close_matches(name.lower(), known, 1)
-        hint = f"; did you mean {near[0]}?" if near else f" ({error.strerror})"
+        hint = did_you_mean(name, known) or f" ({error.strerror})"
         raise ParameterError(
             f"device {name!r} is none of {', '.join(known)}, and no device file{hint}"
         ) from None

@@ -124,6 +124,24 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
     return content
 
 
+def write_json(path: str | Path, content: Mapping[str, Any], overwrite: bool = False) -> None:
+    """Write `content` as JSON. Raises NotOverwritten if the file exists with other content, unless
+    `overwrite` is True. Its "versions" may differ.
+    """
+    text = to_json(content)
+    if Path(path).is_file() and not overwrite:
+        try:
+            stored = read_json(path, "JSON")
+        except FileProblem:
+            stored = {}
+        if stored | {"versions": None} != json.loads(text) | {"versions": None}:
+            raise NotOverwritten(
+                f"{path} exists with other content: save under another name, or give "
+                "overwrite=True to replace it"
+            )
+    write_file(path, text)
+
+
 def check_overwriting(
     path: str | Path,
     parameters: Mapping[str, Any] | None,

@@ -21,9 +21,8 @@ from memristive.io.records import (
     describe,
     read_json,
     report,
-    to_json,
     versions,
-    write_file,
+    write_json,
 )
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.chip import Chip
@@ -148,6 +147,7 @@ def save_voltages(
     setup: Setup | None = None,
     *,
     ngspice: bool = True,
+    overwrite: bool = False,
     **origin: Any,
 ) -> None:
     """Write trained states and print the path.
@@ -161,23 +161,26 @@ def save_voltages(
         states of a chip. None if `origin` has the parameters that `records.describe` returns.
     ngspice : bool
         True if ngspice had a part in the training, so that its version is recorded.
+    overwrite : bool
+        Replace a file with other content, as scripts do after their own check (--force).
     **origin
         How the states were made: dataset, rule, and the like.
+
+    Raises
+    ------
+    NotOverwritten
+        The file exists with other content, and `overwrite` is False.
     """
     origin = {**(describe(setup) if setup else {}), **origin}
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
-    write_file(
-        path,
-        to_json(
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                **origin,
-                "versions": versions(ngspice),
-                name: states,
-            }
-        ),
-    )
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        **origin,
+        "versions": versions(ngspice),
+        name: states,
+    }
+    write_json(path, content, overwrite)
     report(f"wrote {path}")
 
 
@@ -336,6 +339,7 @@ def save(
     shape: tuple[int, int] | None = None,
     engine: str = CLOSED_FORM,
     encoding: str = "grey",
+    overwrite: bool = False,
 ) -> None:
     """Write a trained network with everything that made it, and print the path.
 
@@ -353,13 +357,21 @@ def save(
         Engine that trained the network.
     encoding : str
         "grey" or "binary".
+    overwrite : bool
+        Replace a file with other content.
+
+    Raises
+    ------
+    NotOverwritten
+        The file exists with other content, and `overwrite` is False. The same network can be saved
+        again.
     """
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
     inputs = network.sizes[0]
     side = math.isqrt(inputs)
     shape = shape or ((side, side) if side**2 == inputs else (1, inputs))
     made = describe_network(dataset, shape, network, rule, engine, encoding)
-    save_voltages(path, states, ngspice=engine == NGSPICE, **made)
+    save_voltages(path, states, ngspice=engine == NGSPICE, overwrite=overwrite, **made)
 
 
 def load(path: str | Path, setup: Setup | None = None) -> Network:

@@ -15,7 +15,7 @@ import numpy as np
 
 from memristive.compiled import compiled
 from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import Parameters, quantity
 
 # s; spikes of equal columns are closer than this: then the lower class counts as first, on any
 # engine
@@ -143,24 +143,6 @@ def margin_factor(done: int, presentations: int, final: float) -> float:
     of the training this share is `final`.
     """
     return final ** (done / presentations)
-
-
-def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
-    """Raise ParameterError unless `labels` are class numbers from 0 to `classes` - 1, one for each
-    of `count` images.
-    """
-    numbers = np.asarray(labels)
-    if numbers.shape != (count,):
-        raise ParameterError(
-            f"labels must be one an image, {count} in all, got shape {numbers.shape}"
-        )
-    if numbers.dtype.kind not in "iub":
-        raise ParameterError(f"labels must be class numbers from 0, got {numbers.dtype}")
-    if not np.isin(numbers, range(classes)).all():
-        raise ParameterError(
-            f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to "
-            f"{numbers.max()}"
-        )
 
 
 @compiled

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
 from memristive.network import kernel_writes
 from memristive.network.checks import warn_of_layers
-from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
+from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.engines import Engine, opened
+from memristive.network.inputs import as_images, as_labels
 from memristive.network.layer import ColumnDose, GateWrite
 from memristive.network.networks import (
     KernelArrays,
@@ -91,8 +93,8 @@ class Learning:
 def learn(
     network: Network,
     rule: Rule,
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: ArrayLike,
+    labels: ArrayLike,
     *,
     engine: str | Engine = CLOSED_FORM,
     watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
@@ -106,8 +108,11 @@ def learn(
     network : Network
         Untrained, or trained before.
     rule : LayeredRule or ErrorDrivenRule
-    images : array, n x inputs, levels 0 to 1
-    labels : array of int, n
+    images : array_like, n x inputs, levels 0 to 1
+    labels : array_like, n
+        Numbers of the classes, from 0. The output neuron number k learns the class k, so names
+        cannot be labels: number them by ``np.unique(labels, return_inverse=True)[1]``, or use
+        `MemristiveClassifier`.
     engine : str or Engine
         "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
         each cell.
@@ -124,8 +129,9 @@ def learn(
     ------
     ParameterError
         The engine is unknown, or the numbers of inputs or classes are not those of the network. Or
-        the network is a passive array, in which pulses disturb other cells: emulators in ngspice
-        cannot simulate this.
+        the images are no levels from 0 to 1, or the labels are no numbers of classes, or are all
+        equal. Or the network is a passive array, in which pulses disturb other cells: emulators in
+        ngspice cannot simulate this.
     SimulationError
         ngspice cannot complete a transient, or the currents through wires do not converge.
 
@@ -135,6 +141,12 @@ def learn(
         Of the trained network: stages clip, neurons are silent, one neuron wins far too many
         images, or states diverge.
     """
+    images = as_images(images, network.sizes[0], empty=False)
+    labels = as_labels(labels, len(images), network.sizes[-1])
+    if len(labels) > 1 and np.ptp(labels) == 0:
+        raise ParameterError(
+            f"labels must name two classes or more, got {labels[0]} for all {len(labels)} images"
+        )
     learning = Learning.start(network, rule)
     deque(watch(train(learning, rule, images, labels, engine=engine)), 0)
     dose = "rule.dose" if isinstance(rule, rules.ErrorDrivenRule) else "rule.output_dose"
@@ -145,8 +157,8 @@ def learn(
 def train(
     learning: Learning,
     rule: Rule,
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: ArrayLike,
+    labels: ArrayLike,
     *,
     engine: str | Engine = CLOSED_FORM,
     block: int = BLOCK,
@@ -177,8 +189,8 @@ def train(
         The rule has more presentations than `learning`.
     """
     network = learning.network
-    check_levels("images", images, network.sizes[0])
-    rules.check_labels(labels, len(images), network.sizes[-1])
+    images = as_images(images, network.sizes[0], empty=False)
+    labels = as_labels(labels, len(images), network.sizes[-1])
     if rule.presentations > len(learning.history):
         raise ParameterError(
             f"presentations must be at most {len(learning.history)}, as at the start of this "
@@ -231,7 +243,7 @@ def _train_compiled(
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
-    classes, waiting = np.asarray(labels, np.int64), 0
+    waiting = 0
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
@@ -255,7 +267,7 @@ def _train_compiled(
             arrays.work,
             levels,
             rows,
-            classes[order],
+            labels[order],
             np.arange(len(order)),
             learning.done,
             history,

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from memristive.network import kernel_arrays
 from memristive.network.closed_form import LEAST_GAIN, Crossbar
 from memristive.network.decisions import first_two, strict_decision
-from memristive.network.design import Levels, Schedule, Setup, as_patterns
+from memristive.network.design import Schedule, Setup
+from memristive.network.inputs import as_images
 from memristive.network.networks import KernelArrays, Network
 from memristive.spice.parameters import ParameterError
 from memristor import ChannelValues, read_current, rounding, trained_state
@@ -277,7 +279,7 @@ def contained_patterns(patterns: np.ndarray) -> list[tuple[int, int]]:
     ]
 
 
-def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
+def fit_feedback_resistor(setup: Setup, patterns: ArrayLike) -> Setup:
     """Return `setup` with the feedback resistor that suits `patterns` trained by the Hebbian rule.
 
     With this resistor, the largest pattern's membrane settles at 1.7 thresholds, as in the paper's
@@ -287,7 +289,7 @@ def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
     Parameters
     ----------
     setup : Setup
-    patterns : array or lists, classes x inputs, levels 0 to 1
+    patterns : array_like, classes x inputs, levels 0 to 1
 
     Raises
     ------
@@ -295,7 +297,7 @@ def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
         The patterns are not classes x inputs, a pattern has no pixel that is on, or no resistor
         fits.
     """
-    patterns = as_patterns(patterns)
+    patterns = as_images(patterns, name="patterns", empty=False)
     empty = np.flatnonzero(~patterns.any(axis=1))
     if len(empty):
         raise ParameterError(

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from memristive import neuron
-from memristive.network.design import Schedule, Setup, check_levels, write_window
+from memristive.network.design import Schedule, Setup, write_window
+from memristive.network.inputs import as_images
 from memristive.spice.parameters import ParameterError
 from memristor import (
     Values,
@@ -209,7 +210,7 @@ class Crossbar:
         ParameterError
             The images do not fit the states, or a level is outside 0 to 1.
         """
-        check_levels("images", images, np.shape(states)[-1])
+        images = as_images(images, np.shape(states)[-1])
         currents = np.array(list(self._currents(states, images))).reshape(
             -1, len(SHARES), len(states)
         )
@@ -309,7 +310,7 @@ class Crossbar:
             The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0
             s.
         """
-        check_levels("images", np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1])
+        as_images(np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1], "image")
         if not pulse > 0:
             raise ParameterError(f"a write's pulse must be above 0 s, got {pulse:g}")
         return self.written(

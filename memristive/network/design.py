@@ -28,7 +28,6 @@ from snn_circuit import (
 NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
-Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
 
 EARLIEST, MEAN = "earliest", "mean"  # spikes of a region's patches that a convolution keeps
 PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
@@ -549,33 +548,6 @@ class Setup:
     def replace(self, **changes: Any) -> Self:
         """Return a copy of the setup with some fields replaced."""
         return dataclasses.replace(self, **changes)
-
-
-def check_levels(name: str, levels: np.ndarray, inputs: int) -> None:
-    """Raise ParameterError unless the `levels` called `name` are n x `inputs`, each from 0 to 1."""
-    if np.ndim(levels) != 2 or np.shape(levels)[1] != inputs:
-        raise ParameterError(
-            f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}"
-        )
-    if np.size(levels) and not (np.min(levels) >= 0 and np.max(levels) <= 1):
-        raise ParameterError(
-            f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: "
-            "scale them"
-        )
-
-
-def as_patterns(patterns: Levels) -> np.ndarray:
-    """Return patterns as an array of classes x inputs; raise ParameterError for unequal lengths or
-    levels outside 0 to 1.
-    """
-    try:
-        array = np.array(patterns, float)
-    except (TypeError, ValueError):
-        raise ParameterError("patterns must be numbers, the same count for each class") from None
-    if array.ndim != 2 or not array.size:
-        raise ParameterError(f"patterns must be classes x inputs, got shape {array.shape}")
-    check_levels("patterns", array, array.shape[1])
-    return array
 
 
 def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:

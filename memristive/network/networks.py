@@ -22,8 +22,8 @@ from memristive.network.design import (
     LayerDesign,
     Schedule,
     Setup,
-    check_levels,
 )
+from memristive.network.inputs import as_images
 from memristive.network.layer import Layer, PulseWrites
 from memristive.neuron import start_delay
 from memristive.spice.parameters import ParameterError
@@ -257,7 +257,7 @@ class Network:
         ParameterError
             The images have another shape or other levels.
         """
-        check_levels("images", images, self.sizes[0])
+        images = as_images(images, self.sizes[0])
         jitter = self.jitter("test", 0, len(images))
         if self.wired:
             return [
@@ -303,8 +303,8 @@ class Network:
         """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
         the convolution (array, outputs, region by region). `image`: levels of the inputs.
         """
-        check_levels("images", image[None], self.sizes[0])
-        arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]
+        images = as_images(np.asarray(image)[None], self.sizes[0], "image")
+        arrays, levels = KernelArrays(self), self.read_levels(images)[0]
         kernel_patches.read_patches(
             arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels
         )

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.design import Schedule, check_levels, edges
+from memristive.network.design import Schedule, edges
 from memristive.network.engines import ModelCells
+from memristive.network.inputs import as_images
 from memristive.network.latches import held_names, patches_circuit, replay_start
 from memristive.network.netlists import layered_network, read_voltages
 from memristive.network.networks import Network, read_generator
@@ -56,8 +57,7 @@ def netlist(
         The image does not fit the network, a level is outside 0 to 1, or there is no circuit for
         the network's pooling or its `cells`.
     """
-    image = np.asarray(image, float)
-    check_levels("image", image[None], network.sizes[0])
+    image = as_images(np.asarray(image)[None], network.sizes[0], "image")[0]
     if cells and (network.devices is not None or isinstance(network.design, Schedule)):
         raise ParameterError(
             "the subcircuits of a SPICE model are all alike, and need layers with a reference "

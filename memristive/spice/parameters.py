@@ -3,7 +3,8 @@ Also the exceptions of this folder.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from numbers import Number
 from typing import Any
 
@@ -53,17 +54,36 @@ def allowed_range(metadata: Mapping[str, Any]) -> str:
 
 
 def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
-    """Return `value` as a float, or as an int if the quantity is a whole number. Raise
-    ParameterError unless `value` is a number within the range of `metadata`, the metadata of a
-    `quantity`. `name` stands in the message.
+    """Return `value` as a float, or as an int if the quantity is a whole number, which may be given
+    as 1e4. Raise ParameterError unless `value` is a number within the range of `metadata`, the
+    metadata of a `quantity`. `name` stands in the message.
     """
     if isinstance(value, Number) and hasattr(value, "item"):
         value = value.item()  # a NumPy scalar
-    kinds = int if metadata.get("whole") else (int, float)
+    whole = metadata.get("whole")
+    if whole and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    kinds = int if whole else (int, float)
     number = isinstance(value, kinds) and not isinstance(value, bool)
     if not (number and metadata["low"] <= value <= metadata["high"]):
-        raise ParameterError(f"{name} must be {allowed_range(metadata)}, got {value!r}")
-    return value if metadata.get("whole") else float(value)
+        kind = "a whole number, " if whole else ""
+        raise ParameterError(f"{name} must be {kind}{allowed_range(metadata)}, got {value!r}")
+    return value if whole else float(value)
+
+
+def as_whole(name: str, value: Any, low: int, high: int) -> int:
+    """Return `value` as an int. Raise ParameterError, which names `name`, unless it is a whole
+    number from `low` to `high`.
+    """
+    return int(check_range(name, value, quantity(low, low, high, "", "").metadata))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return, as the end of a message, the `known` name that is closest to `name`; "" if none is
+    close.
+    """
+    near = difflib.get_close_matches(name.lower(), list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 # Parameters that files of earlier versions hold, with the values at which they have no effect.

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
-from memristive.io.records import FileProblem
+from memristive.io.records import FileProblem, NotOverwritten
 from memristive.network.chip import PRESETS, Chip
 from memristive.network.networks import network_on_chip
 from memristor import MemristorParameters
@@ -366,3 +366,11 @@ def test_other_files_are_refused(fitted, tmp_path, damage):
     path.write_text(path.read_text().replace(*damage))
     with pytest.raises((ValueError, FileProblem), match=r"model\.json"):
         MemristiveClassifier.load(path)
+    with pytest.raises(NotOverwritten, match=r"model\.json"):
+        fitted.save(path)
+    assert fitted.save(fitted.save(path, overwrite=True)) == path
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileProblem, match="nowhere"):
+        MemristiveClassifier.load("nowhere.json")

@@ -12,7 +12,7 @@ import pytest
 from datasets import matching_dataset, xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
-from memristive.io.records import describe
+from memristive.io.records import NotOverwritten, describe
 from memristive.io.voltages import (
     FORMAT,
     VERSION,
@@ -243,7 +243,7 @@ def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
     path = tmp_path / "v.json"
     for leak in (0.0, 1e-6):
         memristor = {"transconductance": 7e-9, "leak_per_volt": leak}
-        save_voltages(path, np.ones((1, 1)), network={"memristor": memristor})
+        save_voltages(path, np.ones((1, 1)), overwrite=True, network={"memristor": memristor})
         if leak:
             with pytest.raises(VoltagesError, match="leak_per_volt"):
                 load_voltages(path).setup(Setup())
@@ -264,6 +264,21 @@ def test_every_network_of_the_repository_is_loaded_and_read(path):
     images = np.random.default_rng(1).random((3, network.sizes[0]))
     assert read(network, images).shape == (3, network.sizes[-1])
     assert (network.chip is not None) == bool(json.loads(path.read_text()).get("chip"))
+
+
+def test_a_file_with_other_content_is_replaced_only_on_demand(tmp_path):
+    one, other = (Network.of(Setup(), np.full((2, 4), volts)) for volts in (3.0, 4.0))
+    path = tmp_path / "v.json"
+    path.write_text(path.name)
+    with pytest.raises(NotOverwritten, match="overwrite=True"):
+        save(path, one)
+    save(path, one, overwrite=True)
+    save(path, one)
+    with pytest.raises(NotOverwritten, match=path.name):
+        save(path, other)
+    assert load(path).states[0][0, 0] == 3.0
+    save(path, other, overwrite=True)
+    assert load(path).states[0][0, 0] == 4.0
 
 
 def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):

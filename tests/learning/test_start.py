@@ -13,7 +13,6 @@ from memristive.learning.training import Learning, train
 from memristive.network.decisions import score_row
 from memristive.network.design import ENGINES, Convolution
 from memristive.network.networks import no_counts
-from memristive.spice.parameters import ParameterError
 
 CHIP = Chip(seed=2, cell_gain=0.05, cell_write_gain=0.05, neuron_threshold=0.05)
 RNG = np.random.default_rng(1)
@@ -48,20 +47,6 @@ def test_a_network_learns_and_comes_back_from_its_file_on_its_chip(
     assert simulated[seen] == pytest.approx(spikes[seen], abs=0.5e-6) and seen.any()
 
 
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [
-        ({"images": IMAGES * 2}, "images"),
-        ({"device": "unobtainium"}, "device"),
-        ({"presentations": 0}, "presentations"),
-        ({"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise"),
-    ],
-)
-def test_what_cannot_be_built_is_named(options, name):
-    with pytest.raises(ParameterError, match=name):
-        build(**{"images": IMAGES, "classes": 10} | options)
-
-
 def test_synapses_that_write_late_learn_more_with_fewer_pulses():
     """PCMO's curves bend most, and rounding at random wastes most of its pulses."""
     dataset = matching_dataset("digits")
@@ -83,11 +68,6 @@ def test_synapses_that_write_late_learn_more_with_fewer_pulses():
             accuracies.append(score_row(dataset.test.labels, spikes)["strict_accuracy"])
             pulses.append(counts.pulses[0].mean())
         assert accuracies[1] > accuracies[0] + 0.02 and pulses[1] < pulses[0]
-
-
-def test_only_measured_devices_write_late():
-    with pytest.raises(ParameterError, match="device"):
-        build(np.ones((2, 3)), 2, late=True)
 
 
 FEW = RNG.random((5, 2))  # images of two pixels

@@ -1,5 +1,6 @@
 """README and documents: code runs, tables are those of the records."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -25,12 +26,28 @@ SNIPPETS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folder of the snippets, with the project's files but without networks of earlier runs, which
+    `save` does not replace.
+    """
+    path = tmp_path_factory.mktemp("snippets")
+    for name in ("data", "figures", "results", "voltages"):
+        (path / name).symlink_to(ROOT / name)
+    return path
+
+
 @pytest.mark.parametrize(
     ("page", "k", "code"), SNIPPETS, ids=[f"{page}-{k}" for page, k, _ in SNIPPETS]
 )
-def test_snippet_runs(page, k, code):
+def test_snippet_runs(folder, page, k, code):
     subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=300
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        timeout=300,
     )
 
 

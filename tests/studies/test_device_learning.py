@@ -117,6 +117,15 @@ def test_a_device_of_the_user_learns_with_its_spread_from_each_seed(tmp_path):
     )
 
 
+def test_the_short_study_of_a_device_trains_one_network_with_few_presentations(tmp_path):
+    device_learning.main(
+        f"--short --device pcmo --data digits --jobs 1 --results {tmp_path}".split()
+    )
+    found = load_table(tmp_path / "device_learning_pcmo_digits_short.json")
+    assert found[["layers", "pairs", "seed"]].to_numpy().tolist() == [[1, 1, 1]]
+    assert found.presentations.tolist() == [device_learning.SHORT]
+
+
 def test_a_network_that_collapses_is_named(tmp_path):
     """Pulses that switch a device nearly as a whole, in both directions, leave no neuron of the
     hidden layer to fire.
