@@ -22,15 +22,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memristive.devices.measured_device import device_record
+from memristive.files import FileProblem, read_json
 from memristive.network.chip import Chip
 from memristive.network.decisions import decide, decision_name, lead
 from memristive.network.design import Schedule, Setup
 from memristive.spice.parameters import Parameters
 from memristive.spice.session import NgspiceSession
-
-
-class FileProblem(RuntimeError):
-    """A file cannot be read, written or used."""
 
 
 class NotOverwritten(RuntimeError):
@@ -105,23 +102,6 @@ def _plain(data: Any) -> Any:
     if isinstance(data, float) and not math.isfinite(data):
         return None
     return str(data) if isinstance(data, Path) else data
-
-
-def read_json(path: str | Path, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file. Raises FileProblem, which names the file and the expected
-    content, `what`.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileProblem(f"{path} does not exist, expected {what}") from None
-    except OSError as error:
-        raise FileProblem(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise FileProblem(f"{path} is not valid JSON, expected {what}: {error}") from error
-    if not isinstance(content, dict):
-        raise FileProblem(f"{path} holds a {type(content).__name__}, expected {what}")
-    return content
 
 
 def check_overwriting(

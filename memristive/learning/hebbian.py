@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import MeasuredDevice
-from memristive.devices.spice_model import model_of
+from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.network.checks import fit_feedback_resistor, warn_of_range
 from memristive.network.decisions import first_spikes
 from memristive.network.design import Levels, Setup, as_patterns, check_levels, edges

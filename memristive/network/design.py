@@ -6,13 +6,13 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
 from memristor import MemristorParameters, Values
 from snn_circuit import (
     IDEAL_DEVICES,
@@ -230,11 +230,15 @@ class LayerDesign(Design):
         "",
         "column voltage of a back-read for each volt of a hidden neuron's error",
     )
-    read_curve: tuple[float, ...] = (1.0, 1.0)  # `MeasuredDevice.read_curve`
+    read_curve: tuple[float, ...] = curve((1.0, 1.0), "`MeasuredDevice.read_curve`")
+
+    newer: ClassVar = (
+        *("write_voltage", "pairs", "hidden_bias", "output_bias", "output_gain"),
+        *("error_voltage", "read_curve"),
+    )
 
     def check(self) -> None:
         """Raise ParameterError if a read ends before its input has risen."""
-        object.__setattr__(self, "read_curve", tuple(self.read_curve))  # a list in files
         if not self.rise < self.window:
             raise ParameterError(
                 f"rise must be below the window, got {self.rise:g} s for {self.window:g} s"
@@ -329,6 +333,8 @@ class Convolution(Parameters):
         "level of the bias row in writes; at a full level it would move the drives of all patches",
     )
     pooling: str = EARLIEST  # of the spikes of a region: "earliest" or "mean" (closed form only)
+
+    newer: ClassVar = ("pooling",)
 
     def check(self) -> None:
         """Raise ParameterError if the window exceeds the image, a region has no patch, or the
