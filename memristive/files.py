@@ -6,6 +6,7 @@ value, and `Parameters.newer` names the fields that older files lack.
 
 import dataclasses
 import difflib
+import functools
 import json
 import types
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ def restored(kind: Any, content: Any, name: str = "", partial: bool = False) -> 
         if content is None and types.NoneType in arguments:
             return None
         others = [one for one in arguments if one not in (str, types.NoneType)] or [str]
-        chosen = str if type(content) is str and str in others else others[0]
+        chosen = str if type(content) is str and str in arguments else others[0]
         return restored(chosen, content, name, partial)
     if form is Annotated:
         return _array(content, name, *arguments[1:])
@@ -82,7 +83,8 @@ def restored(kind: Any, content: Any, name: str = "", partial: bool = False) -> 
         return content
     if form is tuple:
         count = None if arguments[-1] is ... else len(arguments)
-        if type(content) is not list or count not in (None, len(content)):
+        empty = content == [] and get_origin(arguments[0]) is Annotated  # a network without layers
+        if type(content) is not list or count not in (None, len(content)) or empty:
             values = f"a list of {count} values" if count else "a list"
             raise ParameterError(f"{name} must be {values}, got {content!r:.60}")
         return tuple(restored(arguments[0], one, f"{name}[{k}]") for k, one in enumerate(content))
@@ -122,7 +124,7 @@ def _parameters(kind: Any, content: Any, name: str, partial: bool) -> Any:
     missing = [one for one in fields if one not in values and one not in kind.newer]
     if missing and not partial:
         raise ParameterError(f"{within}{missing[0]} is missing")
-    types_of = get_type_hints(kind, include_extras=True)
+    types_of = _hints(kind)
     # the class itself checks fields with a range
     made = {
         key: value if fields[key].metadata else restored(types_of[key], value, f"{within}{key}")
@@ -132,6 +134,11 @@ def _parameters(kind: Any, content: Any, name: str, partial: bool) -> Any:
         return kind(**made)
     except ParameterError as error:
         raise ParameterError(f"{name}: {error}" if name else str(error)) from None
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _array(content: Any, name: str, dimensions: int, largest: float) -> np.ndarray:
@@ -149,3 +156,33 @@ def _array(content: Any, name: str, dimensions: int, largest: float) -> np.ndarr
             "other values out of range"
         )
     return found.astype(float)
+
+
+def restored_progress(
+    found: Mapping[str, np.ndarray], start: Mapping[str, Any], file: object
+) -> dict[str, np.ndarray]:
+    """Return the arrays `found` in the checkpoint `file` that a run has by the names in `start`,
+    its values at the start. Raises FileProblem, which names file and entry, if one is missing, has
+    another shape or type, or is not finite.
+
+    Texts are JSON objects or lists, as in `start`.
+    """
+    for name, value in start.items():
+        expected, array = np.asarray(value), found.get(name)
+        if array is None:
+            raise FileProblem(f"{file}: {name} is missing")
+        if array.shape != expected.shape or array.dtype.kind != expected.dtype.kind:
+            raise FileProblem(
+                f"{file}: {name} must be {expected.dtype} of shape {expected.shape}, got "
+                f"{array.dtype} of shape {array.shape}"
+            )
+        if expected.dtype.kind == "f" and not np.isfinite(array).all():
+            raise FileProblem(f"{file}: {name} must be finite numbers, got nan or inf")
+        if expected.dtype.kind == "U":
+            try:
+                content = json.loads(str(array))
+            except (ValueError, RecursionError) as error:
+                raise FileProblem(f"{file}: {name} is not valid JSON: {error}") from None
+            if type(content) is not type(json.loads(str(value))):
+                raise FileProblem(f"{file}: {name} must be like {value}, got {content!r:.60}")
+    return {name: found[name] for name in start}

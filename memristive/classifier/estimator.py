@@ -6,6 +6,7 @@ They learn from their errors online, by local writes (docs/layers.md), in closed
 import copy
 import dataclasses
 import functools
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -671,7 +672,15 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if stored.feature_names:
             model.feature_names_in_ = np.array(stored.feature_names, dtype=object)
         try:
-            model._set_network(Network(stored.voltages, **model._devices()))
+            devices, columns = model._devices(), max(1, 2 * model.pairs)
+            rows = model.encoding_.levels(stored.low[None]).shape[1]
+            sizes = (rows, *model._hidden_sizes(), len(stored.classes))
+            shapes = [(columns * above, below + 1) for below, above in itertools.pairwise(sizes)]
+            if [states.shape for states in stored.voltages] != shapes:
+                raise ParameterError(
+                    f"voltages must have the shapes {shapes} for these features, hidden and classes"
+                )
+            model._set_network(Network(stored.voltages, **devices))
             if stored.device and device_of_record(stored.device) != model._measured:
                 raise ParameterError(
                     f"device {model.device} has changed since the network was trained: train it "
@@ -679,13 +688,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 )
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
-        rows = model.encoding_.levels(stored.low[None]).shape[1]
-        sizes = (rows, *model._hidden_sizes(), len(stored.classes))
-        if model.network_.sizes != sizes:
-            raise ParameterError(
-                f"{path}: the voltages are those of {model.network_.sizes} neurons, features and "
-                f"classes need {sizes}"
-            )
         return model
 
 

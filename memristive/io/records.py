@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memristive.devices.measured_device import device_record
-from memristive.files import FileProblem, read_json
+from memristive.files import FileProblem, read_json, restored_progress
 from memristive.network.chip import Chip
 from memristive.network.decisions import decide, decision_name, lead
 from memristive.network.design import Schedule, Setup
+from memristive.spice.ngspice import signals_deferred
 from memristive.spice.parameters import Parameters
 from memristive.spice.session import NgspiceSession
 
@@ -206,9 +207,12 @@ def save_checkpoint(path: Path, progress: Mapping[str, Any], parameters: Mapping
     write_file(path, buffer.getvalue())
 
 
-def load_checkpoint(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, parameters: Mapping[str, Any], start: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the progress that `save_checkpoint` wrote, as arrays by name. Raises FileProblem for a
-    file that is missing, damaged, or of other parameters.
+    file that is missing, damaged, of other parameters, or without the entries of `start`, the
+    progress of a run that starts (`restored_progress`).
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -216,27 +220,36 @@ def load_checkpoint(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]
         stored = json.loads(str(progress.pop("parameters")))
     except FileNotFoundError:
         raise FileProblem(f"{path} does not exist; leave --resume out to start afresh") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        changed = differences(stored, json.loads(to_json(parameters)))
+    except (
+        *(OSError, ValueError, KeyError, EOFError, AttributeError, RecursionError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise FileProblem(f"{path} is not a usable checkpoint: {error}") from error
-    changed = differences(stored, json.loads(to_json(parameters)))
     if changed:
         raise FileProblem(
             f"{path} was made with other parameters: {', '.join(changed)}; leave --resume out to "
             "start afresh"
         )
+    restored_progress(progress, start, path)
     return progress
 
 
 def resumed(
-    path: Path, parameters: Mapping[str, Any], resume: bool, force: bool
+    path: Path,
+    parameters: Mapping[str, Any],
+    resume: bool,
+    force: bool,
+    start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Return the progress to resume from, or None for a run that starts afresh.
+    """Return the progress to resume from, or None for a run that starts afresh. `start`: entries
+    that the checkpoint must have, with their values at the start of a run.
 
     Raises FileProblem if `resume` finds no usable checkpoint, NotOverwritten if a checkpoint exists
     and neither `resume` nor `force` is given.
     """
     if resume:
-        return load_checkpoint(path, parameters)
+        return load_checkpoint(path, parameters, start or {})
     if path.exists() and not force:
         raise NotOverwritten(
             f"{path} exists: use --resume to go on from it, or --force to start afresh."
@@ -249,13 +262,14 @@ def checkpoint_at_interrupt(
     path: Path, progress: Callable[[], Mapping[str, Any]], parameters: Mapping[str, Any]
 ) -> Iterator[None]:
     """Save a checkpoint if the block ends early, by Ctrl-C or by an error. The function `progress`
-    then returns what to save.
+    then returns what to save. A further Ctrl-C waits until the file is written.
     """
     try:
         yield
     except BaseException:
-        save_checkpoint(path, progress(), parameters)
-        report(f"saved {path}; go on with --resume")
+        with signals_deferred():
+            save_checkpoint(path, progress(), parameters)
+            report(f"saved {path}; go on with --resume")
         raise
 
 

@@ -203,9 +203,12 @@ def _content(path: str | Path, content: dict[str, Any]) -> Voltages:
             return Voltages(cells, file=str(path), shape=shape_of(cells.shape[1]))
         layered = "layers" in content
         name = "layers" if layered else "voltages"
+        if name not in content:
+            raise ParameterError("voltages (of several layers: layers) are missing")
         states = restored(tuple[States, ...] if layered else States, content.pop(name, None), name)
         known = {entry: content[entry] for entry in Voltages.newer if entry in content}
-        if isinstance(known.get("rule"), dict):  # of the first files of error-driven learning
+        # of the first files of error-driven learning
+        if known.get("rule") and isinstance(known["rule"], dict):
             known |= {"rule": "error-driven", "learning": known["rule"]}
         made: Voltages = restored(
             Voltages, {"states": states, "origin": content, "file": str(path), **known}
@@ -225,7 +228,10 @@ def _content(path: str | Path, content: dict[str, Any]) -> Voltages:
     )
     shape = made.shape if "shape" in content else shape_of(inputs)
     if math.prod(shape) != inputs or min(shape) < 1:
-        raise VoltagesError(f"{path}: shape must be that of {inputs} pixels, got {shape}")
+        raise VoltagesError(
+            f"{path}: {name} and convolution read {inputs} pixels, which the shape {shape} does not "
+            "have"
+        )
     return dataclasses.replace(made, shape=shape, learning=learning)
 
 
@@ -428,9 +434,12 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
     layered = isinstance(states, tuple)
     if layered != (voltages.design is not None):
         raise VoltagesError(f"{voltages.file}: layers need a design, and voltages have none")
-    try:
-        if pulses:
+    if pulses:
+        try:
             check_model(pulses.model, pulses.model_sha256)
+        except ParameterError as error:
+            raise VoltagesError(f"{voltages.file}: {error}") from error
+    try:
         network = Network(
             states if layered else (states,),
             setup.network,
@@ -439,6 +448,8 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
             convolution=voltages.convolution,
         )
     except ParameterError as error:
-        raise VoltagesError(f"{voltages.file}: {error}") from error
+        raise VoltagesError(
+            f"{voltages.file}: layers and design do not suit each other: {error}"
+        ) from error
     learning = voltages.learning
     return network, None if isinstance(learning, dict) else learning

@@ -430,6 +430,19 @@ def edges(start: float, pulse: float, rise: float, level: float) -> Points:
     ]
 
 
+def check_states(states: np.ndarray) -> None:
+    """Raise ParameterError unless all `states` are finite: ngspice gives up at nan, and spikes of
+    the closed form would be nan without a reason.
+    """
+    wrong = np.argwhere(~np.isfinite(np.asarray(states, float)))
+    if len(wrong):
+        place = tuple(map(int, wrong[0]))
+        raise ParameterError(
+            f"states must be finite, got {np.asarray(states)[place]:g} in cell {place} (class or "
+            f"column, row) and {len(wrong) - 1} others"
+        )
+
+
 @dataclass(frozen=True)
 class Setup:
     """Device, neuron and pulses of an experiment: everything but the states and the images.
@@ -488,9 +501,8 @@ class Setup:
     @property
     def suffix(self) -> str:
         """Ending of file names: device and scheme of two-terminal devices, "" for emulators."""
-        return (
-            f"_{self.array.device.name}_{self.array.scheme.replace('/', '')}" if self.array else ""
-        )
+        array = self.array
+        return f"_{array.device.name}_{array.scheme}".replace("/", "") if array else ""
 
     @property
     def state_quantity(self) -> str:
@@ -509,6 +521,7 @@ class Setup:
         `inputs`, `controls`: sources of the rows and of each phi as (s, V) points; without
         `controls` a read. Without `neurons` the columns are at 0 V.
         """
+        check_states(states)
         if self.array is None:
             return network(self.network, states, inputs, controls, neurons, title, self.devices)
         return array_network(

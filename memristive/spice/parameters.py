@@ -90,7 +90,8 @@ def check_curve(name: str, values: Any, metadata: Mapping[str, Any]) -> tuple[fl
     """Return the points of a curve as a tuple. Raise ParameterError unless `values` suit the
     `metadata` of a `curve`. `name` stands in the message.
     """
-    points = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else None
+    several = isinstance(values, Iterable) and not isinstance(values, str | Mapping)
+    points = list(values) if several else None
     if points is None or not all(
         isinstance(point, Number) and not isinstance(point, bool) for point in points
     ):

@@ -193,7 +193,7 @@ def test_a_resumed_training_ends_as_one_without_a_break_and_a_file_restores_it(t
     for done, _ in train(stopped, rule, IMAGES, LABELS, block=16):
         if done == 16:
             break
-    resumed = Learning.restored(convolution(), stopped.arrays())
+    resumed = Learning.start(convolution(), rule).restored(stopped.arrays())
     assert resumed.done == 16
     list(train(resumed, rule, IMAGES, LABELS, block=16))
     save(tmp_path / "network.json", resumed.network, rule)
