@@ -218,9 +218,9 @@ def load_checkpoint(
         with np.load(path, allow_pickle=False) as arrays:
             progress = {name: arrays[name] for name in arrays.files}
         stored = json.loads(str(progress.pop("parameters")))
+        changed = differences(stored, json.loads(to_json(parameters)))
     except FileNotFoundError:
         raise FileProblem(f"{path} does not exist; leave --resume out to start afresh") from None
-        changed = differences(stored, json.loads(to_json(parameters)))
     except (
         *(OSError, ValueError, KeyError, EOFError, AttributeError, RecursionError),
         *(zipfile.BadZipFile, zlib.error),

@@ -229,8 +229,7 @@ def _content(path: str | Path, content: dict[str, Any]) -> Voltages:
     shape = made.shape if "shape" in content else shape_of(inputs)
     if math.prod(shape) != inputs or min(shape) < 1:
         raise VoltagesError(
-            f"{path}: {name} and convolution read {inputs} pixels, which the shape {shape} does not "
-            "have"
+            f"{path}: {name} and convolution read {inputs} pixels, but shape is {shape}"
         )
     return dataclasses.replace(made, shape=shape, learning=learning)
 
