@@ -159,8 +159,8 @@ def _array(content: Any, name: str, dimensions: int, largest: float) -> np.ndarr
 
 
 def restored_progress(
-    found: Mapping[str, np.ndarray], start: Mapping[str, Any], file: object
-) -> dict[str, np.ndarray]:
+    found: Mapping[str, Any], start: Mapping[str, Any], file: object
+) -> dict[str, Any]:
     """Return the arrays `found` in the checkpoint `file` that a run has by the names in `start`,
     its values at the start. Raises FileProblem, which names file and entry, if one is missing, has
     another shape or type, or is not finite.
@@ -168,9 +168,9 @@ def restored_progress(
     Texts are JSON objects or lists, as in `start`.
     """
     for name, value in start.items():
-        expected, array = np.asarray(value), found.get(name)
-        if array is None:
+        if name not in found:
             raise FileProblem(f"{file}: {name} is missing")
+        expected, array = np.asarray(value), np.asarray(found[name])
         if array.shape != expected.shape or array.dtype.kind != expected.dtype.kind:
             raise FileProblem(
                 f"{file}: {name} must be {expected.dtype} of shape {expected.shape}, got "

@@ -45,7 +45,7 @@ from snn_circuit import NetworkParameters
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
 UNNAMED = "own"  # dataset of a network that was saved without the name of its data
-RULES = {"error-driven": ErrorDrivenRule}  # classes of parameters, for networks without a design
+RULES: dict[str, type] = {"error-driven": ErrorDrivenRule}  # for networks without a design
 
 
 class VoltagesError(RuntimeError):
@@ -213,10 +213,8 @@ def _content(path: str | Path, content: dict[str, Any]) -> Voltages:
         made: Voltages = restored(
             Voltages, {"states": states, "origin": content, "file": str(path), **known}
         )
-        kind = LayeredRule if made.design else RULES.get(made.rule)
-        learning = made.learning
-        if kind and learning is not None:
-            learning = restored(kind, learning, "learning")
+        kind = LayeredRule if made.design else RULES.get(made.rule, dict)
+        learning = restored(kind, made.learning, "learning") if made.learning is not None else None
     except ParameterError as error:
         raise VoltagesError(f"{path}: {error}") from error
     inputs = (

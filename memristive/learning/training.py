@@ -65,9 +65,7 @@ class Learning:
         layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(held)}
         return {**layers, "history": self.history, "done": self.done}
 
-    def restored(
-        self, arrays: Mapping[str, np.ndarray], file: object = "the checkpoint"
-    ) -> "Learning":
+    def restored(self, arrays: Mapping[str, Any], file: object = "the checkpoint") -> "Learning":
         """Return this training, which has just been started, as far as the `arrays` of the
         checkpoint `file` have come. Raises FileProblem, which names file and entry, if an array
         does not suit it.
