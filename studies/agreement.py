@@ -360,7 +360,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     path = options.voltages or Path(f"voltages/layers_{options.data}.json")
     keep_apart(options, path)
     network, rule, voltages = load_network(path, options.data)
-    dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed if rule else 1)
+    dataset = matching_dataset(options.data, voltages.shape[0], rule.seed if rule else 1)
     images, labels = dataset.test.first(options.samples)
     record = Record(
         options,

@@ -33,7 +33,6 @@ from matplotlib.figure import Figure
 from datasets import Dataset, matching_dataset
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, device_record, load_device
-from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
 from memristive.learning.build import check_late, initial_network, learning_of, stuck_cells
@@ -208,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
         tasks = list(all_tasks(names, layers, seeds))
     name = RECORD
     if options.device:
-        name += f"_{load_current_device(options.device).name}_{options.data}"
+        name += f"_{load_device(options.device).name}_{options.data}"
     record = Record(
         options,
         name + ending,

@@ -44,7 +44,6 @@ from memristive.cli.script import (
     whole_number,
 )
 from memristive.devices.measured_device import device_record, load_device
-from memristive.devices.spice_model import load_current_device
 from memristive.io.records import describe
 from memristive.io.voltages import describe_network, load_voltages
 from memristive.learning.build import initial_network, learning_of, paper_network
@@ -513,7 +512,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif options.circuits:
         name, made = "circuits", CIRCUITS
     elif options.device:
-        device = load_current_device(options.device)
+        device = load_device(options.device)
         name, made = (
             f"device_{device.name}",
             {"grey": functools.partial(measured, device=options.device)},

@@ -100,9 +100,9 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Train, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
     progressed = resumed(checkpoint, parameters, options.resume, options.force)
-    learning = (
-        Learning.restored(network, progressed) if progressed else Learning.start(network, rule)
-    )
+    learning = Learning.start(network, rule)
+    if progressed:
+        learning = learning.restored(progressed, checkpoint)
     setup, (states,) = network.setup, learning.network.states
     record.write_netlist(
         lambda: netlist(learning.network, images[0], dataset.labels, "training image 0")

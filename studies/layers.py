@@ -229,16 +229,15 @@ def train_and_test(
         The first network; None if an earlier, interrupted run has trained it.
     """
     checkpoint, first = checkpoint_path(path), None
-    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {
-        "rows": "[]"
-    }
+    state: dict[str, Any] = {"rows": "[]"}
+    state = resumed(checkpoint, parameters, options.resume, options.force, state) or state
     rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
     with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
         for number in range(len(rows), options.seeds):
             data, start, rule = prepared(number)
-            learning = (
-                Learning.restored(start, state) if "done" in state else Learning.start(start, rule)
-            )
+            learning = Learning.start(start, rule)
+            if "done" in state:
+                learning = learning.restored(state, checkpoint)
             counts = no_counts(start) if start.pulses else None
             save = functools.partial(save_checkpoint, checkpoint, state, parameters)
             make_presentations(learning, options.engine, rule, data.training, state, save, counts)

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
             "one of them"
         )
     layered = isinstance(voltages.states, tuple)
-    seed = voltages.origin["learning"]["seed"] if layered else 1
+    seed = voltages.learning.seed if layered and voltages.learning else 1
     dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
     network, rule = network_of(voltages, dataset.setup)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]

@@ -6,6 +6,7 @@ They learn from their errors online, by local writes (docs/layers.md), in closed
 import copy
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,14 +21,16 @@ from tqdm import tqdm
 
 import memristive.classifier.defaults as defaults
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
+from memristive.classifier.stored import FORMAT, VERSION, StoredClassifier
 from memristive.devices.measured_device import (
     device_of_record,
     device_record,
     emulator,
     load_device,
+    model_of,
 )
-from memristive.devices.spice_model import load_current_device, model_of
-from memristive.io.records import read_json, write_file, write_json
+from memristive.files import read_json, restored
+from memristive.io.records import write_file, write_json
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
@@ -38,11 +41,10 @@ from memristive.network.engines import ModelCells, NgspiceNetwork, check_engine,
 from memristive.network.inputs import layer_sizes
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
 from memristive.network.read_netlist import netlist
-from memristive.spice.parameters import ParameterError, as_whole, restored
+from memristive.spice.parameters import ParameterError, as_whole
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
-FORMAT, VERSION = "in-situ memristive classifier", 3
 # parameters with a class, by name
 DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}
 # parameters of a network, which only `fit` can change
@@ -347,9 +349,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             )
         self._check_classes()
-        if self.device is not None:
-            load_current_device(self.device)
-        elif self.late:
+        if self.late and self.device is None:
             raise ParameterError("late is for measured devices: give a device")
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = (
@@ -618,6 +618,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         NotOverwritten
             The file exists with other content, and `overwrite` is False. The same classifier can be
             saved again.
+        ParameterError
+            A value could not be read back, such as a state that is nan. Nothing is written.
         """
         check_is_fitted(self, "network_")
         # a generator has changed since
@@ -646,57 +648,50 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "span": self.encoding_.span,
             "voltages": self.voltages_,
         }
-        write_json(path, content, overwrite)
+        write_json(path, content, overwrite, lambda made: _stored(path, made))
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Return the classifier of a file that `save` wrote. Raises FileProblem if `path` cannot be
-        read or holds no JSON object, and ValueError if it holds no classifier of this version or if
-        the device file has changed since the training.
+        read or holds no JSON object, and ParameterError, which names file and entry, if a value is
+        missing or wrong, or if the device file or its SPICE model has changed since the training.
         """
-        content = read_json(path, "a classifier file; MemristiveClassifier.save writes it")
+        stored = _stored(
+            path, read_json(path, "a classifier file; MemristiveClassifier.save writes it")
+        )
+        model = cls(**vars(stored.estimator))
+        model.encoding_ = FeatureEncoding(stored.low, stored.span, model.encoding == COMPLEMENT)
+        model.classes_, model.margin_ = np.array(stored.classes), stored.margin
+        model._seed, model.engine_ = stored.seed, stored.trained_by
+        model.n_presentations_, model.n_features_in_ = stored.presentations, stored.features
+        if stored.feature_names:
+            model.feature_names_in_ = np.array(stored.feature_names, dtype=object)
         try:
-            if (content["format"], content["version"]) != (FORMAT, VERSION):
-                raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-            devices = {
-                name: restored(kind, content["estimator"][name])
-                for name, kind in DEVICE_TYPES.items()
-                if isinstance(content["estimator"][name], dict)
-            }
-            model = cls(
-                **{
-                    **content["estimator"],
-                    **devices,
-                    "hidden": tuple(content["estimator"]["hidden"]),
-                }
-            )
-            model.encoding_ = FeatureEncoding(
-                np.array(content["low"], float),
-                np.array(content["span"], float),
-                model.encoding == COMPLEMENT,
-            )
-            model.classes_, model.margin_, model._seed = (
-                np.array(content["classes"]),
-                content["margin"],
-                content["seed"],
-            )
-            model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
-            model.n_features_in_ = content["features"]
-            if content["feature_names"]:
-                model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
-            states = tuple(np.array(layer, float) for layer in content["voltages"])
-            model._set_network(Network(states, **model._devices()))
-            if content.get("device") and device_of_record(content["device"]) != model._measured:
+            devices, columns = model._devices(), max(1, 2 * model.pairs)
+            rows = model.encoding_.levels(stored.low[None]).shape[1]
+            sizes = (rows, *model._hidden_sizes(), len(stored.classes))
+            shapes = [(columns * above, below + 1) for below, above in itertools.pairwise(sizes)]
+            if [states.shape for states in stored.voltages] != shapes:
+                raise ParameterError(
+                    f"voltages must have the shapes {shapes} for these features, hidden and classes"
+                )
+            model._set_network(Network(stored.voltages, **devices))
+            if stored.device and device_of_record(stored.device) != model._measured:
                 raise ParameterError(
                     f"device {model.device} has changed since the network was trained: train it "
                     "again"
                 )
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path} is not a classifier file of version {VERSION} ({type(error).__name__}: "
-                f"{error})"
-            ) from error
         return model
+
+
+def _stored(path: str | Path, content: dict[str, Any]) -> StoredClassifier:
+    """Return the checked content of a classifier's file; raise ParameterError, which names the file
+    and the entry.
+    """
+    try:
+        return restored(StoredClassifier, content)
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from None

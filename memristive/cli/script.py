@@ -264,7 +264,8 @@ def add_resume(parser: Parser) -> Parser:
 
 class Record:
     """Record of a run: the file NAME.json in the folder of --results. Raises NotOverwritten if an
-    earlier file has other parameters, unless --force is given.
+    earlier file has other parameters, unless --force is given, and ParameterError if NAME is no
+    plain file name.
 
     Parameters
     ----------
@@ -285,6 +286,10 @@ class Record:
         parameters: Mapping[str, Any],
         others: Sequence[str | Path | None] = (),
     ) -> None:
+        if Path(name).name != name:
+            raise ParameterError(
+                f"{name!r} cannot name a file in {options.results}: leave out folders and slashes"
+            )
         self.options = options
         self.path = options.results / f"{name}.json"
         self.parameters = parameters
@@ -316,7 +321,9 @@ class Record:
             self.parameters,
             records.checkpoint_path(self.path),
         )
-        saved = records.resumed(checkpoint, parameters, options.resume, options.force)
+        saved = records.resumed(
+            checkpoint, parameters, options.resume, options.force, {"found": "{}"}
+        )
         found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
         left = [k for k in range(len(tasks)) if str(k) not in found]
         with records.checkpoint_at_interrupt(
@@ -572,7 +579,7 @@ def print_decisions(
 
 
 WRONG_INPUT = (ParameterError, VoltagesError, records.NotOverwritten, NgspiceMissing)
-FAILED = (SimulationError, records.FileProblem)
+FAILED = (SimulationError, records.FileProblem, OSError)
 
 
 class _Output:

@@ -310,6 +310,8 @@ def measured_pulses(
         *shares[scheme],
         int(scheme == THIRD),
         device.noise_curve,
+        model=device.model,
+        model_sha256=device.model_sha256,
         **(late_settings(device) if late else {}),
     )
 
@@ -345,6 +347,8 @@ def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:
         late_forget=GATE_FORGET,
         # a SET without RESET goes beyond the level of a simulated filament
         gate_reset=int(bool(device.model_sha256)),
+        model=device.model,
+        model_sha256=device.model_sha256,
     )
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import MeasuredDevice
-from memristive.devices.spice_model import model_of
+from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.network.checks import fit_feedback_resistor, warn_of_range
 from memristive.network.decisions import first_spikes
 from memristive.network.design import Setup

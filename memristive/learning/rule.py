@@ -69,6 +69,7 @@ class LayeredRule(Parameters):
     )
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of presentation")
 
+    newer: ClassVar = ("final_dose", "final_margin", "error_scale")
     least_dose: ClassVar = 0.0
 
     def order(self, count: int, done: int, stop: int) -> np.ndarray:

@@ -8,13 +8,14 @@ resistive wires.
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.files import FileProblem, restored_progress
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
 from memristive.network import kernel_writes
@@ -63,26 +64,26 @@ class Learning:
     def arrays(self) -> dict[str, Any]:
         """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
-        layers |= {f"held_{k}": held for k, held in enumerate(self.network.held)}
+        held = self.network.held or what_is_held(late_writes(self.network))
+        layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(held)}
         return {**layers, "history": self.history, "done": self.done}
 
-    @classmethod
-    def restored(cls, network: Network, arrays: dict[str, np.ndarray]) -> "Learning":
-        """Return the training that a checkpoint's `arrays` hold; `network` gives everything but the
-        states.
+    def restored(self, arrays: Mapping[str, Any], file: object = "the checkpoint") -> "Learning":
+        """Return this training, which has just been started, as far as the `arrays` of the
+        checkpoint `file` have come. Raises FileProblem, which names file and entry, if an array
+        does not suit it.
         """
-        # of older versions
-        names = [
-            f"states_{k}" if f"states_{k}" in arrays else "states"
-            for k in range(len(network.states))
-        ]
-        states = tuple(arrays[name] for name in names)
-        held = tuple(arrays[f"held_{k}"] for k in range(len(names)) if f"held_{k}" in arrays)
-        return cls(
-            dataclasses.replace(network, states=states, held=held),
-            arrays["history"].copy(),
-            int(arrays["done"]),
-        )
+        if "states" in arrays:  # of older versions
+            arrays = {**arrays, "states_0": arrays["states"]}
+        found = restored_progress(arrays, self.arrays(), file)
+        done = int(found["done"])
+        if not 0 <= done <= len(self.history):
+            raise FileProblem(f"{file}: done must be 0 to {len(self.history)}, got {done}")
+        layers = range(len(self.network.states))
+        states = tuple(found[f"states_{k}"] for k in layers)
+        held = tuple(found[f"held_{k}"] for k in layers if f"held_{k}" in found)
+        network = dataclasses.replace(self.network, states=states, held=held)
+        return Learning(network, found["history"].copy(), done)
 
     @property
     def running_accuracy(self) -> float:

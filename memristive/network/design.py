@@ -7,13 +7,13 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
 from memristor import MemristorParameters, Values
 from snn_circuit import (
     IDEAL_DEVICES,
@@ -230,11 +230,15 @@ class LayerDesign(Design):
         "",
         "column voltage of a back-read for each volt of a hidden neuron's error",
     )
-    read_curve: tuple[float, ...] = (1.0, 1.0)  # `MeasuredDevice.read_curve`
+    read_curve: tuple[float, ...] = curve((1.0, 1.0), "`MeasuredDevice.read_curve`")
+
+    newer: ClassVar = (
+        *("write_voltage", "pairs", "hidden_bias", "output_bias", "output_gain"),
+        *("error_voltage", "read_curve"),
+    )
 
     def check(self) -> None:
         """Raise ParameterError if a read ends before its input has risen."""
-        object.__setattr__(self, "read_curve", tuple(self.read_curve))  # a list in files
         if not self.rise < self.window:
             raise ParameterError(
                 f"rise must be below the window, got {self.rise:g} s for {self.window:g} s"
@@ -342,6 +346,8 @@ class Convolution(Parameters):
     )
     pooling: str = EARLIEST  # of the spikes of a region: "earliest" or "mean" (closed form only)
 
+    newer: ClassVar = ("pooling",)
+
     def check(self) -> None:
         """Raise ParameterError if the window exceeds the image, a region has no patch, or the
         pooling is unknown.
@@ -436,6 +442,19 @@ def edges(start: float, pulse: float, rise: float, level: float) -> Points:
     ]
 
 
+def check_states(states: np.ndarray) -> None:
+    """Raise ParameterError unless all `states` are finite: ngspice gives up at nan, and spikes of
+    the closed form would be nan without a reason.
+    """
+    wrong = np.argwhere(~np.isfinite(np.asarray(states, float)))
+    if len(wrong):
+        place = tuple(map(int, wrong[0]))
+        raise ParameterError(
+            f"states must be finite, got {np.asarray(states)[place]:g} in cell {place} (class or "
+            f"column, row) and {len(wrong) - 1} others"
+        )
+
+
 @dataclass(frozen=True)
 class Setup:
     """Device, neuron and pulses of an experiment: everything but the states and the images.
@@ -494,9 +513,8 @@ class Setup:
     @property
     def suffix(self) -> str:
         """Ending of file names: device and scheme of two-terminal devices, "" for emulators."""
-        return (
-            f"_{self.array.device.name}_{self.array.scheme.replace('/', '')}" if self.array else ""
-        )
+        array = self.array
+        return f"_{array.device.name}_{array.scheme}".replace("/", "") if array else ""
 
     @property
     def state_quantity(self) -> str:
@@ -515,6 +533,7 @@ class Setup:
         `inputs`, `controls`: sources of the rows and of each phi as (s, V) points; without
         `controls` a read. Without `neurons` the columns are at 0 V.
         """
+        check_states(states)
         if self.array is None:
             return network(self.network, states, inputs, controls, neurons, title, self.devices)
         return array_network(

@@ -7,7 +7,7 @@ The last column is the reference column, if there is one.
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
@@ -15,7 +15,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 from memristive.network.closed_form import Neurons
 from memristive.network.design import write_window
 from memristive.network.kernel_writes import set_states
-from memristive.spice.parameters import Parameters, quantity
+from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
 from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
 from snn_circuit import (
     IDEAL_DEVICES,
@@ -43,7 +43,8 @@ class PulseWrites(Parameters):
     In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
     write noise on an even grid of the range of X; (): 1 everywhere. If there are `levels`, which
     are the states in V at gate voltages from `gate_low` to `gate_high`, the gate sets the state,
-    and doses are changes of the gate's voltage (docs/writes_gate.md).
+    and doses are changes of the gate's voltage (docs/writes_gate.md). `model` and `model_sha256`
+    are the SPICE model of the device and its hash, as in `MeasuredDevice`.
     """
 
     step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
@@ -70,7 +71,7 @@ class PulseWrites(Parameters):
         "",
         "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none",
     )
-    noise_curve: tuple[float, ...] = ()
+    noise_curve: tuple[float, ...] = curve((), "factors on the write noise over X")
     late: float = quantity(
         0.0,
         0.0,
@@ -91,7 +92,7 @@ class PulseWrites(Parameters):
     late_keeps: int = quantity(
         0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
     )
-    levels: tuple[float, ...] = ()
+    levels: tuple[float, ...] = curve((), "X over the gate voltage, in V", -1e6, rising=True)
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
     gate_step: float = quantity(
@@ -104,10 +105,21 @@ class PulseWrites(Parameters):
     gate_reset: int = quantity(
         0, 0, 1, "", "1: RESET before each SET; 0: only where the gate voltage has fallen"
     )
+    model: str = ""
+    model_sha256: str = ""
+
+    newer: ClassVar = (
+        *("disturb_up", "disturb_down", "thirds", "noise_curve", "late", "late_pulses"),
+        *("late_forget", "late_spread", "late_offset", "late_keeps", "levels", "gate_low"),
+        *("gate_high", "gate_step", "gate_rest", "gate_reset", "model", "model_sha256"),
+    )
+    unwritten: ClassVar = ("model", "model_sha256")
 
     def check(self) -> None:
-        for name in ("noise_curve", "levels"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # a list in files
+        if self.levels and not self.gate_low < self.gate_high:
+            raise ParameterError(
+                f"gate_low must be below gate_high, got {self.gate_low:g} and {self.gate_high:g} V"
+            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

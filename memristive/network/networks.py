@@ -22,6 +22,7 @@ from memristive.network.design import (
     LayerDesign,
     Schedule,
     Setup,
+    check_states,
 )
 from memristive.network.inputs import as_images
 from memristive.network.layer import Layer, PulseWrites
@@ -92,6 +93,8 @@ class Network:
         object.__setattr__(
             self, "states", tuple(np.asarray(states, float) for states in self.states)
         )
+        for states in self.states:
+            check_states(states)
         if len(self.states) > 1 and isinstance(self.design, Schedule):
             raise ParameterError(
                 "several layers need a LayerDesign, a Schedule is the design of a single one"

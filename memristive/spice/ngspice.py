@@ -325,7 +325,8 @@ def start_ngspice() -> Ngspice:
                 del os.environ["SPICE_USERINIT_DIR"]
                 if before is not None:
                     os.environ["SPICE_USERINIT_DIR"] = before
-    except (OSError, NameError) as error:
+    # AttributeError: a library without ngspice's functions
+    except (OSError, NameError, AttributeError) as error:
         raise NgspiceMissing(f"{library} cannot be used: {error} ({INSTALL_HINT})") from error
     if not isinstance(ngspice, Ngspice):
         raise SimulationError(BESIDE)

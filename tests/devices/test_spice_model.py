@@ -14,8 +14,13 @@ from scipy.optimize import brentq
 
 from memristive.devices.characterise import PULSE_EDGE, characterise, read, write
 from memristive.devices.characterise_gate import set_cells
-from memristive.devices.measured_device import MeasuredDevice, device_of_record, device_record
-from memristive.devices.spice_model import load_model, model_of
+from memristive.devices.measured_device import (
+    MeasuredDevice,
+    device_of_record,
+    device_record,
+    model_of,
+)
+from memristive.devices.spice_model import load_model
 from memristive.spice.parameters import ParameterError, SimulationError
 
 DEVICE = """.subckt device a b x0=0.5
@@ -244,7 +249,7 @@ def test_model_file_adds_no_text_to_the_netlist(tmp_path, changes):
         ({"parameters": {"k": 1.0}}, "k"),
         ({"row_pin": 3}, "row_pin"),
         ({"up": {"voltage": 1.0}}, "width"),
-        ({"up": {"voltage": 1.0, "width": "1u"}}, "width_up"),
+        ({"up": {"voltage": 1.0, "width": "1u"}}, r"up\.width"),
         ({"params": {}}, "params"),
         ({"up": {"voltage": -1.0, "width": 1e-6}}, "voltage_up"),
     ],

@@ -12,7 +12,7 @@ import pytest
 from datasets import matching_dataset, xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
-from memristive.io.records import NotOverwritten, describe
+from memristive.io.records import NotOverwritten, describe, to_json
 from memristive.io.voltages import (
     FORMAT,
     VERSION,
@@ -32,6 +32,7 @@ from memristive.network.chip import Chip, on_chip
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.engines import read
 from memristive.network.networks import Network, network_on_chip
+from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT, one_line
 from tests.network.networks import measured_network
@@ -242,13 +243,14 @@ def test_a_network_of_measured_devices_is_loaded_with_curves_and_pulses(tmp_path
 def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
     path = tmp_path / "v.json"
     for leak in (0.0, 1e-6):
-        memristor = {"transconductance": 7e-9, "leak_per_volt": leak}
-        save_voltages(path, np.ones((1, 1)), overwrite=True, network={"memristor": memristor})
+        content = VALID | describe(Setup(MemristorParameters(transconductance=7e-9)))
+        content["network"]["memristor"]["leak_per_volt"] = leak
+        path.write_text(to_json(content))
         if leak:
             with pytest.raises(VoltagesError, match="leak_per_volt"):
-                load_voltages(path).setup(Setup())
+                load_voltages(path)
         else:
-            assert load_voltages(path).setup(Setup()).memristor.transconductance == 7e-9
+            assert load_voltages(path).setup().memristor.transconductance == 7e-9
 
 
 NETWORKS = [

@@ -61,7 +61,7 @@ def test_a_resumed_training_meets_the_same_noise(name):
     for done, _ in train(stopped, rule, images, labels, engine=name):
         if done == stop:
             break
-    resumed = Learning.restored(start, stopped.arrays())
+    resumed = Learning.start(start, rule).restored(stopped.arrays())
     assert resumed.done == stop
     list(train(resumed, rule, images, labels, engine=name))
     assert (whole.network.states[0] == resumed.network.states[0]).all() and (
