@@ -14,7 +14,7 @@ from memristive.network import dissipation
 from memristive.network.design import NGSPICE, Convolution, LayerDesign
 from memristive.network.dissipation import joules_per_siemens
 from memristive.network.layer import ColumnDose
-from memristive.network.ledger import COMPUTED, SIMULATED, Ledger, Line, Technology
+from memristive.network.ledger import COMPUTED, SIMULATED, Technology
 from memristive.network.networks import Network, no_counts
 from memristor import state_rate
 from tests.network.networks import (
@@ -28,12 +28,6 @@ from tests.network.networks import (
 
 IMAGE = np.random.default_rng(7).random(9)
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1])
-
-
-def test_lines_of_one_part_add_up_and_boundaries_stay_apart():
-    line = Line("read: array", 1.0, COMPUTED, True)
-    ledger = (Ledger.of([line, line]) + Ledger.of([line._replace(pins=False)])) * 3
-    assert ledger.sum(pins=True) == 6 and ledger.sum(pins=False) == 3 and ledger.sum() == 9
 
 
 def joules(value):
@@ -180,6 +174,21 @@ def test_a_read_by_hand():
     wires = t.line_capacitance * 5 * (IMAGE @ IMAGE + 1)  # J, C V^2 with the bias row
     for name in ("read: wires", "read: drivers of wires"):
         assert lines[name] == joules(wires / 2)
+
+
+def test_each_hidden_layer_has_its_back_read_its_errors_and_the_wires_of_its_spikes():
+    network, t = random_network((9, 12, 8, 4), seed=5, spread=1.0), Technology()
+    ledger, seconds = costs.inference(network, IMAGE, Accounts())
+    lines = {line.name: line.joules for line in ledger.lines}
+    fired = [int(np.sum(of[0] < seconds["read"])) for of in network.forward(IMAGE[None])]
+    inside = lines["read: drivers of wires"] - lines["read: wires"]  # rows of 9 and of 5 cells
+    assert inside == joules(t.line_capacitance * (9 * fired[0] + 5 * fired[1]))
+    cells = 10 * 13 + 13 * 9 + 9 * 5  # emulators: channel and capacitor
+    assert costs.area(network, t)["cells"] == joules(cells * (1e-4**2 + 1e-13 / 2e-3))
+    found = an_error(network, IMAGE)
+    assert Accounts().correct(network, found)[1]["back-read"] == pytest.approx(2 * 3e-6)
+    for write in found.writes[0]:
+        assert write.dose == pytest.approx(RULE.hidden_dose * found.errors[0][write.column])
 
 
 @pytest.mark.parametrize("late", [False, True])

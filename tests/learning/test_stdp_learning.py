@@ -248,13 +248,3 @@ def test_neurons_that_win_nothing_get_the_most_frequent_digit():
         FEW, NetworkState(states, np.zeros(10)), images, np.array([2, 7, 7])
     )
     assert digits.tolist() == [7, 7, 7, 2, 7, 7, 7, 7, 7, 7]
-
-
-def test_each_epoch_presents_every_image_once_in_another_order():
-    network, order = stdp_learning.draw_start(MnistLearning(epochs=3), 100, 50)
-    assert (network.states.min(), network.states.max()) == pytest.approx((0.5, 1.5), abs=0.01)
-    epochs = order.reshape(3, 50)
-    assert (
-        all(sorted(epoch) == list(range(50)) for epoch in epochs)
-        and len({tuple(epoch) for epoch in epochs}) == 3
-    )

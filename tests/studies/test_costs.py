@@ -32,4 +32,3 @@ def test_a_saved_network_gets_a_ledger_whose_assumptions_can_be_changed(tmp_path
     assert doubled["inference"].sum() - known == pytest.approx(
         2 * inference.sum(kind=ASSUMED), 0.01
     )
-    assert (tmp_path / "costs_xpue.png").exists()

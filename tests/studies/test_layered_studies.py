@@ -55,7 +55,6 @@ def test_a_measured_device_learns_on_its_chip_or_is_carried_to_it(tmp_path):
     chip = Chip(cell_gain=0.1, cell_write_gain=0.1, seed=2)
     assert rows["cells", 0.1, "in situ"][1] == accuracy(learned(network_on_chip(start, chip)))
     assert rows["cells", 0.1, "ex situ"][1] == accuracy(network_on_chip(learned(start), chip))
-    assert (tmp_path / "imperfect_device_epiram_short.png").exists()
 
 
 def task(network):
