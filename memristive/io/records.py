@@ -117,14 +117,13 @@ def write_json(
     "versions" may differ.
     """
     text = to_json(content)
-    made = json.loads(text)
-    check(made)
+    check(json.loads(text))
     if Path(path).is_file() and not overwrite:
         try:
             stored = read_json(path, "JSON")
         except FileProblem:
             stored = {}
-        if stored | {"versions": None} != made | {"versions": None}:
+        if stored | {"versions": None} != json.loads(text) | {"versions": None}:
             raise NotOverwritten(
                 f"{path} exists with other content: save under another name, or give "
                 "overwrite=True to replace it"
