@@ -12,7 +12,7 @@ import numpy as np
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, print_energy, table
 from memristive.io.records import save_decisions
-from memristive.network.checks import warn_of_reads
+from memristive.network.checks import warn_of_range
 from memristive.network.decisions import RESOLUTION, decide, summary
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.engines import NgspiceNetwork, check_engine, reads
@@ -20,6 +20,7 @@ from memristive.network.networks import READ_BLOCK, Network
 
 RANGE = 50  # images in a task of the paper's layer: a second of work
 PATCHES = 400  # patches in a task of a convolution: ten seconds of work
+CHECKED = 100  # images whose membranes are compared with threshold and rail
 NEURONS = 3  # spikes to wait for in the paper's layer, for the top-3 accuracy
 
 _readers: dict[str, NgspiceNetwork] = {}  # the last reader of this process, by its network
@@ -100,23 +101,23 @@ def read_images(
     Warns
     -----
     OperatingRangeWarning
-        In the paper's layer stages clip, too many images have no spike, or one neuron wins all of
-        many images.
+        Membranes of the paper's layer clip or stay silent on the first 100 images.
     ClosedFormWarning
         The closed form is not exact for these parameters.
     """
     check_engine(engine)
+    if isinstance(network.design, Schedule):  # studies of other networks warn with their labels
+        warn_of_range(network.setup, network.states[0], images[:CHECKED])
     if engine == CLOSED_FORM:
         network.warn_of_doubts()
-        spikes = network.first_spikes(images)
-    else:
-        tasks = ranges(network, images)
-        sizes = [len(task.images) for task in tasks]
-        found = dict(run_tasks(read_range, tasks, jobs, scheduler, sizes, "reading"))
-        spikes = np.vstack([found[k][-1] for k in range(len(tasks))])
-    if isinstance(network.design, Schedule):  # studies of other networks warn with their labels
-        warn_of_reads(network, images, spikes)
-    return spikes
+        return network.first_spikes(images)
+    tasks = ranges(network, images)
+    found = dict(
+        run_tasks(
+            read_range, tasks, jobs, scheduler, [len(task.images) for task in tasks], "reading"
+        )
+    )
+    return np.vstack([found[k][-1] for k in range(len(tasks))])
 
 
 def save_test(

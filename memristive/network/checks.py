@@ -438,11 +438,13 @@ def layered_problems(
                 f"lower {dose}"
             )
         last, fired = layer == len(network.states), ~np.isnan(spikes)
-        found = "" if problems and paper else _silence(layer, fired, wrong, network.sizes[-1], last)
+        silence = _silence(layer, fired, wrong, network.sizes[-1], last)
+        found = "" if problems and paper else silence
         if last and labels is not None and not found:
             found = _dominance(spikes, labels)
         if found and not (last and silent):  # class neurons suffer from silent hidden layers
-            advice = _advice(network, dose, last) + ["leave out the hidden layers"] * (not last)
+            advice = _advice(network, dose, last, bool(silence))
+            advice += ["leave out the hidden layers"] * (not last)
             problems.append(f"{found}; {', or '.join(advice)}")
             silent = True
     if paper:  # `Network.warn_of_doubts` does the rest
@@ -460,14 +462,16 @@ def layered_problems(
     return problems
 
 
-def _advice(network: Network, dose: str, longer: bool) -> list[str]:
+def _advice(network: Network, dose: str, longer: bool, silent: bool) -> list[str]:
     """Return what helps neurons that are silent or win too often, for messages. `dose`: name of the
-    parameter to lower; `longer`: True if a longer training may help.
+    parameter to lower; `longer`: True if a longer training may help; `silent`: True if neurons are
+    silent.
     """
     pulses = network.pulses
     rounds = pulses is not None and pulses.whole and not pulses.late  # noise outweighs small doses
     return (
-        ["let synapses write late"] * bool(rounds)
+        ["raise neuron.feedback_resistance"] * (silent and isinstance(network.design, Schedule))
+        + ["let synapses write late"] * bool(rounds)
         + ["train longer"] * longer
         + [f"lower {dose} to half"]
     )
@@ -594,7 +598,7 @@ def warn_of_reads(network: Network, images: np.ndarray, spikes: np.ndarray) -> N
         return
     part, silent = _examined(network, len(images)), np.isnan(spikes).all(axis=1).mean()
     problems = _clipping_problems(network, images[part], *["the doses"] * len(network.states))
-    advice = ", or ".join(_advice(network, "the doses", True))
+    advice = ", or ".join(_advice(network, "the doses", True, bool(silent > SILENT_SHARE)))
     if problems:
         pass  # the cause of all that follows
     elif silent > SILENT_SHARE:
