@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
 from memristive.spice.ngspice import LOOK, Ngspice, start_ngspice
 from memristive.spice.parameters import ParameterError, Parameters, SimulationError, quantity
@@ -115,9 +116,10 @@ def netlist_text(
     ParameterError
         `circuit` is neither a circuit nor the text of a netlist.
     """
-    title, text = getattr(circuit, "title", None), str(circuit)
-    if title is not None:
-        text = f".title {one_line(title)}\n" + text.removeprefix(f".title {title}")
+    text = str(circuit)
+    if isinstance(circuit, Circuit):
+        body = text.removeprefix(f".title {circuit.title}").lstrip("\r\n")
+        text = f".title {one_line(circuit.title)}\n{body}"
     lines = text.splitlines()
     if len(lines) < 2:
         raise ParameterError(
