@@ -414,7 +414,7 @@ def load(path: str | Path, setup: Setup | None = None) -> Network:
     ------
     VoltagesError
         The file is missing or damaged, holds two-terminal devices, or has no parameters and there
-        is no `setup`.
+        is no `setup`. Or the SPICE model of its device has changed since the training.
     """
     voltages = read_voltages(path)
     return network_on_chip(network_of(voltages, setup)[0], voltages.chip)

@@ -45,13 +45,14 @@ from studies import device_fit
 from tests.helpers import ROOT, one_line, script
 from tests.network.networks import measured_network
 
-GONE = "deleted"
-VALUES = (None, math.nan, -1, "x", [], {}, math.inf, GONE)  # JSON reads 1e400 as inf
+GONE, UNKNOWN = "deleted", "a further entry"
+VALUES = (None, math.nan, -1, "x", [], {}, math.inf, GONE, UNKNOWN)  # JSON reads 1e400 as inf
 CLASSES = (
     *(Voltages, MemristorParameters, LayerDesign, LayeredRule, PulseWrites, Chip, Convolution),
     *(MeasuredDevice, StoredEstimator, StoredClassifier),
 )
-UNREAD = {"versions", "hidden", "mapping"}  # entries of records, which no loader uses
+# entries of records, which no loader uses
+UNREAD = {"versions", "hidden", "mapping", "parameters"}
 MAY_BE_MISSING = {name for kind in CLASSES for name in kind.newer} | UNREAD | REMOVED.keys()
 BESIDE = {"levels": ("up",)}  # other names in the message: curves replace levels
 
@@ -135,7 +136,11 @@ def test_each_damaged_entry_is_named_or_loaded_as_it_stands(kind, tmp_path, clas
     for place in places(whole):
         for value in VALUES:
             content = copy.deepcopy(whole)
-            if value is GONE:
+            if value is UNKNOWN:
+                if not isinstance(at(content, place), dict) or place[0] in UNREAD:
+                    continue
+                at(content, place)["unknown"] = 1
+            elif value is GONE:
                 del at(content, place[:-1])[place[-1]]
             else:
                 at(content, place[:-1])[place[-1]] = value
@@ -150,6 +155,7 @@ def test_each_damaged_entry_is_named_or_loaded_as_it_stands(kind, tmp_path, clas
                 outcomes.append("refused")
                 continue
             outcomes.append("loaded")
+            assert value is not UNKNOWN, place
             if value is GONE:
                 assert isinstance(place[-1], int) or place[-1] in MAY_BE_MISSING, place
             elif place[0] in again and place[0] not in ("rule", *UNREAD):

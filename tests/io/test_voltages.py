@@ -178,20 +178,6 @@ def test_damaged_file_is_named_in_one_line(content_of, case):
         load_voltages("none.json")
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
-        {"network": {"memristor": {"width": -1.0}}},
-        {"network": [1]},
-        {"schedule": {"pulses": 1.0}},
-        {"chip": {"cells": 1}},
-    ],
-)
-def test_parameters_that_cannot_be_used_are_refused(content_of, origin):
-    with pytest.raises(VoltagesError):
-        content_of(VALID | origin).setup(Setup())
-
-
 def test_layers_come_back_to_the_last_bit(tmp_path, content_of):
     layers = [np.random.default_rng(1).normal(5, 1, shape) for shape in ((4, 3), (2, 5))]
     save_voltages(tmp_path / "layers.json", layers, ngspice=False, dataset="xor")
