@@ -64,6 +64,7 @@ from memristive.spice.parameters import ParameterError
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs
 MOST = 1000  # pulses between two readings, all of which the fit follows
+STRETCH = 50  # readings of each stretch, if not all are fitted
 LARGEST = 0.1  # S: no synapse conducts so well
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
 # noise that counts as none, as a share of the range; summand that keeps a matrix regular
@@ -169,6 +170,7 @@ def fit_pulses(
     pulses: ArrayLike = 1,
     noise_points: Sequence[int] = (),
     equal_noises: bool | None = None,
+    most: int = 10_000,
     **more: Any,
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
@@ -191,6 +193,9 @@ def fit_pulses(
     equal_noises : bool, optional
         True: write noise and read noise have the same size. False: they have not. Default: they
         have if the readings cannot tell them apart, which their `intervals` show.
+    most : int
+        Largest number of readings to fit, at least 50. Of more readings, the fit uses stretches of
+        50 from all parts of the measurement, and the result has only these.
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
 
@@ -205,6 +210,11 @@ def fit_pulses(
     signs[:1] = 0  # no reading is before the first
     numbers = np.where(signs, pulses, 0)
     _check(values, signs, numbers)
+    if len(values) > most:
+        used = _stretches(len(values), most // STRETCH)
+        values, signs, numbers = values[used], signs[used], numbers[used]
+        signs[::STRETCH] = numbers[::STRETCH] = 0
+        _check(values, signs, numbers)
     numbers = numbers.astype(int)
     low, span = values.min(), np.ptp(values)
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
@@ -316,6 +326,15 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
                 f"direction {word!r}: these pulses do not {change} the conductance; are directions "
                 "swapped?"
             )
+
+
+def _stretches(count: int, number: int) -> np.ndarray:
+    """Return the indices of a `number` of stretches of `count` readings, each at a random place of
+    its part of the measurement, so that they do not keep step with the sweeps.
+    """
+    ends = np.linspace(0, count, number + 1).astype(int)
+    starts = np.random.default_rng(0).integers(ends[:-1], ends[1:] - STRETCH + 1)
+    return (starts[:, None] + np.arange(STRETCH)).ravel()
 
 
 def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
