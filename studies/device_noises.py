@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     found = pd.DataFrame(record.run_tasks(Measurement.result, tasks, [1] * len(tasks)))
     counts = found.groupby(["sweeps", "every"], sort=False).sum().astype(int).reset_index()
-    rows: list[dict[str, Any]] = counts.to_dict("records")
+    rows: list[Any] = counts.to_dict("records")
     record.write({"rows": rows}, ngspice=False)
     print_rows(rows)
 
