@@ -148,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "subcircuit_layer",
                 "device_settings",
                 "device_kind",
+                "device_noises",
             )
         ]
     failed = 0

@@ -119,8 +119,12 @@ def main(arguments: list[str] | None = None) -> None:
             fit = fit_pulses(
                 conductance, direction, pulses=pulses, watch=lambda _: bar.update(), **device
             )
+        if len(fit.reading) < len(conductance):
+            report(f"fitted {len(fit.reading):,} of {len(conductance):,} readings, from all parts")
         results = {
             "standard_errors": fit.errors,
+            "intervals_95": fit.intervals,
+            "equal_noises": fit.equal_noises,
             "rms_share_of_range": fit.rms,
             "largest_share_of_range": fit.largest,
         }
@@ -309,7 +313,13 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
         "write_noise_at": kind.write_noise_at,
         "bic_of_noise_points": dict(zip(map(str, NOISE_POINTS), kind.evidence, strict=True)),
         "devices": [
-            {"name": one.name, **one.values(kind.device), "standard_errors": one.errors}
+            {
+                "name": one.name,
+                **one.values(kind.device),
+                "standard_errors": one.errors,
+                "intervals_95": one.fit.intervals,
+                "equal_noises": one.fit.equal_noises,
+            }
             for one in kind.devices
         ],
     }
@@ -336,6 +346,11 @@ def print_kind(kind: DevicesFit) -> None:
         )
     else:
         print("the data do not show that the write noise depends on x")
+    if count := sum(one.fit.equal_noises for one in kind.devices):
+        print(
+            f"readings of {count} of {len(kind.devices)} devices cannot tell write noise and read "
+            "noise apart: there both are taken as equal"
+        )
     for one in kind.devices:
         warn_of_misses(one.fit, f"device {one.name}: ")
     starts = (np.concatenate([one.fit.starts(up) for one in kind.devices]) for up in (True, False))
@@ -360,14 +375,19 @@ def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
 
 
 def print_fit(fit: PulseFit) -> None:
-    """Print steps and noises with standard errors, and how closely a replay with mean steps,
-    without noise, follows the readings; warn of gaps in the data.
+    """Print steps with standard errors, noises with intervals, and how closely a replay with mean
+    steps, without noise, follows the readings; warn of gaps in the data.
     """
     device = fit.device
     print_steps(device, fit.errors)
     for kind in ("write", "read"):
-        noise, error = getattr(device, f"{kind}_noise"), fit.errors[f"{kind}_noise"]
-        print(f"{kind} noise {noise:.2%} of the range, standard error {error:.2%}")
+        noise, (low, high) = getattr(device, f"{kind}_noise"), fit.intervals[f"{kind}_noise"]
+        print(f"{kind} noise {noise:.2%} of the range ({low:.2%} to {high:.2%}, 95% interval)")
+    if fit.equal_noises:
+        print(
+            "these readings cannot tell write noise and read noise apart: the device file holds "
+            "the likeliest noises of equal size; read after fewer pulses, or measure more sweeps"
+        )
     print(
         f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most"
     )

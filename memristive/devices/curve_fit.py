@@ -58,13 +58,13 @@ from scipy.optimize import minimize, nnls
 from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from memristive.devices.fit_loops import replayed, whitened_squares
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.spice.parameters import ParameterError
 
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs
 MOST = 1000  # pulses between two readings, all of which the fit follows
+STRETCH = 50  # readings of each stretch, if not all are fitted
 LARGEST = 0.1  # S: no synapse conducts so well
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
 # noise that counts as none, as a share of the range; summand that keeps a matrix regular
@@ -159,10 +159,7 @@ class PulseFit:
         after = np.flatnonzero(self.direction == (1 if up else -1))
         number = self.pulses[after]
         return _before(
-            self.state,
-            np.repeat(after, number),
-            (np.arange(number.sum()) - np.repeat(number.cumsum() - number, number))
-            / np.repeat(number, number),
+            self.state, np.repeat(after, number), np.concatenate([np.arange(n) / n for n in number])
         )
 
 
@@ -173,6 +170,7 @@ def fit_pulses(
     pulses: ArrayLike = 1,
     noise_points: Sequence[int] = (),
     equal_noises: bool | None = None,
+    most: int = 10_000,
     watch: Callable[[Any], Any] = lambda values: None,
     **more: Any,
 ) -> PulseFit:
@@ -196,6 +194,9 @@ def fit_pulses(
     equal_noises : bool, optional
         True: write noise and read noise have the same size. False: they have not. Default: they
         have if the readings cannot tell them apart, which their `intervals` show.
+    most : int
+        Largest number of readings to fit, at least 50. Of more readings, the fit uses stretches of
+        50 from all parts of the measurement, and the result has only these.
     watch : callable
         Called after each iteration, of which a fit needs some 50, e.g. to update a progress bar.
     **more
@@ -212,6 +213,11 @@ def fit_pulses(
     signs[:1] = 0  # no reading is before the first
     numbers = np.where(signs, pulses, 0)
     _check(values, signs, numbers)
+    if len(values) > most:
+        used = _stretches(len(values), most // STRETCH)
+        values, signs, numbers = values[used], signs[used], numbers[used]
+        signs[::STRETCH] = numbers[::STRETCH] = 0
+        _check(values, signs, numbers)
     numbers = numbers.astype(int)
     low, span = values.min(), np.ptp(values)
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
@@ -325,6 +331,15 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
             )
 
 
+def _stretches(count: int, number: int) -> np.ndarray:
+    """Return the indices of a `number` of stretches of `count` readings, each at a random place of
+    its part of the measurement, so that they do not keep step with the sweeps.
+    """
+    ends = np.linspace(0, count, number + 1).astype(int)
+    starts = np.random.default_rng(0).integers(ends[:-1], ends[1:] - STRETCH + 1)
+    return (starts[:, None] + np.arange(STRETCH)).ravel()
+
+
 def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return x at a `share` of the way from the reading before some pulses to the reading after
     them. `after` holds the indices of the readings after pulses.
@@ -362,21 +377,22 @@ def _regress(
     standard deviations of second differences (up, down), whose typical values are `bent`.
     """
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
-    noise, squares = _squares(read, write, design, target, slope, writes, shared)
+    noise, white = _whitened(read, write, design, target, slope, writes, shared)
     prior = np.kron(np.diag(np.exp(-2 * smooth)), BENDS) + REGULAR * np.eye(2 * POINTS)
-    factor, right = cholesky(squares[:-1, :-1] + prior, lower=True), squares[:-1, -1]
+    factor = cholesky(white[:, :-1].T @ white[:, :-1] + prior, lower=True)
+    right = white[:, :-1].T @ white[:, -1]
     curves = cho_solve((factor, True), right)
     loss = (
         np.log(noise[0]).sum()
         + np.log(np.diag(factor)).sum()
         + (POINTS - 2) * smooth.sum()
         + (np.exp(smooth) / bent).sum()
-        + (squares[-1, -1] - right @ curves) / 2
+        + (white[:, -1] @ white[:, -1] - right @ curves) / 2
     )
     return loss, noise, factor, right, curves
 
 
-def _squares(
+def _whitened(
     read: float,
     write: float,
     design: np.ndarray,
@@ -385,13 +401,12 @@ def _squares(
     writes: np.ndarray,
     shared: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Cholesky factor of the noise's covariance (banded), and the products of the
-    columns of design and target in units of this noise. `read` and `write` are variances, the rest
-    is as in `_regress`.
+    """Return the Cholesky factor of the noise's covariance (banded), and design and target, side by
+    side, in units of this noise. `read` and `write` are variances, the rest is as in `_regress`.
     """
     variance = write * writes + read * (1 + (1 + slope) ** 2)
     noise = cholesky_banded([variance, np.append(-read * (1 + slope[1:]) * shared, 0)], lower=True)
-    return noise, whitened_squares(noise, design, target)
+    return noise, solve_banded((1, 0), noise, np.column_stack([design, target]))
 
 
 def _moving(
@@ -583,9 +598,9 @@ def _likelihoods(
     losses, best = np.zeros(shape), np.zeros(shape, int)
     for place in np.ndindex(*shape):
         read, write = (values[k] ** 2 for values, k in zip(noises, place, strict=True))
-        noise, squares = _squares(read, write, *regression)
+        noise, white = _whitened(read, write, *regression)
         # the last entry is the root of the sum of squares that the curves leave
-        factor = np.diagonal(np.linalg.cholesky(squares + prior), axis1=1, axis2=2)
+        factor = np.diagonal(np.linalg.cholesky(white.T @ white + prior), axis1=1, axis2=2)
         loss = np.log(factor[:, :-1]).sum(axis=1) + factor[:, -1] ** 2 / 2 + constant
         best[place] = loss.argmin()
         losses[place] = loss.min() + np.log(noise[0]).sum()
@@ -634,6 +649,14 @@ def _replay(
     mean step, and the standard deviation of a reading about this x. `state`: estimated x at each
     reading, used at the starts of sweeps. `direction`, `pulses`: as in `PulseFit`.
     """
-    curves = np.array([device.up, device.down])
-    mean, variance = replayed(state, direction, pulses, curves, device.write_noise, WIDEST)
+    mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
+    for n in np.flatnonzero(direction):
+        mean[n], variance[n] = mean[n - 1], variance[n - 1]
+        for _ in range(pulses[n]):
+            below, step, above = (
+                device.step(mean[n] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]
+            )
+            mean[n] = np.clip(mean[n] + step, 0, 1)
+            spread = (1 + (above - below) / (2 * near)) ** 2 * variance[n] + device.write_noise**2
+            variance[n] = min(spread, WIDEST)
     return mean, np.sqrt(variance + device.read_noise**2)
