@@ -32,7 +32,7 @@ from memristor import (
 )
 from snn_circuit import NeuronParameters
 from tests.network.networks import paper_layer
-from tests.network.whole_network import WholeLayer
+from memristive.network.whole_network import WholeLayer
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from memristive.network.solvers import READING_LAYERS
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
 from tests.network.networks import measured_network, paper_layer, random_network
-from tests.network.whole_network import WholeLayer, WholeNetwork
+from memristive.network.whole_network import WholeLayer, WholeNetwork
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
