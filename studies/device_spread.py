@@ -1,4 +1,4 @@
-"""How much accuracy do layers of measured devices lose if they learn on a chip whose devices differ?
+"""How much do layers of measured devices lose if they learn on a chip whose devices differ?
 
 Each preset makes one layer of differential pairs, which learns MNIST 10x10 in closed form, in whole
 pulses with the device's noises. Fractions of a pulse are rounded at random, or synapses write late.
@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
+from memristive.cli.script import Record, add_resume, make_parser, run
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
@@ -61,7 +61,7 @@ def losses(rows: pd.DataFrame) -> pd.DataFrame:
     `loss` and its standard `error` over the seeds.
     """
     accuracy = 100 * rows.pivot_table("strict_accuracy", ["device", "way", "seed"], "spread")
-    lost = accuracy.rsub(accuracy[0.0], axis=0).drop(columns=0.0).stack().rename("loss")
+    lost = pd.Series(accuracy.rsub(accuracy[0.0], axis=0).drop(columns=0.0).stack())
     found = lost.groupby(["device", "way", "spread"], sort=False).agg(loss="mean", error="sem")
     return found.join(accuracy[0.0].groupby(["device", "way"]).mean().rename("accuracy"))
 
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     rows = record.run_tasks(SpreadRun.result, runs, [1] * len(runs))
     record.write({"rows": rows}, ngspice=False)
-    print_rows(losses(pd.DataFrame(rows)).round(2).reset_index().to_dict("records"))
+    print(losses(pd.DataFrame(rows)).round(2).to_string())
 
 
 if __name__ == "__main__":

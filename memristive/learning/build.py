@@ -41,8 +41,7 @@ from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.spice.parameters import ParameterError, as_whole, check_range, did_you_mean
 from snn_circuit import NetworkParameters, NeuronParameters
 
-# default; a larger gain, as reads are at a low voltage: with a gain of 1e5 the bias resistors, which
-# the closed form does not count as a load of their columns, would move spikes by 0.3 us
+# default; a larger gain, as reads are at a low voltage
 MEASURED_NEURON = NeuronParameters(amplifier_gain=1e7)
 # a third scheme of writing, in closed form only: unselected cells see a third of the voltage
 THIRD = "v/3"

@@ -192,14 +192,14 @@ class Crossbar:
         """Yield for each image the column currents in A (5 x classes) that `race_of` takes."""
         for image in images:
             driven = image.nonzero()[0]
-            volts = np.maximum(
+            volts = (
                 SHARES[:, None, None] * (self.schedule.input_voltage * image[driven])
-                - RISEN[:, None, None],
-                0.0,
+                - RISEN[:, None, None]
             )
-            currents = read_current(
-                self.cells.at(slice(None), driven), states[:, driven], volts
-            ).sum(axis=-1)
+            cells = self.cells.at(slice(None), driven)
+            # the memory capacitor holds a gate back while its column rises
+            held = RISEN[:, None, None] * cells.share
+            currents = read_current(cells, states[:, driven] - held, volts).sum(axis=-1)
             waiting = np.flatnonzero(image == 0)  # rows at 0 V, which only load the columns
             yield currents - np.outer(
                 RISEN,

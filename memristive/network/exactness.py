@@ -8,7 +8,8 @@ import numpy as np
 
 from memristive.network.closed_form import Neurons
 from memristive.network.layer import Layer
-from memristor import conductance
+from memristive.neuron import NODES, WEIGHTS
+from memristor import raised_state, read_current
 from snn_circuit import Cells
 
 # share of the membranes' time constant: 10 ns for the paper's 150 us, half of the resolution
@@ -21,73 +22,61 @@ UNCANCELLED = 0.1
 # Longest edges over the time constant: of a layer whose rows all rise at once, for which the edge
 # is integrated, and of several layers, for which it is a delayed step.
 LONGEST_EDGE, LONGEST_EDGE_OF_LAYERS = 1.0, 1 / 15
+LEAST_GAIN = 1e3  # of the op-amps: at 100, spikes are off by 10 to 60 ns
+EDGE = np.linspace(0, 1, 65)  # shares of the input's voltage, for integrals over its edge
+THERMAL = 25.85e-3  # V
 
 
-def shifts(layer: Layer, states: np.ndarray) -> dict[str, float]:
-    """Return the estimated shift of a spike by each effect that the closed form leaves out, in s.
-
-    Parameters
-    ----------
-    layer : Layer
-    states : array, columns x rows, V
-
-    Returns
-    -------
-    dict
-        Shifts by a description of the effect, which names a parameter. An op-amp of gain A leaves
-        its column at 1 / A of its output, and the column's conductance G then takes the share R G /
-        A of the current. This is in the formulas, but four small parts of it are not.
+def shifts(layer: Layer, states: np.ndarray, alone: bool = True) -> dict[str, float]:
+    """Return the estimated shift of a spike in s by each effect that the closed form leaves out,
+    with a description of the effect, which names parameters. `states`: columns x rows, V.
+    `alone`: False for one of several layers, whose edge counts as a delayed step.
     """
-    cells, neuron, volts = Cells.of(layer.memristor, layer.devices.cells), layer.neuron, layer.row_voltage
+    cells, neuron = Cells.of(layer.memristor, layer.devices.cells), layer.neuron
     cells = cells.at(slice(0, len(states)))
-    gains = Neurons.of(neuron, layer.devices.neurons).stages
-    feedback = float(np.max(gains.feedback))
-    drop = neuron.amplifier_output_resistance
-    each = conductance(cells, states)
-    column = int(np.argmax(each.sum(axis=-1)))
-    load, conducting = float(each[column].sum()), each > 0
-    if not load:
+    volts = EDGE[:, None, None] * layer.row_voltage
+    currents = np.asarray(read_current(cells, states, volts)).sum(axis=-1)  # edge x columns
+    column = int(np.argmax(currents[-1]))
+    if not currents[-1, column] > 0:
         return {}
-    gain = np.broadcast_to(cells.gain, states.shape)
-    held = np.broadcast_to(cells.share, states.shape)
-    gate = np.broadcast_to(cells.gate_capacitance, states.shape)
-    taken = feedback * load / neuron.amplifier_gain
-    positive = feedback * load * volts * neuron.membrane_gain / neuron.threshold  # thresholds
+    edge = currents[:, column] / currents[-1, column]
+
+    # The lifted gate pushes the charge of its half of the channel into the column.
+    start = np.asarray(raised_state(cells, states, volts)) - cells.threshold_voltage
+    conducts = states > cells.threshold_voltage
+    drain = np.maximum(start - volts, 0.0)
+    capacitance = (
+        2 / 3 * cells.gate_capacitance * (1 - (drain / np.where(conducts, start + drain, 1.0)) ** 2)
+    )
+    pushed = np.trapezoid(np.where(conducts, capacitance, 0.0), start, axis=0).sum(axis=-1)
+    bright = currents[-1] > currents[-1, column] / 2
     subtracts = layer.reference or layer.pairs > 0
-    tau = neuron.time_constant
 
-    def moved(share: float) -> float:
-        """Return the shift in s by a relative error of the drive."""
-        return SENSITIVITY * tau * share
+    # Three currents stand for all of the edge, or the full one for a current that grows linearly.
+    nodes = sum(
+        weight * np.interp(node, EDGE, edge) for node, weight in zip(NODES, WEIGHTS, strict=True)
+    )
+    counted = nodes if alone else 0.5
+    kinked = layer.rise * abs(float(counted - np.trapezoid(edge, EDGE))) * (not layer.timed)
 
-    on = conducting[column]
-    charge = float((gate * (1 - held))[column][on].sum()) / 4 / load
+    # Each junction to bulk conducts Is / (25.85 mV) at the column, which is not quite at ground.
+    leaking = states.shape[1] * layer.memristor.junction_current / THERMAL
+    taken = neuron.feedback_resistance * leaking / neuron.amplifier_gain
     return {
-        "the op-amps' gain (neuron.amplifier_gain) is low": moved(
-            taken * (4 + taken) / neuron.amplifier_gain
-        ),
-        "the op-amps' output resistance (neuron.amplifier_output_resistance) lifts the columns": moved(
-            (taken + 1 / neuron.amplifier_gain)
-            * drop
-            * (1 / feedback + 1 / neuron.stage_resistance)
-        ),
-        "the memory capacitor (memristor.capacitance) holds the gates where they are, though their "
-        "columns move at this neuron.amplifier_gain": moved(
-            feedback * volts * float((gain * held)[column][on].sum()) / neuron.amplifier_gain
-        ),
-        "the bias resistors (design.hidden_bias, design.output_bias) load columns that move at "
-        "this neuron.amplifier_gain": moved(
-            feedback / layer.bias_resistance / neuron.amplifier_gain * positive
-        ),
         "the channels take long to charge their gates (memristor.length, kp, oxide_thickness)": (
-            charge * (UNCANCELLED if subtracts else 1.0)
+            float(np.max(pushed[bright] / currents[-1, bright]))
+            * (UNCANCELLED if subtracts else 1.0)
+        ),
+        "channels saturate during the input's edge (input_voltage or row_voltage, rise)": kinked,
+        "the junctions to bulk (memristor.junction_current) load the columns": (
+            SENSITIVITY * neuron.time_constant * taken
         ),
     }
 
 
 def doubts_of(layers: tuple[Layer, ...], states: tuple[np.ndarray, ...]) -> list[str]:
-    """Return reasons why spikes of the closed form may be wrong by more than `BOUND`; each reason
-    names a parameter.
+    """Return reasons why spikes of the closed form may be wrong by more than the share `BOUND` of
+    the membranes' time constant; each reason names a parameter.
 
     Parameters
     ----------
@@ -97,15 +86,21 @@ def doubts_of(layers: tuple[Layer, ...], states: tuple[np.ndarray, ...]) -> list
     """
     found: dict[str, float] = {}
     for layer, of in zip(layers, states, strict=True):
-        for reason, shift in shifts(layer, of).items():
+        for reason, shift in shifts(layer, of, len(layers) == 1).items():
             if shift > BOUND * layer.neuron.time_constant:
                 found[reason] = max(shift, found.get(reason, 0.0))
     reasons = [f"{reason}: about {1e9 * shift:.2g} ns" for reason, shift in found.items()]
     longest = LONGEST_EDGE if len(layers) == 1 else LONGEST_EDGE_OF_LAYERS
-    tau = float(np.min(Neurons.of(layers[0].neuron, layers[0].devices.neurons).time_constant))
-    if layers[0].rise > longest * tau:
+    first = layers[0]
+    tau = float(np.min(Neurons.of(first.neuron, first.devices.neurons).time_constant))
+    if first.rise > longest * tau:
         reasons.append(
-            f"the input's edge (rise) lasts {layers[0].rise:g} s, more than {longest:.2g} of the "
+            f"the input's edge (rise) lasts {first.rise:g} s, more than {longest:.2g} of the "
             f"membranes' time constant, {tau:g} s"
+        )
+    if first.neuron.amplifier_gain < LEAST_GAIN:
+        reasons.append(
+            f"the op-amps' gain (neuron.amplifier_gain) is {first.neuron.amplifier_gain:g}, below "
+            f"{LEAST_GAIN:g}"
         )
     return reasons
