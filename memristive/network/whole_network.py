@@ -97,7 +97,7 @@ class WholeNetwork:
                 neuron,
                 0.0,
                 stop,
-                value and value.threshold,
+                value.threshold if value else None,
             )
             for membranes, value in zip(self._membranes, values, strict=True)
         ]
