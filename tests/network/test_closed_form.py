@@ -349,7 +349,7 @@ def test_long_edges_are_doubted(states, rise):
     design = Schedule() if len(states) == 1 else LayerDesign()
     for seconds, doubted in ((design.rise, False), (rise, True)):
         network = Network(states, design=dataclasses.replace(design, rise=seconds))
-        assert len(network.doubts) == doubted and all("rise" in of for of in network.doubts)
+        assert bool(network.doubts) == doubted and all("rise" in of for of in network.doubts)
         if doubted:
             with pytest.warns(ClosedFormWarning, match="rise"):
                 network.warn_of_doubts()
