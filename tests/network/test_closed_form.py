@@ -31,7 +31,7 @@ from memristor import (
     state_rate,
     trained_state,
 )
-from snn_circuit import NeuronParameters
+from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import paper_layer
 
 
@@ -353,6 +353,19 @@ def test_long_edges_are_doubted(states, rise):
         if doubted:
             with pytest.warns(ClosedFormWarning, match="rise"):
                 network.warn_of_doubts()
+
+
+@pytest.mark.parametrize("states", [(STATES,), (STATES, STATES[:, :4])])
+def test_tiny_gains_and_leaking_junctions_are_doubted(states):
+    neuron, leaking = (
+        NeuronParameters(amplifier_gain=500.0),
+        MemristorParameters(junction_current=1e-3),
+    )
+    for parameters, name in (
+        (NetworkParameters(neuron=neuron), "amplifier_gain"),
+        (NetworkParameters(leaking), "junction_current"),
+    ):
+        assert any(name in doubt for doubt in Network(states, parameters).doubts)
 
 
 def test_wires_have_no_closed_form():
