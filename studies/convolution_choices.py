@@ -105,23 +105,36 @@ CHOICES = {
             against="nine regions, as many kernels",
         ),
     ),
+    # rounded writes are compared with late ones, and late ones with those of `against`
     "devices": tuple(
         dataclasses.replace(
             choice,
             change=f"{choice.change}, {'late' if late else 'rounded'}",
             device="epiram",
             late=late,
-            against=None if late else f"{choice.change}, late",
+            against=f"{choice.against if late else choice.change}, late"
+            if choice.against or not late
+            else None,
         )
         for choice in (
             Choice("dense, one layer", 0, 0, 0),
             Choice("one region", 16, 3, 1),
             Choice("four regions", 16, 3, 2),
             Choice("nine regions", 16, 3, 3),
-            Choice("four regions, no noise", 16, 3, 2, noise=False),
+            Choice("four regions, no noise", 16, 3, 2, noise=False, against="four regions"),
             Choice("kernels random", 16, 3, 2, learned="random"),
-            Choice("kernels learned rounded", 16, 3, 2, learned="four regions, rounded"),
-            Choice("kernels learned late", 16, 3, 2, learned="four regions, late"),
+            Choice(
+                "kernels learned rounded",
+                *(16, 3, 2),
+                learned="four regions, rounded",
+                against="kernels random",
+            ),
+            Choice(
+                "kernels learned late",
+                *(16, 3, 2),
+                learned="four regions, late",
+                against="kernels random",
+            ),
         )
         for late in (False, True)
     ),

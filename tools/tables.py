@@ -274,6 +274,8 @@ def convolution_devices_table() -> str:
     path, rows = RESULTS / "convolution/convolution_choices_devices.json", []
     table = load_table(path)
     for row in load_results(path)["comparisons"]:
+        if not row["change"].endswith(", rounded"):
+            continue
         ways = [table[table.change == row[name]] for name in ("change", "against")]
         pulses = [
             " / ".join(f"{value:,.0f}" for value in pd.DataFrame(list(of.pulses_a_cell)).mean())
