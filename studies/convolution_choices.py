@@ -13,8 +13,8 @@ of epiram that are written rounded and late. *Kernels learned late*, *rounded*: 
 another network, which stay as they are. --data mnist: networks present each of the first 50,000
 training images once and are tested on the other 10,000; three seeds and no test.
 
-Writes results/convolution/convolution_choices_DATA.json, on one core in ten minutes for the digits,
-in 15 for the devices, and in 20 for MNIST with three seeds. Ctrl-C saves a checkpoint for --resume.
+Writes results/convolution/convolution_choices_DATA.json, on one core in 20 minutes for the digits,
+in 15 for the devices with ten seeds, and in 20 for MNIST with three. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks, print their means."""
     parser = add_resume(make_parser(__doc__, "convolution"))
     parser.add_argument("--data", choices=CHOICES, default="digits", help="default: digits")
-    parser.add_common("--seeds", 10)
+    parser.add_common("--seeds", 20)
     options = parser.parse_args(arguments)
     _, default = settings(data="mnist" if options.data == "mnist" else "digits")
     if options.data == "mnist":
