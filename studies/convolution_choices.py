@@ -14,7 +14,8 @@ another network, which stay as they are. --data mnist: networks present each of 
 training images once and are tested on the other 10,000; three seeds and no test.
 
 Writes results/convolution/convolution_choices_DATA.json, on one core in 20 minutes for the digits,
-in 15 for the devices with ten seeds, and in 20 for MNIST with three. Ctrl-C saves a checkpoint for --resume.
+in 15 for the devices with ten seeds, and in 20 for MNIST with three. Ctrl-C saves a checkpoint for
+--resume.
 """
 
 import dataclasses
