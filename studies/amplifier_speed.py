@@ -28,7 +28,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-import plotting
 from datasets import Images, mnist
 from memristive import neuron
 from memristive.cli.script import Record, make_parser, run, table
@@ -51,7 +50,7 @@ NETWORKS = {
     "device_epiram_1_late": "EpiRAM, one layer, late",
 }
 SPEEDS = (1, 2, 5, 10, 20, 50, 100)
-BANDWIDTHS = tuple((10 ** np.linspace(5, 9, 17)).tolist())  # Hz, over the speed
+BANDWIDTHS = tuple((10 ** np.linspace(6, 9.5, 15)).tolist())  # Hz, over the speed
 GAINS = (3.0, 10.0, 30.0, 100.0, 300.0)  # of the loop of the first layer's summing stages
 CHANGED = 0.005  # share of the decisions that may change
 IN_NGSPICE = (1e6, 1e7, 1e8)  # Hz
@@ -308,7 +307,7 @@ def spice_spikes(
     if steps is not None:
         late = np.nan_to_num(steps, nan=1.0)
         changes |= {f"v.xrow_0_{k}.vat dc": time for k, time in enumerate(late.tolist())}
-    solver = Solver(max_step=of.window / STEPS, reltol=1e-6, trtol=1.0, chgtol=1e-14, method="gear")
+    solver = Solver(max_step=of.window / STEPS, reltol=1e-6, trtol=1e6, chgtol=1e-7, method="trap")
     waves = run_once(circuit, solver, names("membrane_0", of.neurons), of.window, changes)
     thresholds = np.full(of.neurons, of.circuits.threshold)
     membranes = waves.stack(names("membrane_0", of.neurons))
