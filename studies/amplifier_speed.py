@@ -49,14 +49,14 @@ NETWORKS = {
     "layers_mnist": "MNIST, 200 hidden",
     "device_epiram_1_late": "EpiRAM, one layer, late",
 }
-SPEEDS = (1, 2, 5, 10, 20, 50, 100)
+SPEEDS = (1, 2, 5, 10, 20, 50, 100, 200)
 BANDWIDTHS = tuple((10 ** np.linspace(6, 9.5, 15)).tolist())  # Hz, over the speed
 GAINS = (3.0, 10.0, 30.0, 100.0, 300.0)  # of the loop of the first layer's summing stages
 CHANGED = 0.005  # share of the decisions that may change
 IN_NGSPICE = (1e6, 1e7, 1e8)  # Hz
 COLUMNS = 8  # of a hidden layer in ngspice
 LEDGERS = 20  # images of each ledger
-STEPS = 2000  # at least, of a transient
+STEPS, LONGEST = 2000, 3  # of a transient in each time constant of the membrane; its end in them
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -243,6 +243,17 @@ def gains(network: Network, images: Images) -> Iterator[dict[str, Any]]:
 # Energy
 
 
+def least_bandwidth(rows: Sequence[dict[str, Any]]) -> float:
+    """Return the bandwidth in Hz at which the share `CHANGED` of the decisions change, between two
+    of the `rows` of `decisions`; the lowest of the rows if fewer change there.
+    """
+    changed = np.array([max(row["changed"], 1e-6) for row in rows])
+    k = int(np.argmax(changed <= CHANGED))
+    around = slice(max(k - 1, 0), k + 1)
+    bandwidths = np.log([row["bandwidth"] for row in rows])
+    return float(np.exp(np.interp(-np.log(CHANGED), -np.log(changed[around]), bandwidths[around])))
+
+
 def energies(
     network: Network, images: Images, rows: Sequence[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
@@ -252,12 +263,13 @@ def energies(
     device = dissipation.device_of(network)
     for speed in SPEEDS:
         own = [row for row in rows if row["speed"] == speed]
-        enough = [row["bandwidth"] for row in own[:-1] if row["changed"] <= CHANGED]
-        row = {"speed": speed, "strict_accuracy": own[-1]["strict_accuracy"]}
-        if not enough:
-            continue
-        technology = Technology(amplifier_bandwidth=min(enough))
-        row |= {"bandwidth": min(enough)}
+        bandwidth = least_bandwidth(own[:-1])
+        row = {
+            "speed": speed,
+            "bandwidth": bandwidth,
+            "strict_accuracy": own[-1]["strict_accuracy"],
+        }
+        technology = Technology(amplifier_bandwidth=bandwidth)
         for stages, gain in ((2, technology.first_stage_gain), (1, 1.0)):
             accounts = Accounts(
                 dataclasses.replace(technology, first_stage_gain=gain), device or None
@@ -307,11 +319,13 @@ def spice_spikes(
     if steps is not None:
         late = np.nan_to_num(steps, nan=1.0)
         changes |= {f"v.xrow_0_{k}.vat dc": time for k, time in enumerate(late.tolist())}
-    solver = Solver(max_step=of.window / STEPS, reltol=1e-6, trtol=1e6, chgtol=1e-7, method="trap")
-    waves = run_once(circuit, solver, names("membrane_0", of.neurons), of.window, changes)
+    tau = of.neuron.time_constant
+    stop = min(of.window, LONGEST * tau)
+    solver = Solver(max_step=tau / STEPS, reltol=1e-6, trtol=1e6, chgtol=1e-7, method="trap")
+    waves = run_once(circuit, solver, names("membrane_0", of.neurons), stop, changes)
     thresholds = np.full(of.neurons, of.circuits.threshold)
     membranes = waves.stack(names("membrane_0", of.neurons))
-    return first_spikes(waves.time, membranes, None, of.neuron, 0.0, 2 * of.window, thresholds)
+    return first_spikes(waves.time, membranes, None, of.neuron, 0.0, 2 * stop, thresholds)
 
 
 def in_ngspice(network: Network, images: Images, count: int) -> Iterator[dict[str, Any]]:

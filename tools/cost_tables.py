@@ -19,7 +19,7 @@ COSTS = {
     "layers_mnist_one_by_one": "the same, columns one by one",
     "convolution_digits": "digits, convolution",
     "convolution_mnist": "MNIST, convolution",
-    "device_epiram_1": "EpiRAM, one layer",
+    "epiram_100000": "EpiRAM, one layer",
     "device_epiram_1_late": "EpiRAM, one layer, late",
     "device_epiram_2": "EpiRAM, 400-100-10",
     "device_epiram_2_late": "EpiRAM, 400-100-10, late",
