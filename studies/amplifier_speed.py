@@ -49,7 +49,7 @@ NETWORKS = {
     "layers_mnist": "MNIST, 200 hidden",
     "device_epiram_1_late": "EpiRAM, one layer, late",
 }
-SPEEDS = (1, 2, 5, 10, 20, 50, 100, 200)
+SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 BANDWIDTHS = tuple((10 ** np.linspace(6, 9.5, 15)).tolist())  # Hz, over the speed
 GAINS = (3.0, 10.0, 30.0, 100.0, 300.0)  # of the loop of the first layer's summing stages
 CHANGED = 0.005  # share of the decisions that may change
