@@ -25,6 +25,7 @@ COSTS = {
     "device_epiram_2_late": "EpiRAM, 400-100-10, late",
     "gate_li-1t1r": "Ta/HfO2, 1T1R, one layer",
 }
+SHOWN = 100  # largest factor in the table of shorter reads
 TRANSISTORS = {"mnist10": "transistors, ten digits of 4x4", "mnist017": "the same, 0, 1 and 7"}
 JOULES, SECONDS = EngFormatter("J", places=1), EngFormatter("s", places=1)
 WATTS, HERTZ = EngFormatter("W", places=1), EngFormatter("Hz", places=0)
@@ -141,7 +142,9 @@ def costs_shorter_table() -> str:
     by which all times of a read are shortened.
     """
     found = [
-        (title, record["shorter"]) for title, record, _ in _records() if "the same" not in title
+        (title, [row for row in record["shorter"] if row["factor"] <= SHOWN])
+        for title, record, _ in _records()
+        if "the same" not in title
     ]
     return markdown(
         ("times shortened by", *(str(row["factor"]) for row in found[0][1])),
@@ -168,6 +171,27 @@ def costs_speed_table() -> str:
                 WATTS(row["bias_W_2"]),
                 JOULES(row["inference_J_2"]),
                 SECONDS(row["read_s"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def costs_delays_table() -> str:
+    """Return the table of the spikes' delays by op-amps of finite bandwidth, and of the deviations
+    of ngspice from them.
+    """
+    rows = load_results(RESULTS / "costs/amplifier_speed.json")["spice"]
+    return markdown(
+        ("network", "layer", "bandwidth", "spikes", "moved by", "ngspice deviates by at most"),
+        [
+            (
+                COSTS[row["network"]],
+                str(row["layer"]),
+                HERTZ(row["bandwidth"]),
+                str(row["spikes"]),
+                " to ".join(SECONDS(seconds) for seconds in row["moved_s"]),
+                SECONDS(row["deviation_s"]),
             )
             for row in rows
         ],
