@@ -393,8 +393,9 @@ class Network:
     def faster(self, factor: float) -> Self:
         """Return a network whose membranes, edges and window are faster by a `factor`.
 
-        All spikes are earlier by this factor, so decisions stay the same up to ties, and the energy
-        of a read falls by the same factor. Divide the margin of a rule by `factor`, too.
+        All spikes are earlier by this factor, so decisions stay the same up to ties, and the rows
+        deliver less energy by the same factor. On a chip the op-amps must be faster, too
+        (docs/costs.md). Divide the margin of a rule by `factor`, too.
         """
         neuron, devices = self.parameters.neuron, self.devices
         parameters = dataclasses.replace(
