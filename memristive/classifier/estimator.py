@@ -29,6 +29,7 @@ from memristive.devices.measured_device import (
     load_device,
     model_of,
 )
+from memristive.devices.spice_model import check_model
 from memristive.files import read_json, restored
 from memristive.io.records import write_file, write_json
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
@@ -359,6 +360,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
+        self._measured = load_device(self.device) if self.device else None
         # before the rule takes a dose from the curves
         devices, levels = self._devices(), self.encoding_.levels(features)
         self._set_network(
@@ -378,7 +380,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _set_network(self, network: Network) -> None:
         """Put the network on the chip, and store the parameters that it was made with."""
         # of any shape
-        self._measured = load_device(self.device) if self.device else None
         chip = chosen_chip(self.chip, self._measured, seed=self._seed)
         self.network_, self._fixed = (
             network_on_chip(network, chip),
@@ -414,8 +415,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             if self.dose is None
             else self.dose
         )
-        if self.device is not None and self.dose is None:
-            dose = defaults.device_dose(dose, load_device(self.device), self.pairs, self.late)
+        if self._measured and self.dose is None:
+            dose = defaults.device_dose(dose, self._measured, self.pairs, self.late)
         if not 0 < dose <= LARGEST_DOSE:
             raise ParameterError(
                 f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}"
@@ -431,14 +432,14 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _devices(self) -> dict[str, Any]:
         """Return the parameters, design and pulses of a network, as arguments of `Network`."""
-        if self.device is None:
+        if self._measured is None:
             parameters = NetworkParameters(
                 self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
             )
             return {"parameters": parameters, "design": LayerDesign(pairs=self.pairs)}
         if self.memristor is not None:
             raise ParameterError("give device or memristor, not both")
-        emulated = emulator(load_device(self.device))
+        emulated = emulator(self._measured)
         # A volt of X moves a membrane as far as one of the default memristor does, so that the same
         # doses suit.
         gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (
@@ -655,7 +656,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def load(cls, path: str | Path) -> Self:
         """Return the classifier of a file that `save` wrote. Raises FileProblem if `path` cannot be
         read or holds no JSON object, and ParameterError, which names file and entry, if a value is
-        missing or wrong, or if the device file or its SPICE model has changed since the training.
+        missing or wrong, or if the SPICE model of its device has changed since the training. The
+        file holds the measured device, so a device file may move or change.
         """
         stored = _stored(
             path, read_json(path, "a classifier file; MemristiveClassifier.save writes it")
@@ -668,6 +670,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if stored.feature_names:
             model.feature_names_in_ = np.array(stored.feature_names, dtype=object)
         try:
+            model._measured = device_of_record(stored.device) if stored.device else None
+            if model._measured:
+                check_model(model._measured.model, model._measured.model_sha256)
             devices, columns = model._devices(), max(1, 2 * model.pairs)
             rows = model.encoding_.levels(stored.low[None]).shape[1]
             sizes = (rows, *model._hidden_sizes(), len(stored.classes))
@@ -677,11 +682,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                     f"voltages must have the shapes {shapes} for these features, hidden and classes"
                 )
             model._set_network(Network(stored.voltages, **devices))
-            if stored.device and device_of_record(stored.device) != model._measured:
-                raise ParameterError(
-                    f"device {model.device} has changed since the network was trained: train it "
-                    "again"
-                )
+            model.network_.check_range()
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
         return model

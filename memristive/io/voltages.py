@@ -460,6 +460,7 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
             pulses=pulses,
             convolution=voltages.convolution,
         )
+        network.check_range()
     except ParameterError as error:
         raise VoltagesError(
             f"{voltages.file}: layers and design do not suit each other: {error}"

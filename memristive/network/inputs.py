@@ -45,9 +45,10 @@ def as_images(
     size = found.shape[-1] if found.ndim and inputs is None else inputs
     if found.ndim != 2 or found.shape[1] != size or not size or not (empty or len(found)):
         rows = "(1, -1)" if found.ndim < 2 else f"(len({name}), -1)"
+        remedy = f": use np.reshape({name}, {rows})" if found.ndim != 2 else ""
         raise ParameterError(
             f"{name} must be {'n' if empty else 'one or more'} x {inputs or 'inputs'}, got shape "
-            f"{found.shape}" + f": use np.reshape({name}, {rows})" * (found.ndim != 2)
+            f"{found.shape}{remedy}"
         )
     if found.size and not (found.min() >= 0 and found.max() <= 1):
         if not np.isfinite(found).all():
@@ -60,6 +61,17 @@ def as_images(
             f"{name} must be levels from 0 to 1, got {found.min():g} to {found.max():g}: scale them"
         )
     return found
+
+
+def as_image(image: ArrayLike, inputs: int) -> np.ndarray:
+    """Return one image as an array of float, inputs. Its rows of pixels may stand in a table.
+
+    Raises
+    ------
+    ParameterError
+        The image has not so many `inputs`, or a value is no level.
+    """
+    return as_images(np.ravel(np.asarray(image))[None], inputs, "image")[0]
 
 
 def as_labels(labels: ArrayLike, count: int, classes: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.network.design import edges
 from memristive.network.engines import ModelCells
-from memristive.network.inputs import as_images
+from memristive.network.inputs import as_image
 from memristive.network.layer import NO_LOAD
 from memristive.network.netlists import (
     KERNEL_TRIGGER,
@@ -103,7 +103,7 @@ def patches_circuit(
     if of is None:
         raise ParameterError("patches in turn are for a convolution; the network has none")
     of.check_circuit()
-    image = as_images(np.asarray(image)[None], of.inputs, "image")[0]
+    image = as_image(image, of.inputs)
     circuit, layers, period = layers_circuit(network, title, cells), network.layers, slot(network)
     starts, end = period * np.arange(len(of.patches)), replay_start(network)
     levels = read_voltages(network, image, cells)

@@ -7,7 +7,7 @@ The last column is the reference column, if there is one.
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
@@ -16,9 +16,10 @@ from memristive.network.closed_form import Neurons
 from memristive.network.design import write_window
 from memristive.network.kernel_writes import set_states
 from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
-from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
+from memristor import Memristor, MemristorParameters, ReadMemristor, conductance, state_rate
 from snn_circuit import (
     IDEAL_DEVICES,
+    Cells,
     Devices,
     NeuronParameters,
     Wires,
@@ -292,6 +293,15 @@ class Layer:
         if self.pairs:
             return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
         return np.append(errors, -errors.sum()) if self.reference else np.asarray(errors, float)
+
+    def stage_loads(self, states: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+        """Return the conductance in S with which the cells of some `rows` (mask or slice) load the
+        input of each stage: one for each neuron, and then one for the reference column, or with
+        pairs for each neuron's negative columns. `states`: columns x rows, V.
+        """
+        cells = Cells.of(self.memristor, self.devices.cells)
+        siemens = conductance(cells, self.with_reference(states))[:, rows].sum(axis=1)
+        return siemens.reshape(2, self.pairs, -1).sum(axis=1).ravel() if self.pairs else siemens
 
     @property
     def wired(self) -> bool:

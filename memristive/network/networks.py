@@ -38,6 +38,8 @@ SEED_STEP = 7919  # between the seeds of two layers
 # images whose reads share a stream of random numbers, so that processes can read different blocks
 READ_BLOCK = 25
 AT_ONCE = 2000  # images whose levels are in memory together in a read
+# share of a device's range by which a solver may leave it
+BEYOND_RANGE = 0.01
 LATE_STREAM = 7  # of random numbers: limits of synapses that write late
 LEAST_REACH = 0.05  # of the dose at which a synapse is due: no window is narrower on either side
 
@@ -128,6 +130,24 @@ class Network:
             raise ParameterError(
                 "pulses need a memristor with a curve, as `emulator` makes it for a measured device"
             )
+
+    def check_range(self) -> None:
+        """Raise ParameterError if a state is outside the range of the measured device, which no
+        pulse can leave.
+        """
+        curve = self.parameters.memristor.curve
+        if curve is None:
+            return
+        beyond = BEYOND_RANGE * (curve.high - curve.low)
+        for layer, states in enumerate(self.states):
+            wrong = np.argwhere((states < curve.low - beyond) | (states > curve.high + beyond))
+            if len(wrong):
+                place = tuple(map(int, wrong[0]))
+                raise ParameterError(
+                    f"layers[{layer}] must be in the range of network.memristor.curve, "
+                    f"{curve.low:.3g} to {curve.high:.3g} V, got {states[place]:.3g} V in cell "
+                    f"{place} (column, row)"
+                )
 
     def _check_convolution(self, pixels: int) -> None:
         if len(self.states) < 2:
@@ -382,8 +402,9 @@ class Network:
     def faster(self, factor: float) -> Self:
         """Return a network whose membranes, edges and window are faster by a `factor`.
 
-        All spikes are earlier by this factor, so decisions stay the same up to ties, and the energy
-        of a read falls by the same factor. Divide the margin of a rule by `factor`, too.
+        All spikes are earlier by this factor, so decisions stay the same up to ties, and the rows
+        deliver less energy by the same factor. On a chip the op-amps must be faster, too
+        (docs/costs.md). Divide the margin of a rule by `factor`, too.
         """
         neuron, devices = self.parameters.neuron, self.devices
         parameters = dataclasses.replace(

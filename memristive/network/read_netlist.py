@@ -8,7 +8,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.design import Schedule, edges
 from memristive.network.engines import ModelCells
-from memristive.network.inputs import as_images
+from memristive.network.inputs import as_image
 from memristive.network.latches import held_names, patches_circuit, replay_start
 from memristive.network.netlists import layered_network, read_voltages
 from memristive.network.networks import Network, read_generator
@@ -34,9 +34,10 @@ def netlist(
 
     ``ngspice -b FILE`` prints the first spikes of the output neurons in s, as spike_0, spike_1, and
     so on, and then the waveforms. Where a neuron does not fire, ngspice prints "failed". The spikes
-    are those of ``read(network, image[None], seed=seed)`` within 0.1 us, and include the read noise
-    of the devices. In a convolution the patches come one after the other, and spikes count from the
-    end of the last one (docs/convolution.md).
+    are those of ``read(network, image[None], seed=seed)`` and include the read noise of the
+    devices. Spikes before 250 us agree within 0.1 us; later ones belong to membranes that settle
+    little above their threshold. In a convolution the patches come one after the other, and spikes
+    count from the end of the last one (docs/convolution.md).
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def netlist(
         The image does not fit the network, a level is outside 0 to 1, or there is no circuit for
         the network's pooling or its `cells`.
     """
-    image = as_images(np.asarray(image)[None], network.sizes[0], "image")[0]
+    image = as_image(image, network.sizes[0])
     if cells and (network.devices is not None or isinstance(network.design, Schedule)):
         raise ParameterError(
             "the subcircuits of a SPICE model are all alike, and need layers with a reference "

@@ -25,7 +25,7 @@ from memristive.io.voltages import (
     save,
     save_voltages,
 )
-from memristive.learning.build import initial_network
+from memristive.learning.build import build, initial_network
 from memristive.learning.hebbian import array_setup
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.chip import Chip, on_chip
@@ -281,3 +281,13 @@ def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):
     assert np.array_equal(loaded.states[0], network.states[0]) and loaded.chip == network.chip
     assert np.array_equal(loaded.devices[0].cells.gain, network.devices[0].cells.gain)
     assert load_voltages(tmp_path / "v.json").setup().schedule == Schedule()
+
+
+def test_a_state_that_no_pulse_reaches_is_refused(tmp_path):
+    network, rule = build(np.ones((2, 4)), 2, device="pcmo", late=True)
+    save(tmp_path / "v.json", network, rule)
+    content = json.loads((tmp_path / "v.json").read_text())
+    content["layers"][0][1][2] = 50.0
+    (tmp_path / "v.json").write_text(json.dumps(content))
+    with pytest.raises(VoltagesError, match=r"layers\[0\].* 50 V"):
+        load(tmp_path / "v.json")

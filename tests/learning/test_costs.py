@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import DEVICES
 from memristive.learning import costs
@@ -11,11 +12,13 @@ from memristive.learning.costs import Accounts
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network import dissipation
-from memristive.network.design import NGSPICE, Convolution, LayerDesign
+from memristive.network.design import NGSPICE, Convolution, LayerDesign, Schedule
 from memristive.network.dissipation import joules_per_siemens
 from memristive.network.layer import ColumnDose
-from memristive.network.ledger import COMPUTED, SIMULATED, Technology
+from memristive.network.ledger import COMPUTED, SIMULATED, Technology, stage_load
 from memristive.network.networks import Network, no_counts
+from memristive.network.solvers import READING
+from memristive.spice.session import run_once
 from memristor import state_rate
 from tests.network.networks import (
     MEASURED,
@@ -168,12 +171,42 @@ def test_a_read_by_hand():
     ledger, seconds = costs.inference(network, IMAGE, Accounts(), wait=None)
     lines, stop = {line.name: line.joules for line in ledger.lines}, seconds["read"]
     assert stop == pytest.approx(np.sort(network.first_spikes(IMAGE[None])[0])[1])
-    assert lines["read: amplifiers, bias"] == joules(14 * 10e-6 * 1.2 * stop)
+    amperes = Accounts().amplifiers(network, 0)[1]
+    assert lines["read: amplifiers, bias"] == joules(amperes * 1.2 * stop)
     membrane = 2 * 4.0 * 1e-12 / 150e-6  # A, of the neuron that has fired
     assert lines["read: membranes"] == joules(membrane * 1.2 * stop)
     wires = t.line_capacitance * 5 * (IMAGE @ IMAGE + 1)  # J, C V^2 with the bias row
     for name in ("read: wires", "read: drivers of wires"):
         assert lines[name] == joules(wires / 2)
+
+
+def test_the_bias_of_amplifiers_by_hand():
+    """Two cells of 0.26 mS at a neuron with 1 kohm: 1.522 mS load the summing stage, 3 uS the
+    inverting stage. A trigger has no output stage.
+    """
+    network = Network((np.array([[2.0, 2.0]]),), design=Schedule())
+    number, amperes = Accounts().amplifiers(network, 0)
+    first = 2.4 * 2 * np.pi * 10e6 * 1e-12 / 15  # A, 10 MHz into 1 pF
+    assert number == 3
+    assert amperes == pytest.approx(3 * first + 100 / 30 * (1.52152e-3 + 3e-6) / 15, rel=1e-6)
+    # a chip ten times as exact, and ten times as fast
+    better = Technology(loop_gain=1000.0, amplifier_bandwidth=100e6)
+    assert Accounts(better).amplifiers(network, 0)[1] == pytest.approx(10 * amperes)
+
+
+@pytest.mark.usefixtures("ngspice")
+def test_a_transconductance_of_the_stages_load_times_the_loop_gain_leaves_its_error():
+    """1 % of the output: a column of 5 mS, 1 kohm back to it and 10 kohm at the output."""
+    gain, (column, feedback, output) = 99.0, (5e-3, 1e-3, 1e-4)
+    transconductance = gain * stage_load(column, feedback, output)
+    circuit = Circuit("stage")
+    circuit.I("column", circuit.gnd, "column", 1e-3)
+    circuit.R("cells", "column", circuit.gnd, 1 / column)
+    circuit.R("feedback", "column", "out", 1 / feedback)
+    circuit.R("output", "out", circuit.gnd, 1 / output)
+    circuit.VCCS("stage", "out", circuit.gnd, "column", circuit.gnd, transconductance)
+    found = run_once(circuit, READING, ["out"], 1e-6)["out"][-1]
+    assert found / (-1e-3 / feedback) == pytest.approx(0.99, abs=1e-4)
 
 
 def test_each_hidden_layer_has_its_back_read_its_errors_and_the_wires_of_its_spikes():

@@ -32,3 +32,13 @@ def test_a_saved_network_gets_a_ledger_whose_assumptions_can_be_changed(tmp_path
     assert doubled["inference"].sum() - known == pytest.approx(
         2 * inference.sum(kind=ASSUMED), 0.01
     )
+
+
+def test_a_network_that_is_ten_times_as_fast_has_op_amps_of_ten_times_the_bandwidth(tmp_path):
+    """Their first stages draw ten times as much: 12 op-amps of 10.05 uA at 1.2 V."""
+    watts = []
+    for number in ("1", "10"):
+        record, found = ledgers(tmp_path / number, "voltages/xpue.json", "--faster", number)
+        bias = sum(line.joules for line in found["inference"].lines if "bias" in line.name)
+        watts.append(bias / record["times_s"]["inference"]["read"])
+    assert watts[1] - watts[0] == pytest.approx(9 * 12 * 10.05e-6 * 1.2, rel=1e-3)
