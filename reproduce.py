@@ -149,6 +149,8 @@ def main(arguments: list[str] | None = None) -> int:
                 "device_settings",
                 "device_kind",
                 "device_noises",
+                "device_spread",
+                "closed_form_range",
             )
         ]
     failed = 0

@@ -82,13 +82,6 @@ class NeuronParameters(Parameters):
         """Settled membrane voltage per ampere of column current, in V/A."""
         return self.feedback_resistance * self.membrane_gain
 
-    @property
-    def dropped(self) -> float:
-        """Share of a stage's output that its op-amp's output resistance drops."""
-        return self.amplifier_output_resistance * (
-            1 / self.feedback_resistance + 1 / self.stage_resistance
-        )
-
     def highest_drive(self, feedback_resistance: Any) -> Any:
         """Return the largest voltage in V that drives the membrane before a stage clips.
         `feedback_resistance`: ohm, number or array.

@@ -17,6 +17,7 @@ import pandas as pd
 from memristive.io.records import load_results, load_table, write_file
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
+from studies.device_spread import losses
 from studies.gate_commit import WAITS
 from tools import cost_tables, device_tables
 from tools.markdown import defaults, engineering, markdown, percent, spread
@@ -302,6 +303,73 @@ def convolution_anywhere_table() -> str:
         rows.append((network, engine, weights, len(found), *parts))
     heading = ("network", "trained by", "weights", "seeds", "seen places", "new places")
     return markdown(heading, rows)
+
+
+def closed_form_range_table() -> str:
+    """Return the table of the parameters over which both engines were compared: range tried,
+    largest difference without a doubt, and the values that are doubted.
+    """
+    rows = pd.DataFrame(load_results(ONE_LAYER / "closed_form_range.json")["rows"])
+    rows["doubted"], rows["ns"] = rows.doubts.map(bool), 1e9 * rows.difference_s
+    found = []
+    for (part, name), points in rows.groupby(["part", "name"], sort=False):
+        compared = points[points.ns.notna()]
+        sure, doubted = compared[~compared.doubted], compared[compared.doubted]
+        failed = int(points.outcome.eq("ngspice does not converge").sum())
+        found.append(
+            (
+                f"{part}.{name}",
+                f"{points.value.min():.3g} to {points.value.max():.3g}",
+                f"{len(compared)} of {len(points)}",
+                f"{len(sure)}: {sure.ns.max():.2g} ns" if len(sure) else "0",
+                f"{len(doubted)}: {doubted.ns.min():.2g} to {doubted.ns.max():.2g} ns"
+                if len(doubted)
+                else "0",
+                str(failed),
+            )
+        )
+    heading = ("parameter", "values tried", "compared", "no doubt: at most", "doubted", "failed")
+    return markdown(heading, found)
+
+
+def chips_stuck_table() -> str:
+    """Return the table of mean accuracies in % of the paper's layer with stuck cells."""
+    record = load_results(RESULTS / "chips/imperfect_chips.json")
+    rows = pd.DataFrame(record["rows"])
+    rows = rows[rows.section == "stuck"].set_index(["encoding", "route", "stuck_share"])
+    shares = rows.index.unique("stuck_share")
+    found = [
+        (
+            encoding,
+            route,
+            f"{100 * record['ideal'][encoding]:.1f}",
+            *(f"{100 * rows.accuracy_mean[encoding, route, share]:.1f}" for share in shares),
+        )
+        for encoding in record["ideal"]
+        for route in ("in situ", "ex situ")
+    ]
+    heading = ("images", "weights", "none", *(f"{100 * share:.0f} % stuck" for share in shares))
+    return markdown(heading, found)
+
+
+def device_spread_table() -> str:
+    """Return the table of what layers of measured devices lose on chips whose devices differ."""
+    rows = losses(pd.DataFrame(load_results(RESULTS / "chips/device_spread.json")["rows"]))
+    devices, spreads = rows.index.unique("device"), rows.index.unique("spread")
+    heading = ["device"]
+    for way in ("rounded", "late"):
+        heading += [way, *(f"{way}, {100 * spread:.0f} %" for spread in spreads)]
+    found = []
+    for device in devices:
+        row = [device]
+        for way in ("rounded", "late"):
+            of = rows.loc[device, way]
+            row += [
+                f"{of.accuracy.iloc[0]:.1f}",
+                *(f"-{of.loss[s]:.1f} +- {of.error[s]:.1f}".replace("--", "+") for s in spreads),
+            ]
+        found.append(tuple(row))
+    return markdown(heading, found)
 
 
 def chips_circuits_table() -> str:

@@ -26,7 +26,6 @@ from memristive.devices.measured_device import Emulator, MeasuredDevice, emulato
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.checks import USUAL, settled_membranes
 from memristive.network.chip import Chip, chosen_chip
-from memristive.network.closed_form import STILL_GAIN
 from memristive.network.design import Convolution, LayerDesign, Schedule, Setup
 from memristive.network.inputs import MOST_NEURONS, as_images, layer_sizes
 from memristive.network.layer import PulseWrites
@@ -43,7 +42,7 @@ from memristive.spice.parameters import ParameterError, as_whole, check_range, d
 from snn_circuit import NetworkParameters, NeuronParameters
 
 # default; a larger gain, as reads are at a low voltage
-MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)
+MEASURED_NEURON = NeuronParameters(amplifier_gain=1e7)
 # a third scheme of writing, in closed form only: unselected cells see a third of the voltage
 THIRD = "v/3"
 # V of the summing stages with every cell at the middle of its range, 16 V with every cell at its

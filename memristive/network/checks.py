@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.network import kernel_arrays
-from memristive.network.closed_form import LEAST_GAIN, Crossbar
+from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import first_two, strict_decision
 from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import as_images
@@ -425,7 +425,7 @@ def layered_problems(
     part = _examined(network, len(images))
     images = images[part]
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
-    neuron, design = network.parameters.neuron, network.design
+    design = network.design
     problems, silent = _clipping_problems(network, images, *doses), False
     paper, forward = isinstance(design, Schedule), network.forward(images)
     wrong = np.ones(len(images), bool)
@@ -450,18 +450,6 @@ def layered_problems(
             advice += ["leave out the hidden layers"] * (not last)
             problems.append(f"{found}; {', or '.join(advice)}")
             silent = True
-    if paper:  # `Network.warn_of_doubts` does the rest
-        return problems
-    if neuron.amplifier_gain < LEAST_GAIN:
-        problems.append(
-            f"neuron.amplifier_gain is {neuron.amplifier_gain:g}, below {LEAST_GAIN:g}: the closed "
-            "form is not exact"
-        )
-    if design.rise > neuron.time_constant / 2:
-        problems.append(
-            f"design.rise is {design.rise:g} s, above half the time constant "
-            f"({neuron.time_constant:.3g} s): the closed form is not exact"
-        )
     return problems
 
 

@@ -7,6 +7,7 @@ ends, and it drives a row of the next crossbar. The paper's network is one layer
 
 import dataclasses
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Crossbar
+from memristive.network.closed_form import ClosedFormWarning, Crossbar
 from memristive.network.design import (
     MEAN,
     Convolution,
@@ -24,6 +25,7 @@ from memristive.network.design import (
     Setup,
     check_states,
 )
+from memristive.network.exactness import doubts_of
 from memristive.network.inputs import as_images
 from memristive.network.layer import Layer, PulseWrites
 from memristive.neuron import start_delay
@@ -240,14 +242,21 @@ class Network:
         """
         return any(devices.wires != Wires() for devices in self.devices or ())
 
-    def warn_of_doubts(self) -> None:
-        """Issue a `ClosedFormWarning` for each reason why the closed form of the paper's layer is
-        not exact.
-
-        For other networks `checks.warn_of_layers` does this.
+    @property
+    def doubts(self) -> list[str]:
+        """Reasons why spike times of the closed form may be wrong by more than nanoseconds; each
+        reason names a parameter.
         """
-        if isinstance(self.design, Schedule):
-            self.crossbar.warn_of_doubts()
+        return doubts_of(self.layers, self.states)
+
+    def warn_of_doubts(self) -> None:
+        """Issue a `ClosedFormWarning` for each of the `doubts`."""
+        for doubt in self.doubts:
+            warnings.warn(
+                f"the closed form is not exact here: {doubt}; compare with ngspice",
+                ClosedFormWarning,
+                stacklevel=3,
+            )
 
     def jitter(self, stream: str, first: int, stop: int) -> np.ndarray:
         """Return the chip's threshold noise in the reads `first` to `stop` - 1 of a named `stream`:

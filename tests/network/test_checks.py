@@ -178,14 +178,9 @@ def silent():
     return network
 
 
-def begun(design=None, **changes):
+def begun():
     return initial_network(
-        (4,),
-        2,
-        np.ones((1, 3)),
-        LayeredRule(start_drive=3.0, start_weight=1.5),
-        design,
-        neurons(**changes),
+        (4,), 2, np.ones((1, 3)), LayeredRule(start_drive=3.0, start_weight=1.5), None, neurons()
     )
 
 
@@ -194,8 +189,6 @@ def begun(design=None, **changes):
     [
         (diverged(), "layer 2 diverge"),
         (silent(), "layer 2 fires for 100%"),
-        (begun(amplifier_gain=5e3), "neuron.amplifier_gain"),
-        (begun(LayerDesign(rise=100e-6)), "design.rise"),
         (begun(), None),
     ],
 )

@@ -265,11 +265,13 @@ def test_hidden_neurons_are_read_for_the_whole_window_while_learning(network, im
 
 
 def test_a_read_goes_on_if_a_spike_comes_later_than_predicted():
-    """Op-amps of low gain and large output resistance, far beyond the first order of the closed
-    form, delay it.
+    """Op-amps of low gain and large output resistance delay the spike of a membrane that settles
+    little above its threshold.
     """
-    neuron = NeuronParameters(threshold=4.0, amplifier_gain=100, amplifier_output_resistance=1e3)
-    network = Network((np.full((1, 3), 6.0),), NetworkParameters(neuron=neuron))
+    neuron = NeuronParameters(threshold=5.7, amplifier_gain=100, amplifier_output_resistance=3e3)
+    network = Network(
+        (np.full((1, 3), 6.0),), NetworkParameters(neuron=neuron), LayerDesign(window=2e-3)
+    )
     predicted, found = (
         network.first_spikes(np.ones((1, 2)))[0, 0],
         NgspiceNetwork(network).read(network, np.ones(2))[0][-1][0],
