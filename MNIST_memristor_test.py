@@ -15,11 +15,11 @@ from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.io.records import describe
 from memristive.io.voltages import load_voltages
-from memristive.learning.hebbian import read_netlist
 from memristive.network.decisions import confusion, equal_templates, lead, resolution_of
 from memristive.network.design import NGSPICE
 from memristive.network.energy import read_energy
 from memristive.network.networks import Network, network_on_chip
+from memristive.network.read_netlist import netlist
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -53,12 +53,10 @@ def main(arguments: list[str] | None = None) -> None:
         },
         others=[options.voltages],
     )
-    record.write_netlist(
-        lambda: read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0")
-    )
+    network = network_on_chip(Network.of(setup, voltages.states), voltages.chip)
+    record.write_netlist(lambda: netlist(network, images[0], dataset.labels, "test image 0"))
 
     # 2. Read every image: first spike times, one row for each image.
-    network = network_on_chip(Network.of(setup, voltages.states), voltages.chip)
     spikes = read_images(
         network, images, options.engine, jobs=options.jobs, scheduler=options.scheduler
     )

@@ -73,7 +73,12 @@ def train(
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(
-        options.voltages, training.states, engine="ngspice", encoding="binary", **parameters
+        options.voltages,
+        training.states,
+        overwrite=True,  # checked above
+        engine="ngspice",
+        encoding="binary",
+        **parameters,
     )
     record.write({"voltages": training.states, "write_energy": energy})
 

@@ -13,15 +13,14 @@ each.
 
 import importlib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
 
 Values = np.ndarray | float
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
@@ -290,7 +289,7 @@ OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12
 
 
 @dataclass(frozen=True)
-class WriteCurve:
+class WriteCurve(Parameters):
     """Write gain of a device whose steps depend on its state: one curve for positive and one for
     negative voltages over X.
 
@@ -306,10 +305,14 @@ class WriteCurve:
         lines between its points.
     """
 
-    low: float
-    high: float
-    up: tuple[float, ...]
-    down: tuple[float, ...]
+    low: float = quantity(-1.5, -1e6, 1e6, "V", "lowest X")
+    high: float = quantity(1.5, -1e6, 1e6, "V", "highest X")
+    up: tuple[float, ...] = curve((1.0, 1.0), "gain upwards")
+    down: tuple[float, ...] = curve((1.0, 1.0), "gain downwards")
+
+    def check(self) -> None:
+        if not self.low < self.high:
+            raise ParameterError(f"low must be below high, got {self.low:g} and {self.high:g} V")
 
     @property
     def flow(self) -> Flow:
@@ -408,18 +411,9 @@ class MemristorParameters(Parameters, Memory):
     # of a measured device: its gain over X, in units of the transconductance
     curve: WriteCurve | None = None
 
+    newer: ClassVar = ("junction_current", "curve")
+
     def check(self) -> None:
-        if isinstance(self.curve, Mapping):  # from a file
-            object.__setattr__(
-                self,
-                "curve",
-                WriteCurve(
-                    self.curve["low"],
-                    self.curve["high"],
-                    tuple(self.curve["up"]),
-                    tuple(self.curve["down"]),
-                ),
-            )
         if self.leak_resistance / self.switch_off > MOST_THROUGH:
             raise ParameterError(
                 f"leak_resistance must be at most {MOST_THROUGH:g} of switch_off, or the open "

@@ -8,7 +8,9 @@ and cividis, which colour-blind readers can tell apart.
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -22,6 +24,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
+from pandas.api.typing import SeriesGroupBy
 
 from memristive import neuron
 from memristive.io.records import report, write_file
@@ -85,22 +88,57 @@ UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Da
 
 
 def save(figure: Figure, path: Path | str) -> None:
-    """Write `figure` in the format of the path's ending (.png, .pdf, .svg ...), close it, and print
-    the path.
+    """Letter the panels of `figure`, write it in the format of the path's ending (.png, .pdf, .svg
+    ...), close it, and print the path. A PNG file gets a second file beside it if matplotlib's
+    `savefig.format` is another format, as with the option --pdf of scripts.
 
     The same data give the same bytes as PNG, PDF or SVG. Raises NotOverwritten if `path` holds a
     file of another format or of another program, and FileProblem if it cannot be written.
     """
-    image, kind = io.BytesIO(), Path(path).suffix.removeprefix(".").lower()
-    with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of an SVG file's parts
-        figure.savefig(image, format=kind, metadata=UNDATED.get(kind))
+    letter_panels(figure)
+    kind = Path(path).suffix.removeprefix(".").lower()
+    for written in dict.fromkeys([kind, *([plt.rcParams["savefig.format"]] * (kind == "png"))]):
+        file, image = Path(path).with_suffix(f".{written}"), io.BytesIO()
+        with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of parts in SVG
+            figure.savefig(image, format=written, metadata=UNDATED.get(written))
+        figure.set_layout_engine("none")  # places are found
+        write_file(file, image.getvalue(), partial(_replaceable, image.getvalue()[:4]))
+        report(f"wrote {file}")
     plt.close(figure)
-    # the kind of file; a PNG file of another program names it as its software
-    start = image.getvalue()[:4]
-    write_file(
-        path, image.getvalue(), lambda old: old.startswith(start) and b"Software" not in old[:500]
-    )
-    report(f"wrote {path}")
+
+
+def _replaceable(start: bytes, old: bytes) -> bool:
+    """Return True if a file's content begins with `start`, as its kind does, and no other program
+    wrote it: in a PNG file such a program names itself as the software.
+    """
+    return old.startswith(start) and b"Software" not in old[:500]
+
+
+def letter_panels(figure: Figure) -> None:
+    """Put (a), (b), (c) ... before the titles of panels, row by row, if there are several. Images
+    without a scale are no panels.
+    """
+    panels = [
+        axis
+        for axis in figure.axes
+        if axis.get_subplotspec() and axis.axison and len(axis.get_xticks())
+    ]
+    if 1 < len(panels) <= len(ascii_lowercase):
+        for axis, letter in zip(panels, ascii_lowercase, strict=False):
+            title = axis.get_title()
+            if title:
+                axis.set_title(f"({letter}) {title}")
+            else:
+                axis.set_title(f"({letter})", loc="left")
+
+
+def over_seeds(axis: Axes, x: ArrayLike, runs: SeriesGroupBy, **style: Any) -> None:
+    """Draw means of `runs` (a group for each of `x`) as a line, lowest to highest as bars. `style`:
+    arguments of `Axes.errorbar`.
+    """
+    mean = runs.mean()
+    bars = [mean - runs.min(), runs.max() - mean]
+    axis.errorbar(x, mean, bars, **{"fmt": "o-", "capsize": 2.5, **style})
 
 
 # Scales, lines

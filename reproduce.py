@@ -148,6 +148,9 @@ def main(arguments: list[str] | None = None) -> int:
                 "subcircuit_layer",
                 "device_settings",
                 "device_kind",
+                "device_noises",
+                "device_spread",
+                "closed_form_range",
             )
         ]
     failed = 0

@@ -82,13 +82,6 @@ class NeuronParameters(Parameters):
         """Settled membrane voltage per ampere of column current, in V/A."""
         return self.feedback_resistance * self.membrane_gain
 
-    @property
-    def dropped(self) -> float:
-        """Share of a stage's output that its op-amp's output resistance drops."""
-        return self.amplifier_output_resistance * (
-            1 / self.feedback_resistance + 1 / self.stage_resistance
-        )
-
     def highest_drive(self, feedback_resistance: Any) -> Any:
         """Return the largest voltage in V that drives the membrane before a stage clips.
         `feedback_resistance`: ohm, number or array.
@@ -101,6 +94,18 @@ class NeuronParameters(Parameters):
         """
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
         return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
+
+    def highest_feedback(self, current: float, share: float = 1.0) -> float:
+        """Return the feedback resistor in ohm with which a column's `current` (A) brings the first
+        of the two stages to a `share` of its rail: the inverse of `highest_drive`.
+        """
+        drop = self.amplifier_output_resistance
+        load = 1 + drop / self.stage_resistance
+        summing, inverting = (
+            -share * self.rail_low / current - drop,
+            share * self.inverting_rail_high / current,
+        )
+        return min(summing / load, inverting / load)
 
     def highest_inverse(self, loads: int = 0) -> float:
         """Return the highest output of the inverting stage in V, with `loads` other inverting
@@ -140,24 +145,15 @@ class SchmittTrigger(Cell):
 
     With `per_instance` the threshold is an instance parameter. The source `reference` then shifts
     the threshold and may be altered.
-
-    If `latching`, the output stays high once it is high, because the trigger charges a capacitor
-    that nothing discharges. In later layers a membrane may fall again when an inhibiting row steps
-    up. (A trigger with feedback would be simpler, but its switch in ngspice would close on an
-    intermediate value of Newton's method.)
     """
 
-    RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: a latching output rises within 0.1 us
-
-    def __init__(
-        self, parameters: NeuronParameters, per_instance: bool = False, latching: bool = False
-    ) -> None:
+    def __init__(self, parameters: NeuronParameters, per_instance: bool = False) -> None:
         # ngspice's switch closes at vt + vh and opens at vt - vh.
         switch = {
             "vt": parameters.threshold - parameters.hysteresis / 2,
             "vh": parameters.hysteresis / 2,
             "ron": 1e-3,
-            "roff": 1e15 if latching else 1e12,
+            "roff": 1e12,
         }
         super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
         self.V("high", "high", self.gnd, parameters.output_high)
@@ -166,18 +162,7 @@ class SchmittTrigger(Cell):
             self.parameters["threshold"] = parameters.threshold
             self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
             reference = "reference"
-        self.S(
-            "spike",
-            "high",
-            "charge" if latching else "output",
-            "membrane",
-            reference,
-            model="schmitt_trigger_switch",
-        )
-        if latching:
-            self.R("charge", "charge", "store", self.RESISTANCE)
-            self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
-            self.VCVS("output", "output", self.gnd, "store", self.gnd, voltage_gain=1.0)
+        self.S("spike", "high", "output", "membrane", reference, model="schmitt_trigger_switch")
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
@@ -228,7 +213,7 @@ class LapicqueNeuron(SubCircuit):
     `column` is held at virtual ground. `negative` is the second summing input of the inverting
     stage (in V; tie it to ground when unused). The neuron has no reset. With `per_instance` (the
     neurons of a chip) threshold, feedback and membrane capacitance are instance parameters
-    (threshold, feedback, capacitance).
+    (threshold, feedback, capacitance). `trigger`: name of the trigger's subcircuit.
     """
 
     def __init__(
@@ -236,6 +221,7 @@ class LapicqueNeuron(SubCircuit):
         parameters: NeuronParameters,
         name: str = "lapicque_neuron",
         per_instance: bool = False,
+        trigger: str = "schmitt_trigger",
     ) -> None:
         values: dict[str, float | str] = {
             "threshold": parameters.threshold,
@@ -245,13 +231,13 @@ class LapicqueNeuron(SubCircuit):
         super().__init__(
             name, "column", "negative", "membrane", "output", **(values if per_instance else {})
         )
-        trigger: dict[str, float | str] = {}
+        of_trigger: dict[str, float | str] = {}
         if per_instance:
             values = {key: f"{{{key}}}" for key in values}
-            trigger = {"threshold": values["threshold"]}
+            of_trigger = {"threshold": values["threshold"]}
         add_stages(self, parameters, values["feedback"])
         add_membrane(self, parameters, values["capacitance"])
-        self.X("trigger", "schmitt_trigger", "membrane", "output", **trigger)
+        self.X("trigger", trigger, "membrane", "output", **of_trigger)
 
 
 def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:

@@ -31,6 +31,7 @@ _HOMES = {
     "load_results": "memristive.io.records",
     "load_table": "memristive.io.records",
     "load_voltages": "memristive.io.voltages",
+    "netlist": "memristive.network.read_netlist",
     "network_on_chip": "memristive.network.networks",
     "read": "memristive.network.engines",
     "save": "memristive.io.voltages",

@@ -27,8 +27,7 @@ CONFIG: Any = numba.config  # its values are set as NUMBA_CACHE_DIR and the like
 # s; a folder of older content is kept for so long, because another process may still write to it
 UNUSED = 24 * 3600.0
 
-AT_ONCE = 60.0  # s; processes that start to compile within this time print one line together
-# for each compiled function, a file that is touched when a line is printed
+# for each compiled function, a file in its folder that exists once a line was printed
 _marks: dict[Callable[..., Any], Path] = {}
 
 
@@ -37,19 +36,23 @@ class _Announcement(Listener):
     cache.
     """
 
-    def __init__(self) -> None:
-        self.done = False
-
     def on_start(self, event: Event) -> None:
-        """Print a line at the first compilation in this process."""
+        """Print a line at the first compilation into a new folder; one line for all folders of this
+        process, and for processes that start together.
+        """
         mark = _marks.get(event.data["dispatcher"].py_func)
-        if mark is None or self.done:
+        if mark is None or mark.exists():
             return
-        self.done = True
-        if not mark.exists() or time.time() - mark.stat().st_mtime > AT_ONCE:
+        with contextlib.suppress(OSError):
+            mark.touch(exist_ok=False)  # FileExistsError: another process was faster
+            print(
+                "compiling: the first run of each kind of network takes longer",
+                file=sys.stderr,
+                flush=True,
+            )
+        for other in _marks.values():
             with contextlib.suppress(OSError):
-                mark.touch()
-            print("compiling, once: this takes about half a minute", file=sys.stderr, flush=True)
+                other.touch()
 
     def on_end(self, event: Event) -> None:
         """Do nothing."""
@@ -78,7 +81,7 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
     folder, before = _cache_folder(Path(function.__code__.co_filename)), CONFIG.CACHE_DIR
     CONFIG.CACHE_DIR = folder or before
     if folder:
-        _marks[function] = Path(folder).parent / "compiling"
+        _marks[function] = Path(folder) / "announced"
     try:
         return numba.njit(cache=folder is not None, **options)(function)
     finally:

@@ -24,12 +24,14 @@ class Stages(NamedTuple):
     The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain).
     The noise gain of a summing stage depends on the column's conductance (`column_resistance`).
     That of the inverting stage is 3, and that of the negative columns' inverting stage, which feeds
-    many neurons, is 2. Each op-amp also drops a voltage at its output resistance.
+    many neurons, is 2. Each op-amp also drops a voltage at its output resistance, as if its gain
+    were smaller.
     """
 
     feedback: Any  # ohm, of the summing stage: volts per column ampere
     negative_feedback: Any  # ohm, of the negative columns' summing stage
-    amplifier_gain: Any  # of the op-amps, which leave a column at 1 / gain of their output
+    # of the summing op-amps with their load, which leave a column at 1 / gain of their output
+    amplifier_gain: Any
     # settled membrane in V per volt of the inverting stage, less what the op-amps lack
     membrane_gain: Any
     negative_gain: Any  # of the negative columns' inverting stage
@@ -48,13 +50,13 @@ def stages(parameters: Any, loads: int = 0) -> Stages:
         p.amplifier_output_resistance / p.feedback_resistance,
         p.amplifier_output_resistance / p.stage_resistance,
     )
-    lacking = (4 * (1 + stage) + dropped) / p.amplifier_gain
+    lacking = 3 * (1 + stage) / p.amplifier_gain
     negative = 2 * (1 + (1 + loads) * stage) / p.amplifier_gain
     highest = p.highest_sum(p.feedback_resistance)
     return Stages(
         p.feedback_resistance,
         p.feedback_resistance,
-        p.amplifier_gain,
+        p.amplifier_gain / (1 + stage + dropped),
         p.membrane_gain / (1 + lacking),
         1 / (1 + negative),
         highest,
@@ -69,7 +71,7 @@ def column_resistance(stages: Stages, conductance: Any) -> Any:
     The cells of the column, whose conductances add up to `conductance` (S), take some of the
     current, because the column is not quite at ground.
     """
-    return stages.feedback / (1 + stages.feedback * conductance / stages.amplifier_gain)
+    return stages.feedback / (1 + (1 + stages.feedback * conductance) / stages.amplifier_gain)
 
 
 def negative_resistance(stages: Stages, conductance: Any) -> Any:
@@ -79,7 +81,7 @@ def negative_resistance(stages: Stages, conductance: Any) -> Any:
     return (
         stages.negative_gain
         * stages.negative_feedback
-        / (1 + stages.negative_feedback * conductance / stages.amplifier_gain)
+        / (1 + (1 + stages.negative_feedback * conductance) / stages.amplifier_gain)
     )
 
 

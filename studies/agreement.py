@@ -360,7 +360,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     path = options.voltages or Path(f"voltages/layers_{options.data}.json")
     keep_apart(options, path)
     network, rule, voltages = load_network(path, options.data)
-    dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed if rule else 1)
+    dataset = matching_dataset(options.data, voltages.shape[0], rule.seed if rule else 1)
     images, labels = dataset.test.first(options.samples)
     record = Record(
         options,
@@ -455,7 +455,8 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     # 2. The closed form makes the first presentations, then both engines go on.
     start = Learning.start(network, rule)
     if options.after:
-        next(train(start, rule, images, labels, block=options.after))
+        steps = train(start, rule, images, labels, block=options.after)
+        next(done for done, _ in steps if done == options.after)
     warn_of_layers(
         start.network, images, labels=labels if options.after else None, name=dataset.name
     )

@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
             engine=options.engine,
             watch=watched,
         ).network
-    save_voltages(path, trained.states, ngspice=options.engine == NGSPICE, **made)
+    save_voltages(path, trained.states, ngspice=options.engine == NGSPICE, overwrite=True, **made)
     rows = [row_of(trained, options.engine, rule.seed, options.engine)]
 
     # 2. The same in closed form for several seeds, and dense networks.

@@ -1,15 +1,21 @@
 """Choices that decide in a convolution (docs/convolution.md): pooling, how kernels learn, windows,
-regions, number of kernels.
+regions, number of kernels, and how devices are written.
 
-All networks but the last two have about as many weights as the first. --data digits: scikit-learn's
-8x8 digits, a split of its own for each seed, tested on the test images. --data mnist: networks
-present each of the first 50,000 training images once and are tested on the other 10,000. *No
-pooling*: there are as many regions as patches, and windows are two or three pixels apart. *Mean of
-times*: the pooled spike is the mean over all patches of a region, and a patch without a spike
-counts as the end of the read. *Without labels*: the STDP rule of docs/stdp.md learns patches that
-are not dark; its states, centred and scaled to the spread of random kernels, are the kernels.
-Writes results/convolution/convolution_choices_DATA.json, for the digits in three minutes on one
-core, for MNIST in 20 minutes. Ctrl-C saves a checkpoint for --resume.
+--data digits: scikit-learn's 8x8 digits, a split of its own for each seed, tested on the test
+images. All choices of a seed share split, order of images and seed of the start, so accuracies are
+compared in pairs by Wilcoxon's signed ranks: some seeds fail, therefore differences are skewed.
+Holm's method corrects p for the number of comparisons. *No pooling*: there are as many regions as
+patches. *Mean of times*: the pooled spike is the mean over all patches of a region, and a patch
+without a spike counts as the end of the read. *Without labels*: the STDP rule of docs/stdp.md
+learns patches that are not dark; its states, centred and scaled to the spread of random kernels,
+are the kernels. Dense networks have settings of their own. --data devices: the same digits, cells
+of epiram that are written rounded and late. *Kernels learned late*, *rounded*: the kernels of
+another network, which stay as they are. --data mnist: networks present each of the first 50,000
+training images once and are tested on the other 10,000; three seeds and no test.
+
+Writes results/convolution/convolution_choices_DATA.json, on one core in 20 minutes for the digits,
+in 15 for the devices with ten seeds, and in 20 for MNIST with three. Ctrl-C saves a checkpoint for
+--resume.
 """
 
 import dataclasses
@@ -18,16 +24,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import wilcoxon
 
+from datasets import Dataset
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
-from memristive.learning.build import initial_network
+from memristive.devices.measured_device import load_device
+from memristive.learning.build import initial_network, learning_of
 from memristive.learning.convolve import EMULATORS, settings
 from memristive.learning.rule import LayeredRule
 from memristive.learning.stdp_learning import MnistLearning, draw_start, learn_digits
-from memristive.learning.training import learn
+from memristive.learning.training import Learning, train
 from memristive.network.decisions import score_row
 from memristive.network.design import EARLIEST, MEAN, Convolution
-from memristive.network.networks import Network
+from memristive.network.networks import Network, no_counts
 from studies.convolution import data_of
 
 PATCHES = 50_000  # from which the rule without labels learns
@@ -37,6 +46,12 @@ SHAPE = ["change", "kernels", "window", "regions", "stride"]
 # training images. Mean times are late. They must not come after output neurons that fire unasked.
 MEAN_DESIGN = dataclasses.replace(EMULATORS, hidden_bias=0.9, output_bias=0.9)
 MEAN_RULE: dict[str, Any] = {"hidden_dose": 100e-3, "margin": 40e-6, "start_drive_spread": 0.4}
+# Of dense networks of emulators, by the number of hidden neurons: the best of 12 and of seven
+# settings, on held-out training images of three seeds.
+DENSE_RULES = {
+    0: LayeredRule(output_dose=30e-3, margin=10e-6, start_drive=1.7, start_drive_spread=0.5),
+    11: LayeredRule(start_drive_spread=1.0, start_weight=0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -44,8 +59,13 @@ class Choice:
     """One network of the comparison.
 
     `change`: difference from the first network of the dataset, for the table ("" for the first).
-    `learned`: how its `kernels` (their number) learn: "errors", "random" (not at all) or "without
-    labels". `window`, `stride`, `regions` and `pooling` are the fields of `Convolution`.
+    `learned`: how its `kernels` (their number) learn: "errors", "random" (not at all), "without
+    labels", or the `change` of the network with devices whose kernels it takes. `window`, `stride`,
+    `regions` and `pooling` are the fields of `Convolution`. A `window` of 0 stands for a dense
+    network; then `kernels` are hidden neurons, 0 of them if there is one layer. `against`: change
+    of the network with which this one is compared, None for no comparison. `device`: name of a
+    preset; "" for emulators. Its cells write `late` or rounded, with the device's noises or without
+    (`noise`).
     """
 
     change: str
@@ -55,22 +75,69 @@ class Choice:
     stride: int = 1
     learned: str = "errors"
     pooling: str = EARLIEST
+    against: str | None = None
+    device: str = ""
+    late: bool = False
+    noise: bool = True
 
 
 CHOICES = {
     "digits": (
         Choice("", 16, 3, 2),
-        Choice("no pooling", 8, 3, 3, 2),
-        Choice("mean of times", 16, 3, 2, pooling=MEAN),
-        Choice("random kernels", 16, 3, 2, learned="random"),
-        Choice("kernels learned without labels", 16, 3, 2, learned="without labels"),
-        Choice("window", 18, 2, 2),
-        Choice("window", 14, 4, 2),
-        Choice("window", 12, 5, 2),
-        Choice("regions", 40, 3, 1),
-        Choice("regions", 8, 3, 3),
-        Choice("half the weights", 8, 3, 2),
-        Choice("twice the weights", 32, 3, 2),
+        Choice("dense, one layer", 0, 0, 0, against=""),
+        Choice("dense, 11 hidden", 11, 0, 0, against=""),
+        Choice("mean of times", 16, 3, 2, pooling=MEAN, against=""),
+        Choice("random kernels", 16, 3, 2, learned="random", against=""),
+        Choice("kernels learned without labels", 16, 3, 2, learned="without labels", against=""),
+        Choice("window of 2x2", 18, 2, 2, against=""),
+        Choice("window of 4x4", 14, 4, 2, against=""),
+        Choice("window of 5x5", 12, 5, 2, against=""),
+        Choice("one region", 40, 3, 1, against=""),
+        Choice("nine regions", 8, 3, 3, against=""),
+        Choice("one region, as many kernels", 16, 3, 1, against=""),
+        Choice("nine regions, as many kernels", 16, 3, 3, against=""),
+        Choice("half the kernels", 8, 3, 2, against=""),
+        Choice("twice the kernels", 32, 3, 2, against=""),
+        Choice("no pooling, all patches", 2, 3, 6, against=""),
+        Choice("no pooling, every second patch", 8, 3, 3, 2, against="nine regions"),
+        Choice(
+            "no pooling, every second patch, as many kernels",
+            *(16, 3, 3, 2),
+            against="nine regions, as many kernels",
+        ),
+    ),
+    # rounded writes are compared with late ones, and late ones with those of `against`
+    "devices": tuple(
+        dataclasses.replace(
+            choice,
+            change=f"{choice.change}, {'late' if late else 'rounded'}",
+            device="epiram",
+            late=late,
+            against=f"{choice.against if late else choice.change}, late"
+            if choice.against or not late
+            else None,
+        )
+        for choice in (
+            Choice("dense, one layer", 0, 0, 0),
+            Choice("one region", 16, 3, 1),
+            Choice("four regions", 16, 3, 2),
+            Choice("nine regions", 16, 3, 3),
+            Choice("four regions, no noise", 16, 3, 2, noise=False, against="four regions"),
+            Choice("kernels random", 16, 3, 2, learned="random"),
+            Choice(
+                "kernels learned rounded",
+                *(16, 3, 2),
+                learned="four regions, rounded",
+                against="kernels random",
+            ),
+            Choice(
+                "kernels learned late",
+                *(16, 3, 2),
+                learned="four regions, late",
+                against="kernels random",
+            ),
+        )
+        for late in (False, True)
     ),
     "mnist": (
         Choice("", 32, 7, 4),
@@ -94,9 +161,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks, print their means."""
     parser = add_resume(make_parser(__doc__, "convolution"))
     parser.add_argument("--data", choices=CHOICES, default="digits", help="default: digits")
-    parser.add_common("--seeds", 3)
+    parser.add_common("--seeds", 20)
     options = parser.parse_args(arguments)
-    _, default = settings(data=options.data)
+    _, default = settings(data="mnist" if options.data == "mnist" else "digits")
     if options.data == "mnist":
         default = dataclasses.replace(default, presentations=50_000)
     (rule,) = apply_settings(options, rule=default)
@@ -112,42 +179,123 @@ def main(arguments: list[str] | None = None) -> None:
         },
     )
     tasks = [
-        (choice, dataclasses.replace(rule, seed=rule.seed + number), options.data)
+        (choice, dataclasses.replace(rule, seed=rule.seed + number), options.data == "mnist")
         for number in range(options.seeds)
         for choice in chosen
     ]
     rows = record.run_tasks(train_and_test, tasks, [rule.presentations] * len(tasks))
-    record.write({"rows": rows}, ngspice=False)
+    compared = comparisons(rows)
+    record.write({"rows": rows, "comparisons": compared}, ngspice=False)
     found = pd.DataFrame(rows).groupby([*SHAPE, "weights"], sort=False).strict_accuracy
     print(found.agg(["mean", "std"]).to_string())
+    if compared:
+        print(pd.DataFrame(compared).to_string(index=False))
 
 
-def train_and_test(task: tuple[Choice, LayeredRule, str]) -> dict[str, Any]:
-    """Train one network; return its scores on the test images as a row. `task`: choice, rule, name
-    of the images. Runs in a worker.
+def train_and_test(task: tuple[Choice, LayeredRule, bool]) -> dict[str, Any]:
+    """Train one network; return its scores on the test images as a row, with the mean pulses of a
+    cell of its first and last layer if it has devices. `task`: choice, rule, True for MNIST and
+    False for digits. Runs in a worker.
     """
-    choice, rule, name = task
-    data = data_of(name, held_out=name == "mnist", seed=rule.seed)
-    convolution = Convolution(
-        *data.shape, choice.window, choice.stride, choice.regions, pooling=choice.pooling
-    )
-    design = EMULATORS
-    if choice.pooling == MEAN:
-        design, rule = MEAN_DESIGN, dataclasses.replace(rule, **MEAN_RULE)
-    if choice.learned != "errors":
-        rule = dataclasses.replace(rule, hidden_dose=0.0)
-    network = initial_network(
-        (choice.kernels,), 10, data.training.levels, rule, design, convolution=convolution
-    )
-    if choice.learned == "without labels":
-        network = with_kernels(network, kernels_without_labels(network, data.training.levels, rule))
-    trained = learn(network, rule, *data.training).network
+    choice, rule, mnist = task
+    data = data_of("mnist" if mnist else "digits", held_out=mnist, seed=rule.seed)
+    network, pulses = trained(choice, rule, data)
     return {
         **dataclasses.asdict(choice),
         "seed": rule.seed,
         "weights": sum(layer.neurons * layer.rows for layer in network.layers),
-        **score_row(data.test.labels, trained.first_spikes(data.test.levels)),
+        **score_row(data.test.labels, network.first_spikes(data.test.levels)),
+        "pulses_a_cell": pulses,
     }
+
+
+def trained(choice: Choice, rule: LayeredRule, data: Dataset) -> tuple[Network, list[float]]:
+    """Return the trained network of a choice, and the mean pulses of a cell of each layer."""
+    made, own = settings_of(choice, rule)
+    convolution = None
+    if choice.window:
+        convolution = Convolution(
+            *data.shape, choice.window, choice.stride, choice.regions, pooling=choice.pooling
+        )
+    if choice.learned != "errors":
+        own = dataclasses.replace(own, hidden_dose=0.0)
+    hidden, levels = (choice.kernels,) if choice.kernels else (), data.training.levels
+    network = initial_network(hidden, 10, levels, own, **made, convolution=convolution)
+    if choice.learned == "without labels":
+        network = with_kernels(network, kernels_without_labels(network, levels, own))
+    for other in CHOICES["devices"]:
+        if other.change == choice.learned:
+            kernels = trained(other, rule, data)[0].states[0]
+            network = dataclasses.replace(network, states=(kernels, *network.states[1:]))
+    learning, counts = Learning.start(network, own), no_counts(network) if choice.device else None
+    for _ in train(learning, own, *data.training, counts=counts):
+        pass
+    pulses = [float(layer.mean()) for layer in counts.pulses] if counts else []
+    return learning.network, pulses
+
+
+def settings_of(choice: Choice, rule: LayeredRule) -> tuple[dict[str, Any], LayeredRule]:
+    """Return the arguments that make the network of a choice, for `initial_network`, and its rule,
+    with the presentations and the seed of `rule`, the rule of convolutions of emulators.
+    """
+    same = {"presentations": rule.presentations, "seed": rule.seed}
+    if choice.device:
+        device = load_device(choice.device)
+        if choice.window:
+            made, rule = settings(device, late=choice.late, data="digits")
+        else:
+            made, rule = learning_of(device, 1 + bool(choice.kernels), 1, late=choice.late)
+        if not choice.noise:
+            made["pulses"] = dataclasses.replace(made["pulses"], write_noise=0.0, read_noise=0.0)
+        return made, dataclasses.replace(rule, **same)
+    if not choice.window:
+        return {}, dataclasses.replace(DENSE_RULES[choice.kernels], **same)
+    if choice.pooling == MEAN:
+        return {"design": MEAN_DESIGN}, dataclasses.replace(rule, **MEAN_RULE)
+    return {"design": EMULATORS}, rule
+
+
+def comparisons(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the comparisons of choices that name another one (`against`).
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of all choices and seeds, with `change`, `against`, `seed` and `strict_accuracy`.
+
+    Returns
+    -------
+    list of dict
+        `difference`: mean over the seeds of the accuracy minus that of the other choice; `std`:
+        standard deviation of these differences; `p`: of Wilcoxon's signed ranks; `p_holm`:
+        corrected by Holm's method for the number of comparisons.
+    """
+    accuracies: dict[str, dict[int, float]] = {}
+    for row in rows:
+        accuracies.setdefault(row["change"], {})[row["seed"]] = row["strict_accuracy"]
+    pairs = dict.fromkeys(
+        (row["change"], row["against"]) for row in rows if row["against"] is not None
+    )
+    found: list[dict[str, Any]] = []
+    for change, against in pairs:
+        ours, theirs = (
+            np.array([accuracies[name][seed] for seed in accuracies[change]])
+            for name in (change, against)
+        )
+        found.append(
+            {
+                "change": change,
+                "against": against,
+                "difference": float((ours - theirs).mean()),
+                "std": float((ours - theirs).std(ddof=1)),
+                "p": float(wilcoxon(np.round(ours - theirs, 9)).pvalue),  # ties stay ties
+            }
+        )
+    largest = 0.0
+    for rank, row in enumerate(sorted(found, key=lambda row: row["p"])):
+        largest = max(largest, min(1.0, (len(found) - rank) * row["p"]))
+        row["p_holm"] = largest
+    return found
 
 
 def kernels_without_labels(network: Network, images: np.ndarray, rule: LayeredRule) -> np.ndarray:

@@ -16,9 +16,10 @@ from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.design import Convolution, LayerDesign
-from memristive.network.latches import PATCHES, patches_circuit, replay_start, slot
+from memristive.network.latches import held_names, patches_circuit, replay_start, slot
 from memristive.network.networks import Network
-from memristive.spice.session import Waveforms, netlist_text, run_once
+from memristive.network.read_netlist import SOLVER, netlist, with_steps
+from memristive.spice.session import Waveforms, run_once
 from plotting import BLACK, COLOURS, GREY, WIDTH
 from snn_circuit import names
 
@@ -35,10 +36,6 @@ RULE = LayeredRule(
     start_weight_spread=0.3,
 )
 IMAGE = 13  # place of the bar that is read
-COMMENTS = [
-    "A 6x6 image, read by three kernels of 3x3 pixels: 16 patches, then the layer above.",
-    "held_r_m: latch of kernel m in region r; row_1_j: its replay; membrane_1_c: output c.",
-]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,23 +47,22 @@ def main(arguments: list[str] | None = None) -> None:
     start = initial_network(
         (KERNELS,), 2, images, rule, design, convolution=Convolution(SIDE, SIDE, 3, regions=2)
     )
+    network, image = learn(start, rule, images, labels).network, images[IMAGE]
+    solver = with_steps(SOLVER, network)
     record = Record(
         options,
         "convolution_circuit",
-        {"design": design.as_dict(), "learning": rule.as_dict(), "solver": PATCHES.as_dict()},
+        {"design": design.as_dict(), "learning": rule.as_dict(), "solver": solver.as_dict()},
     )
-    network, image = learn(start, rule, images, labels).network, images[IMAGE]
 
     # 1. One transient of ngspice.
     circuit, stop = patches_circuit(network, image), replay_start(network) + design.window
     pooled, outputs = network.sizes[1:]
-    held = [f"held_{r}_{m}" for r, m in np.ndindex(pooled // KERNELS, KERNELS)]
+    held = held_names(network)
     rows, ends = names("row_1", pooled), names("membrane_1", outputs)
     vectors = [*names("membrane_0", KERNELS), "ramp", *held, *rows, *ends]
-    record.write_netlist(
-        lambda: netlist_text(circuit, PATCHES, stop, vectors, [*held, *ends], COMMENTS)
-    )
-    waves = run_once(circuit, PATCHES, vectors, stop)
+    record.write_netlist(lambda: netlist(network, image, ["vertical", "horizontal"], "a bar"))
+    waves = run_once(circuit, solver, vectors, stop)
 
     # 2. Compare with the closed form.
     neuron, replay = network.parameters.neuron, replay_start(network)

@@ -96,7 +96,13 @@ def main(arguments: list[str] | None = None) -> None:
         action="store_true",
         help="write emulators' columns one after the other (default: all of one sign together)",
     )
-    parser.add_number("--faster", 1, 1000, 1, "factor by which all times of a read are shortened")
+    parser.add_number(
+        "--faster",
+        1,
+        1000,
+        1,
+        "factor by which all times of a read are shortened, and op-amps are faster",
+    )
     parser.add_argument("--training", action="store_true", help="also the costs of the training")
     options = parser.parse_args(arguments)
     (technology,) = apply_settings(options, technology=Technology())
@@ -151,6 +157,8 @@ def ledgers_of(
     slow = network
     if options.faster > 1:
         network = network.faster(options.faster)
+        bandwidth = options.faster * technology.amplifier_bandwidth
+        technology = dataclasses.replace(technology, amplifier_bandwidth=bandwidth)
         rule = rule and dataclasses.replace(rule, margin=rule.margin / options.faster)
     half = SCHEMES[options.scheme] if options.scheme else None
     engine = options.engine
@@ -234,7 +242,6 @@ def ledgers_of(
         ),
         "until_J": longer,
         "grey_by_voltage_over_time": grey_levels(network, shown),
-        "conductance_factor": equal_conductance(ledgers["inference"]),
         "assumptions": assumptions(technology),
     }
     record.write(results, ngspice=engine == NGSPICE)
@@ -366,15 +373,6 @@ def grey_levels(network: Network, images: np.ndarray) -> float:
     return float(np.square(inputs).sum() / inputs.sum())
 
 
-def equal_conductance(ledger: Ledger) -> float:
-    """Return the factor by which all conductances would have to change until arrays and column
-    currents take as much energy as the amplifiers' bias currents.
-    """
-    bias = sum(line.joules for line in ledger.lines if part_of(line.name) == BIAS)
-    scaled = sum(line.joules for line in ledger.lines if part_of(line.name) in (READS, CURRENTS))
-    return bias / scaled
-
-
 def part_of(name: str) -> str:
     """Return the part of the figure's bars to which the ledger's line `name` belongs."""
     phase, _, found = name.partition(": ")
@@ -429,8 +427,6 @@ def answers(results: Mapping[str, Any]) -> str:
         f"{first['strict_accuracy']:.2%}",
         "grey levels by voltage take "
         f"{results['grey_by_voltage_over_time']:.2f} times the array's energy of levels by time",
-        f"with {results['conductance_factor']:.2g} times the conductances, cells and column "
-        "currents would take as much as the amplifiers' bias",
     ]
     if "wear" in results:
         wear = results["wear"]

@@ -38,7 +38,7 @@ from matplotlib.ticker import MaxNLocator
 
 import plotting
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import Record, keep_apart, make_parser, run, table
+from memristive.cli.script import OWN, Record, make_parser, progress, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.device_spread import (
     NOISE_POINTS,
@@ -70,12 +70,16 @@ MISSED = 0.05  # share of the range: readings farther from the replay bring a wa
 # gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may take 4 V,
 # which is a current of 0.4 A: 10 mS a cell at 0.1 V.
 ROWS = 400
+# most sweeps, and readings of a sweep, that the figure shows
+SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
+AT_ONCE = 50_000  # rows of a table between two steps of a progress bar
 USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read, fit, save, print, plot."""
-    parser = make_parser(__doc__, "devices", parameters=False)
+    parser = make_parser(__doc__, parameters=False)
+    parser.set_defaults(results=OWN, figures=OWN)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument(
@@ -86,11 +90,10 @@ def main(arguments: list[str] | None = None) -> None:
         help="of the measurement (default: 0.1 V)",
     )
     options = parser.parse_args(arguments)
-    keep_apart(options, options.file)
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
     data = read_table(options.file)
-    readings = zlib.crc32(data.to_csv().encode())
+    readings = checksum(data)
     device = {
         "name": name,
         "read_voltage": options.read_voltage,
@@ -112,9 +115,16 @@ def main(arguments: list[str] | None = None) -> None:
         results = kind_results(fit)
     else:
         conductance, direction, pulses = pulse_columns(data)
-        fit = fit_pulses(conductance, direction, pulses=pulses, **device)
+        with progress(range(0), None, "fitting", "iteration") as bar:
+            fit = fit_pulses(
+                conductance, direction, pulses=pulses, watch=lambda _: bar.update(), **device
+            )
+        if len(fit.reading) < len(conductance):
+            report(f"fitted {len(fit.reading):,} of {len(conductance):,} readings, from all parts")
         results = {
             "standard_errors": fit.errors,
+            "intervals_95": fit.intervals,
+            "equal_noises": fit.equal_noises,
             "rms_share_of_range": fit.rms,
             "largest_share_of_range": fit.largest,
         }
@@ -134,15 +144,18 @@ def read_table(path: Path) -> pd.DataFrame:
     ParameterError if it cannot be read.
     """
     try:
-        lines = [
-            line
-            for line in path.read_text(encoding="utf-8-sig").splitlines()
-            if line.partition("#")[0].strip()
-        ]
+        text = path.read_text(encoding="utf-8-sig")
+        first = re.search(r"^[^#\S]*[^#\s].*$", text, re.MULTILINE)
+        if not first:
+            raise ValueError("it has no header")
         # "Pulse #" is a name, not a comment
-        lines[:1] = [re.sub(r"#\s*(?=[,;\t]|$)", "", line) for line in lines[:1]]
+        header = re.sub(r'#\s*(?="?\s*([,;\t]|$))', "", first[0])
+        unquoted = re.sub(r'"[^"]*"', "", header)
         data = pd.read_csv(
-            io.StringIO("\n".join(lines)), sep="[,;\t]", engine="python", comment="#"
+            io.StringIO(header + text[first.end() :]),
+            sep=max(",;\t", key=unquoted.count),
+            comment="#",
+            skipinitialspace=True,
         )
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
@@ -152,8 +165,19 @@ def read_table(path: Path) -> pd.DataFrame:
             f"{path}: rows have more values than the header has columns; use a point in decimals, "
             "not a comma"
         )
-    data.columns = [column_name(str(column)) for column in data.columns]
-    return data
+    if str(data.columns[0]).startswith("Unnamed"):  # names of rows, as R writes them
+        data = data.iloc[:, 1:]
+    return data.set_axis([column_name(str(column)) for column in data.columns], axis=1)
+
+
+def checksum(data: pd.DataFrame) -> int:
+    """Return a checksum of the values of a table."""
+    value = 0
+    parts = range(0, max(1, len(data)), AT_ONCE)
+    for first in progress(parts, len(parts), "reading", "part"):
+        text = data.iloc[first : first + AT_ONCE].to_csv(header=first == 0)
+        value = zlib.crc32(text.encode(), value)
+    return value
 
 
 def column_name(header: str) -> str:
@@ -176,11 +200,22 @@ def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
     """
     values = pd.to_numeric(data[column], errors="coerce")
     for row in np.flatnonzero(values.isna())[:1]:
+        value = str(data[column].iloc[row])
         raise ParameterError(
-            f"column {column!r} must hold numbers, got {str(data[column].iloc[row])!r} in row "
-            f"{row + 1}"
+            f"column {column!r} must hold numbers, got {value!r} in row {row + 1}"
+            + "; use a point in decimals, not a comma" * ("," in value)
         )
     return np.asarray(values, float)
+
+
+def signs(values: pd.Series) -> np.ndarray:
+    """Return the directions of pulses, 1 up and -1 down, from words or numbers with a sign; 0 for
+    the number 0, nan for other values.
+    """
+    codes, found = pd.factorize(values)  # few different ones, in up to millions of rows
+    words = pd.Series(found).astype(str).str.strip().str.lower()
+    numbers = pd.to_numeric(words.replace({"up": "1", "down": "-1"}), errors="coerce")
+    return np.append(np.sign(numbers.to_numpy(float)), np.nan)[codes]
 
 
 def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -221,12 +256,17 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
             "reading counts as a pulse",
             stacklevel=2,
         )
-    words = data[named[0]].astype(str).str.strip().str.lower().replace({"up": "1", "down": "-1"})
-    direction = np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
-    if np.isnan(direction).any():
+    direction, *others = (signs(data[column]) for column in named)
+    for row in np.flatnonzero(np.isnan(direction))[:1]:
         raise ParameterError(
             f"{named[0]} must be up, down or a number with a sign, got "
-            f"{words[np.isnan(direction)].iloc[0]!r}"
+            f"{str(data[named[0]].iloc[row])!r} in row {row + 1}"
+        )
+    for row in np.flatnonzero(np.any([direction * other < 0 for other in others], axis=0))[:1]:
+        raise ParameterError(
+            f"columns 'direction' and 'voltage' contradict each other in row {row + 1}: "
+            f"{data['direction'].iloc[row]} and {data['voltage'].iloc[row]}; correct the table, or "
+            "leave out the wrong column"
         )
     count = np.ones(len(data))
     if "pulse" in data.columns:
@@ -273,7 +313,13 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
         "write_noise_at": kind.write_noise_at,
         "bic_of_noise_points": dict(zip(map(str, NOISE_POINTS), kind.evidence, strict=True)),
         "devices": [
-            {"name": one.name, **one.values(kind.device), "standard_errors": one.errors}
+            {
+                "name": one.name,
+                **one.values(kind.device),
+                "standard_errors": one.errors,
+                "intervals_95": one.fit.intervals,
+                "equal_noises": one.fit.equal_noises,
+            }
             for one in kind.devices
         ],
     }
@@ -300,6 +346,11 @@ def print_kind(kind: DevicesFit) -> None:
         )
     else:
         print("the data do not show that the write noise depends on x")
+    if count := sum(one.fit.equal_noises for one in kind.devices):
+        print(
+            f"readings of {count} of {len(kind.devices)} devices cannot tell write noise and read "
+            "noise apart: there both are taken as equal"
+        )
     for one in kind.devices:
         warn_of_misses(one.fit, f"device {one.name}: ")
     starts = (np.concatenate([one.fit.starts(up) for one in kind.devices]) for up in (True, False))
@@ -324,14 +375,19 @@ def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
 
 
 def print_fit(fit: PulseFit) -> None:
-    """Print steps and noises with standard errors, and how closely a replay with mean steps,
-    without noise, follows the readings; warn of gaps in the data.
+    """Print steps with standard errors, noises with intervals, and how closely a replay with mean
+    steps, without noise, follows the readings; warn of gaps in the data.
     """
     device = fit.device
     print_steps(device, fit.errors)
     for kind in ("write", "read"):
-        noise, error = getattr(device, f"{kind}_noise"), fit.errors[f"{kind}_noise"]
-        print(f"{kind} noise {noise:.2%} of the range, standard error {error:.2%}")
+        noise, (low, high) = getattr(device, f"{kind}_noise"), fit.intervals[f"{kind}_noise"]
+        print(f"{kind} noise {noise:.2%} of the range ({low:.2%} to {high:.2%}, 95% interval)")
+    if fit.equal_noises:
+        print(
+            "these readings cannot tell write noise and read noise apart: the device file holds "
+            "the likeliest noises of equal size; read after fewer pulses, or measure more sweeps"
+        )
     print(
         f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most"
     )
@@ -462,7 +518,8 @@ def pulse_figure(fit: PulseFit) -> Figure:
     """Draw the fit: measured sweeps beside a replay with the fitted mean steps, and these steps
     over x.
 
-    A band shows the standard deviation of readings about the replay.
+    A band shows the standard deviation of readings about the replay. Of many sweeps every second,
+    third, and so on is drawn, and of long sweeps the beginning.
     """
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
@@ -470,7 +527,8 @@ def pulse_figure(fit: PulseFit) -> Figure:
     noise = device.read_noise
     # the state stays in its range
     band = [np.clip(fit.replay + sign * fit.band, -noise, 1 + noise) for sign in (-1, 1)]
-    for sweep in np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:]):
+    sweeps = np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:])
+    for sweep in (one[:SHOWN_READINGS] for one in sweeps[:: -(-len(sweeps) // SHOWN_SWEEPS)]):
         read, mean, low, high = (
             factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay, *band)
         )

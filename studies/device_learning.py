@@ -33,7 +33,6 @@ from matplotlib.figure import Figure
 from datasets import Dataset, matching_dataset
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, device_record, load_device
-from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
 from memristive.learning.build import check_late, initial_network, learning_of, stuck_cells
@@ -45,7 +44,7 @@ from memristive.network.decisions import score_row
 from memristive.network.dissipation import write_costs
 from memristive.network.kernel_writes import Counts
 from memristive.network.networks import Network, network_on_chip, no_counts
-from plotting import BLUE, GREY, VERMILLION, WIDTH
+from plotting import COLOURS, GREY, WIDTH
 
 MNIST, DIGITS = "mnist", "digits"
 IMAGES = {
@@ -65,6 +64,8 @@ NEUROSIM = {
     "epiram": (91.5, 92),
     "taox-hfox": (None, 80),
 }
+SIZES = {1: "one layer, 100-10", 2: "two layers, 400-100-10"}
+CELLS = {0: "single cells", 1: "one pair", 4: "four pairs"}
 SHORT = 40_000  # presentations with --short
 RECORD = "device_learning"
 DOSE = "the dose of memristive.learning.build"  # for warnings
@@ -167,12 +168,12 @@ def main(arguments: list[str] | None = None) -> None:
         "--data", choices=(MNIST, DIGITS), default=MNIST, help="with --device (default: mnist)"
     )
     parser.add_argument(
-        "--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2"
+        "--layers", nargs="+", type=int, choices=(1, 2), help="default: 1 2; with --short 1"
     )
-    parser.add_common("--seeds", 3, "of one layer; default: 3")
+    parser.add_common("--seeds", None, "of one layer; default: 3; with --short 1")
     parser.add_number("--deep-seeds", 1, 100, 1, "networks of two layers of each kind")
     parser.add_argument(
-        "--short", action="store_true", help="one layer of one pair, one seed, few presentations"
+        "--short", action="store_true", help=f"one pair, {SHORT:,} presentations of each network"
     )
     parser.add_argument(
         "--late", action="store_true", help="one pair that writes late (docs/writes_late.md)"
@@ -190,31 +191,29 @@ def main(arguments: list[str] | None = None) -> None:
         check_late(load_device(options.device))
 
     # 1. All networks that are trained.
-    names, seeds = (
-        [options.device] if options.device else list(DEVICES),
-        (options.seeds, options.deep_seeds),
-    )
-    name = RECORD
-    if options.device or options.late:
+    names = [options.device] if options.device else list(DEVICES)
+    layers = options.layers or ([1] if options.short else [1, 2])
+    seeds = options.seeds or (1 if options.short else 3), options.deep_seeds
+    kind = {"late": options.late, "short": options.short}
+    ending = "".join(f"_{word}" for word, chosen in kind.items() if chosen)
+    if options.device or ending:
         tasks = [
-            DeviceRun(device, layers, seed=seed, data=options.data, late=options.late)
-            for layers in options.layers
+            DeviceRun(device, number, seed=seed, data=options.data, **kind)
+            for number in layers
             for device in names
-            for seed in range(1, seeds[layers - 1] + 1)
+            for seed in range(1, seeds[number - 1] + 1)
         ]
-        if options.device:
-            name = f"device_learning_{load_current_device(options.device).name}_{options.data}"
-        name += "_late" * options.late
-    elif options.short:
-        tasks, name = [DeviceRun(device, short=True) for device in names], "device_learning_short"
     else:
-        tasks = list(all_tasks(names, options.layers, seeds))
+        tasks = list(all_tasks(names, layers, seeds))
+    name = RECORD
+    if options.device:
+        name += f"_{load_device(options.device).name}_{options.data}"
     record = Record(
         options,
-        name,
+        name + ending,
         {
             "devices": {name: device_record(load_device(name)) for name in names},
-            "layers": options.layers,
+            "layers": layers,
             "seeds": seeds,
             "tasks": len(tasks),
             "data": options.data,
@@ -238,13 +237,14 @@ def main(arguments: list[str] | None = None) -> None:
             path,
             tuple(np.array(layer, float) for layer in states[k]),
             ngspice=False,
+            overwrite=True,
             **tasks[k].described(),
         )
     record.write({"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
-        presets = f"{RECORD}{'_late' * options.late}.json"  # written the same way
-        print(comparison(found, options.default_results / presets))
+        # of presets, written the same way
+        print(comparison(found, options.default_results / f"{RECORD}{ending}.json"))
         return
     print(
         table(
@@ -351,62 +351,53 @@ def comparison(found: pd.DataFrame, record: Path) -> str:
 
 
 def accuracy_figure(found: pd.DataFrame) -> Figure:
-    """Draw each device's accuracies: those of this study with whole pulses and noise, and those
-    that NeuroSim published.
+    """Draw each device's accuracies with whole pulses and noise, a panel for each size of network:
+    means over the seeds, and bars from the lowest to the highest. The panel of two layers also has
+    the accuracies that NeuroSim published for this size.
     """
-    devices = list(found["device"].unique())
-    ours = found[found["whole"]].set_index(["device", "layers", "pairs"])["strict_accuracy"]
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
-    for y, device in enumerate(devices):
-        for version, marker, published in zip(
-            ("2.0", "3.0"), "xd", NEUROSIM.get(device, (None, None)), strict=True
-        ):
-            if published is not None:
-                axis.plot(
-                    published,
-                    y,
-                    marker,
-                    color=GREY,
-                    markersize=7,
-                    label=f"NeuroSim {version}: 400-100-10",
-                )
-        for layers, colour, offset in ((1, BLUE, -0.12), (2, VERMILLION, 0.12)):
-            points = [
-                (pairs, 100 * float(ours[device, layers, pairs]))
-                for pairs in (0, 1, 4)
-                if (device, layers, pairs) in ours
-            ]
-            name = "one layer, 10x10" if layers == 1 else "two layers, 400-100-10"
-            if points:
-                axis.plot(
-                    [accuracy for _, accuracy in points],
-                    [y + offset] * len(points),
-                    color=colour,
-                    linewidth=1.5,
-                )
-            for (pairs, accuracy), fill in zip(points, ("white", colour, colour), strict=False):
-                kind = {0: "single cells", 1: "one pair", 4: "four pairs"}[pairs]
-                axis.plot(
-                    accuracy,
-                    y + offset,
-                    "D" if pairs == 4 else "o",
-                    color=colour,
-                    markerfacecolor=fill,
-                    markersize=6,
-                    label=f"{name}: {kind}",
-                )
-    axis.set_yticks(range(len(devices)), devices)
-    axis.invert_yaxis()
-    axis.set(
-        xlabel="test accuracy on MNIST (%)",
-        xlim=(0, 100),
-        title="The same devices, pulses and noise: online learning with single cells and with "
-        "pairs",
+    devices, ours = list(found["device"].unique()), found[found["whole"]]
+    sizes = {layers: SIZES[layers] for layers in sorted(ours["layers"].unique())}
+    figure, axes = plt.subplots(
+        1, len(sizes), figsize=(WIDTH, 4.2), sharex=True, sharey=True, squeeze=False
     )
-    handles, labels = axis.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3, fontsize=8)
-    axis.grid(alpha=0.3, axis="x")
+    for axis, (layers, size) in zip(axes[0], sizes.items(), strict=True):
+        for version, marker in enumerate("xd") if layers == 2 else ():
+            published = [NEUROSIM.get(device, (None, None))[version] for device in devices]
+            label = f"NeuroSim {version + 2}.0"
+            axis.plot(
+                np.array(published, float), range(len(devices)), marker, color=GREY, label=label
+            )
+        for shift, (pairs, kind), colour, marker in zip(
+            (-0.2, 0.0, 0.2), CELLS.items(), COLOURS, "osD", strict=False
+        ):
+            runs = ours[(ours["layers"] == layers) & (ours["pairs"] == pairs)]
+            mean, lowest, highest = (
+                100 * runs[name] for name in ("strict_accuracy", "lowest", "highest")
+            )
+            axis.errorbar(
+                mean,
+                [devices.index(device) + shift for device in runs["device"]],
+                xerr=[mean - lowest, highest - mean],
+                fmt=marker,
+                color=colour,
+                markersize=5,
+                capsize=2.5,
+                label=kind,
+            )
+        seeds = int(ours[ours["layers"] == layers]["seeds"].max())
+        axis.set(
+            title=f"{size}, {seeds} seed{'s' * (seeds > 1)}", xlabel="test accuracy on MNIST (%)"
+        )
+        axis.grid(alpha=0.3, axis="x")
+    axes[0, 0].set_yticks(range(len(devices)), devices)
+    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_xlim(0, 100)
+    figure.legend(
+        *axes[0, -1].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=5,
+        title="the same devices, pulses and noise in both panels; bars: lowest to highest seed",
+    )
     return figure
 
 

@@ -82,7 +82,12 @@ def main(arguments: list[str] | None = None) -> None:
         axis.set_axis_off()
     for axis, curve in zip(axes.flat, curves, strict=False):
         draw_curve(axis, curve)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2,
+        title="each device has a scale of its own",
+    )
     record.plot(figure)
 
 

@@ -27,9 +27,8 @@ from memristive.devices.measured_device import (
 )
 from memristive.learning.build import check_late, initial_network, learning_of
 from memristive.learning.training import learn
-from memristive.network.checks import warn_of_layers
 from memristive.network.decisions import score_row
-from studies.device_learning import DOSE, HIDDEN_OF, DeviceRun
+from studies.device_learning import HIDDEN_OF, DeviceRun
 
 HELD_OUT = 10_000  # training images, the last ones
 X = np.linspace(0, 1, 33)
@@ -162,11 +161,10 @@ def evaluate(trial: SettingsTrial) -> dict[str, Any]:
         )
     levels, labels = task.dataset.training
     network = initial_network(HIDDEN_OF[trial.layers], 10, levels[:-HELD_OUT], rule, **made)
-    network = learn(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT]).network
-    levels, labels = levels[-HELD_OUT:], labels[-HELD_OUT:]
     varied = f", {trial.setting} x {trial.factor:g}" if trial.setting else ""
     name = f"{trial.device.name}, {'whole pulses' if trial.whole else 'any width'}{varied}"
-    warn_of_layers(network, levels, DOSE, DOSE, labels, name)
+    network = learn(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT], name=name).network
+    levels, labels = levels[-HELD_OUT:], labels[-HELD_OUT:]
     return {
         "device": trial.device.name,
         "whole": trial.whole,

@@ -44,13 +44,11 @@ from memristive.cli.script import (
     whole_number,
 )
 from memristive.devices.measured_device import device_record, load_device
-from memristive.devices.spice_model import load_current_device
 from memristive.io.records import describe
 from memristive.io.voltages import describe_network, load_voltages
 from memristive.learning.build import initial_network, learning_of, paper_network
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.training import learn
-from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import score_row
@@ -205,7 +203,10 @@ class ChipRun:
 
     def learned(self, chip: Chip) -> States:
         """Return the states of the network after a training on a chip."""
-        return learn(self.on(chip, self.states), self.rule, *self.data.training).network.states
+        spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
+        name = f"{self.route}{spread}, chip {chip.seed}"
+        network = self.on(chip, self.states)
+        return learn(network, self.rule, *self.data.training, name=name).network.states
 
     def states_on(self, chip: Chip) -> States:
         """Return the states of a chip that got its weights by this run's route: learned on the
@@ -229,18 +230,8 @@ class ChipRun:
         return self.on(chip, states).first_spikes(self.data.test.levels[: self.samples])
 
     def accuracy(self, chip: Chip, states: States) -> float:
-        """Return the strict accuracy of a chip with these states. Warn if a network that has
-        learned on its chip collapses.
-        """
-        images, labels = self.data.test.first(self.samples)
-        if self.route == "in situ" and not isinstance(self.network.design, Schedule):
-            spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
-            warn_of_layers(
-                self.on(chip, states),
-                images,
-                labels=labels,
-                name=f"{self.route}{spread}, chip {chip.seed}",
-            )
+        """Return the strict accuracy of a chip with these states."""
+        labels = self.data.test.first(self.samples)[1]
         return float(score_row(labels, self.first_spikes(chip, states))["strict_accuracy"])
 
 
@@ -521,7 +512,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif options.circuits:
         name, made = "circuits", CIRCUITS
     elif options.device:
-        device = load_current_device(options.device)
+        device = load_device(options.device)
         name, made = (
             f"device_{device.name}",
             {"grey": functools.partial(measured, device=options.device)},

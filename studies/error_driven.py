@@ -33,13 +33,13 @@ from memristive.io.records import (
 )
 from memristive.io.voltages import describe_network, save
 from memristive.learning.build import paper_network
-from memristive.learning.hebbian import read_netlist
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.checks import warn_of_range
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.networks import network_on_chip
+from memristive.network.read_netlist import netlist
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 
@@ -100,12 +100,12 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Train, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
     progressed = resumed(checkpoint, parameters, options.resume, options.force)
-    learning = (
-        Learning.restored(network, progressed) if progressed else Learning.start(network, rule)
-    )
+    learning = Learning.start(network, rule)
+    if progressed:
+        learning = learning.restored(progressed, checkpoint)
     setup, (states,) = network.setup, learning.network.states
     record.write_netlist(
-        lambda: read_netlist(setup, states, images[0], dataset.labels, "training image 0")
+        lambda: netlist(learning.network, images[0], dataset.labels, "training image 0")
     )
     pulse = rule.dose / network.layers[0].write_rate
     warn_of_range(setup, states, images[:100], write=pulse * (options.engine == NGSPICE))
@@ -123,7 +123,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Save the states, the learning curve and the energy of a first write.
     save(
-        path, learning.network, rule, dataset.name, dataset.shape, options.engine, dataset.encoding
+        path,
+        learning.network,
+        rule,
+        dataset.name,
+        dataset.shape,
+        options.engine,
+        dataset.encoding,
+        overwrite=True,
     )
     (states,), (accuracy, writes) = learning.network.states, learning_curve(learning.history)
     energy = {

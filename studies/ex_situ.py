@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
 
     # 4. Save and print.
-    save_voltages(path, states, **parameters)
+    save_voltages(path, states, overwrite=True, **parameters)
     record.write(
         {"software_accuracy": right / count, "software_interval_95": [low, high], "samples": count}
     )

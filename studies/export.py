@@ -3,10 +3,11 @@
 FILE is a preset's name, a device file (of studies.device_fit or studies.spice_device), or a trained
 network. A device gives a library for ngspice, LTspice and Xyce with its model file, a Verilog-A
 module, lookup tables for CrossSim 2.0, and the arguments of aihwkit's PiecewiseStepDevice. A
-network gives the conductance of each cell in S, one table for each layer. A network of measured
-devices gives the pulses that write it, too: row, column, direction, number. The pulses start from
-cells at the lowest conductance, or from the state that --start gives. With readings of your array
-as --start, the table has the pulses that are still missing.
+network gives the conductance of each cell in S, one table for each layer, and the circuit around
+the cells: resistors, amplifiers, neurons, voltages and times. A network of measured devices gives
+the pulses that write it, too: row, column, direction, number. The pulses start from cells at the
+lowest conductance, or from the state that --start gives. With readings of your array as --start,
+the table has the pulses that are still missing.
 
 docs/export.md describes the files. They go to own/NAME/. Some seconds.
 """
@@ -17,7 +18,13 @@ from typing import TYPE_CHECKING
 from memristive.cli.script import OWN, make_parser, run
 from memristive.devices.export import files, identifier
 from memristive.devices.measured_device import DEVICES, load_device
-from memristive.io.laboratory import crossbars, pulse_table
+from memristive.io.laboratory import (
+    circuit_table,
+    crossbars,
+    network_in,
+    neuron_tables,
+    pulse_table,
+)
 from memristive.io.records import check_overwriting, report, write_file
 from memristive.io.voltages import is_voltages, read_voltages
 from memristive.spice.parameters import ParameterError
@@ -70,8 +77,15 @@ def network_files(file: str, start: list[str]) -> dict[str, str]:
     """Return the files of an exported network: their content by name. `file`: trained network;
     `start`: argument of --start.
     """
-    tables, law = crossbars(read_voltages(file))
-    found = {
+    voltages = read_voltages(file)
+    tables, law = crossbars(voltages)
+    network = network_in(voltages)
+    found = {"circuit.csv": circuit_table(network).to_csv(float_format="%.9g")}
+    found |= {
+        f"neurons_{k}.csv": table.to_csv(float_format="%.9g")
+        for k, table in enumerate(neuron_tables(network))
+    }
+    found |= {
         f"conductances_{k}.csv": table.to_csv(index_label="siemens", float_format="%.9g")
         for k, table in enumerate(tables)
     }

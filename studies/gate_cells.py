@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import Dataset, xor, xpue, zvn
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
-from memristive.devices.measured_device import emulator, load_device
-from memristive.devices.spice_model import load_model, model_of
+from memristive.devices.measured_device import emulator, load_device, model_of
+from memristive.devices.spice_model import load_model
 from memristive.learning.build import (
     initial_network,
     measured_design,

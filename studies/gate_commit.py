@@ -28,7 +28,7 @@ from memristive.learning.build import build
 from memristive.learning.training import Learning, train
 from memristive.network.decisions import score_row
 from memristive.network.networks import no_counts
-from plotting import COLOURS, WIDTH
+from plotting import COLOURS, WIDTH, over_seeds
 
 LI, WANG = "li-1t1r", "wang-1t1r"
 PRESENTATIONS = {10: 100_000, 8: 200_000}  # of images of 10x10 and of 8x8 pixels
@@ -156,16 +156,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def commit_figure(table: pd.DataFrame) -> Figure:
-    """Draw accuracy, and below it writes of a cell, over each property."""
+    """Draw accuracy, and below it writes of a cell, over each property: means over the seeds, and
+    bars from the lowest to the highest.
+    """
     figure, axes = plt.subplots(
         2, len(SERIES), figsize=(WIDTH * 1.25, 4.6), sharex="col", sharey="row"
     )
+    table = table.assign(accuracy=100 * table.strict_accuracy)
     for column, name in zip(axes.T, SERIES, strict=True):
         for way, colour in zip(WAYS, COLOURS, strict=False):
             found = table[(table.series == name) & (table.way == way)].groupby("value")
             x = 100 * np.array(list(found.groups), float)
-            column[0].plot(x, 100 * found.strict_accuracy.mean(), "o-", color=colour, label=way)
-            column[1].plot(x, found.writes_per_cell.mean(), "o-", color=colour)
+            over_seeds(column[0], x, found.accuracy, color=colour, label=way)
+            over_seeds(column[1], x, found.writes_per_cell, color=colour)
         if name == "leak":
             column[0].set_xscale("symlog", linthresh=1e-5)
             column[1].set_xticks([0.0, 1e-5, 1e-3], ["0", "$10^{-5}$", "$10^{-3}$"])
@@ -175,7 +178,12 @@ def commit_figure(table: pd.DataFrame) -> Figure:
     axes[1, 0].set_ylabel("writes of a cell")
     axes[0, 0].set_ylim(LOWEST, 100 * table.strict_accuracy.max() + 0.5)
     axes[0, 0].yaxis.set_major_formatter("{x:g}")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=3,
+        title=f"means of {table.seed.nunique()} seeds, bars: lowest to highest",
+    )
     return figure
 
 

@@ -32,7 +32,6 @@ from memristive.learning.build import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network.checks import warn_of_layers
 from memristive.network.decisions import score_row
 from memristive.network.networks import Network
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
@@ -166,7 +165,10 @@ def trained(
     """
     levels, labels = data().training
     return learn(
-        *prepared(device, scheme, dose, presentations), levels[:-HELD_OUT], labels[:-HELD_OUT]
+        *prepared(device, scheme, dose, presentations),
+        levels[:-HELD_OUT],
+        labels[:-HELD_OUT],
+        name=f"{device.name}, {scheme}, r {disturb(device, scheme)[0]:.2%}, dose {dose:g}",
     ).network
 
 
@@ -177,13 +179,6 @@ def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
     network, training, test = trained(*task), data().training, data().test
     device, scheme, dose, _ = task
     r_up, r_down = disturb(device, scheme)
-    warn_of_layers(
-        network,
-        test.levels,
-        output_dose=f"the dose ({dose:g})",
-        labels=test.labels,
-        name=f"{device.name}, {scheme}, r {r_up:.2%}, dose {dose:g}",
-    )
     held_out = score_row(
         training.labels[-HELD_OUT:], network.first_spikes(training.levels[-HELD_OUT:])
     )["strict_accuracy"]

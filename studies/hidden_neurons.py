@@ -19,7 +19,6 @@ from memristive.cli.script import Record, add_resume, apply_settings, make_parse
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network.checks import warn_of_layers
 from memristive.network.decisions import score_row
 from memristive.network.design import CLOSED_FORM
 from plotting import BLUE, GREY, WIDTH
@@ -71,10 +70,8 @@ def train_and_test(task: tuple[int, LayeredRule, int]) -> dict[str, Any]:
     (hidden, rule, samples), data = task, matching_dataset("mnist")
     images, labels = data.test.first(samples)
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)
-    learning = learn(network, rule, *data.training)
-    warn_of_layers(
-        learning.network, images, labels=labels, name=f"{hidden} hidden neurons, seed {rule.seed}"
-    )
+    name = f"{hidden} hidden neurons, seed {rule.seed}"
+    learning = learn(network, rule, *data.training, name=name)
     return {
         "hidden": hidden,
         "seed": rule.seed,

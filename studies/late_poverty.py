@@ -25,7 +25,7 @@ from memristive.devices.measured_device import device_record, load_device
 from memristive.learning.training import Learning, train
 from memristive.network.decisions import score_row
 from memristive.network.networks import no_counts
-from plotting import COLOURS, WIDTH
+from plotting import COLOURS, WIDTH, over_seeds
 from studies.device_learning import DeviceRun
 
 DEVICES = ("pcmo", "epiram", "taox-hfox")
@@ -138,22 +138,26 @@ def changed(name: str, value: float) -> dict[str, Any]:
 
 
 def poverty_figure(table: pd.DataFrame) -> Figure:
-    """Draw accuracy, and below it pulses a cell, over each property of the capacitors."""
+    """Draw accuracy, and below it pulses a cell, over each property of the capacitors: means over
+    the seeds, and bars from the lowest to the highest.
+    """
     figure, axes = plt.subplots(2, len(SERIES), figsize=(WIDTH * 1.25, 4.6), sharex="col")
     for axis in axes[0, 1:-1]:  # the last one falls much lower
         axis.sharey(axes[0, 0])
     for axis in axes[1, 1:]:
         axis.sharey(axes[1, 0])
+    table = table.assign(accuracy=100 * table.strict_accuracy)
+    axes[0, -1].set_title("(another scale)")
     for column, name in zip(axes.T, SERIES, strict=True):
         found = table[table.series == name]
         for device, colour in zip(DEVICES, COLOURS, strict=False):
             for late, style, fill in ((True, "o-", colour), (False, "o--", "white")):
-                means = found[(found.device == device) & (found.late == late)].groupby("value")
-                x = np.array(list(means.groups), float)
-                look = {"color": colour, "markerfacecolor": fill}
+                runs = found[(found.device == device) & (found.late == late)].groupby("value")
+                x = np.array(list(runs.groups), float)
+                look = {"fmt": style, "color": colour, "markerfacecolor": fill, "markersize": 5}
                 label = device if late else f"{device}, rounded"
-                column[0].plot(x, 100 * means.strict_accuracy.mean(), style, label=label, **look)
-                column[1].plot(x, means.pulses_per_cell.mean(), style, **look)
+                over_seeds(column[0], x, runs.accuracy, label=label, **look)
+                over_seeds(column[1], x, runs.pulses_per_cell, **look)
         if name == "late_forget":
             column[0].set_xscale("symlog", linthresh=1e-5)
         elif name == "late_pulses":
@@ -163,7 +167,12 @@ def poverty_figure(table: pd.DataFrame) -> Figure:
         column[1].set_xlabel(LABELS[name])
     axes[0, 0].set_ylabel("test accuracy (%)")
     axes[1, 0].set_ylabel("pulses a cell")
-    figure.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    figure.legend(
+        *axes[0, -1].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=6,
+        title=f"means of {table.seed.nunique()} seeds, bars: lowest to highest",
+    )
     return figure
 
 

@@ -65,8 +65,8 @@ from memristive.network.energy import (
 )
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.kernel_writes import Counts
-from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip, no_counts
+from memristive.network.read_netlist import netlist
 from memristive.spice.session import temporary_circuits
 from memristor import MemristorParameters
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(options, stem, parameters, [options.chip, path])
     record.write_netlist(
         functools.partial(
-            layered_read_netlist,
+            netlist,
             start,
             dataset.training.levels[0],
             dataset.labels,
@@ -229,23 +229,22 @@ def train_and_test(
         The first network; None if an earlier, interrupted run has trained it.
     """
     checkpoint, first = checkpoint_path(path), None
-    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {
-        "rows": "[]"
-    }
+    state: dict[str, Any] = {"rows": "[]"}
+    state = resumed(checkpoint, parameters, options.resume, options.force, state) or state
     rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
     with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
         for number in range(len(rows), options.seeds):
             data, start, rule = prepared(number)
-            learning = (
-                Learning.restored(start, state) if "done" in state else Learning.start(start, rule)
-            )
+            learning = Learning.start(start, rule)
+            if "done" in state:
+                learning = learning.restored(state, checkpoint)
             counts = no_counts(start) if start.pulses else None
             save = functools.partial(save_checkpoint, checkpoint, state, parameters)
             make_presentations(learning, options.engine, rule, data.training, state, save, counts)
             if number == 0:
                 first = learning.network
                 trained = options.engine == NGSPICE
-                save_voltages(path, first.states, ngspice=trained, **made_with)
+                save_voltages(path, first.states, ngspice=trained, overwrite=True, **made_with)
                 drawn(learning)
             images, labels = data.test.first(options.samples)
             name = f"{data.name}, seed {rule.seed}"

@@ -41,7 +41,6 @@ from memristive.cli.script import (
     table,
 )
 from memristive.devices.measured_device import device_record, load_device
-from memristive.devices.spice_model import load_current_device
 from memristive.io.records import check_overwriting, report
 from memristive.learning.build import MEASURED_NEURON, check_late
 from memristive.network.chip import OF_DEVICE, device_chip
@@ -148,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
         "MLP": make_pipeline(StandardScaler(), mlp),
     }
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
-    device = load_current_device(options.device) if options.device else None
+    device = load_device(options.device) if options.device else None
     if device:
         name = f"{name}_{device.name}" + "_late" * options.late
     path = options.voltages or networks / f"{name}_classifier.json"
@@ -204,7 +203,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 5. Save and print.
-    report(f"wrote {final.save(path, made_with)}")
+    report(f"wrote {final.save(path, made_with, overwrite=True)}")
     if options.netlist:
         report(
             f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first "

@@ -10,7 +10,6 @@ closed form; with 200 hidden neurons an hour in ngspice.
 """
 
 import dataclasses
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.io.records import describe, differences
 from memristive.io.voltages import describe_network, network_of, read_voltages
-from memristive.learning.hebbian import read_netlist
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip
 from memristive.network.decisions import RESOLUTION, confusion, resolution_of
 from memristive.network.design import NGSPICE, Schedule
-from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import network_on_chip
+from memristive.network.read_netlist import netlist
 from memristive.spice.parameters import ParameterError
 
 
@@ -62,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
             "one of them"
         )
     layered = isinstance(voltages.states, tuple)
-    seed = voltages.origin["learning"]["seed"] if layered else 1
+    seed = voltages.learning.seed if layered and voltages.learning else 1
     dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
     network, rule = network_of(voltages, dataset.setup)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
@@ -91,18 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
     network, resolution = network_on_chip(network, devices), RESOLUTION
     if isinstance(network.design, Schedule):
         described = describe(network.setup, devices)
-        netlist = partial(
-            read_netlist,
-            network.setup,
-            network.states[0],
-            levels[0],
-            dataset.labels,
-            "test image 0",
-        )
         resolution = resolution_of(voltages.rule, network.parameters.neuron)
     else:
         described = describe_network(data, dataset.shape, network, rule, voltages.engine)
-        netlist = partial(layered_read_netlist, network, levels[0], dataset.labels, "test image 0")
         warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
     record = Record(
         options,
@@ -118,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
         },
         others=[options.voltages, options.chip],
     )
-    record.write_netlist(netlist)
+    record.write_netlist(lambda: netlist(network, levels[0], dataset.labels, "test image 0"))
 
     # 3. Read, decide, score, save, print.
     spikes = read_images(

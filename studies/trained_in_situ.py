@@ -25,8 +25,7 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import xor, zvn
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
-from memristive.devices.measured_device import emulator, load_device
-from memristive.devices.spice_model import model_of
+from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.learning.build import (
     initial_network,
     measured_design,
@@ -298,6 +297,7 @@ def figure(rows: list[dict[str, Any]]) -> Figure:
     until.set_xticks(
         range(len(groups)), [f"{device}\n{kind}" for device, kind, *_ in groups], rotation=60
     )
+    axes["letters"].sharex(axes["xor"])
     for axis in axes.values():
         axis.legend()
     return drawn

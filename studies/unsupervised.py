@@ -62,7 +62,7 @@ RUNS = {
     "012345": PatternRun(
         digits_012345(),
         SelfLearningSetup(
-            neuron=NeuronParameters(feedback_resistance=3e3),
+            neuron=NeuronParameters(feedback_resistance=3e3, threshold=4.0),
             schedule=Schedule(pulse=0.3e-3, period=3e-3),
             learning=SelfLearningParameters(homeostasis_current=0.2e-6),
         ),

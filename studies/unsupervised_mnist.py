@@ -108,6 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
         path,
         network.states,
         ngspice=False,
+        overwrite=True,
         **parameters,
         homeostasis=network.homeostasis,
         digits=digits,

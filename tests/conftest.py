@@ -11,7 +11,7 @@ from hypothesis import settings
 
 import datasets
 from memristive.spice.session import NgspiceSession, Solver
-from snn_circuit import NetworkParameters
+from snn_circuit import NetworkParameters, NeuronParameters
 
 # The same examples every time: a red test means a change in the code. Slow examples are slow
 # machines, not bugs.
@@ -71,8 +71,8 @@ def templates():
 
 @pytest.fixture(scope="session")
 def mnist_setup(templates):
-    """Device, neuron and pulses of the paper's MNIST network."""
-    return templates.setup
+    """Device, neuron and pulses of the paper's MNIST network, at its threshold."""
+    return templates.setup.replace(neuron=NeuronParameters(threshold=4.0))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Helpers of several test modules: the project's folder, running a script as a user does."""
 
 import importlib
+import re
 import subprocess
 import sys
 import time
@@ -37,6 +38,11 @@ def page(name):
     )
 
 
+def outputs(folder):
+    """Return the options that lead a record and its figures into a folder."""
+    return ["--results", str(folder), "--figures", str(folder)]
+
+
 def flowers_in(folder):
     """Write every fifth iris as CSV with semicolons, the species first; return its path."""
     from sklearn.datasets import load_iris  # a second, which few of the tests need
@@ -49,6 +55,18 @@ def flowers_in(folder):
     path = folder / "flowers.csv"
     path.write_text("\n".join(["species;a;b;c;d", *rows]) + "\n", encoding="utf-8")
     return path
+
+
+def measured_spikes(netlist, count):
+    """Run a netlist in ngspice's program; return the first spikes of `count` outputs in s, nan for
+    those that ngspice could not measure.
+    """
+    done = subprocess.run(
+        ["ngspice", "-n", "-b", netlist], capture_output=True, text=True, check=True
+    )
+    assert "singular" not in done.stdout + done.stderr
+    found = dict(re.findall(r"^spike_(\d+)\s*=\s*(\S+)", done.stdout, re.MULTILINE))
+    return np.array([float(found.get(str(k), "nan")) for k in range(count)])
 
 
 def printed(netlist):

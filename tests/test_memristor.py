@@ -11,7 +11,6 @@ from memristive.network.design import Schedule, Setup
 from memristor import (
     Memristor,
     MemristorParameters,
-    ReadMemristor,
     channel_current,
     first_write_offset,
     raised_state,
@@ -147,28 +146,6 @@ def test_channel_conducts_by_the_square_law_of_its_raised_gate(simulate, step, x
         assert gate > x0 + 0.05 * volt
     else:
         assert gate == pytest.approx(x0, abs=1e-3 * volt)
-
-
-def test_state_starts_at_x0_in_every_cell(simulate):
-    cell = Memristor(MemristorParameters())
-    circuit = bench(cell, 2.6, [(0.0, 0.0), (1.0, 0.0)], phi=0.0)
-    circuit.X("second", cell.name, "neuron", "input", "phi", x0=-1.3)
-    circuit.X("third", cell.name, "neuron", "input", "phi")
-    waves = simulate(circuit, ["xcell.gate", "xsecond.gate", "xthird.gate"], 1e-3, max_step=1e-4)
-    for name, x0 in (("xcell", 2.6), ("xsecond", -1.3), ("xthird", 0.0)):
-        # Gate charge of the channel included, nothing moves: only the tolerance of ngspice's
-        # charges is left.
-        assert waves[f"{name}.gate"] == pytest.approx(np.full(len(waves.time), x0), abs=1e-4)
-
-
-def test_reading_cell_behaves_as_the_whole_cell_with_phi_low(simulate, step):
-    cell = MemristorParameters(threshold_voltage=0.2, width=60e-6)
-    save = ["xcell.gate", "vneuron#branch"]
-    whole = simulate(bench(Memristor(cell), 2.9, step(0.7), phi=0.0), save, 100e-6)
-    read = simulate(bench(ReadMemristor(cell), 2.9, step(0.7)), save, 100e-6)
-    for name in save:
-        # the same device, other time points
-        assert read[name][-1] == pytest.approx(whole[name][-1], rel=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")  # small states fire no neuron

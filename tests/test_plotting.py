@@ -2,9 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 import plotting
+from memristive.cli.script import make_parser
 from memristive.learning.hebbian import Inference
 from memristive.network.design import Schedule, Setup
 
@@ -51,29 +53,6 @@ def test_all_weight_images_have_one_scale(states):
     assert [image.get_array().tolist() for image in images] == [[row] for row in states]
 
 
-def test_each_class_of_a_map_of_states_has_its_label_at_its_rows():
-    states = np.repeat([[1.0], [5.0], [3.0]], 40, axis=0) * np.ones(20)
-    axis = plotting.memristor_states(np.linspace(0, 10e-3, 20), states, "abc").axes[0]
-    rows = {
-        label.get_text(): axis.images[0].get_array()[round(place), 0]
-        for place, label in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True)
-    }
-    assert rows == {"a": 1.0, "b": 5.0, "c": 3.0}
-
-
-def test_raster_has_a_mark_for_each_neuron_that_fired_and_no_mark_hides_another():
-    spikes = 80e-6 + 300e-6 * np.random.default_rng(3).random((6, 6))
-    spikes[0, 1:4], spikes[1] = spikes[0, 0], np.nan
-    axis = plotting.spike_raster(spikes, "012345").axes[0]
-    marks = sorted((round(text.get_position()[0], 6), text.get_text()) for text in axis.texts)
-    assert marks == sorted(
-        (round(1e6 * spikes[k, j], 6), str(j))
-        for k, j in zip(*np.nonzero(np.isfinite(spikes)), strict=True)
-    )
-    assert len({text.get_position() for text in axis.texts}) == len(marks)
-    assert plotting.spike_raster(np.full((4, 4), np.nan), "X+U=").axes[0].texts  # "no neuron fires"
-
-
 def test_each_membrane_panel_starts_with_its_pulse():
     setup, time = Setup(schedule=Schedule(pulse=2e-3, period=6e-3)), np.linspace(0, 12e-3, 6001)
     rising = -np.expm1(-(time % 6e-3) / 150e-6)
@@ -113,3 +92,38 @@ def test_a_pdf_holds_no_type_3_fonts_which_publishers_refuse(tmp_path):
     plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / "a.pdf")
     content = (tmp_path / "a.pdf").read_bytes()
     assert b"/Type3" not in content and b"/CIDFontType2" in content
+
+
+def test_panels_have_letters_colour_bars_and_pictures_have_none(tmp_path):
+    figure, axes = plt.subplots(2, 2)
+    axes[0, 0].set_title("cells")
+    figure.colorbar(axes[0, 1].imshow([[0, 1]]))
+    axes[1, 0].set(xticks=[], yticks=[])
+    plotting.save(figure, tmp_path / "a.png")
+    titles = [axis.get_title() or axis.get_title("left") for axis in figure.axes]
+    assert titles == ["(a) cells", "(b)", "", "(c)", ""]
+    alone = plotting.confusion([[2, 0, 1]], "a")
+    plotting.save(alone, tmp_path / "b.png")
+    assert "(a)" not in alone.axes[0].get_title()
+
+
+def test_a_vector_file_stands_beside_each_picture_if_wanted(tmp_path):
+    with plt.rc_context():
+        make_parser(None).parse_args(["--pdf"])
+        plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / "name_0.5.png")
+    plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / "without.png")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "name_0.5.png",
+        "name_0.5.pdf",
+        "without.png",
+    }
+
+
+def test_bars_go_from_the_lowest_to_the_highest_seed():
+    table = pd.DataFrame({"x": [1, 1, 1, 2, 2, 2], "y": [1.0, 2.0, 6.0, 4.0, 4.0, 4.0]})
+    axis = plt.figure().subplots()
+    plotting.over_seeds(axis, [1, 2], table.groupby("x").y)
+    (bars,) = axis.containers
+    line, _, (spans,) = bars.lines
+    assert line.get_ydata().tolist() == [3, 4]
+    assert [span[:, 1].tolist() for span in spans.get_segments()] == [[1, 6], [4, 4]]

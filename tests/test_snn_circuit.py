@@ -63,20 +63,6 @@ def test_each_cell_integrates_its_own_input_while_its_own_phi_is_high(
     assert changes == pytest.approx(expected, rel=0.015, abs=2e-3)
 
 
-@pytest.mark.parametrize("column", range(CLASSES))
-def test_column_alone_has_the_waveforms_it_has_in_the_network(simulate, driven, column):
-    one = simulate(driven(STATES[[column]]), ["membrane_0", "xcell_0_2.gate"], 4e-4)
-    whole = simulate(driven(STATES), [f"membrane_{column}", f"xcell_{column}_2.gate"], 4e-4)
-    times = np.linspace(0, 4e-4, 200)
-    for alone, together in (
-        ("membrane_0", f"membrane_{column}"),
-        ("xcell_0_2.gate", f"xcell_{column}_2.gate"),
-    ):
-        waves = [np.interp(times, w.time, w[name]) for w, name in ((one, alone), (whole, together))]
-        # other time points, at reltol 1e-6
-        assert waves[0] == pytest.approx(waves[1], rel=1e-4, abs=1e-4)
-
-
 def test_altered_network_behaves_as_one_built_that_way(ngspice, simulate, driven, parameters):
     membranes = names("membrane", CLASSES)
     loaded = ngspice.load(

@@ -1,6 +1,5 @@
 """Tables of docs/costs.md as Markdown, from the records of `studies.costs`."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,7 @@ from matplotlib.ticker import EngFormatter
 
 from memristive.io.records import load_results
 from memristive.network.ledger import ASSUMED, SOURCES, Ledger, Line, Technology
-from tools.markdown import markdown
+from tools.markdown import defaults, markdown
 from tools.networks import RESULTS
 
 # records of studies.costs and titles
@@ -20,14 +19,16 @@ COSTS = {
     "layers_mnist_one_by_one": "the same, columns one by one",
     "convolution_digits": "digits, convolution",
     "convolution_mnist": "MNIST, convolution",
-    "device_epiram_1": "EpiRAM, one layer",
+    "epiram_100000": "EpiRAM, one layer",
     "device_epiram_1_late": "EpiRAM, one layer, late",
     "device_epiram_2": "EpiRAM, 400-100-10",
     "device_epiram_2_late": "EpiRAM, 400-100-10, late",
     "gate_li-1t1r": "Ta/HfO2, 1T1R, one layer",
 }
+SHOWN = 100  # largest factor in the table of shorter reads
 TRANSISTORS = {"mnist10": "transistors, ten digits of 4x4", "mnist017": "the same, 0, 1 and 7"}
 JOULES, SECONDS = EngFormatter("J", places=1), EngFormatter("s", places=1)
+WATTS, HERTZ = EngFormatter("W", places=1), EngFormatter("Hz", places=0)
 
 
 def _records() -> Iterator[tuple[str, dict[str, Any], dict[str, Ledger]]]:
@@ -64,6 +65,7 @@ def costs_table() -> str:
             JOULES(ledgers["inference"].sum(pins=True)),
             JOULES(ledgers["inference"].sum() - ledgers["inference"].sum(kind=ASSUMED)),
             JOULES(ledgers["inference"].sum()),
+            WATTS(_bias(ledgers["inference"]) / record["times_s"]["inference"]["read"]),
             SECONDS(record["times_s"]["inference"]["read"]),
             f"{1e6 * sum(record['area_m2'].values()):.3g}",
         )
@@ -73,11 +75,25 @@ def costs_table() -> str:
     for task, title in TRANSISTORS.items():
         record = load_results(RESULTS / f"transistors/transistor_{task}.json")
         joules = JOULES(record["inference_J_per_image"])
-        rows.append((title, f"{record['accuracy']:.1%}", joules, joules, joules, "1.0 ms", ""))
+        rows.append((title, f"{record['accuracy']:.1%}", joules, joules, joules, "", "1.0 ms", ""))
     return markdown(
-        ("network", "accuracy", "at the pins", "known parts", "all parts", "time", "area, mm²"),
+        (
+            "network",
+            "accuracy",
+            "at the pins",
+            "known parts",
+            "all parts",
+            "amplifiers' bias",
+            "time",
+            "area, mm²",
+        ),
         rows,
     )
+
+
+def _bias(ledger: Ledger) -> float:
+    """Return the energy in J that the bias currents of amplifiers take."""
+    return sum(line.joules for line in ledger.lines if "amplifiers, bias" in line.name)
 
 
 def costs_learning_table() -> str:
@@ -126,7 +142,9 @@ def costs_shorter_table() -> str:
     by which all times of a read are shortened.
     """
     found = [
-        (title, record["shorter"]) for title, record, _ in _records() if "the same" not in title
+        (title, [row for row in record["shorter"] if row["factor"] <= SHOWN])
+        for title, record, _ in _records()
+        if "the same" not in title
     ]
     return markdown(
         ("times shortened by", *(str(row["factor"]) for row in found[0][1])),
@@ -137,18 +155,72 @@ def costs_shorter_table() -> str:
     )
 
 
-def costs_assumptions_table() -> str:
-    """Return the table of assumed values, with meaning and source."""
-    default = Technology()
+def costs_speed_table() -> str:
+    """Return the table of the bandwidth that op-amps need at each speed, and of the energy of an
+    inference with op-amps of this bandwidth.
+    """
+    rows = load_results(RESULTS / "costs/amplifier_speed.json")["energy"]
     return markdown(
-        ("technology.", "default", "meaning", "source"),
+        ("network", "speed", "accuracy", "bandwidth", "amplifiers draw", "an inference", "read"),
         [
             (
-                field.name,
-                f"{getattr(default, field.name):g} {field.metadata['unit']}".strip(),
-                field.metadata["meaning"],
-                SOURCES[field.name],
+                COSTS[row["network"]],
+                str(row["speed"]),
+                f"{row['strict_accuracy']:.1%}",
+                HERTZ(row["bandwidth"]),
+                WATTS(row["bias_W_2"]),
+                JOULES(row["inference_J_2"]),
+                SECONDS(row["read_s"]),
             )
-            for field in dataclasses.fields(default)
+            for row in rows
         ],
+    )
+
+
+def costs_delays_table() -> str:
+    """Return the table of the spikes' delays by op-amps of finite bandwidth, and of the deviations
+    of ngspice from them.
+    """
+    rows = load_results(RESULTS / "costs/amplifier_speed.json")["spice"]
+    return markdown(
+        ("network", "layer", "bandwidth", "spikes", "moved by", "ngspice deviates by at most"),
+        [
+            (
+                COSTS[row["network"]],
+                str(row["layer"]),
+                HERTZ(row["bandwidth"]),
+                str(row["spikes"]),
+                " to ".join(SECONDS(seconds) for seconds in row["moved_s"]),
+                SECONDS(row["deviation_s"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def costs_gain_table() -> str:
+    """Return the table of strict accuracies in %: a row for each network, a column for each loop
+    gain.
+    """
+    rows = load_results(RESULTS / "costs/amplifier_speed.json")["gain"]
+    found = {name: [row for row in rows if row["network"] == name] for name in COSTS}
+    found = {name: of for name, of in found.items() if of}
+    first = next(iter(found.values()))
+    return markdown(
+        (
+            "loop gain",
+            *(f"{row['loop_gain']:g}" if row["loop_gain"] else "as built" for row in first),
+        ),
+        [
+            (COSTS[name], *(f"{100 * row['strict_accuracy']:.1f}" for row in of))
+            for name, of in found.items()
+        ],
+    )
+
+
+def costs_assumptions_table() -> str:
+    """Return the table of assumed values, with meaning and source."""
+    return markdown(
+        ("technology.", "default", "meaning", "source"),
+        [(*row, SOURCES[row[0]]) for row in defaults(Technology())],
     )

@@ -62,6 +62,23 @@ def device_kind_spreads_table() -> str:
     )
 
 
+def device_noises_table() -> str:
+    """Return the table of how often the intervals of fitted noises hold the truth."""
+    names = ("sweeps", "every", "fits", "write_noise", "read_noise", "equal_noises")
+    rows = load_results(RESULTS / "devices/device_noises.json")["rows"]
+    return markdown(
+        (
+            "sweeps",
+            "pulses between readings",
+            "devices",
+            "write noise in its interval",
+            "read noise in its interval",
+            "noises not told apart",
+        ),
+        [[str(row[name]) for name in names] for row in rows],
+    )
+
+
 def device_kind_learning_table() -> str:
     """Return the table of accuracies of networks whose cells differ in one respect or in all."""
     labels = {

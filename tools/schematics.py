@@ -18,6 +18,7 @@ import schemdraw.logic as logic
 from matplotlib.figure import Figure
 
 from memristor import MemristorParameters, raised_state
+from plotting import letter_panels
 
 FIGURES = Path(__file__).parents[1] / "figures"
 WIDTH = 8.0  # in
@@ -91,6 +92,7 @@ def _draw(name: str, height: float, *parts: Part) -> None:
 
 
 def _save(figure: Figure, name: str) -> None:
+    letter_panels(figure)
     # the same drawing gives the same bytes
     with plt.rc_context({"svg.hashsalt": name.removeprefix("circuit_")}):
         figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None})

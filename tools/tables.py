@@ -1,4 +1,5 @@
-"""Write all tables in the documents from the records in results/ with `python -m tools.tables`.
+"""Write all tables in the documents, from the records in results/ and the defaults of parameters,
+with `python -m tools.tables`.
 
 Each function NAME_table returns a table as Markdown text. In a document the table stands between
 the lines `<!-- table: NAME -->` and `<!-- end -->`.
@@ -14,9 +15,12 @@ from typing import Any
 import pandas as pd
 
 from memristive.io.records import load_results, load_table, write_file
+from memristor import MemristorParameters
+from snn_circuit import NeuronParameters
+from studies.device_spread import losses
 from studies.gate_commit import WAITS
 from tools import cost_tables, device_tables
-from tools.markdown import markdown, percent, spread
+from tools.markdown import defaults, engineering, markdown, percent, spread
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
 
 PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
@@ -234,14 +238,55 @@ def convolution_table() -> str:
 
 def convolution_choices_table(data: str = "digits") -> str:
     """Return the table of accuracies of convolutions that differ in one choice; `data` names the
-    images.
+    images. Choices that are compared with another one have the difference and its test.
     """
-    table, rows = load_table(RESULTS / f"convolution/convolution_choices_{data}.json"), []
+    path = RESULTS / f"convolution/convolution_choices_{data}.json"
+    compared = {row["change"]: row for row in load_results(path).get("comparisons", [])}
+    table, rows = load_table(path), []
     names = ["change", "kernels", "window", "regions", "weights"]
     for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
-        shape = f"{kernels} of {window}x{window}, {regions}x{regions} regions"
-        rows.append((change or "none", shape, f"{weights:,}", spread(list(found.strict_accuracy))))
-    return markdown(("change", "kernels", "weights", "accuracy"), rows)
+        shape = f"{kernels} of {window}x{window}, {regions}x{regions} regions" if window else ""
+        tested = compared_cells(compared.get(change)) if compared else ()
+        accuracy = spread(list(found.strict_accuracy))
+        rows.append((change or "none", shape, f"{weights:,}", accuracy, *tested))
+    heading = ("change", "kernels", "weights", "accuracy")
+    return markdown((*heading, *(COMPARED if compared else ())), rows)
+
+
+COMPARED = ("compared with", "difference", "p")
+
+
+def compared_cells(row: dict[str, Any] | None) -> tuple[str, str, str]:
+    """Return the cells of a comparison of choices: the other choice, the mean difference in points
+    with its standard deviation, and Holm's p. `row`: as `convolution_choices.comparisons` returns
+    it, None for no comparison.
+    """
+    if row is None:
+        return "", "", ""
+    p = "< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
+    difference = f"{100 * row['difference']:+.2f} ± {100 * row['std']:.2f}"
+    return row["against"] or "none", difference, p
+
+
+def convolution_devices_table() -> str:
+    """Return the table of accuracies of digits, of devices that write rounded and late, with their
+    pulses a cell in the first and in the last layer.
+    """
+    path, rows = RESULTS / "convolution/convolution_choices_devices.json", []
+    table = load_table(path)
+    for row in load_results(path)["comparisons"]:
+        if not row["change"].endswith(", rounded"):
+            continue
+        ways = [table[table.change == row[name]] for name in ("change", "against")]
+        pulses = [
+            " / ".join(f"{value:,.0f}" for value in pd.DataFrame(list(of.pulses_a_cell)).mean())
+            for of in ways
+        ]
+        cells = [spread(list(of.strict_accuracy)) for of in ways]
+        name = row["change"].removesuffix(", rounded")
+        rows.append((name, *cells, *compared_cells(row)[1:], *pulses))
+    heading = ("network", "rounded", "late", "difference", "p", "pulses, rounded", "pulses, late")
+    return markdown(heading, rows)
 
 
 def convolution_choices_mnist_table() -> str:
@@ -258,6 +303,73 @@ def convolution_anywhere_table() -> str:
         rows.append((network, engine, weights, len(found), *parts))
     heading = ("network", "trained by", "weights", "seeds", "seen places", "new places")
     return markdown(heading, rows)
+
+
+def closed_form_range_table() -> str:
+    """Return the table of the parameters over which both engines were compared: range tried,
+    largest difference without a doubt, and the values that are doubted.
+    """
+    rows = pd.DataFrame(load_results(ONE_LAYER / "closed_form_range.json")["rows"])
+    rows["doubted"], rows["ns"] = rows.doubts.map(bool), 1e9 * rows.difference_s
+    found = []
+    for (part, name), points in rows.groupby(["part", "name"], sort=False):
+        compared = points[points.ns.notna()]
+        sure, doubted = compared[~compared.doubted], compared[compared.doubted]
+        failed = int(points.outcome.eq("ngspice does not converge").sum())
+        found.append(
+            (
+                f"{part}.{name}",
+                f"{points.value.min():.3g} to {points.value.max():.3g}",
+                f"{len(compared)} of {len(points)}",
+                f"{len(sure)}: {sure.ns.max():.2g} ns" if len(sure) else "0",
+                f"{len(doubted)}: {doubted.ns.min():.2g} to {doubted.ns.max():.2g} ns"
+                if len(doubted)
+                else "0",
+                str(failed),
+            )
+        )
+    heading = ("parameter", "values tried", "compared", "no doubt: at most", "doubted", "failed")
+    return markdown(heading, found)
+
+
+def chips_stuck_table() -> str:
+    """Return the table of mean accuracies in % of the paper's layer with stuck cells."""
+    record = load_results(RESULTS / "chips/imperfect_chips.json")
+    rows = pd.DataFrame(record["rows"])
+    rows = rows[rows.section == "stuck"].set_index(["encoding", "route", "stuck_share"])
+    shares = rows.index.unique("stuck_share")
+    found = [
+        (
+            encoding,
+            route,
+            f"{100 * record['ideal'][encoding]:.1f}",
+            *(f"{100 * rows.accuracy_mean[encoding, route, share]:.1f}" for share in shares),
+        )
+        for encoding in record["ideal"]
+        for route in ("in situ", "ex situ")
+    ]
+    heading = ("images", "weights", "none", *(f"{100 * share:.0f} % stuck" for share in shares))
+    return markdown(heading, found)
+
+
+def device_spread_table() -> str:
+    """Return the table of what layers of measured devices lose on chips whose devices differ."""
+    rows = losses(pd.DataFrame(load_results(RESULTS / "chips/device_spread.json")["rows"]))
+    devices, spreads = rows.index.unique("device"), rows.index.unique("spread")
+    heading = ["device"]
+    for way in ("rounded", "late"):
+        heading += [way, *(f"{way}, {100 * spread:.0f} %" for spread in spreads)]
+    found = []
+    for device in devices:
+        row = [device]
+        for way in ("rounded", "late"):
+            of = rows.loc[device, way]
+            row += [
+                f"{of.accuracy.iloc[0]:.1f}",
+                *(f"-{of.loss[s]:.1f} +- {of.error[s]:.1f}".replace("--", "+") for s in spreads),
+            ]
+        found.append(tuple(row))
+    return markdown(heading, found)
 
 
 def chips_circuits_table() -> str:
@@ -560,6 +672,27 @@ def transistors_mismatch_table() -> str:
     return markdown(
         ("part that differs", *(TRANSISTORS[str(task)] for task in cells)),
         cells.reset_index().to_numpy().tolist(),
+    )
+
+
+def memristor_defaults_table() -> str:
+    """Return the table of the emulator's default values and the capacitance that follows."""
+    default = MemristorParameters()
+    gate = (
+        f"{engineering(float(f'{default.gate_capacitance:.3g}'))} F",
+        "C_gate, from width, length and oxide_thickness",
+    )
+    return markdown(
+        ("memristor.", "default", "meaning"), [*defaults(default), ("(gate_capacitance)", *gate)]
+    )
+
+
+def neuron_defaults_table() -> str:
+    """Return the table of the neuron's default values and the time constant that follows."""
+    default = NeuronParameters()
+    tau = f"{engineering(default.time_constant)} s", "of the membrane, resistance times capacitance"
+    return markdown(
+        ("neuron.", "default", "meaning"), [*defaults(default), ("(time_constant)", *tau)]
     )
 
 

@@ -240,6 +240,7 @@ def batch_netlist(parameters: LearnerParameters, images: Split, labels: Sequence
         Names of the patterns, two or more.
     """
     transient, count = pattern_transient(images), len(labels)
+    words = [re.sub(r"[^\w+=-]", "_", label) for label in labels]  # others may be commands
     text = deck(netlist(parameters, range(count), transient.inputs), transient)
     text = text.replace(f"{KLU}\n", "\n", 1)  # older versions of ngspice do not know it
     text = text.replace(
@@ -259,9 +260,9 @@ def batch_netlist(parameters: LearnerParameters, images: Split, labels: Sequence
                 f"let lead = score{pattern} - {highest}",
                 "let millivolts = floor(1e5*lead + 0.5)/100",
                 "if lead > 1e-6",
-                f"echo {labels[pattern]} is recognised: its score leads by $&millivolts mV",
+                f"echo {words[pattern]} is recognised: its score leads by $&millivolts mV",
                 "else",
-                f"echo {labels[pattern]} is not recognised",
+                f"echo {words[pattern]} is not recognised",
                 "end",
             ]
     return text.removesuffix(".end\n") + "\n".join([*lines, "quit 0", ".endc", ".end", ""])

@@ -122,7 +122,11 @@ def untrained_network(
     hidden layers. `devices` holds parameters, design and pulses of the network, the arguments of
     `initial_network`.
     """
-    if len(hidden) == 1:
+    pulses = devices.get("pulses")
+    if not hidden and pulses and pulses.late:
+        # few late writes would not overcome random weights: on iris they cost five points
+        rule = dataclasses.replace(rule, start_drive=0.0, start_drive_spread=0.0)
+    elif len(hidden) == 1:
         rule = single_layer_start(rule, levels, hidden[0])
     elif hidden:
         rule = dataclasses.replace(

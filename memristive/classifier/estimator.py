@@ -6,6 +6,7 @@ They learn from their errors online, by local writes (docs/layers.md), in closed
 import copy
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,14 +21,17 @@ from tqdm import tqdm
 
 import memristive.classifier.defaults as defaults
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
+from memristive.classifier.stored import FORMAT, VERSION, StoredClassifier
 from memristive.devices.measured_device import (
     device_of_record,
     device_record,
     emulator,
     load_device,
+    model_of,
 )
-from memristive.devices.spice_model import load_current_device, model_of
-from memristive.io.records import read_json, to_json, write_file
+from memristive.devices.spice_model import check_model
+from memristive.files import read_json, restored
+from memristive.io.records import write_file, write_json
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
@@ -35,18 +39,18 @@ from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.engines import ModelCells, NgspiceNetwork, check_engine, read
-from memristive.network.netlists import layered_read_netlist
+from memristive.network.inputs import layer_sizes
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
-from memristive.spice.parameters import ParameterError, restored
+from memristive.network.read_netlist import netlist
+from memristive.spice.parameters import ParameterError, as_whole
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
-FORMAT, VERSION = "in-situ memristive classifier", 3
 # parameters with a class, by name
 DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}
 # parameters of a network, which only `fit` can change
 FIXED = ("hidden", "encoding", "device", "pairs", "late", *DEVICE_TYPES)
-LARGEST_DOSE = 5.0  # V
+LARGEST_DOSE, MOST_EPOCHS = 5.0, 10**6  # V; most presentations of each sample
 HIDDEN_LAYERS = (100,)  # default sizes without a device
 # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
 BIAS_DRIVE = 1.5
@@ -212,8 +216,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             hidden neurons are silent.
         """
         features, targets = self._training_data(X, y, reset=True)
+        epochs = max(defaults.EPOCHS, -(-defaults.PRESENTATIONS // len(features)))
+        if self.epochs is not None:
+            epochs = as_whole("epochs", self.epochs, 1, MOST_EPOCHS)
         self._start(features, np.unique(targets), len(features))
-        epochs = self.epochs or max(defaults.EPOCHS, -(-defaults.PRESENTATIONS // len(features)))
         share = (
             defaults.hidden_share(len(self.classes_), self._hidden_sizes())
             if self.dose is None
@@ -343,16 +349,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(
                 f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             )
-        if self.epochs is not None and not (
-            isinstance(self.epochs, int | np.integer) and self.epochs > 0
-        ):
-            raise ParameterError(
-                f"epochs must be None or a whole number above 0, got {self.epochs!r}"
-            )
         self._check_classes()
-        if self.device is not None:
-            load_current_device(self.device)
-        elif self.late:
+        if self.late and self.device is None:
             raise ParameterError("late is for measured devices: give a device")
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = (
@@ -362,6 +360,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
+        self._measured = load_device(self.device) if self.device else None
         # before the rule takes a dose from the curves
         devices, levels = self._devices(), self.encoding_.levels(features)
         self._set_network(
@@ -381,7 +380,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _set_network(self, network: Network) -> None:
         """Put the network on the chip, and store the parameters that it was made with."""
         # of any shape
-        self._measured = load_device(self.device) if self.device else None
         chip = chosen_chip(self.chip, self._measured, seed=self._seed)
         self.network_, self._fixed = (
             network_on_chip(network, chip),
@@ -417,8 +415,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             if self.dose is None
             else self.dose
         )
-        if self.device is not None and self.dose is None:
-            dose = defaults.device_dose(dose, load_device(self.device), self.pairs, self.late)
+        if self._measured and self.dose is None:
+            dose = defaults.device_dose(dose, self._measured, self.pairs, self.late)
         if not 0 < dose <= LARGEST_DOSE:
             raise ParameterError(
                 f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}"
@@ -430,24 +428,18 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _hidden_sizes(self) -> tuple[int, ...]:
         if self.hidden is None:
             return HIDDEN_LAYERS if self.device is None else ()
-        sizes = [self.hidden] if isinstance(self.hidden, int | np.integer) else self.hidden
-        if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-            raise ParameterError(
-                "hidden must be None, () or sizes of layers, whole numbers above 0, got "
-                f"{self.hidden!r}"
-            )
-        return tuple(int(size) for size in sizes)
+        return layer_sizes(self.hidden)
 
     def _devices(self) -> dict[str, Any]:
         """Return the parameters, design and pulses of a network, as arguments of `Network`."""
-        if self.device is None:
+        if self._measured is None:
             parameters = NetworkParameters(
                 self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
             )
             return {"parameters": parameters, "design": LayerDesign(pairs=self.pairs)}
         if self.memristor is not None:
             raise ParameterError("give device or memristor, not both")
-        emulated = emulator(load_device(self.device))
+        emulated = emulator(self._measured)
         # A volt of X moves a membrane as far as one of the default memristor does, so that the same
         # doses suit.
         gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (
@@ -577,10 +569,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Write the netlist of a read of one sample for ``ngspice -b``, and return its path.
 
         With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The
-        class whose output first reaches half of its height is the decision. Spikes are late by up
-        to 0.5 us, and leads below 0.1 us per layer may be lost. A read of many subcircuits is slow,
-        because ngspice solves all of them in one circuit: digits with pairs (2,580) take a minute
-        or more.
+        class of the first spike is the decision. ngspice prints the spikes as spike_0, spike_1, and
+        so on, in the order of `classes_`. They agree with `spike_times` within 0.1 us. A read of
+        many subcircuits is slow, because ngspice solves all of them in one circuit: digits with
+        pairs (2,580) take a minute or more.
 
         Parameters
         ----------
@@ -596,7 +588,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"x must be one sample, got {len(features)}")
         write_file(
             path,
-            layered_read_netlist(
+            netlist(
                 self.network_,
                 self.encoding_.levels(features)[0],
                 self.classes_,
@@ -606,15 +598,29 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
         return Path(path)
 
-    def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        origin: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> Path:
         """Write parameters, scaling and voltages as JSON, and return the path.
 
         Parameters
         ----------
         path : path
-            An existing file is overwritten.
         origin : mapping, default=None
             Further parameters to store in the file, for example the name of the data.
+        overwrite : bool, default=False
+            Replace a file with other content.
+
+        Raises
+        ------
+        NotOverwritten
+            The file exists with other content, and `overwrite` is False. The same classifier can be
+            saved again.
+        ParameterError
+            A value could not be read back, such as a state that is nan. Nothing is written.
         """
         check_is_fitted(self, "network_")
         # a generator has changed since
@@ -643,57 +649,50 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "span": self.encoding_.span,
             "voltages": self.voltages_,
         }
-        write_file(path, to_json(content))
+        write_json(path, content, overwrite, lambda made: _stored(path, made))
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Return the classifier of a file that `save` wrote. Raises FileProblem if `path` cannot be
-        read or holds no JSON object, and ValueError if it holds no classifier of this version or if
-        the device file has changed since the training.
+        read or holds no JSON object, and ParameterError, which names file and entry, if a value is
+        missing or wrong, or if the SPICE model of its device has changed since the training. The
+        file holds the measured device, so a device file may move or change.
         """
-        content = read_json(path, "a classifier file; MemristiveClassifier.save writes it")
+        stored = _stored(
+            path, read_json(path, "a classifier file; MemristiveClassifier.save writes it")
+        )
+        model = cls(**vars(stored.estimator))
+        model.encoding_ = FeatureEncoding(stored.low, stored.span, model.encoding == COMPLEMENT)
+        model.classes_, model.margin_ = np.array(stored.classes), stored.margin
+        model._seed, model.engine_ = stored.seed, stored.trained_by
+        model.n_presentations_, model.n_features_in_ = stored.presentations, stored.features
+        if stored.feature_names:
+            model.feature_names_in_ = np.array(stored.feature_names, dtype=object)
         try:
-            if (content["format"], content["version"]) != (FORMAT, VERSION):
-                raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-            devices = {
-                name: restored(kind, content["estimator"][name])
-                for name, kind in DEVICE_TYPES.items()
-                if isinstance(content["estimator"][name], dict)
-            }
-            model = cls(
-                **{
-                    **content["estimator"],
-                    **devices,
-                    "hidden": tuple(content["estimator"]["hidden"]),
-                }
-            )
-            model.encoding_ = FeatureEncoding(
-                np.array(content["low"], float),
-                np.array(content["span"], float),
-                model.encoding == COMPLEMENT,
-            )
-            model.classes_, model.margin_, model._seed = (
-                np.array(content["classes"]),
-                content["margin"],
-                content["seed"],
-            )
-            model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
-            model.n_features_in_ = content["features"]
-            if content["feature_names"]:
-                model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
-            states = tuple(np.array(layer, float) for layer in content["voltages"])
-            model._set_network(Network(states, **model._devices()))
-            if content.get("device") and device_of_record(content["device"]) != model._measured:
+            model._measured = device_of_record(stored.device) if stored.device else None
+            if model._measured:
+                check_model(model._measured.model, model._measured.model_sha256)
+            devices, columns = model._devices(), max(1, 2 * model.pairs)
+            rows = model.encoding_.levels(stored.low[None]).shape[1]
+            sizes = (rows, *model._hidden_sizes(), len(stored.classes))
+            shapes = [(columns * above, below + 1) for below, above in itertools.pairwise(sizes)]
+            if [states.shape for states in stored.voltages] != shapes:
                 raise ParameterError(
-                    f"device {model.device} has changed since the network was trained: train it "
-                    "again"
+                    f"voltages must have the shapes {shapes} for these features, hidden and classes"
                 )
+            model._set_network(Network(stored.voltages, **devices))
+            model.network_.check_range()
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path} is not a classifier file of version {VERSION} ({type(error).__name__}: "
-                f"{error})"
-            ) from error
         return model
+
+
+def _stored(path: str | Path, content: dict[str, Any]) -> StoredClassifier:
+    """Return the checked content of a classifier's file; raise ParameterError, which names the file
+    and the entry.
+    """
+    try:
+        return restored(StoredClassifier, content)
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from None

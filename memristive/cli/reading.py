@@ -15,7 +15,7 @@ from memristive.io.records import save_decisions
 from memristive.network.checks import warn_of_range
 from memristive.network.decisions import RESOLUTION, decide, summary
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
-from memristive.network.engines import NgspiceNetwork, check_engine, read, reads
+from memristive.network.engines import NgspiceNetwork, check_engine, reads
 from memristive.network.networks import READ_BLOCK, Network
 
 RANGE = 50  # images in a task of the paper's layer: a second of work
@@ -106,10 +106,11 @@ def read_images(
         The closed form is not exact for these parameters.
     """
     check_engine(engine)
-    if isinstance(network.design, Schedule):
+    if isinstance(network.design, Schedule):  # studies of other networks warn with their labels
         warn_of_range(network.setup, network.states[0], images[:CHECKED])
     if engine == CLOSED_FORM:
-        return read(network, images)
+        network.warn_of_doubts()
+        return network.first_spikes(images)
     tasks = ranges(network, images)
     found = dict(
         run_tasks(

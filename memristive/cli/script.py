@@ -36,6 +36,7 @@ from memristive.spice.parameters import (
     ParameterError,
     SimulationError,
     allowed_range,
+    as_whole,
     check_range,
 )
 
@@ -106,6 +107,14 @@ class Parser(argparse.ArgumentParser):
         )
 
 
+class AlsoPdf(argparse.Action):
+    """Let `plotting.save` write a PDF file beside each PNG file."""
+
+    def __call__(self, *_: Any) -> None:
+        """Set matplotlib's format."""
+        plotting.plt.rcParams["savefig.format"] = "pdf"
+
+
 def make_parser(
     description: str | None,
     folder: str = "",
@@ -146,7 +155,10 @@ def make_parser(
         type=Path,
         default=FIGURES,
         metavar="DIR",
-        help="folder of figures (default: figures)",
+        help="folder of figures (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pdf", action=AlsoPdf, nargs=0, help="write each figure as PDF, too, for papers"
     )
     parser.set_defaults(default_results=RESULTS / folder)
     parser.add_argument(
@@ -222,11 +234,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         try:
-            return int(
-                check_range(
-                    "the value", int(text), {"low": low, "high": high, "unit": "", "whole": True}
-                )
-            )
+            return as_whole("the value", float(text), low, high)
         except ValueError:
             raise argparse.ArgumentTypeError(
                 f"must be a whole number from {low} to {high}, got {text}"
@@ -256,7 +264,8 @@ def add_resume(parser: Parser) -> Parser:
 
 class Record:
     """Record of a run: the file NAME.json in the folder of --results. Raises NotOverwritten if an
-    earlier file has other parameters, unless --force is given.
+    earlier file has other parameters, unless --force is given, and ParameterError if NAME is no
+    plain file name.
 
     Parameters
     ----------
@@ -277,6 +286,10 @@ class Record:
         parameters: Mapping[str, Any],
         others: Sequence[str | Path | None] = (),
     ) -> None:
+        if Path(name).name != name:
+            raise ParameterError(
+                f"{name!r} cannot name a file in {options.results}: leave out folders and slashes"
+            )
         self.options = options
         self.path = options.results / f"{name}.json"
         self.parameters = parameters
@@ -308,7 +321,9 @@ class Record:
             self.parameters,
             records.checkpoint_path(self.path),
         )
-        saved = records.resumed(checkpoint, parameters, options.resume, options.force)
+        saved = records.resumed(
+            checkpoint, parameters, options.resume, options.force, {"found": "{}"}
+        )
         found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
         left = [k for k in range(len(tasks)) if str(k) not in found]
         with records.checkpoint_at_interrupt(
@@ -404,9 +419,7 @@ def _fields(groups: Mapping[str, Any]) -> dict[str, dataclasses.Field[Any]]:
 
 def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
     try:
-        return check_range(
-            name, int(text) if field.metadata["whole"] else float(text), field.metadata
-        )
+        return check_range(name, float(text), field.metadata)
     except ValueError:
         kind = "a whole number, " if field.metadata["whole"] else ""
         wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"
@@ -447,9 +460,9 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 T = TypeVar("T")
 
 
-def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tqdm[T]":
-    """Return `steps`, of `total` steps in all, with a progress bar on a terminal, shown after two
-    seconds. The bar counts in `unit`.
+def progress(steps: Iterable[T], total: int | None, description: str, unit: str) -> "tqdm[T]":
+    """Return `steps`, of `total` steps in all (None: unknown), with a progress bar on a terminal,
+    shown after two seconds. The bar counts in `unit`.
     """
     return tqdm(
         steps,
@@ -566,7 +579,7 @@ def print_decisions(
 
 
 WRONG_INPUT = (ParameterError, VoltagesError, records.NotOverwritten, NgspiceMissing)
-FAILED = (SimulationError, records.FileProblem)
+FAILED = (SimulationError, records.FileProblem, OSError)
 
 
 class _Output:

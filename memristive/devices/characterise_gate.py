@@ -18,6 +18,7 @@ from memristive.devices.characterise import (
     PULSE_EDGE,
     READS,
     StateMap,
+    model_solver,
     read,
     transient,
 )
@@ -90,14 +91,7 @@ def gate_pulse(begin: float, width: float, level: float) -> Points:
 
 def gate_solver(model: SpiceModel) -> Solver:
     """Return the solver for pulses of a 1T1R cell."""
-    return Solver(
-        max_step=min(model.width_up, model.width_down) / 50,
-        reltol=1e-5,
-        trtol=7.0,
-        chgtol=1e-18,
-        abstol=1e-15,
-        method="gear",
-    )
+    return model_solver(model, min(model.width_up, model.width_down) / 50)
 
 
 def set_cells(

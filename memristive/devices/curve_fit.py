@@ -31,14 +31,21 @@ The write noise may depend on the state, too. The states of the fit's final roun
 the same likelihood gives the write noise at a few points of x, with straight lines between them. A
 constant noise is a special case of a curve with more points, and all likelihoods use the same
 states, so the likelihoods of the `noise_curves` can be compared.
+
+The interval of a noise holds all values that the readings do not contradict: the likelihood there,
+with the other noise and the strengths of the penalty at their best, is not much below its maximum
+(profile likelihood). Standard errors would not do. Few readings far apart fit much write noise on
+straight curves about as well as much read noise on bent curves, so the likelihood has a long ridge.
+If the ridge reaches from no write noise to no read noise, the fit assumes that both are equal.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.interpolate import Akima1DInterpolator
 from scipy.linalg import (
     LinAlgError,
     cho_solve,
@@ -48,6 +55,7 @@ from scipy.linalg import (
     solve_banded,
 )
 from scipy.optimize import minimize, nnls
+from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from memristive.devices.measured_device import MeasuredDevice
@@ -56,6 +64,7 @@ from memristive.spice.parameters import ParameterError
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs
 MOST = 1000  # pulses between two readings, all of which the fit follows
+STRETCH = 50  # readings of each stretch, if not all are fitted
 LARGEST = 0.1  # S: no synapse conducts so well
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
 # noise that counts as none, as a share of the range; summand that keeps a matrix regular
@@ -64,6 +73,13 @@ BENT = 0.05  # typical second difference of a curve, in units of its largest ste
 # of the logs of noises and second differences
 BOUNDS = [(np.log(SMALLEST_NOISE), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2
 WIDEST = 0.25  # variance of x, which is from 0 to 1: no distribution has a larger one
+# Intervals: probability outside, parameters that two straight curves take from the steps, and drop
+# of the log of the likelihood, beyond that at the ends, up to which a finer lattice looks again. A
+# lattice has `LATTICE` values of each noise, up to `WIDE` times the noise of the steps, and
+# strengths of the penalty that multiply the typical second difference by exp(`STRENGTHS`).
+OUTSIDE, STRAIGHT, NEAR = 0.05, 4, 3.0
+LATTICE, LATTICES, WIDE = 12, 4, 10
+STRENGTHS = np.arange(-4.0, 3.0, 1.5)
 # most rounds of states and curves in turn; change of a state below which they end
 ROUNDS, CHANGE = 10, 1e-3
 
@@ -73,14 +89,14 @@ BENDS = BENDS.T @ BENDS
 
 @dataclass(frozen=True)
 class PulseFit:
-    """Device that was fitted to readings, with standard errors, and a replay of the sweeps with its
-    mean steps.
+    """Device that was fitted to readings, with standard errors and intervals, and a replay of the
+    sweeps with its mean steps.
 
     Parameters
     ----------
     device : MeasuredDevice
     errors : dict
-        Standard errors of `up` and `down` (arrays) and of `write_noise` and `read_noise`.
+        Standard errors of `up` and `down` (arrays).
     direction, pulses : arrays, readings
         Direction of the pulses before each reading (1 up, -1 down, 0 at the start of a sweep), and
         their number.
@@ -92,6 +108,12 @@ class PulseFit:
     noise_curves : list of (float, array)
         For each wanted number of points: minus the log of the restricted likelihood, and the write
         noise on an even grid of x, as shares of the range.
+    equal_noises : bool
+        True if the readings cannot tell write noise and read noise apart. Then the device has the
+        likeliest noises of equal size.
+    intervals : dict
+        95 % intervals of `write_noise` and `read_noise`, pairs of shares of the range; empty if
+        `fit_pulses` was told whether the noises are equal.
     """
 
     device: MeasuredDevice
@@ -103,6 +125,8 @@ class PulseFit:
     replay: np.ndarray
     band: np.ndarray
     noise_curves: list[tuple[float, np.ndarray]]
+    equal_noises: bool
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def rms(self) -> float:
@@ -145,6 +169,9 @@ def fit_pulses(
     name: str = "device",
     pulses: ArrayLike = 1,
     noise_points: Sequence[int] = (),
+    equal_noises: bool | None = None,
+    most: int = 10_000,
+    watch: Callable[[Any], Any] = lambda values: None,
     **more: Any,
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
@@ -164,6 +191,14 @@ def fit_pulses(
         are those of one pulse.
     noise_points : sequence of int
         Numbers of points of the `noise_curves` to fit.
+    equal_noises : bool, optional
+        True: write noise and read noise have the same size. False: they have not. Default: they
+        have if the readings cannot tell them apart, which their `intervals` show.
+    most : int
+        Largest number of readings to fit, at least 50. Of more readings, the fit uses stretches of
+        50 from all parts of the measurement, and the result has only these.
+    watch : callable
+        Called after each iteration, of which a fit needs some 50, e.g. to update a progress bar.
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
 
@@ -178,16 +213,29 @@ def fit_pulses(
     signs[:1] = 0  # no reading is before the first
     numbers = np.where(signs, pulses, 0)
     _check(values, signs, numbers)
+    if len(values) > most:
+        used = _stretches(len(values), most // STRETCH)
+        values, signs, numbers = values[used], signs[used], numbers[used]
+        signs[::STRETCH] = numbers[::STRETCH] = 0
+        _check(values, signs, numbers)
     numbers = numbers.astype(int)
     low, span = values.min(), np.ptp(values)
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
         readings, after = (values - low) / span, np.flatnonzero(signs)
         try:
-            grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
+            grid, *_, rough, _ = _estimate(readings, signs, numbers, after, watch)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
-            grid, curves, curve_errors, noises, noise_errors, state, last = _estimate(
-                readings, signs, numbers, after
-            )
+            data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
+            found = _estimate(*data, watch, equal)
+            if equal_noises is None:
+                intervals, likeliest = _noise_intervals(found[-1])
+                # a maximum beside the highest one
+                if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
+                    found = _estimate(*data, watch, start=likeliest)
+                    intervals, _ = _noise_intervals(found[-1])
+                if equal := not intervals[:, 0].any():
+                    found = _estimate(*data, watch, equal)
+            grid, curves, curve_errors, noises, state, last = found
             noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
             raise ParameterError(
@@ -211,16 +259,33 @@ def fit_pulses(
     errors = {
         "up": curve_errors[0] / width,
         "down": curve_errors[1] / width,
-        "write_noise": float(noise_errors[1] / width),
-        "read_noise": float(noise_errors[0] / width),
     }
+    shares = {}
+    if intervals is not None:
+        shares = dict(
+            zip(
+                ("read_noise", "write_noise"), map(tuple, (intervals / width).tolist()), strict=True
+            )
+        )
     state = (state - grid[0]) / width
     replay, band = _replay(device, state, signs, numbers)
     reading = (values - device.lowest_conductance) / (
         device.highest_conductance - device.lowest_conductance
     )
     noise_curves = [(loss, points / width) for loss, points in noise_curves]
-    return PulseFit(device, errors, signs, numbers, reading, state, replay, band, noise_curves)
+    return PulseFit(
+        device,
+        errors,
+        signs,
+        numbers,
+        reading,
+        state,
+        replay,
+        band,
+        noise_curves,
+        equal,
+        shares,
+    )
 
 
 def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> None:
@@ -266,6 +331,15 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
             )
 
 
+def _stretches(count: int, number: int) -> np.ndarray:
+    """Return the indices of a `number` of stretches of `count` readings, each at a random place of
+    its part of the measurement, so that they do not keep step with the sweeps.
+    """
+    ends = np.linspace(0, count, number + 1).astype(int)
+    starts = np.random.default_rng(0).integers(ends[:-1], ends[1:] - STRETCH + 1)
+    return (starts[:, None] + np.arange(STRETCH)).ravel()
+
+
 def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return x at a `share` of the way from the reading before some pulses to the reading after
     them. `after` holds the indices of the readings after pulses.
@@ -303,9 +377,7 @@ def _regress(
     standard deviations of second differences (up, down), whose typical values are `bent`.
     """
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
-    variance = write * writes + read * (1 + (1 + slope) ** 2)
-    noise = cholesky_banded([variance, np.append(-read * (1 + slope[1:]) * shared, 0)], lower=True)
-    white = solve_banded((1, 0), noise, np.column_stack([design, target]))
+    noise, white = _whitened(read, write, design, target, slope, writes, shared)
     prior = np.kron(np.diag(np.exp(-2 * smooth)), BENDS) + REGULAR * np.eye(2 * POINTS)
     factor = cholesky(white[:, :-1].T @ white[:, :-1] + prior, lower=True)
     right = white[:, :-1].T @ white[:, -1]
@@ -318,6 +390,23 @@ def _regress(
         + (white[:, -1] @ white[:, -1] - right @ curves) / 2
     )
     return loss, noise, factor, right, curves
+
+
+def _whitened(
+    read: float,
+    write: float,
+    design: np.ndarray,
+    target: np.ndarray,
+    slope: np.ndarray,
+    writes: np.ndarray,
+    shared: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the Cholesky factor of the noise's covariance (banded), and design and target, side by
+    side, in units of this noise. `read` and `write` are variances, the rest is as in `_regress`.
+    """
+    variance = write * writes + read * (1 + (1 + slope) ** 2)
+    noise = cholesky_banded([variance, np.append(-read * (1 + slope[1:]) * shared, 0)], lower=True)
+    return noise, solve_banded((1, 0), noise, np.column_stack([design, target]))
 
 
 def _moving(
@@ -387,14 +476,21 @@ def _chained(
 
 
 def _estimate(
-    y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: np.ndarray
+    y: np.ndarray,
+    direction: np.ndarray,
+    pulses: np.ndarray,
+    after: np.ndarray,
+    watch: Callable[[Any], Any],
+    equal: bool = False,
+    start: np.ndarray | None = None,
 ) -> tuple[Any, ...]:
     """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
-    (read, write) and their errors, the estimated states at all readings, and the arguments of
-    `_noise_curve` after `grid`.
+    (read, write), the estimated states at all readings, and the arguments of `_noise_curve` after
+    `grid`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
-    the fit uses.
+    the fit uses. `watch` is called after each iteration. `equal`: both noises have the same size.
+    `start`: first `logs` of `_regress`.
     """
     before, up, shared, number = (
         after - 1,
@@ -405,6 +501,7 @@ def _estimate(
     filtered, states, largest, curves = y, y, np.ones(2), None
     bends = ways = [np.zeros(len(after))] * number.max()
     logs = np.log([max(SMALLEST_NOISE, 0.5 * np.std(y[after] - y[before]))] * 2 + [0.01] * 2)
+    logs, free = logs if start is None else start, [0, 0, 1, 2] if equal else [0, 1, 2, 3]
     for _ in range(ROUNDS):
         used = states[np.union1d(before, after)]
         grid = np.linspace(used.min(), used.max(), POINTS)
@@ -416,13 +513,14 @@ def _estimate(
         target = y[after] - (1 + slope) * y[before] + slope * filtered[before] - rest
         data = design, target, slope, writes, shared, BENT * largest
         logs = minimize(
-            lambda p, *args: _regress(p, *args)[0],
-            logs,
+            lambda p, *args: _regress(p[free], *args)[0],
+            logs[1:] if equal else logs,
             data,
             "L-BFGS-B",
-            bounds=BOUNDS,
+            bounds=BOUNDS[1:] if equal else BOUNDS,
+            callback=lambda xk: watch(xk),
             options={"ftol": 1e-7},
-        ).x
+        ).x[free]
         _, noise, factor, right, curves = _regress(logs, *data)
         last = logs, data, [filtered[before] + way for way in ways], bends, number
         filtered, states = y.copy(), y.copy()
@@ -442,9 +540,7 @@ def _estimate(
             break
     curves = nnls(factor.T, np.linalg.solve(factor, right))[0].reshape(2, -1)
     errors = np.sqrt(np.diag(cho_solve((factor, True), np.eye(2 * POINTS)))).reshape(2, -1)
-    noises = np.exp(logs[:2])
-    noise_errors = _noise_errors(noises, writes.mean(), len(after), len(after) - shared.sum())
-    return grid, curves, errors, noises, noise_errors, states, last
+    return grid, curves, errors, np.exp(logs[:2]), states, last
 
 
 def _noise_curve(
@@ -483,19 +579,67 @@ def _noise_curve(
     return found.fun, np.exp(found.x[1:])
 
 
-def _noise_errors(noises: np.ndarray, writes: float, steps: int, sweeps: int) -> np.ndarray:
-    """Return the standard errors of the noises (read, write), by Whittle's approximation of the
-    information.
-
-    Measured steps have the spectrum writes write^2 + 2 (1 - cos w) read^2 at the frequency w.
-    `writes`: variance of a step from write noises of variance 1. `steps`, `sweeps`: their numbers.
+def _likelihoods(
+    data: tuple[np.ndarray, ...], noises: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return minus the log of the restricted likelihood on a lattice of `noises` (read, write),
+    with the penalty's strengths at their best, and the logs of these strengths (values of each
+    noise x 2). `data` are the arguments of `_regress` after `logs`.
     """
-    share = 2 - 2 * np.cos(np.pi * np.linspace(sweeps / steps, 1, steps // sweeps + 1))
-    relative = np.array([share, np.full(len(share), writes)]) / (
-        noises[0] ** 2 * share + noises[1] ** 2 * writes
-    )
-    variances = np.sqrt(np.diag(np.linalg.inv(relative @ relative.T * sweeps / 2)))
-    return np.sqrt(noises**2 + variances) - noises
+    *regression, bent = data
+    smooth = np.stack(np.meshgrid(*(np.log(bent)[:, None] + STRENGTHS), indexing="ij"), -1)
+    smooth = np.clip(smooth.reshape(-1, 2), *np.transpose(BOUNDS[2:]))
+    prior = np.zeros((len(smooth), 2 * POINTS + 1, 2 * POINTS + 1))
+    for k, part in enumerate((slice(POINTS), slice(POINTS, 2 * POINTS))):
+        prior[:, part, part] = np.exp(-2 * smooth[:, k])[:, None, None] * BENDS
+    prior += REGULAR * np.eye(2 * POINTS + 1)
+    constant = ((POINTS - 2) * smooth + np.exp(smooth) / bent).sum(axis=1)
+    shape = [len(values) for values in noises]
+    losses, best = np.zeros(shape), np.zeros(shape, int)
+    for place in np.ndindex(*shape):
+        read, write = (values[k] ** 2 for values, k in zip(noises, place, strict=True))
+        noise, white = _whitened(read, write, *regression)
+        # the last entry is the root of the sum of squares that the curves leave
+        factor = np.diagonal(np.linalg.cholesky(white.T @ white + prior), axis1=1, axis2=2)
+        loss = np.log(factor[:, :-1]).sum(axis=1) + factor[:, -1] ** 2 / 2 + constant
+        best[place] = loss.argmin()
+        losses[place] = loss.min() + np.log(noise[0]).sum()
+    return losses, smooth[best]
+
+
+def _noise_intervals(last: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return 95 % intervals of the noises (read, write) by profile likelihood, and the likeliest
+    `logs` of `_regress`. `last`: the last entry of `_estimate`.
+    """
+    logs, data = last[:2]
+    (read, write), gain = np.exp(2 * logs[:2]), data[3].mean()
+    most = np.sqrt([read + write * gain / 2, write + 2 * read / gain])
+    boxes = [(SMALLEST_NOISE, WIDE * max(one, SMALLEST_NOISE)) for one in most]
+    # Student's distribution for the few steps that curves leave
+    drop = stdtrit(max(len(data[1]) - STRAIGHT, 1), 1 - OUTSIDE / 2) ** 2 / 2
+    for _ in range(LATTICES):
+        axes = [np.linspace(*box, LATTICE) for box in boxes]
+        losses, smooth = _likelihoods(data, axes)
+        boxes = [
+            (axis[max(near.min() - 1, 0)], axis[min(near.max() + 1, LATTICE - 1)])
+            for axis, near in zip(
+                axes, np.nonzero(losses < losses.min() + drop + NEAR), strict=True
+            )
+        ]
+    place = np.unravel_index(losses.argmin(), losses.shape)
+    fine = [np.linspace(axis[0], axis[-1], 50 * LATTICE) for axis in axes]
+    profiles = []
+    for k in (0, 1):  # of one noise, with the other at its best
+        profile = Akima1DInterpolator(axes[1 - k], losses, axis=1 - k)(fine[1 - k]).min(axis=1 - k)
+        profiles.append(Akima1DInterpolator(axes[k], profile)(fine[k]))
+    least = min(map(np.min, profiles))
+    ends = [
+        values[profile < least + drop][[0, -1]]
+        for values, profile in zip(fine, profiles, strict=True)
+    ]
+    intervals = np.where(np.array(ends) <= SMALLEST_NOISE, 0.0, ends)
+    noises = [np.log(axis[k]) for axis, k in zip(axes, place, strict=True)]
+    return intervals, np.array([*noises, *smooth[place]])
 
 
 def _replay(

@@ -121,11 +121,12 @@ def fit_device(readings: Readings, repeats: int = REPEATS) -> FittedDevice:
         fit = fit_pulses(readings.conductance, *order, noise_points=NOISE_POINTS)
     except ParameterError as error:
         raise ParameterError(f"device {readings.name}: {error}") from None
+    used = (fit.direction, readings.name, fit.pulses)
     found, rng = list[PulseFit](), np.random.default_rng(readings.seed)
     for _ in range(repeats):
         try:
             again = simulated(fit.device, fit.state, fit.direction, fit.pulses, rng)
-            found.append(fit_pulses(again, *order))
+            found.append(fit_pulses(again, *used, equal_noises=fit.equal_noises))
         except ParameterError:  # by chance, of a device with few readings
             continue
     if len(found) < LEAST_REPEATS:

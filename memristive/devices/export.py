@@ -16,6 +16,7 @@ from scipy.stats import norm
 
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.spice.parameters import ParameterError
+from memristive.spice.session import one_line
 from memristor import WriteCurve
 
 # ohm: the state's leak, without which an operating point has no solution. Its time constant is so
@@ -266,7 +267,7 @@ def _described(device: MeasuredDevice, kind: str, parameter: str) -> list[str]:
         "at the bounds. The capacitor has as many F as a pulse up has seconds, so a current of "
         "1 A moves x by 1 in one pulse. Noise is left out.",
     )
-    return [line for part in text for line in textwrap.wrap(part, WIDTH - 3)]
+    return [line for part in text for line in textwrap.wrap(one_line(part), WIDTH - 3)]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -8,27 +8,34 @@ formula that others use (the field's law: P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 
 """
 
 import dataclasses
-import difflib
 import functools
 import json
 import warnings
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.devices.spice_model import (
+    SpiceModel,
+    check_model,
+    measure_again,
+    unchanged_model,
+)
+from memristive.files import FileProblem, read_json, restored
+from memristive.spice.parameters import (
+    ParameterError,
+    Parameters,
+    curve,
+    did_you_mean,
+    quantity,
+)
 from memristor import Flow, MemristorParameters, WriteCurve, move
 
 # LAW_FORMAT: files with the parameters of the field's law
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"
-SPREADS = ("range_spread", "lowest_spread", "write_noise_spread", "read_noise_spread")
-GATES = ("levels", "gate_low", "gate_high", "stuck")
-# entries that device files of earlier versions lack
-NEWER = ("model_sha256", "misfit", "noise_curve", *SPREADS, *GATES)
 # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it
 # in 0.1 ms
 CHANNEL = 1e-6
@@ -107,8 +114,8 @@ class MeasuredDevice(Parameters):
     name: str = "device"
     lowest_conductance: float = quantity(1e-6, 0.0, 0.1, "S", "at x = 0")
     highest_conductance: float = quantity(1e-5, 1e-15, 0.1, "S", "at x = 1")
-    up: tuple[float, ...] = (0.01, 0.01)
-    down: tuple[float, ...] = (0.01, 0.01)
+    up: tuple[float, ...] = curve((0.01, 0.01), "mean steps of pulses up over x")
+    down: tuple[float, ...] = curve((0.01, 0.01), "mean steps of pulses down over x")
     write_noise: float = quantity(
         0.0,
         0.0,
@@ -120,7 +127,7 @@ class MeasuredDevice(Parameters):
         0.0, 0.0, 1.0, "", "cycle-to-cycle: standard deviation of one reading, share of the range"
     )
     read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
-    read_curve: tuple[float, ...] = (1.0, 1.0)
+    read_curve: tuple[float, ...] = curve((1.0, 1.0), "bend of the read current over the voltage")
     voltage_up: float = quantity(1.0, -100.0, 100.0, "V", "potentiating pulse in the laboratory")
     width_up: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     voltage_down: float = quantity(-1.0, -100.0, 100.0, "V", "depressing pulse in the laboratory")
@@ -138,7 +145,7 @@ class MeasuredDevice(Parameters):
     read_noise_spread: float = quantity(
         0.0, 0.0, 2.0, "", "device-to-device: the same of the read noise"
     )
-    noise_curve: tuple[float, ...] = ()
+    noise_curve: tuple[float, ...] = curve((), "factors on the write noise over x")
     source: str = ""
     model: str = ""
     model_sha256: str = ""
@@ -151,22 +158,26 @@ class MeasuredDevice(Parameters):
     misfit: float = quantity(
         0.0, 0.0, 1.0, "", "largest distance of the curves from sweeps of the SPICE model"
     )
-    levels: tuple[float, ...] = ()
+    levels: tuple[float, ...] = curve((), "x over the gate voltage", rising=True)
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
     stuck: float = quantity(0.0, 0.0, 1.0, "", "share of the cells that no pulse changes")
 
+    unwritten: ClassVar = (
+        *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
+        *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
+    )
+    newer: ClassVar = (
+        *("read_noise", "read_curve", "voltage_up", "width_up", "voltage_down", "width_down"),
+        *("spread", "source", "model", "half_up", "half_down", "third_up", "third_down"),
+        *unwritten,
+    )
+
     def check(self) -> None:
-        if self.levels:
-            object.__setattr__(self, "levels", _curve("levels", self.levels))
-            if not (np.diff(self.levels) >= 0).all() or not self.gate_low < self.gate_high:
-                raise ParameterError(
-                    "levels must not fall from gate_low to gate_high, which must be above it, got "
-                    f"{self.levels} from {self.gate_low:g} to {self.gate_high:g} V"
-                )
-        object.__setattr__(self, "noise_curve", tuple(self.noise_curve))
-        for name in ("up", "down", "read_curve", *(["noise_curve"] if self.noise_curve else [])):
-            object.__setattr__(self, name, _curve(name, getattr(self, name)))
+        if self.levels and not self.gate_low < self.gate_high:
+            raise ParameterError(
+                f"gate_low must be below gate_high, got {self.gate_low:g} and {self.gate_high:g} V"
+            )
         if not self.lowest_conductance < self.highest_conductance:
             raise ParameterError(
                 "lowest_conductance must be below highest_conductance, got "
@@ -391,21 +402,6 @@ def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
     return Emulator(device, memristor, pulse, low, low + window)
 
 
-def _curve(name: str, values: Any) -> tuple[float, ...]:
-    """Return the points of a curve; raise ParameterError if it has one point, or anything but
-    numbers of 0 or above.
-    """
-    try:
-        points = tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        raise ParameterError(f"{name} must be a list of numbers, got {values!r}") from None
-    if len(points) < 2:
-        raise ParameterError(f"{name} must have at least two points, got {len(points)}")
-    if not all(0 <= point < np.inf for point in points):
-        raise ParameterError(f"{name} must be numbers of 0 or above, got {min(points):g}")
-    return points
-
-
 @functools.lru_cache(maxsize=256)
 def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
     """Return the rates dx/dn on an even grid of x that make the upward steps of `curve`: following
@@ -435,46 +431,71 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def device_record(device: MeasuredDevice) -> dict[str, Any]:
-    """Return the content of a device file. Entries in `NEWER`, which earlier versions did not have,
-    are left out where they are empty.
-    """
-    return {
-        "format": FORMAT,
-        **{
-            key: value
-            for key, value in dataclasses.asdict(device).items()
-            if value or key not in NEWER
-        },
-    }
+    """Return the content of a device file."""
+    return {"format": FORMAT, **device.as_dict()}
+
+
+@dataclass(frozen=True)
+class Law(Parameters):
+    """Entries of files with the field's law, in the place of curves."""
+
+    pulses_up: float = quantity(64.0, 1.0, 1e9, "", "from the lowest conductance to the highest")
+    pulses_down: float = quantity(64.0, 1.0, 1e9, "", "and back")
+    curvature_up: float = quantity(1e6, -1e300, 1e300, "", "A of sweeps up")
+    curvature_down: float = quantity(1e6, -1e300, 1e300, "", "A of sweeps down")
+    on_off_ratio: float = quantity(10.0, 1.0, 1e12, "", "highest over lowest conductance")
+    cycle_noise: float = quantity(0.0, 0.0, 1.0, "", "write noise")
+
+    newer: ClassVar = ("cycle_noise",)
 
 
 def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
     """Return the device of a device file's content, also of a file with the parameters of the
-    field's law.
-
-    Raises ValueError or TypeError for other content.
+    field's law. Raises ParameterError, which names the field, for other content.
     """
-    kind = content.get("format")
+    kind = content.get("format") if isinstance(content, dict) else None
+    if kind not in (FORMAT, LAW_FORMAT):
+        raise ParameterError(
+            f"format is {kind!r:.60}, expected {FORMAT!r}; studies.device_fit and "
+            "studies.spice_device write such files"
+        )
     # file, kind: of old fits
     values = {key: value for key, value in content.items() if key not in ("format", "file", "kind")}
     if "levels" in values:
         values = {"up": ABRUPT, "down": ABRUPT} | values
     if kind == LAW_FORMAT:
-        values["write_noise"] = values.pop("cycle_noise", 0.0)
-        values["lowest_conductance"] = values["highest_conductance"] / values.pop("on_off_ratio")
-        return MeasuredDevice.from_law(**values)
-    if kind != FORMAT:
-        raise ValueError(
-            f"format is {kind!r}, expected {FORMAT!r}; studies.device_fit and studies.spice_device "
-            "write such files"
+        names = [field.name for field in dataclasses.fields(Law)]
+        law = restored(Law, {name: values.pop(name) for name in names if name in values})
+        made = MeasuredDevice.from_law(
+            "", law.pulses_up, law.pulses_down, law.curvature_up, law.curvature_down
         )
-    steps = () if "levels" in values else ("up", "down")
-    missing = [
-        name for name in ("lowest_conductance", "highest_conductance", *steps) if name not in values
-    ]
-    if missing:
-        raise ValueError(f"{missing[0]} is missing")
-    return MeasuredDevice(**values)
+        values |= {"up": made.up, "down": made.down, "write_noise": law.cycle_noise}
+        # the range of the highest conductance is checked below
+        highest = restored(float, values.get("highest_conductance"), "highest_conductance")
+        values["lowest_conductance"] = highest / law.on_off_ratio
+    return restored(MeasuredDevice, values)
+
+
+def model_of(device: MeasuredDevice) -> SpiceModel:
+    """Return the SPICE model that a device's file names, and from which the device's curves were
+    measured.
+
+    Raises ParameterError if the file names no model, if the model has changed since it was
+    measured, or if `load_model` refuses it. Warns of a file of an earlier version, which holds no
+    hash of its model.
+    """
+    if not device.model:
+        raise ParameterError(
+            f"device {device.name} names no SPICE model; write its file with: python -m "
+            "studies.spice_device MODEL.json"
+        )
+    if not device.model_sha256:
+        warnings.warn(
+            f"the file of device {device.name} holds no hash of its SPICE model, so a change of "
+            f"{device.model} goes unnoticed; measure it again with: {measure_again(device.model)}",
+            stacklevel=2,
+        )
+    return unchanged_model(device.model, device.model_sha256)
 
 
 def _presets(gate: bool) -> dict[str, MeasuredDevice]:
@@ -496,21 +517,21 @@ def _presets(gate: bool) -> dict[str, MeasuredDevice]:
 def load_device(name: str) -> MeasuredDevice:
     """Return the device of a preset, given its name, or of a device file, given its path.
 
-    Raises ParameterError for an unknown name or a damaged file. Warns if the file's curves do not
-    describe its SPICE model.
+    Raises ParameterError for an unknown name or a damaged file, and if the device's SPICE model has
+    changed since the measurement. Warns if the file's curves do not describe its SPICE model.
     """
     if name in (known := DEVICES | GATE_DEVICES):
         return known[name]
     try:
-        device = device_of_record(json.loads(Path(name).read_text(encoding="utf-8")))
-    except OSError as error:
-        near = difflib.get_close_matches(name.lower(), known, 1)
-        hint = f"; did you mean {near[0]}?" if near else f" ({error.strerror})"
+        device = device_of_record(read_json(name, "a device file"))
+        check_model(device.model, device.model_sha256)
+    except FileProblem as error:
+        hint = did_you_mean(name, known) or f" ({error})"
         raise ParameterError(
             f"device {name!r} is none of {', '.join(known)}, and no device file{hint}"
         ) from None
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
-        raise ParameterError(f"{name} is not a device file: {error}") from None
+    except ParameterError as error:
+        raise ParameterError(f"{name}: {error}") from None
     warn_of_misfit(device)
     return device
 

@@ -21,18 +21,18 @@ all includes in place.
 import hashlib
 import itertools
 import json
+import os
 import re
 import shlex
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import MeasuredDevice, load_device
+from memristive.files import FileProblem, read_json, restored
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
@@ -67,6 +67,23 @@ MODEL = re.compile(r"\.model\s+[\w.]+\s+(\w+)(?![\w.:{'])", re.IGNORECASE)
 # no quotation marks, backslashes, dollars, backquotes
 PLAIN = re.compile(r"[ \t!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")
 NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Pulse(Parameters):
+    """Entries `up` and `down` of a model file, in V and s."""
+
+    voltage: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Gate(Parameters):
+    """Entry `gate` of a model file, in V."""
+
+    low: float
+    high: float
+    open: float
 
 
 @dataclass(frozen=True)
@@ -112,11 +129,16 @@ class SpiceModel(Parameters):
     voltage_down: float = quantity(-1.0, -100.0, -1e-3, "V", "lowers the conductance")
     width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
-    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    parameters: dict[str, float] = field(default_factory=dict, hash=False)
     gate_pin: int = quantity(0, 0, 3, "", "pin of the gate; 0: none")
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of a pulse up")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of a pulse up")
     gate_open: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of reads and pulses down")
+
+    newer: ClassVar = (
+        *("row_pin", "read_voltage", "parameters"),
+        *("gate_pin", "gate_low", "gate_high", "gate_open"),
+    )
 
     @property
     def sha256(self) -> str:
@@ -227,82 +249,48 @@ def load_model(name: str) -> SpiceModel:
     presets = sorted(path.stem for path in PRESETS.glob("*.json"))
     path = PRESETS / f"{name}.json" if name in presets else Path(name)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        given: dict[str, Any] = {
-            key: content[key] for key in ("row_pin", "gate_pin", "read_voltage") if key in content
-        }
-        if "gate_pin" in content:
-            given |= {f"gate_{key}": content["gate"][key] for key in ("low", "high", "open")}
-        given |= {
-            key: str(content[key]) for key in ("subcircuit", "state_node", "initial_parameter")
-        }
-        given |= {
-            f"{key}_{way}": content[way][key]
-            for way in ("up", "down")
-            for key in ("voltage", "width")
-        }
-        given["parameters"] = {
-            str(key): float(value) for key, value in content.get("parameters", {}).items()
-        }
-        library = path.parent / content["file"]
-        if unknown := content.keys() - {"file", "up", "down", "gate", *given}:
-            raise ValueError(f"{min(unknown)!r} is no entry of it")
-    except OSError as error:
-        raise ParameterError(
-            f"model {name!r} is none of {', '.join(presets)}, and no model file: {error.strerror}"
-        ) from None
-    except KeyError as error:
-        raise ParameterError(f"{path}: {error} is missing") from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ParameterError(f"{path} is no model file: {error}") from None
+        content = read_json(path, "a model file")
+    except FileProblem as error:
+        raise ParameterError(f"model {name!r} is none of {', '.join(presets)}: {error}") from None
     try:
-        return SpiceModel(path.stem, checked_library(library), **given)
+        given: dict[str, float] = {}
+        for way in ("up", "down"):
+            pulse = restored(Pulse, content.pop(way, None), way)
+            given |= {f"voltage_{way}": pulse.voltage, f"width_{way}": pulse.width}
+        if "gate" in content:
+            gate = restored(Gate, content.pop("gate"), "gate")
+            given |= {f"gate_{name}": volts for name, volts in vars(gate).items()}
+        library = path.parent / restored(str, content.pop("file", None), "file")
+        text = checked_library(library)
+        return restored(SpiceModel, content | given | {"name": path.stem, "text": text})
     except ParameterError as error:
         raise ParameterError(f"{path}: {error}") from None
 
 
-def model_of(device: MeasuredDevice) -> SpiceModel:
-    """Return the SPICE model that a device's file names, and from which the device's curves were
-    measured.
+def measure_again(model: str) -> str:
+    """Return the command that measures the device of a model file."""
+    return f"python -m studies.spice_device {shlex.quote(model)}"
 
-    Raises ParameterError if the file names no model, if the model has changed since it was
-    measured, or if `load_model` refuses it. Warns of a file of an earlier version, which holds no
-    hash of its model.
+
+def unchanged_model(name: str, sha256: str) -> SpiceModel:
+    """Return the model `name`. Raises ParameterError if it has changed since the measurement, when
+    its hash was `sha256` ("": unknown).
     """
-    if not device.model:
+    model = load_model(name)
+    if sha256 and sha256 != model.sha256:
         raise ParameterError(
-            f"device {device.name} names no SPICE model; write its file with: python -m "
-            "studies.spice_device MODEL.json"
-        )
-    model, again = (
-        load_model(device.model),
-        f"python -m studies.spice_device {shlex.quote(device.model)}",
-    )
-    if not device.model_sha256:
-        warnings.warn(
-            f"the file of device {device.name} holds no hash of its SPICE model, so a change of "
-            f"{device.model} goes unnoticed; measure it again with: {again}",
-            stacklevel=2,
-        )
-    elif device.model_sha256 != model.sha256:
-        raise ParameterError(
-            f"SPICE model {device.model} has changed since device {device.name} was measured: "
-            f"measure it again with {again}, and train again"
+            f"SPICE model {name} has changed since its device was measured: measure it again with "
+            f"{measure_again(name)}, and train again"
         )
     return model
 
 
-def load_current_device(name: str) -> MeasuredDevice:
-    """Return the device of a preset or a device file, as `load_device` does, for learning by its
-    curves.
-
-    Raises ParameterError also if the device's SPICE model has changed since the measurement. If the
-    file of the model is not found, this is not checked.
+def check_model(name: str, sha256: str) -> None:
+    """Raise ParameterError if the SPICE model of a device that is loaded has changed since the
+    measurement. Devices without a model or a hash, or whose model file is not found, pass.
     """
-    device = load_device(name)
-    if device.model_sha256 and (Path(device.model).is_file() or not Path(device.model).suffix):
-        model_of(device)
-    return device
+    if sha256 and (not Path(name).suffix or os.path.isfile(name)):
+        unchanged_model(name, sha256)
 
 
 def checked_library(path: Path) -> str:
@@ -351,7 +339,7 @@ def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> 
         if (
             word == ".lib"
             and len(words) == 2
-            and not (path.parent / words[1].strip("\"'")).is_file()
+            and not os.path.isfile(path.parent / words[1].strip("\"'"))
         ):
             inside = words[1].lower()  # .lib NAME begins a section, .lib FILE NAME includes one
         elif word == ".endl":
@@ -380,7 +368,7 @@ def _joined(path: Path) -> list[Statement]:
     """Return all statements of a file, without comments. A line that begins with + continues the
     statement before.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ParameterError(f"{path} does not exist")
     found: list[Statement] = []
     for number, line in enumerate(path.read_bytes().decode("utf-8-sig", "replace").split("\n"), 1):

@@ -1,5 +1,5 @@
-"""Trained networks for the laboratory: the conductance of each cell, and pulses that bring cells
-there.
+"""Trained networks for the laboratory: the conductance of each cell, pulses that bring cells there,
+and the circuit around the cells.
 
 Rows and columns have the names of the netlists' nodes: row_0_3 is row 3 of layer 0. With a bias,
 its row is the last. With pairs, column_0_j and opposite_0_j lead to the positive and the negative
@@ -8,12 +8,14 @@ side of neuron j; without pairs, the last column may be the reference column.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.io.voltages import Voltages, network_of
+from memristive.network.design import Schedule
+from memristive.network.latches import slot
 from memristive.network.layer import Layer, column_nodes
 from memristive.network.networks import Network, network_on_chip
 from memristor import Flow, move, moved, read_current
@@ -104,14 +106,14 @@ def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None
     """
     import pandas as pd  # here: the import takes half a second
 
-    setup = None if isinstance(voltages.states, tuple) else voltages.setup()
-    if setup and setup.array:
+    setup = _array_setup(voltages)
+    if setup:
         device = setup.array.device
         siemens = device.conductance(setup.array.shares(voltages.states))
         rows, columns = names("row_0", siemens.shape[1]), names("column_0", len(siemens))
         law = PulseLaw(device.lowest_conductance, device.highest_conductance, device.flow)
         return [pd.DataFrame(siemens.T, rows, columns)], law
-    network = network_on_chip(network_of(voltages)[0], voltages.chip)
+    network = network_in(voltages)
     tables = [
         pd.DataFrame(
             conductances(layer, states).T, names(f"row_{k}", layer.rows), column_names(layer, k)
@@ -119,6 +121,93 @@ def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None
         for k, (layer, states) in enumerate(zip(network.layers, network.states, strict=True))
     ]
     return tables, pulse_law(network)
+
+
+def _array_setup(voltages: Voltages) -> Any:
+    """Return the setup of two-terminal devices; None for other networks."""
+    setup = None if isinstance(voltages.states, tuple) else voltages.setup()
+    return setup if setup and setup.array else None
+
+
+def network_in(voltages: Voltages) -> Network:
+    """Return the network of a file's content, on its chip. Two-terminal devices are replaced by
+    emulators; the circuit around them is the same.
+
+    Raises VoltagesError if the parameters in the file cannot be used.
+    """
+    setup = _array_setup(voltages)
+    if setup:
+        return Network.of(setup, voltages.states)
+    return network_on_chip(network_of(voltages)[0], voltages.chip)
+
+
+def circuit_table(network: Network) -> "pd.DataFrame":
+    """Return the circuit around the cells: a row for each quantity, with its unit, and a column for
+    each layer. docs/export.md describes the circuit. A bias resistor of inf ohm is none.
+    """
+    import pandas as pd
+
+    schedule = network.design if isinstance(network.design, Schedule) else None
+    found: dict[tuple[str, str], list[Any]] = {}
+    for k, layer in enumerate(network.layers):
+        neuron, wires, none = layer.neuron, layer.devices.wires, None
+        first = network.convolution if k == 0 else None
+        own = {
+            ("read_voltage", "V"): layer.row_voltage,
+            ("bias_resistor", "ohm"): layer.bias_resistance,
+            ("feedback_resistor", "ohm"): neuron.feedback_resistance,
+            ("stage_resistor", "ohm"): neuron.stage_resistance,
+            ("amplifier_gain", ""): neuron.amplifier_gain,
+            ("amplifier_output_resistor", "ohm"): neuron.amplifier_output_resistance,
+            ("summing_rail_low", "V"): neuron.rail_low,
+            ("summing_rail_high", "V"): neuron.rail_high,
+            ("inverting_rail_low", "V"): neuron.inverting_rail_low,
+            ("inverting_rail_high", "V"): neuron.inverting_rail_high,
+            ("membrane_transconductance", "S"): neuron.membrane_transconductance,
+            ("membrane_resistor", "ohm"): neuron.membrane_resistance,
+            ("hysteresis", "V"): neuron.hysteresis,
+            ("spike_voltage", "V"): neuron.output_high,
+            ("row_wire", "ohm"): wires.row,
+            ("column_wire", "ohm"): wires.column,
+            ("edge", "s"): layer.rise,
+            ("longest_read", "s"): layer.window,
+            ("pause_between_patches", "s"): slot(network) - layer.window if first else none,
+            **{
+                (f"patch_{name}", ""): getattr(first, name) if first else none
+                for name in ("window", "stride", "regions")
+            },
+            ("image_height", ""): first.height if first else none,
+            ("image_width", ""): first.width if first else none,
+            ("write_voltage", "V"): layer.write_voltage,
+            ("write_pulse", "s"): schedule.pulse if schedule else none,
+            ("write_period", "s"): schedule.period if schedule else none,
+            ("phi_voltage", "V"): schedule.phi_voltage if schedule else none,
+        }
+        for quantity, value in own.items():
+            found.setdefault(quantity, []).append(value)
+    table = pd.DataFrame(found, names("layer", len(network.layers)), dtype=float).T
+    table.index.names = ["quantity", "unit"]
+    return table.dropna(how="all")
+
+
+def neuron_tables(network: Network) -> list["pd.DataFrame"]:
+    """Return a table for each layer with the values of each neuron: feedback resistor in ohm,
+    membrane capacitor in F, threshold in V. On a chip they differ.
+    """
+    import pandas as pd
+
+    tables = []
+    for layer in network.layers:
+        own = layer.devices.neurons or layer.neuron
+        values = {
+            "feedback_resistor_ohm": own.feedback_resistance,
+            "membrane_capacitor_F": own.membrane_capacitance,
+            "threshold_V": own.threshold,
+        }
+        table = pd.DataFrame(values, range(layer.neurons))
+        table.index.name = "neuron"
+        tables.append(table)
+    return tables
 
 
 def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:

@@ -22,15 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memristive.devices.measured_device import device_record
+from memristive.files import FileProblem, read_json, restored_progress
 from memristive.network.chip import Chip
 from memristive.network.decisions import decide, decision_name, lead
 from memristive.network.design import Schedule, Setup
+from memristive.spice.ngspice import signals_deferred
 from memristive.spice.parameters import Parameters
 from memristive.spice.session import NgspiceSession
-
-
-class FileProblem(RuntimeError):
-    """A file cannot be read, written or used."""
 
 
 class NotOverwritten(RuntimeError):
@@ -107,21 +105,30 @@ def _plain(data: Any) -> Any:
     return str(data) if isinstance(data, Path) else data
 
 
-def read_json(path: str | Path, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file. Raises FileProblem, which names the file and the expected
-    content, `what`.
+def write_json(
+    path: str | Path,
+    content: Mapping[str, Any],
+    overwrite: bool = False,
+    check: Callable[[dict[str, Any]], Any] = lambda stored: None,
+) -> None:
+    """Write `content` as JSON, unless `check`, which gets what the file would hold, raises.
+
+    Raises NotOverwritten if the file exists with other content, unless `overwrite` is True. Its
+    "versions" may differ.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileProblem(f"{path} does not exist, expected {what}") from None
-    except OSError as error:
-        raise FileProblem(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise FileProblem(f"{path} is not valid JSON, expected {what}: {error}") from error
-    if not isinstance(content, dict):
-        raise FileProblem(f"{path} holds a {type(content).__name__}, expected {what}")
-    return content
+    text = to_json(content)
+    check(json.loads(text))
+    if Path(path).is_file() and not overwrite:
+        try:
+            stored = read_json(path, "JSON")
+        except FileProblem:
+            stored = {}
+        if stored | {"versions": None} != json.loads(text) | {"versions": None}:
+            raise NotOverwritten(
+                f"{path} exists with other content: save under another name, or give "
+                "overwrite=True to replace it"
+            )
+    write_file(path, text)
 
 
 def check_overwriting(
@@ -226,37 +233,49 @@ def save_checkpoint(path: Path, progress: Mapping[str, Any], parameters: Mapping
     write_file(path, buffer.getvalue())
 
 
-def load_checkpoint(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, parameters: Mapping[str, Any], start: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the progress that `save_checkpoint` wrote, as arrays by name. Raises FileProblem for a
-    file that is missing, damaged, or of other parameters.
+    file that is missing, damaged, of other parameters, or without the entries of `start`, the
+    progress of a run that starts (`restored_progress`).
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             progress = {name: arrays[name] for name in arrays.files}
         stored = json.loads(str(progress.pop("parameters")))
+        changed = differences(stored, json.loads(to_json(parameters)))
     except FileNotFoundError:
         raise FileProblem(f"{path} does not exist; leave --resume out to start afresh") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        *(OSError, ValueError, KeyError, EOFError, AttributeError, RecursionError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise FileProblem(f"{path} is not a usable checkpoint: {error}") from error
-    changed = differences(stored, json.loads(to_json(parameters)))
     if changed:
         raise FileProblem(
             f"{path} was made with other parameters: {', '.join(changed)}; leave --resume out to "
             "start afresh"
         )
+    restored_progress(progress, start, path)
     return progress
 
 
 def resumed(
-    path: Path, parameters: Mapping[str, Any], resume: bool, force: bool
+    path: Path,
+    parameters: Mapping[str, Any],
+    resume: bool,
+    force: bool,
+    start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Return the progress to resume from, or None for a run that starts afresh.
+    """Return the progress to resume from, or None for a run that starts afresh. `start`: entries
+    that the checkpoint must have, with their values at the start of a run.
 
     Raises FileProblem if `resume` finds no usable checkpoint, NotOverwritten if a checkpoint exists
     and neither `resume` nor `force` is given.
     """
     if resume:
-        return load_checkpoint(path, parameters)
+        return load_checkpoint(path, parameters, start or {})
     if path.exists() and not force:
         raise NotOverwritten(
             f"{path} exists: use --resume to go on from it, or --force to start afresh."
@@ -269,13 +288,14 @@ def checkpoint_at_interrupt(
     path: Path, progress: Callable[[], Mapping[str, Any]], parameters: Mapping[str, Any]
 ) -> Iterator[None]:
     """Save a checkpoint if the block ends early, by Ctrl-C or by an error. The function `progress`
-    then returns what to save.
+    then returns what to save. A further Ctrl-C waits until the file is written.
     """
     try:
         yield
     except BaseException:
-        save_checkpoint(path, progress(), parameters)
-        report(f"saved {path}; go on with --resume")
+        with signals_deferred():
+            save_checkpoint(path, progress(), parameters)
+            report(f"saved {path}; go on with --resume")
         raise
 
 

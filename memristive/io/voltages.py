@@ -5,25 +5,24 @@ Loading returns states that fit the network, or raises VoltagesError, which name
 value found and the value expected.
 """
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from memristive.devices.measured_device import device_of_record
-from memristive.devices.spice_model import model_of
+from memristive.devices.measured_device import device_of_record, model_of
+from memristive.devices.spice_model import check_model
+from memristive.files import FileProblem, States, read_json, restored
 from memristive.io.records import (
-    FileProblem,
     describe,
-    read_json,
     report,
-    to_json,
     versions,
-    write_file,
+    write_json,
 )
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.chip import Chip
@@ -38,14 +37,13 @@ from memristive.network.design import (
 from memristive.network.layer import PulseWrites
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import DeviceArray
-from memristive.spice.parameters import restored
-from memristor import MemristorParameters
-from snn_circuit import NeuronParameters
+from memristive.spice.parameters import ParameterError, Parameters
+from snn_circuit import NetworkParameters
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
-LIMIT = 1e6  # V, largest state that a file may hold
 UNNAMED = "own"  # dataset of a network that was saved without the name of its data
+RULES: dict[str, type] = {"error-driven": ErrorDrivenRule}  # for networks without a design
 
 
 class VoltagesError(RuntimeError):
@@ -53,45 +51,65 @@ class VoltagesError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Voltages:
-    """Trained states and how they were made.
+class StoredArray(Parameters):
+    """Two-terminal devices in a voltages file: what `DeviceArray` needs."""
+
+    device: dict[str, Any]
+    scheme: str
+    pulses: float
+
+
+@dataclass(frozen=True)
+class Voltages(Parameters):
+    """Trained states and how they were made: the format of voltages files.
 
     Parameters
     ----------
     states : array, classes x inputs, V, or a tuple of such arrays for several layers
     origin : dict
-        All other entries of the file: dataset, shape, encoding, rule, engine, network, schedule,
-        chip, learning, versions.
+        All other entries of the file, as JSON.
+    file : str
+        Path of the file, for errors.
+    dataset : str
+        Name of the dataset; "own" if the file names none.
+    shape : tuple of int
+        Rows and columns of an image; those of `shape_of` if the file does not record them.
+    encoding : str
+        Encoding of the images, "binary" or "grey".
+    rule : str
+        Name of the learning rule; the paper's files are Hebbian.
+    engine : str
+        Engine that trained the states, "ngspice" or "closed-form".
+    learning : ErrorDrivenRule, LayeredRule or dict, optional
+        Parameters of the learning rule.
+    network, schedule, design, pulses, convolution, array : optional
+        Parameters of the network; None if the file does not hold them.
+    chip : Chip, optional
+        Chip that the states were trained on; None: an ideal one.
     """
 
     states: Any
     origin: dict[str, Any] = field(default_factory=dict)
+    file: str = "the voltages file"
+    dataset: str = UNNAMED
+    shape: tuple[int, int] = (0, 0)
+    encoding: Literal["binary", "grey"] = "binary"
+    rule: str = "hebbian"
+    engine: Literal["ngspice", "closed-form"] = "ngspice"
+    learning: Any = None
+    network: NetworkParameters | None = None
+    schedule: Schedule | None = None
+    design: LayerDesign | None = None
+    pulses: PulseWrites | None = None
+    convolution: Convolution | None = None
+    array: StoredArray | None = None
+    chip: Chip | None = None
 
-    @property
-    def rule(self) -> str:
-        """Learning rule; the paper's files are Hebbian."""
-        return str(self.origin.get("rule") or "hebbian")
-
-    @property
-    def encoding(self) -> str:
-        """Encoding of the images, "binary" or "grey"."""
-        return str(self.origin.get("encoding", "binary"))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of an image; those of a square if the file does not record them."""
-        rows, columns = self.origin.get("shape") or 2 * (round(self.states.shape[1] ** 0.5),)
-        return int(rows), int(columns)
-
-    @property
-    def engine(self) -> str:
-        """Engine that trained the states, "ngspice" or "closed-form"."""
-        return str(self.origin.get("engine", NGSPICE))
-
-    @property
-    def chip(self) -> Chip | None:
-        """Chip that the states were trained on; None: an ideal one."""
-        return restored(Chip, self.origin["chip"]) if self.origin.get("chip") else None
+    # every entry may be missing; a network without parameters needs a `setup`
+    newer: ClassVar = (
+        *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
+        *("design", "pulses", "convolution", "array", "chip"),
+    )
 
     def setup(self, default: Setup | None = None) -> Setup:
         """Return device, neuron, pulses and chip of the training; for a file without them, the
@@ -102,44 +120,27 @@ class Voltages:
         just as plausible.
         """
         # layers have pulses of their own
-        wanted = {"network"} if isinstance(self.states, tuple) else {"network", "schedule"}
-        missing = sorted(wanted - self.origin.keys())
+        wanted = ("network",) if isinstance(self.states, tuple) else ("network", "schedule")
+        missing = [name for name in wanted if getattr(self, name) is None]
         if missing and default is None:
             raise VoltagesError(
-                f"the voltages file does not hold {' and '.join(missing)} of the training: give "
+                f"{self.file} does not hold {' and '.join(missing)} of the training: give "
                 "the setup, as setup(Setup(...)), or save it with save_voltages(..., setup=...)"
             )
         default = default or Setup()
+        network = self.network or default.network
         try:
-            network = self.origin.get("network", {})
-            nominal = Setup(
-                _stored(MemristorParameters, network.get("memristor"), default.memristor),
-                _stored(NeuronParameters, network.get("neuron"), default.neuron),
-                _stored(Schedule, self.origin.get("schedule"), default.schedule),
-            )
-            if self.origin.get("array"):
-                device = device_of_record(self.origin["array"]["device"])
-                array = DeviceArray(
-                    model_of(device),
-                    device,
-                    self.origin["array"]["scheme"],
-                    self.origin["array"]["pulses"],
+            nominal = Setup(network.memristor, network.neuron, self.schedule or default.schedule)
+            if self.array:
+                device = device_of_record(self.array.device)
+                return nominal.replace(
+                    array=DeviceArray(
+                        model_of(device), device, self.array.scheme, self.array.pulses
+                    )
                 )
-                return nominal.replace(array=array)
-            return (
-                nominal.replace(devices=self.chip.devices(nominal.network))
-                if self.chip
-                else nominal
-            )
-        # ParameterError is a ValueError
-        except (TypeError, AttributeError, KeyError, ValueError) as error:
-            raise VoltagesError(
-                f"the parameters in the voltages file cannot be used: {error}"
-            ) from error
-
-
-def _stored(kind: type, values: Mapping[str, Any] | None, default: Any) -> Any:
-    return default if values is None else restored(kind, values)
+        except ParameterError as error:
+            raise VoltagesError(f"{self.file}: {error}") from error
+        return nominal.replace(devices=self.chip.devices(nominal.network)) if self.chip else nominal
 
 
 def save_voltages(
@@ -148,6 +149,7 @@ def save_voltages(
     setup: Setup | None = None,
     *,
     ngspice: bool = True,
+    overwrite: bool = False,
     **origin: Any,
 ) -> None:
     """Write trained states and print the path.
@@ -156,28 +158,34 @@ def save_voltages(
     ----------
     path : path
     states : array, classes x inputs, V, or a sequence of arrays, one for each layer
+        Finite, each up to 1e6 V.
     setup : Setup, optional
         Device, neuron and pulses, which `Voltages.setup` returns; add ``chip=chip.as_dict()`` for
         states of a chip. None if `origin` has the parameters that `records.describe` returns.
     ngspice : bool
         True if ngspice had a part in the training, so that its version is recorded.
+    overwrite : bool
+        Replace a file with other content, as scripts do after their own check (--force).
     **origin
         How the states were made: dataset, rule, and the like.
+
+    Raises
+    ------
+    NotOverwritten
+        The file exists with other content, and `overwrite` is False.
+    VoltagesError
+        The states or another value could not be read back, such as nan. Nothing is written.
     """
     origin = {**(describe(setup) if setup else {}), **origin}
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
-    write_file(
-        path,
-        to_json(
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                **origin,
-                "versions": versions(ngspice),
-                name: states,
-            }
-        ),
-    )
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        **origin,
+        "versions": versions(ngspice),
+        name: states,
+    }
+    write_json(path, content, overwrite, lambda made: _content(path, made))
     report(f"wrote {path}")
 
 
@@ -189,15 +197,54 @@ def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     in the paper's flat layout, is accepted, too. Raises VoltagesError if the file is missing,
     damaged, or made for another dataset.
     """
-    content = _read(path, dataset)
-    if "format" not in content:
-        return Voltages(_paper_states(path, content))
-    layers = content.pop("layers", None)
-    if layers is None:
-        return Voltages(_array(path, content.pop("voltages", None)), content)
-    if not isinstance(layers, list) or not layers:
-        raise VoltagesError(f"{path}: the layers must be a list of arrays of voltages")
-    return Voltages(tuple(_array(path, layer) for layer in layers), content)
+    return _content(path, _read(path, dataset))
+
+
+def _content(path: str | Path, content: dict[str, Any]) -> Voltages:
+    """Return the checked content of a voltages file; raise VoltagesError, which names the file and
+    the entry.
+    """
+    try:
+        if "format" not in content:
+            cells = restored(States, _paper_states(path, content), "voltages")
+            return Voltages(cells, file=str(path), shape=shape_of(cells.shape[1]))
+        layered = "layers" in content
+        name = "layers" if layered else "voltages"
+        if name not in content:
+            raise ParameterError("voltages (of several layers: layers) are missing")
+        states = restored(tuple[States, ...] if layered else States, content.pop(name, None), name)
+        known = {entry: content[entry] for entry in Voltages.newer if entry in content}
+        # of the first files of error-driven learning
+        if known.get("rule") and isinstance(known["rule"], dict):
+            known |= {"rule": "error-driven", "learning": known["rule"]}
+        made: Voltages = restored(
+            Voltages, {"states": states, "origin": content, "file": str(path), **known}
+        )
+        kind = LayeredRule if made.design else RULES.get(made.rule, dict)
+        learning = restored(kind, made.learning, "learning") if made.learning is not None else None
+    except ParameterError as error:
+        raise VoltagesError(f"{path}: {error}") from error
+    inputs = (
+        made.convolution.inputs
+        if made.convolution
+        else states[0].shape[1] - 1
+        if layered
+        else states.shape[1]
+    )
+    shape = made.shape if "shape" in content else shape_of(inputs)
+    if math.prod(shape) != inputs or min(shape) < 1:
+        raise VoltagesError(
+            f"{path}: {name} and convolution read {inputs} pixels, but shape is {shape}"
+        )
+    return dataclasses.replace(made, shape=shape, learning=learning)
+
+
+def shape_of(inputs: int) -> tuple[int, int]:
+    """Return rows and columns of an image without a known shape: those of a square, or a single
+    row.
+    """
+    side = math.isqrt(inputs)
+    return (side, side) if side**2 == inputs else (1, inputs)
 
 
 def is_voltages(path: str | Path) -> bool:
@@ -258,23 +305,7 @@ def _read(path: str | Path, dataset: str) -> dict[str, Any]:
     return content
 
 
-def _array(path: str | Path, rows: Any) -> np.ndarray:
-    try:
-        states = np.array(rows, float)
-    except (TypeError, ValueError) as error:
-        raise VoltagesError(
-            f"{path}: the voltages are not rows of numbers of equal length"
-        ) from error
-    wrong = ~(np.abs(states) <= LIMIT)  # also nan
-    if states.ndim != 2 or wrong.any() or not states.size:
-        raise VoltagesError(
-            f"{path}: the voltages must be classes x inputs, each up to {LIMIT:g} V, got shape "
-            f"{states.shape} with {wrong.sum()} other values"
-        )
-    return states
-
-
-def _paper_states(path: str | Path, content: Mapping[str, Any]) -> np.ndarray:
+def _paper_states(path: str | Path, content: Mapping[str, Any]) -> list[list[Any]]:
     cells = {
         (int(match[1]), int(match[2])): value
         for key, value in content.items()
@@ -286,7 +317,7 @@ def _paper_states(path: str | Path, content: Mapping[str, Any]) -> np.ndarray:
             f"{path} has no 'format' and {len(cells)} of {classes} x {inputs} cells "
             "xsnn.xmemristor_p<class>_<input>.cmem, expected a voltages file or the paper's layout"
         )
-    return _array(path, [[cells[j, i] for i in range(inputs)] for j in range(classes)])
+    return [[cells[j, i] for i in range(inputs)] for j in range(classes)]
 
 
 def describe_network(
@@ -336,6 +367,7 @@ def save(
     shape: tuple[int, int] | None = None,
     engine: str = CLOSED_FORM,
     encoding: str = "grey",
+    overwrite: bool = False,
 ) -> None:
     """Write a trained network with everything that made it, and print the path.
 
@@ -353,13 +385,20 @@ def save(
         Engine that trained the network.
     encoding : str
         "grey" or "binary".
+    overwrite : bool
+        Replace a file with other content.
+
+    Raises
+    ------
+    NotOverwritten
+        The file exists with other content, and `overwrite` is False. The same network can be saved
+        again.
     """
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
     inputs = network.sizes[0]
-    side = math.isqrt(inputs)
-    shape = shape or ((side, side) if side**2 == inputs else (1, inputs))
+    shape = shape or shape_of(inputs)
     made = describe_network(dataset, shape, network, rule, engine, encoding)
-    save_voltages(path, states, ngspice=engine == NGSPICE, **made)
+    save_voltages(path, states, ngspice=engine == NGSPICE, overwrite=overwrite, **made)
 
 
 def load(path: str | Path, setup: Setup | None = None) -> Network:
@@ -375,7 +414,7 @@ def load(path: str | Path, setup: Setup | None = None) -> Network:
     ------
     VoltagesError
         The file is missing or damaged, holds two-terminal devices, or has no parameters and there
-        is no `setup`.
+        is no `setup`. Or the SPICE model of its device has changed since the training.
     """
     voltages = read_voltages(path)
     return network_on_chip(network_of(voltages, setup)[0], voltages.chip)
@@ -399,24 +438,32 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
     Raises VoltagesError for two-terminal devices, and for a setup that is missing or cannot be
     used.
     """
-    origin, setup = voltages.origin, voltages.setup(default)
+    setup, pulses, states = voltages.setup(default), voltages.pulses, voltages.states
     if setup.array:
         raise VoltagesError(
-            "the voltages are those of two-terminal devices, which only the scripts for XPUE and "
-            "012345 read"
+            f"{voltages.file} holds the voltages of two-terminal devices, which only the scripts "
+            "for XPUE and 012345 read"
         )
-    if "design" not in origin:
-        learning = origin.get("learning") if voltages.rule == "error-driven" else None
-        return Network((voltages.states,), setup.network, setup.schedule), ErrorDrivenRule(
-            **learning
-        ) if learning else None
-    pulses, learning = origin.get("pulses"), origin.get("learning")
-    convolution = origin.get("convolution")
-    network = Network(
-        voltages.states,
-        setup.network,
-        LayerDesign(**origin["design"]),
-        pulses=pulses and PulseWrites(**pulses),
-        convolution=convolution and Convolution(**convolution),
-    )
-    return network, LayeredRule(**learning) if learning else None
+    layered = isinstance(states, tuple)
+    if layered != (voltages.design is not None):
+        raise VoltagesError(f"{voltages.file}: layers need a design, and voltages have none")
+    if pulses:
+        try:
+            check_model(pulses.model, pulses.model_sha256)
+        except ParameterError as error:
+            raise VoltagesError(f"{voltages.file}: {error}") from error
+    try:
+        network = Network(
+            states if layered else (states,),
+            setup.network,
+            voltages.design or setup.schedule,
+            pulses=pulses,
+            convolution=voltages.convolution,
+        )
+        network.check_range()
+    except ParameterError as error:
+        raise VoltagesError(
+            f"{voltages.file}: layers and design do not suit each other: {error}"
+        ) from error
+    learning = voltages.learning
+    return network, None if isinstance(learning, dict) else learning

@@ -15,16 +15,19 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator, load_device
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.checks import USUAL, settled_membranes
 from memristive.network.chip import Chip, chosen_chip
-from memristive.network.closed_form import STILL_GAIN
-from memristive.network.design import Convolution, LayerDesign, Schedule, Setup, check_levels
+from memristive.network.design import Convolution, LayerDesign, Schedule, Setup
+from memristive.network.inputs import MOST_NEURONS, as_images, layer_sizes
 from memristive.network.layer import PulseWrites
 from memristive.network.networks import (
     Network,
@@ -35,16 +38,17 @@ from memristive.network.networks import (
     with_bias,
 )
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
-from memristive.spice.parameters import ParameterError
+from memristive.spice.parameters import ParameterError, as_whole, check_range, did_you_mean
 from snn_circuit import NetworkParameters, NeuronParameters
 
 # default; a larger gain, as reads are at a low voltage
-MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)
+MEASURED_NEURON = NeuronParameters(amplifier_gain=1e7)
 # a third scheme of writing, in closed form only: unselected cells see a third of the voltage
 THIRD = "v/3"
 # V of the summing stages with every cell at the middle of its range, 16 V with every cell at its
 # upper end
 STAGE_SWING = 8.0
+PAIRS = LayerDesign.__dataclass_fields__["pairs"].metadata  # allowed range
 
 # Names with DEEP are for several layers. Doses are numbers of pulses.
 NOISE = 6e-4  # pulse noise at which FINE and COARSE have equal weights
@@ -305,6 +309,8 @@ def measured_pulses(
         *shares[scheme],
         int(scheme == THIRD),
         device.noise_curve,
+        model=device.model,
+        model_sha256=device.model_sha256,
         **(late_settings(device) if late else {}),
     )
 
@@ -340,6 +346,8 @@ def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:
         late_forget=GATE_FORGET,
         # a SET without RESET goes beyond the level of a simulated filament
         gate_reset=int(bool(device.model_sha256)),
+        model=device.model,
+        model_sha256=device.model_sha256,
     )
 
 
@@ -441,11 +449,7 @@ def learning_of(
     # the number of pairs.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
     more = {"back_voltage": BACK_VOLTAGE} if late and layers > 1 else {}
-    made, rule = of_values(emulated, pairs, values, pulses, dose, **more)
-    if device.levels:  # a dose is one of the gate voltage, and errors of hidden neurons stay states
-        hidden_dose = rule.hidden_dose / (emulated.high - emulated.low)
-        rule = dataclasses.replace(rule, hidden_dose=hidden_dose)
-    return made, rule
+    return of_values(emulated, pairs, values, pulses, dose, **more)
 
 
 def of_values(
@@ -466,8 +470,10 @@ def of_values(
         output_gain=values.output_gain,
         **more,
     )
+    # a dose of a gate is one of its voltage, and errors of hidden neurons stay states
+    read_back = emulated.high - emulated.low if pulses.levels else 1.0
     rule = LayeredRule(
-        hidden_dose=values.hidden_dose * dose,
+        hidden_dose=values.hidden_dose * dose / read_back,
         output_dose=dose,
         final_dose=values.final_dose,
         margin=values.margin,
@@ -520,10 +526,10 @@ START_STATE = 4.5  # V, for grey images
 
 
 def build(
-    images: np.ndarray,
+    images: ArrayLike,
     classes: int,
     hidden: int | Sequence[int] | None = None,
-    device: str | MeasuredDevice | None = None,
+    device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
     chip: str | Chip | None = None,
     late: bool = False,
@@ -533,12 +539,13 @@ def build(
 
     Parameters
     ----------
-    images : array, n x inputs, levels 0 to 1
+    images : array_like, n x inputs, levels 0 to 1
         Training images, from which the settings follow.
     classes : int
+        Two or more.
     hidden : int or sequence of int, optional
         Neurons of each hidden layer. None without a `device`: the paper's layer.
-    device : str or MeasuredDevice, optional
+    device : str, path or MeasuredDevice, optional
         Device in every cell: a preset, a device file, or a device. None: the paper's emulator.
     pairs : int
         With a `device`: differential pairs of a synapse; 0: single cells, and a reference column.
@@ -553,35 +560,45 @@ def build(
     Raises
     ------
     ParameterError
-        The images are not levels from 0 to 1, the device is unknown, or the network cannot have the
-        chip's deviations.
+        The images are not levels from 0 to 1, or are all 0, a number or an option is wrong, the
+        device is unknown, or the network cannot have the chip's deviations.
     """
     if late and device is None:
         raise ParameterError("late is for measured devices: give a device")
-    images = np.asarray(images, float)
-    if images.ndim != 2 or not images.size:
-        raise ParameterError(f"images must be n x inputs, got shape {images.shape}")
-    check_levels("images", images, images.shape[1])
-    sizes = (hidden,) if isinstance(hidden, int) else tuple(hidden or ())
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ParameterError(f"hidden must be whole numbers from 1, one a layer, got {hidden!r}")
-    measured = load_device(device) if isinstance(device, str) else device
-    chip = chosen_chip(
-        chip, measured, (classes, images.shape[1]), seed=learning.get("seed", LayeredRule().seed)
-    )
-    if device is None and hidden is None:
-        plain = ErrorDrivenRule(**grey_settings(images) | learning)
-        return network_on_chip(
-            paper_network(paper_setup(images), plain, classes, images.shape[1]), chip
-        ), plain
+    images, sizes = as_images(images, empty=False), layer_sizes(hidden)
+    if not images.any():
+        raise ParameterError("images must have levels above 0, got 0 for all: no row has a voltage")
+    classes = as_whole("classes", classes, 2, MOST_NEURONS)
+    pairs = check_range("pairs", pairs, PAIRS)
+    measured = load_device(str(device)) if isinstance(device, str | Path) else device
     made: dict[str, Any] = {}
-    rule = LayeredRule()
+    rule: Rule = LayeredRule()
     if measured:
         made, rule = learning_of(measured, 1 + len(sizes), pairs, late=late)
-    rule = dataclasses.replace(rule, **learning)
+    elif hidden is None:
+        rule = ErrorDrivenRule(**grey_settings(images))
+    rule = with_options(rule, learning)
+    chip = chosen_chip(chip, measured, (classes, images.shape[1]), seed=rule.seed)
+    if isinstance(rule, ErrorDrivenRule):
+        return network_on_chip(
+            paper_network(paper_setup(images), rule, classes, images.shape[1]), chip
+        ), rule
     if measured and measured.stuck and chip is None:
         chip = stuck_cells(measured, rule.seed)
     return network_on_chip(initial_network(sizes, classes, images, rule, **made), chip), rule
+
+
+def with_options(rule: Rule, options: dict[str, Any]) -> Rule:
+    """Return `rule` with other values of its fields. Raises ParameterError, with the closest option
+    of `build`, for `options` that are no fields.
+    """
+    fields = [field.name for field in dataclasses.fields(rule)]
+    for name in options.keys() - fields:
+        raise ParameterError(
+            f"{name} is no option of build, and the rule of this network has only "
+            f"{', '.join(fields)}{did_you_mean(name, [*fields, *signature(build).parameters])}"
+        )
+    return dataclasses.replace(rule, **options)
 
 
 def grey_settings(images: np.ndarray) -> dict[str, Any]:
@@ -595,7 +612,7 @@ def paper_setup(images: np.ndarray) -> Setup:
     The feedback resistor lets the membranes of an untrained network settle at 1.7 thresholds, as in
     the paper's networks (mean over the first 1,000 images). Pulses last 2 ms.
     """
-    check_levels("images", images, np.shape(images)[-1])
+    images = as_images(images)
     setup = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
     settled = settled_membranes(
         setup, np.full((1, images.shape[1]), START_STATE), images[:1000]
@@ -644,11 +661,11 @@ def initial_network(
     ParameterError
         The images are not levels from 0 to 1, or have another size than the convolution reads.
     """
-    check_levels("images", images, np.shape(images)[-1])
-    if convolution and convolution.inputs != np.shape(images)[-1]:
+    images = as_images(images)
+    if convolution and convolution.inputs != images.shape[1]:
         raise ParameterError(
             f"the convolution reads {convolution.height} x {convolution.width} pixels, the images "
-            f"have {np.shape(images)[-1]}"
+            f"have {images.shape[1]}"
         )
     design, parameters = design or LayerDesign(), parameters or NetworkParameters()
     rng = np.random.default_rng([rule.seed, 1])

@@ -10,7 +10,13 @@ import dataclasses
 from typing import Any
 
 from memristive.devices.measured_device import MeasuredDevice, emulator, load_device
-from memristive.learning.build import BACK_VOLTAGE, Values, measured_pulses, of_values
+from memristive.learning.build import (
+    BACK_VOLTAGE,
+    DEEP_GATE_DOSE,
+    Values,
+    measured_pulses,
+    of_values,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
 from memristive.spice.parameters import ParameterError
@@ -90,7 +96,11 @@ def settings(
         return {"design": EMULATORS}, dataclasses.replace(RULE, **changes)
     emulated = emulator(load_device(device) if isinstance(device, str) else device)
     pulses = measured_pulses(emulated, late=late)
-    dose = max(1, pairs) * pulses.step * (pulses.late * LATE_DOSE if late else DOSE)
+    dose = max(1, pairs) * (
+        DEEP_GATE_DOSE * (pulses.gate_high - pulses.gate_low)
+        if pulses.levels
+        else pulses.step * (pulses.late * LATE_DOSE if late else DOSE)
+    )
     circuit = {"window": WINDOW, "back_voltage": BACK_VOLTAGE}
     made, rule = of_values(emulated, pairs, DEVICES, pulses, dose, **circuit)
     few = {name: value for name, value in changes.items() if name in OF_DEVICES}

@@ -24,7 +24,16 @@ from memristive.network.dissipation import Drawn
 from memristive.network.kernel_writes import Counts
 from memristive.network.latches import slot
 from memristive.network.layer import ColumnDose, GateWrite, Layer
-from memristive.network.ledger import ASSUMED, COMPUTED, SIMULATED, Ledger, Line, Technology, mean
+from memristive.network.ledger import (
+    ASSUMED,
+    COMPUTED,
+    SIMULATED,
+    Ledger,
+    Line,
+    Technology,
+    mean,
+    stage_load,
+)
 from memristive.network.networks import (
     KernelArrays,
     Network,
@@ -40,6 +49,7 @@ SEARCHED = 500  # images among which errors are looked for
 Times = dict[str, float]  # s of each phase
 SELECTED = "write: array, selected cells"
 EMULATOR = MemristorParameters()  # of a synapse that writes late
+NO_AMPLIFIER = np.zeros(2)  # number, bias current in A
 
 
 def added(times: Iterable[Times], factor: float = 1.0) -> Times:
@@ -121,7 +131,7 @@ class Accounts:
             for of, of_rows in zip(layers[1:], times, strict=False)
         )
         biased = charged * sum(_width(of) for of in layers[1:])
-        amplifiers = sum(_amplifiers(of) for of in layers)
+        amplifiers = sum((self.amplifiers(network, k) for k in range(len(layers))), NO_AMPLIFIER)
         kept = patches * layers[0].neurons * (network.convolution is not None)
         membranes = 0.0
         capacitance = technology.neuron_capacitance / network.parameters.neuron.time_constant
@@ -143,7 +153,7 @@ class Accounts:
                 ),
                 *_lines("read", lines + biased, hidden),
                 self._bias("read", amplifiers, stop),
-                self._bias("patches", _amplifiers(layers[0]), of_patches),
+                self._bias("patches", self.amplifiers(network, 0), of_patches),
                 Line(
                     "patches: kept spikes",
                     kept * technology.comparator_energy,
@@ -169,11 +179,33 @@ class Accounts:
             ]
         ), {"decision": of_patches + seconds, "read": of_patches + stop}
 
-    def _bias(self, phase: str, amplifiers: float, seconds: float) -> Line:
-        technology = self.technology
-        power = amplifiers * technology.amplifier_current * technology.supply
-        note = f"bias current of {amplifiers:g} amplifiers, ideal in the circuit"
-        return Line(f"{phase}: amplifiers, bias", power * seconds, ASSUMED, False, note)
+    def amplifiers(self, network: Network, k: int) -> np.ndarray:
+        """Return two numbers: the op-amps that read layer `k`, and the sum of their bias currents
+        in A.
+
+        The output stage of a summing stage must outweigh all cells of its column. A trigger drives
+        nothing.
+        """
+        of, technology = network.layers[k], self.technology
+        stage, loads = 1 / technology.stage_resistance, of.stage_loads(network.states[k])
+        loads[: of.neurons] += 1 / of.bias_resistance
+        summing = stage_load(loads, 1 / of.neuron.feedback_resistance, stage)
+        inverting = of.neurons * stage_load(2 * stage, stage)
+        negative, fed = (of.neurons, 1) if of.pairs else (int(of.reference), of.neurons)
+        inverting += negative * stage_load(stage, stage, fed * stage)
+        number = _amplifiers(of)
+        output = technology.output_stage_current(float(summing.sum()) + inverting)
+        return np.array([number, number * technology.first_stage_current + output])
+
+    def _bias(self, phase: str, amplifiers: np.ndarray, seconds: float) -> Line:
+        number, amperes = amplifiers.tolist()
+        return Line(
+            f"{phase}: amplifiers, bias",
+            amperes * self.technology.supply * seconds,
+            ASSUMED,
+            False,
+            f"bias current of {number:g} amplifiers, ideal in the circuit",
+        )
 
     def _currents(self, phase: str, charge: float) -> Line:
         return Line(
@@ -219,14 +251,18 @@ class Accounts:
 
     def _back_reads(self, network: Network, errors: list[np.ndarray]) -> tuple[Ledger, Times]:
         measure = energy if self.engine == NGSPICE else dissipation
-        joules, lines, amplifiers = 0.0, 0.0, 0.0
+        joules, lines, amplifiers = 0.0, 0.0, NO_AMPLIFIER
         for k in range(1, len(network.layers)):
-            of = network.layers[k]
+            of, technology = network.layers[k], self.technology
             joules += measure.back_read_energy(network, k, errors[k])
             volts = of.back_voltage * of.column_errors(errors[k])
             lines += self.technology.line_capacitance * of.rows * float(volts @ volts)
-            amplifiers += of.inputs
-        if not amplifiers:
+            # a stage at each row, which all cells of the row load
+            loads = float(of.stage_loads(network.states[k], slice(of.inputs)).sum())
+            output = technology.output_stage_current(loads)
+            amperes = of.inputs * technology.first_stage_current + output
+            amplifiers = amplifiers + np.array([of.inputs, amperes])
+        if len(network.layers) == 1:
             return Ledger(), {}
         return Ledger.of(
             [
@@ -256,7 +292,7 @@ class Accounts:
                 Line(where, drawn.rows, self.kind, not of.timed, "all columns conduct"),
                 Line("write: array, bias rows", drawn.bias, self.kind, True),
                 *_lines("write", phi + charged * (not of.timed), charged * of.timed),
-                self._bias("write", _amplifiers(of), seconds),
+                self._bias("write", self.amplifiers(network, k), seconds),
                 self._currents("write", closed.charge),
             ]
         ), {"write": seconds + technology.driver_step}

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import MeasuredDevice
-from memristive.devices.spice_model import model_of
+from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.network.checks import fit_feedback_resistor, warn_of_range
 from memristive.network.decisions import first_spikes
-from memristive.network.design import Levels, Setup, as_patterns, check_levels, edges
+from memristive.network.design import Setup
+from memristive.network.inputs import as_images
 from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
 from memristive.spice.session import (
@@ -162,35 +163,8 @@ def inference_netlist(
     )
 
 
-def read_netlist(
-    setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object], sample: str
-) -> str:
-    """Return the netlist of the whole network with `states` (classes x inputs, V) that reads one
-    `image` (inputs, levels 0 to 1) once, for the program ngspice.
-
-    `labels` are the names of the classes and `sample` is the name of the image, for comments in the
-    netlist.
-    """
-    comments = [
-        f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
-        "Saved: membrane_j, output_j (high: neuron j has fired). The first spike names the class.",
-    ]
-    nodes, schedule = names("membrane", len(states)) + names("output", len(states)), setup.schedule
-    points = [
-        edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image
-    ]
-    return netlist_text(
-        setup.crossbar(states, points, title=f"read of {sample}"),
-        read_solver(setup, states, image),
-        schedule.pulse,
-        nodes,
-        nodes,
-        comments,
-    )
-
-
 def train_hebbian(
-    setup: Setup, patterns: Levels, solver: Solver = TRAINING, watch: Watch = lambda steps: steps
+    setup: Setup, patterns: ArrayLike, solver: Solver = TRAINING, watch: Watch = lambda steps: steps
 ) -> Training:
     """Train all classes in one ngspice transient. Rows that no pattern drives, and their cells,
     stay at 0 V.
@@ -198,7 +172,7 @@ def train_hebbian(
     Parameters
     ----------
     setup : Setup
-    patterns : array or lists, classes x inputs
+    patterns : array_like, classes x inputs
         Levels from 0 to 1, one pattern for each class.
     solver : Solver
     watch : callable
@@ -221,7 +195,7 @@ def train_hebbian(
         Membranes clip or neurons stay silent on the trained patterns, one pattern contains another,
         or ngspice rounds a long write.
     """
-    patterns = as_patterns(patterns)
+    patterns = as_images(patterns, name="patterns", empty=False)
     chosen = training_solver(setup, solver)
     try:
         training = _train(setup, patterns, chosen, watch)
@@ -309,8 +283,8 @@ class Inference:
 
 def infer(
     setup: Setup,
-    states: Levels,
-    patterns: Levels,
+    states: ArrayLike,
+    patterns: ArrayLike,
     solver: Solver = READING,
     watch: Watch = lambda steps: steps,
 ) -> Inference:
@@ -319,8 +293,8 @@ def infer(
     Parameters
     ----------
     setup : Setup
-    states : array or lists, classes x inputs, V
-    patterns : array or lists, images x inputs
+    states : array_like, classes x inputs, V
+    patterns : array_like, images x inputs
         Levels from 0 to 1.
     solver : Solver
     watch : callable
@@ -344,8 +318,8 @@ def infer(
         Membranes clip, neurons stay silent, or membranes have not settled when the next pattern
         begins.
     """
-    states, patterns, schedule = np.asarray(states, float), as_patterns(patterns), setup.schedule
-    check_levels("patterns", patterns, states.shape[1])
+    states, schedule = np.asarray(states, float), setup.schedule
+    patterns = as_images(patterns, states.shape[1], "patterns", empty=False)
     classes = len(states)
     *pauses, stop = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
     waves = run_once(

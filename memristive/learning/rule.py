@@ -15,7 +15,7 @@ import numpy as np
 
 from memristive.compiled import compiled
 from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import Parameters, quantity
 
 # s; spikes of equal columns are closer than this: then the lower class counts as first, on any
 # engine
@@ -69,6 +69,7 @@ class LayeredRule(Parameters):
     )
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of presentation")
 
+    newer: ClassVar = ("final_dose", "final_margin", "error_scale")
     least_dose: ClassVar = 0.0
 
     def order(self, count: int, done: int, stop: int) -> np.ndarray:
@@ -143,24 +144,6 @@ def margin_factor(done: int, presentations: int, final: float) -> float:
     of the training this share is `final`.
     """
     return final ** (done / presentations)
-
-
-def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
-    """Raise ParameterError unless `labels` are class numbers from 0 to `classes` - 1, one for each
-    of `count` images.
-    """
-    numbers = np.asarray(labels)
-    if numbers.shape != (count,):
-        raise ParameterError(
-            f"labels must be one an image, {count} in all, got shape {numbers.shape}"
-        )
-    if numbers.dtype.kind not in "iub":
-        raise ParameterError(f"labels must be class numbers from 0, got {numbers.dtype}")
-    if not np.isin(numbers, range(classes)).all():
-        raise ParameterError(
-            f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to "
-            f"{numbers.max()}"
-        )
 
 
 @compiled
@@ -411,16 +394,20 @@ def train_compiled(
     order: np.ndarray,
     done: int,
     history: np.ndarray,
+    waiting: int,
     rng: np.random.Generator,
-) -> None:
+) -> int:
     """Train with the images of the indices `order`, after `done` earlier presentations, and fill
     `history`.
+
+    The leak of late-writing synapses and gates is applied at each error. Since the last one there
+    were `waiting` presentations; returns the same number for the next call.
 
     `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
     `rows` in reads. `labels`: n. `history`: presentations x 2, True if the answer was right, and
     True if cells were written. `states`, `work`, `late` and `counts` change in place.
     """
-    before = 0
+    before = -waiting
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]
         kernel.draw(layers, timing, work, rows[order[n]], rng)
@@ -444,9 +431,8 @@ def train_compiled(
         history[n, 1] = silent or wrong is not None
         if history[n, 1]:
             target = -1 if wrong is None else int(wrong)
-            if late.forget > 0.0:
-                kernel_writes.forget(late, n - before)
-                before = n
+            kernel_writes.forget(late, n - before)
+            before = n
             correct(
                 layers,
                 timing,
@@ -463,5 +449,4 @@ def train_compiled(
                 noise.write[n] if len(noise.write) else kernel_arrays.EMPTY_TABLE,
                 rng,
             )
-    if late.forget > 0.0:
-        kernel_writes.forget(late, len(order) - before)
+    return len(order) - before

@@ -38,7 +38,8 @@ from memristive import neuron
 from memristive.compiled import compiled
 from memristive.network.checks import rail
 from memristive.network.decisions import SILENT
-from memristive.network.design import Schedule, Setup, check_levels
+from memristive.network.design import Schedule, Setup
+from memristive.network.inputs import as_images
 from memristive.neuron import NODES, WEIGHTS
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import Solver, Watch, Waveforms, run_once
@@ -110,7 +111,7 @@ class SelfLearningSetup(Setup):
     """
 
     memristor: MemristorParameters = MemristorParameters(leak_resistance=1e9)
-    neuron: NeuronParameters = NeuronParameters(feedback_resistance=5e3)
+    neuron: NeuronParameters = NeuronParameters(feedback_resistance=5e3, threshold=4.0)
     schedule: Schedule = Schedule(pulse=0.6e-3, period=3e-3)
     learning: SelfLearningParameters = SelfLearningParameters()
 
@@ -154,7 +155,7 @@ def self_learning_network(
         The images do not fit the states, or a level is outside 0 to 1.
     """
     neurons, inputs = np.shape(states)
-    check_levels("images", np.asarray(images), inputs)
+    images = as_images(images, inputs)
     devices, schedule = setup.devices, setup.schedule
     circuit = Circuit("crossbar that learns by itself: STDP without a teacher")
     cell = Memristor(setup.memristor, per_instance=devices.cells is not None)

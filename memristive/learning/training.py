@@ -8,17 +8,21 @@ resistive wires.
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from memristive.files import FileProblem, restored_progress
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
 from memristive.network import kernel_writes
-from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
+from memristive.network.checks import warn_of_layers
+from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.engines import Engine, opened
+from memristive.network.inputs import as_images, as_labels
 from memristive.network.layer import ColumnDose, GateWrite
 from memristive.network.networks import (
     KernelArrays,
@@ -60,26 +64,26 @@ class Learning:
     def arrays(self) -> dict[str, Any]:
         """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
-        layers |= {f"held_{k}": held for k, held in enumerate(self.network.held)}
+        held = self.network.held or what_is_held(late_writes(self.network))
+        layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(held)}
         return {**layers, "history": self.history, "done": self.done}
 
-    @classmethod
-    def restored(cls, network: Network, arrays: dict[str, np.ndarray]) -> "Learning":
-        """Return the training that a checkpoint's `arrays` hold; `network` gives everything but the
-        states.
+    def restored(self, arrays: Mapping[str, Any], file: object = "the checkpoint") -> "Learning":
+        """Return this training, which has just been started, as far as the `arrays` of the
+        checkpoint `file` have come. Raises FileProblem, which names file and entry, if an array
+        does not suit it.
         """
-        # of older versions
-        names = [
-            f"states_{k}" if f"states_{k}" in arrays else "states"
-            for k in range(len(network.states))
-        ]
-        states = tuple(arrays[name] for name in names)
-        held = tuple(arrays[f"held_{k}"] for k in range(len(names)) if f"held_{k}" in arrays)
-        return cls(
-            dataclasses.replace(network, states=states, held=held),
-            arrays["history"].copy(),
-            int(arrays["done"]),
-        )
+        if "states" in arrays:  # of older versions
+            arrays = {**arrays, "states_0": arrays["states"]}
+        found = restored_progress(arrays, self.arrays(), file)
+        done = int(found["done"])
+        if not 0 <= done <= len(self.history):
+            raise FileProblem(f"{file}: done must be 0 to {len(self.history)}, got {done}")
+        layers = range(len(self.network.states))
+        states = tuple(found[f"states_{k}"] for k in layers)
+        held = tuple(found[f"held_{k}"] for k in layers if f"held_{k}" in found)
+        network = dataclasses.replace(self.network, states=states, held=held)
+        return Learning(network, found["history"].copy(), done)
 
     @property
     def running_accuracy(self) -> float:
@@ -90,11 +94,12 @@ class Learning:
 def learn(
     network: Network,
     rule: Rule,
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: ArrayLike,
+    labels: ArrayLike,
     *,
     engine: str | Engine = CLOSED_FORM,
     watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
+    name: str = "",
 ) -> Learning:
     """Train a network from start to end, and return the finished training, with the trained
     `network`.
@@ -104,13 +109,18 @@ def learn(
     network : Network
         Untrained, or trained before.
     rule : LayeredRule or ErrorDrivenRule
-    images : array, n x inputs, levels 0 to 1
-    labels : array of int, n
+    images : array_like, n x inputs, levels 0 to 1
+    labels : array_like, n
+        Numbers of the classes, from 0. The output neuron number k learns the class k, so names
+        cannot be labels: number them by ``np.unique(labels, return_inverse=True)[1]``, or use
+        `MemristiveClassifier`.
     engine : str or Engine
         "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
         each cell.
     watch : callable
         Wraps the iterator that `train` returns, e.g. with a progress bar.
+    name : str
+        Name of the network, with which warnings begin.
 
     Returns
     -------
@@ -120,21 +130,36 @@ def learn(
     ------
     ParameterError
         The engine is unknown, or the numbers of inputs or classes are not those of the network. Or
-        the network is a passive array, in which pulses disturb other cells: emulators in ngspice
-        cannot simulate this.
+        the images are no levels from 0 to 1, or the labels are no numbers of classes, or are all
+        equal. Or the network is a passive array, in which pulses disturb other cells: emulators in
+        ngspice cannot simulate this.
     SimulationError
         ngspice cannot complete a transient, or the currents through wires do not converge.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Of the trained network: stages clip, neurons are silent, one neuron wins far too many
+        images, or states diverge.
     """
+    images = as_images(images, network.sizes[0], empty=False)
+    labels = as_labels(labels, len(images), network.sizes[-1])
+    if len(labels) > 1 and np.ptp(labels) == 0:
+        raise ParameterError(
+            f"labels must name two classes or more, got {labels[0]} for all {len(labels)} images"
+        )
     learning = Learning.start(network, rule)
     deque(watch(train(learning, rule, images, labels, engine=engine)), 0)
+    dose = "rule.dose" if isinstance(rule, rules.ErrorDrivenRule) else "rule.output_dose"
+    warn_of_layers(learning.network, images, output_dose=dose, labels=labels, name=name)
     return learning
 
 
 def train(
     learning: Learning,
     rule: Rule,
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: ArrayLike,
+    labels: ArrayLike,
     *,
     engine: str | Engine = CLOSED_FORM,
     block: int = BLOCK,
@@ -147,9 +172,10 @@ def train(
     ----------
     learning : Learning
         Up to date whenever this function yields: after every presentation, in closed form after
-        every `block` of them.
+        every `block` of them, and at multiples of 1,000.
     rule, images, labels, engine
     block : int
+        Has no effect on what is learned.
     counts : kernel_writes.Counts, optional
         From `no_counts`; in closed form the pulses of each cell are added to it.
 
@@ -164,8 +190,8 @@ def train(
         The rule has more presentations than `learning`.
     """
     network = learning.network
-    check_levels("images", images, network.sizes[0])
-    rules.check_labels(labels, len(images), network.sizes[-1])
+    images = as_images(images, network.sizes[0], empty=False)
+    labels = as_labels(labels, len(images), network.sizes[-1])
     if rule.presentations > len(learning.history):
         raise ParameterError(
             f"presentations must be at most {len(learning.history)}, as at the start of this "
@@ -198,17 +224,14 @@ def _blocks(
     learning: Learning, rule: Rule, count: int, block: int
 ) -> Iterator[tuple[np.ndarray, np.random.Generator]]:
     """Yield for one block after the other the indices of its images, of `count` in all, and a
-    random generator. A block ends at a multiple of `block` presentations, or with the training.
+    random generator. A block ends at a multiple of `block` or of `BLOCK` presentations, or with the
+    training.
     """
     rng = write_generator(rule, learning.done)
     while learning.done < rule.presentations:
         rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
-        yield (
-            rule.order(
-                count, learning.done, min((learning.done // block + 1) * block, rule.presentations)
-            ),
-            rng,
-        )
+        stop = min((learning.done // of + 1) * of for of in (block, BLOCK))
+        yield rule.order(count, learning.done, min(stop, rule.presentations)), rng
 
 
 def _train_compiled(
@@ -221,7 +244,7 @@ def _train_compiled(
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
-    classes = np.asarray(labels, np.int64)
+    waiting = 0
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
@@ -233,7 +256,7 @@ def _train_compiled(
         )
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
         noise = chip_noise(network, learning.done, stop)
-        rules.train_compiled(
+        waiting = rules.train_compiled(
             arrays.layers,
             arrays.timing,
             doses,
@@ -245,13 +268,17 @@ def _train_compiled(
             arrays.work,
             levels,
             rows,
-            classes[order],
+            labels[order],
             np.arange(len(order)),
             learning.done,
             history,
+            waiting,
             rng,
         )
-        learning.network = arrays.trained(learning.network)
+        if stop % BLOCK == 0:  # as a training that is resumed here
+            kernel_writes.forget(arrays.late, waiting)
+            waiting = 0
+        learning.network = arrays.trained(learning.network, waiting)
         learning.history[learning.done : stop], learning.done = history, stop
         yield stop, learning.running_accuracy
 

@@ -9,13 +9,13 @@ spread in V adds normal numbers of mean 0.
 
 import dataclasses
 import functools
-import json
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from memristive.devices.measured_device import MeasuredDevice, emulator
+from memristive.files import FileProblem, read_json, restored
 from memristive.network.design import Setup
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
@@ -172,6 +172,8 @@ class Chip(Parameters):
         1e6, "ohm", "d2d", "the same everywhere", "a column's wire from one row to the next", COPPER
     )
 
+    newer: ClassVar = ("cell_write_noise", "stuck_anywhere", "stuck_lowest")
+
     def check(self) -> None:
         if not self.stuck_off + self.stuck_anywhere + self.stuck_on <= 1:
             raise ParameterError(
@@ -312,10 +314,10 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
     if name in PRESETS:
         return dataclasses.replace(PRESETS[name], classes=classes, inputs=inputs)
     try:
-        content = json.loads(Path(name).read_text(encoding="utf-8"))
+        content = read_json(name, "a chip file")
         fields = {key: value for key, value in content.items() if key not in ("format", "version")}
-        chip = Chip(**({"classes": classes, "inputs": inputs} | fields))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        chip = restored(Chip, {"classes": classes, "inputs": inputs} | fields, partial=True)
+    except (FileProblem, ParameterError) as error:
         raise ParameterError(
             f"chip {name!r} is none of {', '.join(PRESETS)} and no usable chip file: {error}"
         ) from None

@@ -8,14 +8,14 @@ applies them to images with NumPy, network/kernel.py compiles them for learning.
 """
 
 import dataclasses
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from memristive import neuron
-from memristive.network.design import Schedule, Setup, check_levels, write_window
+from memristive.network.design import Schedule, Setup, write_window
+from memristive.network.inputs import as_images
 from memristive.spice.parameters import ParameterError
 from memristor import (
     Values,
@@ -35,19 +35,6 @@ from snn_circuit import Cells, NeuronParameters, NeuronValues, Wires
 BELOW = 1e-3
 # inputs and columns of five currents
 SHARES, RISEN = np.array([*neuron.NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])
-# in time constants: longest edge over which the quadrature NODES are exact to nanoseconds
-SLOWEST_EDGE = 1.0
-# of the op-amps. The formulas hold to first order in 1 / gain: leads are off by 0.1 us at a gain of
-# 1e3
-LEAST_GAIN = 1e4
-# (Rout/Rf + Rout/Rstage) / gain, which the formulas leave out: above it spikes are off by tens of
-# ns
-LARGEST_DROP = 0.3e-5
-# V s, C_gate / (Kp W/L): above it the charge that gates push into columns moves spikes by 50 ns
-SLOWEST_GATE = 1e-6
-STILL_GAIN = 1e7  # of the op-amps: with this gain or more, columns stay at 0 V
-# in C_gate: with 20, spikes are off by 5 to 40 ns, those of membranes near the threshold by 2 us
-LARGEST_CAPACITOR = 3.0
 
 
 class ClosedFormWarning(UserWarning):
@@ -110,15 +97,12 @@ class Crossbar:
     schedule : Schedule
     phi_share : float
         Threshold of the write switch as a share of phi.
-    dropped : float
-        Voltage drop at the op-amp's output resistance, as a share of the stage's output.
     """
 
     cells: Cells
     neurons: Neurons
     schedule: Schedule
     phi_share: float
-    dropped: float
 
     @classmethod
     def of(cls, setup: Setup) -> "Crossbar":
@@ -136,56 +120,7 @@ class Crossbar:
             Neurons.of(setup.neuron, setup.devices.neurons),
             setup.schedule,
             setup.memristor.switch_threshold / setup.schedule.phi_voltage,
-            setup.neuron.dropped,
         )
-
-    @property
-    def doubts(self) -> list[str]:
-        """Reasons why spike times of the closed form may be wrong by more than nanoseconds; each
-        reason names a parameter.
-        """
-        cells, stages = self.cells, self.neurons.stages
-        gate, gain = np.asarray(cells.gate_capacitance), np.min(stages.amplifier_gain)
-        return [
-            doubt
-            for doubt, applies in (
-                (
-                    "the input's edge (schedule.rise) is longer than the membranes' time constant",
-                    np.any(
-                        self.schedule.rise > SLOWEST_EDGE * np.asarray(self.neurons.time_constant)
-                    ),
-                ),
-                (
-                    f"the op-amps' gain (neuron.amplifier_gain) is below {LEAST_GAIN:g}",
-                    gain < LEAST_GAIN,
-                ),
-                (
-                    "the op-amps' output resistance (neuron.amplifier_output_resistance) lifts the "
-                    "columns",
-                    np.max(self.dropped) / gain > LARGEST_DROP,
-                ),
-                (
-                    "the channels take long to charge their gates (memristor.length, kp, "
-                    "oxide_thickness)",
-                    np.max(gate / cells.gain) > SLOWEST_GATE,
-                ),
-                (
-                    "the memory capacitor (memristor.capacitance) holds the gates where they are, "
-                    "though their columns move",
-                    np.max(cells.capacitance / gate) > LARGEST_CAPACITOR and gain < STILL_GAIN,
-                ),
-            )
-            if applies
-        ]
-
-    def warn_of_doubts(self) -> None:
-        """Issue a `ClosedFormWarning` for each of the `doubts`."""
-        for doubt in self.doubts:
-            warnings.warn(
-                f"the closed form is not exact here: {doubt}; compare with ngspice",
-                ClosedFormWarning,
-                stacklevel=3,
-            )
 
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the first spike times in s (images x classes; nan: silent) while `images` (n x
@@ -209,7 +144,7 @@ class Crossbar:
         ParameterError
             The images do not fit the states, or a level is outside 0 to 1.
         """
-        check_levels("images", images, np.shape(states)[-1])
+        images = as_images(images, np.shape(states)[-1])
         currents = np.array(list(self._currents(states, images))).reshape(
             -1, len(SHARES), len(states)
         )
@@ -257,14 +192,14 @@ class Crossbar:
         """Yield for each image the column currents in A (5 x classes) that `race_of` takes."""
         for image in images:
             driven = image.nonzero()[0]
-            volts = np.maximum(
+            volts = (
                 SHARES[:, None, None] * (self.schedule.input_voltage * image[driven])
-                - RISEN[:, None, None],
-                0.0,
+                - RISEN[:, None, None]
             )
-            currents = read_current(
-                self.cells.at(slice(None), driven), states[:, driven], volts
-            ).sum(axis=-1)
+            cells = self.cells.at(slice(None), driven)
+            # the memory capacitor holds a gate back while its column rises
+            held = RISEN[:, None, None] * cells.share
+            currents = read_current(cells, states[:, driven] - held, volts).sum(axis=-1)
             waiting = np.flatnonzero(image == 0)  # rows at 0 V, which only load the columns
             yield currents - np.outer(
                 RISEN,
@@ -309,7 +244,7 @@ class Crossbar:
             The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0
             s.
         """
-        check_levels("images", np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1])
+        as_images(np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1], "image")
         if not pulse > 0:
             raise ParameterError(f"a write's pulse must be above 0 s, got {pulse:g}")
         return self.written(

@@ -4,15 +4,16 @@ neuron and pulses of an experiment in one object.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
 from memristor import MemristorParameters, Values
 from snn_circuit import (
     IDEAL_DEVICES,
@@ -27,7 +28,6 @@ from snn_circuit import (
 NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
-Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
 
 EARLIEST, MEAN = "earliest", "mean"  # spikes of a region's patches that a convolution keeps
 PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
@@ -230,11 +230,15 @@ class LayerDesign(Design):
         "",
         "column voltage of a back-read for each volt of a hidden neuron's error",
     )
-    read_curve: tuple[float, ...] = (1.0, 1.0)  # `MeasuredDevice.read_curve`
+    read_curve: tuple[float, ...] = curve((1.0, 1.0), "`MeasuredDevice.read_curve`")
+
+    newer: ClassVar = (
+        *("write_voltage", "pairs", "hidden_bias", "output_bias", "output_gain"),
+        *("error_voltage", "read_curve"),
+    )
 
     def check(self) -> None:
         """Raise ParameterError if a read ends before its input has risen."""
-        object.__setattr__(self, "read_curve", tuple(self.read_curve))  # a list in files
         if not self.rise < self.window:
             raise ParameterError(
                 f"rise must be below the window, got {self.rise:g} s for {self.window:g} s"
@@ -269,19 +273,31 @@ class LayerDesign(Design):
         cells of `memristor`.
 
         Their feedback resistor lets the summing stages swing by `stage_swing` V if every row is
-        high and every cell at X_ref. `last`: True for the last layer.
+        high and every cell at X_ref. The current of the bias resistor flows into the same stage and
+        does not fall with the number of rows. With few rows it would take the stage to its rail, so
+        that neurons fire late or never. Then the feedback resistor is smaller: with the bias the
+        stage stays within its rails even if every row is high and the column conducts more than
+        usual. Cells may lie anywhere in the range of their device, so this is three standard
+        deviations of their mean above the middle (for up to three cells the upper end). The states
+        of emulators have no range, and count at X_ref. Membranes settle at the same voltages with
+        any feedback resistor, because their transconductance changes in return. `last`: True for
+        the last layer.
         """
-        cells = rows * max(1, self.pairs)
-        current = (
-            cells
-            * memristor.gain
-            * (self.reference_state - memristor.threshold_voltage)
-            * self.row_voltage
-        )
-        feedback, transresistance = (
-            self.stage_swing / current,
-            self.transresistance * (self.output_gain if last else 1.0),
-        )
+        cells, curve = rows * max(1, self.pairs), memristor.curve
+
+        def current(state: float) -> float:
+            """Return the current in A of a column if all rows are high and all cells at a state."""
+            return cells * memristor.gain * (state - memristor.threshold_voltage) * self.row_voltage
+
+        transresistance = self.transresistance * (self.output_gain if last else 1.0)
+        feedback = self.stage_swing / current(self.reference_state)
+        bias = self.bias(last) * base.threshold / transresistance  # A
+        if bias:
+            usual = self.reference_state
+            if curve:  # standard deviation of an even distribution: its width over the root of 12
+                spread = min(1.0, 3 / math.sqrt(3 * cells))
+                usual = (curve.low + curve.high + spread * (curve.high - curve.low)) / 2
+            feedback = min(feedback, base.highest_feedback(current(usual) + bias))
         return dataclasses.replace(
             base,
             output_high=self.row_voltage,
@@ -329,6 +345,8 @@ class Convolution(Parameters):
         "level of the bias row in writes; at a full level it would move the drives of all patches",
     )
     pooling: str = EARLIEST  # of the spikes of a region: "earliest" or "mean" (closed form only)
+
+    newer: ClassVar = ("pooling",)
 
     def check(self) -> None:
         """Raise ParameterError if the window exceeds the image, a region has no patch, or the
@@ -424,6 +442,19 @@ def edges(start: float, pulse: float, rise: float, level: float) -> Points:
     ]
 
 
+def check_states(states: np.ndarray) -> None:
+    """Raise ParameterError unless all `states` are finite: ngspice gives up at nan, and spikes of
+    the closed form would be nan without a reason.
+    """
+    wrong = np.argwhere(~np.isfinite(np.asarray(states, float)))
+    if len(wrong):
+        place = tuple(map(int, wrong[0]))
+        raise ParameterError(
+            f"states must be finite, got {np.asarray(states)[place]:g} in cell {place} (class or "
+            f"column, row) and {len(wrong) - 1} others"
+        )
+
+
 @dataclass(frozen=True)
 class Setup:
     """Device, neuron and pulses of an experiment: everything but the states and the images.
@@ -482,9 +513,8 @@ class Setup:
     @property
     def suffix(self) -> str:
         """Ending of file names: device and scheme of two-terminal devices, "" for emulators."""
-        return (
-            f"_{self.array.device.name}_{self.array.scheme.replace('/', '')}" if self.array else ""
-        )
+        array = self.array
+        return f"_{array.device.name}_{array.scheme}".replace("/", "") if array else ""
 
     @property
     def state_quantity(self) -> str:
@@ -503,6 +533,7 @@ class Setup:
         `inputs`, `controls`: sources of the rows and of each phi as (s, V) points; without
         `controls` a read. Without `neurons` the columns are at 0 V.
         """
+        check_states(states)
         if self.array is None:
             return network(self.network, states, inputs, controls, neurons, title, self.devices)
         return array_network(
@@ -536,33 +567,6 @@ class Setup:
     def replace(self, **changes: Any) -> Self:
         """Return a copy of the setup with some fields replaced."""
         return dataclasses.replace(self, **changes)
-
-
-def check_levels(name: str, levels: np.ndarray, inputs: int) -> None:
-    """Raise ParameterError unless the `levels` called `name` are n x `inputs`, each from 0 to 1."""
-    if np.ndim(levels) != 2 or np.shape(levels)[1] != inputs:
-        raise ParameterError(
-            f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}"
-        )
-    if np.size(levels) and not (np.min(levels) >= 0 and np.max(levels) <= 1):
-        raise ParameterError(
-            f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: "
-            "scale them"
-        )
-
-
-def as_patterns(patterns: Levels) -> np.ndarray:
-    """Return patterns as an array of classes x inputs; raise ParameterError for unequal lengths or
-    levels outside 0 to 1.
-    """
-    try:
-        array = np.array(patterns, float)
-    except (TypeError, ValueError):
-        raise ParameterError("patterns must be numbers, the same count for each class") from None
-    if array.ndim != 2 or not array.size:
-        raise ParameterError(f"patterns must be classes x inputs, got shape {array.shape}")
-    check_levels("patterns", array, array.shape[1])
-    return array
 
 
 def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:

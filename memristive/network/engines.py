@@ -25,13 +25,15 @@ from memristive.devices.characterise import PULSE_EDGE, characterise
 from memristive.devices.characterise_gate import measure_levels, set_cells
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import SpiceModel
-from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, check_levels, edges
+from memristive.network.checks import warn_of_reads
+from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, edges
+from memristive.network.inputs import MOST_NEURONS, as_images
 from memristive.network.layer import ColumnDose, GateWrite, Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.network.solvers import READING_LAYERS
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
-from memristive.spice.parameters import ParameterError
+from memristive.spice.parameters import ParameterError, as_whole
 from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristor import Values, drawn_number
 from snn_circuit import NeuronParameters, Points, names
@@ -638,7 +640,7 @@ def reads(
     A read ends once `wanted` output neurons have fired; later spikes are nan. The noise is that of
     the images number `first`, `first` + 1, ... of a set, drawn with `seed`.
     """
-    check_levels("images", images, network.sizes[0])
+    images = as_images(images, network.sizes[0])
     rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))
     for k, image in enumerate(images):
         rng = read_generator(seed, first + k) if (first + k) % READ_BLOCK == 0 else rng
@@ -649,7 +651,7 @@ def reads(
 
 def read(
     network: Network,
-    images: np.ndarray,
+    images: ArrayLike,
     engine: str | Engine = CLOSED_FORM,
     *,
     wanted: int = 2,
@@ -662,7 +664,7 @@ def read(
     Parameters
     ----------
     network : Network
-    images : array, n x inputs, levels 0 to 1
+    images : array_like, n x inputs, levels 0 to 1
     engine : str or Engine
         "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
         each cell.
@@ -682,16 +684,28 @@ def read(
     ------
     ParameterError
         The engine is unknown, or the images have another number of inputs than the network, or
-        levels outside 0 to 1.
+        levels outside 0 to 1, or `wanted` is no whole number from 1.
     SimulationError
         ngspice cannot complete a transient.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Stages clip, too many images have no spike, or one neuron wins all of many images.
     """
+    images, wanted = (
+        as_images(images, network.sizes[0]),
+        as_whole("wanted", wanted, 1, MOST_NEURONS),
+    )
     if engine == CLOSED_FORM:
         network.warn_of_doubts()
-        return network.first_spikes(images, seed)
-    with opened(engine, network) as own:
-        found = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
-    return np.array(found).reshape(-1, network.sizes[-1])
+        spikes = network.first_spikes(images, seed)
+    else:
+        with opened(engine, network) as own:
+            found = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
+        spikes = np.array(found).reshape(-1, network.sizes[-1])
+    warn_of_reads(network, images, spikes)
+    return spikes
 
 
 def check_engine(name: str) -> None:

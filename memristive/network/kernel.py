@@ -106,7 +106,7 @@ def refresh(
         stages = stages_of(layer, j)
         positive, negative = split(layer, loads, j)
         scale[0, j], scale[1, j] = (
-            column_resistance(stages, positive),
+            column_resistance(stages, positive + layer.neurons[BIAS, j] / volts),
             negative_resistance(stages, negative),
         )
         for i in range(weights.shape[1]):
@@ -322,7 +322,8 @@ def add_edge_currents(
             currents[1] += current(cell, states[i, c], NODES[1] * level)
             currents[2] += current(cell, states[i, c], NODES[2] * level)
             currents[3] += current(cell, states[i, c], level)
-            currents[4] += current(cell, states[i, c], max(level - BELOW, 0.0))
+            below = states[i, c] - cell.share * BELOW  # the memory capacitor holds the gate
+            currents[4] += current(cell, below, level - BELOW)
 
 
 @compiled(error_model="numpy")
@@ -359,7 +360,8 @@ def membranes(
             for s in range(5):
                 currents[side, s] += current * (NODES[s] if s < 3 else 1.0)
     stages, bias = stages_of(layer, j), layer.neurons[BIAS, j]
-    up = column_resistance(stages, (currents[0, 3] - currents[0, 4]) / BELOW)
+    load = (currents[0, 3] - currents[0, 4]) / BELOW + bias / timing.row_voltage
+    up = column_resistance(stages, load)
     down = negative_resistance(stages, (currents[1, 3] - currents[1, 4]) / BELOW)
     settled, risen = (
         settled_membrane(stages, up * (currents[0, 3] + bias), down * currents[1, 3]),

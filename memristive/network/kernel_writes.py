@@ -189,6 +189,8 @@ def forget(late: Late, presentations: int) -> None:
     that they hold, and gate voltages move towards their resting voltage.
     """
     rest = late.gate.rest
+    if late.forget == 0.0:
+        return
     for held in late.held:
         held -= rest
         held *= math.exp(-late.forget * presentations)

@@ -7,7 +7,7 @@ The last column is the reference column, if there is one.
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
@@ -15,10 +15,11 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 from memristive.network.closed_form import Neurons
 from memristive.network.design import write_window
 from memristive.network.kernel_writes import set_states
-from memristive.spice.parameters import Parameters, quantity
-from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
+from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
+from memristor import Memristor, MemristorParameters, ReadMemristor, conductance, state_rate
 from snn_circuit import (
     IDEAL_DEVICES,
+    Cells,
     Devices,
     NeuronParameters,
     Wires,
@@ -43,7 +44,8 @@ class PulseWrites(Parameters):
     In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
     write noise on an even grid of the range of X; (): 1 everywhere. If there are `levels`, which
     are the states in V at gate voltages from `gate_low` to `gate_high`, the gate sets the state,
-    and doses are changes of the gate's voltage (docs/writes_gate.md).
+    and doses are changes of the gate's voltage (docs/writes_gate.md). `model` and `model_sha256`
+    are the SPICE model of the device and its hash, as in `MeasuredDevice`.
     """
 
     step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
@@ -70,7 +72,7 @@ class PulseWrites(Parameters):
         "",
         "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none",
     )
-    noise_curve: tuple[float, ...] = ()
+    noise_curve: tuple[float, ...] = curve((), "factors on the write noise over X")
     late: float = quantity(
         0.0,
         0.0,
@@ -91,7 +93,7 @@ class PulseWrites(Parameters):
     late_keeps: int = quantity(
         0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
     )
-    levels: tuple[float, ...] = ()
+    levels: tuple[float, ...] = curve((), "X over the gate voltage, in V", -1e6, rising=True)
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
     gate_step: float = quantity(
@@ -104,10 +106,21 @@ class PulseWrites(Parameters):
     gate_reset: int = quantity(
         0, 0, 1, "", "1: RESET before each SET; 0: only where the gate voltage has fallen"
     )
+    model: str = ""
+    model_sha256: str = ""
+
+    newer: ClassVar = (
+        *("disturb_up", "disturb_down", "thirds", "noise_curve", "late", "late_pulses"),
+        *("late_forget", "late_spread", "late_offset", "late_keeps", "levels", "gate_low"),
+        *("gate_high", "gate_step", "gate_rest", "gate_reset", "model", "model_sha256"),
+    )
+    unwritten: ClassVar = ("model", "model_sha256")
 
     def check(self) -> None:
-        for name in ("noise_curve", "levels"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # a list in files
+        if self.levels and not self.gate_low < self.gate_high:
+            raise ParameterError(
+                f"gate_low must be below gate_high, got {self.gate_low:g} and {self.gate_high:g} V"
+            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,6 +194,13 @@ class Layer:
     def inputs(self) -> int:
         """Number of rows without the bias row."""
         return self.rows - (self.bias is not None)
+
+    @property
+    def bias_resistance(self) -> float:
+        """Resistance in ohm from the bias row to the column of each neuron; inf: no resistor."""
+        if not self.bias:
+            return np.inf
+        return self.row_voltage * self.neuron.transresistance / (self.bias * self.neuron.threshold)
 
     @property
     def write_rate(self) -> float:
@@ -274,6 +294,15 @@ class Layer:
             return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
         return np.append(errors, -errors.sum()) if self.reference else np.asarray(errors, float)
 
+    def stage_loads(self, states: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+        """Return the conductance in S with which the cells of some `rows` (mask or slice) load the
+        input of each stage: one for each neuron, and then one for the reference column, or with
+        pairs for each neuron's negative columns. `states`: columns x rows, V.
+        """
+        cells = Cells.of(self.memristor, self.devices.cells)
+        siemens = conductance(cells, self.with_reference(states))[:, rows].sum(axis=1)
+        return siemens.reshape(2, self.pairs, -1).sum(axis=1).ravel() if self.pairs else siemens
+
     @property
     def wired(self) -> bool:
         """True if wires have resistance, so that each cell affects all others."""
@@ -353,23 +382,13 @@ def add_negative_stages(
     return negatives
 
 
-def add_bias(
-    circuit: Circuit,
-    neuron: NeuronParameters,
-    volts: float,
-    bias: float,
-    columns: Iterable[str],
-    row: str,
-) -> None:
-    """Add a resistor from the bias row to each of the `columns`, so that each neuron has a drive of
-    `bias` thresholds.
-
-    `volts` is the voltage of the bias `row` in a read.
+def add_bias(circuit: Circuit, of: Layer, columns: Iterable[str], row: str) -> None:
+    """Add the resistors of a layer from its bias `row` to each of the neurons' `columns`, if it has
+    any.
     """
-    if bias:
-        resistance = volts * neuron.transresistance / (bias * neuron.threshold)
+    if of.bias:
         for node in columns:
-            circuit.R(f"bias_{node}", row, node, resistance)
+            circuit.R(f"bias_{node}", row, node, of.bias_resistance)
 
 
 class NeuronStages(SubCircuit):
@@ -526,14 +545,7 @@ def add_drives(circuit: Circuit, layer: Layer, neurons: int, rows: int) -> None:
     circuit.subcircuit(NeuronStages(layer.neuron))
     circuit.subcircuit(ReferenceStage(layer.neuron, name="reference_stage"))
     negatives = add_negative_stages(circuit, layer, 0, neurons, "reference_stage")
-    add_bias(
-        circuit,
-        layer.neuron,
-        layer.row_voltage,
-        layer.bias or 0.0,
-        names("column_0", neurons),
-        f"row_0_{rows - 1}",
-    )
+    add_bias(circuit, layer, names("column_0", neurons), f"row_0_{rows - 1}")
     for j in range(neurons):
         circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", negatives[j], f"drive_0_{j}")
 

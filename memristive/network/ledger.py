@@ -3,6 +3,7 @@ the ledger must assume (docs/costs.md).
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -78,7 +79,24 @@ class Technology(Parameters):
     """Values of a chip that the circuit does not fix. `SOURCES` has the origin of each default."""
 
     supply: float = quantity(1.2, 0.1, 100.0, "V", "of amplifiers, comparators and neurons")
-    amplifier_current: float = quantity(10e-6, 0.0, 1.0, "A", "bias current of one op-amp")
+    amplifier_bandwidth: float = quantity(
+        10e6, 0.0, 1e12, "Hz", "gain-bandwidth product of the op-amps"
+    )
+    amplifier_load: float = quantity(
+        1e-12, 0.0, 1.0, "F", "capacitor that the first stage of an op-amp charges"
+    )
+    gm_over_current: float = quantity(
+        15.0, 1e-3, 40.0, "1/V", "transconductance of an op-amp's transistors over their current"
+    )
+    loop_gain: float = quantity(
+        100.0, 0.0, 1e9, "", "of each stage; a column's output is too small by its inverse"
+    )
+    first_stage_gain: float = quantity(
+        30.0, 1.0, 1e9, "", "part of the loop gain that an op-amp has before its output stage"
+    )
+    stage_resistance: float = quantity(
+        1e6, 1.0, 1e12, "ohm", "input and feedback of the inverting stages on a chip"
+    )
     amplifier_area: float = quantity(1000.0, 0.0, 1e9, "um^2", "of one op-amp")
     neuron_capacitance: float = quantity(
         1e-12, 0.0, 1.0, "F", "membrane of a chip; its leak keeps the time constant"
@@ -112,13 +130,46 @@ class Technology(Parameters):
         1e-8, 0.0, 1.0, "s", "pause between two columns that are written one after the other"
     )
 
+    @property
+    def first_stage_current(self) -> float:
+        """Current in A of an op-amp's first stage: two branches, and 20 % for the bias. Their
+        transconductance gives the bandwidth.
+        """
+        transconductance = 2 * math.pi * self.amplifier_bandwidth * self.amplifier_load
+        return 2.4 * transconductance / self.gm_over_current
+
+    def output_stage_current(self, load: float) -> float:
+        """Return the current in A of an op-amp's output stage, whose transconductance gives the
+        loop gain with a `load` in S (`stage_load`).
+        """
+        return self.loop_gain / self.first_stage_gain * load / self.gm_over_current
+
+
+def stage_load(inputs: Any, feedback: Any, output: Any = 0.0) -> Any:
+    """Return the transconductance in S with which an inverting stage has a loop gain of 1.
+
+    The transconductance drives the conductances `feedback`, back to the input, and `output`. All
+    `inputs` together are the conductance from the stage's input to sources or to ground. With A
+    times this transconductance, the output is too small by about the share 1 / (A + 1).
+
+    Parameters
+    ----------
+    inputs, feedback, output : array_like, S
+    """
+    return (feedback + output) * (1 + inputs / feedback)
+
 
 SOURCES = {
     "supply": "of 65 nm logic, as in the source of comparator_energy",
-    "amplifier_current": "two branches of 4.2 uA: 10 MHz into 1 pF at gm/I = 15/V (P. Jespers, "
-    "B. Murmann, Systematic Design of Analog CMOS Circuits, 2017), and 20 % for the bias",
+    "amplifier_bandwidth": "studies.amplifier_speed",
+    "amplifier_load": "estimate: a row of gates, or the compensation of two stages",
+    "gm_over_current": "moderate inversion (P. Jespers, B. Murmann, Systematic Design of Analog "
+    "CMOS Circuits, 2017)",
+    "loop_gain": "studies.amplifier_speed: frozen networks lose at most 0.1 points",
+    "first_stage_gain": "estimate: gain of a transistor in 65 nm, no source; 1: one stage",
+    "stage_resistance": "estimate, no source; only the ratio of the two resistors matters",
     "amplifier_area": "estimate, no source",
-    "neuron_capacitance": "estimate: of the size of the load in amplifier_current",
+    "neuron_capacitance": "estimate: of the size of amplifier_load",
     "neuron_area": "M. Besrour et al., arXiv:2408.07734 (28 nm)",
     "line_capacitance": "0.2 fF/um (NeuroSim 3.0, Array.cpp) and a pitch of about 0.5 um",
     "feature_size": "node of the comparator's source",

@@ -1,17 +1,16 @@
-"""Netlists of multilayer networks: crossbars in series, each with a bias row, and a reference
+"""Circuits of multilayer networks: crossbars in series, each with a bias row, and a reference
 column or pairs.
 
 Nodes of layer l (counted from 0): row_l_k, column_l_j, membrane_l_j. The output of a hidden neuron
 is row_(l+1)_j, that of a neuron in the last layer output_j. The reference column's voltage
-negative_l goes to all neurons of its layer. These functions build netlists and do not run them.
+negative_l goes to all neurons of its layer. These functions build circuits and do not run them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.design import check_levels, edges
 from memristive.network.engines import ModelCells
 from memristive.network.layer import (
     Layer,
@@ -21,12 +20,11 @@ from memristive.network.layer import (
     column_nodes,
 )
 from memristive.network.networks import Network
-from memristive.spice.session import Solver, named_classes, netlist_text
-from memristor import ReadMemristor
+from memristor import Cell, ReadMemristor
 from snn_circuit import (
     LapicqueNeuron,
+    NeuronParameters,
     Points,
-    SchmittTrigger,
     add_amplifiers,
     add_source,
     cell_arguments,
@@ -34,15 +32,60 @@ from snn_circuit import (
     neuron_arguments,
 )
 
-# A switch flips at a time point, up to one step late. So spikes of an exported read are late by up
-# to a step for each layer.
-EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
+KERNEL_TRIGGER = "kernel_trigger"  # does not latch: a kernel fires on many patches
+
+
+class SharpTrigger(Cell):
+    """Trigger whose time of switching does not depend on ngspice's time steps. Nodes: membrane,
+    output.
+
+    ngspice lets the control voltage of a switch pass its threshold by 50 mV at most. An amplifier
+    in front of the switch therefore makes a time point meet the spike. With `per_instance` the
+    threshold is an instance parameter.
+
+    If `latching`, the output stays high once it is high, because the trigger charges a capacitor
+    that nothing discharges. In later layers a membrane may fall again when an inhibiting row steps
+    up. (A trigger with feedback would be simpler, but its switch in ngspice would close on an
+    intermediate value of Newton's method.)
+    """
+
+    GAIN = 1e4  # of the amplifier: the switch closes within 5 uV of the threshold
+    RESISTANCE, CAPACITANCE = 100.0, 1e-10  # ohm, F: the capacitor is charged within 10 ns
+    FULL = 0.05  # of the capacitor's charge, at which the output is high
+
+    def __init__(
+        self,
+        parameters: NeuronParameters,
+        per_instance: bool = False,
+        latching: bool = True,
+        name: str = "schmitt_trigger",
+    ) -> None:
+        switch = {"vt": 0.0, "vh": 0.0, "ron": 1e-3, "roff": 1e15 if latching else 1e12}
+        super().__init__(name, ("membrane", "output"), {"switch": ("sw", switch)})
+        high, threshold = parameters.output_high, parameters.threshold
+        if per_instance:
+            self.parameters["threshold"] = threshold
+        self.V("threshold", "level", self.gnd, "{threshold}" if per_instance else threshold)
+        self.VCVS("over", "over", self.gnd, "membrane", "level", voltage_gain=self.GAIN)
+        self.V("high", "high", self.gnd, high)
+        closed = "charge" if latching else "output"
+        self.S("spike", "high", closed, "over", self.gnd, model=f"{name}_switch")
+        if latching:
+            self.R("charge", "charge", "store", self.RESISTANCE)
+            self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
+            stored = f"min(v(store)/{self.FULL * high!r},1)"
+            self.B("output", "output", self.gnd, voltage_expression=f"{high!r}*{stored}")
+        self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
 def layered_network(
-    network: Network, rows: Sequence[Points], title: str = "layers", cells: ModelCells | None = None
+    network: Network,
+    rows: Sequence[Points],
+    title: str = "layers",
+    cells: ModelCells | None = None,
+    noise: Sequence[np.ndarray] = (),
 ) -> Circuit:
-    """Return the netlist of layers in series for a read, in which every phi is low.
+    """Return the circuit of layers in series for a read, in which every phi is low.
 
     Parameters
     ----------
@@ -53,6 +96,8 @@ def layered_network(
     title : str
     cells : ModelCells, optional
         SPICE model whose subcircuit stands in each cell instead of the emulator.
+    noise : sequence of arrays, A
+        Noise currents of one read, as `Network.drawn` returns them; (): none.
     """
     circuit, layers = layers_circuit(network, title, cells), network.layers
     add_source(circuit, "pulse")
@@ -61,6 +106,8 @@ def layered_network(
     for k, layer in enumerate(layers):
         outputs = names("output" if k == len(layers) - 1 else f"row_{k + 1}", layer.neurons)
         add_layer(circuit, network, k, layer, outputs, cells)
+        if noise:
+            add_noise(circuit, layer, k, noise[k])
     return circuit
 
 
@@ -73,7 +120,9 @@ def layers_circuit(network: Network, title: str, cells: ModelCells | None = None
         cells.model.add_to(circuit)
     ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
     add_amplifiers(circuit, network.parameters.neuron)
-    SchmittTrigger(network.layers[-1].neuron, own, latching=True).add_to(circuit)
+    SharpTrigger(network.layers[-1].neuron, own).add_to(circuit)
+    if network.convolution:
+        SharpTrigger(network.layers[0].neuron, own, False, KERNEL_TRIGGER).add_to(circuit)
     return circuit
 
 
@@ -97,25 +146,23 @@ def add_layer(
     )
     circuit.subcircuit(
         LapicqueNeuron(
-            of.neuron, name=f"neuron_of_{layer}", per_instance=devices.neurons is not None
+            of.neuron,
+            f"neuron_of_{layer}",
+            devices.neurons is not None,
+            KERNEL_TRIGGER if network.convolution and not layer else "schmitt_trigger",
         )
     )
     circuit.subcircuit(ReferenceStage(of.neuron, name=f"reference_of_{layer}"))
-    # The bias row follows the pulse at a full pixel's level.
-    circuit.VCVS(last_row, last_row, circuit.gnd, pulse, circuit.gnd, voltage_gain=of.row_voltage)
+    if of.bias is not None:  # the bias row follows the pulse at a full pixel's level
+        circuit.VCVS(
+            last_row, last_row, circuit.gnd, pulse, circuit.gnd, voltage_gain=of.row_voltage
+        )
     negatives = add_negative_stages(circuit, of, layer, neurons, f"reference_of_{layer}")
     cell_values, neuron_values = (
         cell_arguments(network.parameters, devices.cells, False),
         neuron_arguments(devices.neurons),
     )
-    add_bias(
-        circuit,
-        of.neuron,
-        of.row_voltage,
-        of.bias or 0.0,
-        names(f"column_{layer}", neurons),
-        last_row,
-    )
+    add_bias(circuit, of, names(f"column_{layer}", neurons), last_row)
     for j in range(neurons):
         circuit.X(
             f"neuron_{layer}_{j}",
@@ -136,52 +183,37 @@ def add_layer(
                 circuit.X(name, "read_memristor", node, row, x0=float(state), **cell_values(c, k))
 
 
-def layered_read_netlist(
-    network: Network,
-    image: np.ndarray,
-    labels: Iterable[object] = (),
-    sample: str = "image",
-    cells: ModelCells | None = None,
-) -> str:
-    """Return the netlist that reads one image with the whole network in one transient, for the
-    program `ngspice`.
+def add_noise(circuit: Circuit, of: Layer, layer: int, noise: np.ndarray) -> None:
+    """Add the noise currents of a read to the columns of layer number `layer`, whose description is
+    `of`.
 
-    Parameters
-    ----------
-    network : Network
-    image : array, inputs, levels 0 to 1
-    labels : iterable, optional
-        Names of the classes, for the comments.
-    sample : str
-        Name of the image, for the comments.
-    cells : ModelCells, optional
-        SPICE model whose subcircuit stands in each cell.
-
-    Raises
-    ------
-    ParameterError
-        The image does not fit the network, or a level is outside 0 to 1.
+    `noise`: currents in A at full rows, as `kernel_arrays.Work.noise` has them: a row for each row
+    of the crossbar, or a single one, whose currents then follow the bias row.
     """
-    check_levels("image", np.asarray(image)[None], network.sizes[0])
-    design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
-    volts = design.row_voltage * design.read_levels(np.asarray(image, float))
-    rows = [edges(0.0, 1.0, design.rise, level)[:3] for level in volts.tolist()]
-    circuit = layered_network(network, rows, f"read of {sample}", cells)
-    circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
-    nodes = names(f"membrane_{last}", classes) + names("output", classes)
-    hidden = [
-        name
-        for layer, count in enumerate(network.sizes[1:-1])
-        for name in names(f"membrane_{layer}", count) + names(f"row_{layer + 1}", count)
-    ]
-    comments = [
-        f"One read of {sample}; the last layer's neurons stand for "
-        f"{named_classes(list(labels), classes)}.",
-        f"Saved: membrane_{last}_j, output_j (high: neuron j has fired). The first spike names the "
-        "class.",
-    ]
-    if hidden:
-        comments.append(
-            "Hidden layer l, counted from 0: membrane_l_j, and the neurons' outputs row_(l+1)_j."
-        )
-    return netlist_text(circuit, EXPORTED, design.window, nodes + hidden, nodes, comments)
+    first = of.rows - len(noise)
+    for c, node in enumerate(stage_nodes(of, layer)):
+        for k, ampere in enumerate(noise[:, c].tolist(), first):
+            circuit.VCCS(
+                f"noise_{layer}_{c}_{k}",
+                circuit.gnd,
+                node,
+                f"row_{layer}_{k}",
+                circuit.gnd,
+                transconductance=ampere / of.row_voltage,
+            )
+
+
+def stage_nodes(of: Layer, layer: int) -> list[str]:
+    """Return the nodes of a layer's columns without repetition, in the order of noise currents:
+    those of the neurons, then the reference column or the negative columns.
+    """
+    return list(dict.fromkeys(column_nodes(of, layer, of.neurons)))
+
+
+def read_voltages(
+    network: Network, image: np.ndarray, cells: ModelCells | None = None
+) -> np.ndarray:
+    """Return the voltages in V at which the rows are read for an `image` (inputs, levels)."""
+    levels = np.asarray(image, float)
+    # subcircuits bend by themselves
+    return network.design.row_voltage * (levels if cells else network.design.read_levels(levels))

@@ -7,6 +7,7 @@ ends, and it drives a row of the next crossbar. The paper's network is one layer
 
 import dataclasses
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Crossbar
+from memristive.network.closed_form import ClosedFormWarning, Crossbar
 from memristive.network.design import (
     MEAN,
     Convolution,
@@ -22,8 +23,10 @@ from memristive.network.design import (
     LayerDesign,
     Schedule,
     Setup,
-    check_levels,
+    check_states,
 )
+from memristive.network.exactness import doubts_of
+from memristive.network.inputs import as_images
 from memristive.network.layer import Layer, PulseWrites
 from memristive.neuron import start_delay
 from memristive.spice.parameters import ParameterError
@@ -35,6 +38,8 @@ SEED_STEP = 7919  # between the seeds of two layers
 # images whose reads share a stream of random numbers, so that processes can read different blocks
 READ_BLOCK = 25
 AT_ONCE = 2000  # images whose levels are in memory together in a read
+# share of a device's range by which a solver may leave it
+BEYOND_RANGE = 0.01
 LATE_STREAM = 7  # of random numbers: limits of synapses that write late
 LEAST_REACH = 0.05  # of the dose at which a synapse is due: no window is narrower on either side
 
@@ -92,6 +97,8 @@ class Network:
         object.__setattr__(
             self, "states", tuple(np.asarray(states, float) for states in self.states)
         )
+        for states in self.states:
+            check_states(states)
         if len(self.states) > 1 and isinstance(self.design, Schedule):
             raise ParameterError(
                 "several layers need a LayerDesign, a Schedule is the design of a single one"
@@ -123,6 +130,24 @@ class Network:
             raise ParameterError(
                 "pulses need a memristor with a curve, as `emulator` makes it for a measured device"
             )
+
+    def check_range(self) -> None:
+        """Raise ParameterError if a state is outside the range of the measured device, which no
+        pulse can leave.
+        """
+        curve = self.parameters.memristor.curve
+        if curve is None:
+            return
+        beyond = BEYOND_RANGE * (curve.high - curve.low)
+        for layer, states in enumerate(self.states):
+            wrong = np.argwhere((states < curve.low - beyond) | (states > curve.high + beyond))
+            if len(wrong):
+                place = tuple(map(int, wrong[0]))
+                raise ParameterError(
+                    f"layers[{layer}] must be in the range of network.memristor.curve, "
+                    f"{curve.low:.3g} to {curve.high:.3g} V, got {states[place]:.3g} V in cell "
+                    f"{place} (column, row)"
+                )
 
     def _check_convolution(self, pixels: int) -> None:
         if len(self.states) < 2:
@@ -217,14 +242,21 @@ class Network:
         """
         return any(devices.wires != Wires() for devices in self.devices or ())
 
-    def warn_of_doubts(self) -> None:
-        """Issue a `ClosedFormWarning` for each reason why the closed form of the paper's layer is
-        not exact.
-
-        For other networks `checks.warn_of_layers` does this.
+    @property
+    def doubts(self) -> list[str]:
+        """Reasons why spike times of the closed form may be wrong by more than nanoseconds; each
+        reason names a parameter.
         """
-        if isinstance(self.design, Schedule):
-            self.crossbar.warn_of_doubts()
+        return doubts_of(self.layers, self.states)
+
+    def warn_of_doubts(self) -> None:
+        """Issue a `ClosedFormWarning` for each of the `doubts`."""
+        for doubt in self.doubts:
+            warnings.warn(
+                f"the closed form is not exact here: {doubt}; compare with ngspice",
+                ClosedFormWarning,
+                stacklevel=3,
+            )
 
     def jitter(self, stream: str, first: int, stop: int) -> np.ndarray:
         """Return the chip's threshold noise in the reads `first` to `stop` - 1 of a named `stream`:
@@ -257,7 +289,7 @@ class Network:
         ParameterError
             The images have another shape or other levels.
         """
-        check_levels("images", images, self.sizes[0])
+        images = as_images(images, self.sizes[0])
         jitter = self.jitter("test", 0, len(images))
         if self.wired:
             return [
@@ -303,8 +335,8 @@ class Network:
         """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
         the convolution (array, outputs, region by region). `image`: levels of the inputs.
         """
-        check_levels("images", image[None], self.sizes[0])
-        arrays, levels = KernelArrays(self), self.read_levels(image[None])[0]
+        images = as_images(np.asarray(image)[None], self.sizes[0], "image")
+        arrays, levels = KernelArrays(self), self.read_levels(images)[0]
         kernel_patches.read_patches(
             arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels
         )
@@ -370,8 +402,9 @@ class Network:
     def faster(self, factor: float) -> Self:
         """Return a network whose membranes, edges and window are faster by a `factor`.
 
-        All spikes are earlier by this factor, so decisions stay the same up to ties, and the energy
-        of a read falls by the same factor. Divide the margin of a rule by `factor`, too.
+        All spikes are earlier by this factor, so decisions stay the same up to ties, and the rows
+        deliver less energy by the same factor. On a chip the op-amps must be faster, too
+        (docs/costs.md). Divide the margin of a rule by `factor`, too.
         """
         neuron, devices = self.parameters.neuron, self.devices
         parameters = dataclasses.replace(
@@ -526,8 +559,14 @@ class KernelArrays:
         )
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 
-    def trained(self, network: Network) -> Network:
-        """Return `network` with the states and held doses that the kernel has written."""
+    def trained(self, network: Network, waiting: int = 0) -> Network:
+        """Return `network` with the states and held doses that the kernel has written, the doses
+        after the leak of `waiting` more presentations.
+        """
+        late = self.late
+        if waiting:
+            late = late._replace(held=tuple(held.copy() for held in late.held))
+            kernel_writes.forget(late, waiting)
         states = tuple(
             states[:, : len(before)].T.copy()
             for states, before in zip(self.states, network.states, strict=True)
@@ -535,7 +574,7 @@ class KernelArrays:
         return dataclasses.replace(
             network,
             states=states,
-            held=what_is_held(self.late),
+            held=what_is_held(late),
         )
 
 

@@ -46,7 +46,7 @@ from memristive.spice.session import (
     Solver,
     Waveforms,
 )
-from memristor import Values, conductance, drawn_number, leaked, noise_factor
+from memristor import Values, drawn_number, leaked, noise_factor
 from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
 
 # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
@@ -329,14 +329,9 @@ class NgspiceLayer:
         """Return for each input of a stage the conductance in S with which the cells of `undriven`
         inputs (True for each) load it.
         """
-        layer = self._layer
-        if layer.wired:
-            return np.zeros(layer.columns)
-        cells = Cells.of(self._memristor, self._cells).at(slice(None), slice(layer.inputs))
-        siemens = conductance(cells, layer.with_reference(states)[:, : layer.inputs])[
-            :, undriven
-        ].sum(axis=1)
-        return siemens.reshape(2, layer.pairs, -1).sum(axis=1).ravel() if layer.pairs else siemens
+        if self._layer.wired:
+            return np.zeros(self._layer.columns)
+        return self._layer.stage_loads(states, np.append(undriven, np.zeros(self._bias, bool)))
 
     def _load_changes(self, block: np.ndarray, loads: np.ndarray) -> dict[str, float]:
         ohms = 1 / np.maximum(loads[self._stage_inputs(block)], 1 / NO_LOAD)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.devices.characterise import read, write
+from memristive.devices.characterise import model_solver, read, write
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.spice.parameters import ParameterError, Parameters, quantity
@@ -124,14 +124,7 @@ class DeviceArray(Parameters):
 
     def writing(self, pulse: float) -> Solver:
         """Return the solver for writes with pulses of `pulse` s."""
-        return Solver(
-            max_step=min(pulse / 50, 1.0),
-            reltol=1e-5,
-            trtol=7.0,
-            chgtol=1e-18,
-            abstol=1e-15,
-            method="gear",
-        )
+        return model_solver(self.model, pulse / 50)
 
 
 # The membranes (1e-3 C) govern the steps of a read. Spikes are off by up to 0.7 us, with

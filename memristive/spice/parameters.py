@@ -3,9 +3,12 @@ Also the exceptions of this folder.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import difflib
+import itertools
+import math
+from collections.abc import Iterable, Mapping
 from numbers import Number
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ParameterError(ValueError):
@@ -53,50 +56,100 @@ def allowed_range(metadata: Mapping[str, Any]) -> str:
 
 
 def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
-    """Return `value` as a float, or as an int if the quantity is a whole number. Raise
-    ParameterError unless `value` is a number within the range of `metadata`, the metadata of a
-    `quantity`. `name` stands in the message.
+    """Return `value` as a float, or as an int if the quantity is a whole number, which may be given
+    as 1e4. Raise ParameterError unless `value` is a number within the range of `metadata`, the
+    metadata of a `quantity`. `name` stands in the message.
     """
     if isinstance(value, Number) and hasattr(value, "item"):
         value = value.item()  # a NumPy scalar
-    kinds = int if metadata.get("whole") else (int, float)
+    whole = metadata.get("whole")
+    if whole and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    kinds = int if whole else (int, float)
     number = isinstance(value, kinds) and not isinstance(value, bool)
     if not (number and metadata["low"] <= value <= metadata["high"]):
-        raise ParameterError(f"{name} must be {allowed_range(metadata)}, got {value!r}")
-    return value if metadata.get("whole") else float(value)
+        kind = "a whole number, " if whole else ""
+        raise ParameterError(f"{name} must be {kind}{allowed_range(metadata)}, got {value!r}")
+    return value if whole else float(value)
 
 
-# Parameters that files of earlier versions hold, with the values at which they have no effect.
-REMOVED = {"leak_per_volt": 0.0, "lowest_state": -1e9, "highest_state": 1e9, "cell_leak": 0.0}
-
-
-def restored(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Return the parameters of class `kind` from a file's `values`.
-
-    Raises ParameterError if the file uses a parameter that no longer exists, and TypeError if a
-    parameter is unknown.
+def as_whole(name: str, value: Any, low: int, high: int) -> int:
+    """Return `value` as an int. Raise ParameterError, which names `name`, unless it is a whole
+    number from `low` to `high`.
     """
-    used = [name for name in values if name in REMOVED and values[name] != REMOVED[name]]
-    if used:
+    return int(check_range(name, value, quantity(low, low, high, "", "").metadata))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return, as the end of a message, the `known` name that is closest to `name`; "" if none is
+    close.
+    """
+    near = difflib.get_close_matches(name.lower(), list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def curve(default: tuple[float, ...], meaning: str, low: float = 0.0, rising: bool = False) -> Any:
+    """Return a dataclass field for a curve: the values at two or more points of an even grid.
+
+    Parameters
+    ----------
+    default : tuple of float
+        Default; if it is (), the curve may be empty.
+    meaning : str
+        Help text.
+    low : float
+        Lowest value allowed.
+    rising : bool
+        The values must not fall.
+    """
+    metadata = {"lowest": low, "meaning": meaning, "rising": rising, "empty": not default}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check_curve(name: str, values: Any, metadata: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the points of a curve as a tuple. Raise ParameterError unless `values` suit the
+    `metadata` of a `curve`. `name` stands in the message.
+    """
+    several = isinstance(values, Iterable) and not isinstance(values, str | Mapping)
+    points = list(values) if several else None
+    if points is None or not all(
+        isinstance(point, Number) and not isinstance(point, bool) for point in points
+    ):
+        raise ParameterError(f"{name} must be a list of numbers, got {values!r:.60}")
+    if not points and metadata["empty"]:
+        return ()
+    if len(points) < 2:
+        raise ParameterError(f"{name} must have at least two points, got {len(points)}")
+    wrong = [point for point in points if not metadata["lowest"] <= point < math.inf]
+    if wrong:
         raise ParameterError(
-            f"{used[0]} no longer exists: devices are described by curves; make the file again"
+            f"{name} must be numbers of {metadata['lowest']:g} or above, got {wrong[0]}"
         )
-    return kind(**{name: value for name, value in values.items() if name not in REMOVED})
+    if metadata["rising"] and any(next_one < one for one, next_one in itertools.pairwise(points)):
+        raise ParameterError(f"{name} must not fall, got {tuple(points)!r:.60}")
+    return tuple(map(float, points))
 
 
 class Parameters:
-    """Base of the frozen parameter dataclasses; checks every `quantity` when an instance is
-    made.
+    """Base of the frozen parameter dataclasses; checks every `quantity` and every `curve` when an
+    instance is made. The fields describe the format of files, too (`memristive.files`).
     """
+
+    newer: ClassVar[tuple[str, ...]] = ()  # fields that files of earlier versions lack
+    unwritten: ClassVar[tuple[str, ...]] = ()  # those that files lack where they are empty
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            if "unit" in field.metadata:
-                object.__setattr__(
-                    self,
-                    field.name,
-                    check_range(field.name, getattr(self, field.name), field.metadata),
-                )
+            check = (
+                check_range
+                if "unit" in field.metadata
+                else check_curve
+                if "rising" in field.metadata
+                else None
+            )
+            if check:
+                value = check(field.name, getattr(self, field.name), field.metadata)
+                object.__setattr__(self, field.name, value)
         self.check()
 
     def check(self) -> None:
@@ -106,4 +159,8 @@ class Parameters:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the parameters by name, those of nested parameters as a dict, for JSON records."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload]
+        return {
+            name: value
+            for name, value in dataclasses.asdict(self).items()  # type: ignore[call-overload]
+            if value or name not in self.unwritten
+        }

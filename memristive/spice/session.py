@@ -19,11 +19,17 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
-from memristive.spice.ngspice import Ngspice, start_ngspice
+from memristive.spice.ngspice import LOOK, Ngspice, start_ngspice
 from memristive.spice.parameters import ParameterError, Parameters, SimulationError, quantity
 
 METHODS = ("trap", "gear")
+# A run stalls if it needs `LOOK` time points, and this number more for each word of the netlist,
+# for one longest step. Usual are 1 to 30, and about 10 for each corner of a source.
+POINTS_PER_WORD = 10
+# ngspice's own longest step, as a share of a run
+SHARE = 1 / 50
 DIFFERENCE = re.compile(r"v\(\s*([^\s,()]+)\s*,\s*([^\s,()]+)\s*\)")
 FUNCTION = re.compile(r"([vi])\(\s*([^\s,()]+)\s*\)")
 ELEMENT = re.compile(r"@?([^\s\[\]=;,@<>$`&\"\\]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?")
@@ -84,6 +90,7 @@ def netlist_text(
     save: Sequence[str] = (),
     print_nodes: Sequence[str] = (),
     comments: Sequence[str] = (),
+    measurements: Sequence[str] = (),
 ) -> str:
     """Return the text of a circuit's netlist with options and saved vectors.
 
@@ -101,13 +108,19 @@ def netlist_text(
     comments : sequence of str
         Lines of explanation under the title. Adds lines on the use of the netlist, and commands
         that write a table.
+    measurements : sequence of str
+        Statements for `.measure`, whose results ``ngspice -b`` prints before the waveforms.
 
     Raises
     ------
     ParameterError
         `circuit` is neither a circuit nor the text of a netlist.
     """
-    lines = str(circuit).splitlines()
+    text = str(circuit)
+    if isinstance(circuit, Circuit):
+        body = text.removeprefix(f".title {circuit.title}").lstrip("\r\n")
+        text = f".title {one_line(circuit.title)}\n{body}"
+    lines = text.splitlines()
     if len(lines) < 2:
         raise ParameterError(
             f"circuit must be a PySpice circuit or the text of a netlist, got {circuit!r:.80}"
@@ -122,14 +135,15 @@ def netlist_text(
             "asterisks of the last lines:",
             "ngspice -b FILE then writes table.txt.",
         ]
-        lines[1:1] = [f"* {comment}" for comment in [*comments, *usage]]
+        lines[1:1] = [f"* {one_line(comment)}" for comment in [*comments, *usage]]
     lines.append(solver.options())
     vectors = [part for name in save for part in _saved(name)]
     lines += [f".save {' '.join(vectors[k : k + 20])}" for k in range(0, len(vectors), 20)]
     if print_nodes:
         lines += [
-            f".{tran_command(str(circuit), solver, stop)}",
+            f".{tran_command(text, solver, stop)}",
             f".print tran {' '.join(print_nodes)}",
+            *(f".measure {measurement}" for measurement in measurements),
         ]
     if comments and print_nodes:
         wrdata = f"wrdata table.txt {' '.join(print_nodes)}"
@@ -145,6 +159,16 @@ def netlist_text(
             )
         ]
     return "\n".join([*lines, ".end", ""])
+
+
+def one_line(text: object) -> str:
+    """Return a text for a title or a comment of a netlist, with spaces in the place of characters
+    that cannot be printed.
+
+    ngspice executes commands that it finds in a netlist, and a line break would end the comment.
+    So every name from outside enters a netlist here: classes, samples, devices, files.
+    """
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))
 
 
 def _saved(name: str) -> Iterable[str]:
@@ -341,7 +365,7 @@ class LoadedCircuit:
         Raises
         ------
         SimulationError
-            ngspice stops before `stop`.
+            ngspice stops before `stop`, or its steps become so short that it would not end.
         """
         runs = self._transient(float(stop), () if pauses is None else tuple(map(float, pauses)))
         if pauses is not None:
@@ -351,34 +375,50 @@ class LoadedCircuit:
 
     def _transient(self, stop: float, pauses: Sequence[float]) -> Generator[Waveforms, None, None]:
         ngspice, run = self._ngspice, object()
-        whole = command = tran_command(self.text, self.solver, stop)
+        command = tran_command(self.text, self.solver, stop)
         self._select()
         ngspice.free(ngspice.results_of)
         ngspice.results_of = run
         waves: Waveforms | None = None
+        points, end = LOOK, stop * (1 - 1e-9)
         try:
             # A step that passes a pause and the end leaves nothing to resume: no pause in the last
             # step.
             for pause in [*(time for time in pauses if time < stop - self.solver.max_step), stop]:
                 if ngspice.results_of is not run:
                     raise SimulationError("a paused run cannot go on once another one has begun")
-                if waves is None or pause >= waves.time[-1]:
+                while waves is None or pause >= waves.time[-1]:
                     ngspice.select(self)
                     try:
-                        ngspice.run(command, pause if pause < stop else None)
+                        ngspice.run(command, pause if pause < stop else None, points)
                         waves = self._waveforms()
                     except SimulationError as error:
-                        raise self._failure(
-                            f"stopped at {self._reached():g} s of {stop:g} s", whole, error
-                        ) from None
+                        raise self._stopped(self._reached(), stop, error) from None
                     command = "resume"
-                if pause == stop and waves.time[-1] < stop * (1 - 1e-9):
-                    raise self._failure(
-                        f"stopped at {waves.time[-1]:g} s of {stop:g} s", whole, "no reason given"
-                    )
+                    if len(waves.time) < points or waves.time[-1] >= end:
+                        break
+                    self._check_progress(waves.time, stop)
+                    points += LOOK
+                if pause == stop and waves.time[-1] < end:
+                    raise self._stopped(waves.time[-1], stop, "no reason given")
                 yield waves
         finally:
             ngspice.free(run)
+
+    def _check_progress(self, time: np.ndarray, stop: float) -> None:
+        """Raise SimulationError if too many of the points `time` (s) lie within one longest step
+        before the last one.
+        """
+        step = min(self.solver.max_step, SHARE * stop)
+        near = len(time) - int(np.searchsorted(time, time[-1] - step))
+        words = sum(len(text.split()) for text in [self.text, *self._sent.values()])
+        if near > LOOK + POINTS_PER_WORD * words:
+            raise self._stopped(
+                float(time[-1]),
+                stop,
+                f"its last {near} time points advance by less than the longest step, {step:g} s; "
+                "choose larger tolerances (abstol, reltol), or smooth the circuit's functions",
+            )
 
     def _waveforms(self) -> Waveforms:
         name = self._ngspice.last_plot
@@ -390,6 +430,12 @@ class LoadedCircuit:
         with contextlib.suppress(SimulationError, IndexError):
             return float(self._waveforms().time[-1])
         return 0.0
+
+    def _stopped(self, time: float, stop: float, words: object) -> SimulationError:
+        """Return the error of a transient to `stop` s that ended at `time` s."""
+        title = self.text.partition("\n")[0].removeprefix(".title").strip()
+        command = tran_command(self.text, self.solver, stop)
+        return self._failure(f"stopped at {time:g} s of {stop:g} s in {title!r}", command, words)
 
     def _failure(self, what: str, command: str, words: object) -> SimulationError:
         """Return the error that quotes ngspice and names the saved netlist with all changes and the

@@ -58,19 +58,6 @@ def test_wrong_settings_are_named_with_near_names(setting, word):
         applied("--set", setting)
 
 
-def test_parameters_lists_all_with_default_and_range(capsys):
-    with pytest.raises(SystemExit) as ended:
-        applied("--parameters", "--set", "nonsense")
-    lines = capsys.readouterr().out.splitlines()
-    found = {line.split()[0]: line for line in lines}
-    assert (
-        ended.value.code == 0
-        and "1e-06 to 10 s" in found["schedule.pulse"]
-        and "0.005 s" in found["schedule.pulse"]
-    )
-    assert {"memristor.width", "schedule.rise", "rule.presentations"} <= found.keys()
-
-
 @pytest.mark.parametrize(
     "arguments", [["--nonsense"], ["--count", "0"], ["--count", "1.5"], ["--for"]]
 )
@@ -88,11 +75,9 @@ def test_wrong_options_are_one_line_and_exit_code_2(arguments, capsys):
     [
         ("mine.csv", [], OWN, OWN),
         ("epiram", [], CHIPS, NETWORKS),
-        (None, [], CHIPS, NETWORKS),
         ("results/devices/vteam_device.json", [], CHIPS, NETWORKS),
         ("mine.csv", ["--results", "results/chips"], CHIPS, CHIPS),
         ("mine.csv", ["--results", "there"], "there", "there"),
-        ("epiram", ["--results", "there"], "there", "there"),
     ],
 )
 def test_outputs_about_own_files_stay_apart_from_the_projects(
@@ -105,12 +90,6 @@ def test_outputs_about_own_files_stay_apart_from_the_projects(
     options = make_parser("", "chips").parse_args(given)
     assert script.keep_apart(options, source) == Path(networks) and options.results == Path(results)
     assert options.figures == (OWN if source == "mine.csv" else Path("figures"))
-
-
-def test_tables_are_aligned():
-    lines = script.table(("name", "count"), [("a", 5), ("long", 100)]).splitlines()
-    assert [line.split() for line in lines] == [["name", "count"], ["a", "5"], ["long", "100"]]
-    assert len(set(map(len, lines))) == 1
 
 
 @pytest.mark.parametrize(

@@ -202,13 +202,6 @@ def test_dask_workers_give_the_same_bytes(alone):
             list(run_tasks(square, range(3), scheduler=cluster.scheduler_address))
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "tcp://127.0.0.1"])
-def test_wrong_scheduler_is_named(address, monkeypatch):
-    monkeypatch.setattr("memristive.cli.parallel.CONNECT_WITHIN", 0.5)
-    with pytest.raises(ParameterError, match=address):
-        list(run_tasks(square, range(3), scheduler=address))
-
-
 def square_once_interrupted(task):
     """The square of a number; stops once, as by Ctrl-C, where its file does not exist."""
     number, file = task

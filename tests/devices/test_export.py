@@ -122,29 +122,6 @@ def test_aihwkit_parameters_repeat_a_sweep():
     assert given["dw_min_dtod"] == 0.1
 
 
-def test_aihwkit_makes_the_steps_of_the_device():
-    """aihwkit applies pulses one by one, first down to the bound and then up."""
-    pytest.importorskip("aihwkit", reason="needs aihwkit, which needs PyTorch")
-    from aihwkit.simulator.configs import SingleRPUConfig
-    from aihwkit.simulator.configs.devices import PiecewiseStepDevice
-    from aihwkit.simulator.parameters import UpdateParameters
-    from aihwkit.simulator.tiles import AnalogTile
-    from aihwkit.utils.visualization import compute_pulse_response
-
-    quiet = dataclasses.replace(OWN, write_noise=0.0, spread=0.0)
-    one = UpdateParameters(desired_bl=1, update_bl_management=False, update_management=False)
-    device = PiecewiseStepDevice(**aihwkit_parameters(quiet))
-    tile = AnalogTile(1, 1, SingleRPUConfig(device=device, update=one))
-    tile.set_learning_rate(1.0)
-    directions = np.repeat([-1, 1], [200, 60])
-    found = compute_pulse_response(tile, directions, use_forward=False)[199:, 0, 0]
-    expected = [-1.0]
-    for _ in range(60):
-        x = (expected[-1] + 1) / 2
-        expected.append(min(1.0, expected[-1] + 2 * quiet.step(x).item()))
-    assert found == pytest.approx(expected, abs=1e-4)
-
-
 @pytest.mark.parametrize(
     "change", [{"voltage_down": -1.0}, {"read_voltage": 1.3}], ids=["signs", "read"]
 )

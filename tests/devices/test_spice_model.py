@@ -5,7 +5,6 @@ is missing.
 import dataclasses
 import json
 import math
-import subprocess
 from functools import partial
 
 import numpy as np
@@ -15,8 +14,13 @@ from scipy.optimize import brentq
 
 from memristive.devices.characterise import PULSE_EDGE, characterise, read, write
 from memristive.devices.characterise_gate import set_cells
-from memristive.devices.measured_device import MeasuredDevice, device_of_record, device_record
-from memristive.devices.spice_model import load_model, model_of
+from memristive.devices.measured_device import (
+    MeasuredDevice,
+    device_of_record,
+    device_record,
+    model_of,
+)
+from memristive.devices.spice_model import load_model
 from memristive.spice.parameters import ParameterError, SimulationError
 
 DEVICE = """.subckt device a b x0=0.5
@@ -220,19 +224,6 @@ def test_library_runs_no_command(ngspice, tmp_path, attack, line):
     assert not marker.exists()
 
 
-def test_ngspice_itself_runs_commands_of_a_library(tmp_path):
-    """The danger is real: without the check, commands in an included file are executed."""
-    (tmp_path / "device.lib").write_text(
-        f"{DEVICE}*#shell touch {tmp_path}/marker\n", encoding="utf-8"
-    )
-    netlist = tmp_path / "circuit.cir"
-    netlist.write_text(
-        "title\n.include device.lib\nX1 1 0 device\nV1 1 0 1\n.end\n", encoding="utf-8"
-    )
-    subprocess.run(["ngspice", "-b", str(netlist)], cwd=tmp_path, capture_output=True, timeout=60)
-    assert (tmp_path / "marker").exists()
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -258,7 +249,7 @@ def test_model_file_adds_no_text_to_the_netlist(tmp_path, changes):
         ({"parameters": {"k": 1.0}}, "k"),
         ({"row_pin": 3}, "row_pin"),
         ({"up": {"voltage": 1.0}}, "width"),
-        ({"up": {"voltage": 1.0, "width": "1u"}}, "width_up"),
+        ({"up": {"voltage": 1.0, "width": "1u"}}, r"up\.width"),
         ({"params": {}}, "params"),
         ({"up": {"voltage": -1.0, "width": 1e-6}}, "voltage_up"),
     ],
@@ -267,11 +258,6 @@ def test_wrong_model_file_is_named(tmp_path, changes, name):
     with pytest.raises(ParameterError, match=name) as caught:
         made(tmp_path, **changes)
     assert "device.json" in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_subcircuit_with_three_pins_is_refused(tmp_path):
-    with pytest.raises(ParameterError, match="a b c"):
-        made(tmp_path, DEVICE.replace("device a b", "device a b c"))
 
 
 def test_includes_sections_and_continuations_are_read(ngspice, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from datasets import matching_dataset, xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
-from memristive.io.records import describe
+from memristive.io.records import NotOverwritten, describe, to_json
 from memristive.io.voltages import (
     FORMAT,
     VERSION,
@@ -25,13 +25,14 @@ from memristive.io.voltages import (
     save,
     save_voltages,
 )
-from memristive.learning.build import initial_network
+from memristive.learning.build import build, initial_network
 from memristive.learning.hebbian import array_setup
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.chip import Chip, on_chip
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.engines import read
 from memristive.network.networks import Network, network_on_chip
+from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT, one_line
 from tests.network.networks import measured_network
@@ -177,20 +178,6 @@ def test_damaged_file_is_named_in_one_line(content_of, case):
         load_voltages("none.json")
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
-        {"network": {"memristor": {"width": -1.0}}},
-        {"network": [1]},
-        {"schedule": {"pulses": 1.0}},
-        {"chip": {"cells": 1}},
-    ],
-)
-def test_parameters_that_cannot_be_used_are_refused(content_of, origin):
-    with pytest.raises(VoltagesError):
-        content_of(VALID | origin).setup(Setup())
-
-
 def test_layers_come_back_to_the_last_bit(tmp_path, content_of):
     layers = [np.random.default_rng(1).normal(5, 1, shape) for shape in ((4, 3), (2, 5))]
     save_voltages(tmp_path / "layers.json", layers, ngspice=False, dataset="xor")
@@ -242,13 +229,14 @@ def test_a_network_of_measured_devices_is_loaded_with_curves_and_pulses(tmp_path
 def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
     path = tmp_path / "v.json"
     for leak in (0.0, 1e-6):
-        memristor = {"transconductance": 7e-9, "leak_per_volt": leak}
-        save_voltages(path, np.ones((1, 1)), network={"memristor": memristor})
+        content = VALID | describe(Setup(MemristorParameters(transconductance=7e-9)))
+        content["network"]["memristor"]["leak_per_volt"] = leak
+        path.write_text(to_json(content))
         if leak:
             with pytest.raises(VoltagesError, match="leak_per_volt"):
-                load_voltages(path).setup(Setup())
+                load_voltages(path)
         else:
-            assert load_voltages(path).setup(Setup()).memristor.transconductance == 7e-9
+            assert load_voltages(path).setup().memristor.transconductance == 7e-9
 
 
 NETWORKS = [
@@ -266,6 +254,21 @@ def test_every_network_of_the_repository_is_loaded_and_read(path):
     assert (network.chip is not None) == bool(json.loads(path.read_text()).get("chip"))
 
 
+def test_a_file_with_other_content_is_replaced_only_on_demand(tmp_path):
+    one, other = (Network.of(Setup(), np.full((2, 4), volts)) for volts in (3.0, 4.0))
+    path = tmp_path / "v.json"
+    path.write_text(path.name)
+    with pytest.raises(NotOverwritten, match="overwrite=True"):
+        save(path, one)
+    save(path, one, overwrite=True)
+    save(path, one)
+    with pytest.raises(NotOverwritten, match=path.name):
+        save(path, other)
+    assert load(path).states[0][0, 0] == 3.0
+    save(path, other, overwrite=True)
+    assert load(path).states[0][0, 0] == 4.0
+
+
 def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):
     rule, chip = ErrorDrivenRule(presentations=7), Chip(seed=3, cell_gain=0.1, stuck_on=0.2)
     network = network_on_chip(
@@ -278,3 +281,13 @@ def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):
     assert np.array_equal(loaded.states[0], network.states[0]) and loaded.chip == network.chip
     assert np.array_equal(loaded.devices[0].cells.gain, network.devices[0].cells.gain)
     assert load_voltages(tmp_path / "v.json").setup().schedule == Schedule()
+
+
+def test_a_state_that_no_pulse_reaches_is_refused(tmp_path):
+    network, rule = build(np.ones((2, 4)), 2, device="pcmo", late=True)
+    save(tmp_path / "v.json", network, rule)
+    content = json.loads((tmp_path / "v.json").read_text())
+    content["layers"][0][1][2] = 50.0
+    (tmp_path / "v.json").write_text(json.dumps(content))
+    with pytest.raises(VoltagesError, match=r"layers\[0\].* 50 V"):
+        load(tmp_path / "v.json")

@@ -1,14 +1,18 @@
 """Building networks for images, and all that is done with them: learn, read, save, load."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from datasets import matching_dataset
 from memristive import Chip, build, learn, load, network_on_chip, read, save
+from memristive.learning import convolve
+from memristive.learning.build import initial_network
 from memristive.learning.training import Learning, train
 from memristive.network.decisions import score_row
+from memristive.network.design import ENGINES, Convolution
 from memristive.network.networks import no_counts
-from memristive.spice.parameters import ParameterError
 
 CHIP = Chip(seed=2, cell_gain=0.05, cell_write_gain=0.05, neuron_threshold=0.05)
 RNG = np.random.default_rng(1)
@@ -43,20 +47,6 @@ def test_a_network_learns_and_comes_back_from_its_file_on_its_chip(
     assert simulated[seen] == pytest.approx(spikes[seen], abs=0.5e-6) and seen.any()
 
 
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [
-        ({"images": IMAGES * 2}, "images"),
-        ({"device": "unobtainium"}, "device"),
-        ({"presentations": 0}, "presentations"),
-        ({"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise"),
-    ],
-)
-def test_what_cannot_be_built_is_named(options, name):
-    with pytest.raises(ParameterError, match=name):
-        build(**{"images": IMAGES, "classes": 10} | options)
-
-
 def test_synapses_that_write_late_learn_more_with_fewer_pulses():
     """PCMO's curves bend most, and rounding at random wastes most of its pulses."""
     dataset = matching_dataset("digits")
@@ -80,6 +70,67 @@ def test_synapses_that_write_late_learn_more_with_fewer_pulses():
         assert accuracies[1] > accuracies[0] + 0.02 and pulses[1] < pulses[0]
 
 
-def test_only_measured_devices_write_late():
-    with pytest.raises(ParameterError, match="device"):
-        build(np.ones((2, 3)), 2, late=True)
+FEW = RNG.random((5, 2))  # images of two pixels
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: build(FEW, 2, device="taox-tio2", late=True)[0],
+        lambda: build(FEW, 2, hidden=2, device="pcmo", late=True)[0],
+        lambda: build(FEW, 2, hidden=6, device="epiram", pairs=0)[0],
+        lambda: build(FEW, 2, hidden=4, device="ideal", pairs=2)[0],
+        lambda: initial_network(
+            (1,),
+            2,
+            IMAGES,
+            convolve.RULE,
+            convolution=Convolution(10, 10, 2, regions=1),
+            **convolve.settings("epiram")[0],
+        ),
+    ],
+)
+def test_the_bias_fires_the_neurons_of_few_rows_in_both_engines(ngspice, made):
+    """Cells at the weight 0 leave the bias b alone, so spikes come after tau ln(b / (b - 1))."""
+    network = made()
+    at_rest = dataclasses.replace(
+        network,
+        states=tuple(np.full_like(of, network.design.reference_state) for of in network.states),
+        pulses=dataclasses.replace(network.pulses, read_noise=0.0),
+    )
+    bias, tau = network.design.output_bias, network.parameters.neuron.time_constant
+    expected = at_rest.start_time + tau * np.log(bias / (bias - 1))
+    for engine in ENGINES:
+        spikes = read(at_rest, np.ones((1, network.sizes[0])), engine)
+        assert spikes == pytest.approx(np.full((1, 2), expected), abs=0.1e-6)
+
+
+@pytest.mark.parametrize(
+    ("device", "hidden", "late"),
+    [("epiram", 6, False), ("epiram", 2, True), ("pcmo", 6, True), ("ideal", 2, False)],
+)
+def test_networks_of_few_hidden_neurons_fire_and_learn(device, hidden, late):
+    dataset = matching_dataset("digits")
+    (images, labels), (test, truth) = (
+        (part.levels[np.isin(part.labels, (3, 8))], part.labels[np.isin(part.labels, (3, 8))] // 8)
+        for part in (dataset.training, dataset.test)
+    )
+    for seed in range(1, 6):
+        network, rule = build(
+            images, 2, hidden=hidden, device=device, late=late, presentations=2000, seed=seed
+        )
+        spikes = learn(network, rule, images, labels).network.first_spikes(test)
+        assert np.isfinite(spikes).any(axis=1).mean() >= 0.99
+        assert score_row(truth, spikes)["strict_accuracy"] > 0.85
+
+
+def test_convolutions_of_gate_devices_learn():
+    dataset = matching_dataset("digits")
+    made, rule = convolve.settings("li-1t1r", data="digits")
+    for seed in range(1, 6):
+        rule = dataclasses.replace(rule, presentations=2000, seed=seed)
+        of = Convolution(8, 8, 3, regions=3)
+        network = initial_network((8,), 10, dataset.training.levels, rule, convolution=of, **made)
+        trained = learn(network, rule, *dataset.training).network
+        spikes = trained.first_spikes(dataset.test.levels)
+        assert score_row(dataset.test.labels, spikes)["strict_accuracy"] > 0.6

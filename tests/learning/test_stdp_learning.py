@@ -48,19 +48,6 @@ def outcome(order, winners, patterns=2, neurons=2):
     )
 
 
-def test_every_pattern_of_xpue_gets_another_neuron(ngspice):
-    trial = trial_of(XPUE, seed=2)
-    learned = stdp_learning.learn_patterns(trial)
-    assert (
-        learned.one_to_one
-        and learned.purity == 1.0
-        and np.array_equal(predicted_winners(trial), learned.winners)
-    )
-    for pattern, neuron in zip(trial.patterns, learned.neurons, strict=True):
-        weights = learned.states[-1, neuron]
-        assert weights[pattern == 1].min() > 3.0 > 0.5 > weights[pattern == 0].max()
-
-
 @pytest.mark.parametrize(("name", "least"), [("xpue", 97), ("012345", 92)])
 def test_most_seeds_on_which_nothing_was_tuned_are_learned(name, least):
     """Learn most of 100 seeds; of the seeds 1000 to 1999, 99.5 % and 97.0 % succeed."""
@@ -141,12 +128,8 @@ def test_shared_and_silent_patterns_have_no_neuron_of_their_own(winners, one_to_
 
 
 def test_only_the_last_ten_presentations_of_a_pattern_count():
-    learned = outcome([0] * 15, [1] * 5 + [0] * 10)  # pattern 1 is never presented
-    assert (
-        learned.neurons.tolist() == [0, SILENT] and not learned.one_to_one and learned.purity == 1.0
-    )
-    later = outcome([0] * 15, [0] * 5 + [1] * 6 + [0] * 4)
-    assert later.neurons[0] == 1 and later.purity == pytest.approx(0.6)
+    later = outcome([0] * 15, [0] * 5 + [1] * 6 + [0] * 4)  # pattern 1 is never presented
+    assert later.neurons.tolist() == [1, SILENT] and later.purity == pytest.approx(0.6)
 
 
 def test_a_trial_follows_from_its_seed():
@@ -265,13 +248,3 @@ def test_neurons_that_win_nothing_get_the_most_frequent_digit():
         FEW, NetworkState(states, np.zeros(10)), images, np.array([2, 7, 7])
     )
     assert digits.tolist() == [7, 7, 7, 2, 7, 7, 7, 7, 7, 7]
-
-
-def test_each_epoch_presents_every_image_once_in_another_order():
-    network, order = stdp_learning.draw_start(MnistLearning(epochs=3), 100, 50)
-    assert (network.states.min(), network.states.max()) == pytest.approx((0.5, 1.5), abs=0.01)
-    epochs = order.reshape(3, 50)
-    assert (
-        all(sorted(epoch) == list(range(50)) for epoch in epochs)
-        and len({tuple(epoch) for epoch in epochs}) == 3
-    )

@@ -53,6 +53,8 @@ MEASURED = {
         write_noise=0.03,
         read_noise=0.01,
     ),
+    # readings of a cell scatter by 0.01 of the range on average, and from cell to cell by as much
+    "scattered": dataclasses.replace(DEVICES["linear"], read_noise_spread=1.0),
     "noisy": MeasuredDevice(
         "noisy",
         up=tuple(0.05 * np.exp(-3 * GRID) + 0.01 * np.sin(6 * GRID) ** 2),

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from memristive.network.chip import PRESETS, Chip, load_chip, on_chip
+from memristive.network.chip import Chip, load_chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.engines import NgspiceNetwork, make_engine
 from memristive.network.layer import ColumnDose
@@ -166,7 +166,6 @@ def test_cells_of_any_threshold_leak_towards_zero_while_they_are_written(ngspice
     [
         ({"cell_gain": -0.1}, "cell_gain"),
         ({"read_noise": float("nan")}, "read_noise"),
-        ({"neuron_gain": "0.1"}, "neuron_gain"),
         ({"stuck_off": 0.6, "stuck_on": 0.6}, "stuck_on"),
     ],
 )
@@ -175,7 +174,6 @@ def test_impossible_chip_is_refused(changes, name):
         Chip(**changes)
 
 
-TEN_PERCENT = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
 EVERYTHING = Chip(
     cell_gain=0.1,
     cell_threshold=0.1,
@@ -188,34 +186,14 @@ EVERYTHING = Chip(
 )
 
 
-def test_deviations_have_the_spreads_of_the_chip_and_are_independent():
+def test_deviations_of_layers_are_independent():
     network = random_network((200, 200, 200))
-    memristor, neuron = network.parameters.memristor, network.parameters.neuron
-
-    def drawn(chip):
-        devices = network_on_chip(network, chip).devices
-        return [
-            (
-                of.cells.gain / memristor.gain,
-                of.cells.transconductance / memristor.transconductance,
-                of.neurons.threshold / neuron.threshold,
-            )
-            for of in devices
-        ]
-
-    big = drawn(TEN_PERCENT)
-    for channel, write, threshold in big:
-        assert channel.shape == write.shape == (201, 201) and threshold.shape == (200,)
-        for values in (channel, write):
-            assert values.mean() == pytest.approx(1, abs=3e-3) and values.std() == pytest.approx(
-                0.1, rel=0.02
-            )
-        assert threshold.std() == pytest.approx(0.1, rel=0.2)
-    other = drawn(dataclasses.replace(TEN_PERCENT, seed=4))
-    for one, two in ((big[0][0], big[1][0]), (big[0][0], other[0][0]), (big[0][0], big[0][1])):
-        assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 0.02
-    less = drawn(dataclasses.replace(TEN_PERCENT, cell_gain=0.0))
-    assert np.all(less[0][0] == 1) and np.array_equal(less[0][2], big[0][2])
+    chips = (EVERYTHING, dataclasses.replace(EVERYTHING, seed=4))
+    one, other = ([of.cells for of in network_on_chip(network, chip).devices] for chip in chips)
+    drawn = [one[0].gain, one[1].gain, one[0].transconductance, other[0].gain]
+    assert all(values.shape == (201, 201) for values in drawn)  # with bias row and reference
+    correlations = np.corrcoef([np.log(values).ravel() for values in drawn])
+    assert np.abs(correlations - np.eye(4)).max() < 0.02
 
 
 def test_ngspice_reads_back_reads_and_writes_a_chip_with_every_deviation_as_the_closed_form(
@@ -242,13 +220,6 @@ def test_ngspice_reads_back_reads_and_writes_a_chip_with_every_deviation_as_the_
     assert moved == pytest.approx(gained, rel=0.01, abs=1e-4)
 
 
-def test_preset_takes_the_shape_of_the_network():
-    assert load_chip("li-2018", 4, 9) == dataclasses.replace(
-        PRESETS["li-2018"], classes=4, inputs=9
-    )
-    assert load_chip("ideal", 4, 9).ideal and not load_chip("chen-2015", 4, 9).ideal
-
-
 def test_chip_file_gives_the_chip_back(tmp_path):
     chip = Chip(seed=7, classes=4, inputs=9, cell_gain=0.1, read_noise=5e-3, stuck_state=6.0)
     (tmp_path / "chip.json").write_text(json.dumps(chip.as_dict()))
@@ -262,7 +233,6 @@ def test_chip_file_gives_the_chip_back(tmp_path):
         ('{"gain": 1}', "gain"),
         ('{"inputs": 784}', "784"),
         ("{", "chip.json"),
-        ("[]", "chip.json"),
         (None, "chip.json"),
     ],
 )

@@ -16,11 +16,12 @@ from memristive.learning.training import learn
 from memristive.network.checks import settled_membranes
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import ClosedFormWarning, Crossbar
-from memristive.network.design import Schedule, Setup
+from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.engines import WiredClosedForm
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.solvers import READING_LAYERS
+from memristive.network.whole_network import WholeLayer
 from memristive.spice.parameters import ParameterError
 from memristor import (
     MemristorParameters,
@@ -30,9 +31,8 @@ from memristor import (
     state_rate,
     trained_state,
 )
-from snn_circuit import NeuronParameters
+from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import paper_layer
-from tests.network.whole_network import WholeLayer
 
 
 @pytest.fixture(scope="module")
@@ -319,11 +319,10 @@ STATES, IMAGE = np.array([[5.0] * 9, [5.2] * 9, [4.8] * 9]), np.array([1.0, 1, 1
     ("device", "parameter"),
     [
         ({}, ""),
-        ({"length": 5e-4}, ""),
-        ({"oxide_thickness": 5e-9}, ""),
-        ({"length": 3e-3}, "memristor.length"),
-        ({"kp": 1e-7}, "kp"),
-        ({"oxide_thickness": 2e-10}, "oxide_thickness"),
+        ({"length": 2e-4}, ""),
+        ({"width": 5e-4, "length": 5e-4}, "memristor.length"),
+        ({"kp": 1e-5}, "kp"),
+        ({"oxide_thickness": 5e-9}, "oxide_thickness"),
     ],
 )
 def test_channels_that_charge_their_gates_slowly_are_doubted_and_only_they_are_off(
@@ -334,36 +333,39 @@ def test_channels_that_charge_their_gates_slowly_are_doubted_and_only_they_are_o
         7 / settled_membranes(setup, STATES, IMAGE[None]).max() * setup.neuron.feedback_resistance
     )
     setup = setup.replace(neuron=NeuronParameters(feedback_resistance=float(ohms)))
-    crossbar = Crossbar.of(setup)
-    assert len(crossbar.doubts) == bool(parameter) and all(
-        parameter in doubt for doubt in crossbar.doubts
+    network = Network.of(setup, STATES)
+    assert len(network.doubts) == bool(parameter) and all(
+        parameter in doubt for doubt in network.doubts
     )
     tight = paper_layer(setup, 3, 9, READING_LAYERS.tightened()).read(STATES, IMAGE, 4)[0]
-    error = np.abs(tight - crossbar.read(STATES, IMAGE).spikes).max()
-    assert error > 1e-7 if parameter else error < 8e-8
+    error = np.abs(tight - network.first_spikes(IMAGE[None])).max()
+    assert error > 1e-8 if parameter else error < 1e-8
 
 
 @pytest.mark.parametrize(
-    ("changes", "doubted"),
-    [
-        ({}, ""),
-        ({"neuron": {"amplifier_gain": 5e3}}, "amplifier_gain"),
-        ({"neuron": {"amplifier_output_resistance": 500.0}}, "amplifier_output_resistance"),
-        ({"memristor": {"capacitance": 3e-11}}, "memristor.capacitance"),
-        ({"schedule": {"rise": 300e-6}}, "schedule.rise"),
-    ],
+    ("states", "rise"), [((STATES,), 300e-6), ((STATES, STATES[:, :4]), 20e-6)]
 )
-def test_parameters_beyond_the_forms_range_are_named(changes, doubted):
-    parts = {"neuron": NeuronParameters, "memristor": MemristorParameters, "schedule": Schedule}
-    crossbar = Crossbar.of(
-        Setup(**{name: parts[name](**values) for name, values in changes.items()})
+def test_long_edges_are_doubted(states, rise):
+    design = Schedule() if len(states) == 1 else LayerDesign()
+    for seconds, doubted in ((design.rise, False), (rise, True)):
+        network = Network(states, design=dataclasses.replace(design, rise=seconds))
+        assert bool(network.doubts) == doubted and all("rise" in of for of in network.doubts)
+        if doubted:
+            with pytest.warns(ClosedFormWarning, match="rise"):
+                network.warn_of_doubts()
+
+
+@pytest.mark.parametrize("states", [(STATES,), (STATES, STATES[:, :4])])
+def test_tiny_gains_and_leaking_junctions_are_doubted(states):
+    neuron, leaking = (
+        NeuronParameters(amplifier_gain=500.0),
+        MemristorParameters(junction_current=1e-3),
     )
-    assert len(crossbar.doubts) == bool(doubted) and all(
-        doubted in doubt for doubt in crossbar.doubts
-    )
-    if doubted:
-        with pytest.warns(ClosedFormWarning, match=doubted):
-            crossbar.warn_of_doubts()
+    for parameters, name in (
+        (NetworkParameters(neuron=neuron), "amplifier_gain"),
+        (NetworkParameters(leaking), "junction_current"),
+    ):
+        assert any(name in doubt for doubt in Network(states, parameters).doubts)
 
 
 def test_wires_have_no_closed_form():

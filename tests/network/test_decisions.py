@@ -12,7 +12,6 @@ from memristive.network.decisions import (
     RESOLUTION,
     SILENT,
     TIED,
-    decide,
     first_spikes,
     lead,
     resolution_of,
@@ -200,14 +199,6 @@ LABELS = np.array([0, 1, 0, 3, 3, 0])
 SCHEDULE = Schedule(sampling_step=11e-6)
 
 
-def test_strict_and_papers_decisions():
-    strict, paper = decide(SPIKES, 0.5e-6, 11e-6)
-    assert strict.tolist() == [0, TIED, SILENT, 2, 1, 2]
-    # 100 and 100.3 us fall into one sample, at 110 us; silence is class 0
-    assert paper.tolist() == [0, 0, 0, 2, 1, 2]
-    assert decide(SPIKES, 0.2e-6)[0][1] == 1 and (decide(SPIKES, 0.2e-6)[1] == -1).all()
-
-
 def test_summary_counts_undecided_as_wrong_and_the_third_as_among_three():
     scores = summary(LABELS, SPIKES, 0.5e-6, SCHEDULE)
     assert scores["samples"] == 6
@@ -269,8 +260,3 @@ def test_a_spike_that_one_read_lacks_deviates_by_as_much_as_that_read_continued(
     )
     assert decisions.largest_deviation(spikes[:1], others[:1], 150.0) == 2
     assert decisions.largest_deviation(np.full((2, 3), NAN), np.full((2, 3), NAN), 150.0) is None
-
-
-def test_tied_and_silent_images_count_as_wrong():
-    row = decisions.strict_scores(np.array([4, 7, 7, 1, 2]), np.array([4, -1, -1, -2, 1]))
-    assert (row["strict_accuracy"], row["silent"], row["tied"]) == (0.2, 2, 1)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memristive.network.design import Schedule, as_patterns, check_levels, edges, write_window
+from memristive.network.design import Schedule, edges, write_window
 from memristive.spice.parameters import ParameterError
 
 levels = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)
@@ -64,18 +64,3 @@ def test_a_write_lasts_while_phi_is_above_its_share_and_has_the_area_of_its_inpu
     window, area = write_window(pulse, share)
     assert window == pytest.approx(np.ptp(fine[above]), rel=1e-5)
     assert area == pytest.approx(np.trapezoid(level * above, fine), rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    "rows", [[[0.0, 1.0001]], [[-1e-4, 1.0]], [[np.nan, 1.0]], [[1.0]], [1.0, 0.0]]
-)
-def test_levels_outside_0_to_1_or_of_another_count_are_refused(rows):
-    with pytest.raises(ParameterError, match="images"):
-        check_levels("images", np.array(rows), 2)
-    check_levels("images", np.zeros((0, 2)), 2)
-
-
-@pytest.mark.parametrize("rows", [[[1, 0], [1]], [[1, "x"]], [[1, 2]], [1, 0], [], [[np.nan, 0]]])
-def test_patterns_are_rows_of_levels(rows):
-    with pytest.raises(ParameterError, match="patterns"):
-        as_patterns(rows)

@@ -17,7 +17,7 @@ from memristive.network.energy import (
     read_energy,
     write_energy,
 )
-from memristive.network.networks import Network, network_on_chip, with_bias
+from memristive.network.networks import network_on_chip, with_bias
 from memristor import channel_current, raised_state, read_current, state_rate
 from tests.network.networks import random_network
 
@@ -179,16 +179,6 @@ def test_a_read_costs_what_the_channels_dissipate_from_their_rows_spikes_on(netw
     assert energies == pytest.approx(expected, rel=0.01)
 
 
-@pytest.mark.parametrize(("states", "fire"), [([[5.0] * 4, [5.0] * 4], 0), ([[5.0, 5, 5, 8]], 1)])
-def test_a_read_without_a_second_spike_lasts_as_long_as_the_window(states, fire):
-    network, image = Network((np.array(states),)), np.ones(3)
-    assert np.isfinite(network.first_spikes(image[None])).sum() == fire
-    energies, stop = layers_read_energy(network, image)
-    assert stop == 150e-6 and energies == pytest.approx(
-        [power(network, 0, np.ones(4)).sum() * 149.5e-6], rel=0.01
-    )
-
-
 @pytest.mark.parametrize(
     ("layer", "errors", "volts"),
     [(2, [0.0, 1, 0, -0.5], 0.1), (1, [0, 2.0, 0, 0, -0.7, 0, 0, 0], 1e-3)],
@@ -211,21 +201,6 @@ def test_a_write_costs_what_all_columns_dissipate_while_their_rows_are_high(netw
     seconds = high * pulse + np.where(high < 1, 2.5, 3.5) * 0.02 * pulse * (high > 0)
     expected = (power(network, 0, levels) * seconds).sum()
     assert layer_write_energy(network, 0, levels, high, pulse) == pytest.approx(expected, rel=0.02)
-
-
-def test_a_depression_costs_as_much_with_drain_and_source_exchanged(ideal):
-    levels, pulse = np.append(GREY, 1.0), 40e-6
-    states = np.vstack([ideal.states[0], np.full(len(levels), 5.0)])
-    expected = (
-        ideal.parameters.memristor.gain
-        * ((states + levels) * levels**2 - levels**3 / 2).sum()
-        * pulse
-        * WIDER
-    )
-    # The lift of the gates, which the formula neglects, is large here.
-    assert layer_write_energy(ideal, 0, levels, np.ones(len(levels)), -pulse) == pytest.approx(
-        expected, rel=0.2
-    )
 
 
 def test_a_short_write_costs_what_its_dose_costs_over_a_microsecond_at_a_lower_voltage(ideal):

@@ -16,13 +16,14 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.design import ENGINES, Setup
+from memristive.network.design import ENGINES, Convolution, Setup
 from memristive.network.engines import ModelCells, NgspiceNetwork, make_engine
 from memristive.network.layer import ColumnDose
-from memristive.network.netlists import EXPORTED, layered_read_netlist
 from memristive.network.networks import Network, network_on_chip
+from memristive.network.read_netlist import netlist
+from memristive.spice.parameters import ParameterError
 from memristor import state_rate
-from snn_circuit import names
+from tests.helpers import measured_spikes
 from tests.network.networks import drives
 
 STATES, IMAGE = np.array([[15.0, 15.0, 15.0], [14.0, 15.0, 16.0]]), np.ones(3)
@@ -41,15 +42,16 @@ def written(name, network, dose=DOSE, factors=1.0):
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_jitter_shifts_the_thresholds(name):
-    """A threshold that is off by j is crossed at -tau ln(1 - (4 V + j) / V), by a membrane that
+    """A threshold T that is off by j is crossed at -tau ln(1 - (T + j) / V), by a membrane that
     settles at V.
     """
-    tau, edge = 150e-6, 5e-6  # s; the input's edge counts as a step at its middle
+    threshold, tau = Setup().neuron.threshold, Setup().neuron.time_constant
+    edge = 5e-6  # s; the input's edge counts as a step at its middle
     quiet = Crossbar.of(Setup()).read(STATES, IMAGE).spikes
-    settled = 4 / -np.expm1(-(quiet - edge) / tau)
+    settled = threshold / -np.expm1(-(quiet - edge) / tau)
     engine = make_engine(name, NETWORK)
     for jitter in np.array([[0.2, -0.1], [-0.3, 0.3]]):
-        expected = edge - tau * np.log(1 - (4 + jitter) / settled)
+        expected = edge - tau * np.log(1 - (threshold + jitter) / settled)
         assert engine.read(NETWORK, IMAGE, jitter=jitter)[0][0] == pytest.approx(expected, abs=1e-6)
         assert np.abs(expected - quiet).max() > 5e-6
 
@@ -177,14 +179,25 @@ def test_filaments_with_a_gate_learn_as_the_closed_form():
     assert apart.max() < 0.01 and moved.max() > 0.1
 
 
-@pytest.mark.parametrize("pairs", [1, 0])
-def test_a_whole_netlist_of_subcircuits_reads_as_the_closed_form(pairs, ngspice):
-    cells, network = network_of("wox", (4, 3, 2), 2, pairs=pairs)
-    image = np.random.default_rng(6).random(4)
-    text, outputs = layered_read_netlist(network, image, cells=cells), names("output", 2)
-    waves = ngspice.load(text, EXPORTED, outputs).run(network.design.window)
-    high = waves.stack(outputs) > network.design.row_voltage / 2
-    assert high.any(axis=1).all()
-    assert waves.time[high.argmax(axis=1)] == pytest.approx(
-        network.first_spikes(image[None])[0], abs=0.5e-6
-    )
+# the last one bends with the state
+@pytest.mark.parametrize(
+    ("name", "pairs", "convolution"),
+    [
+        ("wox", 1, None),
+        ("wox", 0, None),
+        ("yakopcic", 1, None),
+        ("wox", 1, Convolution(2, 3, 2, regions=1)),
+    ],
+)
+def test_the_program_reads_a_netlist_of_subcircuits_as_the_closed_form(
+    name, pairs, convolution, tmp_path
+):
+    cells, network = network_of(name, (4, 3, 2), 2, pairs=pairs)
+    network = dataclasses.replace(network, convolution=convolution)
+    image, path = np.random.default_rng(6).random(network.sizes[0]), tmp_path / "read.cir"
+    path.write_text(netlist(network, image, cells=cells), encoding="utf-8")
+    expected = network.first_spikes(image[None])[0]
+    assert np.isfinite(expected).all()
+    assert measured_spikes(path, 2) == pytest.approx(expected, abs=0.1e-6)
+    with pytest.raises(ParameterError, match="chip"):
+        netlist(network_on_chip(network, Chip(cell_gain=0.1)), image, cells=cells)

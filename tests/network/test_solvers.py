@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 from memristive.network.chip import Chip, on_chip
-from memristive.network.design import Schedule, Setup
+from memristive.network.design import Setup
 from memristive.network.solvers import READING, read_solver
-from memristor import MemristorParameters
-
-MEMRISTOR = MemristorParameters()
 
 
 @pytest.mark.parametrize(
@@ -19,11 +16,7 @@ MEMRISTOR = MemristorParameters()
         ([[3.0, 3.0, 3.0]], [1.0, 1.0, 1.0], False),
         ([[3.0, 1.4, 3.0]], [1.0, 1.0, 1.0], True),
         ([[3.0, 1.4, 3.0]], [1.0, 0.9, 1.0], False),
-        ([[3.0, 1.6, 3.0]], [1.0, 1.0, 1.0], False),
         ([[3.0, -1.0, 3.0]], [1.0, 1.0, 1.0], False),
-        ([[3.0, 0.0, 3.0]], [1.0, 0.0, 1.0], False),
-        ([[30.0, 0.1, 30.0]], [1.0, 1.0, 1.0], False),
-        ([[30.0, 1.4, 30.0]], [1.0, 1.0, 1.0], True),
         ([[3.0, 3.0, 3.0], [3.0, 1.0, 1.0]], [1.0, 1.0, 1.0], True),
         ([[30.0] * 3, [1.4, -10.0, -10.0]], [1.0, 1.0, 1.0], True),
     ],
@@ -47,6 +40,3 @@ def test_on_a_chip_the_cells_thresholds_count(above, careful):
     # the nominal threshold would give another answer
     assert states.min() < 1.4 < 1.6 < states.max()
     assert (read_solver(setup, states, np.ones(9)) != READING) is careful
-    for volts in (1.0, 3.0):  # cells at 2.5 V are well above an input of 1 V, not of 3 V
-        pulsed = Setup(schedule=Schedule(input_voltage=volts))
-        assert (read_solver(pulsed, np.full((1, 3), 2.5), np.ones(3)) != READING) is (volts > 1)

@@ -15,9 +15,10 @@ from memristive.network.design import LayerDesign
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import network_on_chip
 from memristive.network.solvers import READING_LAYERS
+from memristive.network.whole_network import WholeLayer, WholeNetwork
+from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
-from tests.network.networks import measured_network, paper_layer, random_network
-from tests.network.whole_network import WholeLayer, WholeNetwork
+from tests.network.networks import measured_network, paper_layer, random_network, with_gain
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
@@ -81,8 +82,10 @@ NETWORKS = {
     "other voltages": lambda: dataclasses.replace(
         random_network((9, 12, 4), seed=5, spread=1.0),
         design=LayerDesign(row_voltage=2.0, transresistance=10e3),
+        parameters=NetworkParameters(neuron=NeuronParameters(threshold=4.0)),
     ),
     "pairs": lambda: measured_network("epiram", (), 2),
+    "bias resistors at small gains": lambda: with_gain(measured_network("epiram", (), 2), 1e5),
     "pairs, two layers": lambda: measured_network("ag-si", (5,), 1),
     "measured cells and a reference": lambda: measured_network("taox-tio2", (5,), 0),
     "currents that bend": lambda: measured_network("noisy", (5,), 2, noise=False),

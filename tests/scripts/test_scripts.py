@@ -381,37 +381,10 @@ def test_error_driven_learns_and_records_it(engine, work, ngspice):
         record["writes"] == state.history[:, 1].sum()
         and record["running_accuracy"] == state.history[:, 0].mean()
     )
-    assert test["strict_accuracy"] == 1.0 and all(
-        (folder / f"{stem}_{kind}.png").exists() for kind in ("learning", "race")
-    )
+    assert test["strict_accuracy"] == 1.0
     start = Crossbar.of(Setup()).read(np.full((4, 9), 7.0), datasets.xpue().patterns[0]).spikes
     # the first read, before the training
     assert spikes_of(printed(netlist), 4) == pytest.approx(start, abs=0.5e-6)
-
-
-def test_error_driven_on_a_chip_leaves_stuck_cells_where_they_are(work, ngspice):
-    folder = work / "chip"
-    assert (
-        started(
-            "error_driven",
-            folder,
-            *FEW,
-            "chip.stuck_on=0.2",
-            "chip.write_noise=0.3",
-            "--engine",
-            "closed-form",
-            voltages=folder / "v.json",
-        )
-        == 0
-    )
-    trained = load_voltages(folder / "v.json", "xpue", 4, 9)
-    assert trained.chip == Chip(4, 9, stuck_on=0.2, write_noise=0.3) and trained.chip.stuck.any()
-    assert np.array_equal(trained.states, trained.chip.with_stuck_cells(trained.states))
-    # an ideal chip
-    assert (
-        started("error_driven", folder, *FEW, "--engine", "closed-form", voltages=folder / "v.json")
-        == 2
-    )
 
 
 def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
@@ -467,8 +440,6 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
     ("name", "options", "word"),
     [
         (TEST, ["--samples", "0"], "--samples"),
-        (TEST, ["--jobs", "x"], "--jobs"),
-        (TEST, ["--set", "schedule.pulse=-1"], "schedule.pulse"),
         (TEST, ["--voltages", "nowhere.json"], "nowhere.json"),
         (TEST, ["--voltages", "voltages/xpue.json"], "xpue"),
         (TEST, ["--voltages", "voltages/layers_mnist.json"], "layers"),
@@ -477,8 +448,6 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
         ("XPUE_memristive_training.py", ["--device", "vteam"], "studies.spice_device"),
         ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
         ("error_driven", ["--data", "xpue", "--size", "5"], "size"),
-        ("error_driven", ["--size", "1"], "size"),
-        ("error_driven", ["--data", "xpue", "--chip", "nonsense"], "nonsense"),
         ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9"),
     ],
 )

@@ -13,33 +13,17 @@ from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.training import Learning, learn, train
 from memristive.network.decisions import RESOLUTION
 from memristive.network.solvers import READING, TRAINING
-from memristive.spice.parameters import ParameterError
 from studies.agreement import (
     compare_layers,
-    compare_leads,
     compare_training,
-    differences,
-    gaps,
     main,
     networks,
     ngspice_spikes,
 )
+from tests.helpers import outputs
 
 DIGITS = matching_dataset("digits")
 WINDOW = 150e-6
-
-
-def test_leads_are_compared_with_their_bound():
-    network = networks()[1]
-    exact = network.exact[:20]
-    # alike for all neurons
-    assert compare_leads(exact + 50e-9, network.exact) == pytest.approx((0, 0), abs=1e-6)
-    later = exact.copy()
-    later[3, np.argmin(exact[3])] -= 1e-6
-    lead = np.diff(np.sort(exact[3])[:2])[0]
-    assert compare_leads(later, network.exact) == pytest.approx((1e-6, 1e-6 / (5e-9 + 2e-3 * lead)))
-    alone = np.where(exact == np.nanmin(exact, axis=1, keepdims=True), exact, np.nan)
-    assert compare_leads(alone, network.exact) == (np.inf, np.inf)
 
 
 @pytest.mark.parametrize("dataset", [xpue(), digits_012345()], ids=["xpue", "012345"])
@@ -68,19 +52,7 @@ def test_study_compares_the_tests_of_all_networks(ngspice, tmp_path):
             network.setup.schedule,
         )
         assert ngspice_spikes(network, tmp_path) == pytest.approx(spikes, abs=0.06e-9, nan_ok=True)
-    main(
-        [
-            "reads",
-            "--samples",
-            "1",
-            "--writes",
-            "3",
-            "--results",
-            str(tmp_path),
-            "--figures",
-            str(tmp_path),
-        ]
-    )
+    main(["reads", "--samples", "1", "--writes", "3", *outputs(tmp_path)])
     record = load_results(tmp_path / "engines.json")
     assert [row["network"] for row in record["rows"]] == [network.name for network in networks()]
     for row in record["rows"]:
@@ -109,25 +81,6 @@ def test_differences_are_counted_by_layer():
     # tied, in closed form
     assert [(case["image"], case["lead_s"]) for case in differing] == [(1, pytest.approx(10e-9))]
     assert {row["decided_differently"] for row in rows} == {1}
-
-
-@pytest.mark.parametrize(
-    ("found", "exact", "differences"),
-    [
-        # the second output's spike is missing
-        (([30, 40], [50, np.nan, 90.1]), ([30, 40], [50, 60, 90]), [0, 30.1]),
-        (([30, 40], [50, 55, 60.1]), ([30, 40], [50, np.nan, 60]), [0, 5]),  # an extra spike
-        # the third output came after the end
-        (([30, np.nan], [50, 60, np.nan]), ([30, 40], [50, 60, 90]), [20, 0]),
-        # read to the end of the window
-        (([30, 40], [50, np.nan, np.nan]), ([30, 40], [50, 60, 90]), [0, 90]),
-    ],
-)
-def test_a_spike_of_one_read_alone_came_after_the_others_end(found, exact, differences):
-    rows, _ = compare_layers(by_layer(found), by_layer(exact), WINDOW)
-    assert [row["largest_difference_s"] for row in rows] == pytest.approx(
-        1e-6 * np.array(differences), abs=1e-12
-    )
 
 
 @pytest.fixture(scope="module")
@@ -176,23 +129,6 @@ def test_ngspice_reads_as_the_closed_form(saved, tmp_path, ngspice):
     )
     with pytest.raises(NotOverwritten, match="samples"):
         study(saved, tmp_path, "--samples", 5)
-
-
-@pytest.mark.parametrize(
-    ("times", "label", "found"),
-    [
-        ([10.0, 13.0, 20.0], 0, (3, 7)),
-        ([10.0, 13.0, 20.0], 2, (-10, 3)),
-        ([np.nan, 13.0, np.nan], 1, (np.inf, np.nan)),
-        ([10.0, np.nan, 20.0], 0, (10, np.inf)),
-    ],
-)
-def test_gaps_of_a_read(times, label, found):
-    with np.errstate(invalid="ignore"):
-        values = gaps(1e-6 * np.array(times), label)
-    assert (values["lead_s"], values["among_others_s"]) == pytest.approx(
-        [1e-6 * gap for gap in found], nan_ok=True
-    )
 
 
 def test_trainings_that_differ_are_counted_and_listed():
@@ -247,23 +183,3 @@ def test_both_engines_train_several_layers_alike(tmp_path, ngspice):
         and len(layers) == 4
     )
     assert (layers.states_differ_max_V < 3e-3).all() and (layers.states_moved_max_V > 0.03).all()
-
-
-def test_cells_that_do_not_conduct_are_compared_apart():
-    network = initial_network((10,), 10, DIGITS.training.levels, DIGITS.layer_rule)
-    low = [states.copy() for states in network.states]
-    for states in low:
-        states[0, 0] = -9.0
-    moved = tuple(states + np.where(states < 0, 4e-3, 1e-3) for states in low)
-    one, other = (
-        Learning.start(dataclasses.replace(network, states=states), DIGITS.layer_rule)
-        for states in (tuple(low), moved)
-    )
-    assert differences(one, other, one, 0.0) == pytest.approx(
-        np.array([[1e-3, 4e-3], [1e-3, 4e-3]])
-    )
-
-
-def test_a_stretch_beyond_the_end_is_refused(tmp_path):
-    with pytest.raises(ParameterError, match="--stretch"):
-        main(["layers-training", "--after", "59501", "--results", str(tmp_path)])

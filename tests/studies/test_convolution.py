@@ -1,10 +1,12 @@
 """Studies of convolutions: digits, a pattern anywhere, and a whole image in one transient."""
 
 import numpy as np
+import pytest
 
 from memristive.io.records import load_results
 from studies import convolution, convolution_anywhere, convolution_circuit
 from studies.convolution_anywhere import scenes
+from studies.convolution_choices import comparisons
 
 
 def test_kernels_learn_digits_with_fewer_weights_than_pixels(tmp_path):
@@ -38,3 +40,23 @@ def test_a_whole_image_in_one_transient_fires_as_the_closed_form(ngspice, tmp_pa
         assert found[part]["differ_in_silence"] == 0 and found[part]["deviation_s"] < 1e-6
         assert sum(time is not None for time in found[part]["ngspice_s"]) >= fired
     assert "held_3_2" in netlist.read_text()
+
+
+def test_choices_are_compared_seed_by_seed():
+    accuracies = {
+        ("base", None): [0.90, 0.80, 0.70, 0.60],
+        ("better in each seed", "base"): [0.92, 0.81, 0.72, 0.61],
+        ("better in the mean", "base"): [0.60, 0.90, 0.80, 0.76],
+        ("worse", "better in each seed"): [0.90, 0.81, 0.71, 0.60],
+    }
+    rows = [
+        {"change": change, "against": against, "seed": seed, "strict_accuracy": accuracy}
+        for (change, against), found in accuracies.items()
+        for seed, accuracy in enumerate(found)
+    ]
+    first, second, third = comparisons(rows[::-1])[::-1]
+    assert first["difference"] == pytest.approx(second["difference"]) == pytest.approx(0.015)
+    assert first["p"] == pytest.approx(2 / 2**4)  # all four signs are equal
+    assert first["p_holm"] == pytest.approx(3 * first["p"])
+    assert third["p_holm"] == pytest.approx(2 * third["p"]) == pytest.approx(2 * 2 / 2**3)
+    assert second["p_holm"] == second["p"] > 0.5

@@ -2,6 +2,7 @@
 for bad input.
 """
 
+import csv
 import json
 import math
 
@@ -183,6 +184,24 @@ def test_headers_of_a_laboratory_are_understood(tmp_path, header):
     assert device_fit.pulse_columns(read(tmp_path, table.iloc[::5]))[2][1] == 5
 
 
+@pytest.mark.parametrize("layout", ["direction", "two columns"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_quoted_table_with_names_of_rows_and_comments_is_read(tmp_path, layout, separator):
+    """R quotes texts and names the rows."""
+    if layout == "direction":
+        table = long(("up", UP), ("down", DOWN)).reset_index(drop=True)
+        table["note #, ;"] = "a, b; c"
+    else:
+        table = pd.DataFrame({"up": UP, "down": DOWN})
+    table.index = table.index.astype(str)
+    text = table.to_csv(sep=separator, quoting=csv.QUOTE_NONNUMERIC)
+    rows = [" # of 300 K", "", *text.splitlines(), "", "# end"]
+    (tmp_path / "table.csv").write_text("\n".join(rows), encoding="utf-8-sig")
+    found = device_fit.pulse_columns(device_fit.read_table(tmp_path / "table.csv"))
+    for one, other in zip(found, device_fit.pulse_columns(table), strict=True):
+        assert np.array_equal(one, other)
+
+
 def read(tmp_path, table):
     table.to_csv(tmp_path / "table.csv", index=False)
     return device_fit.read_table(tmp_path / "table.csv")
@@ -264,11 +283,13 @@ def test_a_bad_column_of_devices_is_one_line(tmp_path, capsys, change, word):
         (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"),
         (long(("up", [*UP, np.nan]), ("down", DOWN)), "row 42"),
         (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
+        (long(("up", UP), ("down", DOWN)).assign(voltage=[1.2] * 45 + [-1.0] * 37), "row 42: down"),
         (long(("up", UP)).drop(columns="direction"), "'direction'"),
         (long(("up", UP), ("down", DOWN)).drop(columns="conductance"), "'conductance'"),
         (pd.DataFrame({"one": UP}), "two columns"),
         (pd.DataFrame(), "cannot be read"),
         (pd.DataFrame({"a": ["0,1"], "b": ["0,2"]}), "decimals"),
+        (pd.DataFrame({"a,b": ["0,1,0,2"]}), "columns"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, table, word):

@@ -3,25 +3,10 @@
 import dataclasses
 import json
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from memristive.devices.measured_device import device_record
-from studies.device_fit import readings_of_devices
-from studies.device_kind import KNOWN, KindRun, measured, only, rows_of
-
-
-def test_readings_come_back_from_their_table():
-    devices = [measured(seed) for seed in (0, 1)]
-    found = list(readings_of_devices(pd.concat(map(rows_of, devices))))
-    for one, other in zip(devices, found, strict=True):
-        assert one.name == other.name and np.array_equal(one.conductance, other.conductance)
-        assert np.array_equal(one.direction[1:], other.direction[1:])
-    low, high = (
-        np.array([end(device.conductance) for device in devices]) for end in (np.min, np.max)
-    )
-    assert np.abs(low[0] / low[1] - 1) > 0.01 and (high - low > 0.5e-7).all()
+from studies.device_kind import KNOWN, KindRun, only
 
 
 def test_a_spread_of_the_range_costs_accuracy_if_cells_conduct_at_zero():

@@ -1,6 +1,5 @@
 """Learning of measured devices: settings by formula, costs against Joule's law, a user's device."""
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
-from memristive.io.records import NotOverwritten, check_overwriting, load_table
+from memristive.io.records import check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory
 from memristive.network.checks import OperatingRangeWarning
 from memristive.network.dissipation import write_costs
@@ -77,7 +76,7 @@ def test_a_device_of_any_shape_learns(shape, late):
     )
 
 
-def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):
+def test_a_device_of_the_user_learns_with_its_spread_from_each_seed(tmp_path):
     mine = MeasuredDevice(
         "mine",
         up=(0.05, 0.02, 0.01),
@@ -94,9 +93,6 @@ def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):
         .cells.transconductance
     )
     assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.1)
-    task = device_learning.DeviceRun("epiram", data="digits")
-    rows = [device_learning.evaluate(dataclasses.replace(task, short=True))]
-    (tmp_path / "device_learning.json").write_text(json.dumps({"rows": rows}))
     device_learning.main(
         [
             "--device",
@@ -119,14 +115,15 @@ def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):
         and found.seed.tolist() == [1, 2]
         and found.strict_accuracy.nunique() == 2
     )
-    printed = capsys.readouterr().out
-    mine = next(line for line in printed.splitlines() if line.startswith("mine"))
-    assert "epiram" in printed
-    assert all(
-        f"{100 * value:.1f}%" in mine
-        for value in (found.strict_accuracy.min(), found.strict_accuracy.max())
+
+
+def test_the_short_study_of_a_device_trains_one_network_with_few_presentations(tmp_path):
+    device_learning.main(
+        f"--short --device pcmo --data digits --jobs 1 --results {tmp_path}".split()
     )
-    assert f"{100 * found.strict_accuracy.mean():.2f}%" in mine
+    found = load_table(tmp_path / "device_learning_pcmo_digits_short.json")
+    assert found[["layers", "pairs", "seed"]].to_numpy().tolist() == [[1, 1, 1]]
+    assert found.presentations.tolist() == [device_learning.SHORT]
 
 
 def test_a_network_that_collapses_is_named(tmp_path):
@@ -143,21 +140,7 @@ def test_a_network_that_collapses_is_named(tmp_path):
     assert row["strict_accuracy"] < 0.3
 
 
-def test_saved_networks_obey_the_options(tmp_path):
-    """Committed networks are what the study trains now, and another network is refused before a
-    training.
-    """
+def test_committed_networks_are_what_the_study_trains_now():
     for device in DEVICES:
-        check_overwriting(
-            Path("voltages") / f"device_{device}_1.json",
-            device_learning.DeviceRun(device).described(),
-            False,
-        )
-    (tmp_path / "device_pcmo_1.json").write_bytes(Path("voltages/device_ideal_1.json").read_bytes())
-    for options in (
-        ["--results", str(tmp_path)],
-        ["--results", str(tmp_path / "other"), "--voltages", str(tmp_path)],
-    ):
-        with pytest.raises(NotOverwritten, match="device_pcmo_1"):
-            device_learning.main(["--layers", "1", *options])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["device_pcmo_1.json"]
+        described = device_learning.DeviceRun(device).described()
+        check_overwriting(Path("voltages") / f"device_{device}_1.json", described, False)

@@ -2,6 +2,8 @@
 unique, and bad input gives one line.
 """
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +14,12 @@ from memristive.devices.characterise import one_cell
 from memristive.devices.measured_device import emulator, load_device
 from memristive.io.voltages import save, save_voltages
 from memristive.learning.hebbian import array_setup
-from memristive.network.design import Setup
+from memristive.network.design import Convolution, Setup
+from memristive.network.networks import network_on_chip
 from snn_circuit import add_source
 from studies import export
 from tests.helpers import ROOT, one_line
+from tests.network.kinds import IMAGE, KINDS
 from tests.network.networks import MEASURED, measured_network
 
 
@@ -41,6 +45,86 @@ def replayed(device, start, pulses):
     """Return x after pulses of either direction, by the device's curves."""
     up = device.after(start, np.maximum(pulses, 0))
     return np.where(pulses > 0, up, device.after(start, np.maximum(-pulses, 0), False))
+
+
+BINARY = np.where(IMAGE > 0.3, 1.0, 0.0)  # conductances are those at the full read voltage
+
+
+def rebuilt_layer(circuit, neurons, table, steps):
+    """First spikes (neurons, s) of a layer whose rows step up at `steps` (s), by the tables alone.
+
+    Membranes charge with R C towards gm R (feedback x current - feedback x negative current).
+    """
+    tau = circuit["membrane_resistor"] * neurons.membrane_capacitor_F
+    gain = circuit["membrane_transconductance"] * circuit["membrane_resistor"]
+    times, found = np.unique(steps[np.isfinite(steps)]), []
+    columns = [name.split("_pair_")[0] for name in table]
+    for j, own in neurons.iterrows():
+        side = [name.rsplit("_", 2)[0] for name in columns]
+        number = np.array([int(name.rsplit("_", 1)[1]) for name in columns])
+        opposite = np.array([kind == "opposite" for kind in side])
+        plus = (number == j) & ~opposite
+        minus = ((number == j) & opposite) | (number == len(neurons))
+        membrane, spike = 0.0, np.nan
+        for begin, end in zip(times, [*times[1:], circuit["longest_read"]], strict=True):
+            siemens = table.to_numpy()[steps <= begin].sum(axis=0)
+            positive = siemens[plus].sum() + (steps[-1] <= begin) / circuit["bias_resistor"]
+            drive = circuit["read_voltage"] * (
+                own.feedback_resistor_ohm * positive
+                - circuit["feedback_resistor"] * siemens[minus].sum()
+            )
+            ratio = (gain * drive - membrane) / (gain * drive - own.threshold_V)
+            crossing = begin + tau[j] * np.log(ratio) if ratio > 1 else np.inf
+            if crossing <= end:
+                spike = crossing
+                break
+            membrane = gain * drive + (membrane - gain * drive) * np.exp(-(end - begin) / tau[j])
+        found.append(spike)
+    return np.array(found)
+
+
+def rebuilt(folder, image):
+    """First spikes of the outputs (s) of an exported network, which reads an `image` (0 or 1)."""
+    circuit = pd.read_csv(folder / "circuit.csv", index_col="quantity").drop(columns="unit")
+    neurons = [pd.read_csv(path, index_col=0) for path in sorted(folder.glob("neurons_*.csv"))]
+    tables = [pd.read_csv(path, index_col=0) for path in sorted(folder.glob("conductances_*.csv"))]
+    first = circuit["layer_0"]
+
+    def read(pixels):
+        bias = np.ones(len(tables[0]) - len(pixels))
+        steps = np.where(np.append(pixels, bias) > 0, first["edge"] / 2, np.inf)
+        return rebuilt_layer(first, neurons[0], tables[0], steps)
+
+    if "patch_window" in first:
+        sizes = [first[name] for name in ("image_height", "image_width", "patch_window")]
+        more = first["patch_stride"], first["patch_regions"]
+        of = Convolution(*(int(size) for size in (*sizes, *more)))
+        times = np.array([read(image[patch]) for patch in of.patches[:, 1:-1]])
+        times = np.where(np.isnan(times), np.inf, times)
+        regions = [times[of.patches[:, 0] == region] for region in range(of.regions**2)]
+        spikes = np.concatenate([region.min(axis=0) for region in regions])
+    else:
+        spikes = read(image)
+    for k in range(1, len(tables)):
+        steps = np.append(np.where(np.isnan(spikes), np.inf, spikes), first["edge"] / 2)
+        spikes = rebuilt_layer(circuit[f"layer_{k}"], neurons[k], tables[k], steps)
+    return spikes
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("paper, wires",)])
+def test_the_tables_are_enough_to_build_the_circuit(kind, tmp_path):
+    network = KINDS[kind]()
+    if network.pulses:
+        pulses = dataclasses.replace(network.pulses, read_noise=0.0)
+        network = dataclasses.replace(network, pulses=pulses)
+    if network.chip:
+        chip = dataclasses.replace(network.chip, read_noise=0.0)
+        network = network_on_chip(dataclasses.replace(network, devices=None), chip)
+    save(tmp_path / "net.json", network)
+    exported(tmp_path, tmp_path / "net.json")
+    expected = network.first_spikes(BINARY[None])[0]
+    assert np.isfinite(expected).any()
+    assert rebuilt(tmp_path / "net", BINARY) == pytest.approx(expected, abs=0.2e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("device", ["noisy", "pcmo", "epiram"])

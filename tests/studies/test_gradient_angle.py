@@ -3,18 +3,17 @@ rule, compared with it.
 """
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from datasets import Images
 from memristive.io.records import load_table
 from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
 from memristive.network.design import LayerDesign
 from memristive.network.networks import Network, network_on_chip
-from studies.gradient_angle import angle, find_errors, lag_gradient, main, measure
+from studies.gradient_angle import lag_gradient, main, measure
+from tests.helpers import outputs
 from tests.network.networks import random_network, with_gain
 
 
@@ -48,20 +47,6 @@ def test_silent_hidden_neurons_are_written_without_a_gradient():
     assert np.cos(np.radians(found["hidden_degrees"])) ** 2 == pytest.approx(1 - share, abs=0.01)
 
 
-def test_errors_are_images_that_the_rule_writes_for():
-    """First spikes in us with a margin of 5 us: right, too small a lead, silent, wrong, wrong."""
-    times = 1e-6 * np.array(
-        [[50, 60, 70], [50, 52, 70], [np.nan, 60, 70], [60, 50, 70], [60, 70, 50]]
-    )
-    network = SimpleNamespace(first_spikes=lambda images: times[: len(images)])
-    training = Images(np.zeros((5, 2)), np.zeros(5, int))
-    assert find_errors(network, LayeredRule(margin=5e-6), training) == [
-        (1, 0, 1),
-        (3, 0, 1),
-        (4, 0, 2),
-    ]
-
-
 def test_the_writes_go_downhill(tmp_path):
     main(
         [
@@ -71,10 +56,7 @@ def test_the_writes_go_downhill(tmp_path):
             "20",
             "--set",
             "rule.presentations=2000",
-            "--results",
-            str(tmp_path),
-            "--figures",
-            str(tmp_path),
+            *outputs(tmp_path),
         ]
     )
     stages = load_table(tmp_path / "layer_gradient.json").groupby("stage")
@@ -83,7 +65,6 @@ def test_the_writes_go_downhill(tmp_path):
     assert (stages.hidden_degrees.median() < 80).all() and (
         stages.output_degrees.median() < 30
     ).all()
-    assert (tmp_path / "layer_gradient.png").exists()
 
 
 @pytest.mark.parametrize("sizes", [(6, 3), (6, 5, 3), (5, 6, 5, 3)])
@@ -100,32 +81,15 @@ def test_gradient_is_that_of_finite_differences(sizes, spread, volts):
     network = next(one for one in drawn if np.sum(~np.isnan(one.first_spikes(image[None]))) >= 2)
     wrong, label = np.argsort(network.first_spikes(image[None])[0])[:2]
 
-    def lag(layer, j, k, change):
+    def lag(layer, cell, change):
         states = [array.copy() for array in network.states]
-        states[layer][j, k] += change
+        states[layer].flat[cell] += change
         times = dataclasses.replace(network, states=tuple(states)).first_spikes(image[None])[0]
         return times[label] - times[wrong]
 
-    found, step = lag_gradient(network, image, label, wrong), 1e-5
-    for layer, gradient in enumerate(found):
+    for layer, gradient in enumerate(lag_gradient(network, image, label, wrong)):
         assert gradient.shape == network.states[layer].shape
-        exact = np.array(
-            [
-                [
-                    (lag(layer, j, k, step) - lag(layer, j, k, -step)) / (2 * step)
-                    for k in range(gradient.shape[1])
-                ]
-                for j in range(gradient.shape[0])
-            ]
-        )
+        exact = np.array([lag(layer, k, 1e-5) - lag(layer, k, -1e-5) for k in range(gradient.size)])
+        exact = exact.reshape(gradient.shape) / 2e-5
         assert np.abs(exact).max() > 1e-7
         assert gradient == pytest.approx(exact, rel=1e-4, abs=1e-5 * np.abs(exact).max())
-
-
-def test_angle():
-    assert angle(np.array([1.0, 0]), np.array([0.0, 2])) == pytest.approx(90)
-    assert np.isnan(angle(np.zeros(2), np.ones(2)))
-    parallel = np.array([0.1, 0.7, 0.3])  # with three times itself a cosine of 1 + 2e-16
-    assert [angle(parallel, 3 * parallel), angle(parallel, -3 * parallel)] == pytest.approx(
-        [0, 180], abs=1e-5
-    )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from datasets import matching_dataset
-from memristive.devices.measured_device import device_record, load_device
-from memristive.io.records import NotOverwritten, load_results, load_table, to_json
+from memristive.devices.measured_device import load_device
+from memristive.io.records import load_table
 from memristive.learning.build import initial_network, learning_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
@@ -17,18 +17,10 @@ from memristive.network.design import LayerDesign
 from memristive.network.networks import network_on_chip
 from snn_circuit import NeuronParameters
 from studies import device_variability, hidden_neurons
+from tests.helpers import outputs
 
 RULE = LayeredRule(presentations=300)
 SETTINGS = ["--jobs", "1", "--samples", "500", "--set", "rule.presentations=300"]
-
-
-def trained(hidden, chip=None, rule=RULE):
-    """A training, and the accuracy of its network."""
-    data = matching_dataset("mnist")
-    network = initial_network(hidden, 10, data.training.levels, rule)
-    network = network_on_chip(network, chip)
-    learning = learn(network, rule, data.training.levels, data.training.labels)
-    return learning, accuracy(learning.network)
 
 
 def accuracy(network):
@@ -37,48 +29,16 @@ def accuracy(network):
 
 
 def test_each_size_and_seed_has_its_accuracy(tmp_path):
-    hidden_neurons.main(
-        ["--seeds", "1", *SETTINGS, "--results", str(tmp_path), "--figures", str(tmp_path)]
-    )
-    rows = load_table(tmp_path / "hidden_neurons.json")
-    assert list(zip(rows.hidden, rows.seed, strict=True)) == [
-        (hidden, 1) for hidden in hidden_neurons.HIDDEN
-    ]
-    for k, hidden in ((0, ()), (1, (25,))):
-        learning, expected = trained(hidden)
-        assert (
-            rows.strict_accuracy[k] == expected
-            and rows.presentations_that_wrote[k] == learning.history[:, 1].sum()
-        )
-
-
-def test_networks_learn_on_their_chip_or_are_carried_to_it(tmp_path):
-    device_variability.main(
-        [
-            "--hidden",
-            "8",
-            "--short",
-            *SETTINGS,
-            "--results",
-            str(tmp_path),
-            "--figures",
-            str(tmp_path),
-        ]
-    )
-    rows = (
-        load_table(tmp_path / "imperfect_layers_short.json")
-        .set_index(["spread", "route"])
-        .accuracies
-    )
-    ideal, expected = trained((8,))
-    assert load_results(tmp_path / "imperfect_layers_short.json")["ideal"] == {"grey": expected}
-    chip = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=2)
-    assert rows[0.1, "in situ"][1] == trained((8,), chip)[1]
-    assert rows[0.1, "ex situ"][1] == accuracy(network_on_chip(ideal.network, chip))
+    hidden_neurons.main(["--seeds", "1", *SETTINGS, *outputs(tmp_path)])
+    rows, data = load_table(tmp_path / "hidden_neurons.json"), matching_dataset("mnist").training
+    assert rows.hidden.tolist() == list(hidden_neurons.HIDDEN) and (rows.seed == 1).all()
+    learning = learn(initial_network((25,), 10, data.levels, RULE), RULE, data.levels, data.labels)
+    assert rows.strict_accuracy[1] == accuracy(learning.network)
+    assert rows.presentations_that_wrote[1] == learning.history[:, 1].sum()
 
 
 def test_a_measured_device_learns_on_its_chip_or_is_carried_to_it(tmp_path):
-    arguments = ["--short", *SETTINGS, "--results", str(tmp_path), "--figures", str(tmp_path)]
+    arguments = ["--short", *SETTINGS, *outputs(tmp_path)]
     device_variability.main(["--device", "epiram", *arguments])
     made, rule = learning_of(load_device("epiram"), 1, 1)
     data, rule = matching_dataset("mnist"), dataclasses.replace(rule, presentations=300)
@@ -95,13 +55,6 @@ def test_a_measured_device_learns_on_its_chip_or_is_carried_to_it(tmp_path):
     chip = Chip(cell_gain=0.1, cell_write_gain=0.1, seed=2)
     assert rows["cells", 0.1, "in situ"][1] == accuracy(learned(network_on_chip(start, chip)))
     assert rows["cells", 0.1, "ex situ"][1] == accuracy(network_on_chip(learned(start), chip))
-    assert (tmp_path / "imperfect_device_epiram_short.png").exists()
-
-    # Another device of the same name does not replace the record.
-    other = device_record(dataclasses.replace(load_device("epiram"), write_noise=0.0))
-    (tmp_path / "other.json").write_text(to_json(other), encoding="utf-8")
-    with pytest.raises(NotOverwritten, match="imperfect_device_epiram_short"):
-        device_variability.main(["--device", str(tmp_path / "other.json"), *arguments])
 
 
 def task(network):
@@ -128,17 +81,14 @@ def test_the_race_explains_what_a_spread_moves():
         first, second = np.take_along_axis(spikes, order, 1).T
         moved = []
         for seed in range(1, 6):
-            factors = (
-                network_on_chip(drawn, Chip(seed=seed, neuron_threshold=0.01))
-                .devices[0]
-                .neurons.threshold
-                / 4.0
+            (devices,) = network_on_chip(drawn, Chip(seed=seed, neuron_threshold=0.01)).devices
+            share = (
+                devices.neurons.threshold
+                / NeuronParameters().threshold
+                * (1 - np.exp(-spikes / tau))
             )
-            later = -tau * np.log(1 - factors * (1 - np.exp(-spikes / tau)))
-            moved.append(
-                np.abs(-np.subtract(*np.take_along_axis(later, order, 1).T) - (second - first))
-                / first
-            )
+            one, other = np.take_along_axis(-tau * np.log(1 - share), order, 1).T
+            moved.append(np.abs(other - one - (second - first)) / first)
         found = device_variability.race_of(task(drawn), drawn.states, 5)
         assert found["lead"] == pytest.approx(np.median((second - first) / first))
         assert found["moved_by_neurons"] == pytest.approx(np.nanmedian(moved), rel=0.03)

@@ -14,7 +14,7 @@ from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import decide
 from memristive.spice.parameters import ParameterError
 from studies import read_test
-from tests.helpers import ROOT
+from tests.helpers import ROOT, outputs
 
 VOLTAGES = ROOT / "voltages" / "mnist_error_driven_grey_chip.json"
 
@@ -34,10 +34,7 @@ def read(folder, *more, engine="closed-form"):
             "15",
             "--engine",
             engine,
-            "--results",
-            str(folder),
-            "--figures",
-            str(folder),
+            *outputs(folder),
             *more,
         ]
     )
@@ -89,16 +86,7 @@ def test_both_engines_read_alike_on_another_chip(ngspice, tmp_path):
 
 
 def test_patterns_are_read_if_a_dataset_has_no_test_images(ngspice, tmp_path):
-    read_test.main(
-        [
-            "--voltages",
-            str(ROOT / "voltages/xpue.json"),
-            "--results",
-            str(tmp_path),
-            "--figures",
-            str(tmp_path),
-        ]
-    )
+    read_test.main(["--voltages", str(ROOT / "voltages/xpue.json"), *outputs(tmp_path)])
     record = load_results(tmp_path / "xpue_read.json")
     assert (record["samples"], record["strict_accuracy"]) == (4, 1.0)
 

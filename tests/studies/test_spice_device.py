@@ -7,8 +7,7 @@ import math
 import pytest
 
 from memristive.cli.script import exit_code
-from memristive.devices.measured_device import load_device
-from memristive.devices.spice_model import model_of
+from memristive.devices.measured_device import load_device, model_of
 from memristive.io.records import load_results
 from studies import spice_device
 

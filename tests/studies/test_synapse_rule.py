@@ -9,7 +9,7 @@ from memristive.network.design import Schedule
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
-from studies.synapse_rule import closed_form, measure_window, measure_writes
+from studies.synapse_rule import measure_window, measure_writes
 
 SETUP = SelfLearningSetup(
     MemristorParameters(leak_resistance=1e9),
@@ -45,15 +45,3 @@ def test_overlap_with_the_spike_potentiates_and_a_spike_alone_depresses():
     assert shorter["measured_V"] < window.measured_V[3] - 0.1
     with pytest.raises(ParameterError, match="state"):
         measure_window(SETUP, K, np.linspace(-1.5e-3, 1.5e-3, 9), state=6.0)
-
-
-def test_closed_form_tends_to_its_limit_and_adds_up():
-    assert closed_form(K, 2.0, [(1e-3, 1.0), (1e-3, 1.0)]) == pytest.approx(
-        closed_form(K, 2.0, [(2e-3, 1.0)]), abs=1e-3
-    )
-    assert closed_form(K, 2.0, [(0.0, 1.0)]) == pytest.approx(2.0)
-    # at rest X is lower than the gate that the input lifts
-    for volts, lift in ((0.0, 0.0), (0.5, 0.23), (1.0, 0.45)):
-        assert closed_form(K, 1.0, [(30 * TAU, volts)]) == pytest.approx(
-            5.0 * volts - lift, abs=0.05
-        )

@@ -6,8 +6,12 @@ import dataclasses
 import itertools
 import re
 
+import numpy as np
+
 from memristive.network.decisions import first_spikes
+from memristive.network.design import Setup
 from memristive.network.netlists import layered_network
+from memristive.network.networks import Network
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import OFF, names, network
 
@@ -25,14 +29,16 @@ Bstep output 0 v={high}*min(max((v(membrane)-threshold)/{ramp}+0.5,0),1)
 class WholeLayer:
     """The paper's layer of a `Setup` with its `states` (classes x inputs, V), whose phi are low."""
 
-    def __init__(self, setup, states, solver=FINE):
+    def __init__(self, setup: Setup, states: np.ndarray, solver: Solver = FINE) -> None:
         self._setup = setup
         circuit = network(setup.network, states, None, [OFF] * len(states), devices=setup.devices)
         self._membranes = names("membrane", len(states))
         self._circuit = NgspiceSession().load(circuit, solver, self._membranes)
 
-    def read(self, image, stop):
-        """Return a list with the first spikes (classes, s; nan: none by `stop`)."""
+    def read(self, image: np.ndarray, stop: float) -> list[np.ndarray]:
+        """Return a list with the first spikes (classes, s; nan: none by `stop` s) of an `image`
+        (levels of the inputs).
+        """
         schedule = self._setup.schedule
         self._circuit.alter(
             {"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, 1.0, 1.0]}
@@ -53,7 +59,7 @@ class WholeLayer:
 class WholeNetwork:
     """A `Network`, with comparators in the place of its triggers."""
 
-    def __init__(self, network, solver=STEPPED):
+    def __init__(self, network: Network, solver: Solver = STEPPED) -> None:
         self._network = network
         circuit = layered_network(network, [OFF] * network.sizes[0])
         neuron = network.layers[-1].neuron
@@ -68,8 +74,10 @@ class WholeNetwork:
         ]
         self._circuit = NgspiceSession().load(text, solver, list(itertools.chain(*self._membranes)))
 
-    def read(self, image, stop):
-        """Return the first spikes of each layer (neurons, s; nan: none by `stop`)."""
+    def read(self, image: np.ndarray, stop: float) -> list[np.ndarray]:
+        """Return the first spikes of each layer (neurons, s; nan: none by `stop` s) for an `image`
+        (levels of the inputs).
+        """
         design = self._network.design
         levels = (design.read_levels(image) * design.row_voltage).tolist()
         edge = [0.0, 0.0, design.rise]
@@ -89,7 +97,7 @@ class WholeNetwork:
                 neuron,
                 0.0,
                 stop,
-                value and value.threshold,
+                value.threshold if value else None,
             )
             for membranes, value in zip(self._membranes, values, strict=True)
         ]

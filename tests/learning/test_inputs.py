@@ -1,0 +1,148 @@
+"""Images, labels and numbers of users: what converts gives the same network, what does not is one
+line.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from memristive import (
+    Chip,
+    MemristiveClassifier,
+    Setup,
+    build,
+    infer,
+    learn,
+    read,
+    train_hebbian,
+)
+from memristive.network.checks import fit_feedback_resistor
+from memristive.spice.parameters import ParameterError
+
+IMAGES, LABELS = np.random.default_rng(1).integers(0, 2, (12, 9)) * 1.0, np.arange(12) % 3
+IMAGES[0] = 1.0
+NAMES = np.array(["setosa", "versicolor", "virginica"])[LABELS]
+NETWORK, RULE = build(IMAGES, 3, hidden=4, presentations=30)
+
+
+def states(images=IMAGES, labels=LABELS, classes=3, **options):
+    network, rule = build(images, classes, **{"hidden": 4, "presentations": 30} | options)
+    return learn(network, rule, images, labels).network.states
+
+
+def spikes(images=IMAGES, **options):
+    return read(NETWORK, images, **options)
+
+
+def changed(value):
+    images = IMAGES.copy()
+    images[2, 3] = value
+    return images
+
+
+@pytest.mark.parametrize(
+    "images", [IMAGES.tolist(), pd.DataFrame(IMAGES), IMAGES.astype(bool), IMAGES.astype(str)]
+)
+def test_images_that_convert_are_learned_and_read_like_the_array(images):
+    for one, other in zip(states(images), states(), strict=True):
+        assert np.array_equal(one, other)
+    assert np.array_equal(spikes(images), spikes(), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"labels": LABELS.tolist()},
+        {"labels": LABELS * 1.0},
+        {"labels": LABELS.astype(str)},
+        {"labels": LABELS[:, None].astype(np.uint8)},
+        {"labels": pd.Series(LABELS, index=LABELS + 50)},
+        {"labels": np.unique(NAMES, return_inverse=True)[1]},
+        {"classes": 3.0, "hidden": np.int64(4)},
+        {"hidden": np.array([4.0]), "presentations": 3e1, "pairs": np.float64(1)},
+    ],
+)
+def test_labels_and_numbers_that_convert_give_the_same_network(options):
+    for one, other in zip(states(**options), states(), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_the_paper_takes_lists_and_frames(ngspice):
+    patterns = np.array([[1, 1, 0, 0], [0, 0, 1, 1]])
+    setup = fit_feedback_resistor(Setup(), patterns.tolist())
+    one, other = (train_hebbian(setup, rows) for rows in (patterns, pd.DataFrame(patterns)))
+    assert np.array_equal(one.states, other.states)
+    found = [infer(setup, one.states, rows).spikes for rows in (patterns * 1.0, patterns.tolist())]
+    assert np.array_equal(*found, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "options", "word"),
+    [
+        *(
+            (call, {"images": images}, word)
+            for call in (states, spikes)
+            for images, word in [
+                (changed(np.nan), "images.*row 2, column 3"),
+                (pd.DataFrame(changed(None)), "images.*row 2, column 3"),
+                (changed(1.0001), "images.*scale"),
+                (changed(-1e-4), "images.*scale"),
+                (IMAGES + 0j, "images.*complex"),
+                (IMAGES[0], r"images.*reshape\(images, \(1, -1\)\)"),
+                (IMAGES.reshape(12, 3, 3), r"images.*reshape\(images, \(len\(images\), -1\)\)"),
+                ([[1, 0], [1]], "images"),
+                (pd.DataFrame(IMAGES).assign(name=NAMES), "images.*setosa"),
+            ]
+        ),
+        (spikes, {"images": IMAGES[:, :8]}, "images.*n x 9"),
+        (states, {"images": np.zeros((12, 9))}, "images"),
+        (states, {"images": IMAGES[:0], "labels": []}, "images"),
+        (states, {"labels": NAMES}, r"labels.*'setosa'.*return_inverse=True\)\[1\]"),
+        (states, {"labels": LABELS + 0.5}, "labels.*0.5"),
+        (states, {"labels": LABELS + 1}, "labels.* 3:"),
+        (states, {"labels": LABELS - 1}, "labels.*-1"),
+        (states, {"labels": LABELS * np.nan}, "labels.*nan"),
+        (states, {"labels": LABELS + 0j}, "labels"),
+        (states, {"labels": LABELS[1:]}, "labels.*12"),
+        (states, {"labels": LABELS * 0}, "labels.*two classes"),
+        (states, {"classes": 0}, "classes"),
+        (states, {"classes": 1, "labels": LABELS * 0}, "classes"),
+        (states, {"classes": 2.5}, "classes"),
+        (states, {"hidden": 0}, "hidden"),
+        (states, {"hidden": "4"}, "hidden"),
+        (states, {"hidden": [[4]]}, "hidden"),
+        (states, {"pairs": -1}, "pairs"),
+        (states, {"presentations": 0}, "presentations"),
+        (states, {"presentations": "many"}, "presentations"),
+        (states, {"presentatons": 5}, r"presentatons.*did you mean presentations\?"),
+        (states, {"hiden": 5}, r"hiden.*did you mean hidden\?"),
+        (states, {"hidden": None, "output_dose": 0.1}, "output_dose.* start_state"),
+        (states, {"device": "epyram"}, r"device.*did you mean epiram\?"),
+        (states, {"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise"),
+        (states, {"late": True}, "device"),
+        (spikes, {"wanted": 0}, "wanted"),
+        (spikes, {"wanted": "two"}, "wanted"),
+        *(
+            (fit_feedback_resistor, {"setup": Setup(), "patterns": rows}, "patterns")
+            for rows in [[[1, 0], [1]], [[1, "x"]], [[1, 2]], [1, 0], [], [[1j, 0]]]
+        ),
+        (train_hebbian, {"setup": Setup(), "patterns": [[np.nan, 0]]}, "patterns.*row 0"),
+        (
+            infer,
+            {"setup": Setup(), "states": np.ones((2, 3)), "patterns": [[1, 0]]},
+            "patterns.*x 3",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_with_its_name(call, options, word):
+    with pytest.raises(ParameterError, match=word) as caught:
+        call(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_estimator_takes_names_and_the_same_numbers():
+    model = MemristiveClassifier(np.int64(4), epochs=2.0, random_state=1).fit(IMAGES, NAMES)
+    other = MemristiveClassifier([4.0], epochs=2, random_state=1).fit(IMAGES, LABELS)
+    assert all(np.array_equal(*both) for both in zip(model.voltages_, other.voltages_, strict=True))
+    with pytest.raises(ParameterError, match="hidden"):
+        MemristiveClassifier(2.5).fit(IMAGES, NAMES)
