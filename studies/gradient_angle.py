@@ -4,8 +4,10 @@ gradient of spike times.
 The study looks at training images after which the rule writes, before and after the training. The
 change of all states by one write is compared, layer by layer, with the steepest descent of the lag
 t_right - t_wrong: the time from the wrong neuron's spike to the right neuron's (docs/layers.md).
-Closed form, MNIST's grey 10x10 images. Writes results/layers/layer_gradient.json and
-figures/layer_gradient.png. About a minute.
+In each hidden layer some neurons are written against their gradient. The study counts these
+neurons, and their share of the write. Closed form, MNIST's grey 10x10 images, networks of one and
+of two hidden layers. Writes results/layers/layer_gradient.json and figures/layer_gradient.png.
+Eight minutes on two cores, a minute with --seeds 1. Ctrl-C saves a checkpoint for --resume.
 
 The gradient follows from the closed form. Let z = exp(t / tau), with the time t and the membrane's
 time constant tau. Row k steps up at z_k and has the weight w_k in thresholds. The neuron fires at z
@@ -17,7 +19,7 @@ drive u in thresholds from the start z_start on. It fires at z = z_start u / (u 
 
 import dataclasses
 import math
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -26,11 +28,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from datasets import Images, matching_dataset
-from memristive.cli.script import Record, apply_settings, make_parser, progress, run
-from memristive.io.voltages import describe_network
+from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
-from memristive.learning.training import BLOCK, learn
+from memristive.learning.training import learn
 from memristive.network import kernel_arrays
 from memristive.network.networks import KernelArrays, Network
 from memristive.spice.parameters import ParameterError
@@ -42,58 +43,94 @@ SEARCHED = 20_000  # training images among which errors are searched
 STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure angles, train, measure again, plot."""
-    parser = make_parser(__doc__, "layers")
-    parser.add_common("--hidden", [200], "default: 200")
-    parser.add_number("--errors", 1, SEARCHED, 400, "errors measured before and after the training")
-    options = parser.parse_args(arguments)
+STAGES = ("before learning", "after learning")
 
-    # 1. Data and untrained network.
+
+@dataclass(frozen=True)
+class Case:
+    """A network of MNIST whose writes are measured before and after its training.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Neurons of each hidden layer.
+    rule : LayeredRule
+    errors : int
+        Most errors to be measured at each stage.
+    """
+
+    hidden: tuple[int, ...]
+    rule: LayeredRule
+    errors: int
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Train the network; return a row for each error that was measured."""
+        training = matching_dataset("mnist").training
+        network, rows = initial_network(self.hidden, 10, training.levels, self.rule), []
+        # doses fall over a training: its only write has the whole first dose
+        once = dataclasses.replace(self.rule, presentations=1)
+        case = {"hidden": "-".join(map(str, self.hidden)), "seed": self.rule.seed}
+        for stage in STAGES:
+            if stage == STAGES[1]:
+                network = learn(network, self.rule, *training).network
+            errors = find_errors(network, self.rule, training)[: self.errors]
+            if not errors:
+                raise ParameterError(
+                    f"{stage} no error was found in {SEARCHED} training images; use other numbers "
+                    "of hidden neurons"
+                )
+            rows += [
+                {**case, "stage": stage} | measure(network, once, training.levels[k], label, wrong)
+                for k, label, wrong in errors
+            ]
+        return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure angles before and after trainings, save, print, plot."""
+    parser = add_resume(make_parser(__doc__, "layers"))
+    parser.add_argument(
+        "--hidden", nargs="+", default=["200", "200-100"], help="default: 200 200-100"
+    )
+    parser.add_number("--errors", 1, SEARCHED, 400, "errors measured before and after the training")
+    parser.add_common("--seeds", 5)
+    options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
-    dataset = matching_dataset("mnist")
-    network = initial_network(tuple(options.hidden), 10, dataset.training.levels, rule)
+    cases = [
+        Case(hidden_sizes(text), dataclasses.replace(rule, seed=seed), options.errors)
+        for text in options.hidden
+        for seed in range(rule.seed, rule.seed + options.seeds)
+    ]
     record = Record(
         options,
         "layer_gradient",
-        {**describe_network(dataset.name, dataset.shape, network, rule), "errors": options.errors},
+        {
+            "rule": dataclasses.asdict(rule),
+            "hidden": options.hidden,
+            "errors": options.errors,
+            "seeds": options.seeds,
+        },
     )
-
-    # 2. Measure one write for each error, before and after the training.
-    # doses fall over a training: its only write has the whole first dose
-    once = dataclasses.replace(rule, presentations=1)
-    rows: list[dict[str, Any]] = []
-    for stage in ("before learning", "after learning"):
-        if stage == "after learning":
-            watch = partial(
-                progress,
-                total=-(-rule.presentations // BLOCK),
-                description="learning",
-                unit=f"{BLOCK} images",
-            )
-            network = learn(network, rule, *dataset.training, watch=watch).network
-        errors = find_errors(network, rule, dataset.training)[: options.errors]
-        if not errors:
-            raise ParameterError(
-                f"{stage} no error was found in {SEARCHED} training images; use other numbers of "
-                "hidden neurons"
-            )
-        rows += [
-            {"stage": stage, **measure(network, once, dataset.training.levels[k], label, wrong)}
-            for k, label, wrong in progress(errors, len(errors), stage, "error")
-        ]
-
-    # 3. Save, print, plot.
+    sizes = [rule.presentations * len(case.hidden) for case in cases]
+    rows = [row for of_case in record.run_tasks(Case.rows, cases, sizes) for row in of_case]
     record.write({"rows": rows}, ngspice=False)
-    print(
-        "medians",
-        pd.DataFrame(rows)
-        .groupby("stage", sort=False)
-        .median()
-        .T.to_string(float_format="{:.4g}".format),
-        sep="\n",
-    )
-    record.plot(angles_figure(rows))
+    medians = pd.DataFrame(rows).groupby(["hidden", "stage"], sort=False).median(numeric_only=True)
+    print("medians", medians.T.to_string(float_format="{:.4g}".format), sep="\n")
+    record.plot(angles_figure([row for row in rows if row["hidden"] == rows[0]["hidden"]]))
+
+
+def hidden_sizes(text: str) -> tuple[int, ...]:
+    """Return the neurons of each hidden layer of a text such as "200-100".
+
+    Raises
+    ------
+    ParameterError
+        The text is not made of numbers from 1 with - between them.
+    """
+    numbers = text.split("-")
+    if not all(number.isdecimal() and int(number) > 0 for number in numbers):
+        raise ParameterError(f"--hidden takes sizes such as 200 or 200-100, got {text}")
+    return tuple(int(number) for number in numbers)
 
 
 def find_errors(
@@ -131,18 +168,29 @@ def measure(
     -------
     dict
         Angles in degrees between write and steepest descent: in the output layer, in its two
-        written columns (their mean), in the hidden layer, and in the hidden neurons that have a
-        gradient. Then the share of the hidden layer's write (sum of squares) that goes to neurons
-        without a gradient. Last, the time in s by which the write improves the right neuron's lead;
-        a silent neuron counts as firing at the end of the window.
+        written columns (their mean), and in the first hidden layer. Then, for each hidden layer,
+        with its number k from 1: `written_degrees_k`, the angle in the neurons that have a
+        gradient; `opposite_neurons_k`, the share of the written neurons with a gradient whose
+        write has the opposite sign; `opposite_write_k`, their share of the write (sum of squares);
+        `without_gradient_k`, the share of the write that goes to neurons without a gradient. Last,
+        `lead_gain_s`, the time by which the write improves the right neuron's lead; a silent neuron
+        counts as firing at the end of the window.
     """
     written = learn(network, rule, image[None], np.array([label])).network
     writes = [after - before for after, before in zip(written.states, network.states, strict=True)]
     descent = [-gradient for gradient in lag_gradient(network, image, label, wrong)]
-    # A hidden column is written with the image times a number, and its gradient is the image times
-    # another number.
-    sizes, slopes = (np.append(image, 1.0) @ columns.T for columns in (writes[0], descent[0]))
-    able = slopes != 0
+    hidden: dict[str, float] = {}
+    for k in range(len(network.states) - 1):
+        write, down = writes[k], descent[k]
+        able, done = (down != 0).any(axis=1), (write != 0).any(axis=1)
+        against = (write * down).sum(axis=1) < 0
+        squares = (write**2).sum(axis=1)
+        hidden |= {
+            f"written_degrees_{k + 1}": angle(write[able], down[able]),
+            f"opposite_neurons_{k + 1}": share_of(against.sum(), (able & done).sum()),
+            f"opposite_write_{k + 1}": share_of(squares[against].sum(), squares.sum()),
+            f"without_gradient_{k + 1}": share_of(squares[~able].sum(), squares.sum()),
+        }
     before, after = (
         spikes[label] - spikes[wrong]
         for spikes in (
@@ -156,10 +204,14 @@ def measure(
             np.mean([angle(writes[-1][j], descent[-1][j]) for j in (label, wrong)])
         ),
         "hidden_degrees": angle(writes[0], descent[0]),
-        "hidden_share_without_gradient": float((sizes[~able] ** 2).sum() / (sizes**2).sum()),
-        "hidden_with_gradient_degrees": angle(sizes * able, slopes),
+        **hidden,
         "lead_gain_s": float(before - after),
     }
+
+
+def share_of(part: float, whole: float) -> float:
+    """Return the share of a `part` in the `whole`; nan if there is nothing."""
+    return float(part / whole) if whole else math.nan
 
 
 def lag_gradient(

@@ -198,6 +198,40 @@ def _ways(layers: int) -> str:
     )
 
 
+def writes_late_factors_table() -> str:
+    """Return the table of `studies.late_factorial` on MNIST: accuracies and pulses a cell with the
+    settings of late writes, then those of late writes with the settings of rounded writes.
+    """
+    found = load_table(RESULTS / "devices/late_factorial_mnist.json")
+    groups = found[~found.flat].groupby(["device", "settings", "noise", "way"], sort=False)
+    means, spread = groups.mean(numeric_only=True), groups.strict_accuracy.std()
+
+    def cell(*case: object, pulses: bool = False) -> str:
+        one = means.loc[case]
+        accuracy = f"{100 * one.strict_accuracy:.1f} ± {100 * spread[case]:.1f}"
+        return accuracy + (f" ({one.pulses_per_cell:,.0f})" if pulses else "")
+
+    ways = ("any width", "rounded", "late")
+    return markdown(
+        (
+            "device",
+            *(f"no noise: {way}" for way in ways),
+            *(f"noise: {way}" for way in ways),
+            "settings of rounded writes: rounded",
+            "late",
+        ),
+        [
+            (
+                device,
+                *(cell(device, "late", False, way) for way in ways),
+                *(cell(device, "late", True, way, pulses=way != "any width") for way in ways),
+                *(cell(device, "rounded", True, way, pulses=True) for way in ways[1:]),
+            )
+            for device in found.device.unique()
+        ],
+    )
+
+
 def writes_gate_table() -> str:
     """Return the table of accuracies and writes a cell of 1T1R cells that are written at each dose,
     or only after a step of the gate voltage.

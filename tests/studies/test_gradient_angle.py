@@ -17,6 +17,20 @@ from tests.helpers import outputs
 from tests.network.networks import random_network, with_gain
 
 
+def test_a_single_hidden_neuron_is_written_along_its_gradient():
+    """With one hidden neuron, and equal drives of both output neurons, the rule leaves out positive
+    factors only.
+    """
+    network, image = (
+        Network((np.full((1, 7), 6.0), np.array([[7.0, 7.2], [5.5, 8.0]]))),
+        np.linspace(0.2, 1.0, 6),
+    )
+    wrong = int(np.argmin(network.first_spikes(image[None])[0]))
+    found = measure(network, LayeredRule(presentations=1), image, 1 - wrong, wrong)
+    assert found["hidden_degrees"] < 3 and found["without_gradient_1"] == 0
+    assert found["output_column_degrees"] < 15 and found["lead_gain_s"] > 0
+
+
 def test_silent_hidden_neurons_are_written_without_a_gradient():
     # settled membranes of 1.37 and 0.93 thresholds
     hidden = np.vstack([np.full(7, 6.0), np.full(7, 5.34)])
@@ -28,8 +42,8 @@ def test_silent_hidden_neurons_are_written_without_a_gradient():
     wrong = int(np.argmin(network.first_spikes(image[None])[0]))
     found = measure(network, LayeredRule(presentations=1), image, 1 - wrong, wrong)
     # cos^2 of the angle is the share of the written square along the gradient
-    share = found["hidden_share_without_gradient"]
-    assert 0.05 < share < 0.95 and found["hidden_with_gradient_degrees"] < 3
+    share = found["without_gradient_1"]
+    assert 0.05 < share < 0.95 and found["written_degrees_1"] < 3
     assert np.cos(np.radians(found["hidden_degrees"])) ** 2 == pytest.approx(1 - share, abs=0.01)
 
 
