@@ -207,7 +207,7 @@ def writes_late_factors_table() -> str:
     means, spread = groups.mean(numeric_only=True), groups.strict_accuracy.std()
 
     def cell(device: str, settings: str, noise: bool, way: str, pulses: bool = False) -> str:
-        case = (device, settings, noise, way)
+        case: Any = (device, settings, noise, way)
         one = means.loc[case]
         accuracy = f"{100 * one.strict_accuracy:.1f} ± {100 * spread[case]:.1f}"
         return accuracy + (f" ({one.pulses_per_cell:,.0f})" if pulses else "")
