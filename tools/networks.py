@@ -102,9 +102,10 @@ def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
 
 def write_agreement() -> None:
     """Count, for each network, the test images that the two engines decide differently, and write
-    results/one_layer/agreement.json.
+    results/one_layer/agreement.json, or results/quick/agreement.json if ngspice has not read all
+    images of each network.
     """
-    counts = {}
+    counts, folder = {}, ONE_LAYER
     for network in NETWORKS:
         computed = load_decisions(
             ONE_LAYER / f"{test_name(network)}_by_closed_form_decisions.csv.gz"
@@ -115,4 +116,6 @@ def write_agreement() -> None:
             "images": both,
             "otherwise": int((computed[:both] != simulated[:both]).sum()),
         }
-    write_file(ONE_LAYER / "agreement.json", to_json(counts))
+        if in_ngspice(network).parent == QUICK:
+            folder = QUICK
+    write_file(folder / "agreement.json", to_json(counts))
