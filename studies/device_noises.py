@@ -1,4 +1,4 @@
-"""How often do the intervals of a fitted device's noises hold the truth?
+"""Coverage of the intervals of a fitted device's noises: the share that holds the truth.
 
 One preset is simulated with known noises. Sweeps of 60 pulses up and 60 down are read after every
 pulse, every fifth or every tenth. From these readings alone, as `python -m studies.device_fit`

@@ -1,4 +1,4 @@
-"""How much do layers of measured devices lose if they learn on a chip whose devices differ?
+"""Accuracy that layers of measured devices lose if they learn on a chip whose devices differ.
 
 Each preset makes one layer of differential pairs, which learns MNIST 10x10 in closed form, in whole
 pulses with the device's noises. Fractions of a pulse are rounded at random, or synapses write late.
