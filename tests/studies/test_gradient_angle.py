@@ -54,6 +54,8 @@ def test_the_writes_go_downhill(tmp_path):
             "30",
             "--errors",
             "20",
+            "--seeds",
+            "1",
             "--set",
             "rule.presentations=2000",
             *outputs(tmp_path),
