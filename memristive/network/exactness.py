@@ -57,6 +57,17 @@ def shifts(layer: Layer, states: np.ndarray, alone: bool = True) -> dict[str, fl
         weight * np.interp(node, EDGE, edge) for node, weight in zip(NODES, WEIGHTS, strict=True)
     )
     counted = nodes if alone else 0.5
+    # A delayed step stands for an edge of several layers. A membrane that a single row drives fast
+    # enough fires within that edge, where its voltage grows with the square of time.
+    full = np.asarray(
+        read_current(layer.memristor, layer.with_reference(states), layer.row_voltage)
+    )
+    single = full - full[-1] if layer.reference else full
+    drive = float(neuron.transresistance * single.max() / neuron.threshold)
+    early = 0.0
+    if not alone and drive > 2 * neuron.time_constant / layer.rise:
+        charged = neuron.time_constant / drive  # s, by an ideal step
+        early = float(layer.rise / 2 + charged - np.sqrt(2 * layer.rise * charged))
     kinked = layer.rise * abs(float(counted - np.trapezoid(edge, EDGE))) * (not layer.timed)
 
     # Each junction to bulk conducts Is / (25.85 mV) at the column, which is not quite at ground.
@@ -71,6 +82,7 @@ def shifts(layer: Layer, states: np.ndarray, alone: bool = True) -> dict[str, fl
         "the junctions to bulk (memristor.junction_current) load the columns": (
             SENSITIVITY * neuron.time_constant * taken
         ),
+        "neurons fire within the edge of a row (rise, output_gain, transresistance)": early,
     }
 
 

@@ -21,7 +21,7 @@ from memristive.network.engines import WiredClosedForm
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.solvers import READING_LAYERS
-from memristive.network.whole_network import WholeLayer
+from memristive.network.whole_network import STEPPED, WholeLayer, WholeNetwork
 from memristive.spice.parameters import ParameterError
 from memristor import (
     MemristorParameters,
@@ -32,7 +32,7 @@ from memristor import (
     trained_state,
 )
 from snn_circuit import NetworkParameters, NeuronParameters
-from tests.network.networks import paper_layer
+from tests.network.networks import paper_layer, random_network
 
 
 @pytest.fixture(scope="module")
@@ -353,6 +353,19 @@ def test_long_edges_are_doubted(states, rise):
         if doubted:
             with pytest.warns(ClosedFormWarning, match="rise"):
                 network.warn_of_doubts()
+
+
+@pytest.mark.parametrize(("gain", "doubted"), [(30.0, False), (1000.0, True)])
+def test_neurons_that_fire_within_the_edge_of_a_row_are_doubted_and_only_they_are_off(
+    ngspice, gain, doubted
+):
+    states = random_network((9, 6, 4), 7).states
+    network = Network(states, design=LayerDesign(output_gain=gain))
+    assert [("edge of a row" in doubt) for doubt in network.doubts] == [True] * doubted
+    spikes = network.forward(IMAGE[None])[-1][0]
+    found = WholeNetwork(network, dataclasses.replace(STEPPED, max_step=2e-8)).read(IMAGE, 20e-6)
+    early = np.nan_to_num(spikes, nan=1.0) < 15e-6
+    assert early.any() and (np.abs(found[-1] - spikes)[early].max() > 20e-9) == doubted
 
 
 @pytest.mark.parametrize("states", [(STATES,), (STATES, STATES[:, :4])])
