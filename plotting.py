@@ -24,7 +24,6 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
-from pandas.api.typing import SeriesGroupBy
 
 from memristive.closed_form import neuron
 from memristive.io.records import report, write_file
@@ -33,7 +32,9 @@ from memristive.network.crossbar import Crossbar, Race
 from memristive.network.design import Setup
 from memristive.scores.decisions import UNDECIDED
 
-if TYPE_CHECKING:  # the installed package has no datasets
+if TYPE_CHECKING:  # the installed package has no datasets; the import of pandas takes long
+    from pandas.api.typing import SeriesGroupBy
+
     from datasets import Dataset
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
@@ -132,7 +133,7 @@ def letter_panels(figure: Figure) -> None:
                 axis.set_title(f"({letter})", loc="left")
 
 
-def over_seeds(axis: Axes, x: ArrayLike, runs: SeriesGroupBy, **style: Any) -> None:
+def over_seeds(axis: Axes, x: ArrayLike, runs: "SeriesGroupBy", **style: Any) -> None:
     """Draw means of `runs` (a group for each of `x`) as a line, lowest to highest as bars. `style`:
     arguments of `Axes.errorbar`.
     """

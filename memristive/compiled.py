@@ -1,4 +1,5 @@
-"""Functions compiled by numba, in a cache that is never stale.
+"""Functions compiled by numba, in a cache that is never stale. numba is imported when the first of
+them is called: the import takes a third of a second, and the paper's scripts call none.
 
 numba keeps compiled code for each file and compiles it anew when that file changes. But the code
 also holds functions and constants of other files. Therefore `compiled` gives each file a folder for
@@ -19,11 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numba
-from numba.core.event import Event, Listener, register
-
 ROOT = Path(__file__).parents[1]
-CONFIG: Any = numba.config  # its values are set as NUMBA_CACHE_DIR and the like
 # s; a folder of older content is kept for so long, because another process may still write to it
 UNUSED = 24 * 3600.0
 
@@ -31,34 +28,79 @@ UNUSED = 24 * 3600.0
 _marks: dict[Callable[..., Any], Path] = {}
 
 
-class _Announcement(Listener):
-    """Announce a compilation, because it takes long; numba sends no event for code from the
-    cache.
+class Waiting:
+    """A function that numba compiles when it, or another one of its kind, is called for the first
+    time.
     """
 
-    def on_start(self, event: Event) -> None:
-        """Print a line at the first compilation into a new folder; one line for all folders of this
-        process, and for processes that start together.
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self.options = function, options
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Compile or load the function, and call it."""
+        start()
+        return self.dispatcher(*arguments)
+
+    @functools.cached_property
+    def dispatcher(self) -> Any:
+        """The function as numba calls it, from here on, and compiles it."""
+        import numba  # see the top of the file
+
+        config: Any = numba.config  # its values are set as NUMBA_CACHE_DIR and the like
+        before = config.CACHE_DIR
+        folder = _cache_folder(Path(self.function.__code__.co_filename), before)
+        config.CACHE_DIR = folder or before
+        if folder:
+            _marks[self.function] = Path(folder) / "announced"
+        try:
+            return numba.njit(cache=folder is not None, **self.options)(self.function)
+        finally:
+            config.CACHE_DIR = before
+
+
+@functools.cache
+def start() -> None:
+    """Put numba's functions in the place of those that wait, in all modules, because compiled code
+    can call no others.
+    """
+    from numba.core.event import Listener, register
+
+    class Announcement(Listener):
+        """Announce a compilation, because it takes long; numba sends no event for code from the
+        cache.
         """
-        mark = _marks.get(event.data["dispatcher"].py_func)
-        if mark is None or mark.exists():
-            return
+
+        def on_start(self, event: Any) -> None:
+            announce(event.data["dispatcher"].py_func)
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    register("numba:compile", Announcement())
+    for module in list(sys.modules.values()):
+        for name, value in list(vars(module).items()):
+            if type(value) is Waiting:
+                setattr(module, name, value.dispatcher)
+
+
+def announce(function: Callable[..., Any]) -> None:
+    """Print a line at the first compilation into a new folder; one line for all folders of this
+    process, and for processes that start together.
+    """
+    mark = _marks.get(function)
+    if mark is None or mark.exists():
+        return
+    with contextlib.suppress(OSError):
+        mark.touch(exist_ok=False)  # FileExistsError: another process was faster
+        print(
+            "compiling: the first run of each kind of network takes longer",
+            file=sys.stderr,
+            flush=True,
+        )
+    for other in _marks.values():
         with contextlib.suppress(OSError):
-            mark.touch(exist_ok=False)  # FileExistsError: another process was faster
-            print(
-                "compiling: the first run of each kind of network takes longer",
-                file=sys.stderr,
-                flush=True,
-            )
-        for other in _marks.values():
-            with contextlib.suppress(OSError):
-                other.touch()
-
-    def on_end(self, event: Event) -> None:
-        """Do nothing."""
-
-
-register("numba:compile", _Announcement())
+            other.touch()
 
 
 def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -78,25 +120,19 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
     """
     if function is None:
         return functools.partial(compiled, **options)
-    folder, before = _cache_folder(Path(function.__code__.co_filename)), CONFIG.CACHE_DIR
-    CONFIG.CACHE_DIR = folder or before
-    if folder:
-        _marks[function] = Path(folder) / "announced"
-    try:
-        return numba.njit(cache=folder is not None, **options)(function)
-    finally:
-        CONFIG.CACHE_DIR = before
+    waiting = Waiting(function, options)
+    return waiting.dispatcher if start.cache_info().currsize else waiting
 
 
 @functools.cache
-def _cache_folder(file: Path) -> str | None:
+def _cache_folder(file: Path, chosen: str) -> str | None:
     """Return the folder for the compiled functions of `file`, and remove its older folders; None if
-    no folder is writable.
+    no folder is writable. `chosen`: the value of NUMBA_CACHE_DIR, or "".
     """
     sources = _with_imports(file, {})
     content = b"".join(hashlib.sha256(sources[path]).digest() for path in sorted(sources))
     name = f"{file.stem}-{hashlib.sha256(content).hexdigest()[:16]}"
-    for parent in (CONFIG.CACHE_DIR or file.parent / "__pycache__", os.path.expanduser("~/.cache")):
+    for parent in (chosen or file.parent / "__pycache__", os.path.expanduser("~/.cache")):
         folder = Path(parent, "memristive", name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
