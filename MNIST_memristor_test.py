@@ -9,7 +9,6 @@ A minute in ngspice on two cores, two seconds in closed form.
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 from typing import Any
 
-import plotting
 from datasets import mnist
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
@@ -82,6 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 4. Plot.
+    import plotting  # here, because --help needs no matplotlib
+
     counts, leads = (
         confusion(labels, strict, classes=10),
         [lead(times) for times in spikes[strict >= 0]],

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-import plotting
 from datasets import Dataset, xpue
 from memristive.cli import script
 from memristive.costs.energy import read_energy
@@ -98,6 +97,8 @@ def read_patterns(
     )
 
     # 5. Print and plot.
+    import plotting  # here, because --help needs no matplotlib
+
     script.print_decisions(labels, decisions, result.spikes, leads)
     print(
         f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule "

@@ -9,7 +9,6 @@ in about 3 s.
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import time
 
-import plotting
 from datasets import Dataset, xpue
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
@@ -83,6 +82,8 @@ def train(
     record.write({"voltages": training.states, "write_energy": energy})
 
     # 4. Print and plot.
+    import plotting  # here, because --help needs no matplotlib
+
     script.print_training(setup, labels, patterns, training.states, seconds)
     script.print_energy("one class's write", energy)
     for name, figure in (

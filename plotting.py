@@ -98,11 +98,17 @@ def save(figure: Figure, path: Path | str) -> None:
     """
     letter_panels(figure)
     kind = Path(path).suffix.removeprefix(".").lower()
+    # Find all places once. Otherwise `savefig` draws twice, the first time for the places.
+    figure.set_dpi(plt.rcParams["savefig.dpi"])
+    engine = figure.get_layout_engine()
+    if engine:
+        engine.execute(figure)
+    with plt.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+        figure.set_layout_engine(None)
     for written in dict.fromkeys([kind, *([plt.rcParams["savefig.format"]] * (kind == "png"))]):
         file, image = Path(path).with_suffix(f".{written}"), io.BytesIO()
         with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of parts in SVG
             figure.savefig(image, format=written, metadata=UNDATED.get(written))
-        figure.set_layout_engine("none")  # places are found
         write_file(file, image.getvalue(), partial(_replaceable, image.getvalue()[:4]))
         report(f"wrote {file}")
     plt.close(figure)

@@ -18,14 +18,11 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
-import plotting
 from memristive.costs.energy import ISOLATED_UP_TO
 from memristive.io import records
 from memristive.io.voltages import VoltagesError
@@ -39,6 +36,9 @@ from memristive.parameters import (
     as_whole,
     check_range,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Folders of what the project itself makes, and the one of outputs about a user's own files, which
 # git ignores.
@@ -112,7 +112,9 @@ class AlsoPdf(argparse.Action):
 
     def __call__(self, *_: Any) -> None:
         """Set matplotlib's format."""
-        plotting.plt.rcParams["savefig.format"] = "pdf"
+        import matplotlib
+
+        matplotlib.rcParams["savefig.format"] = "pdf"
 
 
 def make_parser(
@@ -361,8 +363,10 @@ class Record:
             records.write_file(path, text())
             records.report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
-    def plot(self, figure: Figure, part: str = "") -> None:
+    def plot(self, figure: "Figure", part: str = "") -> None:
         """Write a figure to the folder of --figures: NAME.png, with a `part` NAME_PART.png."""
+        import plotting  # here: matplotlib takes a third of a second, which --help does not need
+
         plotting.save(
             figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png"
         )
@@ -500,6 +504,8 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
             "conduct"
         )
         return
+    from matplotlib.ticker import EngFormatter
+
     joules = EngFormatter("J", places=2)
     columns = f", {joules(energy['columns'])} from the columns" if "columns" in energy else ""
     print(
