@@ -13,11 +13,11 @@ import plotting
 from datasets import Dataset, xpue
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
+from memristive.costs.energy import write_energy
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
 from memristive.network.design import Schedule, Setup
-from memristive.network.energy import write_energy
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 

@@ -25,7 +25,7 @@ from PIL import Image
 from memristive.learning.build import grey_settings, paper_setup
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.design import Schedule, Setup
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from snn_circuit import NeuronParameters
 
 INSTALLED = Path(__file__).parent / "memristive/data"  # exists if pip has installed the project

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
+from memristive.parameters import ParameterError, Parameters, curve, quantity
 
 Values = np.ndarray | float
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct

@@ -26,12 +26,12 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from pandas.api.typing import SeriesGroupBy
 
-from memristive import neuron
+from memristive.closed_form import neuron
 from memristive.io.records import report, write_file
 from memristive.learning.hebbian import Inference
-from memristive.network.closed_form import Crossbar, Race
-from memristive.network.decisions import UNDECIDED
+from memristive.network.crossbar import Crossbar, Race
 from memristive.network.design import Setup
+from memristive.scores.decisions import UNDECIDED
 
 if TYPE_CHECKING:  # the installed package has no datasets
     from datasets import Dataset

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
 from memristor import (
     Cell,
     Memory,

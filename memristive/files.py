@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from memristive.spice.parameters import ParameterError, Parameters, did_you_mean
+from memristive.parameters import ParameterError, Parameters, did_you_mean
 
 LARGEST = 1e300  # of a number without a range of its own
 Vector = Annotated[np.ndarray, 1, LARGEST]  # dimensions, and largest magnitude

@@ -44,14 +44,21 @@ from memristive.cli.script import (
     progress,
     run,
 )
+from memristive.engines.engine import NgspiceNetwork
+from memristive.engines.ngspice_layer import NgspiceLayer
+from memristive.engines.solvers import READING_LAYERS
 from memristive.io.records import FileProblem, load_decisions
 from memristive.io.voltages import describe_network, load_network, load_voltages
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, present, train, write_generator
-from memristive.network.checks import warn_of_layers
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import (
+from memristive.network.crossbar import Crossbar
+from memristive.network.design import Setup
+from memristive.network.layer import ColumnDose
+from memristive.network.networks import Network
+from memristive.parameters import ParameterError
+from memristive.scores.checks import warn_of_layers
+from memristive.scores.decisions import (
     RESOLUTION,
     decide,
     deviations,
@@ -61,13 +68,6 @@ from memristive.network.decisions import (
     resolution_of,
     score_row,
 )
-from memristive.network.design import Setup
-from memristive.network.engines import NgspiceNetwork
-from memristive.network.layer import ColumnDose
-from memristive.network.networks import Network
-from memristive.network.ngspice_layer import NgspiceLayer
-from memristive.network.solvers import READING_LAYERS
-from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, temporary_circuits
 
 NETWORKS = {

@@ -29,16 +29,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from datasets import Images, mnist
-from memristive import neuron
 from memristive.cli.script import Record, make_parser, run, table
+from memristive.closed_form import neuron
+from memristive.costs import costs, dissipation
+from memristive.costs.costs import Accounts
+from memristive.costs.ledger import Technology, mean
 from memristive.io.voltages import load
-from memristive.learning import costs
-from memristive.learning.costs import Accounts
-from memristive.network import dissipation
-from memristive.network.decisions import RESOLUTION, decide, first_spikes
 from memristive.network.layer import Layer, crossbar_circuit
-from memristive.network.ledger import Technology, mean
 from memristive.network.networks import Network
+from memristive.scores.decisions import RESOLUTION, decide, first_spikes
 from memristive.spice.session import Solver, run_once
 from memristor import read_current
 from plotting import COLOURS, WIDTH

@@ -33,7 +33,7 @@ from memristive.learning.build import initial_network
 from memristive.learning.convolve import settings
 from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution
 from memristive.network.networks import Network
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from plotting import WIDTH
 from studies.layers import train_and_test
 

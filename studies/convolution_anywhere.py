@@ -23,15 +23,15 @@ from memristive.cli.script import (
     progress,
     run,
 )
+from memristive.engines.engine import read
 from memristive.io.records import check_overwriting
 from memristive.io.voltages import describe_network, save_voltages
 from memristive.learning.build import BACK_VOLTAGE, initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network.decisions import strict_decision
 from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution, LayerDesign
-from memristive.network.engines import read
 from memristive.network.networks import Network
+from memristive.scores.decisions import strict_decision
 
 PATTERNS = ("010 010 010", "000 111 000", "100 100 111", "111 001 001")
 SIDE, KERNELS = 8, 8

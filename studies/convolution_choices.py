@@ -32,11 +32,11 @@ from memristive.devices.measured_device import load_device
 from memristive.learning.build import initial_network, learning_of
 from memristive.learning.convolve import EMULATORS, settings
 from memristive.learning.rule import LayeredRule
-from memristive.learning.stdp_learning import MnistLearning, draw_start, learn_digits
 from memristive.learning.training import Learning, train
-from memristive.network.decisions import score_row
 from memristive.network.design import EARLIEST, MEAN, Convolution
 from memristive.network.networks import Network, no_counts
+from memristive.scores.decisions import score_row
+from memristive.stdp.stdp_learning import MnistLearning, draw_start, learn_digits
 from studies.convolution import data_of
 
 PATCHES = 50_000  # from which the rule without labels learns

@@ -12,13 +12,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from memristive.cli.script import Record, apply_settings, make_parser, run
+from memristive.engines.latches import held_names, patches_circuit, replay_start, slot
+from memristive.engines.read_netlist import SOLVER, netlist, with_steps
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.design import Convolution, LayerDesign
-from memristive.network.latches import held_names, patches_circuit, replay_start, slot
 from memristive.network.networks import Network
-from memristive.network.read_netlist import SOLVER, netlist, with_steps
 from memristive.spice.session import Waveforms, run_once
 from plotting import BLACK, COLOURS, GREY, WIDTH
 from snn_circuit import names

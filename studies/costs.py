@@ -36,22 +36,21 @@ from memristive.cli.script import (
     run,
     table,
 )
+from memristive.costs import costs, dissipation
+from memristive.costs.costs import Accounts, Times, TrainingCosts
+from memristive.costs.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
-from memristive.learning import costs
 from memristive.learning.build import initial_network, paper_network
-from memristive.learning.costs import Accounts, Times, TrainingCosts
 from memristive.learning.rule import LayeredRule, Rule
-from memristive.network import dissipation
 from memristive.network.chip import Chip, device_chip
-from memristive.network.decisions import decide, end_of_read, resolution_of
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.layer import ColumnDose
-from memristive.network.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import decide, end_of_read, resolution_of
 from plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 
 IMAGES, ERRORS, SEARCHED = 100, 20, 2000

@@ -32,8 +32,8 @@ from memristive.cli.script import (
 )
 from memristive.devices.characterise import STATE, one_cell
 from memristive.devices.measured_device import device_record, emulator, load_device
-from memristive.network.checks import ROUNDED, OperatingRangeWarning
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.scores.checks import ROUNDED, OperatingRangeWarning
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
 from memristor import MemristorParameters, channel_current, rounding, state_rate
 from studies.device_presets import HEADING, described, draw_curve, list_devices, measure

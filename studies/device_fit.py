@@ -50,7 +50,7 @@ from memristive.devices.device_spread import (
 from memristive.devices.measured_device import MeasuredDevice, device_record
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 
 COLUMNS = {"conductance", "direction", "voltage", "sweep", "pulse"}
 DEVICE = "device"  # column of a table with several devices

@@ -34,8 +34,8 @@ from memristive.io.records import report, to_json, write_file
 from memristive.learning.build import initial_network, learning_of
 from memristive.learning.training import Learning, train
 from memristive.network.chip import device_chip
-from memristive.network.decisions import score_row
 from memristive.network.networks import network_on_chip
+from memristive.scores.decisions import score_row
 from studies.device_fit import kind_figure, kind_results
 
 PRESET, DEVICES, SWEEPS, PULSES = "taox-tio2", 12, 3, 150

@@ -27,7 +27,7 @@ from memristive.devices.measured_device import (
 )
 from memristive.learning.build import check_late, initial_network, learning_of
 from memristive.learning.training import learn
-from memristive.network.decisions import score_row
+from memristive.scores.decisions import score_row
 from studies.device_learning import HIDDEN_OF, DeviceRun
 
 HELD_OUT = 10_000  # training images, the last ones

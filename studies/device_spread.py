@@ -20,8 +20,8 @@ from memristive.cli.script import Record, add_resume, make_parser, run
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
-from memristive.network.decisions import score_row
 from memristive.network.networks import network_on_chip
+from memristive.scores.decisions import score_row
 from studies.device_learning import DeviceRun
 from studies.device_variability import DEVIATIONS
 

@@ -50,10 +50,10 @@ from memristive.learning.build import initial_network, learning_of, paper_networ
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import score_row
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import CLOSED_FORM, LayerDesign, Schedule, Setup
 from memristive.network.networks import Network, network_on_chip
+from memristive.scores.decisions import score_row
 from memristor import read_current
 from snn_circuit import Cells
 from studies.chip_figures import ROUTES, draw

@@ -24,6 +24,8 @@ from memristive.cli.script import (
     progress,
     run,
 )
+from memristive.costs.energy import UNCOUNTED, isolated, write_energy
+from memristive.engines.read_netlist import netlist
 from memristive.io.records import (
     check_overwriting,
     checkpoint_at_interrupt,
@@ -34,12 +36,10 @@ from memristive.io.records import (
 from memristive.io.voltages import describe_network, save
 from memristive.learning.build import paper_network
 from memristive.learning.training import Learning, learning_curve, train
-from memristive.network.checks import warn_of_range
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
-from memristive.network.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.networks import network_on_chip
-from memristive.network.read_netlist import netlist
+from memristive.scores.checks import warn_of_range
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 

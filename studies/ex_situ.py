@@ -21,8 +21,8 @@ from datasets import DATASETS, ENCODINGS, load_dataset
 from memristive.cli.script import Record, apply_settings, make_parser, run
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
-from memristive.network.decisions import interval
-from memristive.spice.parameters import Parameters, quantity
+from memristive.parameters import Parameters, quantity
+from memristive.scores.decisions import interval
 
 
 @dataclass(frozen=True)

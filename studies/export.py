@@ -27,7 +27,7 @@ from memristive.io.laboratory import (
 )
 from memristive.io.records import check_overwriting, report, write_file
 from memristive.io.voltages import is_voltages, read_voltages
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd

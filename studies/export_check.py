@@ -29,7 +29,7 @@ from memristive.devices.measured_device import (
     load_device,
 )
 from memristive.devices.spice_model import PRESETS
-from memristive.spice.parameters import NgspiceMissing, SimulationError
+from memristive.parameters import NgspiceMissing, SimulationError
 
 PULSES = 100  # in each direction
 EDGE = 1e-4  # of a pulse's width: edges take away a part of the dose

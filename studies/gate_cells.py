@@ -24,6 +24,7 @@ from datasets import Dataset, xor, xpue, zvn
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.devices.spice_model import load_model
+from memristive.engines.engine import ModelCells, NgspiceNetwork
 from memristive.learning.build import (
     initial_network,
     measured_design,
@@ -33,9 +34,8 @@ from memristive.learning.build import (
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
-from memristive.network.engines import ModelCells, NgspiceNetwork
 from memristive.network.networks import Network
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from studies.trained_in_situ import count_wrong
 
 MODEL = "stanford_1t1r"

@@ -29,12 +29,12 @@ from matplotlib.figure import Figure
 
 from datasets import Images, matching_dataset
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
+from memristive.closed_form import kernel_arrays
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.training import learn
-from memristive.network import kernel_arrays
 from memristive.network.networks import KernelArrays, Network
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristor import ChannelValues, read_current
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 

@@ -32,9 +32,9 @@ from memristive.learning.build import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network.decisions import score_row
 from memristive.network.networks import Network
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
+from memristive.scores.decisions import score_row
 
 MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular")
 HELD_OUT = 10_000  # training images

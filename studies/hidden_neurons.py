@@ -19,8 +19,8 @@ from memristive.cli.script import Record, add_resume, apply_settings, make_parse
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network.decisions import score_row
 from memristive.network.design import CLOSED_FORM
+from memristive.scores.decisions import score_row
 from plotting import BLUE, GREY, WIDTH
 
 RULE = LayeredRule(presentations=300_000)

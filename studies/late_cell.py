@@ -24,7 +24,7 @@ from memristive.cli.script import Record, apply_settings, make_parser, run
 from memristive.devices import characterise
 from memristive.devices.spice_model import SpiceModel, load_model
 from memristive.network.design import edges
-from memristive.spice.parameters import Parameters, quantity
+from memristive.parameters import Parameters, quantity
 from memristive.spice.session import Solver, Waveforms, netlist_text, run_once
 from memristor import ISOLATED, Memristor, MemristorParameters, due_pulses, leaked, state_rate
 from plotting import BLACK, BLUE, GREY, VERMILLION, WIDTH

@@ -33,8 +33,8 @@ from memristive.devices.measured_device import (
 )
 from memristive.learning.build import initial_network, late_settings, learning_of, measured_pulses
 from memristive.learning.training import Learning, train
-from memristive.network.decisions import score_row
 from memristive.network.networks import no_counts
+from memristive.scores.decisions import score_row
 
 ROUNDED, ANY_WIDTH, REMAINDER, LATE = "rounded", "any width", "remainder", "late"
 WAYS = (ROUNDED, ANY_WIDTH, REMAINDER, LATE)

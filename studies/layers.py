@@ -41,6 +41,14 @@ from memristive.cli.script import (
     run,
     table,
 )
+from memristive.costs.energy import (
+    UNCOUNTED,
+    back_read_energy,
+    layer_write_energy,
+    layers_read_energy,
+)
+from memristive.engines.engine import NgspiceNetwork
+from memristive.engines.read_netlist import netlist
 from memristive.io.records import (
     check_overwriting,
     checkpoint_at_interrupt,
@@ -53,21 +61,13 @@ from memristive.io.voltages import describe_network, load_network, save_voltages
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
 from memristive.learning.training import Learning, learning_curve, train
-from memristive.network.checks import warn_of_layers
 from memristive.network.chip import load_chip
-from memristive.network.decisions import RESOLUTION, TIED, score_row, strict_decision
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
-from memristive.network.energy import (
-    UNCOUNTED,
-    back_read_energy,
-    layer_write_energy,
-    layers_read_energy,
-)
-from memristive.network.engines import NgspiceNetwork
-from memristive.network.kernel_writes import Counts
 from memristive.network.networks import Network, network_on_chip, no_counts
-from memristive.network.read_netlist import netlist
+from memristive.scores.checks import warn_of_layers
+from memristive.scores.decisions import RESOLUTION, TIED, score_row, strict_decision
 from memristive.spice.session import temporary_circuits
+from memristive.writing.kernel_writes import Counts
 from memristor import MemristorParameters
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
 from snn_circuit import NetworkParameters, NeuronParameters

@@ -17,15 +17,15 @@ import plotting
 from datasets import DATASETS, matching_dataset
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
+from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe, differences
 from memristive.io.voltages import describe_network, network_of, read_voltages
-from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip
-from memristive.network.decisions import RESOLUTION, confusion, resolution_of
 from memristive.network.design import NGSPICE, Schedule
 from memristive.network.networks import network_on_chip
-from memristive.network.read_netlist import netlist
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.checks import warn_of_layers
+from memristive.scores.decisions import RESOLUTION, confusion, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:

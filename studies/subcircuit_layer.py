@@ -16,11 +16,11 @@ import numpy as np
 
 from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.spice_model import load_model
+from memristive.engines.engine import ModelCells, NgspiceNetwork
 from memristive.learning.rule import first_wrong_neuron, margin_factor
 from memristive.learning.training import Learning, present, train, write_generator
-from memristive.network.decisions import RESOLUTION, decide
-from memristive.network.engines import ModelCells, NgspiceNetwork
 from memristive.network.two_terminal import HALF
+from memristive.scores.decisions import RESOLUTION, decide
 from studies.half_select import MODELS, USUAL, data, prepared, trained
 
 STARTED = 1000  # presentations in closed form before those in ngspice: equal states would tie

@@ -27,7 +27,10 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
 from memristive.devices.characterise import STATE, one_cell
 from memristive.io.records import describe
-from memristive.learning.stdp_circuit import (
+from memristive.network.design import Schedule, edges
+from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.spice.session import NgspiceSession, Solver, netlist_text, temporary_circuits
+from memristive.stdp.stdp_circuit import (
     LEARNING,
     Constants,
     SelfLearningSetup,
@@ -35,9 +38,6 @@ from memristive.learning.stdp_circuit import (
     constants,
     self_learning_network,
 )
-from memristive.network.design import Schedule, edges
-from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristive.spice.session import NgspiceSession, Solver, netlist_text, temporary_circuits
 from memristor import MemristorParameters, lowered_state, raised_state, state_rate
 from plotting import COLOURS, WIDTH, cross
 from snn_circuit import NeuronParameters

@@ -26,6 +26,7 @@ import plotting
 from datasets import xor, zvn
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import emulator, load_device, model_of
+from memristive.engines.engine import ModelCells, NgspiceNetwork, Write
 from memristive.learning.build import (
     initial_network,
     measured_design,
@@ -35,7 +36,6 @@ from memristive.learning.build import (
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
-from memristive.network.engines import ModelCells, NgspiceNetwork, Write
 from memristive.network.networks import Network, with_bias
 from memristive.network.two_terminal import HALF, SCHEMES
 

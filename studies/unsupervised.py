@@ -24,8 +24,10 @@ from matplotlib.figure import Figure
 from datasets import Dataset, digits_012345, xpue
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
 from memristive.io.records import describe, report, write_file
-from memristive.learning.stdp_circuit import SelfLearningParameters, SelfLearningSetup
-from memristive.learning.stdp_learning import (
+from memristive.network.design import Schedule
+from memristive.scores.checks import warn_of_range
+from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup
+from memristive.stdp.stdp_learning import (
     PARTS,
     START,
     Learned,
@@ -34,8 +36,6 @@ from memristive.learning.stdp_learning import (
     learn_patterns,
     predicted_winners,
 )
-from memristive.network.checks import warn_of_range
-from memristive.network.design import Schedule
 from plotting import COLOURS, WIDTH, line_style
 from snn_circuit import NeuronParameters
 

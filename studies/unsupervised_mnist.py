@@ -23,9 +23,9 @@ from datasets import ENCODINGS, load_dataset
 from memristive.cli.script import Record, apply_settings, make_parser, print_rows, progress, run
 from memristive.io.records import check_overwriting, describe, load_table
 from memristive.io.voltages import save_voltages
-from memristive.learning import stdp_learning
-from memristive.learning.stdp_learning import CONTENDERS, PACE_STEP, MnistLearning
-from memristive.network.decisions import RESOLUTION, decide, lead, strict_scores
+from memristive.scores.decisions import RESOLUTION, decide, lead, strict_scores
+from memristive.stdp import stdp_learning
+from memristive.stdp.stdp_learning import CONTENDERS, PACE_STEP, MnistLearning
 from plotting import COLOURS, WIDTH
 
 PUBLISHED = (

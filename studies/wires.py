@@ -18,15 +18,15 @@ from matplotlib.figure import Figure
 
 from datasets import Dataset, mnist
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
+from memristive.costs.energy import isolated
+from memristive.engines.engine import read
 from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
-from memristive.network.decisions import score_row
 from memristive.network.design import Setup
-from memristive.network.energy import isolated
-from memristive.network.engines import read
 from memristive.network.networks import network_on_chip
+from memristive.scores.decisions import score_row
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 RESISTANCES = (0.01, 0.1, 0.35)  # ohm, of the wires from cell to cell

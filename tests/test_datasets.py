@@ -20,7 +20,7 @@ from datasets import (
     shrink,
     xpue,
 )
-from memristive.network.checks import settled_membranes
+from memristive.scores.checks import settled_membranes
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 

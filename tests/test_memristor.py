@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.learning.hebbian import train_hebbian
-from memristive.network.closed_form import hebbian_state
+from memristive.network.crossbar import hebbian_state
 from memristive.network.design import Schedule, Setup
 from memristor import (
     Memristor,

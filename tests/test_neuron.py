@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.neuron import membrane, spike_time
-from memristive.spice.parameters import ParameterError
+from memristive.closed_form.neuron import membrane, spike_time
+from memristive.parameters import ParameterError
 from snn_circuit import NeuronParameters, OpAmp, SchmittTrigger, add_neuron
 
 NEURON = NeuronParameters(

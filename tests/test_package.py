@@ -76,16 +76,20 @@ def test_installed_package_is_importable_from_another_folder(tmp_path):
 @pytest.mark.parametrize(
     ("module", "below"),
     [
-        ("memristor.py", ("memristive.spice", "memristor")),
-        ("snn_circuit.py", ("memristive.spice", "memristor")),
+        ("memristor.py", ("memristive.parameters", "memristive.spice", "memristor")),
+        ("snn_circuit.py", ("memristive.parameters", "memristive.spice", "memristor")),
+        (
+            "datasets.py",
+            ("memristive.parameters", "memristive.network", "memristive.learning", "snn_circuit"),
+        ),
     ],
 )
-def test_device_and_circuit_import_nothing_above_them(module, below):
+def test_modules_at_the_root_import_nothing_above_them(module, below):
     # not under `if __name__ == "__main__":`
     for node in ast.parse((ROOT / module).read_text(encoding="utf-8")).body:
         names = [node.module] if isinstance(node, ast.ImportFrom) else []
         assert all(
             name.startswith(below)
             for name in names
-            if name.startswith(("memristive", "memristor", "snn_circuit"))
+            if name.startswith(("memristive", "memristor", "snn_circuit", "plotting"))
         )

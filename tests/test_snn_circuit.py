@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memristive.network.solvers import READING
+from memristive.engines.solvers import READING
 from memristor import channel_current, raised_state, state_rate
 from snn_circuit import OFF, names, network, state_changes, state_names
 

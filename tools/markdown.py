@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.spice.parameters import Parameters
+from memristive.parameters import Parameters
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

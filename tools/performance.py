@@ -20,11 +20,11 @@ import numpy as np
 
 from datasets import mnist
 from memristive.cli.script import make_parser, print_rows, progress, run
+from memristive.engines.engine import make_engine
 from memristive.io.records import write_results
 from memristive.learning.build import paper_network
 from memristive.learning.training import learn
 from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE
-from memristive.network.engines import make_engine
 from memristive.network.layer import ColumnDose
 from memristive.spice.session import temporary_circuits
 

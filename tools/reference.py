@@ -21,7 +21,7 @@ from typing import Any
 import nbformat
 
 import memristive
-from memristive.spice.parameters import allowed_range
+from memristive.parameters import allowed_range
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/reference"

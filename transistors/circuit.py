@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
 
 # V, the contest's rails
 BIAS = {"vdd": 3.0, "vref": 0.5, "vweight": 1.8, "verror": 1.2, "voffset": 1.9, "vbias": 1.7}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 
 LABELS = {"mnist10": tuple(range(10)), "mnist017": (0, 1, 7)}
 SHA256 = {

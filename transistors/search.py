@@ -18,7 +18,7 @@ import numpy as np
 
 from datasets import load_mnist
 from memristive.cli.script import Record, make_parser, print_rows, progress, run
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from transistors.circuit import (
     BIAS,
     GAINS,

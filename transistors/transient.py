@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.spice.parameters import NgspiceMissing, SimulationError
+from memristive.parameters import NgspiceMissing, SimulationError
 from memristive.spice.power import positive_energy
 from transistors.circuit import (
     BIAS,

@@ -30,19 +30,19 @@ from memristive.devices.measured_device import (
     model_of,
 )
 from memristive.devices.spice_model import check_model
+from memristive.engines.engine import ModelCells, NgspiceNetwork, check_engine, read
+from memristive.engines.read_netlist import netlist
 from memristive.files import read_json, restored
 from memristive.io.records import write_file, write_json
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
-from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
-from memristive.network.engines import ModelCells, NgspiceNetwork, check_engine, read
 from memristive.network.inputs import layer_sizes
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
-from memristive.network.read_netlist import netlist
-from memristive.spice.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole
+from memristive.scores.checks import warn_of_layers
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from memristive.files import States, Vector
 from memristive.network.chip import Chip
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 

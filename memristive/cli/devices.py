@@ -10,11 +10,11 @@ from memristive.cli.script import Parser, keep_apart
 from memristive.devices.measured_device import load_device
 from memristive.io import records
 from memristive.learning.hebbian import array_setup
-from memristive.network.closed_form import predicted_spikes
-from memristive.network.decisions import decide, resolution_of
+from memristive.network.crossbar import predicted_spikes
 from memristive.network.design import Setup
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import decide, resolution_of
 
 
 def add_device(parser: Parser) -> Parser:

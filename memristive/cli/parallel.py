@@ -12,7 +12,7 @@ from typing import Any
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
-from memristive.spice.parameters import ParameterError, SimulationError
+from memristive.parameters import ParameterError, SimulationError
 
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
 Results = Generator[tuple[int, Any], None, None]  # number of a task, and its result

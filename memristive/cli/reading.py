@@ -11,12 +11,12 @@ import numpy as np
 
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, print_energy, table
+from memristive.engines.engine import NgspiceNetwork, check_engine, reads
 from memristive.io.records import save_decisions
-from memristive.network.checks import warn_of_range
-from memristive.network.decisions import RESOLUTION, decide, summary
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
-from memristive.network.engines import NgspiceNetwork, check_engine, reads
 from memristive.network.networks import READ_BLOCK, Network
+from memristive.scores.checks import warn_of_range
+from memristive.scores.decisions import RESOLUTION, decide, summary
 
 RANGE = 50  # images in a task of the paper's layer: a second of work
 PATCHES = 400  # patches in a task of a convolution: ten seconds of work

@@ -26,12 +26,12 @@ from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
 import plotting
+from memristive.costs.energy import ISOLATED_UP_TO
 from memristive.io import records
 from memristive.io.voltages import VoltagesError
-from memristive.network.closed_form import hebbian_state
+from memristive.network.crossbar import hebbian_state
 from memristive.network.design import ENGINES, Setup
-from memristive.network.energy import ISOLATED_UP_TO
-from memristive.spice.parameters import (
+from memristive.parameters import (
     NgspiceMissing,
     ParameterError,
     SimulationError,

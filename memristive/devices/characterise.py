@@ -16,7 +16,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import Emulator, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
 from memristor import Memristor, MemristorParameters
 from snn_circuit import add_source

@@ -24,7 +24,7 @@ from memristive.devices.characterise import (
 )
 from memristive.devices.measured_device import ABRUPT, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
 from snn_circuit import Points, add_source
 

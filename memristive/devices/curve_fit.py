@@ -59,7 +59,7 @@ from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs

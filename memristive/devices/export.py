@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import norm
 
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristive.spice.session import one_line
 from memristor import WriteCurve
 

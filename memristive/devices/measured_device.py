@@ -25,7 +25,7 @@ from memristive.devices.spice_model import (
     unchanged_model,
 )
 from memristive.files import FileProblem, read_json, restored
-from memristive.spice.parameters import (
+from memristive.parameters import (
     ParameterError,
     Parameters,
     curve,

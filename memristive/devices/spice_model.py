@@ -33,7 +33,7 @@ from typing import ClassVar, NamedTuple
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.files import FileProblem, read_json, restored
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
 CARDS = (".subckt", ".ends", ".model", ".param", ".params", ".func", ".ic")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.engines.latches import slot
 from memristive.io.voltages import Voltages, network_of
 from memristive.network.design import Schedule
-from memristive.network.latches import slot
 from memristive.network.layer import Layer, column_nodes
 from memristive.network.networks import Network, network_on_chip
 from memristor import Flow, move, moved, read_current

@@ -24,10 +24,10 @@ import numpy as np
 from memristive.devices.measured_device import device_record
 from memristive.files import FileProblem, read_json, restored_progress
 from memristive.network.chip import Chip
-from memristive.network.decisions import decide, decision_name, lead
 from memristive.network.design import Schedule, Setup
+from memristive.parameters import Parameters
+from memristive.scores.decisions import decide, decision_name, lead
 from memristive.spice.ngspice import signals_deferred
-from memristive.spice.parameters import Parameters
 from memristive.spice.session import NgspiceSession
 
 

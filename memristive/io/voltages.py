@@ -37,7 +37,7 @@ from memristive.network.design import (
 from memristive.network.layer import PulseWrites
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import DeviceArray
-from memristive.spice.parameters import ParameterError, Parameters
+from memristive.parameters import ParameterError, Parameters
 from snn_circuit import NetworkParameters
 
 FORMAT, VERSION = "in-situ memristive voltages", 1

@@ -24,7 +24,6 @@ from numpy.typing import ArrayLike
 
 from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator, load_device
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
-from memristive.network.checks import USUAL, settled_membranes
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import Convolution, LayerDesign, Schedule, Setup
 from memristive.network.inputs import MOST_NEURONS, as_images, layer_sizes
@@ -38,7 +37,8 @@ from memristive.network.networks import (
     with_bias,
 )
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
-from memristive.spice.parameters import ParameterError, as_whole, check_range, did_you_mean
+from memristive.parameters import ParameterError, as_whole, check_range, did_you_mean
+from memristive.scores.checks import USUAL, settled_membranes
 from snn_circuit import NetworkParameters, NeuronParameters
 
 # default; a larger gain, as reads are at a low voltage

@@ -19,7 +19,7 @@ from memristive.learning.build import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 
 WINDOW = 750e-6  # s, longest read of a patch, and of the layers above
 EMULATORS = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=WINDOW, back_voltage=BACK_VOLTAGE)

@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import MeasuredDevice, model_of
-from memristive.network.checks import fit_feedback_resistor, warn_of_range
-from memristive.network.decisions import first_spikes
+from memristive.engines.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.design import Setup
 from memristive.network.inputs import as_images
-from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
+from memristive.scores.checks import fit_feedback_resistor, warn_of_range
+from memristive.scores.decisions import first_spikes
 from memristive.spice.session import (
     SimulationError,
     Solver,

@@ -13,9 +13,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from memristive.closed_form import kernel, kernel_arrays, kernel_patches
 from memristive.compiled import compiled
-from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
-from memristive.spice.parameters import Parameters, quantity
+from memristive.parameters import Parameters, quantity
+from memristive.writing import kernel_writes
 
 # s; spikes of equal columns are closer than this: then the lower class counts as first, on any
 # engine

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.engines.engine import Engine, opened
 from memristive.files import FileProblem, restored_progress
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
-from memristive.network import kernel_writes
-from memristive.network.checks import warn_of_layers
 from memristive.network.design import CLOSED_FORM, NGSPICE
-from memristive.network.engines import Engine, opened
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.layer import ColumnDose, GateWrite
 from memristive.network.networks import (
@@ -31,7 +29,9 @@ from memristive.network.networks import (
     no_counts,
     what_is_held,
 )
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.checks import warn_of_layers
+from memristive.writing import kernel_writes
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
 # presentations between two reports of a training; each block of them has a stream of random numbers

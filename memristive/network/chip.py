@@ -17,7 +17,7 @@ import numpy as np
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.files import FileProblem, read_json, restored
 from memristive.network.design import Setup
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import Cells, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
 

@@ -13,7 +13,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
-from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
+from memristive.parameters import ParameterError, Parameters, curve, quantity
 from memristor import MemristorParameters, Values
 from snn_circuit import (
     IDEAL_DEVICES,

@@ -6,9 +6,9 @@ that follow from them with transients of whole networks (docs/closed_form.md).
 
 import numpy as np
 
-from memristive.network.closed_form import Neurons
+from memristive.closed_form.neuron import NODES, WEIGHTS
+from memristive.network.crossbar import Neurons
 from memristive.network.layer import Layer
-from memristive.neuron import NODES, WEIGHTS
 from memristor import raised_state, read_current
 from snn_circuit import Cells
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memristive.spice.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole
 
 MOST_NEURONS = 10_000  # of a layer
 

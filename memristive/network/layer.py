@@ -12,10 +12,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.closed_form import Neurons
+from memristive.network.crossbar import Neurons
 from memristive.network.design import write_window
-from memristive.network.kernel_writes import set_states
-from memristive.spice.parameters import ParameterError, Parameters, curve, quantity
+from memristive.parameters import ParameterError, Parameters, curve, quantity
+from memristive.writing.kernel_writes import set_states
 from memristor import Memristor, MemristorParameters, ReadMemristor, conductance, state_rate
 from snn_circuit import (
     IDEAL_DEVICES,

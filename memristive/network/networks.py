@@ -13,9 +13,10 @@ from typing import Self
 
 import numpy as np
 
-from memristive.network import kernel, kernel_arrays, kernel_patches, kernel_writes
+from memristive.closed_form import kernel, kernel_arrays, kernel_patches
+from memristive.closed_form.neuron import start_delay
 from memristive.network.chip import Chip
-from memristive.network.closed_form import ClosedFormWarning, Crossbar
+from memristive.network.crossbar import ClosedFormWarning, Crossbar
 from memristive.network.design import (
     MEAN,
     Convolution,
@@ -28,8 +29,8 @@ from memristive.network.design import (
 from memristive.network.exactness import doubts_of
 from memristive.network.inputs import as_images
 from memristive.network.layer import Layer, PulseWrites
-from memristive.neuron import start_delay
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.writing import kernel_writes
 from memristor import MemristorParameters
 from snn_circuit import IDEAL_DEVICES, Cells, Devices, NetworkParameters, NeuronValues, Wires
 

@@ -26,7 +26,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 from memristive.devices.characterise import model_solver, read, write
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import Solver
 from snn_circuit import NeuronParameters, Points, add_membrane, add_neuron, add_source, add_stages
 

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.sparse import block_array, csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu
 
-from memristive.network.closed_form import SHARES, Crossbar
+from memristive.network.crossbar import SHARES, Crossbar
 from memristive.network.design import Setup, Values
-from memristive.spice.parameters import ParameterError, SimulationError
+from memristive.parameters import ParameterError, SimulationError
 from memristor import ISOLATED, conductance, read_current
 from snn_circuit import Cells, Wires
 

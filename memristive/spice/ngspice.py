@@ -17,7 +17,7 @@ from typing import Any
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared
 
-from memristive.spice.parameters import NgspiceMissing, SimulationError
+from memristive.parameters import NgspiceMissing, SimulationError
 
 # the first whose level 3 MOSFET takes initial conditions by `alter` and whose library resumes
 OLDEST_NGSPICE = 34

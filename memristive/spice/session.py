@@ -21,8 +21,8 @@ from typing import Any, overload
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
 from memristive.spice.ngspice import LOOK, Ngspice, start_ngspice
-from memristive.spice.parameters import ParameterError, Parameters, SimulationError, quantity
 
 METHODS = ("trap", "gear")
 # A run stalls if it needs `LOOK` time points, and this number more for each word of the netlist,

@@ -60,7 +60,7 @@ def test_all_of_several_hidden_layers_start_alike():
         below = ~np.isnan(spikes)
 
 
-@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
+@pytest.mark.filterwarnings("ignore::memristive.scores.checks.OperatingRangeWarning")
 def test_several_hidden_layers_learn():
     features, labels = load_iris(return_X_y=True)
     model = MemristiveClassifier((20, 20), random_state=1).fit(features[::2], labels[::2])

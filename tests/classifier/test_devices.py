@@ -12,8 +12,8 @@ from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.io.records import to_json
-from memristive.network.checks import OperatingRangeWarning
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.checks import OperatingRangeWarning
 from memristor import MemristorParameters
 from tests.helpers import ROOT
 

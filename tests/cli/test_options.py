@@ -15,7 +15,7 @@ from memristive.io.records import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.design import Schedule
-from memristive.spice.parameters import NgspiceMissing, ParameterError, SimulationError
+from memristive.parameters import NgspiceMissing, ParameterError, SimulationError
 from memristor import MemristorParameters
 from tests.helpers import ROOT, one_line
 

@@ -16,12 +16,12 @@ from memristive.cli.parallel import run_tasks
 from memristive.cli.reading import read_images
 from memristive.cli.script import Record
 from memristive.io.records import NotOverwritten, checkpoint_path
-from memristive.network.checks import OperatingRangeWarning
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule, Setup
 from memristive.network.networks import Network, network_on_chip
-from memristive.spice.parameters import ParameterError, SimulationError
+from memristive.parameters import ParameterError, SimulationError
+from memristive.scores.checks import OperatingRangeWarning
 from snn_circuit import NeuronParameters
 from tests.helpers import ROOT, wait_until
 

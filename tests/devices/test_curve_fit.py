@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memristive.devices.curve_fit import fit_pulses
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 
 LOW, HIGH = 3e-6, 1e-5  # S
 CYCLES = ([1] * 100 + [-1] * 100) * 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memristive.devices.device_spread import Readings, between, combine_devices, fit_device
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from tests.devices.test_curve_fit import SWEEP, measure
 
 PULSES = ([1] * 40 + [-1] * 40) * 2

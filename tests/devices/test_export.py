@@ -19,7 +19,7 @@ from memristive.devices.export import (
 )
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from studies.export_check import compiler, deviations
 from tests.helpers import ROOT
 

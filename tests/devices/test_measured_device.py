@@ -14,7 +14,7 @@ from memristive.devices.measured_device import (
     load_device,
 )
 from memristive.io.records import to_json
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 
 GRID = np.linspace(0, 1, 33)
 SHAPES = {

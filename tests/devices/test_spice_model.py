@@ -21,7 +21,7 @@ from memristive.devices.measured_device import (
     model_of,
 )
 from memristive.devices.spice_model import load_model
-from memristive.spice.parameters import ParameterError, SimulationError
+from memristive.parameters import ParameterError, SimulationError
 
 DEVICE = """.subckt device a b x0=0.5
 Cx x 0 1n ic={x0}

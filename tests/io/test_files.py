@@ -39,7 +39,7 @@ from memristive.network.chip import Chip, load_chip
 from memristive.network.design import Convolution, LayerDesign, Setup
 from memristive.network.layer import PulseWrites
 from memristive.network.networks import network_on_chip
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristor import MemristorParameters
 from studies import device_fit
 from tests.helpers import ROOT, one_line, script

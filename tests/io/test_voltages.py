@@ -12,6 +12,7 @@ import pytest
 from datasets import matching_dataset, xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
+from memristive.engines.engine import read
 from memristive.io.records import NotOverwritten, describe, to_json
 from memristive.io.voltages import (
     FORMAT,
@@ -30,7 +31,6 @@ from memristive.learning.hebbian import array_setup
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.chip import Chip, on_chip
 from memristive.network.design import LayerDesign, Schedule, Setup
-from memristive.network.engines import read
 from memristive.network.networks import Network, network_on_chip
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters

@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.costs import costs, dissipation
+from memristive.costs.costs import Accounts
+from memristive.costs.dissipation import joules_per_siemens
+from memristive.costs.ledger import COMPUTED, SIMULATED, Technology, stage_load
 from memristive.devices.measured_device import DEVICES
-from memristive.learning import costs
-from memristive.learning.costs import Accounts
+from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network import dissipation
 from memristive.network.design import NGSPICE, Convolution, LayerDesign, Schedule
-from memristive.network.dissipation import joules_per_siemens
 from memristive.network.layer import ColumnDose
-from memristive.network.ledger import COMPUTED, SIMULATED, Technology, stage_load
 from memristive.network.networks import Network, no_counts
-from memristive.network.solvers import READING
 from memristive.spice.session import run_once
 from memristor import state_rate
 from tests.network.networks import (

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from memristive.costs.dissipation import write_energies
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
-from memristive.network.dissipation import write_energies
 from memristive.network.layer import ColumnDose
 from memristive.spice.session import temporary_circuits
 from studies.layers import ErrorExample, error_energies, find_error

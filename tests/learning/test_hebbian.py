@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import digits_012345, matching_dataset, mnist, xpue
+from memristive.engines.solvers import READING, driven_rows, read_solver, training_solver
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import (
     class_scatter,
@@ -14,14 +15,13 @@ from memristive.learning.hebbian import (
     inference_network,
     train_hebbian,
 )
-from memristive.network import decisions
-from memristive.network.checks import OperatingRangeWarning
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import HEBBIAN_RESOLUTION, TIED, lead, strict_decision
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule, Setup
-from memristive.network.solvers import READING, driven_rows, read_solver, training_solver
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores import decisions
+from memristive.scores.checks import OperatingRangeWarning
+from memristive.scores.decisions import HEBBIAN_RESOLUTION, TIED, lead, strict_decision
 from memristive.spice.session import run_once
 from memristor import MemristorParameters
 from snn_circuit import OFF, NeuronParameters, names, network
@@ -95,7 +95,7 @@ def test_short_edges_train_classes_equally(ngspice, templates):
 
 @pytest.mark.parametrize("volts", [0.5, 0.7, 1.0, 3.0])
 @pytest.mark.filterwarnings(
-    "ignore::memristive.network.checks.OperatingRangeWarning", "ignore:classes differ"
+    "ignore::memristive.scores.checks.OperatingRangeWarning", "ignore:classes differ"
 )
 def test_channels_that_form_while_they_are_written_train_as_well(ngspice, volts):
     """The capacitance of their gates jumps, so the usual time steps would shrink to nothing."""
@@ -221,7 +221,7 @@ def test_wires_with_resistance_need_every_row(ngspice):
     assert (undriven > -0.1).all() and (undriven < -1e-3).all()
 
 
-@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
+@pytest.mark.filterwarnings("ignore::memristive.scores.checks.OperatingRangeWarning")
 def test_on_a_chip_cells_and_neurons_differ(ngspice):
     """Trained according to the gains, read with the channels and thresholds of the chip: against
     its closed form.

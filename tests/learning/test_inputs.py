@@ -16,8 +16,8 @@ from memristive import (
     read,
     train_hebbian,
 )
-from memristive.network.checks import fit_feedback_resistor
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.checks import fit_feedback_resistor
 
 IMAGES, LABELS = np.random.default_rng(1).integers(0, 2, (12, 9)) * 1.0, np.arange(12) % 3
 IMAGES[0] = 1.0

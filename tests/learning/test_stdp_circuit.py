@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.learning import stdp_circuit
-from memristive.learning.stdp_circuit import constants, present_all, spike_times
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import SILENT
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import SILENT
+from memristive.stdp import stdp_circuit
+from memristive.stdp.stdp_circuit import constants, present_all, spike_times
 from memristor import MemristorParameters, lowered_state, raised_state
 from snn_circuit import names, state_names
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 import datasets
-from memristive.learning import stdp_learning
-from memristive.learning.stdp_circuit import constants, spike_times
-from memristive.learning.stdp_learning import (
+from memristive.scores.decisions import RESOLUTION, SILENT, TIED, decide, lead
+from memristive.stdp import stdp_learning
+from memristive.stdp.stdp_circuit import constants, spike_times
+from memristive.stdp.stdp_learning import (
     PACE_STEP,
     MnistLearning,
     NetworkState,
     predicted_winners,
 )
-from memristive.network.decisions import RESOLUTION, SILENT, TIED, decide, lead
 from studies.unsupervised import RUNS
 from tests.helpers import ROOT
 

@@ -6,6 +6,8 @@ import itertools
 import numpy as np
 
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.engines.ngspice_layer import NgspiceLayer
+from memristive.engines.solvers import READING_LAYERS
 from memristive.learning.build import (
     initial_network,
     measured_design,
@@ -14,8 +16,6 @@ from memristive.learning.build import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.network.networks import Network
-from memristive.network.ngspice_layer import NgspiceLayer
-from memristive.network.solvers import READING_LAYERS
 from snn_circuit import Cells, Devices, NeuronValues
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])

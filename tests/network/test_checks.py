@@ -12,26 +12,26 @@ import pytest
 
 import datasets
 from datasets import digits_012345, mnist, xpue
+from memristive.engines.engine import read
 from memristive.io.voltages import load
 from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network import checks
-from memristive.network.checks import (
+from memristive.network.chip import Chip, on_chip
+from memristive.network.crossbar import Crossbar
+from memristive.network.design import LayerDesign, Schedule, Setup
+from memristive.network.networks import Network
+from memristive.parameters import ParameterError
+from memristive.scores import checks
+from memristive.scores.checks import (
     OperatingRangeWarning,
     fit_feedback_resistor,
     layered_problems,
     operating_range,
     rails,
 )
-from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import strict_decision
-from memristive.network.design import LayerDesign, Schedule, Setup
-from memristive.network.engines import read
-from memristive.network.networks import Network
-from memristive.spice.parameters import ParameterError
+from memristive.scores.decisions import strict_decision
 from memristor import MemristorParameters, read_current, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import devices_of, on_a_chip, random_network
@@ -347,7 +347,7 @@ def test_settled_membranes_are_those_of_ngspice(ngspice):
 @pytest.mark.parametrize(
     "changes", [{}, {"inverting_rail_high": 12.0, "stage_resistance": 50.0}, {"rail_low": -7.0}]
 )
-@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
+@pytest.mark.filterwarnings("ignore::memristive.scores.checks.OperatingRangeWarning")
 def test_clipped_membranes_stand_at_the_rail_in_ngspice(ngspice, changes):
     setup = with_neuron(Setup(), **changes)
     top = infer(setup, hebbian(setup, PATTERNS), PATTERNS).membranes.max()
@@ -400,7 +400,7 @@ def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
 
 
 @pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
-@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
+@pytest.mark.filterwarnings("ignore::memristive.scores.checks.OperatingRangeWarning")
 def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, fires):
     """The neuron that settles lowest on its pattern has a time constant around that at which it
     just fires.

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
+from memristive.engines.engine import NgspiceNetwork, make_engine
 from memristive.network.chip import Chip, load_chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.engines import NgspiceNetwork, make_engine
+from memristive.network.crossbar import Crossbar
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristor import MemristorParameters
 from tests.network.networks import layer_of, random_network
 

@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets import encode
+from memristive.engines.engine import WiredClosedForm
+from memristive.engines.solvers import READING_LAYERS
+from memristive.engines.whole_network import STEPPED, WholeLayer, WholeNetwork
 from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.training import learn
-from memristive.network.checks import settled_membranes
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import ClosedFormWarning, Crossbar
+from memristive.network.crossbar import ClosedFormWarning, Crossbar
 from memristive.network.design import LayerDesign, Schedule, Setup
-from memristive.network.engines import WiredClosedForm
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.solvers import READING_LAYERS
-from memristive.network.whole_network import STEPPED, WholeLayer, WholeNetwork
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.checks import settled_membranes
 from memristor import (
     MemristorParameters,
     channel_current,

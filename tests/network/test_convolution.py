@@ -7,16 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 
+from memristive.costs.dissipation import read_energies
+from memristive.engines.engine import NgspiceNetwork
 from memristive.io.voltages import load, save
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network.checks import layered_problems
 from memristive.network.design import ENGINES, Convolution, LayerDesign
-from memristive.network.dissipation import read_energies
-from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import Network, with_bias
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.checks import layered_problems
 from tests.network.networks import PULSED_IMAGES, PULSED_RULE, deviations, measured_network
 
 CONVOLUTION = Convolution(height=6, width=7, window=3, regions=2)

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from memristive.network import decisions
-from memristive.network.decisions import (
+from memristive.network.design import Schedule
+from memristive.scores import decisions
+from memristive.scores.decisions import (
     RESOLUTION,
     SILENT,
     TIED,
@@ -17,7 +18,6 @@ from memristive.network.decisions import (
     resolution_of,
     summary,
 )
-from memristive.network.design import Schedule
 from snn_circuit import NeuronParameters
 
 NAN = math.nan

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memristive.network.design import Schedule, edges, write_window
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 
 levels = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)
 schedules = st.builds(

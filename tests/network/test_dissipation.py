@@ -10,27 +10,27 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 
 from datasets import xpue
+from memristive.costs import dissipation, energy
+from memristive.costs.dissipation import pulse_energies, read_energies, write_energies
+from memristive.costs.energy import step
 from memristive.devices import characterise
 from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
+from memristive.engines.engine import ModelCells, NgspiceNetwork
+from memristive.engines.latches import patches_circuit, replay_start
+from memristive.engines.netlists import layered_network
+from memristive.engines.ngspice_layer import WRITE_EDGE
+from memristive.engines.read_netlist import SOLVER as READ
+from memristive.engines.read_netlist import with_steps
+from memristive.engines.solvers import READING, READING_LAYERS, WRITING_LAYERS
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
-from memristive.network import dissipation, energy
 from memristive.network.chip import Chip
-from memristive.network.decisions import end_of_read
 from memristive.network.design import Convolution, LayerDesign, edges
-from memristive.network.dissipation import pulse_energies, read_energies, write_energies
-from memristive.network.energy import step
-from memristive.network.engines import ModelCells, NgspiceNetwork
-from memristive.network.latches import patches_circuit, replay_start
 from memristive.network.layer import ColumnDose, GateWrite
-from memristive.network.netlists import layered_network
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.ngspice_layer import WRITE_EDGE
-from memristive.network.read_netlist import SOLVER as READ
-from memristive.network.read_netlist import with_steps
-from memristive.network.solvers import READING, READING_LAYERS, WRITING_LAYERS
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
+from memristive.scores.decisions import end_of_read
 from memristive.spice.power import balance
 from memristive.spice.session import Solver, run_once, temporary_circuits
 from snn_circuit import OFF, NeuronParameters, add_source

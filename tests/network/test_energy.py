@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.network.chip import Chip, on_chip
-from memristive.network.design import LayerDesign, Schedule, Setup
-from memristive.network.energy import (
+from memristive.costs.energy import (
     back_read_energy,
     layer_write_energy,
     layers_read_energy,
     read_energy,
     write_energy,
 )
+from memristive.network.chip import Chip, on_chip
+from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import network_on_chip, with_bias
 from memristor import channel_current, raised_state, read_current, state_rate
 from tests.network.networks import random_network

@@ -11,17 +11,17 @@ import pytest
 
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
+from memristive.engines.engine import ModelCells, NgspiceNetwork, make_engine
+from memristive.engines.read_netlist import netlist
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Crossbar
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import ENGINES, Convolution, Setup
-from memristive.network.engines import ModelCells, NgspiceNetwork, make_engine
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.read_netlist import netlist
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristor import state_rate
 from tests.helpers import measured_spikes
 from tests.network.networks import drives

@@ -7,14 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from memristive.engines.engine import NgspiceNetwork
+from memristive.engines.solvers import READING_LAYERS
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, overlap_times
 from memristive.learning.training import Learning, train
 from memristive.network.design import LayerDesign
-from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import Network, thresholds_per_volt, with_bias
-from memristive.network.solvers import READING_LAYERS
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristor import MemristorParameters, read_current, state_rate
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import (

@@ -8,7 +8,9 @@ import math
 import numpy as np
 import pytest
 
+from memristive.closed_form import kernel
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.engines.engine import read
 from memristive.learning.build import (
     build,
     initial_network,
@@ -18,11 +20,10 @@ from memristive.learning.build import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
-from memristive.network import kernel, kernel_writes
 from memristive.network.chip import Chip, device_chip
 from memristive.network.design import ENGINES, LayerDesign
-from memristive.network.engines import read
 from memristive.network.networks import KernelArrays, Network, network_on_chip, no_counts
+from memristive.writing import kernel_writes
 from memristor import MemristorParameters, drawn_number, read_current
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import MEASURED, drives, layer_of

@@ -7,20 +7,20 @@ import pytest
 
 import snn_circuit
 from datasets import xpue
+from memristive.engines.engine import NgspiceNetwork
+from memristive.engines.ngspice_layer import LAST_WAIT
+from memristive.engines.solvers import WRITING
 from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer
 from memristive.learning.rule import LayeredRule
-from memristive.network.checks import fit_feedback_resistor
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import RESOLUTION, lead, paper_decision, strict_decision
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import PULSE_EDGES, LayerDesign, Setup, edges
-from memristive.network.engines import NgspiceNetwork
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network
-from memristive.network.ngspice_layer import LAST_WAIT
-from memristive.network.solvers import WRITING
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.checks import fit_feedback_resistor
+from memristive.scores.decisions import RESOLUTION, lead, paper_decision, strict_decision
 from memristor import (
     MemristorParameters,
     channel_current,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memristive import netlist, read
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from tests.helpers import measured_spikes, printed
 from tests.network.kinds import CHIP, IMAGE, KINDS, WINDOWS, layers
 

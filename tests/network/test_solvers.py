@@ -5,9 +5,9 @@ tolerances.
 import numpy as np
 import pytest
 
+from memristive.engines.solvers import READING, read_solver
 from memristive.network.chip import Chip, on_chip
 from memristive.network.design import Setup
-from memristive.network.solvers import READING, read_solver
 
 
 @pytest.mark.parametrize(

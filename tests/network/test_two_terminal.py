@@ -13,14 +13,14 @@ from datasets import xpue
 from memristive.cli.devices import print_prediction
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
+from memristive.engines.engine import Write, write_columns
+from memristive.engines.solvers import training_solver
 from memristive.learning.hebbian import array_setup, hebbian_netlist, infer, train_hebbian
-from memristive.network.closed_form import predicted_spikes
-from memristive.network.decisions import resolution_of, strict_decision
+from memristive.network.crossbar import predicted_spikes
 from memristive.network.design import Setup
-from memristive.network.engines import Write, write_columns
-from memristive.network.solvers import training_solver
 from memristive.network.two_terminal import SCHEMES, DeviceArray, pulses_of_a_class
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import resolution_of, strict_decision
 from tests.helpers import ROOT, printed
 
 PATTERNS = xpue().patterns

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from datasets import matching_dataset, xpue
+from memristive.engines.engine import NgspiceNetwork
+from memristive.engines.solvers import READING_LAYERS
+from memristive.engines.whole_network import WholeLayer, WholeNetwork
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import LayerDesign
-from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import network_on_chip
-from memristive.network.solvers import READING_LAYERS
-from memristive.network.whole_network import WholeLayer, WholeNetwork
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
 from tests.network.networks import measured_network, paper_layer, random_network, with_gain

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from badcrossbar.compute import compute
 
+from memristive.costs.energy import isolated
+from memristive.engines.engine import make_engine
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import lead
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import Setup
-from memristive.network.energy import isolated
-from memristive.network.engines import make_engine
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.wire_solver import WiredCrossbar, WireSolver
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import lead
 from memristor import MemristorParameters
 from snn_circuit import Cells, Devices, NeuronParameters, Wires, network
 from tests.helpers import ROOT

@@ -22,9 +22,9 @@ from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import first_spikes
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import Setup
+from memristive.scores.decisions import first_spikes
 from snn_circuit import NeuronParameters, names, state_names
 from studies import error_driven
 from tests.helpers import ROOT, one_line, page, printed, script, wait_until

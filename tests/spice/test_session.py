@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from memristive.parameters import ParameterError
 from memristive.spice.ngspice import LOOK, MOST_CIRCUITS
-from memristive.spice.parameters import ParameterError
 from memristive.spice.session import SimulationError, Solver
 from tests.helpers import ROOT
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from datasets import digits_012345, matching_dataset, xpue
+from memristive.engines.solvers import READING, TRAINING
 from memristive.io.records import NotOverwritten, load_results, load_table, save_decisions
 from memristive.io.voltages import describe_network, save_voltages
 from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.training import Learning, learn, train
-from memristive.network.decisions import RESOLUTION
-from memristive.network.solvers import READING, TRAINING
+from memristive.scores.decisions import RESOLUTION
 from studies.agreement import (
     compare_layers,
     compare_training,

@@ -7,7 +7,7 @@ import pytest
 
 import memristor_figures
 from memristive.io.records import load_results, load_table
-from memristive.network.checks import OperatingRangeWarning
+from memristive.scores.checks import OperatingRangeWarning
 from memristor import MemristorParameters
 from memristor_figures import theoretical_iv
 from studies import device

@@ -9,9 +9,9 @@ from memristive.io.records import (
 )
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import strict_decision
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import Setup
+from memristive.scores.decisions import strict_decision
 from memristor import read_current
 from studies.device_variability import main, programmed
 from tests.helpers import outputs

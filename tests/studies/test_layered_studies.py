@@ -12,9 +12,9 @@ from memristive.learning.build import initial_network, learning_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
-from memristive.network.decisions import score_row
 from memristive.network.design import LayerDesign
 from memristive.network.networks import network_on_chip
+from memristive.scores.decisions import score_row
 from snn_circuit import NeuronParameters
 from studies import device_variability, hidden_neurons
 from tests.helpers import outputs

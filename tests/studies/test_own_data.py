@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris
 from memristive.classifier import MemristiveClassifier
 from memristive.io.records import NotOverwritten, load_results
 from memristive.io.records import load_table as load_rows
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from studies import own_data
 from tests.helpers import flowers_in, outputs
 

@@ -10,9 +10,9 @@ from memristive import build
 from memristive.io.records import load_decisions, load_results
 from memristive.io.voltages import load_voltages, save
 from memristive.network.chip import on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import decide
-from memristive.spice.parameters import ParameterError
+from memristive.network.crossbar import Crossbar
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import decide
 from studies import read_test
 from tests.helpers import ROOT, outputs
 

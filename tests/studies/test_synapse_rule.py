@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memristive.learning.stdp_circuit import SelfLearningSetup, constants
 from memristive.network.design import Schedule
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.stdp.stdp_circuit import SelfLearningSetup, constants
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 from studies.synapse_rule import measure_window, measure_writes

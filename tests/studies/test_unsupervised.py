@@ -3,7 +3,7 @@
 import numpy as np
 
 from memristive.io.records import load_results, load_table
-from memristive.learning.stdp_learning import draw_trial, learn_patterns
+from memristive.stdp.stdp_learning import draw_trial, learn_patterns
 from studies.unsupervised import RUNS, main
 from tests.helpers import outputs
 

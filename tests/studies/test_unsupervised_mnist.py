@@ -4,12 +4,12 @@ import numpy as np
 
 from memristive.io.records import load_results, load_table
 from memristive.io.voltages import load_voltages
-from memristive.learning.stdp_learning import (
+from memristive.scores.decisions import RESOLUTION, decide
+from memristive.stdp.stdp_learning import (
     MnistLearning,
     NetworkState,
     read_in_closed_form,
 )
-from memristive.network.decisions import RESOLUTION, decide
 from studies.unsupervised_mnist import main
 from tests.helpers import outputs
 

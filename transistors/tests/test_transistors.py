@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datasets import load_mnist, own_patterns, xpue
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristive.spice.power import positive_energy
 from tests.helpers import ROOT
 from transistors.circuit import (

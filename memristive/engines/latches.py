@@ -18,11 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.design import edges
-from memristive.network.engines import ModelCells
-from memristive.network.inputs import as_image
-from memristive.network.layer import NO_LOAD
-from memristive.network.netlists import (
+from memristive.engines.engine import ModelCells
+from memristive.engines.netlists import (
     KERNEL_TRIGGER,
     SharpTrigger,
     add_layer,
@@ -31,8 +28,11 @@ from memristive.network.netlists import (
     read_voltages,
     stage_nodes,
 )
+from memristive.network.design import edges
+from memristive.network.inputs import as_image
+from memristive.network.layer import NO_LOAD
 from memristive.network.networks import Network
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from snn_circuit import Points, add_source, names
 
 REST = 8.0  # time constants of the membranes between two patches, in which they fall to 0

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memristive.spice.parameters import Parameters, quantity
+from memristive.parameters import Parameters, quantity
 
 SIMULATED, COMPUTED, ASSUMED = KINDS = ("simulated", "computed", "assumed")
 

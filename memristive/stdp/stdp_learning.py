@@ -14,7 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.learning.stdp_circuit import (
+from memristive.engines.ngspice_layer import NgspiceLayer
+from memristive.network.chip import Chip
+from memristive.network.design import Schedule
+from memristive.network.networks import Network
+from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.scores.decisions import SILENT
+from memristive.spice.session import Watch, netlist_text, temporary_circuits
+from memristive.stdp.stdp_circuit import (
     LEARNING,
     SelfLearningParameters,
     SelfLearningSetup,
@@ -24,13 +31,6 @@ from memristive.learning.stdp_circuit import (
     simulate,
     spike_times,
 )
-from memristive.network.chip import Chip
-from memristive.network.decisions import SILENT
-from memristive.network.design import Schedule
-from memristive.network.networks import Network
-from memristive.network.ngspice_layer import NgspiceLayer
-from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristive.spice.session import Watch, netlist_text, temporary_circuits
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters, names, state_names
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.engines import ModelCells
+from memristive.engines.engine import ModelCells
 from memristive.network.layer import (
     Layer,
     ReferenceStage,

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive import neuron
+from memristive.closed_form import neuron
 from memristive.network.design import Schedule, Setup, write_window
 from memristive.network.inputs import as_images
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristor import (
     Values,
     conductance,

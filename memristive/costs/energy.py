@@ -18,13 +18,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.decisions import end_of_read
-from memristive.network.design import LayerDesign, Schedule, Setup, edges
-from memristive.network.layer import ColumnDose, back_circuit
-from memristive.network.netlists import layered_network
-from memristive.network.networks import Network
-from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
-from memristive.network.solvers import (
+from memristive.engines.netlists import layered_network
+from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
+from memristive.engines.solvers import (
     READING,
     WRITING,
     WRITING_LAYERS,
@@ -32,7 +28,11 @@ from memristive.network.solvers import (
     read_solver,
     training_solver,
 )
+from memristive.network.design import LayerDesign, Schedule, Setup, edges
+from memristive.network.layer import ColumnDose, back_circuit
+from memristive.network.networks import Network
 from memristive.network.two_terminal import HALF
+from memristive.scores.decisions import end_of_read
 from memristive.spice.session import SimulationError, Solver, run_once
 from memristor import ISOLATED, MemristorParameters
 from snn_circuit import OFF, Points, cell_changes, names, state_changes

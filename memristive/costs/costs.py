@@ -13,18 +13,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from memristive.devices.measured_device import MeasuredDevice
-from memristive.learning import rule as rules
-from memristive.learning.rule import Rule
-from memristive.learning.training import Learning, column_doses, train
-from memristive.network import dissipation, energy, kernel
-from memristive.network.decisions import RESOLUTION, end_of_read, first_two
-from memristive.network.design import CLOSED_FORM, NGSPICE
-from memristive.network.dissipation import Drawn
-from memristive.network.kernel_writes import Counts
-from memristive.network.latches import slot
-from memristive.network.layer import ColumnDose, GateWrite, Layer
-from memristive.network.ledger import (
+from memristive.closed_form import kernel
+from memristive.costs import dissipation, energy
+from memristive.costs.dissipation import Drawn
+from memristive.costs.ledger import (
     ASSUMED,
     COMPUTED,
     SIMULATED,
@@ -34,6 +26,14 @@ from memristive.network.ledger import (
     mean,
     stage_load,
 )
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.engines.latches import slot
+from memristive.engines.ngspice_layer import BACK_STOP
+from memristive.learning import rule as rules
+from memristive.learning.rule import Rule
+from memristive.learning.training import Learning, column_doses, train
+from memristive.network.design import CLOSED_FORM, NGSPICE
+from memristive.network.layer import ColumnDose, GateWrite, Layer
 from memristive.network.networks import (
     KernelArrays,
     Network,
@@ -41,7 +41,8 @@ from memristive.network.networks import (
     no_counts,
     read_generator,
 )
-from memristive.network.ngspice_layer import BACK_STOP
+from memristive.scores.decisions import RESOLUTION, end_of_read, first_two
+from memristive.writing.kernel_writes import Counts
 from memristor import MemristorParameters
 
 SEGMENTS, SAMPLES = 20, 12  # of a training, and images in each of them whose costs are computed

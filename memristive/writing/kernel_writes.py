@@ -8,9 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 import memristor
-from memristive.compiled import compiled
-from memristive.devices import gate_cell
-from memristive.network.kernel_arrays import (
+from memristive.closed_form.kernel_arrays import (
     LEAK,
     NOISE,
     RATE,
@@ -24,6 +22,8 @@ from memristive.network.kernel_arrays import (
     row_of,
     values_of,
 )
+from memristive.compiled import compiled
+from memristive.writing import gate_cell
 
 drawn_number = compiled(memristor.drawn_number)
 due_pulses = compiled(memristor.due_pulses, inline="always")

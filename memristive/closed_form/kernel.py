@@ -17,8 +17,7 @@ import math
 
 import numpy as np
 
-from memristive.compiled import compiled
-from memristive.network.kernel_arrays import (
+from memristive.closed_form.kernel_arrays import (
     BIAS,
     EMPTY,
     SAFE_MATH,
@@ -42,8 +41,9 @@ from memristive.network.kernel_arrays import (
     step_spike,
     values_of,
 )
-from memristive.network.kernel_patches import bend, read_patches
-from memristive.neuron import NODES, WEIGHTS
+from memristive.closed_form.kernel_patches import bend, read_patches
+from memristive.closed_form.neuron import NODES, WEIGHTS
+from memristive.compiled import compiled
 
 EXACT_WITHIN = 2e-6  # s: neurons that fire within this time after the first are computed exactly
 # so are neurons with more than this share of the first one's drive, as late spikes are sensitive to

@@ -25,15 +25,15 @@ from memristive.devices.characterise import PULSE_EDGE, characterise
 from memristive.devices.characterise_gate import measure_levels, set_cells
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import SpiceModel
-from memristive.network.checks import warn_of_reads
+from memristive.engines.ngspice_layer import LAST_WAIT, NgspiceLayer
+from memristive.engines.solvers import READING_LAYERS
 from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, edges
 from memristive.network.inputs import MOST_NEURONS, as_images
 from memristive.network.layer import ColumnDose, GateWrite, Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
-from memristive.network.ngspice_layer import LAST_WAIT, NgspiceLayer
-from memristive.network.solvers import READING_LAYERS
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
-from memristive.spice.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole
+from memristive.scores.checks import warn_of_reads
 from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristor import Values, drawn_number
 from snn_circuit import NeuronParameters, Points, names

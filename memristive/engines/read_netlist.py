@@ -6,14 +6,14 @@ from collections.abc import Iterable
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.engines.engine import ModelCells
+from memristive.engines.latches import held_names, patches_circuit, replay_start
+from memristive.engines.netlists import layered_network, read_voltages
+from memristive.engines.solvers import read_solver
 from memristive.network.design import Schedule, edges
-from memristive.network.engines import ModelCells
 from memristive.network.inputs import as_image
-from memristive.network.latches import held_names, patches_circuit, replay_start
-from memristive.network.netlists import layered_network, read_voltages
 from memristive.network.networks import Network, read_generator
-from memristive.network.solvers import read_solver
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, named_classes, netlist_text
 from snn_circuit import Points, names
 

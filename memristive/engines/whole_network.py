@@ -8,10 +8,10 @@ import re
 
 import numpy as np
 
-from memristive.network.decisions import first_spikes
+from memristive.engines.netlists import layered_network
 from memristive.network.design import Setup
-from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
+from memristive.scores.decisions import first_spikes
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import OFF, names, network
 

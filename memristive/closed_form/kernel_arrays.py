@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 import memristor
-from memristive import neuron
+from memristive.closed_form import neuron
+from memristive.closed_form.neuron import Stages
 from memristive.compiled import compiled
-from memristive.neuron import Stages
 from memristor import NO_FLOW, ChannelValues, Flow
 
 # lets sums be vectorised; infinities and nan keep their meaning

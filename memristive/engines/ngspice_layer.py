@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.network.decisions import first_spikes
+from memristive.engines.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
 from memristive.network.layer import (
     NEVER,
     NO_LOAD,
@@ -38,7 +38,7 @@ from memristive.network.layer import (
     crossbar_circuit,
     membrane_circuit,
 )
-from memristive.network.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
+from memristive.scores.decisions import first_spikes
 from memristive.spice.session import (
     LoadedCircuit,
     NgspiceSession,

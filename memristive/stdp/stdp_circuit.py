@@ -34,14 +34,14 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 import memristor
-from memristive import neuron
+from memristive.closed_form import neuron
+from memristive.closed_form.neuron import NODES, WEIGHTS
 from memristive.compiled import compiled
-from memristive.network.checks import rail
-from memristive.network.decisions import SILENT
 from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import as_images
-from memristive.neuron import NODES, WEIGHTS
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.scores.checks import rail
+from memristive.scores.decisions import SILENT
 from memristive.spice.session import Solver, Watch, Waveforms, run_once
 from memristor import ChannelValues, Memristor, MemristorParameters
 from snn_circuit import (

@@ -2,9 +2,9 @@
 voltages.
 
 `energy.py` measures the same energies in ngspice. Rows rise and fall in straight lines. Over such a
-line a Gauss-Legendre quadrature with three points (`NODES` and `WEIGHTS` of `memristive.neuron`)
-integrates the power. A measured device is written by the pulses of the laboratory, not by those of
-the emulator that stands for it in ngspice.
+line a Gauss-Legendre quadrature with three points (`NODES` and `WEIGHTS` of
+`memristive.closed_form.neuron`) integrates the power. A measured device is written by the pulses of
+the laboratory, not by those of the emulator that stands for it in ngspice.
 """
 
 import dataclasses
@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from memristive.closed_form.neuron import NODES, WEIGHTS
+from memristive.costs.energy import OUTPUT_EDGE
+from memristive.costs.ledger import Technology
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.network.design import PULSE_EDGES, Schedule
-from memristive.network.energy import OUTPUT_EDGE
-from memristive.network.kernel_writes import Counts
 from memristive.network.layer import ColumnDose, GateWrite, Layer
-from memristive.network.ledger import Technology
 from memristive.network.networks import Network
-from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
-from memristive.neuron import NODES, WEIGHTS
+from memristive.writing.kernel_writes import Counts
 from memristor import channel_current, raised_state, read_current
 from snn_circuit import Cells
 

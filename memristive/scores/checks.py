@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memristive.network import kernel_arrays
-from memristive.network.closed_form import Crossbar
-from memristive.network.decisions import first_two, strict_decision
+from memristive.closed_form import kernel_arrays
+from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import as_images
 from memristive.network.networks import KernelArrays, Network
-from memristive.spice.parameters import ParameterError
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import first_two, strict_decision
 from memristor import ChannelValues, read_current, rounding, trained_state
 from snn_circuit import NeuronParameters, Wires
 

@@ -11,8 +11,7 @@ import math
 
 import numpy as np
 
-from memristive.compiled import compiled
-from memristive.network.kernel_arrays import (
+from memristive.closed_form.kernel_arrays import (
     BIAS,
     SAFE_MATH,
     THRESHOLD,
@@ -29,6 +28,7 @@ from memristive.network.kernel_arrays import (
     step_spike,
     values_of,
 )
+from memristive.compiled import compiled
 from memristor import ChannelValues
 
 # of a rail: kernels whose stages stay below it whatever the image is are screened
