@@ -21,7 +21,13 @@ Vector = Annotated[np.ndarray, 1, LARGEST]  # dimensions, and largest magnitude
 States = Annotated[np.ndarray, 2, 1e6]  # V
 KINDS = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
 # Parameters that files of earlier versions hold, with the values at which they have no effect.
-REMOVED = {"leak_per_volt": 0.0, "lowest_state": -1e9, "highest_state": 1e9, "cell_leak": 0.0}
+REMOVED = {
+    "leak_per_volt": 0.0,
+    "lowest_state": -1e9,
+    "highest_state": 1e9,
+    "cell_leak": 0.0,
+    "pooling": "earliest",
+}
 
 
 class FileProblem(RuntimeError):

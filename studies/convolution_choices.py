@@ -5,13 +5,12 @@ regions, number of kernels, and how devices are written.
 images. All choices of a seed share split, order of images and seed of the start, so accuracies are
 compared in pairs by Wilcoxon's signed ranks: some seeds fail, therefore differences are skewed.
 Holm's method corrects p for the number of comparisons. *No pooling*: there are as many regions as
-patches. *Mean of times*: the pooled spike is the mean over all patches of a region, and a patch
-without a spike counts as the end of the read. *Without labels*: the STDP rule of docs/stdp.md
-learns patches that are not dark; its states, centred and scaled to the spread of random kernels,
-are the kernels. Dense networks have settings of their own. --data devices: the same digits, cells
-of epiram that are written rounded and late. *Kernels learned late*, *rounded*: the kernels of
-another network, which stay as they are. --data mnist: networks present each of the first 50,000
-training images once and are tested on the other 10,000; three seeds and no test.
+patches. *Without labels*: the STDP rule of docs/stdp.md learns patches that are not dark; its
+states, centred and scaled to the spread of random kernels, are the kernels. Dense networks have
+settings of their own. --data devices: the same digits, cells of epiram that are written rounded and
+late. *Kernels learned late*, *rounded*: the kernels of another network, which stay as they are.
+--data mnist: networks present each of the first 50,000 training images once and are tested on the
+other 10,000; three seeds and no test.
 
 Writes results/convolution/convolution_choices_DATA.json, on one core in 20 minutes for the digits,
 in 15 for the devices with ten seeds, and in 20 for MNIST with three. Ctrl-C saves a checkpoint for
@@ -33,7 +32,7 @@ from memristive.learning.build import initial_network, learning_of
 from memristive.learning.convolve import EMULATORS, settings
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
-from memristive.network.design import EARLIEST, MEAN, Convolution
+from memristive.network.design import Convolution
 from memristive.network.networks import Network, no_counts
 from memristive.scores.decisions import score_row
 from memristive.stdp.stdp_learning import MnistLearning, draw_start, learn_digits
@@ -44,8 +43,6 @@ LEAST_LIGHT = 0.08  # mean level of a patch from which it learns
 SHAPE = ["change", "kernels", "window", "regions", "stride"]
 # What differs if the mean of times is pooled: the best of 18 settings for digits, on held-out
 # training images. Mean times are late. They must not come after output neurons that fire unasked.
-MEAN_DESIGN = dataclasses.replace(EMULATORS, hidden_bias=0.9, output_bias=0.9)
-MEAN_RULE: dict[str, Any] = {"hidden_dose": 100e-3, "margin": 40e-6, "start_drive_spread": 0.4}
 # Of dense networks of emulators, by the number of hidden neurons: the best of 12 and of seven
 # settings, on held-out training images of three seeds.
 DENSE_RULES = {
@@ -60,12 +57,11 @@ class Choice:
 
     `change`: difference from the first network of the dataset, for the table ("" for the first).
     `learned`: how its `kernels` (their number) learn: "errors", "random" (not at all), "without
-    labels", or the `change` of the network with devices whose kernels it takes. `window`, `stride`,
-    `regions` and `pooling` are the fields of `Convolution`. A `window` of 0 stands for a dense
-    network; then `kernels` are hidden neurons, 0 of them if there is one layer. `against`: change
-    of the network with which this one is compared, None for no comparison. `device`: name of a
-    preset; "" for emulators. Its cells write `late` or rounded, with the device's noises or without
-    (`noise`).
+    labels", or the `change` of the network with devices whose kernels it takes. `window`, `stride`
+    and `regions` are the fields of `Convolution`. A `window` of 0 stands for a dense network; then
+    `kernels` are hidden neurons, 0 of them if there is one layer. `against`: change of the network
+    with which this one is compared, None for no comparison. `device`: name of a preset; "" for
+    emulators. Its cells write `late` or rounded, with the device's noises or without (`noise`).
     """
 
     change: str
@@ -74,7 +70,6 @@ class Choice:
     regions: int
     stride: int = 1
     learned: str = "errors"
-    pooling: str = EARLIEST
     against: str | None = None
     device: str = ""
     late: bool = False
@@ -86,7 +81,6 @@ CHOICES = {
         Choice("", 16, 3, 2),
         Choice("dense, one layer", 0, 0, 0, against=""),
         Choice("dense, 11 hidden", 11, 0, 0, against=""),
-        Choice("mean of times", 16, 3, 2, pooling=MEAN, against=""),
         Choice("random kernels", 16, 3, 2, learned="random", against=""),
         Choice("kernels learned without labels", 16, 3, 2, learned="without labels", against=""),
         Choice("window of 2x2", 18, 2, 2, against=""),
@@ -142,7 +136,6 @@ CHOICES = {
     "mnist": (
         Choice("", 32, 7, 4),
         Choice("no pooling", 10, 7, 8, 3),
-        Choice("mean of times", 32, 7, 4, pooling=MEAN),
         Choice("random kernels", 32, 7, 4, learned="random"),
         Choice("kernels learned without labels", 32, 7, 4, learned="without labels"),
         Choice("window", 36, 5, 4),
@@ -214,9 +207,7 @@ def trained(choice: Choice, rule: LayeredRule, data: Dataset) -> tuple[Network, 
     made, own = settings_of(choice, rule)
     convolution = None
     if choice.window:
-        convolution = Convolution(
-            *data.shape, choice.window, choice.stride, choice.regions, pooling=choice.pooling
-        )
+        convolution = Convolution(*data.shape, choice.window, choice.stride, choice.regions)
     if choice.learned != "errors":
         own = dataclasses.replace(own, hidden_dose=0.0)
     hidden, levels = (choice.kernels,) if choice.kernels else (), data.training.levels
@@ -250,8 +241,6 @@ def settings_of(choice: Choice, rule: LayeredRule) -> tuple[dict[str, Any], Laye
         return made, dataclasses.replace(rule, **same)
     if not choice.window:
         return {}, dataclasses.replace(DENSE_RULES[choice.kernels], **same)
-    if choice.pooling == MEAN:
-        return {"design": MEAN_DESIGN}, dataclasses.replace(rule, **MEAN_RULE)
     return {"design": EMULATORS}, rule
 
 

@@ -63,7 +63,6 @@ class LayerArrays(NamedTuple):
     noise: float = 0.0  # V of X, standard deviation of one reading of a cell
     # of a convolution, as in `design.Convolution`; a dense layer has none
     patches: np.ndarray = NO_PATCHES
-    mean: bool = False  # it pools the mean of the spike times, not the earliest one
 
 
 class Timing(NamedTuple):
@@ -106,7 +105,6 @@ class Work(NamedTuple):
     # `weights`, for each unit of level x (1 - level); and the voltage up to which this sum ranks
     # the patches
     bends: np.ndarray
-    fits: np.ndarray  # patches x kernels: drives of all patches, if the mean of times is pooled
 
 
 @compiled(inline="always")

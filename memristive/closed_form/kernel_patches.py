@@ -4,10 +4,8 @@ Reading all patches by the law of the channel would spend most of its time on pa
 Therefore a screening first reads all patches with straight channels, whose currents are in
 proportion to the level. The current of a real channel is larger by an amount with known bounds
 (`bend_of`). Only patches that may win within these bounds are then read by the law, so that the
-result is exact. If the mean of the times is pooled, all patches count, and all are read by the law.
+result is exact.
 """
-
-import math
 
 import numpy as np
 
@@ -169,47 +167,6 @@ def raise_bounds(
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))
 
 
-@compiled
-def average(layer: LayerArrays, timing: Timing, fits: np.ndarray, spikes: np.ndarray) -> None:
-    """Fill `spikes` (regions x kernels in one row; z = exp(t / tau), inf: none) with the mean spike
-    times over the patches of each region. `fits`: settled membranes in thresholds, patches x
-    kernels. A patch without a spike counts as the end of the read.
-    """
-    kernels, last = fits.shape[1], last_z(timing)
-    for k in range(len(spikes)):
-        region, j = divmod(k, kernels)
-        count, total, fired = 0, 0.0, False
-        for p in range(len(fits)):
-            if layer.patches[p, 0] == region:
-                z = step_spike(layer, timing, last, j, fits[p, j], 1.0)
-                fired |= z < np.inf
-                total += math.log(min(z, last))
-                count += 1
-        spikes[k] = math.exp(total / count) if fired else np.inf
-
-
-@compiled
-def mean_patch(
-    layer: LayerArrays, fits: np.ndarray, image: np.ndarray, k: int, reach: float
-) -> np.ndarray:
-    """Return the levels (rows) with which output `k` (region x kernels + kernel) is written if the
-    mean of the times is pooled. `fits`: settled membranes in thresholds, patches x kernels;
-    `image`: levels of the rows.
-
-    If the spike of one patch shifts, the mean shifts by this amount divided by the number of
-    patches of the region. So the write is the sum of the patches on which the membrane settles at
-    `reach` thresholds or more, divided by the number of patches of the region.
-    """
-    region, j = divmod(k, fits.shape[1])
-    levels, count = np.zeros(layer.patches.shape[1] - 1), 0
-    for p in range(len(fits)):
-        if layer.patches[p, 0] == region:
-            count += 1
-            if fits[p, j] >= reach:
-                levels += image[layer.patches[p, 1:]]
-    return levels / count
-
-
 @compiled(error_model="numpy")
 def read_patches(
     layer: LayerArrays,
@@ -222,7 +179,7 @@ def read_patches(
     settled membranes and winning patches: the fields `spikes`, `drives` and `winners` of `work`.
 
     A screening with straight channels, whose error has bounds, finds the few patches that may win
-    in their region. Only these are read by the law of the channel, unless the mean is pooled.
+    in their region. Only these are read by the law of the channel.
     """
     patches, kernels, cells = layer.patches, layer.neurons.shape[1], layer.cells
     sums, greys = np.empty((len(patches), kernels)), np.empty(len(patches))
@@ -233,16 +190,14 @@ def read_patches(
     surely = np.full((len(drives) // kernels, kernels), -np.inf)
     seen, last, volts = np.zeros(len(surely), np.bool_), last_z(timing), timing.row_voltage
     least, most, limits = work.bends[0], work.bends[1], work.bends[2]
-    for p in range(0 if layer.mean else len(patches)):
+    for p in range(len(patches)):
         raise_bounds(surely[patches[p, 0]], sums[p], greys[p], least, limits)
     surely -= ROUNDED
     drives.fill(-np.inf)
     for p in range(len(patches)):
         region, reference = patches[p, 0], 0.0
         driven, at = rows[p, : counts[p]], levels[p, : counts[p]]
-        if (
-            counts[p] == 1 and layer.noise == 0.0 and not layer.mean
-        ):  # the bias alone: as in another dark patch
+        if counts[p] == 1 and layer.noise == 0.0:  # the bias alone: as in another dark patch
             if seen[region]:
                 continue
             seen[region] = True
@@ -265,11 +220,7 @@ def read_patches(
             up = scale[0, j] * (positive + more + layer.neurons[BIAS, j])
             down = scale[1, j] * (negative + less)
             drive = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
-            work.fits[p, j] = drive
             if drive > drives[k]:
                 drives[k], work.winners[k] = drive, p
-    if layer.mean:
-        average(layer, timing, work.fits, spikes)
-        return
     for k in range(len(drives)):
         spikes[k] = step_spike(layer, timing, last, k % kernels, drives[k], 1.0)

@@ -112,8 +112,6 @@ def read_energies(
         read the spikes that the latches have kept, up to `stop`.
     """
     design, result = network.design, []
-    if network.convolution:
-        network.convolution.check_circuit()
     patches = patch_levels(network, image)
     for k, (of, states) in enumerate(zip(network.layers, network.states, strict=True)):
         # the image, and the bias row of every layer

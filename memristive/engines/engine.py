@@ -455,8 +455,6 @@ class NgspiceNetwork:
     def __init__(
         self, network: Network, solver: Solver = READING_LAYERS, cells: ModelCells | None = None
     ) -> None:
-        if network.convolution:
-            network.convolution.check_circuit()
         self.layers: list[Any] = [
             cells.layer(layer) if cells else NgspiceLayer(layer, solver) for layer in network.layers
         ]

@@ -102,7 +102,6 @@ def patches_circuit(
     of, design = network.convolution, network.design
     if of is None:
         raise ParameterError("patches in turn are for a convolution; the network has none")
-    of.check_circuit()
     image = as_image(image, of.inputs)
     circuit, layers, period = layers_circuit(network, title, cells), network.layers, slot(network)
     starts, end = period * np.arange(len(of.patches)), replay_start(network)

@@ -56,7 +56,7 @@ def netlist(
     ------
     ParameterError
         The image does not fit the network, a level is outside 0 to 1, or there is no circuit for
-        the network's pooling or its `cells`.
+        the network's `cells`.
     """
     image = as_image(image, network.sizes[0])
     if cells and (network.devices is not None or isinstance(network.design, Schedule)):

@@ -311,8 +311,6 @@ def correct(
             if k:
                 steps = np.append(rows, timing.tau * math.log(timing.start))
                 high = overlap_times(steps, times[j], timing.window) / timing.tau
-            elif layer.mean:
-                high = kernel_patches.mean_patch(layer, work.fits, image, j, doses.reach)
             elif len(layer.patches):  # the patch that gave the pooled spike
                 high = image[layer.patches[work.winners[j], 1:]]
             own = j % neurons  # the outputs of a convolution are its kernels in each region

@@ -29,7 +29,6 @@ NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
 
-EARLIEST, MEAN = "earliest", "mean"  # spikes of a region's patches that a convolution keeps
 PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
 
 
@@ -326,10 +325,6 @@ class Convolution(Parameters):
     patches. These pooled spikes are the outputs of the layer, region by region: output r x kernels
     + m is that of kernel m in region r. If there are as many regions as patches, nothing is pooled.
 
-    With the `pooling` "mean" the pooled spike is the mean of the times of all patches of the
-    region, for comparisons in closed form. A patch without a spike counts as the end of the read,
-    so that each further spike makes the mean earlier. If no patch has a spike, there is no pooled
-    spike.
     """
 
     height: int = quantity(28, 1, 10_000, "", "rows of pixels of an image")
@@ -344,16 +339,9 @@ class Convolution(Parameters):
         "",
         "level of the bias row in writes; at a full level it would move the drives of all patches",
     )
-    pooling: str = EARLIEST  # of the spikes of a region: "earliest" or "mean" (closed form only)
-
-    newer: ClassVar = ("pooling",)
 
     def check(self) -> None:
-        """Raise ParameterError if the window exceeds the image, a region has no patch, or the
-        pooling is unknown.
-        """
-        if self.pooling not in (EARLIEST, MEAN):
-            raise ParameterError(f"pooling must be {EARLIEST} or {MEAN}, got {self.pooling!r}")
+        """Raise ParameterError if the window exceeds the image, or a region has no patch."""
         if self.window > min(self.height, self.width):
             raise ParameterError(
                 f"window must fit in an image of {self.height} x {self.width} pixels, got "
@@ -391,13 +379,6 @@ class Convolution(Parameters):
         down, across = (np.arange(count) * self.regions // count for count in self.places)
         regions = (down[:, None] * self.regions + across).reshape(-1, 1)
         return np.hstack([regions, chosen, np.full_like(regions, self.inputs)])
-
-    def check_circuit(self) -> None:
-        """Raise ParameterError if the pooling has no circuit."""
-        if self.pooling != EARLIEST:
-            raise ParameterError(
-                f"pooling {self.pooling!r} has no circuit: use {EARLIEST!r}, or the closed form"
-            )
 
     def pooled(
         self, times: np.ndarray, settled: np.ndarray

@@ -18,7 +18,6 @@ from memristive.closed_form.neuron import start_delay
 from memristive.network.chip import Chip
 from memristive.network.crossbar import ClosedFormWarning, Crossbar
 from memristive.network.design import (
-    MEAN,
     Convolution,
     Design,
     LayerDesign,
@@ -508,8 +507,7 @@ class KernelArrays:
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
         convolution, reads = network.convolution, 1
         if convolution:
-            mean = convolution.pooling == MEAN
-            of_first = self.layers[0]._replace(patches=convolution.patches, mean=mean)
+            of_first = self.layers[0]._replace(patches=convolution.patches)
             self.layers = (of_first, *self.layers[1:])
             reads = len(convolution.patches)
         self.timing = kernel_arrays.Timing(
@@ -556,7 +554,6 @@ class KernelArrays:
             ),
             np.zeros(outputs[0] if convolution else 0, np.int64),
             np.zeros((3, kernels)),
-            np.zeros((reads, kernels)),
         )
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 

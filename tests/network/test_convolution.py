@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memristive.costs.dissipation import read_energies
 from memristive.engines.engine import NgspiceNetwork
 from memristive.io.voltages import load, save
 from memristive.learning.build import initial_network
@@ -20,7 +19,6 @@ from memristive.scores.checks import layered_problems
 from tests.network.networks import PULSED_IMAGES, PULSED_RULE, deviations, measured_network
 
 CONVOLUTION = Convolution(height=6, width=7, window=3, regions=2)
-MEAN = dataclasses.replace(CONVOLUTION, pooling="mean")
 DESIGN = LayerDesign(hidden_bias=0.6, output_bias=1.3, window=400e-6)
 RULE = LayeredRule(
     presentations=12,
@@ -59,14 +57,6 @@ def read_patch_by_patch(network, image):
     dense = dataclasses.replace(network, convolution=None, states=(network.states[0], above))
     times = dense.forward(rows[of.patches[:, 1:-1]])[0]
     regions = [times[of.patches[:, 0] == region] for region in range(of.regions**2)]
-    if of.pooling == "mean":
-        ends = [np.where(np.isnan(found), network.design.window, found) for found in regions]
-        return np.concatenate(
-            [
-                np.where(np.isnan(found).all(0), np.inf, end.mean(0))
-                for found, end in zip(regions, ends, strict=True)
-            ]
-        )
     return np.concatenate([np.where(np.isnan(found), np.inf, found).min(0) for found in regions])
 
 
@@ -77,7 +67,6 @@ def read_patch_by_patch(network, image):
     [
         CONVOLUTION,
         Convolution(6, 7, 2, stride=2, regions=3),
-        MEAN,
     ],
 )
 def test_the_pooled_spike_of_each_kernel_in_each_region_is_kept(of, changes, volts):
@@ -104,9 +93,6 @@ def test_regions_divide_the_patches_and_rows_are_windows():
         (lambda: Network((np.ones((4, 10)),), convolution=CONVOLUTION), "layer"),
         (lambda: Network((np.ones((4, 9)), np.ones((3, 17))), convolution=CONVOLUTION), "rows"),
         (lambda: convolution().forward(np.ones((1, 9))), "images"),
-        (lambda: Convolution(6, 7, window=3, regions=2, pooling="max"), "pooling"),
-        (lambda: NgspiceNetwork(convolution(of=MEAN)), "pooling"),
-        (lambda: read_energies(convolution(of=MEAN), IMAGES[0], [], 0.0), "pooling"),
     ],
 )
 def test_what_does_not_fit_is_named(call, word):
@@ -114,17 +100,9 @@ def test_what_does_not_fit_is_named(call, word):
         call()
 
 
-@pytest.mark.parametrize(
-    ("pooling", "levels"),
-    [
-        ("earliest", [0.2, 0.0, 0.8, 0.5, 0.2]),
-        # the threshold is reached on two of six patches, the winning one and 0, 0.2, 0, 0.8
-        ("mean", [0.2 / 6, 0.2 / 6, 0.8 / 6, 1.3 / 6, 0.4 / 6]),
-    ],
-)
-def test_a_written_kernel_moves_by_its_error_times_the_patches_that_took_part(pooling, levels):
-    """One image, one kernel and two classes: the sum of both, worked out by hand."""
-    of = Convolution(3, 4, window=2, regions=1, pooling=pooling)
+def test_a_written_kernel_moves_by_its_error_times_the_patch_that_won():
+    """One image, one kernel and two classes: the change, worked out by hand."""
+    of = Convolution(3, 4, window=2, regions=1)
     image = np.array([[0.0, 0.0, 0.2, 0.0], [0.0, 0.0, 0.8, 0.5], [0.0, 0.0, 0.0, 0.0]]).ravel()
     first = np.array([[5.0, 5.0, 6.5, 6.0, 5.0]])  # the kernel fires first on 0.8, 0.5 below
     start = Network(
@@ -135,7 +113,7 @@ def test_a_written_kernel_moves_by_its_error_times_the_patches_that_took_part(po
     rule = LayeredRule(presentations=1, hidden_dose=0.1, output_dose=0.0, margin=1e-2, reach=1.0)
     trained = learn(start, rule, image[None], np.array([0])).network
     error = start.read_back(1, np.array([1.0, -1.0]))[0]
-    expected = 0.1 * error * np.array(levels)
+    expected = 0.1 * error * np.array([0.2, 0.0, 0.8, 0.5, 0.2])
     assert (trained.states[0] - first)[0] == pytest.approx(expected, abs=1e-4)
     assert error == pytest.approx(0.2, abs=5e-3)  # lift of the gates
 

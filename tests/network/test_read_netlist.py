@@ -2,7 +2,6 @@
 of the closed form.
 """
 
-import dataclasses
 import re
 
 import numpy as np
@@ -75,9 +74,6 @@ def test_latches_keep_the_earliest_spike_of_each_region(tmp_path):
         assert rises == pytest.approx(spike, abs=0.3e-6, nan_ok=True)
 
 
-def test_what_has_no_circuit_is_named():
-    mean = layers((2,), convolution=dataclasses.replace(WINDOWS, pooling="mean"))
-    with pytest.raises(ParameterError, match="pooling"):
-        netlist(mean, IMAGE)
+def test_an_image_of_another_size_is_named():
     with pytest.raises(ParameterError, match="image"):
         netlist(KINDS["hidden"](), IMAGE[:-1])
