@@ -25,10 +25,8 @@ COSTS = {
     "device_epiram_2_late": "EpiRAM, 400-100-10, late",
     "gate_li-1t1r": "Ta/HfO2, 1T1R, one layer",
 }
-SHOWN = 100  # largest factor in the table of shorter reads
 TRANSISTORS = {"mnist10": "transistors, ten digits of 4x4", "mnist017": "the same, 0, 1 and 7"}
-JOULES, SECONDS = EngFormatter("J", places=1), EngFormatter("s", places=1)
-WATTS, HERTZ = EngFormatter("W", places=1), EngFormatter("Hz", places=0)
+JOULES, SECONDS, WATTS = (EngFormatter(unit, places=1) for unit in ("J", "s", "W"))
 
 
 def _records() -> Iterator[tuple[str, dict[str, Any], dict[str, Ledger]]]:
@@ -134,87 +132,6 @@ def costs_learning_table() -> str:
             "pulses a cell, mean/most",
         ),
         rows,
-    )
-
-
-def costs_shorter_table() -> str:
-    """Return the table of strict accuracies in %: a row for each network, a column for each factor
-    by which all times of a read are shortened.
-    """
-    found = [
-        (title, [row for row in record["shorter"] if row["factor"] <= SHOWN])
-        for title, record, _ in _records()
-        if "the same" not in title
-    ]
-    return markdown(
-        ("times shortened by", *(str(row["factor"]) for row in found[0][1])),
-        [
-            (title, *(f"{100 * row['strict_accuracy']:.1f}" for row in rows))
-            for title, rows in found
-        ],
-    )
-
-
-def costs_speed_table() -> str:
-    """Return the table of the bandwidth that op-amps need at each speed, and of the energy of an
-    inference with op-amps of this bandwidth.
-    """
-    rows = load_results(RESULTS / "costs/amplifier_speed.json")["energy"]
-    return markdown(
-        ("network", "speed", "accuracy", "bandwidth", "amplifiers draw", "an inference", "read"),
-        [
-            (
-                COSTS[row["network"]],
-                str(row["speed"]),
-                f"{row['strict_accuracy']:.1%}",
-                HERTZ(row["bandwidth"]),
-                WATTS(row["bias_W_2"]),
-                JOULES(row["inference_J_2"]),
-                SECONDS(row["read_s"]),
-            )
-            for row in rows
-        ],
-    )
-
-
-def costs_delays_table() -> str:
-    """Return the table of the spikes' delays by op-amps of finite bandwidth, and of the deviations
-    of ngspice from them.
-    """
-    rows = load_results(RESULTS / "costs/amplifier_speed.json")["spice"]
-    return markdown(
-        ("network", "layer", "bandwidth", "spikes", "moved by", "ngspice deviates by at most"),
-        [
-            (
-                COSTS[row["network"]],
-                str(row["layer"]),
-                HERTZ(row["bandwidth"]),
-                str(row["spikes"]),
-                " to ".join(SECONDS(seconds) for seconds in row["moved_s"]),
-                SECONDS(row["deviation_s"]),
-            )
-            for row in rows
-        ],
-    )
-
-
-def costs_gain_table() -> str:
-    """Return the table of strict accuracies in %: a row for each network, a column for each loop
-    gain.
-    """
-    rows = load_results(RESULTS / "costs/amplifier_speed.json")["gain"]
-    found = {name: [row for row in rows if row["network"] == name] for name in COSTS}
-    found = {name: of for name, of in found.items() if of}
-    first = next(iter(found.values()))
-    return markdown(
-        (
-            "loop gain",
-            *(f"{row['loop_gain']:g}" if row["loop_gain"] else "as built" for row in first),
-        ),
-        [
-            (COSTS[name], *(f"{100 * row['strict_accuracy']:.1f}" for row in of))
-            for name, of in found.items()
-        ],
     )
 
 

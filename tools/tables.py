@@ -236,24 +236,21 @@ def convolution_table() -> str:
     )
 
 
-def convolution_choices_table(data: str = "digits") -> str:
-    """Return the table of accuracies of convolutions that differ in one choice; `data` names the
-    images. Choices that are compared with another one have the difference and its test.
+def convolution_choices_table() -> str:
+    """Return the table of accuracies of convolutions of digits that differ in one choice. Choices
+    that are compared with another one have the difference and its test.
     """
-    path = RESULTS / f"convolution/convolution_choices_{data}.json"
-    compared = {row["change"]: row for row in load_results(path).get("comparisons", [])}
+    path = RESULTS / "convolution/convolution_choices_digits.json"
+    compared = {row["change"]: row for row in load_results(path)["comparisons"]}
     table, rows = load_table(path), []
     names = ["change", "kernels", "window", "regions", "weights"]
     for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
         shape = f"{kernels} of {window}x{window}, {regions}x{regions} regions" if window else ""
-        tested = compared_cells(compared.get(change)) if compared else ()
+        tested = compared_cells(compared.get(change))
         accuracy = spread(list(found.strict_accuracy))
         rows.append((change or "none", shape, f"{weights:,}", accuracy, *tested))
-    heading = ("change", "kernels", "weights", "accuracy")
-    return markdown((*heading, *(COMPARED if compared else ())), rows)
-
-
-COMPARED = ("compared with", "difference", "p")
+    heading = ("change", "kernels", "weights", "accuracy", "compared with", "difference", "p")
+    return markdown(heading, rows)
 
 
 def compared_cells(row: dict[str, Any] | None) -> tuple[str, str, str]:
@@ -266,32 +263,6 @@ def compared_cells(row: dict[str, Any] | None) -> tuple[str, str, str]:
     p = "< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
     difference = f"{100 * row['difference']:+.2f} ± {100 * row['std']:.2f}"
     return row["against"] or "none", difference, p
-
-
-def convolution_devices_table() -> str:
-    """Return the table of accuracies of digits, of devices that write rounded and late, with their
-    pulses a cell in the first and in the last layer.
-    """
-    path, rows = RESULTS / "convolution/convolution_choices_devices.json", []
-    table = load_table(path)
-    for row in load_results(path)["comparisons"]:
-        if not row["change"].endswith(", rounded"):
-            continue
-        ways = [table[table.change == row[name]] for name in ("change", "against")]
-        pulses = [
-            " / ".join(f"{value:,.0f}" for value in pd.DataFrame(list(of.pulses_a_cell)).mean())
-            for of in ways
-        ]
-        cells = [spread(list(of.strict_accuracy)) for of in ways]
-        name = row["change"].removesuffix(", rounded")
-        rows.append((name, *cells, *compared_cells(row)[1:], *pulses))
-    heading = ("network", "rounded", "late", "difference", "p", "pulses, rounded", "pulses, late")
-    return markdown(heading, rows)
-
-
-def convolution_choices_mnist_table() -> str:
-    """Return the table of accuracies of convolutions of MNIST that differ in one choice."""
-    return convolution_choices_table("mnist")
 
 
 def convolution_anywhere_table() -> str:
