@@ -31,7 +31,13 @@ from memristive.devices.measured_device import (
     emulator,
     load_device,
 )
-from memristive.learning.build import initial_network, late_settings, learning_of, measured_pulses
+from memristive.learning.build import (
+    initial_network,
+    late_settings,
+    learning_of,
+    measured_pulses,
+    with_late_doses,
+)
 from memristive.learning.training import Learning, train
 from memristive.network.networks import no_counts
 from memristive.scores.decisions import score_row
@@ -96,6 +102,8 @@ class Case:
             changes = late_settings(used) | (exact if self.way == REMAINDER else {})
             pulses = dataclasses.replace(pulses, **changes)
         rule = dataclasses.replace(rule, presentations=self.presentations, seed=self.seed)
+        if self.settings == LATE:
+            rule = with_late_doses(rule)
         made["pulses"] = pulses
         network = initial_network((), int(labels.max()) + 1, images, rule, **made)
         learning, counts = Learning.start(network, rule), no_counts(network)

@@ -174,6 +174,7 @@ DEEP_COARSE = Values(
     start_weight_spread=0.15,
 )
 
+LATE_PRESENTATIONS = 100_000  # for which the doses of late writes were chosen
 LATE = Values(gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02)
 DEEP_LATE = dataclasses.replace(DEEP_FINE, final_dose=0.02)
 GATE = Values(gain=0.23, output_bias=1.8, margin=12e-6, final_margin=0.5, final_dose=0.04)
@@ -578,6 +579,8 @@ def build(
     elif hidden is None:
         rule = ErrorDrivenRule(**grey_settings(images))
     rule = with_options(rule, learning)
+    if isinstance(rule, LayeredRule) and late:
+        rule = dataclasses.replace(with_late_doses(rule), **learning)
     chip = chosen_chip(chip, measured, (classes, images.shape[1]), seed=rule.seed)
     if isinstance(rule, ErrorDrivenRule):
         return network_on_chip(
@@ -586,6 +589,19 @@ def build(
     if measured and measured.stuck and chip is None:
         chip = stuck_cells(measured, rule.seed)
     return network_on_chip(initial_network(sizes, classes, images, rule, **made), chip), rule
+
+
+def with_late_doses(rule: LayeredRule) -> LayeredRule:
+    """Return the rule of a network that writes late, whose doses suit its number of presentations.
+
+    Doses of `learning_of` suit 100,000 presentations. Fewer ones would not bring most synapses to a
+    pulse, so doses grow with the root of the number that is missing, as the sum of doses of random
+    signs does (held-out images of MNIST, 1,000 to 30,000 presentations, five presets).
+    """
+    grown = math.sqrt(max(1.0, LATE_PRESENTATIONS / rule.presentations))
+    return dataclasses.replace(
+        rule, output_dose=grown * rule.output_dose, hidden_dose=grown * rule.hidden_dose
+    )
 
 
 def with_options(rule: Rule, options: dict[str, Any]) -> Rule:
