@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: setup reproduce reproduce-full test docs dist benchmark tables audit fashion
+.PHONY: setup reproduce reproduce-full test same docs dist benchmark tables audit fashion
 .DELETE_ON_ERROR:
 
 setup: .venv/ready ngspice ngspice-cli
@@ -19,6 +19,11 @@ test: .venv/dev ngspice ngspice-cli
 	.venv/bin/lint-imports
 	$(PY) -m mypy
 	$(PY) -m pytest -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile  # a process for each core
+
+# Does a change leave every number as it was? Compares with COMMIT.
+COMMIT ?= HEAD
+same: .venv/ready ngspice
+	$(PY) -m tools.same $(COMMIT)
 
 # The site: build/site/index.html. A warning is an error; nothing is fetched.
 docs: .venv/docs
