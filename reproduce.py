@@ -60,10 +60,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
         yield [["-m", "transistors.learner", "--task", task]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]
-    yield [
-        ["-m", "studies.synapse_rule"],
-        ["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick],
-    ]
+    yield [["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick]]
     yield [
         [
             "-m",
