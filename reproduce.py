@@ -144,7 +144,6 @@ def main(arguments: list[str] | None = None) -> int:
                 "half_select",
                 "subcircuit_layer",
                 "device_settings",
-                "device_kind",
                 "device_noises",
                 "device_spread",
                 "closed_form_range",

@@ -39,29 +39,6 @@ def export_check_table() -> str:
     )
 
 
-def device_kind_spreads_table() -> str:
-    """Return the table of the known spreads of simulated devices, and of the spreads that were
-    found in their readings.
-    """
-    labels = {
-        "spread": "spread of steps",
-        "range_spread": "spread of the range",
-        "lowest_spread": "spread of the lowest conductance, share of the range",
-        "write_noise_spread": "spread of the write noise",
-        "read_noise_spread": "spread of the read noise",
-    }
-    return markdown(
-        ("value", "known", "found", "standard error"),
-        [
-            (
-                labels.get(row["value"], row["value"]),
-                *(percent(row[key], 1) for key in ("known", "found", "error")),
-            )
-            for row in load_results(RESULTS / "devices/device_kind.json")["recovered"]
-        ],
-    )
-
-
 def device_noises_table() -> str:
     """Return the table of how often the intervals of fitted noises hold the truth."""
     names = ("sweeps", "every", "fits", "write_noise", "read_noise", "equal_noises")
@@ -76,29 +53,6 @@ def device_noises_table() -> str:
             "noises not told apart",
         ),
         [[str(row[name]) for name in names] for row in rows],
-    )
-
-
-def device_kind_learning_table() -> str:
-    """Return the table of accuracies of networks whose cells differ in one respect or in all."""
-    labels = {
-        "spread": "steps",
-        "range_spread": "range",
-        "lowest_spread": "lowest conductance",
-        "write_noise_spread": "write noise",
-        "high_ratio": "range, on/off ratio 50",
-    }
-    rows = pd.DataFrame(load_results(RESULTS / "devices/device_kind.json")["rows"])
-    means = rows.groupby(["spreads", "late"], sort=False)["strict_accuracy"].mean().unstack()
-    return markdown(
-        ("cells differ in", "pulses at once", "[late](writes_late.md)"),
-        [
-            (
-                labels.get(str(name), name),
-                *(f"{100 * means.loc[name, late]:.1f}" for late in (False, True)),
-            )
-            for name in means.index
-        ],
     )
 
 

@@ -1,5 +1,6 @@
 """Learning of measured devices: settings by formula, costs against Joule's law, a user's device."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -7,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datasets import matching_dataset
+from memristive import build
 from memristive.costs.dissipation import write_costs
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
 from memristive.io.records import check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory
+from memristive.learning.training import learn
 from memristive.network.networks import no_counts
 from memristive.scores.checks import OperatingRangeWarning
+from memristive.scores.decisions import score_row
 from studies import device_learning
 from studies.device_settings import SHAPES, SettingsTrial, evaluate
 
@@ -115,6 +120,33 @@ def test_a_device_of_the_user_learns_with_its_spread_from_each_seed(tmp_path):
         and found.seed.tolist() == [1, 2]
         and found.strict_accuracy.nunique() == 2
     )
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_spread_of_the_range_costs_accuracy_if_cells_conduct_at_zero(seed):
+    """The cells of a pair have half of the highest conductance in common, and it no longer cancels
+    if they differ. At an on/off ratio of 50 it is a fiftieth.
+    """
+    data, found = matching_dataset("mnist"), []
+    for lowest, spread in ((1e-6, 0.001), (1e-6, 0.5), (1e-6 / 49, 0.5)):
+        device = dataclasses.replace(
+            MeasuredDevice.straight("straight", 100, 100, range_spread=spread),
+            lowest_conductance=lowest,
+            highest_conductance=lowest + 1e-6,
+        )
+        network, rule = build(
+            data.training.levels,
+            10,
+            hidden=(),
+            device=device,
+            presentations=5000,
+            chip="device",
+            seed=seed,
+        )
+        spikes = learn(network, rule, *data.training).network.first_spikes(data.test.levels)
+        found.append(score_row(data.test.labels, spikes)["strict_accuracy"])
+    narrow, wide, low = found
+    assert wide < narrow - 0.08 and low > wide + 0.08
 
 
 def test_the_short_study_of_a_device_trains_one_network_with_few_presentations(tmp_path):
