@@ -11,7 +11,6 @@ from memristive.devices.measured_device import GATE_DEVICES
 from memristive.io.records import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
 from studies.device_presets import GATE_HEADING, HEADING, described, gate_described
-from studies.export_check import described as exported
 from studies.gate_commit import AT_ONCE, LI, WAITS, WANG
 from studies.half_select import MODELS, best
 from tools.markdown import markdown, percent
@@ -29,14 +28,6 @@ def device_presets_table() -> str:
 def gate_presets_table() -> str:
     """Return the table of the presets of 1T1R cells that are written at the gate."""
     return markdown(GATE_HEADING, [gate_described(device) for device in GATE_DEVICES.values()])
-
-
-def export_check_table() -> str:
-    """Return the table of deviations of exported models from their devices in ngspice."""
-    rows = load_results(RESULTS / "devices/export_check.json")["rows"]
-    return markdown(
-        ("device", "SPICE library", "Verilog-A"), [(row["device"], *exported(row)) for row in rows]
-    )
 
 
 def device_noises_table() -> str:
