@@ -4,8 +4,8 @@ numbers.
 Each step is a script that runs as a process of its own. There are as many processes at a time as
 the machine has cores. Each MNIST network of one layer reads all 10,000 test images in closed form,
 and the first 1,000 in ngspice. 7 to 11 minutes on two cores. --full reads all 10,000 in ngspice,
-trains the error-driven networks again, and runs the studies of SPICE models and device settings
-(three to four hours). Writes results/ and figures/. docs/reproducing.md has the commands of the
+trains the error-driven networks again, and runs the studies of SPICE models and devices (three to
+four hours). Writes results/ and figures/. docs/reproducing.md has the commands of the
 other experiments.
 """
 
@@ -143,7 +143,6 @@ def main(arguments: list[str] | None = None) -> int:
                 "trained_in_situ",
                 "half_select",
                 "subcircuit_layer",
-                "device_settings",
                 "device_noises",
                 "device_spread",
                 "closed_form_range",

@@ -19,7 +19,6 @@ from memristive.network.networks import no_counts
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
 from studies import device_learning
-from studies.device_settings import SHAPES, SettingsTrial, evaluate
 
 
 def test_the_energy_of_writes_is_that_of_their_pulses():
@@ -73,12 +72,21 @@ def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("shape", ["accelerating", "abrupt increase"])
-def test_a_device_of_any_shape_learns(shape, late):
+@pytest.mark.parametrize(
+    ("device", "accuracy"),
+    [
+        (MeasuredDevice.from_law("accelerating", 100, 100, -0.5, -0.5), 0.89),
+        (MeasuredDevice("abrupt increase", up=(0.85, 0.0), down=(0.01, 0.01)), 0.8),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_device_of_any_shape_learns(device, accuracy, late):
     """Late by whole pulses, otherwise by pulses of any width."""
-    assert evaluate(SettingsTrial(SHAPES[shape], 1, 1, late, late))["strict_accuracy"] > (
-        0.8 if shape == "abrupt increase" else 0.89
-    )
+    made, rule = learning_of(device, 1, 1, late, late)
+    rule = dataclasses.replace(rule, presentations=100_000)
+    (levels, labels), test = matching_dataset("mnist").training, matching_dataset("mnist").test
+    network = learn(initial_network((), 10, levels, rule, **made), rule, levels, labels).network
+    assert score_row(test.labels, network.first_spikes(test.levels))["strict_accuracy"] > accuracy
 
 
 def test_a_device_of_the_user_learns_with_its_spread_from_each_seed(tmp_path):
