@@ -142,7 +142,6 @@ def main(arguments: list[str] | None = None) -> int:
             for name in (
                 "trained_in_situ",
                 "half_select",
-                "subcircuit_layer",
                 "device_noises",
                 "device_spread",
                 "closed_form_range",

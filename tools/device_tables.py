@@ -238,28 +238,3 @@ def passive_models_table() -> str:
             for model, values in rows.items()
         ],
     )
-
-
-def subcircuit_layer_table() -> str:
-    """Return the table of the agreement between ngspice, with the subcircuit in each cell, and the
-    closed form.
-    """
-    return markdown(
-        (
-            "model",
-            "same decisions",
-            "spikes differ by, ns",
-            "same errors",
-            "writes differ by, in steps",
-        ),
-        [
-            (
-                row["model"],
-                f"{row['same_decisions']}/{row['images']}",
-                f"{1e9 * row['spike_difference_s']:.0f}",
-                f"{row['same_errors']}/{row['presentations']}",
-                f"{row['largest_difference_steps']:.2g}",
-            )
-            for row in load_results(RESULTS / "devices/subcircuit_layer.json")["rows"]
-        ],
-    )
