@@ -26,7 +26,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset
@@ -39,13 +39,6 @@ from memristive.cli.script import (
     print_rows,
     progress,
     run,
-    table,
-)
-from memristive.costs.energy import (
-    UNCOUNTED,
-    back_read_energy,
-    layer_write_energy,
-    layers_read_energy,
 )
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
@@ -59,7 +52,7 @@ from memristive.io.records import (
 )
 from memristive.io.voltages import describe_network, load_network, save_voltages
 from memristive.learning.build import initial_network
-from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
+from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
@@ -161,24 +154,21 @@ def main(arguments: list[str] | None = None) -> None:
 
     rows, first = train_and_test(options, path, parameters, made_with, prepared, drawn)
 
-    # 3. Save, with the energies of an error of the first network.
+    # 3. Save.
     network = first or network_on_chip(load_network(path, dataset.name)[0], chip)
-    example = find_error(network, rule, *dataset.training)
-    results: dict[str, Any] = {
-        "rows": rows,
-        "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
-        "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows),
-    }
-    if NGSPICE in (options.engine, options.test_engine):
-        results["energy"] = error_energies(network, rule, example)
-    record.write(results)
+    record.write(
+        {
+            "rows": rows,
+            "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
+            "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows),
+        }
+    )
     checkpoint_path(path).unlink(missing_ok=True)
 
     # 4. Print, and draw the first network.
     print_rows(rows)
-    if "energy" in results:
-        print_energies(results["energy"])
     if hidden:
+        example = find_error(network, rule, *dataset.training)
         figures = {
             "raster": raster(
                 network,
@@ -293,25 +283,6 @@ def make_presentations(
             if time.perf_counter() > saved + CHECKPOINT_EVERY:
                 save()
                 saved = time.perf_counter()
-
-
-def print_energies(energies: dict[str, float]) -> None:
-    """Print the energies of the reads and writes that one error needs."""
-    unit = EngFormatter("J", places=2)
-    print(
-        table(
-            ("energy of one error", ""),
-            [
-                (name.removesuffix("_J").replace("_", " "), unit(joules))
-                for name, joules in energies.items()
-                if name.endswith("_J")
-            ],
-        )
-    )
-    print(
-        f"the read takes {energies['read_time_s'] * 1e6:.1f} us; op-amps and transconductances are "
-        f"ideal and not counted{UNCOUNTED}"
-    )
 
 
 def hidden_images(network: Network, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
@@ -496,46 +467,6 @@ def back_read(network: Network, example: ErrorExample) -> tuple[np.ndarray, np.n
         _, settled = circuits.read(network, example.image, label=example.label)
         simulated = circuits.layers[last].read_back(network.states[last], errors)
     return simulated, network.read_back(last, errors), settled[last - 1]
-
-
-def error_energies(network: Network, rule: LayeredRule, example: ErrorExample) -> dict[str, float]:
-    """Return a dict with the energies in J of the example's read, back-read and writes, and the
-    duration of the read in s.
-
-    Writes have the first dose. The output columns are those of the right and of the wrong neuron.
-    The hidden column is that of a neuron with an error of 1 V.
-    """
-    last, neuron, rate = (
-        len(network.states) - 1,
-        network.parameters.neuron,
-        network.layers[0].write_rate,
-    )
-    layers, seconds = layers_read_energy(network, example.image)
-    found = {"read_time_s": seconds} | {
-        f"read_layer_{k}_J": energy for k, energy in enumerate(layers, 1)
-    }
-    levels = np.append(example.image, 1.0)
-    times = [layer[0] for layer in network.forward(example.image[None])]
-    for name, column, sign in (("right", example.label, 1), ("wrong", example.wrong, -1)):
-        high, volts = np.ones(len(levels)), levels
-        if last:
-            rows = np.append(times[last - 1], network.start_time)
-            high = (
-                overlap_times(rows, times[last][column], network.design.window)
-                / neuron.time_constant
-            )
-            volts = np.ones(len(high))
-        found[f"write_{name}_output_J"] = layer_write_energy(
-            network, last, volts, high, sign * rule.output_dose / rate
-        )
-    if last:
-        found["back_read_J"] = back_read_energy(
-            network, last, output_errors(network.sizes[-1], example.label, example.wrong)
-        )
-        found["write_hidden_J"] = layer_write_energy(
-            network, 0, levels, np.ones(len(levels)), rule.hidden_dose / rate
-        )
-    return found
 
 
 def back_read_figure(
