@@ -54,7 +54,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
     yield [["-m", "studies.error_driven", "--data", "xpue"]]
     yield [
         ["-m", "studies.layers", *hidden("mnist"), "--figures", str(QUICK)],
-        ["-m", "studies.agreement", "layers", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
+        ["-m", "studies.agreement", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
     ]
     yield [["-m", "studies.spice_device", model] for model in (*MODELS, "stanford")]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
