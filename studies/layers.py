@@ -23,9 +23,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 import plotting
@@ -58,16 +56,15 @@ from memristive.network.chip import load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip, no_counts
 from memristive.scores.checks import warn_of_layers
-from memristive.scores.decisions import RESOLUTION, TIED, score_row, strict_decision
+from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
 from memristive.writing.kernel_writes import Counts
 from memristor import MemristorParameters
-from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
+from plotting import BLACK, GREY, SKY, VERMILLION, WIDTH
 from snn_circuit import NetworkParameters, NeuronParameters
 
 SEARCHED = 2000  # training images among which `find_error` searches
 CHECKPOINT_EVERY = 30  # s
-SHOWN = 50  # hidden neurons whose weights are drawn
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -165,26 +162,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     checkpoint_path(path).unlink(missing_ok=True)
 
-    # 4. Print, and draw the first network.
+    # 4. Print, and draw a back-read of the first network.
     print_rows(rows)
     if hidden:
         example = find_error(network, rule, *dataset.training)
-        figures = {
-            "raster": raster(
-                network,
-                dataset.test.levels[0],
-                dataset.shape,
-                int(dataset.test.labels[0]),
-                dataset.labels,
-            ),
-            "back_read": back_read_figure(
-                *back_read(network, example), rule, example, dataset.labels
-            ),
-        }
-        if min(dataset.shape) > 1:
-            figures["hidden"] = hidden_images(network, dataset.shape, dataset.labels)
-        for name, figure in figures.items():
-            record.plot(figure, name)
+        figure = back_read_figure(*back_read(network, example), rule, example, dataset.labels)
+        record.plot(figure, "back_read")
 
 
 def train_and_test(
@@ -283,131 +266,6 @@ def make_presentations(
             if time.perf_counter() > saved + CHECKPOINT_EVERY:
                 save()
                 saved = time.perf_counter()
-
-
-def hidden_images(network: Network, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
-    """Draw the states of up to `SHOWN` neurons of the first hidden layer, one image for each. The
-    title of an image is the class that the neuron's spike supports most.
-
-    The colours cover only 98 % of all states, because pixels that are seldom on have states far
-    from the others.
-    """
-    first, last, reference = network.states[0], network.states[-1], network.design.reference_state
-    direct = len(network.states) == 2
-    supported = last[:, :-1].argmax(axis=0) if direct else np.zeros(len(first), int)
-    chosen = np.sort(np.linspace(0, len(first) - 1, min(SHOWN, len(first))).astype(int))
-    chosen = chosen[np.argsort(supported[chosen], kind="stable")]
-    far = float(np.quantile(np.abs(first - reference), 0.98))
-    lines = -(-len(chosen) // 10)
-    figure, axes = plt.subplots(
-        lines, 10, figsize=(WIDTH, max(0.55 + 0.83 * lines, 2.6)), squeeze=False
-    )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, k in zip(axes.flat, chosen, strict=False):
-        image = axis.imshow(
-            first[k, :-1].reshape(shape), cmap="cividis", vmin=reference - far, vmax=reference + far
-        )
-        if direct:
-            axis.set_title(labels[supported[k]], fontsize=9, pad=2)
-    figure.colorbar(
-        image,
-        ax=axes,
-        label=f"state X (V); {reference:g} V has no weight",
-        aspect=40,
-        extend="both",
-    )
-    figure.suptitle(
-        "Hidden neurons' weights" + ", under the class that each one's spike helps most" * direct,
-        fontsize=10,
-    )
-    return figure
-
-
-def raster(
-    network: Network, image: np.ndarray, shape: tuple[int, int], label: int, labels: Sequence[str]
-) -> Figure:
-    """Draw the first spikes of all layers while the network reads one `image` (inputs, levels 0 to
-    1).
-    """
-    layers = [times[0] * 1e6 for times in network.forward(image[None])]
-    heights = [2.6] * (len(layers) - 1) + [0.6 + 0.16 * len(layers[-1])]
-    figure = plt.figure(figsize=(WIDTH, 0.9 + sum(heights)))
-    grid = figure.add_gridspec(len(layers), 2, width_ratios=(1, 4.4), height_ratios=heights)
-    picture = figure.add_subplot(grid[0, 0])
-    picture.imshow(image.reshape(shape), cmap="cividis", vmin=0, vmax=1)
-    picture.set(title=f"a {labels[label]}", xticks=[], yticks=[])
-    axis: Axes | None = None
-    decided = np.nan if np.isnan(layers[-1]).all() else float(np.nanmin(layers[-1]))
-    for number, times in enumerate(layers):
-        axis = figure.add_subplot(grid[number, 1], sharex=axis)
-        if number < len(layers) - 1:
-            _hidden_spikes(
-                axis,
-                times,
-                network.states[number + 1] if number == len(layers) - 2 else None,
-                label,
-            )
-            axis.tick_params(labelbottom=False)
-        else:
-            _output_spikes(axis, times, label, labels)
-            axis.set(
-                xlabel="first spike (µs after the image)", xlim=(0, network.design.window * 1e6)
-            )
-        axis.axvline(decided, color=VERMILLION, linestyle=":", linewidth=1)
-    if len(layers) > 1:  # outside: within a panel the marks of the legend would look like spikes
-        which = "neuron of the last hidden layer" if len(layers) > 2 else "hidden neuron"
-        looks = (
-            (BLUE, f"{which} that helps the right class more than the others"),
-            (ORANGE, "less"),
-        )
-        marks = [
-            Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=text)
-            for colour, text in looks
-        ]
-        figure.legend(handles=marks, loc="outside upper center", ncols=2)
-    return figure
-
-
-def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
-    """Draw the spikes of hidden neurons (`times`, s) in the order in which they fire.
-
-    The states of the last layer, `above`, set the colours: a blue neuron helps the class `label`
-    more than the others. None: a single colour.
-    """
-    order = np.argsort(times)[: np.sum(~np.isnan(times))]
-    colours: np.ndarray | str = GREY
-    if above is not None:
-        others = np.delete(above[:, :-1], label, axis=0).mean(axis=0)
-        colours = np.where(above[label, :-1] > others, BLUE, ORANGE)[order]
-    axis.scatter(times[order], range(len(order)), color=colours, s=9)
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    axis.set(
-        ylabel="hidden neurons, as they fire",
-        title=f"{len(order)} of {len(times)} hidden neurons fire",
-    )
-    axis.invert_yaxis()
-    axis.grid(alpha=0.3)
-
-
-def _output_spikes(axis: Axes, times: np.ndarray, label: int, labels: Sequence[str]) -> None:
-    fired = ~np.isnan(times)
-    colours = np.where(np.arange(len(times)) == label, BLUE, GREY)
-    axis.scatter(times[fired], np.flatnonzero(fired), color=colours[fired], s=30, zorder=3)
-    axis.hlines(np.flatnonzero(fired), times[fired], 1e4, colors=colours[fired])
-    tied = strict_decision(times * 1e-6) == TIED
-    decision = (
-        f"undecided: two outputs fire within {RESOLUTION * 1e9:g} ns"
-        if tied
-        else "the first output decides"
-    )
-    axis.set_title(
-        f"{decision}, after {np.nanmin(times):.1f} µs; outputs stay high"
-        if fired.any()
-        else "no output fires"
-    )
-    axis.set_yticks(range(len(times)), labels)
-    axis.set(ylabel="output neuron", ylim=(len(times) - 0.5, -0.5))
 
 
 @dataclass(frozen=True)

@@ -139,23 +139,19 @@ def run_stdp(options: argparse.Namespace) -> None:
     record.plot(figure)
 
 
-def stdp_circuit(
-    memristor: MemristorParameters, experiment: StdpExperiment, difference: float = 0.0
-) -> Circuit:
-    """Return the netlist that pairs the pre pulse with a post spike `difference` s later (t_post -
-    t_pre).
-    """
+def stdp_circuit(memristor: MemristorParameters, experiment: StdpExperiment) -> Circuit:
+    """Return the netlist that pairs the pre pulse with a post spike at the same time."""
     circuit = one_cell(
         memristor,
         PHI,
         experiment.initial_state,
-        f"memristor STDP experiment, t_post - t_pre = {difference:g} s",
+        "memristor STDP experiment, t_post - t_pre = 0 s",
     )
     begin, pre = experiment.pre_time, [(0.0, 0.0), (experiment.pre_time, 0.0)]
     for duration, volts in experiment.pre_pulse:
         pre += [(begin + STDP_RISE, volts), (begin + duration, volts)]
         begin += duration
-    phi = experiment.phi(difference, memristor.switch_threshold / PHI)
+    phi = experiment.phi(0.0, memristor.switch_threshold / PHI)
     circuit.PieceWiseLinearVoltageSource(
         "input", "input", circuit.gnd, values=[*pre, (begin + STDP_RISE, 0.0)]
     )

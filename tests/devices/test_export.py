@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from memristive.devices.characterise import PERIOD, pulse_train, read, write
+from memristive.devices.characterise import PERIOD, read, write
 from memristive.devices.export import (
     aihwkit_parameters,
     crosssim_table,
@@ -23,6 +23,7 @@ from memristive.devices.export import (
 )
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
+from memristive.network.design import edges
 from memristive.parameters import ParameterError
 from tests.helpers import ROOT
 
@@ -86,18 +87,25 @@ def compiler():
     return next(filter(None, map(shutil.which, [*within, "openvaf-r", "openvaf"])), None)
 
 
-def followed(device, folder, cell, state, *control, pulses=100, edge=1e-4):
+def followed(device, folder, cell, state, *control, pulses=100):
     """States of an exported model after each of 100 pulses up and 100 down, in the ngspice program
     with its default options, and those of the device's mean steps.
 
-    `cell`: statements of the device between row and 0. Edges take a part of a pulse's dose.
+    `cell`: statements of the device between row and 0. Edges take a part of a pulse's dose, so they
+    are short.
     """
+
+    def train(volts, width, start):
+        edge, begins = 1e-4 * width, start + (PERIOD * np.arange(pulses) + 0.05) * width
+        for begin in begins.tolist():
+            yield from edges(begin, width, edge, volts)
+
     up, down = device.width_up, device.width_down
     turn, stop = pulses * PERIOD * up, pulses * PERIOD * (up + down)
     points = [
         (0.0, 0.0),
-        *pulse_train(device.voltage_up, up, pulses, edge=edge),
-        *pulse_train(device.voltage_down, down, pulses, turn, edge),
+        *train(device.voltage_up, up, 0.0),
+        *train(device.voltage_down, down, turn),
     ]
     step = min(up, down) / 10
     (folder / "pulses.cir").write_text(
