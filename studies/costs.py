@@ -37,7 +37,7 @@ from memristive.cli.script import (
 )
 from memristive.costs import costs, dissipation
 from memristive.costs.costs import Accounts, Times, TrainingCosts
-from memristive.costs.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
+from memristive.costs.ledger import ASSUMED, Ledger, Line, Technology, assumptions
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
@@ -182,7 +182,7 @@ def ledgers_of(
     shown = tests.levels[: options.images]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
     inferences = [costs.inference(network, image, accounts, resolution) for image in shown]
-    found = {"inference": _mean(inferences)}
+    found = {"inference": costs.mean_of(inferences)}
     error = rule and first_errors(network, rule, dataset.training, accounts)
     if error:
         found["error"] = error
@@ -205,10 +205,6 @@ def ledgers_of(
     ledgers = {name: ledger for name, (ledger, _) in found.items()}
     times = {name: durations for name, (_, durations) in found.items()}
     half = dissipation.half_share(network) if half is None else half
-    longer = {
-        name: _mean([costs.inference(network, image, accounts, wait) for image in shown])[0].sum()
-        for name, wait in (("second spike", None), ("window", np.inf))
-    }
     results |= {
         "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
         "times_s": times,
@@ -220,8 +216,6 @@ def ledgers_of(
             {"training_accuracy": dataset.training.first(CHOSEN_ON), "strict_accuracy": tests},
             resolution,
         ),
-        "until_J": longer,
-        "grey_by_voltage_over_time": grey_levels(network, shown),
         "assumptions": assumptions(technology),
     }
     record.write(results, ngspice=False)
@@ -229,11 +223,6 @@ def ledgers_of(
         print(f"\n{name}: {described(ledger, times[name])}")
     print(answers(results))
     return record.path.stem.removeprefix("costs_"), ledgers
-
-
-def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
-    ledgers, times = zip(*found, strict=True)
-    return mean(list(ledgers)), costs.added(times, 1 / len(times))
 
 
 def first_errors(
@@ -256,7 +245,7 @@ def first_errors(
             found.append((parts[0][0] + parts[1][0], costs.added([parts[0][1], parts[1][1]])))
         if len(found) == ERRORS:
             break
-    return _mean(found) if found else None
+    return costs.mean_of(found) if found else None
 
 
 def trained_costs(
@@ -325,15 +314,6 @@ def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -
     ]
 
 
-def grey_levels(network: Network, images: np.ndarray) -> float:
-    """Return the ratio of two energies of the image's rows: grey levels given as voltages over grey
-    levels given as durations, at equal charge through an ohmic cell.
-    """
-    levels = np.array([network.read_levels(image[None])[0] for image in images])
-    inputs = levels[:, : network.sizes[0]]
-    return float(np.square(inputs).sum() / inputs.sum())
-
-
 def part_of(name: str) -> str:
     """Return the part of the figure's bars to which the ledger's line `name` belongs."""
     phase, _, found = name.partition(": ")
@@ -374,20 +354,11 @@ def answers(results: Mapping[str, Any]) -> str:
     ][-1]
     area = results["area_m2"]
     parts = ", ".join(f"{name} {1e12 * value:,.0f}" for name, value in area.items() if value)
-    until, own = (
-        results["until_J"],
-        Ledger(tuple(Line(**r) for r in results["ledgers"]["inference"])),
-    )
     lines = [
-        "a read that ends with the second spike takes "
-        f"{until['second spike'] / own.sum():.3g} times the energy, one that lasts for the window "
-        f"{until['window'] / own.sum():.3g} times",
         f"area in um^2: {parts}",
         f"times shortened by {kept['factor']}, which costs at most {LOSS:.1%} on training images: "
         f"strict accuracy on test images {kept['strict_accuracy']:.2%} instead of "
         f"{first['strict_accuracy']:.2%}",
-        "grey levels by voltage take "
-        f"{results['grey_by_voltage_over_time']:.2f} times the array's energy of levels by time",
     ]
     if "wear" in results:
         wear = results["wear"]

@@ -2,13 +2,12 @@
 (docs/layers.md).
 
 --data mnist: grey images; fashion: Fashion-MNIST (`make fashion` installs it); digits:
-scikit-learn's 8x8 digits, one split of 1,437 and 360 images for each seed; mnist_shifted and
-digits_shifted: trained also on shifted copies (by a pixel of the 28x28 images, or half a pixel of
-the 8x8 images); xor: a task that one layer cannot learn. --engine selects what trains,
---test-engine what reads the test images: ngspice or the closed form. Writes
-voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png. In closed
-form 90 s for MNIST, seconds for the others; in ngspice 2 minutes for 10 networks of XOR, hours for
-the digits. studies.read_test tests the network again, on its own chip or on another one.
+scikit-learn's 8x8 digits, one split of 1,437 and 360 images for each seed; mnist_shifted: trained
+also on copies shifted by a pixel of the 28x28 images; xor: a task that one layer cannot learn.
+--engine selects what trains, --test-engine what reads the test images: ngspice or the closed form.
+Writes voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png. In
+closed form 90 s for MNIST, seconds for the others; in ngspice 2 minutes for 10 networks of XOR,
+hours for the digits. studies.read_test tests the network again, on its own chip or on another one.
 """
 
 import argparse
@@ -76,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common(
         "--hidden",
         None,
-        "default: 200; 300 for mnist_shifted, 100 for digits, 200 for digits_shifted, 16 for xor",
+        "default: 200; 300 for mnist_shifted, 100 for digits, 16 for xor",
     )
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_common("--engine", CLOSED_FORM)

@@ -651,10 +651,11 @@ def _sampled(
             reads.append(accounts.read(network, images[k], times, stop))
         if found and len(errors) < samples:
             errors.append(accounts.correct(network, found))
-    return _mean(reads), _mean(errors) if errors else before
+    return mean_of(reads), mean_of(errors) if errors else before
 
 
-def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
+def mean_of(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
+    """Return the mean ledger and the mean durations of several reads or errors."""
     ledgers, times = zip(*found, strict=True)
     return mean(list(ledgers)), added(times, 1 / len(times))
 
