@@ -27,7 +27,7 @@ same: .venv/ready ngspice
 
 # The site: build/site/index.html. A warning is an error; nothing is fetched.
 docs: .venv/docs
-	rm -rf build/site
+	rm -rf build/site docs/reference
 	$(PY) -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --jobs auto docs build/site
 
 # The release: a wheel and a source archive in dist/, tried in an empty environment.
