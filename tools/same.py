@@ -1,6 +1,8 @@
-"""Does a change leave every number as it was? `python -m tools.same COMMIT` (or `make same`) trains,
-reads and writes out small networks of each kind in this checkout and in a commit, and compares the
-bytes of spikes, states and netlists of both engines. A minute or two, mostly to compile both.
+"""Does a change leave every number as it was?
+
+`python -m tools.same COMMIT` (or `make same`) trains, reads and writes out small networks of each
+kind in this checkout and in a commit, and compares the bytes of spikes, states and netlists of both
+engines. A minute or two, mostly to compile both.
 
 Cases use the public names only, so that commits with other folders can be compared.
 """
@@ -13,6 +15,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +93,9 @@ def cases() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "Hebbian, ngspice", hebbian
     for kind, options in KINDS.items():
         for name, run in (("closed form", closed_form), ("ngspice", ngspice), ("netlist", netlist)):
-            yield f"{kind}, {name}", lambda run=run, options=options: run(options)
+            yield f"{kind}, {name}", partial(run, options)
     for name in SAVED:
-        yield f"reads of {name}", lambda name=name: saved(name)
+        yield f"reads of {name}", partial(saved, name)
 
 
 ROOT_OF_RUN = Path.cwd()
@@ -115,7 +118,7 @@ def hashes_of(folder: Path) -> dict[str, str]:
     done = subprocess.run(
         [sys.executable, __file__, "--hashes"], cwd=folder, stdout=subprocess.PIPE, check=True
     )
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return json.loads(done.stdout)
 
 
 def main() -> int:
