@@ -16,6 +16,15 @@ from studies.half_select import MODELS, best
 from tools.markdown import markdown, percent
 from tools.networks import RESULTS
 
+# sets of data of `studies.late_factorial`, with the headings of their columns
+LATE_DATA = {
+    "mnist": "MNIST, 100,000",
+    "mnist-short": "MNIST, 3,000",
+    "digits": "digits, 60,000",
+    "iris": "iris, 4,000",
+    "wine": "wine, 4,000",
+}
+
 
 def device_presets_table() -> str:
     """Return the table of the presets of measured devices."""
@@ -175,6 +184,27 @@ def writes_late_factors_table() -> str:
             )
             for device in found.device.unique()
         ],
+    )
+
+
+def writes_late_data_table() -> str:
+    """Return the table of `studies.late_factorial` on all sets of data: accuracy of late writes
+    minus that of rounded writes, each with its own settings and with noise; mean and standard error
+    of the paired differences.
+    """
+    columns = {}
+    for data in LATE_DATA:
+        found = load_table(RESULTS / f"devices/late_factorial_{data}.json")
+        found = found[~found.flat & found.noise & (found.settings == found.way)]
+        accuracies = found.pivot_table("strict_accuracy", ["device", "seed"], "way")
+        gains = (100 * (accuracies.late - accuracies.rounded)).groupby("device")
+        columns[data] = [
+            f"{mean:+.1f} ± {error:.1f}"
+            for mean, error in zip(gains.mean(), gains.sem(), strict=True)
+        ]
+        devices = accuracies.index.get_level_values("device").unique()
+    return markdown(
+        ("device", *LATE_DATA.values()), list(zip(devices, *columns.values(), strict=True))
     )
 
 
