@@ -612,13 +612,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         origin : mapping, default=None
             Further parameters to store in the file, for example the name of the data.
         overwrite : bool, default=False
-            Replace a file with other content.
+            Replace a file with other content. Otherwise the earlier file is kept as NAME.1.json.
 
         Raises
         ------
-        NotOverwritten
-            The file exists with other content, and `overwrite` is False. The same classifier can be
-            saved again.
         ParameterError
             A value could not be read back, such as a state that is nan. Nothing is written.
         """
