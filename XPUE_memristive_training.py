@@ -12,10 +12,10 @@ import time
 from datasets import Dataset, xpue
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
-from memristive.costs.energy import write_energy
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
+from memristive.ledger.energy import write_energy
 from memristive.network.design import Schedule, Setup
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters

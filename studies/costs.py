@@ -26,34 +26,38 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 import plotting
-from datasets import DATASETS, Dataset, Images, matching_dataset
+from datasets import DATASETS, Images, matching_dataset
 from memristive.cli.script import (
     Record,
     apply_settings,
     keep_apart,
     make_parser,
-    progress,
     run,
-    table,
 )
-from memristive.costs import costs, dissipation
-from memristive.costs.costs import Accounts, Times, TrainingCosts
-from memristive.costs.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
-from memristive.learning.build import initial_network, paper_network
-from memristive.learning.rule import LayeredRule, Rule
-from memristive.network.chip import Chip, device_chip
+from memristive.ledger import costs, dissipation
+from memristive.ledger.costs import Accounts, Times, TrainingCosts
+from memristive.ledger.ledger import ASSUMED, Ledger, Line, Technology, assumptions
+from memristive.ledger.overview import (
+    ERRORS,
+    IMAGES,
+    described,
+    first_errors,
+    inferences,
+    mean_of,
+    training_costs,
+)
+from memristive.network.chip import device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError
-from memristive.scores.decisions import decide, end_of_read, resolution_of
+from memristive.scores.decisions import decide, resolution_of
 from plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 
-IMAGES, ERRORS, SEARCHED = 100, 20, 2000
 CHOSEN_ON, LOSS = 10_000, 1e-3  # training images, least loss of accuracy that counts
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
 SCHEMES = {ONE_TRANSISTOR: 0.0, HALF: 1 / 2, "v/3": 1 / 3}
@@ -191,13 +195,9 @@ def ledgers_of(
 
     def measured(accounts: Accounts) -> dict[str, tuple[Ledger, Times]]:
         """Return ledgers and durations of an inference, and of an error if there is one."""
-        found = {
-            "inference": _mean(
-                [costs.inference(network, image, accounts, resolution) for image in shown]
-            )
-        }
+        found = {"inference": mean_of(inferences(network, shown, accounts, resolution))}
         count = 1 if engine == NGSPICE else ERRORS
-        error = rule and first_errors(network, rule, dataset.training, accounts, count)
+        error = rule and first_errors(network, rule, *dataset.training, accounts, count)
         return found | ({"error": error} if error else {})
 
     found = measured(accounts)
@@ -208,7 +208,7 @@ def ledgers_of(
         }
     if options.training:
         trained = (
-            trained_costs(network, rule, chip, dataset, computed)
+            training_costs(network, rule, *dataset.training, computed)
             if rule
             else hebbian(network, dataset.patterns, computed)
         )
@@ -225,7 +225,7 @@ def ledgers_of(
     times = {name: durations for name, (_, durations) in found.items()}
     half = dissipation.half_share(network) if half is None else half
     longer = {
-        name: _mean([costs.inference(network, image, computed, wait) for image in shown])[0].sum()
+        name: mean_of(inferences(network, shown, computed, wait))[0].sum()
         for name, wait in (("second spike", None), ("window", np.inf))
     }
     results |= {
@@ -247,37 +247,9 @@ def ledgers_of(
     if engine == NGSPICE:
         print(compared(ledgers, results["closed_form"]))
     for name, ledger in ledgers.items():
-        print(f"\n{name}: {described(ledger, times[name])}")
+        print("\n" + described(name, ledger, times[name]))
     print(answers(results))
     return record.path.stem.removeprefix("costs_"), ledgers
-
-
-def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
-    ledgers, times = zip(*found, strict=True)
-    return mean(list(ledgers)), costs.added(times, 1 / len(times))
-
-
-def first_errors(
-    network: Network, rule: Rule, training: Images, accounts: Accounts, count: int
-) -> tuple[Ledger, Times] | None:
-    """Return the mean ledger and durations of the first `count` errors on training images, each
-    with its read and its first dose; None if the first `SEARCHED` images bring no error.
-    """
-    found = []
-    for image, label in zip(*training.first(SEARCHED), strict=True):
-        spikes, correction = costs.corrected(network, rule, image, int(label))
-        if correction:
-            own = spikes[-1][int(label)]
-            stop = float(end_of_read(spikes[-1], network.design.window))
-            stop = max(stop, network.design.window if np.isnan(own) else float(own))
-            parts = (
-                accounts.read(network, image, spikes, stop),
-                accounts.correct(network, correction),
-            )
-            found.append((parts[0][0] + parts[1][0], costs.added([parts[0][1], parts[1][1]])))
-        if len(found) == count:
-            break
-    return _mean(found) if found else None
 
 
 def compared(simulated: Mapping[str, Ledger], computed: Mapping[str, Any]) -> str:
@@ -295,36 +267,6 @@ def compared(simulated: Mapping[str, Ledger], computed: Mapping[str, Any]) -> st
         for name, ledger in simulated.items()
         if name in computed
     )
-
-
-def trained_costs(
-    network: Network, rule: Rule, chip: Chip | None, dataset: Dataset, accounts: Accounts
-) -> TrainingCosts:
-    """Train the network again from its start in closed form, and return the costs."""
-    images, labels = dataset.training
-    if isinstance(rule, LayeredRule):
-        start = initial_network(
-            tuple(layer.neurons for layer in network.layers[:-1]),
-            network.sizes[-1],
-            images,
-            rule,
-            network.design,  # type: ignore[arg-type]  # a LayerDesign
-            network.parameters,
-            network.pulses,
-            network.convolution,
-        )
-    else:
-        start = paper_network(network.setup, rule, *network.states[0].shape)
-    with progress(range(0), rule.presentations, "training", "image") as bar:
-
-        def watch(steps: Any) -> Any:
-            for done, accuracy in steps:
-                bar.update(done - bar.n)
-                yield done, accuracy
-
-        return costs.training(
-            network_on_chip(start, chip), rule, images, labels, accounts, watch=watch
-        )
 
 
 def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> TrainingCosts:
@@ -379,28 +321,6 @@ def part_of(name: str) -> str:
         return WRITES if phase == "write" else READS
     words = {"wires": WIRES, "bias": BIAS, "currents": CURRENTS, "membranes": MEMBRANES}
     return next((part for word, part in words.items() if word in found), LATE)
-
-
-def described(ledger: Ledger, times: Times) -> str:
-    """Return a ledger as text: sums, lines, durations."""
-    joules, seconds = EngFormatter("J", places=2), EngFormatter("s", places=1)
-    known = ledger.sum() - ledger.sum(kind=ASSUMED)
-    rows = [
-        (
-            line.name,
-            joules(line.joules),
-            line.kind,
-            "pins" if line.pins else "",
-            line.note,
-        )
-        for line in ledger.lines
-    ]
-    durations = ", ".join(f"{phase} {seconds(value)}" for phase, value in times.items())
-    return (
-        f"{joules(ledger.sum())} in all parts, {joules(ledger.sum(pins=True))} at the pins, "
-        f"{joules(known)} without what is assumed; {durations}\n"
-        + table(("part", "energy", "kind", "fed by", "note"), rows)
-    )
 
 
 def answers(results: Mapping[str, Any]) -> str:

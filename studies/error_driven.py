@@ -24,7 +24,6 @@ from memristive.cli.script import (
     progress,
     run,
 )
-from memristive.costs.energy import UNCOUNTED, isolated, write_energy
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import (
     check_overwriting,
@@ -36,6 +35,7 @@ from memristive.io.records import (
 from memristive.io.voltages import describe_network, save
 from memristive.learning.build import paper_network
 from memristive.learning.training import Learning, learning_curve, train
+from memristive.ledger.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.networks import network_on_chip

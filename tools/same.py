@@ -14,6 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ def cases() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "Hebbian, ngspice", hebbian
     for kind, options in KINDS.items():
         for name, run in (("closed form", closed_form), ("ngspice", ngspice), ("netlist", netlist)):
-            yield f"{kind}, {name}", lambda run=run, options=options: run(options)
+            yield f"{kind}, {name}", partial(run, options)
     for name in SAVED:
-        yield f"reads of {name}", lambda name=name: saved(name)
+        yield f"reads of {name}", partial(saved, name)
 
 
 ROOT_OF_RUN = Path.cwd()
@@ -116,7 +117,7 @@ def hashes_of(folder: Path) -> dict[str, str]:
     done = subprocess.run(
         [sys.executable, __file__, "--hashes"], cwd=folder, stdout=subprocess.PIPE, check=True
     )
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return json.loads(done.stdout)
 
 
 def main() -> int:

@@ -643,6 +643,11 @@ def chosen_convolution(
     return Convolution(**found)
 
 
+def suited_kernels(convolution: Convolution) -> int:
+    """Return a number of kernels: one and a half times the pixels of a window."""
+    return round(1.5 * convolution.window**2)
+
+
 def presented(images: int) -> int:
     """Return how often a convolution presents a number of training `images` in all: as often as
     those of digits and of MNIST, and in between fewer times each the more images there are.
@@ -737,8 +742,8 @@ def build(
     """
     if late and device is None:
         raise ParameterError("late is for measured devices: give a device")
-    shape = np.shape(images)
-    images, sizes = as_images(images, empty=False), layer_sizes(hidden)
+    given, sizes = images, layer_sizes(hidden)
+    images = as_images(given, empty=False)
     if not images.any():
         raise ParameterError("images must have levels above 0, got 0 for all: no row has a voltage")
     classes = as_whole("classes", classes, 2, MOST_NEURONS)
@@ -747,8 +752,8 @@ def build(
     made: dict[str, Any] = {}
     rule: Rule = LayeredRule()
     if convolution is not None:
-        convolution = chosen_convolution(convolution, shape)
-        sizes = sizes or (round(1.5 * convolution.window**2),)
+        convolution = chosen_convolution(convolution, np.shape(given))
+        sizes = sizes or (suited_kernels(convolution),)
         presentations = as_whole(
             "presentations", learning.get("presentations", presented(len(images))), 1, 10**9
         )
