@@ -58,7 +58,7 @@ def test_synapses_that_write_late_learn_more_with_fewer_pulses():
                 10,
                 device="pcmo",
                 late=late,
-                presentations=5000,
+                presentations=100_000,
                 seed=seed,
             )
             counts, learning = no_counts(network), Learning.start(network, rule)
