@@ -10,12 +10,12 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 from typing import Any
 
 from datasets import mnist
+from memristive.accounting.energy import read_energy
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe
 from memristive.io.voltages import load_voltages
-from memristive.ledger.energy import read_energy
 from memristive.network.design import NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.scores.decisions import confusion, equal_templates, lead, resolution_of

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from datasets import Dataset, xpue
+from memristive.accounting.energy import read_energy
 from memristive.cli import script
 from memristive.io.records import describe
 from memristive.io.voltages import Voltages, load_voltages
 from memristive.learning.hebbian import infer, inference_netlist
-from memristive.ledger.energy import read_energy
 from memristive.scores.decisions import confusion, decide, decision_name, lead, resolution_of
 
 

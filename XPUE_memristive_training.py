@@ -10,12 +10,12 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 import time
 
 from datasets import Dataset, xpue
+from memristive.accounting.energy import write_energy
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
-from memristive.ledger.energy import write_energy
 from memristive.network.design import Schedule, Setup
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters

@@ -24,7 +24,7 @@ _HOMES = {
     "Setup": "memristive.network.design",
     "SpiceModel": "memristive.devices.spice_model",
     "build": "memristive.learning.build",
-    "costs": "memristive.ledger.overview",
+    "costs": "memristive.accounting.overview",
     "emulator": "memristive.devices.measured_device",
     "infer": "memristive.learning.hebbian",
     "learn": "memristive.learning.training",

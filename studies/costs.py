@@ -27,6 +27,18 @@ from matplotlib.ticker import EngFormatter
 
 import plotting
 from datasets import DATASETS, Images, matching_dataset
+from memristive.accounting import costs, dissipation
+from memristive.accounting.costs import Accounts, Times, TrainingCosts
+from memristive.accounting.ledger import ASSUMED, Ledger, Line, Technology, assumptions
+from memristive.accounting.overview import (
+    ERRORS,
+    IMAGES,
+    described,
+    first_errors,
+    inferences,
+    mean_of,
+    training_costs,
+)
 from memristive.cli.script import (
     Record,
     apply_settings,
@@ -37,18 +49,6 @@ from memristive.cli.script import (
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
-from memristive.ledger import costs, dissipation
-from memristive.ledger.costs import Accounts, Times, TrainingCosts
-from memristive.ledger.ledger import ASSUMED, Ledger, Line, Technology, assumptions
-from memristive.ledger.overview import (
-    ERRORS,
-    IMAGES,
-    described,
-    first_errors,
-    inferences,
-    mean_of,
-    training_costs,
-)
 from memristive.network.chip import device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.layer import ColumnDose

@@ -31,6 +31,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from datasets import Dataset, matching_dataset
+from memristive.accounting.dissipation import write_costs
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.io.records import check_overwriting, load_table
@@ -38,7 +39,6 @@ from memristive.io.voltages import describe_network, save_voltages
 from memristive.learning.build import check_late, initial_network, learning_of, stuck_cells
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
-from memristive.ledger.dissipation import write_costs
 from memristive.network.chip import device_chip
 from memristive.network.networks import Network, network_on_chip, no_counts
 from memristive.scores.checks import warn_of_layers

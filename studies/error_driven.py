@@ -14,6 +14,7 @@ import numpy as np
 
 import plotting
 from datasets import DATASETS, ENCODINGS, Dataset, load_dataset
+from memristive.accounting.energy import UNCOUNTED, isolated, write_energy
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import (
     Record,
@@ -35,7 +36,6 @@ from memristive.io.records import (
 from memristive.io.voltages import describe_network, save
 from memristive.learning.build import paper_network
 from memristive.learning.training import Learning, learning_curve, train
-from memristive.ledger.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.networks import network_on_chip

@@ -30,6 +30,12 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset
+from memristive.accounting.energy import (
+    UNCOUNTED,
+    back_read_energy,
+    layer_write_energy,
+    layers_read_energy,
+)
 from memristive.cli.reading import read_images
 from memristive.cli.script import (
     Record,
@@ -55,12 +61,6 @@ from memristive.io.voltages import describe_network, load_network, save_voltages
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
 from memristive.learning.training import Learning, learning_curve, train
-from memristive.ledger.energy import (
-    UNCOUNTED,
-    back_read_energy,
-    layer_write_energy,
-    layers_read_energy,
-)
 from memristive.network.chip import load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip, no_counts

@@ -17,12 +17,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from datasets import Dataset, mnist
+from memristive.accounting.energy import isolated
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
 from memristive.engines.engine import read
 from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.training import learn
-from memristive.ledger.energy import isolated
 from memristive.network.chip import Chip
 from memristive.network.design import Setup
 from memristive.network.networks import network_on_chip

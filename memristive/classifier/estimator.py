@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 import memristive.classifier.defaults as defaults
+from memristive.accounting.overview import Costs, costs
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.classifier.stored import FORMAT, VERSION, StoredClassifier
 from memristive.devices.measured_device import (
@@ -47,7 +48,6 @@ from memristive.learning.build import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
-from memristive.ledger.overview import Costs, costs
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution, LayerDesign
 from memristive.network.inputs import layer_sizes

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from memristive.accounting.energy import ISOLATED_UP_TO
 from memristive.io import records
 from memristive.io.voltages import VoltagesError
-from memristive.ledger.energy import ISOLATED_UP_TO
 from memristive.network.crossbar import hebbian_state
 from memristive.network.design import ENGINES, Setup
 from memristive.parameters import (

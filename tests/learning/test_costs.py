@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.accounting import costs, dissipation
+from memristive.accounting.costs import Accounts
+from memristive.accounting.dissipation import joules_per_siemens
+from memristive.accounting.ledger import COMPUTED, SIMULATED, Technology, stage_load
 from memristive.devices.measured_device import DEVICES
 from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.ledger import costs, dissipation
-from memristive.ledger.costs import Accounts
-from memristive.ledger.dissipation import joules_per_siemens
-from memristive.ledger.ledger import COMPUTED, SIMULATED, Technology, stage_load
 from memristive.network.design import NGSPICE, Convolution, LayerDesign, Schedule
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, no_counts

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from memristive.accounting.dissipation import write_energies
 from memristive.learning.rule import LayeredRule
-from memristive.ledger.dissipation import write_energies
 from memristive.network.design import LayerDesign
 from memristive.network.layer import ColumnDose
 from memristive.spice.session import temporary_circuits

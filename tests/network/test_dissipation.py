@@ -10,6 +10,9 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 
 from datasets import xpue
+from memristive.accounting import dissipation, energy
+from memristive.accounting.dissipation import pulse_energies, read_energies, write_energies
+from memristive.accounting.energy import step
 from memristive.devices import characterise
 from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator
@@ -22,9 +25,6 @@ from memristive.engines.read_netlist import SOLVER as READ
 from memristive.engines.read_netlist import with_steps
 from memristive.engines.solvers import READING, READING_LAYERS, WRITING_LAYERS
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
-from memristive.ledger import dissipation, energy
-from memristive.ledger.dissipation import pulse_energies, read_energies, write_energies
-from memristive.ledger.energy import step
 from memristive.network.chip import Chip
 from memristive.network.design import Convolution, LayerDesign, edges
 from memristive.network.layer import ColumnDose, GateWrite

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.ledger.energy import (
+from memristive.accounting.energy import (
     back_read_energy,
     layer_write_energy,
     layers_read_energy,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from badcrossbar.compute import compute
 
+from memristive.accounting.energy import isolated
 from memristive.engines.engine import make_engine
 from memristive.io.voltages import load_voltages
-from memristive.ledger.energy import isolated
 from memristive.network.chip import Chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import Setup

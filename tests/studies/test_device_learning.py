@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from memristive.accounting.dissipation import write_costs
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
 from memristive.io.records import check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory
-from memristive.ledger.dissipation import write_costs
 from memristive.network.networks import no_counts
 from memristive.scores.checks import OperatingRangeWarning
 from studies import device_learning

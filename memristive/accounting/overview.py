@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from memristive.accounting import costs as accounting
+from memristive.accounting import dissipation
+from memristive.accounting.costs import Accounts, Times, TrainingCosts
+from memristive.accounting.ledger import ASSUMED, Ledger, Technology, mean
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
-from memristive.ledger import costs as accounting
-from memristive.ledger import dissipation
-from memristive.ledger.costs import Accounts, Times, TrainingCosts
-from memristive.ledger.ledger import ASSUMED, Ledger, Technology, mean
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError

@@ -13,16 +13,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from memristive.closed_form import kernel
-from memristive.devices.measured_device import MeasuredDevice
-from memristive.engines.latches import slot
-from memristive.engines.ngspice_layer import BACK_STOP
-from memristive.learning import rule as rules
-from memristive.learning.rule import Rule
-from memristive.learning.training import Learning, column_doses, train
-from memristive.ledger import dissipation, energy
-from memristive.ledger.dissipation import Drawn
-from memristive.ledger.ledger import (
+from memristive.accounting import dissipation, energy
+from memristive.accounting.dissipation import Drawn
+from memristive.accounting.ledger import (
     ASSUMED,
     COMPUTED,
     SIMULATED,
@@ -32,6 +25,13 @@ from memristive.ledger.ledger import (
     mean,
     stage_load,
 )
+from memristive.closed_form import kernel
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.engines.latches import slot
+from memristive.engines.ngspice_layer import BACK_STOP
+from memristive.learning import rule as rules
+from memristive.learning.rule import Rule
+from memristive.learning.training import Learning, column_doses, train
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.layer import ColumnDose, GateWrite, Layer
 from memristive.network.networks import (
