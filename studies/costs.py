@@ -26,7 +26,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 import plotting
-from datasets import DATASETS, Images, matching_dataset
+from datasets import DATASETS, Images, dataset_name, matching_dataset
 from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts, Times, TrainingCosts
 from memristive.accounting.ledger import ASSUMED, Ledger, Line, Technology, assumptions
@@ -87,7 +87,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Load, compute, save, print, plot."""
     parser = make_parser(__doc__, "costs")
     parser.add_argument("networks", type=Path, nargs="*", metavar="NETWORK", help="voltages files")
-    parser.add_argument("--data", choices=DATASETS, help="default: that in the voltages file")
+    parser.add_argument(
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        help="a dataset, or a file of your own images as for studies.own_data (default: the "
+        "dataset in the voltages file)",
+    )
     parser.add_common("--device", None, "default: the preset that is in the cells")
     parser.add_argument(
         "--scheme", choices=SCHEMES, help="array of measured devices (default: as it was trained)"
@@ -139,11 +145,12 @@ def ledgers_of(
     the record and the ledgers.
     """
     # 1. The network, its device and its images.
-    voltages = read_voltages(path, options.data or "")
+    voltages = read_voltages(path, options.data if options.data in DATASETS else "")
     data = options.data or voltages.origin.get("dataset", "")
-    if data not in DATASETS:
+    if not options.data and data not in DATASETS:
         raise ParameterError(
-            f"{path}: dataset {data!r} is none of {', '.join(DATASETS)}; --data names one of them"
+            f"{path}: dataset {data!r} is none of {', '.join(DATASETS)}; name one of them, or a "
+            "file of your images, with --data"
         )
     seed = (voltages.origin.get("learning") or {}).get("seed", 1)
     dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
