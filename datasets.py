@@ -5,6 +5,7 @@ To add a dataset, write one function that returns a `Dataset` and add it to `DAT
 levels between 0 and 1.
 """
 
+import argparse
 import dataclasses
 import functools
 import gzip
@@ -600,11 +601,11 @@ def load_dataset(name: str, **options: Any) -> Dataset:
 
 def dataset_name(text: str) -> str:
     """Return the argument of --data if it is one of `DATASETS` or a file of one's own. Raises
-    DatasetError for others.
+    ArgumentTypeError for others.
     """
     if text not in DATASETS and not Path(text).is_file():
-        raise DatasetError(
-            f"data must be one of {', '.join(DATASETS)}, or a CSV, .npz or .npy file, got {text!r}"
+        raise argparse.ArgumentTypeError(
+            f"must be one of {', '.join(DATASETS)}, or a CSV, .npz or .npy file, got {text!r}"
             f"{did_you_mean(text, DATASETS)}"
         )
     return text
