@@ -27,7 +27,7 @@ same: .venv/ready ngspice
 
 # The site: build/site/index.html. A warning is an error; nothing is fetched.
 docs: .venv/docs
-	rm -rf build/site
+	rm -rf build/site docs/reference
 	$(PY) -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --jobs auto docs build/site
 
 # The release: a wheel and a source archive in dist/, tried in an empty environment.
@@ -71,7 +71,7 @@ fashion: .venv/ready ngspice
 	$(LAYERS)/600_hidden --size 14 --hidden 600 --voltages voltages/layers_fashion_14x14_600.json \
 	    --set rule.hidden_dose=0.015 rule.output_dose=0.06
 	$(LAYERS) --size 28 --hidden 300 --set rule.presentations=720000 rule.margin=15e-6 rule.hidden_dose=0.006 rule.output_dose=0.06
-	$(PY) -m studies.agreement layers --data fashion --samples 2000 --results results/fashion
+	$(PY) -m studies.agreement --data fashion --samples 2000 --results results/fashion
 
 # The shared library of ngspice that PySpice drives, and the program: for netlists alone, and to compare with.
 .PHONY: ngspice ngspice-cli

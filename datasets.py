@@ -499,31 +499,6 @@ def digits(seed: int = 1) -> Dataset:
     )
 
 
-def digits_shifted(seed: int = 1) -> Dataset:
-    """Return scikit-learn's digits with a larger training set: the training images, and copies of
-    them moved by half a pixel in each of the four directions. `seed`: as in `digits`.
-    """
-    from scipy.ndimage import shift
-
-    plain = digits(seed)
-    pixels = plain.training.levels.reshape(-1, *plain.shape)
-    moved = [
-        shift(pixels, (0.0, *by), order=1)
-        for by in ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))
-    ]
-    copies = Images(
-        np.concatenate([pixels, *moved]).reshape(-1, pixels[0].size),
-        np.tile(plain.training.labels, 5),
-    )
-    return dataclasses.replace(
-        plain,
-        name="digits_shifted",
-        hidden=(200,),
-        load_images={"train": copies, "test": plain.test}.__getitem__,
-        layer_settings={"presentations": 150_000, "start_drive_spread": 0.5},
-    )
-
-
 def xor() -> Dataset:
     """Return XOR, which one layer cannot learn; its four images are for training and for
     testing.
@@ -581,7 +556,6 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
     "mnist_central": mnist_central,
     "fashion": fashion,
     "digits": digits,
-    "digits_shifted": digits_shifted,
     "xor": xor,
 }
 

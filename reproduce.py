@@ -4,8 +4,8 @@ numbers.
 Each step is a script that runs as a process of its own. There are as many processes at a time as
 the machine has cores. Each MNIST network of one layer reads all 10,000 test images in closed form,
 and the first 1,000 in ngspice. 7 to 11 minutes on two cores. --full reads all 10,000 in ngspice,
-trains the error-driven networks again, and runs the studies of SPICE models and device settings
-(three to four hours). Writes results/ and figures/. docs/reproducing.md has the commands of the
+trains the error-driven networks again, and runs the studies of SPICE models and devices (three to
+four hours). Writes results/ and figures/. docs/reproducing.md has the commands of the
 other experiments.
 """
 
@@ -54,16 +54,13 @@ def chains(full: bool) -> Iterator[list[Command]]:
     yield [["-m", "studies.error_driven", "--data", "xpue"]]
     yield [
         ["-m", "studies.layers", *hidden("mnist"), "--figures", str(QUICK)],
-        ["-m", "studies.agreement", "layers", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
+        ["-m", "studies.agreement", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
     ]
     yield [["-m", "studies.spice_device", model] for model in (*MODELS, "stanford")]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
         yield [["-m", "transistors.learner", "--task", task]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]
-    yield [
-        ["-m", "studies.synapse_rule"],
-        ["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick],
-    ]
+    yield [["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick]]
     yield [
         [
             "-m",
@@ -145,9 +142,6 @@ def main(arguments: list[str] | None = None) -> int:
             for name in (
                 "trained_in_situ",
                 "half_select",
-                "subcircuit_layer",
-                "device_settings",
-                "device_kind",
                 "device_noises",
                 "device_spread",
                 "closed_form_range",

@@ -1,5 +1,6 @@
 """Settings of the site, which `make docs` builds."""
 
+import dataclasses
 import os
 import re
 import sys
@@ -10,13 +11,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from docutils import nodes
 from numpy.typing import ArrayLike
-from numpydoc.xref import DEFAULT_LINKS
 from sphinx.util.typing import stringify_annotation
 
 import memristive
-from tools import reference
+from memristive.parameters import allowed_range
 
-shown = reference.write()
 project = "memristive"
 author = "The authors of this repository"
 version = release = memristive.__version__
@@ -37,10 +36,6 @@ myst_enable_extensions = ["colon_fence"]
 myst_disable_syntax = ["myst_line_comment"]  # a line may begin with %
 myst_heading_anchors = 3  # links to headings, as in the repository
 
-autosummary_context = {
-    "used_by": {name: reference.used_by(users) for name, users in shown.users.items()},
-    "unique": shown.unique,
-}
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 autodoc_default_options = {"exclude-members": "set_partial_fit_request, set_score_request"}
@@ -48,10 +43,6 @@ autodoc_member_order = "bysource"
 toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 88
 numpydoc_show_class_members = False
-numpydoc_xref_param_type = True
-numpydoc_xref_ignore = "all"
-classes = {name: home for name, home in shown.unique.items() if name[0].isupper()}
-numpydoc_xref_aliases = dict(zip(DEFAULT_LINKS, DEFAULT_LINKS, strict=True)) | classes
 smartquotes = False  # options begin with two hyphens
 default_role = "py:obj"  # a name in a docstring is a link
 
@@ -59,7 +50,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "memristive"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_sidebars = {page: [] for page in ("index", "gallery", "reproducing", "reference/[cr]*")}
+html_sidebars = {page: [] for page in ("index", "gallery", "reproducing")}
 html_search_scorer = str(Path(__file__).with_name("search_scorer.js"))
 html_show_sourcelink = False
 html_theme_options = {
@@ -100,11 +91,19 @@ def skipped(app, what, name, member, skip, options):
     return skip or type(member).__name__ == "_tuplegetter"
 
 
+def add_fields(app, what, name, kind, options, lines):
+    """Describe the parameters that a dataclass declares with `quantity`: range, unit, meaning."""
+    if what == "class" and dataclasses.is_dataclass(kind) and "Parameters" not in lines:
+        found = [entry for entry in dataclasses.fields(kind) if "unit" in entry.metadata]
+        lines += ["", "Parameters", "----------"] * bool(found)
+        for entry in found:
+            of = entry.metadata
+            kind_of = getattr(entry.type, "__name__", entry.type)
+            lines += [f"{entry.name} : {kind_of}", f"    {of['meaning']}; {allowed_range(of)}"]
+
+
 def setup(app):
     app.connect("doctree-read", set_breaks, priority=400)  # before titles are collected
-    app.connect("missing-reference", reference.linked)
-    app.connect("source-read", reference.with_root_links)
-    app.connect("autodoc-process-signature", reference.short_signature)
     app.connect("autodoc-process-signature", named_arrays)
     app.connect("autodoc-skip-member", skipped)
-    app.connect("autodoc-process-docstring", reference.add_fields, priority=400)
+    app.connect("autodoc-process-docstring", add_fields, priority=400)

@@ -1,8 +1,8 @@
-"""Figures of `studies.device_variability`: accuracy of chips against spread, stuck cells, noise,
-decay and recovery.
+"""Figures of `studies.device_variability`: accuracy of chips against spread, noise, decay and
+recovery.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,12 @@ from matplotlib.patches import Patch
 
 import plotting
 from memristive.io.records import load_results
-from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
+from plotting import BLUE, COLOURS, GREY, VERMILLION, WIDTH
 
-# Colour, line and label of each route by which a chip gets its weights. "Verified" cells are
-# written until each carries the current that it has on the ideal chip.
+# Colour, line and label of each route by which a chip gets its weights.
 ROUTES = {
     "in situ": (BLUE, "-", "learned on the chip (in situ)"),
     "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)"),
-    "software": (ORANGE, ":", "logistic regression, carried to the chip"),
-    "verified": (PURPLE, "-.", "verified: each cell written and checked"),
-    "calibrated": (GREEN, (0, (1, 1)), "calibrated: verified, and every neuron measured"),
 }
 
 
@@ -50,11 +46,8 @@ def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> di
         Accuracy of an ideal chip by encoding.
     """
     table = pd.DataFrame(rows)
-    several = table.deviation.nunique() > 1
     parts = {
         "in_situ": (in_situ_figure, ["spread"]),
-        "spread": (spread_figure, ["spread"]),
-        "stuck": (stuck_figure, ["stuck"]),
         "noise": (noise_figure, ["read noise", "write noise"]),
         "retention": (retention_figure, ["retention"]),
         "recovery": (recovery_figure, ["recovery"]),
@@ -62,7 +55,6 @@ def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> di
     found = {
         name: (draw, table[table.section.isin(sections)])
         for name, (draw, sections) in parts.items()
-        if {"in_situ": not several or table.route.nunique() > 2, "spread": several}.get(name, True)
     }
     return {name: draw(part, ideal) for name, (draw, part) in found.items() if len(part)}
 
@@ -73,7 +65,12 @@ def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
     """
     rows = rows[(rows.encoding == "grey") & (rows.deviation == "both")]
     figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 3.9))
-    routes(axis, rows, "spread", ideal["grey"], ("in situ", "ex situ"))
+    for route, (colour, dashes, label) in ROUTES.items():
+        # at a spread of 0 both routes have the accuracy of the ideal chip
+        start = dict.fromkeys(("accuracy_mean", "accuracy_low", "accuracy_high"), ideal["grey"])
+        start["spread"] = 0.0
+        found = pd.concat([pd.DataFrame([start]), rows.loc[rows.route == route, list(start)]])
+        band(axis, found, "spread", 100, color=colour, linestyle=dashes, label=label)
     finish(
         axis,
         ideal["grey"],
@@ -82,67 +79,6 @@ def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
         "test accuracy (%)",
     )
     figure.legend(handles=handles(axis), loc="outside lower center", ncols=2)
-    return figure
-
-
-def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Draw accuracy against spread in a grid of panels: a column each for neurons, cells and both,
-    a row for each encoding.
-    """
-    titles = {
-        "neurons": "neurons: thresholds",
-        "cells": "cells: gains and write gains",
-        "both": "both",
-    }
-    encodings = sorted(ideal, reverse=True)
-    figure, axes = plt.subplots(
-        len(encodings),
-        3,
-        figsize=(WIDTH, 2.4 * len(encodings) + 1.3),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-    )
-    for line, encoding in zip(axes, encodings, strict=True):
-        for axis, deviation in zip(line, titles, strict=True):
-            routes(
-                axis,
-                rows[(rows.encoding == encoding) & (rows.deviation == deviation)],
-                "spread",
-                ideal[encoding],
-                [route for route in ROUTES if route in set(rows.route)],
-            )
-            finish(
-                axis,
-                ideal[encoding],
-                titles[deviation] if encoding == encodings[0] else "",
-                "spread (%)" if encoding == encodings[-1] else "",
-                f"test accuracy (%), {encoding}" if deviation == "neurons" else "",
-            )
-    figure.legend(handles=handles(axes[0, 0]), loc="outside lower center", ncols=2)
-    return figure
-
-
-def stuck_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Draw accuracy against the share of stuck cells."""
-    encodings = sorted(set(rows.encoding), reverse=True)
-    figure, axes = plt.subplots(1, len(encodings), figsize=(WIDTH, 3.0), sharey=True, squeeze=False)
-    for axis, encoding in zip(axes[0], encodings, strict=True):
-        routes(
-            axis,
-            rows[rows.encoding == encoding],
-            "stuck_share",
-            ideal[encoding],
-            ("in situ", "ex situ"),
-        )
-        finish(
-            axis,
-            ideal[encoding],
-            f"stuck cells, half off, half on ({encoding} images)",
-            "stuck cells (%)",
-            "test accuracy (%)" if axis is axes[0, 0] else "",
-        )
-    figure.legend(handles=handles(axes[0, 0]), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -233,30 +169,6 @@ def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
     axis.xaxis.set_major_formatter("{x:g}")
     axis.legend(handles=handles(axis), loc="lower right")
     return figure
-
-
-def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collection[str]) -> None:
-    """Draw the accuracies of `rows` (of the record) over their column `x`, a line for each route in
-    `shown` (how a chip got its weights). At x = 0 all routes but "software" start at the accuracy
-    `ideal`.
-    """
-    for route in shown:
-        colour, dashes, label = ROUTES[route]
-        found = rows[rows.route == route]
-        if route != "software":  # the regression's weights are not the ideal chip's
-            start = {x: 0.0, "accuracy_mean": ideal, "accuracy_low": ideal, "accuracy_high": ideal}
-            found = pd.concat([pd.DataFrame([start]), found[list(start)]])
-        band(
-            axis,
-            found,
-            x,
-            100,
-            color=colour,
-            linestyle=dashes,
-            label=label,
-            # wide: others lie on them
-            linewidth=2.6 if route in ("in situ", "ex situ") and len(shown) > 2 else 1.4,
-        )
 
 
 def band(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: Any) -> None:

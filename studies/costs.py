@@ -8,8 +8,7 @@ values, --set technology.NAME=VALUE changes them.
 
 Writes results/costs/costs_NAME.json and figures/costs_NAME.png. Without a network it draws all
 records as figures/costs.png. Takes seconds in closed form, and with --training as long as a
-training in closed form. --engine ngspice simulates the arrays of one inference and one error:
-seconds for one layer, minutes for 200 hidden neurons. It prints how far the closed form deviates.
+training in closed form.
 """
 
 import argparse
@@ -28,15 +27,13 @@ from matplotlib.ticker import EngFormatter
 import plotting
 from datasets import DATASETS, Images, dataset_name, matching_dataset
 from memristive.accounting import costs, dissipation
-from memristive.accounting.costs import Accounts, Times, TrainingCosts
+from memristive.accounting.costs import Accounts, TrainingCosts
 from memristive.accounting.ledger import ASSUMED, Ledger, Line, Technology, assumptions
 from memristive.accounting.overview import (
-    ERRORS,
     IMAGES,
     described,
     first_errors,
     inferences,
-    mean_of,
     training_costs,
 )
 from memristive.cli.script import (
@@ -50,7 +47,7 @@ from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
 from memristive.network.chip import device_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
+from memristive.network.design import Schedule
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
@@ -98,8 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--scheme", choices=SCHEMES, help="array of measured devices (default: as it was trained)"
     )
-    parser.add_common("--engine", CLOSED_FORM, "of the arrays in an inference and an error")
-    parser.add_number("--images", 1, 10_000, IMAGES, "test images; ngspice reads only the first")
+    parser.add_number("--images", 1, 10_000, IMAGES, "test images")
     parser.add_argument(
         "--one-by-one",
         action="store_true",
@@ -134,7 +130,6 @@ def all_ledgers(folder: Path) -> dict[str, dict[str, Ledger]]:
             for kind, lines in load_results(path)["ledgers"].items()
         }
         for path in sorted(folder.glob("costs_*.json"))
-        if not path.stem.endswith("_ngspice")
     }
 
 
@@ -171,21 +166,18 @@ def ledgers_of(
         technology = dataclasses.replace(technology, amplifier_bandwidth=bandwidth)
         rule = rule and dataclasses.replace(rule, margin=rule.margin / options.faster)
     half = SCHEMES[options.scheme] if options.scheme else None
-    engine = options.engine
-    accounts = Accounts(technology, device, engine, half, not options.one_by_one)
+    accounts = Accounts(technology, device, half, not options.one_by_one)
     record = Record(
         options,
         f"costs_{path.stem}"
         + f"_faster_{options.faster}" * (options.faster > 1)
-        + "_one_by_one" * options.one_by_one
-        + "_ngspice" * (engine == NGSPICE),
+        + "_one_by_one" * options.one_by_one,
         {
             "network": path.stem,
             "technology": technology.as_dict(),
             "device": device and device.name,
             "scheme": options.scheme,
             "images": options.images,
-            "engine": engine,
             "training": options.training,
             # columns of hidden layers of emulators
             "together": accounts.together and len(network.layers) > 1 and not network.pulses,
@@ -196,28 +188,18 @@ def ledgers_of(
 
     # 2. Ledgers of an inference, an error, a training.
     tests = dataset.test if dataset.load_images else dataset.training
-    shown = tests.levels[: 1 if engine == NGSPICE else options.images]
+    shown = tests.levels[: options.images]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
-    computed = dataclasses.replace(accounts, engine=CLOSED_FORM)
-
-    def measured(accounts: Accounts) -> dict[str, tuple[Ledger, Times]]:
-        """Return ledgers and durations of an inference, and of an error if there is one."""
-        found = {"inference": mean_of(inferences(network, shown, accounts, resolution))}
-        count = 1 if engine == NGSPICE else ERRORS
-        error = rule and first_errors(network, rule, *dataset.training, accounts, count)
-        return found | ({"error": error} if error else {})
-
-    found = measured(accounts)
+    found = {"inference": costs.mean_of(inferences(network, shown, accounts, resolution))}
+    error = rule and first_errors(network, rule, *dataset.training, accounts)
+    if error:
+        found["error"] = error
     results: dict[str, Any] = {}
-    if engine == NGSPICE:  # of the same image and the same error
-        results["closed_form"] = {
-            name: ledger.rows() for name, (ledger, _) in measured(computed).items()
-        }
     if options.training:
         trained = (
-            training_costs(network, rule, *dataset.training, computed)
+            training_costs(network, rule, *dataset.training, accounts)
             if rule
-            else hebbian(network, dataset.patterns, computed)
+            else hebbian(network, dataset.patterns, accounts)
         )
         found["training"] = trained.ledger, trained.times
         results["errors"], results["curve"] = trained.errors, trained.curve
@@ -231,10 +213,6 @@ def ledgers_of(
     ledgers = {name: ledger for name, (ledger, _) in found.items()}
     times = {name: durations for name, (_, durations) in found.items()}
     half = dissipation.half_share(network) if half is None else half
-    longer = {
-        name: mean_of(inferences(network, shown, computed, wait))[0].sum()
-        for name, wait in (("second spike", None), ("window", np.inf))
-    }
     results |= {
         "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
         "times_s": times,
@@ -246,34 +224,13 @@ def ledgers_of(
             {"training_accuracy": dataset.training.first(CHOSEN_ON), "strict_accuracy": tests},
             resolution,
         ),
-        "until_J": longer,
-        "grey_by_voltage_over_time": grey_levels(network, shown),
         "assumptions": assumptions(technology),
     }
-    record.write(results, ngspice=engine == NGSPICE)
-    if engine == NGSPICE:
-        print(compared(ledgers, results["closed_form"]))
+    record.write(results, ngspice=False)
     for name, ledger in ledgers.items():
         print("\n" + described(name, ledger, times[name]))
     print(answers(results))
     return record.path.stem.removeprefix("costs_"), ledgers
-
-
-def compared(simulated: Mapping[str, Ledger], computed: Mapping[str, Any]) -> str:
-    """Return a line of text for each ledger: by how much its entries in closed form deviate from
-    those of ngspice at most.
-    """
-    return "\n".join(
-        f"{name}: lines of the closed form deviate by at most "
-        + "{:.2%}".format(
-            max(
-                abs(line["joules"] / own.joules - 1)
-                for line, own in zip(computed[name], ledger.lines, strict=True)
-            )
-        )
-        for name, ledger in simulated.items()
-        if name in computed
-    )
 
 
 def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> TrainingCosts:
@@ -312,15 +269,6 @@ def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -
     ]
 
 
-def grey_levels(network: Network, images: np.ndarray) -> float:
-    """Return the ratio of two energies of the image's rows: grey levels given as voltages over grey
-    levels given as durations, at equal charge through an ohmic cell.
-    """
-    levels = np.array([network.read_levels(image[None])[0] for image in images])
-    inputs = levels[:, : network.sizes[0]]
-    return float(np.square(inputs).sum() / inputs.sum())
-
-
 def part_of(name: str) -> str:
     """Return the part of the figure's bars to which the ledger's line `name` belongs."""
     phase, _, found = name.partition(": ")
@@ -339,20 +287,11 @@ def answers(results: Mapping[str, Any]) -> str:
     ][-1]
     area = results["area_m2"]
     parts = ", ".join(f"{name} {1e12 * value:,.0f}" for name, value in area.items() if value)
-    until, own = (
-        results["until_J"],
-        Ledger(tuple(Line(**r) for r in results["ledgers"]["inference"])),
-    )
     lines = [
-        "a read that ends with the second spike takes "
-        f"{until['second spike'] / own.sum():.3g} times the energy, one that lasts for the window "
-        f"{until['window'] / own.sum():.3g} times",
         f"area in um^2: {parts}",
         f"times shortened by {kept['factor']}, which costs at most {LOSS:.1%} on training images: "
         f"strict accuracy on test images {kept['strict_accuracy']:.2%} instead of "
         f"{first['strict_accuracy']:.2%}",
-        "grey levels by voltage take "
-        f"{results['grey_by_voltage_over_time']:.2f} times the array's energy of levels by time",
     ]
     if "wear" in results:
         wear = results["wear"]

@@ -6,7 +6,7 @@ is pinched at the origin, the lobes of the loop shrink with frequency, and at hi
 loop is a line. Writes results/devices/memristor.json, figures/memristor_iv.png and
 figures/memristor_fingerprints.png in about 2 s. With --device it draws a measured device's
 conductance over pulses and its loop (studies.device_presets), with --stdp the STDP window
-(studies.synapse_rule).
+(studies.stdp_window).
 """
 
 import argparse
@@ -37,7 +37,7 @@ from memristive.scores.checks import ROUNDED, OperatingRangeWarning
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
 from memristor import MemristorParameters, channel_current, rounding, state_rate
 from studies.device_presets import HEADING, described, draw_curve, list_devices, measure
-from studies.synapse_rule import run_stdp
+from studies.stdp_window import run_stdp
 
 # K of the I-V experiment (Jurj 2024); networks have 5e-9 S
 IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)

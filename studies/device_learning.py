@@ -6,8 +6,8 @@ images. On MNIST they have one layer (grey 10x10), or two (400-100-10 on the cen
 as NeuroSim's network). A synapse is a single cell, one differential pair, or four pairs. For
 comparison, one pair is also trained by pulses of any width without noise. On scikit-learn's digits,
 networks of one and of two layers have one pair. All settings follow from the device's curves
-(memristive.learning.build). The closed form trains and tests; `python -m studies.agreement layers
---data mnist --voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
+(memristive.learning.build). The closed form trains and tests; `python -m studies.agreement
+--voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
 
 With --late, synapses have one pair behind a poor capacitor (docs/writes_late.md), and the record is
 device_learning_late.json. Otherwise writes results/devices/device_learning.json,

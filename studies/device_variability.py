@@ -3,8 +3,7 @@
 
 Random chips of one layer are simulated in closed form. Each chip has one kind of deviation: a
 spread of neurons, of cells or of both, stuck cells, noise, or decay. In a further section a short
-training on the chip repairs carried weights. Reads voltages/mnist_ex_situ.json and
-mnist_ex_situ_grey.json, which studies.ex_situ writes. Writes results/chips/imperfect_chips.json and
+training on the chip repairs carried weights. Writes results/chips/imperfect_chips.json and
 figures/imperfect_chips_*.png; 15 minutes on two cores. --short computes a tenth, in a minute, and
 writes imperfect_chips_short*.
 
@@ -45,17 +44,14 @@ from memristive.cli.script import (
 )
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import describe
-from memristive.io.voltages import describe_network, load_voltages
+from memristive.io.voltages import describe_network
 from memristive.learning.build import initial_network, learning_of, paper_network
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.training import learn
-from memristive.network.chip import Chip, on_chip
-from memristive.network.crossbar import Crossbar
-from memristive.network.design import CLOSED_FORM, LayerDesign, Schedule, Setup
+from memristive.network.chip import Chip
+from memristive.network.design import CLOSED_FORM, LayerDesign, Schedule
 from memristive.network.networks import Network, network_on_chip
 from memristive.scores.decisions import score_row
-from memristor import read_current
-from snn_circuit import Cells
 from studies.chip_figures import ROUTES, draw
 from studies.device_learning import DeviceRun
 
@@ -102,7 +98,6 @@ CARRIED: dict[str, Any] = {
     "spreads": SPREADS[1:4],
     "sections": ("spread",),
 }
-HIGHEST = 50.0  # V, highest state that cells are programmed to
 SMALL_SPREAD = 0.01  # of the chips on which `race_of` measures how far a lead moves
 EPOCHS = 3  # of a layer of emulators
 
@@ -210,17 +205,11 @@ class ChipRun:
 
     def states_on(self, chip: Chip) -> States:
         """Return the states of a chip that got its weights by this run's route: learned on the
-        chip, written and verified, or carried.
+        chip, or carried.
         """
         if self.route == "in situ":
             return self.learned(chip)
         assert self.states
-        if self.route in ("verified", "calibrated"):
-            return (
-                programmed(
-                    self.data.setup, chip, self.states[0], calibrated=self.route == "calibrated"
-                ),
-            )
         return self.states
 
     def first_spikes(self, chip: Chip, states: States) -> np.ndarray:
@@ -239,7 +228,6 @@ def plan(
     extent: Mapping[str, Any],
     ideal: ChipRun,
     states: States,
-    software: States | None,
     deviations: Sequence[str],
 ) -> Iterator[ChipRun]:
     """Yield the tasks of one encoding in the order of the record.
@@ -252,13 +240,9 @@ def plan(
         Training of the ideal chip. All other tasks change something of it.
     states : tuple of arrays, V
         States that the ideal chip has learned.
-    software : tuple of one array, V, optional
-        States that carry the weights of the logistic regression. None: only in situ and ex situ are
-        compared.
     deviations : sequence of str
         Keys of `DEVIATIONS`.
     """
-    carried = {"in situ": None, "software": software}
 
     def tasks(
         section: str,
@@ -278,7 +262,7 @@ def plan(
                         "columns": {"section": section, **ideal.columns, **columns},
                         "route": route,
                         "chips": [Chip(seed=seed, **deviations) for seed in range(1, chips + 1)],  # type: ignore[arg-type]
-                        "states": carried.get(route, states),
+                        "states": None if route == "in situ" else states,
                         **more,
                     },
                 )
@@ -288,7 +272,7 @@ def plan(
             ({"deviation": deviation, "spread": s}, dict.fromkeys(DEVIATIONS[deviation], s))
             for s in extent["spreads"]
         ]
-        for route in ("in situ", "ex situ") if software is None else tuple(ROUTES):
+        for route in ROUTES:
             yield from tasks(
                 "spread", points, extent.get(f"chips {route}", extent["chips"]), (route,)
             )
@@ -302,7 +286,7 @@ def plan(
             for share in STUCK
         ],
         few,
-        ("in situ", "ex situ"),
+        tuple(ROUTES),
     )
     if ideal.columns["encoding"] == "binary":
         return
@@ -335,39 +319,6 @@ def plan(
         yield from tasks(
             "read noise", points, min(few, 3), rule=dataclasses.replace(ideal.rule, margin=margin)
         )
-
-
-def programmed(setup: Setup, chip: Chip, states: np.ndarray, calibrated: bool) -> np.ndarray:
-    """Return the states (classes x inputs, V) of a chip whose cells were written and verified one
-    by one.
-
-    Each cell then carries the current that an ideal cell in `states` (classes x inputs, V) carries
-    at the full input voltage. With `calibrated`, the currents of a column also make up for the
-    deviations of its neuron's threshold and gain.
-    """
-    volts, crossbar, neuron = (
-        setup.schedule.input_voltage,
-        Crossbar.of(on_chip(setup, chip)),
-        setup.neuron,
-    )
-    wanted = read_current(Cells.of(setup.memristor), states, volts)
-    if calibrated:
-        actual = crossbar.neurons
-        wanted = (
-            wanted
-            * (
-                actual.threshold
-                / neuron.threshold
-                * neuron.feedback_resistance
-                / actual.stages.feedback
-            )[:, None]
-        )
-    low, high = np.zeros_like(wanted), np.full_like(wanted, HIGHEST)
-    for _ in range(40):  # bisection: HIGHEST / 2**40 is below a nanovolt
-        middle = (low + high) / 2
-        above = read_current(crossbar.cells, middle, volts) > wanted
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return chip.with_stuck_cells((low + high) / 2)
 
 
 def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: float) -> States:
@@ -500,7 +451,7 @@ def main(arguments: list[str] | None = None) -> None:
     carried = options.circuits or options.device
     extent = SHORT if options.short else LAYERS if options.hidden else CARRIED if carried else LONG
 
-    # 1. Circuits with their rules, and the weights of a logistic regression.
+    # 1. Circuits with their rules.
     parameters: dict[str, Any] = {
         "extent": {**extent, "samples": options.samples},
         "engine": CLOSED_FORM,
@@ -518,7 +469,7 @@ def main(arguments: list[str] | None = None) -> None:
             {"grey": functools.partial(measured, device=options.device)},
         )
         parameters["device"] = device_record(device)
-    starts, software = [], {}
+    starts = []
     for case, make in made.items():
         encoding = case if case in extent["encodings"] else "grey"
         data = matching_dataset("mnist", encoding=encoding)
@@ -532,12 +483,6 @@ def main(arguments: list[str] | None = None) -> None:
             parameters[case] |= describe_network(data.name, data.shape, network, rule)
         else:
             parameters[case]["hidden"] = options.hidden
-        if name == "chips":
-            voltages = load_voltages(
-                f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100
-            )
-            software[case] = (voltages.states,)
-            parameters[case] |= {"hidden": None, "software": voltages.origin.get("mapping")}
     record = Record(
         options, f"imperfect_{name}{'_short' * options.short}", parameters, [options.device]
     )
@@ -556,7 +501,6 @@ def main(arguments: list[str] | None = None) -> None:
             extent,
             start,
             ideal[k][0],
-            software.get(case),
             ["both"] if options.hidden else list(DEVIATIONS),
         )
     ]

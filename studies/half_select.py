@@ -41,7 +41,7 @@ HELD_OUT = 10_000  # training images
 PRESENTATIONS = 60_000
 # mean change by the first write of a full pixel, share of the range
 DOSES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-USUAL, LARGE = 1e-3, 1e-2
+LARGE = 1e-2
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)  # r
 UNEQUAL = 0.8  # r downwards over r upwards
 DEVICES = {
@@ -120,7 +120,7 @@ def data() -> Dataset:
 
 
 def prepared(
-    device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
+    device: MeasuredDevice, scheme: str, dose: float, presentations: int
 ) -> tuple[Network, LayeredRule]:
     """Return an untrained layer of pairs, whose cells start where a pulse up and a pulse down
     cancel (the balance of the device), and the learning rule.
@@ -157,28 +157,19 @@ def prepared(
     return network, rule
 
 
-def trained(
-    device: MeasuredDevice, scheme: str, dose: float, presentations: int = PRESENTATIONS
-) -> Network:
-    """Return the layer that `prepared` makes of the same arguments, trained on all but the held-out
-    images.
-    """
-    levels, labels = data().training
-    return learn(
-        *prepared(device, scheme, dose, presentations),
-        levels[:-HELD_OUT],
-        labels[:-HELD_OUT],
-        name=f"{device.name}, {scheme}, r {disturb(device, scheme)[0]:.2%}, dose {dose:g}",
-    ).network
-
-
 def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
-    """Train and test a layer, with the arguments of `prepared` as `task`; return its accuracies as
-    a row. Runs in a worker.
+    """Train a layer on all but the held-out images and test it, with the arguments of `prepared` as
+    `task`; return its accuracies as a row. Runs in a worker.
     """
-    network, training, test = trained(*task), data().training, data().test
+    training, test = data().training, data().test
     device, scheme, dose, _ = task
     r_up, r_down = disturb(device, scheme)
+    network = learn(
+        *prepared(*task),
+        training.levels[:-HELD_OUT],
+        training.labels[:-HELD_OUT],
+        name=f"{device.name}, {scheme}, r {r_up:.2%}, dose {dose:g}",
+    ).network
     held_out = score_row(
         training.labels[-HELD_OUT:], network.first_spikes(training.levels[-HELD_OUT:])
     )["strict_accuracy"]

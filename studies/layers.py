@@ -2,13 +2,12 @@
 (docs/layers.md).
 
 --data mnist: grey images; fashion: Fashion-MNIST (`make fashion` installs it); digits:
-scikit-learn's 8x8 digits, one split of 1,437 and 360 images for each seed; mnist_shifted and
-digits_shifted: trained also on shifted copies (by a pixel of the 28x28 images, or half a pixel of
-the 8x8 images); xor: a task that one layer cannot learn. --engine selects what trains,
---test-engine what reads the test images: ngspice or the closed form. Writes
-voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png. In closed
-form 90 s for MNIST, seconds for the others; in ngspice 2 minutes for 10 networks of XOR, hours for
-the digits. studies.read_test tests the network again, on its own chip or on another one.
+scikit-learn's 8x8 digits, one split of 1,437 and 360 images for each seed; mnist_shifted: trained
+also on copies shifted by a pixel of the 28x28 images; xor: a task that one layer cannot learn.
+--engine selects what trains, --test-engine what reads the test images: ngspice or the closed form.
+Writes voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png. In
+closed form 90 s for MNIST, seconds for the others; in ngspice 2 minutes for 10 networks of XOR,
+hours for the digits. studies.read_test tests the network again, on its own chip or on another one.
 """
 
 import argparse
@@ -23,19 +22,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, dataset_name, matching_dataset
-from memristive.accounting.energy import (
-    UNCOUNTED,
-    back_read_energy,
-    layer_write_energy,
-    layers_read_energy,
-)
 from memristive.cli.reading import read_images
 from memristive.cli.script import (
     Record,
@@ -45,7 +36,6 @@ from memristive.cli.script import (
     print_rows,
     progress,
     run,
-    table,
 )
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
@@ -59,22 +49,21 @@ from memristive.io.records import (
 )
 from memristive.io.voltages import describe_network, load_network, save_voltages
 from memristive.learning.build import initial_network
-from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
+from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip, no_counts
 from memristive.scores.checks import warn_of_layers
-from memristive.scores.decisions import RESOLUTION, TIED, score_row, strict_decision
+from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
 from memristive.writing.kernel_writes import Counts
 from memristor import MemristorParameters
-from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
+from plotting import BLACK, GREY, SKY, VERMILLION, WIDTH
 from snn_circuit import NetworkParameters, NeuronParameters
 
 SEARCHED = 2000  # training images among which `find_error` searches
 CHECKPOINT_EVERY = 30  # s
-SHOWN = 50  # hidden neurons whose weights are drawn
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -90,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common(
         "--hidden",
         None,
-        "default: 200; 300 for mnist_shifted, 100 for digits, 200 for digits_shifted, 16 for xor",
+        "default: 200; 300 for mnist_shifted, 100 for digits, 16 for xor",
     )
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_common("--engine", CLOSED_FORM)
@@ -165,40 +154,23 @@ def main(arguments: list[str] | None = None) -> None:
 
     rows, first = train_and_test(options, path, parameters, made_with, prepared, drawn)
 
-    # 3. Save, with the energies of an error of the first network.
+    # 3. Save.
     network = first or network_on_chip(load_network(path, dataset.name)[0], chip)
-    example = find_error(network, rule, *dataset.training)
-    results: dict[str, Any] = {
-        "rows": rows,
-        "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
-        "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows),
-    }
-    if NGSPICE in (options.engine, options.test_engine):
-        results["energy"] = error_energies(network, rule, example)
-    record.write(results)
+    record.write(
+        {
+            "rows": rows,
+            "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
+            "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows),
+        }
+    )
     checkpoint_path(path).unlink(missing_ok=True)
 
-    # 4. Print, and draw the first network.
+    # 4. Print, and draw a back-read of the first network.
     print_rows(rows)
-    if "energy" in results:
-        print_energies(results["energy"])
     if hidden:
-        figures = {
-            "raster": raster(
-                network,
-                dataset.test.levels[0],
-                dataset.shape,
-                int(dataset.test.labels[0]),
-                dataset.labels,
-            ),
-            "back_read": back_read_figure(
-                *back_read(network, example), rule, example, dataset.labels
-            ),
-        }
-        if min(dataset.shape) > 1:
-            figures["hidden"] = hidden_images(network, dataset.shape, dataset.labels)
-        for name, figure in figures.items():
-            record.plot(figure, name)
+        example = find_error(network, rule, *dataset.training)
+        figure = back_read_figure(*back_read(network, example), rule, example, dataset.labels)
+        record.plot(figure, "back_read")
 
 
 def train_and_test(
@@ -299,150 +271,6 @@ def make_presentations(
                 saved = time.perf_counter()
 
 
-def print_energies(energies: dict[str, float]) -> None:
-    """Print the energies of the reads and writes that one error needs."""
-    unit = EngFormatter("J", places=2)
-    print(
-        table(
-            ("energy of one error", ""),
-            [
-                (name.removesuffix("_J").replace("_", " "), unit(joules))
-                for name, joules in energies.items()
-                if name.endswith("_J")
-            ],
-        )
-    )
-    print(
-        f"the read takes {energies['read_time_s'] * 1e6:.1f} us; op-amps and transconductances are "
-        f"ideal and not counted{UNCOUNTED}"
-    )
-
-
-def hidden_images(network: Network, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
-    """Draw the states of up to `SHOWN` neurons of the first hidden layer, one image for each. The
-    title of an image is the class that the neuron's spike supports most.
-
-    The colours cover only 98 % of all states, because pixels that are seldom on have states far
-    from the others.
-    """
-    first, last, reference = network.states[0], network.states[-1], network.design.reference_state
-    direct = len(network.states) == 2
-    supported = last[:, :-1].argmax(axis=0) if direct else np.zeros(len(first), int)
-    chosen = np.sort(np.linspace(0, len(first) - 1, min(SHOWN, len(first))).astype(int))
-    chosen = chosen[np.argsort(supported[chosen], kind="stable")]
-    far = float(np.quantile(np.abs(first - reference), 0.98))
-    lines = -(-len(chosen) // 10)
-    figure, axes = plt.subplots(
-        lines, 10, figsize=(WIDTH, max(0.55 + 0.83 * lines, 2.6)), squeeze=False
-    )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, k in zip(axes.flat, chosen, strict=False):
-        image = axis.imshow(
-            first[k, :-1].reshape(shape), cmap="cividis", vmin=reference - far, vmax=reference + far
-        )
-        if direct:
-            axis.set_title(labels[supported[k]], fontsize=9, pad=2)
-    figure.colorbar(
-        image,
-        ax=axes,
-        label=f"state X (V); {reference:g} V has no weight",
-        aspect=40,
-        extend="both",
-    )
-    figure.suptitle(
-        "Hidden neurons' weights" + ", under the class that each one's spike helps most" * direct,
-        fontsize=10,
-    )
-    return figure
-
-
-def raster(
-    network: Network, image: np.ndarray, shape: tuple[int, int], label: int, labels: Sequence[str]
-) -> Figure:
-    """Draw the first spikes of all layers while the network reads one `image` (inputs, levels 0 to
-    1).
-    """
-    layers = [times[0] * 1e6 for times in network.forward(image[None])]
-    heights = [2.6] * (len(layers) - 1) + [0.6 + 0.16 * len(layers[-1])]
-    figure = plt.figure(figsize=(WIDTH, 0.9 + sum(heights)))
-    grid = figure.add_gridspec(len(layers), 2, width_ratios=(1, 4.4), height_ratios=heights)
-    picture = figure.add_subplot(grid[0, 0])
-    picture.imshow(image.reshape(shape), cmap="cividis", vmin=0, vmax=1)
-    picture.set(title=f"a {labels[label]}", xticks=[], yticks=[])
-    axis: Axes | None = None
-    decided = np.nan if np.isnan(layers[-1]).all() else float(np.nanmin(layers[-1]))
-    for number, times in enumerate(layers):
-        axis = figure.add_subplot(grid[number, 1], sharex=axis)
-        if number < len(layers) - 1:
-            _hidden_spikes(
-                axis,
-                times,
-                network.states[number + 1] if number == len(layers) - 2 else None,
-                label,
-            )
-            axis.tick_params(labelbottom=False)
-        else:
-            _output_spikes(axis, times, label, labels)
-            axis.set(
-                xlabel="first spike (µs after the image)", xlim=(0, network.design.window * 1e6)
-            )
-        axis.axvline(decided, color=VERMILLION, linestyle=":", linewidth=1)
-    if len(layers) > 1:  # outside: within a panel the marks of the legend would look like spikes
-        which = "neuron of the last hidden layer" if len(layers) > 2 else "hidden neuron"
-        looks = (
-            (BLUE, f"{which} that helps the right class more than the others"),
-            (ORANGE, "less"),
-        )
-        marks = [
-            Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=text)
-            for colour, text in looks
-        ]
-        figure.legend(handles=marks, loc="outside upper center", ncols=2)
-    return figure
-
-
-def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
-    """Draw the spikes of hidden neurons (`times`, s) in the order in which they fire.
-
-    The states of the last layer, `above`, set the colours: a blue neuron helps the class `label`
-    more than the others. None: a single colour.
-    """
-    order = np.argsort(times)[: np.sum(~np.isnan(times))]
-    colours: np.ndarray | str = GREY
-    if above is not None:
-        others = np.delete(above[:, :-1], label, axis=0).mean(axis=0)
-        colours = np.where(above[label, :-1] > others, BLUE, ORANGE)[order]
-    axis.scatter(times[order], range(len(order)), color=colours, s=9)
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    axis.set(
-        ylabel="hidden neurons, as they fire",
-        title=f"{len(order)} of {len(times)} hidden neurons fire",
-    )
-    axis.invert_yaxis()
-    axis.grid(alpha=0.3)
-
-
-def _output_spikes(axis: Axes, times: np.ndarray, label: int, labels: Sequence[str]) -> None:
-    fired = ~np.isnan(times)
-    colours = np.where(np.arange(len(times)) == label, BLUE, GREY)
-    axis.scatter(times[fired], np.flatnonzero(fired), color=colours[fired], s=30, zorder=3)
-    axis.hlines(np.flatnonzero(fired), times[fired], 1e4, colors=colours[fired])
-    tied = strict_decision(times * 1e-6) == TIED
-    decision = (
-        f"undecided: two outputs fire within {RESOLUTION * 1e9:g} ns"
-        if tied
-        else "the first output decides"
-    )
-    axis.set_title(
-        f"{decision}, after {np.nanmin(times):.1f} µs; outputs stay high"
-        if fired.any()
-        else "no output fires"
-    )
-    axis.set_yticks(range(len(times)), labels)
-    axis.set(ylabel="output neuron", ylim=(len(times) - 0.5, -0.5))
-
-
 @dataclass(frozen=True)
 class ErrorExample:
     """Image after which the rule writes: an example of an error.
@@ -500,46 +328,6 @@ def back_read(network: Network, example: ErrorExample) -> tuple[np.ndarray, np.n
         _, settled = circuits.read(network, example.image, label=example.label)
         simulated = circuits.layers[last].read_back(network.states[last], errors)
     return simulated, network.read_back(last, errors), settled[last - 1]
-
-
-def error_energies(network: Network, rule: LayeredRule, example: ErrorExample) -> dict[str, float]:
-    """Return a dict with the energies in J of the example's read, back-read and writes, and the
-    duration of the read in s.
-
-    Writes have the first dose. The output columns are those of the right and of the wrong neuron.
-    The hidden column is that of a neuron with an error of 1 V.
-    """
-    last, neuron, rate = (
-        len(network.states) - 1,
-        network.parameters.neuron,
-        network.layers[0].write_rate,
-    )
-    layers, seconds = layers_read_energy(network, example.image)
-    found = {"read_time_s": seconds} | {
-        f"read_layer_{k}_J": energy for k, energy in enumerate(layers, 1)
-    }
-    levels = np.append(example.image, 1.0)
-    times = [layer[0] for layer in network.forward(example.image[None])]
-    for name, column, sign in (("right", example.label, 1), ("wrong", example.wrong, -1)):
-        high, volts = np.ones(len(levels)), levels
-        if last:
-            rows = np.append(times[last - 1], network.start_time)
-            high = (
-                overlap_times(rows, times[last][column], network.design.window)
-                / neuron.time_constant
-            )
-            volts = np.ones(len(high))
-        found[f"write_{name}_output_J"] = layer_write_energy(
-            network, last, volts, high, sign * rule.output_dose / rate
-        )
-    if last:
-        found["back_read_J"] = back_read_energy(
-            network, last, output_errors(network.sizes[-1], example.label, example.wrong)
-        )
-        found["write_hidden_J"] = layer_write_energy(
-            network, 0, levels, np.ones(len(levels)), rule.hidden_dose / rate
-        )
-    return found
 
 
 def back_read_figure(

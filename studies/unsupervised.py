@@ -3,27 +3,23 @@
 
 One ngspice transient for each seed presents the patterns in random order, without labels. --netlist
 writes the circuit of the first seed, which also runs in `ngspice -b` alone. Writes
-results/stdp/stdp_NAME.json, and for the first seed figures/stdp_NAME_winners.png and the animation
-figures/stdp_NAME.gif. About 3 s for each seed of XPUE, 10 s for 012345. MNIST: python -m
-studies.unsupervised_mnist.
+results/stdp/stdp_NAME.json, and for the first seed figures/stdp_NAME_winners.png. About 3 s for
+each seed of XPUE, 10 s for 012345. MNIST: python -m studies.unsupervised_mnist.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
 
 from datasets import Dataset, digits_012345, xpue
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
-from memristive.io.records import describe, report, write_file
+from memristive.io.records import describe
 from memristive.network.design import Schedule
 from memristive.scores.checks import warn_of_range
 from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup
@@ -38,8 +34,6 @@ from memristive.stdp.stdp_learning import (
 )
 from plotting import COLOURS, WIDTH, line_style
 from snn_circuit import NeuronParameters
-
-FRAMES, LAST_FRAMES = 54, 9  # frames of the animation, and repetitions of the last frame
 
 
 @dataclass(frozen=True)
@@ -193,7 +187,6 @@ def main(arguments: list[str] | None = None) -> None:
     chip = trials[0].setup.thresholds
     thresholds = np.full(neurons, setup.neuron.threshold) if chip is None else chip
     record.plot(winners_and_thresholds(runs[0], labels, thresholds), "winners")
-    save_animation(runs[0], task.dataset, options.figures / f"{name}.gif")
 
 
 def winners_and_thresholds(
@@ -226,58 +219,6 @@ def winners_and_thresholds(
     lower.set(xlabel="presentation", ylabel="threshold (V)")
     lower.legend(title="neuron", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
-
-
-def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
-    """Write an animated GIF of the patterns shown and of all neurons' states after each, and print
-    its path.
-
-    If each pixel drives two inputs, a neuron's states are two images side by side: pixels and
-    complements.
-    """
-    shown, rows = dataset.patterns.reshape(-1, *dataset.shape), dataset.shape[0]
-    # times x neurons x rails x rows x columns
-    rails = learned.states.reshape(*learned.states.shape[:2], -1, *dataset.shape)
-    images = np.moveaxis(rails, 2, 3).reshape(*rails.shape[:2], rows, -1)
-    # Frames are closer to each other at the start, because most changes happen there.
-    when = np.unique(
-        np.round((len(learned.order) - 1) * np.linspace(0, 1, FRAMES) ** 2).astype(int)
-    )
-    figure, axes = plt.subplots(
-        1, 1 + images.shape[1], figsize=(1.0 + images.shape[1], 1.75), layout="constrained"
-    )
-    drawn = [axes[0].imshow(shown[0], cmap="cividis", vmin=0, vmax=1)]
-    drawn += [
-        axis.imshow(images[0, j], vmin=0, vmax=images.max()) for j, axis in enumerate(axes[1:])
-    ]
-    for axis in axes:
-        axis.set(xticks=[], yticks=[])
-    axes[0].set_title("shown")
-
-    def draw(n: int) -> None:
-        drawn[0].set_data(shown[learned.order[n]])
-        for j, axis in enumerate(axes[1:]):
-            drawn[1 + j].set_data(images[n + 1, j])
-            fired = learned.winners[n] == j
-            axis.set_title(
-                f"neuron {j}",
-                color=COLOURS[1] if fired else "black",
-                fontweight="bold" if fired else "normal",
-            )
-        figure.suptitle(f"presentation {n + 1} of {len(learned.order)}", fontsize=10)
-
-    frames = progress(
-        [*when, *[when[-1]] * LAST_FRAMES], len(when) + LAST_FRAMES, "animation", "frame"
-    )
-    animation = FuncAnimation(
-        figure, draw, frames=frames, init_func=lambda: None, cache_frame_data=False
-    )
-    with tempfile.TemporaryDirectory() as folder:  # Pillow writes into a file only
-        whole = Path(folder, path.name)
-        animation.save(whole, PillowWriter(fps=4), dpi=100)
-        write_file(path, whole.read_bytes(), lambda old: old.startswith(b"GIF"))
-    plt.close(figure)
-    report(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -96,11 +96,9 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Learn without labels.
     images = dataset.training.levels
     network, order = stdp_learning.draw_start(learning, images.shape[1], len(images))
-    winners, homeostasis = [], [network.homeostasis.copy()]
     steps = stdp_learning.learn_digits(learning, network, images, order)
-    for found in progress(steps, -(-len(order) // PACE_STEP), "learning", f"{PACE_STEP} images"):
-        winners.append(found)
-        homeostasis.append(network.homeostasis.copy())
+    for _ in progress(steps, -(-len(order) // PACE_STEP), "learning", f"{PACE_STEP} images"):
+        pass
 
     # 3. Assign a digit to each neuron, by the training labels.
     digits = stdp_learning.assign_digits(learning, network, images, dataset.training.labels)
@@ -155,10 +153,8 @@ def main(arguments: list[str] | None = None) -> None:
     print_rows(rows)
 
     # 5. Plot.
-    thresholds = setup.neuron.threshold + np.array(homeostasis)
     tests = pd.concat(map(load_table, sorted(options.results.glob("mnist_stdp_*.json"))))
     record.plot(receptive_fields(network.states, digits, dataset.shape), "fields")
-    record.plot(thresholds_over_time(thresholds, np.concatenate(winners), PACE_STEP), "thresholds")
     plotting.save(
         accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED),
         options.figures / "mnist_stdp_accuracy.png",
@@ -180,42 +176,6 @@ def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, i
         image = axis.imshow(states[j].reshape(shape), vmin=0, vmax=states.max())
         axis.set_title(str(digits[j]), fontsize=8, pad=2)
     figure.colorbar(image, ax=axes, label="state X (V)", aspect=40)
-    return figure
-
-
-def thresholds_over_time(thresholds: np.ndarray, winners: np.ndarray, step: int) -> Figure:
-    """Draw every neuron's threshold over the run, and the numbers of presentations that the neurons
-    won in its first and last third.
-
-    Parameters
-    ----------
-    thresholds : array, (1 + number of steps) x neurons, V
-        At the start, and after every `step` presentations.
-    winners : array, presentations
-        Neuron that fired first; negative if none did.
-    step : int
-    """
-    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 4.8))
-    upper.plot(
-        np.arange(len(thresholds)) * step / 1e3,
-        thresholds,
-        color=COLOURS[0],
-        linewidth=0.5,
-        alpha=0.5,
-    )
-    upper.set(xlabel="images presented (thousands)", ylabel="threshold (V)")
-    third = len(winners) // 3
-    for name, part, colour in (
-        ("first", winners[:third], COLOURS[1]),
-        ("last", winners[-third:], COLOURS[0]),
-    ):
-        wins = np.bincount(part[part >= 0], minlength=thresholds.shape[1])
-        lower.plot(np.sort(wins)[::-1], color=colour, label=f"{name} third of the run")
-    lower.xaxis.get_major_locator().set_params(integer=True)
-    lower.set(
-        xlabel="neuron, by how often it fired first", ylabel="presentations won", ylim=(0, None)
-    )
-    lower.legend()
     return figure
 
 

@@ -16,7 +16,6 @@ from datasets import (
     encode,
     fashion,
     load_dataset,
-    matching_dataset,
     shrink,
     xpue,
 )
@@ -231,17 +230,6 @@ def test_datasets_are_loaded_by_name():
 
 # down, up, right and left, as signs and axes
 MOVES = ((1, 1), (-1, 1), (1, 2), (-1, 2))
-
-
-def test_shifted_digits_have_copies_half_a_pixel_away():
-    plain, shifted = matching_dataset("digits", seed=3), matching_dataset("digits_shifted", seed=3)
-    assert np.array_equal(shifted.test.levels, plain.test.levels)
-    assert np.array_equal(shifted.training.labels, np.tile(plain.training.labels, 5))
-    images, *copies = shifted.training.levels.reshape(5, -1, 8, 8)
-    assert np.array_equal(images.reshape(-1, 64), plain.training.levels)
-    for copy, move in zip(copies, MOVES, strict=True):
-        half = (images + np.roll(images, *move)) / 2
-        assert copy[:, 1:-1, 1:-1] == pytest.approx(half[:, 1:-1, 1:-1])
 
 
 def test_copies_of_mnist_are_a_pixel_away():

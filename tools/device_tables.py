@@ -11,7 +11,6 @@ from memristive.devices.measured_device import GATE_DEVICES
 from memristive.io.records import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
 from studies.device_presets import GATE_HEADING, HEADING, described, gate_described
-from studies.export_check import described as exported
 from studies.gate_commit import AT_ONCE, LI, WAITS, WANG
 from studies.half_select import MODELS, best
 from tools.markdown import markdown, percent
@@ -31,37 +30,6 @@ def gate_presets_table() -> str:
     return markdown(GATE_HEADING, [gate_described(device) for device in GATE_DEVICES.values()])
 
 
-def export_check_table() -> str:
-    """Return the table of deviations of exported models from their devices in ngspice."""
-    rows = load_results(RESULTS / "devices/export_check.json")["rows"]
-    return markdown(
-        ("device", "SPICE library", "Verilog-A"), [(row["device"], *exported(row)) for row in rows]
-    )
-
-
-def device_kind_spreads_table() -> str:
-    """Return the table of the known spreads of simulated devices, and of the spreads that were
-    found in their readings.
-    """
-    labels = {
-        "spread": "spread of steps",
-        "range_spread": "spread of the range",
-        "lowest_spread": "spread of the lowest conductance, share of the range",
-        "write_noise_spread": "spread of the write noise",
-        "read_noise_spread": "spread of the read noise",
-    }
-    return markdown(
-        ("value", "known", "found", "standard error"),
-        [
-            (
-                labels.get(row["value"], row["value"]),
-                *(percent(row[key], 1) for key in ("known", "found", "error")),
-            )
-            for row in load_results(RESULTS / "devices/device_kind.json")["recovered"]
-        ],
-    )
-
-
 def device_noises_table() -> str:
     """Return the table of how often the intervals of fitted noises hold the truth."""
     names = ("sweeps", "every", "fits", "write_noise", "read_noise", "equal_noises")
@@ -76,29 +44,6 @@ def device_noises_table() -> str:
             "noises not told apart",
         ),
         [[str(row[name]) for name in names] for row in rows],
-    )
-
-
-def device_kind_learning_table() -> str:
-    """Return the table of accuracies of networks whose cells differ in one respect or in all."""
-    labels = {
-        "spread": "steps",
-        "range_spread": "range",
-        "lowest_spread": "lowest conductance",
-        "write_noise_spread": "write noise",
-        "high_ratio": "range, on/off ratio 50",
-    }
-    rows = pd.DataFrame(load_results(RESULTS / "devices/device_kind.json")["rows"])
-    means = rows.groupby(["spreads", "late"], sort=False)["strict_accuracy"].mean().unstack()
-    return markdown(
-        ("cells differ in", "pulses at once", "[late](writes_late.md)"),
-        [
-            (
-                labels.get(str(name), name),
-                *(f"{100 * means.loc[name, late]:.1f}" for late in (False, True)),
-            )
-            for name in means.index
-        ],
     )
 
 
@@ -291,30 +236,5 @@ def passive_models_table() -> str:
         [
             (model, *(values.get(column, "") for column in columns))
             for model, values in rows.items()
-        ],
-    )
-
-
-def subcircuit_layer_table() -> str:
-    """Return the table of the agreement between ngspice, with the subcircuit in each cell, and the
-    closed form.
-    """
-    return markdown(
-        (
-            "model",
-            "same decisions",
-            "spikes differ by, ns",
-            "same errors",
-            "writes differ by, in steps",
-        ),
-        [
-            (
-                row["model"],
-                f"{row['same_decisions']}/{row['images']}",
-                f"{1e9 * row['spike_difference_s']:.0f}",
-                f"{row['same_errors']}/{row['presentations']}",
-                f"{row['largest_difference_steps']:.2g}",
-            )
-            for row in load_results(RESULTS / "devices/subcircuit_layer.json")["rows"]
         ],
     )

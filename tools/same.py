@@ -1,7 +1,8 @@
-"""Does a change leave every number as it was? `python -m tools.same COMMIT` (or `make same`)
-trains, reads and writes out small networks of each kind in this checkout and in a commit, and
-compares the bytes of spikes, states and netlists of both engines. A minute or two, mostly to
-compile both.
+"""Does a change leave every number as it was?
+
+`python -m tools.same COMMIT` (or `make same`) trains, reads and writes out small networks of each
+kind in this checkout and in a commit, and compares the bytes of spikes, states and netlists of both
+engines. A minute or two, mostly to compile both.
 
 Cases use the public names only, so that commits with other folders can be compared.
 """

@@ -265,17 +265,6 @@ def compared_cells(row: dict[str, Any] | None) -> tuple[str, str, str]:
     return row["against"] or "none", difference, p
 
 
-def convolution_anywhere_table() -> str:
-    """Return the table of accuracies at seen and at new places, of kernels and of dense layers."""
-    table, rows = load_table(RESULTS / "convolution/convolution_anywhere.json"), []
-    names = ["trained_by", "network", "weights"]
-    for (engine, network, weights), found in table.groupby(names, sort=False):
-        parts = [spread(list(found[part])) for part in ("seen", "new")]
-        rows.append((network, engine, weights, len(found), *parts))
-    heading = ("network", "trained by", "weights", "seeds", "seen places", "new places")
-    return markdown(heading, rows)
-
-
 def closed_form_range_table() -> str:
     """Return the table of the parameters over which both engines were compared: range tried,
     largest difference without a doubt, and the values that are doubted.

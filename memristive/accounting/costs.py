@@ -1,8 +1,7 @@
 """Costs of a network: the ledger of an inference, of an error and of a training, with latency, wear
 and area (docs/costs.md).
 
-All energies are computed in closed form, because it agrees with ngspice within 1 %. With the engine
-"ngspice" the arrays of one inference and of one error are simulated.
+All energies are computed in closed form, because it agrees with ngspice within 1 %.
 """
 
 import dataclasses
@@ -13,12 +12,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from memristive.accounting import dissipation, energy
-from memristive.accounting.dissipation import Drawn
+from memristive.accounting import dissipation
 from memristive.accounting.ledger import (
     ASSUMED,
     COMPUTED,
-    SIMULATED,
     Ledger,
     Line,
     Technology,
@@ -32,7 +29,6 @@ from memristive.engines.ngspice_layer import BACK_STOP
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
 from memristive.learning.training import Learning, column_doses, train
-from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.layer import ColumnDose, GateWrite, Layer
 from memristive.network.networks import (
     KernelArrays,
@@ -85,8 +81,6 @@ class Accounts:
     technology : Technology
     device : MeasuredDevice, optional
         Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
-    engine : str
-        "closed-form", or "ngspice" to simulate the arrays of emulators.
     half : float, optional
         Share of a pulse's voltage across half-selected cells; None: as `dissipation.half_share`.
     together : bool
@@ -99,14 +93,8 @@ class Accounts:
 
     technology: Technology = Technology()
     device: MeasuredDevice | None = None
-    engine: str = CLOSED_FORM
     half: float | None = None
     together: bool = True
-
-    @property
-    def kind(self) -> str:
-        """Kind of the ledger's lines for arrays: "simulated" or "computed"."""
-        return SIMULATED if self.engine == NGSPICE else COMPUTED
 
     # Reads
 
@@ -119,8 +107,7 @@ class Accounts:
         `times`: first spikes of each layer in s.
         """
         technology, layers = self.technology, network.layers
-        closed = dissipation.read_energies(network, image, times, stop)
-        drawn = _replaced(closed, self.engine, energy.read_energies, network, image, times, stop)
+        drawn = dissipation.read_energies(network, image, times, stop)
         levels = dissipation.patch_levels(network, image)
         patches, of_patches = len(levels), 0.0
         if network.convolution:
@@ -143,12 +130,12 @@ class Accounts:
         seconds = float(np.nanmin(np.append(times[-1], stop)))
         return Ledger.of(
             [
-                Line("read: array, rows of the image", drawn[0].rows, self.kind, True),
-                Line("read: array, bias rows", sum(d.bias for d in drawn), self.kind, True),
+                Line("read: array, rows of the image", drawn[0].rows, COMPUTED, True),
+                Line("read: array, bias rows", sum(d.bias for d in drawn), COMPUTED, True),
                 Line(
                     "read: array, rows of hidden neurons",
                     sum(d.rows for d in drawn[1:]),
-                    self.kind,
+                    COMPUTED,
                     False,
                     "the neurons' outputs drive these rows",
                 ),
@@ -169,7 +156,7 @@ class Accounts:
                     False,
                     "at most one for each comparison; only learning needs them",
                 ),
-                self._currents("read", sum(d.charge for d in closed)),
+                self._currents("read", sum(d.charge for d in drawn)),
                 Line(
                     "read: membranes",
                     membranes * technology.supply,
@@ -251,11 +238,10 @@ class Accounts:
         return Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]), {}
 
     def _back_reads(self, network: Network, errors: list[np.ndarray]) -> tuple[Ledger, Times]:
-        measure = energy if self.engine == NGSPICE else dissipation
         joules, lines, amplifiers = 0.0, 0.0, NO_AMPLIFIER
         for k in range(1, len(network.layers)):
             of, technology = network.layers[k], self.technology
-            joules += measure.back_read_energy(network, k, errors[k])
+            joules += dissipation.back_read_energy(network, k, errors[k])
             volts = of.back_voltage * of.column_errors(errors[k])
             lines += self.technology.line_capacitance * of.rows * float(volts @ volts)
             # a stage at each row, which all cells of the row load
@@ -267,7 +253,7 @@ class Accounts:
             return Ledger(), {}
         return Ledger.of(
             [
-                Line("back-read: array", joules, self.kind, True),
+                Line("back-read: array", joules, COMPUTED, True),
                 *_lines("back-read", lines, 0.0),
                 self._bias("back-read", amplifiers, BACK_STOP),
             ]
@@ -279,10 +265,7 @@ class Accounts:
         """
         of, technology = network.layers[k], self.technology
         dose = max(doses, key=lambda dose: abs(dose.dose))
-        closed, seconds = dissipation.write_energies(network, k, dose)
-        (drawn,) = _replaced(
-            [closed], self.engine, lambda *a: [energy.write_energies(*a)], network, k, dose
-        )
+        drawn, seconds = dissipation.write_energies(network, k, dose)
         high = dose.shares[: of.inputs]
         volts = of.write_voltage * (high > 0 if of.timed else high)
         charged = technology.line_capacitance * _width(of) * float(volts @ volts)
@@ -290,11 +273,11 @@ class Accounts:
         where = "write: array, rows of " + ("hidden neurons" if of.timed else "the image")
         return Ledger.of(
             [
-                Line(where, drawn.rows, self.kind, not of.timed, "all columns conduct"),
-                Line("write: array, bias rows", drawn.bias, self.kind, True),
+                Line(where, drawn.rows, COMPUTED, not of.timed, "all columns conduct"),
+                Line("write: array, bias rows", drawn.bias, COMPUTED, True),
                 *_lines("write", phi + charged * (not of.timed), charged * of.timed),
                 self._bias("write", self.amplifiers(network, k), seconds),
-                self._currents("write", closed.charge),
+                self._currents("write", drawn.charge),
             ]
         ), {"write": seconds + technology.driver_step}
 
@@ -416,20 +399,6 @@ class Accounts:
                 ),
             ]
         ), {"write": seconds + columns * technology.driver_step}
-
-
-def _replaced(
-    closed: list[Drawn], engine: str, simulate: Callable[..., Any], *arguments: Any
-) -> list[Drawn]:
-    """Return the energies of ngspice (`simulate`) with the charges of `closed` if ngspice is the
-    engine, otherwise `closed`.
-    """
-    if engine != NGSPICE:
-        return closed
-    return [
-        Drawn(pair[0], pair[1], of.charge)
-        for pair, of in zip(simulate(*arguments), closed, strict=True)
-    ]
 
 
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
@@ -682,10 +651,11 @@ def _sampled(
             reads.append(accounts.read(network, images[k], times, stop))
         if found and len(errors) < samples:
             errors.append(accounts.correct(network, found))
-    return _mean(reads), _mean(errors) if errors else before
+    return mean_of(reads), mean_of(errors) if errors else before
 
 
-def _mean(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
+def mean_of(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
+    """Return the mean ledger and the mean durations of several reads or errors."""
     ledgers, times = zip(*found, strict=True)
     return mean(list(ledgers)), added(times, 1 / len(times))
 

@@ -288,12 +288,10 @@ def half_share(network: Network) -> float:
     return 1 / 3 if pulses.thirds else 1 / 2
 
 
-def write_costs(
-    device: MeasuredDevice, counts: Counts, endurance: float = Technology().endurance
-) -> dict[str, float]:
+def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
     """Return a dict with the costs of all writes in a training: mean and largest number of pulses
-    of a cell, energy in J, number of column writes, and the share of cells with more than
-    `endurance` pulses.
+    of a cell, energy in J, number of column writes, and the share of cells with more pulses than a
+    device endures (`Technology`).
 
     A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
     device was measured. G is the conductance of the cell before the write, at the read voltage.
@@ -310,5 +308,5 @@ def write_costs(
         "most_pulses": float(pulses.max()),
         "write_energy_J": energy,
         "column_writes": sum(float(layer.sum()) for layer in counts.writes),
-        "share_beyond_endurance": float((pulses > endurance).mean()),
+        "share_beyond_endurance": float((pulses > Technology().endurance).mean()),
     }

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from memristive.parameters import Parameters, quantity
 
-SIMULATED, COMPUTED, ASSUMED = KINDS = ("simulated", "computed", "assumed")
+COMPUTED, ASSUMED = "computed", "assumed"
 
 
 class Line(NamedTuple):
     """Energy of one part.
 
-    `kind`: "simulated" by ngspice, "computed" from the states and laws of the circuit, or "assumed"
-    because it depends on a value of `Technology`. `pins`: True if the sources outside the chip
-    deliver this energy, at the pins of rows, columns and phi.
+    `kind`: "computed" from the states and laws of the circuit, or "assumed" because it depends on a
+    value of `Technology`. `pins`: True if the sources outside the chip deliver this energy, at the
+    pins of rows, columns and phi.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from memristive.accounting import costs as accounting
 from memristive.accounting import dissipation
 from memristive.accounting.costs import Accounts, Times, TrainingCosts
-from memristive.accounting.ledger import ASSUMED, Ledger, Technology, mean
+from memristive.accounting.ledger import ASSUMED, Ledger, Technology
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
@@ -142,7 +142,7 @@ def costs(
         chosen = np.random.default_rng(1).choice(images, sample, replace=False)
     reads = inferences(network, chosen, accounts)
     energies = [ledger.sum() for ledger, _ in reads]
-    found = {"inference": mean_of(reads)}
+    found = {"inference": accounting.mean_of(reads)}
     training, wear = None, {}
     if rule is not None and labels is not None:
         targets = as_labels(labels, len(images), network.sizes[-1])
@@ -161,12 +161,6 @@ def costs(
         training.errors if training else None,
         wear,
     )
-
-
-def mean_of(found: Sequence[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
-    """Return the mean of several ledgers with their durations."""
-    ledgers, times = zip(*found, strict=True)
-    return mean(list(ledgers)), accounting.added(times, 1 / len(times))
 
 
 def inferences(
@@ -204,7 +198,7 @@ def first_errors(
             found.append((read[0] + written[0], accounting.added([read[1], written[1]])))
         if len(found) == count:
             break
-    return mean_of(found) if found else None
+    return accounting.mean_of(found) if found else None
 
 
 def training_costs(

@@ -187,22 +187,19 @@ def write(
     return np.array([np.interp(period * np.arange(count + 1), time, state) for state in moved])
 
 
-def pulse_train(
-    volts: float, width: float, count: int, start: float = 0.0, edge: float = PULSE_EDGE
-) -> list[tuple[float, float]]:
-    """Return the corners (s, V) of `count` equal pulses, one in each period of `PERIOD` widths
-    from `start` s on.
+def pulse_train(volts: float, width: float, count: int) -> list[tuple[float, float]]:
+    """Return the corners (s, V) of `count` equal pulses, one in each period of `PERIOD` widths.
 
-    Edges last `edge` widths, and at half of its height each pulse is `width` s long.
+    Edges last `PULSE_EDGE` widths, and at half of its height each pulse is `width` s long.
     """
     points = []
     for k in range(count):
-        begin = start + k * (PERIOD * width) + 0.05 * width
+        begin = k * (PERIOD * width) + 0.05 * width
         points += [
             (begin, 0.0),
-            (begin + edge * width, volts),
+            (begin + PULSE_EDGE * width, volts),
             (begin + width, volts),
-            (begin + width + edge * width, 0.0),
+            (begin + width + PULSE_EDGE * width, 0.0),
         ]
     return points
 
@@ -477,16 +474,15 @@ def one_cell(
     return circuit
 
 
-def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0.0) -> np.ndarray:
-    """Apply identical pulses to one emulated device in ngspice and read it after each.
+def apply_pulses(emulator: Emulator, directions: Sequence[int]) -> np.ndarray:
+    """Apply identical pulses to one emulated device in ngspice, from its lowest conductance on, and
+    read it after each.
 
     Parameters
     ----------
     emulator : Emulator
     directions : sequence of int
         1 for a potentiating pulse, -1 for a depressing one.
-    start : float
-        Share of the conductance range before the first pulse.
 
     Returns
     -------
@@ -507,7 +503,7 @@ def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0
             phi += _pulse(begin, width, PHI)
         volts += _pulse(begin + 0.7 * slot, 0.25 * slot, emulator.device.read_voltage)
         reads.append(begin + 0.85 * slot)
-    circuit = one_cell(emulator.memristor, PHI, float(emulator.state(start)), "pulse train")
+    circuit = one_cell(emulator.memristor, PHI, emulator.low, "pulse train")
     add_source(circuit, "input", volts)
     add_source(circuit, "phi", phi)
     solver = Solver(max_step=slot / 20, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16)

@@ -2,58 +2,25 @@
 both engines.
 """
 
-import dataclasses
 import itertools
 import re
 
 import numpy as np
 
 from memristive.engines.netlists import layered_network
-from memristive.network.design import Setup
 from memristive.network.networks import Network
 from memristive.scores.decisions import first_spikes
 from memristive.spice.session import NgspiceSession, Solver
-from snn_circuit import OFF, names, network
+from snn_circuit import OFF, names
 
-FINE = Solver(max_step=1e-6, reltol=1e-6, trtol=100.0, chgtol=1e-9, method="trap")
-# outputs that rise within a step would be off by a share of it
-STEPPED = dataclasses.replace(FINE, max_step=0.1e-6)
+# outputs that rise within a longer step would be off by a share of it
+STEPPED = Solver(max_step=0.1e-6, reltol=1e-6, trtol=100.0, chgtol=1e-9, method="trap")
 RAMP = 0.01  # V of the membrane over which a hidden neuron's output rises
 # A trigger's switch flips at one of ngspice's time points, up to a step late. This comparator is
 # exact for a membrane that rises.
 COMPARATOR = """.subckt schmitt_trigger membrane output threshold={threshold}
 Bstep output 0 v={high}*min(max((v(membrane)-threshold)/{ramp}+0.5,0),1)
 .ends schmitt_trigger"""
-
-
-class WholeLayer:
-    """The paper's layer of a `Setup` with its `states` (classes x inputs, V), whose phi are low."""
-
-    def __init__(self, setup: Setup, states: np.ndarray, solver: Solver = FINE) -> None:
-        self._setup = setup
-        circuit = network(setup.network, states, None, [OFF] * len(states), devices=setup.devices)
-        self._membranes = names("membrane", len(states))
-        self._circuit = NgspiceSession().load(circuit, solver, self._membranes)
-
-    def read(self, image: np.ndarray, stop: float) -> list[np.ndarray]:
-        """Return a list with the first spikes (classes, s; nan: none by `stop` s) of an `image`
-        (levels of the inputs).
-        """
-        schedule = self._setup.schedule
-        self._circuit.alter(
-            {"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, 1.0, 1.0]}
-            | {
-                f"einput_{i} gain": volts
-                for i, volts in enumerate((schedule.input_voltage * image).tolist())
-            }
-        )
-        waves = self._circuit.run(stop)
-        membranes = waves.stack(self._membranes)
-        return [
-            first_spikes(
-                waves.time, membranes, None, self._setup.neuron, 0.0, stop, self._setup.thresholds
-            )
-        ]
 
 
 class WholeNetwork:

@@ -7,8 +7,8 @@ earlier writes. *Balance* is the state to which cells are pulled, and it stands 
 with another reference, the pull would move all cells to a weight that nobody learned. *Pulse noise*
 is the random part of one pulse, as a share of the range: write noise, and the rounding to whole
 pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses. The settings of a
-device are weighted geometric means of both. `python -m studies.device_settings` shows how the
-constants were chosen, on held-out training images of MNIST.
+device are weighted geometric means of both. The constants were chosen on held-out training images
+of MNIST.
 """
 
 import dataclasses

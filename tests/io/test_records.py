@@ -5,9 +5,6 @@ parameters.
 import gzip
 import json
 import math
-import os
-import stat
-import threading
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -125,12 +122,8 @@ def test_a_file_that_the_run_needs_is_never_overwritten(tmp_path):
     check_overwriting(path, PARAMETERS, force=True, others=[tmp_path / "other.json"])
 
 
-def test_links_devices_and_pipes_are_written_through_and_stay(tmp_path):
-    target, link, fifo = (
-        tmp_path / "folder" / "target.json",
-        tmp_path / "link.json",
-        tmp_path / "fifo",
-    )
+def test_links_are_written_through_and_stay(tmp_path):
+    target, link = tmp_path / "folder" / "target.json", tmp_path / "link.json"
     link.symlink_to("folder/target.json")
     for content in ("new", "newer"):  # the target is missing, then there
         write_file(link, content)
@@ -139,30 +132,6 @@ def test_links_devices_and_pipes_are_written_through_and_stay(tmp_path):
             and target.read_text() == content
             and list(target.parent.iterdir()) == [target]
         )
-    os.mkfifo(fifo)
-    received = []
-    reader = threading.Thread(target=lambda: received.append(fifo.read_bytes()), daemon=True)
-    reader.start()
-    check_overwriting(fifo, PARAMETERS, force=False)  # does not read, and so does not wait
-    write_file(fifo, "text")
-    reader.join(timeout=60)
-    assert received == [b"text"] and stat.S_ISFIFO(fifo.stat().st_mode)
-
-
-def test_a_device_stays_a_device(tmp_path):
-    null, full = tmp_path / "null", tmp_path / "full"
-    try:
-        for path, number in ((null, 3), (full, 7)):
-            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, number))
-        null.write_text("")
-    except PermissionError:
-        pytest.skip("only root may make devices")
-    for path in (null, full):
-        check_overwriting(path, None, force=False)
-    write_file(null, "text")
-    with pytest.raises(FileProblem, match="full"):
-        write_file(full, "text")
-    assert stat.S_ISCHR(null.stat().st_mode) and stat.S_ISCHR(full.stat().st_mode)
 
 
 def test_places_that_cannot_be_written_are_found_before_any_work(tmp_path):

@@ -35,7 +35,6 @@ from memristive.network.networks import Network, network_on_chip
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT, one_line
-from tests.network.networks import measured_network
 
 STATES = np.array([[2.83, -0.0123456789012345, 1 / 3], [7.04, 1e-17, 5e5]])
 VALID = {
@@ -209,21 +208,6 @@ def test_a_network_is_loaded_with_what_it_was_trained_with(tmp_path):
     assert voltages.origin["shape"] == [8, 8]
     with pytest.raises(VoltagesError, match="xor"):
         load_network(tmp_path / "v.json", "xor")
-
-
-def test_a_network_of_measured_devices_is_loaded_with_curves_and_pulses(tmp_path):
-    network = measured_network("linear", (), 1)
-    save_voltages(
-        tmp_path / "v.json",
-        network.states,
-        **describe_network("own", (2, 3), network, LayeredRule()),
-    )
-    loaded = load_network(tmp_path / "v.json")[0]
-    assert (loaded.design, loaded.parameters, loaded.pulses) == (
-        network.design,
-        network.parameters,
-        network.pulses,
-    )
 
 
 def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):

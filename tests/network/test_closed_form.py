@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from datasets import encode
 from memristive.engines.engine import WiredClosedForm
 from memristive.engines.solvers import READING_LAYERS
-from memristive.engines.whole_network import STEPPED, WholeLayer, WholeNetwork
+from memristive.engines.whole_network import STEPPED, WholeNetwork
 from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.training import learn
@@ -134,7 +134,7 @@ def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_thei
         np.where(np.arange(100) < 40, 1.0, 0.0),
     )
     race = Crossbar.of(setup).read(states, image)
-    (exact,) = WholeLayer(setup, states).read(image, 600e-6)
+    (exact,) = WholeNetwork(Network.of(setup, states)).read(image, 600e-6)
     early = exact < 150e-6
     assert (
         early.tolist() == (race.risen > 4.0).tolist()

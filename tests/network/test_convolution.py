@@ -16,6 +16,7 @@ from memristive.network.design import ENGINES, Convolution, LayerDesign
 from memristive.network.networks import Network, with_bias
 from memristive.parameters import ParameterError
 from memristive.scores.checks import layered_problems
+from memristive.scores.decisions import strict_decision
 from tests.network.networks import PULSED_IMAGES, PULSED_RULE, deviations, measured_network
 
 CONVOLUTION = Convolution(height=6, width=7, window=3, regions=2)
@@ -116,6 +117,39 @@ def test_a_written_kernel_moves_by_its_error_times_the_patch_that_won():
     expected = 0.1 * error * np.array([0.2, 0.0, 0.8, 0.5, 0.2])
     assert (trained.states[0] - first)[0] == pytest.approx(expected, abs=1e-4)
     assert error == pytest.approx(0.2, abs=5e-3)  # lift of the gates
+
+
+def scenes():
+    """Images of 8x8 pixels with four patterns at all places, their classes, and True for every
+    second place, as on a chessboard.
+    """
+    images, labels, seen = [], [], []
+    for label, drawing in enumerate(("010010010", "000111000", "100100111", "111001001")):
+        for top, left in np.ndindex(6, 6):
+            image = np.zeros((8, 8))
+            image[top : top + 3, left : left + 3] = np.reshape([float(k) for k in drawing], (3, 3))
+            images.append(image.ravel())
+            labels.append(label)
+            seen.append((top + left) % 2 == 0)
+    return np.array(images), np.array(labels), np.array(seen)
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_kernels_know_a_pattern_at_places_that_they_have_not_seen_and_dense_layers_do_not(seed):
+    images, labels, seen = scenes()
+
+    def accuracy(hidden, rule, *design, **more):
+        rule = dataclasses.replace(rule, seed=seed)
+        start = initial_network(hidden, 4, images[seen], rule, *design, **more)
+        spikes = learn(start, rule, images[seen], labels[seen]).network.first_spikes(images[~seen])
+        return np.mean([strict_decision(times) for times in spikes] == labels[~seen])
+
+    design = dataclasses.replace(DESIGN, hidden_bias=0.5, window=600e-6, back_voltage=2e-3)
+    changes = {"presentations": 600, "hidden_dose": 0.2, "margin": 20e-6, "start_drive": 0.8}
+    of = Convolution(8, 8, window=3, regions=1, bias_level=1.0)
+    assert accuracy((8,), dataclasses.replace(RULE, **changes), design, convolution=of) > 0.9
+    dense = LayeredRule(presentations=6000, start_drive_spread=0.8)
+    assert accuracy((), dense) < 0.4 and accuracy((8,), dense) < 0.65
 
 
 @pytest.mark.parametrize("changes", [{}, {"pairs": 1}])

@@ -8,18 +8,10 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.accounting.energy import (
-    back_read_energy,
-    layer_write_energy,
-    layers_read_energy,
-    read_energy,
-    write_energy,
-)
+from memristive.accounting.energy import read_energy, write_energy
 from memristive.network.chip import Chip, on_chip
-from memristive.network.design import LayerDesign, Schedule, Setup
-from memristive.network.networks import network_on_chip, with_bias
+from memristive.network.design import Schedule, Setup
 from memristor import channel_current, raised_state, read_current, state_rate
-from tests.network.networks import random_network
 
 SETUP = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, input_voltage=0.9))
 STATES = np.array([[3.0, 4.0, 2.5], [3.5, 2.0, 5.0]])
@@ -130,87 +122,3 @@ def test_on_a_chip_its_devices_dissipate():
         for kind in (None, chip)
     )
     assert spread / ideal == pytest.approx(share, rel=0.01)
-
-
-SIZES = (9, 12, 8, 4)
-GREY = np.random.default_rng(7).random(SIZES[0])
-WIDER = 1 + 3.5 * 0.02  # rows rise before phi and fall after it
-
-
-@pytest.fixture(params=["ideal", "chip", "half a volt"])
-def network(request):
-    """Alike; with channels of a fifth to five times their gain; with rows at another voltage."""
-    network = random_network(SIZES, seed=5, spread=1.0)
-    if request.param == "chip":
-        return network_on_chip(network, Chip(cell_gain=0.8, seed=27))
-    if request.param == "half a volt":
-        return dataclasses.replace(
-            network, design=LayerDesign(row_voltage=0.5, transresistance=40e3)
-        )
-    return network
-
-
-@pytest.fixture
-def ideal():
-    return random_network(SIZES, seed=5, spread=1.0)
-
-
-def power(network, layer, levels):
-    """Power in W that rows at `levels` (rows) put into all columns of a layer, with the reference
-    column.
-    """
-    volts = network.design.row_voltage * levels
-    states = np.vstack([network.states[layer], np.full(len(volts), network.design.reference_state)])
-    memristor, cells = network.parameters.memristor, network.layers[layer].devices.cells
-    gains = 1.0 if cells is None else cells.gain / memristor.gain
-    return volts * (gains * read_current(memristor, states, volts)).sum(axis=0)
-
-
-def test_a_read_costs_what_the_channels_dissipate_from_their_rows_spikes_on(network):
-    energies, stop = layers_read_energy(network, GREY)
-    times = [layer[0] for layer in network.forward(GREY[None])]
-    assert stop == pytest.approx(np.sort(times[-1])[1])
-    expected = [power(network, 0, with_bias(GREY[None])[0]).sum() * (stop - 0.5e-6)]
-    for layer in (1, 2):
-        high = np.append(
-            np.maximum(stop - np.nan_to_num(times[layer - 1], nan=1.0), 0.0), stop - 0.5e-6
-        )
-        expected.append((power(network, layer, np.ones(len(high))) * high).sum())
-    assert energies == pytest.approx(expected, rel=0.01)
-
-
-@pytest.mark.parametrize(
-    ("layer", "errors", "volts"),
-    [(2, [0.0, 1, 0, -0.5], 0.1), (1, [0, 2.0, 0, 0, -0.7, 0, 0, 0], 1e-3)],
-)
-def test_a_back_read_costs_a_thousandth_of_a_read(network, layer, errors, volts):
-    errors = np.array(errors)
-    found = back_read_energy(network, layer, errors)
-    seconds = 3e-6 - 2e-6 / 3  # the first 1 us is an edge: a third of its V^2
-    # no bias row
-    conductances = np.vstack([network.states[layer], np.full(SIZES[layer] + 1, 5.0)])[:, :-1]
-    cells = network.layers[layer].devices.cells
-    conductances *= network.parameters.memristor.gain if cells is None else cells.gain[:, :-1]
-    driven = volts * np.append(errors, -errors.sum())
-    assert found == pytest.approx(conductances.sum(axis=1) @ driven**2 * seconds, rel=2e-3, abs=0)
-    assert found < 5e-3 * layers_read_energy(network, GREY)[0][layer]
-
-
-def test_a_write_costs_what_all_columns_dissipate_while_their_rows_are_high(network):
-    levels, high, pulse = np.append(GREY, 1.0), np.linspace(0.0, 1.0, SIZES[0] + 1), 40e-6
-    seconds = high * pulse + np.where(high < 1, 2.5, 3.5) * 0.02 * pulse * (high > 0)
-    expected = (power(network, 0, levels) * seconds).sum()
-    assert layer_write_energy(network, 0, levels, high, pulse) == pytest.approx(expected, rel=0.02)
-
-
-def test_a_short_write_costs_what_its_dose_costs_over_a_microsecond_at_a_lower_voltage(ideal):
-    levels, high = np.append(GREY, 1.0), np.ones(SIZES[0] + 1)
-    expected = power(ideal, 0, 0.1 * levels).sum() * 1e-6 * WIDER
-    assert layer_write_energy(ideal, 0, levels, high, 0.1e-6) == pytest.approx(
-        expected, rel=0.02, abs=0
-    )
-    assert (
-        layer_write_energy(ideal, 0, levels, high, 0.0)
-        == layer_write_energy(ideal, 0, levels, 0 * high, 1e-6)
-        == 0
-    )

@@ -171,14 +171,6 @@ def test_hidden_layers_learn_xor(hidden):
         assert np.array_equal(np.nan_to_num(times, nan=1).argmin(axis=1), XOR[1])
 
 
-def test_running_accuracy_is_of_the_last_thousand_presentations():
-    rule = dataclasses.replace(RULE, presentations=3000)
-    learning = Learning(random_network((2, 3, 2)), np.zeros((3000, 2), bool), 1990)
-    learning.history[1000:1990, 0] = np.arange(990) % 3 > 0
-    done, accuracy = next(train(learning, rule, *XOR, block=10))
-    assert done == 2000 and accuracy == learning.history[1000:2000, 0].mean() > 0.6
-
-
 @pytest.mark.parametrize(
     ("design", "neuron", "per_volt"),
     [

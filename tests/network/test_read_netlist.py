@@ -9,7 +9,7 @@ import pytest
 
 from memristive import netlist, read
 from memristive.parameters import ParameterError
-from tests.helpers import measured_spikes, printed
+from tests.helpers import ROOT, measured_spikes, printed
 from tests.network.kinds import CHIP, IMAGE, KINDS, WINDOWS, layers
 
 
@@ -72,6 +72,11 @@ def test_latches_keep_the_earliest_spike_of_each_region(tmp_path):
         high = (waves[row] > 0.5) & (waves["time"] > float(start))
         rises = waves["time"][high.argmax()] - float(start) if high.any() else np.nan
         assert rises == pytest.approx(spike, abs=0.3e-6, nan_ok=True)
+
+
+def test_the_netlist_of_the_page_reads_a_vertical_bar():
+    vertical, horizontal = measured_spikes(ROOT / "docs/convolution.cir", 2)
+    assert vertical < horizontal
 
 
 def test_an_image_of_another_size_is_named():

@@ -10,12 +10,12 @@ import pytest
 from datasets import matching_dataset, xpue
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.solvers import READING_LAYERS
-from memristive.engines.whole_network import WholeLayer, WholeNetwork
+from memristive.engines.whole_network import STEPPED, WholeNetwork
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip, on_chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import LayerDesign
-from memristive.network.networks import network_on_chip
+from memristive.network.networks import Network, network_on_chip
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
 from tests.network.networks import measured_network, paper_layer, random_network, with_gain
@@ -58,14 +58,14 @@ def test_the_papers_layer(name, chip):
     )
     states = load_voltages(ROOT / "voltages" / f"{name}.json").states
     images = dataset.patterns if name == "xpue" else dataset.test.levels[[0, 2]]
-    setup = dataset.setup
+    setup, chosen = dataset.setup, None
     if chip:
         setup = setup.replace(schedule=dataclasses.replace(setup.schedule, input_voltage=1.1))
-        setup = on_chip(
-            setup, dataclasses.replace(CHIP, classes=len(states), inputs=states.shape[1])
-        )
+        chosen = dataclasses.replace(CHIP, classes=len(states), inputs=states.shape[1])
+    network = network_on_chip(Network.of(setup, states), chosen)
+    setup = on_chip(setup, chosen)
     whole, layer, crossbar = (
-        WholeLayer(setup, states),
+        WholeNetwork(network, dataclasses.replace(STEPPED, max_step=1e-6)),
         paper_layer(setup, *states.shape),
         Crossbar.of(setup),
     )

@@ -20,7 +20,7 @@ from studies.device import (
     measure_loop,
     state_swing,
 )
-from studies.synapse_rule import StdpExperiment, stdp_experiment, stdp_in_closed_form
+from studies.stdp_window import StdpExperiment, stdp_experiment, stdp_in_closed_form
 from tests.helpers import printed
 
 PAPER = MemristorParameters()

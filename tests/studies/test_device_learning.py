@@ -1,5 +1,6 @@
 """Learning of measured devices: settings by formula, costs against Joule's law, a user's device."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -7,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datasets import matching_dataset
+from memristive import build
 from memristive.accounting.dissipation import write_costs
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
 from memristive.io.records import check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory
+from memristive.learning.training import learn
 from memristive.network.networks import no_counts
 from memristive.scores.checks import OperatingRangeWarning
+from memristive.scores.decisions import score_row
 from studies import device_learning
-from studies.device_settings import SHAPES, SettingsTrial, evaluate
 
 
 def test_the_energy_of_writes_is_that_of_their_pulses():
@@ -68,12 +72,21 @@ def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("shape", ["accelerating", "abrupt increase"])
-def test_a_device_of_any_shape_learns(shape, late):
+@pytest.mark.parametrize(
+    ("device", "accuracy"),
+    [
+        (MeasuredDevice.from_law("accelerating", 100, 100, -0.5, -0.5), 0.89),
+        (MeasuredDevice("abrupt increase", up=(0.85, 0.0), down=(0.01, 0.01)), 0.8),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_device_of_any_shape_learns(device, accuracy, late):
     """Late by whole pulses, otherwise by pulses of any width."""
-    assert evaluate(SettingsTrial(SHAPES[shape], 1, 1, late, late))["strict_accuracy"] > (
-        0.8 if shape == "abrupt increase" else 0.89
-    )
+    made, rule = learning_of(device, 1, 1, late, late)
+    rule = dataclasses.replace(rule, presentations=100_000)
+    (levels, labels), test = matching_dataset("mnist").training, matching_dataset("mnist").test
+    network = learn(initial_network((), 10, levels, rule, **made), rule, levels, labels).network
+    assert score_row(test.labels, network.first_spikes(test.levels))["strict_accuracy"] > accuracy
 
 
 def test_a_device_of_the_user_learns_with_its_spread_from_each_seed(tmp_path):
@@ -115,6 +128,33 @@ def test_a_device_of_the_user_learns_with_its_spread_from_each_seed(tmp_path):
         and found.seed.tolist() == [1, 2]
         and found.strict_accuracy.nunique() == 2
     )
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_spread_of_the_range_costs_accuracy_if_cells_conduct_at_zero(seed):
+    """The cells of a pair have half of the highest conductance in common, and it no longer cancels
+    if they differ. At an on/off ratio of 50 it is a fiftieth.
+    """
+    data, found = matching_dataset("mnist"), []
+    for lowest, spread in ((1e-6, 0.001), (1e-6, 0.5), (1e-6 / 49, 0.5)):
+        device = dataclasses.replace(
+            MeasuredDevice.straight("straight", 100, 100, range_spread=spread),
+            lowest_conductance=lowest,
+            highest_conductance=lowest + 1e-6,
+        )
+        network, rule = build(
+            data.training.levels,
+            10,
+            hidden=(),
+            device=device,
+            presentations=5000,
+            chip="device",
+            seed=seed,
+        )
+        spikes = learn(network, rule, *data.training).network.first_spikes(data.test.levels)
+        found.append(score_row(data.test.labels, spikes)["strict_accuracy"])
+    narrow, wide, low = found
+    assert wide < narrow - 0.08 and low > wide + 0.08
 
 
 def test_the_short_study_of_a_device_trains_one_network_with_few_presentations(tmp_path):

@@ -1,4 +1,4 @@
-"""The studies of hidden neurons and of chips with multilayer networks, small."""
+"""The study of chips with measured devices and multilayer networks, small."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ from memristive.network.design import LayerDesign
 from memristive.network.networks import network_on_chip
 from memristive.scores.decisions import score_row
 from snn_circuit import NeuronParameters
-from studies import device_variability, hidden_neurons
+from studies import device_variability
 from tests.helpers import outputs
 
 RULE = LayeredRule(presentations=300)
@@ -26,15 +26,6 @@ SETTINGS = ["--jobs", "1", "--samples", "500", "--set", "rule.presentations=300"
 def accuracy(network):
     test = matching_dataset("mnist").test
     return score_row(test.labels[:500], network.first_spikes(test.levels[:500]))["strict_accuracy"]
-
-
-def test_each_size_and_seed_has_its_accuracy(tmp_path):
-    hidden_neurons.main(["--seeds", "1", *SETTINGS, *outputs(tmp_path)])
-    rows, data = load_table(tmp_path / "hidden_neurons.json"), matching_dataset("mnist").training
-    assert rows.hidden.tolist() == list(hidden_neurons.HIDDEN) and (rows.seed == 1).all()
-    learning = learn(initial_network((25,), 10, data.levels, RULE), RULE, data.levels, data.labels)
-    assert rows.strict_accuracy[1] == accuracy(learning.network)
-    assert rows.presentations_that_wrote[1] == learning.history[:, 1].sum()
 
 
 def test_a_measured_device_learns_on_its_chip_or_is_carried_to_it(tmp_path):

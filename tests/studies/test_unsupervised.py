@@ -21,4 +21,4 @@ def test_a_row_for_each_seed_and_the_states_of_the_first(tmp_path):
     assert rows.winners_as_closed_form.tolist() == [3, 3]
     assert rows.purity.tolist() == [run.purity for run in runs]
     assert np.array_equal(record["states_V"], runs[0].states[-1])
-    assert {"n.cir", "stdp_xpue.gif"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"n.cir", "stdp_xpue_winners.png"} <= {path.name for path in tmp_path.iterdir()}

@@ -1,0 +1,149 @@
+"""Energies that the rows and columns of layers take in ngspice, an oracle for the closed form.
+
+Each layer of a network is simulated by itself, with all its columns. The spikes that drive its rows
+come from the closed form.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from memristive.accounting.energy import OUTPUT_EDGE, delivered, isolated, read_energy, write_energy
+from memristive.engines.netlists import layered_network
+from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
+from memristive.engines.solvers import READING, WRITING, WRITING_LAYERS
+from memristive.network.design import LayerDesign, Schedule
+from memristive.network.layer import back_circuit
+from memristive.parameters import SimulationError
+from snn_circuit import OFF, cell_changes, state_changes
+
+UNREACHED = 100.0  # V, a threshold that no membrane reaches
+
+
+def read_energies(network, image, times, stop):
+    """Energies in J of each layer's rows and of its bias row, in a read up to `stop` s with these
+    first spikes (s).
+    """
+    design = network.design
+    if isinstance(design, Schedule):
+        setup = network.setup.replace(schedule=dataclasses.replace(design, pulse=stop))
+        return [(read_energy(setup, network.states[0], image)["inputs"], 0.0)]
+    bias, energies = step(network.start_time, 1.0, design.rise), []
+    rows = [
+        step(design.rise / 2, design.row_voltage * level, design.rise)
+        for level in design.read_levels(image).tolist()
+    ]
+    for layer in range(len(network.states)):
+        if layer:
+            rows = [
+                step(spike, design.row_voltage, OUTPUT_EDGE) if spike < stop else OFF
+                for spike in times[layer - 1].tolist()
+            ]
+        energies.append(_rows_energy(network, layer, rows, bias, READING, stop))
+    return energies
+
+
+def step(time, volts, edge):
+    """Points of a source that rises to `volts` V over an `edge` (s) centred on `time` (s)."""
+    begins = time - edge / 2
+    return [
+        (0.0, 0.0),
+        *([(begins, 0.0)] if begins > 0 else []),
+        (max(begins, 0.0) + edge, volts),
+        (1.0, volts),
+    ]
+
+
+def write_energies(network, layer, dose):
+    """Energies in J of a layer's rows and of its bias row in the write of one column."""
+    of = network.layers[layer]
+    seconds = dose.dose / of.write_rate
+    if isinstance(network.design, Schedule):
+        sign = 1 if seconds > 0 else -1
+        found = write_energy(
+            network.setup, network.states[0], dose.shares, dose.column, abs(seconds), sign
+        )
+        return found["inputs"], 0.0
+    ones = np.ones(of.rows)
+    levels, high = (ones, dose.shares) if of.timed else (dose.shares, ones)
+    pulse, levels, window = lengthened(seconds, levels, high)
+    edge = WRITE_EDGE * window
+    end = 3 * edge + window
+    ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
+    volts = np.sign(pulse) * levels * network.design.writing
+    volts[-1] /= network.design.row_voltage  # the source of the bias row multiplies by it
+    rows = [
+        [
+            (0.0, 0.0),
+            (up - edge / 2, 0.0),
+            (up + edge / 2, level),
+            (end + 2 * edge, level),
+            (end + 3 * edge, 0.0),
+        ]
+        if level and share > 0
+        else OFF
+        for level, share, up in zip(volts.tolist(), high.tolist(), ups, strict=True)
+    ]
+    if pulse < 0:
+        parameters = dataclasses.replace(
+            network.parameters, memristor=isolated(network.parameters.memristor)
+        )
+        network = dataclasses.replace(network, parameters=parameters)
+    try:
+        return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
+    except SimulationError:  # short edges at low levels, whose currents WRITING does not resolve
+        return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING_LAYERS, end + 4 * edge)
+
+
+def back_read_energy(network, layer, errors):
+    """Energy in J of the drivers of a layer's columns in a back-read of `errors` (neurons)."""
+    of = network.layers[layer]
+    volts, circuit = of.back_voltage * of.column_errors(errors), back_circuit(of)
+    circuit["Vpulse"].values = [(0.0, 0.0), (BACK_RISE, 1.0), (1.0, 1.0)]
+    used = np.flatnonzero(volts).tolist()
+    for j in used:
+        circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
+    # the edge is a third of the read
+    solver = dataclasses.replace(WRITING, max_step=BACK_STOP / 100)
+    states, cells = network.states[layer][:, :-1], of.devices.cells
+    changes = state_changes(np.ndindex(states.shape), states.ravel().tolist(), "cell_0")
+    if cells is not None:
+        changes |= cell_changes(
+            cells.at(slice(None), slice(-1)), network.parameters.memristor, name="cell_0"
+        )
+    return sum(
+        delivered(
+            circuit, solver, BACK_STOP, [(f"column_0_{j}", f"ecolumn_0_{j}") for j in used], changes
+        )
+    )
+
+
+def _rows_energy(network, layer, rows, bias, solver, stop):
+    """Energies in J of a layer's rows and of its bias row up to `stop` s. Sources are points (s,
+    V), that of the bias row (s, multiple of the row voltage).
+    """
+    # No neuron fires here: outputs do not act on their layer, but every trigger that switches
+    # shortens ngspice's steps.
+    neuron, of, design = network.parameters.neuron, network.layers[layer], network.design
+    quiet = dataclasses.replace(neuron, threshold=UNREACHED)
+    # The layer alone is a last layer. Its bias resistors carry the same current at this threshold.
+    bias_drive = (of.bias or 0.0) * neuron.threshold / UNREACHED
+    bias_drive *= network.layers[-1].neuron.transresistance / of.neuron.transresistance
+    if isinstance(design, LayerDesign):
+        design = dataclasses.replace(design, output_bias=bias_drive)
+    circuit = layered_network(
+        dataclasses.replace(
+            network,
+            states=(network.states[layer],),
+            convolution=None,
+            design=design,
+            parameters=dataclasses.replace(network.parameters, neuron=quiet),
+            devices=network.devices and (network.devices[layer],),
+        ),
+        rows,
+    )
+    circuit["Vpulse"].values = bias
+    sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
+    sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))
+    *of_rows, of_bias = delivered(circuit, solver, stop, sources)
+    return sum(of_rows), of_bias
