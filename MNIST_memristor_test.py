@@ -10,9 +10,9 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 from typing import Any
 
 from datasets import mnist
+from memristive.accounting.energy import read_energy
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
-from memristive.costs.energy import read_energy
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe
 from memristive.io.voltages import load_voltages

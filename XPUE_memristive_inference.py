@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from datasets import Dataset, xpue
+from memristive.accounting.energy import read_energy
 from memristive.cli import script
-from memristive.costs.energy import read_energy
 from memristive.io.records import describe
 from memristive.io.voltages import Voltages, load_voltages
 from memristive.learning.hebbian import infer, inference_netlist

@@ -10,9 +10,9 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 import time
 
 from datasets import Dataset, xpue
+from memristive.accounting.energy import write_energy
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
-from memristive.costs.energy import write_energy
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian

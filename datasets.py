@@ -5,6 +5,7 @@ To add a dataset, write one function that returns a `Dataset` and add it to `DAT
 levels between 0 and 1.
 """
 
+import argparse
 import dataclasses
 import functools
 import gzip
@@ -25,7 +26,7 @@ from PIL import Image
 from memristive.learning.build import grey_settings, paper_setup
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.design import Schedule, Setup
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, did_you_mean
 from snn_circuit import NeuronParameters
 
 INSTALLED = Path(__file__).parent / "memristive/data"  # exists if pip has installed the project
@@ -572,6 +573,63 @@ def load_dataset(name: str, **options: Any) -> Dataset:
         raise DatasetError(f"dataset {name} has no {' or '.join(given)} to choose") from None
 
 
+def dataset_name(text: str) -> str:
+    """Return the argument of --data if it is one of `DATASETS` or a file of one's own. Raises
+    ArgumentTypeError for others.
+    """
+    if text not in DATASETS and not Path(text).is_file():
+        raise argparse.ArgumentTypeError(
+            f"must be one of {', '.join(DATASETS)}, or a CSV, .npz or .npy file, got {text!r}"
+            f"{did_you_mean(text, DATASETS)}"
+        )
+    return text
+
+
+def own_images(path: Path, seed: int = 1) -> Dataset:
+    """Return the images or samples in a file (`memristive.io.tables.read_table`) as a dataset.
+
+    Levels outside of 0 to 1 are scaled together, by the least and the largest value of the training
+    samples. A fifth of each class is the test set, drawn by the `seed`; a file with x_test and
+    y_test has its own. Patterns are the means of the classes.
+    """
+    from sklearn.model_selection import train_test_split
+
+    from memristive.io.tables import ENDINGS, read_arrays, read_table
+    from memristive.io.voltages import shape_of
+
+    values, labels = read_table(path)
+    names, numbers = np.unique(labels, return_inverse=True)
+    shape = values.shape[1:] if values.ndim == 3 else shape_of(values.shape[1])
+    rows = np.arange(len(values))
+    parts = read_arrays(path) if path.suffix in ENDINGS else []
+    if len(parts) == 2:
+        train, test = np.split(rows, [len(parts[0][1])])
+    else:
+        train, test = train_test_split(rows, test_size=0.2, stratify=numbers, random_state=seed)
+    levels = values.reshape(len(values), -1)
+    low, high = levels[train].min(), levels[train].max()
+    if low < 0 or high > 1:
+        levels = (levels - low) / (high - low)
+    levels = np.clip(levels, 0.0, 1.0)
+    sets = {
+        "train": Images(levels[train], numbers[train]),
+        "test": Images(levels[test], numbers[test]),
+    }
+    images, classes = sets["train"]
+    return Dataset(
+        path.stem,
+        np.array([images[classes == k].mean(axis=0) for k in range(len(names))]),
+        tuple(map(str, names)),
+        shape,
+        "grey",
+        paper_setup(images),
+        grey_settings(images),
+        sets.__getitem__,
+        {"presentations": 40 * len(images)},
+        (100,),
+    )
+
+
 def matching_dataset(
     name: str, size: int | None = None, seed: int = 1, encoding: str = "grey"
 ) -> Dataset:
@@ -581,7 +639,7 @@ def matching_dataset(
     Parameters
     ----------
     name : str
-        One of `DATASETS`.
+        One of `DATASETS`, or the path of a file of one's own (`own_images`).
     size : int, optional
         Rows of pixels of an image.
     seed : int
@@ -594,6 +652,8 @@ def matching_dataset(
     DatasetError
         The images do not come in this size.
     """
+    if name not in DATASETS:
+        return _own(Path(name), seed)
     accepted = inspect.signature(DATASETS[name]).parameters
     given = {"size": size, "encoding": encoding, "seed": seed}
     dataset = _kept(
@@ -607,4 +667,5 @@ def matching_dataset(
     return dataset
 
 
+_own = functools.cache(own_images)
 _kept = functools.cache(load_dataset)  # so that the tasks of a worker process share their images

@@ -11,6 +11,7 @@ __version__ = "1.1.0"
 
 _HOMES = {
     "Chip": "memristive.network.chip",
+    "Convolution": "memristive.network.design",
     "Crossbar": "memristive.network.crossbar",
     "ErrorDrivenRule": "memristive.learning.rule",
     "LayerDesign": "memristive.network.design",
@@ -24,7 +25,9 @@ _HOMES = {
     "Setup": "memristive.network.design",
     "SpiceModel": "memristive.devices.spice_model",
     "build": "memristive.learning.build",
+    "costs": "memristive.accounting.overview",
     "emulator": "memristive.devices.measured_device",
+    "export": "memristive.io.laboratory",
     "infer": "memristive.learning.hebbian",
     "learn": "memristive.learning.training",
     "load": "memristive.io.voltages",

@@ -29,11 +29,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from datasets import Images, mnist
+from memristive.accounting import costs, dissipation
+from memristive.accounting.costs import Accounts
+from memristive.accounting.ledger import Technology, mean
 from memristive.cli.script import Record, make_parser, run, table
 from memristive.closed_form import neuron
-from memristive.costs import costs, dissipation
-from memristive.costs.costs import Accounts
-from memristive.costs.ledger import Technology, mean
 from memristive.io.voltages import load
 from memristive.network.layer import Layer, crossbar_circuit
 from memristive.network.networks import Network

@@ -29,8 +29,7 @@ from memristive.io.records import (
     checkpoint_path,
 )
 from memristive.io.voltages import describe_network, load_network
-from memristive.learning.build import initial_network
-from memristive.learning.convolve import settings
+from memristive.learning.build import CONVOLUTION_CHANGES, convolution_settings, initial_network
 from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
@@ -88,7 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
         options.regions or regions_a_side,
     )
     device = load_device(options.device) if options.device else None
-    made, default = settings(device, options.pairs, options.late, options.data)
+    made, default = convolution_settings(
+        device, options.pairs, options.late, CONVOLUTION_CHANGES[options.data]
+    )
     convolution, design, rule = apply_settings(
         options, convolution=found, design=made["design"], rule=default
     )

@@ -28,8 +28,13 @@ from scipy.stats import wilcoxon
 from datasets import Dataset
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
 from memristive.devices.measured_device import load_device
-from memristive.learning.build import initial_network, learning_of
-from memristive.learning.convolve import EMULATORS, settings
+from memristive.learning.build import (
+    CONVOLUTION_CHANGES,
+    CONVOLUTION_DESIGN,
+    convolution_settings,
+    initial_network,
+    learning_of,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.design import Convolution
@@ -156,7 +161,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=CHOICES, default="digits", help="default: digits")
     parser.add_common("--seeds", 20)
     options = parser.parse_args(arguments)
-    _, default = settings(data="mnist" if options.data == "mnist" else "digits")
+    _, default = convolution_settings(
+        changes=CONVOLUTION_CHANGES["mnist" if options.data == "mnist" else "digits"]
+    )
     if options.data == "mnist":
         default = dataclasses.replace(default, presentations=50_000)
     (rule,) = apply_settings(options, rule=default)
@@ -233,7 +240,9 @@ def settings_of(choice: Choice, rule: LayeredRule) -> tuple[dict[str, Any], Laye
     if choice.device:
         device = load_device(choice.device)
         if choice.window:
-            made, rule = settings(device, late=choice.late, data="digits")
+            made, rule = convolution_settings(
+                device, late=choice.late, changes=CONVOLUTION_CHANGES["digits"]
+            )
         else:
             made, rule = learning_of(device, 1 + bool(choice.kernels), 1, late=choice.late)
         if not choice.noise:
@@ -241,7 +250,7 @@ def settings_of(choice: Choice, rule: LayeredRule) -> tuple[dict[str, Any], Laye
         return made, dataclasses.replace(rule, **same)
     if not choice.window:
         return {}, dataclasses.replace(DENSE_RULES[choice.kernels], **same)
-    return {"design": EMULATORS}, rule
+    return {"design": CONVOLUTION_DESIGN}, rule
 
 
 def comparisons(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -25,34 +25,36 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 import plotting
-from datasets import DATASETS, Dataset, Images, matching_dataset
+from datasets import DATASETS, Images, dataset_name, matching_dataset
+from memristive.accounting import costs, dissipation
+from memristive.accounting.costs import Accounts, TrainingCosts
+from memristive.accounting.ledger import ASSUMED, Ledger, Line, Technology, assumptions
+from memristive.accounting.overview import (
+    IMAGES,
+    described,
+    first_errors,
+    inferences,
+    training_costs,
+)
 from memristive.cli.script import (
     Record,
     apply_settings,
     keep_apart,
     make_parser,
-    progress,
     run,
-    table,
 )
-from memristive.costs import costs, dissipation
-from memristive.costs.costs import Accounts, Times, TrainingCosts
-from memristive.costs.ledger import ASSUMED, Ledger, Line, Technology, assumptions
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
-from memristive.learning.build import initial_network, paper_network
-from memristive.learning.rule import LayeredRule, Rule
-from memristive.network.chip import Chip, device_chip
+from memristive.network.chip import device_chip
 from memristive.network.design import Schedule
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError
-from memristive.scores.decisions import decide, end_of_read, resolution_of
+from memristive.scores.decisions import decide, resolution_of
 from plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 
-IMAGES, ERRORS, SEARCHED = 100, 20, 2000
 CHOSEN_ON, LOSS = 10_000, 1e-3  # training images, least loss of accuracy that counts
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
 SCHEMES = {ONE_TRANSISTOR: 0.0, HALF: 1 / 2, "v/3": 1 / 3}
@@ -82,7 +84,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Load, compute, save, print, plot."""
     parser = make_parser(__doc__, "costs")
     parser.add_argument("networks", type=Path, nargs="*", metavar="NETWORK", help="voltages files")
-    parser.add_argument("--data", choices=DATASETS, help="default: that in the voltages file")
+    parser.add_argument(
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        help="a dataset, or a file of your own images as for studies.own_data (default: the "
+        "dataset in the voltages file)",
+    )
     parser.add_common("--device", None, "default: the preset that is in the cells")
     parser.add_argument(
         "--scheme", choices=SCHEMES, help="array of measured devices (default: as it was trained)"
@@ -132,11 +140,12 @@ def ledgers_of(
     the record and the ledgers.
     """
     # 1. The network, its device and its images.
-    voltages = read_voltages(path, options.data or "")
+    voltages = read_voltages(path, options.data if options.data in DATASETS else "")
     data = options.data or voltages.origin.get("dataset", "")
-    if data not in DATASETS:
+    if not options.data and data not in DATASETS:
         raise ParameterError(
-            f"{path}: dataset {data!r} is none of {', '.join(DATASETS)}; --data names one of them"
+            f"{path}: dataset {data!r} is none of {', '.join(DATASETS)}; name one of them, or a "
+            "file of your images, with --data"
         )
     seed = (voltages.origin.get("learning") or {}).get("seed", 1)
     dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
@@ -181,15 +190,14 @@ def ledgers_of(
     tests = dataset.test if dataset.load_images else dataset.training
     shown = tests.levels[: options.images]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
-    inferences = [costs.inference(network, image, accounts, resolution) for image in shown]
-    found = {"inference": costs.mean_of(inferences)}
-    error = rule and first_errors(network, rule, dataset.training, accounts)
+    found = {"inference": costs.mean_of(inferences(network, shown, accounts, resolution))}
+    error = rule and first_errors(network, rule, *dataset.training, accounts)
     if error:
         found["error"] = error
     results: dict[str, Any] = {}
     if options.training:
         trained = (
-            trained_costs(network, rule, chip, dataset, accounts)
+            training_costs(network, rule, *dataset.training, accounts)
             if rule
             else hebbian(network, dataset.patterns, accounts)
         )
@@ -220,62 +228,9 @@ def ledgers_of(
     }
     record.write(results, ngspice=False)
     for name, ledger in ledgers.items():
-        print(f"\n{name}: {described(ledger, times[name])}")
+        print("\n" + described(name, ledger, times[name]))
     print(answers(results))
     return record.path.stem.removeprefix("costs_"), ledgers
-
-
-def first_errors(
-    network: Network, rule: Rule, training: Images, accounts: Accounts
-) -> tuple[Ledger, Times] | None:
-    """Return the mean ledger and durations of the first `ERRORS` errors on training images, each
-    with its read and its first dose; None if the first `SEARCHED` images bring no error.
-    """
-    found = []
-    for image, label in zip(*training.first(SEARCHED), strict=True):
-        spikes, correction = costs.corrected(network, rule, image, int(label))
-        if correction:
-            own = spikes[-1][int(label)]
-            stop = float(end_of_read(spikes[-1], network.design.window))
-            stop = max(stop, network.design.window if np.isnan(own) else float(own))
-            parts = (
-                accounts.read(network, image, spikes, stop),
-                accounts.correct(network, correction),
-            )
-            found.append((parts[0][0] + parts[1][0], costs.added([parts[0][1], parts[1][1]])))
-        if len(found) == ERRORS:
-            break
-    return costs.mean_of(found) if found else None
-
-
-def trained_costs(
-    network: Network, rule: Rule, chip: Chip | None, dataset: Dataset, accounts: Accounts
-) -> TrainingCosts:
-    """Train the network again from its start in closed form, and return the costs."""
-    images, labels = dataset.training
-    if isinstance(rule, LayeredRule):
-        start = initial_network(
-            tuple(layer.neurons for layer in network.layers[:-1]),
-            network.sizes[-1],
-            images,
-            rule,
-            network.design,  # type: ignore[arg-type]  # a LayerDesign
-            network.parameters,
-            network.pulses,
-            network.convolution,
-        )
-    else:
-        start = paper_network(network.setup, rule, *network.states[0].shape)
-    with progress(range(0), rule.presentations, "training", "image") as bar:
-
-        def watch(steps: Any) -> Any:
-            for done, accuracy in steps:
-                bar.update(done - bar.n)
-                yield done, accuracy
-
-        return costs.training(
-            network_on_chip(start, chip), rule, images, labels, accounts, watch=watch
-        )
 
 
 def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> TrainingCosts:
@@ -321,28 +276,6 @@ def part_of(name: str) -> str:
         return WRITES if phase == "write" else READS
     words = {"wires": WIRES, "bias": BIAS, "currents": CURRENTS, "membranes": MEMBRANES}
     return next((part for word, part in words.items() if word in found), LATE)
-
-
-def described(ledger: Ledger, times: Times) -> str:
-    """Return a ledger as text: sums, lines, durations."""
-    joules, seconds = EngFormatter("J", places=2), EngFormatter("s", places=1)
-    known = ledger.sum() - ledger.sum(kind=ASSUMED)
-    rows = [
-        (
-            line.name,
-            joules(line.joules),
-            line.kind,
-            "pins" if line.pins else "",
-            line.note,
-        )
-        for line in ledger.lines
-    ]
-    durations = ", ".join(f"{phase} {seconds(value)}" for phase, value in times.items())
-    return (
-        f"{joules(ledger.sum())} in all parts, {joules(ledger.sum(pins=True))} at the pins, "
-        f"{joules(known)} without what is assumed; {durations}\n"
-        + table(("part", "energy", "kind", "fed by", "note"), rows)
-    )
 
 
 def answers(results: Mapping[str, Any]) -> str:

@@ -31,8 +31,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from datasets import Dataset, matching_dataset
+from memristive.accounting.dissipation import write_costs
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
-from memristive.costs.dissipation import write_costs
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages

@@ -14,6 +14,7 @@ import numpy as np
 
 import plotting
 from datasets import DATASETS, ENCODINGS, Dataset, load_dataset
+from memristive.accounting.energy import UNCOUNTED, isolated, write_energy
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import (
     Record,
@@ -24,7 +25,6 @@ from memristive.cli.script import (
     progress,
     run,
 )
-from memristive.costs.energy import UNCOUNTED, isolated, write_energy
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import (
     check_overwriting,

@@ -18,13 +18,7 @@ from typing import TYPE_CHECKING
 from memristive.cli.script import OWN, make_parser, run
 from memristive.devices.export import files, identifier
 from memristive.devices.measured_device import DEVICES, load_device
-from memristive.io.laboratory import (
-    circuit_table,
-    crossbars,
-    network_in,
-    neuron_tables,
-    pulse_table,
-)
+from memristive.io.laboratory import crossbars, laboratory_files, network_in
 from memristive.io.records import check_overwriting, report, write_file
 from memristive.io.voltages import is_voltages, read_voltages
 from memristive.parameters import ParameterError
@@ -79,25 +73,17 @@ def network_files(file: str, start: list[str]) -> dict[str, str]:
     """
     voltages = read_voltages(file)
     tables, law = crossbars(voltages)
-    network = network_in(voltages)
-    found = {"circuit.csv": circuit_table(network).to_csv(float_format="%.9g")}
-    found |= {
-        f"neurons_{k}.csv": table.to_csv(float_format="%.9g")
-        for k, table in enumerate(neuron_tables(network))
-    }
-    found |= {
-        f"conductances_{k}.csv": table.to_csv(index_label="siemens", float_format="%.9g")
-        for k, table in enumerate(tables)
-    }
+    found = laboratory_files(network_in(voltages), tables, law, read_starts(start, tables))
     if law is None:
         report(
             "no pulses.csv: gates or pulses of any width write this network; train one of a "
             "measured device (--device) for numbers of pulses"
         )
-        return found
-    pulses = pulse_table(law, tables, read_starts(start, tables))
-    report(f"{pulses.number.sum():,} pulses for {len(pulses):,} cells")
-    return found | {"pulses.csv": pulses.to_csv(index=False)}
+    else:
+        lines = found["pulses.csv"].splitlines()[1:]
+        pulses = sum(int(line.rpartition(",")[2]) for line in lines)
+        report(f"{pulses:,} pulses for {len(lines):,} cells")
+    return found
 
 
 def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.DataFrame] | float":

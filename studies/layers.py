@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 import plotting
-from datasets import DATASETS, Dataset, Images, matching_dataset
+from datasets import DATASETS, Dataset, Images, dataset_name, matching_dataset
 from memristive.cli.reading import read_images
 from memristive.cli.script import (
     Record,
@@ -70,7 +70,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Train and test a network for each seed, and draw figures of the first network."""
     parser = add_resume(make_parser(__doc__, "layers", netlist=True))
     parser.add_argument(
-        "--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)"
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        default="mnist",
+        help=f"{', '.join(DATASETS)}, or a file of your own images (default: mnist)",
     )
     parser.add_common(
         "--hidden",

@@ -1,7 +1,8 @@
 """Cross-validate a network of memristors on your data, beside scikit-learn's classifiers.
 
-SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column
-(or --label) is the class. Each fold trains and tests in closed form. With --test-engine ngspice,
+SOURCE is iris, wine, breast_cancer, digits, or a file: a CSV table of numbers with a header, whose
+last column (or --label) is the class, an .npz file with an array of images and one of labels, or an
+.npy table. Each fold trains and tests in closed form. With --test-engine ngspice,
 ngspice then tests a held-out tenth too. Writes own/own_data_NAME.json,
 own/own_data_NAME_confusion.png and the network trained on everything, own/NAME_classifier.json; for
 the built-in tables the files go to results/classifier/, figures/ and voltages/. NAME is the name of
@@ -9,7 +10,7 @@ SOURCE; with --device the device's name follows, with --late also the word late.
 spreads, each cell is drawn from them. Seconds for iris, minutes for digits.
 """
 
-import csv
+import re
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import sklearn.datasets
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -42,7 +42,8 @@ from memristive.cli.script import (
 )
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import check_overwriting, report
-from memristive.learning.build import MEASURED_NEURON, check_late
+from memristive.io.tables import read_table
+from memristive.learning.build import MEASURED_NEURON, check_late, chosen_convolution
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.parameters import ParameterError
@@ -51,8 +52,7 @@ from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
-LEAST_MEMBERS = 3  # rows of each class
-NETWORK = "memristor network"
+NETWORK, AT_ONCE = "memristor network", "the same, written at once"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,6 +85,11 @@ def main(arguments: list[str] | None = None) -> None:
         action="store_true",
         help="synapses of the device add up doses until pulses are due (docs/writes_late.md)",
     )
+    parser.add_argument(
+        "--convolution",
+        metavar="NxN",
+        help="read images by a window of so many pixels, e.g. 3x3; --hidden are kernels then",
+    )
     parser.add_number(
         "--epochs",
         1,
@@ -113,14 +118,17 @@ def main(arguments: list[str] | None = None) -> None:
     networks = keep_apart(options, options.source, options.device)
 
     # 1. The table, the network of memristors, and the classifiers beside it.
-    features, labels = load_table(options.source, options.label, options.drop)
+    features, labels = samples_of(options.source, options.label, options.drop)
     classes, truth, members = np.unique(labels, return_inverse=True, return_counts=True)
     memristor, neuron = apply_settings(
         options,
         memristor=MemristorParameters(),
         neuron=MEASURED_NEURON if options.device else NeuronParameters(),
     )
-    hidden = ([] if options.device else [100]) if options.hidden is None else options.hidden
+    usual_hidden = [] if options.device or options.convolution else [100]
+    hidden = usual_hidden if options.hidden is None else options.hidden
+    convolution = window_of(options.convolution, features.shape) if options.convolution else None
+    features = features.reshape(len(features), -1)
     if options.late and not options.device:
         raise ParameterError("--late is for measured devices: give --device")
     if options.late:
@@ -135,13 +143,15 @@ def main(arguments: list[str] | None = None) -> None:
         memristor=None if memristor == MemristorParameters() else memristor,
         pairs=pairs,
         late=options.late,
-        neuron=neuron,
+        convolution=convolution,
+        neuron=None if convolution else neuron,
         chip=OF_DEVICE if options.device and device_chip(load_device(options.device)) else None,
         random_state=options.seed,
     )
     mlp = MLPClassifier(tuple(hidden) or (100,), max_iter=3000, random_state=options.seed)
     methods = {
         NETWORK: network,
+        **({AT_ONCE: clone(network).set_params(late=False)} if options.late else {}),
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
         "random forest": RandomForestClassifier(random_state=options.seed),
         "MLP": make_pipeline(StandardScaler(), mlp),
@@ -150,6 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
     device = load_device(options.device) if options.device else None
     if device:
         name = f"{name}_{device.name}" + "_late" * options.late
+    name += "_convolution" * bool(convolution)
     path = options.voltages or networks / f"{name}_classifier.json"
     made_with = {
         "source": Path(options.source).name,
@@ -164,6 +175,7 @@ def main(arguments: list[str] | None = None) -> None:
         "device": device and {"file": options.device, **device_record(device)},
         "pairs": pairs,
         **({"late": True} if options.late else {}),
+        **({"convolution": convolution} if convolution else {}),
         "network": NetworkParameters(memristor, neuron).as_dict(),
     }
     given = [options.source, options.device]
@@ -268,78 +280,29 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
 
-def load_table(
+def window_of(text: str, shape: tuple[int, ...]) -> dict[str, int]:
+    """Return the fields of a convolution with a window such as "3x3", for samples of a `shape`.
+    Raises ParameterError for other texts, and for samples that are no images.
+    """
+    found = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
+    if not found:
+        raise ParameterError(f"--convolution takes a window such as 3x3, got {text}")
+    of = chosen_convolution({"window": int(found[1])}, shape)
+    return {"height": of.height, "width": of.width, "window": of.window, "regions": of.regions}
+
+
+def samples_of(
     source: str, label: str | None = None, drop: Sequence[str] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a table as arrays.
-
-    Parameters
-    ----------
-    source : str
-        Name in `BUILT_IN`, or a CSV file with a header. pandas detects the separator; columns
-        without a name are left out.
-    label : str, optional
-        Name of the class column. Default: the last.
-    drop : sequence of str
-        Names of columns to leave out.
-
-    Returns
-    -------
-    features : array, samples x features
-    labels : array, samples
-        Integers, booleans or strings.
-
-    Raises
-    ------
-    ParameterError
-        The file is no table of numbers with two or more classes.
-    """
+    """Return the samples and labels of a table in `BUILT_IN` or of a file (`read_table`)."""
     if source in BUILT_IN:
         data = getattr(sklearn.datasets, f"load_{source}")()
         return data.data, np.asarray(data.target_names).astype(str)[data.target]
-    try:
-        frame = pd.read_csv(source, sep=None, engine="python", skipinitialspace=True, na_values="?")
-    except OSError as error:
+    if not Path(source).exists():
         raise ParameterError(
-            f"{source}: {error.strerror}; expected a CSV file or one of {', '.join(BUILT_IN)}"
-        ) from error
-    except (ValueError, csv.Error) as error:
-        raise ParameterError(f"{source} is not a CSV file: {str(error).splitlines()[0]}") from error
-    frame = frame.loc[:, ~frame.columns.str.startswith("Unnamed: ")]
-    if frame.columns.str.fullmatch(r"-?\d+(\.\d+)*").mean() > 0.5:  # pandas numbers equal names
-        warnings.warn(
-            f"{source}: the first row holds numbers and was read as the header", stacklevel=2
+            f"{source}: there is no such file; expected a file or one of {', '.join(BUILT_IN)}"
         )
-    unknown = {*drop, *([label] if label else [])} - set(frame.columns)
-    if unknown:
-        raise ParameterError(
-            f"{source} has no column {min(unknown)!r}, it has {', '.join(frame.columns)}"
-        )
-    frame = frame.drop(columns=list(drop))
-    if label in drop or frame.shape[1] < 2:
-        raise ParameterError(
-            f"{source} needs a class column and one column beside it; --drop left "
-            f"{', '.join(frame.columns)}"
-        )
-    labels = frame.pop(label or frame.columns[-1])
-    members = labels.value_counts()
-    if labels.isna().any() or len(members) < 2 or members.min() < LEAST_MEMBERS:
-        raise ParameterError(
-            f"{source}: the class column {labels.name!r} must have two or more classes of "
-            f"{LEAST_MEMBERS} or more rows each and no gaps; gaps: {labels.isna().sum()}, classes: "
-            f"{len(members)}, rows of the smallest: {members.tail(1).to_dict()}; name another "
-            "column with --label, divide numbers into classes, or leave these rows out"
-        )
-    values = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    for line, place in np.argwhere(~np.isfinite(values))[:1]:
-        name = frame.columns[place]
-        raise ParameterError(
-            f"{source}: column {name!r} must hold finite numbers, got "
-            f"{str(frame.iloc[line, place])!r} in row {line + 1}; write decimal points, fill gaps "
-            f"in, encode text (pandas.get_dummies), leave the column out with --drop {name!r}, or "
-            "name the class column with --label"
-        )
-    return values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.to_numpy(str)
+    return read_table(source, label, drop)
 
 
 @dataclass(frozen=True)

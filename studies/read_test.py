@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import plotting
-from datasets import DATASETS, matching_dataset
+from datasets import DATASETS, dataset_name, matching_dataset
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.engines.read_netlist import netlist
@@ -35,7 +35,11 @@ def main(arguments: list[str] | None = None) -> None:
         "--voltages", type=Path, required=True, metavar="FILE", help="trained voltages"
     )
     parser.add_argument(
-        "--data", choices=DATASETS, help="dataset (default: the one in the voltages file)"
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        help="a dataset, or a file of your own images as for studies.own_data (default: the "
+        "dataset in the voltages file)",
     )
     parser.add_argument(
         "--chip",
@@ -52,12 +56,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. The trained network, and the test images encoded as its training images were; without test
     #    images, the patterns.
-    voltages = read_voltages(options.voltages, options.data or "")
+    voltages = read_voltages(options.voltages, options.data if options.data in DATASETS else "")
     data = options.data or voltages.origin.get("dataset", "mnist")
-    if data not in DATASETS:
+    if not options.data and data not in DATASETS:
         raise ParameterError(
-            f"{options.voltages}: dataset {data!r} is none of {', '.join(DATASETS)}; --data names "
-            "one of them"
+            f"{options.voltages}: dataset {data!r} is none of {', '.join(DATASETS)}; name one of "
+            "them, or a file of your images, with --data"
         )
     layered = isinstance(voltages.states, tuple)
     seed = voltages.learning.seed if layered and voltages.learning else 1
@@ -91,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
         described = describe(network.setup, devices)
         resolution = resolution_of(voltages.rule, network.parameters.neuron)
     else:
-        described = describe_network(data, dataset.shape, network, rule, voltages.engine)
+        described = describe_network(dataset.name, dataset.shape, network, rule, voltages.engine)
         warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
     record = Record(
         options,
@@ -99,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
         {
             **described,
             "voltages": options.voltages,
-            "dataset": data,
+            "dataset": dataset.name,
             "engine": options.engine,
             "age_s": options.age,
             "ex_situ": changes,

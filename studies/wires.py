@@ -17,8 +17,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from datasets import Dataset, mnist
+from memristive.accounting.energy import isolated
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
-from memristive.costs.energy import isolated
 from memristive.engines.engine import read
 from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule

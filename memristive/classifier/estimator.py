@@ -6,7 +6,6 @@ They learn from their errors online, by local writes (docs/layers.md), in closed
 import copy
 import dataclasses
 import functools
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 import memristive.classifier.defaults as defaults
+from memristive.accounting.overview import Costs, costs
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.classifier.stored import FORMAT, VERSION, StoredClassifier
 from memristive.devices.measured_device import (
@@ -34,11 +34,22 @@ from memristive.engines.engine import ModelCells, NgspiceNetwork, check_engine, 
 from memristive.engines.read_netlist import netlist
 from memristive.files import read_json, restored
 from memristive.io.records import write_file, write_json
-from memristive.learning.build import measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import (
+    CONVOLUTION_RULE,
+    chosen_convolution,
+    convolution_settings,
+    initial_network,
+    measured_design,
+    measured_parameters,
+    measured_pulses,
+    presented,
+    suited_changes,
+    suited_kernels,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, chosen_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
+from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution, LayerDesign
 from memristive.network.inputs import layer_sizes
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
 from memristive.parameters import ParameterError, as_whole
@@ -49,7 +60,7 @@ from snn_circuit import NetworkParameters, NeuronParameters
 # parameters with a class, by name
 DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}
 # parameters of a network, which only `fit` can change
-FIXED = ("hidden", "encoding", "device", "pairs", "late", *DEVICE_TYPES)
+FIXED = ("hidden", "encoding", "device", "pairs", "late", "convolution", *DEVICE_TYPES)
 LARGEST_DOSE, MOST_EPOCHS = 5.0, 10**6  # V; most presentations of each sample
 HIDDEN_LAYERS = (100,)  # default sizes without a device
 # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
@@ -104,6 +115,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     late : bool, default=False
         With a `device`: each synapse adds up doses on a poor capacitor, the paper's emulator, until
         whole pulses are due (docs/writes_late.md). The default dose and margin are then larger.
+    convolution : Convolution or dict, default=None
+        The samples are images, and the first layer reads them window by window
+        (docs/convolution.md). A dict has some of the fields of a `Convolution`, such as window and
+        regions; the others follow from the images. `hidden` starts with the number of kernels. All
+        pixels then share one scale, and there are no complements. None: a dense network.
     neuron : NeuronParameters, default=None
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the
         membrane transconductance itself.
@@ -165,6 +181,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         device: str | None = None,
         pairs: int = 0,
         late: bool = False,
+        convolution: Convolution | Mapping[str, Any] | None = None,
         neuron: NeuronParameters | None = None,
         chip: str | Chip | None = None,
         encoding: str = COMPLEMENT,
@@ -180,6 +197,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.pairs = pairs
         self.late = late
+        self.convolution = convolution
         self.neuron = neuron
         self.chip = chip
         self.encoding = encoding
@@ -194,6 +212,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array of shape (n_samples, n_features)
+            With a `convolution` also (n_samples, height, width), here and in all methods.
         y : array of shape (n_samples,)
             Class labels.
 
@@ -216,24 +235,24 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             hidden neurons are silent.
         """
         features, targets = self._training_data(X, y, reset=True)
-        epochs = max(defaults.EPOCHS, -(-defaults.PRESENTATIONS // len(features)))
+        presentations = max(defaults.EPOCHS * len(features), defaults.PRESENTATIONS)
+        presentations = -(-presentations // len(features)) * len(features)
         if self.epochs is not None:
-            epochs = as_whole("epochs", self.epochs, 1, MOST_EPOCHS)
-        self._start(features, np.unique(targets), len(features))
-        share = (
-            defaults.hidden_share(len(self.classes_), self._hidden_sizes())
-            if self.dose is None
-            else 1.0
-        )
-        rule = self._rule()
-        self._learn(
-            dataclasses.replace(
-                rule, presentations=epochs * len(features), hidden_dose=share * rule.hidden_dose
-            ),
-            features,
-            targets,
-        )
+            presentations = as_whole("epochs", self.epochs, 1, MOST_EPOCHS) * len(features)
+        elif self.convolution is not None:
+            presentations = presented(len(features))
+        self._start(features, np.unique(targets), len(features), presentations)
+        self._learn(self._rule_of(presentations), features, targets)
         return self
+
+    def _rule_of(self, presentations: int) -> LayeredRule:
+        """Return the rule of a `fit` of so many presentations."""
+        rule, share = self._rule(), 1.0
+        if self.dose is None and self.convolution is None:
+            share = defaults.hidden_share(len(self.classes_), self._hidden_sizes())
+        return dataclasses.replace(
+            rule, presentations=presentations, hidden_dose=share * rule.hidden_dose
+        )
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
         """Present each sample once, in random order, at a fifth of the dose.
@@ -334,12 +353,28 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _training_data(
         self, samples: ArrayLike, y: ArrayLike, reset: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        features, targets = validate_data(self, samples, y, reset=reset, dtype=np.float64)
+        flat = self._flat(samples, reset)
+        features, targets = validate_data(self, flat, y, reset=reset, dtype=np.float64)
         check_classification_targets(targets)
         check_engine(self.engine)
         return features, targets
 
-    def _start(self, features: np.ndarray, classes: np.ndarray, samples: int) -> None:
+    def _flat(self, samples: ArrayLike, reset: bool = False) -> ArrayLike:
+        """Return images (n x height x width) as rows of pixels, and other samples as they are."""
+        if self.convolution is None:
+            return samples
+        shape = np.shape(samples)
+        if reset:
+            self._image_shape = shape
+        return np.reshape(np.asarray(samples), (shape[0], -1)) if len(shape) == 3 else samples
+
+    def _start(
+        self,
+        features: np.ndarray,
+        classes: np.ndarray,
+        samples: int,
+        presentations: int = CONVOLUTION_RULE.presentations,
+    ) -> None:
         """Check the parameters, and make an untrained network for a training on `samples`
         samples.
         """
@@ -352,20 +387,39 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self._check_classes()
         if self.late and self.device is None:
             raise ParameterError("late is for measured devices: give a device")
+        self._convolution = None
+        if self.convolution is not None:
+            self._convolution = chosen_convolution(self.convolution, self._image_shape)
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = (
             classes,
-            defaults.suited_margin(samples, self.late),
+            suited_changes(self._convolution, hidden[0], presentations)["margin"]
+            if self._convolution
+            else defaults.suited_margin(samples, self.late),
             0,
         )
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
+        self.encoding_ = self._encoding_of(features)
         self._measured = load_device(self.device) if self.device else None
-        # before the rule takes a dose from the curves
-        devices, levels = self._devices(), self.encoding_.levels(features)
-        self._set_network(
-            defaults.untrained_network(self._rule(), levels, hidden, len(classes), devices)
+        levels = self.encoding_.levels(features)
+        self._set_network(self._untrained(levels))
+
+    def _encoding_of(self, features: np.ndarray) -> FeatureEncoding:
+        if self.convolution is None:
+            return FeatureEncoding.of(features, self.encoding == COMPLEMENT)
+        alike = (
+            np.full(features.shape[1], features.min()),
+            np.full(features.shape[1], np.ptp(features)),
         )
+        return FeatureEncoding(*alike, complement=False)
+
+    def _untrained(self, levels: np.ndarray) -> Network:
+        """Return an untrained network for training samples with `levels` (samples x rows)."""
+        devices = self._devices()  # before the rule takes a dose from the curves
+        hidden, classes = self._hidden_sizes(), len(self.classes_)
+        if self._convolution:
+            return initial_network(hidden, classes, levels, self._rule(), **devices)
+        return defaults.untrained_network(self._rule(), levels, hidden, classes, devices)
 
     def _check_classes(self) -> None:
         """Raise ParameterError if memristor, neuron or chip is an object of a wrong class."""
@@ -410,6 +464,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _rule(self) -> LayeredRule:
         """Return the learning rule, with the dose of the first write."""
         hidden = self._hidden_sizes()
+        if self._convolution:
+            return self._convolution_rule(self._convolution, hidden[0])
         dose = (
             defaults.suited_dose(self.n_features_in_, len(self.classes_), hidden)
             if self.dose is None
@@ -417,21 +473,45 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
         if self._measured and self.dose is None:
             dose = defaults.device_dose(dose, self._measured, self.pairs, self.late)
-        if not 0 < dose <= LARGEST_DOSE:
-            raise ParameterError(
-                f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}"
-            )
+        check_dose(dose)
         return defaults.learning_rule(
             dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden
         )
 
+    def _convolution_rule(self, convolution: Convolution, kernels: int) -> LayeredRule:
+        # doses do not depend on the number of presentations
+        changes = suited_changes(convolution, kernels, CONVOLUTION_RULE.presentations)
+        rule = convolution_settings(self._measured, self.pairs, self.late, changes)[1]
+        margin = self.margin_ if self.margin is None else self.margin
+        if self.dose is not None:
+            check_dose(self.dose)
+            factor = self.dose / rule.output_dose
+            rule = dataclasses.replace(
+                rule, output_dose=self.dose, hidden_dose=factor * rule.hidden_dose
+            )
+        return dataclasses.replace(rule, margin=margin, seed=self._seed)
+
     def _hidden_sizes(self) -> tuple[int, ...]:
+        if self._convolution:
+            return layer_sizes(self.hidden) or (suited_kernels(self._convolution),)
         if self.hidden is None:
             return HIDDEN_LAYERS if self.device is None else ()
         return layer_sizes(self.hidden)
 
     def _devices(self) -> dict[str, Any]:
         """Return the parameters, design and pulses of a network, as arguments of `Network`."""
+        if self._convolution:
+            made, _ = convolution_settings(self._measured, self.pairs, self.late)
+            made["convolution"] = self._convolution
+            own = [name for name in ("memristor", "neuron") if getattr(self, name) is not None]
+            if own and self._measured:
+                raise ParameterError(f"a convolution of a device takes no {own[0]}: leave it out")
+            if not self._measured:
+                made["parameters"] = NetworkParameters(
+                    self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
+                )
+                made["design"] = dataclasses.replace(made["design"], pairs=self.pairs)
+            return made
         if self._measured is None:
             parameters = NetworkParameters(
                 self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
@@ -552,7 +632,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self, "network_")
         self._check_unchanged()
-        return validate_data(self, X, reset=False, dtype=np.float64)
+        return validate_data(self, self._flat(X), reset=False, dtype=np.float64)
 
     def _check_unchanged(self) -> None:
         """Raise ValueError if a parameter that only `fit` can change was set to another value."""
@@ -563,10 +643,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                     f"{value!r}"
                 )
 
-    # Files
+    # Netlists
 
-    def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the netlist of a read of one sample for ``ngspice -b``, and return its path.
+    def netlist(self, x: ArrayLike) -> str:
+        """Return the netlist of a read of one sample, for ``ngspice -b``.
 
         With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The
         class of the first spike is the decision. ngspice prints the spikes as spike_0, spike_1, and
@@ -576,27 +656,51 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        path : path
-            An existing file is overwritten.
         x : array of shape (n_features,), or DataFrame of one row
             The sample. Several samples raise ValueError.
         """
-        features = self._features(
-            x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64))
+        check_is_fitted(self, "network_")
+        one = (
+            x
+            if hasattr(x, "columns")
+            else np.reshape(np.asarray(x, float), (-1, self.n_features_in_))
         )
+        features = self._features(one)
         if len(features) != 1:
             raise ValueError(f"x must be one sample, got {len(features)}")
-        write_file(
-            path,
-            netlist(
-                self.network_,
-                self.encoding_.levels(features)[0],
-                self.classes_,
-                "sample",
-                self._cells(),
-            ),
-        )
+        levels = self.encoding_.levels(features)[0]
+        return netlist(self.network_, levels, self.classes_, "sample", self._cells())
+
+    def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
+        """Write the `netlist` of a read of one sample, and return the path. An existing file is
+        overwritten.
+        """
+        write_file(path, self.netlist(x))
         return Path(path)
+
+    # Costs
+
+    def costs(self, X: ArrayLike, y: ArrayLike | None = None, **options: Any) -> Costs:  # noqa: N803
+        """Return the costs of the network over samples: of an inference, and with labels also of an
+        error and of a training like that of `fit`.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+        y : array of shape (n_samples,), default=None
+            Class labels.
+        **options
+            `sample`, `technology` and `device` of `memristive.costs`.
+        """
+        levels = self.encoding_.levels(self._features(X))
+        options = {"device": self._measured} | options
+        if y is None:
+            return costs(self.network_, levels, **options)
+        labels = np.searchsorted(self.classes_, np.asarray(y))
+        rule, start = self._rule_of(self.n_presentations_), self._untrained(levels)
+        return costs(self.network_, levels, labels, rule, start=start, **options)
+
+    # Files
 
     def save(
         self,
@@ -612,13 +716,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         origin : mapping, default=None
             Further parameters to store in the file, for example the name of the data.
         overwrite : bool, default=False
-            Replace a file with other content.
+            Replace a file with other content. Otherwise the earlier file is kept as NAME.1.json.
 
         Raises
         ------
-        NotOverwritten
-            The file exists with other content, and `overwrite` is False. The same classifier can be
-            saved again.
         ParameterError
             A value could not be read back, such as a state that is nan. Nothing is written.
         """
@@ -628,7 +729,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         estimator = {
             **self.get_params(),
             **self._fixed,
-            "hidden": self.network_.sizes[1:-1],
+            "hidden": tuple(layer.neurons for layer in self.network_.layers[:-1]),
+            "convolution": self.network_.convolution,
             "random_state": seed,
         }
         device = self._measured and device_record(self._measured)
@@ -663,7 +765,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             path, read_json(path, "a classifier file; MemristiveClassifier.save writes it")
         )
         model = cls(**vars(stored.estimator))
-        model.encoding_ = FeatureEncoding(stored.low, stored.span, model.encoding == COMPLEMENT)
+        complement = model.encoding == COMPLEMENT and model.convolution is None
+        model.encoding_ = FeatureEncoding(stored.low, stored.span, complement)
+        model._convolution = stored.estimator.convolution
         model.classes_, model.margin_ = np.array(stored.classes), stored.margin
         model._seed, model.engine_ = stored.seed, stored.trained_by
         model.n_presentations_, model.n_features_in_ = stored.presentations, stored.features
@@ -675,8 +779,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 check_model(model._measured.model, model._measured.model_sha256)
             devices, columns = model._devices(), max(1, 2 * model.pairs)
             rows = model.encoding_.levels(stored.low[None]).shape[1]
-            sizes = (rows, *model._hidden_sizes(), len(stored.classes))
-            shapes = [(columns * above, below + 1) for below, above in itertools.pairwise(sizes)]
+            above = (*model._hidden_sizes(), len(stored.classes))
+            below, of = [rows, *above[:-1]], model._convolution
+            if of:
+                below[:2] = of.window**2, above[0] * of.regions**2
+            shapes = [(columns * a, b + 1) for a, b in zip(above, below, strict=True)]
             if [states.shape for states in stored.voltages] != shapes:
                 raise ParameterError(
                     f"voltages must have the shapes {shapes} for these features, hidden and classes"
@@ -686,6 +793,14 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
         return model
+
+
+def check_dose(dose: float) -> None:
+    """Raise ParameterError unless the `dose` in V is allowed."""
+    if not 0 < dose <= LARGEST_DOSE:
+        raise ParameterError(
+            f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}"
+        )
 
 
 def _stored(path: str | Path, content: dict[str, Any]) -> StoredClassifier:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from memristive.files import States, Vector
 from memristive.network.chip import Chip
+from memristive.network.design import Convolution
 from memristive.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
@@ -26,6 +27,7 @@ class StoredEstimator(Parameters):
     epochs: int | None
     hidden: tuple[int, ...]
     late: bool = False
+    convolution: Convolution | None = None
     margin: float | None
     memristor: MemristorParameters | None
     neuron: NeuronParameters | None
@@ -33,7 +35,7 @@ class StoredEstimator(Parameters):
     random_state: int | None
     verbose: int
 
-    newer: ClassVar = ("late",)
+    newer: ClassVar = ("late", "convolution")
 
 
 @dataclass(frozen=True, kw_only=True)

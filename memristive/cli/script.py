@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from memristive.costs.energy import ISOLATED_UP_TO
+from memristive.accounting.energy import ISOLATED_UP_TO
 from memristive.io import records
 from memristive.io.voltages import VoltagesError
 from memristive.network.crossbar import hebbian_state

@@ -8,12 +8,14 @@ side of neuron j; without pairs, the last column may be the reference column.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.engines.latches import slot
+from memristive.io.records import NotOverwritten, write_file
 from memristive.io.voltages import Voltages, network_of
 from memristive.network.design import Schedule
 from memristive.network.layer import Layer, column_nodes
@@ -114,13 +116,77 @@ def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None
         law = PulseLaw(device.lowest_conductance, device.highest_conductance, device.flow)
         return [pd.DataFrame(siemens.T, rows, columns)], law
     network = network_in(voltages)
-    tables = [
+    return conductance_tables(network), pulse_law(network)
+
+
+def conductance_tables(network: Network) -> list["pd.DataFrame"]:
+    """Return a table of the conductances in S for each layer of a network, rows x columns."""
+    import pandas as pd
+
+    return [
         pd.DataFrame(
             conductances(layer, states).T, names(f"row_{k}", layer.rows), column_names(layer, k)
         )
         for k, (layer, states) in enumerate(zip(network.layers, network.states, strict=True))
     ]
-    return tables, pulse_law(network)
+
+
+def export(
+    network: Network,
+    folder: str | Path,
+    start: "float | Sequence[pd.DataFrame]" = 0.0,
+    overwrite: bool = False,
+) -> Path:
+    """Write what a laboratory needs to build a trained network, and return the folder.
+
+    The folder gets circuit.csv (resistors, voltages, times of each layer), neurons_K.csv,
+    conductances_K.csv (S) and, if pulses of a measured device write the cells, pulses.csv
+    (docs/export.md). K is the number of a layer, from 0.
+
+    Parameters
+    ----------
+    network : Network
+    folder : path
+    start : float or sequence of DataFrame
+        State before the pulses: a share of the conductance range, or conductances in S, a table for
+        each layer as in conductances_K.csv.
+    overwrite : bool
+        Replace files with other content.
+
+    Raises
+    ------
+    NotOverwritten
+        The folder has such a file with other content, and `overwrite` is False.
+    """
+    texts = laboratory_files(network, conductance_tables(network), pulse_law(network), start)
+    for name, text in texts.items():
+        path = Path(folder) / name
+        if not overwrite and path.is_file() and path.read_text(encoding="utf-8") != text:
+            raise NotOverwritten(
+                f"{path} exists with other content: choose another folder, or give overwrite=True"
+            )
+    for name, text in texts.items():
+        write_file(Path(folder) / name, text)
+    return Path(folder)
+
+
+def laboratory_files(
+    network: Network,
+    tables: Sequence["pd.DataFrame"],
+    law: PulseLaw | None,
+    start: "float | Sequence[pd.DataFrame]" = 0.0,
+) -> dict[str, str]:
+    """Return the content of the files of an exported network, by name. `tables` and `law`: as
+    `crossbars` returns them; `start`: as in `export`.
+    """
+    found = {"circuit.csv": circuit_table(network).to_csv(float_format="%.9g")}
+    for k, table in enumerate(neuron_tables(network)):
+        found[f"neurons_{k}.csv"] = table.to_csv(float_format="%.9g")
+    for k, table in enumerate(tables):
+        found[f"conductances_{k}.csv"] = table.to_csv(index_label="siemens", float_format="%.9g")
+    if law:
+        found["pulses.csv"] = pulse_table(law, tables, start).to_csv(index=False)
+    return found
 
 
 def _array_setup(voltages: Voltages) -> Any:

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import gzip
 import io
+import itertools
 import json
 import math
 import os
@@ -113,21 +114,23 @@ def write_json(
 ) -> None:
     """Write `content` as JSON, unless `check`, which gets what the file would hold, raises.
 
-    Raises NotOverwritten if the file exists with other content, unless `overwrite` is True. Its
-    "versions" may differ.
+    A file with other content is kept as NAME.1.json, NAME.2.json and so on, and a line says so,
+    unless `overwrite` is True: neither the earlier work nor the new one is lost. Its "versions" may
+    differ.
     """
     text = to_json(content)
     check(json.loads(text))
-    if Path(path).is_file() and not overwrite:
+    path = Path(path)
+    if path.is_file() and not overwrite:
         try:
             stored = read_json(path, "JSON")
         except FileProblem:
             stored = {}
         if stored | {"versions": None} != json.loads(text) | {"versions": None}:
-            raise NotOverwritten(
-                f"{path} exists with other content: save under another name, or give "
-                "overwrite=True to replace it"
-            )
+            names = (path.with_name(f"{path.stem}.{k}{path.suffix}") for k in itertools.count(1))
+            kept = next(name for name in names if not name.exists())
+            write_file(kept, path.read_bytes())
+            report(f"kept the earlier {path} as {kept.name}")
     write_file(path, text)
 
 

@@ -171,8 +171,6 @@ def save_voltages(
 
     Raises
     ------
-    NotOverwritten
-        The file exists with other content, and `overwrite` is False.
     VoltagesError
         The states or another value could not be read back, such as nan. Nothing is written.
     """
@@ -386,13 +384,12 @@ def save(
     encoding : str
         "grey" or "binary".
     overwrite : bool
-        Replace a file with other content.
+        Replace a file with other content. Otherwise the earlier file is kept as NAME.1.json.
 
     Raises
     ------
-    NotOverwritten
-        The file exists with other content, and `overwrite` is False. The same network can be saved
-        again.
+    VoltagesError
+        A value could not be read back, such as a state that is nan. Nothing is written.
     """
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
     inputs = network.sizes[0]

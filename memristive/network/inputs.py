@@ -23,7 +23,7 @@ def as_images(
 
     Parameters
     ----------
-    images : array_like, n x inputs, levels 0 to 1
+    images : array_like, n x inputs or n x height x width, levels 0 to 1
     inputs : int, optional
         Expected number of inputs; None: any.
     name : str
@@ -42,10 +42,11 @@ def as_images(
         raise ParameterError(
             f"{name} must be rows of real numbers, all of equal length: {error}"
         ) from None
+    if found.ndim > 2:
+        found = found.reshape(len(found), -1) if len(found) else found.reshape(0, inputs or 0)
     size = found.shape[-1] if found.ndim and inputs is None else inputs
     if found.ndim != 2 or found.shape[1] != size or not size or not (empty or len(found)):
-        rows = "(1, -1)" if found.ndim < 2 else f"(len({name}), -1)"
-        remedy = f": use np.reshape({name}, {rows})" if found.ndim != 2 else ""
+        remedy = f": use np.reshape({name}, (1, -1))" if found.ndim < 2 else ""
         raise ParameterError(
             f"{name} must be {'n' if empty else 'one or more'} x {inputs or 'inputs'}, got shape "
             f"{found.shape}{remedy}"

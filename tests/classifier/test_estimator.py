@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
-from memristive.io.records import NotOverwritten
 from memristive.network.chip import PRESETS, Chip
 from memristive.network.networks import network_on_chip
 from memristor import MemristorParameters
@@ -348,11 +347,3 @@ def test_class_labels_survive_a_file(iris, tmp_path, names):
         loaded.classes_.tolist() == model.classes_.tolist()
         and loaded.classes_.dtype == model.classes_.dtype
     )
-
-
-def test_a_classifier_replaces_other_files_only_on_demand(fitted, tmp_path):
-    path = fitted.save(tmp_path / "model.json")
-    path.write_text("{}")
-    with pytest.raises(NotOverwritten, match=r"model\.json"):
-        fitted.save(path)
-    assert fitted.save(fitted.save(path, overwrite=True)) == path

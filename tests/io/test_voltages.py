@@ -13,7 +13,7 @@ from datasets import matching_dataset, xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.engines.engine import read
-from memristive.io.records import NotOverwritten, describe, to_json
+from memristive.io.records import describe, to_json
 from memristive.io.voltages import (
     FORMAT,
     VERSION,
@@ -238,19 +238,17 @@ def test_every_network_of_the_repository_is_loaded_and_read(path):
     assert (network.chip is not None) == bool(json.loads(path.read_text()).get("chip"))
 
 
-def test_a_file_with_other_content_is_replaced_only_on_demand(tmp_path):
+def test_saving_loses_neither_the_earlier_file_nor_the_new_one(tmp_path, capsys):
     one, other = (Network.of(Setup(), np.full((2, 4), volts)) for volts in (3.0, 4.0))
-    path = tmp_path / "v.json"
-    path.write_text(path.name)
-    with pytest.raises(NotOverwritten, match="overwrite=True"):
-        save(path, one)
-    save(path, one, overwrite=True)
+    path, kept = tmp_path / "v.json", tmp_path / "v.1.json"
+    path.write_text("someone's notes")
     save(path, one)
-    with pytest.raises(NotOverwritten, match=path.name):
-        save(path, other)
-    assert load(path).states[0][0, 0] == 3.0
-    save(path, other, overwrite=True)
-    assert load(path).states[0][0, 0] == 4.0
+    assert kept.read_text() == "someone's notes" and "v.1.json" in capsys.readouterr().out
+    save(path, one)
+    save(path, other)
+    assert [load(tmp_path / f"v{k}.json").states[0][0, 0] for k in ("", ".2")] == [4.0, 3.0]
+    save(path, one, overwrite=True)
+    assert len(list(tmp_path.iterdir())) == 3 and load(path).states[0][0, 0] == 3.0
 
 
 def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.costs import costs, dissipation
-from memristive.costs.costs import Accounts
-from memristive.costs.dissipation import joules_per_siemens
-from memristive.costs.ledger import COMPUTED, Technology, stage_load
+from memristive.accounting import costs, dissipation
+from memristive.accounting.costs import Accounts
+from memristive.accounting.dissipation import joules_per_siemens
+from memristive.accounting.ledger import COMPUTED, Technology, stage_load
 from memristive.devices.measured_device import DEVICES
 from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule

@@ -7,7 +7,7 @@ import pytest
 
 from datasets import matching_dataset
 from memristive import Chip, build, learn, load, network_on_chip, read, save
-from memristive.learning import convolve
+from memristive.learning import build as settings
 from memristive.learning.build import initial_network
 from memristive.learning.training import Learning, train
 from memristive.network.design import ENGINES, Convolution
@@ -58,7 +58,7 @@ def test_synapses_that_write_late_learn_more_with_fewer_pulses():
                 10,
                 device="pcmo",
                 late=late,
-                presentations=5000,
+                presentations=100_000,
                 seed=seed,
             )
             counts, learning = no_counts(network), Learning.start(network, rule)
@@ -84,9 +84,9 @@ FEW = RNG.random((5, 2))  # images of two pixels
             (1,),
             2,
             IMAGES,
-            convolve.RULE,
+            settings.CONVOLUTION_RULE,
             convolution=Convolution(10, 10, 2, regions=1),
-            **convolve.settings("epiram")[0],
+            **settings.convolution_settings("epiram")[0],
         ),
     ],
 )
@@ -126,7 +126,9 @@ def test_networks_of_few_hidden_neurons_fire_and_learn(device, hidden, late):
 
 def test_convolutions_of_gate_devices_learn():
     dataset = matching_dataset("digits")
-    made, rule = convolve.settings("li-1t1r", data="digits")
+    made, rule = settings.convolution_settings(
+        "li-1t1r", changes=settings.CONVOLUTION_CHANGES["digits"]
+    )
     for seed in range(1, 6):
         rule = dataclasses.replace(rule, presentations=2000, seed=seed)
         of = Convolution(8, 8, 3, regions=3)

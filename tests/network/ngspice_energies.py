@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from memristive.costs.energy import OUTPUT_EDGE, delivered, isolated, read_energy, write_energy
+from memristive.accounting.energy import OUTPUT_EDGE, delivered, isolated, read_energy, write_energy
 from memristive.engines.netlists import layered_network
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.engines.solvers import READING, WRITING, WRITING_LAYERS

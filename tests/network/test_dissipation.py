@@ -10,8 +10,8 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 
 from datasets import xpue
-from memristive.costs import dissipation
-from memristive.costs.dissipation import pulse_energies, read_energies, write_energies
+from memristive.accounting import dissipation
+from memristive.accounting.dissipation import pulse_energies, read_energies, write_energies
 from memristive.devices import characterise
 from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from badcrossbar.compute import compute
 
-from memristive.costs.energy import isolated
+from memristive.accounting.energy import isolated
 from memristive.engines.engine import make_engine
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip

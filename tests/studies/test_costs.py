@@ -2,7 +2,7 @@
 
 import pytest
 
-from memristive.costs.ledger import ASSUMED, Ledger, Line
+from memristive.accounting.ledger import ASSUMED, Ledger, Line
 from memristive.io.records import load_results
 from studies import costs
 from tests.helpers import outputs

@@ -10,7 +10,7 @@ import pytest
 
 from datasets import matching_dataset
 from memristive import build
-from memristive.costs.dissipation import write_costs
+from memristive.accounting.dissipation import write_costs
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
 from memristive.io.records import check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory

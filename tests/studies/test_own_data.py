@@ -82,7 +82,7 @@ def test_a_measured_device_gives_the_network_of_the_estimator(table, tmp_path):
     study(table, tmp_path, "--device", "epiram", record="own_data_flowers_epiram")
     saved, (features, labels) = (
         MemristiveClassifier.load(tmp_path / "model.json"),
-        own_data.load_table(str(table), "species"),
+        own_data.samples_of(str(table), "species"),
     )
     model = MemristiveClassifier((5,), device="epiram", pairs=2, epochs=40, random_state=1).fit(
         features, labels
@@ -133,7 +133,7 @@ ROWS = [["1", "10", "x"], ["2", "20", "y"]] * 3
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
 def test_the_separator_is_detected(tmp_path, separator):
     (tmp_path / "t.csv").write_text("\n".join(map(separator.join, [["a", "b", "class"], *ROWS])))
-    features, labels = own_data.load_table(str(tmp_path / "t.csv"))
+    features, labels = own_data.samples_of(str(tmp_path / "t.csv"))
     assert features.tolist() == [[1.0, 10.0], [2.0, 20.0]] * 3 and labels.tolist() == ["x", "y"] * 3
 
 
@@ -145,7 +145,7 @@ def test_columns_are_chosen_by_name(tmp_path, label, drop, shape, classes):
     # with row numbers, as pandas writes them
     lines = [",a,b,class", *(",".join([str(k), *row]) for k, row in enumerate(ROWS))]
     (tmp_path / "t.csv").write_text("\n".join(lines))
-    features, labels = own_data.load_table(str(tmp_path / "t.csv"), label, drop)
+    features, labels = own_data.samples_of(str(tmp_path / "t.csv"), label, drop)
     assert features.shape == (6, shape) and np.unique(labels).tolist() == classes
 
 
@@ -168,7 +168,7 @@ def test_bad_tables_and_columns(tmp_path, changed, arguments, named):
         text = text.replace(old, new)
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ParameterError, match=named):
-        own_data.load_table(str(tmp_path / "t.csv"), *arguments[:1], drop=arguments[1:])
+        own_data.samples_of(str(tmp_path / "t.csv"), *arguments[:1], drop=arguments[1:])
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
@@ -176,4 +176,4 @@ def test_files_that_are_no_table(tmp_path, content):
     if content is not None:
         (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ParameterError, match=r"t\.csv"):
-        own_data.load_table(str(tmp_path / "t.csv"))
+        own_data.samples_of(str(tmp_path / "t.csv"))

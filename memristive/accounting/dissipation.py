@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from memristive.accounting.energy import OUTPUT_EDGE
+from memristive.accounting.ledger import Technology
 from memristive.closed_form.neuron import NODES, WEIGHTS
-from memristive.costs.energy import OUTPUT_EDGE
-from memristive.costs.ledger import Technology
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.network.design import PULSE_EDGES, Schedule

@@ -12,9 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from memristive.closed_form import kernel
-from memristive.costs import dissipation
-from memristive.costs.ledger import (
+from memristive.accounting import dissipation
+from memristive.accounting.ledger import (
     ASSUMED,
     COMPUTED,
     Ledger,
@@ -23,6 +22,7 @@ from memristive.costs.ledger import (
     mean,
     stage_load,
 )
+from memristive.closed_form import kernel
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.engines.latches import slot
 from memristive.engines.ngspice_layer import BACK_STOP

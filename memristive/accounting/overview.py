@@ -1,0 +1,274 @@
+"""Costs of a network over images of one's own: what the verb `memristive.costs` returns."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from tqdm import tqdm
+
+from memristive.accounting import costs as accounting
+from memristive.accounting import dissipation
+from memristive.accounting.costs import Accounts, Times, TrainingCosts
+from memristive.accounting.ledger import ASSUMED, Ledger, Technology
+from memristive.devices.measured_device import MeasuredDevice, load_device
+from memristive.learning.build import initial_network, paper_network
+from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
+from memristive.network.inputs import as_images, as_labels
+from memristive.network.networks import Network, network_on_chip
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import end_of_read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMAGES, ERRORS, SEARCHED = 100, 20, 2000  # read, of errors, among which errors are looked for
+SHOWN = 1e-3  # share of a ledger, from which a part has a line of its own
+FACTORS = ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Energy, time, area and wear of a network.
+
+    Attributes
+    ----------
+    ledgers : dict of str to Ledger
+        Energies by part of an "inference" (mean of `images` reads), of an "error" (its read, the
+        back-reads and writes; mean of the first errors) and of a "training" (all of it).
+    times : dict of str to dict of str to float
+        For each ledger the duration of each phase in s.
+    images : int
+        Images that were read.
+    standard_error : float
+        Of the mean energy of an inference, in J.
+    area : dict of str to float
+        Area of each part in m^2.
+    errors : int or None
+        Errors during the training.
+    wear : dict of str to float
+        Pulses of a cell in the training: mean, quantiles, most, and the share of cells beyond the
+        endurance; empty without pulses or without a training.
+    """
+
+    ledgers: Mapping[str, Ledger]
+    times: Mapping[str, Times]
+    images: int
+    standard_error: float
+    area: Mapping[str, float]
+    errors: int | None = None
+    wear: Mapping[str, float] = field(default_factory=dict)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the parts of all ledgers: a row for each, with the columns ledger, name, joules,
+        kind, pins and note.
+        """
+        import pandas as pd  # here: the import takes half a second
+
+        rows = [
+            {"ledger": name} | line
+            for name, ledger in self.ledgers.items()
+            for line in ledger.rows()
+        ]
+        return pd.DataFrame(rows)
+
+    def __str__(self) -> str:
+        texts = [described(name, self.ledgers[name], self.times[name]) for name in self.ledgers]
+        texts[0] += (
+            f"\nmean of {self.images} images, standard error {with_unit(self.standard_error, 'J')}"
+        )
+        if self.errors is not None:
+            texts.append(f"{self.errors:,} errors in the training")
+        parts = ", ".join(f"{name} {1e12 * of:,.0f}" for name, of in self.area.items() if of)
+        texts.append(f"area in um^2: {parts}")
+        if self.wear:
+            texts.append(
+                "pulses a cell: mean {mean:,.0f}, most {most:,.0f}; beyond the endurance "
+                "{share_beyond_endurance:.1%} of the cells".format(**self.wear)
+            )
+        return "\n\n".join(texts)
+
+
+def costs(
+    network: Network,
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
+    rule: Rule | None = None,
+    sample: int = IMAGES,
+    technology: Technology | None = None,
+    device: str | Path | MeasuredDevice | None = None,
+    start: Network | None = None,
+) -> Costs:
+    """Return the costs of a network over images: of an inference, and with labels and the rule also
+    of an error and of the whole training, which is made again in closed form.
+
+    Parameters
+    ----------
+    network : Network
+        Trained, of `learn` or `load`.
+    images : array_like, n x inputs or n x height x width, levels 0 to 1
+    labels : array_like, n, optional
+        Numbers of the classes.
+    rule : LayeredRule or ErrorDrivenRule, optional
+        Rule that trained the network, as `build` returns it.
+    sample : int
+        Most images of which inferences are computed; of more images as many are drawn at random.
+    technology : Technology, optional
+        Values that the circuit does not fix, such as the supply; None: the defaults.
+    device : str, path or MeasuredDevice, optional
+        Measured device in the cells, whose pulses count; None: the preset that is in the cells, or
+        else pulses of 1 V.
+    start : Network, optional
+        Network before the training; None: a random start, as `build` makes it.
+
+    Raises
+    ------
+    ParameterError
+        An argument is wrong, or the chip's wires have resistance, which costs leave out.
+    """
+    if network.wired:
+        raise ParameterError("costs leave out the resistance of wires, and this chip has it")
+    images = as_images(images, network.sizes[0], empty=False)
+    measured = load_device(str(device)) if isinstance(device, str | Path) else device
+    measured = measured or dissipation.device_of(network)
+    technology = technology or Technology()
+    accounts = Accounts(technology, measured)
+    chosen = images
+    if len(images) > sample:
+        chosen = np.random.default_rng(1).choice(images, sample, replace=False)
+    reads = inferences(network, chosen, accounts)
+    energies = [ledger.sum() for ledger, _ in reads]
+    found = {"inference": accounting.mean_of(reads)}
+    training, wear = None, {}
+    if rule is not None and labels is not None:
+        targets = as_labels(labels, len(images), network.sizes[-1])
+        error = first_errors(network, rule, images, targets, accounts)
+        found |= {"error": error} if error else {}
+        training = training_costs(network, rule, images, targets, accounts, start)
+        found["training"] = training.ledger, training.times
+        if network.pulses and training.counts:
+            wear = accounting.wear(training.counts, technology.endurance)
+    return Costs(
+        {name: ledger for name, (ledger, _) in found.items()},
+        {name: times for name, (_, times) in found.items()},
+        len(chosen),
+        float(np.std(energies, ddof=1) / math.sqrt(len(energies))) if len(energies) > 1 else 0.0,
+        accounting.area(network, technology, dissipation.half_share(network)),
+        training.errors if training else None,
+        wear,
+    )
+
+
+def inferences(
+    network: Network, images: np.ndarray, accounts: Accounts, *wait: float | None
+) -> list[tuple[Ledger, Times]]:
+    """Return the ledger and durations of a read of each of the `images` (n x inputs). `wait`: as in
+    `costs.inference`.
+    """
+    return [
+        accounting.inference(network, image, accounts, *wait)
+        for image in tqdm(images, "reading", unit="image", delay=2, leave=False)
+    ]
+
+
+def first_errors(
+    network: Network,
+    rule: Rule,
+    images: np.ndarray,
+    labels: np.ndarray,
+    accounts: Accounts,
+    count: int = ERRORS,
+) -> tuple[Ledger, Times] | None:
+    """Return the mean ledger and durations of the first `count` errors on training images, each
+    with its read and its first dose; None if the first `SEARCHED` images bring no error.
+    """
+    found = []
+    for image, label in zip(images[:SEARCHED], labels[:SEARCHED], strict=True):
+        spikes, correction = accounting.corrected(network, rule, image, int(label))
+        if correction:
+            own = spikes[-1][int(label)]
+            stop = float(end_of_read(spikes[-1], network.design.window))
+            stop = max(stop, network.design.window if np.isnan(own) else float(own))
+            read = accounts.read(network, image, spikes, stop)
+            written = accounts.correct(network, correction)
+            found.append((read[0] + written[0], accounting.added([read[1], written[1]])))
+        if len(found) == count:
+            break
+    return accounting.mean_of(found) if found else None
+
+
+def training_costs(
+    network: Network,
+    rule: Rule,
+    images: np.ndarray,
+    labels: np.ndarray,
+    accounts: Accounts,
+    start: Network | None = None,
+) -> TrainingCosts:
+    """Train a network again in closed form, and return the costs. `start`: network before the
+    training; None: a random start from the rule's seed, on the chip of `network`.
+    """
+    if start is None and isinstance(rule, LayeredRule):
+        start = initial_network(
+            tuple(layer.neurons for layer in network.layers[:-1]),
+            network.sizes[-1],
+            images,
+            rule,
+            network.design,  # type: ignore[arg-type]  # a LayerDesign
+            network.parameters,
+            network.pulses,
+            network.convolution,
+        )
+    elif start is None:
+        assert isinstance(rule, ErrorDrivenRule)
+        start = paper_network(network.setup, rule, *network.states[0].shape)
+    start = network_on_chip(dataclasses.replace(start, devices=None, chip=None), network.chip)
+    with tqdm(total=rule.presentations, desc="training", unit="image", delay=2, leave=False) as bar:
+
+        def watch(steps: Any) -> Any:
+            for done, accuracy in steps:
+                bar.update(done - bar.n)
+                yield done, accuracy
+
+        return accounting.training(start, rule, images, labels, accounts, watch=watch)
+
+
+def with_unit(value: float, unit: str) -> str:
+    """Return a value with three digits and the prefix of its `unit` that suits it."""
+    factor, prefix = next(
+        ((factor, prefix) for factor, prefix in FACTORS if abs(value) >= factor), FACTORS[-1]
+    )
+    return f"{value / factor:.3g} {prefix}{unit}" if value else f"0 {unit}"
+
+
+def described(name: str, ledger: Ledger, times: Times) -> str:
+    """Return a ledger as text: its sums and durations, and a table of its parts. Parts below a
+    thousandth of the sum share a line.
+    """
+    known, total = ledger.sum() - ledger.sum(kind=ASSUMED), ledger.sum()
+    lines = sorted(ledger.lines, key=lambda line: -line.joules)
+    shown = [line for line in lines if line.joules >= SHOWN * total]
+    width = max((len(line.name) for line in shown), default=0)
+    rows = [
+        f"  {line.name:{width}}  {with_unit(line.joules, 'J'):>8}  {line.kind:9}"
+        f"  {'pins' if line.pins else '':4}  {line.note}".rstrip()
+        for line in shown
+    ]
+    if len(lines) > len(shown):
+        rest = sum(line.joules for line in lines[len(shown) :])
+        rows.append(
+            f"  {f'{len(lines) - len(shown)} smaller parts':{width}}  {with_unit(rest, 'J'):>8}"
+        )
+    durations = ", ".join(f"{phase} {with_unit(of, 's')}" for phase, of in times.items())
+    return "\n".join(
+        [
+            f"{name}: {with_unit(total, 'J')} in all parts, "
+            f"{with_unit(ledger.sum(pins=True), 'J')} at the pins, {with_unit(known, 'J')} without "
+            f"what is assumed; {durations}",
+            *rows,
+        ]
+    )

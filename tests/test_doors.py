@@ -1,0 +1,125 @@
+"""Each kind of network through each door, with images of one's own: crosses and rings at random
+places. A new kind is one more line.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import memristive
+from memristive import Chip, MemristiveClassifier, build, learn
+from tests.helpers import measured_spikes
+
+RNG = np.random.default_rng(7)
+CHIP = Chip(cell_gain=0.05, neuron_threshold=0.02, seed=3)
+# options of `build`, which the estimator takes as well
+KINDS = {
+    "paper's layer": {},
+    "paper's layer, chip": {"chip": CHIP},
+    "hidden": {"hidden": 6},
+    "pairs": {"device": "epiram"},
+    "reference column": {"device": "epiram", "pairs": 0},
+    "late": {"device": "epiram", "late": True},
+    "late, hidden, chip": {"device": "pcmo", "hidden": 6, "late": True, "chip": CHIP},
+    "gate": {"device": "li-1t1r"},
+    "convolution": {"hidden": 4, "convolution": {"window": 3, "regions": 2}},
+    "convolution, late": {"device": "epiram", "late": True, "hidden": 4, "convolution": {}},
+}
+
+
+def shapes(count):
+    """Images of 6x6 pixels with a cross (1) or a ring (0), and their labels."""
+    images, labels = np.zeros((count, 6, 6)), RNG.integers(0, 2, count)
+    for image, label in zip(images, labels, strict=True):
+        row, column = RNG.integers(1, 5, 2)
+        image[row - 1 : row + 2, column - 1 : column + 2] = 1 - label
+        if label:
+            image[row - 1 : row + 2, column] = image[row, column - 1 : column + 2] = 1
+        else:
+            image[row, column] = 0
+        image *= RNG.uniform(0.6, 1)
+    return images, labels
+
+
+IMAGES, LABELS = shapes(150)
+NEW, TRUTH = shapes(200)
+
+
+@functools.cache
+def trained(kind):
+    network, rule = build(IMAGES, 2, presentations=6000, seed=1, **KINDS[kind])
+    return learn(network, rule, IMAGES, LABELS).network, rule
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+def test_it_recognises_images_that_it_has_not_seen(kind):
+    spikes = memristive.read(trained(kind)[0], NEW)
+    assert np.mean(np.nanargmin(np.nan_to_num(spikes, nan=1), axis=1) == TRUTH) > 0.6
+
+
+def test_both_engines_and_the_netlist_fire_together(kind, ngspice, tmp_path):
+    network = trained(kind)[0]
+    first = np.nanmin(memristive.read(network, NEW[:1]))
+    simulated = memristive.read(network, NEW[:1], engine="ngspice")
+    assert np.nanmin(simulated) == pytest.approx(first, abs=1e-6)
+    (tmp_path / "read.cir").write_text(memristive.netlist(network, NEW[0]), encoding="utf-8")
+    assert np.nanmin(measured_spikes(tmp_path / "read.cir", 2)) == pytest.approx(first, abs=1e-6)
+
+
+def test_ngspice_learns_what_the_closed_form_learns(kind, ngspice):
+    network, rule = trained(kind)
+    rule = dataclasses.replace(rule, presentations=2)
+    one, other = (
+        learn(network, rule, IMAGES, LABELS, engine=engine).network.states[-1]
+        for engine in ("closed-form", "ngspice")
+    )
+    assert one == pytest.approx(other, abs=2e-3)
+
+
+def test_its_file_gives_the_same_spikes(kind, tmp_path):
+    network, rule = trained(kind)
+    memristive.save(tmp_path / "network.json", network, rule)
+    spikes = [
+        memristive.read(of, NEW[:5]) for of in (network, memristive.load(tmp_path / "network.json"))
+    ]
+    assert np.array_equal(*spikes, equal_nan=True)
+
+
+def test_its_costs_add_up(kind):
+    network, rule = trained(kind)
+    few = dataclasses.replace(rule, presentations=300)
+    found = memristive.costs(network, IMAGES, LABELS, few, sample=5)
+    frame, read = found.to_frame(), found.ledgers["inference"]
+    assert frame.groupby("ledger").joules.sum()["inference"] == pytest.approx(read.sum())
+    # a training has 300 reads, each at least as long as that of an inference at its start
+    assert found.ledgers["training"].sum() > 30 * read.sum() and found.errors > 0
+    assert "of 5 images" in str(found) and found.area["cells"] > 0
+
+
+def test_the_laboratory_gets_each_cell_and_the_bias(kind, tmp_path):
+    network = trained(kind)[0]
+    memristive.export(network, tmp_path)
+    cells = [pd.read_csv(path, index_col=0) for path in sorted(tmp_path.glob("conductances_*"))]
+    assert [table.size for table in cells] == [
+        of.rows * (of.columns + of.reference) for of in network.layers
+    ]
+    assert "bias_resistor" in (tmp_path / "circuit.csv").read_text()
+    assert all((table > 0).all(axis=None) for table in cells)
+
+
+def test_the_estimator_learns_it(kind, tmp_path):
+    options = KINDS[kind]
+    images = IMAGES if "convolution" in options else IMAGES.reshape(len(IMAGES), -1)
+    new = NEW if "convolution" in options else NEW.reshape(len(NEW), -1)
+    names = np.array(["ring", "cross"])
+    model = MemristiveClassifier(**options, epochs=40, random_state=1).fit(images, names[LABELS])
+    assert model.score(new, names[TRUTH]) > 0.6
+    loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
+    assert np.array_equal(loaded.spike_times(new), model.spike_times(new), equal_nan=True)
