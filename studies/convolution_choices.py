@@ -9,12 +9,9 @@ patches. *Without labels*: the STDP rule of docs/stdp.md learns patches that are
 states, centred and scaled to the spread of random kernels, are the kernels. Dense networks have
 settings of their own. --data devices: the same digits, cells of epiram that are written rounded and
 late. *Kernels learned late*, *rounded*: the kernels of another network, which stay as they are.
---data mnist: networks present each of the first 50,000 training images once and are tested on the
-other 10,000; three seeds and no test.
 
-Writes results/convolution/convolution_choices_DATA.json, on one core in 20 minutes for the digits,
-in 15 for the devices with ten seeds, and in 20 for MNIST with three. Ctrl-C saves a checkpoint for
---resume.
+Writes results/convolution/convolution_choices_DATA.json, on one core in 20 minutes for the digits
+and in 30 for the devices. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -46,8 +43,6 @@ from studies.convolution import data_of
 PATCHES = 50_000  # from which the rule without labels learns
 LEAST_LIGHT = 0.08  # mean level of a patch from which it learns
 SHAPE = ["change", "kernels", "window", "regions", "stride"]
-# What differs if the mean of times is pooled: the best of 18 settings for digits, on held-out
-# training images. Mean times are late. They must not come after output neurons that fire unasked.
 # Of dense networks of emulators, by the number of hidden neurons: the best of 12 and of seven
 # settings, on held-out training images of three seeds.
 DENSE_RULES = {
@@ -138,20 +133,6 @@ CHOICES = {
         )
         for late in (False, True)
     ),
-    "mnist": (
-        Choice("", 32, 7, 4),
-        Choice("no pooling", 10, 7, 8, 3),
-        Choice("random kernels", 32, 7, 4, learned="random"),
-        Choice("kernels learned without labels", 32, 7, 4, learned="without labels"),
-        Choice("window", 36, 5, 4),
-        Choice("window", 28, 9, 4),
-        Choice("window", 24, 11, 4),
-        Choice("regions", 74, 7, 2),
-        Choice("regions", 48, 7, 3),
-        Choice("regions", 16, 7, 6),
-        Choice("half the weights", 16, 7, 4),
-        Choice("twice the weights", 64, 7, 4),
-    ),
 }
 
 
@@ -161,11 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=CHOICES, default="digits", help="default: digits")
     parser.add_common("--seeds", 20)
     options = parser.parse_args(arguments)
-    _, default = convolution_settings(
-        changes=CONVOLUTION_CHANGES["mnist" if options.data == "mnist" else "digits"]
-    )
-    if options.data == "mnist":
-        default = dataclasses.replace(default, presentations=50_000)
+    _, default = convolution_settings(changes=CONVOLUTION_CHANGES["digits"])
     (rule,) = apply_settings(options, rule=default)
     chosen = CHOICES[options.data]
     record = Record(
@@ -179,7 +156,7 @@ def main(arguments: list[str] | None = None) -> None:
         },
     )
     tasks = [
-        (choice, dataclasses.replace(rule, seed=rule.seed + number), options.data == "mnist")
+        (choice, dataclasses.replace(rule, seed=rule.seed + number))
         for number in range(options.seeds)
         for choice in chosen
     ]
@@ -192,13 +169,12 @@ def main(arguments: list[str] | None = None) -> None:
         print(pd.DataFrame(compared).to_string(index=False))
 
 
-def train_and_test(task: tuple[Choice, LayeredRule, bool]) -> dict[str, Any]:
+def train_and_test(task: tuple[Choice, LayeredRule]) -> dict[str, Any]:
     """Train one network; return its scores on the test images as a row, with the mean pulses of a
-    cell of its first and last layer if it has devices. `task`: choice, rule, True for MNIST and
-    False for digits. Runs in a worker.
+    cell of its first and last layer if it has devices. Runs in a worker.
     """
-    choice, rule, mnist = task
-    data = data_of("mnist" if mnist else "digits", held_out=mnist, seed=rule.seed)
+    choice, rule = task
+    data = data_of("digits", held_out=False, seed=rule.seed)
     network, pulses = trained(choice, rule, data)
     return {
         **dataclasses.asdict(choice),
