@@ -124,15 +124,15 @@ def test_starts_differ_in_the_layers_that_fire():
     other. The narrow start changes the spikes above the last hidden layer only.
     """
     levels, hidden = matching_dataset("digits").training.levels[:200], (40,) * 4
-    usual, narrow, parts = (
-        start(ONCE, levels, hidden).forward(levels)
-        for start in (usual_start, narrow_start, start_in_parts)
-    )
+    starts = [start(ONCE, levels, hidden) for start in (usual_start, narrow_start, start_in_parts)]
+    usual, narrow, parts = (network.forward(levels) for network in starts)
     shares = [[np.mean(~np.isnan(of)) for of in one] for one in (usual, parts)]
     assert min(shares[0]) < 0.2 and min(shares[1]) > 0.5
     assert (np.diff([np.nanmedian(of) for of in parts]) > 7e-6).all()
     assert all(np.array_equal(*of, equal_nan=True) for of in zip(usual[:3], narrow, strict=False))
     assert np.mean(~np.isnan(narrow[3])) < np.mean(~np.isnan(usual[3]))
+    third, fourth = (states.std() for states in starts[0].states[2:4])
+    assert fourth > 2 * third
 
 
 def test_the_dose_is_chosen_on_images_that_are_not_tested(tmp_path):
