@@ -170,6 +170,56 @@ def layers_table() -> str:
     return markdown(("training set, grey images, network", "accuracy"), rows)
 
 
+def gradient_rules_table() -> str:
+    """Return the table of accuracies on digits by the local rule and by rules that are nearer to
+    the exact gradient.
+    """
+    found = load_table(RESULTS / "layers/gradient_rules.json")
+    accuracies = found.groupby(["layers", "start", "rule"]).strict_accuracy.agg(list)
+    rules = found.rule.unique()
+    rows = [
+        (
+            layers,
+            start,
+            *(
+                spread(accuracies[layers, start, rule])
+                if (layers, start, rule) in accuracies.index
+                else ""
+                for rule in rules
+            ),
+        )
+        for start in found.start.unique()
+        for layers in found.layers.unique()
+        if (layers, start, "local") in accuracies.index
+    ]
+    return markdown(("hidden layers", "start", *rules), rows)
+
+
+def gradient_layers_table() -> str:
+    """Return the table of spikes and of wrong signs in each layer, before and after the local rule
+    has trained digits.
+    """
+    found = load_table(RESULTS / "layers/gradient_rules.json")
+    found, rows = found[found.rule == "local"], []
+    columns = {
+        "fire before": ("before", "fires"),
+        "fire after": ("after", "fires"),
+        "spread before": ("before", "spread"),
+        "spread after": ("after", "spread"),
+        "wrong signs after": ("after", "opposite local"),
+    }
+    for (start, layers), of in found.groupby(["start", "layers"], sort=False):
+        if layers == found.layers.max() or start == "usual":
+            row = [layers, start]
+            for stage, name in columns.values():
+                means = pd.DataFrame([one[stage][name] for one in of.by_layer]).astype(float).mean()
+                row.append(
+                    ", ".join("-" if mean != mean else f"{100 * mean:.0f}" for mean in means)
+                )
+            rows.append(row)
+    return markdown(("hidden layers", "start", *columns), rows)
+
+
 def layers_in_ngspice_table() -> str:
     """Return the table of reads of multilayer networks in ngspice beside the closed form."""
     rows = []
