@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--hidden", nargs="+", default=["200", "200-100"], help="default: 200 200-100"
     )
-    parser.add_number("--errors", 1, SEARCHED, 400, "errors measured before and after the training")
+    parser.add_number("--errors", 1, SEARCHED, 100, "errors measured before and after the training")
     parser.add_common("--seeds", 5)
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
