@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +31,15 @@ from memristive.engines.latches import slot
 from memristive.engines.ngspice_layer import BACK_STOP
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
-from memristive.learning.training import Learning, column_doses, train
+from memristive.learning.training import (
+    NO_WINNERS,
+    Learning,
+    all_errors,
+    due_writes,
+    plans,
+    train,
+    writes_of,
+)
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.layer import ColumnDose, GateWrite, Layer
 from memristive.network.networks import (
@@ -67,13 +75,14 @@ class Correction:
     """Consequences of one error, each a list with an entry for each layer: the `errors` of the
     neurons, and the `writes` of the columns.
 
-    For synapses that write late, `doses` has the doses of their capacitors, and `writes` the pulses
-    that are then due. `writes` also has the writes of 1T1R cells at their gates.
+    `doses` has the size of each dose of the rule in V, with the shares of the rows: on capacitors,
+    if synapses write late or if gates set the levels. `writes` then has the pulses, or the writes
+    at the gates, that are due.
     """
 
     errors: list[np.ndarray]
     writes: list[list[ColumnDose | GateWrite]]
-    doses: list[list[ColumnDose]]
+    doses: list[list[tuple[float, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -380,9 +389,9 @@ class Accounts:
         return (volts**2 * width,) * 2, (-volts, volts), (width, width)
 
     def _capacitors(
-        self, network: Network, k: int, doses: list[ColumnDose]
+        self, network: Network, k: int, doses: list[tuple[float, np.ndarray]]
     ) -> tuple[Ledger, Times]:
-        """Return the ledger and the duration of doses on capacitors: of synapses that write late,
+        """Return the ledger and the duration of `doses` on capacitors: of synapses that write late,
         or of gates, whose voltages the capacitors hold. Pumps charge them, then the limits are
         compared.
         """
@@ -390,19 +399,18 @@ class Accounts:
         assert pulses
         # of the capacitor's voltage over the dose
         scale = 1.0 if pulses.levels else technology.late_window / (pulses.late * pulses.step)
-        charge, lines, seconds, columns = 0.0, 0.0, 0.0, 0
-        for dose in doses:
-            # the capacitor serves both cells of a pair, unless each has a gate of its own
-            if dose.column >= of.neurons * max(1, of.pairs) and not pulses.levels:
-                continue
-            moved = dose.shares * abs(dose.dose) * scale * technology.late_capacitance
+        charge, lines, seconds = 0.0, 0.0, 0.0
+        # the capacitor serves both cells of a pair, unless each has a gate of its own
+        capacitors = 2 if of.pairs and pulses.levels else 1
+        for dose, shares in [each for each in doses for _ in range(capacitors)]:
+            moved = shares * dose * scale * technology.late_capacitance
             charge += float(moved.sum())
             seconds += float(moved.max()) / (EMULATOR.transconductance * of.write_voltage)
             lines += technology.line_capacitance * (
-                _width(of) * float(np.sum(dose.shares > 0)) * of.write_voltage**2
+                _width(of) * float(np.sum(shares > 0)) * of.write_voltage**2
                 + of.rows * technology.supply**2
             )
-            columns += 1
+        columns = capacitors * len(doses)
         return Ledger.of(
             [
                 *_lines("write", lines, 0.0),
@@ -534,40 +542,27 @@ def correction(
     early (None: no wrong neuron fires). `times`, `settled`: as `present` returns them.
     """
     output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
-    errors, last = [output], len(network.states) - 1
-    for k in range(last, 0, -1):
-        scale = 1.0 if k == last else rule.error_scale
-        back = network.read_back(k, errors[0])
-        errors.insert(0, rules.hidden_errors(back, settled[k - 1], rule.reach, scale))
-    if network.convolution:  # as an engine returns them: of patches, of which the others have lost
-        places = network.winners(image), np.arange(network.sizes[1]) % network.layers[0].neurons
-        of_patches = np.full((len(network.convolution.patches), network.layers[0].neurons), -np.inf)
-        of_patches[places] = settled[0]
-        settled = [of_patches, *settled[1:]]
-    at_once = dataclasses.replace(
-        network, pulses=network.pulses and dataclasses.replace(network.pulses, late=0.0, levels=())
+    rng, late = read_generator(done), late_writes(network)
+
+    def noisy(of: int, errors: np.ndarray) -> np.ndarray:
+        return network.read_back(of, errors) + network.layers[of].back_noise(errors, rng)
+
+    winners = network.winners(image) if network.convolution else NO_WINNERS
+    planned = plans(
+        network, rule, image, times, winners, all_errors(rule, noisy, settled, output), done
     )
-    writes, doses = (
-        column_doses(
-            one,
-            rule,
-            _ClosedForm(),  # type: ignore[arg-type]  # only back-reads are needed
-            image,
-            times,
-            settled,
-            output,
-            done,
-            late_writes(one),
-            read_generator(done),
+    writes = [writes_of(due, late) for due in due_writes(network, planned, late, done)]
+    doses = [
+        list(
+            zip(
+                np.abs(of.doses).tolist(),
+                np.broadcast_to(of.shares, (len(of.doses), of.shares.shape[1])),
+                strict=True,
+            )
         )
-        for one in (network, at_once)
-    )
-    return Correction(errors, writes, cast("list[list[ColumnDose]]", doses))
-
-
-class _ClosedForm:
-    def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        return network.read_back(layer, errors)
+        for of in planned
+    ]
+    return Correction(all_errors(rule, network.read_back, settled, output), writes, doses)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import numpy as np
 
 import memristor
 from memristive.closed_form.kernel_arrays import (
+    EMPTY,
     LEAK,
     NOISE,
     RATE,
@@ -93,6 +94,102 @@ class Counts(NamedTuple):
     # upwards
     conducted: Arrays
     writes: Arrays  # columns, writes of at least one pulse
+
+
+class Plan(NamedTuple):
+    """Doses of one layer after an error, in their order: one for each output with an error."""
+
+    neurons: np.ndarray  # of the layer; the outputs of a convolution are its kernels in each region
+    doses: np.ndarray  # V, signed
+    shares: np.ndarray  # of the dose, doses x rows; 1 x rows if they are equal
+
+
+class Due(NamedTuple):
+    """Writes of one layer that are due, in their order."""
+
+    columns: np.ndarray
+    doses: np.ndarray  # V, signed; of late synapses the step of a pulse
+    shares: np.ndarray  # of the dose, writes x rows; 1 x rows if they are equal
+    gates: np.ndarray  # V, writes x rows; nan: the cell is not due; without gates no writes
+    reset: np.ndarray  # writes x rows, True where RESET comes before SET; without gates no writes
+
+
+@compiled
+def due_writes(
+    step: float,
+    late: Late,
+    k: int,
+    pairs: int,
+    neurons: int,
+    done: int,
+    plan: Plan,
+) -> Due:
+    """Return the writes of layer `k`, of some `neurons`, that are due after the doses of a `plan`;
+    `late` changes in place.
+
+    A dose writes one of the `pairs`, which take turns over the presentations: `done` of them came
+    before. `step`: of a pulse, in V.
+    """
+    sides, pair, rows = 2 if pairs else 1, done % max(1, pairs), plan.shares.shape[1]
+    number, equal = sides * len(plan.neurons), len(plan.shares) == 1 and late.pulses == 0.0
+    gated = number if len(late.gate.levels) else 0
+    due = Due(
+        np.empty(number, np.int64),
+        np.empty(number),
+        plan.shares if equal else np.empty((number, rows)),
+        np.empty((gated, rows)),
+        np.zeros((gated, rows), np.bool_),
+    )
+    for n in range(number):
+        m, side = n // sides, n % sides
+        own, dose, high = (
+            plan.neurons[m],
+            plan.doses[m],
+            plan.shares[m if len(plan.shares) > 1 else 0],
+        )
+        if late.pulses > 0.0:
+            # both cells of a pair get the pulses of one dose
+            high = due.shares[n - 1] if side else commit(late, k, own, high, dose)
+            dose = math.copysign(step, dose)
+        c = (side * pairs + pair) * neurons + own
+        due.columns[n], due.doses[n] = c, -dose if side else dose
+        if gated:
+            due.gates[n], due.reset[n] = move_gates(late, k, c, high, due.doses[n])
+        if not equal:
+            due.shares[n] = high
+    return due
+
+
+@compiled
+def write_due(
+    layer: LayerArrays,
+    timing: Timing,
+    pulses: Pulses,
+    late: Late,
+    states: np.ndarray,
+    due: Due,
+    factors: np.ndarray,
+    counts: Counts,
+    k: int,
+    loads: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Make the writes of layer `k` that are `due`, one after the other, and update `states`,
+    `counts` and `loads`. `factors`: write gains over the nominal ones, columns x rows, or empty;
+    other arguments are those of `write_pulses`.
+    """
+    for n in range(len(due.columns)):
+        c, dose, high = due.columns[n], due.doses[n], due.shares[n if len(due.shares) > 1 else 0]
+        if len(due.gates):
+            gates, reset = due.gates[n], due.reset[n]
+            write_gates(
+                layer, timing, pulses, late.gate, states, c, gates, reset, counts, k, loads, rng
+            )
+        elif pulses.step > 0.0:
+            write_pulses(layer, timing, pulses, states, c, high, dose, counts, k, loads, rng)
+        else:
+            of_rows = factors[c] if len(factors) else EMPTY
+            loads[c] = write(layer, timing, states, c, high, dose / layer.nominal_rate, of_rows)
 
 
 @compiled(error_model="numpy", fastmath=SAFE_MATH)
@@ -258,23 +355,22 @@ def write_gates(
     layer: LayerArrays,
     timing: Timing,
     pulses: Pulses,
-    late: Late,
+    gate: Gate,
     states: np.ndarray,
     c: int,
-    high: np.ndarray,
-    dose: float,
+    gates: np.ndarray,
+    reset: np.ndarray,
     counts: Counts,
     k: int,
     loads: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """Move the gate voltages of column `c` of layer `k` by the `dose` in V, write the devices that
-    are due, and update `counts` and `loads`. `late` holds gate voltages and their limits; other
-    arguments are those of `write_pulses`.
+    """Write the devices of column `c` of layer `k` at their `gates` (rows, V; nan: not due), with
+    RESET before where `reset` is True, and update `counts` and `loads`. Other arguments are those
+    of `write_pulses`.
     """
     cells, flow, load, volts = layer.cells, layer.flow, 0.0, timing.row_voltage
-    gates, reset = move_gates(late, k, c, high, dose)
-    gate, bounds = late.gate, (flow.low, flow.low + flow.span)
+    bounds = flow.low, flow.low + flow.span
     after = set_states(
         gate.levels,
         (gate.low, gate.high),
@@ -285,7 +381,7 @@ def write_gates(
         bounds,
         rng,
     )
-    for i in range(len(high)):
+    for i in range(len(gates)):
         r = row_of(cells, i)
         if not np.isnan(gates[i]):
             counts.pulses[k][i, c] += 1.0
