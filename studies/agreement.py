@@ -54,7 +54,6 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, present, train, write_generator
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import Setup
-from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
 from memristive.scores.checks import warn_of_layers
@@ -69,6 +68,7 @@ from memristive.scores.decisions import (
     score_row,
 )
 from memristive.spice.session import Solver, temporary_circuits
+from memristive.writing.at_once import ColumnDose
 
 NETWORKS = {
     "mnist": "Hebbian",

@@ -33,8 +33,8 @@ from memristive.cli.script import Record, make_parser, run, table
 from memristive.closed_form import neuron
 from memristive.costs import costs, dissipation
 from memristive.costs.costs import Accounts
-from memristive.costs.ledger import Technology, mean
 from memristive.io.voltages import load
+from memristive.ledger import Technology, mean
 from memristive.network.layer import Layer, crossbar_circuit
 from memristive.network.networks import Network
 from memristive.scores.decisions import RESOLUTION, decide, first_spikes

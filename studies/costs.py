@@ -38,19 +38,19 @@ from memristive.cli.script import (
 )
 from memristive.costs import costs, dissipation
 from memristive.costs.costs import Accounts, Times, TrainingCosts
-from memristive.costs.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
 from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import LayeredRule, Rule
+from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
 from memristive.network.chip import Chip, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
-from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import decide, end_of_read, resolution_of
+from memristive.writing.at_once import ColumnDose
 from plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 
 IMAGES, ERRORS, SEARCHED = 100, 20, 2000
@@ -223,7 +223,7 @@ def ledgers_of(
     # 3. What the ledger answers.
     ledgers = {name: ledger for name, (ledger, _) in found.items()}
     times = {name: durations for name, (_, durations) in found.items()}
-    half = dissipation.half_share(network) if half is None else half
+    half = network.way.half if half is None else half
     longer = {
         name: _mean([costs.inference(network, image, computed, wait) for image in shown])[0].sum()
         for name, wait in (("second spike", None), ("window", np.inf))

@@ -40,10 +40,10 @@ from memristive.learning.build import check_late, initial_network, learning_of, 
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import device_chip
-from memristive.network.networks import Network, network_on_chip, no_counts
+from memristive.network.networks import Network, network_on_chip
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
-from memristive.writing.kernel_writes import Counts
+from memristive.writing.pulses import Counts, no_counts
 from plotting import COLOURS, GREY, WIDTH
 
 MNIST, DIGITS = "mnist", "digits"

@@ -39,8 +39,8 @@ from memristive.learning.build import (
     with_late_doses,
 )
 from memristive.learning.training import Learning, train
-from memristive.network.networks import no_counts
 from memristive.scores.decisions import score_row
+from memristive.writing.pulses import no_counts
 
 ROUNDED, ANY_WIDTH, REMAINDER, LATE = "rounded", "any width", "remainder", "late"
 WAYS = (ROUNDED, ANY_WIDTH, REMAINDER, LATE)

@@ -25,8 +25,8 @@ from memristive.io.records import write_results
 from memristive.learning.build import paper_network
 from memristive.learning.training import learn
 from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE
-from memristive.network.layer import ColumnDose
 from memristive.spice.session import temporary_circuits
+from memristive.writing.at_once import ColumnDose
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ((10, "binary"), (10, "grey"), (28, "binary"), (28, "grey"))  # size, encoding

@@ -29,11 +29,12 @@ from memristive.engines.solvers import (
     training_solver,
 )
 from memristive.network.design import LayerDesign, Schedule, Setup, edges
-from memristive.network.layer import ColumnDose, back_circuit
+from memristive.network.layer import back_circuit
 from memristive.network.networks import Network
 from memristive.network.two_terminal import HALF
 from memristive.scores.decisions import end_of_read
 from memristive.spice.session import SimulationError, Solver, run_once
+from memristive.writing.at_once import ColumnDose
 from memristor import ISOLATED, MemristorParameters
 from snn_circuit import OFF, Points, cell_changes, names, state_changes
 

@@ -27,10 +27,8 @@ from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import Convolution, LayerDesign, Schedule, Setup
 from memristive.network.inputs import MOST_NEURONS, as_images, layer_sizes
-from memristive.network.layer import PulseWrites
 from memristive.network.networks import (
     Network,
-    gate_voltages,
     network_on_chip,
     states_of_weights,
     thresholds_per_volt,
@@ -39,6 +37,7 @@ from memristive.network.networks import (
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError, as_whole, check_range, did_you_mean
 from memristive.scores.checks import USUAL, settled_membranes
+from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters, NeuronParameters
 
 # default; a larger gain, as reads are at a low voltage
@@ -278,7 +277,7 @@ def measured_pulses(
     scheme : str
         "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which
         a write also moves cells that see a half or a third of its voltage
-        (`kernel_writes.disturb`).
+        (`writing.pulses.disturb`).
     late : bool
         True: each synapse has a poor capacitor in front of its devices, the paper's emulator, which
         adds up doses until pulses are due (docs/writes_late.md).
@@ -493,16 +492,8 @@ def committed(network: Network, rng: np.random.Generator) -> Network:
     its states. The scatter of these writes is drawn from `rng`. A network without gates is returned
     unchanged.
     """
-    pulses, curve = network.pulses, network.parameters.memristor.curve
-    if pulses is None or curve is None or not pulses.levels:
-        return network
-    states = tuple(
-        np.clip(
-            states + pulses.write_noise * rng.standard_normal(states.shape), curve.low, curve.high
-        )
-        for states in network.states
-    )
-    return dataclasses.replace(network, states=states, held=gate_voltages(network))
+    states, held = network.way.started(network.states, network.parameters.memristor.curve, rng)
+    return dataclasses.replace(network, states=states, held=held)
 
 
 def stuck_cells(device: MeasuredDevice, seed: int) -> Chip | None:

@@ -16,7 +16,9 @@ import numpy as np
 from memristive.closed_form import kernel, kernel_arrays, kernel_patches
 from memristive.compiled import compiled
 from memristive.parameters import Parameters, quantity
-from memristive.writing import kernel_writes
+from memristive.writing.base import Plan
+from memristive.writing.pulses import Counts
+from memristive.writing.ways import Ways, due_writes, forget, write_due
 
 # s; spikes of equal columns are closer than this: then the lower class counts as first, on any
 # engine
@@ -271,7 +273,7 @@ def doses_of(rule: Rule) -> Doses:
     return Doses(*(getattr(rule, name) for name in Doses._fields))
 
 
-@compiled
+@compiled(inline="always")
 def plan(
     doses: Doses,
     final: bool,
@@ -285,7 +287,7 @@ def plan(
     patches: np.ndarray,
     winners: np.ndarray,
     done: int,
-) -> kernel_writes.Plan:
+) -> Plan:
     """Return the doses of a layer for the `errors` of its outputs. All engines and the ledger of
     costs call this function.
 
@@ -315,7 +317,7 @@ def plan(
     dose = share * (doses.output_dose if final else doses.hidden_dose)
     count, of_image = np.count_nonzero(errors), len(rows) == 0 and len(patches) == 0
     columns = len(rows) if len(rows) else patches.shape[1] - 1
-    found = kernel_writes.Plan(
+    found = Plan(
         np.empty(count, np.int64),
         np.empty(count),
         image.reshape(1, -1) if of_image else np.empty((count, columns)),
@@ -332,14 +334,13 @@ def plan(
     return found
 
 
-@compiled
+@compiled(inline="always")
 def correct(
     layers: tuple[kernel_arrays.LayerArrays, ...],
     timing: kernel_arrays.Timing,
     doses: Doses,
-    pulses: kernel_writes.Pulses,
-    late: kernel_writes.Late,
-    counts: kernel_writes.Counts,
+    ways: Ways,
+    counts: Counts,
     states: kernel_arrays.Arrays,
     work: kernel_arrays.Work,
     image: np.ndarray,
@@ -354,7 +355,7 @@ def correct(
 
     `image`: levels of the first layer's rows in a write. `label`: right neuron; `wrong`: first
     wrong neuron, or -1. `done` presentations came before. `factors`: factors on the doses by write
-    noise, columns x rows, or empty. `states`, `work`, `late` and `counts` change in place.
+    noise, columns x rows, or empty. `states`, `work`, `ways` and `counts` change in place.
     """
     last = len(states) - 1
     found = [output_errors(len(work.spikes[last]), label, wrong)]
@@ -384,15 +385,10 @@ def correct(
             work.winners,
             done,
         )
-        due = kernel_writes.due_writes(pulses.step, late, k, layer.pairs, neurons, done, planned)
-        kernel_writes.write_due(
-            layer, timing, pulses, late, states[k], due, factors, counts, k, work.loads[k], rng
+        due = due_writes(ways, k, layer.pairs, neurons, done, planned)
+        changed = write_due(
+            layer, timing, ways, states[k], due, factors, counts, k, work.loads[k], rng
         )
-        moved = np.zeros(neurons)
-        for c in due.columns:
-            moved[c % neurons] = 1.0
-        if max(pulses.disturb) > 0.0:
-            moved.fill(1.0)
         kernel.refresh(
             layer,
             timing.row_voltage,
@@ -400,11 +396,11 @@ def correct(
             work.loads[k],
             work.scale[k],
             work.weights[k],
-            moved,
+            changed,
         )
         if len(layer.patches):
             volts = timing.row_voltage
-            kernel_patches.bend(layer, volts, states[k], work.scale[k], work.bends, moved)
+            kernel_patches.bend(layer, volts, states[k], work.scale[k], work.bends, changed)
 
 
 @compiled
@@ -412,9 +408,8 @@ def train_compiled(
     layers: tuple[kernel_arrays.LayerArrays, ...],
     timing: kernel_arrays.Timing,
     doses: Doses,
-    pulses: kernel_writes.Pulses,
-    late: kernel_writes.Late,
-    counts: kernel_writes.Counts,
+    ways: Ways,
+    counts: Counts,
     noise: Noise,
     states: kernel_arrays.Arrays,
     work: kernel_arrays.Work,
@@ -435,7 +430,7 @@ def train_compiled(
 
     `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
     `rows` in reads. `labels`: n. `history`: presentations x 2, True if the answer was right, and
-    True if cells were written. `states`, `work`, `late` and `counts` change in place.
+    True if cells were written. `states`, `work`, `ways` and `counts` change in place.
     """
     before = -waiting
     for n in range(len(order)):
@@ -461,14 +456,13 @@ def train_compiled(
         history[n, 1] = silent or wrong is not None
         if history[n, 1]:
             target = -1 if wrong is None else int(wrong)
-            kernel_writes.forget(late, n - before)
+            forget(ways, n - before)
             before = n
             correct(
                 layers,
                 timing,
                 doses,
-                pulses,
-                late,
+                ways,
                 counts,
                 states,
                 work,

@@ -21,17 +21,12 @@ from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.inputs import as_images, as_labels
-from memristive.network.layer import ColumnDose, GateWrite
-from memristive.network.networks import (
-    KernelArrays,
-    Network,
-    late_writes,
-    no_counts,
-    what_is_held,
-)
+from memristive.network.networks import KernelArrays, Network
 from memristive.parameters import ParameterError
 from memristive.scores.checks import warn_of_layers
-from memristive.writing import kernel_writes
+from memristive.writing.base import Due, Plan
+from memristive.writing.pulses import Counts, no_counts
+from memristive.writing.ways import Ways, due_writes, forget, kernel_ways, what_is_held
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
 # presentations between two reports of a training; each block of them has a stream of random numbers
@@ -65,7 +60,7 @@ class Learning:
     def arrays(self) -> dict[str, Any]:
         """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
-        held = self.network.held or what_is_held(late_writes(self.network))
+        held = self.network.held or what_is_held(kernel_ways(self.network))
         layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(held)}
         return {**layers, "history": self.history, "done": self.done}
 
@@ -164,7 +159,7 @@ def train(
     *,
     engine: str | Engine = CLOSED_FORM,
     block: int = BLOCK,
-    counts: kernel_writes.Counts | None = None,
+    counts: Counts | None = None,
 ) -> Iterator[tuple[int, float]]:
     """Present the remaining images and update `learning`; other arguments and exceptions are those
     of `learn`.
@@ -177,7 +172,7 @@ def train(
     rule, images, labels, engine
     block : int
         Has no effect on what is learned.
-    counts : kernel_writes.Counts, optional
+    counts : Counts, optional
         From `no_counts`; in closed form the pulses of each cell are added to it.
 
     Yields
@@ -198,11 +193,7 @@ def train(
             f"presentations must be at most {len(learning.history)}, as at the start of this "
             f"training, got {rule.presentations}"
         )
-    if (
-        engine == NGSPICE
-        and network.pulses
-        and max(network.pulses.disturb_up, network.pulses.disturb_down) > 0
-    ):
+    if engine == NGSPICE and network.way.half:
         raise ParameterError(
             "disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by "
             "phi; train in closed form"
@@ -241,7 +232,7 @@ def _train_compiled(
     images: np.ndarray,
     labels: np.ndarray,
     block: int,
-    counts: kernel_writes.Counts,
+    counts: Counts,
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses, waiting = rules.doses_of(rule), 0
@@ -260,8 +251,7 @@ def _train_compiled(
             arrays.layers,
             arrays.timing,
             doses,
-            arrays.pulses,
-            arrays.late,
+            arrays.ways,
             counts,
             noise,
             arrays.states,
@@ -276,7 +266,7 @@ def _train_compiled(
             rng,
         )
         if stop % BLOCK == 0:  # as a training that is resumed here
-            kernel_writes.forget(arrays.late, waiting)
+            forget(arrays.ways, waiting)
             waiting = 0
         learning.network = arrays.trained(learning.network, waiting)
         learning.history[learning.done : stop], learning.done = history, stop
@@ -298,7 +288,7 @@ def present(
     SimulationError.
     """
     k, network = learning.done, learning.network
-    noise, late = chip_noise(network, k, k + 1), late_writes(network)
+    noise, ways = chip_noise(network, k, k + 1), kernel_ways(network)
     times, settled = engine.read(
         network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0
     )
@@ -320,19 +310,14 @@ def present(
         output = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
         errors = all_errors(rule, read_back, settled, output)
         factors = noise.write[0] if len(noise.write) else None
-        writes = [
-            writes_of(due, late, factors)
-            for due in due_writes(
-                network, plans(network, rule, image, times, winners, errors, k), late, k
-            )
-        ]
+        planned = plans(network, rule, image, times, winners, errors, k)
         states = tuple(
-            engine.write(network, layer, of_layer, rng) for layer, of_layer in enumerate(writes)
+            engine.write(network, of, network.way.writes(due, factors), rng)
+            for of, due in enumerate(due_of_layers(network, planned, ways, k))
         )
         network = dataclasses.replace(network, states=states)
-    if late.pulses or len(late.gate.levels):
-        kernel_writes.forget(late, 1)
-        network = dataclasses.replace(network, held=what_is_held(late))
+    forget(ways, 1)
+    network = dataclasses.replace(network, held=what_is_held(ways))
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
     learning.network, learning.done = network, k + 1
@@ -366,7 +351,7 @@ def plans(
     winners: np.ndarray,
     errors: list[np.ndarray],
     done: int,
-) -> list[kernel_writes.Plan]:
+) -> list[Plan]:
     """Return for each layer the doses (`rule.plan`) after an `image` (inputs) with these `errors`.
 
     `times`: first spikes of each layer in s. `winners`: patches that gave the outputs of a
@@ -393,34 +378,13 @@ def plans(
     ]
 
 
-def due_writes(
-    network: Network, planned: list[kernel_writes.Plan], late: kernel_writes.Late, done: int
-) -> list[kernel_writes.Due]:
+def due_of_layers(network: Network, planned: list[Plan], ways: Ways, done: int) -> list[Due]:
     """Return for each layer the writes that are due after its `planned` doses, after `done`
-    presentations. Doses of synapses that write late are added to those in `late`.
+    presentations. Doses that must wait are added to those in `ways`.
     """
-    step = network.pulses.step if network.pulses else 0.0
     return [
-        kernel_writes.due_writes(step, late, k, layer.pairs, layer.neurons, done, plan)
+        due_writes(ways, k, layer.pairs, layer.neurons, done, plan)
         for k, (layer, plan) in enumerate(zip(network.layers, planned, strict=True))
-    ]
-
-
-def writes_of(
-    due: kernel_writes.Due, late: kernel_writes.Late, factors: np.ndarray | None = None
-) -> list[ColumnDose | GateWrite]:
-    """Return the writes of a layer that are `due` as engines take them, without those of no pulse.
-    `factors`: write gains over the nominal ones, columns x rows.
-    """
-    columns = due.columns.tolist()
-    if len(due.gates):
-        gated = zip(columns, due.gates, due.reset, strict=True)
-        return [GateWrite(*write) for write in gated if not np.isnan(write[1]).all()]
-    shares = np.broadcast_to(due.shares, (len(columns), due.shares.shape[1]))
-    return [
-        ColumnDose(c, dose, high, 1.0 if factors is None else factors[c])
-        for c, dose, high in zip(columns, due.doses.tolist(), shares, strict=True)
-        if high.any() or not late.pulses
     ]
 
 

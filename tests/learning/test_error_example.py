@@ -10,8 +10,8 @@ import pytest
 from memristive.costs.dissipation import write_energies
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import LayerDesign
-from memristive.network.layer import ColumnDose
 from memristive.spice.session import temporary_circuits
+from memristive.writing.at_once import ColumnDose
 from studies.layers import ErrorExample, error_energies, find_error
 from tests.network.networks import random_network
 

@@ -11,8 +11,8 @@ from memristive.costs.dissipation import write_costs
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
 from memristive.io.records import check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory
-from memristive.network.networks import no_counts
 from memristive.scores.checks import OperatingRangeWarning
+from memristive.writing.pulses import no_counts
 from studies import device_learning
 from studies.device_settings import SHAPES, SettingsTrial, evaluate
 
