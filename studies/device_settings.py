@@ -25,9 +25,10 @@ from memristive.devices.measured_device import (
     device_record,
     load_device,
 )
-from memristive.learning.build import check_late, initial_network, learning_of
+from memristive.learning.build import initial_network, learning_of
 from memristive.learning.training import learn
 from memristive.scores.decisions import score_row
+from memristive.writing.late import check_late
 from studies.device_learning import HIDDEN_OF, DeviceRun
 
 HELD_OUT = 10_000  # training images, the last ones

@@ -313,8 +313,7 @@ class Accounts:
                 (device.width_down, device.width_up),
                 half,
             )
-        assert network.pulses
-        volts, width = network.design.writing, network.pulses.width
+        volts, width = network.design.writing, network.way.settings.width
         return Laboratory((volts**2 * width,) * 2, (-volts, volts), (width, width), half)
 
 

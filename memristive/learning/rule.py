@@ -273,7 +273,7 @@ def doses_of(rule: Rule) -> Doses:
     return Doses(*(getattr(rule, name) for name in Doses._fields))
 
 
-@compiled(inline="always")
+@compiled
 def plan(
     doses: Doses,
     final: bool,

@@ -60,7 +60,7 @@ class Learning:
     def arrays(self) -> dict[str, Any]:
         """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
-        held = self.network.held or what_is_held(kernel_ways(self.network))
+        held = what_is_held(kernel_ways(self.network))
         layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(held)}
         return {**layers, "history": self.history, "done": self.done}
 

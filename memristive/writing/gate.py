@@ -24,6 +24,7 @@ from memristive.closed_form.kernel_arrays import (
     values_of,
 )
 from memristive.compiled import compiled
+from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
 from memristive.parameters import ParameterError, Parameters, curve, quantity
 from memristive.writing.base import Due, Laboratory, Way
@@ -31,6 +32,12 @@ from memristive.writing.late import capacitor_ledger, drawn_limits
 from memristive.writing.pulses import Counts, Pulses
 from memristor import read_current
 from snn_circuit import Cells
+
+# move of a gate at which its device is due, as a share of the range of gate voltages
+GATE_STEP = 0.036
+# Share of X that a gate loses with each presentation. The paper's cell leaks only while it is
+# written, in a dose of 6 us by a share of 2e-6.
+GATE_FORGET = 1e-6
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,33 @@ class GateSettings(Parameters):
             raise ParameterError(
                 f"gate_low must be below gate_high, got {self.gate_low:g} and {self.gate_high:g} V"
             )
+
+
+def gate_settings(emulator: Emulator, noise: bool = True) -> dict[str, Any]:
+    """Return the fields of `PulseWrites` for 1T1R cells whose gates set the levels of a device, for
+    which the `emulator` stands.
+
+    Gate voltages leak to the voltage of the weight 0. `noise`: include the device's noises.
+    """
+    device, window = emulator.device, emulator.high - emulator.low
+    grid = np.linspace(device.gate_low, device.gate_high, len(device.levels))
+    return {
+        "step": device.mean_step * window,
+        "width": emulator.pulse,
+        "write_noise": device.write_noise * window * noise,
+        "read_noise": device.read_noise * window * noise,
+        "whole": 0,
+        "levels": tuple(emulator.state(device.levels).tolist()),
+        "gate_low": device.gate_low,
+        "gate_high": device.gate_high,
+        "gate_step": GATE_STEP * (device.gate_high - device.gate_low),
+        "gate_rest": float(np.interp(device.balance, device.levels, grid)),
+        "late_forget": GATE_FORGET,
+        # a SET without RESET goes beyond the level of a simulated filament
+        "gate_reset": int(bool(device.model_sha256)),
+        "model": device.model,
+        "model_sha256": device.model_sha256,
+    }
 
 
 class GateWrite(NamedTuple):

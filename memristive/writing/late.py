@@ -11,8 +11,9 @@ import numpy as np
 import memristor
 from memristive.closed_form.kernel_arrays import Arrays
 from memristive.compiled import compiled
+from memristive.devices.measured_device import MeasuredDevice
 from memristive.ledger import ASSUMED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.base import Due, Laboratory
 from memristive.writing.pulses import RoundedPulses
@@ -21,6 +22,10 @@ from memristor import MemristorParameters
 LIMIT_STREAM = 7  # of random numbers: limits of synapses that write late
 LEAST_REACH = 0.05  # of the dose at which a synapse is due: no window is narrower on either side
 EMULATOR = MemristorParameters()  # of a synapse that writes late
+# The poor capacitor of a synapse that writes late: most pulses because of noise, change that pulses
+# make together if steps are fine, as a share of the range, share that it forgets with each
+# presentation, spread of the dose at which it is due (gain and threshold differ by 20 % each).
+LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 1e-2, 1e-4, 0.28
 
 due_pulses = compiled(memristor.due_pulses, inline="always")
 
@@ -49,6 +54,33 @@ class LateSettings(Parameters):
     late_keeps: int = quantity(
         0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
     )
+
+
+def late_settings(device: MeasuredDevice) -> dict[str, Any]:
+    """Return the fields of `PulseWrites` for synapses of a `device` that write late.
+
+    A synapse waits until several pulses are due in two cases: if the noise of a pulse is several
+    times its step, so that fewer pulses would be lost in the noise, and if steps are fine. Raises
+    ParameterError as `check_late` does.
+    """
+    check_late(device)
+    noisy, fine = device.write_noise / device.mean_step, LATE_STEP / device.mean_step
+    pulses = max(1, min(round(noisy), LATE_PULSES), round(fine))
+    return {
+        "late": pulses,
+        "late_pulses": pulses,
+        "late_forget": LATE_FORGET,
+        "late_spread": LATE_SPREAD,
+    }
+
+
+def check_late(device: MeasuredDevice) -> None:
+    """Raise ParameterError if synapses of a device cannot write late."""
+    if device.levels:
+        raise ParameterError(
+            f"late is not for {device.name}: its cells are written at the gate, where doses wait "
+            "already (docs/writes_gate.md); leave late out"
+        )
 
 
 class Late(NamedTuple):
