@@ -31,10 +31,10 @@ from matplotlib.figure import Figure
 from datasets import Images, mnist
 from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts
-from memristive.accounting.ledger import Technology, mean
 from memristive.cli.script import Record, make_parser, run, table
 from memristive.closed_form import neuron
 from memristive.io.voltages import load
+from memristive.ledger import Technology, mean
 from memristive.network.layer import Layer, crossbar_circuit
 from memristive.network.networks import Network
 from memristive.scores.decisions import RESOLUTION, decide, first_spikes

@@ -35,9 +35,10 @@ from memristive.learning.build import (
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.design import Convolution
-from memristive.network.networks import Network, no_counts
+from memristive.network.networks import Network
 from memristive.scores.decisions import score_row
 from memristive.stdp.stdp_learning import MnistLearning, draw_start, learn_digits
+from memristive.writing.pulses import no_counts
 from studies.convolution import data_of
 
 PATCHES = 50_000  # from which the rule without labels learns

@@ -28,7 +28,6 @@ import plotting
 from datasets import DATASETS, Images, dataset_name, matching_dataset
 from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts, TrainingCosts
-from memristive.accounting.ledger import ASSUMED, Ledger, Line, Technology, assumptions
 from memristive.accounting.overview import (
     IMAGES,
     described,
@@ -46,13 +45,14 @@ from memristive.cli.script import (
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
+from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions
 from memristive.network.chip import device_chip
 from memristive.network.design import Schedule
-from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import decide, resolution_of
+from memristive.writing.at_once import ColumnDose
 from plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 
 CHOSEN_ON, LOSS = 10_000, 1e-3  # training images, least loss of accuracy that counts
@@ -212,7 +212,7 @@ def ledgers_of(
     # 3. What the ledger answers.
     ledgers = {name: ledger for name, (ledger, _) in found.items()}
     times = {name: durations for name, (_, durations) in found.items()}
-    half = dissipation.half_share(network) if half is None else half
+    half = network.way.half if half is None else half
     results |= {
         "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
         "times_s": times,

@@ -36,14 +36,15 @@ from memristive.cli.script import Record, add_resume, keep_apart, make_parser, r
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
-from memristive.learning.build import check_late, initial_network, learning_of, stuck_cells
+from memristive.learning.build import initial_network, learning_of, stuck_cells
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import device_chip
-from memristive.network.networks import Network, network_on_chip, no_counts
+from memristive.network.networks import Network, network_on_chip
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
-from memristive.writing.kernel_writes import Counts
+from memristive.writing.late import check_late
+from memristive.writing.pulses import Counts, no_counts
 from plotting import COLOURS, GREY, WIDTH
 
 MNIST, DIGITS = "mnist", "digits"

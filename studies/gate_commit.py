@@ -26,8 +26,8 @@ from memristive.cli.script import Record, add_resume, make_parser, print_rows, r
 from memristive.devices.measured_device import GATE_DEVICES, device_record
 from memristive.learning.build import build
 from memristive.learning.training import Learning, train
-from memristive.network.networks import no_counts
 from memristive.scores.decisions import score_row
+from memristive.writing.pulses import no_counts
 from plotting import COLOURS, WIDTH, over_seeds
 
 LI, WANG = "li-1t1r", "wang-1t1r"

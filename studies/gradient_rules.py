@@ -62,7 +62,7 @@ from memristive.network.networks import (
     with_bias,
 )
 from memristive.scores.decisions import score_row
-from memristive.writing import kernel_writes
+from memristive.writing import at_once
 from snn_circuit import NetworkParameters
 from studies.gradient_angle import STEP, share_of
 
@@ -492,7 +492,7 @@ def write_layer(
         signed = dose * errors[j]
         if signed != 0.0:
             moved[j], seconds = 1.0, signed / layers[k].nominal_rate
-            work.loads[k][j] = kernel_writes.write(
+            work.loads[k][j] = at_once.write(
                 layers[k], timing, states[k], j, high[j], seconds, kernel_arrays.EMPTY
             )
     kernel.refresh(

@@ -31,16 +31,11 @@ from memristive.devices.measured_device import (
     emulator,
     load_device,
 )
-from memristive.learning.build import (
-    initial_network,
-    late_settings,
-    learning_of,
-    measured_pulses,
-    with_late_doses,
-)
+from memristive.learning.build import initial_network, learning_of, measured_pulses, with_late_doses
 from memristive.learning.training import Learning, train
-from memristive.network.networks import no_counts
 from memristive.scores.decisions import score_row
+from memristive.writing.late import late_settings
+from memristive.writing.pulses import no_counts
 
 ROUNDED, ANY_WIDTH, REMAINDER, LATE = "rounded", "any width", "remainder", "late"
 WAYS = (ROUNDED, ANY_WIDTH, REMAINDER, LATE)

@@ -16,7 +16,8 @@ import pandas as pd
 
 from memristive.cli.script import Record, add_resume, make_parser, run
 from memristive.devices.measured_device import DEVICES, device_record, load_device
-from memristive.learning.build import LATE_DOSE, late_settings
+from memristive.learning.build import LATE_DOSE
+from memristive.writing.late import late_settings
 from studies.device_learning import DeviceRun
 from studies.late_poverty import ChangedRun, print_means
 

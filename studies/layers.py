@@ -53,11 +53,11 @@ from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_err
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
-from memristive.network.networks import Network, network_on_chip, no_counts
+from memristive.network.networks import Network, network_on_chip
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
-from memristive.writing.kernel_writes import Counts
+from memristive.writing.pulses import Counts, no_counts
 from memristor import MemristorParameters
 from plotting import BLACK, GREY, SKY, VERMILLION, WIDTH
 from snn_circuit import NetworkParameters, NeuronParameters

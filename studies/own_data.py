@@ -43,11 +43,12 @@ from memristive.cli.script import (
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import check_overwriting, report
 from memristive.io.tables import read_table
-from memristive.learning.build import MEASURED_NEURON, check_late, chosen_convolution
+from memristive.learning.build import MEASURED_NEURON, chosen_convolution
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
+from memristive.writing.late import check_late
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 

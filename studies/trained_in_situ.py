@@ -26,7 +26,7 @@ import plotting
 from datasets import xor, zvn
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import emulator, load_device, model_of
-from memristive.engines.engine import ModelCells, NgspiceNetwork, Write
+from memristive.engines.engine import ModelCells, NgspiceNetwork
 from memristive.learning.build import (
     initial_network,
     measured_design,
@@ -38,6 +38,7 @@ from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
 from memristive.network.networks import Network, with_bias
 from memristive.network.two_terminal import HALF, SCHEMES
+from memristive.writing.pulses import ModelWrite
 
 MANHATTAN, FIRST_SPIKE = RULES = ("manhattan", "first-spike")
 XOR = "xor"
@@ -150,7 +151,7 @@ def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
         )
         sign = np.sign(signal.T @ with_bias(dataset.levels))
         writes = [
-            Write(j, up, (column > 0 if up else column < 0).astype(float))
+            ModelWrite(j, up, (column > 0 if up else column < 0).astype(float))
             for up in (True, False)
             for j, column in enumerate(np.vstack([sign, -sign]))
         ]

@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.ticker import EngFormatter
 
-from memristive.accounting.ledger import ASSUMED, SOURCES, Ledger, Line, Technology
 from memristive.io.records import load_results
+from memristive.ledger import ASSUMED, SOURCES, Ledger, Line, Technology
 from tools.markdown import defaults, markdown
 from tools.networks import RESULTS
 

@@ -20,8 +20,8 @@ from memristive.io.records import write_results
 from memristive.learning.build import paper_network
 from memristive.learning.training import learn
 from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE
-from memristive.network.layer import ColumnDose
 from memristive.spice.session import temporary_circuits
+from memristive.writing.at_once import ColumnDose
 
 SIZES = (10, 28)  # pixels in a row of an image
 READS = 30  # images read and written one by one

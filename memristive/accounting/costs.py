@@ -8,44 +8,47 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from memristive.accounting import dissipation
-from memristive.accounting.ledger import (
-    ASSUMED,
-    COMPUTED,
-    Ledger,
-    Line,
-    Technology,
-    mean,
-    stage_load,
-)
 from memristive.closed_form import kernel
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.engines.latches import slot
 from memristive.engines.ngspice_layer import BACK_STOP
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
-from memristive.learning.training import Learning, column_doses, train
-from memristive.network.layer import ColumnDose, GateWrite, Layer
-from memristive.network.networks import (
-    KernelArrays,
-    Network,
-    late_writes,
-    no_counts,
-    read_generator,
+from memristive.learning.training import (
+    NO_WINNERS,
+    Learning,
+    all_errors,
+    due_of_layers,
+    plans,
+    train,
 )
+from memristive.ledger import (
+    ASSUMED,
+    COMPUTED,
+    SELECTED,
+    Ledger,
+    Line,
+    Technology,
+    Times,
+    mean,
+    stage_load,
+    wire_lines,
+)
+from memristive.network.layer import Layer
+from memristive.network.networks import KernelArrays, Network, read_generator
 from memristive.scores.decisions import RESOLUTION, end_of_read, first_two
-from memristive.writing.kernel_writes import Counts
-from memristor import MemristorParameters
+from memristive.writing.at_once import ColumnDose
+from memristive.writing.base import Laboratory, Write
+from memristive.writing.pulses import Counts, no_counts
+from memristive.writing.ways import kernel_ways
 
 SEGMENTS, SAMPLES = 20, 12  # of a training, and images in each of them whose costs are computed
 SEARCHED = 500  # images among which errors are looked for
-Times = dict[str, float]  # s of each phase
-SELECTED = "write: array, selected cells"
-EMULATOR = MemristorParameters()  # of a synapse that writes late
 NO_AMPLIFIER = np.zeros(2)  # number, bias current in A
 
 
@@ -63,13 +66,14 @@ class Correction:
     """Consequences of one error, each a list with an entry for each layer: the `errors` of the
     neurons, and the `writes` of the columns.
 
-    For synapses that write late, `doses` has the doses of their capacitors, and `writes` the pulses
-    that are then due. `writes` also has the writes of 1T1R cells at their gates.
+    `doses` has the size of each dose of the rule in V, with the shares of the rows: on capacitors,
+    if synapses write late or if gates set the levels. `writes` then has the pulses, or the writes
+    at the gates, that are due.
     """
 
     errors: list[np.ndarray]
-    writes: list[list[ColumnDose | GateWrite]]
-    doses: list[list[ColumnDose]]
+    writes: list[list[Write]]
+    doses: list[list[tuple[float, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Accounts:
     device : MeasuredDevice, optional
         Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
     half : float, optional
-        Share of a pulse's voltage across half-selected cells; None: as `dissipation.half_share`.
+        Share of a pulse's voltage across half-selected cells; None: that of the network's pulses.
     together : bool
         For emulators in a layer whose rows show an image or a patch. True: one write potentiates
         all due columns, a second one depresses all due columns. Rows stay high for the longest
@@ -139,7 +143,7 @@ class Accounts:
                     False,
                     "the neurons' outputs drive these rows",
                 ),
-                *_lines("read", lines + biased, hidden),
+                *wire_lines("read", lines + biased, hidden),
                 self._bias("read", amplifiers, stop),
                 self._bias("patches", self.amplifiers(network, 0), of_patches),
                 Line(
@@ -212,19 +216,16 @@ class Accounts:
         """
         parts = [self._back_reads(network, found.errors)]
         for k, (writes, doses) in enumerate(zip(found.writes, found.doses, strict=True)):
-            of_columns = [write for write in writes if isinstance(write, ColumnDose)]
-            of_gates = [write for write in writes if isinstance(write, GateWrite)]
+            layer = network.layers[k]
             if network.pulses is None:
-                shared = self.together and not network.layers[k].timed
+                shared = self.together and not layer.timed
                 parts += [
-                    self._write(network, k, doses) for doses in _with_equal_rows(of_columns, shared)
+                    self._write(network, k, group) for group in _with_equal_rows(writes, shared)
                 ]
-            elif network.pulses.levels:
-                parts += [self._gates(network, k, of_gates), self._capacitors(network, k, doses)]
-            elif network.pulses.late:
-                parts += [self._pulses(network, k, of_columns), self._capacitors(network, k, doses)]
             else:
-                parts.append(self._pulses(network, k, of_columns))
+                parts += network.way.ledgers(
+                    self.technology, self.pulse_of(network), layer, network.states[k], writes, doses
+                )
         if network.convolution:
             parts.append(self._replayed(network, found))
         ledgers, times = zip(*parts, strict=True)
@@ -254,7 +255,7 @@ class Accounts:
         return Ledger.of(
             [
                 Line("back-read: array", joules, COMPUTED, True),
-                *_lines("back-read", lines, 0.0),
+                *wire_lines("back-read", lines, 0.0),
                 self._bias("back-read", amplifiers, BACK_STOP),
             ]
         ), {"back-read": BACK_STOP * (len(network.layers) - 1)}
@@ -275,130 +276,28 @@ class Accounts:
             [
                 Line(where, drawn.rows, COMPUTED, not of.timed, "all columns conduct"),
                 Line("write: array, bias rows", drawn.bias, COMPUTED, True),
-                *_lines("write", phi + charged * (not of.timed), charged * of.timed),
+                *wire_lines("write", phi + charged * (not of.timed), charged * of.timed),
                 self._bias("write", self.amplifiers(network, k), seconds),
                 self._currents("write", drawn.charge),
             ]
         ), {"write": seconds + technology.driver_step}
 
-    def _pulses(self, network: Network, k: int, writes: list[ColumnDose]) -> tuple[Ledger, Times]:
-        """Return the ledger and duration of the pulses of a measured device: one column after the
-        other, or all columns at once if synapses write late.
-        """
-        of, pulses, technology = network.layers[k], network.pulses, self.technology
-        assert pulses
-        late = bool(pulses.late)
-        half = dissipation.half_share(network) if self.half is None else self.half
-        joules, volts, widths = self.pulse_of(network)
-        selected, disturbed, lines, times = 0.0, 0.0, 0.0, [0.0]
-        for dose in writes:
-            up = int(dose.dose > 0)
-            numbers = dose.shares * abs(dose.dose) / pulses.step
-            found = dissipation.pulse_energies(
-                network, k, dose.column, bool(up), numbers, joules, 0.0 if late else half
-            )
-            selected, disturbed = selected + found[0], disturbed + found[1]
-            lines += technology.line_capacitance * (
-                _width(of) * float(numbers.sum()) * volts[up] ** 2 + of.rows * technology.supply**2
-            )
-            times.append(float(np.ceil(numbers.max())) * widths[up] + technology.driver_step)
-        # two pulses and a reset for all cells of the layer
-        commit = pulses.late_pulses * (sum(widths) + max(widths)) if late and writes else 0.0
-        return Ledger.of(
-            [
-                Line(SELECTED, selected, COMPUTED, True),
-                Line("write: array, half-selected cells", disturbed, COMPUTED, True),
-                *_lines("write", lines, 0.0),
-            ]
-        ), ({"commit": commit} if late else {"write": sum(times)})
-
-    def _gates(self, network: Network, k: int, writes: list[GateWrite]) -> tuple[Ledger, Times]:
-        """Return the ledger and duration of one RESET and one SET of all 1T1R cells that are
-        due.
-        """
-        of, technology = network.layers[k], self.technology
-        if not writes:
-            return Ledger(), {}
-        joules, volts, widths = self.pulse_of(network)
-        selected = sum(dissipation.gate_energies(network, k, write, joules) for write in writes)
-        gates = np.concatenate([write.gates for write in writes])
-        reset = np.concatenate([write.reset for write in writes]) & ~np.isnan(gates)
-        opened = technology.gate_open**2
-        # all gates are open in reads: they fall before the pulses, and rise again after them
-        squares = of.rows * of.columns * opened + reset.sum() * opened + np.nansum(gates**2)
-        lines = of.rows * _width(of) * technology.line_capacitance
-        lines *= volts[1] ** 2 + volts[0] ** 2 * bool(reset.any())
-        return Ledger.of(
-            [
-                Line(SELECTED, selected, ASSUMED, True, "V^2 G t, at most, if filaments are ohmic"),
-                *_lines("write", lines, 0.0),
-                Line(
-                    "write: gate lines",
-                    squares * technology.gate_capacitance,
-                    ASSUMED,
-                    False,
-                    "C V^2, in gate and driver",
-                ),
-            ]
-        ), {"commit": widths[1] + widths[0] * bool(reset.any())}
-
-    def pulse_of(
-        self, network: Network
-    ) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
-        """Return V^2 t in J/S, the voltage V in V and the width t in s of the device's pulses, each
-        as (downwards, upwards).
-        """
+    def pulse_of(self, network: Network) -> Laboratory:
+        """Return the device's pulses."""
+        half = network.way.half if self.half is None else self.half
         if self.device:
             device = self.device
             if device.levels:
                 width = self.technology.gate_pulse
                 device = dataclasses.replace(device, width_up=width, width_down=width)
-            return (
+            return Laboratory(
                 dissipation.joules_per_siemens(device),
                 (device.voltage_down, device.voltage_up),
                 (device.width_down, device.width_up),
+                half,
             )
-        assert network.pulses
-        volts, width = network.design.writing, network.pulses.width
-        return (volts**2 * width,) * 2, (-volts, volts), (width, width)
-
-    def _capacitors(
-        self, network: Network, k: int, doses: list[ColumnDose]
-    ) -> tuple[Ledger, Times]:
-        """Return the ledger and the duration of doses on capacitors: of synapses that write late,
-        or of gates, whose voltages the capacitors hold. Pumps charge them, then the limits are
-        compared.
-        """
-        of, pulses, technology = network.layers[k], network.pulses, self.technology
-        assert pulses
-        # of the capacitor's voltage over the dose
-        scale = 1.0 if pulses.levels else technology.late_window / (pulses.late * pulses.step)
-        charge, lines, seconds, columns = 0.0, 0.0, 0.0, 0
-        for dose in doses:
-            # the capacitor serves both cells of a pair, unless each has a gate of its own
-            if dose.column >= of.neurons * max(1, of.pairs) and not pulses.levels:
-                continue
-            moved = dose.shares * abs(dose.dose) * scale * technology.late_capacitance
-            charge += float(moved.sum())
-            seconds += float(moved.max()) / (EMULATOR.transconductance * of.write_voltage)
-            lines += technology.line_capacitance * (
-                _width(of) * float(np.sum(dose.shares > 0)) * of.write_voltage**2
-                + of.rows * technology.supply**2
-            )
-            columns += 1
-        return Ledger.of(
-            [
-                *_lines("write", lines, 0.0),
-                Line("write: late capacitors", charge * technology.supply, ASSUMED, False),
-                Line(
-                    "write: late comparators",
-                    2 * columns * of.rows * technology.comparator_energy,
-                    ASSUMED,
-                    False,
-                    "two limits for each synapse of a written column",
-                ),
-            ]
-        ), {"write": seconds + columns * technology.driver_step}
+        volts, width = network.design.writing, network.way.settings.width
+        return Laboratory((volts**2 * width,) * 2, (-volts, volts), (width, width), half)
 
 
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
@@ -410,20 +309,6 @@ def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[Column
         key = (dose.dose > 0, dose.shares.tobytes()) if shared else k
         found.setdefault(key, []).append(dose)
     return list(found.values())
-
-
-def _lines(phase: str, at_pins: float, inside: float) -> list[Line]:
-    """Return the ledger's lines of wires and of their drivers.
-
-    `at_pins`: C V^2 in J of the wires that pins drive. The pins deliver the half in the wire, the
-    driver takes the other. `inside`: C V^2 in J of the wires that the chip's own neurons drive; all
-    of it counts with the drivers.
-    """
-    note = "C V^2 / 2"
-    return [
-        Line(f"{phase}: wires", at_pins / 2, ASSUMED, True, note),
-        Line(f"{phase}: drivers of wires", at_pins / 2 + inside, ASSUMED, False, note),
-    ]
 
 
 def _width(of: Layer) -> int:
@@ -503,40 +388,27 @@ def correction(
     early (None: no wrong neuron fires). `times`, `settled`: as `present` returns them.
     """
     output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
-    errors, last = [output], len(network.states) - 1
-    for k in range(last, 0, -1):
-        scale = 1.0 if k == last else rule.error_scale
-        back = network.read_back(k, errors[0])
-        errors.insert(0, rules.hidden_errors(back, settled[k - 1], rule.reach, scale))
-    if network.convolution:  # as an engine returns them: of patches, of which the others have lost
-        places = network.winners(image), np.arange(network.sizes[1]) % network.layers[0].neurons
-        of_patches = np.full((len(network.convolution.patches), network.layers[0].neurons), -np.inf)
-        of_patches[places] = settled[0]
-        settled = [of_patches, *settled[1:]]
-    at_once = dataclasses.replace(
-        network, pulses=network.pulses and dataclasses.replace(network.pulses, late=0.0, levels=())
+    rng, ways = read_generator(done), kernel_ways(network)
+
+    def noisy(of: int, errors: np.ndarray) -> np.ndarray:
+        return network.read_back(of, errors) + network.layers[of].back_noise(errors, rng)
+
+    winners = network.winners(image) if network.convolution else NO_WINNERS
+    planned = plans(
+        network, rule, image, times, winners, all_errors(rule, noisy, settled, output), done
     )
-    writes, doses = (
-        column_doses(
-            one,
-            rule,
-            _ClosedForm(),  # type: ignore[arg-type]  # only back-reads are needed
-            image,
-            times,
-            settled,
-            output,
-            done,
-            late_writes(one),
-            read_generator(done),
+    writes = [network.way.writes(due) for due in due_of_layers(network, planned, ways, done)]
+    doses = [
+        list(
+            zip(
+                np.abs(of.doses).tolist(),
+                np.broadcast_to(of.shares, (len(of.doses), of.shares.shape[1])),
+                strict=True,
+            )
         )
-        for one in (network, at_once)
-    )
-    return Correction(errors, writes, cast("list[list[ColumnDose]]", doses))
-
-
-class _ClosedForm:
-    def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        return network.read_back(layer, errors)
+        for of in planned
+    ]
+    return Correction(all_errors(rule, network.read_back, settled, output), writes, doses)
 
 
 @dataclass
@@ -608,13 +480,12 @@ def training(
             )
     costs.counts, costs.network = counts, learning.network
     if network.pulses:
-        joules = accounts.pulse_of(network)[0]
+        joules = accounts.pulse_of(network).joules
         exact = sum(float(np.dot(joules, of.sum(axis=(1, 2)))) for of in counts.conducted)
-        kind = ASSUMED if network.pulses.levels else COMPUTED
         costs.ledger = Ledger.of(
             [
                 *(line for line in costs.ledger.lines if line.name != SELECTED),
-                Line(SELECTED, exact, kind, True, "of all pulses, counted"),
+                Line(SELECTED, exact, network.way.kind, True, "of all pulses, counted"),
             ]
         )
     return costs
@@ -690,11 +561,7 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
     else:
         cell = memristor.width * memristor.length
         cell += memristor.capacitance / technology.capacitor_density
-    held = 0
-    if network.pulses and network.pulses.levels:
-        held = 2 * cells
-    elif network.pulses and network.pulses.late:
-        held = sum(of.rows * of.neurons for of in layers)
+    held = sum(network.way.capacitors(of) for of in layers)
     bits = position_bits(network) * network.sizes[1]
     return {
         "cells": cells * cell,

@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memristive.accounting.energy import OUTPUT_EDGE
-from memristive.accounting.ledger import Technology
 from memristive.closed_form.neuron import NODES, WEIGHTS
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
+from memristive.ledger import Technology
 from memristive.network.design import PULSE_EDGES, Schedule
-from memristive.network.layer import ColumnDose, GateWrite, Layer
+from memristive.network.layer import Layer
 from memristive.network.networks import Network
-from memristive.writing.kernel_writes import Counts
+from memristive.writing.at_once import ColumnDose
+from memristive.writing.pulses import Counts
 from memristor import channel_current, raised_state, read_current
 from snn_circuit import Cells
 
@@ -212,80 +213,6 @@ def joules_per_siemens(device: MeasuredDevice) -> tuple[float, float]:
         device.voltage_down**2 * device.width_down,
         device.voltage_up**2 * device.width_up,
     )
-
-
-def pulse_energies(
-    network: Network,
-    layer: int,
-    column: int,
-    up: bool,
-    numbers: np.ndarray,
-    joules: tuple[float, float],
-    half: float,
-) -> tuple[float, float]:
-    """Return the energies in J of the selected cells and of the half-selected ones, while rows get
-    `numbers` of pulses.
-
-    A pulse takes V^2 G t, with G at the read voltage before the write. In a passive array, the
-    cells of driven rows in other columns and those of waiting rows in the written column see a
-    share of the pulse's voltage; with V/3 all other cells see a third, too
-    (`kernel_writes.disturb`).
-
-    Parameters
-    ----------
-    network : Network
-        With `pulses`.
-    layer, column : int
-        Numbers of the layer and of the written column.
-    up : bool
-        True for pulses upwards.
-    numbers : array, rows
-        Pulses of each row.
-    joules : tuple of float
-        V^2 t of a pulse downwards and upwards, in J/S.
-    half : float
-        Share of the voltage across half-selected cells: 1/2, 1/3, or 0 with access switches.
-    """
-    of = network.layers[layer]
-    cells, volts = Cells.of(of.memristor, of.devices.cells), of.row_voltage
-    siemens = current(cells, of.with_reference(network.states[layer]), np.full(of.rows, volts))
-    siemens, each = siemens[: of.columns] / volts, joules[int(up)]
-    selected, others = siemens[column], siemens.sum(axis=0) - siemens[column]
-    waits = numbers.max() - numbers
-    seen = numbers @ others + waits @ selected + (waits @ others) * (half < 1 / 2)
-    return float(numbers @ selected) * each, float(seen) * half**2 * each
-
-
-def gate_energies(
-    network: Network, layer: int, write: GateWrite, joules: tuple[float, float]
-) -> float:
-    """Return an upper bound in J of the energy that one column of ohmic cells takes in a write at
-    its gates.
-
-    `joules` is V^2 t in J/S of RESET and of SET. RESET takes at most `joules[0]` times the
-    conductance before it, because the filament breaks early. SET takes at most `joules[1]` times
-    the conductance after it, because the transistor limits the current. For a filament whose
-    current bends upwards this is no bound.
-    """
-    of, states = network.layers[layer], network.states[layer][write.column]
-    due, after = ~np.isnan(write.gates), of.set_cells(states, write, 0.0, np.random.default_rng())
-    after = np.where(of.write_gains[write.column] == 0, states, after)  # stuck cells stay
-    cells = Cells.of(of.memristor, of.devices.cells).at(write.column)
-    siemens = [
-        current(cells, found, np.full(of.rows, of.row_voltage)) / of.row_voltage
-        for found in (states, after)
-    ]
-    return float(joules[0] * siemens[0] @ (due & write.reset) + joules[1] * siemens[1] @ due)
-
-
-def half_share(network: Network) -> float:
-    """Return the share of a pulse's voltage across half-selected cells: 1/2 or 1/3 if pulses
-    disturb these cells, else 0.
-    """
-    pulses = network.pulses
-    if not pulses or not (pulses.disturb_up or pulses.disturb_down):
-        return 0.0
-    return 1 / 3 if pulses.thirds else 1 / 2
 
 
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:

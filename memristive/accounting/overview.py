@@ -14,10 +14,10 @@ from tqdm import tqdm
 from memristive.accounting import costs as accounting
 from memristive.accounting import dissipation
 from memristive.accounting.costs import Accounts, Times, TrainingCosts
-from memristive.accounting.ledger import ASSUMED, Ledger, Technology
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
+from memristive.ledger import ASSUMED, Ledger, Technology
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
@@ -157,7 +157,7 @@ def costs(
         {name: times for name, (_, times) in found.items()},
         len(chosen),
         float(np.std(energies, ddof=1) / math.sqrt(len(energies))) if len(energies) > 1 else 0.0,
-        accounting.area(network, technology, dissipation.half_share(network)),
+        accounting.area(network, technology, network.way.half),
         training.errors if training else None,
         wear,
     )

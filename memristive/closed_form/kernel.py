@@ -1,5 +1,5 @@
 """Networks in closed form, compiled by numba: reads and back-reads. `kernel_patches` reads a
-convolution, `kernel_writes` writes.
+convolution, the files of `memristive.writing` write.
 
 A read has two forms. The cheap form serves all neurons. It replaces the input's edge by an ideal
 step, so that a column's current is constant until another row steps up. A time t is kept as z =

@@ -15,7 +15,7 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,13 +29,16 @@ from memristive.engines.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
 from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, edges
 from memristive.network.inputs import MOST_NEURONS, as_images
-from memristive.network.layer import ColumnDose, GateWrite, Layer, add_drives, column_nodes
+from memristive.network.layer import Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, as_whole
 from memristive.scores.checks import warn_of_reads
 from memristive.spice.session import Solver, run_once, temporary_circuits
-from memristor import Values, drawn_number
+from memristive.writing.base import Write
+from memristive.writing.gate import GateWrite
+from memristive.writing.pulses import ModelWrite
+from memristor import Values
 from snn_circuit import NeuronParameters, Points, names
 
 RUN = 50  # patterns of a transient
@@ -51,16 +54,6 @@ CROSSBAR = Solver(
 # first spikes in s and settled membranes in thresholds of each layer
 Reads = tuple[list[np.ndarray], list[np.ndarray]]
 Read = tuple[np.ndarray, np.ndarray]  # the same of one layer
-
-
-class Write(NamedTuple):
-    """Write of one column: its direction, and the number of pulses of each row (fractions
-    allowed).
-    """
-
-    column: int
-    up: bool
-    numbers: np.ndarray
 
 
 class ModelCells:
@@ -99,7 +92,7 @@ class ModelCells:
         """
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
-    def written(self, emulated: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
+    def written(self, emulated: np.ndarray, writes: Sequence[ModelWrite]) -> np.ndarray:
         """Return the states X in V (columns x rows) of a crossbar after `writes`, one after the
         other. `emulated`: the states before. Raises SimulationError.
         """
@@ -225,35 +218,12 @@ class SubcircuitLayer:
         )
 
     def write(
-        self, states: np.ndarray, doses: Sequence[ColumnDose | GateWrite], rng: np.random.Generator
+        self, states: np.ndarray, doses: Sequence[Write], rng: np.random.Generator
     ) -> np.ndarray:
         """Return the layer's states in V (columns x rows) after the writes `doses`, by pulses or at
         gate voltages. Numbers of pulses are drawn at random as in the closed form.
         """
-        pulses = self._layer.pulses
-        assert pulses
-        if pulses.levels:
-            return self._cells.set_at_gates(
-                states, [write for write in doses if isinstance(write, GateWrite)]
-            )
-        return self._cells.written(
-            states,
-            [
-                Write(
-                    column,
-                    dose > 0,
-                    np.array(
-                        [
-                            drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
-                            for share in shares.tolist()
-                        ]
-                    ),
-                )
-                for column, dose, shares, _ in (
-                    write for write in doses if isinstance(write, ColumnDose)
-                )
-            ],
-        )
+        return self._layer.way.in_model(self._cells, states, list(doses), rng)
 
     def _drives(self, states: np.ndarray, patterns: np.ndarray) -> np.ndarray:
         """Return the neurons' drives in V (patterns x neurons) for levels of the rows (patterns x
@@ -300,7 +270,9 @@ def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
     return waves.stack(vectors)[:, nearest].T
 
 
-def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
+def write_columns(
+    array: DeviceArray, states: np.ndarray, writes: Sequence[ModelWrite]
+) -> np.ndarray:
     """Return the model's states (columns x rows) of a crossbar after writes one after the other, in
     one transient.
 
@@ -374,7 +346,7 @@ class Engine(Protocol):
         self,
         network: Network,
         layer: int,
-        doses: Sequence[ColumnDose | GateWrite],
+        doses: Sequence[Write],
         rng: np.random.Generator,
     ) -> np.ndarray:
         """Return the states of a layer (columns x rows, V) after the writes `doses` of its columns,
@@ -418,7 +390,7 @@ class WiredClosedForm:
         self,
         network: Network,
         layer: int,
-        doses: Sequence[ColumnDose | GateWrite],
+        doses: Sequence[Write],
         rng: np.random.Generator,
     ) -> np.ndarray:
         """Return the states of the layer (columns x rows, V) after the writes `doses`, one after
@@ -426,7 +398,6 @@ class WiredClosedForm:
         """
         states, rate = network.states[0].copy(), network.layers[0].write_rate
         for write in doses:
-            assert isinstance(write, ColumnDose)
             column, dose, shares, factors = write
             cells = self._crossbar.cells.at(column)
             cells = dataclasses.replace(cells, transconductance=cells.transconductance * factors)
@@ -562,7 +533,7 @@ class NgspiceNetwork:
         self,
         network: Network,
         layer: int,
-        doses: Sequence[ColumnDose | GateWrite],
+        doses: Sequence[Write],
         rng: np.random.Generator,
     ) -> np.ndarray:
         """Return the states of a layer (columns x rows, V) after the writes `doses`, one after the

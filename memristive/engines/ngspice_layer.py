@@ -19,7 +19,6 @@ simulated membranes are compared.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +29,6 @@ from memristive.engines.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, 
 from memristive.network.layer import (
     NEVER,
     NO_LOAD,
-    ColumnDose,
-    GateWrite,
     Layer,
     back_circuit,
     column_circuit,
@@ -46,7 +43,8 @@ from memristive.spice.session import (
     Solver,
     Waveforms,
 )
-from memristor import Values, drawn_number, leaked, noise_factor
+from memristive.writing.base import Write
+from memristor import Values, leaked
 from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
 
 # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
@@ -471,7 +469,7 @@ class NgspiceLayer:
     def write(
         self,
         states: np.ndarray,
-        doses: Sequence[ColumnDose | GateWrite],
+        doses: Sequence[Write],
         rng: np.random.Generator,
     ) -> np.ndarray:
         """Return the states of the layer (columns x rows, V) after the writes `doses`, one after
@@ -479,66 +477,10 @@ class NgspiceLayer:
         """
         states = states.copy()
         for dose in doses:
-            if isinstance(dose, GateWrite):
-                states[dose.column] = self._set(states, dose, rng)
-            else:
-                states[dose.column] = self._dosed(states, dose, rng)
+            states[dose.column] = self._layer.way.in_ngspice(
+                self._layer, self.write_column, states, dose, rng
+            )
         return states
-
-    def _set(self, states: np.ndarray, write: GateWrite, rng: np.random.Generator) -> np.ndarray:
-        """Return the states (rows, V) of a column whose emulators, in the place of 1T1R cells, move
-        to the levels of their gates.
-        """
-        pulses, ones = self._layer.pulses, np.ones(self._layer.rows)
-        assert pulses
-        before, gains = states[write.column], self._layer.write_gains[write.column]
-        after = self._layer.set_cells(before, write, pulses.write_noise, rng)
-        states = states.copy()
-        for sign in (-1, 1):
-            wanted = np.maximum(sign * (after - before), 0.0) / pulses.step
-            shares = np.divide(wanted, gains, out=0 * wanted, where=gains > 0)
-            if most := shares.max():
-                states[write.column] = self.write_column(
-                    states, write.column, shares / most, ones, sign * most * pulses.width
-                )
-        return states[write.column]
-
-    def _dosed(self, states: np.ndarray, write: ColumnDose, rng: np.random.Generator) -> np.ndarray:
-        (place, dose, shares, factors), layer, pulses = write, self._layer, self._layer.pulses
-        ones, cells, curve = np.ones(len(shares)), self._cells, self._memristor.curve
-        if pulses is None:
-            levels, high = (ones, shares) if layer.timed else (shares, ones)
-            window, area = layer.write_law(dose / layer.write_rate)
-            gains = None if cells is None else cells.transconductance[place] * factors
-            return self.write_column(
-                states, place, levels * (area / window if window else 1.0), high, window, gains
-            )
-        stuck = np.zeros(len(shares), bool) if cells is None else cells.transconductance[place] == 0
-        numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]
-        scale = ones if cells is None else (cells.write_noise * np.ones_like(cells.gain))[place]
-        for k, share in enumerate(shares.tolist()):  # draws in the order of the kernel
-            numbers[k] = drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
-            if pulses.write_noise and not stuck[k]:
-                noise[k] = [
-                    pulses.write_noise * rng.standard_normal() for _ in range(math.ceil(numbers[k]))
-                ]
-        states = states.copy()
-        for pulse in range(math.ceil(numbers.max())):
-            parts = np.clip(numbers - pulse, 0.0, 1.0)
-            column = self.write_column(
-                states, place, parts, ones, math.copysign(pulses.width, dose)
-            )
-            if pulses.write_noise and curve:
-                noise_curve = np.array(pulses.noise_curve)
-                added = scale * [
-                    noise_factor(noise_curve, curve.flow, state)
-                    * (draws[pulse] if pulse < len(draws) else 0.0)
-                    for state, draws in zip(states[place], noise, strict=True)
-                ]
-                noisy = np.clip(column + np.sqrt(parts) * added, curve.low, curve.high)
-                column = np.where((parts > 0) & ~stuck, noisy, column)
-            states[place] = column
-        return states[place]
 
     def write_column(
         self,

@@ -34,10 +34,10 @@ from memristive.network.design import (
     Schedule,
     Setup,
 )
-from memristive.network.layer import PulseWrites
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import DeviceArray
 from memristive.parameters import ParameterError, Parameters
+from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters
 
 FORMAT, VERSION = "in-situ memristive voltages", 1

@@ -27,10 +27,8 @@ from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import Convolution, LayerDesign, Schedule, Setup
 from memristive.network.inputs import MOST_NEURONS, as_images, layer_sizes
-from memristive.network.layer import PulseWrites
 from memristive.network.networks import (
     Network,
-    gate_voltages,
     network_on_chip,
     states_of_weights,
     thresholds_per_volt,
@@ -39,6 +37,9 @@ from memristive.network.networks import (
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError, as_whole, check_range, did_you_mean
 from memristive.scores.checks import USUAL, settled_membranes
+from memristive.writing.gate import gate_settings
+from memristive.writing.late import late_settings
+from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters, NeuronParameters
 
 # default; a larger gain, as reads are at a low voltage
@@ -64,21 +65,13 @@ COARSE_DOSE = 7e-3
 # largest coarse dose, in pulses and as a share of the range
 COARSE_PULSES, COARSE_WRITE = 2.4, 0.024
 DEEP_MEMORY = 110.0  # M at which DEEP_FINE and DEEP_BENT have equal weights
-# The poor capacitor of a synapse that writes late: most pulses because of noise, change that pulses
-# make together if steps are fine, as a share of the range, share that it forgets with each
-# presentation, spread of the dose at which it is due (gain and threshold differ by 20 % each).
-LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 1e-2, 1e-4, 0.28
 LATE_DOSE, DEEP_LATE_DOSE = 0.6, 0.8  # first dose over the dose at which a synapse is due
 # V, of a back-read through hidden layers that write late, and of convolutions. At the usual 0.1 V
 # channels bend. This adds a constant to the errors of all hidden neurons: -3 mV with emulators, up
 # to -0.2 V with devices, where kernels fall silent and a dense layer loses 0.7 points.
 BACK_VOLTAGE = 2e-3
-# Of cells whose level is set by the gate: move at which a device is due, and first doses, as shares
-# of the range of gate voltages.
-GATE_STEP, GATE_DOSE, DEEP_GATE_DOSE = 0.036, 0.016, 0.022
-# Share of X that a gate loses with each presentation. The paper's cell leaks only while it is
-# written, in a dose of 6 us by a share of 2e-6.
-GATE_FORGET = 1e-6
+# first doses of cells whose level is set by the gate, as shares of the range of gate voltages
+GATE_DOSE, DEEP_GATE_DOSE = 0.016, 0.022
 # The coarse dose has half the weight at this pulse noise, DEEP_COARSE at this ratio of pulse noise
 # to a step.
 DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7
@@ -325,7 +318,7 @@ def measured_pulses(
     scheme : str
         "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which
         a write also moves cells that see a half or a third of its voltage
-        (`kernel_writes.disturb`).
+        (`writing.pulses.disturb`).
     late : bool
         True: each synapse has a poor capacitor in front of its devices, the paper's emulator, which
         adds up doses until pulses are due (docs/writes_late.md).
@@ -336,10 +329,9 @@ def measured_pulses(
         There is no such scheme, or `late` is given for a device that is written at its gate.
     """
     device, window = emulator.device, emulator.high - emulator.low
-    if late:
-        check_late(device)
+    waiting = late_settings(device) if late else {}
     if device.levels:
-        return gate_writes(emulator, noise)
+        return PulseWrites(**gate_settings(emulator, noise))
     shares = {
         ONE_TRANSISTOR: (0.0, 0.0),
         HALF: (device.half_up, device.half_down),
@@ -359,60 +351,8 @@ def measured_pulses(
         device.noise_curve,
         model=device.model,
         model_sha256=device.model_sha256,
-        **(late_settings(device) if late else {}),
+        **waiting,
     )
-
-
-def check_late(device: MeasuredDevice) -> None:
-    """Raise ParameterError if synapses of a device cannot write late."""
-    if device.levels:
-        raise ParameterError(
-            f"late is not for {device.name}: its cells are written at the gate, where doses wait "
-            "already (docs/writes_gate.md); leave late out"
-        )
-
-
-def gate_writes(emulator: Emulator, noise: bool = True) -> PulseWrites:
-    """Return the `PulseWrites` of 1T1R cells whose gates set the levels of a device; the `emulator`
-    stands for the device.
-
-    Gate voltages leak to the voltage of the weight 0. `noise`: include the device's noises.
-    """
-    device, window = emulator.device, emulator.high - emulator.low
-    grid = np.linspace(device.gate_low, device.gate_high, len(device.levels))
-    return PulseWrites(
-        device.mean_step * window,
-        emulator.pulse,
-        device.write_noise * window * noise,
-        device.read_noise * window * noise,
-        0,
-        levels=tuple(emulator.state(device.levels).tolist()),
-        gate_low=device.gate_low,
-        gate_high=device.gate_high,
-        gate_step=GATE_STEP * (device.gate_high - device.gate_low),
-        gate_rest=float(np.interp(device.balance, device.levels, grid)),
-        late_forget=GATE_FORGET,
-        # a SET without RESET goes beyond the level of a simulated filament
-        gate_reset=int(bool(device.model_sha256)),
-        model=device.model,
-        model_sha256=device.model_sha256,
-    )
-
-
-def late_settings(device: MeasuredDevice) -> dict[str, Any]:
-    """Return the fields of `PulseWrites` for synapses of a `device` that write late.
-
-    A synapse waits until several pulses are due in two cases: if the noise of a pulse is several
-    times its step, so that fewer pulses would be lost in the noise, and if steps are fine.
-    """
-    noisy, fine = device.write_noise / device.mean_step, LATE_STEP / device.mean_step
-    pulses = max(1, min(round(noisy), LATE_PULSES), round(fine))
-    return {
-        "late": pulses,
-        "late_pulses": pulses,
-        "late_forget": LATE_FORGET,
-        "late_spread": LATE_SPREAD,
-    }
 
 
 def memory(device: MeasuredDevice) -> float:
@@ -540,16 +480,8 @@ def committed(network: Network, rng: np.random.Generator) -> Network:
     its states. The scatter of these writes is drawn from `rng`. A network without gates is returned
     unchanged.
     """
-    pulses, curve = network.pulses, network.parameters.memristor.curve
-    if pulses is None or curve is None or not pulses.levels:
-        return network
-    states = tuple(
-        np.clip(
-            states + pulses.write_noise * rng.standard_normal(states.shape), curve.low, curve.high
-        )
-        for states in network.states
-    )
-    return dataclasses.replace(network, states=states, held=gate_voltages(network))
+    states, held = network.way.started(network.states, network.parameters.memristor.curve, rng)
+    return dataclasses.replace(network, states=states, held=held)
 
 
 def convolution_settings(

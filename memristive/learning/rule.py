@@ -16,7 +16,9 @@ import numpy as np
 from memristive.closed_form import kernel, kernel_arrays, kernel_patches
 from memristive.compiled import compiled
 from memristive.parameters import Parameters, quantity
-from memristive.writing import kernel_writes
+from memristive.writing.base import Plan
+from memristive.writing.pulses import Counts
+from memristive.writing.ways import Ways, due_writes, forget, write_due
 
 # s; spikes of equal columns are closer than this: then the lower class counts as first, on any
 # engine
@@ -266,14 +268,79 @@ class Noise(NamedTuple):
 NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
 
 
+def doses_of(rule: Rule) -> Doses:
+    """Return the parameters of a `rule` that `plan` and the compiled training need."""
+    return Doses(*(getattr(rule, name) for name in Doses._fields))
+
+
 @compiled
+def plan(
+    doses: Doses,
+    final: bool,
+    neurons: int,
+    errors: np.ndarray,
+    rows: np.ndarray,
+    times: np.ndarray,
+    window: float,
+    tau: float,
+    image: np.ndarray,
+    patches: np.ndarray,
+    winners: np.ndarray,
+    done: int,
+) -> Plan:
+    """Return the doses of a layer for the `errors` of its outputs. All engines and the ledger of
+    costs call this function.
+
+    Parameters
+    ----------
+    doses : Doses
+    final : bool
+        True for the last layer.
+    neurons : int
+        Of the layer.
+    errors : array, outputs
+        As `output_errors` and `hidden_errors` return them; outputs with an error of 0 get no dose.
+    rows : array, rows, s
+        Times at which the rows step up, the bias row last; empty for the first layer.
+    times : array, outputs, s
+        First spikes of the layer.
+    window, tau : float, s
+        Duration of a read, time constant of the membranes.
+    image : array, rows
+        Levels of the first layer's rows in a write.
+    patches, winners : array
+        As in `LayerArrays` and `Work`; empty without a convolution.
+    done : int
+        Presentations that came before.
+    """
+    share = max(dose_factor(done, doses.presentations, doses.final_dose), doses.least_dose)
+    dose = share * (doses.output_dose if final else doses.hidden_dose)
+    count, of_image = np.count_nonzero(errors), len(rows) == 0 and len(patches) == 0
+    columns = len(rows) if len(rows) else patches.shape[1] - 1
+    found = Plan(
+        np.empty(count, np.int64),
+        np.empty(count),
+        image.reshape(1, -1) if of_image else np.empty((count, columns)),
+    )
+    n = 0
+    for j in range(len(errors)):
+        if errors[j] != 0.0:
+            found.neurons[n], found.doses[n] = j % neurons, dose * errors[j]
+            if len(rows):
+                found.shares[n] = overlap_times(rows, times[j], window) / tau
+            elif not of_image:  # the patch that gave the pooled spike
+                found.shares[n] = image[patches[winners[j], 1:]]
+            n += 1
+    return found
+
+
+@compiled(inline="always")
 def correct(
     layers: tuple[kernel_arrays.LayerArrays, ...],
     timing: kernel_arrays.Timing,
     doses: Doses,
-    pulses: kernel_writes.Pulses,
-    late: kernel_writes.Late,
-    counts: kernel_writes.Counts,
+    ways: Ways,
+    counts: Counts,
     states: kernel_arrays.Arrays,
     work: kernel_arrays.Work,
     image: np.ndarray,
@@ -288,10 +355,9 @@ def correct(
 
     `image`: levels of the first layer's rows in a write. `label`: right neuron; `wrong`: first
     wrong neuron, or -1. `done` presentations came before. `factors`: factors on the doses by write
-    noise, columns x rows, or empty. `states`, `work`, `late` and `counts` change in place.
+    noise, columns x rows, or empty. `states`, `work`, `ways` and `counts` change in place.
     """
     last = len(states) - 1
-    share = max(dose_factor(done, doses.presentations, doses.final_dose), doses.least_dose)
     found = [output_errors(len(work.spikes[last]), label, wrong)]
     for k in range(last, 0, -1):
         volts, scale = (
@@ -300,68 +366,29 @@ def correct(
         back = kernel.read_back(layers[k], states[k], found[-1], volts, rng)
         found.append(hidden_errors(back, work.drives[k - 1], doses.reach, scale))
     for k in range(last + 1):
-        dose = share * (doses.output_dose if k == last else doses.hidden_dose)
-        errors, times, layer = found[last - k], kernel.seconds(timing, work.spikes[k]), layers[k]
-        rows, high = kernel.seconds(timing, work.spikes[k - 1]), image
-        pair, neurons = done % max(1, layer.pairs), layer.neurons.shape[1]
-        moved = np.zeros(neurons)
-        for j in range(len(times)):
-            if errors[j] == 0.0:
-                continue
-            if k:
-                steps = np.append(rows, timing.tau * math.log(timing.start))
-                high = overlap_times(steps, times[j], timing.window) / timing.tau
-            elif len(layer.patches):  # the patch that gave the pooled spike
-                high = image[layer.patches[work.winners[j], 1:]]
-            own = j % neurons  # the outputs of a convolution are its kernels in each region
-            moved[own] = 1.0
-            signed, shares = dose * errors[j], high
-            if late.pulses > 0.0:
-                shares, signed = (
-                    kernel_writes.commit(late, k, own, high, signed),
-                    math.copysign(pulses.step, signed),
-                )
-            for polarity in range(2 if layer.pairs else 1):
-                c, signed = (
-                    (polarity * layer.pairs + pair) * neurons + own,
-                    signed if polarity == 0 else -signed,
-                )
-                if len(late.gate.levels):
-                    kernel_writes.write_gates(
-                        layer,
-                        timing,
-                        pulses,
-                        late,
-                        states[k],
-                        c,
-                        shares,
-                        signed,
-                        counts,
-                        k,
-                        work.loads[k],
-                        rng,
-                    )
-                elif pulses.step > 0.0:
-                    kernel_writes.write_pulses(
-                        layer,
-                        timing,
-                        pulses,
-                        states[k],
-                        c,
-                        shares,
-                        signed,
-                        counts,
-                        k,
-                        work.loads[k],
-                        rng,
-                    )
-                else:
-                    of_rows = factors[c] if len(factors) else kernel_arrays.EMPTY
-                    work.loads[k][c] = kernel_writes.write(
-                        layer, timing, states[k], c, shares, signed / layer.nominal_rate, of_rows
-                    )
-        if max(pulses.disturb) > 0.0:
-            moved.fill(1.0)
+        layer, neurons = layers[k], layers[k].neurons.shape[1]
+        rows = kernel_arrays.EMPTY
+        if k:
+            start = timing.tau * math.log(timing.start)
+            rows = np.append(kernel.seconds(timing, work.spikes[k - 1]), start)
+        planned = plan(
+            doses,
+            k == last,
+            neurons,
+            found[last - k],
+            rows,
+            kernel.seconds(timing, work.spikes[k]),
+            timing.window,
+            timing.tau,
+            image,
+            layer.patches,
+            work.winners,
+            done,
+        )
+        due = due_writes(ways, k, layer.pairs, neurons, done, planned)
+        changed = write_due(
+            layer, timing, ways, states[k], due, factors, counts, k, work.loads[k], rng
+        )
         kernel.refresh(
             layer,
             timing.row_voltage,
@@ -369,11 +396,11 @@ def correct(
             work.loads[k],
             work.scale[k],
             work.weights[k],
-            moved,
+            changed,
         )
         if len(layer.patches):
             volts = timing.row_voltage
-            kernel_patches.bend(layer, volts, states[k], work.scale[k], work.bends, moved)
+            kernel_patches.bend(layer, volts, states[k], work.scale[k], work.bends, changed)
 
 
 @compiled
@@ -381,9 +408,8 @@ def train_compiled(
     layers: tuple[kernel_arrays.LayerArrays, ...],
     timing: kernel_arrays.Timing,
     doses: Doses,
-    pulses: kernel_writes.Pulses,
-    late: kernel_writes.Late,
-    counts: kernel_writes.Counts,
+    ways: Ways,
+    counts: Counts,
     noise: Noise,
     states: kernel_arrays.Arrays,
     work: kernel_arrays.Work,
@@ -404,7 +430,7 @@ def train_compiled(
 
     `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
     `rows` in reads. `labels`: n. `history`: presentations x 2, True if the answer was right, and
-    True if cells were written. `states`, `work`, `late` and `counts` change in place.
+    True if cells were written. `states`, `work`, `ways` and `counts` change in place.
     """
     before = -waiting
     for n in range(len(order)):
@@ -430,14 +456,13 @@ def train_compiled(
         history[n, 1] = silent or wrong is not None
         if history[n, 1]:
             target = -1 if wrong is None else int(wrong)
-            kernel_writes.forget(late, n - before)
+            forget(ways, n - before)
             before = n
             correct(
                 layers,
                 timing,
                 doses,
-                pulses,
-                late,
+                ways,
                 counts,
                 states,
                 work,

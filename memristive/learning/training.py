@@ -6,7 +6,6 @@ resistive wires.
 """
 
 import dataclasses
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,27 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.closed_form import kernel_arrays
 from memristive.engines.engine import Engine, opened
 from memristive.files import FileProblem, restored_progress
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.inputs import as_images, as_labels
-from memristive.network.layer import ColumnDose, GateWrite
-from memristive.network.networks import (
-    KernelArrays,
-    Network,
-    late_writes,
-    no_counts,
-    what_is_held,
-)
+from memristive.network.networks import KernelArrays, Network
 from memristive.parameters import ParameterError
 from memristive.scores.checks import warn_of_layers
-from memristive.writing import kernel_writes
+from memristive.writing.base import Due, Plan
+from memristive.writing.pulses import Counts, no_counts
+from memristive.writing.ways import Ways, due_writes, forget, kernel_ways, what_is_held
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
 # presentations between two reports of a training; each block of them has a stream of random numbers
 BLOCK = 1000
+NO_WINNERS = np.zeros(0, np.int64)  # of a network without a convolution
 
 
 @dataclass
@@ -64,7 +60,7 @@ class Learning:
     def arrays(self) -> dict[str, Any]:
         """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
-        held = self.network.held or what_is_held(late_writes(self.network))
+        held = what_is_held(kernel_ways(self.network))
         layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(held)}
         return {**layers, "history": self.history, "done": self.done}
 
@@ -163,7 +159,7 @@ def train(
     *,
     engine: str | Engine = CLOSED_FORM,
     block: int = BLOCK,
-    counts: kernel_writes.Counts | None = None,
+    counts: Counts | None = None,
 ) -> Iterator[tuple[int, float]]:
     """Present the remaining images and update `learning`; other arguments and exceptions are those
     of `learn`.
@@ -176,7 +172,7 @@ def train(
     rule, images, labels, engine
     block : int
         Has no effect on what is learned.
-    counts : kernel_writes.Counts, optional
+    counts : Counts, optional
         From `no_counts`; in closed form the pulses of each cell are added to it.
 
     Yields
@@ -197,11 +193,7 @@ def train(
             f"presentations must be at most {len(learning.history)}, as at the start of this "
             f"training, got {rule.presentations}"
         )
-    if (
-        engine == NGSPICE
-        and network.pulses
-        and max(network.pulses.disturb_up, network.pulses.disturb_down) > 0
-    ):
+    if engine == NGSPICE and network.way.half:
         raise ParameterError(
             "disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by "
             "phi; train in closed form"
@@ -240,11 +232,10 @@ def _train_compiled(
     images: np.ndarray,
     labels: np.ndarray,
     block: int,
-    counts: kernel_writes.Counts,
+    counts: Counts,
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
-    doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
-    waiting = 0
+    doses, waiting = rules.doses_of(rule), 0
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
@@ -260,8 +251,7 @@ def _train_compiled(
             arrays.layers,
             arrays.timing,
             doses,
-            arrays.pulses,
-            arrays.late,
+            arrays.ways,
             counts,
             noise,
             arrays.states,
@@ -276,7 +266,7 @@ def _train_compiled(
             rng,
         )
         if stop % BLOCK == 0:  # as a training that is resumed here
-            kernel_writes.forget(arrays.late, waiting)
+            forget(arrays.ways, waiting)
             waiting = 0
         learning.network = arrays.trained(learning.network, waiting)
         learning.history[learning.done : stop], learning.done = history, stop
@@ -298,7 +288,7 @@ def present(
     SimulationError.
     """
     k, network = learning.done, learning.network
-    noise, late = chip_noise(network, k, k + 1), late_writes(network)
+    noise, ways = chip_noise(network, k, k + 1), kernel_ways(network)
     times, settled = engine.read(
         network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0
     )
@@ -308,98 +298,94 @@ def present(
         bool(np.isnan(times[-1][label])),
     )
     if silent or wrong is not None:
-        errors = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
-        doses = column_doses(network, rule, engine, image, times, settled, errors, k, late, rng)
-        if len(noise.write):
-            doses[-1] = [
-                dose._replace(factors=noise.write[0, dose.column])
-                if isinstance(dose, ColumnDose)
-                else dose
-                for dose in doses[-1]
-            ]
+        winners = NO_WINNERS
+        if network.convolution:
+            _, of_winners, winners = network.convolution.pooled(settled[0], settled[0])
+            settled = [of_winners, *settled[1:]]
+
+        def read_back(of: int, errors: np.ndarray) -> np.ndarray:
+            noise = network.layers[of].back_noise(errors, rng)
+            return engine.read_back(network, of, errors) + noise
+
+        output = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
+        errors = all_errors(rule, read_back, settled, output)
+        factors = noise.write[0] if len(noise.write) else None
+        planned = plans(network, rule, image, times, winners, errors, k)
         states = tuple(
-            engine.write(network, layer, of_layer, rng) for layer, of_layer in enumerate(doses)
+            engine.write(network, of, network.way.writes(due, factors), rng)
+            for of, due in enumerate(due_of_layers(network, planned, ways, k))
         )
         network = dataclasses.replace(network, states=states)
-    if late.pulses or len(late.gate.levels):
-        kernel_writes.forget(late, 1)
-        network = dataclasses.replace(network, held=what_is_held(late))
+    forget(ways, 1)
+    network = dataclasses.replace(network, held=what_is_held(ways))
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
     learning.network, learning.done = network, k + 1
     return times[-1]
 
 
-def column_doses(
+def all_errors(
+    rule: Rule,
+    read_back: Callable[[int, np.ndarray], np.ndarray],
+    settled: list[np.ndarray],
+    output: np.ndarray,
+) -> list[np.ndarray]:
+    """Read the `output` errors back from the last layer to the first, and return the errors of each
+    layer's outputs.
+
+    `read_back` returns the back-read of a layer (counted from 0) for its errors. `settled`:
+    membranes in thresholds of each layer, of a convolution those of its outputs.
+    """
+    found, last = [output], len(settled) - 1
+    for k in range(last, 0, -1):
+        back, scale = read_back(k, found[0]), 1.0 if k == last else rule.error_scale
+        found.insert(0, rules.hidden_errors(back, settled[k - 1], rule.reach, scale))
+    return found
+
+
+def plans(
     network: Network,
     rule: Rule,
-    engine: Engine,
     image: np.ndarray,
     times: list[np.ndarray],
-    settled: list[np.ndarray],
-    errors: np.ndarray,
+    winners: np.ndarray,
+    errors: list[np.ndarray],
     done: int,
-    late: kernel_writes.Late,
-    rng: np.random.Generator,
-) -> list[list[ColumnDose | GateWrite]]:
-    """Read the output `errors` back from the last layer to the first, and return for each layer the
-    list of its writes.
+) -> list[Plan]:
+    """Return for each layer the doses (`rule.plan`) after an `image` (inputs) with these `errors`.
 
-    `times` and `settled` are the results of `Engine.read` for the `image`; `done` presentations
-    came before. Doses of synapses that write late are added to the doses in `late`. Synapses that
-    are then due get pulses, or a write at their gate voltage.
+    `times`: first spikes of each layer in s. `winners`: patches that gave the outputs of a
+    convolution, or `NO_WINNERS`. `done` presentations came before.
     """
-    layers, last, found, result = (
-        network.layers,
-        len(network.states) - 1,
-        [errors],
-        list[list[ColumnDose | GateWrite]](),
-    )
-    winners = np.zeros(0, np.int64)
-    if network.convolution:
-        _, of_winners, winners = network.convolution.pooled(settled[0], settled[0])
-        settled = [of_winners, *settled[1:]]
-    for k in range(last, 0, -1):
-        back = engine.read_back(network, k, found[0]) + layers[k].back_noise(found[0], rng)
-        found.insert(
-            0,
-            rules.hidden_errors(
-                back, settled[k - 1], rule.reach, 1.0 if k == last else rule.error_scale
-            ),
+    tau, convolution = network.parameters.neuron.time_constant, network.convolution
+    patches = convolution.patches if convolution else kernel_arrays.NO_PATCHES
+    return [
+        rules.plan(
+            rules.doses_of(rule),
+            k == len(errors) - 1,
+            layer.neurons,
+            errors[k],
+            np.append(times[k - 1], network.start_time) if k else kernel_arrays.EMPTY,
+            times[k],
+            layer.window,
+            tau,
+            network.rows(image[None])[0],
+            kernel_arrays.NO_PATCHES if k else patches,
+            winners,
+            done,
         )
-    factor = max(rules.dose_factor(done, rule.presentations, rule.final_dose), rule.least_dose)
-    for k, (layer, of_neurons) in enumerate(zip(layers, found, strict=True)):
-        dose, pair = (
-            factor * (rule.output_dose if k == last else rule.hidden_dose),
-            done % max(1, layer.pairs),
-        )
-        result.append([])
-        for j in np.flatnonzero(of_neurons).tolist():
-            shares, own = network.rows(image[None])[0], j % layer.neurons
-            if k == 0 and network.convolution:  # the patch that gave the pooled spike
-                shares = shares[network.convolution.patches[winners[j], 1:]]
-            if k:
-                rows = np.append(times[k - 1], network.start_time)
-                shares = (
-                    rules.overlap_times(rows, times[k][j], layer.window)
-                    / network.parameters.neuron.time_constant
-                )
-            signed = dose * of_neurons[j]
-            if late.pulses and network.pulses:
-                shares = kernel_writes.commit(late, k, own, shares, signed)
-                signed = math.copysign(network.pulses.step, signed)
-            if late.pulses and not shares.any():
-                continue
-            for polarity in range(2 if layer.pairs else 1):
-                column = (polarity * layer.pairs + pair) * layer.neurons + own
-                turned = (1 - 2 * polarity) * signed
-                if len(late.gate.levels):
-                    gates, reset = kernel_writes.move_gates(late, k, column, shares, turned)
-                    if not np.isnan(gates).all():
-                        result[-1].append(GateWrite(column, gates, reset))
-                else:
-                    result[-1].append(ColumnDose(column, turned, shares))
-    return result
+        for k, layer in enumerate(network.layers)
+    ]
+
+
+def due_of_layers(network: Network, planned: list[Plan], ways: Ways, done: int) -> list[Due]:
+    """Return for each layer the writes that are due after its `planned` doses, after `done`
+    presentations. Doses that must wait are added to those in `ways`.
+    """
+    return [
+        due_writes(ways, k, layer.pairs, layer.neurons, done, plan)
+        for k, (layer, plan) in enumerate(zip(network.layers, planned, strict=True))
+    ]
 
 
 def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:

@@ -7,15 +7,15 @@ The last column is the reference column, if there is one.
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.network.crossbar import Neurons
 from memristive.network.design import write_window
-from memristive.parameters import ParameterError, Parameters, curve, quantity
-from memristive.writing.kernel_writes import set_states
+from memristive.writing.base import Way
+from memristive.writing.ways import PulseWrites, way_of
 from memristor import Memristor, MemristorParameters, ReadMemristor, conductance, state_rate
 from snn_circuit import (
     IDEAL_DEVICES,
@@ -34,93 +34,6 @@ from snn_circuit import (
 
 NEVER = 1.0  # s, time at which a row steps up whose neuron is silent: after the end of every read
 NO_LOAD = 1e12  # ohm
-
-
-@dataclasses.dataclass(frozen=True)
-class PulseWrites(Parameters):
-    """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the
-    noises of the device.
-
-    In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
-    write noise on an even grid of the range of X; (): 1 everywhere. If there are `levels`, which
-    are the states in V at gate voltages from `gate_low` to `gate_high`, the gate sets the state,
-    and doses are changes of the gate's voltage (docs/writes_gate.md). `model` and `model_sha256`
-    are the SPICE model of the device and its hash, as in `MeasuredDevice`.
-    """
-
-    step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
-    width: float = quantity(1e-5, 1e-15, 10.0, "s", "of a pulse")
-    write_noise: float = quantity(0.0, 0.0, 100.0, "V", "standard deviation of X after one pulse")
-    read_noise: float = quantity(
-        0.0,
-        0.0,
-        100.0,
-        "V",
-        "standard deviation of one reading of a cell, drawn anew for each read",
-    )
-    whole: int = quantity(
-        1, 0, 1, "", "1: whole pulses, fractions rounded at random; 0: pulses of any width"
-    )
-    disturb_up: float = quantity(
-        0.0, 0.0, 1.0, "", "step of a half-selected cell over the full step, upwards; 0: none moves"
-    )
-    disturb_down: float = quantity(0.0, 0.0, 1.0, "", "the same downwards")
-    thirds: int = quantity(
-        0,
-        0,
-        1,
-        "",
-        "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none",
-    )
-    noise_curve: tuple[float, ...] = curve((), "factors on the write noise over X")
-    late: float = quantity(
-        0.0,
-        0.0,
-        1e3,
-        "",
-        "dose, in pulses, at which a synapse that writes late is due; 0: writes at once",
-    )
-    late_pulses: int = quantity(1, 1, 1000, "", "pulses that a synapse then gets")
-    late_forget: float = quantity(
-        0.0, 0.0, 1.0, "", "share of the held dose that is lost with each presentation"
-    )
-    late_spread: float = quantity(
-        0.0, 0.0, 1.0, "", "relative spread of the dose at which synapses are due"
-    )
-    late_offset: float = quantity(
-        0.0, 0.0, 1.0, "", "shift of a synapse's window, as a share of `late` (standard deviation)"
-    )
-    late_keeps: int = quantity(
-        0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
-    )
-    levels: tuple[float, ...] = curve((), "X over the gate voltage, in V", -1e6, rising=True)
-    gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
-    gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
-    gate_step: float = quantity(
-        0.0, 0.0, 100.0, "V", "move of a gate voltage at which its device is due; 0: at each dose"
-    )
-    gate_rest: float = quantity(
-        0.0, -100.0, 100.0, "V", "voltage to which gates leak, a share `late_forget` of the way"
-    )
-
-    gate_reset: int = quantity(
-        0, 0, 1, "", "1: RESET before each SET; 0: only where the gate voltage has fallen"
-    )
-    model: str = ""
-    model_sha256: str = ""
-
-    newer: ClassVar = (
-        *("disturb_up", "disturb_down", "thirds", "noise_curve", "late", "late_pulses"),
-        *("late_forget", "late_spread", "late_offset", "late_keeps", "levels", "gate_low"),
-        *("gate_high", "gate_step", "gate_rest", "gate_reset", "model", "model_sha256"),
-    )
-    unwritten: ClassVar = ("model", "model_sha256")
-
-    def check(self) -> None:
-        if self.levels and not self.gate_low < self.gate_high:
-            raise ParameterError(
-                f"gate_low must be below gate_high, got {self.gate_low:g} and {self.gate_high:g} V"
-            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -227,6 +140,11 @@ class Layer:
         return float(window), float(area)
 
     @property
+    def way(self) -> Way:
+        """Way of writing of the cells."""
+        return way_of(self.pulses)
+
+    @property
     def read_noise(self) -> float:
         """Standard deviation, in V, of one reading of a cell's X."""
         return self.pulses.read_noise if self.pulses else 0.0
@@ -250,27 +168,6 @@ class Layer:
         """Stages, thresholds and time constants of the neurons, as `Neurons`."""
         return Neurons.of(
             self.neuron, self.devices.neurons, 1 if self.pairs else self.neurons * self.reference
-        )
-
-    def set_cells(
-        self, states: np.ndarray, write: "GateWrite", noise: float, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Return the states in V (rows) of a column of 1T1R cells after a `write` at their gates.
-
-        `states`: those before the write. `noise`: standard deviation in V of the random part of
-        each write, which is drawn from `rng`. Stuck cells are not considered.
-        """
-        pulses, curve = self.pulses, self.memristor.curve
-        assert pulses and curve
-        return set_states(
-            np.array(pulses.levels),
-            (pulses.gate_low, pulses.gate_high),
-            states,
-            write.gates,
-            write.reset,
-            noise,
-            (curve.low, curve.high),
-            rng,
         )
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
@@ -307,31 +204,6 @@ class Layer:
     def wired(self) -> bool:
         """True if wires have resistance, so that each cell affects all others."""
         return self.devices.wires != Wires()
-
-
-class ColumnDose(NamedTuple):
-    """Write of one column: the signed dose in V, of which each row gets a share from 0 to 1.
-
-    `factors`: write gain of each row over its usual value; they describe the random noise of this
-    write.
-    """
-
-    column: int
-    dose: float
-    shares: np.ndarray
-    factors: np.ndarray | float = 1.0
-
-
-class GateWrite(NamedTuple):
-    """Write of 1T1R cells in one column.
-
-    `gates` (rows, V): gate voltage of each cell; nan: the cell is not due. `reset` (rows): True
-    where RESET comes before SET.
-    """
-
-    column: int
-    gates: np.ndarray
-    reset: np.ndarray
 
 
 class ReferenceStage(SubCircuit):

@@ -5,6 +5,7 @@ ends, and it drives a row of the next crossbar. The paper's network is one layer
 `Schedule`.
 """
 
+import copy
 import dataclasses
 import math
 import warnings
@@ -27,9 +28,10 @@ from memristive.network.design import (
 )
 from memristive.network.exactness import doubts_of
 from memristive.network.inputs import as_images
-from memristive.network.layer import Layer, PulseWrites
+from memristive.network.layer import Layer
 from memristive.parameters import ParameterError
-from memristive.writing import kernel_writes
+from memristive.writing.base import Way
+from memristive.writing.ways import PulseWrites, forget, kernel_ways, way_of, what_is_held
 from memristor import MemristorParameters
 from snn_circuit import IDEAL_DEVICES, Cells, Devices, NetworkParameters, NeuronValues, Wires
 
@@ -40,8 +42,6 @@ READ_BLOCK = 25
 AT_ONCE = 2000  # images whose levels are in memory together in a read
 # share of a device's range by which a solver may leave it
 BEYOND_RANGE = 0.01
-LATE_STREAM = 7  # of random numbers: limits of synapses that write late
-LEAST_REACH = 0.05  # of the dose at which a synapse is due: no window is narrower on either side
 
 
 @dataclass(frozen=True)
@@ -221,6 +221,11 @@ class Network:
             self.design,
             self.devices[0] if self.devices else IDEAL_DEVICES,
         )
+
+    @property
+    def way(self) -> Way:
+        """Way of writing of the cells."""
+        return way_of(self.pulses)
 
     @property
     def crossbar(self) -> Crossbar:
@@ -483,19 +488,9 @@ def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> f
     )
 
 
-def no_counts(network: Network) -> kernel_writes.Counts:
-    """Return the counts of pulses of a network before its training: all 0."""
-    shapes = [states.T.shape for states in network.states]
-    return kernel_writes.Counts(
-        tuple(np.zeros(shape) for shape in shapes),
-        tuple(np.zeros((2, *shape)) for shape in shapes),
-        tuple(np.zeros(columns) for _, columns in shapes),
-    )
-
-
 class KernelArrays:
-    """Arguments of the kernel's functions for a network: `layers`, `timing`, `pulses`, `late`,
-    `states` and `work`. Without `rails`, stages never clip.
+    """Arguments of the kernel's functions for a network: `layers`, `timing`, `ways`, `states`
+    and `work`. Without `rails`, stages never clip.
     """
 
     def __init__(self, network: Network, rails: bool = True) -> None:
@@ -522,18 +517,7 @@ class KernelArrays:
             *first.write_law(1.0),
             first.phi_share is not None,
         )
-        self.pulses, device = kernel_writes.NO_PULSES, network.pulses
-        if device:
-            self.pulses = kernel_writes.Pulses(
-                device.step,
-                device.width,
-                bool(device.whole),
-                device.write_noise,
-                (float(device.disturb_down), float(device.disturb_up)),
-                bool(device.thirds),
-                np.array(device.noise_curve, float),
-            )
-        self.late = late_writes(network)
+        self.ways = kernel_ways(network)
         self.states = tuple(
             np.array(layer.with_reference(states).T, float, order="C")
             for layer, states in zip(network.layers, network.states, strict=True)
@@ -561,10 +545,10 @@ class KernelArrays:
         """Return `network` with the states and held doses that the kernel has written, the doses
         after the leak of `waiting` more presentations.
         """
-        late = self.late
+        ways = self.ways
         if waiting:
-            late = late._replace(held=tuple(held.copy() for held in late.held))
-            kernel_writes.forget(late, waiting)
+            ways = copy.deepcopy(ways)
+            forget(ways, waiting)
         states = tuple(
             states[:, : len(before)].T.copy()
             for states, before in zip(self.states, network.states, strict=True)
@@ -572,91 +556,8 @@ class KernelArrays:
         return dataclasses.replace(
             network,
             states=states,
-            held=what_is_held(late),
+            held=what_is_held(ways),
         )
-
-
-def late_writes(network: Network) -> kernel_writes.Late:
-    """Return the kernel's `Late`: the doses that synapses hold, and the limits at which pulses are
-    due. The limits are random and follow from the chip's seed.
-    """
-    device, gate = network.pulses, gates(network)
-    nothing = tuple(np.zeros((0, 0)) for _ in network.layers)
-    if device is None or (device.late == 0.0 and not device.levels):
-        return kernel_writes.Late(
-            0.0, 0.0, False, nothing, tuple(np.zeros((0, 0, 0)) for _ in network.layers), gate
-        )
-    if device.levels:
-        shapes = [(layer.rows, layer.columns) for layer in network.layers]
-        dose, held = device.gate_step, tuple(held[0] for held in gate_voltages(network))
-    else:
-        shapes = [(layer.rows, layer.neurons) for layer in network.layers]
-        dose = device.late * device.step
-        held = network.held or tuple(np.zeros(shape) for shape in shapes)
-    limits = []
-    for k, shape in enumerate(shapes):
-        rng = np.random.default_rng([network.chip.seed if network.chip else 0, LATE_STREAM, k])
-        reach = np.maximum(1 + device.late_spread * rng.standard_normal(shape), LEAST_REACH)
-        shift = device.late_offset * rng.standard_normal(shape)
-        limits.append(
-            dose
-            * np.stack(
-                [np.minimum(shift - reach, -LEAST_REACH), np.maximum(shift + reach, LEAST_REACH)]
-            )
-        )
-    return kernel_writes.Late(
-        0.0 if device.levels else float(device.late_pulses),
-        device.late_forget,
-        bool(device.late_keeps),
-        tuple(of_layer.copy() for of_layer in held),
-        tuple(limits),
-        gate,
-    )
-
-
-def gates(network: Network) -> kernel_writes.Gate:
-    """Return the kernel's `Gate` of 1T1R cells: states in V over an even grid of gate voltages, the
-    limits and the rest of the gate in V, and for each layer (rows x columns) the gate voltages in V
-    at the last writes and the gains of the doses. Without a device with `levels` it is empty.
-    """
-    device, nothing = network.pulses, tuple(np.zeros((0, 0)) for _ in network.layers)
-    if device is None or not device.levels:
-        return kernel_writes.Gate(np.zeros(0), 0.0, 0.0, 0.0, False, nothing, nothing)
-    gains = [layer.write_gains.T for layer in network.layers]
-    return kernel_writes.Gate(
-        np.array(device.levels),
-        device.gate_low,
-        device.gate_high,
-        device.gate_rest,
-        bool(device.gate_reset),
-        tuple(held[1].copy() for held in gate_voltages(network)),
-        # the gate of a stuck cell moves
-        tuple(np.where(gain == 0.0, 1.0, gain) for gain in gains),
-    )
-
-
-def gate_voltages(network: Network) -> tuple[np.ndarray, ...]:
-    """Return the gate voltages of all cells and those of their last writes, 2 x rows x columns for
-    each layer.
-
-    If the network holds none, the gate voltages follow from its states.
-    """
-    device = network.pulses
-    if network.held or device is None:
-        return network.held
-    grid = np.linspace(device.gate_low, device.gate_high, len(device.levels))
-    found = [np.interp(states.T, device.levels, grid) for states in network.states]
-    return tuple(np.stack([of_layer, of_layer]) for of_layer in found)
-
-
-def what_is_held(late: kernel_writes.Late) -> tuple[np.ndarray, ...]:
-    """Return the doses or gate voltages that late synapses hold, in the form of `Network.held`."""
-    if len(late.gate.levels):
-        return tuple(
-            np.stack([held, committed])
-            for held, committed in zip(late.held, late.gate.committed, strict=True)
-        )
-    return tuple(held.copy() for held in late.held) if late.pulses else ()
 
 
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:

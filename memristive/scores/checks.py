@@ -458,12 +458,10 @@ def _advice(network: Network, dose: str, longer: bool, silent: bool) -> list[str
     parameter to lower; `longer`: True if a longer training may help; `silent`: True if neurons are
     silent.
     """
-    pulses = network.pulses
-    rounds = pulses is not None and pulses.whole and not pulses.late  # noise outweighs small doses
     few = any(neurons < FEW_HIDDEN for neurons in network.sizes[1:-1])
     return (
         ["raise neuron.feedback_resistance"] * (silent and isinstance(network.design, Schedule))
-        + ["let synapses write late"] * bool(rounds)
+        + ["let synapses write late"] * network.way.rounds  # noise outweighs small doses
         + ["train longer"] * longer
         + (["take more hidden neurons"] if few else [f"lower {dose} to half"])
     )

@@ -37,9 +37,9 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import Convolution, LayerDesign, Setup
-from memristive.network.layer import PulseWrites
 from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
+from memristive.writing.ways import PulseWrites
 from memristor import MemristorParameters
 from studies import device_fit
 from tests.helpers import ROOT, one_line, script

@@ -9,15 +9,16 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts
 from memristive.accounting.dissipation import joules_per_siemens
-from memristive.accounting.ledger import COMPUTED, Technology, stage_load
 from memristive.devices.measured_device import DEVICES
 from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
+from memristive.ledger import COMPUTED, Technology, stage_load
 from memristive.network.design import Convolution, LayerDesign, Schedule
-from memristive.network.layer import ColumnDose
-from memristive.network.networks import Network, no_counts
+from memristive.network.networks import Network
 from memristive.spice.session import run_once
+from memristive.writing.at_once import ColumnDose
+from memristive.writing.pulses import no_counts
 from memristor import state_rate
 from tests.network.networks import (
     MEASURED,

@@ -11,8 +11,8 @@ from memristive.learning import build as settings
 from memristive.learning.build import initial_network
 from memristive.learning.training import Learning, train
 from memristive.network.design import ENGINES, Convolution
-from memristive.network.networks import no_counts
 from memristive.scores.decisions import score_row
+from memristive.writing.pulses import no_counts
 
 CHIP = Chip(seed=2, cell_gain=0.05, cell_write_gain=0.05, neuron_threshold=0.05)
 RNG = np.random.default_rng(1)

@@ -9,9 +9,9 @@ import pytest
 from memristive.engines.engine import NgspiceNetwork, make_engine
 from memristive.network.chip import Chip, load_chip, on_chip
 from memristive.network.crossbar import Crossbar
-from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
+from memristive.writing.at_once import ColumnDose
 from memristor import MemristorParameters
 from tests.network.networks import layer_of, random_network
 

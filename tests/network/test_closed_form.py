@@ -19,10 +19,10 @@ from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
 from memristive.network.crossbar import ClosedFormWarning, Crossbar
 from memristive.network.design import LayerDesign, Schedule, Setup
-from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
 from memristive.scores.checks import settled_membranes
+from memristive.writing.at_once import ColumnDose
 from memristor import (
     MemristorParameters,
     channel_current,

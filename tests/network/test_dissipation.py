@@ -11,7 +11,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from datasets import xpue
 from memristive.accounting import dissipation
-from memristive.accounting.dissipation import pulse_energies, read_energies, write_energies
+from memristive.accounting.dissipation import read_energies, write_energies
 from memristive.devices import characterise
 from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator
@@ -26,11 +26,13 @@ from memristive.engines.solvers import READING, READING_LAYERS, WRITING_LAYERS
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.network.chip import Chip
 from memristive.network.design import Convolution, LayerDesign, edges
-from memristive.network.layer import ColumnDose, GateWrite
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
 from memristive.scores.decisions import end_of_read
 from memristive.spice.session import Solver, run_once, temporary_circuits
+from memristive.writing.at_once import ColumnDose
+from memristive.writing.gate import GateWrite, gate_energies
+from memristive.writing.pulses import pulse_energies
 from snn_circuit import OFF, NeuronParameters, add_source
 from snn_circuit import network as network_of_cells
 from studies.late_cell import (
@@ -186,8 +188,7 @@ def test_pulses_cost_what_selected_and_half_selected_devices_take(scheme, half):
     circuit = array_network(array, NeuronParameters(), model_states, rows, phi, 1.0, neurons=False)
     found = balance(circuit, array.writing(width / 10), 1.3 * width, behind=("device_",))
     assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
-    joules = (np.nan, volts**2 * width)
-    expected = pulse_energies(network, 0, 1, True, numbers, joules, half)
+    expected = pulse_energies(network.layers[0], states, 1, numbers, volts**2 * width, half)
     chosen = sum(found.of(f"xcell_1_{i}") for i in (0, 2, 3))
     assert chosen == pytest.approx(expected[0], rel=0.01)
     assert found.of("xcell") - chosen == pytest.approx(expected[1], rel=0.01, abs=1e-6 * chosen)
@@ -213,7 +214,7 @@ def test_a_write_at_the_gate_costs_reset_and_set_of_the_ohmic_cells_that_are_due
             circuit.R(f"{name}_{i}", name, circuit.gnd, 1 / siemens[i])
     found = balance(circuit, Solver(max_step=width / 200), 1.1 * width)
     joules = down**2 * width, up**2 * width
-    computed = dissipation.gate_energies(network, 0, GateWrite(1, gates, reset), joules)
+    computed = gate_energies(layer, network.states[0], GateWrite(1, gates, reset), joules)
     assert computed == pytest.approx(found.at_pins, rel=0.01)
 
 

@@ -19,9 +19,9 @@ from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import ENGINES, Convolution, Setup
-from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
+from memristive.writing.at_once import ColumnDose
 from memristor import state_rate
 from tests.helpers import measured_spikes
 from tests.network.networks import drives

@@ -22,8 +22,8 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip, device_chip
 from memristive.network.design import ENGINES, LayerDesign
-from memristive.network.networks import KernelArrays, Network, network_on_chip, no_counts
-from memristive.writing import kernel_writes
+from memristive.network.networks import KernelArrays, Network, network_on_chip
+from memristive.writing.pulses import no_counts, write_pulses
 from memristor import MemristorParameters, drawn_number, read_current
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import MEASURED, drives, layer_of
@@ -118,8 +118,8 @@ def test_the_noise_of_a_pulse_is_that_of_the_cell_at_its_state(x):
     )
     net = network_on_chip(net, chip)
     arrays = KernelArrays(net)
-    kernel_writes.write_pulses(
-        *(arrays.layers[0], arrays.timing, arrays.pulses, arrays.states[0], 0, np.ones(4001)),
+    write_pulses(
+        *(arrays.layers[0], arrays.timing, arrays.ways.pulses, arrays.states[0], 0, np.ones(4001)),
         *(net.pulses.step, no_counts(net), 0, arrays.work.loads[0], np.random.default_rng(1)),
     )
     moved = (arrays.states[0][:, 0] - net.states[0][0]) / (emulated.high - emulated.low) - 0.01

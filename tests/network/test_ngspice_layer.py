@@ -16,11 +16,11 @@ from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip, on_chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import PULSE_EDGES, LayerDesign, Setup, edges
-from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
 from memristive.scores.checks import fit_feedback_resistor
 from memristive.scores.decisions import RESOLUTION, lead, paper_decision, strict_decision
+from memristive.writing.at_once import ColumnDose
 from memristor import (
     MemristorParameters,
     channel_current,

@@ -13,7 +13,7 @@ from datasets import xpue
 from memristive.cli.devices import print_prediction
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
-from memristive.engines.engine import Write, write_columns
+from memristive.engines.engine import write_columns
 from memristive.engines.solvers import training_solver
 from memristive.learning.hebbian import array_setup, hebbian_netlist, infer, train_hebbian
 from memristive.network.crossbar import predicted_spikes
@@ -21,6 +21,7 @@ from memristive.network.design import Setup
 from memristive.network.two_terminal import SCHEMES, DeviceArray, pulses_of_a_class
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import resolution_of, strict_decision
+from memristive.writing.pulses import ModelWrite
 from tests.helpers import ROOT, printed
 
 PATTERNS = xpue().patterns
@@ -97,7 +98,7 @@ def test_a_write_disturbs_half_selected_cells_by_r_or_nothing_behind_access_swit
     array = DeviceArray(load_model("wox"), device, scheme, 3.0)
     # the model's state is the share of the conductance range
     x = np.array([[0.6, 0.5], [0.3, 0.7], [0.4, 0.5], [0.4, 0.2]])
-    written = write_columns(array, x, [Write(1, up, np.array([3.0, 0.0]))])
+    written = write_columns(array, x, [ModelWrite(1, up, np.array([3.0, 0.0]))])
     full = 0.006 * math.sinh(12.5 * 0.65) * 3e-3 * (1 if up else -1)  # three pulses of 1 ms
     half = full * math.sinh(12.5 * 0.325) / math.sinh(12.5 * 0.65) * (scheme == "v/2")
     expected = x + np.array([[half, 0], [full, half], [half, 0], [half, 0]])

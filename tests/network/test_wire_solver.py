@@ -12,11 +12,11 @@ from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import Setup
-from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.wire_solver import WiredCrossbar, WireSolver
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import lead
+from memristive.writing.at_once import ColumnDose
 from memristor import MemristorParameters
 from snn_circuit import Cells, Devices, NeuronParameters, Wires, network
 from tests.helpers import ROOT

@@ -2,8 +2,8 @@
 
 import pytest
 
-from memristive.accounting.ledger import ASSUMED, Ledger, Line
 from memristive.io.records import load_results
+from memristive.ledger import ASSUMED, Ledger, Line
 from studies import costs
 from tests.helpers import outputs
 

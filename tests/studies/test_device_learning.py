@@ -15,9 +15,9 @@ from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_r
 from memristive.io.records import check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory
 from memristive.learning.training import learn
-from memristive.network.networks import no_counts
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
+from memristive.writing.pulses import no_counts
 from studies import device_learning
 
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from memristive.parameters import Parameters, quantity
 
 COMPUTED, ASSUMED = "computed", "assumed"
+SELECTED = "write: array, selected cells"
+Times = dict[str, float]  # s of each phase
 
 
 class Line(NamedTuple):
@@ -67,6 +69,20 @@ class Ledger:
     def rows(self) -> list[dict[str, Any]]:
         """Return the lines as rows of a record."""
         return [line._asdict() for line in self.lines]
+
+
+def wire_lines(phase: str, at_pins: float, inside: float) -> list[Line]:
+    """Return the ledger's lines of wires and of their drivers.
+
+    `at_pins`: C V^2 in J of the wires that pins drive. The pins deliver the half in the wire, the
+    driver takes the other. `inside`: C V^2 in J of the wires that the chip's own neurons drive; all
+    of it counts with the drivers.
+    """
+    note = "C V^2 / 2"
+    return [
+        Line(f"{phase}: wires", at_pins / 2, ASSUMED, True, note),
+        Line(f"{phase}: drivers of wires", at_pins / 2 + inside, ASSUMED, False, note),
+    ]
 
 
 def mean(ledgers: list[Ledger]) -> Ledger:

@@ -1,0 +1,230 @@
+"""Synapses that write late: each has a poor capacitor in front of its devices, the paper's
+emulator, which adds up doses until whole pulses are due (docs/writes_late.md).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import memristor
+from memristive.closed_form.kernel_arrays import Arrays
+from memristive.compiled import compiled
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.ledger import ASSUMED, Ledger, Line, Technology, Times, wire_lines
+from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.writing.at_once import ColumnDose
+from memristive.writing.base import Due, Laboratory
+from memristive.writing.pulses import RoundedPulses
+from memristor import MemristorParameters
+
+LIMIT_STREAM = 7  # of random numbers: limits of synapses that write late
+LEAST_REACH = 0.05  # of the dose at which a synapse is due: no window is narrower on either side
+EMULATOR = MemristorParameters()  # of a synapse that writes late
+# The poor capacitor of a synapse that writes late: most pulses because of noise, change that pulses
+# make together if steps are fine, as a share of the range, share that it forgets with each
+# presentation, spread of the dose at which it is due (gain and threshold differ by 20 % each).
+LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 1e-2, 1e-4, 0.28
+
+due_pulses = compiled(memristor.due_pulses, inline="always")
+
+
+@dataclass(frozen=True)
+class LateSettings(Parameters):
+    """Windows of the capacitors. Gates have windows and leaks of the same fields."""
+
+    late: float = quantity(
+        0.0,
+        0.0,
+        1e3,
+        "",
+        "dose, in pulses, at which a synapse that writes late is due; 0: writes at once",
+    )
+    late_pulses: int = quantity(1, 1, 1000, "", "pulses that a synapse then gets")
+    late_forget: float = quantity(
+        0.0, 0.0, 1.0, "", "share of the held dose that is lost with each presentation"
+    )
+    late_spread: float = quantity(
+        0.0, 0.0, 1.0, "", "relative spread of the dose at which synapses are due"
+    )
+    late_offset: float = quantity(
+        0.0, 0.0, 1.0, "", "shift of a synapse's window, as a share of `late` (standard deviation)"
+    )
+    late_keeps: int = quantity(
+        0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
+    )
+
+
+def late_settings(device: MeasuredDevice) -> dict[str, Any]:
+    """Return the fields of `PulseWrites` for synapses of a `device` that write late.
+
+    A synapse waits until several pulses are due in two cases: if the noise of a pulse is several
+    times its step, so that fewer pulses would be lost in the noise, and if steps are fine. Raises
+    ParameterError as `check_late` does.
+    """
+    check_late(device)
+    noisy, fine = device.write_noise / device.mean_step, LATE_STEP / device.mean_step
+    pulses = max(1, min(round(noisy), LATE_PULSES), round(fine))
+    return {
+        "late": pulses,
+        "late_pulses": pulses,
+        "late_forget": LATE_FORGET,
+        "late_spread": LATE_SPREAD,
+    }
+
+
+def check_late(device: MeasuredDevice) -> None:
+    """Raise ParameterError if synapses of a device cannot write late."""
+    if device.levels:
+        raise ParameterError(
+            f"late is not for {device.name}: its cells are written at the gate, where doses wait "
+            "already (docs/writes_gate.md); leave late out"
+        )
+
+
+class Late(NamedTuple):
+    """Synapses that write late: each adds up its doses until pulses are due. If `pulses` is 0, none
+    does.
+    """
+
+    pulses: float  # of a synapse that is due
+    forget: float  # share of the held doses that is lost with each presentation
+    keeps: bool  # the remainder of a dose after its pulses
+    held: Arrays  # rows x neurons, V: doses that did not yet lead to a pulse
+    # 2 x rows x neurons, V: lower and upper limit of the held dose, at which pulses are due
+    limits: Arrays
+
+
+class LatePulses(RoundedPulses):
+    """Pulses of the synapses whose doses have left their window."""
+
+    @property
+    def rounds(self) -> bool:
+        return False
+
+    def writes(self, due: Due, factors: np.ndarray | None = None) -> list[ColumnDose]:
+        """Leave out columns without a pulse."""
+        return [write for write in super().writes(due, factors) if write.shares.any()]
+
+    def capacitors(self, layer: Any) -> int:
+        return int(layer.rows * layer.neurons)
+
+    def ledgers(
+        self,
+        technology: Technology,
+        laboratory: Laboratory,
+        layer: Any,
+        states: np.ndarray,
+        writes: list[ColumnDose],
+        doses: list[tuple[float, np.ndarray]],
+    ) -> list[tuple[Ledger, Times]]:
+        """All columns are written at once: two pulses and a reset for all cells of the layer. Each
+        cell has an access switch.
+        """
+        settings, widths = self.settings, laboratory.widths
+        switched = laboratory._replace(half=0.0)
+        ledger, _ = self.pulse_ledger(technology, switched, layer, states, writes)
+        commit = settings.late_pulses * (sum(widths) + max(widths)) if writes else 0.0
+        # of the capacitor's voltage over the dose
+        scale = technology.late_window / (settings.late * settings.step)
+        return [
+            (ledger, {"commit": commit}),
+            capacitor_ledger(technology, layer, doses, scale),
+        ]
+
+
+def capacitor_ledger(
+    technology: Technology, layer: Any, doses: list[tuple[float, np.ndarray]], scale: float
+) -> tuple[Ledger, Times]:
+    """Return the ledger and the duration of `doses` on capacitors of a `layer`: each is a size in
+    V, of which a row gets its share. Pumps charge the capacitors, then the limits are compared.
+    `scale`: change of the capacitors' voltages over the doses.
+    """
+    charge, lines, seconds = 0.0, 0.0, 0.0
+    for dose, shares in doses:
+        moved = shares * dose * scale * technology.late_capacitance
+        charge += float(moved.sum())
+        seconds += float(moved.max()) / (EMULATOR.transconductance * layer.write_voltage)
+        width = layer.columns + layer.reference
+        lines += technology.line_capacitance * (
+            width * float(np.sum(shares > 0)) * layer.write_voltage**2
+            + layer.rows * technology.supply**2
+        )
+    return Ledger.of(
+        [
+            *wire_lines("write", lines, 0.0),
+            Line("write: late capacitors", charge * technology.supply, ASSUMED, False),
+            Line(
+                "write: late comparators",
+                2 * len(doses) * layer.rows * technology.comparator_energy,
+                ASSUMED,
+                False,
+                "two limits for each synapse of a written column",
+            ),
+        ]
+    ), {"write": seconds + len(doses) * technology.driver_step}
+
+
+def late_arrays(network: Any) -> Late:
+    """Return the kernel's `Late` of a `Network`: the doses that synapses hold, and the limits at
+    which pulses are due.
+    """
+    settings, nothing = network.pulses, tuple(np.zeros((0, 0)) for _ in network.layers)
+    if settings is None or settings.late == 0.0 or settings.levels:
+        return Late(0.0, 0.0, False, nothing, tuple(np.zeros((0, 0, 0)) for _ in nothing))
+    shapes = [(layer.rows, layer.neurons) for layer in network.layers]
+    held = network.held or tuple(np.zeros(shape) for shape in shapes)
+    return Late(
+        float(settings.late_pulses),
+        settings.late_forget,
+        bool(settings.late_keeps),
+        tuple(of_layer.copy() for of_layer in held),
+        drawn_limits(network, settings.late * settings.step, shapes),
+    )
+
+
+def drawn_limits(network: Any, dose: float, shapes: list[tuple[int, int]]) -> Arrays:
+    """Return the lower and upper limits (2 x shape) of each layer around a `dose` in V at which
+    pulses are due. The limits are random and follow from the seed of the network's chip.
+    """
+    settings, limits = network.pulses, []
+    for k, shape in enumerate(shapes):
+        rng = np.random.default_rng([network.chip.seed if network.chip else 0, LIMIT_STREAM, k])
+        reach = np.maximum(1 + settings.late_spread * rng.standard_normal(shape), LEAST_REACH)
+        shift = settings.late_offset * rng.standard_normal(shape)
+        limits.append(
+            dose
+            * np.stack(
+                [np.minimum(shift - reach, -LEAST_REACH), np.maximum(shift + reach, LEAST_REACH)]
+            )
+        )
+    return tuple(limits)
+
+
+@compiled(inline="always")
+def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndarray:
+    """Add a `dose` in V to the doses that the late-writing synapses of neuron `j` in layer `k`
+    hold. Row i gets the share `high[i]` of the dose.
+
+    Returns the number of pulses that are now due in each row, in the direction of the dose.
+    """
+    held, limits, due = late.held[k], late.limits[k], np.zeros(len(high))
+    for i in range(len(high)):
+        pulses, held[i, j] = due_pulses(
+            held[i, j], high[i] * dose, limits[0, i, j], limits[1, i, j], late.pulses, late.keeps
+        )
+        due[i] = abs(pulses)
+    return due
+
+
+@compiled
+def leak(voltages: Arrays, rest: float, share: float, presentations: int) -> None:
+    """Move the `voltages` of capacitors by a `share` of their way to `rest` in each of a number of
+    `presentations`.
+    """
+    if share > 0.0:
+        for held in voltages:
+            held -= rest
+            held *= math.exp(-share * presentations)
+            held += rest

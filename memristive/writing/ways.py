@@ -1,0 +1,174 @@
+"""All ways of writing together: their settings, the choice among them, their compiled writes."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from memristive.closed_form.kernel_arrays import EMPTY, LayerArrays, Timing
+from memristive.compiled import compiled
+from memristive.writing.at_once import AtOnce, write
+from memristive.writing.base import Due, Plan, Way
+from memristive.writing.gate import (
+    Gate,
+    GateSettings,
+    GateWrites,
+    gate_arrays,
+    move_gates,
+    write_gates,
+)
+from memristive.writing.late import Late, LatePulses, LateSettings, commit, late_arrays, leak
+from memristive.writing.pulses import (
+    Counts,
+    Pulses,
+    PulseSettings,
+    RoundedPulses,
+    pulse_arrays,
+    write_pulses,
+)
+
+
+@dataclass(frozen=True)
+class PulseWrites(GateSettings, LateSettings, PulseSettings):
+    """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the
+    noises of the device.
+
+    In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
+    write noise on an even grid of the range of X; (): 1 everywhere. If there are `levels`, which
+    are the states in V at gate voltages from `gate_low` to `gate_high`, the gate sets the state,
+    and doses are changes of the gate's voltage (docs/writes_gate.md). `model` and `model_sha256`
+    are the SPICE model of the device and its hash, as in `MeasuredDevice`.
+    """
+
+    model: str = ""
+    model_sha256: str = ""
+
+    newer: ClassVar = (
+        *("disturb_up", "disturb_down", "thirds", "noise_curve", "late", "late_pulses"),
+        *("late_forget", "late_spread", "late_offset", "late_keeps", "levels", "gate_low"),
+        *("gate_high", "gate_step", "gate_rest", "gate_reset", "model", "model_sha256"),
+    )
+    unwritten: ClassVar = ("model", "model_sha256")
+
+
+class Ways(NamedTuple):
+    """Values that the compiled writes of a network need; those of other ways are empty."""
+
+    pulses: Pulses
+    late: Late
+    gate: Gate
+
+
+def way_of(settings: PulseWrites | None) -> Way:
+    """Return the way of writing of a network with these `settings`."""
+    if settings is None:
+        return AtOnce()
+    if settings.levels:
+        return GateWrites(settings)
+    return LatePulses(settings) if settings.late else RoundedPulses(settings)
+
+
+def kernel_ways(network: Any) -> Ways:
+    """Return the `Ways` of a `Network`."""
+    return Ways(pulse_arrays(network.pulses), late_arrays(network), gate_arrays(network))
+
+
+def what_is_held(ways: Ways) -> tuple[np.ndarray, ...]:
+    """Return the doses of late synapses, or the gate voltages, in the form of `Network.held`."""
+    late, gate = ways.late, ways.gate
+    if len(gate.levels):
+        return tuple(np.stack(both) for both in zip(gate.held, gate.committed, strict=True))
+    return tuple(held.copy() for held in late.held) if late.pulses else ()
+
+
+@compiled
+def forget(ways: Ways, presentations: int) -> None:
+    """Apply the leak of a number of `presentations`: late-writing synapses lose a part of the doses
+    that they hold, and gate voltages move towards their resting voltage.
+    """
+    leak(ways.late.held, 0.0, ways.late.forget, presentations)
+    leak(ways.gate.held, ways.gate.rest, ways.gate.forget, presentations)
+
+
+@compiled(inline="always")
+def due_writes(
+    ways: Ways,
+    k: int,
+    pairs: int,
+    neurons: int,
+    done: int,
+    plan: Plan,
+) -> Due:
+    """Return the writes of layer `k`, of some `neurons`, that are due after the doses of a `plan`;
+    `ways` change in place.
+
+    A dose writes one of the `pairs`, which take turns over the presentations: `done` of them came
+    before.
+    """
+    late = ways.late
+    sides, pair, rows = 2 if pairs else 1, done % max(1, pairs), plan.shares.shape[1]
+    number, equal = sides * len(plan.neurons), len(plan.shares) == 1 and late.pulses == 0.0
+    gated = number if len(ways.gate.levels) else 0
+    due = Due(
+        np.empty(number, np.int64),
+        np.empty(number),
+        plan.shares if equal else np.empty((number, rows)),
+        np.empty((gated, rows)),
+        np.zeros((gated, rows), np.bool_),
+    )
+    for n in range(number):
+        m, side = n // sides, n % sides
+        own, dose, high = (
+            plan.neurons[m],
+            plan.doses[m],
+            plan.shares[m if len(plan.shares) > 1 else 0],
+        )
+        if late.pulses > 0.0:
+            # both cells of a pair get the pulses of one dose
+            high = due.shares[n - 1] if side else commit(late, k, own, high, dose)
+            dose = math.copysign(ways.pulses.step, dose)
+        c = (side * pairs + pair) * neurons + own
+        due.columns[n], due.doses[n] = c, -dose if side else dose
+        if gated:
+            due.gates[n], due.reset[n] = move_gates(ways.gate, k, c, high, due.doses[n])
+        if not equal:
+            due.shares[n] = high
+    return due
+
+
+@compiled(inline="always")
+def write_due(
+    layer: LayerArrays,
+    timing: Timing,
+    ways: Ways,
+    states: np.ndarray,
+    due: Due,
+    factors: np.ndarray,
+    counts: Counts,
+    k: int,
+    loads: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Make the writes of layer `k` that are `due`, one after the other, and update `states`,
+    `counts` and `loads`. Return for each neuron whether its cells may have changed: 1 or 0.
+
+    `factors`: write gains over the nominal ones, columns x rows, or empty;
+    other arguments are those of `write_pulses`.
+    """
+    pulses, neurons = ways.pulses, layer.neurons.shape[1]
+    changed = np.ones(neurons) if max(pulses.disturb) > 0.0 else np.zeros(neurons)
+    for n in range(len(due.columns)):
+        c, dose, high = due.columns[n], due.doses[n], due.shares[n if len(due.shares) > 1 else 0]
+        changed[c % neurons] = 1.0
+        if len(due.gates):
+            gates, reset = due.gates[n], due.reset[n]
+            write_gates(
+                layer, timing, pulses, ways.gate, states, c, gates, reset, counts, k, loads, rng
+            )
+        elif pulses.step > 0.0:
+            write_pulses(layer, timing, pulses, states, c, high, dose, counts, k, loads, rng)
+        else:
+            of_rows = factors[c] if len(factors) else EMPTY
+            loads[c] = write(layer, timing, states, c, high, dose / layer.nominal_rate, of_rows)
+    return changed
