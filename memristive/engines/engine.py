@@ -633,14 +633,16 @@ def read(
     Parameters
     ----------
     network : Network
-    images : array_like, n x inputs, levels 0 to 1
+    images : array_like, n x inputs or n x height x width, levels 0 to 1
     engine : str or Engine
         "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
         each cell.
     wanted : int
         In ngspice a read ends once this many output neurons have fired.
     seed : int
-        Seed of the devices' read noise.
+        Seed of what a read draws anew: the read noise of measured devices and the threshold noise
+        of a chip. It is drawn for one image after the other, so the spikes of an image depend on
+        its place among the images. Without these noises they do not.
     watch : callable
         Wraps the iterator over images, e.g. with a progress bar; the closed form reads all at once.
 

@@ -637,6 +637,7 @@ def build(
     late: bool = False,
     convolution: Convolution | Mapping[str, Any] | None = None,
     chip: str | Chip | None = None,
+    epochs: int | None = None,
     **learning: Any,
 ) -> tuple[Network, Rule]:
     """Return an untrained network for images, and the rule that suits it.
@@ -662,7 +663,10 @@ def build(
         images (`chosen_convolution`).
     chip : str or Chip, optional
         Deviations of the cells and neurons: a preset, a chip file, or a chip. "device": each cell
-        is drawn from the spreads of the device. None: all are alike.
+        is drawn from the spreads of the device, and wires have resistance if the chip gives one.
+        None: all are alike.
+    epochs : int, optional
+        Presentations of each image, in the place of the rule's `presentations`.
     **learning
         Fields of the rule, such as presentations and seed.
 
@@ -676,6 +680,10 @@ def build(
         raise ParameterError("late is for measured devices: give a device")
     given, sizes = images, layer_sizes(hidden)
     images = as_images(given, empty=False)
+    if epochs is not None and "presentations" in learning:
+        raise ParameterError("give epochs or presentations, not both")
+    if epochs is not None:
+        learning["presentations"] = as_whole("epochs", epochs, 1, 10**6) * len(images)
     if not images.any():
         raise ParameterError("images must have levels above 0, got 0 for all: no row has a voltage")
     classes = as_whole("classes", classes, 2, MOST_NEURONS)

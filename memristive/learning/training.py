@@ -105,7 +105,7 @@ def learn(
     network : Network
         Untrained, or trained before.
     rule : LayeredRule or ErrorDrivenRule
-    images : array_like, n x inputs, levels 0 to 1
+    images : array_like, n x inputs or n x height x width, levels 0 to 1
     labels : array_like, n
         Numbers of the classes, from 0. The output neuron number k learns the class k, so names
         cannot be labels: number them by ``np.unique(labels, return_inverse=True)[1]``, or use

@@ -68,6 +68,11 @@ def test_labels_and_numbers_that_convert_give_the_same_network(options):
         assert np.array_equal(one, other)
 
 
+def test_epochs_are_presentations_of_each_image():
+    rules = [build(IMAGES, 3, **given)[1] for given in ({"epochs": 5}, {"presentations": 60})]
+    assert rules[0] == rules[1]
+
+
 def test_the_paper_takes_lists_and_frames(ngspice):
     patterns = np.array([[1, 1, 0, 0], [0, 0, 1, 1]])
     setup = fit_feedback_resistor(Setup(), patterns.tolist())
@@ -113,6 +118,7 @@ def test_the_paper_takes_lists_and_frames(ngspice):
         (states, {"hidden": [[4]]}, "hidden"),
         (states, {"pairs": -1}, "pairs"),
         (states, {"presentations": 0}, "presentations"),
+        (states, {"epochs": 2}, "epochs or presentations"),
         (states, {"presentations": "many"}, "presentations"),
         (states, {"presentatons": 5}, r"presentatons.*did you mean presentations\?"),
         (states, {"hiden": 5}, r"hiden.*did you mean hidden\?"),
