@@ -585,12 +585,14 @@ def dataset_name(text: str) -> str:
     return text
 
 
-def own_images(path: Path, seed: int = 1) -> Dataset:
+def own_images(path: Path, seed: int = 1, whole: bool = False) -> Dataset:
     """Return the images or samples in a file (`memristive.io.tables.read_table`) as a dataset.
 
     Levels outside of 0 to 1 are scaled together, by the least and the largest value of the training
-    samples. A fifth of each class is the test set, drawn by the `seed`; a file with x_test and
-    y_test has its own. Patterns are the means of the classes.
+    samples. A file with x_train, y_train, x_test and y_test has a test set of its own. Of another
+    file a fifth of each class is the test set, drawn by the `seed`; or, for networks that are
+    trained already (`whole`), all images are the training set and the test set. Patterns are the
+    means of the classes.
     """
     from sklearn.model_selection import train_test_split
 
@@ -604,6 +606,8 @@ def own_images(path: Path, seed: int = 1) -> Dataset:
     parts = read_arrays(path) if path.suffix in ENDINGS else []
     if len(parts) == 2:
         train, test = np.split(rows, [len(parts[0][1])])
+    elif whole:
+        train = test = rows
     else:
         train, test = train_test_split(rows, test_size=0.2, stratify=numbers, random_state=seed)
     levels = values.reshape(len(values), -1)
@@ -631,7 +635,11 @@ def own_images(path: Path, seed: int = 1) -> Dataset:
 
 
 def matching_dataset(
-    name: str, size: int | None = None, seed: int = 1, encoding: str = "grey"
+    name: str,
+    size: int | None = None,
+    seed: int = 1,
+    encoding: str = "grey",
+    whole: bool = False,
 ) -> Dataset:
     """Return the dataset `name`. Arguments that this dataset does not take are ignored. Equal
     arguments return the same object.
@@ -646,6 +654,8 @@ def matching_dataset(
         Selects the 360 test images of scikit-learn's digits.
     encoding : str
         "binary" or "grey".
+    whole : bool
+        Of a file without a test set of its own, all images are test images.
 
     Raises
     ------
@@ -653,7 +663,7 @@ def matching_dataset(
         The images do not come in this size.
     """
     if name not in DATASETS:
-        return _own(Path(name), seed)
+        return _own(Path(name), seed, whole)
     accepted = inspect.signature(DATASETS[name]).parameters
     given = {"size": size, "encoding": encoding, "seed": seed}
     dataset = _kept(

@@ -35,6 +35,7 @@ from memristive.accounting.overview import (
     inferences,
     training_costs,
 )
+from memristive.cli.reading import check_images
 from memristive.cli.script import (
     Record,
     apply_settings,
@@ -88,8 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--data",
         type=dataset_name,
         metavar="DATA",
-        help="a dataset, or a file of your own images as for studies.own_data (default: the "
-        "dataset in the voltages file)",
+        help="a dataset, or a file of your own images as for studies.own_data, of which all are "
+        "read (default: the dataset in the voltages file)",
     )
     parser.add_common("--device", None, "default: the preset that is in the cells")
     parser.add_argument(
@@ -148,8 +149,15 @@ def ledgers_of(
             "file of your images, with --data"
         )
     seed = (voltages.origin.get("learning") or {}).get("seed", 1)
-    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
+    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding, whole=True)
     network, rule = network_of(voltages, dataset.setup)
+    check_images(dataset, network)
+    if (options.device or options.scheme) and not network.pulses:
+        raise ParameterError(f"{path}: --device and --scheme are for cells of measured devices")
+    if options.training and rule is None and not isinstance(network.design, Schedule):
+        raise ParameterError(
+            f"{path} records no rule, which --training needs: save(path, network, rule)"
+        )
     device = load_device(options.device) if options.device else dissipation.device_of(network)
     chip = voltages.chip
     if chip is None and device:

@@ -10,6 +10,7 @@ SOURCE; with --device the device's name follows, with --late also the word late.
 spreads, each cell is drawn from them. Seconds for iris, minutes for digits.
 """
 
+import math
 import re
 import warnings
 import zlib
@@ -59,7 +60,9 @@ NETWORK, AT_ONCE = "memristor network", "the same, written at once"
 def main(arguments: list[str] | None = None) -> None:
     """Train on everything, cross-validate, compare with ngspice, save, plot."""
     parser = add_resume(make_parser(__doc__, "classifier", netlist=True))
-    parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
+    parser.add_argument(
+        "source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV, .npz or .npy file"
+    )
     parser.add_argument(
         "--label", metavar="COLUMN", help="class column of a CSV file (default: the last)"
     )
@@ -288,6 +291,11 @@ def window_of(text: str, shape: tuple[int, ...]) -> dict[str, int]:
     found = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
     if not found:
         raise ParameterError(f"--convolution takes a window such as 3x3, got {text}")
+    if len(shape) == 2 and math.isqrt(shape[1]) ** 2 != shape[1]:
+        raise ParameterError(
+            "--convolution needs images: an .npz or .npy file of n x height x width, or a table "
+            f"whose columns are the pixels of a square, got {shape[1]} columns"
+        )
     of = chosen_convolution({"window": int(found[1])}, shape)
     return {"height": of.height, "width": of.width, "window": of.window, "regions": of.regions}
 

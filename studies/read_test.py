@@ -15,7 +15,7 @@ from typing import Any
 
 import plotting
 from datasets import DATASETS, dataset_name, matching_dataset
-from memristive.cli.reading import read_images, save_test
+from memristive.cli.reading import check_images, read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe, differences
@@ -38,8 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--data",
         type=dataset_name,
         metavar="DATA",
-        help="a dataset, or a file of your own images as for studies.own_data (default: the "
-        "dataset in the voltages file)",
+        help="a dataset, or a file of your own images as for studies.own_data, of which all are "
+        "read (default: the dataset in the voltages file)",
     )
     parser.add_argument(
         "--chip",
@@ -65,8 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
     layered = isinstance(voltages.states, tuple)
     seed = voltages.learning.seed if layered and voltages.learning else 1
-    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
+    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding, whole=True)
     network, rule = network_of(voltages, dataset.setup)
+    check_images(dataset, network)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
     levels, labels = images.first(options.samples)

@@ -4,6 +4,7 @@ places. A new kind is one more line.
 
 import dataclasses
 import functools
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -123,3 +124,22 @@ def test_the_estimator_learns_it(kind, tmp_path):
     assert model.score(new, names[TRUTH]) > 0.6
     loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
     assert np.array_equal(loaded.spike_times(new), model.spike_times(new), equal_nan=True)
+
+
+def test_a_convolution_refuses_images_that_lie_on_their_side():
+    images = np.random.default_rng(1).random((12, 5, 8))
+    network, _ = build(images, 2, hidden=3, convolution={}, presentations=5)
+    memristive.read(network, images)
+    model = MemristiveClassifier(3, convolution={}, epochs=1).fit(images, np.arange(12) % 2)
+    for read in (functools.partial(memristive.read, network), model.predict):
+        with pytest.raises(ValueError, match=r"5 x 8|\(5, 8\)"):
+            read(images.transpose(0, 2, 1))
+
+
+def test_images_whose_classes_come_in_turn_bring_no_warning():
+    order = np.concatenate([np.flatnonzero(k == TRUTH)[:60] for k in (0, 1)])
+    images, labels = (part[order.reshape(2, 60).T.ravel()] for part in (NEW, TRUTH))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        memristive.read(trained("convolution")[0], images)
+        assert labels[::2].max() == 0

@@ -20,7 +20,7 @@ from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.ledger import ASSUMED, Ledger, Technology
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, as_whole
 from memristive.scores.decisions import end_of_read
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Costs:
         texts[0] += (
             f"\nmean of {self.images} images, standard error {with_unit(self.standard_error, 'J')}"
         )
+        if self.errors is not None and "error" not in self.ledgers:
+            texts.append(f"no error among the first {SEARCHED:,} images, so no ledger of one")
         if self.errors is not None:
             texts.append(f"{self.errors:,} errors in the training")
         parts = ", ".join(f"{name} {1e12 * of:,.0f}" for name, of in self.area.items() if of)
@@ -111,6 +113,7 @@ def costs(
     network : Network
         Trained, of `learn` or `load`.
     images : array_like, n x inputs or n x height x width, levels 0 to 1
+        With `labels`, the training images: the training is made again with them.
     labels : array_like, n, optional
         Numbers of the classes.
     rule : LayeredRule or ErrorDrivenRule, optional
@@ -132,7 +135,8 @@ def costs(
     """
     if network.wired:
         raise ParameterError("costs leave out the resistance of wires, and this chip has it")
-    images = as_images(images, network.sizes[0], empty=False)
+    images = as_images(images, network.sizes[0], empty=False, shape=network.image_shape)
+    sample = as_whole("sample", sample, 1, 10**9)
     measured = load_device(str(device)) if isinstance(device, str | Path) else device
     measured = measured or dissipation.device_of(network)
     technology = technology or Technology()

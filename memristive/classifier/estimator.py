@@ -366,6 +366,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         shape = np.shape(samples)
         if reset:
             self._image_shape = shape
+        elif len(shape) == 3 and shape[1:] != self.network_.image_shape:
+            raise ValueError(
+                f"X must be images of the size in fit, {self.network_.image_shape}, got shape "
+                f"{shape}"
+            )
         return np.reshape(np.asarray(samples), (shape[0], -1)) if len(shape) == 3 else samples
 
     def _start(

@@ -16,6 +16,7 @@ from memristive.engines.solvers import READING_LAYERS
 from memristive.io.records import save_decisions
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.networks import READ_BLOCK, Network
+from memristive.parameters import ParameterError
 from memristive.scores.checks import warn_of_range
 from memristive.scores.decisions import RESOLUTION, decide, summary
 from memristive.spice.session import Solver
@@ -69,6 +70,23 @@ def read_range(task: Range) -> list[np.ndarray]:
         first=first,
     )
     return [np.array(layer) for layer in zip(*spikes, strict=True)]
+
+
+def check_images(dataset: Any, network: Network) -> None:
+    """Raise ParameterError unless the images of a `Dataset` have the inputs and the classes of a
+    network.
+    """
+    (classes, inputs), (height, width) = dataset.patterns.shape, network.image_shape or (0, 0)
+    if (inputs, classes) != (network.sizes[0], network.sizes[-1]):
+        raise ParameterError(
+            f"the network has {network.sizes[0]} inputs and {network.sizes[-1]} classes, "
+            f"{dataset.name} has {inputs} and {classes}"
+        )
+    if dataset.shape == (width, height) != (height, width):
+        raise ParameterError(
+            f"the network reads images of {height} x {width}, those of {dataset.name} are "
+            f"{width} x {height}: transpose them"
+        )
 
 
 def read_images(

@@ -609,7 +609,7 @@ def reads(
     A read ends once `wanted` output neurons have fired; later spikes are nan. The noise is that of
     the images number `first`, `first` + 1, ... of a set, drawn with `seed`.
     """
-    images = as_images(images, network.sizes[0])
+    images = as_images(images, network.sizes[0], shape=network.image_shape)
     rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))
     for k, image in enumerate(images):
         rng = read_generator(seed, first + k) if (first + k) % READ_BLOCK == 0 else rng
@@ -665,7 +665,7 @@ def read(
         Stages clip, too many images have no spike, or one neuron wins all of many images.
     """
     images, wanted = (
-        as_images(images, network.sizes[0]),
+        as_images(images, network.sizes[0], shape=network.image_shape),
         as_whole("wanted", wanted, 1, MOST_NEURONS),
     )
     if engine == CLOSED_FORM:

@@ -20,6 +20,7 @@ from memristive.io.voltages import Voltages, network_of
 from memristive.network.design import Schedule
 from memristive.network.layer import Layer, column_nodes
 from memristive.network.networks import Network, network_on_chip
+from memristive.parameters import ParameterError
 from memristor import Flow, move, moved, read_current
 from snn_circuit import Cells, names
 
@@ -157,7 +158,11 @@ def export(
     ------
     NotOverwritten
         The folder has such a file with other content, and `overwrite` is False.
+    ParameterError
+        `start` is no share.
     """
+    if isinstance(start, int | float) and not 0 <= start <= 1:
+        raise ParameterError(f"start must be a share from 0 to 1, or tables, got {start}")
     texts = laboratory_files(network, conductance_tables(network), pulse_law(network), start)
     for name, text in texts.items():
         path = Path(folder) / name
@@ -326,7 +331,7 @@ def pulse_table(
 
     parts = []
     for k, target in enumerate(targets):
-        start = starts if isinstance(starts, float) else law.share(starts[k])
+        start = starts if isinstance(starts, int | float) else law.share(starts[k])
         pulses = law.numbers(start, law.share(target))
         cells = np.nonzero(pulses)
         part = {

@@ -378,7 +378,8 @@ def save(
     dataset : str
         Name of the dataset.
     shape : tuple of int, optional
-        Rows and columns of an image; None: those of a square, or a single row.
+        Rows and columns of an image; None: those of a square, or a single row. A convolution knows
+        its own.
     engine : str
         Engine that trained the network.
     encoding : str
@@ -393,7 +394,7 @@ def save(
     """
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
     inputs = network.sizes[0]
-    shape = shape or shape_of(inputs)
+    shape = network.image_shape or shape or shape_of(inputs)
     made = describe_network(dataset, shape, network, rule, engine, encoding)
     save_voltages(path, states, ngspice=engine == NGSPICE, overwrite=overwrite, **made)
 

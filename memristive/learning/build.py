@@ -559,19 +559,23 @@ def chosen_convolution(
             f"{name} is no field of a convolution, which has {', '.join(fields)}"
             f"{did_you_mean(str(name), fields)}"
         )
+    chosen: dict[str, Any] = {
+        name: value if name == "bias_level" else as_whole(f"convolution's {name}", value, 1, 10_000)
+        for name, value in given.items()
+    }
     side = math.isqrt(math.prod(shape[1:]))
     known = shape[1:] if len(shape) == 3 else (side, side)
-    height, width = given.get("height", known[0]), given.get("width", known[1])
-    if len(shape) != 3 and not given.keys() >= {"height", "width"} and side**2 != shape[-1]:
+    height, width = chosen.get("height", known[0]), chosen.get("width", known[1])
+    if len(shape) != 3 and not chosen.keys() >= {"height", "width"} and side**2 != shape[-1]:
         raise ParameterError(
             f"convolution needs height and width for images of {shape[-1]} pixels: give "
             "dict(height=..., width=...), or images of n x height x width"
         )
     small = min(height, width)
-    window = given.get("window", min(small, 3 if small < 12 else 5 if small < 20 else 7))
-    places = (small - window) // given.get("stride", 1) + 1
+    window = chosen.get("window", min(small, 3 if small < 12 else 5 if small < 20 else 7))
+    places = (small - window) // chosen.get("stride", 1) + 1
     regions = max(1, min(places, 2 if small < 20 else 3))
-    found = {"height": height, "width": width, "window": window, "regions": regions, **given}
+    found = {"height": height, "width": width, "window": window, "regions": regions, **chosen}
     return Convolution(**found)
 
 

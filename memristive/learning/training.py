@@ -138,7 +138,7 @@ def learn(
         Of the trained network: stages clip, neurons are silent, one neuron wins far too many
         images, or states diverge.
     """
-    images = as_images(images, network.sizes[0], empty=False)
+    images = as_images(images, network.sizes[0], empty=False, shape=network.image_shape)
     labels = as_labels(labels, len(images), network.sizes[-1])
     if len(labels) > 1 and np.ptp(labels) == 0:
         raise ParameterError(
@@ -186,7 +186,7 @@ def train(
         The rule has more presentations than `learning`.
     """
     network = learning.network
-    images = as_images(images, network.sizes[0], empty=False)
+    images = as_images(images, network.sizes[0], empty=False, shape=network.image_shape)
     labels = as_labels(labels, len(images), network.sizes[-1])
     if rule.presentations > len(learning.history):
         raise ParameterError(

@@ -17,7 +17,11 @@ MOST_NEURONS = 10_000  # of a layer
 
 
 def as_images(
-    images: ArrayLike, inputs: int | None = None, name: str = "images", empty: bool = True
+    images: ArrayLike,
+    inputs: int | None = None,
+    name: str = "images",
+    empty: bool = True,
+    shape: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Return images as an array of float, n x inputs.
 
@@ -30,6 +34,8 @@ def as_images(
         Name of the argument, for messages.
     empty : bool
         False: refuse n = 0.
+    shape : tuple of int, optional
+        Expected height and width of images; None: any.
 
     Raises
     ------
@@ -42,11 +48,15 @@ def as_images(
         raise ParameterError(
             f"{name} must be rows of real numbers, all of equal length: {error}"
         ) from None
-    if found.ndim > 2:
+    if found.ndim > 3 or (found.ndim == 3 and shape and found.shape[1:] != shape):
+        wanted = "n x height x width" if shape is None else f"n x {shape[0]} x {shape[1]}"
+        raise ParameterError(f"{name} must be {wanted}, in grey levels, got shape {found.shape}")
+    if found.ndim == 3:
         found = found.reshape(len(found), -1) if len(found) else found.reshape(0, inputs or 0)
     size = found.shape[-1] if found.ndim and inputs is None else inputs
     if found.ndim != 2 or found.shape[1] != size or not size or not (empty or len(found)):
-        remedy = f": use np.reshape({name}, (1, -1))" if found.ndim < 2 else ""
+        one = found.ndim == 1 or (found.ndim == 2 and found.size == inputs)
+        remedy = f": for one image use np.reshape({name}, (1, -1))" if one else ""
         raise ParameterError(
             f"{name} must be {'n' if empty else 'one or more'} x {inputs or 'inputs'}, got shape "
             f"{found.shape}{remedy}"

@@ -201,6 +201,11 @@ class Network:
             return (first.inputs, first.neurons, *neurons)
         return (self.convolution.inputs, first.neurons * self.convolution.regions**2, *neurons)
 
+    @property
+    def image_shape(self) -> tuple[int, int] | None:
+        """Height and width in pixels of the images of a convolution; None for other networks."""
+        return (self.convolution.height, self.convolution.width) if self.convolution else None
+
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:
         """Return the paper's layer with the parameters of a `setup` and `states` (classes x inputs,

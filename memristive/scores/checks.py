@@ -467,10 +467,12 @@ def _advice(network: Network, dose: str, longer: bool, silent: bool) -> list[str
     )
 
 
-def _examined(network: Network, count: int) -> slice:
-    """Return the part of `count` images that is examined."""
+def _examined(network: Network, count: int) -> np.ndarray:
+    """Return the indices of the images, among `count`, that are examined. They are drawn at random,
+    because the classes of a user's images may come in turn.
+    """
     most = EXAMINED_SLOW if network.convolution or network.wired else EXAMINED
-    return slice(None, None, max(1, -(-count // most)))
+    return np.sort(np.random.default_rng(1).permutation(count)[:most])
 
 
 def _silence(layer: int, fired: np.ndarray, wrong: np.ndarray, classes: int, last: bool) -> str:

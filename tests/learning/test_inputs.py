@@ -119,6 +119,13 @@ def test_the_paper_takes_lists_and_frames(ngspice):
         (states, {"pairs": -1}, "pairs"),
         (states, {"presentations": 0}, "presentations"),
         (states, {"epochs": 2}, "epochs or presentations"),
+        (states, {"images": IMAGES.reshape(12, 3, 3, 1)}, "images.*grey"),
+        *(
+            (states, {"convolution": {name: value}}, name)
+            for name, value in [("window", (3, 3)), ("stride", 0), ("regions", 9)]
+        ),
+        (states, {"convolution": {"widow": 3}}, "widow.*did you mean window"),
+        (states, {"images": IMAGES[:, :8], "convolution": {}}, "height and width"),
         (states, {"presentations": "many"}, "presentations"),
         (states, {"presentatons": 5}, r"presentatons.*did you mean presentations\?"),
         (states, {"hiden": 5}, r"hiden.*did you mean hidden\?"),

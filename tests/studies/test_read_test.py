@@ -105,3 +105,29 @@ def test_a_network_saved_without_the_name_of_its_data_is_read_with_data(tmp_path
         read_test.main(options)
     read_test.main([*options, "--data", "mnist"])
     assert load_results(tmp_path / "own_read_by_closed_form.json")["samples"] == 4
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_file_of_images_has_the_classes_of_the_network(classes, tmp_path):
+    images = np.random.default_rng(1).random((24, 9))
+    network, rule = build(images, 3, presentations=30)
+    save(tmp_path / "net.json", network, rule)
+    np.savez(tmp_path / "images.npz", images=images, labels=np.arange(24) % classes)
+    with pytest.raises(ParameterError, match=f"3 classes.* {classes}"):
+        read_test.main(
+            [
+                *("--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")),
+                *outputs(tmp_path),
+            ]
+        )
+    assert not list(tmp_path.glob("*_read*"))
+
+
+def test_all_images_of_a_file_are_read(tmp_path):
+    images = np.random.default_rng(1).random((24, 9))
+    network, rule = build(images, 3, presentations=30)
+    save(tmp_path / "net.json", network, rule)
+    np.savez(tmp_path / "images.npz", images=images, labels=np.arange(24) % 3)
+    arguments = ["--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")]
+    read_test.main([*arguments, "--engine", "closed-form", *outputs(tmp_path)])
+    assert load_results(tmp_path / "net_read_by_closed_form.json")["parameters"]["samples"] == 24
