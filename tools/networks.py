@@ -110,12 +110,13 @@ def write_agreement() -> None:
         computed = load_decisions(
             ONE_LAYER / f"{test_name(network)}_by_closed_form_decisions.csv.gz"
         )["decision"]
-        simulated = load_decisions(in_ngspice(network, "_decisions.csv.gz"))["decision"]
+        decisions = in_ngspice(network, "_decisions.csv.gz")
+        simulated = load_decisions(decisions)["decision"]
         both = min(len(computed), len(simulated))
         counts[network.name] = {
             "images": both,
             "otherwise": int((computed[:both] != simulated[:both]).sum()),
         }
-        if in_ngspice(network).parent == QUICK:
+        if decisions.parent == QUICK:
             folder = QUICK
     write_file(folder / "agreement.json", to_json(counts))
