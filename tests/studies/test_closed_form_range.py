@@ -1,4 +1,4 @@
-"""The study of the closed form's range: where its spikes leave those of ngspice, a doubt says so."""
+"""The range of the closed form: where spikes leave those of ngspice, a doubt says so."""
 
 import pytest
 
