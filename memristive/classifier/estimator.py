@@ -21,7 +21,7 @@ from tqdm import tqdm
 import memristive.classifier.defaults as defaults
 from memristive.accounting.overview import Costs, costs
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
-from memristive.classifier.stored import FORMAT, VERSION, StoredClassifier
+from memristive.classifier.stored import VERSION, StoredClassifier
 from memristive.devices.measured_device import (
     device_of_record,
     device_record,
@@ -34,6 +34,8 @@ from memristive.engines.engine import ModelCells, NgspiceNetwork, check_engine, 
 from memristive.engines.read_netlist import netlist
 from memristive.files import read_json, restored
 from memristive.io.records import write_file, write_json
+from memristive.io.voltages import CLASSIFIER
+from memristive.io.voltages import FORMAT as NETWORK
 from memristive.learning.build import (
     CONVOLUTION_RULE,
     chosen_convolution,
@@ -740,7 +742,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         }
         device = self._measured and device_record(self._measured)
         content = {
-            "format": FORMAT,
+            "format": CLASSIFIER,
             "version": VERSION,
             "parameters": origin or {},
             "estimator": estimator,
@@ -812,6 +814,8 @@ def _stored(path: str | Path, content: dict[str, Any]) -> StoredClassifier:
     """Return the checked content of a classifier's file; raise ParameterError, which names the file
     and the entry.
     """
+    if content.get("format") == NETWORK:
+        raise ParameterError(f"{path} holds a network: memristive.load reads it")
     try:
         return restored(StoredClassifier, content)
     except ParameterError as error:

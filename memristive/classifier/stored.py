@@ -11,7 +11,7 @@ from memristive.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
-FORMAT, VERSION = "in-situ memristive classifier", 3
+VERSION = 3
 Engine = Literal["closed-form", "ngspice"]
 
 

@@ -41,6 +41,7 @@ from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
+CLASSIFIER = "in-situ memristive classifier"  # format of the files of `MemristiveClassifier.save`
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
 UNNAMED = "own"  # dataset of a network that was saved without the name of its data
 RULES: dict[str, type] = {"error-driven": ErrorDrivenRule}  # for networks without a design
@@ -293,6 +294,11 @@ def _read(path: str | Path, dataset: str) -> dict[str, Any]:
         content = read_json(path, "a voltages file; the training scripts write it")
     except FileProblem as error:
         raise VoltagesError(str(error)) from error
+    if content.get("format") == CLASSIFIER:
+        raise VoltagesError(
+            f"{path} holds a classifier, which MemristiveClassifier.load reads: its methods costs, "
+            "netlist and spike_times do what commands do with networks"
+        )
     for key, expected in (
         ("format", FORMAT),
         ("version", VERSION),

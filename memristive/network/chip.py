@@ -17,7 +17,7 @@ import numpy as np
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.files import FileProblem, read_json, restored
 from memristive.network.design import Setup
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, did_you_mean, quantity
 from memristor import MemristorParameters
 from snn_circuit import Cells, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
 
@@ -320,6 +320,7 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
     except (FileProblem, ParameterError) as error:
         raise ParameterError(
             f"chip {name!r} is none of {', '.join(PRESETS)} and no usable chip file: {error}"
+            f"{did_you_mean(name, PRESETS)}"
         ) from None
     chip.check_shape(classes, inputs)
     return chip

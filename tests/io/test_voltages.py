@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from datasets import matching_dataset, xpue
+from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.engines.engine import read
@@ -32,6 +33,7 @@ from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.chip import Chip, on_chip
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import Network, network_on_chip
+from memristive.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT, one_line
@@ -273,3 +275,14 @@ def test_a_state_that_no_pulse_reaches_is_refused(tmp_path):
     (tmp_path / "v.json").write_text(json.dumps(content))
     with pytest.raises(VoltagesError, match=r"layers\[0\].* 50 V"):
         load(tmp_path / "v.json")
+
+
+def test_files_of_networks_and_of_classifiers_name_what_reads_them(tmp_path):
+    features = np.random.default_rng(1).random((12, 2))
+    model = MemristiveClassifier((), epochs=1, random_state=1).fit(features, np.arange(12) % 2)
+    model.save(tmp_path / "model.json")
+    save(tmp_path / "network.json", model.network_)
+    with pytest.raises(VoltagesError, match=r"MemristiveClassifier\.load"):
+        load(tmp_path / "model.json")
+    with pytest.raises(ParameterError, match=r"memristive\.load"):
+        MemristiveClassifier.load(tmp_path / "network.json")

@@ -131,6 +131,7 @@ def test_the_paper_takes_lists_and_frames(ngspice):
         (states, {"hiden": 5}, r"hiden.*did you mean hidden\?"),
         (states, {"hidden": None, "output_dose": 0.1}, "output_dose.* start_state"),
         (states, {"device": "epyram"}, r"device.*did you mean epiram\?"),
+        (states, {"chip": "tenpercent"}, r"did you mean ten-percent\?"),
         (states, {"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise"),
         (states, {"late": True}, "device"),
         (spikes, {"wanted": 0}, "wanted"),
