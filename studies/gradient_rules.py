@@ -15,13 +15,13 @@ what they write after an error (docs/layers.md):
 There is no lag, and hence no gradient, if the label's neuron or all others are silent. All rules
 then write as the local rule does.
 
-Two starts are compared. The "usual" one is that of `MemristiveClassifier`. In "equal parts", the
-mean neuron of each layer fires at the end of its part of the window, because the weights allow for
-the times at which the rows rise. A third, "narrow", start changes one thing of the usual one: the
-last of four hidden layers has weights as wide as those of the layer before. Each kind of network
-has its own dose, from `FACTORS` times the usual one. The dose is chosen with another seed, on
-images that no network is tested with. The seeds give the split of the other images, the start and
-the order of images; tests are paired t tests over the seeds.
+Two starts are compared. The "usual" one is that of `MemristiveClassifier` up to three hidden
+layers. In "equal parts", the mean neuron of each layer fires at the end of its part of the window,
+because the weights allow for the times at which the rows rise. A third, "narrow", start changes
+one thing of the usual one: the last of four hidden layers has weights as wide as those of the
+layer before. Each kind of network has its own dose, from `FACTORS` times the usual one. The dose
+is chosen with another seed, on images that no network is tested with. The seeds give the split of
+the other images, the start and the order of images; tests are paired t tests over the seeds.
 
 Writes results/layers/gradient_rules.json. 20 minutes on one core. Ctrl-C saves a checkpoint for
 --resume.
@@ -57,8 +57,6 @@ from memristive.network.design import LayerDesign
 from memristive.network.networks import (
     KernelArrays,
     Network,
-    states_of_weights,
-    thresholds_per_volt,
     with_bias,
 )
 from memristive.scores.decisions import score_row
@@ -72,10 +70,6 @@ USUAL, NARROW, PARTS = "usual", "narrow", "equal parts"
 CLASSES, DESIGN = 10, LayerDesign()
 FACTORS = (0.5, 1.0, 2.0)  # on the usual dose
 CHOOSING = 101  # seed of the networks that choose the dose
-# Of the start in equal parts: standard deviation over neurons of the membrane in thresholds at the
-# end of a layer's part. Of hidden layers it is that of the usual start over its mean.
-SPREAD = defaults.DEEP_START_SPREAD / defaults.DEEP_START
-OUTPUT_SPREAD = 0.3
 MEMBRANE_GAIN = Stages._fields.index("membrane_gain")
 
 
@@ -217,9 +211,11 @@ def compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def usual_start(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...]) -> Network:
-    """Return an untrained network of `MemristiveClassifier` for images of `levels`."""
+    """Return an untrained network of `MemristiveClassifier` for images of `levels`, as it starts up
+    to three hidden layers.
+    """
     devices = {"parameters": NetworkParameters(), "design": DESIGN}
-    return defaults.untrained_network(rule, levels, hidden, CLASSES, devices)
+    return defaults.firing_start(rule, levels, hidden, CLASSES, devices)
 
 
 def narrow_start(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...]) -> Network:
@@ -234,32 +230,8 @@ def narrow_start(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...])
 
 
 def start_in_parts(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...]) -> Network:
-    """Return an untrained network whose layers fire one after the other: the mean membrane of layer
-    k reaches the threshold at the end of the k-th of equal parts of the window. A last part is left
-    for later output neurons.
-    """
-    network = usual_start(rule, levels, hidden)
-    rng, states = np.random.default_rng([rule.seed, 7]), list(network.states)
-    tau = network.parameters.neuron.time_constant
-    per_volt = thresholds_per_volt(network.parameters, DESIGN)
-    for k in range(len(states)):
-        end = (k + 1) / (len(states) + 1) * DESIGN.window
-        network = dataclasses.replace(network, states=tuple(states))
-        start = network.start_time
-        heights = np.ones((len(levels), states[k].shape[1])) if k else with_bias(levels)
-        rises = (
-            with_bias(network.forward(levels)[k - 1], start) if k else np.full_like(heights, start)
-        )
-        # what a weight of one threshold adds to the membrane until the end of the part
-        reached = heights * np.where(rises < end, -np.expm1((rises - end) / tau), 0.0)
-        spread = OUTPUT_SPREAD if k == len(hidden) else SPREAD
-        weights = rng.normal(
-            1 / reached.sum(axis=1).mean(),
-            spread / math.sqrt((reached**2).sum(axis=1).mean()),
-            states[k].shape,
-        )
-        states[k] = states_of_weights(weights / per_volt, DESIGN, network.parameters.memristor)
-    return dataclasses.replace(network, states=tuple(states))
+    """Return an untrained network whose layers fire one after the other."""
+    return defaults.start_in_parts(usual_start(rule, levels, hidden), levels, rule.seed)
 
 
 def train_with(

@@ -43,6 +43,9 @@ ACTIVE = 12
 # With several hidden layers all must fire from the start, and errors grow on their way back, in
 # proportion to the dose. V, largest dose; drives at the start in thresholds
 DEEP_DOSE, DEEP_START, DEEP_START_SPREAD = 0.03, 2.0, 1.5
+# hidden layers from which a network starts in equal parts; standard deviation over output neurons
+# of the membrane in thresholds at the end of their part
+DEEP_LAYERS, LAST_SPREAD = 4, 0.3
 DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
@@ -117,6 +120,56 @@ def untrained_network(
     devices: dict[str, Any],
 ) -> Network:
     """Return an untrained network with random states, in which enough neurons fire for learning.
+
+    Arguments are those of `firing_start`. From `DEEP_LAYERS` hidden layers on, few neurons of late
+    layers would fire in time (docs/layers.md): such networks start in equal parts of the window.
+    """
+    network = firing_start(rule, levels, hidden, classes, devices)
+    return start_in_parts(network, levels, rule.seed) if len(hidden) >= DEEP_LAYERS else network
+
+
+def start_in_parts(network: Network, levels: np.ndarray, seed: int) -> Network:
+    """Return a network whose layers fire one after the other: the mean membrane of layer k reaches
+    the threshold at the end of the k-th of equal parts of the window. A last part is left for later
+    output neurons.
+
+    `levels` are the training samples (samples x rows, without the bias). The states of `network`
+    are replaced.
+    """
+    design = network.design
+    assert isinstance(design, LayerDesign)
+    rng, states = np.random.default_rng([seed, 7]), list(network.states)
+    tau = network.parameters.neuron.time_constant
+    per_volt = thresholds_per_volt(network.parameters, design)
+    for k in range(len(states)):
+        end = (k + 1) / (len(states) + 1) * design.window
+        network = dataclasses.replace(network, states=tuple(states))
+        start = network.start_time
+        heights = np.ones((len(levels), states[k].shape[1])) if k else with_bias(levels)
+        rises = (
+            with_bias(network.forward(levels)[k - 1], start) if k else np.full_like(heights, start)
+        )
+        # what a weight of one threshold adds to the membrane until the end of the part
+        reached = heights * np.where(rises < end, -np.expm1((rises - end) / tau), 0.0)
+        spread = LAST_SPREAD if k == len(states) - 1 else DEEP_START_SPREAD / DEEP_START
+        weights = rng.normal(
+            1 / reached.sum(axis=1).mean(),
+            spread / math.sqrt((reached**2).sum(axis=1).mean()),
+            (network.layers[k].neurons, states[k].shape[1]),
+        )
+        states[k] = states_of_weights(weights / per_volt, design, network.parameters.memristor)
+    return dataclasses.replace(network, states=tuple(states))
+
+
+def firing_start(
+    rule: LayeredRule,
+    levels: np.ndarray,
+    hidden: tuple[int, ...],
+    classes: int,
+    devices: dict[str, Any],
+) -> Network:
+    """Return an untrained network in which each hidden layer is driven by the neurons that fire
+    below.
 
     `levels` are the training samples (samples x rows without the bias), `hidden` the sizes of the
     hidden layers. `devices` holds parameters, design and pulses of the network, the arguments of

@@ -85,8 +85,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     hidden : int or sequence of int, default=None
         Neurons of each hidden layer; () for a single layer. None: (100,) without a `device`, ()
         with one, because noise and bent curves of most measured devices silence hidden neurons at
-        the default dose. More than three hidden layers are not learned reliably
-        (docs/layers.md).
+        the default dose. From four hidden layers on, layers start in equal parts
+        of the window (docs/layers.md).
     engine : {"closed-form", "ngspice"}, default="closed-form"
         Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds
         for a thousand rows. If the device file names a SPICE model, ngspice simulates its

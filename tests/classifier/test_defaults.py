@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.model_selection import train_test_split
 
 from memristive.classifier import MemristiveClassifier
 from memristive.classifier.defaults import (
     learning_rule,
     single_layer_start,
+    start_in_parts,
     untrained_network,
 )
 from memristive.classifier.feature_encoding import FeatureEncoding
@@ -87,3 +88,16 @@ def test_noisy_devices_learn_digits_with_the_defaults(device):
         .score(test, truth)
         > 0.88
     )
+
+
+def test_four_hidden_layers_learn_because_they_fire_one_after_the_other():
+    (features, labels), scores = load_wine(return_X_y=True), []
+    for seed in (1, 2, 4):
+        model = MemristiveClassifier((15,) * 4, pairs=1, epochs=20, random_state=seed)
+        model.fit(features[::2], labels[::2])
+        scores.append(model.score(features[1::2], labels[1::2]))
+    assert np.mean(scores) > 0.75
+    levels = model.encoding_.levels(features)
+    network = start_in_parts(model.network_, levels, 1)
+    medians = [np.nanmedian(spikes) for spikes in network.forward(levels)]
+    assert np.all(np.diff(medians) > 0.05 * network.design.window)
