@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 IMAGES, ERRORS, SEARCHED = 100, 20, 2000  # read, of errors, among which errors are looked for
 SHOWN = 1e-3  # share of a ledger, from which a part has a line of its own
-FACTORS = ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 
 
 @dataclass(frozen=True)
@@ -242,11 +241,10 @@ def training_costs(
 
 
 def with_unit(value: float, unit: str) -> str:
-    """Return a value with three digits and the prefix of its `unit` that suits it."""
-    factor, prefix = next(
-        ((factor, prefix) for factor, prefix in FACTORS if abs(value) >= factor), FACTORS[-1]
-    )
-    return f"{value / factor:.3g} {prefix}{unit}" if value else f"0 {unit}"
+    """Return a value and its `unit` with the prefix that suits it, as 4.77 µJ."""
+    from matplotlib.ticker import EngFormatter  # here: the import takes long
+
+    return EngFormatter(unit, places=2)(value)
 
 
 def described(name: str, ledger: Ledger, times: Times) -> str:
@@ -258,14 +256,14 @@ def described(name: str, ledger: Ledger, times: Times) -> str:
     shown = [line for line in lines if line.joules >= SHOWN * total]
     width = max((len(line.name) for line in shown), default=0)
     rows = [
-        f"  {line.name:{width}}  {with_unit(line.joules, 'J'):>8}  {line.kind:9}"
+        f"  {line.name:{width}}  {with_unit(line.joules, 'J'):>9}  {line.kind:9}"
         f"  {'pins' if line.pins else '':4}  {line.note}".rstrip()
         for line in shown
     ]
     if len(lines) > len(shown):
         rest = sum(line.joules for line in lines[len(shown) :])
         rows.append(
-            f"  {f'{len(lines) - len(shown)} smaller parts':{width}}  {with_unit(rest, 'J'):>8}"
+            f"  {f'{len(lines) - len(shown)} smaller parts':{width}}  {with_unit(rest, 'J'):>9}"
         )
     durations = ", ".join(f"{phase} {with_unit(of, 's')}" for phase, of in times.items())
     return "\n".join(

@@ -105,9 +105,9 @@ def check_classes(source: str | Path, labels: pd.Series) -> None:
 def read_arrays(
     source: str | Path, label: str | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the samples (n x features or n x height x width) and labels (n) of a file of NumPy:
-    one pair, or those of the training and of the test if the file separates them. `label` is the
-    name of the array of labels. Raises ParameterError for other files.
+    """Return pairs of samples (n x features or n x height x width) and labels (n) of a file of
+    NumPy. There are two pairs, of the training and of the test, if the file separates them, else
+    one. `label` is the name of the array of labels. Raises ParameterError for other files.
     """
     try:
         with np.load(source, allow_pickle=False) as file:

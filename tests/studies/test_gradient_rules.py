@@ -120,8 +120,8 @@ def test_without_a_lag_all_rules_write_alike():
 
 
 def test_starts_differ_in_the_layers_that_fire():
-    """At the usual start few neurons of deep layers fire, in equal parts most, one layer after the
-    other. The narrow start changes the spikes above the last hidden layer only.
+    """Few neurons of deep layers fire at the usual start. In equal parts most fire, one layer after
+    the other. The narrow start changes the spikes above the last hidden layer only.
     """
     levels, hidden = matching_dataset("digits").training.levels[:200], (40,) * 4
     starts = [start(ONCE, levels, hidden) for start in (usual_start, narrow_start, start_in_parts)]
