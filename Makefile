@@ -60,7 +60,7 @@ audit: .venv/dev
 	touch $@
 
 # A second benchmark, which `make reproduce` does not need. Doses fall with the number of pixels. Two hours on two cores.
-LAYERS := $(PY) -m studies.layers --data fashion --seeds 3 --results results/fashion
+LAYERS := $(PY) -m memristive train --data fashion --seeds 3 --results results/fashion
 fashion: .venv/ready ngspice
 	@test -d "$${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}" || tools/install-package.sh dataset-fashion-mnist
 	$(PY) -m studies.ex_situ --data fashion --results results/fashion

@@ -650,5 +650,5 @@ class Memristor(ReadMemristor):
 
 
 if __name__ == "__main__":
-    device = importlib.import_module("studies.device")  # it imports this module
+    device = importlib.import_module("memristive.commands.loop")  # it imports this module
     device.run(device.main)

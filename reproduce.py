@@ -46,17 +46,17 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["memristor_figures.py"],
         ["memristor.py"],
         ["memristor.py", "--stdp"],
-        ["-m", "studies.device_presets", "--jobs", "1"],
+        ["-m", "memristive.commands.presets", "--jobs", "1"],
         ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick],
     ]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.error_driven", "--data", "xpue"]]
     yield [
-        ["-m", "studies.layers", *hidden("mnist"), "--figures", str(QUICK)],
+        ["-m", "memristive", "train", *hidden("mnist"), "--figures", str(QUICK)],
         ["-m", "studies.agreement", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
     ]
-    yield [["-m", "studies.spice_device", model] for model in (*MODELS, "stanford")]
+    yield [["-m", "memristive", "measure", model] for model in (*MODELS, "stanford")]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
         yield [["-m", "transistors.learner", "--task", task]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]
@@ -64,7 +64,8 @@ def chains(full: bool) -> Iterator[list[Command]]:
     yield [
         [
             "-m",
-            "studies.layers",
+            "memristive",
+            "train",
             *hidden("xor"),
             "--engine",
             "ngspice",
@@ -94,7 +95,7 @@ def run_chain(commands: list[Command], force: bool) -> tuple[str, int]:
     printed = ""
     for command in commands:
         interrupted = (
-            "studies.layers" in command
+            command[:3] == ["-m", "memristive", "train"]
             and Path(f"{command[command.index('--voltages') + 1]}.checkpoint").exists()
         )
         options = ["--resume"] * interrupted + ["--force"] * (force and not interrupted)

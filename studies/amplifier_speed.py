@@ -28,19 +28,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from datasets import Images, mnist
 from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts
 from memristive.cli.script import Record, make_parser, run, table
 from memristive.closed_form import neuron
+from memristive.datasets import Images, mnist
 from memristive.io.voltages import load
 from memristive.ledger import Technology, mean
 from memristive.network.layer import Layer, crossbar_circuit
 from memristive.network.networks import Network
+from memristive.plotting import COLOURS, WIDTH
 from memristive.scores.decisions import RESOLUTION, decide, first_spikes
 from memristive.spice.session import Solver, run_once
 from memristor import read_current
-from plotting import COLOURS, WIDTH
 from snn_circuit import Cells, OpAmp, names, state_changes
 
 NETWORKS = {

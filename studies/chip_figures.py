@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-import plotting
+from memristive import plotting
 from memristive.io.records import load_results
-from plotting import BLUE, COLOURS, GREY, VERMILLION, WIDTH
+from memristive.plotting import BLUE, COLOURS, GREY, VERMILLION, WIDTH
 
 # Colour, line and label of each route by which a chip gets its weights.
 ROUTES = {

@@ -22,8 +22,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
-from datasets import Dataset
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
+from memristive.commands.train import data_of
+from memristive.datasets import Dataset
 from memristive.devices.measured_device import load_device
 from memristive.learning.build import (
     CONVOLUTION_CHANGES,
@@ -39,7 +40,6 @@ from memristive.network.networks import Network
 from memristive.scores.decisions import score_row
 from memristive.stdp.stdp_learning import MnistLearning, draw_start, learn_digits
 from memristive.writing.pulses import no_counts
-from studies.convolution import data_of
 
 PATCHES = 50_000  # from which the rule without labels learns
 LEAST_LIGHT = 0.08  # mean level of a patch from which it learns
@@ -175,7 +175,7 @@ def train_and_test(task: tuple[Choice, LayeredRule]) -> dict[str, Any]:
     cell of its first and last layer if it has devices. Runs in a worker.
     """
     choice, rule = task
-    data = data_of("digits", held_out=False, seed=rule.seed)
+    data = data_of("digits", None, held_out=False, seed=rule.seed)
     network, pulses = trained(choice, rule, data)
     return {
         **dataclasses.asdict(choice),

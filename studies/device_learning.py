@@ -30,9 +30,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from datasets import Dataset, matching_dataset
 from memristive.accounting.dissipation import write_costs
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
+from memristive.datasets import Dataset, matching_dataset
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
@@ -41,11 +41,11 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import device_chip
 from memristive.network.networks import Network, network_on_chip
+from memristive.plotting import COLOURS, GREY, WIDTH
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.writing.late import check_late
 from memristive.writing.pulses import Counts, no_counts
-from plotting import COLOURS, GREY, WIDTH
 
 MNIST, DIGITS = "mnist", "digits"
 IMAGES = {

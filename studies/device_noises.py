@@ -1,7 +1,7 @@
 """Coverage of the intervals of a fitted device's noises: the share that holds the truth.
 
 One preset is simulated with known noises. Sweeps of 60 pulses up and 60 down are read after every
-pulse, every fifth or every tenth. From these readings alone, as `python -m studies.device_fit`
+pulse, every fifth or every tenth. From these readings alone, as `python -m memristive fit`
 would, the device is fitted. The rows count the fits whose 95 % interval holds the true noise, and
 those that cannot tell the two noises apart.
 

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-from datasets import Dataset, matching_dataset
 from memristive.classifier.defaults import (
     learning_rule,
     suited_dose,
@@ -42,6 +41,7 @@ from memristive.cli.script import (
     run,
     whole_number,
 )
+from memristive.datasets import Dataset, matching_dataset
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import describe
 from memristive.io.voltages import describe_network
@@ -139,7 +139,7 @@ def measured(data: Dataset, change: Change, device: str) -> Made:
 
 def hidden_layer(data: Dataset, change: Change, neurons: Sequence[int]) -> Made:
     """Return a network of emulators with reference columns and hidden layers (`neurons` of each),
-    and the rule of `studies.layers`, to which `change` applies the user's --set.
+    and the rule of `memristive train`, to which `change` applies the user's --set.
     """
     rule = change(LayeredRule(presentations=300_000))
     return initial_network(tuple(neurons), 10, data.training.levels, rule), rule

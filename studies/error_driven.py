@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-import plotting
-from datasets import DATASETS, ENCODINGS, Dataset, load_dataset
+from memristive import plotting
 from memristive.accounting.energy import UNCOUNTED, isolated, write_energy
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import (
@@ -25,6 +24,7 @@ from memristive.cli.script import (
     progress,
     run,
 )
+from memristive.datasets import DATASETS, ENCODINGS, Dataset, load_dataset
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import (
     check_overwriting,

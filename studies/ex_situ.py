@@ -17,8 +17,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from datasets import DATASETS, ENCODINGS, load_dataset
 from memristive.cli.script import Record, apply_settings, make_parser, run
+from memristive.datasets import DATASETS, ENCODINGS, load_dataset
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.parameters import Parameters, quantity

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-import plotting
-from datasets import Dataset, xor, xpue, zvn
+from memristive import plotting
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
+from memristive.datasets import Dataset, xor, xpue, zvn
 from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.devices.spice_model import load_model
 from memristive.engines.engine import ModelCells, NgspiceNetwork
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--device",
         metavar="FILE",
-        help="file of python -m studies.spice_device for a cell with a gate (default: that of "
+        help="file of python -m memristive measure for a cell with a gate (default: that of "
         f"{MODEL})",
     )
     parser.add_argument(

@@ -21,14 +21,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from datasets import matching_dataset
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
+from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import GATE_DEVICES, device_record
 from memristive.learning.build import build
 from memristive.learning.training import Learning, train
+from memristive.plotting import COLOURS, WIDTH, over_seeds
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
-from plotting import COLOURS, WIDTH, over_seeds
 
 LI, WANG = "li-1t1r", "wang-1t1r"
 PRESENTATIONS = {10: 100_000, 8: 200_000}  # of images of 10x10 and of 8x8 pixels

@@ -27,16 +27,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from datasets import Images, matching_dataset
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
 from memristive.closed_form import kernel_arrays
+from memristive.datasets import Images, matching_dataset
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.training import learn
 from memristive.network.networks import KernelArrays, Network
 from memristive.parameters import ParameterError
+from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH
 from memristor import ChannelValues, read_current
-from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 RULE = LayeredRule(presentations=600_000)
 SEARCHED = 20_000  # training images among which errors are searched

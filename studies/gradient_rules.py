@@ -38,12 +38,12 @@ import pandas as pd
 from scipy.stats import ttest_rel
 from sklearn.model_selection import train_test_split
 
-from datasets import Images, matching_dataset
 from memristive.classifier import defaults
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.closed_form import kernel, kernel_arrays
 from memristive.closed_form.neuron import Stages
 from memristive.compiled import compiled
+from memristive.datasets import Images, matching_dataset
 from memristive.learning.rule import (
     Doses,
     LayeredRule,

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-import plotting
-from datasets import Dataset, matching_dataset
+from memristive import plotting
 from memristive.cli.script import Record, add_resume, make_parser, run, table
+from memristive.datasets import Dataset, matching_dataset
 from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import load_model

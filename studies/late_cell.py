@@ -25,9 +25,9 @@ from memristive.devices import characterise
 from memristive.devices.spice_model import SpiceModel, load_model
 from memristive.network.design import edges
 from memristive.parameters import Parameters, quantity
+from memristive.plotting import BLACK, BLUE, GREY, VERMILLION, WIDTH
 from memristive.spice.session import Solver, Waveforms, netlist_text, run_once
 from memristor import ISOLATED, Memristor, MemristorParameters, due_pulses, leaked, state_rate
-from plotting import BLACK, BLUE, GREY, VERMILLION, WIDTH
 from snn_circuit import Points
 
 # The channel stays off, also at negative rows, so that its gate is a linear capacitor.

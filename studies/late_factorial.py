@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from datasets import matching_dataset
 from memristive.cli.script import Record, add_resume, make_parser, run
+from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import (
     DEVICES,
     MeasuredDevice,

@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.devices.measured_device import device_record, load_device
 from memristive.learning.training import Learning, train
+from memristive.plotting import COLOURS, WIDTH, over_seeds
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
-from plotting import COLOURS, WIDTH, over_seeds
 from studies.device_learning import DeviceRun
 
 DEVICES = ("pcmo", "epiram", "taox-hfox")

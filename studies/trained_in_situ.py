@@ -22,9 +22,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-import plotting
-from datasets import xor, zvn
+from memristive import plotting
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
+from memristive.datasets import xor, zvn
 from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.engines.engine import ModelCells, NgspiceNetwork
 from memristive.learning.build import (
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="+",
         action="extend",
         metavar="FILE",
-        help="files of python -m studies.spice_device (default: those of vteam and wox)",
+        help="files of python -m memristive measure (default: those of vteam and wox)",
     )
     parser.add_argument(
         "--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})"

@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from datasets import Dataset, digits_012345, xpue
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
+from memristive.datasets import Dataset, digits_012345, xpue
 from memristive.io.records import describe
 from memristive.network.design import Schedule
+from memristive.plotting import COLOURS, WIDTH, line_style
 from memristive.scores.checks import warn_of_range
 from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup
 from memristive.stdp.stdp_learning import (
@@ -32,7 +33,6 @@ from memristive.stdp.stdp_learning import (
     learn_patterns,
     predicted_winners,
 )
-from plotting import COLOURS, WIDTH, line_style
 from snn_circuit import NeuronParameters
 
 

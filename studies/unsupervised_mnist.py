@@ -18,15 +18,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-import plotting
-from datasets import ENCODINGS, load_dataset
+from memristive import plotting
 from memristive.cli.script import Record, apply_settings, make_parser, print_rows, progress, run
+from memristive.datasets import ENCODINGS, load_dataset
 from memristive.io.records import check_overwriting, describe, load_table
 from memristive.io.voltages import save_voltages
+from memristive.plotting import COLOURS, WIDTH
 from memristive.scores.decisions import RESOLUTION, decide, lead, strict_scores
 from memristive.stdp import stdp_learning
 from memristive.stdp.stdp_learning import CONTENDERS, PACE_STEP, MnistLearning
-from plotting import COLOURS, WIDTH
 
 PUBLISHED = (
     ("Diehl, Cook 2015, 28x28", 100, 0.829),

@@ -16,9 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from datasets import Dataset, mnist
 from memristive.accounting.energy import isolated
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
+from memristive.datasets import Dataset, mnist
 from memristive.engines.engine import read
 from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
@@ -26,8 +26,8 @@ from memristive.learning.training import learn
 from memristive.network.chip import Chip
 from memristive.network.design import Setup
 from memristive.network.networks import network_on_chip
+from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH
 from memristive.scores.decisions import score_row
-from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 RESISTANCES = (0.01, 0.1, 0.35)  # ohm, of the wires from cell to cell
 NARROWER = {1: "the paper's cells", 100: "channels 100 times narrower"}

@@ -9,7 +9,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-import datasets
+from memristive import datasets
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import NetworkParameters, NeuronParameters
 

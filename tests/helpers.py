@@ -34,7 +34,7 @@ def script(*arguments, code=0, folder=ROOT, **options):
 def page(name):
     """Return the module whose `main` a script or study runs; memristor.py starts a study."""
     return importlib.import_module(
-        "studies.device" if name == "memristor.py" else name.removesuffix(".py")
+        "memristive.commands.loop" if name == "memristor.py" else name.removesuffix(".py")
     )
 
 

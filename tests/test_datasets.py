@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import datasets
-from datasets import (
+from memristive import datasets
+from memristive.datasets import (
     DatasetError,
     encode,
     fashion,

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-import plotting
+from memristive import plotting
 from memristive.cli.script import make_parser
 from memristive.learning.hebbian import Inference
 from memristive.network.design import Schedule, Setup

@@ -1,4 +1,4 @@
-"""Tables of docs/costs.md as Markdown, from the records of `studies.costs`."""
+"""Tables of docs/costs.md as Markdown, from the records of `memristive costs`."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from memristive.commands.presets import GATE_HEADING, HEADING, described, gate_described
 from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.devices.measured_device import GATE_DEVICES
 from memristive.io.records import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
-from studies.device_presets import GATE_HEADING, HEADING, described, gate_described
 from studies.gate_commit import AT_ONCE, LI, WAITS, WANG
 from studies.half_select import MODELS, best
 from tools.markdown import markdown, percent

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from datasets import mnist
 from memristive.cli.script import make_parser, print_rows, progress, run
+from memristive.datasets import mnist
 from memristive.engines.engine import make_engine
 from memristive.io.records import write_results
 from memristive.learning.build import paper_network

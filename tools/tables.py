@@ -499,7 +499,7 @@ def commands_table() -> str:
         (found,) = (network for network in NETWORKS if network.name == name)
         return [" ".join(["python", *found.training]), " ".join(["python", *found.test])]
 
-    layers, folder = "python -m studies.layers", "layers/seeds"
+    layers, folder = "python -m memristive train", "layers/seeds"
     test, chip, xor = (
         "one_layer/mnist_test",
         "error_driven_grey_chip",

@@ -56,7 +56,7 @@ def main() -> None:
         commands = [
             [*install, str(wheel)],
             *(["-c", snippet] for snippet in snippets),
-            ["-m", "studies.device_fit", "pulses.csv"],
+            ["-m", "memristive", "fit", "pulses.csv"],
         ]
         for command in commands:
             done = run(folder, python, *command)
@@ -65,7 +65,7 @@ def main() -> None:
             print(done.stdout, end="")
         for file in ("pulses_device.json", "device_fit_pulses.png"):
             if not (folder / "own" / file).is_file():
-                sys.exit(f"studies.device_fit wrote no own/{file}")
+                sys.exit(f"memristive fit wrote no own/{file}")
         done = run(folder, python, "-c", snippets[0], NGSPICE_LIBRARY_PATH="missing.so")
         if "apt-get install libngspice0" not in done.stderr.splitlines()[-1]:
             sys.exit(f"without ngspice, the last line names no way to get it:\n{done.stderr}")

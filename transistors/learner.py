@@ -27,8 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-import plotting
-from datasets import load_mnist, own_patterns, xpue
+from memristive import plotting
 from memristive.cli.script import (
     Record,
     apply_settings,
@@ -38,8 +37,9 @@ from memristive.cli.script import (
     progress,
     run,
 )
+from memristive.datasets import load_mnist, own_patterns, xpue
 from memristive.io.records import load_results
-from plotting import BLUE, WIDTH
+from memristive.plotting import BLUE, WIDTH
 from transistors.circuit import PRESETS, SLOT, count_components, netlist
 from transistors.images import LABELS, PASSES, Split, frozen_images, pattern_images
 from transistors.law import Law

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-import plotting
-from datasets import load_mnist
+from memristive import plotting
 from memristive.cli.script import Record, make_parser, progress, run
-from plotting import BLUE, VERMILLION, WIDTH
+from memristive.datasets import load_mnist
+from memristive.plotting import BLUE, VERMILLION, WIDTH
 from transistors.circuit import (
     PELGROM,
     PRESETS,

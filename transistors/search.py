@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from datasets import load_mnist
 from memristive.cli.script import Record, make_parser, print_rows, progress, run
+from memristive.datasets import load_mnist
 from memristive.parameters import ParameterError
 from transistors.circuit import (
     BIAS,

@@ -655,7 +655,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def netlist(self, x: ArrayLike) -> str:
         """Return the netlist of a read of one sample, for ``ngspice -b``.
 
-        With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The
+        With a device file of `memristive measure`, each cell is the subcircuit of the model. The
         class of the first spike is the decision. ngspice prints the spikes as spike_0, spike_1, and
         so on, in the order of `classes_`. They agree with `spike_times` within 0.1 us. A read of
         many subcircuits is slow, because ngspice solves all of them in one circuit: digits with

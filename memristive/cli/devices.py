@@ -23,7 +23,7 @@ def add_device(parser: Parser) -> Parser:
         "--device",
         metavar="FILE",
         help="two-terminal devices of a SPICE model in the place of emulators: the "
-        "file that python -m studies.spice_device writes",
+        "file that python -m memristive measure writes",
     )
     parser.add_argument(
         "--scheme",
@@ -50,7 +50,7 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
     if not Path(options.device).is_file():
         raise ParameterError(
             f"--device must be the device file of a SPICE model, {options.device!r} is no file; "
-            "write one with: python -m studies.spice_device MODEL, a model's .json file or one of "
+            "write one with: python -m memristive measure MODEL, a model's .json file or one of "
             "the project's, such as vteam"
         )
     networks, device = keep_apart(options, options.device), load_device(options.device)

@@ -140,6 +140,7 @@ def make_parser(
         Add --netlist.
     """
     parser = Parser(
+        prog=Path(sys.argv[0]).name,  # "memristive fit" of a command
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -365,7 +366,9 @@ class Record:
 
     def plot(self, figure: "Figure", part: str = "") -> None:
         """Write a figure to the folder of --figures: NAME.png, with a `part` NAME_PART.png."""
-        import plotting  # here: matplotlib takes a third of a second, which --help does not need
+        from memristive import (
+            plotting,  # here: matplotlib takes a third of a second, which --help does not need
+        )
 
         plotting.save(
             figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png"

@@ -456,8 +456,8 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
     kind = content.get("format") if isinstance(content, dict) else None
     if kind not in (FORMAT, LAW_FORMAT):
         raise ParameterError(
-            f"format is {kind!r:.60}, expected {FORMAT!r}; studies.device_fit and "
-            "studies.spice_device write such files"
+            f"format is {kind!r:.60}, expected {FORMAT!r}; memristive fit and "
+            "memristive measure write such files"
         )
     # file, kind: of old fits
     values = {key: value for key, value in content.items() if key not in ("format", "file", "kind")}
@@ -487,7 +487,7 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
     if not device.model:
         raise ParameterError(
             f"device {device.name} names no SPICE model; write its file with: python -m "
-            "studies.spice_device MODEL.json"
+            "memristive measure MODEL.json"
         )
     if not device.model_sha256:
         warnings.warn(

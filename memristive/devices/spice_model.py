@@ -269,7 +269,7 @@ def load_model(name: str) -> SpiceModel:
 
 def measure_again(model: str) -> str:
     """Return the command that measures the device of a model file."""
-    return f"python -m studies.spice_device {shlex.quote(model)}"
+    return f"python -m memristive measure {shlex.quote(model)}"
 
 
 def unchanged_model(name: str, sha256: str) -> SpiceModel:

@@ -104,7 +104,7 @@ class ModelCells:
         their gate voltages. `emulated`: the states before. Raises SimulationError.
 
         One RESET and one SET go to all cells. Those whose gates stay at 0 V do not change (within
-        1e-14 of the state, `studies.spice_device`) and are left out.
+        1e-14 of the state, `memristive measure`) and are left out.
         """
         states = self.states(emulated)
         gates, reset = np.full(states.shape, np.nan), np.zeros(states.shape, bool)

@@ -64,7 +64,7 @@ def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.
     ----------
     setup : Setup
     device : MeasuredDevice
-        Device that names its SPICE model (``python -m studies.spice_device``).
+        Device that names its SPICE model (``python -m memristive measure``).
     scheme : str
         "1t1r" or "v/2" (`memristive.network.two_terminal`).
     patterns : array, classes x inputs, 0 or 1

@@ -92,7 +92,7 @@ class Chip(Parameters):
         "d2d",
         "log-normal",
         "relative spread of the noise of a measured device's pulses",
-        "none; studies.device_fit measures it",
+        "none; memristive fit measures it",
     )
     neuron_threshold: float = deviation(
         2.0, "", "d2d", "log-normal", "relative spread of the firing threshold", MIXED_SIGNAL

@@ -14,6 +14,7 @@ from memristive import build, infer, save
 from memristive.classifier import MemristiveClassifier
 from memristive.classifier.stored import StoredClassifier, StoredEstimator
 from memristive.cli.script import exit_code
+from memristive.commands import fit as device_fit
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import PRESETS, load_model
 from memristive.files import REMOVED, FileProblem
@@ -41,7 +42,6 @@ from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
 from memristive.writing.ways import PulseWrites
 from memristor import MemristorParameters
-from studies import device_fit
 from tests.helpers import ROOT, one_line, script
 from tests.network.networks import measured_network
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import plotting
+from memristive import plotting
 from memristive.io import records
 from memristive.io.records import (
     FileProblem,

@@ -9,8 +9,8 @@ import shutil
 import numpy as np
 import pytest
 
-from datasets import matching_dataset, xpue
 from memristive.classifier import MemristiveClassifier
+from memristive.datasets import matching_dataset, xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.engines.engine import read

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from memristive.commands.train import find_error
 from memristive.learning.rule import LayeredRule
-from studies.layers import find_error
 from tests.network.networks import random_network
 
 

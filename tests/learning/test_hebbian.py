@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from datasets import digits_012345, matching_dataset, mnist, xpue
+from memristive.datasets import digits_012345, matching_dataset, mnist, xpue
 from memristive.engines.solvers import READING, driven_rows, read_solver, training_solver
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import (

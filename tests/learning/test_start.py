@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from datasets import matching_dataset
 from memristive import Chip, build, learn, load, network_on_chip, read, save
+from memristive.datasets import matching_dataset
 from memristive.learning import build as settings
 from memristive.learning.build import initial_network
 from memristive.learning.training import Learning, train

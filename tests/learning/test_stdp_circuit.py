@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from datasets import xpue
+from memristive.datasets import xpue
 from memristive.network.chip import Chip, on_chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule

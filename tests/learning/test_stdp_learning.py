@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-import datasets
+from memristive import datasets
 from memristive.scores.decisions import RESOLUTION, SILENT, TIED, decide, lead
 from memristive.stdp import stdp_learning
 from memristive.stdp.stdp_circuit import constants, spike_times

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import encode
+from memristive.datasets import encode
 from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.learning.training import Learning, learn, learning_curve, train

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import datasets
-from datasets import digits_012345, mnist, xpue
+from memristive import datasets
+from memristive.datasets import digits_012345, mnist, xpue
 from memristive.engines.engine import read
 from memristive.io.voltages import load
 from memristive.learning.build import initial_network

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import encode
+from memristive.datasets import encode
 from memristive.engines.engine import WiredClosedForm
 from memristive.engines.solvers import READING_LAYERS
 from memristive.engines.whole_network import STEPPED, WholeNetwork

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from datasets import xpue
 from memristive.accounting import dissipation
 from memristive.accounting.dissipation import read_energies, write_energies
+from memristive.datasets import xpue
 from memristive.devices import characterise
 from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator

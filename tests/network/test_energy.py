@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from datasets import xpue
 from memristive.accounting.energy import read_energy, write_energy
+from memristive.datasets import xpue
 from memristive.network.chip import Chip, on_chip
 from memristive.network.design import Schedule, Setup
 from memristor import channel_current, raised_state, read_current, state_rate

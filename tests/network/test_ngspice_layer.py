@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import snn_circuit
-from datasets import xpue
+from memristive.datasets import xpue
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.ngspice_layer import LAST_WAIT
 from memristive.engines.solvers import WRITING

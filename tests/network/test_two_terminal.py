@@ -9,8 +9,8 @@ import warnings
 import numpy as np
 import pytest
 
-from datasets import xpue
 from memristive.cli.devices import print_prediction
+from memristive.datasets import xpue
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
 from memristive.engines.engine import write_columns

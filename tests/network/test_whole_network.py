@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from datasets import matching_dataset, xpue
+from memristive.datasets import matching_dataset, xpue
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.solvers import READING_LAYERS
 from memristive.engines.whole_network import STEPPED, WholeNetwork

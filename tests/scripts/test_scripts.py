@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import datasets
+from memristive import datasets
 from memristive.cli.script import exit_code
 from memristive.io.records import load_decisions, load_results
 from memristive.io.voltages import load_voltages, save_voltages
@@ -445,7 +445,7 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
         (TEST, ["--voltages", "voltages/layers_mnist.json"], "layers"),
         ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),
         ("XPUE_memristive_inference.py", ["--set", "memristor.width=1e-4"], "memristor.width"),
-        ("XPUE_memristive_training.py", ["--device", "vteam"], "studies.spice_device"),
+        ("XPUE_memristive_training.py", ["--device", "vteam"], "memristive measure"),
         ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
         ("error_driven", ["--data", "xpue", "--size", "5"], "size"),
         ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9"),

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from datasets import digits_012345, matching_dataset, xpue
+from memristive.datasets import digits_012345, matching_dataset, xpue
 from memristive.engines.solvers import READING, TRAINING
 from memristive.io.records import NotOverwritten, load_results, load_table
 from memristive.io.voltages import describe_network, save_voltages

@@ -2,16 +2,25 @@
 
 import pytest
 
+from memristive.commands import train
 from memristive.io.records import load_results
-from studies import convolution
 from studies.convolution_choices import comparisons
 
 
 def test_kernels_learn_digits_with_fewer_weights_than_pixels(tmp_path):
     outputs = ["--results", str(tmp_path), "--figures", str(tmp_path)]
     network = ["--voltages", str(tmp_path / "network.json"), "--kernels", "16"]
-    convolution.main(
-        ["--data", "digits", "--held-out", "--set", "rule.presentations=20000", *network, *outputs]
+    train.main(
+        [
+            "--convolution",
+            "--data",
+            "digits",
+            "--held-out",
+            "--set",
+            "rule.presentations=20000",
+            *network,
+            *outputs,
+        ]
     )
     found = load_results(tmp_path / "convolution_digits.json")
     assert found["rows"][0]["samples"] == 240 and found["mean_strict_accuracy"] > 0.85

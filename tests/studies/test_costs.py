@@ -2,9 +2,9 @@
 
 import pytest
 
+from memristive.commands import costs
 from memristive.io.records import load_results
 from memristive.ledger import ASSUMED, Ledger, Line
-from studies import costs
 from tests.helpers import outputs
 
 

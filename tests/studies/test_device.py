@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 import memristor_figures
-from memristive.io.records import load_results, load_table
-from memristive.scores.checks import OperatingRangeWarning
-from memristor import MemristorParameters
-from memristor_figures import theoretical_iv
-from studies import device
-from studies.device import (
+from memristive.commands import loop as device
+from memristive.commands.loop import (
     IV_MEMRISTOR,
     IvExperiment,
     closed_form_iv,
@@ -20,7 +16,11 @@ from studies.device import (
     measure_loop,
     state_swing,
 )
-from studies.stdp_window import StdpExperiment, stdp_experiment, stdp_in_closed_form
+from memristive.commands.stdp_window import StdpExperiment, stdp_experiment, stdp_in_closed_form
+from memristive.io.records import load_results, load_table
+from memristive.scores.checks import OperatingRangeWarning
+from memristor import MemristorParameters
+from memristor_figures import theoretical_iv
 from tests.helpers import printed
 
 PAPER = MemristorParameters()

@@ -12,9 +12,9 @@ import pytest
 
 from memristive import MemristiveClassifier, build
 from memristive.cli.script import exit_code
+from memristive.commands import fit as device_fit
 from memristive.devices.measured_device import load_device
 from memristive.parameters import ParameterError
-from studies import device_fit
 
 # From 1 to 4 uS in 40 pulses as a capacitor is charged, with a time constant of 20 pulses, and back
 # likewise.

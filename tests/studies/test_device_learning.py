@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import matching_dataset
 from memristive import build
 from memristive.accounting.dissipation import write_costs
+from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
 from memristive.io.records import check_overwriting, load_table
 from memristive.learning.build import initial_network, learning_of, memory

@@ -4,9 +4,10 @@ them.
 
 import json
 
+from memristive.commands import loop as device
+from memristive.commands import presets as device_presets
 from memristive.devices.measured_device import DEVICES, device_record
 from memristive.io.records import load_table
-from studies import device, device_presets
 from tests.helpers import outputs
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datasets import digits, load_dataset
+from memristive.datasets import digits, load_dataset
 from memristive.io.records import load_results
 from memristive.io.voltages import load_voltages
 from studies import ex_situ

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets import xpue
 from memristive.cli.script import exit_code
+from memristive.commands import export
+from memristive.datasets import xpue
 from memristive.devices.characterise import one_cell
 from memristive.devices.measured_device import emulator, load_device
 from memristive.io.voltages import save, save_voltages
@@ -17,7 +18,6 @@ from memristive.learning.hebbian import array_setup
 from memristive.network.design import Convolution, Setup
 from memristive.network.networks import network_on_chip
 from snn_circuit import add_source
-from studies import export
 from tests.helpers import ROOT, one_line
 from tests.network.kinds import IMAGE, KINDS
 from tests.network.networks import MEASURED, measured_network

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from datasets import Images, matching_dataset
+from memristive.datasets import Images, matching_dataset
 from memristive.io.records import load_results
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn

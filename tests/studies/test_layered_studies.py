@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from datasets import matching_dataset
+from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_table
 from memristive.learning.build import initial_network, learning_of

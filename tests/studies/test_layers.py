@@ -7,7 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from datasets import xor
+from memristive.commands import test as read_test
+from memristive.commands.train import main
+from memristive.datasets import xor
 from memristive.io.records import (
     FileProblem,
     NotOverwritten,
@@ -21,8 +23,6 @@ from memristive.io.records import (
 from memristive.io.voltages import load
 from memristive.learning.build import initial_network
 from memristive.learning.training import Learning, learn, train
-from studies import read_test
-from studies.layers import main
 from tests.helpers import outputs
 
 DATA = xor()

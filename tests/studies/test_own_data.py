@@ -7,10 +7,10 @@ import pytest
 from sklearn.datasets import load_iris
 
 from memristive.classifier import MemristiveClassifier
+from memristive.commands import table as own_data
 from memristive.io.records import NotOverwritten, load_results
 from memristive.io.records import load_table as load_rows
 from memristive.parameters import ParameterError
-from studies import own_data
 from tests.helpers import flowers_in, outputs
 
 

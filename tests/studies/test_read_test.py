@@ -5,15 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from datasets import mnist
 from memristive import build
+from memristive.commands import test as read_test
+from memristive.datasets import mnist
 from memristive.io.records import load_decisions, load_results
 from memristive.io.voltages import load_voltages, save
 from memristive.network.chip import on_chip
 from memristive.network.crossbar import Crossbar
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import decide
-from studies import read_test
 from tests.helpers import ROOT, outputs
 
 VOLTAGES = ROOT / "voltages" / "mnist_error_driven_grey_chip.json"

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from memristive.cli.script import exit_code
+from memristive.commands import measure as spice_device
 from memristive.devices.measured_device import load_device, model_of
 from memristive.io.records import load_results
-from studies import spice_device
 
 
 def test_device_file_of_tungsten_oxide(ngspice, tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from datasets import load_mnist, own_patterns, xpue
+from memristive.datasets import load_mnist, own_patterns, xpue
 from memristive.parameters import ParameterError
 from memristive.spice.power import positive_energy
 from tests.helpers import ROOT

@@ -1,10 +1,10 @@
 """Costs of a trained network: energy, latency, wear, area (docs/costs.md).
 
-`python -m studies.costs NETWORK.json` prints the ledger of an inference (mean over test images) and
-of an error (mean over the first errors on training images, with the first dose). With --training it
-trains the network again, in closed form, and adds the ledger of the training. Energies are counted
-at the pins and by part. Values that the circuit does not fix are assumed: --parameters lists these
-values, --set technology.NAME=VALUE changes them.
+`python -m memristive costs NETWORK.json` prints the ledger of an inference (mean over test images)
+and of an error (mean over the first errors on training images, with the first dose). With
+--training it trains the network again, in closed form, and adds the ledger of the training.
+Energies are counted at the pins and by part. Values that the circuit does not fix are assumed:
+--parameters lists these values, --set technology.NAME=VALUE changes them.
 
 Writes results/costs/costs_NAME.json and figures/costs_NAME.png. Without a network it draws all
 records as figures/costs.png. Takes seconds in closed form, and with --training as long as a
@@ -24,8 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
-import plotting
-from datasets import DATASETS, Images, dataset_name, matching_dataset
+from memristive import plotting
 from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts, TrainingCosts
 from memristive.accounting.overview import (
@@ -41,8 +40,8 @@ from memristive.cli.script import (
     apply_settings,
     keep_apart,
     make_parser,
-    run,
 )
+from memristive.datasets import DATASETS, Images, dataset_name, matching_dataset
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.io.voltages import network_of, read_voltages
@@ -52,9 +51,9 @@ from memristive.network.design import Schedule
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError
+from memristive.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 from memristive.scores.decisions import decide, resolution_of
 from memristive.writing.at_once import ColumnDose
-from plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 
 CHOSEN_ON, LOSS = 10_000, 1e-3  # training images, least loss of accuracy that counts
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
@@ -89,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--data",
         type=dataset_name,
         metavar="DATA",
-        help="a dataset, or a file of your own images as for studies.own_data, of which all are "
+        help="a dataset, or a file of your own images as for memristive table, of which all are "
         "read (default: the dataset in the voltages file)",
     )
     parser.add_common("--device", None, "default: the preset that is in the cells")
@@ -366,7 +365,3 @@ def stacked(axis: Axes, y: float, ledger: Ledger) -> set[str]:
                 left += share
     axis.text(103, y, EngFormatter("J", places=1)(total), va="center", fontsize=8)
     return used
-
-
-if __name__ == "__main__":
-    run(main)

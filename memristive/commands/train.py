@@ -1,13 +1,17 @@
-"""Multilayer networks: errors flow back through the memristors that carried the spikes forward
-(docs/layers.md).
+"""How well does a network learn your images, in a circuit of your device? (docs/layers.md)
 
---data mnist: grey images; fashion: Fashion-MNIST (`make fashion` installs it); digits:
-scikit-learn's 8x8 digits, one split of 1,437 and 360 images for each seed; mnist_shifted: trained
-also on copies shifted by a pixel of the 28x28 images; xor: a task that one layer cannot learn.
---engine selects what trains, --test-engine what reads the test images: ngspice or the closed form.
-Writes voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png. In
-closed form 90 s for MNIST, seconds for the others; in ngspice 2 minutes for 10 networks of XOR,
-hours for the digits. studies.read_test tests the network again, on its own chip or on another one.
+DATA is a data set of the project, or a file of your own images. The network has one layer
+(--hidden), several ones, through which errors flow back, or a convolution (--convolution). Cells
+are the paper's emulators, or measured devices (--device), which may write late. --engine selects
+what trains, --test-engine what reads the test images: ngspice or the closed form. mnist has grey
+images; mnist_shifted is also trained on copies shifted by a pixel; digits are scikit-learn's, one
+split of 1,437 and 360 images for each seed; xor is a task that one layer cannot learn. --held-out
+tests on a sixth of the training images, at most 10,000: settings are chosen so.
+
+Writes voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png, or
+convolution_NAME; for your own files all in own/. In closed form 90 s for MNIST, five minutes for a
+convolution, seconds for the others; in ngspice 2 minutes for 10 networks of XOR, hours for the
+digits. Ctrl-C saves a checkpoint for --resume. `memristive test` tests the network again.
 """
 
 import argparse
@@ -22,21 +26,23 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-import plotting
-from datasets import DATASETS, Dataset, Images, dataset_name, matching_dataset
+from memristive import plotting
 from memristive.cli.reading import read_images
 from memristive.cli.script import (
     Record,
     add_resume,
     apply_settings,
+    keep_apart,
     make_parser,
     print_rows,
     progress,
-    run,
 )
+from memristive.datasets import DATASETS, Dataset, Images, dataset_name, matching_dataset
+from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import (
@@ -48,20 +54,43 @@ from memristive.io.records import (
     to_json,
 )
 from memristive.io.voltages import describe_network, load_network, save_voltages
-from memristive.learning.build import initial_network
+from memristive.learning.build import (
+    CONVOLUTION_CHANGES,
+    chosen_convolution,
+    convolution_settings,
+    initial_network,
+    learning_of,
+    presented,
+    stuck_cells,
+    suited_changes,
+    suited_kernels,
+    with_late_doses,
+)
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.training import Learning, learning_curve, train
-from memristive.network.chip import load_chip
+from memristive.network.chip import device_chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip
+from memristive.parameters import ParameterError
+from memristive.plotting import BLACK, GREY, SKY, VERMILLION, WIDTH
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
 from memristive.writing.pulses import Counts, no_counts
-from memristor import MemristorParameters
-from plotting import BLACK, GREY, SKY, VERMILLION, WIDTH
-from snn_circuit import NetworkParameters, NeuronParameters
+from snn_circuit import NetworkParameters
 
+# windows, regions and kernels of images that come with the project
+CONVOLUTIONS = {
+    "mnist": (7, 3, 70),
+    "mnist_shifted": (7, 3, 96),
+    "fashion": (7, 6, 48),
+    "digits": (3, 2, 16),
+}
+LARGE, HELD_OUT = 28, 10_000  # pixels a side; most images
+SHOWN = 32  # kernels that are drawn
+# Presentations of measured devices, half of them if they write late; fewer for few images. Their
+# accuracy on MNIST and on digits no longer grows beyond.
+DEVICE_PRESENTATIONS, DEVICE_EPOCHS = 200_000, 42
 SEARCHED = 2000  # training images among which `find_error` searches
 CHECKPOINT_EVERY = 30  # s
 
@@ -76,12 +105,24 @@ def main(arguments: list[str] | None = None) -> None:
         default="mnist",
         help=f"{', '.join(DATASETS)}, or a file of your own images (default: mnist)",
     )
-    parser.add_common(
-        "--hidden",
-        None,
-        "default: 200; 300 for mnist_shifted, 100 for digits, 16 for xor",
-    )
+    parser.add_common("--hidden", None, "default: what suits the images; with --device none")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
+    parser.add_argument(
+        "--convolution",
+        action="store_true",
+        help="the first layer reads the image window by window; --hidden are layers above it",
+    )
+    for name, meaning in {
+        "--kernels": "with --convolution: columns that read a window",
+        "--window": "pixels a side of a window",
+        "--regions": "regions a side, each with the first spike of a kernel",
+        "--stride": "pixels from one window to the next",
+    }.items():
+        parser.add_number(name, 1, 10_000, None, meaning)
+    parser.add_common("--device", None, "default: the paper's emulator")
+    parser.add_number("--pairs", 0, 64, 1, "with --device: pairs of a synapse; 0: single cells")
+    parser.add_argument("--late", action="store_true", help="with --device: synapses write late")
+    parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
     parser.add_common("--engine", CLOSED_FORM)
     parser.add_common("--test-engine", CLOSED_FORM)
     parser.add_common("--samples", None)
@@ -91,41 +132,23 @@ def main(arguments: list[str] | None = None) -> None:
         "--voltages",
         type=Path,
         metavar="FILE",
-        help="trained network (default: voltages/layers_NAME.json)",
+        help="trained network (default: voltages/NAME.json)",
     )
     options = parser.parse_args(arguments)
+    if options.late and not options.device:
+        raise ParameterError("--late is for measured devices, so it needs --device")
+    folder = keep_apart(options, options.device, None if options.data in DATASETS else options.data)
 
-    # 1. Data, device, neuron, layers, rule and chip.
-    dataset = matching_dataset(options.data, options.size)
-    hidden = dataset.hidden if options.hidden is None else tuple(options.hidden)
-    classes, inputs = len(dataset.labels), int(np.prod(dataset.shape))
-    memristor, neuron, design, rule, chip = apply_settings(
-        options,
-        memristor=MemristorParameters(),
-        neuron=NeuronParameters(),
-        design=LayerDesign(),
-        rule=dataset.layer_rule,
-        chip=load_chip(options.chip or "ideal", classes, (hidden[-1] if hidden else inputs) + 1),
-    )
-    chip = None if chip.ideal else chip
-
-    def prepared(number: int) -> tuple[Dataset, Network, LayeredRule]:
-        """Return data, untrained network and rule of the seed rule.seed + `number`."""
-        seeded = dataclasses.replace(rule, seed=rule.seed + number)
-        data = matching_dataset(options.data, options.size, seeded.seed)
-        start = initial_network(
-            hidden,
-            classes,
-            data.training.levels,
-            seeded,
-            design,
-            NetworkParameters(memristor, neuron),
-        )
-        return data, network_on_chip(start, chip), seeded
-
-    dataset, start, _ = prepared(0)
-    stem = f"layers_{dataset.name}{dataset.size_suffix}"
-    path = options.voltages or Path("voltages") / f"{stem}.json"
+    # 1. Data, cells, layers, rule and chip.
+    start_with = start_of(options)
+    dataset, start, rule = start_with(0)
+    device = load_device(options.device).name if options.device else None
+    stem = "convolution" if options.convolution else "layers"
+    stem += f"_{dataset.name}{dataset.size_suffix * (not options.convolution)}"
+    stem += f"_{device}" + "_late" * options.late if device else ""
+    if options.convolution and options.results is options.default_results:
+        options.results = options.results.with_name("convolution")
+    path = options.voltages or folder / f"{stem}.json"
     made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine)
     parameters = {
         **made_with,
@@ -133,6 +156,9 @@ def main(arguments: list[str] | None = None) -> None:
         "samples": len(dataset.test.labels[: options.samples]),
         "test_engine": options.test_engine,
     }
+    if options.convolution or device or options.held_out:
+        parameters["device"], parameters["held_out"] = device, options.held_out
+        parameters["weights"] = sum(layer.neurons * layer.rows for layer in start.layers)
     check_overwriting(path, made_with, options.force, [options.chip], "--voltages FILE")
     record = Record(options, stem, parameters, [options.chip, path])
     record.write_netlist(
@@ -152,10 +178,10 @@ def main(arguments: list[str] | None = None) -> None:
         shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
         record.plot(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1), "learning")
 
-    rows, first = train_and_test(options, path, parameters, made_with, prepared, drawn)
+    rows, first = train_and_test(options, path, parameters, made_with, start_with, drawn)
 
     # 3. Save.
-    network = first or network_on_chip(load_network(path, dataset.name)[0], chip)
+    network = first or network_on_chip(load_network(path, dataset.name)[0], start.chip)
     record.write(
         {
             "rows": rows,
@@ -165,12 +191,106 @@ def main(arguments: list[str] | None = None) -> None:
     )
     checkpoint_path(path).unlink(missing_ok=True)
 
-    # 4. Print, and draw a back-read of the first network.
+    # 4. Print, and draw the first network: kernels, or a back-read.
     print_rows(rows)
-    if hidden:
+    if options.convolution:
+        record.plot(kernels_figure(network), "kernels")
+        record.plot(places_figure(network, dataset.test.levels[0]), "places")
+    elif len(network.states) > 1 and not network.pulses:
         example = find_error(network, rule, *dataset.training)
         figure = back_read_figure(*back_read(network, example), rule, example, dataset.labels)
         record.plot(figure, "back_read")
+
+
+Start = Callable[[int], tuple[Dataset, Network, LayeredRule]]
+
+
+def start_of(options: argparse.Namespace) -> Start:
+    """Return a function that gets the number of a seed, counted from 0, and returns data, untrained
+    network and rule.
+    """
+    size = options.size
+    if options.convolution and not size and options.data in CONVOLUTIONS:
+        size = None if options.data == "digits" else LARGE
+    data = functools.partial(data_of, options.data, size, options.held_out)
+    dataset = data()
+    images, classes = dataset.training.levels, len(dataset.labels)
+    device = load_device(options.device) if options.device else None
+    rule, convolution = dataset.layer_rule, None
+    made: dict[str, Any] = {}
+    if options.convolution:
+        known = not options.size and CONVOLUTIONS.get(options.data)
+        fields = dict(zip(("window", "regions"), known or (), strict=False)) | {
+            name: value
+            for name in ("window", "regions", "stride")
+            if (value := getattr(options, name))
+        }
+        convolution = chosen_convolution(fields, (len(images), *dataset.shape))
+        count = options.kernels or (known[2] if known else suited_kernels(convolution))
+        changes = (
+            CONVOLUTION_CHANGES[options.data]
+            if known
+            else suited_changes(convolution, count, presented(len(images)))
+        )
+        hidden = (count, *(options.hidden or ()))
+        made, rule = convolution_settings(device, options.pairs, options.late, changes)
+    elif device:
+        hidden = tuple(options.hidden or ())
+        made, rule = learning_of(device, 1 + len(hidden), options.pairs, late=options.late)
+        most = DEVICE_PRESENTATIONS // (1 + options.late)
+        rule = dataclasses.replace(rule, presentations=min(most, DEVICE_EPOCHS * len(images)))
+    else:
+        hidden = dataset.hidden if options.hidden is None else tuple(options.hidden)
+    parameters = made.get("parameters", NetworkParameters())
+    groups = {
+        "memristor": parameters.memristor,
+        "neuron": parameters.neuron,
+        "design": made.get("design", LayerDesign()),
+        "rule": rule,
+        "chip": load_chip(
+            options.chip or "ideal", classes, (hidden[-1] if hidden else images.shape[1]) + 1
+        ),
+    }
+    if options.late:  # doses follow from the number of presentations
+        asked = apply_settings(options, **groups)[3].presentations
+        default = dataclasses.replace(rule, presentations=asked)
+        groups["rule"] = with_late_doses(default, options.convolution)
+    memristor, neuron, design, rule, chip = apply_settings(options, **groups)
+    if chip.ideal:
+        chip = device_chip(device, rule.seed) or stuck_cells(device, rule.seed) if device else None
+
+    def start_with(number: int) -> tuple[Dataset, Network, LayeredRule]:
+        seeded = dataclasses.replace(rule, seed=rule.seed + number)
+        seen = data(seeded.seed)
+        start = initial_network(
+            hidden,
+            classes,
+            seen.training.levels,
+            seeded,
+            design,
+            NetworkParameters(memristor, neuron),
+            made.get("pulses"),
+            convolution,
+        )
+        return seen, network_on_chip(start, chip), seeded
+
+    return start_with
+
+
+def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Dataset:
+    """Return the dataset; if `held_out`, its test set are the last training images."""
+    dataset = matching_dataset(name, size, seed)
+    if not held_out:
+        return dataset
+    levels, labels = dataset.training
+    images = len(labels) // (5 if name == "mnist_shifted" else 1)  # before shifted copies
+    kept = max(images * 5 // 6, images - HELD_OUT)
+    trained = np.arange(len(labels)) % images < kept
+    parts = {
+        "train": Images(levels[trained], labels[trained]),
+        "test": Images(levels[kept:images], labels[kept:images]),
+    }
+    return dataclasses.replace(dataset, load_images=parts.__getitem__)
 
 
 def train_and_test(
@@ -392,5 +512,84 @@ def back_read_figure(
     return figure
 
 
-if __name__ == "__main__":
-    run(main)
+def kernels_figure(network: Network) -> Figure:
+    """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
+    weights, window = kernel_weights(network), network.convolution.window  # type: ignore[union-attr]
+    chosen = weights[:SHOWN, :-1].reshape(-1, window, window)
+    across, far = 8, float(np.abs(chosen).max())
+    lines = -(-len(chosen) // across)
+    figure, axes = plt.subplots(
+        lines, across, figsize=(WIDTH, 0.2 + 0.82 * lines), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, kernel in zip(axes.flat, chosen, strict=False):
+        image = axis.imshow(kernel, cmap="RdBu", vmin=-far, vmax=far)
+    figure.colorbar(image, ax=axes, aspect=40, label="weight (thresholds)")
+    return figure
+
+
+def kernel_weights(network: Network) -> np.ndarray:
+    """Return the weights of the kernels in thresholds, kernels x rows, the bias row last."""
+    layer, states = network.layers[0], network.states[0]
+    if layer.pairs:
+        positive, negative = states.reshape(2, layer.pairs, layer.neurons, -1).mean(axis=1)
+        volts = (positive - negative) * layer.pairs
+    else:
+        volts = states - layer.rest
+    return (
+        volts
+        * layer.memristor.gain
+        * layer.row_voltage
+        * (layer.neuron.transresistance / layer.neuron.threshold)
+    )
+
+
+def places_figure(network: Network, image: np.ndarray) -> Figure:
+    """Draw an image, and where each of the kernels that fire first has its earliest spikes."""
+    of = network.convolution
+    assert of
+    kernels = network.layers[0].neurons
+    times, winners = (
+        part.reshape(-1, kernels)
+        for part in (network.forward(image[None])[0], network.winners(image))
+    )
+    shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
+    weights = kernel_weights(network)[:, :-1].reshape(kernels, of.window, of.window)
+    far = np.abs(weights[shown]).max()
+    figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
+    picture = image.reshape(of.height, of.width)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(True)
+    axes[0, 0].imshow(picture, cmap="Greys", vmin=0, vmax=1)
+    axes[0, 0].set_title("image", fontsize=9)
+    axes[1, 0].set_axis_off()
+    centres = (of.window - 1) / 2 + of.stride * np.stack(
+        np.divmod(np.arange(len(of.patches)), of.places[1]), axis=1
+    )
+    norm = LogNorm(np.nanmin(times[:, shown]) * 1e6, np.nanmax(times[:, shown]) * 1e6)
+    for column, kernel in enumerate(shown, 1):
+        weight = axes[0, column].imshow(weights[kernel], cmap="RdBu", vmin=-far, vmax=far)
+        axes[0, column].set_title(f"kernel {kernel}", fontsize=9)
+        axes[1, column].imshow(picture, cmap="Greys", vmin=0, vmax=2)
+        fired = ~np.isnan(times[:, kernel])
+        place = centres[winners[fired, kernel]]
+        marks = axes[1, column].scatter(
+            place[:, 1],
+            place[:, 0],
+            c=times[fired, kernel] * 1e6,
+            s=18,
+            cmap="viridis",
+            norm=norm,
+        )
+    figure.colorbar(weight, ax=axes[0], label="weight\n(thresholds)", aspect=12)
+    times_bar = figure.colorbar(
+        marks, ax=axes[1], label="earliest spike in\nits region (µs)", aspect=12
+    )
+    times_bar.ax.yaxis.set(
+        major_locator=LogLocator(subs=(1, 2, 5)),
+        major_formatter="{x:g}",
+        minor_formatter=NullFormatter(),
+    )
+    return figure

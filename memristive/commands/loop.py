@@ -5,8 +5,8 @@ A memristor has three fingerprints (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 30
 is pinched at the origin, the lobes of the loop shrink with frequency, and at high frequency the
 loop is a line. Writes results/devices/memristor.json, figures/memristor_iv.png and
 figures/memristor_fingerprints.png in about 2 s. With --device it draws a measured device's
-conductance over pulses and its loop (studies.device_presets), with --stdp the STDP window
-(studies.stdp_window).
+conductance over pulses and its loop (memristive.commands.presets), with --stdp the STDP window
+(memristive.commands.stdp_window).
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
-import plotting
+from memristive import plotting
 from memristive.cli.script import (
     Record,
     apply_settings,
@@ -30,14 +30,14 @@ from memristive.cli.script import (
     run,
     table,
 )
+from memristive.commands.presets import HEADING, described, draw_curve, list_devices, measure
+from memristive.commands.stdp_window import run_stdp
 from memristive.devices.characterise import STATE, one_cell
 from memristive.devices.measured_device import device_record, emulator, load_device
 from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.scores.checks import ROUNDED, OperatingRangeWarning
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
 from memristor import MemristorParameters, channel_current, rounding, state_rate
-from studies.device_presets import HEADING, described, draw_curve, list_devices, measure
-from studies.stdp_window import run_stdp
 
 # K of the I-V experiment (Jurj 2024); networks have 5e-9 S
 IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)

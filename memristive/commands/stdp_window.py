@@ -17,9 +17,9 @@ from memristive.cli.script import Record, apply_settings
 from memristive.devices.characterise import STATE, one_cell
 from memristive.network.design import edges
 from memristive.parameters import Parameters, quantity
+from memristive.plotting import COLOURS, WIDTH, cross
 from memristive.spice.session import NgspiceSession, Solver, netlist_text, temporary_circuits
 from memristor import MemristorParameters, state_rate
-from plotting import COLOURS, WIDTH, cross
 
 PHI = 1.2  # V
 # s, length of the edges of pre pulse and phi

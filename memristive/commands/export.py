@@ -1,6 +1,6 @@
 """Take a device or a network elsewhere: SPICE, Verilog-A, CrossSim, aihwkit, the laboratory.
 
-FILE is a preset's name, a device file (of studies.device_fit or studies.spice_device), or a trained
+FILE is a preset's name, a device file (of memristive fit or memristive measure), or a trained
 network. A device gives a library for ngspice, LTspice and Xyce with its model file, a Verilog-A
 module, lookup tables for CrossSim 2.0, and the arguments of aihwkit's PiecewiseStepDevice. A
 network gives the conductance of each cell in S, one table for each layer, and the circuit around
@@ -15,7 +15,7 @@ docs/export.md describes the files. They go to own/NAME/. Some seconds.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memristive.cli.script import OWN, make_parser, run
+from memristive.cli.script import OWN, make_parser
 from memristive.devices.export import files, identifier
 from memristive.devices.measured_device import DEVICES, load_device
 from memristive.io.laboratory import crossbars, laboratory_files, network_in
@@ -123,7 +123,3 @@ def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.Data
             raise ParameterError(f"{path} has empty cells: give each conductance in S")
         found.append(read)
     return found
-
-
-if __name__ == "__main__":
-    run(main)

@@ -13,10 +13,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import plotting
-from datasets import DATASETS, dataset_name, matching_dataset
+from memristive import plotting
 from memristive.cli.reading import check_images, read_images, save_test
-from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
+from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser
+from memristive.datasets import DATASETS, dataset_name, matching_dataset
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe, differences
 from memristive.io.voltages import describe_network, network_of, read_voltages
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--data",
         type=dataset_name,
         metavar="DATA",
-        help="a dataset, or a file of your own images as for studies.own_data, of which all are "
+        help="a dataset, or a file of your own images as for memristive table, of which all are "
         "read (default: the dataset in the voltages file)",
     )
     parser.add_argument(
@@ -122,7 +122,3 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Plot.
     record.plot(plotting.confusion(confusion(labels, strict, classes), dataset.labels), "confusion")
-
-
-if __name__ == "__main__":
-    run(main)

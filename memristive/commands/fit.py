@@ -36,9 +36,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-import plotting
+from memristive import plotting
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import OWN, Record, make_parser, progress, run, table
+from memristive.cli.script import OWN, Record, make_parser, progress, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.device_spread import (
     NOISE_POINTS,
@@ -559,7 +559,3 @@ def pulse_figure(fit: PulseFit) -> Figure:
     )
     right.legend()
     return figure
-
-
-if __name__ == "__main__":
-    run(main)

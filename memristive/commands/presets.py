@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-import plotting
+from memristive import plotting
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, add_jobs, make_parser, run, table
 from memristive.devices.characterise import apply_pulses

@@ -21,8 +21,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-import plotting
-from memristive.cli.script import Record, keep_apart, make_parser, run, table
+from memristive import plotting
+from memristive.cli.script import Record, keep_apart, make_parser, table
 from memristive.devices.characterise import (
     BLOCK,
     GRID,
@@ -297,7 +297,3 @@ def figure(found: Characterisation) -> Figure:
         title=f"{READS} reads of {found.device.width_up:g} s",
     )
     return drawn
-
-
-if __name__ == "__main__":
-    run(main)

@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-import plotting
+from memristive import plotting
 from memristive.classifier import MemristiveClassifier
 from memristive.cli.script import (
     Record,
@@ -38,7 +38,6 @@ from memristive.cli.script import (
     apply_settings,
     keep_apart,
     make_parser,
-    run,
     table,
 )
 from memristive.devices.measured_device import device_record, load_device
@@ -380,7 +379,3 @@ def compare_in_ngspice(
         "same_decision": int((simulated == computed).sum()),
         "largest_spike_deviation_s": largest_deviation(found, exact, fitted.network_.design.window),
     }
-
-
-if __name__ == "__main__":
-    run(main)
