@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
+from memristive.cli.runs import data_of
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
-from memristive.commands.train import data_of
 from memristive.datasets import Dataset
 from memristive.devices.measured_device import load_device
 from memristive.learning.build import (

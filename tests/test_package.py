@@ -46,8 +46,9 @@ def test_installed_package_is_importable_from_another_folder(tmp_path):
     code = (
         "import memristive; [getattr(memristive, name) for name in memristive.__all__]\n"
         "from memristive.devices.measured_device import load_device; load_device('epiram')\n"
-        "import numpy; from memristive import datasets, plotting; plotting.save(plotting.weight_images(numpy.eye(4), (2, 2), "
-        "'abcd'), 'own/weights.png')\n"
+        "import numpy; from memristive import datasets, plotting\n"
+        "figure = plotting.weight_images(numpy.eye(4), (2, 2), 'abcd')\n"
+        "plotting.save(figure, 'own/weights.png')\n"
         "import memristor, snn_circuit, memristive.commands.fit\n"
         "assert datasets.load_mnist('y_test')['y_test'].shape == (10000,)\n"
         "print(memristor.__file__)"

@@ -32,6 +32,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from memristive import plotting
 from memristive.cli.reading import read_images
+from memristive.cli.runs import data_of
 from memristive.cli.script import (
     Record,
     add_resume,
@@ -41,7 +42,7 @@ from memristive.cli.script import (
     print_rows,
     progress,
 )
-from memristive.datasets import DATASETS, Dataset, Images, dataset_name, matching_dataset
+from memristive.datasets import DATASETS, Dataset, Images, dataset_name
 from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
@@ -61,6 +62,7 @@ from memristive.learning.build import (
     initial_network,
     learning_of,
     presented,
+    presented_to_devices,
     stuck_cells,
     suited_changes,
     suited_kernels,
@@ -86,11 +88,8 @@ CONVOLUTIONS = {
     "fashion": (7, 6, 48),
     "digits": (3, 2, 16),
 }
-LARGE, HELD_OUT = 28, 10_000  # pixels a side; most images
+LARGE = 28  # pixels a side
 SHOWN = 32  # kernels that are drawn
-# Presentations of measured devices, half of them if they write late; fewer for few images. Their
-# accuracy on MNIST and on digits no longer grows beyond.
-DEVICE_PRESENTATIONS, DEVICE_EPOCHS = 200_000, 42
 SEARCHED = 2000  # training images among which `find_error` searches
 CHECKPOINT_EVERY = 30  # s
 
@@ -237,8 +236,8 @@ def start_of(options: argparse.Namespace) -> Start:
     elif device:
         hidden = tuple(options.hidden or ())
         made, rule = learning_of(device, 1 + len(hidden), options.pairs, late=options.late)
-        most = DEVICE_PRESENTATIONS // (1 + options.late)
-        rule = dataclasses.replace(rule, presentations=min(most, DEVICE_EPOCHS * len(images)))
+        shown = presented_to_devices(len(images), options.late)
+        rule = dataclasses.replace(rule, presentations=shown)
     else:
         hidden = dataset.hidden if options.hidden is None else tuple(options.hidden)
     parameters = made.get("parameters", NetworkParameters())
@@ -275,22 +274,6 @@ def start_of(options: argparse.Namespace) -> Start:
         return seen, network_on_chip(start, chip), seeded
 
     return start_with
-
-
-def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Dataset:
-    """Return the dataset; if `held_out`, its test set are the last training images."""
-    dataset = matching_dataset(name, size, seed)
-    if not held_out:
-        return dataset
-    levels, labels = dataset.training
-    images = len(labels) // (5 if name == "mnist_shifted" else 1)  # before shifted copies
-    kept = max(images * 5 // 6, images - HELD_OUT)
-    trained = np.arange(len(labels)) % images < kept
-    parts = {
-        "train": Images(levels[trained], labels[trained]),
-        "test": Images(levels[kept:images], labels[kept:images]),
-    }
-    return dataclasses.replace(dataset, load_images=parts.__getitem__)
 
 
 def train_and_test(

@@ -167,6 +167,7 @@ DEEP_COARSE = Values(
     start_weight_spread=0.15,
 )
 
+DEVICE_PRESENTATIONS, DEVICE_EPOCHS = 200_000, 42  # most presentations, and of each image
 LATE_PRESENTATIONS = 100_000  # for which the doses of late writes were chosen
 LATE_CONVOLVED = 40_000  # the same for convolutions
 LATE = Values(gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02)
@@ -590,6 +591,13 @@ def presented(images: int) -> int:
     those of digits and of MNIST, and in between fewer times each the more images there are.
     """
     return min(CONVOLUTION_RULE.presentations, round(217 * images**0.72))
+
+
+def presented_to_devices(images: int, late: bool) -> int:
+    """Return the number of presentations after which dense layers of measured devices no longer
+    gain on MNIST and on digits, for a number of training `images`. Late writes need half as many.
+    """
+    return min(DEVICE_PRESENTATIONS // (1 + late), DEVICE_EPOCHS * images)
 
 
 def suited_changes(convolution: Convolution, kernels: int, presentations: int) -> dict[str, Any]:

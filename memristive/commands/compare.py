@@ -1,0 +1,188 @@
+"""Which device, way to write, spread or other value learns best? Networks that differ in one thing.
+
+Each network is built with the settings that suit its device, trained and tested in closed form,
+several times with other seeds. Devices are presets or device files. --vary changes a field over
+values: of a device (write_noise, spread), of the chip (neuron_threshold, cell_gain), of late writes
+(late_forget), of passive arrays (disturb_up) or of the rule (presentations); a wrong name prints
+the fields. Lowest and highest of the seeds are printed beside the mean.
+
+Writes results/devices/compare_NAME.json and figures/compare_NAME.png; with device files or images
+of your own all goes to own/. Seconds to a minute for each network. Ctrl-C saves a checkpoint for
+--resume.
+"""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, field_named, means_of
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
+from memristive.datasets import DATASETS, dataset_name
+from memristive.devices.measured_device import DEVICES, device_record, load_device
+from memristive.parameters import ParameterError
+from memristive.plotting import COLOURS, WIDTH, over_seeds
+
+WRITES = {"at-once": AT_ONCE, "late": LATE}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train and test all networks, save, print, plot."""
+    parser = add_resume(make_parser(__doc__, "devices", parameters=False))
+    parser.add_argument(
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        default="digits",
+        help=f"{', '.join(DATASETS)}, or a file of your own images (default: digits)",
+    )
+    parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
+    parser.add_common("--hidden", (), "default: one layer")
+    parser.add_argument("--convolution", action="store_true", help="networks with a convolution")
+    parser.add_common("--device", None, "one or several; default: all presets", nargs="+")
+    parser.add_number("--pairs", 0, 64, 1, "pairs of a synapse; 0: single cells")
+    parser.add_argument(
+        "--write", nargs="+", choices=WRITES, default=list(WRITES), help="default: at-once late"
+    )
+    parser.add_argument(
+        "--vary", nargs="+", metavar="FIELD", default=[], help="name of a field, and its values"
+    )
+    parser.add_number("--presentations", 1, 10**9, None, "default: what suits the images")
+    parser.add_common("--seeds", 3)
+    parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
+    options = parser.parse_args(arguments)
+    devices = [load_device(name) for name in options.device or DEVICES]
+    own = [None if options.data in DATASETS else options.data, *(options.device or ())]
+    keep_apart(options, *own)
+    name, values = varied(options.vary)
+
+    # 1. All networks.
+    runs = [
+        Run(
+            device,
+            options.data,
+            options.size,
+            tuple(options.hidden),
+            options.convolution,
+            options.pairs,
+            WRITES[write] == LATE,
+            seed,
+            options.presentations,
+            options.held_out,
+            {name: value} if name else {},
+            {name: value} if name else {},
+        )
+        for device, write, value, seed in itertools.product(
+            devices, options.write, values, range(1, options.seeds + 1)
+        )
+    ]
+    words = [Path(options.data).stem, "convolution" * options.convolution]
+    words += [str(options.size or ""), *map(str, options.hidden), name.rpartition(".")[2]]
+    words += [device.name for device in devices] if options.device else []
+    record = Record(
+        options,
+        "compare_" + "_".join(filter(None, words)),
+        {
+            "devices": [device_record(device) for device in devices],
+            "networks": [
+                {key: value for key, value in vars(run).items() if key not in ("device", "columns")}
+                | {"device": run.device.name}
+                for run in runs
+            ],
+        },
+    )
+
+    # 2. Train and test.
+    rows = pd.DataFrame(record.run_tasks(evaluate, runs, [1] * len(runs)))
+
+    # 3. Save, print, plot.
+    record.write({"rows": rows.to_dict("records")}, ngspice=False)
+    kinds = ["device", "write", *([name] if name else [])]
+    print(printed(means_of(rows, kinds), kinds))
+    record.plot(lines(rows, name) if name else dots(means_of(rows, kinds)))
+
+
+def varied(words: Sequence[str]) -> tuple[str, list[float]]:
+    """Return the full name of a field and its values, from the words of --vary; without words ""
+    and one value.
+    """
+    if not words:
+        return "", [0.0]
+    name, *texts = words
+    full = field_named(name)
+    try:
+        numbers = [float(text) for text in texts]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise ParameterError(
+            f"--vary {name} needs one or more numbers as values, got {' '.join(texts) or 'none'}"
+        )
+    return full, [int(value) if value == int(value) and value > 1 else value for value in numbers]
+
+
+def printed(means: pd.DataFrame, kinds: Sequence[str]) -> str:
+    """Return the means as the text of a table."""
+    seeds = int(means["seeds"].max())
+    rows = [
+        (
+            *(row[kind] for kind in kinds),
+            f"{row['mean']:.1f}",
+            f"{row['min']:.1f} to {row['max']:.1f}" if seeds > 1 else "",
+            f"{row['pulses_per_cell']:,.1f}",
+            f"{row['write_energy_J']:.3g}",
+        )
+        for row in means.to_dict("records")
+    ]
+    heading = (*kinds, "accuracy (%)", f"of {seeds} seeds", "pulses a cell", "all writes (J)")
+    return table(heading, rows)
+
+
+def lines(rows: pd.DataFrame, name: str) -> Figure:
+    """Draw accuracy over the values of a field: a line for each device and way to write."""
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 3.6))
+    accuracy = rows.assign(accuracy=100 * rows["strict_accuracy"])
+    for (device, write), colour in zip(
+        accuracy[["device", "write"]].drop_duplicates().itertuples(index=False),
+        itertools.cycle(COLOURS),
+        strict=False,
+    ):
+        of = accuracy[(accuracy["device"] == device) & (accuracy["write"] == write)].groupby(name)
+        style = {"fmt": "o-" if write == LATE else "s--", "color": colour, "markersize": 4}
+        over_seeds(axis, list(of.groups), of["accuracy"], label=f"{device}, {write}", **style)
+    values = np.array(sorted(set(rows[name])), float)
+    positive = values[values > 0]
+    if len(positive) > 1 and positive[-1] / positive[0] >= 50:
+        axis.set_xscale("symlog", linthresh=positive[0])
+    axis.set(xlabel=name.replace("_", " "), ylabel="test accuracy (%)")
+    axis.grid(alpha=0.3)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+def dots(means: pd.DataFrame) -> Figure:
+    """Draw accuracies of devices, best at the top: a mark for each way to write, bars from the
+    lowest to the highest seed.
+    """
+    best = means.groupby("device")["mean"].max().sort_values()
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 1.2 + 0.3 * len(best)))
+    for write, colour, marker in ((AT_ONCE, COLOURS[1], "s"), (LATE, COLOURS[0], "o")):
+        of = means[means["write"] == write]
+        axis.errorbar(
+            of["mean"],
+            [list(best.index).index(device) for device in of["device"]],
+            xerr=[of["mean"] - of["min"], of["max"] - of["mean"]],
+            fmt=marker,
+            color=colour,
+            capsize=2.5,
+            label=write,
+        )
+    axis.set_yticks(range(len(best)), best.index)
+    axis.set(xlabel="test accuracy (%)")
+    axis.grid(alpha=0.3)
+    axis.legend(title="written")
+    return figure
