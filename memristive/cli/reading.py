@@ -4,6 +4,7 @@ A task is a range of images; circuits stay loaded between tasks.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import joblib
@@ -11,9 +12,12 @@ import numpy as np
 
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, print_energy, table
+from memristive.datasets import DATASETS, Dataset, matching_dataset
 from memristive.engines.engine import NgspiceNetwork, check_engine, reads
 from memristive.engines.solvers import READING_LAYERS
 from memristive.io.records import save_decisions
+from memristive.io.voltages import Voltages, network_of, read_voltages
+from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.networks import READ_BLOCK, Network
 from memristive.parameters import ParameterError
@@ -70,6 +74,30 @@ def read_range(task: Range) -> list[np.ndarray]:
         first=first,
     )
     return [np.array(layer) for layer in zip(*spikes, strict=True)]
+
+
+def trained_network(
+    path: Path, data: str | None = None, whole: bool = True
+) -> tuple[Network, Rule | None, Voltages, Dataset]:
+    """Return the network and the rule in a voltages file, what else the file holds, and images,
+    encoded as those of the training.
+
+    `data`: a dataset or a file of one's own images; None: the dataset that the file names. `whole`:
+    of a file without a test set, all images are test images. Raises ParameterError if the network
+    cannot read them.
+    """
+    voltages = read_voltages(path, data if data in DATASETS else "")
+    name = data or voltages.origin.get("dataset", "mnist")
+    if not data and name not in DATASETS:
+        raise ParameterError(
+            f"{path}: dataset {name!r} is none of {', '.join(DATASETS)}; name one of them, or a "
+            "file of your images, with --data"
+        )
+    seed = (voltages.origin.get("learning") or {}).get("seed", 1)
+    dataset = matching_dataset(name, voltages.shape[0], seed, voltages.encoding, whole=whole)
+    network, rule = network_of(voltages, dataset.setup)
+    check_images(dataset, network)
+    return network, rule, voltages, dataset
 
 
 def check_images(dataset: Any, network: Network) -> None:

@@ -153,14 +153,21 @@ def lines(rows: pd.DataFrame, name: str) -> Figure:
     ):
         of = accuracy[(accuracy["device"] == device) & (accuracy["write"] == write)].groupby(name)
         style = {"fmt": "o-" if write == LATE else "s--", "color": colour, "markersize": 4}
-        over_seeds(axis, list(of.groups), of["accuracy"], label=f"{device}, {write}", **style)
+        over_seeds(
+            axis, of["accuracy"].mean().index, of["accuracy"], label=f"{device}, {write}", **style
+        )
     values = np.array(sorted(set(rows[name])), float)
     positive = values[values > 0]
     if len(positive) > 1 and positive[-1] / positive[0] >= 50:
         axis.set_xscale("symlog", linthresh=positive[0])
-    axis.set(xlabel=name.replace("_", " "), ylabel="test accuracy (%)")
+    axis.set(xlabel=name.replace("_", " ").replace(".", ": "), ylabel="test accuracy (%)")
     axis.grid(alpha=0.3)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(
+        *axis.get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=4,
+        title=f"means of {rows['seed'].nunique()} seeds, bars: lowest to highest",
+    )
     return figure
 
 
@@ -182,7 +189,8 @@ def dots(means: pd.DataFrame) -> Figure:
             label=write,
         )
     axis.set_yticks(range(len(best)), best.index)
-    axis.set(xlabel="test accuracy (%)")
+    axis.set(xlabel=f"test accuracy (%), means of {means['seeds'].max()} seeds", ylim=(-0.6, None))
+    axis.margins(y=0.1)
     axis.grid(alpha=0.3)
-    axis.legend(title="written")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", title="written")
     return figure

@@ -34,17 +34,16 @@ from memristive.accounting.overview import (
     inferences,
     training_costs,
 )
-from memristive.cli.reading import check_images
+from memristive.cli.reading import trained_network
 from memristive.cli.script import (
     Record,
     apply_settings,
     keep_apart,
     make_parser,
 )
-from memristive.datasets import DATASETS, Images, dataset_name, matching_dataset
+from memristive.datasets import Images, dataset_name
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
-from memristive.io.voltages import network_of, read_voltages
 from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions
 from memristive.network.chip import device_chip
 from memristive.network.design import Schedule
@@ -140,17 +139,7 @@ def ledgers_of(
     the record and the ledgers.
     """
     # 1. The network, its device and its images.
-    voltages = read_voltages(path, options.data if options.data in DATASETS else "")
-    data = options.data or voltages.origin.get("dataset", "")
-    if not options.data and data not in DATASETS:
-        raise ParameterError(
-            f"{path}: dataset {data!r} is none of {', '.join(DATASETS)}; name one of them, or a "
-            "file of your images, with --data"
-        )
-    seed = (voltages.origin.get("learning") or {}).get("seed", 1)
-    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding, whole=True)
-    network, rule = network_of(voltages, dataset.setup)
-    check_images(dataset, network)
+    network, rule, voltages, dataset = trained_network(path, options.data)
     if (options.device or options.scheme) and not network.pulses:
         raise ParameterError(f"{path}: --device and --scheme are for cells of measured devices")
     if options.training and rule is None and not isinstance(network.design, Schedule):
@@ -160,7 +149,7 @@ def ledgers_of(
     device = load_device(options.device) if options.device else dissipation.device_of(network)
     chip = voltages.chip
     if chip is None and device:
-        chip = device_chip(device, seed)
+        chip = device_chip(device, rule.seed if rule else 1)
     network = network_on_chip(network, chip)
     if network.wired:
         raise ParameterError(

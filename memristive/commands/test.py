@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from memristive import plotting
-from memristive.cli.reading import check_images, read_images, save_test
+from memristive.cli.reading import read_images, save_test, trained_network
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser
-from memristive.datasets import DATASETS, dataset_name, matching_dataset
+from memristive.datasets import dataset_name
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe, differences
-from memristive.io.voltages import describe_network, network_of, read_voltages
+from memristive.io.voltages import describe_network
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import NGSPICE, Schedule
 from memristive.network.networks import network_on_chip
@@ -56,18 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. The trained network, and the test images encoded as its training images were; without test
     #    images, the patterns.
-    voltages = read_voltages(options.voltages, options.data if options.data in DATASETS else "")
-    data = options.data or voltages.origin.get("dataset", "mnist")
-    if not options.data and data not in DATASETS:
-        raise ParameterError(
-            f"{options.voltages}: dataset {data!r} is none of {', '.join(DATASETS)}; name one of "
-            "them, or a file of your images, with --data"
-        )
-    layered = isinstance(voltages.states, tuple)
-    seed = voltages.learning.seed if layered and voltages.learning else 1
-    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding, whole=True)
-    network, rule = network_of(voltages, dataset.setup)
-    check_images(dataset, network)
+    network, rule, voltages, dataset = trained_network(options.voltages, options.data)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
     levels, labels = images.first(options.samples)

@@ -1,0 +1,157 @@
+"""Do weights survive on chips whose cells and neurons differ? Does a short training repair them?
+
+NETWORK is a voltages file of any kind of network, trained on an ideal chip or on another one. Its
+weights are carried to random chips, whose neurons (thresholds), cells (read and write gains) or
+both differ by a spread. There the network reads the test images, before and after a training on the
+chip with --repair presentations. All in closed form. docs/chips.md says why chips lose weights.
+
+Writes results/chips/chips_NAME.json and figures/chips_NAME.png; for a file of your own to own/.
+Seconds to a minute for each chip. Ctrl-C saves a checkpoint for --resume.
+"""
+
+import dataclasses
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from memristive.cli.reading import trained_network
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
+from memristive.datasets import dataset_name
+from memristive.learning.training import learn
+from memristive.network.chip import Chip
+from memristive.network.networks import network_on_chip
+from memristive.parameters import ParameterError
+from memristive.plotting import COLOURS, WIDTH, over_seeds
+from memristive.scores.decisions import score_row
+
+# fields of `Chip` that a spread sets
+DEVIATIONS = {
+    "neurons": ("neuron_threshold",),
+    "cells": ("cell_gain", "cell_write_gain"),
+    "both": ("neuron_threshold", "cell_gain", "cell_write_gain"),
+}
+SPREADS, REPAIR = (0.0, 0.02, 0.05, 0.1, 0.2), 3000
+
+
+@dataclass(frozen=True)
+class OnChip:
+    """A network carried to one chip."""
+
+    path: Path
+    data: str | None
+    deviation: str  # of `DEVIATIONS`
+    spread: float
+    seed: int  # of the chip
+    repair: int  # presentations of the training on the chip; 0: none
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Carry the network to all chips, test, repair, test again, save, print, plot."""
+    parser = add_resume(make_parser(__doc__, "chips", parameters=False))
+    parser.add_argument("network", type=Path, metavar="NETWORK", help="voltages file")
+    parser.add_argument(
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        help="a dataset, or a file of your own images (default: the dataset in the voltages file)",
+    )
+    parser.add_argument(
+        "--spread",
+        type=float,
+        nargs="+",
+        default=SPREADS,
+        metavar="S",
+        help=f"relative standard deviations (default: {' '.join(map(str, SPREADS))})",
+    )
+    parser.add_number("--chips", 1, 1000, 3, "random chips for each spread")
+    parser.add_number("--repair", 0, 10**9, REPAIR, "presentations of the training on a chip")
+    options = parser.parse_args(arguments)
+    keep_apart(options, options.network, options.data)
+    _, rule, voltages, _ = trained_network(options.network, options.data, whole=False)
+    if rule is None and options.repair:
+        raise ParameterError(
+            f"{options.network} records no rule, which --repair needs: save(path, network, rule), "
+            "or --repair 0"
+        )
+    chips = [
+        OnChip(options.network, options.data, deviation, spread, seed, options.repair)
+        for deviation, spread, seed in itertools.product(
+            DEVIATIONS, options.spread, range(1, options.chips + 1)
+        )
+        if spread or deviation == "both"  # without a spread all are alike
+    ]
+    record = Record(
+        options,
+        f"chips_{options.network.stem}",
+        {
+            "network": options.network.stem,
+            "origin": voltages.origin,
+            "data": options.data,
+            "spreads": options.spread,
+            "chips": options.chips,
+            "repair": options.repair,
+        },
+        others=[options.network],
+    )
+    rows = pd.DataFrame(record.run_tasks(evaluate, chips, [1] * len(chips)))
+    record.write({"rows": rows.to_dict("records")}, ngspice=False)
+    percent = rows.assign(carried=100 * rows["carried"], repaired=100 * rows["repaired"])
+    means = percent.groupby(["deviation", "spread"], sort=False)
+    columns = ["carried", "repaired"] if options.repair else ["carried"]
+    lines = [
+        (*kind, *(f"{of[name].mean():.1f} ({of[name].min():.1f} lowest)" for name in columns))
+        for kind, of in means
+    ]
+    heading = {"carried": "carried (%)", "repaired": f"after {options.repair:,} on the chip (%)"}
+    print(table(("deviation", "spread", *(heading[name] for name in columns)), lines))
+    record.plot(figure(percent, columns, options.repair))
+
+
+def evaluate(task: OnChip) -> dict[str, Any]:
+    """Return the accuracies of a network on a chip, before and after the training there."""
+    network, rule, _, dataset = trained_network(task.path, task.data, whole=False)
+    images = dataset.test if dataset.load_images else dataset.training
+    chip = network.chip or Chip(network.sizes[-1], network.states[-1].shape[1])
+    deviations: dict[str, Any] = dict.fromkeys(DEVIATIONS[task.deviation], task.spread)
+    chip = dataclasses.replace(chip, seed=task.seed, **deviations)
+    network = network_on_chip(network, None if chip.ideal else chip)
+
+    def accuracy() -> float:
+        return float(
+            score_row(images.labels, network.first_spikes(images.levels))["strict_accuracy"]
+        )
+
+    row = {"deviation": task.deviation, "spread": task.spread, "chip": task.seed}
+    found = {"carried": accuracy(), "repaired": float("nan")}
+    if task.repair and rule:
+        short = dataclasses.replace(rule, presentations=task.repair)
+        network = learn(network, short, *dataset.training).network
+        found["repaired"] = accuracy()
+    return row | found
+
+
+def figure(rows: pd.DataFrame, columns: list[str], repair: int) -> Figure:
+    """Draw accuracy over the spread, carried and repaired: a panel for each deviation."""
+    drawn, axes = plt.subplots(1, len(DEVIATIONS), figsize=(WIDTH, 3.2), sharey=True)
+    names = {"carried": "carried to the chip", "repaired": f"after {repair:,} images on the chip"}
+    for axis, deviation in zip(axes, DEVIATIONS, strict=True):
+        of = rows[(rows["deviation"] == deviation) | (rows["spread"] == 0)].groupby("spread")
+        for name, colour in zip(columns, COLOURS[1::-1], strict=False):
+            over_seeds(
+                axis, of[name].mean().index, of[name], label=names[name], color=colour, markersize=4
+            )
+        axis.set(title=deviation, xlabel="relative spread")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("test accuracy (%)")
+    drawn.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2,
+        title=f"means of {rows['chip'].nunique()} chips, bars: lowest to highest",
+    )
+    return drawn
