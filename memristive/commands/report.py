@@ -1,0 +1,563 @@
+"""What is your device worth in a network that learns? One page, beside the published devices.
+
+DEVICE is a table of readings (CSV, as for `memristive fit`), a SPICE model (JSON, as for
+`memristive measure`), a device file, or a preset. Networks of the device learn MNIST (grey 10x10:
+one layer, and two layers with 100 hidden neurons) and scikit-learn's digits (a convolution), with
+pulses at once and late. One layer also learns without each of the device's faults in turn, and with
+cells that differ. All in closed form; accuracies are strict, on all test images.
+
+Writes report_NAME.html, with its figures inside, report_NAME.json, and each figure as PNG and PDF,
+to own/. Under five minutes on two cores, with --short one. Ctrl-C saves a checkpoint for --resume.
+"""
+
+import argparse
+import base64
+import dataclasses
+import html
+import io
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+import memristive
+from memristive.accounting import costs as accounting
+from memristive.accounting.costs import Accounts
+from memristive.accounting.overview import with_unit
+from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, means_of
+from memristive.cli.script import OWN, AlsoPdf, Record, add_resume, make_parser
+from memristive.commands import fit, measure
+from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
+from memristive.files import read_json
+from memristive.io.records import load_results, load_table, report, write_file
+from memristive.ledger import Technology
+from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, over_seeds, prefixed
+
+# fields of a `Run` for each network, and the record of the published devices
+NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
+    "one layer": ({"data": "mnist"}, "compare_mnist"),
+    "two layers": ({"data": "mnist", "hidden": (100,)}, "compare_mnist_100"),
+    "convolution": ({"data": "digits", "convolution": True}, "compare_digits_convolution"),
+}
+ONE = "one layer"
+INSTALLED = Path(memristive.__file__).parent / "published"  # exists if pip has installed it
+PUBLISHED = INSTALLED if INSTALLED.exists() else Path("results/published")
+AS_IT_IS, EVERYTHING = "as it is", "without all of these"
+FINER = 10  # steps are divided by this factor
+SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
+SHORT = 40_000  # presentations
+READS, MOMENTS = 20, (5, 5)  # images whose reads are counted; moments and images of a training
+CLEAR = 2.0  # standard errors from which a difference counts
+WORTH = 0.5  # points of accuracy from which it matters
+COLOUR_OF = {AT_ONCE: VERMILLION, LATE: BLUE}
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 { line-height: 1.2 } h2 { margin-top: 2.2rem } figure { margin: 1rem 0 }
+img { max-width: 100%; height: auto } div { overflow-x: auto }
+table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums }
+th, td { padding: 0.25rem 0.7rem; text-align: left; border-bottom: 1px solid #ddd }
+tr.own td { font-weight: 600; background: #eef4fa }
+@media print {
+  body { font-size: 10pt; max-width: none; margin: 0 }
+  h2 { break-after: avoid } figure, tr { break-inside: avoid }
+}
+"""
+
+
+class Section(NamedTuple):
+    """Part of the page: paragraphs, a table, and a figure with a name for its file."""
+
+    title: str
+    texts: Sequence[str]
+    table: pd.DataFrame | None = None
+    figure: Figure | None = None
+    name: str = ""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make the device, train all networks, and write the page."""
+    parser = add_resume(make_parser(__doc__, parameters=False))
+    parser.set_defaults(results=OWN, figures=OWN)
+    parser.add_argument("device", metavar="DEVICE", help="CSV, SPICE model, device file or preset")
+    parser.add_argument(
+        "--short", action="store_true", help=f"one seed, {SHORT:,} presentations at most"
+    )
+    parser.add_common("--seeds", None, "default: 3; with --short 1")
+    options = parser.parse_args(arguments)
+    AlsoPdf([], "pdf")(parser, options, None)
+
+    # 1. The device, from whatever describes it.
+    device, source, told = device_of(options)
+    seeds = options.seeds or (1 if options.short else 3)
+
+    # 2. Train and test all networks.
+    runs = list(runs_of(device, seeds, SHORT if options.short else None))
+    record = Record(
+        options,
+        f"report_{device.name}",
+        {"device": device_record(device), "seeds": seeds, "short": options.short},
+        others=[options.device],
+    )
+    rows = pd.DataFrame(record.run_tasks(answer, runs, [1] * len(runs)))
+
+    # 3. Save, print, draw.
+    advice = advice_of(rows)
+    record.write({"rows": rows.to_dict("records"), "advice": advice, "told": told}, ngspice=False)
+    sections = [
+        device_section(device, source, told),
+        accuracy_section(device, rows),
+        limits_section(rows),
+        tolerance_section(rows),
+        wear_section(rows),
+        energy_section(rows),
+        Section("What to improve first", advice),
+    ]
+    for section in sections:
+        if section.figure:
+            record.plot(section.figure, section.name)
+    path = record.path.with_suffix(".html")
+    write_file(path, page(device, sections, seeds))
+    report(f"wrote {path}: open it in a browser")
+    print("\n".join(advice))
+
+
+def device_of(options: argparse.Namespace) -> tuple[MeasuredDevice, str, list[str]]:
+    """Return the device, its origin, and what its fit or measurement had to say."""
+    path = Path(options.device)
+    given = [str(path), "--results", str(options.results), "--figures", str(options.figures)]
+    given += ["--force"] * options.force
+    told: list[str] = []
+    if not path.is_file() or (
+        path.suffix == ".json" and "subcircuit" not in read_json(path, "device file")
+    ):
+        device = load_device(options.device)
+        return device, device.source or "device file", told
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if path.suffix == ".json":
+            measure.main(given)
+            name = str(read_json(path, "model").get("name", path.stem))
+        else:
+            fit.main(given)
+            name = path.stem
+    told = [str(one.message) for one in caught]
+    for text in told:
+        warnings.warn(text, stacklevel=2)
+    device = load_device(str(options.results / f"{name}_device.json"))
+    if path.suffix != ".json":
+        told = fit_told(load_results(options.results / f"device_fit_{name}.json")) + told
+    return device, device.source, told
+
+
+def fit_told(found: dict[str, Any]) -> list[str]:
+    """Return sentences on what the readings tell and what they do not, from the record of a fit."""
+    texts = []
+    for kind, (low, high) in sorted((found.get("intervals_95") or {}).items()):
+        texts.append(
+            f"{kind.replace('_', ' ')}: 95 % interval {low:.2%} to {high:.2%} of the range"
+        )
+    if found.get("equal_noises"):
+        texts.append("the readings cannot tell write noise and read noise apart; both are equal")
+    if "rms_share_of_range" in found:
+        texts.append(
+            f"a replay of mean pulses misses the readings by {found['rms_share_of_range']:.2%} of "
+            f"the range (rms), {found['largest_share_of_range']:.2%} at most"
+        )
+    return texts
+
+
+# What is trained
+
+
+def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
+    """Return the device's fields without each of its faults in turn, by the name of what is
+    missing; faults that it does not have are left out.
+    """
+    equal = (device.mean_step,) * 2
+    finer = {
+        "up": tuple(np.array(device.up) / FINER),
+        "down": tuple(np.array(device.down) / FINER),
+        "write_noise": device.write_noise / math.sqrt(FINER),
+    }
+    spread = dict.fromkeys(
+        ("spread", "range_spread", "lowest_spread", "write_noise_spread", "read_noise_spread"), 0.0
+    )
+    found: dict[str, dict[str, Any]] = {
+        f"steps {FINER} times finer": {} if device.levels else finer,
+        "equal steps up and down": {} if device.levels else {"up": equal, "down": equal},
+        "no write noise": {"write_noise": 0.0},
+        "no read noise": {"read_noise": 0.0},
+        "cells alike": spread,
+        "no stuck cells": {"stuck": 0.0},
+    }
+    found = {
+        name: fields
+        for name, fields in found.items()
+        if any(getattr(device, field) != value for field, value in fields.items())
+    }
+    both: dict[str, Any] = {}
+    for fields in found.values():
+        both |= fields
+    if {"up", "down"} <= both.keys():
+        both |= dict.fromkeys(("up", "down"), (device.mean_step / FINER,) * 2)
+    return {AS_IT_IS: {}, **found, **({EVERYTHING: both} if len(found) > 1 else {})}
+
+
+def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[Run]:
+    """Yield all networks of the report; `shown`: most presentations."""
+    ways = (False,) if device.levels else (False, True)
+
+    def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: Any) -> Run:
+        made = Run(of, **NETWORKS[network][0], late=late, seed=seed)
+        if shown:
+            made = dataclasses.replace(
+                made, presentations=min(shown, made.prepared()[1].presentations)
+            )
+        known = {"network": network, "variant": AS_IT_IS, "cells": 0.0, "section": "accuracy"}
+        return dataclasses.replace(made, columns=known | columns)
+
+    for late in ways:
+        for network in NETWORKS:
+            for seed in range(1, seeds + 1):
+                yield run(network, device, late, seed)
+            yield run(network, device, late, 1, section="costs")
+        for seed in range(1, seeds + 1):
+            for name, fields in variants(device).items():
+                of = dataclasses.replace(device, **fields)
+                if fields:
+                    yield run(ONE, of, late, seed, variant=name, section="limits")
+            for spread in SPREADS:
+                of = dataclasses.replace(device, spread=spread, range_spread=spread)
+                yield run(ONE, of, late, seed, cells=spread, section="tolerance")
+
+
+def answer(run: Run) -> dict[str, Any]:
+    """Return the row of a run: accuracy and pulses, or energies and times. Runs in a worker."""
+    if run.columns["section"] != "costs":
+        return evaluate(run)
+    network, rule = run.prepared()
+    images, labels = run.dataset.training
+    accounts = Accounts(Technology(), run.device)
+    trained = accounting.training(network, rule, images, labels, accounts, *MOMENTS)
+    assert trained.network
+    reads = [accounting.inference(trained.network, image, accounts) for image in images[:READS]]
+    row = {"device": run.device.name, "write": LATE if run.late else AT_ONCE, **run.columns}
+    for name, (ledger, times) in {
+        "inference": accounting.mean_of(reads),
+        "training": (trained.ledger, trained.times),
+    }.items():
+        row |= {f"{name}_J": ledger.sum(), f"{name}_s": float(sum(times.values()))}
+    return row
+
+
+# Sections of the page
+
+
+def described(device: MeasuredDevice) -> pd.DataFrame:
+    """Return the device's properties as a table."""
+    factor, unit = prefixed(device.highest_conductance, "S")
+    low, high = factor * device.lowest_conductance, factor * device.highest_conductance
+    rows = [("conductance", f"{low:.3g} to {high:.3g} {unit} at {device.read_voltage:g} V")]
+    if device.levels:
+        rows.append(("gate voltage", f"{device.gate_low:g} to {device.gate_high:g} V"))
+    for up, word in ((True, "up"), (False, "down")):
+        if not device.levels:
+            first, middle, last = (f"{device.step(x, up):.2%}" for x in (0.0, 0.5, 1.0))
+            rows.append(
+                (f"step of a pulse {word}", f"{first} at x = 0, {middle} at 0.5, {last} at 1")
+            )
+            rows.append((f"pulses {word} across the range", f"{device.pulses(up):,.0f}"))
+    rows += [
+        ("write noise of a pulse", f"{device.write_noise:.2%} of the range"),
+        ("noise of a reading", f"{device.read_noise:.2%} of the range"),
+    ]
+    spreads = {
+        "steps": device.spread,
+        "range": device.range_spread,
+        "lowest conductance": device.lowest_spread,
+    }
+    rows += [(f"spread of the {name}", f"{value:.1%}") for name, value in spreads.items() if value]
+    if device.stuck:
+        rows.append(("stuck cells", f"{device.stuck:.1%}"))
+    return pd.DataFrame(rows, columns=["property", "value"])
+
+
+def device_section(device: MeasuredDevice, source: str, told: Sequence[str]) -> Section:
+    """Return the device, its curves, and what its data did not tell."""
+    texts = [f"Source: {source}."] if source else []
+    texts += [f"{text[:1].upper()}{text[1:]}." for text in told]
+    return Section("The device", texts, described(device), curves(device), "device")
+
+
+def curves(device: MeasuredDevice) -> Figure:
+    """Draw a sweep of pulses up and down without noise, and the steps over the state."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
+    factor, unit = prefixed(device.highest_conductance, "S")
+    x = np.linspace(0, 1, 101)
+    if device.levels:
+        gate = np.linspace(device.gate_low, device.gate_high, len(device.levels))
+        left.plot(gate, factor * device.conductance(np.array(device.levels)), color=BLUE)
+        left.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})")
+        right.plot(x, 100 * device.noise(x), color=BLUE)
+        right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)")
+        return figure
+    for up, colour in ((True, BLUE), (False, VERMILLION)):
+        pulses = np.arange(int(min(device.pulses(up), 1000)) + 2)
+        states = device.after(0.0 if up else 1.0, pulses, up)
+        word = "up" if up else "down"
+        left.plot(pulses, factor * device.conductance(states), color=colour, label=word)
+        right.plot(x, 100 * device.step(x, up), color=colour, label=word)
+    left.set(xlabel="pulses", ylabel=f"conductance ({unit})", ylim=(0, None))
+    right.set(
+        xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None)
+    )
+    left.legend(title="pulses")
+    return figure
+
+
+def published() -> pd.DataFrame:
+    """Return the rows of the published devices, from records of `memristive compare`."""
+    found = [
+        load_table(path).assign(network=network)
+        for network, (_, name) in NETWORKS.items()
+        if (path := PUBLISHED / f"{name}.json").exists()
+    ]
+    return pd.concat(found) if found else pd.DataFrame()
+
+
+def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
+    """Return accuracies in three networks, at once and late, beside the published devices."""
+    own = rows[rows["section"] == "accuracy"]
+    others = published()
+    if len(others):
+        others = others[others["device"] != device.name]
+    means = means_of(pd.concat([own, others]), ["device", "network", "write"])
+    shown = means.assign(
+        text=[
+            f"{mean:.1f} ± {std:.1f}" if seeds > 1 else f"{mean:.1f}"
+            for mean, std, seeds in zip(means["mean"], means["std"], means["seeds"], strict=True)
+        ]
+    )
+    kinds = [(network, way) for network in NETWORKS for way in (AT_ONCE, LATE)]
+    wide = shown.pivot(index="device", columns=["network", "write"], values="text")
+    order = means.groupby("device")["mean"].mean().sort_values(ascending=False).index
+    wide = wide.reindex(index=order, columns=kinds).fillna("")
+    wide.columns = [f"{network}, {way} (%)" for network, way in kinds]
+    texts = [
+        "Strict accuracy on all test images: silent and tied images count as wrong. One layer "
+        "(100-10) and two layers (100-100-10) learn MNIST's grey 10x10 images, the convolution "
+        "learns scikit-learn's 8x8 digits. Each synapse is a differential pair. Pulses are written "
+        "at once, fractions rounded at random; or late, when a capacitor's doses add up to a pulse."
+        " Mean and standard deviation over the seeds."
+    ]
+    figure = dots(means, device.name, list(order))
+    return Section(
+        "Accuracy beside published devices", texts, wide.reset_index(), figure, "accuracy"
+    )
+
+
+def dots(means: pd.DataFrame, own: str, order: list[str]) -> Figure:
+    """Draw accuracies: a panel for each network, a line for each device, a mark for each way."""
+    height = 1.3 + 0.28 * len(order)
+    figure, axes = plt.subplots(1, len(NETWORKS), figsize=(WIDTH, height), sharey=True)
+    for axis, network in zip(axes, NETWORKS, strict=True):
+        for way, marker in ((AT_ONCE, "s"), (LATE, "o")):
+            of = means[(means["network"] == network) & (means["write"] == way)]
+            place = [order.index(device) for device in of["device"]]
+            bars = [of["mean"] - of["min"], of["max"] - of["mean"]]
+            look = {"color": COLOUR_OF[way], "capsize": 2.0, "markersize": 5, "label": way}
+            axis.errorbar(of["mean"], place, xerr=bars, fmt=marker, **look)
+        axis.axhspan(order.index(own) - 0.5, order.index(own) + 0.5, color=GREY, alpha=0.2, lw=0)
+        axis.set(title=network, xlabel="test accuracy (%)", ylim=(len(order) - 0.4, -0.6))
+        axis.grid(alpha=0.3)
+    axes[0].set_yticks(range(len(order)), order)
+    axes[0].get_yticklabels()[order.index(own)].set_fontweight("bold")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2,
+        title="bars: lowest to highest seed",
+    )
+    return figure
+
+
+def limits_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the means of one layer, with each fault removed in turn."""
+    used = rows[(rows["network"] == ONE) & rows["section"].isin(["accuracy", "limits"])]
+    return means_of(used, ["variant", "write"])
+
+
+def limits_section(rows: pd.DataFrame) -> Section:
+    """Return what limits the accuracy of one layer."""
+    means = limits_of(rows)
+    wide = means.assign(text=[f"{value:.1f}" for value in means["mean"]]).pivot(
+        index="variant", columns="write", values="text"
+    )
+    names = list(dict.fromkeys(means["variant"]))
+    ways = list(dict.fromkeys(means["write"]))
+    wide = wide.reindex(index=names, columns=ways)
+    wide.columns = [f"{way} (%)" for way in ways]
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 1.2 + 0.3 * len(names)))
+    for way in ways:
+        of = means[means["write"] == way]
+        place = [names.index(name) for name in of["variant"]]
+        bars = [of["mean"] - of["min"], of["max"] - of["mean"]]
+        look = {"fmt": "o", "color": COLOUR_OF[way], "capsize": 2.0, "label": way}
+        axis.errorbar(of["mean"], place, xerr=bars, **look)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="test accuracy of one layer (%)", ylim=(len(names) - 0.4, -0.6))
+    axis.grid(alpha=0.3)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", title="written")
+    texts = [
+        "One layer learns again with a device that lacks one fault; all settings follow from this "
+        f"device. Finer steps: all steps divided by {FINER}, and the noise of a pulse by its root, "
+        "so that crossing the range is as noisy as before. Equal steps: both curves are the mean "
+        "step at each state."
+    ]
+    return Section("What limits it", texts, wide.reset_index(), figure, "limits")
+
+
+def tolerance_section(rows: pd.DataFrame) -> Section:
+    """Return accuracy over the spread from cell to cell."""
+    used = rows[(rows["network"] == ONE) & rows["section"].isin(["accuracy", "tolerance"])]
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 3.0))
+    for way, of in used.groupby("write", sort=False):
+        groups = (100 * of["strict_accuracy"]).groupby(of["cells"])
+        look = {"color": COLOUR_OF[str(way)], "markersize": 4, "label": way}
+        over_seeds(axis, groups.mean().index, groups, **look)
+    axis.set(xlabel="relative spread of steps and of ranges", ylabel="test accuracy (%)")
+    axis.grid(alpha=0.3)
+    axis.legend(title="written")
+    means = means_of(used, ["cells", "write"])
+    wide = means.assign(text=[f"{value:.1f}" for value in means["mean"]]).pivot(
+        index="cells", columns="write", values="text"
+    )
+    wide.columns = [f"{way} (%)" for way in wide.columns]
+    texts = [
+        "The same layer on chips whose cells differ in steps and in range, each by this relative "
+        "standard deviation. The network learns on the chip. At 0 the cells have the spreads of "
+        "the device itself."
+    ]
+    return Section("Cells that differ", texts, wide.reset_index(), figure, "tolerance")
+
+
+def wear_section(rows: pd.DataFrame) -> Section:
+    """Return pulses a cell, and how many trainings a life has."""
+    endurance = Technology().endurance
+    own = rows[rows["section"] == "accuracy"]
+    groups = own.groupby(["network", "write"], sort=False)
+    found = groups[["presentations", "pulses_per_cell", "most_pulses"]].mean().reset_index()
+    table = pd.DataFrame(
+        {
+            "network": found["network"],
+            "written": found["write"],
+            "presentations": [f"{value:,.0f}" for value in found["presentations"]],
+            "pulses a cell": [f"{value:,.1f}" for value in found["pulses_per_cell"]],
+            "most of a cell": [f"{value:,.0f}" for value in found["most_pulses"]],
+            "trainings in a life": [f"{endurance / value:,.0f}" for value in found["most_pulses"]],
+        }
+    )
+    texts = [
+        f"A life is taken as {endurance:,.0f} pulses, the lower end of what resistive memories "
+        "reach; put your own number in its place. It ends when the cell with the most pulses has "
+        "had as many."
+    ]
+    return Section("Pulses and endurance", texts, table)
+
+
+def energy_section(rows: pd.DataFrame) -> Section:
+    """Return energy and time of an inference and of a training."""
+    found = rows[rows["section"] == "costs"]
+    columns: dict[str, Any] = {"network": found["network"], "written": found["write"]}
+    for name in ("inference", "training"):
+        for unit in "Js":
+            values = found.get(f"{name}_{unit}", pd.Series(np.nan, found.index))
+            columns[f"{name}, {'energy' if unit == 'J' else 'time'}"] = [
+                "" if np.isnan(value) else with_unit(value, unit) for value in values
+            ]
+    texts = [
+        "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
+        "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
+        "slow circuit, with pulses of the device's own length. "
+        f"Inference: mean of {READS} images. Training: counted pulses and errors; the energies of "
+        "reads and errors are means of some images at several moments."
+    ]
+    return Section("Energy and time", texts, pd.DataFrame(columns))
+
+
+def advice_of(rows: pd.DataFrame) -> list[str]:
+    """Return three sentences: what to improve first, what then, and what would not help."""
+    means = {
+        (str(row["variant"]), str(row["write"])): (
+            float(row["mean"]),
+            0.0 if row["seeds"] == 1 else float(row["std"]) / math.sqrt(row["seeds"]),
+        )
+        for row in limits_of(rows).to_dict("records")
+    }
+    best = max((AT_ONCE, LATE), key=lambda way: means.get((AS_IT_IS, way), (0.0, 0.0))[0])
+    reached, error = means[AS_IT_IS, best]
+    gains = {}  # of each change: points, and their standard error
+    for (name, way), (mean, of_mean) in means.items():
+        both = math.hypot(error, of_mean)
+        if name == AS_IT_IS and way != best:
+            gains[f"write {best}"] = reached - mean, both
+        elif name not in (AS_IT_IS, EVERYTHING) and way == best:
+            gains[name] = mean - reached, both
+    clear = sorted(
+        (name for name, (gain, se) in gains.items() if gain >= max(WORTH, CLEAR * se)),
+        key=lambda name: -gains[name][0],
+    )
+    said = [
+        "{}, {:+.1f} points{}{}".format(
+            name,
+            gains[name][0],
+            f" (standard error {gains[name][1]:.1f})" if gains[name][1] else "",
+            "" if name.startswith("write") else f" if it is written {best}",
+        )
+        for name in clear
+    ]
+    layer = f"one layer has {reached:.1f} % as the device is, written {best}"
+    first = f"First: {said[0]}; {layer}." if said else f"No change stands out: {layer}."
+    then = f"Then: {said[1]}." if said[1:] else "Nothing else stands out from the seeds."
+    rest = ", ".join(name for name in gains if name not in clear[:2])
+    last = f"Of less or no use for accuracy: {rest}." if rest else "All changes help."
+    if (EVERYTHING, best) in means:
+        last += f" With all changes one layer has {means[EVERYTHING, best][0]:.1f} %."
+    return [first, then, last]
+
+
+def page(device: MeasuredDevice, sections: Sequence[Section], seeds: int) -> str:
+    """Return the report as HTML, with its figures inside."""
+    title = html.escape(f"{device.name}: what it is worth in a network that learns")
+    parts = [
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>{STYLE}</style></head><body><h1>{title}</h1>",
+        f"<p>Made by memristive {memristive.__version__}, in closed form, with {seeds} "
+        f"seed{'s' * (seeds > 1)}.</p>",
+    ]
+    for section in sections:
+        parts.append(f"<h2>{html.escape(section.title)}</h2>")
+        if section.title == "The device":
+            texts = "".join(f"<li>{html.escape(text)}</li>" for text in section.texts)
+            parts.append(f"<ul>{texts}</ul>")
+        else:
+            parts += [f"<p>{html.escape(text)}</p>" for text in section.texts]
+        if section.table is not None:
+            table = section.table.to_html(index=False, border=0)
+            own = f"<tr>\n      <td>{html.escape(device.name)}</td>"
+            parts.append(f"<div>{table.replace(own, own.replace('<tr>', '<tr class=own>'))}</div>")
+        if section.figure:
+            drawn = io.BytesIO()
+            section.figure.savefig(drawn, format="svg", metadata={"Date": None})
+            data = base64.b64encode(drawn.getvalue()).decode()
+            alt = html.escape(section.title)
+            source = f"data:image/svg+xml;base64,{data}"
+            parts.append(f'<figure><img alt="{alt}" src="{source}"></figure>')
+    return "\n".join(parts) + "</body></html>\n"
