@@ -17,8 +17,7 @@ import pandas as pd
 from memristive.io.records import load_results, load_table, write_file
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
-from studies.device_spread import losses
-from studies.gate_commit import WAITS
+from studies.sweeps import WAITS, losses
 from tools import cost_tables, device_tables
 from tools.markdown import defaults, engineering, markdown, percent, spread
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
