@@ -33,6 +33,7 @@ _HOMES = {
     "load": "memristive.io.voltages",
     "load_results": "memristive.io.records",
     "load_table": "memristive.io.records",
+    "load_weights": "memristive.io.weights",
     "load_voltages": "memristive.io.voltages",
     "netlist": "memristive.engines.read_netlist",
     "network_on_chip": "memristive.network.networks",

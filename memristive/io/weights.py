@@ -1,0 +1,310 @@
+"""Weights of networks that were trained in software, as conductances of a circuit.
+
+A ReLU network becomes a network of first spikes. The bias row gives each hidden neuron a drive of
+one threshold, so the threshold is the zero of ReLU: with weights w / s and a bias b / s, a neuron
+whose sum z is positive settles at 1 + z / s thresholds and fires, the earlier the larger z is, and
+one whose sum is negative stays silent. A convolution keeps the earliest spike of each region, which
+is the largest sum: max pooling. This much is exact. Layers above add up steps that begin at the
+spikes, not values, so they are an approximation. Its scales are chosen on training images, so that
+the circuit decides as the software does.
+"""
+
+import dataclasses
+import itertools
+import json
+import math
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.learning.build import CONVOLUTION_WINDOW, build
+from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip
+from memristive.network.design import Convolution, LayerDesign
+from memristive.network.inputs import as_images
+from memristive.network.networks import (
+    Network,
+    network_on_chip,
+    states_of_weights,
+    thresholds_per_volt,
+)
+from memristive.parameters import ParameterError
+
+Weights = Sequence[tuple[np.ndarray, np.ndarray]]  # of each layer: outputs x inputs, outputs
+
+TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}  # of .safetensors
+JUDGED = 400  # training images on which scales are compared
+FILLED = 0.999  # quantile of the weights of a layer that fills the range of the cells
+SWING = 4.0  # V by which X of an emulator leaves X_ref at most
+# drives that the 90 % quantile of a layer's sums takes, in thresholds; output bias in thresholds;
+# share of the software's output bias that is kept
+HIDDEN_SCALES, OUTPUT_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0), (0.25, 0.5, 1.0, 2.0, 4.0)
+OUTPUT_BIASES, KEPT = (1.1, 1.3, 1.6, 2.0), (0.0, 0.5, 1.0)
+FINE_DOSE, REPAIR = 0.25, 3000  # doses over those of a training from the start; presentations
+AGREEING = 0.9  # share of images decided alike, below which a warning is due
+
+
+def load_weights(
+    source: str | Path | Mapping[str, ArrayLike] | Sequence[tuple[ArrayLike, ArrayLike]],
+    images: ArrayLike,
+    device: str | Path | MeasuredDevice | None = None,
+    pairs: int = 1,
+    chip: str | Chip | None = None,
+    **learning: Any,
+) -> tuple[Network, LayeredRule]:
+    """Return a network with the weights of a ReLU network, and the rule that tunes it in situ.
+
+    Parameters
+    ----------
+    source : path, mapping or sequence
+        Weights and biases of the layers, from the first to the last: (outputs x inputs, outputs)
+        pairs; a mapping such as PyTorch's `state_dict` with names that end in "weight" and "bias";
+        or a .npz or .safetensors file of such a mapping. A first layer of kernels x 1 x window x
+        window is a convolution with max pooling over equal regions, followed by dense layers on its
+        outputs in the order of PyTorch's flatten. Weights belong to images at levels from 0 to 1.
+    images : array_like, n x inputs or n x height x width, levels 0 to 1
+        Training images, on which the scales are chosen. Labels are not needed.
+    device : str, path or MeasuredDevice, optional
+        As in `build`; None: the paper's emulators and a reference column.
+    pairs : int
+        With a `device`: differential pairs of a synapse; 0: single cells.
+    chip : str or Chip, optional
+        Chip that carries the weights, as in `build`. Scales are chosen without its deviations.
+    **learning
+        Fields of the rule. The default is 3,000 presentations, with a quarter of the usual doses.
+
+    Returns
+    -------
+    network : Network
+    rule : LayeredRule
+
+    Raises
+    ------
+    ParameterError
+        The weights are no chain of layers with finite values, or do not fit the images.
+
+    Warns
+    -----
+    UserWarning
+        Weights beyond the range of the cells were clipped, or the circuit decides more than a tenth
+        of the images otherwise than the software.
+    """
+    layers, window = weights_of(source)
+    levels = as_images(images, empty=False)
+    convolution = _convolution(layers, window, np.shape(images)) if window else None
+    inputs = convolution.inputs if convolution else layers[0][0].shape[1]
+    if levels.shape[1] != inputs:
+        raise ParameterError(f"the weights take {inputs} inputs, the images have {levels.shape[1]}")
+    if convolution:
+        layers[1] = _regrouped(layers[1], convolution, len(layers[0][1]))
+    sizes = [len(bias) for _, bias in layers]
+    base, rule = build(
+        levels,
+        sizes[-1],
+        sizes[:-1],
+        device,
+        pairs,
+        convolution=convolution,
+        chip=chip,
+        **{"presentations": REPAIR} | learning,
+    )
+    alike = dataclasses.replace(base, devices=None, chip=None)
+    judged = levels[np.linspace(0, len(levels) - 1, min(JUDGED, len(levels))).astype(int)]
+    sums = software_sums(layers, judged, convolution)
+    wanted = sums[-1].argmax(axis=1)
+    hidden = HIDDEN_SCALES if sizes[1:] else (1.0,)
+    best, agreed, clipped = alike, -1.0, 0
+    for scales in itertools.product(hidden, OUTPUT_SCALES, OUTPUT_BIASES, KEPT):
+        network, beyond = _converted(alike, layers, sums, *scales)
+        first = np.nan_to_num(network.first_spikes(judged), nan=np.inf)
+        right = (first.argmin(axis=1) == wanted) & np.isfinite(first).any(axis=1)
+        if right.mean() > agreed:
+            best, agreed, clipped = network, float(right.mean()), beyond
+    if clipped:
+        cells = sum(weights.size for weights, _ in layers)
+        warnings.warn(
+            f"{clipped} of {cells} weights exceed the range of the cells and are clipped",
+            stacklevel=2,
+        )
+    if agreed < AGREEING:
+        warnings.warn(
+            f"the circuit decides {1 - agreed:.0%} of {len(judged)} training images otherwise than "
+            "the software: tune it in situ with learn(network, rule, images, labels)",
+            stacklevel=2,
+        )
+    names = [name for name in ("hidden_dose", "output_dose") if name not in learning]
+    tuned = {name: FINE_DOSE * getattr(rule, name) for name in names}
+    rule = dataclasses.replace(rule, **tuned)  # type: ignore[type-var]
+    return network_on_chip(best, base.chip), rule  # type: ignore[return-value]
+
+
+def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
+    """Return the (weights, bias) of each layer, outputs x inputs and outputs, and the pixels a side
+    of the window if the first layer is a convolution, else 0. Raises ParameterError for other
+    arrays.
+    """
+    name = "weights"
+    if isinstance(source, str | Path):
+        name = str(source)
+        source = _read(Path(source))
+    if isinstance(source, Mapping):
+        given = {key: value for key, value in source.items() if key.endswith("weight")}
+        none = np.zeros(0)
+        pairs = [
+            (value, source.get(f"{key.removesuffix('weight')}bias", none))
+            for key, value in given.items()
+        ]
+        if not pairs:
+            raise ParameterError(
+                f"{name} has no array whose name ends in 'weight', it has {', '.join(source)}"
+            )
+    else:
+        pairs = list(source)
+    layers, window = [], 0
+    for k, (given_weights, given_bias) in enumerate(pairs):
+        weights, bias = np.asarray(given_weights, float), np.asarray(given_bias, float)
+        shape = weights.shape
+        if k == 0 and len(shape) == 4 and shape[1] == 1 and shape[2] == shape[3]:
+            weights, window = weights.reshape(shape[0], -1), shape[2]
+        if not bias.size:
+            bias = np.zeros(shape[0])
+        if weights.ndim != 2 or bias.shape != shape[:1]:
+            raise ParameterError(
+                f"{name}: layer {k + 1} must have weights of outputs x inputs (the first one also "
+                f"kernels x 1 x window x window) and a bias for each output, got {shape} and "
+                f"{bias.shape}"
+            )
+        if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+            raise ParameterError(f"{name}: layer {k + 1} has a value that is no finite number")
+        pooled = k == 1 and window
+        below = len(layers[-1][1]) if layers else shape[1]
+        if layers and (shape[1] % below if pooled else shape[1] != below):
+            raise ParameterError(
+                f"{name}: layer {k + 1} takes {shape[1]} inputs, the layer below has {below} "
+                "outputs; weights are outputs x inputs, so transpose those of scikit-learn"
+            )
+        layers.append((weights, bias))
+    if window and len(layers) < 2:
+        raise ParameterError(f"{name}: a convolution needs a dense layer above it")
+    return layers, window
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a .npz or .safetensors file by name."""
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        data = path.read_bytes()
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + size])
+        arrays = {}
+        for name, about in header.items():
+            if name != "__metadata__":
+                first, last = about["data_offsets"]
+                values = np.frombuffer(
+                    data[8 + size + first : 8 + size + last], TYPES[about["dtype"]]
+                )
+                arrays[name] = values.reshape(about["shape"])
+        return arrays
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ParameterError(
+            f"{path} is no .npz file and no .safetensors file of {', '.join(TYPES)}: {error}"
+        ) from error
+
+
+def _convolution(layers: Weights, window: int, shape: tuple[int, ...]) -> Convolution:
+    """Return the convolution of the first layer, for images of this `shape`."""
+    side = math.isqrt(shape[-1])
+    height, width = shape[1:] if len(shape) == 3 else (side, side)
+    regions = math.isqrt(layers[1][0].shape[1] // len(layers[0][1]))
+    found = Convolution(height, width, window, 1, max(1, regions))
+    if regions**2 * len(layers[0][1]) != layers[1][0].shape[1] or any(
+        places % regions for places in found.places
+    ):
+        raise ParameterError(
+            f"the layer above the convolution must take kernels x regions x regions inputs, with "
+            f"equal regions of the {found.places[0]} x {found.places[1]} places, got "
+            f"{layers[1][0].shape[1]} inputs for {len(layers[0][1])} kernels"
+        )
+    return found
+
+
+def _regrouped(
+    layer: tuple[np.ndarray, np.ndarray], convolution: Convolution, kernels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a layer whose inputs are ordered region by region, not kernel by kernel."""
+    weights, bias = layer
+    regions = convolution.regions**2
+    return weights.reshape(-1, kernels, regions).transpose(0, 2, 1).reshape(len(weights), -1), bias
+
+
+def software_sums(
+    layers: Weights, images: np.ndarray, convolution: Convolution | None = None
+) -> list[np.ndarray]:
+    """Return the sums before ReLU of each layer of the network in software, images x outputs."""
+    values, found = images, []
+    for k, (weights, bias) in enumerate(layers):
+        if k == 0 and convolution:
+            patches = convolution.patches
+            each = images[:, patches[:, 1:-1]] @ weights.T + bias
+            of_region = [
+                each[:, patches[:, 0] == region].max(axis=1)
+                for region in range(convolution.regions**2)
+            ]
+            found.append(np.concatenate(of_region, axis=1))
+        else:
+            found.append(values @ weights.T + bias)
+        values = np.maximum(found[-1], 0.0)
+    return found
+
+
+def _converted(
+    base: Network,
+    layers: Weights,
+    sums: Sequence[np.ndarray],
+    hidden: float,
+    output: float,
+    output_bias: float,
+    kept: float,
+) -> tuple[Network, int]:
+    """Return the network with the weights of the software at these scales, and how many weights
+    the range of the cells clips.
+    """
+    design, memristor = base.design, base.parameters.memristor
+    assert isinstance(design, LayerDesign)
+    drives, unit = [], 1.0  # of a full row, in thresholds; value of a row's unit
+    for k, (weights, bias) in enumerate(layers):
+        last = k == len(layers) - 1
+        typical = float(np.quantile(np.abs(sums[k] / unit), 0.9)) or 1.0
+        scale = (output if last else hidden) / typical / unit
+        wanted = np.column_stack([unit * weights, (kept if last else 1.0) * bias]) * scale
+        drives.append(wanted)
+        unit = 1.0 / scale
+    curve, rest = memristor.curve, design.reference_state
+    swing = min(curve.high - rest, rest - curve.low) if curve else SWING
+    span = swing * (2 if design.pairs else 1)
+    largest = [max(1e-12, float(np.quantile(np.abs(drive), FILLED))) for drive in drives]
+    per_volt = thresholds_per_volt(base.parameters, design) / design.transresistance
+    transresistance = max(largest[:-1] or largest) / span / per_volt
+    gain = largest[-1] / max(largest[:-1] or largest)
+    design = dataclasses.replace(
+        design,
+        hidden_bias=1.0,
+        output_bias=output_bias,
+        output_gain=gain,
+        transresistance=transresistance,
+        window=CONVOLUTION_WINDOW,
+    )
+    states, clipped = [], 0
+    for k, drive in enumerate(drives):
+        volts = drive / (per_volt * transresistance * (gain if k == len(drives) - 1 else 1.0))
+        clipped += int(np.count_nonzero(np.abs(volts) > span * (1 + 1e-9)))
+        states.append(states_of_weights(np.clip(volts, -span, span), design, memristor))
+    return dataclasses.replace(base, states=tuple(states), design=design, held=()), clipped
