@@ -1,0 +1,216 @@
+"""Weights from software: spikes have the order of the sums; files of three formats agree."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+
+from memristive import Chip, learn, load_weights
+from memristive.datasets import matching_dataset
+from memristive.io import weights
+from memristive.io.nir_graph import drives, nir_weights, save_nir
+from memristive.io.voltages import load
+from memristive.io.weights import software_sums, weights_of
+from memristive.network.design import Convolution
+from memristive.parameters import ParameterError
+from tests.helpers import ROOT
+
+DIGITS = load_digits()
+IMAGES, LABELS = DIGITS.data / 16, DIGITS.target
+TRAINED, TESTED = slice(0, 1200), slice(1200, None)
+
+
+@pytest.fixture(scope="module")
+def mlp():
+    return MLPClassifier((30,), max_iter=400, random_state=1, alpha=1e-3).fit(
+        IMAGES[TRAINED], LABELS[TRAINED]
+    )
+
+
+@pytest.fixture(scope="module")
+def layers(mlp):
+    return [(w.T, b) for w, b in zip(mlp.coefs_, mlp.intercepts_, strict=True)]
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch):
+    monkeypatch.setattr(weights, "JUDGED", 200)
+
+
+@pytest.fixture(scope="module")
+def converted(layers):
+    with pytest.MonkeyPatch.context() as patch, pytest.warns(UserWarning, match="clipped"):
+        patch.setattr(weights, "JUDGED", 200)
+        return load_weights(layers, IMAGES[TRAINED])
+
+
+def accuracy(network):
+    spikes = network.first_spikes(IMAGES[TESTED])
+    first = np.nan_to_num(spikes, nan=np.inf)
+    fired = np.isfinite(first).any(axis=1)
+    return np.mean((first.argmin(axis=1) == LABELS[TESTED]) & fired)
+
+
+def test_a_trained_network_is_read_alike(mlp, converted):
+    assert accuracy(converted[0]) > mlp.score(IMAGES[TESTED], LABELS[TESTED]) - 0.03
+
+
+def test_carried_to_a_chip_it_fails_and_is_repaired_there(mlp, layers):
+    spread = Chip(cell_gain=0.1, neuron_threshold=0.1)
+    with pytest.warns(UserWarning, match="clipped"):
+        carried, rule = load_weights(layers, IMAGES[TRAINED], "epiram", chip=spread)
+    repaired = learn(carried, rule, IMAGES[TRAINED], LABELS[TRAINED]).network
+    assert accuracy(carried) < accuracy(repaired) - 0.1
+    assert accuracy(repaired) > mlp.score(IMAGES[TESTED], LABELS[TESTED]) - 0.08
+
+
+def test_hidden_neurons_fire_if_their_sum_is_positive_and_in_its_order(layers, converted):
+    """Settled membranes are 1 + z / s thresholds. Clipped weights and op-amps of finite gain move
+    sums by less than 2 %.
+    """
+    sums = software_sums(layers, IMAGES[TESTED])[0]
+    times = converted[0].forward(IMAGES[TESTED])[0]
+    small = 0.02 * np.abs(sums).max()
+    assert np.isfinite(times[sums > small]).all() and np.isnan(times[sums < -small]).all()
+    larger = sums[:, :, None] > sums[:, None, :] + small
+    both = np.isfinite(times[:, :, None]) & np.isfinite(times[:, None, :])
+    earlier = times[:, :, None] < times[:, None, :]
+    assert earlier[larger & both].all() and (larger & both).sum() > 1000
+
+
+def test_a_convolution_keeps_the_largest_sum_of_each_region():
+    random = np.random.default_rng(1)
+    kernels, above = random.normal(size=(5, 1, 3, 3)), random.normal(size=(10, 5 * 2 * 2))
+    arrays = {
+        "conv.weight": kernels,
+        "conv.bias": random.normal(size=5),
+        "out.weight": above,
+        "out.bias": random.normal(size=10),
+    }
+    images = IMAGES[:200].reshape(-1, 8, 8)
+    with pytest.warns(UserWarning):
+        network, _ = load_weights(arrays, images)
+    assert network.convolution == Convolution(8, 8, 3, 1, 2)
+    sums = np.array(  # by the definition, as PyTorch's conv2d and max_pool2d do it
+        [
+            [
+                [
+                    max(
+                        np.sum(image[y : y + 3, x : x + 3] * kernel[0])
+                        for y in range(3 * i, 3 * i + 3)
+                        for x in range(3 * j, 3 * j + 3)
+                    )
+                    + bias
+                    for i in range(2)
+                    for j in range(2)
+                ]
+                for kernel, bias in zip(kernels, arrays["conv.bias"], strict=True)
+            ]
+            for image in images[:20]
+        ]
+    )
+    times = network.forward(images[:20].reshape(20, -1))[0].reshape(20, 4, 5).transpose(0, 2, 1)
+    large = 0.05 * np.abs(sums).max()
+    assert np.isfinite(times[sums > large]).all() and np.isnan(times[sums < -large]).all()
+
+
+def safetensors(arrays):
+    header, data = {}, b""
+    for name, values in arrays.items():
+        part = np.asarray(values, "<f4").tobytes()
+        offsets = [len(data), len(data) + len(part)]
+        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": offsets}
+        data += part
+    text = json.dumps({"__metadata__": {"format": "pt"}} | header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def test_files_of_arrays_give_the_same_layers(layers, tmp_path):
+    arrays = {
+        f"{k}.{name}": values
+        for k, (weights, bias) in enumerate(layers)
+        for name, values in (("weight", weights), ("bias", bias))
+    }
+    np.savez(tmp_path / "mlp.npz", **arrays)
+    (tmp_path / "mlp.safetensors").write_bytes(safetensors(arrays))
+    for source in (arrays, tmp_path / "mlp.npz", tmp_path / "mlp.safetensors"):
+        found, window = weights_of(source)
+        assert window == 0
+        for (matrix, bias), (given, given_bias) in zip(found, layers, strict=True):
+            assert np.allclose(matrix, given, rtol=1e-6) and np.allclose(bias, given_bias, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda layers: [layers[1], layers[0]], "64 inputs"),
+        (lambda layers: [(layers[0][0].T, layers[0][1])], "outputs x inputs"),
+        (lambda layers: [(layers[0][0] * np.nan, layers[0][1])], "finite"),
+        (lambda layers: [(layers[0][0][:, :9], layers[0][1])], "9 inputs"),
+        (lambda layers: {"a": layers[0][0]}, "'weight'"),
+        (lambda layers: ROOT / "README.md", "README.md"),
+    ],
+)
+def test_wrong_weights_are_one_line(change, named, layers):
+    with pytest.raises(ParameterError, match=named) as error:
+        load_weights(change(layers), IMAGES[TRAINED])
+    assert "\n" not in str(error.value)
+
+
+# NIR
+
+nir = pytest.importorskip("nir")
+
+
+@pytest.mark.parametrize(
+    "name", ["layers_mnist", "device_epiram_1", "mnist_closed_form_grey", "convolution_digits"]
+)
+def test_a_graph_of_nir_has_the_first_spikes_of_the_network(name, tmp_path):
+    """Exact equations of NIR's nodes, with inputs that rise at once: spikes of the circuit come
+    later by about half of an edge.
+    """
+    network = load(ROOT / "voltages" / f"{name}.json")
+    save_nir(tmp_path / "x.nir", network)
+    arrays = list(nir_weights(tmp_path / "x.nir").values())
+    layer = network.layers[0]
+    assert np.allclose(
+        arrays[0].reshape(layer.neurons, -1), drives(layer, network.states[0])[:, : layer.inputs]
+    )
+    if network.convolution:
+        return
+    images = matching_dataset("mnist").test.levels[:300]
+    sums = network.design.read_levels(images) @ arrays[0].T + arrays[1]
+    above = np.where(sums > 1, sums, np.nan)
+    times = layer.neuron.time_constant * np.log(above / (above - 1))
+    found = network.forward(images)[0]
+    late = (found - times)[np.isfinite(found) & (sums > 1.2)]
+    assert np.median(late) == pytest.approx(layer.rise / 2, rel=0.2)
+    order = [np.argmin(np.nan_to_num(of, nan=1.0), axis=1) for of in (times, found)]
+    assert np.mean(order[0] == order[1]) > 0.97
+
+
+def test_a_network_goes_to_nir_and_comes_back(layers, converted, tmp_path):
+    network, _ = converted
+    save_nir(tmp_path / "x.nir", network)
+    back = list(nir_weights(tmp_path / "x.nir").values())
+    first = drives(network.layers[0], network.states[0])
+    assert np.allclose(back[0], first[:, :-1]) and np.allclose(back[1], first[:, -1])
+    given, bias = layers[0]
+    scale = np.median(first[:, :-1][given > 0.1] / given[given > 0.1])
+    off = np.abs(
+        np.column_stack([first[:, :-1], first[:, -1:] - 1]) - scale * np.column_stack([given, bias])
+    )
+    assert np.quantile(off, 0.99) < 0.01 * scale * np.abs(given).max()  # apart from clipped ones
+
+
+def test_nodes_that_a_circuit_lacks_are_named(tmp_path):
+    nodes = {
+        "input": nir.Input({"input": np.array([4])}),
+        "delay": nir.Delay(np.ones(4)),
+        "output": nir.Output({"output": np.array([4])}),
+    }
+    nir.write(tmp_path / "x.nir", nir.NIRGraph(nodes, [("input", "delay"), ("delay", "output")]))
+    with pytest.raises(ParameterError, match=r"delay \(Delay\)"):
+        nir_weights(tmp_path / "x.nir")
