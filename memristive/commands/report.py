@@ -353,10 +353,10 @@ def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
     wide.columns = [f"{network}, {way} (%)" for network, way in kinds]
     texts = [
         "Strict accuracy on all test images: silent and tied images count as wrong. One layer "
-        "(100-10) learns MNIST's grey 10x10 images, two layers (400-100-10) the central 20x20 pixels, "
-        "the convolution scikit-learn's 8x8 digits. Each synapse is a differential pair. Pulses are written "
-        "at once, fractions rounded at random; or late, when a capacitor's doses add up to a pulse."
-        " Mean and standard deviation over the seeds."
+        "(100-10) learns MNIST's grey 10x10 images, two layers (400-100-10) the central 20x20 "
+        "pixels, the convolution scikit-learn's 8x8 digits. Each synapse is a differential pair. "
+        "Pulses are written at once, fractions rounded at random; or late, when a capacitor's "
+        "doses add up to a pulse. Mean and standard deviation over the seeds."
     ]
     figure = dots(means, device.name, list(order))
     return Section(
