@@ -19,8 +19,9 @@ from memristive.cli.script import OWN, make_parser
 from memristive.devices.export import files, identifier
 from memristive.devices.measured_device import DEVICES, load_device
 from memristive.io.laboratory import crossbars, laboratory_files, network_in
+from memristive.io.nir_graph import save_nir
 from memristive.io.records import check_overwriting, report, write_file
-from memristive.io.voltages import is_voltages, read_voltages
+from memristive.io.voltages import is_voltages, load, read_voltages
 from memristive.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="CSV",
         help="conductances of the array now, one file for each layer as written here, or one share "
         "of the conductance range (default: 0)",
+    )
+    parser.add_argument(
+        "--nir", action="store_true", help="also write a network as a graph of NIR, NAME.nir"
     )
     options = parser.parse_args(arguments)
     sources: list[str | Path] = [options.file, *options.start]
@@ -65,6 +69,10 @@ def main(arguments: list[str] | None = None) -> None:
     for name, text in texts.items():
         write_file(folder / name, text)
         report(f"wrote {folder / name}")
+    if options.nir:
+        path = folder / f"{Path(options.file).stem}.nir"
+        save_nir(path, load(options.file))
+        report(f"wrote {path}")
 
 
 def network_files(file: str, start: list[str]) -> dict[str, str]:

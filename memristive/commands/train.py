@@ -55,6 +55,7 @@ from memristive.io.records import (
     to_json,
 )
 from memristive.io.voltages import describe_network, load_network, save_voltages
+from memristive.io.weights import load_weights
 from memristive.learning.build import (
     CONVOLUTION_CHANGES,
     chosen_convolution,
@@ -121,6 +122,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common("--device", None, "default: the paper's emulator")
     parser.add_number("--pairs", 0, 64, 1, "with --device: pairs of a synapse; 0: single cells")
     parser.add_argument("--late", action="store_true", help="with --device: synapses write late")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="start from a ReLU network of other software: .npz, .safetensors or .nir",
+    )
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
     parser.add_common("--engine", CLOSED_FORM)
     parser.add_common("--test-engine", CLOSED_FORM)
@@ -136,7 +143,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.late and not options.device:
         raise ParameterError("--late is for measured devices, so it needs --device")
-    folder = keep_apart(options, options.device, None if options.data in DATASETS else options.data)
+    if options.weights and (options.hidden or options.convolution):
+        raise ParameterError("--weights has its own layers: leave --hidden and --convolution out")
+    folder = keep_apart(
+        options, options.device, options.weights, None if options.data in DATASETS else options.data
+    )
 
     # 1. Data, cells, layers, rule and chip.
     start_with = start_of(options)
@@ -144,13 +155,14 @@ def main(arguments: list[str] | None = None) -> None:
     device = load_device(options.device).name if options.device else None
     stem = "convolution" if options.convolution else "layers"
     stem += f"_{dataset.name}{dataset.size_suffix * (not options.convolution)}"
+    stem += f"_{options.weights.stem}" if options.weights else ""
     stem += f"_{device}" + "_late" * options.late if device else ""
     if options.convolution and options.results is options.default_results:
         options.results = options.results.with_name("convolution")
     path = options.voltages or folder / f"{stem}.json"
     made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine)
     kind = {}
-    if options.convolution or device or options.held_out:
+    if options.convolution or device or options.held_out or options.weights:
         weights = sum(layer.neurons * layer.rows for layer in start.layers)
         kind = {"device": device, "weights": weights, "held_out": options.held_out}
     parameters = {
@@ -215,6 +227,8 @@ def start_of(options: argparse.Namespace) -> Start:
     dataset = data()
     images, classes = dataset.training.levels, len(dataset.labels)
     device = load_device(options.device) if options.device else None
+    if options.weights:
+        return tuned_weights(options, data)
     rule, convolution = dataset.layer_rule, None
     made: dict[str, Any] = {}
     if options.convolution:
@@ -272,6 +286,25 @@ def start_of(options: argparse.Namespace) -> Start:
             convolution,
         )
         return seen, network_on_chip(start, chip), seeded
+
+    return start_with
+
+
+def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> Start:
+    """Return the function of `start_of` for a network with the weights of other software."""
+    dataset = data()
+    device = load_device(options.device) if options.device else None
+    levels = dataset.training.levels.reshape(-1, *dataset.shape)
+    network, found = load_weights(options.weights, levels, device, options.pairs, options.late)
+    shape = network.states[-1].shape
+    rule, chip = apply_settings(
+        options, rule=found, chip=load_chip(options.chip or "ideal", len(dataset.labels), shape[1])
+    )
+    network = network_on_chip(network, None if chip.ideal else chip)
+
+    def start_with(number: int) -> tuple[Dataset, Network, LayeredRule]:
+        seeded = dataclasses.replace(rule, seed=rule.seed + number)
+        return data(seeded.seed), network, seeded
 
     return start_with
 

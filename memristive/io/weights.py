@@ -59,6 +59,7 @@ def load_weights(
     images: ArrayLike,
     device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
+    late: bool = False,
     chip: str | Chip | None = None,
     **learning: Any,
 ) -> tuple[Network, LayeredRule]:
@@ -78,6 +79,8 @@ def load_weights(
         As in `build`; None: the paper's emulators and a reference column.
     pairs : int
         With a `device`: differential pairs of a synapse; 0: single cells.
+    late : bool
+        With a `device`: the tuning writes late.
     chip : str or Chip, optional
         Chip that carries the weights, as in `build`. Scales are chosen without its deviations.
     **learning
@@ -114,8 +117,9 @@ def load_weights(
         sizes[:-1],
         device,
         pairs,
-        convolution=convolution,
-        chip=chip,
+        late,
+        convolution,
+        chip,
         **{"presentations": REPAIR} | learning,
     )
     alike = dataclasses.replace(base, devices=None, chip=None)
