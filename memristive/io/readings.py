@@ -140,7 +140,7 @@ def column_of(header: str) -> Column:
     spaced = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower() for text in texts]
     named, plain = (" ".join(re.findall(r"[a-z]+|\d+|#", text)) for text in spaced)
     for words in (named, plain):
-        stated = unit or "?" * (words == plain and texts[0] != texts[1])
+        stated = "?" if words == plain and texts[0] != texts[1] else unit
         which, left = WHICH.search(words), WHICH.sub("", words).split()
         signs = {WORDS[word] for word in left if word in WORDS}
         rest = " ".join(word for word in left if word not in WORDS)
@@ -165,32 +165,31 @@ def _check_columns(columns: list[Column]) -> None:
             f"there is no header above numbers ({found}): write one, such as "
             "pulse,conductance,direction"
         )
+    for column in columns:
+        for names, meaning in OTHERS.items():
+            other = re.search(names, column.header.lower().replace("_", " "))
+            if other and not any(one.kind in READ and one.unit != "?" for one in columns):
+                raise ParameterError(f"column {column.header!r} has {meaning}")
     if not any(column.kind in READ for column in columns):
-        for column in columns:
-            for names, meaning in OTHERS.items():
-                if re.search(names, column.header.lower().replace("_", " ")):
-                    raise ParameterError(f"column {column.header!r} has {meaning}")
         raise ParameterError(
             f"column 'conductance (S)' is missing, or 'resistance (ohm)' or 'current (A)', found "
             f"{found}: name it so, or name two such columns 'up' and 'down'"
         )
-    seen, ways = dict[tuple[str, int, str], str](), dict[str, set[int]]()
+    seen = dict[tuple[str, int, str], str]()
     for header, kind, unit, _, up, device in columns:
         if kind and unit != NAMES[kind][0]:
             right = f"{kind} ({NAMES[kind][0]})".removesuffix(" ()")
             raise ParameterError(
-                f"column {header!r} has no unit of {right!r}: convert the values, and name it so"
+                f"column {header!r} has no unit of {right!r}: convert the values and name it so, "
+                "or name it for what it holds, such as 'pulse voltage (V)'"
             )
-        if (first := seen.setdefault((kind, up, device), header)) is not header and kind not in (
-            "",
-            "time",
-        ):
+        key = (kind, up, device)
+        if key in seen and kind not in ("", "time"):
             raise ParameterError(
-                f"columns {first!r} and {header!r} both hold {kind}: leave one out, or if they are "
-                "two devices, write them below each other, with a column 'device'"
+                f"columns {seen[key]!r} and {header!r} both hold {kind}: leave one out, or if they "
+                "are two devices, write them below each other, with a column 'device'"
             )
-        if kind in READ:
-            ways.setdefault(device, set()).add(up)
+        seen[key] = header
     kinds = {column.kind for column in columns}
     if "" in kinds and not kinds & {"pulse", "voltage"}:
         unused = ", ".join(column.header for column in columns if not column.kind)
@@ -198,11 +197,6 @@ def _check_columns(columns: list[Column]) -> None:
             f"columns that are not used: {unused}; without a column 'pulse' each reading counts as "
             "a pulse",
             stacklevel=2,
-        )
-    if any(way not in ({0}, {1, -1}) for way in ways.values()):
-        raise ParameterError(
-            "readings must stand in one column 'conductance', or in two columns 'up' and 'down', "
-            f"found {found}"
         )
 
 
@@ -232,16 +226,14 @@ def _tables(
         if "amplitude" in other and "voltage" in other:  # of the pulses, and of the reads
             other.setdefault("read voltage", other.pop("voltage"))
         common = pd.DataFrame(other, rows.index)
+        read = [one for kind in READ for one in own if one[0].kind == kind]
         parts = []
-        for up in (0, 1, -1):
-            read = [one for kind in READ for one in own if one[0].kind == kind and one[0].up == up]
-            for column, given in read[:1]:
-                part = common.assign(
-                    given=given,
-                    conductance=_conductance(column, given, common, read_voltage, notes),
-                )
-                # a column may end earlier than others
-                part = part.loc[: given.last_valid_index()] if up or name else part
+        for up in (1, -1) if all(column.up for column, _ in read) else (0,):
+            for column, given in [one for one in read if one[0].up == up][:1]:
+                conductance = _conductance(column, given, common, read_voltage, notes)
+                part = common.assign(given=given, conductance=conductance)
+                if up or name:  # a column may end earlier than others
+                    part = part.loc[: given.last_valid_index()]
                 parts.append(_during(part, up) if up else part)
         table = pd.concat(parts)
         if "device" not in table.columns:
@@ -279,23 +271,17 @@ def _conductance(
     if column.kind == "resistance":
         return (1 / values).mask(values == np.inf, np.inf)
     if column.kind == "current":
-        volts = table.get("read voltage", pd.Series(read_voltage, table.index))
-        for volt in volts[~_near(volts, read_voltage) & volts.notna()][:1]:
+        near = pd.Series(read_voltage, table.index)
+        volts = table.get("read voltage", table.get("voltage", near))
+        reads = _near(volts, read_voltage)
+        if not reads.any():
             raise ParameterError(
-                f"the read voltage is {volt:g} V in the table, and --read-voltage is "
-                f"{read_voltage:g}: give --read-voltage {volt:g}"
+                f"no voltage is near {read_voltage:g} V, at which currents are read, the lowest is "
+                f"{volts.abs().min():g} V: give the voltage of the reads with --read-voltage, or "
+                "name a column with voltages of pulses 'pulse voltage'"
             )
-        if "voltage" in table.columns:
-            reads = _near(table["voltage"], read_voltage)
-            volts = table["voltage"].where(reads, volts)
-            if not reads.any():
-                raise ParameterError(
-                    f"column 'voltage' has no reads near {read_voltage:g} V, its lowest value is "
-                    f"{table['voltage'].abs().min():g} V: give the voltage of the reads with "
-                    "--read-voltage, or, if all are voltages of pulses, name it 'pulse voltage'"
-                )
         notes[-1] += f", read at {read_voltage:g} V"
-        return values / volts
+        values = values / volts.where(reads)
     return values
 
 
@@ -355,11 +341,13 @@ def pulse_columns(
     for place in np.flatnonzero(wrong)[:1]:
         raise ParameterError(
             "column 'pulse' must hold whole numbers that rise within a sweep, got "
-            f"{pulse[place]:g} in row {table.index[place]}; sort the rows as they were measured, "
-            "or number the sweeps in a column 'sweep'"
+            f"{pulse[place]:g} in row {table.index[place]}; count the pulses of each direction "
+            "upwards, in the order of measurement, or number the sweeps in a column 'sweep'"
         )
     sweep |= again
     count = np.where(count > 0, count, pulse)  # numbers begin again where the direction turns
+    if (count[~sweep] == 1).all():
+        _check_single(table, direction)
     return conductance, np.where(sweep, 0, direction), count
 
 
@@ -375,8 +363,6 @@ def _reads(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> pd.Dat
         return table.drop(columns="voltage", errors="ignore") if read.any() else table
     sign = _signs(words)
     sign = np.where(np.isnan(sign), np.sign(volts), sign)
-    for row in table.index[pulse & np.isnan(sign)][:1]:
-        raise ParameterError(f"row {row} is no read and names no direction: write up or down")
     ups = np.array([(pulse & (sign == way)).cumsum()[read] for way in (1, -1)])
     rows = table.index[read]
     for place in np.flatnonzero((np.diff(ups) > 0).all(axis=0))[:1]:
@@ -474,13 +460,16 @@ def _check_conductance(table: pd.DataFrame) -> None:
             f"conductances are not positive ({values.min():g} to {values.max():g} S): if they are "
             "logarithms, write 10 to their power; if currents, leave out the minus"
         )
-    for wrong, kind, remedy in (
-        (~np.isfinite(values), "no", "leave it out, with the pulses numbered in a column 'pulse'"),
-        (values < -NOISY * values.max(), "a negative", "correct its sign, or leave it out"),
+    for wrong, kind in (
+        (~np.isfinite(values), "no"),
+        (values < -NOISY * values.max(), "a negative"),
     ):
         for row, text in table["given"][wrong][:1].items():
             more = f", and so have {wrong.sum() - 1} more" if wrong.sum() > 1 else ""
-            raise ParameterError(f"row {row} has {kind} conductance, got {text!r}{more}: {remedy}")
+            raise ParameterError(
+                f"row {row} has {kind} conductance, got {text!r}{more}: correct it, or leave it "
+                "out and number the pulses in a column 'pulse'"
+            )
 
 
 def _check_single(table: pd.DataFrame, direction: np.ndarray) -> None:

@@ -23,7 +23,7 @@ ENDINGS = (".npz", ".npy")  # of NumPy's files; all others are read as CSV
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes of .xlsx and .xls
 MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SPACES = r"\s+"
-SEPARATORS = ("\t", ";", "|", ",")  # of columns
+SEPARATORS = ("\t", ";", "|", ",", SPACES)  # of columns
 COMMENT = re.compile(r"\s*(#|%|!|//) *(?![\s,;|])")  # begins a line that is no row
 SAMPLE = 1000  # lines that show the separator and the header
 BELOW = 3  # most lines from the header to the first number: units, comments
@@ -51,9 +51,8 @@ class Cells(NamedTuple):
 def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]) -> Cells:
     """Return the table in a text file; print a line for each conversion.
 
-    Most lines have as many cells as the table has columns, which gives the separator. Lines above
-    the header, comments, empty lines, repeated headers and separators at the end of rows are left
-    out.
+    Most lines with numbers are rows of the table, which gives the separator. Lines above the
+    header, comments, empty lines, repeated headers and separators at the end of rows are left out.
 
     Parameters
     ----------
@@ -79,6 +78,9 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
         notes.append(f"header found in line {first + 1}")
     widths = [0 if COMMENT.match(line) else len(_split(line, separator)) for line in lines]
     rows = [k for k in range(first + 1, len(lines)) if widths[k] and lines[k] != lines[first]]
+    marked = [line for line in lines[first + 1 :] if COMMENT.match(line)]
+    if hidden := sum(len(_split(line, separator)) == width for line in marked):
+        notes.append(f"rows that begin with # or % left out: {hidden}")
     if repeated := lines.count(lines[first]) - 1:
         notes.append(f"repeated headers left out: {repeated}")
     below = list[list[str]]()
@@ -167,19 +169,17 @@ def _split(line: str, separator: str) -> list[str]:
 
 
 def _separator(lines: list[str]) -> tuple[str, int]:
-    """Return the separator in most lines, and the usual number of cells. Of several separators in a
-    line the first of `SEPARATORS` counts, because the others stand in decimals and in texts.
+    """Return the separator of most lines with numbers, and their usual number of cells. In a line
+    the first of `SEPARATORS` counts that makes a cell a number; others stand in decimals and texts.
     """
-    votes = Counter[str]()
-    for line in filter(str.strip, lines):
-        plain = re.sub(r'"[^"]*"', "", line)
-        if " " in plain.strip():  # between the spaces, a comma may be a decimal one
-            plain = re.sub(r"(?<![^\s+-])(\d*),(\d+\S*)(?!\S)", r"\1.\2", plain)
-        votes[next((one for one in SEPARATORS if one in plain), SPACES)] += 1
-    separator = max(votes, key=votes.__getitem__, default=",")
-    widths = Counter(len(_split(line, separator)) for line in lines)
-    del widths[0]
-    return separator, max(widths, key=widths.__getitem__, default=1)
+    votes = Counter[tuple[str, int]]()
+    for line in lines:
+        for separator in SEPARATORS:
+            cells = _split(line, separator)
+            if len(cells) > 1 and any(map(NUMBER.fullmatch, cells)):
+                votes[separator, len(cells)] += 1
+                break
+    return max(votes, key=votes.__getitem__, default=(",", 1))
 
 
 def _header(
@@ -190,7 +190,8 @@ def _header(
     the table. The header of R is one cell shorter.
     """
     found = [(k, cells) for k, cells in enumerate(lines) if cells]
-    for least, depth in itertools.product((width, width - 1, 1), range(1, 1 + BELOW)):
+    depths = range(1, 1 + BELOW)
+    for least, depth in (*itertools.product((width, width - 1), depths), (1, 1)):
         for (k, cells), (_, below) in zip(found, found[depth:], strict=False):
             if len(cells) >= least and not any(map(NUMBER.fullmatch, cells)):
                 for place in numeric(cells):
