@@ -22,7 +22,7 @@ from memristive.io.tables import NUMBER, read_cells
 from memristive.parameters import ParameterError
 
 NUMBERED = r"(?: ?(?:#|no|nr|num|number|index|idx|count|id))?"
-MEAN = r"(?:(?:read|mean|average|avg|measured) )?"
+MEAN = r"(?:(?:read|mean|average|avg|measured) ?)?"
 # kinds of columns: unit, and names in lower case with spaces between words
 NAMES = {
     "conductance": ("S", rf"{MEAN}(?:g|cond|conductance)|g read"),
@@ -137,8 +137,7 @@ def column_of(header: str) -> Column:
         name, unit, power = found[1], UNITS[found[3]], PREFIXES[found[2]]
     # brackets hold a direction, a device, a note, or a unit that is none
     texts = name, re.split(r"[\[({]", name)[0]
-    spaced = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower() for text in texts]
-    named, plain = (" ".join(re.findall(r"[a-z]+|\d+|#", text)) for text in spaced)
+    named, plain = (" ".join(re.findall(r"[a-z]+|\d+|#", text.lower())) for text in texts)
     for words in (named, plain):
         stated = "?" if words == plain and texts[0] != texts[1] else unit
         which, left = WHICH.search(words), WHICH.sub("", words).split()
@@ -294,10 +293,9 @@ def _during(table: pd.DataFrame, up: int) -> pd.DataFrame:
     """Return readings of one direction, from a table with a column for each direction. Each column
     begins with a reading before any pulse, unless pulses are numbered.
     """
-    sweep = table["sweep"].ffill() if "sweep" in table.columns else pd.Series(0, table.index)
-    changed = sweep.ne(sweep.shift()).cumsum()
-    pulse = table["pulse"] if "pulse" in table.columns else changed.groupby(changed).cumcount()
-    return table.assign(direction=up, sweep=f"{up} " + changed.astype(str), pulse=pulse)
+    sweep = table.get("sweep", pd.Series(0, table.index)).ffill()
+    pulse = table.get("pulse", sweep.groupby(sweep, dropna=False).cumcount())
+    return table.assign(direction=up, sweep=f"{up} " + sweep.astype(str), pulse=pulse)
 
 
 def pulse_columns(
@@ -310,28 +308,20 @@ def pulse_columns(
     column is missing or its values cannot be used.
     """
     table = _reads(table, read_voltage, notes)
-    sweep = np.zeros(len(table), bool)
-    if "sweep" in table.columns:
-        number = table["sweep"].ffill()
-        sweep |= number.ne(number.shift()).to_numpy()
-    pulse = table["pulse"].to_numpy(float) if "pulse" in table.columns else None
-    if pulse is not None:
-        sweep |= pulse == 0
-    sweep[:1] = True
+    pulse = table.get("pulse", pd.Series(range(len(table)))).to_numpy(float)
+    number = table.get("sweep", pd.Series(0, table.index)).ffill()
+    changed = number.ne(number.shift()).to_numpy()
+    sweep = changed | (pulse == 0)
     direction = _directions(table, sweep)
     _check_alike(table, direction)
     _check_conductance(table)
-    conductance = table["conductance"].to_numpy(float)
-    if pulse is None:
-        _check_single(table, direction)
-        return conductance, np.where(sweep, 0, direction), np.ones(len(table))
-    new = np.append(True, (np.diff(pulse) != 0) | (np.diff(direction) != 0))
-    if "sweep" in table.columns:
-        new |= sweep & (pulse != 0)
+    new = changed.copy()
+    new[1:] |= (np.diff(pulse) != 0) | (np.diff(direction) != 0)
     if not new.all():
         notes.append("reads of the same pulse averaged")
-        conductance = table["conductance"].groupby(np.cumsum(new)).mean().to_numpy(float)
-        table, pulse, direction, sweep = table[new], pulse[new], direction[new], sweep[new]
+        mean = table["conductance"].groupby(np.cumsum(new)).mean()
+        table = table[new].assign(conductance=mean.to_numpy())
+        pulse, direction, sweep = pulse[new], direction[new], sweep[new]
     count = np.diff(pulse, prepend=pulse[:1])
     turned = np.diff(direction, prepend=direction[:1]) != 0
     # a sweep begins without a reading before its first pulse
@@ -348,7 +338,7 @@ def pulse_columns(
     count = np.where(count > 0, count, pulse)  # numbers begin again where the direction turns
     if (count[~sweep] == 1).all():
         _check_single(table, direction)
-    return conductance, np.where(sweep, 0, direction), count
+    return table["conductance"].to_numpy(float), np.where(sweep, 0, direction), count
 
 
 def _reads(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> pd.DataFrame:

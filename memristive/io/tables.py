@@ -21,7 +21,6 @@ from memristive.parameters import ParameterError
 LEAST_MEMBERS = 3  # rows of each class
 ENDINGS = (".npz", ".npy")  # of NumPy's files; all others are read as CSV
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes of .xlsx and .xls
-MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SPACES = r"\s+"
 SEPARATORS = ("\t", ";", "|", ",", SPACES)  # of columns
 COMMENT = re.compile(r"\s*(#|%|!|//) *(?![\s,;|])")  # begins a line that is no row
@@ -71,8 +70,8 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
     lines, notes = _lines(source)
     separator, width = _separator(lines[:SAMPLE])
     first = _header([_split(line, separator) for line in lines[:SAMPLE]], width, numeric)
-    if first is None:
-        raise ParameterError(f"{source} cannot be read as a table: it has no header")
+    if first is None or not any(line.strip() for line in lines[first + 1 :]):
+        raise ParameterError(f"{source} cannot be read as a table: it has no header with rows")
     header = _split(lines[first], separator)
     if any(line.strip() and not COMMENT.match(line) for line in lines[:first]):
         notes.append(f"header found in line {first + 1}")
@@ -136,13 +135,8 @@ def _lines(source: str | Path) -> tuple[list[str], list[str]]:
         ) from None
     if data.startswith(WORKBOOKS):
         raise ParameterError(f"{source} is an Excel workbook: save the sheet as CSV")
-    # each character of UTF-16 has two bytes, of which one is often 0
-    wide = (
-        "utf-16"
-        if data.startswith(MARKS)
-        else (None, "utf-16-be", "utf-16-le")[data.find(0, 0, 2) + 1]
-    )
-    for encoding in (wide,) if wide else ("utf-8-sig", "cp1252", "latin-1"):
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252", "latin-1"):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
