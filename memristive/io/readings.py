@@ -23,6 +23,7 @@ from memristive.parameters import ParameterError
 
 NUMBERED = r"(?: ?(?:#|no|nr|num|number|index|idx|count|id))?"
 MEAN = r"(?:(?:read|mean|average|avg|measured) ?)?"
+PULSE = r"(?:pulse|write|program|prog)"
 # kinds of columns: unit, and names in lower case with spaces between words
 NAMES = {
     "conductance": ("S", rf"{MEAN}(?:g|cond|conductance)|g read"),
@@ -31,14 +32,14 @@ NAMES = {
     "voltage": ("V", r"v|voltage"),
     "amplitude": (
         "V",
-        r"(?:(?:pulse|write) ?)?amplitude|(?:pulse|write) ?(?:voltage|v)|v ?(?:pulse|write)",
+        rf"(?:{PULSE} ?)?(?:amplitude|amp)|{PULSE} ?(?:voltage|v|height)|v ?(?:{PULSE}|amp)",
     ),
     "read voltage": ("V", r"read ?(?:voltage|v)|v ?read"),
-    "width": ("s", r"(?:pulse ?)?(?:width|duration|length)|[tw] ?pulse"),
+    "width": ("s", r"(?:pulse ?)?(?:width|duration|length)|[tw] ?pulse|pw"),
     "time": ("s", r"t|time(?: ?stamp)?|(?:elapsed|relative) time"),
     "direction": ("", r"(?:pulse ?)?(?:direction|polarity|type)|operation"),
     "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
-    "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses"),
+    "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
     "device": ("", rf"(?:device|cell|dut)(?: ?name)?{NUMBERED}"),
 }
 READ = ("conductance", "resistance", "current")  # what is read; the first of them counts
@@ -54,7 +55,7 @@ WHICH = re.compile(
 )
 PREFIXES = {"": 0, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "k": 3, "K": 3, "M": 6}
 UNITS = dict.fromkeys(("S", "siemens", "Siemens"), "S") | {"A": "A", "V": "V", "s": "s", "sec": "s"}
-UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "Ω"), "ohm")
+UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "ohm")
 EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
 UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
 # other columns, and why they do not do
@@ -189,14 +190,6 @@ def _check_columns(columns: list[Column]) -> None:
                 "are two devices, write them below each other, with a column 'device'"
             )
         seen[key] = header
-    kinds = {column.kind for column in columns}
-    if "" in kinds and not kinds & {"pulse", "voltage"}:
-        unused = ", ".join(column.header for column in columns if not column.kind)
-        warnings.warn(
-            f"columns that are not used: {unused}; without a column 'pulse' each reading counts as "
-            "a pulse",
-            stacklevel=2,
-        )
 
 
 def _tables(
@@ -211,6 +204,13 @@ def _tables(
     else:
         notes.append(f"columns of readings taken as devices {', '.join(names)}")
     _check_columns(columns)
+    if unused := ", ".join(column.header for column in columns if not column.kind):
+        notes.append(f"columns that are not used: {unused}")
+        if not {column.kind for column in columns} & {"pulse", "voltage"}:
+            warnings.warn(
+                f"{notes[-1]}; without a column 'pulse' each reading counts as a pulse",
+                stacklevel=2,
+            )
     for name in names:
         own = [
             (column, rows.iloc[:, k])
@@ -311,6 +311,11 @@ def pulse_columns(
     pulse = table.get("pulse", pd.Series(range(len(table)))).to_numpy(float)
     number = table.get("sweep", pd.Series(0, table.index)).ffill()
     changed = number.ne(number.shift()).to_numpy()
+    if len(table) > 1 and changed.all():
+        raise ParameterError(
+            "the number of the sweep changes in every row: if it numbers pulses, name the column "
+            "'pulse'"
+        )
     sweep = changed | (pulse == 0)
     direction = _directions(table, sweep)
     _check_alike(table, direction)

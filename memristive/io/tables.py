@@ -75,10 +75,11 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
     header = _split(lines[first], separator)
     if any(line.strip() and not COMMENT.match(line) for line in lines[:first]):
         notes.append(f"header found in line {first + 1}")
-    widths = [0 if COMMENT.match(line) else len(_split(line, separator)) for line in lines]
+    widths = [len(_split(line, separator)) for line in lines]
     rows = [k for k in range(first + 1, len(lines)) if widths[k] and lines[k] != lines[first]]
-    marked = [line for line in lines[first + 1 :] if COMMENT.match(line)]
-    if hidden := sum(len(_split(line, separator)) == width for line in marked):
+    marked = [k for k in rows if COMMENT.match(lines[k])]
+    rows = sorted({*rows} - {*marked})
+    if hidden := sum(widths[k] == width for k in marked):
         notes.append(f"rows that begin with # or % left out: {hidden}")
     if repeated := lines.count(lines[first]) - 1:
         notes.append(f"repeated headers left out: {repeated}")
@@ -113,14 +114,14 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
             skipinitialspace=True,
             na_values="?",
             low_memory=False,
-        )
+        ).set_axis(np.array(rows, int) + 1)
     except ValueError as error:
         raise ParameterError(
             f"{source} cannot be read as a table: {str(error).splitlines()[0]}"
         ) from None
     for note in notes:
         report(f"{source}: {note}")
-    return Cells(header, below, table.set_axis(np.array(rows, int) + 1))
+    return Cells(header, below, table)
 
 
 def _lines(source: str | Path) -> tuple[list[str], list[str]]:

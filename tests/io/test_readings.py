@@ -115,7 +115,7 @@ def changed(text, change):
             "cycles.csv",
             "one LRS",
             lambda table: table.set_axis(["cycle", "down (ohm)", "up (ohm)"], axis=1),
-            "3 pulses",
+            "every row",
         ),
         (
             "logarithms.csv",
