@@ -36,7 +36,6 @@ NAMES = {
     ),
     "read voltage": ("V", r"read ?(?:voltage|v)|v ?read"),
     "width": ("s", r"(?:pulse ?)?(?:width|duration|length)|[tw] ?pulse|pw"),
-    "time": ("s", r"t|time(?: ?stamp)?|(?:elapsed|relative) time"),
     "direction": ("", r"(?:pulse ?)?(?:direction|polarity|type)|operation"),
     "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
     "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
@@ -110,18 +109,16 @@ def read_readings(path: Path, read_voltage: float) -> tuple[list[Readings], int]
     cells = read_cells(
         path, lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ]
     )
-    units = next((row for row in cells.below if any(map(UNIT.fullmatch, row))), [])
+    no_units = [""] * len(cells.header)
+    units = next((row for row in cells.below if any(map(UNIT.fullmatch, row))), no_units)
     columns = [
         column_of(f"{name} ({unit})" if unit else name)
-        for name, unit in list(itertools.zip_longest(cells.header, units, fillvalue=""))[
-            : len(cells.header)
-        ]
+        for name, unit in zip(cells.header, units, strict=True)
     ]
-    named = [k for k, column in enumerate(columns) if column.header]
-    rows = cells.rows[named].set_axis([cells.header[k] for k in named], axis=1)
+    rows = cells.rows.set_axis(cells.header, axis=1)
     checksum = zlib.crc32(rows.reset_index(drop=True).to_csv().encode())
     notes, found = list[str](), list[Readings]()
-    for device, table in _tables([columns[k] for k in named], rows, read_voltage, notes):
+    for device, table in _tables(columns, rows, read_voltage, notes):
         try:
             found.append(Readings(device, *pulse_columns(table, read_voltage, notes), len(found)))
         except ParameterError as error:
@@ -184,7 +181,7 @@ def _check_columns(columns: list[Column]) -> None:
                 "or name it for what it holds, such as 'pulse voltage (V)'"
             )
         key = (kind, up, device)
-        if key in seen and kind not in ("", "time"):
+        if kind and key in seen:
             raise ParameterError(
                 f"columns {seen[key]!r} and {header!r} both hold {kind}: leave one out, or if they "
                 "are two devices, write them below each other, with a column 'device'"
@@ -212,23 +209,17 @@ def _tables(
                 stacklevel=2,
             )
     for name in names:
-        own = [
-            (column, rows.iloc[:, k])
+        own = {
+            (column.kind, column.up): (column, rows.iloc[:, k])
             for k, column in enumerate(columns)
             if column.kind and column.device in ("", name)
-        ]
-        other = {
-            column.kind: _numbers(column, given) if column.unit or column.kind == "pulse" else given
-            for column, given in own
-            if column.kind not in (*READ, "time")
         }
+        other = {kind: _numbers(*one) for (kind, _), one in own.items() if kind not in READ}
         if "amplitude" in other and "voltage" in other:  # of the pulses, and of the reads
             other.setdefault("read voltage", other.pop("voltage"))
-        common = pd.DataFrame(other, rows.index)
-        read = [one for kind in READ for one in own if one[0].kind == kind]
-        parts = []
-        for up in (1, -1) if all(column.up for column, _ in read) else (0,):
-            for column, given in [one for one in read if one[0].up == up][:1]:
+        common, parts = pd.DataFrame(other, rows.index), []
+        for up in (0,) if {(kind, 0) for kind in READ} & own.keys() else (1, -1):
+            for column, given in [own[kind, up] for kind in READ if (kind, up) in own][:1]:
                 conductance = _conductance(column, given, common, read_voltage, notes)
                 part = common.assign(given=given, conductance=conductance)
                 if up or name:  # a column may end earlier than others
@@ -245,9 +236,11 @@ def _tables(
 
 
 def _numbers(column: Column, given: pd.Series) -> pd.Series:
-    """Return numbers in SI units, nan for empty cells and inf for an overflow of the instrument.
-    Raises ParameterError for texts, naming the row.
+    """Return numbers in SI units, nan for empty cells and inf for an overflow of the instrument;
+    the cells of kinds without a unit. Raises ParameterError for texts, naming the row.
     """
+    if not column.unit and column.kind != "pulse":
+        return given
     values = pd.to_numeric(given, errors="coerce")
     texts = given[(values.isna() & given.notna()).to_numpy()]
     for row, text in texts[:1].items():

@@ -35,7 +35,7 @@ class Cells(NamedTuple):
     Parameters
     ----------
     header : list of str
-        Names of the columns, "" for a column without a name.
+        Names of the columns. Columns without a name are left out.
     below : list of list of str
         Rows between the header and the first row with a number, such as units.
     rows : DataFrame
@@ -121,7 +121,9 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
         ) from None
     for note in notes:
         report(f"{source}: {note}")
-    return Cells(header, below, table)
+    named = [k for k, name in enumerate(header) if name]
+    below = [[[*row, *[""] * len(header)][k] for k in named] for row in below]
+    return Cells([header[k] for k in named], below, table[named])
 
 
 def _lines(source: str | Path) -> tuple[list[str], list[str]]:
@@ -244,7 +246,6 @@ def read_table(
     names = pd.Series(cells.header, dtype=str)
     again = names.groupby(names).cumcount()
     frame = cells.rows.set_axis(names.where(again == 0, names + "." + again.astype(str)), axis=1)
-    frame = frame.loc[:, (names != "").to_numpy()]
     if frame.columns.str.fullmatch(r"-?\d+(\.\d+)*").mean() > 0.5:  # pandas numbers equal names
         warnings.warn(
             f"{source}: the first row holds numbers and was read as the header", stacklevel=2
