@@ -15,12 +15,10 @@ from typing import Any
 import pandas as pd
 
 from memristive.io.records import load_results, load_table, write_file
-from memristor import MemristorParameters
-from snn_circuit import NeuronParameters
 from studies.device_spread import losses
 from studies.gate_commit import WAITS
 from tools import cost_tables, device_tables
-from tools.markdown import defaults, engineering, markdown, percent, spread
+from tools.markdown import markdown, percent, spread
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
 
 PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
@@ -196,16 +194,14 @@ def gradient_rules_table() -> str:
 
 
 def gradient_layers_table() -> str:
-    """Return the table of spikes and of wrong signs in each layer, before and after the local rule
-    has trained digits.
+    """Return the table of spikes in each layer before the local rule has trained digits, and of wrong
+    signs afterwards.
     """
     found = load_table(RESULTS / "layers/gradient_rules.json")
     found, rows = found[found.rule == "local"], []
     columns = {
         "fire before": ("before", "fires"),
-        "fire after": ("after", "fires"),
         "spread before": ("before", "spread"),
-        "spread after": ("after", "spread"),
         "wrong signs after": ("after", "opposite local"),
     }
     for (start, layers), of in found.groupby(["start", "layers"], sort=False):
@@ -316,30 +312,24 @@ def compared_cells(row: dict[str, Any] | None) -> tuple[str, str, str]:
 
 
 def closed_form_range_table() -> str:
-    """Return the table of the parameters over which both engines were compared: range tried,
-    largest difference without a doubt, and the values that are doubted.
+    """Return the table of the differences between both engines over all parameters, for each
+    network: points without a doubt, and points that are doubted.
     """
-    rows = pd.DataFrame(load_results(ONE_LAYER / "closed_form_range.json")["rows"])
+    rows = load_table(ONE_LAYER / "closed_form_range.json")
     rows["doubted"], rows["ns"] = rows.doubts.map(bool), 1e9 * rows.difference_s
     found = []
-    for (part, name), points in rows.groupby(["part", "name"], sort=False):
+    for network, points in rows.groupby("network", sort=False):
         compared = points[points.ns.notna()]
-        sure, doubted = compared[~compared.doubted], compared[compared.doubted]
-        failed = int(points.outcome.eq("ngspice does not converge").sum())
+        sure, doubted = compared.ns[~compared.doubted], compared.ns[compared.doubted]
         found.append(
             (
-                f"{part}.{name}",
-                f"{points.value.min():.3g} to {points.value.max():.3g}",
+                str(network),
                 f"{len(compared)} of {len(points)}",
-                f"{len(sure)}: {sure.ns.max():.2g} ns" if len(sure) else "0",
-                f"{len(doubted)}: {doubted.ns.min():.2g} to {doubted.ns.max():.2g} ns"
-                if len(doubted)
-                else "0",
-                str(failed),
+                f"{len(sure)}: {sure.median():.2g}, {sure.max():.3g} ns",
+                f"{len(doubted)}: {doubted.min():.2g} to {doubted.max():.2g} ns",
             )
         )
-    heading = ("parameter", "values tried", "compared", "no doubt: at most", "doubted", "failed")
-    return markdown(heading, found)
+    return markdown(("network", "compared", "no doubt: median, most", "doubted"), found)
 
 
 def chips_stuck_table() -> str:
@@ -366,18 +356,14 @@ def device_spread_table() -> str:
     """Return the table of what layers of measured devices lose on chips whose devices differ."""
     rows = losses(pd.DataFrame(load_results(RESULTS / "chips/device_spread.json")["rows"]))
     devices, spreads = rows.index.unique("device"), rows.index.unique("spread")
-    heading = ["device"]
-    for way in ("rounded", "late"):
-        heading += [way, *(f"{way}, {100 * spread:.0f} %" for spread in spreads)]
+    ways = ("rounded", "late")
+    heading = ["device", *(f"{way}, {100 * spread:.0f} %" for way in ways for spread in spreads)]
     found = []
     for device in devices:
         row = [device]
-        for way in ("rounded", "late"):
+        for way in ways:
             of = rows.loc[device, way]
-            row += [
-                f"{of.accuracy.iloc[0]:.1f}",
-                *(f"-{of.loss[s]:.1f} +- {of.error[s]:.1f}".replace("--", "+") for s in spreads),
-            ]
+            row += [f"-{of.loss[s]:.1f} +- {of.error[s]:.1f}".replace("--", "+") for s in spreads]
         found.append(tuple(row))
     return markdown(heading, found)
 
@@ -685,27 +671,6 @@ def transistors_mismatch_table() -> str:
     )
 
 
-def memristor_defaults_table() -> str:
-    """Return the table of the emulator's default values and the capacitance that follows."""
-    default = MemristorParameters()
-    gate = (
-        f"{engineering(float(f'{default.gate_capacitance:.3g}'))} F",
-        "C_gate, from width, length and oxide_thickness",
-    )
-    return markdown(
-        ("memristor.", "default", "meaning"), [*defaults(default), ("(gate_capacitance)", *gate)]
-    )
-
-
-def neuron_defaults_table() -> str:
-    """Return the table of the neuron's default values and the time constant that follows."""
-    default = NeuronParameters()
-    tau = f"{engineering(default.time_constant)} s", "of the membrane, resistance times capacitance"
-    return markdown(
-        ("neuron.", "default", "meaning"), [*defaults(default), ("(time_constant)", *tau)]
-    )
-
-
 TABLES: dict[str, Callable[[], str]] = {
     name.removesuffix("_table"): function
     for module in (sys.modules[__name__], cost_tables, device_tables)
@@ -729,8 +694,12 @@ def write_tables(path: Path) -> bool:
 
 
 def main() -> None:
-    """Write the tables of README and docs/."""
-    for path in [Path("README.md"), *sorted(Path("docs").glob("*.md"))]:
+    """Write the tables of README, docs/ and transistors/."""
+    for path in [
+        Path("README.md"),
+        Path("transistors/README.md"),
+        *sorted(Path("docs").glob("*.md")),
+    ]:
         if write_tables(path):
             print(f"wrote {path}")
 
