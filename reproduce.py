@@ -144,7 +144,6 @@ def main(arguments: list[str] | None = None) -> int:
                 "trained_in_situ",
                 "half_select",
                 "device_noises",
-                "device_spread",
                 "closed_form_range",
             )
         ]

@@ -18,10 +18,8 @@ prints the accuracies (mean, lowest and highest of the seeds) beside those of th
 record. That takes some minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +28,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from memristive.accounting.dissipation import write_costs
+from memristive.cli.runs import Run
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
-from memristive.datasets import Dataset, matching_dataset
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
-from memristive.learning.build import initial_network, learning_of, stuck_cells
-from memristive.learning.rule import LayeredRule
-from memristive.learning.training import Learning, train
-from memristive.network.chip import device_chip
-from memristive.network.networks import Network, network_on_chip
+from memristive.network.networks import network_on_chip
 from memristive.plotting import COLOURS, GREY, WIDTH
-from memristive.scores.checks import warn_of_layers
-from memristive.scores.decisions import score_row
 from memristive.writing.late import check_late
-from memristive.writing.pulses import Counts, no_counts
 
 MNIST, DIGITS = "mnist", "digits"
 IMAGES = {
@@ -69,96 +59,63 @@ SIZES = {1: "one layer, 100-10", 2: "two layers, 400-100-10"}
 CELLS = {0: "single cells", 1: "one pair", 4: "four pairs"}
 SHORT = 40_000  # presentations with --short
 RECORD = "device_learning"
-DOSE = "the dose of memristive.learning.build"  # for warnings
 CASES = ["data", "device", "layers", "pairs", "whole"]
 
 
-@dataclass(frozen=True)
-class DeviceRun:
-    """A network of one measured device to be trained and tested.
+def device_run(
+    name: str,
+    layers: int = 1,
+    pairs: int = 1,
+    whole: bool = True,
+    seed: int = 1,
+    data: str = MNIST,
+    short: bool = False,
+    late: bool = False,
+) -> Run:
+    """Return a network of one device to be trained and tested.
 
     Parameters
     ----------
-    device : str
-        Name of a preset, or path of a device file.
+    name : str
+        Of a preset, or path of a device file.
     layers : int
         1, or 2 with 100 hidden neurons.
-    pairs : int
-        Differential pairs of a synapse; 0: single cells.
-    whole : bool
-        True: whole pulses with the device's noises. False: pulses of any width without noise.
-    seed : int
-        Of the start, of the order of images, and of the chip.
+    pairs, whole, seed, late
+        As in `Run`.
     data : str
         `MNIST` or `DIGITS`.
     short : bool
-        Train with `SHORT` presentations.
-    late : bool
-        Synapses write late.
+        Train with `SHORT` presentations. Otherwise two layers get more of them if they have several
+        pairs, or pulses of any width, because then they gain.
     """
+    deep = (240_000 if pairs > 1 else 120_000) if whole else 500_000
+    shown = (100_000 if late else 200_000) if layers == 1 else deep
+    if short or data == DIGITS:
+        shown = SHORT if short else 60_000
+    return Run(
+        load_device(name),
+        IMAGES[data, layers],
+        hidden=HIDDEN_OF[layers],
+        pairs=pairs,
+        late=late,
+        whole=whole,
+        seed=seed,
+        presentations=shown,
+        columns={"data": data, "layers": layers, "pairs": pairs, "whole": whole},
+    )
 
-    device: str
-    layers: int = 1
-    pairs: int = 1
-    whole: bool = True
-    seed: int = 1
-    data: str = MNIST
-    short: bool = False
-    late: bool = False
 
-    @property
-    def name(self) -> str:
-        """Name for messages."""
-        kind = f"layers: {self.layers}, pairs: {self.pairs}" + ", any width" * (not self.whole)
-        kind += ", late" * self.late
-        return f"{load_device(self.device).name}, {self.data}, {kind}, seed {self.seed}"
+def is_saved(run: Run) -> bool:
+    """Return True if the study saves this network: one layer of one pair, trained in full."""
+    usual = {"data": MNIST, "layers": 1, "pairs": 1, "whole": True}
+    return run.columns == usual and run.presentations != SHORT and run.seed == 1
 
-    @property
-    def saved(self) -> bool:
-        """True if the study saves this network: one layer of one pair, trained in full."""
-        return self == DeviceRun(self.device, late=self.late)
 
-    @property
-    def dataset(self) -> Dataset:
-        """Images that the network learns."""
-        return matching_dataset(IMAGES[self.data, self.layers])
-
-    @property
-    def presentations(self) -> int:
-        """Number of presentations. Two layers gain from more of them if they have several pairs, or
-        pulses of any width.
-        """
-        if self.short or self.data == DIGITS:
-            return SHORT if self.short else 60_000
-        if self.layers == 1:
-            return 100_000 if self.late else 200_000
-        return (240_000 if self.pairs > 1 else 120_000) if self.whole else 500_000
-
-    def prepared(self) -> tuple[Network, LayeredRule]:
-        """Return the untrained network and its rule."""
-        device = load_device(self.device)
-        made, rule = learning_of(device, self.layers, self.pairs, self.whole, self.late)
-        rule = dataclasses.replace(rule, presentations=self.presentations, seed=self.seed)
-        network = initial_network(
-            HIDDEN_OF[self.layers], 10, self.dataset.training.levels, rule, **made
-        )
-        chip = device_chip(device, self.seed) or stuck_cells(device, self.seed)
-        return network_on_chip(network, chip), rule
-
-    def described(self) -> dict[str, Any]:
-        """Return everything that determines the trained network, for its voltages file."""
-        network, rule = self.prepared()
-        return describe_network(
-            self.dataset.name, self.dataset.shape, network_on_chip(network, None), rule
-        )
-
-    def trained(self) -> tuple[Network, Counts]:
-        """Return the network trained in closed form, and the numbers of its pulses."""
-        network, rule = self.prepared()
-        learning, counts = Learning.start(network, rule), no_counts(network)
-        for _ in train(learning, rule, *self.dataset.training, counts=counts):
-            pass
-        return learning.network, counts
+def described_network(run: Run) -> dict[str, Any]:
+    """Return everything that determines the trained network, for its voltages file."""
+    network, rule = run.prepared()
+    network = network_on_chip(network, None)
+    return describe_network(run.dataset.name, run.dataset.shape, network, rule)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -199,7 +156,7 @@ def main(arguments: list[str] | None = None) -> None:
     ending = "".join(f"_{word}" for word, chosen in kind.items() if chosen)
     if options.device or ending:
         tasks = [
-            DeviceRun(device, number, seed=seed, data=options.data, **kind)
+            device_run(device, number, seed=seed, data=options.data, **kind)
             for number in layers
             for device in names
             for seed in range(1, seeds[number - 1] + 1)
@@ -221,15 +178,17 @@ def main(arguments: list[str] | None = None) -> None:
         },
     )
     networks = {
-        k: folder / f"device_{task.device}_{task.layers}{'_late' * task.late}.json"
+        k: folder / f"device_{task.device.name}_1{'_late' * task.late}.json"
         for k, task in enumerate(tasks)
-        if task.saved and not options.device
+        if not options.device and is_saved(task)
     }
     for k, path in networks.items():
-        check_overwriting(path, tasks[k].described(), options.force, [record.path])
+        check_overwriting(path, described_network(tasks[k]), options.force, [record.path])
 
     # 2. Train and test.
-    rows = record.run_tasks(evaluate, tasks, [task.presentations * task.layers for task in tasks])
+    rows = record.run_tasks(
+        trained_row, tasks, [(task.presentations or 1) * (1 + len(task.hidden)) for task in tasks]
+    )
 
     # 3. Save, print, plot.
     states = [row.pop("states", None) for row in rows]
@@ -239,7 +198,7 @@ def main(arguments: list[str] | None = None) -> None:
             tuple(np.array(layer, float) for layer in states[k]),
             ngspice=False,
             overwrite=True,
-            **tasks[k].described(),
+            **described_network(tasks[k]),
         )
     record.write({"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
@@ -266,35 +225,24 @@ def main(arguments: list[str] | None = None) -> None:
         record.plot(accuracy_figure(found[found["data"] == MNIST]))
 
 
-def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[DeviceRun]:
+def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[Run]:
     """Yield the tasks of the whole study; `seeds`: number of seeds for networks of one layer, and
     of two layers.
     """
     for number in layers:
         for seed, device in itertools.product(range(1, seeds[number - 1] + 1), devices):
-            yield from (DeviceRun(device, number, pairs, seed=seed) for pairs in (0, 1, 4))
-            yield DeviceRun(device, number, whole=False, seed=seed)
-            yield DeviceRun(device, number, seed=seed, data=DIGITS)
+            yield from (device_run(device, number, pairs, seed=seed) for pairs in (0, 1, 4))
+            yield device_run(device, number, whole=False, seed=seed)
+            yield device_run(device, number, seed=seed, data=DIGITS)
 
 
-def evaluate(task: DeviceRun) -> dict[str, Any]:
-    """Train and test a network; return scores and costs as a row; the row of a network to be saved
-    has its states, too. Runs in a worker.
+def trained_row(run: Run) -> dict[str, Any]:
+    """Train and test a network; return its row, which for a network to be saved has its states,
+    too. Runs in a worker.
     """
-    network, counts = task.trained()
-    test, device = task.dataset.test, load_device(task.device)
-    warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, task.name)
-    case = {
-        name: getattr(task, name)
-        for name in ("data", "layers", "pairs", "whole", "seed", "presentations")
-    }
-    return {
-        "device": device.name,
-        **case,
-        **score_row(test.labels, network.first_spikes(test.levels)),
-        **write_costs(device, counts),
-        **({"states": network.states} if task.saved else {}),
-    }
+    network, rule, counts = run.trained()
+    states = {"states": network.states} if is_saved(run) else {}
+    return run.row(network, rule, counts) | states
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def test_versions_agree_and_all_folders_are_packaged():
 
 def test_installed_package_is_importable_from_another_folder(tmp_path):
     source, site = tmp_path / "source", tmp_path / "site"
-    for folder in ("memristive", "data"):
+    for folder in ("memristive", "data", "results/published"):
         shutil.copytree(ROOT / folder, source / folder)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)

@@ -11,8 +11,8 @@ from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.devices.measured_device import GATE_DEVICES
 from memristive.io.records import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
-from studies.gate_commit import AT_ONCE, LI, WAITS, WANG
 from studies.half_select import MODELS, best
+from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.markdown import markdown, percent
 from tools.networks import RESULTS
 
@@ -120,7 +120,7 @@ def device_learning_table() -> str:
 
 def writes_late_table() -> str:
     """Return the table of accuracies and pulses a cell of networks with one layer and one pair for
-    each weight: a column for each way of `studies.late_ways`.
+    each weight: a column for each way of `studies.sweeps late_ways`.
     """
     return _ways(1)
 

@@ -15,8 +15,7 @@ from typing import Any
 import pandas as pd
 
 from memristive.io.records import load_results, load_table, write_file
-from studies.device_spread import losses
-from studies.gate_commit import WAITS
+from studies.sweeps import WAITS, losses
 from tools import cost_tables, device_tables
 from tools.markdown import markdown, percent, spread
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice

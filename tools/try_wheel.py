@@ -57,15 +57,18 @@ def main() -> None:
             [*install, str(wheel)],
             *(["-c", snippet] for snippet in snippets),
             ["-m", "memristive", "fit", "pulses.csv"],
+            ["-m", "memristive", "report", "pulses.csv", "--short"],
         ]
         for command in commands:
             done = run(folder, python, *command)
             if done.returncode:
                 sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
             print(done.stdout, end="")
-        for file in ("pulses_device.json", "device_fit_pulses.png"):
+        for file in ("pulses_device.json", "device_fit_pulses.png", "report_pulses.html"):
             if not (folder / "own" / file).is_file():
-                sys.exit(f"memristive fit wrote no own/{file}")
+                sys.exit(f"no own/{file} was written")
+        if "epiram" not in (folder / "own" / "report_pulses.html").read_text(encoding="utf-8"):
+            sys.exit("the report lacks the published devices")
         done = run(folder, python, "-c", snippets[0], NGSPICE_LIBRARY_PATH="missing.so")
         if "apt-get install libngspice0" not in done.stderr.splitlines()[-1]:
             sys.exit(f"without ngspice, the last line names no way to get it:\n{done.stderr}")

@@ -16,19 +16,26 @@ import pandas as pd
 from memristive.accounting.dissipation import write_costs
 from memristive.datasets import Dataset, Images, matching_dataset
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.learning.build import build, presented_to_devices
+from memristive.learning.build import (
+    build,
+    initial_network,
+    learning_of,
+    presented_to_devices,
+    stuck_cells,
+)
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, device_chip
-from memristive.network.networks import Network
+from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
-from memristive.writing.pulses import no_counts
+from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import PulseWrites
 
 AT_ONCE, LATE = "at once", "late"
 HELD_OUT = 10_000  # most images
+DOSE = "the dose of memristive.learning.build"  # for warnings
 # what `Run.changes` may name, as "device.write_noise"
 GROUPS = {"device": MeasuredDevice, "chip": Chip, "rule": LayeredRule, "pulses": PulseWrites}
 
@@ -49,6 +56,8 @@ class Run:
     convolution : bool
     pairs : int
     late : bool
+    whole : bool
+        False: pulses of any width without noise, for comparison.
     seed : int
         Of the start, of the order of images, of the split, and of the chip.
     presentations : int, optional
@@ -68,6 +77,7 @@ class Run:
     convolution: bool = False
     pairs: int = 1
     late: bool = False
+    whole: bool = True
     seed: int = 1
     presentations: int | None = None
     held_out: bool = False
@@ -88,10 +98,16 @@ class Run:
         """Images to learn and to test."""
         return data_of(self.data, self.size, self.held_out, self.seed)
 
+    @property
+    def name(self) -> str:
+        """Name for messages."""
+        kind = ", ".join(f"{name}: {value}" for name, value in self.columns.items())
+        return f"{self.device.name}, {kind}, seed {self.seed}"
+
     def prepared(self) -> tuple[Network, LayeredRule]:
         """Return the untrained network and its rule."""
         data = self.dataset
-        images = data.training.levels
+        images = data.training.levels.reshape(-1, *data.shape)
         device = dataclasses.replace(self.device, **self.changed("device"))
         chip = device_chip(device, self.seed)
         if changes := self.changed("chip"):
@@ -100,22 +116,45 @@ class Run:
         shown = self.presentations
         if shown is None and not self.convolution:
             shown = presented_to_devices(len(images), self.late)
-        network, rule = build(
-            images.reshape(-1, *data.shape),
-            len(data.labels),
-            self.hidden or None,
-            device,
-            self.pairs,
-            self.late,
-            {} if self.convolution else None,
-            chip,
-            **({"presentations": shown} if shown else {}) | learning,
-        )
+        if shown:
+            learning = {"presentations": shown} | learning
+        if self.whole:
+            shape: dict[str, Any] | None = {} if self.convolution else None
+            cells = (device, self.pairs, self.late)
+            classes, hidden = len(data.labels), self.hidden or None
+            network, rule = build(images, classes, hidden, *cells, shape, chip, **learning)
+        else:
+            made, rule = learning_of(device, 1 + len(self.hidden), self.pairs, whole=False)
+            rule = dataclasses.replace(rule, **learning)
+            levels = data.training.levels
+            network = initial_network(self.hidden, len(data.labels), levels, rule, **made)
+            network = network_on_chip(network, chip or stuck_cells(device, self.seed))
         if changes := self.changed("pulses"):
             assert network.pulses
             pulses = dataclasses.replace(network.pulses, **changes)
             network = dataclasses.replace(network, pulses=pulses)
         return network, rule  # type: ignore[return-value]  # devices have the rule of layers
+
+    def trained(self) -> tuple[Network, LayeredRule, Counts]:
+        """Return the trained network, its rule, and the numbers of its pulses."""
+        network, rule = self.prepared()
+        learning, counts = Learning.start(network, rule), no_counts(network)
+        for _ in train(learning, rule, *self.dataset.training, counts=counts):
+            pass
+        return learning.network, rule, counts
+
+    def row(self, network: Network, rule: LayeredRule, counts: Counts) -> dict[str, Any]:
+        """Return scores, pulses and energy of the trained network as a row."""
+        test = self.dataset.test
+        warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, self.name)
+        return {
+            "device": self.device.name,
+            **self.columns,
+            "seed": self.seed,
+            "presentations": rule.presentations,
+            **score_row(test.labels, network.first_spikes(test.levels)),
+            **write_costs(self.device, counts),
+        }
 
 
 def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Dataset:
@@ -135,23 +174,8 @@ def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Datas
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Train and test the network of a `run`; return scores, pulses and energy as a row."""
-    network, rule = run.prepared()
-    learning, counts = Learning.start(network, rule), no_counts(network)
-    for _ in train(learning, rule, *run.dataset.training, counts=counts):
-        pass
-    test = run.dataset.test
-    name = f"{run.device.name}, {LATE if run.late else AT_ONCE}, seed {run.seed}"
-    warn_of_layers(learning.network, test.levels, labels=test.labels, name=name)
-    return {
-        "device": run.device.name,
-        "write": LATE if run.late else AT_ONCE,
-        **run.columns,
-        "seed": run.seed,
-        "presentations": rule.presentations,
-        **score_row(test.labels, learning.network.first_spikes(test.levels)),
-        **write_costs(run.device, counts),
-    }
+    """Train and test the network of a `run`; return its row. Runs in a worker."""
+    return run.row(*run.trained())
 
 
 def means_of(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:

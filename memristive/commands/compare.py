@@ -69,12 +69,12 @@ def main(arguments: list[str] | None = None) -> None:
             tuple(options.hidden),
             options.convolution,
             options.pairs,
-            WRITES[write] == LATE,
-            seed,
-            options.presentations,
-            options.held_out,
-            {name: value} if name else {},
-            {name: value} if name else {},
+            late=WRITES[write] == LATE,
+            seed=seed,
+            presentations=options.presentations,
+            held_out=options.held_out,
+            changes={name: value} if name else {},
+            columns={"write": WRITES[write]} | ({name: value} if name else {}),
         )
         for device, write, value, seed in itertools.product(
             devices, options.write, values, range(1, options.seeds + 1)

@@ -61,6 +61,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { line-height: 1.2 } h2 { margin-top: 2.2rem } figure { margin: 1rem 0 }
 img { max-width: 100%; height: auto } div { overflow-x: auto }
 table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums }
+td:first-child { white-space: nowrap }
 th, td { padding: 0.25rem 0.7rem; text-align: left; border-bottom: 1px solid #ddd }
 tr.own td { font-weight: 600; background: #eef4fa }
 @media print {
@@ -122,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
         if section.figure:
             record.plot(section.figure, section.name)
     path = record.path.with_suffix(".html")
-    write_file(path, page(device, sections, seeds))
+    write_file(path, page(device, sections, seeds, options.short))
     report(f"wrote {path}: open it in a browser")
     print("\n".join(advice))
 
@@ -219,7 +220,8 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
             made = dataclasses.replace(
                 made, presentations=min(shown, made.prepared()[1].presentations)
             )
-        known = {"network": network, "variant": AS_IT_IS, "cells": 0.0, "section": "accuracy"}
+        known: dict[str, Any] = {"write": LATE if late else AT_ONCE, "network": network}
+        known |= {"variant": AS_IT_IS, "cells": 0.0, "section": "accuracy"}
         return dataclasses.replace(made, columns=known | columns)
 
     for late in ways:
@@ -247,7 +249,7 @@ def answer(run: Run) -> dict[str, Any]:
     trained = accounting.training(network, rule, images, labels, accounts, *MOMENTS)
     assert trained.network
     reads = [accounting.inference(trained.network, image, accounts) for image in images[:READS]]
-    row = {"device": run.device.name, "write": LATE if run.late else AT_ONCE, **run.columns}
+    row = {"device": run.device.name, **run.columns}
     for name, (ledger, times) in {
         "inference": accounting.mean_of(reads),
         "training": (trained.ledger, trained.times),
@@ -532,15 +534,16 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     return [first, then, last]
 
 
-def page(device: MeasuredDevice, sections: Sequence[Section], seeds: int) -> str:
+def page(device: MeasuredDevice, sections: Sequence[Section], seeds: int, is_short: bool) -> str:
     """Return the report as HTML, with its figures inside."""
+    short = f", {SHORT:,} presentations at most (published devices: all)" * is_short
     title = html.escape(f"{device.name}: what it is worth in a network that learns")
     parts = [
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>{STYLE}</style></head><body><h1>{title}</h1>",
         f"<p>Made by memristive {memristive.__version__}, in closed form, with {seeds} "
-        f"seed{'s' * (seeds > 1)}.</p>",
+        f"seed{'s' * (seeds > 1)}{short}.</p>",
     ]
     for section in sections:
         parts.append(f"<h2>{html.escape(section.title)}</h2>")

@@ -149,15 +149,17 @@ def main(arguments: list[str] | None = None) -> None:
         options.results = options.results.with_name("convolution")
     path = options.voltages or folder / f"{stem}.json"
     made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine)
+    kind = {}
+    if options.convolution or device or options.held_out:
+        weights = sum(layer.neurons * layer.rows for layer in start.layers)
+        kind = {"device": device, "weights": weights, "held_out": options.held_out}
     parameters = {
         **made_with,
+        **kind,
         "seeds": options.seeds,
         "samples": len(dataset.test.labels[: options.samples]),
         "test_engine": options.test_engine,
     }
-    if options.convolution or device or options.held_out:
-        parameters["device"], parameters["held_out"] = device, options.held_out
-        parameters["weights"] = sum(layer.neurons * layer.rows for layer in start.layers)
     check_overwriting(path, made_with, options.force, [options.chip], "--voltages FILE")
     record = Record(options, stem, parameters, [options.chip, path])
     record.write_netlist(
@@ -181,13 +183,11 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Save.
     network = first or network_on_chip(load_network(path, dataset.name)[0], start.chip)
-    record.write(
-        {
-            "rows": rows,
-            "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
-            "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows),
-        }
-    )
+    accuracies = [row["strict_accuracy"] for row in rows]
+    results = {"rows": rows, "mean_strict_accuracy": np.mean(accuracies)}
+    if not kind:
+        results["networks_without_mistakes"] = accuracies.count(1.0)
+    record.write(results, ngspice=not kind or NGSPICE in (options.engine, options.test_engine))
     checkpoint_path(path).unlink(missing_ok=True)
 
     # 4. Print, and draw the first network: kernels, or a back-read.

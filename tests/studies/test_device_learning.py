@@ -100,7 +100,7 @@ def test_a_device_of_the_user_learns_with_its_spread_from_each_seed(tmp_path):
     )
     (tmp_path / "mine.json").write_text(json.dumps(device_record(mine)))
     gains = (
-        device_learning.DeviceRun(str(tmp_path / "mine.json"), data="digits")
+        device_learning.device_run(str(tmp_path / "mine.json"), data="digits")
         .prepared()[0]
         .devices[0]
         .cells.transconductance
@@ -173,14 +173,14 @@ def test_a_network_that_collapses_is_named(tmp_path):
     (tmp_path / "abrupt.json").write_text(
         json.dumps(device_record(MeasuredDevice("abrupt", up=(0.85, 0.0), down=(0.0, 0.85))))
     )
-    with pytest.warns(OperatingRangeWarning, match="abrupt, digits, layers: 2.*layer 1"):
-        row = device_learning.evaluate(
-            device_learning.DeviceRun(str(tmp_path / "abrupt.json"), 2, data="digits", short=True)
+    with pytest.warns(OperatingRangeWarning, match="abrupt.*layers: 2.*layer 1"):
+        row = device_learning.trained_row(
+            device_learning.device_run(str(tmp_path / "abrupt.json"), 2, data="digits", short=True)
         )
     assert row["strict_accuracy"] < 0.3
 
 
 def test_committed_networks_are_what_the_study_trains_now():
     for device in DEVICES:
-        described = device_learning.DeviceRun(device).described()
+        described = device_learning.described_network(device_learning.device_run(device))
         check_overwriting(Path("voltages") / f"device_{device}_1.json", described, False)

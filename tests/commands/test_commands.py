@@ -1,0 +1,129 @@
+"""The commands: their list, and the answers of compare, chips and report beside the verbs."""
+
+import dataclasses
+import importlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from memristive.__main__ import COMMANDS
+from memristive.__main__ import main as memristive
+from memristive.accounting.dissipation import write_costs
+from memristive.commands import report
+from memristive.datasets import matching_dataset
+from memristive.devices.measured_device import DEVICES
+from memristive.io.records import load_results, load_table
+from memristive.io.voltages import load
+from memristive.learning.build import build
+from memristive.learning.training import Learning, train
+from memristive.scores.decisions import score_row
+from memristive.writing.pulses import no_counts
+from tests.helpers import ROOT, one_line, outputs
+
+DIGITS = matching_dataset("digits")
+
+
+def test_commands_are_listed_and_each_has_a_short_help(capsys):
+    assert memristive([]) == 0
+    listed = capsys.readouterr().out
+    assert len(COMMANDS) <= 10 and all(f"\n{name} " in listed for name in COMMANDS)
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as end:
+            importlib.import_module(f"memristive.commands.{name}").main(["--help"])
+        assert end.value.code == 0
+        assert len(capsys.readouterr().out.splitlines()) < 100  # two screens
+    assert memristive(["fitt"]) == 2
+    assert "'fitt'" in one_line(capsys.readouterr().err)
+
+
+def test_compare_has_the_accuracy_and_the_pulses_of_the_verbs(tmp_path):
+    words = ["--device", "epiram", "--write", "late", "--vary", "write_noise", "0", "0.05"]
+    shown = ["--presentations", "2000", "--seeds", "1"]
+    assert memristive(["compare", *words, *shown, *outputs(tmp_path), "--jobs", "1"]) == 0
+    found = load_table(tmp_path / "compare_digits_write_noise_epiram.json")
+    quiet, noisy = found.to_dict("records")
+    assert quiet["strict_accuracy"] > noisy["strict_accuracy"]
+
+    device = dataclasses.replace(DEVICES["epiram"], write_noise=0.0)
+    network, rule = build(DIGITS.training.levels, 10, None, device, late=True, presentations=2000)
+    learning, counts = Learning.start(network, rule), no_counts(network)
+    for _ in train(learning, rule, *DIGITS.training, counts=counts):
+        pass
+    scores = score_row(DIGITS.test.labels, learning.network.first_spikes(DIGITS.test.levels))
+    assert quiet["strict_accuracy"] == scores["strict_accuracy"]
+    assert quiet["pulses_per_cell"] == write_costs(device, counts)["pulses_per_cell"]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--vary", "writenoise", "1"], "device.write_noise"),
+        (["--vary", "write_noise", "much"], "much"),
+        (["--vary", "write_noise"], "write_noise"),
+        (["--vary", "write_noise", "-1"], "write_noise"),
+        (["--device", "epirm"], "epiram"),
+    ],
+)
+def test_wrong_words_of_compare_are_one_line(words, named, tmp_path, capsys):
+    assert memristive(["compare", *words, *outputs(tmp_path), "--jobs", "1"]) == 2
+    assert named in one_line(capsys.readouterr().err)
+
+
+def test_a_network_is_carried_to_chips_and_repaired_there(tmp_path, capsys):
+    path = ROOT / "voltages" / "convolution_digits.json"
+    words = [str(path), "--spread", "0", "0.05", "--chips", "2", "--repair", "1000"]
+    assert memristive(["chips", *words, *outputs(tmp_path), "--jobs", "1"]) == 0
+    rows = load_table(tmp_path / "chips_convolution_digits.json")
+    scores = score_row(DIGITS.test.labels, load(path).first_spikes(DIGITS.test.levels))
+    ideal = rows[rows["spread"] == 0]
+    assert (ideal["carried"] == scores["strict_accuracy"]).all() and len(ideal) == 2
+    cells = rows[rows["deviation"] == "cells"]
+    assert (cells["carried"] < ideal["carried"].min()).all()
+    assert (cells["repaired"] > cells["carried"] + 0.1).all()
+    assert memristive(["chips", str(ROOT / "voltages" / "xpue.json"), *outputs(tmp_path)]) == 2
+    assert "--repair 0" in one_line(capsys.readouterr().err)
+
+
+def test_a_report_is_one_page_with_all_sections(tmp_path, monkeypatch):
+    small = {"data": "digits"}
+    networks = {"one layer": (small, "none"), "two layers": (small | {"hidden": (20,)}, "none")}
+    monkeypatch.setattr(report, "NETWORKS", networks)
+    monkeypatch.setattr(report, "SHORT", 500)
+    assert memristive(["report", "pcmo", "--short", *outputs(tmp_path), "--jobs", "1"]) == 0
+    page = (tmp_path / "report_pcmo.html").read_text(encoding="utf-8")
+    assert page.count("<h2>") == 7 and page.count("<img") == 4 and "http" not in page
+    for part in ("device", "accuracy", "limits", "tolerance"):
+        assert (tmp_path / f"report_pcmo_{part}.pdf").is_file()
+    found = load_results(tmp_path / "report_pcmo.json")
+    assert len(found["advice"]) == 3
+    costs = pd.DataFrame(found["rows"]).query("section == 'costs'")
+    assert (costs["training_J"] > costs["inference_J"]).all()  # 500 reads and the writes
+
+
+def test_advice_names_the_largest_gain_that_is_clear():
+    accuracies = {
+        ("as it is", "late"): [0.80, 0.81, 0.82],
+        ("as it is", "at once"): [0.70, 0.72, 0.74],
+        ("no write noise", "late"): [0.92, 0.93, 0.94],
+        ("steps 10 times finer", "late"): [0.70, 0.83, 0.99],  # more, but not clearly
+        ("equal steps up and down", "late"): [0.845, 0.85, 0.855],
+    }
+    rows = pd.DataFrame(
+        {
+            "network": "one layer",
+            "section": "limits",
+            "variant": variant,
+            "write": way,
+            "seed": seed,
+            "strict_accuracy": accuracy,
+            "pulses_per_cell": 1.0,
+            "write_energy_J": np.nan,
+        }
+        for (variant, way), found in accuracies.items()
+        for seed, accuracy in enumerate(found)
+    )
+    first, then, last = report.advice_of(rows)
+    assert first.startswith("First: no write noise, +12.0 points") and "81.0 %" in first
+    assert then.startswith("Then: write late, +9.0 points")
+    assert "steps 10 times finer" in last and "equal steps" in last
