@@ -193,7 +193,7 @@ def gradient_rules_table() -> str:
 
 
 def gradient_layers_table() -> str:
-    """Return the table of spikes in each layer before the local rule has trained digits, and of wrong
+    """Return the table of spikes in each layer before the local rule trains digits, and of wrong
     signs afterwards.
     """
     found = load_table(RESULTS / "layers/gradient_rules.json")
