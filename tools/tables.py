@@ -192,29 +192,6 @@ def gradient_rules_table() -> str:
     return markdown(("hidden layers", "start", *rules), rows)
 
 
-def gradient_layers_table() -> str:
-    """Return the table of spikes in each layer before the local rule trains digits, and of wrong
-    signs afterwards.
-    """
-    found = load_table(RESULTS / "layers/gradient_rules.json")
-    found, rows = found[found.rule == "local"], []
-    columns = {
-        "fire before": ("before", "fires"),
-        "spread before": ("before", "spread"),
-        "wrong signs after": ("after", "opposite local"),
-    }
-    for (start, layers), of in found.groupby(["start", "layers"], sort=False):
-        if layers == found.layers.max() or start == "usual":
-            row = [layers, start]
-            for stage, name in columns.values():
-                means = pd.DataFrame([one[stage][name] for one in of.by_layer]).astype(float).mean()
-                row.append(
-                    ", ".join("-" if mean != mean else f"{100 * mean:.0f}" for mean in means)
-                )
-            rows.append(row)
-    return markdown(("hidden layers", "start", *columns), rows)
-
-
 def layers_in_ngspice_table() -> str:
     """Return the table of reads of multilayer networks in ngspice beside the closed form."""
     rows = []
@@ -290,11 +267,19 @@ def convolution_choices_table() -> str:
     table, rows = load_table(path), []
     names = ["change", "kernels", "window", "regions", "weights"]
     for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
-        shape = f"{kernels} of {window}x{window}, {regions}x{regions} regions" if window else ""
+        shape = f"{kernels} of {window}x{window}, {regions}x{regions}" if window else ""
         tested = compared_cells(compared.get(change))
         accuracy = spread(list(found.strict_accuracy))
         rows.append((change or "none", shape, f"{weights:,}", accuracy, *tested))
-    heading = ("change", "kernels", "weights", "accuracy", "compared with", "difference", "p")
+    heading = (
+        "change",
+        "kernels, regions",
+        "weights",
+        "accuracy",
+        "compared with",
+        "difference",
+        "p",
+    )
     return markdown(heading, rows)
 
 
