@@ -1,7 +1,7 @@
 """The memristor emulator: formulas of its cell, parameters, SPICE subcircuits.
 
 The formulas, called laws, are those of the current of the channel, of the lift of the floating gate
-and of writes (docs/closed_form.md). Each law stands here once, in NumPy's functions, and the
+and of writes (docs/circuit.md). Each law stands here once, in NumPy's functions, and the
 kernels compile it. Laws take numbers or arrays of any shape that broadcast.
 
 Run alone, it simulates the emulator in ngspice and writes results/devices/memristor.json,
@@ -84,7 +84,7 @@ def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
     The gate keeps its charge C X + Q. Let s = X - Vto be the overdrive at the neuron's side (0 V),
     d = s - V that at the input's. The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are
     J. E. Meyer's capacitances (RCA Review 32, 1971); in saturation d = 0. So s solves a quadratic
-    equation, in saturation a linear one (docs/closed_form.md). If X is at most Vto, the channel is
+    equation, in saturation a linear one (docs/circuit.md). If X is at most Vto, the channel is
     off and does not lift the gate. `state` (V) and `voltage` (V) broadcast; negative voltages lower
     the gate.
     """

@@ -143,8 +143,9 @@ def over_seeds(axis: Axes, x: ArrayLike, runs: "SeriesGroupBy", **style: Any) ->
     """Draw means of `runs` (a group for each of `x`) as a line, lowest to highest as bars. `style`:
     arguments of `Axes.errorbar`.
     """
-    mean = runs.mean()
-    bars = [mean - runs.min(), runs.max() - mean]
+    low, high = runs.min(), runs.max()
+    mean = runs.mean().clip(low, high)  # the mean of equal numbers may round to another one
+    bars = [mean - low, high - mean]
     axis.errorbar(x, mean, bars, **{"fmt": "o-", "capsize": 2.5, **style})
 
 

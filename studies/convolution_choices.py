@@ -5,7 +5,7 @@ regions, number of kernels, and how devices are written.
 images. All choices of a seed share split, order of images and seed of the start, so accuracies are
 compared in pairs by Wilcoxon's signed ranks: some seeds fail, therefore differences are skewed.
 Holm's method corrects p for the number of comparisons. *No pooling*: there are as many regions as
-patches. *Without labels*: the STDP rule of docs/stdp.md learns patches that are not dark; its
+patches. *Without labels*: the STDP rule of docs/learning.md learns patches that are not dark; its
 states, centred and scaled to the spread of random kernels, are the kernels. Dense networks have
 settings of their own. --data devices: the same digits, cells of epiram that are written rounded and
 late. *Kernels learned late*, *rounded*: the kernels of another network, which stay as they are.

@@ -1,5 +1,5 @@
 """Patterns without a teacher: does the circuit alone give each pattern a neuron of its own?
-(docs/stdp.md)
+(docs/learning.md)
 
 One ngspice transient for each seed presents the patterns in random order, without labels. --netlist
 writes the circuit of the first seed, which also runs in `ngspice -b` alone. Writes

@@ -1,5 +1,5 @@
 """MNIST without labels: how many test images does a circuit recognise that has learned by itself?
-(docs/stdp.md)
+(docs/learning.md)
 
 The closed form learns all 60,000 training images without labels. The training labels then assign a
 digit to each neuron, and the closed form and ngspice read the test images with the thresholds that

@@ -6,11 +6,11 @@ from typing import Any
 from matplotlib.ticker import EngFormatter
 
 from memristive.io.records import load_results
-from memristive.ledger import ASSUMED, SOURCES, Ledger, Line, Technology
-from tools.markdown import defaults, markdown
+from memristive.ledger import ASSUMED, Ledger, Line
+from tools.markdown import markdown
 from tools.networks import RESULTS
 
-# records of studies.costs and titles
+# records of `memristive costs` and titles
 COSTS = {
     "xpue": "XPUE, the paper's rule",
     "mnist_closed_form_grey": "MNIST, one layer",
@@ -132,12 +132,4 @@ def costs_learning_table() -> str:
             "pulses a cell, mean/most",
         ),
         rows,
-    )
-
-
-def costs_assumptions_table() -> str:
-    """Return the table of assumed values, with meaning and source."""
-    return markdown(
-        ("technology.", "default", "meaning", "source"),
-        [(*row, SOURCES[row[0]]) for row in defaults(Technology())],
     )

@@ -1,13 +1,9 @@
 """Tables in Markdown."""
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-from memristive.parameters import Parameters
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -33,26 +29,3 @@ def spread(values: Sequence[float]) -> str:
     if len(values) == 1:
         return percent(values[0])
     return f"{percent(float(np.mean(values)))} ± {100 * np.std(values, ddof=1):.2f}"
-
-
-def engineering(value: float) -> str:
-    """Return a number as `--set` takes it: very large and small ones with an exponent that is a
-    multiple of three.
-    """
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:g}"
-    power = 3 * math.floor(math.log10(abs(value)) / 3 + 1e-9)
-    return f"{value / 10.0**power:g}e{power}"
-
-
-def defaults(parameters: Parameters) -> list[tuple[str, str, str]]:
-    """Return name, value with unit, and meaning of each `quantity` of `parameters`."""
-    return [
-        (
-            field.name,
-            f"{engineering(getattr(parameters, field.name))} {field.metadata['unit']}".strip(),
-            field.metadata["meaning"],
-        )
-        for field in dataclasses.fields(parameters)  # type: ignore[arg-type]
-        if field.metadata
-    ]

@@ -1,7 +1,7 @@
 """Measure the times of reads, writes and learning in both engines.
 
 `python -m tools.performance` writes results/performance.json in a minute, on a machine that does
-nothing else. tools/tables.py makes the tables of docs/performance.md from this record.
+nothing else. tools/tables.py makes the tables of docs/setup.md from this record.
 """
 
 import dataclasses

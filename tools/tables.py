@@ -15,11 +15,9 @@ from typing import Any
 import pandas as pd
 
 from memristive.io.records import load_results, load_table, write_file
-from memristor import MemristorParameters
-from snn_circuit import NeuronParameters
 from studies.sweeps import WAITS, losses
 from tools import cost_tables, device_tables
-from tools.markdown import defaults, engineering, markdown, percent, spread
+from tools.markdown import markdown, percent, spread
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
 
 PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
@@ -194,31 +192,6 @@ def gradient_rules_table() -> str:
     return markdown(("hidden layers", "start", *rules), rows)
 
 
-def gradient_layers_table() -> str:
-    """Return the table of spikes and of wrong signs in each layer, before and after the local rule
-    has trained digits.
-    """
-    found = load_table(RESULTS / "layers/gradient_rules.json")
-    found, rows = found[found.rule == "local"], []
-    columns = {
-        "fire before": ("before", "fires"),
-        "fire after": ("after", "fires"),
-        "spread before": ("before", "spread"),
-        "spread after": ("after", "spread"),
-        "wrong signs after": ("after", "opposite local"),
-    }
-    for (start, layers), of in found.groupby(["start", "layers"], sort=False):
-        if layers == found.layers.max() or start == "usual":
-            row = [layers, start]
-            for stage, name in columns.values():
-                means = pd.DataFrame([one[stage][name] for one in of.by_layer]).astype(float).mean()
-                row.append(
-                    ", ".join("-" if mean != mean else f"{100 * mean:.0f}" for mean in means)
-                )
-            rows.append(row)
-    return markdown(("hidden layers", "start", *columns), rows)
-
-
 def layers_in_ngspice_table() -> str:
     """Return the table of reads of multilayer networks in ngspice beside the closed form."""
     rows = []
@@ -294,11 +267,19 @@ def convolution_choices_table() -> str:
     table, rows = load_table(path), []
     names = ["change", "kernels", "window", "regions", "weights"]
     for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
-        shape = f"{kernels} of {window}x{window}, {regions}x{regions} regions" if window else ""
+        shape = f"{kernels} of {window}x{window}, {regions}x{regions}" if window else ""
         tested = compared_cells(compared.get(change))
         accuracy = spread(list(found.strict_accuracy))
         rows.append((change or "none", shape, f"{weights:,}", accuracy, *tested))
-    heading = ("change", "kernels", "weights", "accuracy", "compared with", "difference", "p")
+    heading = (
+        "change",
+        "kernels, regions",
+        "weights",
+        "accuracy",
+        "compared with",
+        "difference",
+        "p",
+    )
     return markdown(heading, rows)
 
 
@@ -315,30 +296,24 @@ def compared_cells(row: dict[str, Any] | None) -> tuple[str, str, str]:
 
 
 def closed_form_range_table() -> str:
-    """Return the table of the parameters over which both engines were compared: range tried,
-    largest difference without a doubt, and the values that are doubted.
+    """Return the table of the differences between both engines over all parameters, for each
+    network: points without a doubt, and points that are doubted.
     """
-    rows = pd.DataFrame(load_results(ONE_LAYER / "closed_form_range.json")["rows"])
+    rows = load_table(ONE_LAYER / "closed_form_range.json")
     rows["doubted"], rows["ns"] = rows.doubts.map(bool), 1e9 * rows.difference_s
     found = []
-    for (part, name), points in rows.groupby(["part", "name"], sort=False):
+    for network, points in rows.groupby("network", sort=False):
         compared = points[points.ns.notna()]
-        sure, doubted = compared[~compared.doubted], compared[compared.doubted]
-        failed = int(points.outcome.eq("ngspice does not converge").sum())
+        sure, doubted = compared.ns[~compared.doubted], compared.ns[compared.doubted]
         found.append(
             (
-                f"{part}.{name}",
-                f"{points.value.min():.3g} to {points.value.max():.3g}",
+                str(network),
                 f"{len(compared)} of {len(points)}",
-                f"{len(sure)}: {sure.ns.max():.2g} ns" if len(sure) else "0",
-                f"{len(doubted)}: {doubted.ns.min():.2g} to {doubted.ns.max():.2g} ns"
-                if len(doubted)
-                else "0",
-                str(failed),
+                f"{len(sure)}: {sure.median():.2g}, {sure.max():.3g} ns",
+                f"{len(doubted)}: {doubted.min():.2g} to {doubted.max():.2g} ns",
             )
         )
-    heading = ("parameter", "values tried", "compared", "no doubt: at most", "doubted", "failed")
-    return markdown(heading, found)
+    return markdown(("network", "compared", "no doubt: median, most", "doubted"), found)
 
 
 def chips_stuck_table() -> str:
@@ -365,18 +340,14 @@ def device_spread_table() -> str:
     """Return the table of what layers of measured devices lose on chips whose devices differ."""
     rows = losses(pd.DataFrame(load_results(RESULTS / "chips/device_spread.json")["rows"]))
     devices, spreads = rows.index.unique("device"), rows.index.unique("spread")
-    heading = ["device"]
-    for way in ("rounded", "late"):
-        heading += [way, *(f"{way}, {100 * spread:.0f} %" for spread in spreads)]
+    ways = ("rounded", "late")
+    heading = ["device", *(f"{way}, {100 * spread:.0f} %" for way in ways for spread in spreads)]
     found = []
     for device in devices:
         row = [device]
-        for way in ("rounded", "late"):
+        for way in ways:
             of = rows.loc[device, way]
-            row += [
-                f"{of.accuracy.iloc[0]:.1f}",
-                *(f"-{of.loss[s]:.1f} +- {of.error[s]:.1f}".replace("--", "+") for s in spreads),
-            ]
+            row += [f"-{of.loss[s]:.1f} +- {of.error[s]:.1f}".replace("--", "+") for s in spreads]
         found.append(tuple(row))
     return markdown(heading, found)
 
@@ -684,27 +655,6 @@ def transistors_mismatch_table() -> str:
     )
 
 
-def memristor_defaults_table() -> str:
-    """Return the table of the emulator's default values and the capacitance that follows."""
-    default = MemristorParameters()
-    gate = (
-        f"{engineering(float(f'{default.gate_capacitance:.3g}'))} F",
-        "C_gate, from width, length and oxide_thickness",
-    )
-    return markdown(
-        ("memristor.", "default", "meaning"), [*defaults(default), ("(gate_capacitance)", *gate)]
-    )
-
-
-def neuron_defaults_table() -> str:
-    """Return the table of the neuron's default values and the time constant that follows."""
-    default = NeuronParameters()
-    tau = f"{engineering(default.time_constant)} s", "of the membrane, resistance times capacitance"
-    return markdown(
-        ("neuron.", "default", "meaning"), [*defaults(default), ("(time_constant)", *tau)]
-    )
-
-
 TABLES: dict[str, Callable[[], str]] = {
     name.removesuffix("_table"): function
     for module in (sys.modules[__name__], cost_tables, device_tables)
@@ -728,8 +678,12 @@ def write_tables(path: Path) -> bool:
 
 
 def main() -> None:
-    """Write the tables of README and docs/."""
-    for path in [Path("README.md"), *sorted(Path("docs").glob("*.md"))]:
+    """Write the tables of README, docs/ and transistors/."""
+    for path in [
+        Path("README.md"),
+        Path("transistors/README.md"),
+        *sorted(Path("docs").glob("*.md")),
+    ]:
         if write_tables(path):
             print(f"wrote {path}")
 

@@ -252,7 +252,7 @@ def add_jobs(parser: Parser) -> Parser:
     parser.add_argument(
         "--scheduler",
         metavar="tcp://HOST:PORT",
-        help="use the workers of a Dask scheduler (docs/cluster.md)",
+        help="use the workers of a Dask scheduler (docs/setup.md)",
     )
     return parser
 

@@ -1,5 +1,5 @@
 """The formulas (laws) of the neuron: stages with rails and finite gain, membrane, first spike
-(docs/closed_form.md).
+(docs/circuit.md).
 
 Each law stands here once, in NumPy's functions, and the kernels compile it. Laws take numbers or
 arrays of any shape that broadcast. Networks divide membranes, drives and weights by the threshold

@@ -182,7 +182,7 @@ def dots(means: pd.DataFrame) -> Figure:
         axis.errorbar(
             of["mean"],
             [list(best.index).index(device) for device in of["device"]],
-            xerr=[of["mean"] - of["min"], of["max"] - of["mean"]],
+            xerr=[(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)],
             fmt=marker,
             color=colour,
             capsize=2.5,

@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
         limits_section(rows),
         tolerance_section(rows),
         wear_section(rows),
-        energy_section(rows),
+        energy_section(device, rows),
         Section("What to improve first", advice),
     ]
     for section in sections:
@@ -372,7 +372,7 @@ def dots(means: pd.DataFrame, own: str, order: list[str]) -> Figure:
         for way, marker in ((AT_ONCE, "s"), (LATE, "o")):
             of = means[(means["network"] == network) & (means["write"] == way)]
             place = [order.index(device) for device in of["device"]]
-            bars = [of["mean"] - of["min"], of["max"] - of["mean"]]
+            bars = [(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)]
             look = {"color": COLOUR_OF[way], "capsize": 2.0, "markersize": 5, "label": way}
             axis.errorbar(of["mean"], place, xerr=bars, fmt=marker, **look)
         axis.axhspan(order.index(own) - 0.5, order.index(own) + 0.5, color=GREY, alpha=0.2, lw=0)
@@ -409,7 +409,7 @@ def limits_section(rows: pd.DataFrame) -> Section:
     for way in ways:
         of = means[means["write"] == way]
         place = [names.index(name) for name in of["variant"]]
-        bars = [of["mean"] - of["min"], of["max"] - of["mean"]]
+        bars = [(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)]
         look = {"fmt": "o", "color": COLOUR_OF[way], "capsize": 2.0, "label": way}
         axis.errorbar(of["mean"], place, xerr=bars, **look)
     axis.set_yticks(range(len(names)), names)
@@ -473,7 +473,7 @@ def wear_section(rows: pd.DataFrame) -> Section:
     return Section("Pulses and endurance", texts, table)
 
 
-def energy_section(rows: pd.DataFrame) -> Section:
+def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
     """Return energy and time of an inference and of a training."""
     found = rows[rows["section"] == "costs"]
     columns: dict[str, Any] = {"network": found["network"], "written": found["write"]}
@@ -486,8 +486,18 @@ def energy_section(rows: pd.DataFrame) -> Section:
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
         "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
-        "slow circuit, with pulses of the device's own length. "
-        f"Inference: mean of {READS} images. Training: counted pulses and errors; the energies of "
+        "slow circuit. Pulses: {}. ".format(
+            ", ".join(
+                f"{with_unit(volts, 'V')} for {with_unit(seconds, 's')} {word}"
+                for volts, seconds, word in (
+                    (device.voltage_up, device.width_up, "up"),
+                    (device.voltage_down, device.width_down, "down"),
+                )
+            )
+            + " (tables of readings do not give them: put yours into the device file)"
+            * device.source.startswith("fitted")
+        )
+        + f"Inference: mean of {READS} images. Training: counted pulses and errors; the energies of "
         "reads and errors are means of some images at several moments."
     ]
     return Section("Energy and time", texts, pd.DataFrame(columns))

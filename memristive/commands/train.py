@@ -34,6 +34,7 @@ from memristive import plotting
 from memristive.cli.reading import read_images
 from memristive.cli.runs import data_of
 from memristive.cli.script import (
+    NETWORKS,
     Record,
     add_resume,
     apply_settings,
@@ -159,7 +160,8 @@ def main(arguments: list[str] | None = None) -> None:
     stem += f"_{device}" + "_late" * options.late if device else ""
     if options.convolution and options.results is options.default_results:
         options.results = options.results.with_name("convolution")
-    path = options.voltages or folder / f"{stem}.json"
+    beside = "_network" * (folder != NETWORKS)  # the record has the plain name
+    path = options.voltages or folder / f"{stem}{beside}.json"
     made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine)
     kind = {}
     if options.convolution or device or options.held_out or options.weights:

@@ -314,9 +314,9 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
         )
     if values.max() > LARGEST:
         raise ParameterError(
-            f"conductances must be in S, {LARGEST:g} S at most, got {values.min():g} to "
-            f"{values.max():g}; if they are in uS, multiply by 1e-6; if they are resistances in "
-            "kohm, take 1e-3 / R"
+            f"conductances must be {LARGEST:g} S at most, got {values.min():g} to "
+            f"{values.max():g}: write their unit into the header, as in 'conductance (uS)' or "
+            "'resistance (kOhm)', or multiply shares of a range, 0 to 1, by the range in S"
         )
     if np.ptp(values) <= 1e-9 * values.max():
         raise ParameterError(

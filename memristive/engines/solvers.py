@@ -11,7 +11,7 @@ from memristor import Channel, read_current, trained_state
 from snn_circuit import Cells, Devices, Wires
 
 # Training must give every class the same voltage to 0.02 %. Otherwise the scatter, not the
-# patterns, decides between classes that an image overlaps equally (docs/reliability.md). The charge
+# patterns, decides between classes that an image overlaps equally (docs/circuit.md). The charge
 # floor `chgtol` saves steps at the edges, where empty gates would ask for most of them.
 TRAINING = Solver(max_step=200e-6, reltol=1e-6, trtol=3.0, chgtol=1e-12, method="trap")
 CAREFUL = dataclasses.replace(TRAINING, max_step=20e-6, chgtol=1e-13)

@@ -1,18 +1,206 @@
-"""Tables and images from users' files: CSV, .npz and .npy."""
+"""Tables and images from users' files: CSV as instruments and programs write it, .npz and .npy."""
 
+import codecs
 import csv
+import io
+import itertools
+import re
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from memristive.io.records import report
 from memristive.parameters import ParameterError
 
 LEAST_MEMBERS = 3  # rows of each class
 ENDINGS = (".npz", ".npy")  # of NumPy's files; all others are read as CSV
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes of .xlsx and .xls
+SPACES = r"\s+"
+SEPARATORS = ("\t", ";", "|", ",", SPACES)  # of columns
+COMMENT = re.compile(r"\s*(#|%|!|//) *(?![\s,;|])")  # begins a line that is no row
+SAMPLE = 1000  # lines that show the separator and the header
+BELOW = 3  # most lines from the header to the first number: units, comments
+NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|[-+]?(nan|inf)|n/?a|\?", re.I)
+
+
+class Cells(NamedTuple):
+    """Table as it stands in a file.
+
+    Parameters
+    ----------
+    header : list of str
+        Names of the columns. Columns without a name are left out.
+    below : list of list of str
+        Rows between the header and the first row with a number, such as units.
+    rows : DataFrame
+        The values. The index counts the lines of the file from 1.
+    """
+
+    header: list[str]
+    below: list[list[str]]
+    rows: pd.DataFrame
+
+
+def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]) -> Cells:
+    """Return the table in a text file; print a line for each conversion.
+
+    Most lines with numbers are rows of the table, which gives the separator. Lines above the
+    header, comments, empty lines, repeated headers and separators at the end of rows are left out.
+
+    Parameters
+    ----------
+    source : path
+        A text in UTF-8, UTF-16 or Windows-1252 with tabs, semicolons, bars, commas or spaces
+        between columns. Decimals have points, or commas if no comma separates columns.
+    numeric : callable
+        Takes the cells of a line, and returns the places of columns that hold numbers if this line
+        is the header; nothing if it cannot be the header.
+
+    Raises
+    ------
+    ParameterError
+        The file is no text, has no header, or has rows longer than the header.
+    """
+    lines, notes = _lines(source)
+    separator, width = _separator(lines[:SAMPLE])
+    first = _header([_split(line, separator) for line in lines[:SAMPLE]], width, numeric)
+    if first is None or not any(line.strip() for line in lines[first + 1 :]):
+        raise ParameterError(f"{source} cannot be read as a table: it has no header with rows")
+    header = _split(lines[first], separator)
+    if any(line.strip() and not COMMENT.match(line) for line in lines[:first]):
+        notes.append(f"header found in line {first + 1}")
+    widths = [len(_split(line, separator)) for line in lines]
+    rows = [k for k in range(first + 1, len(lines)) if widths[k] and lines[k] != lines[first]]
+    marked = [k for k in rows if COMMENT.match(lines[k])]
+    rows = sorted({*rows} - {*marked})
+    if hidden := sum(widths[k] == width for k in marked):
+        notes.append(f"rows that begin with # or % left out: {hidden}")
+    if repeated := lines.count(lines[first]) - 1:
+        notes.append(f"repeated headers left out: {repeated}")
+    below = list[list[str]]()
+    for k in rows[: 1 + BELOW]:
+        if any(map(NUMBER.fullmatch, cells := _split(lines[k], separator))):
+            rows = rows[len(below) :]
+            notes += [f"rows of units or comments below the header: {len(below)}"] * bool(below)
+            break
+        below.append(cells)
+
+    widest = max((widths[k] for k in rows), default=0)
+    if widest == len(header) + 1 and (separator != "," or lines[rows[0]].startswith('"')):
+        header = ["", *header]  # R gives the names of rows no name
+    elif widest > len(header):
+        row = next(k for k in rows if widths[k] > len(header))
+        raise ParameterError(
+            f"{source}: row {row + 1} has {widths[row]} values, and the header has {len(header)} "
+            "names: write all names into one line, and decimals with points, or put semicolons "
+            "between columns"
+        )
+    text = "\n".join(lines[k].rstrip(f"{separator} " * (separator != SPACES)) for k in rows)
+    commas = separator != "," and _has_decimals(text, ",") and not _has_decimals(text, r"\.")
+    notes += ["decimal commas read"] * commas
+    try:
+        table = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            names=range(len(header)),
+            index_col=False,
+            decimal="," if commas else ".",
+            skipinitialspace=True,
+            na_values="?",
+            low_memory=False,
+        ).set_axis(np.array(rows, int) + 1)
+    except ValueError as error:
+        raise ParameterError(
+            f"{source} cannot be read as a table: {str(error).splitlines()[0]}"
+        ) from None
+    for note in notes:
+        report(f"{source}: {note}")
+    named = [k for k, name in enumerate(header) if name]
+    below = [[[*row, *[""] * len(header)][k] for k in named] for row in below]
+    return Cells([header[k] for k in named], below, table[named])
+
+
+def _lines(source: str | Path) -> tuple[list[str], list[str]]:
+    """Return the lines of a text file, and a note on its encoding. Raises ParameterError for files
+    that are no text.
+    """
+    try:
+        data = Path(source).read_bytes()
+    except OSError as error:
+        raise ParameterError(
+            f"{source}: {error.strerror}; expected a CSV, .npz or .npy file"
+        ) from None
+    if data.startswith(WORKBOOKS):
+        raise ParameterError(f"{source} is an Excel workbook: save the sheet as CSV")
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252", "latin-1"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return re.split(r"\r\n?|\n", text), [f"read as {encoding}"] * (encoding != "utf-8-sig")
+    raise ParameterError(f"{source} is no text: export the table as CSV")
+
+
+def _split(line: str, separator: str) -> list[str]:
+    """Return the cells of a line without empty ones at its end, and without the mark of a comment,
+    with which some programs begin the header.
+    """
+    line = COMMENT.sub("", line, count=1) if COMMENT.match(line) else line.strip(" ")
+    separator = " " if separator == SPACES else separator
+    try:
+        (found,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
+    except csv.Error as error:
+        raise ParameterError(f"a line cannot be divided into cells: {error}") from None
+    cells = [cell.strip() for cell in found]
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _separator(lines: list[str]) -> tuple[str, int]:
+    """Return the separator of most lines with numbers, and their usual number of cells. In a line
+    the first of `SEPARATORS` counts that makes a cell a number; others stand in decimals and texts.
+    """
+    votes = Counter[tuple[str, int]]()
+    for line in lines:
+        for separator in SEPARATORS:
+            cells = _split(line, separator)
+            if len(cells) > 1 and any(map(NUMBER.fullmatch, cells)):
+                votes[separator, len(cells)] += 1
+                break
+    return max(votes, key=votes.__getitem__, default=(",", 1))
+
+
+def _header(
+    lines: list[list[str]], width: int, numeric: Callable[[list[str]], Sequence[int]]
+) -> int | None:
+    """Return the index of the header among the cells of lines: the first line of texts, as wide as
+    the table, with a number just below a name of a `numeric` column; else the first line as wide as
+    the table. The header of R is one cell shorter.
+    """
+    found = [(k, cells) for k, cells in enumerate(lines) if cells]
+    depths = range(1, 1 + BELOW)
+    for least, depth in (*itertools.product((width, width - 1), depths), (1, 1)):
+        for (k, cells), (_, below) in zip(found, found[depth:], strict=False):
+            if len(cells) >= least and not any(map(NUMBER.fullmatch, cells)):
+                for place in numeric(cells):
+                    if any(map(NUMBER.fullmatch, below[place : place + 2])):
+                        return k
+    return next((k for k, cells in found if len(cells) >= width), None)
+
+
+def _has_decimals(text: str, mark: str) -> bool:
+    """Return True if a cell of a text is a number with a decimal `mark`, a regular expression."""
+    number = rf'(^|[\s;|"])[-+]?\d*{mark}\d+(e[-+]?\d+)?($|[\s;|"])'
+    return bool(re.search(number, text, re.IGNORECASE | re.MULTILINE))
 
 
 def read_table(
@@ -23,8 +211,8 @@ def read_table(
     Parameters
     ----------
     source : path
-        A CSV file of numbers with a header: pandas detects the separator, columns without a name
-        are left out. An .npz file with an array of images or features and an array of labels; if it
+        A CSV file of numbers with a header, as `read_cells` takes it: columns without a name are
+        left out. An .npz file with an array of images or features and an array of labels; if it
         has x_train, y_train, x_test and y_test, both sets together. Or an .npy file whose last
         column is the class.
     label : str, optional
@@ -52,15 +240,12 @@ def read_table(
         if len(wrong):
             raise ParameterError(f"{source}: sample {wrong[0][0]} has a value that is no number")
         return values, given if given.dtype.kind in "iub" else given.astype(str)
-    try:
-        frame = pd.read_csv(source, sep=None, engine="python", skipinitialspace=True, na_values="?")
-    except OSError as error:
-        raise ParameterError(
-            f"{source}: {error.strerror}; expected a CSV, .npz or .npy file"
-        ) from error
-    except (ValueError, csv.Error) as error:
-        raise ParameterError(f"{source} is not a CSV file: {str(error).splitlines()[0]}") from error
-    frame = frame.loc[:, ~frame.columns.str.startswith("Unnamed: ")]
+    cells = read_cells(
+        source, lambda names: range(len(names)) if label is None or label in names else ()
+    )
+    names = pd.Series(cells.header, dtype=str)
+    again = names.groupby(names).cumcount()
+    frame = cells.rows.set_axis(names.where(again == 0, names + "." + again.astype(str)), axis=1)
     if frame.columns.str.fullmatch(r"-?\d+(\.\d+)*").mean() > 0.5:  # pandas numbers equal names
         warnings.warn(
             f"{source}: the first row holds numbers and was read as the header", stacklevel=2
@@ -83,8 +268,9 @@ def read_table(
         name = frame.columns[place]
         raise ParameterError(
             f"{source}: column {name!r} must hold finite numbers, got "
-            f"{str(frame.iloc[line, place])!r} in row {line + 1}; write decimal points, fill gaps "
-            f"in, encode text (pandas.get_dummies), leave the column out with --drop {name!r}, or "
+            f"{str(frame.iloc[line, place])!r} in row {frame.index[line]}; write decimal points, "
+            "fill gaps in, encode text (pandas.get_dummies), leave the column out with --drop "
+            f"{name!r}, or "
             "name the class column with --label"
         )
     return values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.to_numpy(str)

@@ -1,7 +1,7 @@
 """Networks before their training: random states, or those of the paper's layer; settings for
 measured devices.
 
-Three numbers of a device decide (docs/device_learning.md). If steps depend on the state x, pulses
+Three numbers of a device decide (docs/devices.md). If steps depend on the state x, pulses
 pull all cells to one state. *Memory* M is the number of pulses after which a cell has forgotten its
 earlier writes. *Balance* is the state to which cells are pulled, and it stands for the weight zero:
 with another reference, the pull would move all cells to a weight that nobody learned. *Pulse noise*

@@ -31,7 +31,7 @@ from memristive.spice.session import (
 )
 from snn_circuit import names
 
-# share by which one pulse may write the classes differently (docs/reliability.md)
+# share by which one pulse may write the classes differently (docs/circuit.md)
 EQUAL_CLASSES = 2e-4
 # s: longest read of two-terminal devices, which each read disturbs; spikes fall within half of it
 SHORT_READ = 1e-3

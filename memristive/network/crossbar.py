@@ -1,5 +1,5 @@
 """The closed form of reading and writing a crossbar: exact to nanoseconds, without a simulator
-(docs/closed_form.md).
+(docs/circuit.md).
 
 A column's current is constant once the input has risen. It follows from the channels' square law
 and from the voltage to which the input lifts each gate. Therefore membranes are exponentials of

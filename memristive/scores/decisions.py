@@ -12,7 +12,7 @@ from snn_circuit import NeuronParameters
 
 LATE = 1e-9  # s: ngspice's time point for the end of a pulse may lie this much after the end
 SILENT, TIED = -1, -2  # undecided: no neuron fired; the first two fired too close together
-# s, leads below which two spikes count as simultaneous (docs/reliability.md has the measurements).
+# s, leads below which two spikes count as simultaneous (docs/circuit.md has the measurements).
 RESOLUTION = 0.02e-6  # of networks that learned from errors: reads in ngspice are off by 2 to 15 ns
 # of Hebbian networks: neurons whose templates overlap an image equally fire within 0.22 us
 HEBBIAN_RESOLUTION = 0.5e-6

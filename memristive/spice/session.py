@@ -109,7 +109,7 @@ def netlist_text(
         Lines of explanation under the title. Adds lines on the use of the netlist, and commands
         that write a table.
     measurements : sequence of str
-        Statements for `.measure`, whose results ``ngspice -b`` prints before the waveforms.
+        Statements for ``.measure``, whose results ``ngspice -b`` prints before the waveforms.
 
     Raises
     ------

@@ -312,7 +312,7 @@ class MnistLearning(Parameters):
         """Return the circuit at a `pace` of learning, which is relative to the start of the run.
 
         K, 1 / R_leak, and the current and leak of homeostasis are in proportion to `pace`, as one
-        bias sets them all (docs/stdp.md). `pace` falls over the run.
+        bias sets them all (docs/learning.md). `pace` falls over the run.
         """
         leak = self.first_time_constant / pace / MemristorParameters().memory_capacitance
         capacitance = 10e-9

@@ -85,6 +85,17 @@ def test_a_network_is_carried_to_chips_and_repaired_there(tmp_path, capsys):
     assert "--repair 0" in one_line(capsys.readouterr().err)
 
 
+def test_a_network_of_own_images_is_saved_beside_its_record(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images, labels = DIGITS.training
+    np.savez("mine.npz", images=images[:200].reshape(-1, 8, 8), labels=labels[:200])
+    words = ["--data", "mine.npz", "--hidden", "--set", "rule.presentations=500"]
+    assert memristive(["train", *words]) == 0
+    (row,) = load_results("own/layers_mine.json")["rows"]
+    assert 0.3 < row["strict_accuracy"] <= 1
+    assert load("own/layers_mine_network.json").sizes == (64, 10)
+
+
 def test_a_report_is_one_page_with_all_sections(tmp_path, monkeypatch):
     small = {"data": "digits"}
     networks = {"one layer": (small, "none"), "two layers": (small | {"hidden": (20,)}, "none")}

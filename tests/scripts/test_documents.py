@@ -13,7 +13,11 @@ from tests.helpers import ROOT
 from tools.tables import write_tables
 from tools.tour import TOUR, executed
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "transistors/README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 SNIPPETS = [
     (page.name, k, code)
     for page in PAGES

@@ -1,0 +1,479 @@
+"""Readings of devices after pulses, from tables as laboratories write them (docs/your_files.md).
+
+Names and units of columns stand in one table, `NAMES`. Each layout is brought into one form: a row
+for each reading, with the direction of the pulse before it. From this form follow the pulses
+between two readings.
+"""
+
+import itertools
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from memristive.devices.device_spread import Readings
+from memristive.io.records import report
+from memristive.io.tables import NUMBER, read_cells
+from memristive.parameters import ParameterError
+
+NUMBERED = r"(?: ?(?:#|no|nr|num|number|index|idx|count|id))?"
+MEAN = r"(?:(?:read|mean|average|avg|measured) ?)?"
+PULSE = r"(?:pulse|write|program|prog)"
+# kinds of columns: unit, and names in lower case with spaces between words
+NAMES = {
+    "conductance": ("S", rf"{MEAN}(?:g|cond|conductance)|g read"),
+    "resistance": ("ohm", rf"{MEAN}(?:r|res|resistance)|r read"),
+    "current": ("A", rf"{MEAN}(?:i|current)|i ?read"),
+    "voltage": ("V", r"v|voltage"),
+    "amplitude": (
+        "V",
+        rf"(?:{PULSE} ?)?(?:amplitude|amp)|{PULSE} ?(?:voltage|v|height)|v ?(?:{PULSE}|amp)",
+    ),
+    "read voltage": ("V", r"read ?(?:voltage|v)|v ?read"),
+    "width": ("s", r"(?:pulse ?)?(?:width|duration|length)|[tw] ?pulse|pw"),
+    "direction": ("", r"(?:pulse ?)?(?:direction|polarity|type)|operation"),
+    "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
+    "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
+    "device": ("", rf"(?:device|cell|dut)(?: ?name)?{NUMBERED}"),
+}
+READ = ("conductance", "resistance", "current")  # what is read; the first of them counts
+# words for directions, in names of columns; a column direction has some more
+WORDS = dict.fromkeys(("up", "ltp", "potentiation", "pot", "increase"), 1)
+WORDS |= dict.fromkeys(("down", "ltd", "depression", "dep", "decrease"), -1)
+SIGNS = WORDS | {"set": 1, "positive": 1, "p": 1, "+": 1}
+SIGNS |= {"reset": -1, "negative": -1, "d": -1, "-": -1}
+# a device at the end or the beginning of a name, as in "g 1" and "device a 3"
+WHICH = re.compile(
+    r"\b(?:(?:device|dev|cell|dut|d) )?(?:[a-fhj-qsuw-z] )?\d+$"
+    r"|^(?:device|dev|cell|dut|d) (?:[a-z] )?\d+\b"
+)
+PREFIXES = {"": 0, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "k": 3, "K": 3, "M": 6}
+UNITS = dict.fromkeys(("S", "siemens", "Siemens"), "S") | {"A": "A", "V": "V", "s": "s", "sec": "s"}
+UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "ohm")
+EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
+UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
+# other columns, and why they do not do
+OTHERS = {
+    r"\b(lrs|hrs|r ?on|r ?off|set|reset)\b": "one LRS and one HRS a cycle: steps between them are "
+    "missing; measure the conductance after each pulse, or name curves of pulses 'up' and 'down'",
+    r"^(log|lg|ln)": "logarithms: write 10 (or e) to their power into a column 'conductance (S)'",
+    r"norm|g ?max|weight": "shares of a range: multiply them by the range in S, in a column "
+    "'conductance (S)'",
+}
+OVERFLOW = 9e36  # instruments write 9.9e37 for a value beyond their range
+NOISY = 0.1  # readings below 0 by this share of the highest may be noise
+NEAR = 0.1  # relative: a voltage so near the read voltage is a read
+ALIKE = 0.03  # relative: pulses that differ by less are identical
+# reads of one pulse: how many, steps that are tested, and standard errors by which those of pulses
+# must stand out
+REPEATS, TESTED, CLEAR = range(2, 7), 600, 5.0
+
+
+class Column(NamedTuple):
+    """Column of a table: its header, its kind in `NAMES` or "", its unit and power of ten, the
+    direction of the pulses before its readings (1 up, -1 down, 0 if the header has none), and the
+    device in its header.
+    """
+
+    header: str
+    kind: str = ""
+    unit: str = ""
+    power: int = 0
+    up: int = 0
+    device: str = ""
+
+
+def read_readings(path: Path, read_voltage: float) -> tuple[list[Readings], int]:
+    """Return the readings of each device in a file, and a checksum of the file's values; print a
+    line for each conversion. A device that has no name in the file is called "".
+
+    Parameters
+    ----------
+    path : Path
+        Table in one of the layouts of docs/your_files.md.
+    read_voltage : float
+        V, of the measurement. Currents are divided by it, and in a column of voltages rows near it
+        are reads.
+
+    Raises
+    ------
+    ParameterError
+        A column is missing or ambiguous, or values cannot be used. The message names the row of the
+        file.
+    """
+    cells = read_cells(
+        path, lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ]
+    )
+    no_units = [""] * len(cells.header)
+    units = next((row for row in cells.below if any(map(UNIT.fullmatch, row))), no_units)
+    columns = [
+        column_of(f"{name} ({unit})" if unit else name)
+        for name, unit in zip(cells.header, units, strict=True)
+    ]
+    rows = cells.rows.set_axis(cells.header, axis=1)
+    checksum = zlib.crc32(rows.reset_index(drop=True).to_csv().encode())
+    notes, found = list[str](), list[Readings]()
+    for device, table in _tables(columns, rows, read_voltage, notes):
+        try:
+            found.append(Readings(device, *pulse_columns(table, read_voltage, notes), len(found)))
+        except ParameterError as error:
+            raise ParameterError(f"device {device}: {error}" if device else str(error)) from None
+    for note in dict.fromkeys(notes):
+        report(f"{path}: {note}")
+    return found, checksum
+
+
+def column_of(header: str) -> Column:
+    """Return what a column with this header holds. Its unit is "?" if it cannot be read."""
+    name, unit, power = header, "", 0
+    if found := re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header):
+        name, unit, power = found[1], UNITS[found[3]], PREFIXES[found[2]]
+    # brackets hold a direction, a device, a note, or a unit that is none
+    texts = name, re.split(r"[\[({]", name)[0]
+    named, plain = (" ".join(re.findall(r"[a-z]+|\d+|#", text.lower())) for text in texts)
+    for words in (named, plain):
+        stated = "?" if words == plain and texts[0] != texts[1] else unit
+        which, left = WHICH.search(words), WHICH.sub("", words).split()
+        signs = {WORDS[word] for word in left if word in WORDS}
+        rest = " ".join(word for word in left if word not in WORDS)
+        if len(signs) > 1 or (which and "read" in left):  # reads are no devices
+            continue
+        for kind, (own, names) in NAMES.items():
+            implied = not rest and (unit == own if unit else signs) and (signs or which)
+            if (kind in READ and implied) or (
+                re.fullmatch(names, rest) and (kind in READ or not signs)
+            ):
+                device = which[0].replace(" ", "") if which else ""
+                stated = stated if own else unit
+                return Column(header, kind, stated or own, power, sum(signs), device)
+    return Column(header)
+
+
+def _check_columns(columns: list[Column]) -> None:
+    """Raise ParameterError for columns that are missing, appear twice or have a wrong unit."""
+    found = ", ".join(column.header for column in columns)
+    if any(NUMBER.fullmatch(column.header) for column in columns):
+        raise ParameterError(
+            f"there is no header above numbers ({found}): write one, such as "
+            "pulse,conductance,direction"
+        )
+    for column in columns:
+        for names, meaning in OTHERS.items():
+            other = re.search(names, column.header.lower().replace("_", " "))
+            if other and not any(one.kind in READ and one.unit != "?" for one in columns):
+                raise ParameterError(f"column {column.header!r} has {meaning}")
+    if not any(column.kind in READ for column in columns):
+        raise ParameterError(
+            f"column 'conductance (S)' is missing, or 'resistance (ohm)' or 'current (A)', found "
+            f"{found}: name it so, or name two such columns 'up' and 'down'"
+        )
+    seen = dict[tuple[str, int, str], str]()
+    for header, kind, unit, _, up, device in columns:
+        if kind and unit != NAMES[kind][0]:
+            right = f"{kind} ({NAMES[kind][0]})".removesuffix(" ()")
+            raise ParameterError(
+                f"column {header!r} has no unit of {right!r}: convert the values and name it so, "
+                "or name it for what it holds, such as 'pulse voltage (V)'"
+            )
+        key = (kind, up, device)
+        if kind and key in seen:
+            raise ParameterError(
+                f"columns {seen[key]!r} and {header!r} both hold {kind}: leave one out, or if they "
+                "are two devices, write them below each other, with a column 'device'"
+            )
+        seen[key] = header
+
+
+def _tables(
+    columns: list[Column], rows: pd.DataFrame, read_voltage: float, notes: list[str]
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the name of each device, and its readings: a table with the columns conductance in S,
+    given (the cell of the file), and others by kind.
+    """
+    names = list(dict.fromkeys(column.device for column in columns if column.kind in READ))
+    if len(names) < 2:
+        columns, names = [column._replace(device="") for column in columns], [""]
+    else:
+        notes.append(f"columns of readings taken as devices {', '.join(names)}")
+    _check_columns(columns)
+    if unused := ", ".join(column.header for column in columns if not column.kind):
+        notes.append(f"columns that are not used: {unused}")
+        if not {column.kind for column in columns} & {"pulse", "voltage"}:
+            warnings.warn(
+                f"{notes[-1]}; without a column 'pulse' each reading counts as a pulse",
+                stacklevel=2,
+            )
+    for name in names:
+        own = {
+            (column.kind, column.up): (column, rows.iloc[:, k])
+            for k, column in enumerate(columns)
+            if column.kind and column.device in ("", name)
+        }
+        other = {kind: _numbers(*one) for (kind, _), one in own.items() if kind not in READ}
+        if "amplitude" in other and "voltage" in other:  # of the pulses, and of the reads
+            other.setdefault("read voltage", other.pop("voltage"))
+        common, parts = pd.DataFrame(other, rows.index), []
+        for up in (0,) if {(kind, 0) for kind in READ} & own.keys() else (1, -1):
+            for column, given in [own[kind, up] for kind in READ if (kind, up) in own][:1]:
+                conductance = _conductance(column, given, common, read_voltage, notes)
+                part = common.assign(given=given, conductance=conductance)
+                if up or name:  # a column may end earlier than others
+                    part = part.loc[: given.last_valid_index()]
+                parts.append(_during(part, up) if up else part)
+        table = pd.concat(parts)
+        if "device" not in table.columns:
+            yield name, table
+            continue
+        for row in table.index[table["device"].isna()][:1]:
+            raise ParameterError(f"column 'device' is empty in row {row}: name the device")
+        for device, part in table.groupby("device", sort=False):
+            yield f"{name} {device}".strip(), part
+
+
+def _numbers(column: Column, given: pd.Series) -> pd.Series:
+    """Return numbers in SI units, nan for empty cells and inf for an overflow of the instrument;
+    the cells of kinds without a unit. Raises ParameterError for texts, naming the row.
+    """
+    if not column.unit and column.kind != "pulse":
+        return given
+    values = pd.to_numeric(given, errors="coerce")
+    texts = given[(values.isna() & given.notna()).to_numpy()]
+    for row, text in texts[:1].items():
+        raise ParameterError(
+            f"column {column.header!r} must hold numbers, got {text!r} in row {row}"
+            + f" and texts in {len(texts) - 1} more" * (len(texts) > 1)
+            + ": write decimals with points, units into the header, or leave the rows out"
+        )
+    values = values.mask(values.abs() > OVERFLOW, np.inf)
+    return values * 10.0**column.power if column.power else values
+
+
+def _conductance(
+    column: Column, given: pd.Series, table: pd.DataFrame, read_voltage: float, notes: list[str]
+) -> pd.Series:
+    """Return conductances in S: nan for empty cells, inf for an overflow of the instrument."""
+    values = _numbers(column, given)
+    if column.power or column.kind != "conductance":
+        notes.append(f"column {column.header!r} converted to S")
+    if column.kind == "resistance":
+        return (1 / values).mask(values == np.inf, np.inf)
+    if column.kind == "current":
+        near = pd.Series(read_voltage, table.index)
+        volts = table.get("read voltage", table.get("voltage", near))
+        reads = _near(volts, read_voltage)
+        if not reads.any():
+            raise ParameterError(
+                f"no voltage is near {read_voltage:g} V, at which currents are read, the lowest is "
+                f"{volts.abs().min():g} V: give the voltage of the reads with --read-voltage, or "
+                "name a column with voltages of pulses 'pulse voltage'"
+            )
+        notes[-1] += f", read at {read_voltage:g} V"
+        values = values / volts.where(reads)
+    return values
+
+
+def _near(volts: pd.Series, read_voltage: float) -> pd.Series:
+    """Return a mask of the voltages that are near the read voltage."""
+    return (volts.abs() - abs(read_voltage)).abs() <= NEAR * abs(read_voltage)
+
+
+def _during(table: pd.DataFrame, up: int) -> pd.DataFrame:
+    """Return readings of one direction, from a table with a column for each direction. Each column
+    begins with a reading before any pulse, unless pulses are numbered.
+    """
+    sweep = table.get("sweep", pd.Series(0, table.index)).ffill()
+    pulse = table.get("pulse", sweep.groupby(sweep, dropna=False).cumcount())
+    return table.assign(direction=up, sweep=f"{up} " + sweep.astype(str), pulse=pulse)
+
+
+def pulse_columns(
+    table: pd.DataFrame, read_voltage: float, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return three arrays (readings): conductances in S, the direction of the pulses before each
+    reading, and the number of these pulses.
+
+    The direction is 1 (up), -1 (down), or 0 at the start of a sweep. Raises ParameterError if a
+    column is missing or its values cannot be used.
+    """
+    table = _reads(table, read_voltage, notes)
+    pulse = table.get("pulse", pd.Series(range(len(table)))).to_numpy(float)
+    number = table.get("sweep", pd.Series(0, table.index)).ffill()
+    changed = number.ne(number.shift()).to_numpy()
+    if len(table) > 1 and changed.all():
+        raise ParameterError(
+            "the number of the sweep changes in every row: if it numbers pulses, name the column "
+            "'pulse'"
+        )
+    sweep = changed | (pulse == 0)
+    direction = _directions(table, sweep)
+    _check_alike(table, direction)
+    _check_conductance(table)
+    new = changed.copy()
+    new[1:] |= (np.diff(pulse) != 0) | (np.diff(direction) != 0)
+    if not new.all():
+        notes.append("reads of the same pulse averaged")
+        mean = table["conductance"].groupby(np.cumsum(new)).mean()
+        table = table[new].assign(conductance=mean.to_numpy())
+        pulse, direction, sweep = pulse[new], direction[new], sweep[new]
+    count = np.diff(pulse, prepend=pulse[:1])
+    turned = np.diff(direction, prepend=direction[:1]) != 0
+    # a sweep begins without a reading before its first pulse
+    again = (count <= 0) & ~turned & ~sweep
+    wrong = ~((pulse >= 0) & (pulse % 1 == 0))
+    wrong |= again & (pulse > pulse[pulse > 0].min(initial=1e9))
+    for place in np.flatnonzero(wrong)[:1]:
+        raise ParameterError(
+            "column 'pulse' must hold whole numbers that rise within a sweep, got "
+            f"{pulse[place]:g} in row {table.index[place]}; count the pulses of each direction "
+            "upwards, in the order of measurement, or number the sweeps in a column 'sweep'"
+        )
+    sweep |= again
+    count = np.where(count > 0, count, pulse)  # numbers begin again where the direction turns
+    if (count[~sweep] == 1).all():
+        _check_single(table, direction)
+    return table["conductance"].to_numpy(float), np.where(sweep, 0, direction), count
+
+
+def _reads(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> pd.DataFrame:
+    """Return the rows that read a device, with the pulses before them, if a table has rows for
+    pulses, too. Reads have a voltage near the read voltage, or "read" in place of a direction.
+    """
+    none = pd.Series(np.nan, table.index)
+    volts, words = table.get("voltage", none), table.get("direction", none).astype(str)
+    read = (_near(volts, read_voltage) | words.str.fullmatch("read", case=False)).to_numpy()
+    pulse = ~read & (volts != 0).to_numpy()
+    if not read.any() or not pulse.any():
+        return table.drop(columns="voltage", errors="ignore") if read.any() else table
+    sign = _signs(words)
+    sign = np.where(np.isnan(sign), np.sign(volts), sign)
+    ups = np.array([(pulse & (sign == way)).cumsum()[read] for way in (1, -1)])
+    rows = table.index[read]
+    for place in np.flatnonzero((np.diff(ups) > 0).all(axis=0))[:1]:
+        raise ParameterError(
+            f"between the reads in rows {rows[place]} and {rows[place + 1]} are pulses up and "
+            "down: leave out the rows between, and begin a sweep there, with another number in a "
+            "column 'sweep'"
+        )
+    number = table.get("pulse", none).to_numpy(float)
+    if np.isnan(number).all() or (np.diff(number) == 1).all():  # no numbers, or those of rows
+        number = pulse.cumsum()
+        for place in np.flatnonzero(pulse[1:] & pulse[:-1])[:1]:
+            raise ParameterError(
+                f"rows {table.index[place]} and {table.index[place + 1]} are both pulses: keep one "
+                "row of each pulse, or number the pulses in a column 'pulse', also at the reads"
+            )
+    last = np.maximum.accumulate(np.where(pulse, np.arange(len(table)), 0))[read]
+    notes.append(f"rows at the read voltage of {read_voltage:g} V are reads, others pulses")
+    before = {name: table[name].to_numpy()[last] for name in ("voltage", "width") if name in table}
+    direction = np.where(ups.any(axis=0), sign[last], 0)
+    return table[read].assign(direction=direction, pulse=number[read], **before)
+
+
+def _signs(given: pd.Series) -> np.ndarray:
+    """Return the directions of pulses, 1 up and -1 down, from words or numbers with a sign; 0 for
+    the number 0, nan for other values.
+    """
+    codes, found = pd.factorize(given)  # few different ones, in up to millions of rows
+    texts = pd.Series(found).astype(str).str.strip(" '\"").str.lower()
+    words = texts.map(lambda text: SIGNS.get(text, text))
+    return np.append(np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float)), np.nan)[codes]
+
+
+def _directions(table: pd.DataFrame, start: np.ndarray) -> np.ndarray:
+    """Return the direction of the pulses before each reading from a column direction or the sign of
+    voltages, 0 if a reading at the `start` of a sweep names none.
+    """
+    named = [name for name in ("direction", "amplitude", "voltage") if name in table.columns]
+    if not named:
+        raise ParameterError(
+            "no pulses, so no steps: a column 'direction' (up or down) of the pulses is missing, "
+            "or 'voltage' with their sign; readings over time have none"
+        )
+    direction, *others = (_signs(table[name]) for name in named)
+    for place in np.flatnonzero(np.isnan(direction) & ~start)[:1]:
+        raise ParameterError(
+            f"{named[0]} must be up, down or a number with a sign, got "
+            f"{str(table[named[0]].iloc[place])!r} in row {table.index[place]}"
+        )
+    direction = np.nan_to_num(direction)
+    ways = {*direction[~start]}
+    if named[0] == "direction" and ways == {0, 1}:
+        raise ParameterError("column 'direction' has 0 and 1: write down, or -1, in place of 0")
+    if named[0] != "direction" and len(ways - {0}) == 1:
+        raise ParameterError(
+            f"{named[0]}s of all pulses have the same sign: give pulses down a minus, or write up "
+            "and down into a column 'direction'"
+        )
+    for name, other in zip(named[1:], others, strict=True):
+        if {-1, 1} <= {*other}:  # else a voltage without sign
+            same = direction * other
+            for place in np.flatnonzero(same == (1 if np.nansum(same) < 0 else -1))[:1]:
+                raise ParameterError(
+                    f"columns 'direction' and '{name}' contradict each other in row "
+                    f"{table.index[place]}: {table['direction'].iloc[place]} and "
+                    f"{table[name].iloc[place]:g}; correct the table, or leave out the wrong column"
+                )
+    return direction
+
+
+def _check_alike(table: pd.DataFrame, direction: np.ndarray) -> None:
+    """Raise ParameterError if pulses of one direction differ in voltage or width."""
+    for name, unit in (("amplitude", "V"), ("voltage", "V"), ("width", "s")):
+        for sign, word in ((1, "up"), (-1, "down")) if name in table.columns else ():
+            values = table[name][direction == sign].abs().dropna()
+            low, high = values.min(), values.max()
+            if high - low > ALIKE * high:
+                count = values.map("{:.3g}".format).nunique()
+                raise ParameterError(
+                    f"pulses {word} have {count} {name}s ({low:g} to {high:g} {unit}): the fit "
+                    f"needs identical pulses; keep rows of one {name} that follow each other, or "
+                    "measure with one"
+                    + f"; if {low:g} V is the read voltage, give --read-voltage {low:g}"
+                    * (name == "voltage" and count == 2)
+                )
+
+
+def _check_conductance(table: pd.DataFrame) -> None:
+    """Raise ParameterError for readings that are missing, too large for the instrument, or below 0,
+    with a remedy that keeps count of the pulses.
+    """
+    values = table["conductance"]
+    if values.max() <= 0:
+        raise ParameterError(
+            f"conductances are not positive ({values.min():g} to {values.max():g} S): if they are "
+            "logarithms, write 10 to their power; if currents, leave out the minus"
+        )
+    for wrong, kind in (
+        (~np.isfinite(values), "no"),
+        (values < -NOISY * values.max(), "a negative"),
+    ):
+        for row, text in table["given"][wrong][:1].items():
+            more = f", and so have {wrong.sum() - 1} more" if wrong.sum() > 1 else ""
+            raise ParameterError(
+                f"row {row} has {kind} conductance, got {text!r}{more}: correct it, or leave it "
+                "out and number the pulses in a column 'pulse'"
+            )
+
+
+def _check_single(table: pd.DataFrame, direction: np.ndarray) -> None:
+    """Raise ParameterError if only every second step between readings, or every third and so on, is
+    large or goes in the direction of the pulses: then pulses are read more than once. Ranks decide
+    (H. B. Mann and D. R. Whitney, Ann. Math. Statist. 18, 50, 1947), so few abrupt steps do not
+    count much.
+    """
+    steps = (np.diff(table["conductance"]) * direction[1:])[:TESTED]
+    for number, sizes in itertools.product(REPEATS, (steps, np.abs(steps))):
+        for first in range(number if len(steps) >= 2 * number else 0):
+            large, small = sizes[first::number], np.delete(sizes, slice(first, None, number))
+            error = np.sqrt((len(steps) + 1) / (3 * len(large) * len(small)))
+            if np.sign(large[:, None] - small).mean() > CLEAR * error:
+                rows = table.index[[first + 1, first + number]]
+                raise ParameterError(
+                    f"rows {rows[0]} to {rows[1]} read the device {number} times after one pulse, "
+                    "and so on: number the pulses in a column 'pulse', then reads are averaged"
+                )
