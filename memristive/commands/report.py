@@ -483,22 +483,21 @@ def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
             columns[f"{name}, {'energy' if unit == 'J' else 'time'}"] = [
                 "" if np.isnan(value) else with_unit(value, unit) for value in values
             ]
+    pulses = ", ".join(
+        f"{with_unit(volts, 'V')} for {with_unit(seconds, 's')} {word}"
+        for volts, seconds, word in (
+            (device.voltage_up, device.width_up, "up"),
+            (device.voltage_down, device.width_down, "down"),
+        )
+    )
+    if device.source.startswith("fitted"):
+        pulses += " (readings do not tell them: put yours into the device file)"
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
         "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
-        "slow circuit. Pulses: {}. ".format(
-            ", ".join(
-                f"{with_unit(volts, 'V')} for {with_unit(seconds, 's')} {word}"
-                for volts, seconds, word in (
-                    (device.voltage_up, device.width_up, "up"),
-                    (device.voltage_down, device.width_down, "down"),
-                )
-            )
-            + " (tables of readings do not give them: put yours into the device file)"
-            * device.source.startswith("fitted")
-        )
-        + f"Inference: mean of {READS} images. Training: counted pulses and errors; the energies of "
-        "reads and errors are means of some images at several moments."
+        f"slow circuit. Pulses: {pulses}. Inference: mean of {READS} images. Training: counted "
+        "pulses and errors; the energies of reads and errors are means of some images at several "
+        "moments."
     ]
     return Section("Energy and time", texts, pd.DataFrame(columns))
 
