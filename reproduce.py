@@ -137,6 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
             *([] if options.full else ["--short", "--results", str(QUICK)]),
         ]
     ]
+    report = ["-m", "memristive", "report", "--short", "--results", str(QUICK)]
+    report += ["--figures", str(QUICK)]
+    last += [[*report, device] for device in ("epiram", "tests/io/readings/keithley.csv")]
     if options.full:
         last += [
             ["-m", f"studies.{name}"]
