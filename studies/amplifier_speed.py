@@ -1,4 +1,6 @@
-"""Bandwidth of the op-amps: how much faster may a network be read, and what does it then cost?
+"""Evidence for docs/costs.md: the least bandwidth of op-amps at which decisions stay.
+
+Bandwidth of the op-amps: how much faster may a network be read, and what does it then cost?
 
 The op-amps of the circuit have no pole. Here each has one, so that its gain falls to 1 at its
 gain-bandwidth product GBW. A column's cells load the input of its summing stage, so this stage is

@@ -1,4 +1,6 @@
-"""For which parameters are spikes of the closed form exact, and is each other parameter named?
+"""Evidence for docs/circuit.md: where the closed form is exact, and that doubts name the rest.
+
+For which parameters are spikes of the closed form exact, and is each other parameter named?
 
 Three networks of nine inputs have random weights: the paper's layer, pairs of EpiRAM, and two
 layers of emulators. One parameter at a time takes values from its default to both ends of the range

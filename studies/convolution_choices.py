@@ -1,4 +1,6 @@
-"""Choices that decide in a convolution (docs/convolution.md): pooling, how kernels learn, windows,
+"""Evidence for docs/convolution.md: pooling, kernels that learn, and late writes decide.
+
+Choices that decide in a convolution (docs/convolution.md): pooling, how kernels learn, windows,
 regions, number of kernels, and how devices are written.
 
 --data digits: scikit-learn's 8x8 digits, a split of its own for each seed, tested on the test

@@ -1,4 +1,6 @@
-"""Can published synapses learn online? Networks of measured devices, beside the accuracies that
+"""Evidence for docs/devices.md: what published synapses reach in one and two layers.
+
+Can published synapses learn online? Networks of measured devices, beside the accuracies that
 NeuroSim found on MNIST.
 
 Networks are trained by whole pulses with the device's noises, and scored strictly on all test

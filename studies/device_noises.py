@@ -1,4 +1,6 @@
-"""Coverage of the intervals of a fitted device's noises: the share that holds the truth.
+"""Evidence for docs/fit.md: how often the intervals of a fit hold the truth.
+
+Coverage of the intervals of a fitted device's noises: the share that holds the truth.
 
 One preset is simulated with known noises. Sweeps of 60 pulses up and 60 down are read after every
 pulse, every fifth or every tenth. From these readings alone, as `python -m memristive fit`

@@ -1,4 +1,6 @@
-"""Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ
+"""Evidence for docs/chips.md: carried weights fail where in-situ learning does not.
+
+Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ
 (learned on it), MNIST 10x10.
 
 Random chips of one layer are simulated in closed form. Each chip has one kind of deviation: a

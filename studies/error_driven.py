@@ -1,4 +1,6 @@
-"""Learning from errors: one layer learns any dataset image by image, on an ideal chip or on an
+"""Evidence for docs/learning.md: one layer that learns from errors in ngspice, image by image.
+
+Learning from errors: one layer learns any dataset image by image, on an ideal chip or on an
 imperfect one, and is tested.
 
 The crossbar reads a training image. If the right neuron does not lead by the margin, its column is

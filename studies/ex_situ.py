@@ -1,4 +1,6 @@
-"""Ex situ, for comparison: logistic regression trained in software, its weights written into the
+"""Evidence for docs/reproducing.md: logistic regression's weights, written into the memristors.
+
+Ex situ, for comparison: logistic regression trained in software, its weights written into the
 memristors.
 
 Each weight becomes a state X = centre + scale * weight. The centre is the start state of the

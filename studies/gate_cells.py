@@ -1,4 +1,6 @@
-"""Filaments with transistors learn in ngspice: XPUE, the letters z, v, n, and XOR.
+"""Evidence for docs/writes_gate.md: cells with a gate learn in ngspice.
+
+Filaments with transistors learn in ngspice: XPUE, the letters z, v, n, and XOR.
 
 The cell is a SPICE model with a gate as the third pin, the filament of Stanford's model in series
 with a transistor by default. X of each cell is its gate voltage. The error rule moves X by a

@@ -1,4 +1,6 @@
-"""Which gradient do layers follow? The angle between the writes of the local rule and the exact
+"""Evidence for docs/layers.md: how far the local rule is from the gradient of spike times.
+
+Which gradient do layers follow? The angle between the writes of the local rule and the exact
 gradient of spike times.
 
 The study looks at training images after which the rule writes, before and after the training. The

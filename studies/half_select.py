@@ -1,4 +1,6 @@
-"""Cost of a passive array, in accuracy: writes at V put V/2 on other cells of the same row and
+"""Evidence for docs/own_model.md: what half-selected cells cost.
+
+Cost of a passive array, in accuracy: writes at V put V/2 on other cells of the same row and
 column, and move these cells by the share r of a step.
 
 One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width,

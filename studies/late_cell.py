@@ -1,4 +1,6 @@
-"""A synapse that writes late: the paper's cell adds up small doses, and a pair of devices gets a
+"""Evidence for docs/writes_late.md: the circuit of a late synapse obeys its law.
+
+A synapse that writes late: the paper's cell adds up small doses, and a pair of devices gets a
 pulse when one is due.
 
 The emulator's X rests at 0 V and moves by the paper's own write: phi is high while the row has a

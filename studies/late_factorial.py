@@ -1,4 +1,6 @@
-"""Why do rounded writes lose, and when do late writes pay? A factorial of four ways to write a dose
+"""Evidence for docs/writes_late.md: why rounded writes lose, and when late writes pay.
+
+Why do rounded writes lose, and when do late writes pay? A factorial of four ways to write a dose
 that is a fraction of a pulse, with and without the noises of the device, each with two settings.
 
 Ways: *rounded* at random to whole pulses; pulses of *any width*, which need no rounding; *late*,

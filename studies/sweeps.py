@@ -1,4 +1,6 @@
-"""Sweeps: networks that differ in one property, behind sentences of three pages.
+"""Evidence for docs/writes_late.md, docs/writes_gate.md and docs/chips.md: one property varied.
+
+Sweeps: networks that differ in one property, behind sentences of three pages.
 
 - late_ways (docs/writes_late.md, "Four ways"): fractions of a pulse rounded at random; Manhattan,
   a pulse to each row whose input is above half; a digital memory that keeps the remainder; late.

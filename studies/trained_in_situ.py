@@ -1,4 +1,6 @@
-"""The first crossbar that was trained in situ, with your SPICE model: 3x3 letters z, v, n. Then
+"""Evidence for docs/own_model.md: a SPICE model learns Prezioso's letters, and XOR.
+
+The first crossbar that was trained in situ, with your SPICE model: 3x3 letters z, v, n. Then
 XOR, with hidden neurons.
 
 M. Prezioso et al., Nature 521, 61 (2015): ten inputs (nine pixels and a bias), three outputs,

@@ -1,4 +1,6 @@
-"""Patterns without a teacher: does the circuit alone give each pattern a neuron of its own?
+"""Evidence for docs/learning.md: the circuit alone gives each pattern a neuron.
+
+Patterns without a teacher: does the circuit alone give each pattern a neuron of its own?
 (docs/learning.md)
 
 One ngspice transient for each seed presents the patterns in random order, without labels. --netlist

@@ -1,4 +1,6 @@
-"""MNIST without labels: how many test images does a circuit recognise that has learned by itself?
+"""Evidence for docs/learning.md: what 100 neurons recognise without labels.
+
+MNIST without labels: how many test images does a circuit recognise that has learned by itself?
 (docs/learning.md)
 
 The closed form learns all 60,000 training images without labels. The training labels then assign a

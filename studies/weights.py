@@ -1,6 +1,6 @@
-"""What does a start from software save on a chip? Weights of an MLP beside learning from scratch.
+"""Evidence for docs/export.md: what a start from software saves on a chip.
 
-Evidence for docs/weights.md. scikit-learn's MLPClassifier learns digits (40 hidden neurons) and
+scikit-learn's MLPClassifier learns digits (40 hidden neurons) and
 MNIST's grey 10x10 images (100). Its weights become those of a circuit, of emulators or of epiram,
 on an ideal chip and on chips whose cells and thresholds differ by 5 and 10 %. There the network
 learns for some presentations. For comparison a network with random weights learns on the same
@@ -55,7 +55,11 @@ class Start:
         layers, software = mlp(self.data, self.seed)
 
         def made(presentations: int) -> Any:
-            known: dict[str, Any] = {"chip": chip, "presentations": presentations, "seed": self.seed}
+            known: dict[str, Any] = {
+                "chip": chip,
+                "presentations": presentations,
+                "seed": self.seed,
+            }
             if self.origin == SCRATCH:
                 return build(images, classes, HIDDEN[self.data], self.device, **known)
             with warnings.catch_warnings():
@@ -86,7 +90,9 @@ def mlp(name: str, seed: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], floa
     from sklearn.neural_network import MLPClassifier
 
     data = matching_dataset(name, seed=seed)
-    large: dict[str, Any] = {"max_iter": 25, "early_stopping": True} if name == "mnist" else {"max_iter": 600}
+    large: dict[str, Any] = (
+        {"max_iter": 25, "early_stopping": True} if name == "mnist" else {"max_iter": 600}
+    )
     network = MLPClassifier((HIDDEN[name],), alpha=1e-3, random_state=seed, **large)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
