@@ -7,14 +7,17 @@ the third pin, such as stanford_1t1r, the study measures other things: the level
 voltage, after RESET from lower and from higher levels; the influence of earlier writes; and
 half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses define the
 range, from the subcircuit's default state down, and then up. A sweep ends when its last 100 pulses
-have made less than 1 % of the change of the whole sweep, or after 1,000 pulses.
+have made less than 1 % of the change of the whole sweep, or after 1,000 pulses. Without voltage x
+is watched for 1,000 presentations, and the device file of a device that forgets says how fast.
 
 Writes the device file own/MODEL_device.json, for --device of other scripts, the record
 own/spice_device_MODEL.json and own/spice_device_MODEL.png; those of the project's models go to
-results/devices/ and figures/. 5 to 10 s.
+results/devices/ and figures/. 5 to 10 s. No file is written if the curves are wrong by more than
+20 % of the range.
 """
 
 import dataclasses
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, keep_apart, make_parser, table
+from memristive.cli.script import Record, keep_apart, make_parser, progress, table
 from memristive.devices.characterise import (
     BLOCK,
     GRID,
@@ -32,15 +35,24 @@ from memristive.devices.characterise import (
     characterise,
 )
 from memristive.devices.characterise_gate import SIDES, GateCharacterisation, characterise_gate
-from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
-from memristive.devices.spice_model import SpiceModel, load_model
+from memristive.devices.measured_device import (
+    LARGEST_MISFIT,
+    MeasuredDevice,
+    cure_of_misfit,
+    device_record,
+    warn_of_device,
+)
+from memristive.devices.spice_model import load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
+from memristive.parameters import ParameterError, SimulationError
+from memristive.spice.session import time_limit
 
 # Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose
 # (`studies.half_select`).
 NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
 SOFT = 0.5  # least over largest step: below this, bounds count as soft
 ABRUPT = 0.2  # share of the range: a device with a larger step has fewer than five levels
+LIMIT = 10.0  # s, of one transient: usual are 0.01 to 1
 DRIFT = 0.1  # share of a mean step: reads that move x by more bring a warning
 STYLES = {1: "-", 2: "--", 3: ":"}  # of lines for V, V/2 and V/3
 
@@ -63,22 +75,44 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(options, f"spice_device_{model.name}", parameters, others=[options.model])
     check_overwriting(device_file, parameters, options.force, [options.model], "--results DIR")
 
-    measure = measured_gate if model.gate_pin else measured_steps
+    report(f"measuring {model.name} in ngspice")
+    for note in model.notes:
+        report(f"- {note}")
+    measure = characterise_gate if model.gate_pin else characterise
     source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"
-    device, results, drawn = measure(model, source, options.model)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as tempfile.tempdir,  # where failed netlists go
+            time_limit(LIMIT),
+            progress(iter(""), 2 if model.gate_pin else 5, model.name, "phase") as bar,
+        ):
+
+            def phase(name: str) -> None:
+                bar.set_description(name)
+                bar.update()
+
+            found: Any = measure(model, source, options.model, phase)
+    except SimulationError as error:
+        raise SimulationError(model.explained(error)) from None
+    finally:
+        tempfile.tempdir = None
+    describe = measured_gate if model.gate_pin else measured_steps
+    device, results, drawn = describe(found)
+    if device.misfit > LARGEST_MISFIT:
+        raise ParameterError(
+            f"{model.name}: no device file, because its curves are wrong by up to "
+            f"{device.misfit:.0%} of the range: {cure_of_misfit(device)}"
+        )
     write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write(results)
     record.plot(drawn)
 
 
-def measured_steps(
-    model: SpiceModel, source: str, path: str
-) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
-    """Measure a model with two pins and print the result; return the device, the results for the
+def measured_steps(found: Characterisation) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
+    """Print the measurement of a model with two pins; return the device, the results for the
     record, and the figure.
     """
-    found = characterise(model, source, path)
     results = dataclasses.asdict(found) | {
         "x": GRID,
         "starts": STARTS,
@@ -98,13 +132,10 @@ def measured_steps(
     return found.device, results, figure(found)
 
 
-def measured_gate(
-    model: SpiceModel, source: str, path: str
-) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
-    """Measure a model with a gate and print the result; return the device, the results for the
-    record, and the figure.
+def measured_gate(found: GateCharacterisation) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
+    """Print the measurement of a model with a gate; return the device, the results for the record,
+    and the figure.
     """
-    found = characterise_gate(model, source, path)
     results = dataclasses.asdict(found) | {
         "loops": [
             {"gate_V": gate, "voltage_V": volts, "current_A": amperes}
@@ -156,7 +187,9 @@ def print_result(found: Characterisation) -> None:
     drift = np.abs(found.drift).max()
     steps = drift / device.mean_step
     neglected = (
-        f", {steps:.1f} steps, which trainings neglect: lower read_voltage" if steps > DRIFT else ""
+        f", {steps:.1f} steps, which trainings neglect: lower read_voltage"
+        if steps > DRIFT and not device.retention
+        else ""
     )
     print(
         f"{READS} reads of {device.width_up:g} s move x by {drift:.2%} of the range at "
@@ -165,7 +198,8 @@ def print_result(found: Characterisation) -> None:
     print(
         f"the device file's curves follow ngspice's sweeps within {device.misfit:.2%} of the range"
     )
-    warn_of_misfit(device)
+    if device.misfit <= LARGEST_MISFIT:
+        warn_of_device(device)
     for way, curve in (("up", device.up), ("down", device.down)):
         if max(curve) > ABRUPT:
             print(

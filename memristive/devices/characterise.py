@@ -7,14 +7,14 @@ state node, becomes the start of the next one by the initial parameter.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import Emulator, MeasuredDevice
+from memristive.devices.measured_device import TURNING_WINDOW, Emulator, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
@@ -36,6 +36,13 @@ GRID = np.linspace(0, 1, 33)
 JUMP, HALVINGS = 0.01, 6
 STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
 READS = 1000  # reads whose drift is measured
+# x is watched without voltage for so many presentations, of 1 ms or a pulse, as in a short training
+PRESENTATIONS, PRESENTATION = 1000, 1e-3
+BOUND_STATE = (
+    "bound the state in the subcircuit: k*(uramp(low - v({0})) - uramp(v({0}) - high)) in its "
+    "rate, with k of 1e5 rates over the range, holds it from low to high"
+)
+FORGOTTEN = 0.05  # of the range: a device that loses more within them forgets
 # S
 HIGHEST_CONDUCTANCE = MeasuredDevice.__dataclass_fields__["highest_conductance"].metadata["high"]
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
@@ -228,12 +235,14 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     not set the state.
     """
     default = state = write(model, None, up=True)[0, 0]
-    found, counts, all_arrived = [], [], True
+    found, counts, changes, all_arrived = [], [], [], True
     wanted = 0.9 * state or 0.1
-    if abs((started := write(model, [wanted], up=True)[0, 0]) - wanted) > 0.01 * abs(wanted):
+    if abs((started := write(model, [wanted], up=True)[0, 0]) - wanted) > 0.1 * abs(wanted):
+        cure = "; ngspice resolves 1 uV, so let the state be about 1, in nm for example"
         raise ParameterError(
             f"{model.name}: parameter {model.initial_parameter} does not set node "
             f"{model.state_node} at t = 0: {wanted:g} gives {started:g}"
+            f"{cure if abs(wanted) < 1e-4 else ''}"
         )
     for up in (False, True):
         begin, arrived = read(model, [state])[0], False
@@ -248,22 +257,46 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
         found.append(float(state))
         counts.append(block * BLOCK)
         all_arrived &= arrived
-    volts, width = model.voltage_up, model.width_up
-    if abs(now - begin) < LEAST_CHANGE * abs(begin):
-        middle = (default + found[0]) / 2
-        first, last = read(model, write(model, [middle], True, BLOCK)[0, [0, -1]])
+        changes.append((now - begin) / abs(begin))
+
+    def rise(start: float) -> float:
+        first, last = read(model, write(model, [start], True, BLOCK)[0, [0, -1]])
+        return float((last - first) / abs(first))
+
+    (down, change), volts, width = changes, model.voltage_up, model.width_up
+    both = "lower" if max(changes) < -LEAST_CHANGE else ""
+    if down > LEAST_CHANGE and rise(default) > LEAST_CHANGE:
+        both = "raise"
+    if both:
+        raise ParameterError(
+            f"{model.name}: pulses of {volts:g} V and of {model.voltage_down:g} V both {both} the "
+            f"conductance: multiply the rate of {model.state_node} by sgn(v(row,column)) if the "
+            "device is bipolar; others cannot learn here"
+        )
+    if abs(change) < LEAST_CHANGE:
+        middle, node = (default + found[0]) / 2, model.state_node
+        idle = write(model, [middle], True, share=0.0)[0, -1]
         cure = "give the model file other voltages or widths"
-        if abs(last - first) >= LEAST_CHANGE * abs(first):
+        if abs(idle - middle) > 0.1 * abs(middle):
             cure = (
-                f"{model.state_node} moves from {middle:.2g}, but is stuck at its bound "
-                f"{found[0]:.2g} (boundary lock); give the model file shorter pulses, or the "
-                "subcircuit a window that is above 0 at the bound"
+                f"the device forgets: without voltage {node} goes from {middle:.2g} to {idle:.2g} "
+                f"in {PERIOD * width:.2g} s"
+            )
+        elif abs(found[1] - found[0]) > 0.01 * abs(default - found[0]):
+            cure = (
+                f"{node} has gone to {found[0]:.2g}, beyond the end of the conductance: "
+                + BOUND_STATE.format(node)
+            )
+        elif abs(rise(middle)) >= LEAST_CHANGE:
+            cure = (
+                f"{node} moves from {middle:.2g}, but is stuck at its bound "
+                f"{found[0]:.2g} (boundary lock); give the state {TURNING_WINDOW}"
             )
         raise ParameterError(
             f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the "
-            f"conductance by {abs(now / begin - 1):.1g} of itself: {cure}"
+            f"conductance by {abs(change):.1g} of itself: {cure}"
         )
-    if now < begin:
+    if change < 0:
         raise ParameterError(
             f"{model.name}: pulses of {volts:g} V lower the conductance: give the model file the "
             "other row_pin"
@@ -271,7 +304,31 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     return found, counts, all_arrived
 
 
-def characterise(model: SpiceModel, source: str = "", path: str = "") -> Characterisation:
+def retention(model: SpiceModel, found: StateMap) -> float:
+    """Return the time in s without voltage in which x loses 63 % of what it loses at all, 0.0 if it
+    loses less than `FORGOTTEN`. `found` converts states to x.
+    """
+    shortest, longest = sorted((model.width_up, model.width_down))
+    stop = PRESENTATIONS * max(longest, PRESENTATION)
+    lost = seconds = 0.0
+    while stop > shortest:
+        time, moved, _ = transient(
+            model, found.state(np.array(STARTS)), [[(0.0, 0.0)]], stop, stop / 50
+        )
+        x = found.share(moved)
+        way = np.abs(x - np.array(STARTS)[:, None])
+        if not lost:
+            loser, lost = int(way[:, -1].argmax()), float((1 - np.exp(-1)) * way[:, -1].max())
+        if way[:, -1].max() < FORGOTTEN or way[loser, -1] < lost:
+            break
+        seconds = float(np.interp(lost, np.maximum.accumulate(way[loser]), time))
+        stop /= 10
+    return seconds
+
+
+def characterise(
+    model: SpiceModel, source: str = "", path: str = "", phase: Callable[[str], object] = str
+) -> Characterisation:
     """Return the curves of a SPICE model, measured in ngspice.
 
     A sweep of pulses goes from the subcircuit's default state down to a bound, which is x = 0. A
@@ -284,6 +341,8 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         Origin of the device, for its file.
     path : str
         Path of the model file, which the device's file names.
+    phase : callable
+        Called with the name of each phase when it begins, e.g. for a progress bar.
 
     Raises
     ------
@@ -293,7 +352,9 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     SimulationError
         ngspice refuses the subcircuit or stops early.
     """
+    phase("ends of the range")
     (bottom, top), reach, arrived = ends(model)
+    phase("conductance of each state")
     fine = np.linspace(bottom, top, 129)
     found = StateMap(fine, read(model, fine))
     for way, state, siemens in (
@@ -304,7 +365,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
             raise ParameterError(
                 f"{model.name}: the sweep {way} ends at {model.state_node} = {state:.3g}, where "
                 f"the conductance is {siemens:.3g} S, outside 0 to {HIGHEST_CONDUCTANCE:g} S: "
-                "bound the state in the subcircuit"
+                + BOUND_STATE.format(model.state_node)
             )
     for _ in range(HALVINGS):
         jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
@@ -320,6 +381,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         )
     grid = found.state(GRID)
     steps, cut = {}, {}
+    phase("steps of each state")
     for up in (True, False):
         for part in (1, 2, 3):
             after = write(model, grid, up, share=1 / part)[:, -1]
@@ -372,6 +434,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         **selected,
     )
 
+    phase("sweeps of pulses")
     potentiated = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)
     depressed = write(model, potentiated[:, -1], False, BLOCK)
     moved, pulses = np.hstack([potentiated, depressed[:, 1:]]), np.arange(BLOCK + 1)
@@ -381,6 +444,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         np.abs(device.after(x[:, BLOCK : BLOCK + 1], pulses, False) - x[:, BLOCK:]).max(),
     )
 
+    phase("reads, I-V loops and time without voltage")
     stop = READS * model.width_up
     _, held, _ = transient(
         model, grid, [[(0.0, model.read_voltage), (stop, model.read_voltage)]], stop, stop / 50
@@ -391,7 +455,9 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         for period in np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)
     ]
     return Characterisation(
-        dataclasses.replace(device, misfit=float(misfit)),
+        dataclasses.replace(
+            device, misfit=min(float(misfit), 1.0), retention=retention(model, found)
+        ),
         found,
         (reach[0], reach[1]),
         arrived,

@@ -6,7 +6,8 @@ raises the column while the row stays at 0 V, so no terminal is below 0 V. A gat
 blocks both pulses, and the gates of all cells that are not written stay at 0 V.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from memristive.devices.characterise import (
     StateMap,
     model_solver,
     read,
+    retention,
     transient,
 )
 from memristive.devices.measured_device import ABRUPT, MeasuredDevice
@@ -214,16 +216,21 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
     return Levels(device, mapped, levels)
 
 
-def characterise_gate(model: SpiceModel, source: str = "", path: str = "") -> GateCharacterisation:
+def characterise_gate(
+    model: SpiceModel, source: str = "", path: str = "", phase: Callable[[str], object] = str
+) -> GateCharacterisation:
     """Measure a 1T1R cell in ngspice: levels, the influence of earlier writes (history),
-    half-selected cells and I-V loops. Arguments and exceptions are those of `measure_levels`.
+    half-selected cells and I-V loops. Arguments and exceptions are those of `measure_levels`;
+    `phase` is called with the name of each phase.
     """
+    phase("levels")
     device, mapped, levels = measure_levels(model, source, path)
+    phase("random levels, half-selected cells, loops, time without voltage")
     gates = np.linspace(model.gate_low, model.gate_high, LEVELS)
     states = mapped.state(np.array(device.levels))
     curve, lowest = device.conductance(device.levels), float(states[0])
     return GateCharacterisation(
-        device,
+        dataclasses.replace(device, retention=retention(model, mapped)),
         mapped,
         gates,
         levels,

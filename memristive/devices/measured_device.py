@@ -45,6 +45,12 @@ SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of
 # largest distance of the curves from sweeps of the SPICE model, above which a warning is due
 MISFIT = 0.05
 ALIKE = 0.05  # of a mean step: below it, rounding or a fit can put the balance anywhere
+# above it, the curves do not describe the device, and `memristive measure` writes no file
+LARGEST_MISFIT = 0.2
+TURNING_WINDOW = (
+    "a window that depends on the direction, such as (v(row,column) > 0 ? 1 - v(x) : v(x))"
+)
+LOCK = 0.1  # of the largest step: pulses with less leave an end of the range slowly
 # steps of a 1T1R cell without a limit of its current: one pulse crosses the range
 ABRUPT = (1.0, 1.0)
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
@@ -102,6 +108,8 @@ class MeasuredDevice(Parameters):
         `gate_low` to `gate_high`, in rising order. (): no gate chooses the level.
     gate_low, gate_high : float
         Lowest and highest gate voltage of SET in V.
+    retention : float
+        Time in s without voltage in which x loses 63 % of what it loses at all. 0: x keeps.
     stuck : float
         Share of the cells that no pulse changes. They stand anywhere in the range.
 
@@ -162,10 +170,12 @@ class MeasuredDevice(Parameters):
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
     stuck: float = quantity(0.0, 0.0, 1.0, "", "share of the cells that no pulse changes")
+    retention: float = quantity(0.0, 0.0, 1e9, "s", "without voltage x loses 63 %; 0: it keeps")
 
     unwritten: ClassVar = (
         *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
+        "retention",
     )
     newer: ClassVar = (
         *("read_noise", "read_curve", "voltage_up", "width_up", "voltage_down", "width_down"),
@@ -495,6 +505,7 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
             f"{device.model} goes unnoticed; measure it again with: {measure_again(device.model)}",
             stacklevel=2,
         )
+    warn_of_device(device)
     return unchanged_model(device.model, device.model_sha256)
 
 
@@ -518,7 +529,7 @@ def load_device(name: str) -> MeasuredDevice:
     """Return the device of a preset, given its name, or of a device file, given its path.
 
     Raises ParameterError for an unknown name or a damaged file, and if the device's SPICE model has
-    changed since the measurement. Warns if the file's curves do not describe its SPICE model.
+    changed since the measurement. Warns as `warn_of_device` does.
     """
     if name in (known := DEVICES | GATE_DEVICES):
         return known[name]
@@ -532,17 +543,33 @@ def load_device(name: str) -> MeasuredDevice:
         ) from None
     except ParameterError as error:
         raise ParameterError(f"{name}: {error}") from None
-    warn_of_misfit(device)
+    warn_of_device(device)
     return device
 
 
-def warn_of_misfit(device: MeasuredDevice) -> None:
-    """Warn if a device's curves do not describe its SPICE model."""
+def cure_of_misfit(device: MeasuredDevice) -> str:
+    """Return what may bring a device's curves closer to its SPICE model."""
+    if max(device.up + device.down) > LARGEST_MISFIT:
+        return "give the model file shorter pulses"
+    if device.up[0] < LOCK * max(device.up) or device.down[-1] < LOCK * max(device.down):
+        return f"pulses leave an end of the range slowly; give the state {TURNING_WINDOW}"
+    return "steps depend on earlier pulses, as with a second state, which curves cannot describe"
+
+
+def warn_of_device(device: MeasuredDevice) -> None:
+    """Warn if a device forgets, or if its curves do not describe its SPICE model."""
+    if device.retention:
+        warnings.warn(
+            f"device {device.name} forgets: without voltage x loses 63 % in "
+            f"{device.retention:.2g} s. Trainings by its curves keep states; its SPICE model "
+            "loses them between writes and reads, so that neurons may stay silent",
+            stacklevel=1,
+        )
     if device.misfit > MISFIT:
         warnings.warn(
             f"the curves of device {device.name} follow sweeps of its SPICE model only within "
             f"{device.misfit:.0%} of the range, so networks of the model do not do what they "
-            "predict: give the model file other pulses",
+            f"predict: {cure_of_misfit(device)}",
             stacklevel=1,
         )  # 1: once in a process
 

@@ -18,8 +18,8 @@ reads it and lets only harmless statements pass. ngspice loads their text, witho
 all includes in place.
 """
 
+import codecs
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -28,12 +28,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
 from memristive.files import FileProblem, read_json, restored
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
 CARDS = (".subckt", ".ends", ".model", ".param", ".params", ".func", ".ic")
@@ -65,8 +66,28 @@ INCLUDE = re.compile(
 )
 MODEL = re.compile(r"\.model\s+[\w.]+\s+(\w+)(?![\w.:{'])", re.IGNORECASE)
 # no quotation marks, backslashes, dollars, backquotes
-PLAIN = re.compile(r"[ \t!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")
-NAME = re.compile(r"[A-Za-z_]\w*")
+PLAIN = re.compile(r"[ \tµμ!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")
+# of what ngspice has to say about a cause
+END = re.compile(
+    r"; from file|; (?:Error: ngspice.dll|Warning: Dynamic|tran simul)|\. Netlist to rerun"
+)
+# by words of ngspice
+CURES = (
+    ("unknown parameter", ": ngspice lacks it; Rpar is a resistor beside the element"),
+    ("singular", ": no element sets the voltage of this node"),
+    (
+        "range for (?!exp|.?sinh|.?cosh)",
+        ": keep the argument in its range, for example sqrt(max(x, 0))",
+    ),
+    ("takes longer", ": rates far above 1/width need short time steps; try a lower voltage"),
+    (
+        "too small|range for",
+        ": let the rate become 0 where the state ends, and bound arguments of exp and sinh, for "
+        "example exp(min(max(x, -30), 30))",
+    ),
+)
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+NAME = re.compile(r"\w+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -99,7 +120,8 @@ class SpiceModel(Parameters):
     state_node : str
         Node of the subcircuit whose voltage is the state.
     initial_parameter : str
-        Parameter of the subcircuit that is the state at t = 0.
+        Parameter of the subcircuit that is the state at t = 0. A model file may leave it out if a
+        capacitor from `state_node` to 0 holds the state.
     row_pin : int
         Pin that faces the row of a crossbar. Voltages count from the row to the column.
     voltage_up, width_up, voltage_down, width_down : float
@@ -114,13 +136,17 @@ class SpiceModel(Parameters):
         Lowest and highest gate voltage in V of a pulse up (SET), which chooses the level.
     gate_open : float
         Gate voltage in V of reads and of pulses down (RESET).
+    notes : tuple of str
+        What ngspice gets in other words than the user's file.
+    places : tuple of str
+        File and line of each line of `text`.
     """
 
     name: str
     text: str = field(repr=False)
     subcircuit: str
     state_node: str
-    initial_parameter: str
+    initial_parameter: str = ""
     row_pin: int = quantity(1, 1, 3, "", "pin that faces the row")
     voltage_up: float = quantity(
         1.0, 1e-3, 100.0, "V", "raises the conductance; row_pin chooses the sign"
@@ -134,9 +160,11 @@ class SpiceModel(Parameters):
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of a pulse up")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of a pulse up")
     gate_open: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of reads and pulses down")
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    places: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     newer: ClassVar = (
-        *("row_pin", "read_voltage", "parameters"),
+        *("initial_parameter", "row_pin", "read_voltage", "parameters", "notes", "places"),
         *("gate_pin", "gate_low", "gate_high", "gate_open"),
     )
 
@@ -150,7 +178,8 @@ class SpiceModel(Parameters):
                 {
                     key: value
                     for key, value in (self.as_dict() | {"name": ""}).items()
-                    if self.gate_pin or not key.startswith("gate_")
+                    if key not in ("notes", "places")
+                    and (self.gate_pin or not key.startswith("gate_"))
                 },
                 sort_keys=True,
             ).encode()
@@ -160,6 +189,11 @@ class SpiceModel(Parameters):
         """Raise ParameterError unless the library has the subcircuit, with its pins, the state's
         node and all parameters.
         """
+        if not self.initial_parameter:
+            raise ParameterError(
+                f"initial_parameter is missing, which sets {self.state_node} at t = 0; a "
+                f"capacitor 'C1 {self.state_node} 0 1' in {self.subcircuit} needs none"
+            )
         for name in (
             self.subcircuit,
             self.initial_parameter,
@@ -169,22 +203,26 @@ class SpiceModel(Parameters):
             if not NAME.fullmatch(name):
                 raise ParameterError(f"{name!r} is no name of a subcircuit, node or parameter")
         headers = {
-            words[1]: words[2:]
+            words[1]: words
             for line in self.text.lower().splitlines()
             if (words := line.split())[0] == ".subckt"
         }
         if self.subcircuit.lower() not in headers:
             raise ParameterError(
-                f"subcircuit {self.subcircuit} is missing; the file has "
-                f"{', '.join(headers) or 'none'}"
+                f"subcircuit {self.subcircuit} is missing; name one of the file's: "
+                f"{', '.join(headers) or 'it has none'}"
             )
         words = headers[self.subcircuit.lower()]
-        pins = list(itertools.takewhile(lambda word: "=" not in word and word != "params:", words))
+        pins = pins_of(words)
         wanted = 3 if self.gate_pin else 2
         if len(pins) != wanted:
+            extra = (pins[2:] or ["pin"])[0]
             raise ParameterError(
                 f"subcircuit {self.subcircuit} must have {wanted} pins, has {len(pins)}: "
-                f"{' '.join(pins)}; gate_pin is for cells with a transistor, which have three"
+                f"{' '.join(pins)}; gate_pin is for a transistor's gate, and any other pin needs a "
+                f"subcircuit 'two' around this one, with initial_parameter 'x0' and state_node "
+                f"'x1.{self.state_node}': '.subckt two row column x0=0', 'X1 row column {extra} "
+                f"{self.subcircuit} {self.initial_parameter}={{x0}}', 'R1 {extra} 0 1G', '.ends'"
             )
         if self.row_pin > wanted or self.row_pin == self.gate_pin:
             raise ParameterError(
@@ -234,6 +272,22 @@ class SpiceModel(Parameters):
         initial = {} if state is None else {self.initial_parameter: float(state)}
         circuit.X(name, self.subcircuit, *pins, **self.parameters, **initial)
 
+    def explained(self, error: SimulationError) -> str:
+        """Return ngspice's complaint about a circuit of `add_cell`, with the line of the user's
+        file that it is about, and a remedy.
+        """
+        cause, lines = END.split(str(error))[0], self.text.lower().splitlines()
+        number = re.search(r"\bline (?:no\. )?(\d+)", cause)
+        name = re.search(r"\bxcell\d*\.(?:\w+\.)*?(\w+?)(?:_int\d+)?\b", cause)
+        k = int(number[1]) - 2 if number else len(lines)  # the netlist begins with a title
+        if name and not number:
+            part = rf"\b{name[1]}\b"
+            uses = (k for k, one in enumerate(lines) if one[0] not in ".c" and re.search(part, one))
+            k = next(uses, k)
+        where = f"; see {self.places[k]}" if k < len(lines) else ""
+        cure = next((cure for sign, cure in CURES if re.search(sign, cause)), "")
+        return f"{cause[:300]}{where}{cure}"
+
     def state_vector(self, name: str) -> str:
         """Return ngspice's name of the node whose voltage is the state of the memristor `name`."""
         return f"x{name}.{self.state_node}".lower()
@@ -253,16 +307,28 @@ def load_model(name: str) -> SpiceModel:
     except FileProblem as error:
         raise ParameterError(f"model {name!r} is none of {', '.join(presets)}: {error}") from None
     try:
-        given: dict[str, float] = {}
+        given: dict[str, Any] = {}
         for way in ("up", "down"):
             pulse = restored(Pulse, content.pop(way, None), way)
             given |= {f"voltage_{way}": pulse.voltage, f"width_{way}": pulse.width}
         if "gate" in content:
             gate = restored(Gate, content.pop("gate"), "gate")
             given |= {f"gate_{name}": volts for name, volts in vars(gate).items()}
+        if given["voltage_up"] < 0 < given["voltage_down"]:
+            raise ParameterError(
+                f"up is {given['voltage_up']:g} V: voltages count from the row to the column, so "
+                f"that up is positive; turn the device with the other row_pin, and both signs"
+            )
         library = path.parent / restored(str, content.pop("file", None), "file")
-        text = checked_library(library)
-        return restored(SpiceModel, content | given | {"name": path.stem, "text": text})
+        notes: dict[str, None] = {}
+        statements = fitted(checked_library(library, notes), content, notes)
+        given |= {
+            "name": path.stem,
+            "text": "".join(f"{one.text}\n" for one in statements),
+            "notes": list(notes),
+            "places": [f"{one.path}, line {one.line}" for one in statements],
+        }
+        return restored(SpiceModel, content | given)
     except ParameterError as error:
         raise ParameterError(f"{path}: {error}") from None
 
@@ -293,39 +359,28 @@ def check_model(name: str, sha256: str) -> None:
         unchanged_model(name, sha256)
 
 
-def checked_library(path: Path) -> str:
-    """Return the text of a SPICE library, one statement a line, without comments and with included
-    files in place.
+def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:
+    """Return the statements of a SPICE library in the words of ngspice, without comments and with
+    included files in place. Adds a line to `notes` for each kind of change.
 
     Raises ParameterError, which names file and line, if the library or an included file has any
     statement but a subcircuit, a model, a parameter, a function, an initial condition, or an
     element within a subcircuit.
     """
-    lines, depth = [], 0
-    for statement in _statements(path):
+    statements, depth = list(translated(_statements(path), notes)), 0
+    for statement in statements:
         word = statement.text.split()[0].lower()
         depth += (word == ".subckt") - (word == ".ends")
         if depth < 0:
             raise statement.refused("has no .subckt")
         if depth == 0 and word[0] != ".":
-            raise statement.refused("is outside of a subcircuit")
-        lines.append(statement.text + "\n")
+            raise statement.refused(
+                "is outside of a subcircuit: leave the device alone in the file, and begin a "
+                "comment with *"
+            )
     if depth:
         raise ParameterError(f"{path}: a .subckt has no .ends")
-    return "".join(lines)
-
-
-class Statement(NamedTuple):
-    """One statement of a library, with its continuation lines joined, and the file and line where
-    it begins.
-    """
-
-    path: Path
-    line: int
-    text: str
-
-    def refused(self, reason: str) -> ParameterError:
-        return ParameterError(f"{self.path}, line {self.line}: {self.text.strip()[:40]!r} {reason}")
+    return statements
 
 
 def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> Iterator[Statement]:
@@ -353,6 +408,9 @@ def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> 
             yield from _statements(target, include[5].lower(), (*above, path.resolve()))
         else:
             model = MODEL.match(statement.text)
+            if DROPPED.fullmatch(word):
+                yield statement
+                continue
             if not PLAIN.fullmatch(statement.text):
                 raise statement.refused("has a character that device files do not need")
             if (word not in CARDS and word[0] not in ELEMENTS) or re.search(
@@ -371,7 +429,12 @@ def _joined(path: Path) -> list[Statement]:
     if not os.path.isfile(path):
         raise ParameterError(f"{path} does not exist")
     found: list[Statement] = []
-    for number, line in enumerate(path.read_bytes().decode("utf-8-sig", "replace").split("\n"), 1):
+    data = path.read_bytes()
+    try:
+        content = data.decode("utf-16" if data[:2] in UTF_16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        content = data.decode("latin-1")
+    for number, line in enumerate(content.split("\n"), 1):
         text = (
             ""
             if line.lstrip().startswith("*")

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -31,6 +32,7 @@ MOST_CIRCUITS = 100  # ngspice 44 has a table of 100, and crashes when the 101st
 LOOK = 30_000
 FIRST_LOOK = f"stop after {LOOK}"  # stays with a circuit
 LAST_WORD = 10.0  # s within which ngspice must stop once it is told to
+LIMIT_LOOK = 0.1  # s between two looks at a run's time limit
 SOON = 5.0  # s within which most runs end by themselves after Ctrl-C, even on a busy machine
 
 ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)  # the word, not a part of a name
@@ -123,6 +125,8 @@ class Ngspice(NgSpiceShared):
         # circuits that were unloaded to make room for others
         self.aside: weakref.WeakSet[object] = weakref.WeakSet()
         self.results_of: object = None  # the run whose results ngspice holds
+        self.limit: float | None = None  # s of processor time, of a run
+        self._begin = 0.0  # processor time at which the run began
         super().__init__(*arguments, **more)
 
     def send_char(self, message: str, ngspice_id: int) -> int:
@@ -228,6 +232,8 @@ class Ngspice(NgSpiceShared):
             stops.append(f"stop after {points}")
         self.send(stops)
         self.check()
+        if command != "resume":
+            self._begin = time.process_time()
         done = threading.Event()
 
         def target() -> None:
@@ -239,11 +245,15 @@ class Ngspice(NgSpiceShared):
             # it
             with signals_deferred():
                 threading.Thread(target=target, daemon=True).start()
-            done.wait()
-        except BaseException:
+            limit, ended = self.limit, False
+            while not ended:
+                ended = done.wait(limit and LIMIT_LOOK)
+                if limit and time.process_time() - self._begin > limit:
+                    raise SimulationError(f"it takes longer than {limit:g} s")
+        except BaseException as error:
             with signals_deferred():
                 # a command beside a run is the last resort: ngspice is not thread-safe
-                if not done.wait(SOON):
+                if not done.wait(0 if isinstance(error, SimulationError) else SOON):
                     self._execute("stop when time > 0")
                 if done.wait(LAST_WORD):
                     self._delete_breakpoints()

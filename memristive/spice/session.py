@@ -534,6 +534,19 @@ def run_once(
 
 
 @contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Let each run within the block end with SimulationError if it takes longer than `seconds` of
+    processor time.
+    """
+    ngspice = start_ngspice()
+    ngspice.limit = seconds
+    try:
+        yield
+    finally:
+        ngspice.limit = None
+
+
+@contextlib.contextmanager
 def temporary_circuits() -> Iterator[None]:
     """Unload, at the end of the block, all circuits that were loaded within it."""
     ngspice = start_ngspice()

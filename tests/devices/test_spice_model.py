@@ -5,22 +5,34 @@ is missing.
 import dataclasses
 import json
 import math
+import shutil
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from memristive.devices.characterise import PULSE_EDGE, characterise, read, write
+from memristive.devices.characterise import (
+    PULSE_EDGE,
+    StateMap,
+    characterise,
+    read,
+    retention,
+    write,
+)
 from memristive.devices.characterise_gate import set_cells
 from memristive.devices.measured_device import (
     MeasuredDevice,
     device_of_record,
     device_record,
+    load_device,
     model_of,
 )
+from memristive.devices.spice_dialect import Statement, translated
 from memristive.devices.spice_model import load_model
+from memristive.io.records import to_json
 from memristive.parameters import ParameterError, SimulationError
 
 DEVICE = """.subckt device a b x0=0.5
@@ -45,7 +57,8 @@ MODEL = {
 def made(folder, text=DEVICE, **changes):
     """Write a library and its model file, and load it."""
     (folder / "device.lib").write_text(text, encoding="utf-8")
-    (folder / "device.json").write_text(json.dumps(MODEL | changes), encoding="utf-8")
+    content = {key: value for key, value in (MODEL | changes).items() if value is not None}
+    (folder / "device.json").write_text(json.dumps(content), encoding="utf-8")
     return load_model(str(folder / "device.json"))
 
 
@@ -202,17 +215,17 @@ def test_a_model_with_a_gate_needs_its_pins_and_its_range(changes, named):
         ('.model p d_cosim(simulation="{}")', 7),
         (".model p nmos(file={})", 7),
         (".model {{x}} d_process", 7),
-        (".options sourcepath=1", 7),
+        (".options sourcepath=1", 0),
         (".csparam x=1", 7),
         (".include device.lib", 7),
-        (".end", 7),
+        (".end", 0),
         ("V1 row_0 0 1", 7),
         (".ends", 7),
     ],
 )
 def test_library_runs_no_command(ngspice, tmp_path, attack, line):
     """The error names the `line` of the attack. 0: the library is accepted, because ngspice gets no
-    comments.
+    comments and no options.
     """
     marker = tmp_path / "marker"
     text = DEVICE + attack.format(marker) + "\n"
@@ -288,7 +301,13 @@ def test_row_pin_turns_the_device(ngspice, tmp_path):
             "down",
         ),
         (DEVICE.replace("Gx 0 x a b", "Gx x 0 a b"), ParameterError, "row_pin"),
-        (DEVICE.replace("ic={x0}", "ic=0.5"), ParameterError, "x0"),
+        (DEVICE.replace("Cx x 0 1n ic={x0}", "Cx 0 x 1n"), ParameterError, "x0"),
+        (
+            DEVICE.replace("Gx 0 x a b 10u", "By 0 x i = 10u * abs(v(a,b)) * (1 - v(x))"),
+            ParameterError,
+            "both raise",
+        ),
+        (DEVICE.replace("Gx", "Rx x 0 10\nGx"), ParameterError, "forgets"),
         # 1,000 pulses down from 0.5, and nothing stops the state
         (DEVICE.replace("Bx", "*"), ParameterError, r"x = -9\.5"),
         (
@@ -309,6 +328,133 @@ def test_device_that_cannot_learn_ends_in_one_line(ngspice, tmp_path, text, erro
     with pytest.raises(error, match=word) as caught:
         characterise(made(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+MODELS = Path(__file__).parent / "models"
+
+
+def opened(folder, name, **changes):
+    """Load the model of a library in models/, from a model file in `folder`."""
+    shutil.copy(MODELS / f"{name}.lib", folder / "device.lib")
+    return made(folder, (folder / "device.lib").read_text(encoding="utf-8"), **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "rate", "conductance"),
+    [
+        (
+            "ltspice",
+            {"subcircuit": "vteam"},
+            lambda x, v: 1e6 * (v / 0.4 - 1 if v > 0 else v / 0.4 + 1),
+            lambda x, v: 1 / (1e5 - 98e3 * x),
+        ),
+        (
+            "pspice",
+            {"subcircuit": "memristor", "initial_parameter": None},
+            lambda x, v: 1e5 * v * (1 - (x - (v < 0)) ** 4),
+            lambda x, v: 1 / (1e5 - 99e3 * x),
+        ),
+        (
+            "hspice",
+            {"subcircuit": "cell", "state_node": "w", "initial_parameter": "w0"}
+            | {"parameters": {"rate": 1e5, "gon": 2e-4}},
+            lambda x, v: 1e5 * v * (1 - x if v > 0 else x),
+            lambda x, v: 1e-6 + 2e-4 * x,
+        ),
+        (
+            "yakopcic",
+            {"subcircuit": "mem_dev", "state_node": "XSV", "initial_parameter": "xo"}
+            | {"parameters": {"Ap": 3e3}},
+            lambda x, v: (
+                3e3 * (math.exp(v) - math.exp(0.16)) * (1 - x)
+                if v > 0
+                else -4e3 * (math.exp(-v) - math.exp(0.15)) * x
+            ),
+            lambda x, v: 170e-6 * x * math.sinh(v) / v,
+        ),
+    ],
+)
+def test_models_in_the_words_of_other_simulators(ngspice, tmp_path, name, given, rate, conductance):
+    """States start where they are put, and follow the equations within 1 % of a pulse."""
+    pulses = {"up": {"voltage": 0.6, "width": 2e-7}, "down": {"voltage": -0.6, "width": 2e-7}}
+    model, states = opened(tmp_path, name, **given, **pulses), np.array([0.3, 0.6])
+    assert read(model, states) == pytest.approx([conductance(x, 0.1) for x in states], rel=1e-3)
+    for up in (True, False):
+        before, after = write(model, states, up).T
+        assert before == pytest.approx(states, abs=1e-4)
+        middle = (before + after) / 2
+        moved = [rate(x, 0.6 if up else -0.6) * 2e-7 for x in middle]
+        assert after - before == pytest.approx(moved, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("random", {"subcircuit": "spread"}, ["line 2", "agauss", "100u"]),
+        ("integral", {"subcircuit": "drift"}, ["line 2", "idt", "Cx x 0 1"]),
+        ("team", {"subcircuit": "team", "up": {"voltage": -1, "width": 1e-6}}, ["row_pin"]),
+        ("pins", {"subcircuit": "heated"}, ["temperature", ".subckt two"]),
+        ("pins", {"subcircuit": "cold"}, ["heated"]),
+    ],
+)
+def test_models_that_cannot_be_taken_are_refused_with_a_remedy(tmp_path, name, given, words):
+    given = given | ({"down": {"voltage": 1, "width": 1e-6}} if name == "team" else {})
+    with pytest.raises(ParameterError) as caught:
+        opened(tmp_path, name, **given)
+    assert all(word in str(caught.value) for word in words) and "\n" not in str(caught.value)
+
+
+def test_the_remedies_work(tmp_path, ngspice):
+    """A turned TEAM, and a subcircuit of two pins around one of three."""
+    turned = {"subcircuit": "team", "state_node": "w", "initial_parameter": "w0", "row_pin": 2}
+    before, after = read(model := opened(tmp_path, "team", **turned), write(model, [0.5], True)[0])
+    assert after > 1.01 * before
+    text = (MODELS / "pins.lib").read_text(encoding="utf-8") + (
+        ".subckt two row column x0=0\nX1 row column temperature heated x0={x0}\n"
+        "R1 temperature 0 1G\n.ends\n"
+    )
+    model = made(tmp_path, text, subcircuit="two", state_node="x1.x")
+    assert write(model, [0.5], True)[0, 1] == pytest.approx(0.51, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("i=if(v(a,b) > 0 & x, if(1,2,3), stp(-x))", "(v(a,b) > 0 && x) ? "),
+        ("i=IF(a,b,c)", "((a) ? (b) : (c))"),
+        ("i=limit(v(x), 0, 1)*2µ tripdv=1", "min(max(v(x), 0), 1)*2u"),
+        (".func limit(x,a) {x*a}", ".func limit(x,a) {x*a}"),
+    ],
+)
+def test_translation_of_a_statement(text, expected):
+    notes = {}
+    (statement,) = translated([Statement(Path("my.lib"), 1, text)], notes)
+    assert expected in statement.text and bool(notes) == (statement.text != text)
+
+
+@pytest.mark.parametrize("text", ["i=limit(a,b)", ".param k={unif(1,2)}", "i=if(a,b)", "v=sdt(1)"])
+def test_calls_that_ngspice_takes_otherwise_are_refused(text):
+    with pytest.raises(ParameterError, match=r"my\.lib, line 1: .*(limit|unif|if|sdt)\(\)"):
+        list(translated([Statement(Path("my.lib"), 1, text)], {}))
+
+
+@pytest.mark.parametrize(("rest", "tau"), [(0.0, 1e-4), (0.5, 0.03), (0.0, 100.0)])
+def test_retention_is_measured_without_voltage(ngspice, tmp_path, rest, tau):
+    """An exponential decay loses 63 % in its time constant; one of 100 s loses nothing in 1 s."""
+    leak = f"\nBl x 0 i = 1n * (v(x) - {rest}) / {tau}\nGx"
+    model = made(tmp_path, DEVICE.replace("\nGx", leak))
+    linear = StateMap(np.linspace(0, 1, 11), np.linspace(1e-6, 2e-6, 11))
+    expected = pytest.approx(tau, rel=0.02) if tau < 1 else 0.0
+    assert retention(model, linear) == expected
+
+
+def test_a_device_that_forgets_is_named_where_it_is_used(tmp_path):
+    device = MeasuredDevice("mine", retention=1e-4)
+    file = tmp_path / "mine.json"
+    file.write_text(to_json(device_record(device)), encoding="utf-8")
+    with pytest.warns(UserWarning, match="mine forgets"):
+        assert load_device(str(file)) == device
+    assert "retention" not in device_record(MeasuredDevice())
 
 
 def measured(model, path):

@@ -14,7 +14,7 @@ import pytest
 
 from memristive.parameters import ParameterError
 from memristive.spice.ngspice import LOOK, MOST_CIRCUITS
-from memristive.spice.session import SimulationError, Solver
+from memristive.spice.session import SimulationError, Solver, time_limit
 from tests.helpers import ROOT
 
 RC = """RC
@@ -152,6 +152,15 @@ def test_a_run_whose_steps_are_too_short_to_end_is_an_error(ngspice, load):
         assert "tran 1.0 1.0" in saved_netlist(error)
     circuit.unload()
     assert load(RC).run(5e-3)["out"][-1] == pytest.approx(1 - np.exp(-5), abs=1e-3)
+
+
+def test_a_run_above_its_time_limit_is_an_error(load):
+    """5 s, a million steps, take some seconds. The next run is as usual."""
+    circuit = load(RC)
+    with time_limit(0.1), pytest.raises(SimulationError, match="longer than") as caught:
+        circuit.run(5.0)
+    saved_netlist(caught)
+    assert circuit.run(5e-3)["out"][-1] == pytest.approx(1 - np.exp(-5), abs=1e-3)
 
 
 def test_looks_at_the_progress_change_nothing(load):
