@@ -11,6 +11,7 @@ Closed form, strict accuracy on all test images. Writes results/chips/weights.js
 figures/weights.png in some minutes on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
+import dataclasses
 import functools
 import warnings
 from dataclasses import asdict, dataclass
@@ -54,23 +55,17 @@ class Start:
         chip = Chip(seed=self.seed, cell_gain=spread, neuron_threshold=spread) if spread else None
         layers, software = mlp(self.data, self.seed)
 
-        def made(presentations: int) -> Any:
-            known: dict[str, Any] = {
-                "chip": chip,
-                "presentations": presentations,
-                "seed": self.seed,
-            }
-            if self.origin == SCRATCH:
-                return build(images, classes, HIDDEN[self.data], self.device, **known)
+        known: dict[str, Any] = {"chip": chip, "seed": self.seed}
+        if self.origin == SCRATCH:
+            network, rule = build(images, classes, HIDDEN[self.data], self.device, **known)
+        else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of clipped weights
-                return load_weights(layers, images, self.device, **known)
-
-        found = [(0, accuracy(made(1)[0], data))]
+                network, rule = load_weights(layers, images, self.device, **known)
+        found = [(0, accuracy(network, data))]
         for count in PRESENTATIONS:
-            network, rule = made(count)
-            trained = learn(network, rule, *data.training).network
-            found.append((count, accuracy(trained, data)))
+            shorter = dataclasses.replace(rule, presentations=count)
+            found.append((count, accuracy(learn(network, shorter, *data.training).network, data)))
         return [
             asdict(self) | {"presentations": count, "strict_accuracy": value, "software": software}
             for count, value in found
