@@ -99,7 +99,7 @@ class GateRun:
         for _ in train(learning, rule, *dataset.training, counts=counts):
             pass
         spikes = learning.network.first_spikes(dataset.test.levels)
-        written = np.concatenate([of_layer.ravel() for of_layer in counts.pulses])
+        written = np.concatenate([of_layer.sum(axis=0).ravel() for of_layer in counts.pulses])
         return {
             **dataclasses.asdict(self),
             "strict_accuracy": score_row(dataset.test.labels, spikes)["strict_accuracy"],

@@ -83,7 +83,9 @@ class ChangedRun:
             "series": self.series,
             "value": self.value,
             "strict_accuracy": score_row(dataset.test.labels, spikes)["strict_accuracy"],
-            "pulses_per_cell": float(np.concatenate([of.ravel() for of in counts.pulses]).mean()),
+            "pulses_per_cell": float(
+                np.concatenate([of.sum(axis=0).ravel() for of in counts.pulses]).mean()
+            ),
         }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from memristive.accounting.energy import OUTPUT_EDGE
 from memristive.closed_form.neuron import NODES, WEIGHTS
-from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.devices.measured_device import PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.ledger import Technology
 from memristive.network.design import PULSE_EDGES, Schedule
@@ -200,7 +200,7 @@ def device_of(network: Network) -> MeasuredDevice | None:
     return next(
         (
             device
-            for device in (DEVICES | GATE_DEVICES).values()
+            for device in PRESETS.values()
             if emulator(device).memristor == network.parameters.memristor
         ),
         None,
@@ -223,7 +223,7 @@ def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
     A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
     device was measured. G is the conductance of the cell before the write, at the read voltage.
     """
-    pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
+    pulses = np.concatenate([layer.sum(axis=0).ravel() for layer in counts.pulses])
     per_siemens = joules_per_siemens(device)
     energy = sum(
         float(siemens.sum()) * factor

@@ -498,10 +498,8 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
     return unchanged_model(device.model, device.model_sha256)
 
 
-def _presets(gate: bool) -> dict[str, MeasuredDevice]:
-    """Return the devices of presets/ by name. `gate`: True for 1T1R cells whose level is set by the
-    gate, False for all other devices.
-    """
+def _presets() -> dict[str, MeasuredDevice]:
+    """Return the devices of presets/ by name."""
     texts = [
         file.read_text(encoding="utf-8")
         for file in files("memristive.devices").joinpath("presets").iterdir()
@@ -510,7 +508,6 @@ def _presets(gate: bool) -> dict[str, MeasuredDevice]:
     return {
         device.name: device
         for device in sorted(map(device_of_record, map(json.loads, texts)), key=lambda d: d.name)
-        if bool(device.levels) == gate
     }
 
 
@@ -520,15 +517,15 @@ def load_device(name: str) -> MeasuredDevice:
     Raises ParameterError for an unknown name or a damaged file, and if the device's SPICE model has
     changed since the measurement. Warns if the file's curves do not describe its SPICE model.
     """
-    if name in (known := DEVICES | GATE_DEVICES):
-        return known[name]
+    if name in PRESETS:
+        return PRESETS[name]
     try:
         device = device_of_record(read_json(name, "a device file"))
         check_model(device.model, device.model_sha256)
     except FileProblem as error:
-        hint = did_you_mean(name, known) or f" ({error})"
+        hint = did_you_mean(name, PRESETS) or f" ({error})"
         raise ParameterError(
-            f"device {name!r} is none of {', '.join(known)}, and no device file{hint}"
+            f"device {name!r} is none of {', '.join(PRESETS)}, and no device file{hint}"
         ) from None
     except ParameterError as error:
         raise ParameterError(f"{name}: {error}") from None
@@ -547,4 +544,7 @@ def warn_of_misfit(device: MeasuredDevice) -> None:
         )  # 1: once in a process
 
 
-DEVICES, GATE_DEVICES = _presets(gate=False), _presets(gate=True)
+PRESETS = _presets()
+# devices whose level is set by the gate, and all others
+GATE_DEVICES = {name: device for name, device in PRESETS.items() if device.levels}
+DEVICES = {name: device for name, device in PRESETS.items() if name not in GATE_DEVICES}
