@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.devices.one_sided import OneSided
 from memristive.devices.spice_model import (
     SpiceModel,
     check_model,
@@ -104,6 +105,9 @@ class MeasuredDevice(Parameters):
         Lowest and highest gate voltage of SET in V.
     stuck : float
         Share of the cells that no pulse changes. They stand anywhere in the range.
+    one_sided : OneSided, optional
+        Steps of a device with one gradual direction, whose pulses the other way are abrupt. `up`
+        and `down` then are its mean gradual step.
 
     Raises
     ------
@@ -162,10 +166,12 @@ class MeasuredDevice(Parameters):
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
     stuck: float = quantity(0.0, 0.0, 1.0, "", "share of the cells that no pulse changes")
+    one_sided: OneSided | None = None
 
     unwritten: ClassVar = (
         *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
+        "one_sided",
     )
     newer: ClassVar = (
         *("read_noise", "read_curve", "voltage_up", "width_up", "voltage_down", "width_down"),
@@ -463,6 +469,9 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
     values = {key: value for key, value in content.items() if key not in ("format", "file", "kind")}
     if "levels" in values:
         values = {"up": ABRUPT, "down": ABRUPT} | values
+    if values.get("one_sided"):
+        step = restored(OneSided, values["one_sided"], "one_sided").mean_step
+        values = {"up": [step] * 2, "down": [step] * 2} | values
     if kind == LAW_FORMAT:
         names = [field.name for field in dataclasses.fields(Law)]
         law = restored(Law, {name: values.pop(name) for name in names if name in values})
@@ -545,6 +554,9 @@ def warn_of_misfit(device: MeasuredDevice) -> None:
 
 
 PRESETS = _presets()
-# devices whose level is set by the gate, and all others
+# devices whose level is set by the gate, those with one gradual direction, and all others
 GATE_DEVICES = {name: device for name, device in PRESETS.items() if device.levels}
-DEVICES = {name: device for name, device in PRESETS.items() if name not in GATE_DEVICES}
+ONE_SIDED_DEVICES = {name: device for name, device in PRESETS.items() if device.one_sided}
+DEVICES = {
+    name: device for name, device in PRESETS.items() if not (device.levels or device.one_sided)
+}
