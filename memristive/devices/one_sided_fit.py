@@ -17,19 +17,26 @@ QUANTILES, STATES = 21, 21  # of the tables
 EDGE = 0.005  # share of a device's readings that may lie beyond its range at either end
 WINDOW, LEAST = 0.03, 20  # around a state, share of the range, and fewest steps, of its quantiles
 FEWEST = 100  # steps of a direction
-# A pulse from the far half covers most of its way to the end of the range if it is abrupt. Today's
-# two kinds are far apart: 0.9 to 1 and 0.1 to 0.2 for CrossSim's TaOx cells.
+# share of the way to the end of the range: an abrupt pulse covers more
 ABRUPT = 0.6
 
 
-def fit_one_sided(
-    readings: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], name: str, **more: Any
-) -> MeasuredDevice:
+Cell = tuple[np.ndarray, np.ndarray, np.ndarray]
+# state before and state after each pulse, two rows; by the direction, 1 or -1
+Steps = dict[int, np.ndarray]
+
+
+def is_one_sided(cells: Sequence[Cell]) -> bool:
+    """Return True if exactly one direction of some `cells`, as in `fit_one_sided`, is abrupt."""
+    return len(_abrupt(_steps(cells)[0])) == 1
+
+
+def fit_one_sided(cells: Sequence[Cell], name: str, **more: Any) -> MeasuredDevice:
     """Return the device of one or several cells with one gradual direction.
 
     Parameters
     ----------
-    readings : sequence of tuples of arrays
+    cells : sequence of tuples of arrays
         For each cell its conductances in S in the order of measurement, the direction of the pulses
         before each of them (1 up, -1 down, 0 at the start of a sweep), and their number. The steps
         of all cells, each in shares of its own range, become one distribution.
@@ -40,39 +47,23 @@ def fit_one_sided(
     Raises
     ------
     ParameterError
-        A direction has too few steps, or not exactly one direction is abrupt.
+        A direction has too few single pulses, or not exactly one direction is abrupt.
     """
-    ranges = np.array([np.quantile(cell[0], [EDGE, 1 - EDGE]) for cell in readings])
-    spans, steps = np.diff(ranges)[:, 0], dict[int, np.ndarray]()
-    for sign in (1, -1):
-        found = []
-        for (siemens, direction, pulses), (low, _), span in zip(
-            readings, ranges, spans, strict=True
-        ):
-            after = np.flatnonzero((np.asarray(direction) == sign) & (np.asarray(pulses) == 1))
-            x = np.clip((np.asarray(siemens) - low) / span, 0.0, 1.0)
-            after = after[after > 0]
-            found.append(np.stack([x[after - 1], x[after]]))
-        steps[sign] = np.hstack(found)
+    steps, ranges = _steps(cells)
+    for sign, word in ((1, "up"), (-1, "down")):
         if steps[sign].shape[1] < FEWEST:
             raise ParameterError(
-                f"one gradual direction needs {FEWEST} or more single pulses of each direction, "
-                f"got {steps[sign].shape[1]} {'up' if sign > 0 else 'down'}"
+                f"a device with one gradual direction needs {FEWEST} single pulses each way, got "
+                f"{steps[sign].shape[1]} {word}; measure more sweeps, with a reading after each "
+                "pulse"
             )
-    ways = {sign: _way(of[0], of[1], sign) for sign, of in steps.items()}
-    abrupt = [sign for sign, share in ways.items() if share > ABRUPT]
-    if len(abrupt) != 1:
-        raise ParameterError(
-            "one direction must be abrupt and the other gradual, but a pulse covers "
-            f"{ways[1]:.0%} of its way up and {ways[-1]:.0%} of its way down"
-        )
-    (sign,) = abrupt
+    sign = _only(_abrupt(steps))
     (before, after), (start, end) = steps[-sign], steps[sign]
     tables = OneSided(_quantiles(before, after - before), _quantiles(start, end))
-    spread = {"range_spread": spans.std() / spans.mean(), "lowest_spread": ranges[:, 0].std()}
-    spread["lowest_spread"] /= spans.mean()
-    if len(readings) > 1:
-        more = {name: float(value) for name, value in spread.items()} | more
+    spans, lows = ranges[:, 1] - ranges[:, 0], ranges[:, 0]
+    if len(cells) > 1:
+        spread, shift = (float(of.std() / spans.mean()) for of in (spans, lows))
+        more = {"range_spread": spread, "lowest_spread": shift} | more
     low, high = ranges.mean(axis=0).tolist()
     return one_sided_device(name, tables, lowest_conductance=low, highest_conductance=high, **more)
 
@@ -98,7 +89,7 @@ def from_crosssim(increasing: str, decreasing: str, name: str, **more: Any) -> M
     ParameterError
         A text is no table, or not exactly one direction is abrupt.
     """
-    changes, ways = {}, {}
+    changes, steps = dict[int, np.ndarray](), Steps()
     for sign, text in ((1, increasing), (-1, decreasing)):
         try:
             rows = [np.array(line.split(","), float) for line in text.strip().splitlines()[1:]]
@@ -116,26 +107,47 @@ def from_crosssim(increasing: str, decreasing: str, name: str, **more: Any) -> M
             ) from None
         changes[sign] = found / (siemens[-1] - siemens[0])
         x = np.broadcast_to(np.linspace(0, 1, STATES), found.shape).ravel()
-        ways[sign] = _way(x, np.clip(x + changes[sign].ravel(), 0, 1), sign)
+        steps[sign] = np.stack([x, np.clip(x + changes[sign].ravel(), 0, 1)])
         low, high = float(siemens[0]), float(siemens[-1])
-    up = ways[1] > ways[-1]
-    if not min(ways.values()) <= ABRUPT < max(ways.values()):
-        raise ParameterError(
-            "one direction must be abrupt and the other gradual, but a pulse covers "
-            f"{ways[1]:.0%} of its way up and {ways[-1]:.0%} of its way down"
-        )
-    ends = np.clip(np.linspace(0, 1, STATES) + changes[1 if up else -1], 0, 1)
-    tables = OneSided(_table(changes[-1 if up else 1]), _table(ends))
+    sign = _only(_abrupt(steps))
+    ends = np.clip(np.linspace(0, 1, STATES) + changes[sign], 0, 1)
+    tables = OneSided(_table(changes[-sign]), _table(ends))
     return one_sided_device(name, tables, lowest_conductance=low, highest_conductance=high, **more)
 
 
-def _way(before: np.ndarray, after: np.ndarray, sign: int) -> float:
-    """Return the share of the way to the end of the range that pulses of a direction cover on
-    average, from the far half of the range.
+def _steps(cells: Sequence[Cell]) -> tuple[Steps, np.ndarray]:
+    """Return the steps of all single pulses, and the lowest and highest conductance of each cell in
+    S (cells x 2).
     """
-    left, moved = (1 - before, after - before) if sign > 0 else (before, before - after)
-    far = left > 1 / 2
-    return float((moved[far] / left[far]).mean()) if far.any() else 0.0
+    ranges = np.array([np.quantile(siemens, [EDGE, 1 - EDGE]) for siemens, _, _ in cells])
+    found: dict[int, list[np.ndarray]] = {1: [], -1: []}
+    for (siemens, direction, pulses), (low, high) in zip(cells, ranges, strict=True):
+        x = np.clip((siemens - low) / max(high - low, 1e-300), 0.0, 1.0)
+        for sign, steps in found.items():
+            after = np.flatnonzero((direction[1:] == sign) & (pulses[1:] == 1)) + 1
+            steps.append(np.stack([x[after - 1], x[after]]))
+    return {sign: np.hstack(steps) for sign, steps in found.items()}, ranges
+
+
+def _abrupt(steps: Steps) -> list[int]:
+    """Return the directions whose pulses cover, from the far half of the range, more than the share
+    `ABRUPT` of their way to its end, on average.
+    """
+    found = []
+    for sign, (before, after) in steps.items():
+        left, moved = (1 - before, after - before) if sign > 0 else (before, before - after)
+        far = left > 1 / 2
+        if far.any() and (moved[far] / left[far]).mean() > ABRUPT:
+            found.append(sign)
+    return found
+
+
+def _only(abrupt: list[int]) -> int:
+    if len(abrupt) != 1:
+        raise ParameterError(
+            f"one direction must be abrupt and the other gradual, got {len(abrupt)} abrupt ones"
+        )
+    return abrupt[0]
 
 
 def _quantiles(x: np.ndarray, values: np.ndarray) -> Table:
