@@ -14,21 +14,17 @@ saves a checkpoint for --resume.
 import dataclasses
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
+import plotting
 from memristive.accounting.dissipation import write_costs
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
-from memristive.devices.measured_device import ONE_SIDED_DEVICES, MeasuredDevice, device_record
+from memristive.devices.measured_device import ONE_SIDED_DEVICES, device_record
 from memristive.learning.training import Learning, train
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
-from plotting import BLUE, GREY, VERMILLION, WIDTH
 from studies.device_learning import DIGITS, MNIST, DeviceRun
-
-BANDS = ((0.1, 0.9), (0.25, 0.75))  # quantiles between which the figure is filled
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -59,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     print_rows(
         [{str(key): value for key, value in row.items()} for row in found.to_dict("records")]
     )
-    record.plot(steps_figure(list(ONE_SIDED_DEVICES.values())))
+    record.plot(plotting.one_sided_steps(list(ONE_SIDED_DEVICES.values())))
 
 
 def evaluate(task: DeviceRun) -> dict[str, Any]:
@@ -81,30 +77,6 @@ def evaluate(task: DeviceRun) -> dict[str, Any]:
         "refreshes_per_cell": float(refreshes.mean()),
         **write_costs(device, counts),
     }
-
-
-def steps_figure(devices: list[MeasuredDevice]) -> Figure:
-    """Draw the distributions of both kinds of pulses of each device over the state before."""
-    figure, axes = plt.subplots(2, len(devices), figsize=(WIDTH, 4.4), sharex=True, sharey="row")
-    for column, device in zip(axes.T, devices, strict=True):
-        assert device.one_sided
-        tables = (device.one_sided.gradual, device.one_sided.abrupt)
-        for axis, table, colour in zip(column, tables, (BLUE, VERMILLION), strict=True):
-            values = np.array(table)
-            x, shares = np.linspace(0, 1, values.shape[1]), np.linspace(0, 1, len(values))
-            at = {
-                share: np.array([np.interp(share, shares, of) for of in values.T])
-                for share in (0.5, *(end for band in BANDS for end in band))
-            }
-            for low, high in BANDS:
-                axis.fill_between(x, at[low], at[high], color=colour, alpha=0.3, linewidth=0)
-            axis.plot(x, at[0.5], color=colour)
-        column[0].axhline(0, color=GREY, linewidth=1.0)
-        column[0].set_title(device.name)
-        column[1].set_xlabel("x before the pulse")
-    axes[0, 0].set_ylabel("change of x, gradual pulse")
-    axes[1, 0].set_ylabel("x after an abrupt pulse")
-    return figure
 
 
 if __name__ == "__main__":

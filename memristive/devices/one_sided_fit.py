@@ -18,7 +18,7 @@ EDGE = 0.005  # share of a device's readings that may lie beyond its range at ei
 WINDOW, LEAST = 0.03, 20  # around a state, share of the range, and fewest steps, of its quantiles
 FEWEST = 100  # steps of a direction
 # share of the way to the end of the range: an abrupt pulse covers more
-ABRUPT = 0.6
+ABRUPT = 0.9
 
 
 Cell = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -28,7 +28,8 @@ Steps = dict[int, np.ndarray]
 
 def is_one_sided(cells: Sequence[Cell]) -> bool:
     """Return True if exactly one direction of some `cells`, as in `fit_one_sided`, is abrupt."""
-    return len(_abrupt(_steps(cells)[0])) == 1
+    many = all(len(siemens) >= FEWEST for siemens, *_ in cells)
+    return many and len(_abrupt(_steps(cells)[0])) == 1
 
 
 def fit_one_sided(cells: Sequence[Cell], name: str, **more: Any) -> MeasuredDevice:

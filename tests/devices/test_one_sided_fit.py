@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from memristive.devices.measured_device import device_record, load_device
+from memristive.devices.export import files
+from memristive.devices.measured_device import ONE_SIDED_DEVICES, device_record, load_device
 from memristive.devices.one_sided import OneSided
 from memristive.devices.one_sided_fit import fit_one_sided, from_crosssim
 from memristive.io.records import to_json
@@ -88,6 +89,20 @@ def test_lookup_tables_of_crosssim_are_read():
     assert np.abs(device.one_sided.abrupt).max() < 1e-9
     with pytest.raises(ParameterError, match="table"):
         from_crosssim("title\n1,2\nx", texts[1], "mine")
+
+
+@pytest.mark.parametrize("name", ONE_SIDED_DEVICES)
+def test_an_exported_device_comes_back_from_crosssims_tables(name):
+    device, texts = ONE_SIDED_DEVICES[name], files(ONE_SIDED_DEVICES[name])
+    back = from_crosssim(texts["dG_increasing.txt"], texts["dG_decreasing.txt"], name)
+    assert back.one_sided.sign == device.one_sided.sign and len(texts) == 2
+    for table in ("gradual", "abrupt"):
+        found, expected = (np.array(getattr(of.one_sided, table)) for of in (back, device))
+        x = np.linspace(0, 1, expected.shape[1])
+        assert found == pytest.approx(
+            np.array([np.interp(np.linspace(0, 1, found.shape[1]), x, row) for row in expected]),
+            abs=1e-3,
+        )
 
 
 def test_its_file_gives_the_same_device_and_names_a_wrong_table(tmp_path):

@@ -1,4 +1,4 @@
-"""A column of pairs that are refreshed: ngspice follows the law, and each pair decides by itself."""
+"""Pairs that are refreshed: ngspice follows the law, and each pair decides by itself."""
 
 import pytest
 
