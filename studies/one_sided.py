@@ -3,9 +3,9 @@
 Pairs of each preset with one gradual direction are refreshed when a cell runs out of room
 (docs/devices.md). One layer learns MNIST of 10x10 pixels in 100,000 presentations, two layers
 (400-100-10) in 120,000, and both learn scikit-learn's digits in 60,000. All settings follow from
-the device (memristive.learning.build). Two layers that write rounded have one seed, because they
-get so many pulses. Closed form, strict accuracy on all test images, with the
-pulses and refreshes of a cell and the energy of all pulses.
+the device (memristive.learning.build). Rounded writes are tried in one layer only, because they
+need so many pulses. Closed form, strict accuracy on all test images, with the pulses and refreshes
+of a cell and the energy of all pulses.
 
 Writes results/devices/one_sided.json and figures/one_sided.png in half an hour on two cores. Ctrl-C
 saves a checkpoint for --resume.
@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
         for data in (MNIST, DIGITS)
         for layers in (1, 2)
         for device in ONE_SIDED_DEVICES
-        for late in (True, False)
-        for seed in range(1, (options.seeds if late or layers == 1 else 1) + 1)
+        for late in ((True, False) if layers == 1 else (True,))
+        for seed in range(1, options.seeds + 1)
     ]
     record = Record(
         options,

@@ -30,6 +30,7 @@ from memristive.parameters import Parameters, quantity
 from memristive.spice.session import Solver, Waveforms, netlist_text, run_once
 from memristive.writing.one_sided import ABRUPT, GRADUAL, phases, sided_arrays
 from plotting import BLUE, GREY, VERMILLION, WIDTH
+from studies.late_cell import at
 
 PHASE, EDGE = 1e-6, 1e-8  # s: of a pulse or a read, and its edges
 TRIMS = 20  # trimming phases of a write, as many as the law's
@@ -172,8 +173,8 @@ def netlist(device: MeasuredDevice, course: Course) -> Circuit:
     """Return the circuit of a column of pairs.
 
     Nodes of pair i: x_plus_i, x_minus_i (states), chosen_plus_i, chosen_minus_i (1 V: connected to
-    the pulse of this phase), kept_i (difference before a refresh), off_i (deviation from it, as
-    read last), refresh_i (1 V: the pair is being refreshed).
+    the pulse of this phase), refresh_i (1 V: the pair is being refreshed), kept_i (difference
+    before), low_plus_i, low_minus_i (1 V: the device needs a further pulse, as read last).
     """
     settings, circuit, of = settings_of(device), Circuit("pairs that are refreshed"), begins()
     sign = settings.one_sided.sign
@@ -195,34 +196,23 @@ def netlist(device: MeasuredDevice, course: Course) -> Circuit:
 
     for name, times in of.items():
         source(name, np.add.outer(offsets, times).ravel())
-    source("clear", offsets + period() - 1.5 * PHASE)
     limit, tolerance = settings.refresh_at, settings.tolerance
     for i in range(cells):
         room = [f"(1-v(x_{side}_{i}))" if sign > 0 else f"v(x_{side}_{i})" for side in SIDES]
         difference = f"(v(x_plus_{i})-v(x_minus_{i}))"
-        # G+ gets the pulses of writes of one sign, G- those of the other
-        for side, chosen in zip(SIDES, (sign, -sign), strict=True):
-            own = offsets[course.due[:, i] & (course.signs == chosen)]
-            source(f"due_{side}_{i}", own + of["dose"] - PHASE / 4, 1.5 * PHASE)
-        written = offsets[course.due[:, i]]
-        source(f"written_{i}", written + of["check"] - PHASE / 4, 1.5 * PHASE)
-        empty = f"u({limit!r}-min({room[0]},{room[1]}))*v(written_{i})"
-        held(f"refresh_{i}", f"look_{i}", empty)
-        circuit.B(f"look_{i}", f"look_{i}", circuit.gnd, voltage_expression="v(check)+v(clear)")
+        written = f"(v(due_plus_{i})+v(due_minus_{i}))"
+        held(f"refresh_{i}", "check", f"{written}*u({limit!r}-min({room[0]},{room[1]}))")
         held(f"kept_{i}", "check", difference)
-        held(f"off_{i}", "read", f"{difference}-v(kept_{i})")
-        for side, more, own in zip(SIDES, (-sign, sign), room, strict=True):
-            held(f"room_{side}_{i}", "read", own)
-            trim = (
-                f"v(trim)*v(refresh_{i})*u({more}*v(off_{i})-{tolerance!r})"
-                f"*u(v(room_{side}_{i})-{limit!r})"
-            )
-            circuit.B(
-                f"chosen_{side}_{i}",
-                f"chosen_{side}_{i}",
-                circuit.gnd,
-                voltage_expression=f"v(dose)*v(due_{side}_{i})+v(abrupt)*v(refresh_{i})+{trim}",
-            )
+        # G+ gets the pulses of writes of one sign, G- those of the other
+        for side, way, own in zip(SIDES, (sign, -sign), room, strict=True):
+            times = offsets[course.due[:, i] & (course.signs == way)] + of["dose"] - PHASE / 4
+            source(f"due_{side}_{i}", times, 3 * PHASE)
+            low = f"u({way}*(v(kept_{i})-{difference})-{tolerance!r})*u({own}-{limit!r})"
+            held(f"low_{side}_{i}", "read", low)
+            pulses = f"v(abrupt)*v(refresh_{i})+v(trim)*v(refresh_{i})*v(low_{side}_{i})"
+            node = f"chosen_{side}_{i}"
+            expression = f"v(dose)*v(due_{side}_{i})+{pulses}"
+            circuit.B(node, node, circuit.gnd, voltage_expression=expression)
             add_device(circuit, device, course, side, i)
     return circuit
 
@@ -250,11 +240,6 @@ def add_device(circuit: Circuit, device: MeasuredDevice, course: Course, side: s
         f"*(1-v(abrupt))+{MEMORY / ABRUPT_TIME!r}*v(abrupt)*(v(next_{name})-v(x_{name})))",
     )
     circuit.C(f"x_{name}", f"x_{name}", circuit.gnd, MEMORY, initial_condition=start(device))
-
-
-def at(waves: Waveforms, nodes: list[str], times: np.ndarray) -> np.ndarray:
-    """Return the voltages of `nodes` at `times` in s: times x nodes, V."""
-    return np.array([np.interp(times, waves.time, waves[node]) for node in nodes]).T
 
 
 def course_figure(waves: Waveforms, course: Course) -> Figure:

@@ -59,6 +59,8 @@ def one_sided_table() -> str:
     lowest = found.groupby(["data", "layers", "device", "late"]).strict_accuracy.min()
 
     def cell(*case: Any) -> str:
+        if case not in means.index:
+            return ""
         one = means.loc[case]
         accuracy = f"{100 * one.strict_accuracy:.1f} ({100 * lowest[case]:.1f})"
         return f"{accuracy}; {one.pulses_per_cell:,.0f}, {one.refreshes_per_cell:,.1f}"

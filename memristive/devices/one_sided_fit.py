@@ -16,7 +16,7 @@ from memristive.parameters import ParameterError
 QUANTILES, STATES = 21, 21  # of the tables
 EDGE = 0.005  # share of a device's readings that may lie beyond its range at either end
 WINDOW, LEAST = 0.03, 20  # around a state, share of the range, and fewest steps, of its quantiles
-FEWEST = 100  # steps of a direction
+FEWEST = 5  # steps of a direction
 # share of the way to the end of the range: an abrupt pulse covers more
 ABRUPT = 0.9
 
@@ -28,8 +28,9 @@ Steps = dict[int, np.ndarray]
 
 def is_one_sided(cells: Sequence[Cell]) -> bool:
     """Return True if exactly one direction of some `cells`, as in `fit_one_sided`, is abrupt."""
-    many = all(len(siemens) >= FEWEST for siemens, *_ in cells)
-    return many and len(_abrupt(_steps(cells)[0])) == 1
+    steps = _steps(cells)[0] if all(len(siemens) for siemens, *_ in cells) else Steps()
+    enough = all(of.shape[1] >= FEWEST for of in steps.values())
+    return enough and len(_abrupt(steps)) == 1
 
 
 def fit_one_sided(cells: Sequence[Cell], name: str, **more: Any) -> MeasuredDevice:
@@ -158,7 +159,7 @@ def _quantiles(x: np.ndarray, values: np.ndarray) -> Table:
     found = []
     for state in np.linspace(0, 1, STATES):
         away = np.abs(x - state)
-        near = away <= max(WINDOW, np.partition(away, LEAST - 1)[LEAST - 1])
+        near = away <= max(WINDOW, np.sort(away)[:LEAST][-1])
         found.append(np.quantile(values[near], np.linspace(0, 1, QUANTILES)))
     return _table(np.array(found).T)
 

@@ -66,7 +66,7 @@ def test_cells_of_several_ranges_become_one_device_with_spreads():
 def test_two_abrupt_directions_and_too_few_pulses_are_refused():
     siemens, direction, pulses = sweeps(True)
     with pytest.raises(ParameterError, match="pulses"):
-        fit_one_sided([(siemens[:40], direction[:40], pulses[:40])], "mine")
+        fit_one_sided([(siemens[:18], direction[:18], pulses[:18])], "mine")
     jumps = np.where(direction > 0, LOW + SPAN, LOW)
     with pytest.raises(ParameterError, match="gradual"):
         fit_one_sided([(jumps, direction, pulses)], "mine")
