@@ -3,9 +3,9 @@
 Pairs of each preset with one gradual direction are refreshed when a cell runs out of room
 (docs/devices.md). One layer learns MNIST of 10x10 pixels in 100,000 presentations, two layers
 (400-100-10) in 120,000, and both learn scikit-learn's digits in 60,000. All settings follow from
-the device (memristive.learning.build). Rounded writes are tried in one layer only, because they
-need so many pulses. Closed form, strict accuracy on all test images, with the pulses and refreshes
-of a cell and the energy of all pulses.
+the device (memristive.learning.build). Rounded writes, which need many more pulses, are tried in
+one layer only. In two layers on MNIST, pcm has one seed, and taox is not tried. Closed form, strict
+accuracy on all test images, with the pulses and refreshes of a cell and the energy of all pulses.
 
 Writes results/devices/one_sided.json and figures/one_sided.png in half an hour on two cores. Ctrl-C
 saves a checkpoint for --resume.
@@ -26,6 +26,9 @@ from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
 from studies.device_learning import DIGITS, MNIST, DeviceRun
 
+# most seeds of two layers on MNIST, where these devices need hundreds of pulses a cell
+SLOW = {"pcm": 1, "taox": 0}
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Train all networks, save, print, plot."""
@@ -39,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         for device in ONE_SIDED_DEVICES
         for late in ((True, False) if layers == 1 else (True,))
         for seed in range(1, options.seeds + 1)
+        if data == DIGITS or layers == 1 or seed <= SLOW.get(device, seed)
     ]
     record = Record(
         options,

@@ -65,15 +65,13 @@ def one_sided_table() -> str:
         accuracy = f"{100 * one.strict_accuracy:.1f} ({100 * lowest[case]:.1f})"
         return f"{accuracy}; {one.pulses_per_cell:,.0f}, {one.refreshes_per_cell:,.1f}"
 
-    sizes = found[["data", "layers"]].drop_duplicates().itertuples(index=False)
     rows = [
         (
             f"{data}, {'one layer' if layers == 1 else 'two layers'}",
             device,
             *(cell(data, layers, device, late) for late in (True, False)),
         )
-        for data, layers in sizes
-        for device in found.device.unique()
+        for data, layers, device in found.groupby(["data", "layers", "device"], sort=False).groups
     ]
     return markdown(("images", "device", "late", "rounded"), rows)
 
