@@ -71,7 +71,9 @@ def one_sided_table() -> str:
             device,
             *(cell(data, layers, device, late) for late in (True, False)),
         )
-        for data, layers, device in found.groupby(["data", "layers", "device"], sort=False).groups
+        for data, layers, device in found[["data", "layers", "device"]]
+        .drop_duplicates()
+        .itertuples(index=False)
     ]
     return markdown(("images", "device", "late", "rounded"), rows)
 
