@@ -1,5 +1,5 @@
-"""Devices with one gradual direction: pulses of one polarity move the state step by step, one pulse
-of the other polarity throws it to an end of the range (docs/devices.md).
+"""Devices with one gradual direction: pulses of one polarity move the state step by step, a single
+one of the other polarity to an end of the range (docs/devices.md).
 
 The steps of such devices are large and noisy, and their distribution depends on the state x. So the
 device is two tables of quantiles instead of a mean and a noise.
@@ -74,8 +74,8 @@ class OneSided(Parameters):
         return float(np.interp(share * self.mean_step, steps[around], room[around]))
 
     def changes(self, up: bool, x: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """Return the change of x by a pulse up, or else down (shares x states): for each state in
-        `x`, the values that a pulse stays below with the probabilities `shares`.
+        """Return quantiles of the change of x by a pulse up, or else down: for each probability in
+        `shares` a row, for each state in `x` a column.
         """
         gradual = up == (self.sign > 0)
         table = np.array(self.gradual if gradual else self.abrupt)
