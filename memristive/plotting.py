@@ -26,6 +26,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from memristive.closed_form import neuron
+from memristive.devices.measured_device import MeasuredDevice
 from memristive.io.records import report, write_file
 from memristive.learning.hebbian import Inference
 from memristive.network.crossbar import Crossbar, Race
@@ -704,4 +705,32 @@ def lead_histogram(leads: Sequence[float]) -> Figure:
         median = np.median(finite)
         axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
         axis.legend()
+    return figure
+
+
+def one_sided_steps(devices: Sequence[MeasuredDevice]) -> Figure:
+    """Draw the distributions of both kinds of pulses over the state before, for each of some
+    devices with one gradual direction: medians, quarters and tenths.
+    """
+    figure, axes = plt.subplots(
+        2, len(devices), figsize=(WIDTH, 4.4), sharex=True, sharey="row", squeeze=False
+    )
+    for column, device in zip(axes.T, devices, strict=True):
+        assert device.one_sided
+        tables = (device.one_sided.gradual, device.one_sided.abrupt)
+        for axis, table, colour in zip(column, tables, (BLUE, VERMILLION), strict=True):
+            values = np.array(table)
+            x, shares = np.linspace(0, 1, values.shape[1]), np.linspace(0, 1, len(values))
+            at = {
+                share: np.array([np.interp(share, shares, of) for of in values.T])
+                for share in (0.1, 0.25, 0.5, 0.75, 0.9)
+            }
+            for low, high in ((0.1, 0.9), (0.25, 0.75)):
+                axis.fill_between(x, at[low], at[high], color=colour, alpha=0.3, linewidth=0)
+            axis.plot(x, at[0.5], color=colour)
+        column[0].axhline(0, color=GREY, linewidth=1.0)
+        column[0].set_title(device.name)
+        column[1].set_xlabel("x before the pulse")
+    axes[0, 0].set_ylabel("change of x, gradual pulse")
+    axes[1, 0].set_ylabel("x after an abrupt pulse")
     return figure

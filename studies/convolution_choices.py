@@ -207,7 +207,7 @@ def trained(choice: Choice, rule: LayeredRule, data: Dataset) -> tuple[Network, 
     learning, counts = Learning.start(network, own), no_counts(network) if choice.device else None
     for _ in train(learning, own, *data.training, counts=counts):
         pass
-    pulses = [float(layer.mean()) for layer in counts.pulses] if counts else []
+    pulses = [2 * float(layer.mean()) for layer in counts.pulses] if counts else []
     return learning.network, pulses
 
 

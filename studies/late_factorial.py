@@ -110,7 +110,9 @@ class Case:
         return {
             **dataclasses.asdict(self),
             "strict_accuracy": score_row(test_labels, spikes)["strict_accuracy"],
-            "pulses_per_cell": float(np.concatenate([of.ravel() for of in counts.pulses]).mean()),
+            "pulses_per_cell": float(
+                np.concatenate([of.sum(axis=0).ravel() for of in counts.pulses]).mean()
+            ),
         }
 
 

@@ -26,6 +26,7 @@ KINDS = {
     "late": {"device": "epiram", "late": True},
     "late, hidden, chip": {"device": "pcmo", "hidden": 6, "late": True, "chip": CHIP},
     "gate": {"device": "li-1t1r"},
+    "one-sided, late, hidden, chip": {"device": "taox", "hidden": 6, "late": True, "chip": CHIP},
     "convolution": {"hidden": 4, "convolution": {"window": 3, "regions": 2}},
     "convolution, late": {"device": "epiram", "late": True, "hidden": 4, "convolution": {}},
 }

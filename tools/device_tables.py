@@ -6,9 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from memristive.commands.presets import GATE_HEADING, HEADING, described, gate_described
+from memristive.commands.presets import (
+    GATE_HEADING,
+    HEADING,
+    ONE_SIDED_HEADING,
+    described,
+    gate_described,
+    one_sided_described,
+)
 from memristive.devices.measured_device import DEVICES as MEASURED
-from memristive.devices.measured_device import GATE_DEVICES
+from memristive.devices.measured_device import GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
 from studies.half_select import MODELS, best
@@ -37,6 +44,38 @@ def device_presets_table() -> str:
 def gate_presets_table() -> str:
     """Return the table of the presets of 1T1R cells that are written at the gate."""
     return markdown(GATE_HEADING, [gate_described(device) for device in GATE_DEVICES.values()])
+
+
+def one_sided_presets_table() -> str:
+    """Return the table of the presets with one gradual direction."""
+    rows = [one_sided_described(device) for device in ONE_SIDED_DEVICES.values()]
+    return markdown(ONE_SIDED_HEADING, rows)
+
+
+def one_sided_table() -> str:
+    """Return the table of the sweep one_sided: accuracies, pulses and refreshes of a cell."""
+    found = load_table(RESULTS / "devices/one_sided.json")
+    means = found.groupby(["data", "layers", "device", "late"]).mean(numeric_only=True)
+    lowest = found.groupby(["data", "layers", "device", "late"]).strict_accuracy.min()
+
+    def cell(*case: Any) -> str:
+        if case not in means.index:
+            return ""
+        one = means.loc[case]
+        accuracy = f"{100 * one.strict_accuracy:.1f} ({100 * lowest[case]:.1f})"
+        return f"{accuracy}; {one.pulses_per_cell:,.0f}, {one.refreshes_per_cell:,.1f}"
+
+    rows = [
+        (
+            f"{data}, {'one layer' if layers == 1 else 'two layers'}",
+            device,
+            *(cell(data, layers, device, late) for late in (True, False)),
+        )
+        for data, layers, device in found[["data", "layers", "device"]]
+        .drop_duplicates()
+        .itertuples(index=False)
+    ]
+    return markdown(("images", "device", "late", "rounded"), rows)
 
 
 def device_noises_table() -> str:

@@ -535,7 +535,7 @@ def wear(counts: Counts, endurance: float) -> dict[str, float]:
     """Return a dict with the mean, quantiles and maximum over cells of the number of pulses, and
     the share of cells with more pulses than the `endurance`.
     """
-    pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
+    pulses = np.concatenate([layer.sum(axis=0).ravel() for layer in counts.pulses])
     return {
         "mean": float(pulses.mean()),
         **{f"quantile_{q}": float(np.quantile(pulses, q / 100)) for q in (50, 90, 99)},

@@ -14,7 +14,7 @@ import numpy as np
 
 from memristive.accounting.energy import OUTPUT_EDGE
 from memristive.closed_form.neuron import NODES, WEIGHTS
-from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.devices.measured_device import PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.ledger import Technology
 from memristive.network.design import PULSE_EDGES, Schedule
@@ -200,7 +200,7 @@ def device_of(network: Network) -> MeasuredDevice | None:
     return next(
         (
             device
-            for device in (DEVICES | GATE_DEVICES).values()
+            for device in PRESETS.values()
             if emulator(device).memristor == network.parameters.memristor
         ),
         None,
@@ -218,19 +218,24 @@ def joules_per_siemens(device: MeasuredDevice) -> tuple[float, float]:
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
     """Return a dict with the costs of all writes in a training: mean and largest number of pulses
     of a cell, energy in J, number of column writes, and the share of cells with more pulses than a
-    device endures (`Technology`).
+    device endures (`Technology`); of devices with one gradual direction also the refreshes.
 
     A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
     device was measured. G is the conductance of the cell before the write, at the read voltage.
     """
-    pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
+    pulses = np.concatenate([layer.sum(axis=0).ravel() for layer in counts.pulses])
     per_siemens = joules_per_siemens(device)
     energy = sum(
         float(siemens.sum()) * factor
         for layer in counts.conducted
         for siemens, factor in zip(layer, per_siemens, strict=True)
     )
+    refreshes = {}
+    if device.one_sided:  # an abrupt pulse each
+        abrupt = [of[0 if device.one_sided.sign > 0 else 1].ravel() for of in counts.pulses]
+        refreshes = {"refreshes_per_cell": float(np.concatenate(abrupt).mean())}
     return {
+        **refreshes,
         "pulses_per_cell": float(pulses.mean()),
         "most_pulses": float(pulses.max()),
         "write_energy_J": energy,

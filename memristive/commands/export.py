@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from memristive.cli.script import OWN, make_parser
 from memristive.devices.export import files, identifier
-from memristive.devices.measured_device import DEVICES, load_device
+from memristive.devices.measured_device import PRESETS, load_device
 from memristive.io.laboratory import crossbars, laboratory_files, network_in
 from memristive.io.nir_graph import save_nir
 from memristive.io.records import check_overwriting, report, write_file
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     sources: list[str | Path] = [options.file, *options.start]
 
-    if options.file not in DEVICES and is_voltages(options.file):
+    if options.file not in PRESETS and is_voltages(options.file):
         folder = options.results / Path(options.file).stem
         texts = network_files(options.file, options.start)
     else:
@@ -84,8 +84,8 @@ def network_files(file: str, start: list[str]) -> dict[str, str]:
     found = laboratory_files(network_in(voltages), tables, law, read_starts(start, tables))
     if law is None:
         report(
-            "no pulses.csv: gates or pulses of any width write this network; train one of a "
-            "measured device (--device) for numbers of pulses"
+            "no pulses.csv: gates, refreshes or pulses of any width write this network; train one "
+            "of a measured device (--device) for numbers of pulses"
         )
     else:
         lines = found["pulses.csv"].splitlines()[1:]

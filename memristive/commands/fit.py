@@ -12,6 +12,9 @@ With several devices of one kind, the device file holds their mean curves and no
 they differ from device to device. A network draws each cell from these spreads. If mean pulses miss
 the readings by more than 20 % of the range, no device file is written.
 
+If one pulse of a direction crosses most of the range, the device has one gradual direction, and its
+file holds the distributions of both kinds of pulses (docs/devices.md).
+
 Writes the device file own/NAME_device.json, for --device of other scripts, the record
 own/device_fit_NAME.json and own/device_fit_NAME.png. About 3 s for each device.
 """
@@ -38,6 +41,7 @@ from memristive.devices.device_spread import (
     fit_device,
 )
 from memristive.devices.measured_device import MeasuredDevice, device_record
+from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
 from memristive.io.readings import read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
@@ -96,6 +100,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     check_overwriting(device_file, device, options.force, [options.file], "--results DIR")
 
+    if is_one_sided(cells := [(one.conductance, one.direction, one.pulses) for one in tasks]):
+        save_one_sided(fit_one_sided(cells, **device), device_file, record)
+        return
     fit: PulseFit | DevicesFit
     if tasks[0].name:
         done = dict(
@@ -143,6 +150,22 @@ def main(arguments: list[str] | None = None) -> None:
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
+
+
+def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) -> None:
+    """Save, print and plot a device with one gradual direction."""
+    found = device.one_sided
+    assert found
+    write_file(device_file, to_json(device_record(device)))
+    report(f"wrote {device_file}; use it in pairs with: --device {device_file} --late")
+    record.write({"device": dataclasses.asdict(device)}, ngspice=False)
+    way, other = ("up", "down") if found.sign > 0 else ("down", "up")
+    print(
+        f"one gradual direction, {way}: steps of {found.mean_step:.1%} of the range with a noise "
+        f"of {found.noise:.1%} (means over the range); pulses {other} end at "
+        f"{np.mean(found.abrupt):.2f} of the range"
+    )
+    record.plot(plotting.one_sided_steps([device]))
 
 
 def kind_results(kind: DevicesFit) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from memristive.devices.characterise import apply_pulses
 from memristive.devices.measured_device import (
     DEVICES,
     GATE_DEVICES,
+    ONE_SIDED_DEVICES,
     MeasuredDevice,
     device_record,
     emulator,
@@ -44,6 +45,8 @@ GATE_HEADING = (
     "noise: write, read",
     "stuck",
 )
+# mean and standard deviation of a gradual step over all x, mean x after an abrupt pulse
+ONE_SIDED_HEADING = ("device", "gradual", "step, noise", "abrupt to x", "on/off", "read noise")
 MOST = 256  # pulses that a sweep has in one direction
 ROUNDING = 1e-6  # error of a number of pulses, which must not add a pulse
 PANELS = 3  # of the figure, side by side
@@ -96,6 +99,7 @@ def list_devices() -> None:
     for heading, describe, devices in (
         (HEADING[:-1], described, DEVICES),
         (GATE_HEADING, gate_described, GATE_DEVICES),
+        (ONE_SIDED_HEADING, one_sided_described, ONE_SIDED_DEVICES),
     ):
         rows = [
             (*describe(device), re.split("[;,]", device.source)[0]) for device in devices.values()
@@ -128,6 +132,22 @@ def gate_described(device: MeasuredDevice) -> tuple[str, ...]:
         f"{1e6 * device.lowest_conductance:.0f} to {1e6 * device.highest_conductance:.0f}",
         f"{device.write_noise:.1%}, {device.read_noise:.1%}",
         f"{device.stuck:.0%}",
+    )
+
+
+def one_sided_described(device: MeasuredDevice) -> tuple[str, ...]:
+    """Return the texts of the row of a device with one gradual direction under
+    `ONE_SIDED_HEADING`.
+    """
+    found = device.one_sided
+    assert found
+    return (
+        device.name,
+        "up" if found.sign > 0 else "down",
+        f"{found.mean_step:.1%}, {found.noise:.1%}",
+        f"{np.mean(found.abrupt):.2f}",
+        f"{device.on_off_ratio:.3g}",
+        f"{device.read_noise:.1%}",
     )
 
 

@@ -115,7 +115,8 @@ def crosssim_table(device: MeasuredDevice, up: bool) -> str:
 
     After a line of text follow the conductances in S, the cumulative probabilities, and the change
     of the conductance in S: a row for each probability, a column for each conductance. Steps are
-    normally distributed with the device's write noise.
+    normally distributed with the device's write noise. A device with one gradual direction has its
+    own distributions.
 
     References
     ----------
@@ -124,9 +125,11 @@ def crosssim_table(device: MeasuredDevice, up: bool) -> str:
     x, share = np.linspace(0, 1, TABLE_STATES), np.linspace(0, 1, TABLE_PROBABILITIES)
     half = 0.5 / (TABLE_PROBABILITIES - 1)  # the ends stand for half of an interval
     scatter = device.write_noise * norm.ppf(np.clip(share, half, 1 - half))
-    step = device.step(x, up) * (1 if up else -1)
+    changes = device.step(x, up) * (1 if up else -1) + scatter[:, None]
+    if device.one_sided:
+        changes = device.one_sided.changes(up, x, share)
     siemens = np.ptp(device.conductance([0.0, 1.0]))
-    rows = [device.conductance(x), share, *(siemens * (step + scatter[:, None]))]
+    rows = [device.conductance(x), share, *(siemens * changes)]
     title = "conductances (S); cumulative probabilities; change of conductance by a pulse (S)"
     return "\n".join([title, *(",".join(f"{value:.8g}" for value in row) for row in rows), ""])
 
@@ -155,14 +158,21 @@ def aihwkit_parameters(device: MeasuredDevice) -> dict[str, Any]:
 
 
 def files(device: MeasuredDevice) -> dict[str, str]:
-    """Return all files of an exported device: their content by the name of the file."""
+    """Return all files of an exported device: their content by the name of the file. Of a device
+    with one gradual direction these are the tables for CrossSim, the only form that can hold it.
+    """
     name = identifier(device.name)
+    tables = {
+        "dG_increasing.txt": crosssim_table(device, True),
+        "dG_decreasing.txt": crosssim_table(device, False),
+    }
+    if device.one_sided:
+        return tables
     return {
         f"{name}.lib": spice_library(device),
         f"{name}.json": json.dumps(model_file(device), indent=1) + "\n",
         f"{name}.va": verilog_a(device),
-        "dG_increasing.txt": crosssim_table(device, True),
-        "dG_decreasing.txt": crosssim_table(device, False),
+        **tables,
         "aihwkit.json": json.dumps(aihwkit_parameters(device), indent=1) + "\n",
     }
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.devices.one_sided import OneSided
 from memristive.devices.spice_model import (
     SpiceModel,
     check_model,
@@ -112,6 +113,9 @@ class MeasuredDevice(Parameters):
         Time in s without voltage in which x loses 63 % of what it loses at all. 0: x keeps.
     stuck : float
         Share of the cells that no pulse changes. They stand anywhere in the range.
+    one_sided : OneSided, optional
+        Steps of a device with one gradual direction, whose pulses the other way are abrupt. `up`
+        and `down` then are its mean gradual step.
 
     Raises
     ------
@@ -171,11 +175,13 @@ class MeasuredDevice(Parameters):
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
     stuck: float = quantity(0.0, 0.0, 1.0, "", "share of the cells that no pulse changes")
     retention: float = quantity(0.0, 0.0, 1e9, "s", "without voltage x loses 63 %; 0: it keeps")
+    one_sided: OneSided | None = None
 
     unwritten: ClassVar = (
         *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
         "retention",
+        "one_sided",
     )
     newer: ClassVar = (
         *("read_noise", "read_curve", "voltage_up", "width_up", "voltage_down", "width_down"),
@@ -473,6 +479,9 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
     values = {key: value for key, value in content.items() if key not in ("format", "file", "kind")}
     if "levels" in values:
         values = {"up": ABRUPT, "down": ABRUPT} | values
+    if values.get("one_sided"):
+        step = restored(OneSided, values["one_sided"], "one_sided").mean_step
+        values = {"up": [step] * 2, "down": [step] * 2} | values
     if kind == LAW_FORMAT:
         names = [field.name for field in dataclasses.fields(Law)]
         law = restored(Law, {name: values.pop(name) for name in names if name in values})
@@ -509,10 +518,8 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
     return unchanged_model(device.model, device.model_sha256)
 
 
-def _presets(gate: bool) -> dict[str, MeasuredDevice]:
-    """Return the devices of presets/ by name. `gate`: True for 1T1R cells whose level is set by the
-    gate, False for all other devices.
-    """
+def _presets() -> dict[str, MeasuredDevice]:
+    """Return the devices of presets/ by name."""
     texts = [
         file.read_text(encoding="utf-8")
         for file in files("memristive.devices").joinpath("presets").iterdir()
@@ -521,7 +528,6 @@ def _presets(gate: bool) -> dict[str, MeasuredDevice]:
     return {
         device.name: device
         for device in sorted(map(device_of_record, map(json.loads, texts)), key=lambda d: d.name)
-        if bool(device.levels) == gate
     }
 
 
@@ -531,15 +537,15 @@ def load_device(name: str) -> MeasuredDevice:
     Raises ParameterError for an unknown name or a damaged file, and if the device's SPICE model has
     changed since the measurement. Warns as `warn_of_device` does.
     """
-    if name in (known := DEVICES | GATE_DEVICES):
-        return known[name]
+    if name in PRESETS:
+        return PRESETS[name]
     try:
         device = device_of_record(read_json(name, "a device file"))
         check_model(device.model, device.model_sha256)
     except FileProblem as error:
-        hint = did_you_mean(name, known) or f" ({error})"
+        hint = did_you_mean(name, PRESETS) or f" ({error})"
         raise ParameterError(
-            f"device {name!r} is none of {', '.join(known)}, and no device file{hint}"
+            f"device {name!r} is none of {', '.join(PRESETS)}, and no device file{hint}"
         ) from None
     except ParameterError as error:
         raise ParameterError(f"{name}: {error}") from None
@@ -574,4 +580,10 @@ def warn_of_device(device: MeasuredDevice) -> None:
         )  # 1: once in a process
 
 
-DEVICES, GATE_DEVICES = _presets(gate=False), _presets(gate=True)
+PRESETS = _presets()
+# devices whose level is set by the gate, those with one gradual direction, and all others
+GATE_DEVICES = {name: device for name, device in PRESETS.items() if device.levels}
+ONE_SIDED_DEVICES = {name: device for name, device in PRESETS.items() if device.one_sided}
+DEVICES = {
+    name: device for name, device in PRESETS.items() if not (device.levels or device.one_sided)
+}

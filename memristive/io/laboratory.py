@@ -304,16 +304,17 @@ def column_names(layer: Layer, k: int) -> list[str]:
 
 def pulse_law(network: Network) -> PulseLaw | None:
     """Return the `PulseLaw` of a network of measured devices. None if the cells are not measured
-    devices, or if gate voltages set their levels.
+    devices, if gate voltages set their levels, or if they have one gradual direction.
     """
     layer, curve = network.layers[0], network.parameters.memristor.curve
-    if not network.pulses or network.pulses.levels or not curve:
+    pulses = network.pulses
+    if not pulses or pulses.levels or pulses.one_sided or not curve:
         return None
     ideal = Cells.of(layer.memristor)
     ends = read_current(ideal, np.array([curve.low, curve.high]), layer.row_voltage)
     low, high = (ends / layer.row_voltage).tolist()
     span = curve.high - curve.low
-    return PulseLaw(low, high, curve.flow._replace(low=0.0, span=1.0), network.pulses.step / span)
+    return PulseLaw(low, high, curve.flow._replace(low=0.0, span=1.0), pulses.step / span)
 
 
 def pulse_table(

@@ -39,6 +39,7 @@ from memristive.parameters import ParameterError, as_whole, check_range, did_you
 from memristive.scores.checks import USUAL, settled_membranes
 from memristive.writing.gate import gate_settings
 from memristive.writing.late import late_settings
+from memristive.writing.one_sided import check_pairs, one_sided_settings
 from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -331,7 +332,7 @@ def measured_pulses(
         There is no such scheme, or `late` is given for a device that is written at its gate.
     """
     device, window = emulator.device, emulator.high - emulator.low
-    waiting = late_settings(device) if late else {}
+    more = (late_settings(device) if late else {}) | one_sided_settings(emulator)
     if device.levels:
         return PulseWrites(**gate_settings(emulator, noise))
     shares = {
@@ -353,7 +354,7 @@ def measured_pulses(
         device.noise_curve,
         model=device.model,
         model_sha256=device.model_sha256,
-        **waiting,
+        **more,
     )
 
 
@@ -451,6 +452,7 @@ def of_values(
     `emulated` is the emulator of the device, `dose` the first dose of output cells in V. `more` are
     other fields of `LayerDesign`.
     """
+    check_pairs(pulses, pairs)
     design = measured_design(
         emulated,
         pairs,

@@ -84,6 +84,28 @@ class Way:
         """
         raise NotImplementedError
 
+    def emulated(
+        self,
+        layer: Any,
+        write_column: Callable[..., np.ndarray],
+        states: np.ndarray,
+        column: int,
+        after: np.ndarray,
+    ) -> np.ndarray:
+        """Let the emulators of a column move to the states `after` (rows, V) in ngspice, downwards,
+        then upwards, and return their states. Other arguments are those of `in_ngspice`.
+        """
+        pulses, ones, gains = self.settings, np.ones(layer.rows), layer.write_gains[column]
+        moves, states = after - states[column], states.copy()
+        for sign in (-1, 1):
+            wanted = np.maximum(sign * moves, 0.0) / pulses.step
+            shares = np.divide(wanted, gains, out=0 * wanted, where=gains > 0)
+            if most := shares.max():
+                states[column] = write_column(
+                    states, column, shares / most, ones, sign * most * pulses.width
+                )
+        return states[column]
+
     def in_model(
         self, cells: Any, states: np.ndarray, writes: list[Write], rng: np.random.Generator
     ) -> np.ndarray:

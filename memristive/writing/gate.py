@@ -138,18 +138,9 @@ class GateWrites(Way):
         rng: np.random.Generator,
     ) -> np.ndarray:
         """Let emulators move to the levels of the gates: downwards, then upwards."""
-        pulses, ones, column = self.settings, np.ones(layer.rows), write.column
-        before, gains = states[column], layer.write_gains[column]
-        after = set_column(layer, before, write, pulses.write_noise, rng)
-        states = states.copy()
-        for sign in (-1, 1):
-            wanted = np.maximum(sign * (after - before), 0.0) / pulses.step
-            shares = np.divide(wanted, gains, out=0 * wanted, where=gains > 0)
-            if most := shares.max():
-                states[column] = write_column(
-                    states, column, shares / most, ones, sign * most * pulses.width
-                )
-        return states[column]
+        before, noise = states[write.column], self.settings.write_noise
+        after = set_column(layer, before, write, noise, rng)
+        return self.emulated(layer, write_column, states, write.column, after)
 
     def in_model(
         self, cells: Any, states: np.ndarray, writes: list[GateWrite], rng: np.random.Generator
@@ -432,7 +423,7 @@ def write_gates(
     for i in range(len(gates)):
         r = row_of(cells, i)
         if not np.isnan(gates[i]):
-            counts.pulses[k][i, c] += 1.0
+            counts.pulses[k][1, i, c] += 1.0
             if reset[i]:
                 counts.conducted[k][0, i, c] += (
                     current(values_of(cells, r, c), states[i, c], volts) / volts

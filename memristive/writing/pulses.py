@@ -96,10 +96,9 @@ NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False, np.zeros(0))
 class Counts(NamedTuple):
     """Numbers of pulses that writes have used: one array for each layer."""
 
-    pulses: Arrays  # rows x columns
-    # 2 x rows x columns, sum of pulses x conductance in S at the read voltage, downwards and
-    # upwards
-    conducted: Arrays
+    # 2 x rows x columns, downwards and upwards
+    pulses: Arrays
+    conducted: Arrays  # the same, sum of pulses x conductance in S at the read voltage
     writes: Arrays  # columns, writes of at least one pulse
 
 
@@ -277,7 +276,7 @@ def no_counts(network: Any) -> Counts:
     """Return the counts of pulses of a `Network` before its training: all 0."""
     shapes = [states.T.shape for states in network.states]
     return Counts(
-        tuple(np.zeros(shape) for shape in shapes),
+        tuple(np.zeros((2, *shape)) for shape in shapes),
         tuple(np.zeros((2, *shape)) for shape in shapes),
         tuple(np.zeros(columns) for _, columns in shapes),
     )
@@ -311,7 +310,7 @@ def write_pulses(
         layer.cells,
         layer.flow,
     )
-    counted, conducted = counts.pulses[k], counts.conducted[k][up]
+    counted, conducted = counts.pulses[k][up], counts.conducted[k][up]
     per_pulse = math.copysign(timing.write_voltage, dose) * pulses.width  # V s
     for i in range(len(high)):
         r = row_of(cells, i)

@@ -19,6 +19,13 @@ from memristive.writing.gate import (
     write_gates,
 )
 from memristive.writing.late import Late, LatePulses, LateSettings, commit, late_arrays, leak
+from memristive.writing.one_sided import (
+    OneSidedSettings,
+    OneSidedWrites,
+    Sided,
+    sided_arrays,
+    write_pair,
+)
 from memristive.writing.pulses import (
     Counts,
     Pulses,
@@ -30,14 +37,15 @@ from memristive.writing.pulses import (
 
 
 @dataclass(frozen=True)
-class PulseWrites(GateSettings, LateSettings, PulseSettings):
+class PulseWrites(OneSidedSettings, GateSettings, LateSettings, PulseSettings):
     """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the
     noises of the device.
 
     In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
     write noise on an even grid of the range of X; (): 1 everywhere. If there are `levels`, which
     are the states in V at gate voltages from `gate_low` to `gate_high`, the gate sets the state,
-    and doses are changes of the gate's voltage (docs/writes_gate.md). `model` and `model_sha256`
+    and doses are changes of the gate's voltage (docs/writes_gate.md). If there is `one_sided`, it
+    has the steps in the place of the means and noises (docs/devices.md). `model` and `model_sha256`
     are the SPICE model of the device and its hash, as in `MeasuredDevice`.
     """
 
@@ -48,8 +56,9 @@ class PulseWrites(GateSettings, LateSettings, PulseSettings):
         *("disturb_up", "disturb_down", "thirds", "noise_curve", "late", "late_pulses"),
         *("late_forget", "late_spread", "late_offset", "late_keeps", "levels", "gate_low"),
         *("gate_high", "gate_step", "gate_rest", "gate_reset", "model", "model_sha256"),
+        *("one_sided", "refresh_at", "tolerance"),
     )
-    unwritten: ClassVar = ("model", "model_sha256")
+    unwritten: ClassVar = ("model", "model_sha256", "one_sided", "refresh_at", "tolerance")
 
 
 class Ways(NamedTuple):
@@ -58,6 +67,7 @@ class Ways(NamedTuple):
     pulses: Pulses
     late: Late
     gate: Gate
+    sided: Sided
 
 
 def way_of(settings: PulseWrites | None) -> Way:
@@ -66,12 +76,20 @@ def way_of(settings: PulseWrites | None) -> Way:
         return AtOnce()
     if settings.levels:
         return GateWrites(settings)
+    if settings.one_sided:
+        return OneSidedWrites(settings)
     return LatePulses(settings) if settings.late else RoundedPulses(settings)
 
 
 def kernel_ways(network: Any) -> Ways:
     """Return the `Ways` of a `Network`."""
-    return Ways(pulse_arrays(network.pulses), late_arrays(network), gate_arrays(network))
+    settings = network.pulses
+    return Ways(
+        pulse_arrays(settings),
+        late_arrays(network),
+        gate_arrays(network),
+        sided_arrays(settings),
+    )
 
 
 def what_is_held(ways: Ways) -> tuple[np.ndarray, ...]:
@@ -165,6 +183,10 @@ def write_due(
             gates, reset = due.gates[n], due.reset[n]
             write_gates(
                 layer, timing, pulses, ways.gate, states, c, gates, reset, counts, k, loads, rng
+            )
+        elif ways.sided.sign != 0.0:
+            write_pair(
+                layer, timing, pulses, ways.sided, states, c, high, dose, counts, k, loads, rng
             )
         elif pulses.step > 0.0:
             write_pulses(layer, timing, pulses, states, c, high, dose, counts, k, loads, rng)

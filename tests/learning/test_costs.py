@@ -253,8 +253,8 @@ def test_wear_and_area_are_of_the_cells_of_all_layers():
     assert found["amplifiers"] == pytest.approx(7 * 5 * 1000e-12)
     assert found["late_capacitors"] == pytest.approx(weights * 3.55e-12 / 2e-3)
     counts = no_counts(network)
-    counts.pulses[0].fill(1.0)
-    counts.pulses[1].fill(3.0)
+    counts.pulses[0].fill(0.5)
+    counts.pulses[1].fill(1.5)
     wear = costs.wear(counts, 2.0)
     assert wear["mean"] == pytest.approx((28 * 1 + 15 * 3) / weights) and wear["most"] == 3
     assert wear["quantile_50"] == 1 and wear["share_beyond_endurance"] == 15 / weights

@@ -25,7 +25,7 @@ def test_the_energy_of_writes_is_that_of_their_pulses():
     device = DEVICES["ag-si"]
     made, rule = learning_of(device, 1, 1)
     counts = no_counts(initial_network((), 3, [[0.5] * 6], rule, **made))
-    counts.pulses[0][2, 1] = 7
+    counts.pulses[0][:, 2, 1] = 2, 5
     counts.conducted[0][1, 2, 1] = 5 * 1e-8  # five pulses up and two down, at 10 nS and 20 nS
     counts.conducted[0][0, 2, 1] = 2 * 2e-8
     costs = write_costs(device, counts)

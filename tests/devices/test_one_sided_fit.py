@@ -1,0 +1,118 @@
+"""Fits of devices with one gradual direction."""
+
+import json
+
+import numpy as np
+import pytest
+
+from memristive.devices.export import files
+from memristive.devices.measured_device import ONE_SIDED_DEVICES, device_record, load_device
+from memristive.devices.one_sided import OneSided
+from memristive.devices.one_sided_fit import fit_one_sided, from_crosssim
+from memristive.io.records import to_json
+from memristive.parameters import ParameterError
+
+LOW, SPAN = 2e-6, 8e-6
+RNG = np.random.default_rng(3)
+
+
+def sweeps(gradual_up, count=60, pulses=15):
+    """Readings of sweeps up and down. A gradual pulse moves by 0.05 + 0.1 room, with a noise of
+    0.02 + 0.06 room; an abrupt one ends at the other end, within 0.02.
+    """
+    siemens, direction, x = [], [], 0.5
+    for sweep in range(count):
+        up = sweep % 2 == 0
+        siemens.append(x)
+        direction.append(0)
+        for _ in range(pulses):
+            if up == gradual_up:
+                room = 1 - x if up else x
+                step = 0.05 + 0.1 * room + (0.02 + 0.06 * room) * RNG.standard_normal()
+                x += step if up else -step
+            else:
+                x = abs(0.02 * RNG.standard_normal())
+                x = 1 - x if up else x
+            x = min(max(x, 0.0), 1.0)
+            siemens.append(x)
+            direction.append(1 if up else -1)
+    return LOW + SPAN * np.array(siemens), np.array(direction), np.ones(len(siemens))
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_the_fit_finds_direction_steps_noise_and_ends(up):
+    device = fit_one_sided([sweeps(up, 400)], "mine")
+    found, x = device.one_sided, np.linspace(0, 1, len(device.one_sided.gradual[0]))
+    room = 1 - x if up else x
+    middles = (np.array(found.gradual)[1:] + np.array(found.gradual)[:-1]) / 2
+    inner = (room > 0.15) & (room < 0.85)
+    assert found.sign == (1 if up else -1)
+    assert np.abs(middles.mean(axis=0) - found.sign * (0.05 + 0.1 * room))[inner].max() < 0.015
+    assert middles.std(axis=0)[inner] == pytest.approx((0.02 + 0.06 * room)[inner], rel=0.25)
+    ends = np.array(found.abrupt)
+    assert np.abs(ends - (0 if up else 1)).max() < 0.1
+    assert device.lowest_conductance == pytest.approx(LOW, rel=0.02)
+
+
+def test_cells_of_several_ranges_become_one_device_with_spreads():
+    cells = [sweeps(True) for _ in range(6)]
+    wider = [(of[0] * (1 + 0.1 * k), *of[1:]) for k, of in enumerate(cells)]
+    device = fit_one_sided(wider, "mine")
+    expected = np.std(1 + 0.1 * np.arange(6)) / 1.25
+    assert device.range_spread == pytest.approx(expected, rel=0.05)
+    assert device.one_sided.mean_step == pytest.approx(0.1, rel=0.1)
+
+
+def test_two_abrupt_directions_and_too_few_pulses_are_refused():
+    siemens, direction, pulses = sweeps(True)
+    with pytest.raises(ParameterError, match="pulses"):
+        fit_one_sided([(siemens[:18], direction[:18], pulses[:18])], "mine")
+    jumps = np.where(direction > 0, LOW + SPAN, LOW)
+    with pytest.raises(ParameterError, match="gradual"):
+        fit_one_sided([(jumps, direction, pulses)], "mine")
+
+
+def test_lookup_tables_of_crosssim_are_read():
+    """Pulses up raise G by 1, 2 or 3 uS of 10 uS; a pulse down ends at the lowest G."""
+    siemens, shares = np.linspace(1e-6, 11e-6, 11), np.array([0.0, 0.5, 1.0])
+    up = np.repeat([[1e-6], [2e-6], [3e-6]], 11, axis=1)
+    down = np.repeat([siemens[0] - siemens], 3, axis=0)
+    texts = [
+        "\n".join(["title", *(",".join(map(str, row)) for row in [siemens, shares, *table]), ""])
+        for table in (up, down)
+    ]
+    device = from_crosssim(*texts, "mine")
+    assert device.one_sided.sign == 1 and device.highest_conductance == pytest.approx(11e-6)
+    gradual = np.array(device.one_sided.gradual)
+    assert gradual[0] == pytest.approx(np.full(gradual.shape[1], 0.1))
+    assert gradual[-1] == pytest.approx(np.full(gradual.shape[1], 0.3))
+    assert np.abs(device.one_sided.abrupt).max() < 1e-9
+    with pytest.raises(ParameterError, match="table"):
+        from_crosssim("title\n1,2\nx", texts[1], "mine")
+
+
+@pytest.mark.parametrize("name", ONE_SIDED_DEVICES)
+def test_an_exported_device_comes_back_from_crosssims_tables(name):
+    device, texts = ONE_SIDED_DEVICES[name], files(ONE_SIDED_DEVICES[name])
+    back = from_crosssim(texts["dG_increasing.txt"], texts["dG_decreasing.txt"], name)
+    assert back.one_sided.sign == device.one_sided.sign and len(texts) == 2
+    for table in ("gradual", "abrupt"):
+        found, expected = (np.array(getattr(of.one_sided, table)) for of in (back, device))
+        x = np.linspace(0, 1, expected.shape[1])
+        assert found == pytest.approx(
+            np.array([np.interp(np.linspace(0, 1, found.shape[1]), x, row) for row in expected]),
+            abs=1e-3,
+        )
+
+
+def test_its_file_gives_the_same_device_and_names_a_wrong_table(tmp_path):
+    device, path = fit_one_sided([sweeps(True)], "mine"), tmp_path / "mine.json"
+    path.write_text(to_json(device_record(device)))
+    assert load_device(str(path)) == device
+    content = json.loads(path.read_text())
+    content["one_sided"]["gradual"][0].pop()
+    path.write_text(json.dumps(content))
+    with pytest.raises(ParameterError, match="gradual"):
+        load_device(str(path))
+    with pytest.raises(ParameterError, match="abrupt"):
+        OneSided(((0.0, 0.0), (0.1, 0.1)), ((1.0, 1.0), (0.9, 0.9)))
