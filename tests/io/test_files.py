@@ -223,7 +223,7 @@ def test_a_device_whose_model_changed_is_refused_wherever_it_is_loaded(tmp_path)
         again()
     library.write_text(library.read_text().replace("8e-5", "16e-5"))
     for again in loaders():
-        with pytest.raises((ParameterError, VoltagesError), match="spice_device") as caught:
+        with pytest.raises((ParameterError, VoltagesError), match="memristive measure") as caught:
             again()
         one_line(str(caught.value))
 

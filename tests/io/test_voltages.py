@@ -126,7 +126,7 @@ def test_voltages_of_a_model_that_changed_are_refused(tmp_path):
     (tmp_path / "wox.lib").write_text((tmp_path / "wox.lib").read_text().replace("0.006", "0.003"))
     with pytest.raises(VoltagesError, match=r"mine\.json") as caught:
         stored.setup()
-    assert "spice_device" in one_line(str(caught.value))
+    assert "memristive measure" in one_line(str(caught.value))
 
 
 def test_states_of_ones_own_come_back_with_their_setup(tmp_path):
