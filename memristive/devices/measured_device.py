@@ -32,7 +32,7 @@ from memristive.parameters import (
     did_you_mean,
     quantity,
 )
-from memristor import Flow, MemristorParameters, WriteCurve, move
+from memristor import Aging, Flow, MemristorParameters, WriteCurve, move
 
 # LAW_FORMAT: files with the parameters of the field's law
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"
@@ -53,8 +53,9 @@ ITERATIONS = 10
 
 
 @dataclass(frozen=True)
-class MeasuredDevice(Parameters):
-    """Synaptic device as measured: two curves of steps, the read current, noises.
+class MeasuredDevice(Aging):
+    """Synaptic device as measured: two curves of steps, the read current, noises, and the laws of
+    `Aging`.
 
     Parameters
     ----------
@@ -166,14 +167,16 @@ class MeasuredDevice(Parameters):
     unwritten: ClassVar = (
         *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
+        *("drift", "drift_spread", "retention", "rest"),
     )
     newer: ClassVar = (
         *("read_noise", "read_curve", "voltage_up", "width_up", "voltage_down", "width_down"),
         *("spread", "source", "model", "half_up", "half_down", "third_up", "third_down"),
-        *unwritten,
+        *("drift_start", *unwritten),
     )
 
     def check(self) -> None:
+        super().check()
         if self.levels and not self.gate_low < self.gate_high:
             raise ParameterError(
                 f"gate_low must be below gate_high, got {self.gate_low:g} and {self.gate_high:g} V"
@@ -393,6 +396,7 @@ def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
         length=CHANNEL,
         junction_current=1e-300,
         curve=curve,
+        aging=device.aging,
         threshold_voltage=low - device.read_voltage / 2 - window * device.lowest_conductance / span,
     )
     charge = window * step / pulse  # V/s

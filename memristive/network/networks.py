@@ -29,7 +29,7 @@ from memristive.network.design import (
 from memristive.network.exactness import doubts_of
 from memristive.network.inputs import as_images
 from memristive.network.layer import Layer
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, check_range, quantity
 from memristive.writing.base import Way
 from memristive.writing.ways import PulseWrites, forget, kernel_ways, way_of, what_is_held
 from memristor import MemristorParameters
@@ -40,6 +40,9 @@ SEED_STEP = 7919  # between the seeds of two layers
 # images whose reads share a stream of random numbers, so that processes can read different blocks
 READ_BLOCK = 25
 AT_ONCE = 2000  # images whose levels are in memory together in a read
+AGE = quantity(0.0, 0.0, 1e12, "s", "time without a write")
+# share of a device's range: a cell that has moved by less has not been written
+UNWRITTEN = 1e-5
 # share of a device's range by which a solver may leave it
 BEYOND_RANGE = 0.01
 
@@ -71,6 +74,10 @@ class Network:
     convolution : Convolution, optional
         The first layer is a convolution: its rows are a window, and its columns kernels. Layers
         above get its pooled spikes. None: its rows are the image.
+    past : tuple of arrays, 2 x columns x rows
+        Of cells that have aged, a reference column included: their age in s, and their state in V
+        at this age. A cell in another state has been written since then, and its age is 0. ():
+        all cells have just been written.
 
     Attributes
     ----------
@@ -91,6 +98,7 @@ class Network:
     chip: Chip | None = None
     held: tuple[np.ndarray, ...] = ()
     convolution: Convolution | None = None
+    past: tuple[np.ndarray, ...] = ()
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +125,10 @@ class Network:
                 f"the chip's layers must have {shapes} cells, reference columns and bias rows "
                 f"included, got {found}"
             )
+        if self.past and [of.shape for of in self.past] != [(2, *shape) for shape in shapes]:
+            raise ParameterError(
+                f"past must have 2 x {shapes} numbers, got {[of.shape for of in self.past]}"
+            )
         object.__setattr__(self, "layers", self._layers())
         if self.convolution:
             self._check_convolution(self.convolution.window**2)
@@ -133,10 +145,10 @@ class Network:
 
     def check_range(self) -> None:
         """Raise ParameterError if a state is outside the range of the measured device, which no
-        pulse can leave.
+        pulse can leave, but drift can.
         """
         curve = self.parameters.memristor.curve
-        if curve is None:
+        if curve is None or self.past:
             return
         beyond = BEYOND_RANGE * (curve.high - curve.low)
         for layer, states in enumerate(self.states):
@@ -447,6 +459,64 @@ class Network:
         return dataclasses.replace(self, parameters=parameters, design=design, devices=devices)
 
     @property
+    def ages(self) -> tuple[np.ndarray, ...]:
+        """Time in s since the last write of each cell, columns x rows of each layer, a reference
+        column last. The duration of trainings does not count.
+        """
+        curve = self.parameters.memristor.curve
+        if not self.past or curve is None:
+            return tuple(np.zeros((of.columns + of.reference, of.rows)) for of in self.layers)
+        found = []
+        for (age, state), states in zip(self.past, self.states, strict=True):
+            written = np.zeros(age.shape, bool)
+            written[: len(states)] = np.abs(states - state[: len(states)]) > UNWRITTEN * curve.span
+            found.append(np.where(written, 0.0, age))
+        return tuple(found)
+
+    def aged(self, seconds: float) -> "Network":
+        """Return this network some `seconds` later, if nothing is written: each cell drifts or
+        relaxes as its device does, or the charges of a chip with decay leak (docs/drift.md).
+
+        Drift exponents follow from the seed of the chip. Stuck cells keep their states. Doses on
+        late capacitors are lost, gate voltages stay.
+
+        Raises
+        ------
+        ParameterError
+            The time is negative, or neither device nor chip has a law.
+        """
+        seconds = check_range("seconds", seconds, AGE.metadata)
+        memristor, chip = self.parameters.memristor, self.chip
+        law, curve = memristor.aging, memristor.curve
+        if chip and chip.decay_rate:
+            return dataclasses.replace(self, states=(chip.after_decay(self.states[0], seconds),))
+        if law is None or curve is None:
+            raise ParameterError(
+                "aged needs a device with drift or retention, or a chip with decay: here cells "
+                "keep their states"
+            )
+        fresh = network_on_chip(dataclasses.replace(self, past=()), chip)
+        states, past = list(fresh.states), []
+        for k, (layer, ages) in enumerate(zip(fresh.layers, self.ages, strict=True)):
+            before = layer.with_reference(states[k])
+            if self.past and layer.reference:
+                before[-1] = self.past[k][1, -1]
+            cells = Cells.of(memristor, layer.devices.cells)
+            share, zero = (
+                (volts - curve.low) / curve.span
+                for volts in (before, cells.threshold_voltage + layer.row_voltage / 2)
+            )
+            exponents = law.exponents(before.shape, chip.seed if chip else 0, k)
+            after = curve.low + curve.span * law.aged(share, zero, exponents, ages, seconds)
+            stuck = layer.write_gains == 0
+            after[: layer.columns][stuck] = states[k][stuck]
+            states[k] = after[: layer.columns]
+            past.append(np.stack([ages + seconds, after]))
+        kept = self.held if self.pulses and self.pulses.levels else ()
+        aged = dataclasses.replace(self, states=tuple(states), past=tuple(past), held=kept)
+        return network_on_chip(aged, chip)
+
+    @property
     def start_time(self) -> float:
         """Time in s of an ideal step that has the same effect on membranes as the image's edge."""
         return start_delay(self.design.rise, self.parameters.neuron.time_constant)
@@ -618,7 +688,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
             f"{'it' if len(other) == 1 else 'them'} to 0"
         )
     if chip is None or (paper and chip.ideal):
-        return dataclasses.replace(network, devices=None, chip=None)
+        return dataclasses.replace(network, devices=_aged_references(network, None), chip=None)
     devices, found = [], []
     for k, (states, layer) in enumerate(zip(network.states, network.layers, strict=True)):
         part = dataclasses.replace(
@@ -637,5 +707,29 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
         )
         found.append(part.with_stuck_cells(layer.with_reference(states))[: layer.columns])
     return dataclasses.replace(
-        network, states=tuple(found), devices=tuple(devices), chip=part if paper else chip
+        network,
+        states=tuple(found),
+        devices=_aged_references(network, tuple(devices)),
+        chip=part if paper else chip,
     )
+
+
+def _aged_references(
+    network: Network, devices: tuple[Devices, ...] | None
+) -> tuple[Devices, ...] | None:
+    """Return `devices` whose reference cells conduct as those of an aged network do: a lower state
+    has the effect of a higher Vto.
+    """
+    if not network.past or not network.design.reference:
+        return devices
+    found = []
+    for k, (layer, (_, states)) in enumerate(zip(network.layers, network.past, strict=True)):
+        of = devices[k] if devices else IDEAL_DEVICES
+        alike = Chip(layer.columns + 1, layer.rows).cells(layer.memristor)
+        cells = of.cells or alike
+        threshold = cells.threshold_voltage.copy()
+        threshold[-1] += layer.rest - states[-1]
+        found.append(
+            dataclasses.replace(of, cells=dataclasses.replace(cells, threshold_voltage=threshold))
+        )
+    return tuple(found)
