@@ -25,7 +25,8 @@ from memristive.parameters import ParameterError, Parameters, curve, quantity
 
 Values = np.ndarray | float
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
-DRIFT_STREAM = 11  # of random numbers: drift exponents of the cells
+# of random numbers: drift exponents, and pulses that the cells survive
+DRIFT_STREAM, ENDURANCE_STREAM = 11, 13
 
 
 class Channel(Protocol):
@@ -370,6 +371,9 @@ class Aging(Parameters):
         t0 in s: until then the conductance G after the write stays.
     retention, rest : float
         Time constant in s with which x relaxes, and the x that it relaxes to.
+    endurance, endurance_spread : float
+        Pulses after which a cell sticks where it is: mean, and relative standard deviation of a
+        log-normal distribution from device to device. 0: cells survive all pulses.
 
     Raises
     ------
@@ -384,6 +388,10 @@ class Aging(Parameters):
     drift_start: float = quantity(1.0, 1e-9, 1e9, "s", "t0, at which the drift begins")
     retention: float = quantity(0.0, 0.0, 1e9, "s", "without voltage x loses 63 %; 0: it keeps")
     rest: float = quantity(0.0, 0.0, 1.0, "", "x that a cell relaxes to")
+    endurance: float = quantity(0.0, 0.0, 1e15, "", "pulses until a cell sticks; 0: it never does")
+    endurance_spread: float = quantity(
+        0.0, 0.0, 10.0, "", "device-to-device: relative standard deviation of the endurance"
+    )
 
     def check(self) -> None:
         if self.drifts and self.retention:
@@ -405,11 +413,9 @@ class Aging(Parameters):
 
     @property
     def aging(self) -> "Aging | None":
-        """These laws alone, without the other fields of a device; None if cells keep their
-        states.
-        """
+        """These laws alone, without the other fields of a device; None if there are none."""
         names = [field.name for field in dataclasses.fields(Aging)]
-        keeps = not (self.drifts or self.retention)
+        keeps = not (self.drifts or self.retention or self.endurance)
         return None if keeps else Aging(**{name: getattr(self, name) for name in names})
 
     def exponents(self, shape: tuple[int, int], seed: int, layer: int) -> np.ndarray:
@@ -418,6 +424,16 @@ class Aging(Parameters):
         """
         rng = np.random.default_rng([seed, DRIFT_STREAM, layer])
         return np.maximum(self.drift + self.drift_spread * rng.standard_normal(shape), 0.0)
+
+    def limits(self, shape: tuple[int, int], seed: int, layer: int) -> np.ndarray:
+        """Return the number of pulses after which each cell sticks; arguments as of
+        `exponents`.
+        """
+        rng, sigma = (
+            np.random.default_rng([seed, ENDURANCE_STREAM, layer]),
+            np.sqrt(np.log1p(self.endurance_spread**2)),
+        )
+        return self.endurance * np.exp(sigma * rng.standard_normal(shape) - sigma**2 / 2)
 
     def aged(self, x: Any, zero: Any, exponents: Any, age: Any, seconds: float) -> np.ndarray:
         """Return x after some more `seconds` without a write; all arguments broadcast.

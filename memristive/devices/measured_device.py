@@ -167,12 +167,13 @@ class MeasuredDevice(Aging):
     unwritten: ClassVar = (
         *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
-        *("drift", "drift_spread", "retention", "rest"),
+        *("drift", "drift_spread", "retention", "rest", "endurance", "endurance_spread"),
     )
     newer: ClassVar = (
         *("read_noise", "read_curve", "voltage_up", "width_up", "voltage_down", "width_down"),
         *("spread", "source", "model", "half_up", "half_down", "third_up", "third_down"),
-        *("drift_start", *unwritten),
+        "drift_start",
+        *unwritten,
     )
 
     def check(self) -> None:

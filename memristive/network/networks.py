@@ -78,6 +78,8 @@ class Network:
         Of cells that have aged, a reference column included: their age in s, and their state in V
         at this age. A cell in another state has been written since then, and its age is 0. ():
         all cells have just been written.
+    wear : tuple of arrays, columns x rows
+        Pulses that each cell of a device with an endurance has had. (): none so far.
 
     Attributes
     ----------
@@ -99,6 +101,7 @@ class Network:
     held: tuple[np.ndarray, ...] = ()
     convolution: Convolution | None = None
     past: tuple[np.ndarray, ...] = ()
+    wear: tuple[np.ndarray, ...] = ()
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -125,10 +128,13 @@ class Network:
                 f"the chip's layers must have {shapes} cells, reference columns and bias rows "
                 f"included, got {found}"
             )
-        if self.past and [of.shape for of in self.past] != [(2, *shape) for shape in shapes]:
-            raise ParameterError(
-                f"past must have 2 x {shapes} numbers, got {[of.shape for of in self.past]}"
-            )
+        of_states = [states.shape for states in self.states]
+        if self.wears and not self.wear:
+            object.__setattr__(self, "wear", tuple(map(np.zeros, of_states)))
+        for name, wanted in (("past", [(2, *shape) for shape in shapes]), ("wear", of_states)):
+            kept = [of.shape for of in getattr(self, name)]
+            if kept and kept != wanted:
+                raise ParameterError(f"{name} must have arrays of {wanted}, got {kept}")
         object.__setattr__(self, "layers", self._layers())
         if self.convolution:
             self._check_convolution(self.convolution.window**2)
@@ -459,6 +465,19 @@ class Network:
         return dataclasses.replace(self, parameters=parameters, design=design, devices=devices)
 
     @property
+    def wears(self) -> bool:
+        """True if cells stick after a number of pulses."""
+        law = self.parameters.memristor.aging
+        return law is not None and law.endurance > 0
+
+    def worn(self, pulses: tuple[np.ndarray, ...]) -> "Network":
+        """Return this network after more `pulses` of each cell (rows x columns of each layer).
+        Cells that have had their number of pulses stick; the numbers follow from the chip's seed.
+        """
+        wear = tuple(before + more.T for before, more in zip(self.wear, pulses, strict=True))
+        return network_on_chip(dataclasses.replace(self, wear=wear), self.chip)
+
+    @property
     def ages(self) -> tuple[np.ndarray, ...]:
         """Time in s since the last write of each cell, columns x rows of each layer, a reference
         column last. The duration of trainings does not count.
@@ -490,7 +509,7 @@ class Network:
         law, curve = memristor.aging, memristor.curve
         if chip and chip.decay_rate:
             return dataclasses.replace(self, states=(chip.after_decay(self.states[0], seconds),))
-        if law is None or curve is None:
+        if law is None or curve is None or not (law.drifts or law.retention):
             raise ParameterError(
                 "aged needs a device with drift or retention, or a chip with decay: here cells "
                 "keep their states"
@@ -688,7 +707,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
             f"{'it' if len(other) == 1 else 'them'} to 0"
         )
     if chip is None or (paper and chip.ideal):
-        return dataclasses.replace(network, devices=_aged_references(network, None), chip=None)
+        return dataclasses.replace(network, devices=_aged_devices(network, None), chip=None)
     devices, found = [], []
     for k, (states, layer) in enumerate(zip(network.states, network.layers, strict=True)):
         part = dataclasses.replace(
@@ -709,27 +728,30 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     return dataclasses.replace(
         network,
         states=tuple(found),
-        devices=_aged_references(network, tuple(devices)),
+        devices=_aged_devices(network, tuple(devices)),
         chip=part if paper else chip,
     )
 
 
-def _aged_references(
+def _aged_devices(
     network: Network, devices: tuple[Devices, ...] | None
 ) -> tuple[Devices, ...] | None:
-    """Return `devices` whose reference cells conduct as those of an aged network do: a lower state
-    has the effect of a higher Vto.
+    """Return `devices` whose worn cells have no write gain, and whose reference cells conduct as
+    those of an aged network do: a lower state has the effect of a higher Vto.
     """
-    if not network.past or not network.design.reference:
+    aged, law = network.past and network.design.reference, network.parameters.memristor.aging
+    if not (aged or network.wears):
         return devices
-    found = []
-    for k, (layer, (_, states)) in enumerate(zip(network.layers, network.past, strict=True)):
+    found, seed = [], network.chip.seed if network.chip else 0
+    for k, layer in enumerate(network.layers):
         of = devices[k] if devices else IDEAL_DEVICES
-        alike = Chip(layer.columns + 1, layer.rows).cells(layer.memristor)
-        cells = of.cells or alike
-        threshold = cells.threshold_voltage.copy()
-        threshold[-1] += layer.rest - states[-1]
-        found.append(
-            dataclasses.replace(of, cells=dataclasses.replace(cells, threshold_voltage=threshold))
-        )
+        cells = of.cells or Chip(layer.columns + layer.reference, layer.rows).cells(layer.memristor)
+        threshold, gain = cells.threshold_voltage.copy(), cells.transconductance.copy()
+        if aged:
+            threshold[-1] += layer.rest - network.past[k][1, -1]
+        if network.wears and law:
+            wear = network.wear[k]
+            gain[: layer.columns][wear >= law.limits(wear.shape, seed, k)] = 0.0
+        cells = dataclasses.replace(cells, threshold_voltage=threshold, transconductance=gain)
+        found.append(dataclasses.replace(of, cells=cells))
     return tuple(found)
