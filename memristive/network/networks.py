@@ -492,12 +492,19 @@ class Network:
             found.append(np.where(written, 0.0, age))
         return tuple(found)
 
-    def aged(self, seconds: float) -> "Network":
-        """Return this network some `seconds` later, if nothing is written: each cell drifts or
-        relaxes as its device does, or the charges of a chip with decay leak (docs/drift.md).
+    def aged(self, seconds: float, follow: bool = False) -> "Network":
+        """Return this network after some `seconds` without a write (docs/drift.md).
 
-        Drift exponents follow from the seed of the chip. Stuck cells keep their states. Doses on
-        late capacitors are lost, gate voltages stay.
+        Each cell drifts or relaxes as its device does, or loses charge on a chip with decay. Drift
+        exponents follow from the seed of the chip. Stuck cells keep their states. Doses on late
+        capacitors are lost, gate voltages stay.
+
+        Parameters
+        ----------
+        seconds : float
+        follow : bool
+            The gain of all neurons follows one more column, which drifts and is never written: it
+            is divided by the share of its conductance that this column keeps.
 
         Raises
         ------
@@ -515,7 +522,7 @@ class Network:
                 "keep their states"
             )
         fresh = network_on_chip(dataclasses.replace(self, past=()), chip)
-        states, past = list(fresh.states), []
+        states, past, seed = list(fresh.states), [], chip.seed if chip else 0
         for k, (layer, ages) in enumerate(zip(fresh.layers, self.ages, strict=True)):
             before = layer.with_reference(states[k])
             if self.past and layer.reference:
@@ -525,7 +532,7 @@ class Network:
                 (volts - curve.low) / curve.span
                 for volts in (before, cells.threshold_voltage + layer.row_voltage / 2)
             )
-            exponents = law.exponents(before.shape, chip.seed if chip else 0, k)
+            exponents = law.exponents(before.shape, seed, k)
             after = curve.low + curve.span * law.aged(share, zero, exponents, ages, seconds)
             stuck = layer.write_gains == 0
             after[: layer.columns][stuck] = states[k][stuck]
@@ -533,6 +540,15 @@ class Network:
             past.append(np.stack([ages + seconds, after]))
         kept = self.held if self.pulses and self.pulses.levels else ()
         aged = dataclasses.replace(self, states=tuple(states), past=tuple(past), held=kept)
+        if follow and law.drifts and isinstance(self.design, LayerDesign):
+            column = law.exponents((1, self.layers[0].rows), seed + 1, 0)
+            oldest = float(max(ages.max() for ages in self.ages))
+            young, old = (
+                law.aged(1.0, 0.0, column, 0.0, age).mean() for age in (oldest, oldest + seconds)
+            )
+            gain = self.design.transresistance * young / old
+            design = dataclasses.replace(self.design, transresistance=float(gain))
+            aged = dataclasses.replace(aged, design=design)
         return network_on_chip(aged, chip)
 
     @property
@@ -736,8 +752,8 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
 def _aged_devices(
     network: Network, devices: tuple[Devices, ...] | None
 ) -> tuple[Devices, ...] | None:
-    """Return `devices` whose worn cells have no write gain, and whose reference cells conduct as
-    those of an aged network do: a lower state has the effect of a higher Vto.
+    """Return `devices` without write gain in worn cells, and with the conductances of aged
+    reference cells, for which a lower state is a higher Vto.
     """
     aged, law = network.past and network.design.reference, network.parameters.memristor.aging
     if not (aged or network.wears):
