@@ -13,6 +13,10 @@ layouts. A header may add a unit, as in "Conductance (S)", and a column whose na
 - a column of conductances during pulses up, and one during pulses down. The first row is read
   before the first pulse. An optional column sweep numbers the sweeps.
 
+A table with the columns time (s) and conductance has readings without pulses, at times since the
+last write. Then the laws of drift and of relaxation are fitted, and the better one goes into a copy
+of the device file that --device names.
+
 A column device, with names or numbers, is for several devices of one kind. The device file then
 holds their mean curves and noises, and how much they differ from device to device. A network draws
 each cell from these spreads.
@@ -21,6 +25,7 @@ Writes the device file own/NAME_device.json, for --device of other scripts, the 
 own/device_fit_NAME.json and own/device_fit_NAME.png. About 3 s for each device.
 """
 
+import argparse
 import dataclasses
 import io
 import re
@@ -47,7 +52,8 @@ from memristive.devices.device_spread import (
     combine_devices,
     fit_device,
 )
-from memristive.devices.measured_device import MeasuredDevice, device_record
+from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
+from memristive.devices.retention import LAWS, fit_retention
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
 from memristive.parameters import ParameterError
@@ -89,10 +95,14 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="V",
         help="of the measurement (default: 0.1 V)",
     )
+    parser.add_common("--device", None, "to which a table of readings over time belongs")
     options = parser.parse_args(arguments)
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
     data = read_table(options.file)
+    if "time" in data.columns:
+        save_retention(data, options, name, device_file)
+        return
     readings = checksum(data)
     device = {
         "name": name,
@@ -137,6 +147,37 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         print_kind(fit)
         record.plot(kind_figure(fit))
+
+
+def save_retention(
+    data: pd.DataFrame, options: argparse.Namespace, name: str, device_file: Path
+) -> None:
+    """Fit both laws of time to readings without pulses, print them, and write the device of
+    --device with the better one.
+    """
+    names = data[DEVICE].astype(str).to_numpy() if DEVICE in data.columns else None
+    fit = fit_retention(numbers(data, "time"), numbers(data, "conductance"), names)
+    print(
+        table(
+            ("law", "criterion, 0: best", "rms residual"),
+            [(law, f"{fit.criteria[law]:.3g}", f"{fit.residuals[law]:.2%}") for law in LAWS],
+        )
+    )
+    print(
+        f"{fit.law}: exponent {fit.exponents.mean():.3g} from {fit.start:g} s on; or time constant "
+        f"{fit.time_constant:.3g} s towards {fit.rest:.3g} S"
+    )
+    if not options.device:
+        print("give the device file with --device FILE to write the better law into a copy of it")
+        return
+    base = load_device(options.device)
+    changes: dict[str, Any] = fit.changes(base.lowest_conductance, base.highest_conductance)
+    source = f"{base.source}; {fit.law} fitted to {options.file.name}"
+    made = dataclasses.replace(base, name=name, source=source, **changes)
+    own = {"name": name, "source": source}
+    check_overwriting(device_file, own, options.force, [options.file], "--results DIR")
+    write_file(device_file, to_json(device_record(made)))
+    report(f"wrote {device_file}; use it with: --device {device_file}")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -186,10 +227,11 @@ def column_name(header: str) -> str:
     """
     name, _, unit = re.sub(r"[\[\]()]", "|", header).partition("|")
     name, unit = name.strip().lower(), unit.strip("| ")
-    if name == "conductance" and unit not in ("", "S"):
+    wanted = {"conductance": "S", "time": "s"}.get(name, unit)
+    if unit not in ("", wanted):
         raise ParameterError(
-            f"column {header.strip()!r} must be in S: convert the values, and name it conductance "
-            "(S)"
+            f"column {header.strip()!r} must be in {wanted}: convert the values, and name it "
+            f"{name} ({wanted})"
         )
     return "pulse" if name.startswith("pulse") else name
 
