@@ -12,10 +12,14 @@ import pytest
 
 import memristive
 from memristive import Chip, MemristiveClassifier, build, learn
+from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
+from memristive.io.records import to_json
 from tests.helpers import measured_spikes
 
 RNG = np.random.default_rng(7)
 CHIP = Chip(cell_gain=0.05, neuron_threshold=0.02, seed=3)
+DRIFTING = dataclasses.replace(load_device("epiram"), drift=0.03, drift_spread=0.01)
+AGE = 1e4  # s, of networks whose device ages
 # options of `build`, which the estimator takes as well
 KINDS = {
     "paper's layer": {},
@@ -29,6 +33,9 @@ KINDS = {
     "one-sided, late, hidden, chip": {"device": "taox", "hidden": 6, "late": True, "chip": CHIP},
     "convolution": {"hidden": 4, "convolution": {"window": 3, "regions": 2}},
     "convolution, late": {"device": "epiram", "late": True, "hidden": 4, "convolution": {}},
+    "drift, late": {"device": DRIFTING, "late": True},
+    "drift, reference column, hidden": {"device": DRIFTING, "late": True, "pairs": 0, "hidden": 6},
+    "drift, gate": {"device": dataclasses.replace(load_device("li-1t1r"), drift=0.03)},
 }
 
 
@@ -53,7 +60,8 @@ NEW, TRUTH = shapes(200)
 @functools.cache
 def trained(kind):
     network, rule = build(IMAGES, 2, presentations=6000, seed=1, **KINDS[kind])
-    return learn(network, rule, IMAGES, LABELS).network, rule
+    network = learn(network, rule, IMAGES, LABELS).network
+    return network.aged(AGE) if network.parameters.memristor.aging else network, rule
 
 
 @pytest.fixture(params=KINDS)
@@ -117,7 +125,11 @@ def test_the_laboratory_gets_each_cell_and_the_bias(kind, tmp_path):
 
 
 def test_the_estimator_learns_it(kind, tmp_path):
-    options = KINDS[kind]
+    options = dict(KINDS[kind])
+    if isinstance(options.get("device"), MeasuredDevice):
+        file = tmp_path / "device.json"
+        file.write_text(to_json(device_record(options["device"])), encoding="utf-8")
+        options["device"] = str(file)
     images = IMAGES if "convolution" in options else IMAGES.reshape(len(IMAGES), -1)
     new = NEW if "convolution" in options else NEW.reshape(len(NEW), -1)
     names = np.array(["ring", "cross"])

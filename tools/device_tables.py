@@ -18,6 +18,21 @@ from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.devices.measured_device import GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
+from studies.drift import (
+    FOLLOWING,
+    KINDS,
+    LAST,
+    LATER,
+    LAYERS,
+    PAIRS,
+    REFERENCE,
+    RELEARNED,
+    RELEARNED_AT,
+    SPREAD,
+    SPREADS,
+    TOGETHER,
+    YEAR,
+)
 from studies.half_select import MODELS, best
 from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.markdown import markdown, percent
@@ -308,3 +323,107 @@ def passive_models_table() -> str:
             for model, values in rows.items()
         ],
     )
+
+
+def _of_drift() -> dict[Any, dict[str, Any]]:
+    """Return the means over the seeds of networks whose cells drift, by kind of cells, spread,
+    case, age and presentations of relearning.
+    """
+    found = load_table(RESULTS / "devices/drift.json").fillna({"age": 0.0, "relearned": 0.0})
+    keys = ["kind", "spread", "case", "age", "relearned"]
+    means = found.groupby(keys).mean(numeric_only=True)
+    return dict(zip(means.index, means.to_dict("records"), strict=True))
+
+
+def drift_ages_table() -> str:
+    """Return the table of accuracies over the age of the cells, for several cells."""
+    found = load_table(RESULTS / "devices/drift.json")
+    ages = {1e3: "1e3 s", 1e5: "1e5 s", 1e7: "1e7 s", YEAR: "a year (lowest to highest)"}
+    cases = [
+        *((PAIRS, spread) for spread in (0.0, *SPREADS)),
+        *((kind, SPREAD) for kind in KINDS[1:]),
+    ]
+    rows = []
+    for kind, spread in cases:
+        own = found[(found.kind == kind) & (found.spread == spread)]
+        trained = 100 * own[own.case == "trained"].strict_accuracy
+        values = 100 * own[own.case == "aged"].set_index("age").strict_accuracy
+        last = f" ({values[YEAR].min():.0f} to {values[YEAR].max():.0f})"
+        row = [f"{values[age].mean():.1f}{last * (age == YEAR)}" for age in ages]
+        rows.append((f"{kind}, spread {spread:g}", f"{trained.mean():.1f}", *row))
+    return markdown(("cells", "trained", *ages.values()), rows)
+
+
+def drift_relearned_table() -> str:
+    """Return the table of accuracies, pulses and energy of relearning."""
+    means, rows = _of_drift(), []
+    for n in RELEARNED:
+        cases = [(SPREAD, age) for age in RELEARNED_AT]
+        cases += [(spread, LAST) for spread in (SPREADS[0], SPREADS[-1])]
+        shown = (
+            percent(means[PAIRS, spread, "relearned", age, n]["strict_accuracy"], 1)
+            for spread, age in cases
+        )
+        row = means[PAIRS, SPREAD, "relearned", LAST, n]
+        joules = means[PAIRS, SPREAD, "energy", 0.0, n]["joules"]
+        costs = f"{row['pulses']:.1f}", percent(row["written"], 0), f"{1e3 * joules:.1f}"
+        rows.append((f"{n:,}", *shown, *costs))
+    ages = [_power(age) for age in RELEARNED_AT]
+    ages += [f"{_power(LAST)}, spread {spread:g}" for spread in (SPREADS[0], SPREADS[-1])]
+    costs = "pulses of a cell", "cells written", "energy (mJ)"
+    return markdown(("presentations", *ages, *costs), rows)
+
+
+def drift_waited_table() -> str:
+    """Return the table of accuracies some time after a relearning, and after a second one."""
+    means, rows = _of_drift(), []
+    cases = {
+        "pairs, spread 0": (PAIRS, 0.0, "waited"),
+        f"pairs, spread {SPREAD:g}": (PAIRS, SPREAD, "waited"),
+        "relearned again": (PAIRS, SPREAD, "relearned twice"),
+        "reference column": (REFERENCE, SPREAD, "waited"),
+        "relearned again ": (REFERENCE, SPREAD, "relearned twice"),
+    }
+    for wait in LATER:
+        shown = (
+            percent(means[*case, wait, TOGETHER]["strict_accuracy"], 1) for case in cases.values()
+        )
+        rows.append((_power(wait), *shown))
+    return markdown(("wait", *cases), rows)
+
+
+def drift_followed_table() -> str:
+    """Return the table of accuracies, and of first spikes, if thresholds or gains follow a column
+    of drifting cells.
+    """
+    means, rows = _of_drift(), []
+    for kind in (PAIRS, LAYERS):
+        for age in RELEARNED_AT:
+            found = (means[kind, SPREAD, case, age, 0.0] for case in ("aged", *FOLLOWING))
+            shown = (
+                f"{percent(of['strict_accuracy'], 1)}, {1e6 * of['first_spike_s']:.0f} us"
+                for of in found
+            )
+            rows.append((kind, _power(age), *shown))
+    return markdown(("network", "age", "nothing follows", *FOLLOWING), rows)
+
+
+def _power(seconds: float) -> str:
+    """Return a time in s as a power of ten."""
+    return f"{seconds:.0e} s".replace("+0", "")
+
+
+def drift_endurance_table() -> str:
+    """Return the table of accuracies and worn cells over the number of trainings."""
+    found = load_table(RESULTS / "devices/drift_endurance.json")
+    means = found.groupby(["way", "training"], sort=False).mean(numeric_only=True)
+    numbers = (1, 2, 4, 8, 12)
+    rows = []
+    for way in means.index.unique("way"):
+        of_way = means.loc[way]
+        shown = (
+            f"{percent(of_way.strict_accuracy[n], 1)} ({percent(of_way.stuck[n], 0)})"
+            for n in numbers
+        )
+        rows.append((way, f"{of_way.pulses_per_cell[1]:.0f}", *shown))
+    return markdown(("way", "pulses of a cell", *(f"training {n}" for n in numbers)), rows)

@@ -15,10 +15,15 @@ the readings by more than 20 % of the range, no device file is written.
 If one pulse of a direction crosses most of the range, the device has one gradual direction, and its
 file holds the distributions of both kinds of pulses (docs/devices.md).
 
+A table with the columns time (s) and conductance has readings without pulses, at times since the
+last write. Then the laws of drift and of relaxation are fitted, and the better one goes into a copy
+of the device file that --device names.
+
 Writes the device file own/NAME_device.json, for --device of other scripts, the record
 own/device_fit_NAME.json and own/device_fit_NAME.png. About 3 s for each device.
 """
 
+import argparse
 import dataclasses
 import warnings
 from pathlib import Path
@@ -40,9 +45,10 @@ from memristive.devices.device_spread import (
     combine_devices,
     fit_device,
 )
-from memristive.devices.measured_device import MeasuredDevice, device_record
+from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
-from memristive.io.readings import read_readings
+from memristive.devices.retention import LAWS, fit_retention
+from memristive.io.readings import read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
 from memristive.parameters import ParameterError
@@ -83,9 +89,14 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="V",
         help="of the measurement (default: 0.1 V)",
     )
+    parser.add_common("--device", None, "to which a table of readings over time belongs")
     options = parser.parse_args(arguments)
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
+    over_time = read_over_time(options.file, options.read_voltage)
+    if over_time:
+        save_retention(*over_time, options, name, device_file)
+        return
     tasks, readings = read_readings(options.file, options.read_voltage)
     device = {
         "name": name,
@@ -150,6 +161,41 @@ def main(arguments: list[str] | None = None) -> None:
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
+
+
+def save_retention(
+    time: np.ndarray,
+    conductance: np.ndarray,
+    devices: np.ndarray,
+    options: argparse.Namespace,
+    name: str,
+    device_file: Path,
+) -> None:
+    """Fit both laws of time to readings without pulses, print them, and write the device of
+    --device with the better one.
+    """
+    fit = fit_retention(time, conductance, devices)
+    print(
+        table(
+            ("law", "criterion, 0: best", "rms residual"),
+            [(law, f"{fit.criteria[law]:.3g}", f"{fit.residuals[law]:.2%}") for law in LAWS],
+        )
+    )
+    print(
+        f"{fit.law}: exponent {fit.exponents.mean():.3g} from {fit.start:g} s on; or time constant "
+        f"{fit.time_constant:.3g} s towards {fit.rest:.3g} S"
+    )
+    if not options.device:
+        print("give the device file with --device FILE to write the better law into a copy of it")
+        return
+    base = load_device(options.device)
+    changes: dict[str, Any] = fit.changes(base.lowest_conductance, base.highest_conductance)
+    source = f"{base.source}; {fit.law} fitted to {options.file.name}"
+    made = dataclasses.replace(base, name=name, source=source, **changes)
+    own = {"name": name, "source": source}
+    check_overwriting(device_file, own, options.force, [options.file], "--results DIR")
+    write_file(device_file, to_json(device_record(made)))
+    report(f"wrote {device_file}; use it with: --device {device_file}")
 
 
 def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) -> None:

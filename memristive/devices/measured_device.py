@@ -33,7 +33,7 @@ from memristive.parameters import (
     did_you_mean,
     quantity,
 )
-from memristor import Flow, MemristorParameters, WriteCurve, move
+from memristor import Aging, Flow, MemristorParameters, WriteCurve, move
 
 # LAW_FORMAT: files with the parameters of the field's law
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"
@@ -60,8 +60,9 @@ ITERATIONS = 10
 
 
 @dataclass(frozen=True)
-class MeasuredDevice(Parameters):
-    """Synaptic device as measured: two curves of steps, the read current, noises.
+class MeasuredDevice(Aging):
+    """Synaptic device as measured: two curves of steps, the read current, noises, and the laws of
+    `Aging`.
 
     Parameters
     ----------
@@ -109,8 +110,6 @@ class MeasuredDevice(Parameters):
         `gate_low` to `gate_high`, in rising order. (): no gate chooses the level.
     gate_low, gate_high : float
         Lowest and highest gate voltage of SET in V.
-    retention : float
-        Time in s without voltage in which x loses 63 % of what it loses at all. 0: x keeps.
     stuck : float
         Share of the cells that no pulse changes. They stand anywhere in the range.
     one_sided : OneSided, optional
@@ -174,22 +173,23 @@ class MeasuredDevice(Parameters):
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
     stuck: float = quantity(0.0, 0.0, 1.0, "", "share of the cells that no pulse changes")
-    retention: float = quantity(0.0, 0.0, 1e9, "s", "without voltage x loses 63 %; 0: it keeps")
     one_sided: OneSided | None = None
 
     unwritten: ClassVar = (
         *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
-        "retention",
+        *("drift", "drift_spread", "retention", "rest", "endurance", "endurance_spread"),
         "one_sided",
     )
     newer: ClassVar = (
         *("read_noise", "read_curve", "voltage_up", "width_up", "voltage_down", "width_down"),
         *("spread", "source", "model", "half_up", "half_down", "third_up", "third_down"),
+        "drift_start",
         *unwritten,
     )
 
     def check(self) -> None:
+        super().check()
         if self.levels and not self.gate_low < self.gate_high:
             raise ParameterError(
                 f"gate_low must be below gate_high, got {self.gate_low:g} and {self.gate_high:g} V"
@@ -409,6 +409,7 @@ def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
         length=CHANNEL,
         junction_current=1e-300,
         curve=curve,
+        aging=device.aging,
         threshold_voltage=low - device.read_voltage / 2 - window * device.lowest_conductance / span,
     )
     charge = window * step / pulse  # V/s

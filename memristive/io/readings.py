@@ -5,6 +5,7 @@ for each reading, with the direction of the pulse before it. From this form foll
 between two readings.
 """
 
+import functools
 import itertools
 import re
 import warnings
@@ -57,6 +58,7 @@ UNITS = dict.fromkeys(("S", "siemens", "Siemens"), "S") | {"A": "A", "V": "V", "
 UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "ohm")
 EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
 UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
+TIME = re.compile(r"(?i)(?:t|time|elapsed ?time|delay)\b")  # of readings without pulses
 # other columns, and why they do not do
 OTHERS = {
     r"\b(lrs|hrs|r ?on|r ?off|set|reset)\b": "one LRS and one HRS a cycle: steps between them are "
@@ -106,16 +108,7 @@ def read_readings(path: Path, read_voltage: float) -> tuple[list[Readings], int]
         A column is missing or ambiguous, or values cannot be used. The message names the row of the
         file.
     """
-    cells = read_cells(
-        path, lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ]
-    )
-    no_units = [""] * len(cells.header)
-    units = next((row for row in cells.below if any(map(UNIT.fullmatch, row))), no_units)
-    columns = [
-        column_of(f"{name} ({unit})" if unit else name)
-        for name, unit in zip(cells.header, units, strict=True)
-    ]
-    rows = cells.rows.set_axis(cells.header, axis=1)
+    columns, rows = _columns(path)
     checksum = zlib.crc32(rows.reset_index(drop=True).to_csv().encode())
     notes, found = list[str](), list[Readings]()
     for device, table in _tables(columns, rows, read_voltage, notes):
@@ -126,6 +119,51 @@ def read_readings(path: Path, read_voltage: float) -> tuple[list[Readings], int]
     for note in dict.fromkeys(notes):
         report(f"{path}: {note}")
     return found, checksum
+
+
+@functools.lru_cache(maxsize=1)  # the last file is asked for its layout, then for its readings
+def _columns(path: Path) -> tuple[list[Column], pd.DataFrame]:
+    """Return the columns of a file, and its rows as texts."""
+    cells = read_cells(
+        path, lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ]
+    )
+    no_units = [""] * len(cells.header)
+    units = next((row for row in cells.below if any(map(UNIT.fullmatch, row))), no_units)
+    columns = [
+        column_of(f"{name} ({unit})" if unit else name)
+        for name, unit in zip(cells.header, units, strict=True)
+    ]
+    return columns, cells.rows.set_axis(cells.header, axis=1)
+
+
+def read_over_time(
+    path: Path, read_voltage: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the times in s, the conductances in S and the devices of readings without pulses, from
+    a table with a column time; None for a table of other readings. Raises ParameterError as
+    `read_readings` does, and for times in other units.
+    """
+    columns, rows = _columns(path)
+    times = [k for k, column in enumerate(columns) if TIME.match(column.header)]
+    kinds = {column.kind for column in columns if column.kind}
+    if not times or not kinds <= {*READ, "device", "read voltage"}:
+        return None
+    header = columns[times[0]].header
+    found = re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header)
+    if (found and UNITS[found[3]] != "s") or (not found and re.search(r"[\[(/]", header)):
+        raise ParameterError(
+            f"column {header!r} must be in s: convert the times, name it 'time (s)'"
+        )
+    power = PREFIXES[found[2]] if found else 0
+    seconds = _numbers(Column(header, "time", "s", power), rows.iloc[:, times[0]])
+    others = [k for k in range(len(columns)) if k not in times]
+    notes = list[str]()
+    tables = list(_tables([columns[k] for k in others], rows.iloc[:, others], read_voltage, notes))
+    for note in dict.fromkeys(notes):
+        report(f"{path}: {note}")
+    siemens = pd.concat([table["conductance"] for _, table in tables])
+    names = np.repeat([name for name, _ in tables], [len(table) for _, table in tables])
+    return seconds.loc[siemens.index].to_numpy(float), siemens.to_numpy(float), names
 
 
 def column_of(header: str) -> Column:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -87,6 +87,8 @@ class Voltages(Parameters):
         Parameters of the network; None if the file does not hold them.
     chip : Chip, optional
         Chip that the states were trained on; None: an ideal one.
+    past, wear : tuple of arrays
+        Those of `Network`.
     """
 
     states: Any
@@ -105,11 +107,13 @@ class Voltages(Parameters):
     convolution: Convolution | None = None
     array: StoredArray | None = None
     chip: Chip | None = None
+    past: tuple[Annotated[np.ndarray, 3, 1e12], ...] = ()
+    wear: tuple[Annotated[np.ndarray, 2, 1e18], ...] = ()
 
     # every entry may be missing; a network without parameters needs a `setup`
     newer: ClassVar = (
         *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
-        *("design", "pulses", "convolution", "array", "chip"),
+        *("design", "pulses", "convolution", "array", "chip", "past", "wear"),
     )
 
     def setup(self, default: Setup | None = None) -> Setup:
@@ -402,6 +406,7 @@ def save(
     inputs = network.sizes[0]
     shape = network.image_shape or shape or shape_of(inputs)
     made = describe_network(dataset, shape, network, rule, engine, encoding)
+    made |= {name: of for name in ("past", "wear") if (of := getattr(network, name))}
     save_voltages(path, states, ngspice=engine == NGSPICE, overwrite=overwrite, **made)
 
 
@@ -463,6 +468,8 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
             voltages.design or setup.schedule,
             pulses=pulses,
             convolution=voltages.convolution,
+            past=voltages.past,
+            wear=voltages.wear,
         )
         network.check_range()
     except ParameterError as error:

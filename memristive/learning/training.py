@@ -62,6 +62,7 @@ class Learning:
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
         held = what_is_held(kernel_ways(self.network))
         layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(held)}
+        layers |= {f"wear_{k}": of_layer for k, of_layer in enumerate(self.network.wear)}
         return {**layers, "history": self.history, "done": self.done}
 
     def restored(self, arrays: Mapping[str, Any], file: object = "the checkpoint") -> "Learning":
@@ -79,6 +80,8 @@ class Learning:
         states = tuple(found[f"states_{k}"] for k in layers)
         held = tuple(found[f"held_{k}"] for k in layers if f"held_{k}" in found)
         network = dataclasses.replace(self.network, states=states, held=held)
+        if network.wears:
+            network = network.worn(tuple((found[f"wear_{k}"] - network.wear[k]).T for k in layers))
         return Learning(network, found["history"].copy(), done)
 
     @property
@@ -198,6 +201,8 @@ def train(
             "disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by "
             "phi; train in closed form"
         )
+    if network.wears and engine != CLOSED_FORM:
+        raise ParameterError("endurance counts pulses in closed form only: train with this engine")
     if engine == CLOSED_FORM:
         network.warn_of_doubts()
         if not network.wired:
@@ -235,7 +240,7 @@ def _train_compiled(
     counts: Counts,
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
-    doses, waiting = rules.doses_of(rule), 0
+    doses, waiting, counted = rules.doses_of(rule), 0, tuple(of.copy() for of in counts.pulses)
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
@@ -269,6 +274,15 @@ def _train_compiled(
             forget(arrays.ways, waiting)
             waiting = 0
         learning.network = arrays.trained(learning.network, waiting)
+        if network.wears:
+            used = tuple(  # of all directions
+                (of - before).reshape(-1, *of.shape[-2:]).sum(axis=0)
+                for of, before in zip(counts.pulses, counted, strict=True)
+            )
+            counted = tuple(of.copy() for of in counts.pulses)
+            learning.network = learning.network.worn(used)
+            if stop % BLOCK == 0:  # until then, worn cells can still be written
+                arrays = KernelArrays(learning.network)
         learning.history[learning.done : stop], learning.done = history, stop
         yield stop, learning.running_accuracy
 

@@ -29,7 +29,7 @@ from memristive.network.design import (
 from memristive.network.exactness import doubts_of
 from memristive.network.inputs import as_images
 from memristive.network.layer import Layer
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, check_range, quantity
 from memristive.writing.base import Way
 from memristive.writing.ways import PulseWrites, forget, kernel_ways, way_of, what_is_held
 from memristor import MemristorParameters
@@ -40,6 +40,9 @@ SEED_STEP = 7919  # between the seeds of two layers
 # images whose reads share a stream of random numbers, so that processes can read different blocks
 READ_BLOCK = 25
 AT_ONCE = 2000  # images whose levels are in memory together in a read
+AGE = quantity(0.0, 0.0, 1e12, "s", "time without a write")
+# share of a device's range: a cell that has moved by less has not been written
+UNWRITTEN = 1e-5
 # share of a device's range by which a solver may leave it
 BEYOND_RANGE = 0.01
 
@@ -71,6 +74,12 @@ class Network:
     convolution : Convolution, optional
         The first layer is a convolution: its rows are a window, and its columns kernels. Layers
         above get its pooled spikes. None: its rows are the image.
+    past : tuple of arrays, 2 x columns x rows
+        Of cells that have aged, a reference column included: their age in s, and their state in V
+        at this age. A cell in another state has been written since then, and its age is 0. ():
+        all cells have just been written.
+    wear : tuple of arrays, columns x rows
+        Pulses that each cell of a device with an endurance has had. (): none so far.
 
     Attributes
     ----------
@@ -91,6 +100,8 @@ class Network:
     chip: Chip | None = None
     held: tuple[np.ndarray, ...] = ()
     convolution: Convolution | None = None
+    past: tuple[np.ndarray, ...] = ()
+    wear: tuple[np.ndarray, ...] = ()
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +128,13 @@ class Network:
                 f"the chip's layers must have {shapes} cells, reference columns and bias rows "
                 f"included, got {found}"
             )
+        of_states = [states.shape for states in self.states]
+        if self.wears and not self.wear:
+            object.__setattr__(self, "wear", tuple(map(np.zeros, of_states)))
+        for name, wanted in (("past", [(2, *shape) for shape in shapes]), ("wear", of_states)):
+            kept = [of.shape for of in getattr(self, name)]
+            if kept and kept != wanted:
+                raise ParameterError(f"{name} must have arrays of {wanted}, got {kept}")
         object.__setattr__(self, "layers", self._layers())
         if self.convolution:
             self._check_convolution(self.convolution.window**2)
@@ -133,10 +151,10 @@ class Network:
 
     def check_range(self) -> None:
         """Raise ParameterError if a state is outside the range of the measured device, which no
-        pulse can leave.
+        pulse can leave, but drift can.
         """
         curve = self.parameters.memristor.curve
-        if curve is None:
+        if curve is None or self.past:
             return
         beyond = BEYOND_RANGE * (curve.high - curve.low)
         for layer, states in enumerate(self.states):
@@ -447,6 +465,93 @@ class Network:
         return dataclasses.replace(self, parameters=parameters, design=design, devices=devices)
 
     @property
+    def wears(self) -> bool:
+        """True if cells stick after a number of pulses."""
+        law = self.parameters.memristor.aging
+        return law is not None and law.endurance > 0
+
+    def worn(self, pulses: tuple[np.ndarray, ...]) -> "Network":
+        """Return this network after more `pulses` of each cell (rows x columns of each layer).
+        Cells that have had their number of pulses stick; the numbers follow from the chip's seed.
+        """
+        wear = tuple(before + more.T for before, more in zip(self.wear, pulses, strict=True))
+        return network_on_chip(dataclasses.replace(self, wear=wear), self.chip)
+
+    @property
+    def ages(self) -> tuple[np.ndarray, ...]:
+        """Time in s since the last write of each cell, columns x rows of each layer, a reference
+        column last. The duration of trainings does not count.
+        """
+        curve = self.parameters.memristor.curve
+        if not self.past or curve is None:
+            return tuple(np.zeros((of.columns + of.reference, of.rows)) for of in self.layers)
+        found = []
+        for (age, state), states in zip(self.past, self.states, strict=True):
+            written = np.zeros(age.shape, bool)
+            written[: len(states)] = np.abs(states - state[: len(states)]) > UNWRITTEN * curve.span
+            found.append(np.where(written, 0.0, age))
+        return tuple(found)
+
+    def aged(self, seconds: float, follow: bool = False) -> "Network":
+        """Return this network after some `seconds` without a write (docs/drift.md).
+
+        Each cell drifts or relaxes as its device does, or loses charge on a chip with decay. Drift
+        exponents follow from the seed of the chip. Stuck cells keep their states. Doses on late
+        capacitors are lost, gate voltages stay.
+
+        Parameters
+        ----------
+        seconds : float
+        follow : bool
+            The gain of all neurons follows one more column, which drifts and is never written: it
+            is divided by the share of its conductance that this column keeps.
+
+        Raises
+        ------
+        ParameterError
+            The time is negative, or neither device nor chip has a law.
+        """
+        seconds = check_range("seconds", seconds, AGE.metadata)
+        memristor, chip = self.parameters.memristor, self.chip
+        law, curve = memristor.aging, memristor.curve
+        if chip and chip.decay_rate:
+            return dataclasses.replace(self, states=(chip.after_decay(self.states[0], seconds),))
+        if law is None or curve is None or not (law.drifts or law.retention):
+            raise ParameterError(
+                "aged needs a device with drift or retention, or a chip with decay: here cells "
+                "keep their states"
+            )
+        fresh = network_on_chip(dataclasses.replace(self, past=()), chip)
+        states, past, seed = list(fresh.states), [], chip.seed if chip else 0
+        for k, (layer, ages) in enumerate(zip(fresh.layers, self.ages, strict=True)):
+            before = layer.with_reference(states[k])
+            if self.past and layer.reference:
+                before[-1] = self.past[k][1, -1]
+            cells = Cells.of(memristor, layer.devices.cells)
+            share, zero = (
+                (volts - curve.low) / curve.span
+                for volts in (before, cells.threshold_voltage + layer.row_voltage / 2)
+            )
+            exponents = law.exponents(before.shape, seed, k)
+            after = curve.low + curve.span * law.aged(share, zero, exponents, ages, seconds)
+            stuck = layer.write_gains == 0
+            after[: layer.columns][stuck] = states[k][stuck]
+            states[k] = after[: layer.columns]
+            past.append(np.stack([ages + seconds, after]))
+        kept = self.held if self.pulses and self.pulses.levels else ()
+        aged = dataclasses.replace(self, states=tuple(states), past=tuple(past), held=kept)
+        if follow and law.drifts and isinstance(self.design, LayerDesign):
+            column = law.exponents((1, self.layers[0].rows), seed + 1, 0)
+            oldest = float(max(ages.max() for ages in self.ages))
+            young, old = (
+                law.aged(1.0, 0.0, column, 0.0, age).mean() for age in (oldest, oldest + seconds)
+            )
+            gain = self.design.transresistance * young / old
+            design = dataclasses.replace(self.design, transresistance=float(gain))
+            aged = dataclasses.replace(aged, design=design)
+        return network_on_chip(aged, chip)
+
+    @property
     def start_time(self) -> float:
         """Time in s of an ideal step that has the same effect on membranes as the image's edge."""
         return start_delay(self.design.rise, self.parameters.neuron.time_constant)
@@ -618,7 +723,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
             f"{'it' if len(other) == 1 else 'them'} to 0"
         )
     if chip is None or (paper and chip.ideal):
-        return dataclasses.replace(network, devices=None, chip=None)
+        return dataclasses.replace(network, devices=_aged_devices(network, None), chip=None)
     devices, found = [], []
     for k, (states, layer) in enumerate(zip(network.states, network.layers, strict=True)):
         part = dataclasses.replace(
@@ -637,5 +742,32 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
         )
         found.append(part.with_stuck_cells(layer.with_reference(states))[: layer.columns])
     return dataclasses.replace(
-        network, states=tuple(found), devices=tuple(devices), chip=part if paper else chip
+        network,
+        states=tuple(found),
+        devices=_aged_devices(network, tuple(devices)),
+        chip=part if paper else chip,
     )
+
+
+def _aged_devices(
+    network: Network, devices: tuple[Devices, ...] | None
+) -> tuple[Devices, ...] | None:
+    """Return `devices` without write gain in worn cells, and with the conductances of aged
+    reference cells, for which a lower state is a higher Vto.
+    """
+    aged, law = network.past and network.design.reference, network.parameters.memristor.aging
+    if not (aged or network.wears):
+        return devices
+    found, seed = [], network.chip.seed if network.chip else 0
+    for k, layer in enumerate(network.layers):
+        of = devices[k] if devices else IDEAL_DEVICES
+        cells = of.cells or Chip(layer.columns + layer.reference, layer.rows).cells(layer.memristor)
+        threshold, gain = cells.threshold_voltage.copy(), cells.transconductance.copy()
+        if aged:
+            threshold[-1] += layer.rest - network.past[k][1, -1]
+        if network.wears and law:
+            wear = network.wear[k]
+            gain[: layer.columns][wear >= law.limits(wear.shape, seed, k)] = 0.0
+        cells = dataclasses.replace(cells, threshold_voltage=threshold, transconductance=gain)
+        found.append(dataclasses.replace(of, cells=cells))
+    return tuple(found)

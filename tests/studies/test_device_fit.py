@@ -222,3 +222,35 @@ def test_bad_input_is_one_line(tmp_path, capsys, table, word):
     assert (
         word in error and error.count("\n") == 1 and not (tmp_path / "curve_device.json").exists()
     )
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_readings_over_time_give_the_device_a_drift(tmp_path, capsys, named):
+    time = np.tile(np.logspace(0, 6, 20), 2)
+    scatter = np.exp(0.01 * np.random.default_rng(1).standard_normal(40))
+    exponent = np.repeat([0.03, 0.07], 20)
+    readings = pd.DataFrame(
+        {
+            "Device": np.repeat(["a", "b"], 20),
+            "Time (s)": time,
+            "Conductance (S)": 1e-5 * time**-exponent * scatter,
+        }
+    )
+    assert not fitted(tmp_path, readings, *(["--device", "epiram"] if named else []))
+    assert "--device" in capsys.readouterr().out
+    file = tmp_path / "curve_device.json"
+    assert file.exists() == named
+    if named:
+        device = load_device(str(file))
+        assert (device.up, device.read_voltage) == (load_device("epiram").up, 0.1)
+        assert device.drift == pytest.approx(0.05, abs=0.002)
+        assert device.drift_spread == pytest.approx(0.04 / np.sqrt(2), abs=0.003)
+
+
+def test_readings_over_time_that_fall_are_refused(tmp_path, capsys):
+    readings = pd.DataFrame({"time (s)": [1, 3, 2, 4, 5, 6], "conductance": [1e-6] * 6})
+    assert fitted(tmp_path, readings) == 2
+    assert "rise" in capsys.readouterr().err
+    readings = pd.DataFrame({"time (h)": range(1, 7), "conductance": [1e-6] * 6})
+    assert fitted(tmp_path, readings) == 2
+    assert "in s" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from memristive import build
 from memristive.commands import test as read_test
 from memristive.datasets import mnist
+from memristive.devices.measured_device import load_device
 from memristive.io.records import load_decisions, load_results
 from memristive.io.voltages import load_voltages, save
 from memristive.network.chip import on_chip
@@ -91,9 +92,27 @@ def test_patterns_are_read_if_a_dataset_has_no_test_images(ngspice, tmp_path):
     assert (record["samples"], record["strict_accuracy"]) == (4, 1.0)
 
 
-def test_age_needs_a_chip_with_decay(tmp_path):
-    with pytest.raises(ParameterError, match="--age"):
-        read(tmp_path, "--age", "3")
+def test_age_needs_cells_that_change(tmp_path):
+    for age in ("3", "-3"):
+        with pytest.raises(ParameterError, match=r"aged|seconds"):
+            read(tmp_path, "--age", age)
+
+
+def test_cells_of_a_device_drift_until_the_test(tmp_path):
+    device = dataclasses.replace(load_device("epiram"), drift=0.1, drift_spread=0.05)
+    images, labels = np.random.default_rng(1).random((40, 9)), np.arange(40) % 3
+    network, rule = build(images, 3, device=device, presentations=30)
+    save(tmp_path / "net.json", network, rule)
+    np.savez(tmp_path / "images.npz", images=images, labels=labels)
+    arguments = ["--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")]
+    arguments += ["--engine", "closed-form", "--age", "1e8", *outputs(tmp_path)]
+    read_test.main(arguments)
+    decisions = load_decisions(tmp_path / "net_read_by_closed_form_decisions.csv.gz").decision
+    spikes = network.aged(1e8).first_spikes(images)
+    assert decisions.tolist() == [str(k) for k in np.nanargmin(spikes, axis=1)]
+    assert not np.array_equal(
+        np.nanargmin(spikes, axis=1), np.nanargmin(network.first_spikes(images), axis=1)
+    )
 
 
 def test_a_network_saved_without_the_name_of_its_data_is_read_with_data(tmp_path, grey):
