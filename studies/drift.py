@@ -1,4 +1,4 @@
-"""Drift of a trained network over a year, and what relearning in situ gives back.
+"""Evidence for docs/drift.md: a year of drift, relearning in situ, and trainings until cells wear.
 
 One layer of pairs that write late learns MNIST's grey 10x10 images. Then all cells drift, each with
 an exponent of its own. Each age is tested before and after the network has learned in situ again.
@@ -6,10 +6,16 @@ Series vary the spread of the exponents, the cells (pairs, a reference column, p
 their range), trainings that go on in between, and what follows a column of drifting cells: the
 thresholds of the neurons, or their gain. Cells have the steps and the noise of the preset epiram.
 
+--endurance: a network learns again and again, each time from a new random start and in another
+order. A cell sticks where it is after its number of pulses: log-normal, with a mean of 200 and a
+spread of half of it. Devices endure more; the number of trainings grows in proportion.
+
 Closed form, strict accuracy on all test images. Writes results/devices/drift.json and
-figures/drift.png. About ten minutes on one core. Ctrl-C saves a checkpoint for --resume.
+figures/drift.png in ten minutes on one core, with --endurance drift_endurance in two. Ctrl-C saves
+a checkpoint for --resume.
 """
 
+import argparse
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
@@ -60,6 +66,12 @@ SPACINGS: dict[str, Callable[..., np.ndarray]] = {
 }
 LATER = (1e3, 1e5, 1e7)  # s, after relearning
 OLD, RELEARNING, CHOOSING = PARTS = ("ages", "relearning", "choosing")
+
+
+# endurance
+ENDURANCE, WEAR_SPREAD = 200.0, 0.5
+TRAININGS, SHORT = 12, 30_000
+WAYS = {"late": True, "at once": False}
 
 
 @dataclass(frozen=True)
@@ -240,7 +252,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_common("--seeds", 3)
     parser.add_argument("--choose", action="store_true", help="try doses on held-out images only")
+    parser.add_argument(
+        "--endurance",
+        action="store_true",
+        help="trainings one after the other until cells wear out",
+    )
     options = parser.parse_args(arguments)
+    if options.endurance:
+        return wear(options)
     seeds = range(1, options.seeds + 1)
     runs = [DriftRun(CHOOSING, seed=seed) for seed in seeds]
     if not options.choose:
@@ -301,6 +320,91 @@ def drift_figure(table: pd.DataFrame) -> Figure:
         axis.grid(alpha=0.3)
         axis.legend(fontsize="x-small")
     axes[0].set_ylabel("test accuracy (%)")
+    return figure
+
+
+@dataclass(frozen=True)
+class EnduranceRun:
+    """Trainings of one network, one after the other, on the chip number `seed`; `way`: a key of
+    `WAYS`.
+    """
+
+    way: str
+    seed: int
+
+    def result(self) -> list[dict[str, Any]]:
+        """Return a row of the record for each training."""
+        device = dataclasses.replace(
+            load_device("epiram"), endurance=ENDURANCE, endurance_spread=WEAR_SPREAD
+        )
+        dataset, rows, network = matching_dataset("mnist"), [], None
+        for number in range(1, TRAININGS + 1):
+            start, rule = build(
+                dataset.training.levels,
+                10,
+                device=device,
+                late=WAYS[self.way],
+                chip=Chip(seed=self.seed),
+                presentations=SHORT,
+                seed=100 * self.seed + number,
+            )
+            if network:
+                worn = network.layers[0].write_gains == 0
+                states = np.where(worn, network.states[0], start.states[0])
+                start = dataclasses.replace(network, states=(states,), held=())
+            network, pulses = learned(start, rule, dataset.training)
+            stuck = float((network.layers[0].write_gains == 0).mean())
+            score = score_row(dataset.test.labels, network.first_spikes(dataset.test.levels))
+            rows.append(
+                {
+                    **dataclasses.asdict(self),
+                    "training": number,
+                    "pulses_per_cell": pulses,
+                    "stuck": stuck,
+                    "strict_accuracy": score["strict_accuracy"],
+                }
+            )
+        return rows
+
+
+def wear(options: argparse.Namespace) -> None:
+    """Train networks until their cells wear out, save, print, plot."""
+    runs = [EnduranceRun(way, seed) for way in WAYS for seed in range(1, options.seeds + 1)]
+    record = Record(
+        options,
+        "drift_endurance",
+        {
+            "device": device_record(load_device("epiram")),
+            "endurance": ENDURANCE,
+            "spread": WEAR_SPREAD,
+            "presentations": SHORT,
+            "seeds": options.seeds,
+        },
+    )
+    found = record.run_tasks(EnduranceRun.result, runs, [TRAININGS] * len(runs))
+    rows = [row for of_run in found for row in of_run]
+    record.write({"rows": rows}, ngspice=False)
+    table = pd.DataFrame(rows)
+    means = table.groupby(["way", "training"], sort=False).mean(numeric_only=True).reset_index()
+    shown = [{str(name): value for name, value in row.items()} for row in means.to_dict("records")]
+    print_rows(shown, drop=["seed"])
+    record.plot(endurance_figure(table))
+
+
+def endurance_figure(table: pd.DataFrame) -> Figure:
+    """Draw accuracy and the share of worn cells over the number of trainings: means over the seeds,
+    and bars from the lowest to the highest.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharex=True)
+    table = table.assign(accuracy=100 * table.strict_accuracy, worn=100 * table.stuck)
+    for way, colour in zip(WAYS, COLOURS, strict=False):
+        found = table[table.way == way].groupby("training")
+        for axis, values in zip(axes, (found.accuracy, found.worn), strict=True):
+            over_seeds(axis, np.array(list(found.groups), float), values, color=colour, label=way)
+    for axis, label in zip(axes, ("test accuracy (%)", "worn cells (%)"), strict=True):
+        axis.set(xlabel="trainings", ylabel=label)
+        axis.grid(alpha=0.3)
+    axes[0].legend()
     return figure
 
 

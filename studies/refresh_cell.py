@@ -1,4 +1,6 @@
-"""Pairs of devices with one gradual direction: pulses and refreshes of a column in one transient of
+"""Evidence for docs/devices.md: the circuit of a pair that is refreshed obeys its law.
+
+Pairs of devices with one gradual direction: pulses and refreshes of a column in one transient of
 ngspice.
 
 Each write gives the cells that are due a gradual pulse, on G+ or on G-. Then the circuit decides by
