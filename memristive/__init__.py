@@ -7,7 +7,7 @@ The names below are loaded when they are first used, so that a script imports on
 import importlib
 from typing import Any
 
-__version__ = "1.1.0"
+__version__ = "1.2.0"
 
 _HOMES = {
     "Chip": "memristive.network.chip",
