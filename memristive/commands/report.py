@@ -34,10 +34,13 @@ from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, means_of
 from memristive.cli.script import OWN, AlsoPdf, Record, add_resume, make_parser
 from memristive.commands import fit, measure
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
+from memristive.devices.one_sided import middles
 from memristive.files import read_json
 from memristive.io.records import load_results, load_table, report, write_file
+from memristive.learning.training import learn
 from memristive.ledger import Technology
-from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, over_seeds, prefixed
+from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
+from memristive.scores.decisions import score_row
 
 # fields of a `Run` for each network, and the record of the published devices
 NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
@@ -53,6 +56,7 @@ FINER = 10  # steps are divided by this factor
 SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
 SHORT = 40_000  # presentations
 READS, MOMENTS = 20, (5, 5)  # images whose reads are counted; moments and images of a training
+AGES, RELEARNED = (1e3, 1e5, 1e7), 1000  # s without a write; presentations afterwards
 CLEAR = 2.0  # standard errors from which a difference counts
 WORTH = 0.5  # points of accuracy from which it matters
 COLOUR_OF = {AT_ONCE: VERMILLION, LATE: BLUE}
@@ -115,6 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
         accuracy_section(device, rows),
         limits_section(rows),
         tolerance_section(rows),
+        *time_section(rows),
         wear_section(rows),
         energy_section(device, rows),
         Section("What to improve first", advice),
@@ -180,8 +185,8 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
     """Return the device's fields without each of its faults in turn, by the name of what is
     missing; faults that it does not have are left out.
     """
-    equal = (device.mean_step,) * 2
-    finer = {
+    equal, pairs = (device.mean_step,) * 2, device.one_sided
+    finer: dict[str, Any] = {
         "up": tuple(np.array(device.up) / FINER),
         "down": tuple(np.array(device.down) / FINER),
         "write_noise": device.write_noise / math.sqrt(FINER),
@@ -189,10 +194,18 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
     spread = dict.fromkeys(
         ("spread", "range_spread", "lowest_spread", "write_noise_spread", "read_noise_spread"), 0.0
     )
+    quiet: dict[str, Any] = {"write_noise": 0.0}
+    if pairs:  # distributions in place of curves and noise
+        means = middles(pairs.gradual).mean(axis=0)
+        away = np.array(pairs.gradual) - means
+        tables = (means / FINER + away / math.sqrt(FINER), np.tile(means, (2, 1)))
+        small, plain = (tuple(map(tuple, of.tolist())) for of in tables)
+        finer = {"one_sided": dataclasses.replace(pairs, gradual=small)}
+        quiet = {"one_sided": dataclasses.replace(pairs, gradual=plain)}
     found: dict[str, dict[str, Any]] = {
         f"steps {FINER} times finer": {} if device.levels else finer,
-        "equal steps up and down": {} if device.levels else {"up": equal, "down": equal},
-        "no write noise": {"write_noise": 0.0},
+        "equal steps up and down": {} if device.levels or pairs else {"up": equal, "down": equal},
+        "no write noise": quiet,
         "no read noise": {"read_noise": 0.0},
         "cells alike": spread,
         "no stuck cells": {"stuck": 0.0},
@@ -207,12 +220,14 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
         both |= fields
     if {"up", "down"} <= both.keys():
         both |= dict.fromkeys(("up", "down"), (device.mean_step / FINER,) * 2)
-    return {AS_IT_IS: {}, **found, **({EVERYTHING: both} if len(found) > 1 else {})}
+    several = len(found) > 1 and not pairs
+    return {AS_IT_IS: {}, **found, **({EVERYTHING: both} if several else {})}
 
 
 def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[Run]:
     """Yield all networks of the report; `shown`: most presentations."""
-    ways = (False,) if device.levels else (False, True)
+    # rounded writes of devices with one gradual direction take many times the pulses
+    ways = (False,) if device.levels else (True,) if device.one_sided else (False, True)
 
     def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: Any) -> Run:
         made = Run(of, **NETWORKS[network][0], late=late, seed=seed)
@@ -234,6 +249,8 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
                 of = dataclasses.replace(device, **fields)
                 if fields:
                     yield run(ONE, of, late, seed, variant=name, section="limits")
+            if late == ways[-1] and (device.drifts or device.retention):
+                yield run(ONE, device, late, seed, section="time")
             for spread in SPREADS:
                 of = dataclasses.replace(device, spread=spread, range_spread=spread)
                 yield run(ONE, of, late, seed, cells=spread, section="tolerance")
@@ -241,6 +258,8 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
 
 def answer(run: Run) -> dict[str, Any]:
     """Return the row of a run: accuracy and pulses, or energies and times. Runs in a worker."""
+    if run.columns["section"] == "time":
+        return over_time(run)
     if run.columns["section"] != "costs":
         return evaluate(run)
     network, rule = run.prepared()
@@ -258,6 +277,20 @@ def answer(run: Run) -> dict[str, Any]:
     return row
 
 
+def over_time(run: Run) -> dict[str, Any]:
+    """Return the accuracies of a trained network at each of `AGES`, and after relearning there."""
+    network, rule, _ = run.trained()
+    test, short = run.dataset.test, dataclasses.replace(rule, presentations=RELEARNED)
+    row = {"device": run.device.name, **run.columns, "seed": run.seed}
+    for age in AGES:
+        old = network.aged(age)
+        again = learn(old, short, *run.dataset.training).network
+        for name, of in (("aged", old), ("relearned", again)):
+            scores = score_row(test.labels, of.first_spikes(test.levels))
+            row[f"{name} {age:g}"] = scores["strict_accuracy"]
+    return row
+
+
 # Sections of the page
 
 
@@ -268,15 +301,20 @@ def described(device: MeasuredDevice) -> pd.DataFrame:
     rows = [("conductance", f"{low:.3g} to {high:.3g} {unit} at {device.read_voltage:g} V")]
     if device.levels:
         rows.append(("gate voltage", f"{device.gate_low:g} to {device.gate_high:g} V"))
+    if found := device.one_sided:
+        word = "up" if found.sign > 0 else "down"
+        rows.append((f"gradual pulse {word}", f"{found.mean_step:.1%}, noise {found.noise:.1%}"))
+        rows.append(("abrupt pulse to", f"x = {np.mean(found.abrupt):.2f}"))
     for up, word in ((True, "up"), (False, "down")):
-        if not device.levels:
+        if not device.levels and not found:
             first, middle, last = (f"{device.step(x, up):.2%}" for x in (0.0, 0.5, 1.0))
             rows.append(
                 (f"step of a pulse {word}", f"{first} at x = 0, {middle} at 0.5, {last} at 1")
             )
             rows.append((f"pulses {word} across the range", f"{device.pulses(up):,.0f}"))
+    if not found:
+        rows.append(("write noise of a pulse", f"{device.write_noise:.2%} of the range"))
     rows += [
-        ("write noise of a pulse", f"{device.write_noise:.2%} of the range"),
         ("noise of a reading", f"{device.read_noise:.2%} of the range"),
     ]
     spreads = {
@@ -285,6 +323,10 @@ def described(device: MeasuredDevice) -> pd.DataFrame:
         "lowest conductance": device.lowest_spread,
     }
     rows += [(f"spread of the {name}", f"{value:.1%}") for name, value in spreads.items() if value]
+    if device.drifts:
+        rows.append(("drift exponent", f"{device.drift:.3g}, spread {device.drift_spread:.2g}"))
+    if device.retention:
+        rows.append(("relaxes in", f"{with_unit(device.retention, 's')} to x = {device.rest:.2f}"))
     if device.stuck:
         rows.append(("stuck cells", f"{device.stuck:.1%}"))
     return pd.DataFrame(rows, columns=["property", "value"])
@@ -299,6 +341,8 @@ def device_section(device: MeasuredDevice, source: str, told: Sequence[str]) -> 
 
 def curves(device: MeasuredDevice) -> Figure:
     """Draw a sweep of pulses up and down without noise, and the steps over the state."""
+    if device.one_sided:
+        return one_sided_steps([device])
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
     factor, unit = prefixed(device.highest_conductance, "S")
     x = np.linspace(0, 1, 101)
@@ -447,6 +491,27 @@ def tolerance_section(rows: pd.DataFrame) -> Section:
         "the device itself."
     ]
     return Section("Cells that differ", texts, wide.reset_index(), figure, "tolerance")
+
+
+def time_section(rows: pd.DataFrame) -> list[Section]:
+    """Return what time does, if the device states a law."""
+    found = rows[rows["section"] == "time"]
+    if not len(found):
+        return []
+    table = pd.DataFrame(
+        {
+            "age (s)": [f"{age:g}" for age in AGES],
+            **{
+                f"{name} (%)": [f"{100 * found[f'{name} {age:g}'].mean():.1f}" for age in AGES]
+                for name in ("aged", "relearned")
+            },
+        }
+    )
+    texts = [
+        "One layer after a time without a write, by the law in the device file, and after "
+        f"{RELEARNED:,} presentations in situ at this age (docs/drift.md)."
+    ]
+    return [Section("What time does", texts, table)]
 
 
 def wear_section(rows: pd.DataFrame) -> Section:
