@@ -48,7 +48,7 @@ from memristive.devices.device_spread import (
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
 from memristive.devices.retention import LAWS, fit_retention
-from memristive.io.readings import read_over_time, read_readings
+from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
 from memristive.parameters import ParameterError
@@ -93,11 +93,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
-    over_time = read_over_time(options.file, options.read_voltage)
+    file = read_file(options.file)
+    over_time = read_over_time(options.file, options.read_voltage, file)
     if over_time:
         save_retention(*over_time, options, name, device_file)
         return
-    tasks, readings = read_readings(options.file, options.read_voltage)
+    tasks, readings = read_readings(options.file, options.read_voltage, file)
     device = {
         "name": name,
         "read_voltage": options.read_voltage,

@@ -5,7 +5,6 @@ for each reading, with the direction of the pulse before it. From this form foll
 between two readings.
 """
 
-import functools
 import itertools
 import re
 import warnings
@@ -90,7 +89,9 @@ class Column(NamedTuple):
     device: str = ""
 
 
-def read_readings(path: Path, read_voltage: float) -> tuple[list[Readings], int]:
+def read_readings(
+    path: Path, read_voltage: float, file: tuple[list[Column], pd.DataFrame] | None = None
+) -> tuple[list[Readings], int]:
     """Return the readings of each device in a file, and a checksum of the file's values; print a
     line for each conversion. A device that has no name in the file is called "".
 
@@ -101,6 +102,8 @@ def read_readings(path: Path, read_voltage: float) -> tuple[list[Readings], int]
     read_voltage : float
         V, of the measurement. Currents are divided by it, and in a column of voltages rows near it
         are reads.
+    file : tuple, optional
+        What `read_file` has returned for this path.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def read_readings(path: Path, read_voltage: float) -> tuple[list[Readings], int]
         A column is missing or ambiguous, or values cannot be used. The message names the row of the
         file.
     """
-    columns, rows = _columns(path)
+    columns, rows = file or read_file(path)
     checksum = zlib.crc32(rows.reset_index(drop=True).to_csv().encode())
     notes, found = list[str](), list[Readings]()
     for device, table in _tables(columns, rows, read_voltage, notes):
@@ -121,9 +124,10 @@ def read_readings(path: Path, read_voltage: float) -> tuple[list[Readings], int]
     return found, checksum
 
 
-@functools.lru_cache(maxsize=1)  # the last file is asked for its layout, then for its readings
-def _columns(path: Path) -> tuple[list[Column], pd.DataFrame]:
-    """Return the columns of a file, and its rows as texts."""
+def read_file(path: Path) -> tuple[list[Column], pd.DataFrame]:
+    """Return the columns of a file, and its rows as texts, for `read_readings` and
+    `read_over_time`.
+    """
     cells = read_cells(
         path, lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ]
     )
@@ -137,13 +141,13 @@ def _columns(path: Path) -> tuple[list[Column], pd.DataFrame]:
 
 
 def read_over_time(
-    path: Path, read_voltage: float
+    path: Path, read_voltage: float, file: tuple[list[Column], pd.DataFrame]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return the times in s, the conductances in S and the devices of readings without pulses, from
-    a table with a column time; None for a table of other readings. Raises ParameterError as
+    a `file` with a column time; None for one of other readings. Raises ParameterError as
     `read_readings` does, and for times in other units.
     """
-    columns, rows = _columns(path)
+    columns, rows = file
     times = [k for k, column in enumerate(columns) if TIME.match(column.header)]
     kinds = {column.kind for column in columns if column.kind}
     if not times or not kinds <= {*READ, "device", "read voltage"}:
