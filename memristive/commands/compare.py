@@ -26,6 +26,7 @@ from memristive.datasets import DATASETS, dataset_name
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.parameters import ParameterError
 from memristive.plotting import COLOURS, WIDTH, over_seeds
+from memristive.writing.late import check_late
 
 WRITES = {"at-once": AT_ONCE, "late": LATE}
 
@@ -58,6 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
     devices = [load_device(name) for name in options.device or DEVICES]
     own = [None if options.data in DATASETS else options.data, *(options.device or ())]
     keep_apart(options, *own)
+    if options.write == ["late"]:
+        for device in devices:
+            check_late(device)
     name, values = varied(options.vary)
 
     # 1. All networks.
@@ -79,6 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         for device, write, value, seed in itertools.product(
             devices, options.write, values, range(1, options.seeds + 1)
         )
+        if write == "at-once" or not device.levels  # doses wait at a gate already
     ]
     words = [Path(options.data).stem, "convolution" * options.convolution]
     words += [str(options.size or ""), *map(str, options.hidden), name.rpartition(".")[2]]
