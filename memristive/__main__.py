@@ -5,6 +5,7 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 import sys
 
 from memristive.cli.script import exit_code, table
+from memristive.parameters import did_you_mean
 
 # each command is a module of memristive.commands, and answers a question
 COMMANDS = {
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        print(f"memristive: {name!r} is none of {', '.join(COMMANDS)}", file=sys.stderr)
+        hint = did_you_mean(name, COMMANDS)
+        print(f"memristive: {name!r} is none of {', '.join(COMMANDS)}{hint}", file=sys.stderr)
         return 2
     sys.argv[0] = f"memristive {name}"
     return exit_code(importlib.import_module(f"memristive.commands.{name}").main, rest)

@@ -32,10 +32,12 @@ from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import PulseWrites
+from memristor import Aging
 
 AT_ONCE, LATE = "at once", "late"
 HELD_OUT = 10_000  # most images
 DOSE = "the dose of memristive.learning.build"  # for warnings
+AGING = {one.name for one in dataclasses.fields(Aging) if not one.name.startswith("endurance")}
 # what `Run.changes` may name, as "device.write_noise"
 GROUPS = {"device": MeasuredDevice, "chip": Chip, "rule": LayeredRule, "pulses": PulseWrites}
 
@@ -199,6 +201,8 @@ def field_named(name: str) -> str:
         if "unit" in one.metadata
     }
     found = [full for full, short in known.items() if name in (full, short)]
+    if found and found[0].partition(".")[2] in AGING:
+        raise ParameterError(f"{found[0]} counts in time only: use memristive test --age SECONDS")
     if found:
         return found[0]
     close = difflib.get_close_matches(name.rpartition(".")[2], list(known.values()), 3, 0.5)

@@ -7,7 +7,8 @@ once and late. One layer also learns without each of the device's faults in turn
 that differ. All in closed form; accuracies are strict, on all test images.
 
 Writes report_NAME.html, with its figures inside, report_NAME.json, and each figure as PNG and PDF,
-to own/. Under five minutes on two cores, with --short one. Ctrl-C saves a checkpoint for --resume.
+to own/. Under five minutes on two cores, with --short one; devices with one gradual direction take
+twice as long. Ctrl-C saves a checkpoint for --resume.
 """
 
 import argparse
@@ -31,14 +32,16 @@ from memristive.accounting import costs as accounting
 from memristive.accounting.costs import Accounts
 from memristive.accounting.overview import with_unit
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, means_of
-from memristive.cli.script import OWN, AlsoPdf, Record, add_resume, make_parser
+from memristive.cli.script import OWN, Record, add_resume, make_parser
 from memristive.commands import fit, measure
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided import middles
 from memristive.files import read_json
+from memristive.io.readings import read_file, read_over_time
 from memristive.io.records import load_results, load_table, report, write_file
 from memristive.learning.training import learn
 from memristive.ledger import Technology
+from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
 from memristive.scores.decisions import score_row
 
@@ -95,7 +98,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_common("--seeds", None, "default: 3; with --short 1")
     options = parser.parse_args(arguments)
-    AlsoPdf([], "pdf")(parser, options, None)
 
     # 1. The device, from whatever describes it.
     device, source, told = device_of(options)
@@ -124,9 +126,10 @@ def main(arguments: list[str] | None = None) -> None:
         energy_section(device, rows),
         Section("What to improve first", advice),
     ]
-    for section in sections:
-        if section.figure:
-            record.plot(section.figure, section.name)
+    with plt.rc_context({"savefig.format": "pdf"}):  # beside each PNG
+        for section in sections:
+            if section.figure:
+                record.plot(section.figure, section.name)
     path = record.path.with_suffix(".html")
     write_file(path, page(device, sections, seeds, options.short))
     report(f"wrote {path}: open it in a browser")
@@ -149,6 +152,11 @@ def device_of(options: argparse.Namespace) -> tuple[MeasuredDevice, str, list[st
         if path.suffix == ".json":
             measure.main(given)
             name = str(read_json(path, "model").get("name", path.stem))
+        elif read_over_time(path, 0.1, read_file(path)):
+            raise ParameterError(
+                f"{path} has readings over time, which hold no steps: add their law to a device by "
+                f"memristive fit {path} --device DEVICE, and report on the file that it writes"
+            )
         else:
             fit.main(given)
             name = path.stem
@@ -402,6 +410,13 @@ def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
         "Pulses are written at once, fractions rounded at random; or late, when a capacitor's "
         "doses add up to a pulse. Mean and standard deviation over the seeds."
     ]
+    if device.levels:
+        texts.append("Cells with a gate have no late writes: doses wait at the gate already.")
+    if device.one_sided:
+        texts.append(
+            "Rounded writes of devices with one gradual direction take many times the pulses, and "
+            "are left out."
+        )
     figure = dots(means, device.name, list(order))
     return Section(
         "Accuracy beside published devices", texts, wide.reset_index(), figure, "accuracy"
@@ -600,9 +615,9 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     ]
     layer = f"one layer has {reached:.1f} % as the device is, written {best}"
     first = f"First: {said[0]}; {layer}." if said else f"No change stands out: {layer}."
-    then = f"Then: {said[1]}." if said[1:] else "Nothing else stands out from the seeds."
+    then = f"Then: {said[1]}." if said[1:] else "Differences between seeds hide all other gains."
     rest = ", ".join(name for name in gains if name not in clear[:2])
-    last = f"Of less or no use for accuracy: {rest}." if rest else "All changes help."
+    last = f"Little or nothing would come of: {rest}." if rest else "All changes help."
     if (EVERYTHING, best) in means:
         last += f" With all changes one layer has {means[EVERYTHING, best][0]:.1f} %."
     return [first, then, last]

@@ -1,13 +1,12 @@
-"""Test of any trained network: it reads the test images of its dataset, on its own chip or on
-another one.
+"""Test of any trained network: it reads test images, on its own chip or on another one.
 
 The voltages file records dataset, encoding, device, layers and chip. Another chip (--chip, --set
 chip.NAME=VALUE) is the ex-situ case: the weights were not learned there. With --age, cells first
 drift or relax for this time as their device does, or lose charge on a chip with decay. Writes
 results/reads/NAME_read.json, results/reads/NAME_read_decisions.csv.gz and
-figures/NAME_read_confusion.png; names for another chip and the closed form follow NAME_read. For
-MNIST and one layer: a minute in ngspice, two seconds in closed form; with 200 hidden neurons an
-hour in ngspice.
+figures/NAME_read_confusion.png; names for another chip, an age and the closed form follow
+NAME_read. For MNIST and one layer: a minute in ngspice, two seconds in closed form; with 200 hidden
+neurons an hour in ngspice.
 """
 
 from pathlib import Path
@@ -75,6 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     on = f"_on_{Path(options.chip).stem}" if options.chip else ""
     described: dict[str, Any]
     network, resolution = network_on_chip(network, devices), RESOLUTION
+    age = f"_after_{options.age:g}_s" if options.age else ""
     if options.age:
         network = network.aged(options.age)
     if isinstance(network.design, Schedule):
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
     record = Record(
         options,
-        f"{options.voltages.stem}_read{on}{'_by_closed_form' * (options.engine != NGSPICE)}",
+        f"{options.voltages.stem}_read{on}{age}{'_by_closed_form' * (options.engine != NGSPICE)}",
         {
             **described,
             "voltages": options.voltages,

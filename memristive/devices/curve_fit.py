@@ -233,6 +233,9 @@ def fit_pulses(
                 if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
                     found = _estimate(*data, watch, start=likeliest)
                     intervals, _ = _noise_intervals(found[-1])
+                    # a ridge of the likelihood may have its best point outside of the lattice
+                    intervals[:, 0] = np.minimum(intervals[:, 0], found[3])
+                    intervals[:, 1] = np.maximum(intervals[:, 1], found[3])
                 if equal := not intervals[:, 0].any():
                     found = _estimate(*data, watch, equal)
             grid, curves, curve_errors, noises, state, last = found

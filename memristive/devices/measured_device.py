@@ -545,6 +545,8 @@ def load_device(name: str) -> MeasuredDevice:
         check_model(device.model, device.model_sha256)
     except FileProblem as error:
         hint = did_you_mean(name, PRESETS) or f" ({error})"
+        if name.endswith((".csv", ".txt")):
+            hint = f"; readings become one with: memristive fit {name}"
         raise ParameterError(
             f"device {name!r} is none of {', '.join(PRESETS)}, and no device file{hint}"
         ) from None

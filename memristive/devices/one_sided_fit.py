@@ -17,8 +17,9 @@ QUANTILES, STATES = 21, 21  # of the tables
 EDGE = 0.005  # share of a device's readings that may lie beyond its range at either end
 WINDOW, LEAST = 0.03, 20  # around a state, share of the range, and fewest steps, of its quantiles
 FEWEST = 5  # steps of a direction
-# share of the way to the end of the range: an abrupt pulse covers more
-ABRUPT = 0.9
+# share of the way to the end of the range: an abrupt pulse covers more. A gradual one of 35 % of
+# the range covers half of the way on average.
+ABRUPT = 0.7
 
 
 Cell = tuple[np.ndarray, np.ndarray, np.ndarray]

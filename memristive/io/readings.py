@@ -345,12 +345,18 @@ def pulse_columns(
     table = _reads(table, read_voltage, notes)
     pulse = table.get("pulse", pd.Series(range(len(table)))).to_numpy(float)
     number = table.get("sweep", pd.Series(0, table.index)).ffill()
-    changed = number.ne(number.shift()).to_numpy()
+    changed = number.ne(number.shift()).to_numpy(copy=True)
     if len(table) > 1 and changed.all():
         raise ParameterError(
             "the number of the sweep changes in every row: if it numbers pulses, name the column "
             "'pulse'"
         )
+    if "sweep" in table.columns and "pulse" not in table.columns:
+        first = np.flatnonzero(changed[:-1] & ~changed[1:])[1:]
+        words = _directions(table, np.arange(len(table)) == 0)
+        if len(first) and (words[first] != words[first + 1]).all():
+            changed[1:] = False
+            notes.append("each cycle begins with a pulse of the other direction: no new sweep")
     sweep = changed | (pulse == 0)
     direction = _directions(table, sweep)
     _check_alike(table, direction)

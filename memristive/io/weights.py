@@ -107,7 +107,10 @@ def load_weights(
     convolution = _convolution(layers, window, np.shape(images)) if window else None
     inputs = convolution.inputs if convolution else layers[0][0].shape[1]
     if levels.shape[1] != inputs:
-        raise ParameterError(f"the weights take {inputs} inputs, the images have {levels.shape[1]}")
+        raise ParameterError(
+            f"the weights take {inputs} inputs, the images have {levels.shape[1]}; weights are "
+            "outputs x inputs, so transpose those of scikit-learn"
+        )
     if convolution:
         layers[1] = _regrouped(layers[1], convolution, len(layers[0][1]))
     sizes = [len(bias) for _, bias in layers]
@@ -171,7 +174,8 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
         ]
         if not pairs:
             raise ParameterError(
-                f"{name} has no array whose name ends in 'weight', it has {', '.join(source)}"
+                f"{name} has no array whose name ends in 'weight' (its bias: the same with "
+                f"'bias'), it has {', '.join(source)}"
             )
     else:
         pairs = list(source)
@@ -227,7 +231,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         return arrays
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ParameterError(
-            f"{path} is no .npz file and no .safetensors file of {', '.join(TYPES)}: {error}"
+            f"{path} is no .npz file of plain arrays and no .safetensors file of "
+            f"{', '.join(TYPES)}: {error}"
         ) from error
 
 

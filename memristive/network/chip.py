@@ -366,7 +366,11 @@ def chosen_chip(
                 "several devices (docs/devices.md), or give a chip"
             )
         return found
-    return load_chip(chip, *shape) if isinstance(chip, str) else chip
+    if isinstance(chip, str):
+        return load_chip(chip, *shape)
+    if not isinstance(chip, Chip | None):
+        raise ParameterError(f"chip must be a Chip, or the name of a preset or file, got {chip!r}")
+    return chip
 
 
 def on_chip(setup: Setup, chip: Chip | None) -> Setup:

@@ -352,3 +352,15 @@ def test_a_read_voltage_in_the_table_that_is_another_one_is_refused(tmp_path):
         columns(tmp_path, table.drop(columns="conductance"))
     (found,) = read_readings(tmp_path / "t.csv", 0.2)[0]
     assert found.conductance == pytest.approx(CYCLE["conductance"])
+
+
+def test_a_cycle_that_begins_with_a_pulse_interrupts_nothing(tmp_path):
+    """Filaments: each cycle is a SET and then RESETs, so SET follows the last RESET before it."""
+    rows = [
+        (cycle, way, g) for cycle in range(4) for way, g in (("SET", 9), ("RESET", 5), ("RESET", 2))
+    ]
+    table = pd.DataFrame(rows, columns=["cycle", "direction", "G (uS)"])
+    table.to_csv(tmp_path / "filament.csv", index=False)
+    (found,), _ = read_readings(tmp_path / "filament.csv", 0.1)
+    assert found.direction.tolist() == [0, -1, -1, *[1, -1, -1] * 3]
+    assert set(found.pulses[1:]) == {1}

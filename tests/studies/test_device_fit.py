@@ -127,15 +127,15 @@ def test_a_device_that_no_mean_pulse_follows_is_not_written(tmp_path, capsys):
 
 def test_an_abrupt_device_is_named_and_missing_data_too(tmp_path, capsys):
     rng = np.random.default_rng(0)
-    up, down = 1e-6 + 4e-6 * (1 - 0.15 ** np.arange(9)), 1e-6 + 4e-6 * 0.95 ** np.arange(60)
+    up, down = 1e-6 + 4e-6 * (1 - 0.4 ** np.arange(9)), 1e-6 + 4e-6 * 0.95 ** np.arange(60)
     sweeps = [
         (name, curve + 2e-8 * rng.standard_normal(len(curve)))
         for name, curve in [("up", up), ("down", down)] * 3
     ]
     assert fitted(tmp_path, long(*sweeps)) == 0
     output = capsys.readouterr()
-    assert "up moves x by 8" in output.out and "no pulse up" in output.err
-    assert load_device(str(tmp_path / "curve_device.json")).up[0] == pytest.approx(0.85, abs=0.06)
+    assert "up moves x by 6" in output.out and "no pulse up" in output.err
+    assert load_device(str(tmp_path / "curve_device.json")).up[0] == pytest.approx(0.6, abs=0.06)
 
 
 def test_other_readings_in_a_file_of_the_same_name_replace_nothing(tmp_path, capsys):

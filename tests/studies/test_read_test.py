@@ -40,7 +40,8 @@ def read(folder, *more, engine="closed-form"):
         ]
     )
     on = f"_on_{more[more.index('--chip') + 1]}" if "--chip" in more else ""
-    name = f"{VOLTAGES.stem}_read{on}{'_by_closed_form' * (engine != 'ngspice')}"
+    after = f"_after_{more[more.index('--age') + 1]}_s" if "--age" in more else ""
+    name = f"{VOLTAGES.stem}_read{on}{after}{'_by_closed_form' * (engine != 'ngspice')}"
     return load_results(folder / f"{name}.json"), load_decisions(
         folder / f"{name}_decisions.csv.gz"
     ).decision.tolist()
@@ -107,7 +108,9 @@ def test_cells_of_a_device_drift_until_the_test(tmp_path):
     arguments = ["--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")]
     arguments += ["--engine", "closed-form", "--age", "1e8", *outputs(tmp_path)]
     read_test.main(arguments)
-    decisions = load_decisions(tmp_path / "net_read_by_closed_form_decisions.csv.gz").decision
+    decisions = load_decisions(
+        tmp_path / "net_read_after_1e+08_s_by_closed_form_decisions.csv.gz"
+    ).decision
     spikes = network.aged(1e8).first_spikes(images)
     assert decisions.tolist() == [str(k) for k in np.nanargmin(spikes, axis=1)]
     assert not np.array_equal(
