@@ -17,6 +17,25 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 
 
+# weights of scikit-learn come in, go out as NIR, and come back
+WEIGHTS = """
+from pathlib import Path
+import numpy as np
+from memristive import load_weights
+from memristive.io.nir_graph import nir_weights, save_nir
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+images, labels = load_digits(return_X_y=True)
+mlp = MLPClassifier((20,), max_iter=40, random_state=1).fit(images / 16, labels)
+layers = [(weights.T, bias) for weights, bias in zip(mlp.coefs_, mlp.intercepts_)]
+network, _ = load_weights(layers, images / 16)
+save_nir("mlp.nir", network)
+back = nir_weights(Path("mlp.nir"))
+right = np.nanargmin(np.nan_to_num(network.first_spikes(images / 16), nan=1), axis=1) == labels
+print(f"{right.mean():.1%} of the digits are read by weights of software;", *map(np.shape, back.values()))
+"""
+
+
 def readings() -> str:
     """Return noisy conductances in S as the text of a CSV file: three sweeps of 40 pulses up and 40
     down.
@@ -54,7 +73,9 @@ def main() -> None:
         (folder / "pulses.csv").write_text(readings(), encoding="utf-8")
         install = ["-m", "pip", "install", "--quiet", "-c", str(ROOT / "requirements.txt")]
         commands = [
-            [*install, str(wheel)],
+            [*install, f"{wheel}[nir]"],
+            ["-m", "memristive", "--help"],
+            ["-c", WEIGHTS],
             *(["-c", snippet] for snippet in snippets),
             ["-m", "memristive", "fit", "pulses.csv"],
             ["-m", "memristive", "report", "pulses.csv", "--short"],
