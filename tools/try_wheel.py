@@ -32,7 +32,8 @@ network, _ = load_weights(layers, images / 16)
 save_nir("mlp.nir", network)
 back = nir_weights(Path("mlp.nir"))
 right = np.nanargmin(np.nan_to_num(network.first_spikes(images / 16), nan=1), axis=1) == labels
-print(f"{right.mean():.1%} of the digits are read by weights of software;", *map(np.shape, back.values()))
+shapes = [values.shape for values in back.values()]
+print(f"{right.mean():.1%} of the digits are read by weights of software;", *shapes)
 """
 
 
