@@ -235,14 +235,17 @@ def moved(flow: Flow, state: float, charge: float) -> float:
 move = np.vectorize(moved, excluded={0}, otypes=[float])
 
 
-def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:
-    """Return the number of pulses that a cell gets if its dose asks for `wanted` pulses. If
-    `whole`, the number is rounded at random: the fraction of `wanted` is the probability of
-    rounding up.
+def drawn_number(wanted: float, whole: int, rng: np.random.Generator) -> float:
+    """Return the number of pulses that a cell gets if its dose asks for `wanted` pulses. If `whole`
+    is 1, the number is rounded at random: the fraction of `wanted` is the probability of rounding
+    up. If it is more, a dose below this number becomes this number of pulses, or none. 0: the
+    number is not rounded.
     """
     if wanted <= 0.0 or not whole:
         return max(wanted, 0.0)
-    return np.floor(wanted) + (rng.random() < wanted - np.floor(wanted))
+    group = float(whole) if wanted < whole else 1.0
+    parts = wanted / group
+    return group * (np.floor(parts) + (rng.random() < parts - np.floor(parts)))
 
 
 def noise_factor(curve: np.ndarray, flow: Flow, state: float) -> float:

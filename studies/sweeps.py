@@ -3,7 +3,8 @@
 Sweeps: networks that differ in one property, behind sentences of three pages.
 
 - late_ways (docs/writes_late.md, "Four ways"): fractions of a pulse rounded at random; Manhattan,
-  a pulse to each row whose input is above half; a digital memory that keeps the remainder; late.
+  a pulse to each row whose input is above half; a digital memory that keeps the remainder; late;
+  and EaPU, in which a dose below the write noise is written as this noise, or not at all.
 - late_poverty (docs/writes_late.md, "How poor"): leak, spread, offset, pulses at a time of the
   capacitor, and a passive array whose half-selected cells move by the share r of a step.
 - gate_commit (docs/writes_gate.md): how often must a 1T1R cell be written? Step, scatter, stuck
@@ -46,6 +47,7 @@ from memristive.writing.late import late_settings
 
 # late_ways
 ROUNDED, MANHATTAN, REMAINDER, LATE = "rounded", "Manhattan", "remainder", "late"
+EAPU = "EaPU"
 DEEP_SEEDS = 3  # of two layers
 # The size of a dose means nothing to the Manhattan rule: it does not fall. The margin is the best
 # of four on held-out images.
@@ -96,18 +98,23 @@ def late_ways(seeds: int) -> Iterator[Run]:
     for layers, count in ((1, seeds), (2, min(seeds, DEEP_SEEDS))):
         for device in DEVICES.values():
             for seed in range(1, count + 1):
-                for way in (ROUNDED, MANHATTAN, REMAINDER, LATE):
+                for way in (ROUNDED, MANHATTAN, REMAINDER, LATE, EAPU):
                     exact = {"pulses.late_forget": 0.0, "pulses.late_spread": 0.0}
                     changes: dict[str, Any] = {}
                     if way == REMAINDER:
                         changes = exact | {"pulses.late_keeps": 1}
+                    if way == EAPU:
+                        noise = round(device.write_noise / device.mean_step)
+                        changes = {"pulses.whole": max(1, noise)}
                     if way == MANHATTAN:
                         # due by a single input above half; what is left is forgotten at once
                         half = LATE_DOSE * late_settings(device)["late"] / 2
                         manhattan = {"forget": 1.0, "spread": 0.0, "pulses": 1}
                         changes = {f"pulses.late_{name}": to for name, to in manhattan.items()}
                         changes |= {"pulses.late": half, **UNFALLING}
-                    yield layer(device, seed, way != ROUNDED, changes, "way", way, layers)
+                    yield layer(
+                        device, seed, way not in (ROUNDED, EAPU), changes, "way", way, layers
+                    )
 
 
 def late_poverty(seeds: int) -> Iterator[Run]:

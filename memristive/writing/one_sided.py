@@ -265,7 +265,7 @@ class OneSidedWrites(LatePulses):
 
     def _numbers(self, write: ColumnDose, rng: np.random.Generator) -> np.ndarray:
         wanted = (write.shares * abs(write.dose) / self.settings.step).tolist()
-        return np.array([memristor.drawn_number(number, True, rng) for number in wanted])
+        return np.array([memristor.drawn_number(number, 1, rng) for number in wanted])
 
     def _reading(self, layer: Any, columns: list[int]) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that gives the conductances of two `columns` (2 x rows, in units of the
@@ -389,7 +389,7 @@ def write_pair(
     columns[0], columns[1] = c, (c + states.shape[1] // 2) % states.shape[1]
     numbers, wanted = np.zeros(rows), np.full(rows, np.nan)
     for i in range(rows):
-        numbers[i] = drawn_number(high[i] * abs(dose) / pulses.step, True, rng)
+        numbers[i] = drawn_number(high[i] * abs(dose) / pulses.step, 1, rng)
     counts.writes[k][c] += numbers.max() > 0.0
     for side in range(2):
         for i in range(rows):

@@ -48,7 +48,12 @@ class PulseSettings(Parameters):
         "standard deviation of one reading of a cell, drawn anew for each read",
     )
     whole: int = quantity(
-        1, 0, 1, "", "1: whole pulses, fractions rounded at random; 0: pulses of any width"
+        1,
+        0,
+        10_000,
+        "",
+        "1: whole pulses, fractions rounded at random; n: doses below n pulses are n or none; 0: "
+        "pulses of any width",
     )
     disturb_up: float = quantity(
         0.0, 0.0, 1.0, "", "step of a half-selected cell over the full step, upwards; 0: none moves"
@@ -81,7 +86,7 @@ class Pulses(NamedTuple):
 
     step: float  # V, mean change of X by one pulse
     width: float  # s
-    whole: bool  # True: whole pulses, fractions are rounded at random
+    whole: int  # 1: whole pulses, fractions are rounded at random; n: to n pulses or none
     noise: float  # V, standard deviation of what one pulse adds
     # step of a half-selected cell over the full step, downwards and upwards
     disturb: tuple[float, float]
@@ -90,7 +95,7 @@ class Pulses(NamedTuple):
     noise_curve: np.ndarray  # factors on `noise` over the range; empty: 1 everywhere
 
 
-NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False, np.zeros(0))
+NO_PULSES = Pulses(0.0, 0.0, 0, 0.0, (0.0, 0.0), False, np.zeros(0))
 
 
 class Counts(NamedTuple):
@@ -130,9 +135,7 @@ class RoundedPulses(AtOnce):
         numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]
         scale = ones if cells is None else (cells.write_noise * np.ones_like(cells.gain))[place]
         for k, share in enumerate(shares.tolist()):  # draws in the order of the kernel
-            numbers[k] = memristor.drawn_number(
-                share * abs(dose) / pulses.step, bool(pulses.whole), rng
-            )
+            numbers[k] = memristor.drawn_number(share * abs(dose) / pulses.step, pulses.whole, rng)
             if pulses.write_noise and not stuck[k]:
                 noise[k] = [
                     pulses.write_noise * rng.standard_normal() for _ in range(math.ceil(numbers[k]))
@@ -156,7 +159,7 @@ class RoundedPulses(AtOnce):
     def in_model(
         self, cells: Any, states: np.ndarray, writes: list[ColumnDose], rng: np.random.Generator
     ) -> np.ndarray:
-        step, whole = self.settings.step, bool(self.settings.whole)
+        step, whole = self.settings.step, self.settings.whole
         return np.asarray(
             cells.written(
                 states,
@@ -264,7 +267,7 @@ def pulse_arrays(settings: PulseSettings | None) -> Pulses:
     return Pulses(
         settings.step,
         settings.width,
-        bool(settings.whole),
+        int(settings.whole),
         settings.write_noise,
         (float(settings.disturb_down), float(settings.disturb_up)),
         bool(settings.thirds),

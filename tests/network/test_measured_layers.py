@@ -360,10 +360,13 @@ def test_counts_hold_the_pulses_of_each_cell_and_its_conductance_in_each_directi
 def test_a_fraction_of_a_pulse_is_rounded_up_with_its_probability():
     rng = np.random.default_rng(1)
     wanted = np.array([0.0, 0.25, 1.5, 3.0])
-    drawn = np.array([[drawn_number(number, True, rng) for number in wanted] for _ in range(4000)])
+    drawn = np.array([[drawn_number(number, 1, rng) for number in wanted] for _ in range(4000)])
     assert set(np.unique(drawn[:, 1])) == {0.0, 1.0} and set(np.unique(drawn[:, 2])) == {1.0, 2.0}
     assert drawn.mean(axis=0) == pytest.approx(wanted, abs=0.04)
-    assert [drawn_number(number, False, rng) for number in wanted] == wanted.tolist()
+    assert [drawn_number(number, 0, rng) for number in wanted] == wanted.tolist()
+    few, many = np.array([[drawn_number(x, 4, rng) for x in (1.0, 5.5)] for _ in range(4000)]).T
+    assert set(few) == {0.0, 4.0} and set(many) == {5.0, 6.0}  # below and above four pulses
+    assert few.mean() == pytest.approx(1.0, abs=0.1) and many.mean() == pytest.approx(5.5, abs=0.04)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
