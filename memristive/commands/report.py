@@ -575,9 +575,9 @@ def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
         "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
-        f"slow circuit. Pulses: {pulses}. Inference: mean of {READS} images. Training: counted "
-        "pulses and errors; the energies of reads and errors are means of some images at several "
-        "moments."
+        "slow circuit, and a convolution reads its patches one after the other. "
+        f"Pulses: {pulses}. Inference: mean of {READS} images. Training: counted pulses and "
+        "errors; the energies of reads and errors are means of some images at several moments."
     ]
     return Section("Energy and time", texts, pd.DataFrame(columns))
 
