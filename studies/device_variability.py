@@ -50,6 +50,7 @@ from memristive.cli.script import (
     run,
     whole_number,
 )
+from memristive.commands.chips import DEVIATIONS as FIELDS
 from memristive.datasets import Dataset, matching_dataset
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import describe, load_results
@@ -73,12 +74,8 @@ ROUTES = {
     "in situ": (BLUE, "-", "learned on the chip (in situ)"),
     "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)"),
 }
-# Parameters of `Chip` that a spread sets.
-DEVIATIONS = {
-    "both": ("neuron_threshold", "cell_gain", "cell_write_gain"),
-    "neurons": ("neuron_threshold",),
-    "cells": ("cell_gain", "cell_write_gain"),
-}
+# parameters of `Chip` that a spread sets, in the order of the record
+DEVIATIONS = {name: FIELDS[name] for name in ("both", "neurons", "cells")}
 STUCK = (0.01, 0.02, 0.05, 0.1, 0.2)  # share of the cells, half of them off, half on
 READ_NOISE = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # V
 MARGINS = (0.0, 0.5e-6, 1e-6, 2e-6, 4e-6, 8e-6)  # s

@@ -34,6 +34,7 @@ from matplotlib.figure import Figure
 from memristive import plotting
 from memristive.cli.runs import Run, evaluate
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
+from memristive.commands.chips import DEVIATIONS
 from memristive.devices.measured_device import (
     DEVICES,
     GATE_DEVICES,
@@ -79,7 +80,7 @@ WAITS, AT_ONCE, TO_GROUND = WAYS = ("with a step", "at each dose", "leak towards
 # one_sided: most seeds of two layers on MNIST, where cells need hundreds of pulses
 SLOW = {"pcm": 1, "taox": 0}
 # device_spread
-SPREADS, DIFFERING = (0.0, 0.1, 0.2), ("neuron_threshold", "cell_gain", "cell_write_gain")
+SPREADS, DIFFERING = (0.0, 0.1, 0.2), DEVIATIONS["both"]
 LABELS = {
     "late_forget": "forgotten in a presentation",
     "late_spread": "spread of the limits",
