@@ -41,7 +41,10 @@ NAMES = {
     "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
     "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
     "device": ("", rf"(?:device|cell|dut)(?: ?name)?{NUMBERED}"),
-    "time": ("s", r"(?:t|time|elapsed ?time|delay)(?: .*)?"),  # of readings without pulses
+    "time": (
+        "s",
+        r"(?:t|time|elapsed ?time|delay)(?: (?:since|after) .*)?",
+    ),  # of readings without pulses
 }
 READ = ("conductance", "resistance", "current")  # what is read; the first of them counts
 # words for directions, in names of columns; a column direction has some more
