@@ -4,7 +4,7 @@
 A column's current is constant once the input has risen. It follows from the channels' square law
 and from the voltage to which the input lifts each gate. Therefore membranes are exponentials of
 time, and spike times are logarithms. The laws stand in memristor.py and neuron.py. This module
-applies them to images with NumPy, network/kernel.py compiles them for learning.
+applies them to images with NumPy, closed_form/kernel.py compiles them for learning.
 """
 
 import dataclasses
