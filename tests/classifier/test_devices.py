@@ -20,20 +20,6 @@ from tests.helpers import ROOT
 X, Y = load_iris(return_X_y=True)
 
 
-@pytest.mark.parametrize(("hidden", "pairs"), [((), 0), ((), 2), ((50,), 1)])
-def test_measured_devices_learn_and_are_saved(tmp_path, hidden, pairs):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = MemristiveClassifier(hidden, device="epiram", pairs=pairs, random_state=1).fit(
-            X[::2], Y[::2]
-        )
-    assert model.score(X[1::2], Y[1::2]) > 0.75
-    assert len(model.voltages_[-1]) == 3 * max(1, 2 * pairs)
-    assert all(np.abs(states).max() < 1.51 for states in model.voltages_)  # a window of 3 V
-    loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
-    assert np.array_equal(loaded.spike_times(X), model.spike_times(X), equal_nan=True)
-
-
 @pytest.mark.parametrize("late", [False, True])
 def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice, late):
     device = ROOT / "results/devices/vteam_device.json"

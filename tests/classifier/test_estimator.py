@@ -87,14 +87,6 @@ def test_the_first_spike_decides(iris, fitted):
     )
 
 
-def test_for_two_classes_the_decision_is_the_lead_of_the_second(iris):
-    two = iris[1] != "virginica"
-    model = MemristiveClassifier((6,), epochs=20, random_state=1).fit(iris[0][two], iris[1][two])
-    assert np.array_equal(
-        model.decision_function(iris[0][two]) > 0, model.predict(iris[0][two]) == "versicolor"
-    )
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 def test_curved_borders_are_learned_by_many_small_writes(seed):
     features, labels = make_moons(800, noise=0.1, random_state=1)  # a straight line separates 88 %
@@ -117,17 +109,12 @@ def test_curved_borders_are_learned_by_many_small_writes(seed):
         {"dose": 6.0},
         {"margin": -1.0},
         {"chip": "nonsense"},
-        {"memristor": {}},
+        {"chip": Chip(write_noise=0.3)},
     ],
 )
 def test_invalid_parameters_are_refused(iris, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MemristiveClassifier(**wrong).fit(*iris)
-
-
-def test_a_chip_with_deviations_that_layers_do_not_support_is_refused(iris):
-    with pytest.raises(ValueError, match="write_noise"):
-        MemristiveClassifier(chip=Chip(write_noise=0.3)).fit(*iris)
 
 
 def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
@@ -247,51 +234,29 @@ def test_the_first_partial_fit_needs_all_classes(iris, classes):
         MemristiveClassifier().partial_fit(*iris, classes=classes)
 
 
-def test_the_margin_of_fit_remains_in_partial_fit(iris):
-    usual, given, other = (
-        MemristiveClassifier(3, epochs=1, random_state=1)
-        .fit(*iris)
-        .set_params(margin=margin)
-        .partial_fit(*iris)
-        for margin in (None, 4e-6 * np.sqrt(10), 4e-6)
-    )  # of 150 samples: a tenth of 1,500
-    assert same_voltages(usual, given) and not same_voltages(usual, other)
-
-
 # ngspice
 
 
-@pytest.mark.parametrize(("chip", "devices"), [(None, {}), (CHIP, {}), (None, DEVICES)])
-def test_both_engines_read_and_learn_alike(iris, ngspice, tmp_path, chip, devices):
+def test_both_engines_learn_alike(iris, ngspice):
     trained = MemristiveClassifier(
-        (6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=chip, **devices
+        (6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=CHIP, **DEVICES
     ).fit(*iris)
     features, labels = iris[0][::10], iris[1][::10]
-    by_formula = copy.deepcopy(trained).partial_fit(features, labels)
-    loaded = MemristiveClassifier.load(trained.save(tmp_path / "model.json"))
-    by_ngspice = loaded.set_params(engine="ngspice").partial_fit(features, labels)
-    assert (by_formula.engine_, by_ngspice.engine_) == ("closed-form", "ngspice")
-    for before, one, other in zip(
-        trained.voltages_, by_formula.voltages_, by_ngspice.voltages_, strict=True
-    ):
-        # potentiated, and depressed
-        assert (one - before).max() > 5e-3 and (before - one).max() > 5e-3
+    both = [
+        copy.deepcopy(trained).set_params(engine=engine).partial_fit(features, labels)
+        for engine in ("closed-form", "ngspice")
+    ]
+    assert [one.engine_ for one in both] == ["closed-form", "ngspice"]
+    voltages = (one.voltages_ for one in (trained, *both))
+    for before, one, other in zip(*voltages, strict=True):
         # below, the gate has less capacitance than the closed form of a write assumes
         conducting = before > 0.2
+        assert np.abs(one - before).max() > 5e-3
         assert np.abs(one - other)[conducting].max() < 1e-3 + 0.05 * np.abs(one - before).max()
-    simulated, computed = (
-        by_ngspice.spike_times(features[::3]),
-        by_formula.spike_times(features[::3]),
-    )
-    both = ~np.isnan(simulated) & ~np.isnan(computed)
-    assert both.sum() >= 5 and np.abs(simulated - computed)[both].max() < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("hidden", "chip", "devices"), [((6,), None, {}), ((6,), CHIP, DEVICES), ((8, 6), None, {})]
-)
-def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden, chip, devices):
-    model = MemristiveClassifier(hidden, epochs=10, random_state=1, chip=chip, **devices).fit(*iris)
+def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path):
+    model = MemristiveClassifier((8, 6), epochs=10, random_state=1, chip=CHIP, **DEVICES).fit(*iris)
     for sample in iris[0][[20, 120]]:
         waves = printed(model.export_netlist(tmp_path / "read.cir", sample))
         high = np.array([waves[f"output_{j}"] > 0.5 for j in range(3)])
