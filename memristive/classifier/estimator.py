@@ -772,7 +772,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 )
             model.network_.check_range()
         except ParameterError as error:
-            raise ParameterError(f"{path}: {error}") from None
+            raise ParameterError(f"{path}: device or voltages: {error}") from None
         return model
 
 

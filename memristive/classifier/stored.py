@@ -60,7 +60,14 @@ class StoredClassifier(Parameters):
     newer: ClassVar = ("device",)
 
     def check(self) -> None:
-        """Raise ParameterError unless scaling and names are those of all features."""
+        """Raise ParameterError unless the classes are labels of one type, and scaling and names are
+        those of all features.
+        """
+        kinds = {type(label) for label in self.classes}
+        if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
+            raise ParameterError(
+                f"classes must be all text or all numbers, got {self.classes!r:.60}"
+            )
         for name in ("low", "span", "feature_names"):
             value = getattr(self, name)
             if value is not None and len(value) != self.features:
