@@ -20,7 +20,7 @@ from memristive.network.design import Schedule
 from memristive.network.layer import Layer, column_nodes
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
-from memristor import Flow, move, moved, read_current
+from memristor import Flow, moved, read_current
 from snn_circuit import Cells, names
 
 if TYPE_CHECKING:
@@ -53,12 +53,6 @@ class PulseLaw:
         """Return x (any shape) at conductances in S."""
         return (np.asarray(siemens, float) - self.lowest) / (self.highest - self.lowest)
 
-    def after(self, start: ArrayLike, pulses: ArrayLike) -> np.ndarray:
-        """Return x after a number of `pulses` without noise, from `start`. A negative number means
-        pulses downwards; shapes broadcast.
-        """
-        return np.asarray(move(self.flow, start, self.step * np.asarray(pulses, float)))
-
     def numbers(self, start: ArrayLike, target: ArrayLike) -> np.ndarray:
         """Return the whole number of pulses that brings each cell nearest to its target. A negative
         number means pulses downwards.
@@ -74,11 +68,7 @@ class PulseLaw:
             cells = sign * (end - begin) > 0
             pulses, x = self._sweep(sign)
             elapsed = np.interp(sign * end[cells], x, pulses)
-            elapsed -= np.interp(sign * begin[cells], x, pulses)
-            fewer = sign * np.floor(elapsed)
-            near = [fewer, fewer + sign]
-            miss = [np.abs(self.after(begin[cells], count) - end[cells]) for count in near]
-            found[cells] = np.where(miss[0] <= miss[1], *near)
+            found[cells] = sign * np.rint(elapsed - np.interp(sign * begin[cells], x, pulses))
         return found
 
     def _sweep(self, sign: int) -> tuple[np.ndarray, np.ndarray]:

@@ -70,8 +70,6 @@ class Learning:
         checkpoint `file` have come. Raises FileProblem, which names file and entry, if an array
         does not suit it.
         """
-        if "states" in arrays:  # of older versions
-            arrays = {**arrays, "states_0": arrays["states"]}
         found = restored_progress(arrays, self.arrays(), file)
         done = int(found["done"])
         if not 0 <= done <= len(self.history):

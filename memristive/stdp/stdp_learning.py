@@ -94,14 +94,12 @@ def draw_trial(
     Raises
     ------
     ParameterError
-        There are fewer neurons than patterns, or `spread` or `flipped` is out of range.
+        There are fewer neurons than patterns, or `spread` is out of range.
     """
     if neurons < len(patterns):
         raise ParameterError(
             f"neurons must be {len(patterns)} or more, one for each pattern, got {neurons}"
         )
-    if not 0 <= flipped <= 1:
-        raise ParameterError(f"flipped must be a share from 0 to 1, got {flipped:g}")
 
     def rails(images: np.ndarray) -> np.ndarray:
         return np.hstack([images, 1 - images]) if dual_rail else images
@@ -292,17 +290,6 @@ class MnistLearning(Parameters):
     homeostasis_memory: float = quantity(
         0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron"
     )
-
-    def check(self) -> None:
-        """Raise ParameterError if cells forget within a pulse, or if they forget faster at the end
-        of the run than at its start.
-        """
-        if not PULSE < self.first_time_constant <= self.last_time_constant:
-            raise ParameterError(
-                f"first_time_constant must be above the pulse of {PULSE:g} s and not above "
-                f"last_time_constant, got {self.first_time_constant:g} s and "
-                f"{self.last_time_constant:g} s"
-            )
 
     def pace(self, share: float) -> float:
         """Return the pace of learning after a `share` of the run, relative to that at the start."""
