@@ -60,8 +60,10 @@ from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 # parameters of a network, which only `fit` can change
-FIXED = ("hidden", "encoding", "device", "pairs", "late", "convolution")
-FIXED += ("memristor", "neuron", "chip")
+FIXED = (
+    *("hidden", "encoding", "device", "pairs", "late", "convolution"),
+    *("memristor", "neuron", "chip"),
+)
 LARGEST_DOSE, MOST_EPOCHS = 5.0, 10**6  # V; most presentations of each sample
 HIDDEN_LAYERS = (100,)  # default sizes without a device
 # thresholds, because weights of measured devices decay to 0 and neurons must fire without them

@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
                 **device,
             )
         if (count := len(one.conductance)) > len(fit.reading):
-            report(f"fitted {len(fit.reading):,} of {count:,} readings, from all parts")
+            report(f"fitted the first {len(fit.reading):,} of {count:,} readings")
         results = {
             "standard_errors": fit.errors,
             "intervals_95": fit.intervals,

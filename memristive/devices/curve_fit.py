@@ -59,7 +59,6 @@ from memristive.parameters import ParameterError
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs
 MOST = 1000  # pulses between two readings, all of which the fit follows
-STRETCH = 50  # readings of each stretch, if not all are fitted
 LARGEST = 0.1  # S: no synapse conducts so well
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
 # noise that counts as none, as a share of the range; summand that keeps a matrix regular
@@ -183,8 +182,7 @@ def fit_pulses(
         True: write noise and read noise have the same size. False: they have not. Default: they
         have if the readings cannot tell them apart, which their `intervals` show.
     most : int
-        Largest number of readings to fit, at least 50. Of more readings, the fit uses stretches of
-        50 from all parts of the measurement, and the result has only these.
+        Largest number of readings to fit: the first of more readings.
     watch : callable
         Called after each iteration, of which a fit needs some 50, e.g. to update a progress bar.
     **more
@@ -199,13 +197,9 @@ def fit_pulses(
     """
     values, signs = np.asarray(conductance, float), np.sign(np.asarray(direction, float))
     signs[:1] = 0  # no reading is before the first
-    numbers = np.where(signs, pulses, 0)
+    numbers = np.where(signs, pulses, 0)[:most]
+    values, signs = values[:most], signs[:most]
     _check(values, signs, numbers)
-    if len(values) > most:
-        used = _stretches(len(values), most // STRETCH)
-        values, signs, numbers = values[used], signs[used], numbers[used]
-        signs[::STRETCH] = numbers[::STRETCH] = 0
-        _check(values, signs, numbers)
     numbers = numbers.astype(int)
     low, span = values.min(), np.ptp(values)
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
@@ -299,15 +293,6 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
                 f"direction {word!r}: these pulses do not {change} the conductance; are directions "
                 "swapped?"
             )
-
-
-def _stretches(count: int, number: int) -> np.ndarray:
-    """Return the indices of a `number` of stretches of `count` readings, each at a random place of
-    its part of the measurement, so that they do not keep step with the sweeps.
-    """
-    ends = np.linspace(0, count, number + 1).astype(int)
-    starts = np.random.default_rng(0).integers(ends[:-1], ends[1:] - STRETCH + 1)
-    return (starts[:, None] + np.arange(STRETCH)).ravel()
 
 
 def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:

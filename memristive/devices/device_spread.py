@@ -24,7 +24,6 @@ from memristive.devices.measured_device import MeasuredDevice
 from memristive.parameters import ParameterError
 
 REPEATS, LEAST_REPEATS = 5, 3  # simulated measurements of each device; fewest that must be fitted
-LARGEST = 2.0  # of a relative spread in a device file
 ONE_SIGMA = 0.1587  # probability beyond one standard deviation, on one side
 
 
@@ -199,11 +198,11 @@ def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> 
         highest_conductance=low + spreads["range"].mean,
         write_noise=spreads["write_noise"].mean,
         read_noise=spreads["read_noise"].mean,
-        spread=min(spreads["gain"].spread, LARGEST),
-        range_spread=min(spreads["range"].spread, LARGEST),
-        lowest_spread=min(spreads["lowest"].spread, LARGEST),
-        write_noise_spread=min(spreads["write_noise"].spread, LARGEST),
-        read_noise_spread=min(spreads["read_noise"].spread, LARGEST),
+        spread=spreads["gain"].spread,
+        range_spread=spreads["range"].spread,
+        lowest_spread=spreads["lowest"].spread,
+        write_noise_spread=spreads["write_noise"].spread,
+        read_noise_spread=spreads["read_noise"].spread,
         **more,
     )
     curve_errors = {key: of.std(axis=0, ddof=1) / np.sqrt(count) for key, of in curves.items()}

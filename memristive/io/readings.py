@@ -392,10 +392,9 @@ def _signs(given: pd.Series) -> np.ndarray:
     """Return the directions of pulses, 1 up and -1 down, from words or numbers with a sign; 0 for
     the number 0, nan for other values.
     """
-    codes, found = pd.factorize(given)  # few different ones, in up to millions of rows
-    texts = pd.Series(found).astype(str).str.strip(" '\"").str.lower()
+    texts = given.astype(str).str.strip(" '\"").str.lower()
     words = texts.map(lambda text: SIGNS.get(text, text))
-    return np.append(np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float)), np.nan)[codes]
+    return np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
 
 
 def _directions(table: pd.DataFrame, start: np.ndarray) -> np.ndarray:

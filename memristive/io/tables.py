@@ -20,7 +20,6 @@ from memristive.parameters import ParameterError
 
 LEAST_MEMBERS = 3  # rows of each class
 ENDINGS = (".npz", ".npy")  # of NumPy's files; all others are read as CSV
-WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes of .xlsx and .xls
 SPACES = r"\s+"
 SEPARATORS = ("\t", ";", "|", ",", SPACES)  # of columns
 COMMENT = re.compile(r"\s*(#|%|!|//) *(?![\s,;|])")  # begins a line that is no row
@@ -136,8 +135,6 @@ def _lines(source: str | Path) -> tuple[list[str], list[str]]:
         raise ParameterError(
             f"{source}: {error.strerror}; expected a CSV, .npz or .npy file"
         ) from None
-    if data.startswith(WORKBOOKS):
-        raise ParameterError(f"{source} is an Excel workbook: save the sheet as CSV")
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252", "latin-1"):
         try:
@@ -155,10 +152,7 @@ def _split(line: str, separator: str) -> list[str]:
     """
     line = COMMENT.sub("", line, count=1) if COMMENT.match(line) else line.strip(" ")
     separator = " " if separator == SPACES else separator
-    try:
-        (found,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
-    except csv.Error as error:
-        raise ParameterError(f"a line cannot be divided into cells: {error}") from None
+    (found,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
     cells = [cell.strip() for cell in found]
     while cells and not cells[-1]:
         cells.pop()

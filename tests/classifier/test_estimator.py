@@ -9,9 +9,6 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_moons
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
@@ -49,13 +46,6 @@ def same_voltages(one, other):
 @parametrize_with_checks([MemristiveClassifier((20,))])
 def test_check_of_scikit_learn(estimator, check):
     check(estimator)
-
-
-def test_pipeline_cross_validation_and_grid_search(iris):
-    model = make_pipeline(StandardScaler(), MemristiveClassifier((6,), epochs=20, random_state=1))
-    assert cross_val_score(model, *iris, cv=3).mean() > 0.9
-    search = GridSearchCV(model, {"memristiveclassifier__dose": [1e-9, 0.03]}, cv=3).fit(*iris)
-    assert search.best_params_ == {"memristiveclassifier__dose": 0.03}
 
 
 def test_random_state_is_the_start_and_the_order(iris, fitted):
@@ -133,16 +123,6 @@ def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
     )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_chip_learns_in_situ(iris, seed):
-    model = MemristiveClassifier(chip=dataclasses.replace(CHIP, seed=seed), random_state=seed).fit(
-        *iris
-    )
-    assert model.score(*iris) > 0.94
-    gains = model.network_.devices[0].cells.gain
-    assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.3)
-
-
 def test_weights_are_carried_to_another_chip(iris, fitted):
     """Deviations change the devices and the stuck cells, and nothing else; the classifier itself
     stays.
@@ -159,18 +139,6 @@ def test_weights_are_carried_to_another_chip(iris, fitted):
         fitted.carried_to(CHIP).carried_to(None),
     ):
         assert np.array_equal(same.spike_times(iris[0]), before, equal_nan=True)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_carried_weights_learn_on_the_new_chip(iris, seed):
-    """Online learning repairs what carrying ruined, and the first classifier stays as it is."""
-    model = MemristiveClassifier((), random_state=1).fit(*iris)
-    carried = model.carried_to(Chip(seed=seed, cell_gain=0.3, neuron_threshold=0.3))
-    ruined, presented = carried.score(*iris), carried.n_presentations_
-    for _ in range(20):
-        carried.partial_fit(*iris)
-    assert carried.n_presentations_ == presented + 20 * 150 and model.n_presentations_ == presented
-    assert ruined < model.score(*iris) - 0.1 and carried.score(*iris) > model.score(*iris) - 0.05
 
 
 @pytest.mark.parametrize(
@@ -263,15 +231,6 @@ def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path):
         spikes = np.where(high.any(axis=1), waves["time"][high.argmax(axis=1)], np.inf)
         assert model.classes_[np.argmin(spikes)] == model.predict([sample])[0]
         assert min(spikes) == pytest.approx(np.nanmin(model.spike_times([sample])), abs=0.6e-6)
-
-
-def test_a_netlist_needs_one_sample_of_the_features(iris, tmp_path):
-    frame = pd.DataFrame(iris[0], columns=list("abcd"))
-    model = MemristiveClassifier((), epochs=1, random_state=1).fit(frame, iris[1])
-    assert model.export_netlist(tmp_path / "read.cir", frame.iloc[[3]]).exists()
-    for wrong in (frame.iloc[[3]][list("dcba")], frame[:2]):
-        with pytest.raises(ValueError, match=r"feature names|one sample"):
-            model.export_netlist(tmp_path / "wrong.cir", wrong)
 
 
 # Files
