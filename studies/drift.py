@@ -351,7 +351,7 @@ class EnduranceRun:
             if network:
                 worn = network.layers[0].write_gains == 0
                 states = np.where(worn, network.states[0], start.states[0])
-                start = dataclasses.replace(network, states=(states,), held=())
+                start = dataclasses.replace(network, states=(states,), waiting=())
             network, pulses = learned(start, rule, dataset.training)
             stuck = float((network.layers[0].write_gains == 0).mean())
             score = score_row(dataset.test.labels, network.first_spikes(dataset.test.levels))

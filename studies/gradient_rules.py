@@ -319,7 +319,7 @@ def look(
     """Read an image; return the first wrong neuron (-1: none), True if the rule writes, and True if
     there is a lag.
     """
-    kernel.read(layers, timing, states, work, image, label, kernel_arrays.EMPTY)
+    kernel.read_image(layers, timing, states, work, image, label, kernel_arrays.EMPTY)
     times = kernel.seconds(timing, work.spikes[-1])
     wrong = first_wrong_neuron(times, label, doses.margin)
     silent = np.isnan(times[label])
@@ -466,7 +466,7 @@ def write_layer(
         signed = dose * errors[j]
         if signed != 0.0:
             moved[j], seconds = 1.0, signed / layers[k].nominal_rate
-            work.loads[k][j] = at_once.write(
+            work.loads[k][j] = at_once.write_at_once(
                 layers[k], timing, states[k], j, high[j], seconds, kernel_arrays.EMPTY
             )
     kernel.refresh(

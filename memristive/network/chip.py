@@ -375,7 +375,7 @@ def chosen_chip(
 
 def on_chip(setup: Setup, chip: Chip | None) -> Setup:
     """Return `setup` with the devices of a `chip`; None leaves `setup` unchanged."""
-    return setup.replace(devices=chip.devices(setup.network)) if chip else setup
+    return setup.replace(devices=chip.devices(setup.parameters)) if chip else setup
 
 
 NOISE_ROWS = 256  # rows of noise drawn at a time
