@@ -363,7 +363,7 @@ def chosen_chip(
         if found is None:
             raise ParameterError(
                 f"chip 'device': {device.name} states no spread from device to device; measure "
-                "several devices (docs/devices.md), or give a chip"
+                "several devices (docs/fit.md), or give a chip"
             )
         return found
     if isinstance(chip, str):
