@@ -19,7 +19,6 @@ from memristive.io.records import NotOverwritten, write_file
 from memristive.network.design import Schedule
 from memristive.network.layer import Layer, column_nodes
 from memristive.network.networks import Network
-from memristive.parameters import ParameterError
 from memristor import Flow, moved, read_current
 from snn_circuit import Cells, names
 
@@ -95,12 +94,7 @@ def conductance_tables(network: Network) -> list["pd.DataFrame"]:
     ]
 
 
-def export(
-    network: Network,
-    folder: str | Path,
-    start: "float | Sequence[pd.DataFrame]" = 0.0,
-    overwrite: bool = False,
-) -> Path:
+def export(network: Network, folder: str | Path, overwrite: bool = False) -> Path:
     """Write what a laboratory needs to build a trained network, and return the folder.
 
     The folder gets circuit.csv (resistors, voltages, times of each layer), neurons_K.csv,
@@ -111,9 +105,6 @@ def export(
     ----------
     network : Network
     folder : path
-    start : float or sequence of DataFrame
-        State before the pulses: a share of the conductance range, or conductances in S, a table for
-        each layer as in conductances_K.csv.
     overwrite : bool
         Replace files with other content.
 
@@ -121,12 +112,8 @@ def export(
     ------
     NotOverwritten
         The folder has such a file with other content, and `overwrite` is False.
-    ParameterError
-        `start` is no share.
     """
-    if isinstance(start, int | float) and not 0 <= start <= 1:
-        raise ParameterError(f"start must be a share from 0 to 1, or tables, got {start}")
-    texts = laboratory_files(network, start)
+    texts = laboratory_files(network)
     for name, text in texts.items():
         path = Path(folder) / name
         if not overwrite and path.is_file() and path.read_text(encoding="utf-8") != text:
@@ -141,7 +128,10 @@ def export(
 def laboratory_files(
     network: Network, start: "float | Sequence[pd.DataFrame]" = 0.0
 ) -> dict[str, str]:
-    """Return the content of the files of an exported network, by name. `start`: as in `export`."""
+    """Return the content of the files of an exported network, by name. `start`: state before the
+    pulses, a share of the conductance range, or conductances in S, a table for each layer as in
+    conductances_K.csv.
+    """
     tables, law = conductance_tables(network), pulse_law(network)
     found = {"circuit.csv": circuit_table(network).to_csv(float_format="%.9g")}
     for k, table in enumerate(neuron_tables(network)):

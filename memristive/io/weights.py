@@ -103,14 +103,9 @@ def load_weights(
         of the images otherwise than the software.
     """
     layers, window = weights_of(source)
-    levels = as_images(images, empty=False)
     convolution = _convolution(layers, window, np.shape(images)) if window else None
     inputs = convolution.inputs if convolution else layers[0][0].shape[1]
-    if levels.shape[1] != inputs:
-        raise ParameterError(
-            f"the weights take {inputs} inputs, the images have {levels.shape[1]}; weights are "
-            "outputs x inputs, so transpose those of scikit-learn"
-        )
+    levels = as_images(images, inputs, empty=False)
     if convolution:
         layers[1] = _regrouped(layers[1], convolution, len(layers[0][1]))
     sizes = [len(bias) for _, bias in layers]

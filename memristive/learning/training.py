@@ -7,7 +7,7 @@ resistive wires.
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,6 @@ def learn(
     labels: ArrayLike,
     *,
     engine: str | Engine = CLOSED_FORM,
-    watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
     name: str = "",
 ) -> Learning:
     """Train a network from start to end, and return the finished training, with the trained
@@ -114,8 +113,6 @@ def learn(
     engine : str or Engine
         "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
         each cell.
-    watch : callable
-        Wraps the iterator that `train` returns, e.g. with a progress bar.
     name : str
         Name of the network, with which warnings begin.
 
@@ -146,7 +143,7 @@ def learn(
             f"labels must name two classes or more, got {labels[0]} for all {len(labels)} images"
         )
     learning = Learning.start(network, rule)
-    deque(watch(train(learning, rule, images, labels, engine=engine)), 0)
+    deque(train(learning, rule, images, labels, engine=engine), 0)
     dose = "rule.dose" if isinstance(rule, rules.ErrorDrivenRule) else "rule.output_dose"
     warn_of_layers(learning.network, images, output_dose=dose, labels=labels, name=name)
     return learning

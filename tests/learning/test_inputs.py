@@ -22,7 +22,7 @@ from memristive.scores.checks import fit_feedback_resistor
 IMAGES, LABELS = np.random.default_rng(1).integers(0, 2, (12, 9)) * 1.0, np.arange(12) % 3
 IMAGES[0] = 1.0
 NAMES = np.array(["setosa", "versicolor", "virginica"])[LABELS]
-NETWORK, RULE = build(IMAGES, 3, hidden=4, presentations=30)
+NETWORK, _ = build(IMAGES, 3, hidden=4, presentations=30)
 
 
 def states(images=IMAGES, labels=LABELS, classes=3, **options):
