@@ -37,7 +37,7 @@ from matplotlib.ticker import MaxNLocator
 
 from memristive import plotting
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import OWN, Record, add_jobs, make_parser, progress, table
+from memristive.cli.script import OWN, Record, add_jobs, make_parser, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.device_spread import DevicesFit, combine_devices, fit_device
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
@@ -121,14 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
         results = kind_results(fit)
     else:
         (one,) = tasks
-        with progress(range(0), None, "fitting", "iteration") as bar:
-            fit = fit_pulses(
-                one.conductance,
-                one.direction,
-                pulses=one.pulses,
-                watch=lambda _: bar.update(),
-                **device,
-            )
+        fit = fit_pulses(one.conductance, one.direction, pulses=one.pulses, **device)
         if (count := len(one.conductance)) > len(fit.reading):
             report(f"fitted the first {len(fit.reading):,} of {count:,} readings")
         results = {

@@ -34,7 +34,7 @@ straight curves about as well as much read noise on bent curves, so the likeliho
 If the ridge reaches from no write noise to no read noise, the fit assumes that both are equal.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,7 +160,6 @@ def fit_pulses(
     pulses: ArrayLike = 1,
     equal_noises: bool | None = None,
     most: int = 10_000,
-    watch: Callable[[Any], Any] = lambda values: None,
     **more: Any,
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
@@ -183,8 +182,6 @@ def fit_pulses(
         have if the readings cannot tell them apart, which their `intervals` show.
     most : int
         Largest number of readings to fit: the first of more readings.
-    watch : callable
-        Called after each iteration, of which a fit needs some 50, e.g. to update a progress bar.
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
 
@@ -205,21 +202,21 @@ def fit_pulses(
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
         readings, after = (values - low) / span, np.flatnonzero(signs)
         try:
-            grid, *_, rough, _ = _estimate(readings, signs, numbers, after, watch)
+            grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
-            found = _estimate(*data, watch, equal)
+            found = _estimate(*data, equal)
             if equal_noises is None:
                 intervals, likeliest = _noise_intervals(*found[-1])
                 # a maximum beside the highest one
                 if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
-                    found = _estimate(*data, watch, start=likeliest)
+                    found = _estimate(*data, start=likeliest)
                     intervals, _ = _noise_intervals(*found[-1])
                     # a ridge of the likelihood may have its best point outside of the lattice
                     intervals[:, 0] = np.minimum(intervals[:, 0], found[3])
                     intervals[:, 1] = np.maximum(intervals[:, 1], found[3])
                 if equal := not intervals[:, 0].any():
-                    found = _estimate(*data, watch, equal)
+                    found = _estimate(*data, equal)
             grid, curves, curve_errors, noises, state, _ = found
         except LinAlgError:
             raise ParameterError(
@@ -435,7 +432,6 @@ def _estimate(
     direction: np.ndarray,
     pulses: np.ndarray,
     after: np.ndarray,
-    watch: Callable[[Any], Any],
     equal: bool = False,
     start: np.ndarray | None = None,
 ) -> tuple[Any, ...]:
@@ -444,7 +440,7 @@ def _estimate(
     the last `_regress`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
-    the fit uses. `watch` is called after each iteration. `equal`: both noises have the same size.
+    the fit uses. `equal`: both noises have the same size.
     `start`: first `logs` of `_regress`.
     """
     before, up, shared, number = (
@@ -473,7 +469,6 @@ def _estimate(
             data,
             "L-BFGS-B",
             bounds=BOUNDS[1:] if equal else BOUNDS,
-            callback=lambda xk: watch(xk),
             options={"ftol": 1e-7},
         ).x[free]
         _, noise, factor, right, curves = _regress(logs, *data)

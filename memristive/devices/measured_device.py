@@ -234,13 +234,6 @@ class MeasuredDevice(Aging):
             curves.append((float(first), float(first * np.exp(-bend))))
         return cls(name, up=curves[0], down=curves[1][::-1], **more)
 
-    @classmethod
-    def straight(cls, name: str, pulses_up: float, pulses_down: float, **more: Any) -> Self:
-        """Return a device with equal steps: `pulses_up` of them from the lowest to the highest
-        conductance, `pulses_down` back. `more`: other fields of the device.
-        """
-        return cls(name, up=(1 / pulses_up,) * 2, down=(1 / pulses_down,) * 2, **more)
-
     @property
     def on_off_ratio(self) -> float:
         """Highest over lowest conductance; inf if the lowest is 0."""

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from memristive.devices.export import files
-from memristive.devices.measured_device import ONE_SIDED_DEVICES, device_record, load_device
+from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.one_sided import OneSided
 from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
 from memristive.io.records import to_json
@@ -70,23 +69,6 @@ def test_two_gradual_directions_and_too_few_pulses_are_not_one_sided():
     both = np.abs(np.arange(120) % 40 - 20) / 20
     found = (LOW + SPAN * both, np.sign(np.diff(both, prepend=1)), np.ones(120))
     assert not is_one_sided([found])
-
-
-@pytest.mark.parametrize("name", ONE_SIDED_DEVICES)
-def test_tables_for_crosssim_hold_the_distributions(name):
-    """The lowest, the middle and the highest change at both ends of the range."""
-    device, texts = ONE_SIDED_DEVICES[name], files(ONE_SIDED_DEVICES[name])
-    assert len(texts) == 2
-    for file, up in (("dG_increasing.txt", True), ("dG_decreasing.txt", False)):
-        siemens, shares, *changes = (
-            np.array(line.split(","), float) for line in texts[file].splitlines()[1:]
-        )
-        gradual = up == (device.one_sided.sign > 0)
-        table = np.array(device.one_sided.gradual if gradual else device.one_sided.abrupt)
-        expected = table[[0, len(table) // 2, -1]][:, [0, -1]] - (0 if gradual else [0, 1])
-        found = np.array(changes)[[0, len(changes) // 2, -1]][:, [0, -1]] / np.ptp(siemens)
-        assert found == pytest.approx(expected, abs=1e-6)
-        assert shares[[0, len(changes) // 2, -1]].tolist() == [0, 0.5, 1]
 
 
 def test_its_file_gives_the_same_device_and_names_a_wrong_table(tmp_path):

@@ -146,7 +146,7 @@ def test_a_synapse_that_keeps_remainders_loses_no_dose(ngspice, engine):
     """What pulses have moved and what is still held adds up to all doses: of two classes each
     presentation writes one up and the other one down.
     """
-    emulated = emulator(MeasuredDevice.straight("straight", 100, 100))
+    emulated = emulator(MeasuredDevice("straight"))
     rule = dataclasses.replace(RULE, presentations=6, output_dose=0.1, margin=1e-2, final_dose=1.0)
     design = measured_design(emulated, 1, 1.0, output_bias=3.0)
     pulses = measured_pulses(emulated, noise=False, late=True)
@@ -267,8 +267,8 @@ def test_a_write_moves_each_cell_by_the_voltage_across_it(scheme):
     """A linear device, so that steps add up in any order: the drivers' voltages, interval by
     interval, give its changes.
     """
-    device = MeasuredDevice.straight(
-        "straight", 100, 80, half_up=0.2, half_down=0.1, third_up=0.06, third_down=0.03
+    device = MeasuredDevice(
+        down=(1 / 80,) * 2, half_up=0.2, half_down=0.1, third_up=0.06, third_down=0.03
     )
     emulated, rule = (
         emulator(device),
