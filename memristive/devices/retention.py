@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 from scipy.optimize import least_squares
-from scipy.stats import linregress
 
 from memristive.parameters import ParameterError
 
@@ -116,7 +116,7 @@ def fit_retention(
     rests = {law: np.zeros(count) for law in LAWS}
     for k in range(devices):
         own = places == k
-        line = linregress(decades[own], logs[own])
+        line = stats.linregress(decades[own], logs[own])
         slopes[k], errors[k] = line.slope, line.stderr
         rests[CONSTANT][own] = logs[own] - logs[own].mean()
         rests[DRIFT][own] = logs[own] - line.intercept - line.slope * decades[own]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu
+from scipy import stats
 
 from memristive.devices.device_spread import Readings
 from memristive.io.records import report
@@ -459,7 +459,7 @@ def _check_single(table: pd.DataFrame, direction: np.ndarray) -> None:
     for number, sizes in itertools.product(REPEATS, (steps, np.abs(steps))):
         for first in range(number if len(steps) >= 2 * number else 0):
             large, small = sizes[first::number], np.delete(sizes, slice(first, None, number))
-            if mannwhitneyu(large, small, alternative="greater").pvalue < CHANCE:
+            if stats.mannwhitneyu(large, small, alternative="greater").pvalue < CHANCE:
                 rows = table.index[[first + 1, first + number]]
                 raise ParameterError(
                     f"rows {rows[0]} to {rows[1]} read the device {number} times after one pulse, "
