@@ -414,13 +414,13 @@ def write_generator(rule: Rule, done: int) -> np.random.Generator:
     return np.random.default_rng([rule.seed, 3, done])
 
 
-def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
-    """Return the running accuracy over the last `window` presentations, and the number of
+def learning_curve(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the running accuracy over the last `RUNNING` presentations, and the number of
     presentations so far in which cells were written.
 
     Both are arrays with a value for each presentation; `history` is that of `Learning`.
     """
     right = np.cumsum(history[:, 0])
-    counts = np.minimum(np.arange(1, len(right) + 1), window)
-    before = np.concatenate([np.zeros(min(window, len(right)), int), right[:-window]])
+    counts = np.minimum(np.arange(1, len(right) + 1), RUNNING)
+    before = np.concatenate([np.zeros(min(RUNNING, len(right)), int), right[:-RUNNING]])
     return (right - before) / counts, np.cumsum(history[:, 1])

@@ -1,7 +1,6 @@
 """Classifiers of measured devices, with single cells and with differential pairs."""
 
 import json
-import shutil
 import warnings
 
 import numpy as np
@@ -10,8 +9,6 @@ from sklearn.datasets import load_digits, load_iris
 
 from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import device_record, load_device
-from memristive.devices.spice_model import PRESETS
-from memristive.io.records import to_json
 from memristive.parameters import ParameterError
 from memristive.scores.checks import OperatingRangeWarning
 from memristor import MemristorParameters
@@ -37,27 +34,6 @@ def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice
     assert fits[1].spike_times(X[:3]) == pytest.approx(
         fits[0].spike_times(X[:3]), abs=5e-6, nan_ok=True
     )
-
-
-def test_a_model_that_was_edited_is_measured_again(ngspice, tmp_path):
-    """Double all currents of a model: the voltages stay, but membranes rise faster."""
-    for name in ("wox.json", "wox.lib"):
-        shutil.copy(PRESETS / name, tmp_path / name)
-    device, library = tmp_path / "device.json", tmp_path / "wox.lib"
-    content = json.loads((ROOT / "results/devices/wox_device.json").read_text()) | {
-        "model": str(tmp_path / "wox.json")
-    }
-    del content["model_sha256"]  # a file of an earlier version
-    device.write_text(to_json(content))
-    model = MemristiveClassifier((), device=str(device), pairs=1, epochs=1, random_state=1).fit(
-        X[::10], Y[::10]
-    )
-    model.engine = "ngspice"
-    before = np.nanmin(model.spike_times(X[:1]))
-    text = library.read_text()
-    assert text.count("8e-5") == 1
-    library.write_text(text.replace("8e-5", "16e-5"))
-    assert np.nanmin(model.spike_times(X[:1])) < 0.8 * before
 
 
 def test_silent_hidden_neurons_are_a_warning_and_its_cure_works():

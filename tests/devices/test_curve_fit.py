@@ -152,16 +152,6 @@ def test_intervals_of_noises_hold_though_few_readings_cannot_tell_them_apart():
     assert not fit.equal_noises and fit.intervals["write_noise"][0] > 0.01
 
 
-def test_the_spread_about_mean_pulses_stays_in_the_range():
-    """Steps that grow with x spread the noise of the first pulses over the whole range, and no
-    farther.
-    """
-    fit = fit_pulses(
-        *measure(lambda x: 0.07 * x, lambda x: 0.07 * (1 - x), CYCLES, 0.004, 0.01, 1, start=0.01)
-    )
-    assert 0.2 < fit.band.max() <= np.hypot(0.5, fit.device.read_noise)
-
-
 def test_pulses_of_both_directions_may_alternate():
     up, down, _ = SHAPES["soft"]
     pulses = np.random.default_rng(5).choice([-1, 1, 1], 300).tolist() + [-1, 1] * 100 + [-1] * 60

@@ -17,7 +17,6 @@ from memristive.io.voltages import (
     load,
     load_network,
     load_voltages,
-    read_voltages,
     save,
     save_voltages,
 )
@@ -149,17 +148,6 @@ def test_damaged_file_is_named_in_one_line(content_of, case):
     assert "some.json" in one_line(str(caught.value))
     with pytest.raises(VoltagesError, match=r"none\.json"):
         load_voltages("none.json")
-
-
-def test_layers_come_back_to_the_last_bit(tmp_path, content_of):
-    layers = [np.random.default_rng(1).normal(5, 1, shape) for shape in ((4, 3), (2, 5))]
-    save_voltages(tmp_path / "layers.json", layers, ngspice=False, dataset="xor")
-    loaded = read_voltages(tmp_path / "layers.json", "xor")
-    assert all(np.array_equal(one, other) for one, other in zip(loaded.states, layers, strict=True))
-    with pytest.raises(VoltagesError, match="layers"):
-        load_voltages(tmp_path / "layers.json", "xor")
-    with pytest.raises(VoltagesError, match=r"some\.json"):
-        content_of({**VALID, "layers": [[1.0]]}, read_voltages, ())
 
 
 def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):

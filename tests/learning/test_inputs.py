@@ -73,15 +73,6 @@ def test_epochs_are_presentations_of_each_image():
     assert rules[0] == rules[1]
 
 
-def test_the_paper_takes_lists_and_frames(ngspice):
-    patterns = np.array([[1, 1, 0, 0], [0, 0, 1, 1]])
-    setup = fit_feedback_resistor(Setup(), patterns.tolist())
-    one, other = (train_hebbian(setup, rows) for rows in (patterns, pd.DataFrame(patterns)))
-    assert np.array_equal(one.states, other.states)
-    found = [infer(setup, one.states, rows).spikes for rows in (patterns * 1.0, patterns.tolist())]
-    assert np.array_equal(*found, equal_nan=True)
-
-
 @pytest.mark.parametrize(
     ("call", "options", "word"),
     [
