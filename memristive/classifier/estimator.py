@@ -137,7 +137,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Seed of the initial states and of the order of presentation.
     verbose : int, default=0
-        1 shows a progress bar on a terminal.
+        1 shows a progress bar of the training on a terminal.
 
     Attributes
     ----------
@@ -567,14 +567,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         cells = self._cells() if self.engine == NGSPICE else None
         if cells:  # all samples at once
             return cells.read_images(self.network_, levels)[0][-1]
-        bar = functools.partial(
-            tqdm,
-            total=len(levels),
-            desc="reading",
-            unit="sample",
-            disable=None if self.verbose else True,
-        )
-        return read(self.network_, levels, self.engine, watch=bar)
+        return read(self.network_, levels, self.engine)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """Return the leads of the output neurons.

@@ -285,11 +285,12 @@ def read_arrays(
     one. `label` is the name of the array of labels. Raises ParameterError for other files.
     """
     try:
-        with np.load(source, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except AttributeError:  # np.load has returned the array of an .npy file
-        table = np.load(source, allow_pickle=False)
-        arrays = {"samples": table[:, :-1], "labels": table[:, -1]} if table.ndim == 2 else {}
+        file = np.load(source, allow_pickle=False)
+        if isinstance(file, np.ndarray):  # of an .npy file
+            arrays = {"samples": file[:, :-1], "labels": file[:, -1]} if file.ndim == 2 else {}
+        else:
+            with file:
+                arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ParameterError(f"{source} is no file of NumPy arrays: {error}") from error
     sets = [(f"x_{part}", f"y_{part}") for part in ("train", "test")]
