@@ -47,7 +47,11 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["memristor.py"],
         ["memristor.py", "--stdp"],
         ["-m", "memristive.commands.presets", "--jobs", "1"],
-        ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick],
+        [
+            *("-m", "memristive", "compare", "--data", "mnist", "--write", "at-once"),
+            *("--presentations", "40000", "--seeds", "1", "--jobs", "1", *quick),
+            *("--figures", str(QUICK)),
+        ],
     ]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
