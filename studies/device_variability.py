@@ -454,9 +454,9 @@ def recovery_figure(rows: pd.DataFrame, best: float) -> Figure:
     untrained cells.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
-    for (kind, of), colour in zip(rows.groupby(["spread", "start"]), COLOURS, strict=False):
-        label = f"{100 * kind[0]:g} % spread, from {kind[1]}"
-        lines(axis, of, "presentations", color=colour, label=label)
+    rows = rows.assign(label=rows.spread.map("spread {:.0%}".format) + ", from " + rows.start)
+    for (label, of), colour in zip(rows.groupby("label"), COLOURS, strict=False):
+        lines(axis, of, "presentations", color=colour, label=str(label))
     finish(axis, best, "presentations on the chip (images)")
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter("{x:g}")

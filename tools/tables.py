@@ -357,7 +357,7 @@ def device_spread_table() -> str:
     accuracy = 100 * found.pivot_table("strict_accuracy", ["device", "way", "seed"], "spread")
     loss = accuracy.sub(accuracy[0.0], axis=0).drop(columns=0.0).groupby(["device", "way"])
     mean, error = loss.mean(), loss.sem()
-    cases = [(way, spread) for way in ("rounded", "late") for spread in mean]
+    cases = [(way, float(spread)) for way in ("rounded", "late") for spread in map(str, mean)]
     rows = [
         (
             device,

@@ -23,7 +23,7 @@ from memristive.learning.build import (
     presented_to_devices,
     stuck_cells,
 )
-from memristive.learning.rule import LayeredRule
+from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, device_chip
 from memristive.network.networks import Network, network_on_chip
@@ -140,10 +140,8 @@ class Run:
     def trained(self) -> tuple[Network, LayeredRule, Counts]:
         """Return the trained network, its rule, and the numbers of its pulses."""
         network, rule = self.prepared()
-        learning, counts = Learning.start(network, rule), no_counts(network)
-        for _ in train(learning, rule, *self.dataset.training, counts=counts):
-            pass
-        return learning.network, rule, counts
+        network, counts = learned(network, rule, self.dataset.training)
+        return network, rule, counts
 
     def row(self, network: Network, rule: LayeredRule, counts: Counts) -> dict[str, Any]:
         """Return scores, pulses and energy of the trained network as a row."""
@@ -157,6 +155,14 @@ class Run:
             **score_row(test.labels, network.first_spikes(test.levels)),
             **write_costs(self.device, counts),
         }
+
+
+def learned(network: Network, rule: Rule, training: Images) -> tuple[Network, Counts]:
+    """Return a network after a training in closed form, and the numbers of its pulses."""
+    learning, counts = Learning.start(network, rule), no_counts(network)
+    for _ in train(learning, rule, *training, counts=counts):
+        pass
+    return learning.network, counts
 
 
 def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Dataset:
