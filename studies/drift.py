@@ -304,7 +304,7 @@ class EnduranceRun:
             if network:
                 worn = network.layers[0].write_gains == 0
                 states = np.where(worn, network.states[0], start.states[0])
-                start = dataclasses.replace(network, states=(states,), held=())
+                start = dataclasses.replace(network, states=(states,), waiting=())
             network, pulses = trained(start, rule)
             yield {
                 "training": number,

@@ -12,9 +12,9 @@ so dz/du = -z_start / (u - 1)^2. The chain rule gives the rest.
   which the rule writes, before and after the training. The change of all states by one write is
   compared, layer by layer, with the steepest descent of the lag t_right - t_wrong: the time from
   the wrong neuron's spike to the right neuron's. In each hidden layer some neurons are written
-  against their gradient. The study counts these neurons, and their share of the write. MNIST's grey
-  10x10 images, networks of one and of two hidden layers. Writes results/layers/layer_gradient.json
-  and figures/layer_gradient.png; eight minutes on two cores.
+  against their gradient. MNIST's grey 10x10 images, networks of one and of two hidden layers.
+  Writes results/layers/layer_gradient.json and figures/layer_gradient.png; eight minutes on two
+  cores.
 - rules: would the exact gradient learn better, and why do four hidden layers fail? Networks of 1 to
   4 hidden layers learn scikit-learn's digits by four rules, which differ in what they write after
   an error. Writes results/layers/gradient_rules.json; 20 minutes on one core.
@@ -157,7 +157,7 @@ def lag_gradient(
 @compiled
 def descents(of: Circuit, image: np.ndarray, label: int, wrong: int) -> list[np.ndarray]:
     """Return the steepest descent of the lag in tau/V, for each layer neurons x rows."""
-    kernel.read(of.layers, of.timing, of.states, of.work, image, label, kernel_arrays.EMPTY)
+    kernel.read_image(of.layers, of.timing, of.states, of.work, image, label, kernel_arrays.EMPTY)
     exact, found = exact_errors(of, label, wrong), [np.zeros((0, 0)) for _ in range(0)]
     for k in range(len(of.states)):
         down = np.zeros((len(exact[k]), len(of.states[k])))
@@ -309,9 +309,8 @@ def measure(
     dict
         Angles in degrees between write and steepest descent in the output layer and in the first
         hidden layer. Then, for each hidden layer, with its number k from 1: `written_degrees_k`,
-        the angle in the neurons that have a gradient; `opposite_neurons_k`, the share of the
-        written neurons with a gradient whose write has the opposite sign; `opposite_write_k`, their
-        share of the write (sum of squares); `without_gradient_k`, the share of the write that goes
+        the angle in the neurons that have a gradient; `opposite_write_k`, the share of the write
+        (sum of squares) that goes against the gradient; `without_gradient_k`, the share that goes
         to neurons without a gradient.
     """
     # doses fall over a training: its only write has the whole first dose
@@ -321,12 +320,10 @@ def measure(
     descent = [-gradient for gradient in lag_gradient(network, image, label, wrong)]
     hidden: dict[str, float] = {}
     for k, (write, down) in enumerate(zip(writes[:-1], descent, strict=False), 1):
-        able, done = (down != 0).any(axis=1), (write != 0).any(axis=1)
-        against = (write * down).sum(axis=1) < 0
+        able, against = (down != 0).any(axis=1), (write * down).sum(axis=1) < 0
         squares = (write**2).sum(axis=1)
         hidden |= {
             f"written_degrees_{k}": angle(write[able], down[able]),
-            f"opposite_neurons_{k}": share_of(against.sum(), (able & done).sum()),
             f"opposite_write_{k}": share_of(squares[against].sum(), squares.sum()),
             f"without_gradient_{k}": share_of(squares[~able].sum(), squares.sum()),
         }
@@ -413,14 +410,11 @@ class Case:
             }
             if self.rule == "local":
                 row["by_layer"] = {
-                    stage: spike_statistics(network, test.levels)
-                    | {
-                        f"opposite {name}": opposite_signs(
-                            network, self.learning(1, 1.0), of, training
-                        )
-                        for name, of in (("local", LOCAL), ("two factors", TWO))
+                    stage: {
+                        "fires": [float(np.mean(~np.isnan(t))) for t in of.forward(test.levels)],
+                        "opposite": opposite_signs(of, self.learning(1, 1.0), training),
                     }
-                    for stage, network in (("before", before), ("after", after))
+                    for stage, of in (("before", before), ("after", after))
                 }
             rows.append(row)
         return rows
@@ -588,7 +582,7 @@ def look(of: Circuit, image: np.ndarray, label: int) -> tuple[int, bool, bool]:
     """Read an image; return the first wrong neuron (-1: none), True if the rule writes, and True if
     there is a lag.
     """
-    kernel.read(of.layers, of.timing, of.states, of.work, image, label, kernel_arrays.EMPTY)
+    kernel.read_image(of.layers, of.timing, of.states, of.work, image, label, kernel_arrays.EMPTY)
     times = kernel.seconds(of.timing, of.work.spikes[-1])
     wrong = first_wrong_neuron(times, label, of.doses.margin)
     silent = np.isnan(times[label])
@@ -662,25 +656,25 @@ def write_layer(
         signed = dose * errors[j]
         if signed != 0.0:
             moved[j], seconds = 1.0, signed / layer.nominal_rate
-            loads[j] = at_once.write(
+            loads[j] = at_once.write_at_once(
                 layer, timing, states, j, high[j], seconds, kernel_arrays.EMPTY
             )
     kernel.refresh(layer, volts, states, loads, work.scale[k], work.weights[k], moved)
 
 
-def opposite_signs(network: Network, rule: LayeredRule, way: int, images: Images) -> list[float]:
+def opposite_signs(network: Network, rule: LayeredRule, images: Images) -> list[float]:
     """Return for each hidden layer the share of the neurons with a gradient, among those that an
-    error writes, whose error has the wrong sign. It is nan if no error on the `images` has a lag.
+    error writes, whose local error has the wrong sign. It is nan if no error on the `images` has a
+    lag.
     """
     counts = np.zeros((len(network.states) - 1, 2), np.int64)
     of = circuit_of(KernelArrays(network), rule)
-    count_opposite(way, of, with_bias(images.levels), images.labels, counts, NO_NOISE)
+    count_opposite(of, with_bias(images.levels), images.labels, counts, NO_NOISE)
     return [share_of(*of_layer) for of_layer in counts.tolist()]
 
 
 @compiled
 def count_opposite(
-    way: int,
     of: Circuit,
     images: np.ndarray,
     labels: np.ndarray,
@@ -693,26 +687,12 @@ def count_opposite(
     for n in range(len(images)):
         wrong, _, lag = look(of, images[n], labels[n])
         if lag:
-            found = local_errors(way, of, labels[n], wrong, rng)
+            found = local_errors(LOCAL, of, labels[n], wrong, rng)
             exact = exact_errors(of, labels[n], wrong)
             for k in range(len(counts)):
                 agreement = found[k] * exact[k]
                 counts[k, 0] += (agreement < 0.0).sum()
                 counts[k, 1] += (agreement != 0.0).sum()
-
-
-def spike_statistics(network: Network, images: np.ndarray) -> dict[str, list[float]]:
-    """Return for each layer the share of neurons that fire, and the standard deviation of their
-    spikes over the neurons of an image in time constants, both as means over the images.
-    """
-    tau, result = network.parameters.neuron.time_constant, dict[str, list[float]]()
-    for times in network.forward(images):
-        fires = ~np.isnan(times)
-        several = times[fires.sum(axis=1) > 1]
-        spread = np.nanstd(several, axis=1).mean() / tau if len(several) else math.nan
-        result.setdefault("fires", []).append(float(fires.mean()))
-        result.setdefault("spread", []).append(float(spread))
-    return result
 
 
 if __name__ == "__main__":

@@ -202,7 +202,7 @@ def gate_commit(seeds: int) -> Iterator[Run]:
             "step": {"pulses.gate_step": value * (device.gate_high - device.gate_low)},
             "scatter": {"device.write_noise": value},
             "stuck": {"device.stuck": value},
-            "leak": {"pulses.late_forget": value},
+            "leak": {"pulses.gate_forget": value},
         }
         changes = varied.get(series, {})
         if way != WAITS:
