@@ -6,8 +6,7 @@ Do weights survive a chip whose devices differ? Ex situ (carried to the chip) ag
 Random chips of the paper's layer are simulated in closed form. Each chip has one kind of deviation:
 a spread of neurons, of cells or of both, stuck cells, noise, or decay. In a further section a short
 training on the chip repairs carried weights. Writes results/chips/imperfect_chips.json and
-figures/imperfect_chips_*.png; 15 minutes on two cores. --short computes a tenth, in a minute, and
-writes imperfect_chips_short*.
+figures/imperfect_chips_*.png; 15 minutes on two cores.
 
 --circuits compares the circuits of this project: which deviation ruins carried weights, and why?
 Writes results/chips/imperfect_circuits.json. 10 minutes.
@@ -70,14 +69,6 @@ LONG: dict[str, Any] = {
     "encodings": ("grey", "binary"),
     "spreads": (0.01, 0.02, 0.05, 0.1, 0.2, 0.3),
     "sections": ("spread", "stuck", "read noise", "write noise", "retention", "recovery"),
-    "samples": 10_000,
-}
-SHORT: dict[str, Any] = {
-    "chips": 3,
-    "few": 3,
-    "encodings": ("grey",),
-    "spreads": (0.02, 0.1),
-    "sections": ("spread",),
     "samples": 10_000,
 }
 CARRIED: dict[str, Any] = {
@@ -188,13 +179,11 @@ class ChipRun:
         return learn(placed, rule, *training, name=f"{self.columns}, chip {seed}").network
 
 
-def paper_runs(extent: Mapping[str, Any]) -> Iterator[ChipRun]:
+def paper_runs() -> Iterator[ChipRun]:
     """Yield the runs of the paper's layer in the order of the record."""
-    for encoding in extent["encodings"]:
-        yield from spread_runs(extent, PAPER, encoding)
-        if "stuck" not in extent["sections"]:
-            continue
-        few = functools.partial(ChipRun, encoding=encoding, route=IN_SITU, chips=extent["few"])
+    for encoding in LONG["encodings"]:
+        yield from spread_runs(LONG, PAPER, encoding)
+        few = functools.partial(ChipRun, encoding=encoding, route=IN_SITU, chips=LONG["few"])
         for route, share in itertools.product(ROUTES, STUCK):
             halves = {"stuck_off": share / 2, "stuck_on": share / 2}
             columns = {"stuck_share": share}
@@ -351,18 +340,15 @@ def weight_share(network: Network, levels: np.ndarray) -> float:
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all chips, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "chips", parameters=False))
-    parser.add_argument(
-        "--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%"
-    )
     parser.add_argument("--circuits", action="store_true", help="all circuits of this project")
     options = parser.parse_args(arguments)
-    extent = SHORT if options.short else CARRIED if options.circuits else LONG
+    extent = CARRIED if options.circuits else LONG
     if options.circuits:
         cases = {circuit: (circuit, "grey") for circuit in CIRCUITS}
         tasks = [task for case in cases.values() for task in spread_runs(extent, *case)]
     else:
         cases = {encoding: (PAPER, encoding) for encoding in extent["encodings"]}
-        tasks = list(paper_runs(extent))
+        tasks = list(paper_runs())
     parameters: dict[str, Any] = {"extent": extent, "engine": CLOSED_FORM}
     for name, (circuit, encoding) in cases.items():
         data = matching_dataset("mnist", encoding=encoding)
@@ -373,7 +359,7 @@ def main(arguments: list[str] | None = None) -> None:
             else describe_network(data.name, data.shape, network, rule)
         )
     name = "circuits" if options.circuits else "chips"
-    record = Record(options, f"imperfect_{name}{'_short' * options.short}", parameters)
+    record = Record(options, f"imperfect_{name}", parameters)
 
     found = record.run_tasks(evaluate, tasks, [task.chips for task in tasks])
     rows = [row for of_task in found for row in of_task]
@@ -398,8 +384,7 @@ def main(arguments: list[str] | None = None) -> None:
     table["accuracy"] = 100 * table.accuracies.astype(float)
     for part, (draw, sections) in FIGURES.items():
         of_part = table[table.section.isin(sections) & (table.encoding == "grey")]
-        if len(of_part):
-            record.plot(draw(of_part, 100 * results["ideal"]["grey"]), part)
+        record.plot(draw(of_part, 100 * results["ideal"]["grey"]), part)
 
 
 def in_situ_figure(rows: pd.DataFrame, best: float) -> Figure:

@@ -16,18 +16,16 @@ so dz/du = -z_start / (u - 1)^2. The chain rule gives the rest.
   Writes results/layers/layer_gradient.json and figures/layer_gradient.png; eight minutes on two
   cores.
 - rules: would the exact gradient learn better, and why do four hidden layers fail? Networks of 1 to
-  4 hidden layers learn scikit-learn's digits by four rules, which differ in what they write after
+  4 hidden layers learn scikit-learn's digits by three rules, which differ in what they write after
   an error. Writes results/layers/gradient_rules.json; 20 minutes on one core.
 
-The four rules:
+The three rules:
 
 - "local": the rule of the circuit, w_label - w_wrong;
 - "two factors": w_label / A_label - w_wrong / A_wrong. The drive A of an output neuron follows from
   the time t of its spike, A = 1 / (1 - exp(-t / tau)), exactly if all rows rise at the start;
 - "exact": the gradient of the lag. In each layer the write has the direction of steepest descent,
-  and the length of the local rule's write, so the rules differ in direction only;
-- "exact signs", four hidden layers only: the local rule, except that each neuron with a gradient is
-  written with the sign of its gradient.
+  and the length of the local rule's write, so the rules differ in direction only.
 
 There is no lag, and hence no gradient, if the label's neuron or all others are silent. All rules
 then write as the local rule does.
@@ -46,6 +44,7 @@ Ctrl-C saves a checkpoint for --resume.
 import argparse
 import dataclasses
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -89,8 +88,8 @@ SEARCHED = 20_000  # training images among which errors are searched
 ERRORS = 100  # measured before and after a training
 BEFORE, AFTER = "before learning", "after learning"
 # rules
-LOCAL, TWO, SIGNS, EXACT = range(4)
-RULES = {"local": LOCAL, "two factors": TWO, "exact signs": SIGNS, "exact": EXACT}
+LOCAL, TWO, EXACT = range(3)
+RULES = {"local": LOCAL, "two factors": TWO, "exact": EXACT}
 USUAL, NARROW, PARTS = "usual", "narrow", "equal parts"
 CLASSES, DESIGN = 10, LayerDesign()
 MOST, NEURONS, PRESENTATIONS = 4, 100, 8_000  # hidden layers, their neurons, images presented
@@ -444,11 +443,9 @@ def compare_rules(options: argparse.Namespace) -> None:
     sizes = {"most": MOST, "neurons": NEURONS, "presentations": PRESENTATIONS}
     parameters = {"seeds": options.seeds, **sizes, "factors": FACTORS}
     record = Record(options, "gradient_rules", parameters)
-    pairs = [
-        (start, rule) for start in (USUAL, PARTS) for rule in ("local", "two factors", "exact")
-    ]
+    pairs = list(itertools.product((USUAL, PARTS), RULES))
     kinds = [(layers, *pair) for layers in range(1, MOST + 1) for pair in pairs]
-    kinds += [(MOST, USUAL, "exact signs"), (MOST, NARROW, "local")]
+    kinds.append((MOST, NARROW, "local"))
     cases = [
         Case((NEURONS,) * layers, start, rule, options.seeds, PRESENTATIONS)
         for layers, start, rule in kinds
@@ -567,9 +564,9 @@ def train_compiled(
             continue
         counts[0] += 1
         counts[1] += not lag
-        used = way if lag or way < SIGNS else LOCAL
+        used = LOCAL if way == EXACT and not lag else way
         found = local_errors(used, of, label, wrong, rng)
-        exact = exact_errors(of, label, wrong) if used >= SIGNS else found
+        exact = exact_errors(of, label, wrong) if used == EXACT else found
         share = dose_factor(n, of.doses.presentations, of.doses.final_dose)
         for k in range(len(of.states)):
             last = k == len(of.states) - 1
@@ -629,9 +626,7 @@ def write_layer(
     errors: np.ndarray,
     exact: np.ndarray,
 ) -> None:
-    """Write layer `k` in place: by its local `errors`, with the signs of the `exact` ones, or along
-    the exact gradient.
-    """
+    """Write layer `k` in place: by its local `errors`, or along the exact gradient."""
     layer, timing, states, work = of.layers[k], of.timing, of.states[k], of.work
     steps = image
     if k:
@@ -643,8 +638,6 @@ def write_layer(
         if errors[j] != 0.0:
             high[j] = overlap_times(steps, until[j], timing.window) / timing.tau if k else image
             length += (dose * errors[j]) ** 2 * (high[j] ** 2).sum()
-            if way == SIGNS and exact[j] != 0.0:
-                errors[j] = math.copysign(errors[j], exact[j])
     if way == EXACT:
         for j in range(len(exact)):
             if exact[j] != 0.0:

@@ -92,7 +92,7 @@ def changes(rule, network, image, label):
 
 
 @pytest.mark.parametrize("sizes", [(6, 5, 3), (5, 6, 5, 3)])
-def test_rules_write_along_the_gradient_or_with_its_signs(sizes):
+def test_the_exact_rule_writes_along_the_gradient(sizes):
     image = np.linspace(0.2, 1.0, sizes[0])
     drawn = (with_gain(random_network(sizes, seed), 1e8) for seed in range(100))
     network = next(
@@ -101,17 +101,13 @@ def test_rules_write_along_the_gradient_or_with_its_signs(sizes):
         if not any(np.isnan(times).any() for times in one.forward(image[None])[1:])
     )
     wrong, label = np.argsort(network.first_spikes(image[None])[0])[:2]
-    written = [changes(rule, network, image, label) for rule in ("exact", "local", "exact signs")]
+    written = [changes(rule, network, image, label) for rule in ("exact", "local")]
     gradients = lag_gradient(network, image, label, wrong)
-    for gradient, exact, local, turned in zip(gradients, *written, strict=True):
+    for gradient, exact, local in zip(gradients, *written, strict=True):
         length = np.linalg.norm(local)
         assert np.linalg.norm(exact) == pytest.approx(length, rel=1e-3)
         along = -gradient * length / np.linalg.norm(gradient)
         assert exact == pytest.approx(along, rel=1e-2, abs=2e-3 * np.abs(along).max())
-        able = (gradient != 0).any(axis=1) & local.any(axis=1)
-        assert np.abs(turned) == pytest.approx(np.abs(local), rel=0.03)
-        signs = [np.sign(of.sum(axis=1))[able] for of in (turned, -gradient)]
-        assert np.array_equal(*signs)
 
 
 def test_the_local_rule_is_that_of_the_package():
