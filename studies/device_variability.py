@@ -63,22 +63,9 @@ RECOVERY = (100, 300, 1000, 3000, 10000)  # presentations
 AGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 DECAY_SPREADS = (0.0, 0.1, 0.3)  # relative spread of the cells' decay rates
 # Extents of the study. chips: for each spread; few: chips for each point of the other sections.
-LONG: dict[str, Any] = {
-    "chips": 10,
-    "few": 5,
-    "encodings": ("grey", "binary"),
-    "spreads": (0.01, 0.02, 0.05, 0.1, 0.2, 0.3),
-    "sections": ("spread", "stuck", "read noise", "write noise", "retention", "recovery"),
-    "samples": 10_000,
-}
-CARRIED: dict[str, Any] = {
-    "chips": 10,
-    "chips in situ": 3,
-    "encodings": ("grey",),
-    "spreads": (0.02, 0.05, 0.1),
-    "sections": ("spread",),
-    "samples": 10_000,
-}
+ENCODINGS = ("grey", "binary")
+LONG: dict[str, Any] = {"chips": 10, "few": 5, "spreads": (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)}
+CARRIED: dict[str, Any] = {"chips": 10, "chips in situ": 3, "spreads": (0.02, 0.05, 0.1)}
 SMALL_SPREAD = 0.01  # of the chips on which `race_of` measures how far a lead moves
 EPOCHS = 3  # of a layer of emulators
 PAPER = "the paper's layer"
@@ -181,7 +168,7 @@ class ChipRun:
 
 def paper_runs() -> Iterator[ChipRun]:
     """Yield the runs of the paper's layer in the order of the record."""
-    for encoding in LONG["encodings"]:
+    for encoding in ENCODINGS:
         yield from spread_runs(LONG, PAPER, encoding)
         few = functools.partial(ChipRun, encoding=encoding, route=IN_SITU, chips=LONG["few"])
         for route, share in itertools.product(ROUTES, STUCK):
@@ -347,7 +334,7 @@ def main(arguments: list[str] | None = None) -> None:
         cases = {circuit: (circuit, "grey") for circuit in CIRCUITS}
         tasks = [task for case in cases.values() for task in spread_runs(extent, *case)]
     else:
-        cases = {encoding: (PAPER, encoding) for encoding in extent["encodings"]}
+        cases = {encoding: (PAPER, encoding) for encoding in ENCODINGS}
         tasks = list(paper_runs())
     parameters: dict[str, Any] = {"extent": extent, "engine": CLOSED_FORM}
     for name, (circuit, encoding) in cases.items():

@@ -17,7 +17,7 @@ a checkpoint for --resume.
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +52,7 @@ FOLLOWING = ("thresholds follow", "gain follows")
 SHIFTS = {HIGH: 0.2, LOW: -0.2}  # of the pairs, as shares of the range
 # A training that goes on: so many sessions up to 1e7 s, evenly over time or over its logarithm.
 SESSIONS, LAST, TOGETHER = 7, 1e7, 3000
-OLD_CLOCKS = "by the logarithm, clocks go on"  # no device: a write does not restart the drift
-SPACINGS: dict[str, Callable[..., np.ndarray]] = {
-    "evenly": np.linspace,
-    "by the logarithm": np.geomspace,
-    OLD_CLOCKS: np.geomspace,
-}
+SPACINGS: dict[str, Any] = {"evenly": np.linspace, "by the logarithm": np.geomspace}
 LATER = (1e3, 1e5, 1e7)  # s, after relearning
 OLD, RELEARNING = "ages", "relearning"
 # endurance
@@ -134,8 +129,7 @@ class DriftRun:
             for k, age in enumerate(spaced(LAST / 1e6, LAST, SESSIONS).tolist()):
                 now = now.aged(age - before)
                 step = relearning(rule, TOGETHER // SESSIONS, seed=1000 * self.seed + k)
-                again, more = trained(now, step)
-                now = with_ages(again, now.ages) if name == OLD_CLOCKS else again
+                now, more = trained(now, step)
                 pulses, before = pulses + more, age
                 row = {"case": f"sessions, {name}", "relearned": TOGETHER, "pulses": pulses}
                 yield {"age": age, **row, **accuracy(now)}
@@ -176,12 +170,6 @@ def trained(network: Network, rule: Rule) -> tuple[Network, float]:
     found, counts = learned(network, rule, matching_dataset("mnist").training)
     cells = sum(states.size for states in network.states)
     return found, float(sum(of.sum() for of in counts.pulses)) / cells
-
-
-def with_ages(network: Network, ages: tuple[np.ndarray, ...]) -> Network:
-    """Return a network of pairs with other `ages` of its cells."""
-    past = tuple(map(np.stack, zip(ages, network.states, strict=True)))
-    return dataclasses.replace(network, past=past)
 
 
 def with_thresholds(old: Network, followed: Network) -> Network:
