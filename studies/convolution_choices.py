@@ -10,7 +10,7 @@ Holm's method corrects p for the number of comparisons. *No pooling*: there are 
 patches. *Without labels*: the STDP rule of docs/learning.md learns patches that are not dark; its
 states, centred and scaled to the spread of random kernels, are the kernels. Dense networks have
 settings of their own. --data devices: the same digits, cells of epiram that are written rounded and
-late. *Kernels learned late*, *rounded*: the kernels of another network, which stay as they are.
+late. *Kernels learned rounded*: the kernels of another network, which stay as they are.
 
 Writes results/convolution/convolution_choices_DATA.json, on one core in 20 minutes for the digits
 and in 30 for the devices. Ctrl-C saves a checkpoint for --resume.
@@ -32,7 +32,6 @@ from memristive.learning.build import (
     CONVOLUTION_DESIGN,
     convolution_settings,
     initial_network,
-    learning_of,
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
@@ -42,6 +41,7 @@ from memristive.scores.decisions import score_row
 from memristive.stdp.stdp_learning import MnistLearning, draw_start, learn_digits
 
 PATCHES = 50_000  # from which the rule without labels learns
+ROUNDED = "four regions, rounded"
 LEAST_LIGHT = 0.08  # mean level of a patch from which it learns
 # Of dense networks of emulators, by the number of hidden neurons: the best of 12 and of seven
 # settings, on held-out training images of three seeds.
@@ -61,7 +61,7 @@ class Choice:
     and `regions` are the fields of `Convolution`. A `window` of 0 stands for a dense network; then
     `kernels` are hidden neurons, 0 of them if there is one layer. `against`: change of the network
     with which this one is compared, None for no comparison. `device`: name of a preset; "" for
-    emulators. Its cells write `late` or rounded, with the device's noises or without (`noise`).
+    emulators. Its cells write `late` or rounded.
     """
 
     change: str
@@ -73,7 +73,6 @@ class Choice:
     against: str | None = None
     device: str = ""
     late: bool = False
-    noise: bool = True
 
 
 CHOICES = {
@@ -100,23 +99,10 @@ CHOICES = {
             against="nine regions, as many kernels",
         ),
     ),
-    "devices": tuple(
-        dataclasses.replace(
-            choice,
-            change=f"{choice.change}, {'late' if late else 'rounded'}",
-            device="epiram",
-            late=late,
-        )
-        for choice in (
-            Choice("dense, one layer", 0, 0, 0),
-            Choice("one region", 16, 3, 1),
-            Choice("four regions", 16, 3, 2),
-            Choice("nine regions", 16, 3, 3),
-            Choice("four regions, no noise", 16, 3, 2, noise=False),
-            Choice("kernels learned rounded", 16, 3, 2, learned="four regions, rounded"),
-            Choice("kernels learned late", 16, 3, 2, learned="four regions, late"),
-        )
-        for late in (False, True)
+    "devices": (
+        Choice("four regions, rounded", 16, 3, 2, device="epiram"),
+        Choice("four regions, late", 16, 3, 2, device="epiram", late=True),
+        Choice("kernels learned rounded, rounded", 16, 3, 2, learned=ROUNDED, device="epiram"),
     ),
 }
 
@@ -177,10 +163,10 @@ def trained(choice: Choice, rule: LayeredRule, data: Dataset) -> Network:
     network = initial_network(hidden, 10, levels, own, **made, convolution=convolution)
     if choice.learned == "without labels":
         network = with_kernels(network, kernels_without_labels(network, levels, own))
-    for other in CHOICES["devices"]:
-        if other.change == choice.learned:
-            kernels = trained(other, rule, data).states[0]
-            network = dataclasses.replace(network, states=(kernels, *network.states[1:]))
+    if choice.learned == ROUNDED:
+        other = dataclasses.replace(choice, learned="errors")
+        kernels = trained(other, rule, data).states[0]
+        network = dataclasses.replace(network, states=(kernels, *network.states[1:]))
     return learn(network, own, *data.training).network
 
 
@@ -188,19 +174,15 @@ def settings_of(choice: Choice, rule: LayeredRule) -> tuple[dict[str, Any], Laye
     """Return the arguments that make the network of a choice, for `initial_network`, and its rule,
     with the presentations and the seed of `rule`, the rule of convolutions of emulators.
     """
-    same = {"presentations": rule.presentations, "seed": rule.seed}
+    made: dict[str, Any] = {"design": CONVOLUTION_DESIGN}
+    own = rule
     if choice.device:
-        device = load_device(choice.device)
-        changes = CONVOLUTION_CHANGES["digits"]
-        made, rule = learning_of(device, 1, 1, late=choice.late)
-        if choice.window:
-            made, rule = convolution_settings(device, late=choice.late, changes=changes)
-        if not choice.noise:
-            made["pulses"] = dataclasses.replace(made["pulses"], write_noise=0.0, read_noise=0.0)
-        return made, dataclasses.replace(rule, **same)
-    if not choice.window:
-        return {}, dataclasses.replace(DENSE_RULES[choice.kernels], **same)
-    return {"design": CONVOLUTION_DESIGN}, rule
+        device, changes = load_device(choice.device), CONVOLUTION_CHANGES["digits"]
+        made, own = convolution_settings(device, late=choice.late, changes=changes)
+    elif not choice.window:
+        made, own = {}, DENSE_RULES[choice.kernels]
+    same = {"presentations": rule.presentations, "seed": rule.seed}
+    return made, dataclasses.replace(own, **same)
 
 
 def comparisons(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,15 +1,15 @@
 """Evidence for docs/writes_late.md: why rounded writes lose, and when late writes pay.
 
-Why do rounded writes lose, and when do late writes pay? A factorial of four ways to write a dose
+Why do rounded writes lose, and when do late writes pay? A factorial of three ways to write a dose
 that is a fraction of a pulse, with and without the noises of the device, each with two settings.
 
 Ways: *rounded* at random to whole pulses; pulses of *any width*, which need no rounding; *late*,
-behind a poor capacitor; behind a digital memory that keeps the *remainder* exactly. Settings are
-those that `memristive.learning.build` chooses for rounded writes and for late writes. A third
-factor separates two mechanisms: a device whose steps do not depend on its state has the same mean
-step, but does not forget. All networks of a set of data have one layer of one pair, and the same
-number of presentations. Data: MNIST (grey 10x10), MNIST with few presentations, scikit-learn's
-digits, and the tables iris and wine, of which a third is held out.
+behind a poor capacitor. Settings are those that `memristive.learning.build` chooses for rounded
+writes and for late writes. A third factor separates two mechanisms: a device whose steps do not
+depend on its state has the same mean step, but does not forget. All networks of a set of data have
+one layer of one pair, and the same number of presentations. Data: MNIST (grey 10x10), MNIST with
+few presentations, scikit-learn's digits, and the tables iris and wine, of which a third is held
+out.
 
 Closed form, strict accuracy on test images. Writes results/devices/late_factorial_DATA.json in a
 quarter of an hour on two cores (MNIST). Ctrl-C saves a checkpoint for --resume.
@@ -38,8 +38,7 @@ from memristive.learning.build import initial_network, learning_of, measured_pul
 from memristive.scores.decisions import score_row
 from memristive.writing.late import late_settings
 
-ROUNDED, ANY_WIDTH, REMAINDER, LATE = "rounded", "any width", "remainder", "late"
-WAYS = (ROUNDED, ANY_WIDTH, REMAINDER, LATE)
+ROUNDED, ANY_WIDTH, LATE = WAYS = ("rounded", "any width", "late")
 SHORT = "mnist-short"
 # presentations of each set of data
 DATA = {"mnist": 100_000, SHORT: 3_000, "digits": 60_000, "iris": 4_000, "wine": 4_000}
@@ -92,10 +91,8 @@ class Case:
         )
         made["parameters"] = design["parameters"]
         pulses = measured_pulses(emulator(used), self.way != ANY_WIDTH, self.noise)
-        if self.way in (LATE, REMAINDER):
-            exact = {"late_forget": 0.0, "late_spread": 0.0, "late_keeps": 1}
-            changes = late_settings(used) | (exact if self.way == REMAINDER else {})
-            pulses = dataclasses.replace(pulses, **changes)
+        if self.way == LATE:
+            pulses = dataclasses.replace(pulses, **late_settings(used))
         rule = dataclasses.replace(rule, presentations=self.presentations, seed=self.seed)
         if self.settings == LATE:
             rule = with_late_doses(rule)
