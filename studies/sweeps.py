@@ -9,8 +9,8 @@ Sweeps: networks that differ in one property, behind sentences of four pages.
 - late_ways (docs/writes_late.md, "Four ways"): fractions of a pulse rounded at random; Manhattan,
   a pulse to each row whose input is above half; a digital memory that keeps the remainder; late;
   and EaPU, in which a dose below the write noise is written as this noise, or not at all.
-- late_poverty (docs/writes_late.md, "How poor"): leak, spread, offset, pulses at a time of the
-  capacitor, and a passive array whose half-selected cells move by the share r of a step.
+- late_poverty (docs/writes_late.md, "How poor"): leak, spread and offset of the capacitor, and a
+  passive array whose half-selected cells move by the share r of a step.
 - gate_commit (docs/writes_gate.md): how often must a 1T1R cell be written? Step, scatter, stuck
   cells, leak of X.
 - one_sided (docs/devices.md): pairs of devices with one gradual direction, late and rounded.
@@ -75,7 +75,6 @@ POVERTY: dict[str, tuple[float, ...]] = {
     "late_forget": (0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2),
     "late_spread": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
     "late_offset": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
-    "late_pulses": (1, 2, 4, 8, 16),
     HALF_SELECTED: (0.0, 0.02, 0.05, 0.1, 0.2),
 }
 # gate_commit: shares of the range of gate voltages (step), of the range of conductance (scatter),
@@ -99,7 +98,6 @@ LABELS = {
     "late_forget": "forgotten in a presentation",
     "late_spread": "spread of the limits",
     "late_offset": "offset of the windows",
-    "late_pulses": "pulses at a time",
     HALF_SELECTED: "r of half-selected cells",
     "step": "step of X before a write (%)",
     "scatter": "scatter of a write (%)",
@@ -157,8 +155,6 @@ def late_poverty(seeds: int) -> Iterator[Run]:
         changes = {f"pulses.{name}": value}
         if name == HALF_SELECTED:
             changes = {"pulses.disturb_up": value, "pulses.disturb_down": value}
-        if name == "late_pulses":  # it also waits for as many
-            changes = {"pulses.late": value, "pulses.late_pulses": int(value)}
         columns = {"layers": 1, "late": late, "series": name, "value": value}
         yield network(DEVICES[device], seed, 1, 100_000, columns, late=late, changes=changes)
 
@@ -327,8 +323,14 @@ def drawn_series(
     """
     figure, axes = plt.subplots(2, len(series), figsize=(WIDTH * 1.25, 4.6), sharex="col")
     table = table.assign(accuracy=100 * table.strict_accuracy)
+    apart = HALF_SELECTED in series  # in the last column accuracy falls much lower
+    for row, shared in zip(axes, (len(series) - apart, len(series)), strict=True):
+        for axis in row[1:shared]:
+            axis.sharey(row[0])
     for column, name in zip(axes.T, series, strict=True):
         of_series = table[table.series == name]
+        if name in ("late_forget", "leak"):
+            column[1].set_xscale("symlog", linthresh=1e-5)
         for label, (which, look) in lines.items():
             found = of_series.query(which).groupby("value")
             x = share * np.array(list(found.groups), float)
@@ -363,14 +365,7 @@ def poverty_figure(table: pd.DataFrame) -> Figure:
         for late in (True, False)
     }
     figure, axes = drawn_series(table, POVERTY, lines)
-    for axis in axes[0, 1:-1]:  # the last one falls much lower
-        axis.sharey(axes[0, 0])
-    for axis in axes[1, 1:]:
-        axis.sharey(axes[1, 0])
     axes[0, -1].set_title("(another scale)")
-    axes[0, 0].set_xscale("symlog", linthresh=1e-5)
-    axes[0, 3].set_xscale("log", base=2)
-    axes[1, 3].xaxis.set_major_formatter("{x:g}")
     return figure
 
 
@@ -381,10 +376,6 @@ def commit_figure(table: pd.DataFrame) -> Figure:
         for way, colour in zip(WAYS, COLOURS, strict=False)
     }
     figure, axes = drawn_series(table, GATE, lines, 100, "writes")
-    for row in axes:
-        for axis in row[1:]:
-            axis.sharey(row[0])
-    axes[0, -1].set_xscale("symlog", linthresh=1e-5)
     axes[1, -1].set_xticks([0.0, 1e-5, 1e-3], ["0", "$10^{-5}$", "$10^{-3}$"])
     axes[0, 0].set_ylim(LOWEST, 100 * table.strict_accuracy.max() + 0.5)
     axes[0, 0].yaxis.set_major_formatter("{x:g}")
