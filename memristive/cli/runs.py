@@ -100,12 +100,6 @@ class Run:
         """Images to learn and to test."""
         return data_of(self.data, self.size, self.held_out, self.seed)
 
-    @property
-    def name(self) -> str:
-        """Name for messages."""
-        kind = ", ".join(f"{name}: {value}" for name, value in self.columns.items())
-        return f"{self.device.name}, {kind}, seed {self.seed}"
-
     def prepared(self) -> tuple[Network, LayeredRule]:
         """Return the untrained network and its rule."""
         data = self.dataset
@@ -143,19 +137,6 @@ class Run:
         network, counts = learned(network, rule, self.dataset.training)
         return network, rule, counts
 
-    def row(self, network: Network, rule: LayeredRule, counts: Counts) -> dict[str, Any]:
-        """Return scores, pulses and energy of the trained network as a row."""
-        test = self.dataset.test
-        warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, self.name)
-        return {
-            "device": self.device.name,
-            **self.columns,
-            "seed": self.seed,
-            "presentations": rule.presentations,
-            **score_row(test.labels, network.first_spikes(test.levels)),
-            **write_costs(self.device, counts),
-        }
-
 
 def learned(network: Network, rule: Rule, training: Images) -> tuple[Network, Counts]:
     """Return a network after a training in closed form, and the numbers of its pulses."""
@@ -182,8 +163,19 @@ def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Datas
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Train and test the network of a `run`; return its row. Runs in a worker."""
-    return run.row(*run.trained())
+    """Train and test the network of a `run`; return scores, pulses and energy of its writes as a
+    row. Runs in a worker.
+    """
+    network, rule, counts = run.trained()
+    test, known = run.dataset.test, {"device": run.device.name, **run.columns, "seed": run.seed}
+    kind = ", ".join(f"{name}: {value}" for name, value in known.items())
+    warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, kind)
+    return {
+        **known,
+        "presentations": rule.presentations,
+        **score_row(test.labels, network.first_spikes(test.levels)),
+        **write_costs(run.device, counts),
+    }
 
 
 def means_of(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
