@@ -67,9 +67,9 @@ GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 # rms, shares of the range, of readings about the replay: from the first on, a warning if noise does
 # not explain them; from the second, always; from the third, no device file
 MISSED, FAR, MISFIT = 0.05, 0.1, 0.2
-# Inputs of the largest network in studies.device_learning. If all cells conduct, the summing stage
-# gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may take 4 V,
-# which is a current of 0.4 A: 10 mS a cell at 0.1 V.
+# Inputs of the largest network in `studies.sweeps device_learning`. If all cells conduct, the
+# summing stage gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may
+# take 4 V, which is a current of 0.4 A: 10 mS a cell at 0.1 V.
 ROWS = 400
 # most sweeps, and readings of a sweep, that the figure shows
 SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
