@@ -37,14 +37,9 @@ from matplotlib.ticker import MaxNLocator
 
 from memristive import plotting
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import OWN, Record, add_jobs, make_parser, progress, table
+from memristive.cli.script import OWN, Record, add_jobs, make_parser, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
-from memristive.devices.device_spread import (
-    NOISE_POINTS,
-    DevicesFit,
-    combine_devices,
-    fit_device,
-)
+from memristive.devices.device_spread import DevicesFit, combine_devices, fit_device
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
 from memristive.devices.retention import LAWS, fit_retention
@@ -126,16 +121,9 @@ def main(arguments: list[str] | None = None) -> None:
         results = kind_results(fit)
     else:
         (one,) = tasks
-        with progress(range(0), None, "fitting", "iteration") as bar:
-            fit = fit_pulses(
-                one.conductance,
-                one.direction,
-                pulses=one.pulses,
-                watch=lambda _: bar.update(),
-                **device,
-            )
+        fit = fit_pulses(one.conductance, one.direction, pulses=one.pulses, **device)
         if (count := len(one.conductance)) > len(fit.reading):
-            report(f"fitted {len(fit.reading):,} of {count:,} readings, from all parts")
+            report(f"fitted the first {len(fit.reading):,} of {count:,} readings")
         results = {
             "standard_errors": fit.errors,
             "intervals_95": fit.intervals,
@@ -220,8 +208,6 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
     return {
         "standard_errors": kind.errors,
         "spreads": {key: spread._asdict() for key, spread in kind.spreads.items()},
-        "write_noise_at": kind.write_noise_at,
-        "bic_of_noise_points": dict(zip(map(str, NOISE_POINTS), kind.evidence, strict=True)),
         "devices": [
             {
                 "name": one.name,
@@ -247,15 +233,6 @@ def print_kind(kind: DevicesFit) -> None:
         percent = [f"{100 * value:.2g}%" for value in spread[2:]]
         rows.append((label, *shown, *percent, relative))
     print(table(("value", "mean", "standard error", "spread", "standard error", "of"), rows))
-    if len(kind.write_noise_at) > 1:
-        curve = ", ".join(f"{noise:.2%}" for noise in kind.write_noise_at)
-        error = ", ".join(f"{noise:.2%}" for noise in kind.errors["write_noise_at"])
-        print(
-            f"write noise depends on x: {curve} of the range from x = 0 to 1, standard errors "
-            f"{error}"
-        )
-    else:
-        print("the data do not show that the write noise depends on x")
     if count := sum(one.fit.equal_noises for one in kind.devices):
         print(
             f"readings of {count} of {len(kind.devices)} devices cannot tell write noise and read "
@@ -354,11 +331,11 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
 
 
 def kind_figure(kind: DevicesFit) -> Figure:
-    """Draw several devices: their steps and write noises over x as thin lines, and their ranges,
-    with means in black and a band of one standard deviation from device to device.
+    """Draw several devices: their steps over x as thin lines, and their ranges, with means in black
+    and a band of one standard deviation from device to device.
     """
     device, spreads, x = kind.device, kind.spreads, np.linspace(0, 1, 101)
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(plotting.WIDTH, 3.4))
+    figure, (left, middle) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         curve = 100 * device.step(x, word == "up")
         for one in kind.devices:
@@ -400,21 +377,6 @@ def kind_figure(kind: DevicesFit) -> Figure:
         title=device.name,
     )
 
-    best = int(np.argmin(kind.evidence))
-    grid = np.linspace(0, 1, len(kind.write_noise_at))
-    for one in kind.devices:
-        curve = one.fit.noise_curves[best][1]
-        right.plot(x, 100 * np.interp(x, grid, curve), color=plotting.SKY, linewidth=0.7)
-    noise = 100 * device.noise(x)
-    right.fill_between(
-        x,
-        *(noise * (1 + sign * device.write_noise_spread) for sign in (-1, 1)),
-        color=plotting.GREY,
-        alpha=0.25,
-        linewidth=0,
-    )
-    right.plot(x, noise, color=plotting.BLACK)
-    right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)", ylim=(0, None))
     figure.legend(
         [each, mean, band],
         ["each device", "mean of the devices", "standard deviation from device to device"],

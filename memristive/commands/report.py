@@ -358,7 +358,7 @@ def curves(device: MeasuredDevice) -> Figure:
         gate = np.linspace(device.gate_low, device.gate_high, len(device.levels))
         left.plot(gate, factor * device.conductance(np.array(device.levels)), color=BLUE)
         left.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})")
-        right.plot(x, 100 * device.noise(x), color=BLUE)
+        right.axhline(100 * device.write_noise, color=BLUE)
         right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)")
         return figure
     for up, colour in ((True, BLUE), (False, VERMILLION)):
