@@ -153,7 +153,7 @@ def simulated(
         x[n] = x[n - 1]
         for _ in range(pulses[n]):
             step = direction[n] * device.step(x[n], direction[n] > 0)
-            x[n] = np.clip(x[n] + step + device.write_noise * rng.standard_normal(), 0, 1)
+            x[n] = np.clip(x[n] + step + device.noise(x[n]) * rng.standard_normal(), 0, 1)
     return device.conductance(x + device.read_noise * rng.standard_normal(len(x)))
 
 

@@ -73,6 +73,9 @@ class MeasuredDevice(Aging):
     write_noise, read_noise : float
         Standard deviations as shares of the range. Write noise is the random part of one pulse's
         step and stays in the device. Read noise is the error of one reading and does not.
+    noise_curve : tuple of float
+        Factors by which the write noise is multiplied at each x, on an even grid of x. (): the
+        noise is the same at each x.
     read_voltage : float
         In V.
     read_curve : tuple of float
@@ -149,6 +152,7 @@ class MeasuredDevice(Aging):
     read_noise_spread: float = quantity(
         0.0, 0.0, 2.0, "", "device-to-device: the same of the read noise"
     )
+    noise_curve: tuple[float, ...] = curve((), "factors on the write noise over x")
     source: str = ""
     model: str = ""
     model_sha256: str = ""
@@ -168,7 +172,7 @@ class MeasuredDevice(Aging):
     one_sided: OneSided | None = None
 
     unwritten: ClassVar = (
-        *("model_sha256", "misfit", "range_spread", "lowest_spread"),
+        *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
         *("drift", "drift_spread", "retention", "rest", "endurance", "endurance_spread"),
         "one_sided",
@@ -254,6 +258,15 @@ class MeasuredDevice(Aging):
         """
         curve = self.up if up else self.down
         return np.interp(np.asarray(x, float), np.linspace(0, 1, len(curve)), curve)
+
+    def noise(self, x: ArrayLike) -> np.ndarray:
+        """Return the write noise of one pulse at states `x` (any shape): its standard deviation as
+        a share of the range.
+        """
+        curve = self.noise_curve or (1.0, 1.0)
+        return self.write_noise * np.interp(
+            np.asarray(x, float), np.linspace(0, 1, len(curve)), curve
+        )
 
     def rates(self, up: bool = True) -> np.ndarray:
         """Return the rate dx/dn, the change of x per pulse for a continuous number of pulses n, on
