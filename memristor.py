@@ -248,6 +248,18 @@ def drawn_number(wanted: float, whole: int, rng: np.random.Generator) -> float:
     return group * (np.floor(parts) + (rng.random() < parts - np.floor(parts)))
 
 
+def noise_factor(curve: np.ndarray, flow: Flow, state: float) -> float:
+    """Return the factor on the device's `write_noise` at the `state` X in V. `curve` holds factors
+    on an even grid of the range; an empty curve is 1 everywhere.
+    """
+    last = len(curve) - 1
+    if last < 1:
+        return 1.0
+    place = min(max((state - flow.low) / flow.span, 0.0), 1.0) * last
+    k = min(int(place), last - 1)
+    return curve[k] + (place - k) * (curve[k + 1] - curve[k])
+
+
 def due_pulses(
     held: float, dose: float, lower: float, upper: float, pulses: float, keeps: bool
 ) -> tuple[float, float]:

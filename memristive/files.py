@@ -27,7 +27,6 @@ REMOVED = {
     "highest_state": 1e9,
     "cell_leak": 0.0,
     "pooling": "earliest",
-    "noise_curve": [],
 }
 
 

@@ -17,7 +17,6 @@ from memristive.commands.presets import (
 from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.devices.measured_device import GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, load_table
-from studies.device_learning import NEUROSIM, summary
 from studies.drift import (
     FOLLOWING,
     KINDS,
@@ -34,7 +33,7 @@ from studies.drift import (
     YEAR,
 )
 from studies.half_select import MODELS, best
-from studies.sweeps import AT_ONCE, LI, WAITS, WANG
+from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
 from tools.markdown import markdown, percent
 from tools.networks import RESULTS
 
@@ -134,17 +133,11 @@ def trained_in_situ_table() -> str:
     )
 
 
-def device_means() -> pd.DataFrame:
-    """Return means over the networks of measured devices on MNIST: a row for each device, number of
-    layers, number of pairs, and whether pulses are whole.
-    """
-    means = summary(load_table(RESULTS / "devices/device_learning.json"))
-    return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
-
-
 def device_learning_table() -> str:
     """Return the table of accuracies of networks of measured devices beside NeuroSim's."""
-    accuracies = device_means().strict_accuracy
+    found = load_table(RESULTS / "devices/device_learning.json")
+    cases = ["device", "layers", "pairs", "whole"]
+    accuracies = found[found.data == "mnist"].groupby(cases, sort=False).strict_accuracy.mean()
 
     def accuracy(device: str, *case: Any) -> str:
         return (
@@ -283,7 +276,7 @@ def writes_gate_table() -> str:
             title,
             *(
                 f"{100 * means.strict_accuracy[(*case, way)]:.1f} "
-                f"({means.writes_per_cell[(*case, way)]:,.0f})"
+                f"({means.pulses_per_cell[(*case, way)]:,.0f})"
                 for way in (AT_ONCE, WAITS)
             ),
         )
@@ -342,6 +335,7 @@ def drift_ages_table() -> str:
     cases = [
         *((PAIRS, spread) for spread in (0.0, *SPREADS)),
         *((kind, SPREAD) for kind in KINDS[1:]),
+        (LAYERS, 0.0),
     ]
     rows = []
     for kind, spread in cases:
@@ -397,14 +391,14 @@ def drift_followed_table() -> str:
     of drifting cells.
     """
     means, rows = _of_drift(), []
-    for kind in (PAIRS, LAYERS):
+    for kind, spread in ((PAIRS, SPREAD), (LAYERS, 0.0), (LAYERS, SPREAD)):
         for age in RELEARNED_AT:
-            found = (means[kind, SPREAD, case, age, 0.0] for case in ("aged", *FOLLOWING))
+            found = (means[kind, spread, case, age, 0.0] for case in ("aged", *FOLLOWING))
             shown = (
                 f"{percent(of['strict_accuracy'], 1)}, {1e6 * of['first_spike_s']:.0f} us"
                 for of in found
             )
-            rows.append((kind, _power(age), *shown))
+            rows.append((f"{kind}, spread {spread:g}", _power(age), *shown))
     return markdown(("network", "age", "nothing follows", *FOLLOWING), rows)
 
 

@@ -26,7 +26,6 @@ from memristive.spice.session import Solver, run_once
 from memristor import ISOLATED, MemristorParameters
 from snn_circuit import OFF, Points, names
 
-UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
 # least number in a write, because power bends as X rises: energies are 0.1 % off, with longer steps
 # up to 5 %
 STEPS = 1000

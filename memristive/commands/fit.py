@@ -39,7 +39,12 @@ from memristive import plotting
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import OWN, Record, add_jobs, make_parser, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
-from memristive.devices.device_spread import DevicesFit, combine_devices, fit_device
+from memristive.devices.device_spread import (
+    NOISE_POINTS,
+    DevicesFit,
+    combine_devices,
+    fit_device,
+)
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
 from memristive.devices.retention import LAWS, fit_retention
@@ -62,9 +67,9 @@ GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 # rms, shares of the range, of readings about the replay: from the first on, a warning if noise does
 # not explain them; from the second, always; from the third, no device file
 MISSED, FAR, MISFIT = 0.05, 0.1, 0.2
-# Inputs of the largest network in studies.device_learning. If all cells conduct, the summing stage
-# gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may take 4 V,
-# which is a current of 0.4 A: 10 mS a cell at 0.1 V.
+# Inputs of the largest network in `studies.sweeps device_learning`. If all cells conduct, the
+# summing stage gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may
+# take 4 V, which is a current of 0.4 A: 10 mS a cell at 0.1 V.
 ROWS = 400
 # most sweeps, and readings of a sweep, that the figure shows
 SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
@@ -208,6 +213,8 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
     return {
         "standard_errors": kind.errors,
         "spreads": {key: spread._asdict() for key, spread in kind.spreads.items()},
+        "write_noise_at": kind.write_noise_at,
+        "bic_of_noise_points": dict(zip(map(str, NOISE_POINTS), kind.evidence, strict=True)),
         "devices": [
             {
                 "name": one.name,
@@ -233,6 +240,15 @@ def print_kind(kind: DevicesFit) -> None:
         percent = [f"{100 * value:.2g}%" for value in spread[2:]]
         rows.append((label, *shown, *percent, relative))
     print(table(("value", "mean", "standard error", "spread", "standard error", "of"), rows))
+    if len(kind.write_noise_at) > 1:
+        curve = ", ".join(f"{noise:.2%}" for noise in kind.write_noise_at)
+        error = ", ".join(f"{noise:.2%}" for noise in kind.errors["write_noise_at"])
+        print(
+            f"write noise depends on x: {curve} of the range from x = 0 to 1, standard errors "
+            f"{error}"
+        )
+    else:
+        print("the data do not show that the write noise depends on x")
     if count := sum(one.fit.equal_noises for one in kind.devices):
         print(
             f"readings of {count} of {len(kind.devices)} devices cannot tell write noise and read "
@@ -331,11 +347,11 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
 
 
 def kind_figure(kind: DevicesFit) -> Figure:
-    """Draw several devices: their steps over x as thin lines, and their ranges, with means in black
-    and a band of one standard deviation from device to device.
+    """Draw several devices: their steps and write noises over x as thin lines, and their ranges,
+    with means in black and a band of one standard deviation from device to device.
     """
     device, spreads, x = kind.device, kind.spreads, np.linspace(0, 1, 101)
-    figure, (left, middle) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(plotting.WIDTH, 3.4))
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         curve = 100 * device.step(x, word == "up")
         for one in kind.devices:
@@ -377,6 +393,21 @@ def kind_figure(kind: DevicesFit) -> Figure:
         title=device.name,
     )
 
+    best = int(np.argmin(kind.evidence))
+    grid = np.linspace(0, 1, len(kind.write_noise_at))
+    for one in kind.devices:
+        curve = one.fit.noise_curves[best][1]
+        right.plot(x, 100 * np.interp(x, grid, curve), color=plotting.SKY, linewidth=0.7)
+    noise = 100 * device.noise(x)
+    right.fill_between(
+        x,
+        *(noise * (1 + sign * device.write_noise_spread) for sign in (-1, 1)),
+        color=plotting.GREY,
+        alpha=0.25,
+        linewidth=0,
+    )
+    right.plot(x, noise, color=plotting.BLACK)
+    right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)", ylim=(0, None))
     figure.legend(
         [each, mean, band],
         ["each device", "mean of the devices", "standard deviation from device to device"],

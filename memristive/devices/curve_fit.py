@@ -27,6 +27,11 @@ smooths it (P. H. C. Eilers and B. D. Marx, Statistical Science 11, 89, 1996). T
 likelihood chooses the strength of the penalty. Where data cannot choose, the curve is straight,
 because a prior prefers simple curves (D. Simpson et al., Statistical Science 32, 1, 2017).
 
+The write noise may depend on the state, too. The states of the fit's final round stay fixed, and
+the same likelihood gives the write noise at a few points of x, with straight lines between them. A
+constant noise is a special case of a curve with more points, and all likelihoods use the same
+states, so the likelihoods of the `noise_curves` can be compared.
+
 The interval of a noise holds all values that the readings do not contradict: the likelihood there,
 with the other noise and the strengths of the penalty at their best, is not much below its maximum
 (profile likelihood). Standard errors would not do. Few readings far apart fit much write noise on
@@ -99,6 +104,9 @@ class PulseFit:
     replay, band : arrays, readings
         x if each pulse makes the device's mean step, from the start of each sweep on, and the
         standard deviation of a reading about this x.
+    noise_curves : list of (float, array)
+        For each wanted number of points: minus the log of the restricted likelihood, and the write
+        noise on an even grid of x, as shares of the range.
     equal_noises : bool
         True if the readings cannot tell write noise and read noise apart. Then the device has the
         likeliest noises of equal size.
@@ -115,6 +123,7 @@ class PulseFit:
     state: np.ndarray
     replay: np.ndarray
     band: np.ndarray
+    noise_curves: list[tuple[float, np.ndarray]]
     equal_noises: bool
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -158,6 +167,7 @@ def fit_pulses(
     direction: ArrayLike,
     name: str = "device",
     pulses: ArrayLike = 1,
+    noise_points: Sequence[int] = (),
     equal_noises: bool | None = None,
     most: int = 10_000,
     **more: Any,
@@ -177,6 +187,8 @@ def fit_pulses(
     pulses : array_like, readings
         Number of pulses between the last reading and each one. Default: 1. Curves and write noise
         are those of one pulse.
+    noise_points : sequence of int
+        Numbers of points of the `noise_curves` to fit.
     equal_noises : bool, optional
         True: write noise and read noise have the same size. False: they have not. Default: they
         have if the readings cannot tell them apart, which their `intervals` show.
@@ -207,17 +219,18 @@ def fit_pulses(
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
             found = _estimate(*data, equal)
             if equal_noises is None:
-                intervals, likeliest = _noise_intervals(*found[-1])
+                intervals, likeliest = _noise_intervals(found[-1])
                 # a maximum beside the highest one
                 if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
                     found = _estimate(*data, start=likeliest)
-                    intervals, _ = _noise_intervals(*found[-1])
+                    intervals, _ = _noise_intervals(found[-1])
                     # a ridge of the likelihood may have its best point outside of the lattice
                     intervals[:, 0] = np.minimum(intervals[:, 0], found[3])
                     intervals[:, 1] = np.maximum(intervals[:, 1], found[3])
                 if equal := not intervals[:, 0].any():
                     found = _estimate(*data, equal)
-            grid, curves, curve_errors, noises, state, _ = found
+            grid, curves, curve_errors, noises, state, last = found
+            noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
             raise ParameterError(
                 "too few readings lie between the lowest and the highest conductance to find the "
@@ -237,15 +250,23 @@ def fit_pulses(
         read_noise=float(read),
         **more,
     )
-    errors = {"up": curve_errors[0] / width, "down": curve_errors[1] / width}
+    errors = {
+        "up": curve_errors[0] / width,
+        "down": curve_errors[1] / width,
+    }
     shares = {}
     if intervals is not None:
-        of_read, of_write = map(tuple, (intervals / width).tolist())
-        shares = {"read_noise": of_read, "write_noise": of_write}
+        shares = dict(
+            zip(
+                ("read_noise", "write_noise"), map(tuple, (intervals / width).tolist()), strict=True
+            )
+        )
     state = (state - grid[0]) / width
     replay, band = _replay(device, state, signs, numbers)
-    low, high = device.lowest_conductance, device.highest_conductance
-    reading = (values - low) / (high - low)
+    reading = (values - device.lowest_conductance) / (
+        device.highest_conductance - device.lowest_conductance
+    )
+    noise_curves = [(loss, points / width) for loss, points in noise_curves]
     return PulseFit(
         device,
         errors,
@@ -255,6 +276,7 @@ def fit_pulses(
         state,
         replay,
         band,
+        noise_curves,
         equal,
         shares,
     )
@@ -277,11 +299,22 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
                 f"direction {word!r} needs at least {FEWEST} pulses, each with a reading before "
                 f"it, got {count}"
             )
-    if not (values > -NOISY * values.max()).all() or values.max() > LARGEST:
+    wrong = ~(values > -NOISY * values.max())
+    if wrong.any():
+        worst = wrong.argmax()
         raise ParameterError(
-            f"conductances must be positive and {LARGEST:g} S at most, got {values.min():g} to "
+            f"conductances must be positive numbers in S, got {values[worst]:g} in reading "
+            f"{worst + 1}"
+        )
+    if values.max() > LARGEST:
+        raise ParameterError(
+            f"conductances must be {LARGEST:g} S at most, got {values.min():g} to "
             f"{values.max():g}: write their unit into the header, as in 'conductance (uS)' or "
             "'resistance (kOhm)', or multiply shares of a range, 0 to 1, by the range in S"
+        )
+    if np.ptp(values) <= 1e-9 * values.max():
+        raise ParameterError(
+            f"conductances are all equal ({values[0]:g} S): there is nothing to fit"
         )
     for sign, word, change in ((1, "up", "raise"), (-1, "down", "lower")):
         after = np.flatnonzero(direction == sign)
@@ -436,8 +469,8 @@ def _estimate(
     start: np.ndarray | None = None,
 ) -> tuple[Any, ...]:
     """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
-    (read, write), the estimated states at all readings, and the `logs` and the other arguments of
-    the last `_regress`.
+    (read, write), the estimated states at all readings, and the arguments of `_noise_curve` after
+    `grid`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
     the fit uses. `equal`: both noises have the same size.
@@ -472,6 +505,7 @@ def _estimate(
             options={"ftol": 1e-7},
         ).x[free]
         _, noise, factor, right, curves = _regress(logs, *data)
+        last = logs, data, [filtered[before] + way for way in ways], bends, number
         filtered, states = y.copy(), y.copy()
         read, residual = np.exp(2 * logs[0]), target - design @ curves
         filtered[after] -= read * solve_banded((1, 0), noise, residual) / noise[0]
@@ -489,7 +523,43 @@ def _estimate(
             break
     curves = nnls(factor.T, np.linalg.solve(factor, right))[0].reshape(2, -1)
     errors = np.sqrt(np.diag(cho_solve((factor, True), np.eye(2 * POINTS)))).reshape(2, -1)
-    return grid, curves, errors, np.exp(logs[:2]), states, (logs, data)
+    return grid, curves, errors, np.exp(logs[:2]), states, last
+
+
+def _noise_curve(
+    points: int,
+    grid: np.ndarray,
+    logs: np.ndarray,
+    data: tuple[np.ndarray, ...],
+    path: list[np.ndarray],
+    bends: list[np.ndarray],
+    pulses: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """Return minus the log of the restricted likelihood of a write noise with this number of
+    `points` over x, and the noise at the points.
+
+    `logs` and `data` are those of the last regression, whose pulses started from the states of the
+    `path`, where the curves had the slopes `bends`.
+    """
+    design, target, slope, _, shared, bent = data
+    knots, terms = np.linspace(grid[0], grid[-1], points), np.zeros((len(pulses), points, points))
+    for j, (x, bend) in enumerate(zip(path, bends, strict=True)):  # as in _chained
+        hats = np.array([np.interp(x, knots, one) for one in np.eye(points)]).T
+        added = hats[:, :, None] * hats[:, None, :] * (pulses > j)[:, None, None]
+        terms = (1 + bend)[:, None, None] ** 2 * terms + added
+
+    def loss(values: np.ndarray) -> float:
+        noise, parts = np.exp(values[1:]), np.array([values[0], 0.0, *logs[2:]])
+        return float(_regress(parts, design, target, slope, terms @ noise @ noise, shared, bent)[0])
+
+    found = minimize(
+        loss,
+        np.array([logs[0], *[logs[1]] * points]),
+        method="L-BFGS-B",
+        bounds=[BOUNDS[0]] * (points + 1),
+        options={"ftol": 1e-9, "eps": 1e-4},  # larger than the rounding of the likelihood
+    )
+    return found.fun, np.exp(found.x[1:])
 
 
 def _likelihoods(
@@ -520,12 +590,11 @@ def _likelihoods(
     return losses, smooth[best]
 
 
-def _noise_intervals(
-    logs: np.ndarray, data: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray, np.ndarray]:
+def _noise_intervals(last: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return 95 % intervals of the noises (read, write) by profile likelihood, and the likeliest
-    `logs` of `_regress`. `logs`, `data`: the arguments of the last one.
+    `logs` of `_regress`. `last`: the last entry of `_estimate`.
     """
+    logs, data = last[:2]
     (read, write), gain = np.exp(2 * logs[:2]), data[3].mean()
     most = np.sqrt([read + write * gain / 2, write + 2 * read / gain])
     boxes = [(SMALLEST_NOISE, WIDE * max(one, SMALLEST_NOISE)) for one in most]

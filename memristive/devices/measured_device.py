@@ -19,7 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.devices.one_sided import OneSided
-from memristive.devices.spice_model import SpiceModel, check_model, unchanged_model
+from memristive.devices.spice_model import (
+    SpiceModel,
+    check_model,
+    unchanged_model,
+)
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import (
     ParameterError,
@@ -44,10 +48,7 @@ LARGEST_MISFIT = 0.2
 TURNING_WINDOW = (
     "a window that depends on the direction, such as (v(row,column) > 0 ? 1 - v(x) : v(x))"
 )
-CURE_OF_MISFIT = (
-    "give the model file shorter pulses, or if they leave an end of the range slowly, give the "
-    f"state {TURNING_WINDOW}; curves cannot describe a second state, which earlier pulses move"
-)
+LOCK = 0.1  # of the largest step: pulses with less leave an end of the range slowly
 # steps of a 1T1R cell without a limit of its current: one pulse crosses the range
 ABRUPT = (1.0, 1.0)
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
@@ -73,6 +74,9 @@ class MeasuredDevice(Aging):
     write_noise, read_noise : float
         Standard deviations as shares of the range. Write noise is the random part of one pulse's
         step and stays in the device. Read noise is the error of one reading and does not.
+    noise_curve : tuple of float
+        Factors by which the write noise is multiplied at each x, on an even grid of x. (): the
+        noise is the same at each x.
     read_voltage : float
         In V.
     read_curve : tuple of float
@@ -149,6 +153,7 @@ class MeasuredDevice(Aging):
     read_noise_spread: float = quantity(
         0.0, 0.0, 2.0, "", "device-to-device: the same of the read noise"
     )
+    noise_curve: tuple[float, ...] = curve((), "factors on the write noise over x")
     source: str = ""
     model: str = ""
     model_sha256: str = ""
@@ -168,7 +173,7 @@ class MeasuredDevice(Aging):
     one_sided: OneSided | None = None
 
     unwritten: ClassVar = (
-        *("model_sha256", "misfit", "range_spread", "lowest_spread"),
+        *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
         *("drift", "drift_spread", "retention", "rest", "endurance", "endurance_spread"),
         "one_sided",
@@ -254,6 +259,15 @@ class MeasuredDevice(Aging):
         """
         curve = self.up if up else self.down
         return np.interp(np.asarray(x, float), np.linspace(0, 1, len(curve)), curve)
+
+    def noise(self, x: ArrayLike) -> np.ndarray:
+        """Return the write noise of one pulse at states `x` (any shape): its standard deviation as
+        a share of the range.
+        """
+        curve = self.noise_curve or (1.0, 1.0)
+        return self.write_noise * np.interp(
+            np.asarray(x, float), np.linspace(0, 1, len(curve)), curve
+        )
 
     def rates(self, up: bool = True) -> np.ndarray:
         """Return the rate dx/dn, the change of x per pulse for a continuous number of pulses n, on
@@ -501,6 +515,15 @@ def load_device(name: str) -> MeasuredDevice:
     return device
 
 
+def cure_of_misfit(device: MeasuredDevice) -> str:
+    """Return what may bring a device's curves closer to its SPICE model."""
+    if max(device.up + device.down) > LARGEST_MISFIT:
+        return "give the model file shorter pulses"
+    if device.up[0] < LOCK * max(device.up) or device.down[-1] < LOCK * max(device.down):
+        return f"pulses leave an end of the range slowly; give the state {TURNING_WINDOW}"
+    return "steps depend on earlier pulses, as with a second state, which curves cannot describe"
+
+
 def warn_of_device(device: MeasuredDevice) -> None:
     """Warn if a device forgets, or if its curves do not describe its SPICE model."""
     if device.retention:
@@ -514,7 +537,7 @@ def warn_of_device(device: MeasuredDevice) -> None:
         warnings.warn(
             f"the curves of device {device.name} follow sweeps of its SPICE model only within "
             f"{device.misfit:.0%} of the range, so networks of the model do not do what they "
-            f"predict: {CURE_OF_MISFIT}",
+            f"predict: {cure_of_misfit(device)}",
             stacklevel=1,
         )  # 1: once in a process
 

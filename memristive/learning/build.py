@@ -353,6 +353,7 @@ def measured_pulses(
         int(whole),
         *shares[scheme],
         int(scheme == THIRD),
+        device.noise_curve,
         model=device.model,
         model_sha256=device.model_sha256,
         **more,

@@ -279,12 +279,59 @@ def gate_arrays(network: Any) -> Gate:
 
 
 @compiled(inline="always")
+def moved_gate(
+    gate: float, committed: float, dose: float, step: float, low: float, high: float
+) -> tuple[float, bool]:
+    """Return the gate voltage X of a cell after a dose, and True if its device is due (must be
+    written now).
+
+    Parameters
+    ----------
+    gate, committed : float, V
+        X before the dose, and X at the last write of the device.
+    dose : float, V
+    step : float, V
+        A device is due when X differs from `committed` by this or more; 0: at each dose.
+    low, high : float, V
+        Range of X.
+    """
+    gate = min(max(gate + dose, low), high)
+    moved = gate - committed
+    return gate, moved != 0.0 and abs(moved) >= step
+
+
+@compiled
+def level_at(levels: np.ndarray, share: float) -> float:
+    """Return the level (conductance or state) at a `share` of the range of gate voltages, 0 to 1.
+
+    `levels` are given on an even grid of that range, with straight lines between its points.
+    """
+    place = share * (len(levels) - 1)
+    k = min(int(place), len(levels) - 2)
+    return float(levels[k] + (levels[k + 1] - levels[k]) * (place - k))
+
+
+@compiled(inline="always")
+def set_level(state: float, level: float, reset: bool, scatter: float) -> float:
+    """Return the state of a cell after a write at a `level`.
+
+    SET raises the state to the level, and never lowers it. `reset`: RESET comes first, because X
+    has fallen since the last write. `scatter` is the random part of the write. All values have one
+    unit.
+
+    References
+    ----------
+    C. Li et al., Nat. Commun. 9, 2385 (2018), with the authors' code.
+    """
+    return (level if reset else max(state, level)) + scatter
+
+
+@compiled(inline="always")
 def move_gates(
     gate: Gate, k: int, c: int, high: np.ndarray, dose: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move the gate voltages of column `c` in layer `k` by the `dose` in V, of which row i gets the
-    share `high[i]`. A device is due when its gate voltage has moved by the step since its last
-    write; 0: at each dose.
+    share `high[i]`.
 
     Returns two arrays (rows): the gate voltage in V of each cell that is due, nan for the others;
     and True for each cell that needs RESET.
@@ -293,11 +340,16 @@ def move_gates(
     gates, reset = np.full(len(high), np.nan), np.zeros(len(high), np.bool_)
     for i in range(len(high)):
         if high[i] > 0.0:
-            volts = voltages[i, c] + high[i] * dose * gate.gain[k][i, c]
-            voltages[i, c] = min(max(volts, gate.low), gate.high)
-            moved = voltages[i, c] - committed[i, c]
-            if moved != 0.0 and abs(moved) >= gate.step:
-                gates[i], reset[i] = voltages[i, c], gate.always or moved < 0.0
+            voltages[i, c], due = moved_gate(
+                voltages[i, c],
+                committed[i, c],
+                high[i] * dose * gate.gain[k][i, c],
+                gate.step,
+                gate.low,
+                gate.high,
+            )
+            if due:
+                gates[i], reset[i] = voltages[i, c], gate.always or voltages[i, c] < committed[i, c]
                 committed[i, c] = voltages[i, c]
     return gates, reset
 
@@ -317,21 +369,14 @@ def set_states(
     nan: none), with RESET where `reset` is True.
 
     `levels`: states in V on an even grid of gate voltages, whose ends in V are `span`. `noise`:
-    standard deviation in V of a write. `bounds`: range of the states in V. SET raises a state to
-    the level, and never lowers it.
-
-    References
-    ----------
-    C. Li et al., Nat. Commun. 9, 2385 (2018), with the authors' code.
+    standard deviation in V of a write. `bounds`: range of the states in V.
     """
-    result, last = states.copy(), len(levels) - 1
+    result = states.copy()
     for i in range(len(gates)):
         if not np.isnan(gates[i]):
-            place = (gates[i] - span[0]) / (span[1] - span[0]) * last
-            n = min(int(place), last - 1)
-            level = levels[n] + (levels[n + 1] - levels[n]) * (place - n)
+            level = level_at(levels, (gates[i] - span[0]) / (span[1] - span[0]))
             scatter = noise * rng.standard_normal() if noise > 0.0 else 0.0
-            state = (level if reset[i] else max(states[i], level)) + scatter
+            state = set_level(states[i], level, reset[i], scatter)
             result[i] = min(max(state, bounds[0]), bounds[1])
     return result
 

@@ -23,13 +23,14 @@ from memristive.closed_form.kernel_arrays import (
 )
 from memristive.compiled import compiled
 from memristive.ledger import COMPUTED, SELECTED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import Parameters, quantity
+from memristive.parameters import Parameters, curve, quantity
 from memristive.writing.at_once import AtOnce, ColumnDose, moved
 from memristive.writing.base import Laboratory
 from memristor import read_current
 from snn_circuit import Cells
 
 drawn_number = compiled(memristor.drawn_number)
+noise_factor = compiled(memristor.noise_factor, inline="always")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class PulseSettings(Parameters):
         "",
         "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none",
     )
+    noise_curve: tuple[float, ...] = curve((), "factors on the write noise over X")
 
 
 class ModelWrite(NamedTuple):
@@ -90,9 +92,10 @@ class Pulses(NamedTuple):
     disturb: tuple[float, float]
     # True: V/3, unselected cells see a third of the voltage backwards; False: V/2, they see nothing
     thirds: bool
+    noise_curve: np.ndarray  # factors on `noise` over the range; empty: 1 everywhere
 
 
-NO_PULSES = Pulses(0.0, 0.0, 0, 0.0, (0.0, 0.0), False)
+NO_PULSES = Pulses(0.0, 0.0, 0, 0.0, (0.0, 0.0), False, np.zeros(0))
 
 
 class Counts(NamedTuple):
@@ -142,7 +145,12 @@ class RoundedPulses(AtOnce):
             parts = np.clip(numbers - pulse, 0.0, 1.0)
             column = write_column(states, place, parts, ones, math.copysign(pulses.width, dose))
             if pulses.write_noise:
-                added = scale * [draws[pulse] if pulse < len(draws) else 0.0 for draws in noise]
+                noise_curve = np.array(pulses.noise_curve)
+                added = scale * [
+                    memristor.noise_factor(noise_curve, curve.flow, state)
+                    * (draws[pulse] if pulse < len(draws) else 0.0)
+                    for state, draws in zip(states[place], noise, strict=True)
+                ]
                 noisy = np.clip(column + np.sqrt(parts) * added, curve.low, curve.high)
                 column = np.where((parts > 0) & ~stuck, noisy, column)
             states[place] = column
@@ -252,6 +260,7 @@ def pulse_arrays(settings: PulseSettings | None) -> Pulses:
         settings.write_noise,
         (float(settings.disturb_down), float(settings.disturb_up)),
         bool(settings.thirds),
+        np.array(settings.noise_curve, float),
     )
 
 
@@ -312,6 +321,7 @@ def write_pulses(
             while number > 0.0 and pulses.noise > 0.0 and charge != 0.0:  # not a stuck cell
                 part = min(number, 1.0)
                 noise = pulses.noise * cells[NOISE, r, c]
+                noise *= noise_factor(pulses.noise_curve, flow, states[i, c])
                 state = (
                     moved(flow, states[i, c], part * charge)
                     + noise * math.sqrt(part) * rng.standard_normal()

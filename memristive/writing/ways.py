@@ -41,7 +41,8 @@ class PulseWrites(OneSidedSettings, GateSettings, LateSettings, PulseSettings):
     """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the
     noises of the device.
 
-    In either direction, a dose in V takes dose / `step` pulses. If there are `levels`, which
+    In either direction, a dose in V takes dose / `step` pulses. `noise_curve` holds factors on the
+    write noise on an even grid of the range of X; (): 1 everywhere. If there are `levels`, which
     are the states in V at gate voltages from `gate_low` to `gate_high`, the gate sets the state,
     and doses are changes of the gate's voltage (docs/writes_gate.md). If there is `one_sided`, it
     has the steps in the place of the means and noises (docs/devices.md). `model` and `model_sha256`
@@ -52,7 +53,7 @@ class PulseWrites(OneSidedSettings, GateSettings, LateSettings, PulseSettings):
     model_sha256: str = ""
 
     newer: ClassVar = (
-        *("disturb_up", "disturb_down", "thirds", "late", "late_pulses"),
+        *("disturb_up", "disturb_down", "thirds", "noise_curve", "late", "late_pulses"),
         *("late_forget", "late_spread", "late_offset", "late_keeps", "levels", "gate_low"),
         *("gate_high", "gate_step", "gate_rest", "gate_reset", "gate_forget"),
         *("model", "model_sha256"),

@@ -32,12 +32,15 @@ SHAPES = {
 
 
 def measure(up, down, pulses, write, read, seed, low=LOW, high=HIGH, start=0.0):
-    """Return readings in S and directions; the state cannot leave its range."""
+    """Return readings in S and directions; the state cannot leave its range, and its noise `write`
+    may depend on it.
+    """
     rng = np.random.default_rng(seed)
     states = [start]
     for pulse in pulses:
         step = up(states[-1]) if pulse > 0 else -down(states[-1])
-        states.append(float(np.clip(states[-1] + step + write * rng.standard_normal(), 0, 1)))
+        noise = write(states[-1]) if callable(write) else write
+        states.append(float(np.clip(states[-1] + step + noise * rng.standard_normal(), 0, 1)))
     readings = np.array(states) + read * rng.standard_normal(len(states))
     return low + (high - low) * readings, [0, *pulses]
 
@@ -185,7 +188,7 @@ SWEEP = np.linspace(1e-6, 2e-6, 11)
         (SWEEP, [0] + [1] * 10, "'down'"),
         (SWEEP[:1], [1], "'up'"),
         (SWEEP - 1.5e-6, [0] + [1, -1] * 5, "positive"),
-        ([1e-6] * 11, [0] + [1, -1] * 5, "swapped"),
+        ([1e-6] * 11, [0] + [1, -1] * 5, "equal"),
         (1e6 * SWEEP, [0] + [1, -1] * 5, "uS"),
         (np.append(SWEEP, SWEEP[::-1]), [0] + [-1] * 10 + [0] + [1] * 10, "swapped"),
     ],

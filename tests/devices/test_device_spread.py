@@ -1,4 +1,6 @@
-"""The fit of several devices recovers the spreads and the errors of simulated devices."""
+"""The fit of several devices recovers the spreads, the errors and the noise curve of simulated
+devices.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ def drawn(rng, spread):
     return rng.lognormal(-(sigma**2) / 2, sigma)
 
 
-def kind(seed, spreads, devices):
+def kind(seed, spreads, devices, noise=lambda x: 0.01, pulses=PULSES):
     """The fit of simulated devices with these spreads."""
     rng, fitted = np.random.default_rng(seed), []
     for k in range(devices):
@@ -29,8 +31,8 @@ def kind(seed, spreads, devices):
         conductance, direction = measure(
             lambda x, gain=gain: gain * 0.1 * (1.04 - x),
             lambda x, gain=gain: gain * 0.12 * (x + 0.04),
-            PULSES,
-            0.01 * write,
+            pulses,
+            lambda x, write=write: write * noise(x),
             0.01 * read,
             rng,
             low=1e-5 * width * lowest,
@@ -49,6 +51,7 @@ def test_known_spreads_are_recovered_within_their_errors():
         off.append((found.spreads[name][0] - mean) / found.spreads[name][1])
     middle = len(found.device.up) // 2
     off.append((found.device.up[middle] - 0.1 * 0.54) / found.errors["up"][middle])
+    assert len(found.write_noise_at) == 1 and found.device.noise_curve == ()
     assert found.device.spread == found.spreads["gain"].spread
     assert np.abs(off).max() < 3 and 0.4 < np.mean(np.square(off)) < 2
 
@@ -58,6 +61,13 @@ def test_devices_that_are_alike_have_spreads_of_zero_within_their_errors():
     for name in TRUTH:
         spread, error = found.spreads[name][2:]
         assert spread < 3 * error < 1
+
+
+def test_a_write_noise_that_depends_on_the_state_is_found():
+    found = kind(4, dict.fromkeys(TRUTH, 0.0), 3, lambda x: 0.005 + 0.02 * x, PULSES * 2)
+    assert len(found.write_noise_at) == 2
+    assert found.write_noise_at == pytest.approx([0.005, 0.025], abs=0.004)
+    assert found.device.noise([0, 1]) == pytest.approx(found.write_noise_at)
 
 
 @pytest.mark.parametrize(("spread", "error"), [(0.2, 0.05), (0.1, 0.1), (0.0, 0.1)])

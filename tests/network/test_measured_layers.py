@@ -39,6 +39,7 @@ SPREAD = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1)
 KIND = MeasuredDevice(
     "kind",
     write_noise=0.01,
+    noise_curve=(0.2, 0.9, 1.6),
     spread=0.1,
     range_spread=0.2,
     lowest_spread=0.05,
@@ -58,7 +59,7 @@ KIND = MeasuredDevice(
         ("pcmo", (), 1, None, LATE),
         ("ag-si", (5,), 2, SPREAD, LATE),
         ("noisy", (5,), 1, None, LATE),
-        ("noisy", (5,), 1, device_chip(KIND, 2), {}),
+        ("noisy", (5,), 1, device_chip(KIND, 2), {"noise_curve": KIND.noise_curve}),
         ("li-1t1r", (), 1, None, GATE),
         ("bent-1t1r", (5,), 2, STUCK, GATE),
     ],
@@ -96,12 +97,13 @@ def test_cells_of_a_chip_differ_as_the_devices_of_a_kind_do():
     assert np.std(cells.write_noise) == pytest.approx(KIND.write_noise_spread, rel=0.1)
 
 
-def test_the_noise_of_a_pulse_is_that_of_the_cell():
-    """One pulse of 4,000 rows."""
+@pytest.mark.parametrize("x", [0.25, 0.75])
+def test_the_noise_of_a_pulse_is_that_of_the_cell_at_its_state(x):
+    """One pulse of 4,000 rows; noise curve by hand: halfway between its points."""
     emulated = emulator(KIND)
     chip = dataclasses.replace(Chip(), cell_write_noise=KIND.write_noise_spread)
     net = Network(
-        (np.full((2, 4001), emulated.state(0.5)),),
+        (np.full((2, 4001), emulated.state(x)),),
         measured_parameters(emulated),
         measured_design(emulated, 1, 1.0),
         pulses=measured_pulses(emulated),
@@ -113,8 +115,9 @@ def test_the_noise_of_a_pulse_is_that_of_the_cell():
         *(net.pulses.step, no_counts(net), 0, arrays.work.loads[0], np.random.default_rng(1)),
     )
     moved = (arrays.states[0][:, 0] - net.states[0][0]) / (emulated.high - emulated.low) - 0.01
+    noise = 0.01 * (0.55 if x < 0.5 else 1.25)
     own = net.devices[0].cells.write_noise[0]
-    assert np.std(moved / own) == pytest.approx(0.01, rel=0.05)
+    assert np.std(moved / own) == pytest.approx(noise, rel=0.05)
     large = own > np.median(own)
     assert np.std(moved[large]) > 1.5 * np.std(moved[~large])
 

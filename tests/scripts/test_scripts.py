@@ -447,7 +447,6 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
         ("XPUE_memristive_inference.py", ["--set", "memristor.width=1e-4"], "memristor.width"),
         ("XPUE_memristive_training.py", ["--device", "vteam"], "memristive measure"),
         ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
-        ("error_driven", ["--data", "xpue", "--size", "5"], "size"),
         ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9"),
     ],
 )
