@@ -40,6 +40,8 @@ NAMES = {
     "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
     "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
     "device": ("", rf"(?:device|cell|dut)(?: ?name)?{NUMBERED}"),
+    # of readings without pulses
+    "time": ("s", r"(?:t|time|elapsed ?time|delay)(?: (?:since|after) .*)?"),
 }
 READ = ("conductance", "resistance", "current")  # what is read; the first of them counts
 # words for directions, in names of columns; a column direction has some more
@@ -57,7 +59,6 @@ UNITS = dict.fromkeys(("S", "siemens", "Siemens"), "S") | {"A": "A", "V": "V", "
 UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "ohm")
 EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
 UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
-TIME = re.compile(r"(?i)(?:t|time|elapsed ?time|delay)\b")  # of readings without pulses
 # other columns, and why they do not do
 OTHERS = {
     r"\b(lrs|hrs|r ?on|r ?off|set|reset)\b": "one LRS and one HRS a cycle: steps between them are "
@@ -112,6 +113,9 @@ def read_readings(
         file.
     """
     columns, rows = file or read_file(path)
+    columns = [
+        column._replace(kind="" if column.kind == "time" else column.kind) for column in columns
+    ]
     checksum = zlib.crc32(rows.reset_index(drop=True).to_csv().encode())
     notes, found = list[str](), list[Readings]()
     for device, table in _tables(columns, rows, read_voltage, notes):
@@ -148,26 +152,19 @@ def read_over_time(
     `read_readings` does, and for times in other units.
     """
     columns, rows = file
-    times = [k for k, column in enumerate(columns) if TIME.match(column.header)]
     kinds = {column.kind for column in columns if column.kind}
-    if not times or not kinds <= {*READ, "device", "read voltage"}:
+    if "time" not in kinds or not kinds <= {*READ, "time", "device", "read voltage"}:
         return None
-    header = columns[times[0]].header
-    found = re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header)
-    if (found and UNITS[found[3]] != "s") or (not found and re.search(r"[\[(/]", header)):
-        raise ParameterError(
-            f"column {header!r} must be in s: convert the times, name it 'time (s)'"
-        )
-    power = PREFIXES[found[2]] if found else 0
-    seconds = _numbers(Column(header, "time", "s", power), rows.iloc[:, times[0]])
-    others = [k for k in range(len(columns)) if k not in times]
     notes = list[str]()
-    tables = list(_tables([columns[k] for k in others], rows.iloc[:, others], read_voltage, notes))
+    tables = list(_tables(columns, rows, read_voltage, notes))
     for note in dict.fromkeys(notes):
         report(f"{path}: {note}")
-    siemens = pd.concat([table["conductance"] for _, table in tables])
-    names = np.repeat([name for name, _ in tables], [len(table) for _, table in tables])
-    return seconds.loc[siemens.index].to_numpy(float), siemens.to_numpy(float), names
+    table = pd.concat([part.assign(name=name) for name, part in tables])
+    return (
+        table["time"].to_numpy(float),
+        table["conductance"].to_numpy(float),
+        table["name"].to_numpy(),
+    )
 
 
 def column_of(header: str) -> Column:
