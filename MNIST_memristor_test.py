@@ -10,7 +10,6 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 from typing import Any
 
 from datasets import mnist
-from memristive.accounting.energy import read_energy
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.engines.read_netlist import netlist
@@ -67,8 +66,6 @@ def main(arguments: list[str] | None = None) -> None:
         if voltages.rule == "hebbian"
         else {}
     )
-    if options.engine == NGSPICE:
-        more["read_energy"] = read_energy(setup, voltages.states, images[0])
     strict = save_test(
         record,
         labels,

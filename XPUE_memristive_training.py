@@ -10,7 +10,6 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 import time
 
 from datasets import Dataset, xpue
-from memristive.accounting.energy import write_energy
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
 from memristive.io.records import check_overwriting, describe
@@ -66,9 +65,6 @@ def train(
         watch=lambda runs: script.progress(runs, len(patterns), "training", "class"),
     )
     seconds = time.perf_counter() - start
-    energy = write_energy(
-        setup, setup.start_states(patterns.shape), patterns[0], column=0, pulse=setup.writing.pulse
-    )
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(
@@ -79,13 +75,12 @@ def train(
         encoding="binary",
         **parameters,
     )
-    record.write({"voltages": training.states, "write_energy": energy})
+    record.write({"voltages": training.states})
 
     # 4. Print and plot.
     import plotting  # here, because --help needs no matplotlib
 
     script.print_training(setup, labels, patterns, training.states, seconds)
-    script.print_energy("one class's write", energy)
     for name, figure in (
         ("images", plotting.dataset_images(dataset)),
         ("inputs", plotting.pulses(training.time, training.inputs, "input")),

@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from memristive import plotting
-from memristive.accounting.energy import UNCOUNTED, isolated, write_energy
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import (
     Record,
     add_resume,
     apply_settings,
     make_parser,
-    print_energy,
     progress,
     run,
 )
@@ -123,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
             if done % CHECKPOINT_EVERY[options.engine] == 0:
                 save_checkpoint(checkpoint, learning.arrays(), parameters)
 
-    # 3. Save the states, the learning curve and the energy of a first write.
+    # 3. Save the states and the learning curve.
     save(
         path,
         learning.network,
@@ -135,10 +133,6 @@ def main(arguments: list[str] | None = None) -> None:
         overwrite=True,
     )
     (states,), (accuracy, writes) = learning.network.states, learning_curve(learning.history)
-    energy = {
-        kind: write_energy(setup, states, images[0], int(labels[0]), pulse, sign)
-        for kind, sign in (("potentiation", 1), ("depression", -1))
-    }
     marks = slice(499, None, 500)
     curve = {
         "presentations": np.arange(1, len(accuracy) + 1)[marks],
@@ -150,7 +144,6 @@ def main(arguments: list[str] | None = None) -> None:
             "presentations": len(accuracy),
             "writes": int(writes[-1]),
             "running_accuracy": float(accuracy[-1]),
-            "write_energy": energy,
             "learning_curve": curve,
         }
     )
@@ -167,9 +160,6 @@ def main(arguments: list[str] | None = None) -> None:
         f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running "
         f"accuracy {accuracy[-1]:.2%}"
     )
-    for kind, joules in energy.items():
-        conducts = kind == "depression" and memristor != isolated(memristor)
-        print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
 
     # 5. Plot.
     plotting.save(

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from memristive.accounting.energy import ISOLATED_UP_TO
 from memristive.io import records
 from memristive.io.voltages import VoltagesError
 from memristive.network.crossbar import hebbian_state
@@ -495,26 +494,6 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
             .drop(columns=list(drop))
             .to_string(index=False, float_format="{:.4g}".format, na_rep="")
         )
-
-
-def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
-    """Print the energies in J of `what` (a read or a write), measured by `energy.read_energy` or
-    `write_energy`, with a `note` at the end.
-    """
-    if math.isnan(energy["inputs"]):
-        print(
-            f"energy of {what}: unknown above {ISOLATED_UP_TO:g} V, where the channels' junctions "
-            "conduct"
-        )
-        return
-    from matplotlib.ticker import EngFormatter
-
-    joules = EngFormatter("J", places=2)
-    columns = f", {joules(energy['columns'])} from the columns" if "columns" in energy else ""
-    print(
-        f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} "
-        f"from phi{columns} (op-amps and transconductances are ideal and not counted{note})"
-    )
 
 
 def print_training(
