@@ -174,43 +174,22 @@ def own_patterns(path: Path) -> Dataset:
     Raises DatasetError if a line is no pattern, if patterns differ in shape, share a name or are
     equal, or if there are fewer than two.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names, drawings = [line[-1] for line in lines], [line[:-1] for line in lines]
+    shape = (len(drawings[0]), len("".join(drawings[0][:1]))) if lines else (0, 0)
+    pattern = re.compile(rf"(?:[01]{{{shape[1]}}} ){{{shape[0]}}}")
+    name = re.compile(rf"(?![01]{{{shape[1]}}}$)[\w+=]+")  # a row is no name
+    if (
+        not 1 < len(lines) == len(set(names)) == len(set(map(tuple, drawings)))
+        or not shape[1]
+        or not all(pattern.fullmatch("".join(f"{row} " for row in rows)) for rows in drawings)
+        or not all(map(name.fullmatch, names))
+    ):
         raise DatasetError(
-            f"patterns cannot be read from {path}: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    lines = {
-        number: line.split() for number, line in enumerate(text.splitlines(), 1) if line.strip()
-    }
-    first = next(iter(lines.values()), [""])
-    shape, names = (len(first) - 1, len(first[0])), [words[-1] for words in lines.values()]
-    for number, (*rows, name) in lines.items():
-        fits = (len(rows), *{len(row) for row in rows}) == shape and set("".join(rows)) <= {
-            "0",
-            "1",
-        }
-        if names.count(name) > 1:
-            raise DatasetError(f"{path}: two patterns have the name {name!r}")
-        if (
-            not fits
-            or not re.fullmatch(r"[\w+=]+", name)
-            or (set(name) <= {"0", "1"} and len(name) == shape[1] > 1)
-        ):
-            raise DatasetError(
-                f"{path}: line {number} must hold the rows of a pattern in 0 and 1, as many and as "
-                "long as in the first line, and then a name of its own, as in '101 010 101 X'; "
-                f"got {' '.join([*rows, name])!r}"
-            )
-    drawings = ["".join(words[:-1]) for words in lines.values()]
-    for name, drawing in zip(names, drawings, strict=True):
-        if drawings.count(drawing) > 1:
-            raise DatasetError(
-                f"{path}: pattern {name!r} equals another, so no circuit can tell them apart"
-            )
-    if len(names) < 2:
-        raise DatasetError(f"patterns in {path} must be two or more, got {len(names)}")
-    return _drawn(path.stem, names, shape, drawings)
+            f"{path} must hold two or more patterns, all of one shape: in each line the rows in 0 "
+            "and 1, and then a name of its own, as in '101 010 101 X'"
+        )
+    return _drawn(path.stem, names, shape, list(map("".join, drawings)))
 
 
 def xpue() -> Dataset:
