@@ -3,11 +3,9 @@ pulse.
 
 A device's mean steps give the emulator's parameters (docs/devices.md). ngspice applies a sweep of
 pulses up and down, and reads the conductance after each. Writes results/devices/device_presets.json
-and figures/device_presets.png in 10 s. `python memristor.py --device NAME` does the same for one
-device, with its I-V loop.
+and figures/device_presets.png in 10 s.
 """
 
-import re
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -20,8 +18,6 @@ from memristive.cli.script import Record, add_jobs, make_parser, run, table
 from memristive.devices.characterise import apply_pulses
 from memristive.devices.measured_device import (
     DEVICES,
-    GATE_DEVICES,
-    ONE_SIDED_DEVICES,
     MeasuredDevice,
     device_record,
     emulator,
@@ -33,20 +29,9 @@ HEADING = (
     "steps up",
     "steps down",
     "on/off",
-    "R_on/ohm",
     "noise: write, read",
     "largest deviation in ngspice",
 )
-# of 1T1R cells, whose level is set by the gate
-GATE_HEADING = (
-    "device",
-    "gate/V",
-    "conductance/uS",
-    "noise: write, read",
-    "stuck",
-)
-# mean and standard deviation of a gradual step over all x, mean x after an abrupt pulse
-ONE_SIDED_HEADING = ("device", "gradual", "step, noise", "abrupt to x", "on/off", "read noise")
 MOST = 256  # pulses that a sweep has in one direction
 ROUNDING = 1e-6  # error of a number of pulses, which must not add a pulse
 PANELS = 3  # of the figure, side by side
@@ -94,60 +79,17 @@ def main(arguments: list[str] | None = None) -> None:
     record.plot(figure)
 
 
-def list_devices() -> None:
-    """Print the presets, for `python memristor.py --devices`."""
-    for heading, describe, devices in (
-        (HEADING[:-1], described, DEVICES),
-        (GATE_HEADING, gate_described, GATE_DEVICES),
-        (ONE_SIDED_HEADING, one_sided_described, ONE_SIDED_DEVICES),
-    ):
-        rows = [
-            (*describe(device), re.split("[;,]", device.source)[0]) for device in devices.values()
-        ]
-        print(table((*heading, "material"), rows))
-    print("sources: docs/devices.md")
-
-
 def described(device: MeasuredDevice) -> tuple[str, ...]:
     """Return the texts of a device's row under `HEADING`, without the last column. Steps are shares
     of the range, at the first and at the last pulse of a sweep.
     """
-    factor, unit = plotting.prefixed([1 / device.highest_conductance], "ohm")
     return (
         device.name,
         f"{device.pulses(True):.0f}, {device.pulses(False):.0f}",
         f"{device.up[0]:.2%} to {device.up[-1]:.2%}",
         f"{device.down[-1]:.2%} to {device.down[0]:.2%}",
         f"{device.on_off_ratio:.3g}",
-        f"{factor / device.highest_conductance:.3g} {unit.removesuffix('ohm')}".strip(),
         f"{device.write_noise:.1%}, {device.read_noise:.1%}",
-    )
-
-
-def gate_described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return the texts of the row of a 1T1R device under `GATE_HEADING`."""
-    return (
-        device.name,
-        f"{device.gate_low:g} to {device.gate_high:g}",
-        f"{1e6 * device.lowest_conductance:.0f} to {1e6 * device.highest_conductance:.0f}",
-        f"{device.write_noise:.1%}, {device.read_noise:.1%}",
-        f"{device.stuck:.0%}",
-    )
-
-
-def one_sided_described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return the texts of the row of a device with one gradual direction under
-    `ONE_SIDED_HEADING`.
-    """
-    found = device.one_sided
-    assert found
-    return (
-        device.name,
-        "up" if found.sign > 0 else "down",
-        f"{found.mean_step:.1%}, {found.noise:.1%}",
-        f"{np.mean(found.abrupt):.2f}",
-        f"{device.on_off_ratio:.3g}",
-        f"{device.read_noise:.1%}",
     )
 
 

@@ -34,16 +34,15 @@ from memristive.accounting.overview import with_unit
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, means_of
 from memristive.cli.script import OWN, Record, add_resume, make_parser
 from memristive.commands import fit, measure
+from memristive.commands.compare import COLOUR_OF, dots
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided import middles
 from memristive.files import read_json
 from memristive.io.readings import read_file, read_over_time
 from memristive.io.records import load_results, load_table, report, write_file
-from memristive.learning.training import learn
 from memristive.ledger import Technology
 from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
-from memristive.scores.decisions import score_row
 
 # fields of a `Run` for each network, and the record of the published devices
 NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
@@ -54,15 +53,13 @@ NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
 ONE = "one layer"
 INSTALLED = Path(memristive.__file__).parent / "published"  # exists if pip has installed it
 PUBLISHED = INSTALLED if INSTALLED.exists() else Path("results/published")
-AS_IT_IS, EVERYTHING = "as it is", "without all of these"
+AS_IT_IS = "as it is"
 FINER = 10  # steps are divided by this factor
 SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
 SHORT = 40_000  # presentations
 READS, MOMENTS = 20, (5, 5)  # images whose reads are counted; moments and images of a training
-AGES, RELEARNED = (1e3, 1e5, 1e7), 1000  # s without a write; presentations afterwards
 CLEAR = 2.0  # standard errors from which a difference counts
 WORTH = 0.5  # points of accuracy from which it matters
-COLOUR_OF = {AT_ONCE: VERMILLION, LATE: BLUE}
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { line-height: 1.2 } h2 { margin-top: 2.2rem } figure { margin: 1rem 0 }
@@ -121,7 +118,6 @@ def main(arguments: list[str] | None = None) -> None:
         accuracy_section(device, rows),
         limits_section(rows),
         tolerance_section(rows),
-        *time_section(rows),
         wear_section(rows),
         energy_section(device, rows),
         Section("What to improve first", advice),
@@ -218,18 +214,11 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
         "cells alike": spread,
         "no stuck cells": {"stuck": 0.0},
     }
-    found = {
+    return {
         name: fields
         for name, fields in found.items()
         if any(getattr(device, field) != value for field, value in fields.items())
     }
-    both: dict[str, Any] = {}
-    for fields in found.values():
-        both |= fields
-    if {"up", "down"} <= both.keys():
-        both |= dict.fromkeys(("up", "down"), (device.mean_step / FINER,) * 2)
-    several = len(found) > 1 and not pairs
-    return {AS_IT_IS: {}, **found, **({EVERYTHING: both} if several else {})}
 
 
 def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[Run]:
@@ -255,10 +244,7 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
         for seed in range(1, seeds + 1):
             for name, fields in variants(device).items():
                 of = dataclasses.replace(device, **fields)
-                if fields:
-                    yield run(ONE, of, late, seed, variant=name, section="limits")
-            if late == ways[-1] and (device.drifts or device.retention):
-                yield run(ONE, device, late, seed, section="time")
+                yield run(ONE, of, late, seed, variant=name, section="limits")
             for spread in SPREADS:
                 of = dataclasses.replace(device, spread=spread, range_spread=spread)
                 yield run(ONE, of, late, seed, cells=spread, section="tolerance")
@@ -266,8 +252,6 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
 
 def answer(run: Run) -> dict[str, Any]:
     """Return the row of a run: accuracy and pulses, or energies and times. Runs in a worker."""
-    if run.columns["section"] == "time":
-        return over_time(run)
     if run.columns["section"] != "costs":
         return evaluate(run)
     network, rule = run.prepared()
@@ -282,20 +266,6 @@ def answer(run: Run) -> dict[str, Any]:
         "training": (trained.ledger, trained.times),
     }.items():
         row |= {f"{name}_J": ledger.sum(), f"{name}_s": float(sum(times.values()))}
-    return row
-
-
-def over_time(run: Run) -> dict[str, Any]:
-    """Return the accuracies of a trained network at each of `AGES`, and after relearning there."""
-    network, rule, _ = run.trained()
-    test, short = run.dataset.test, dataclasses.replace(rule, presentations=RELEARNED)
-    row = {"device": run.device.name, **run.columns, "seed": run.seed}
-    for age in AGES:
-        old = network.aged(age)
-        again = learn(old, short, *run.dataset.training).network
-        for name, of in (("aged", old), ("relearned", again)):
-            scores = score_row(test.labels, of.first_spikes(test.levels))
-            row[f"{name} {age:g}"] = scores["strict_accuracy"]
     return row
 
 
@@ -417,35 +387,20 @@ def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
             "Rounded writes of devices with one gradual direction take many times the pulses, and "
             "are left out."
         )
-    figure = dots(means, device.name, list(order))
+    figure, axes = plt.subplots(
+        1, len(NETWORKS), figsize=(WIDTH, 1.3 + 0.28 * len(order)), sharey=True
+    )
+    for axis, network in zip(axes, NETWORKS, strict=True):
+        dots(axis, means[means["network"] == network], "device", list(order))
+        place = list(order).index(device.name)
+        axis.axhspan(place - 0.5, place + 0.5, color=GREY, alpha=0.2, linewidth=0)
+        axis.set(title=network, xlabel="test accuracy (%)")
+    legend = axes[0].get_legend_handles_labels()
+    title = "bars: lowest to highest seed"
+    figure.legend(*legend, loc="outside upper center", ncols=2, title=title)
     return Section(
         "Accuracy beside published devices", texts, wide.reset_index(), figure, "accuracy"
     )
-
-
-def dots(means: pd.DataFrame, own: str, order: list[str]) -> Figure:
-    """Draw accuracies: a panel for each network, a line for each device, a mark for each way."""
-    height = 1.3 + 0.28 * len(order)
-    figure, axes = plt.subplots(1, len(NETWORKS), figsize=(WIDTH, height), sharey=True)
-    for axis, network in zip(axes, NETWORKS, strict=True):
-        for way, marker in ((AT_ONCE, "s"), (LATE, "o")):
-            of = means[(means["network"] == network) & (means["write"] == way)]
-            place = [order.index(device) for device in of["device"]]
-            bars = [(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)]
-            look = {"color": COLOUR_OF[way], "capsize": 2.0, "markersize": 5, "label": way}
-            axis.errorbar(of["mean"], place, xerr=bars, fmt=marker, **look)
-        axis.axhspan(order.index(own) - 0.5, order.index(own) + 0.5, color=GREY, alpha=0.2, lw=0)
-        axis.set(title=network, xlabel="test accuracy (%)", ylim=(len(order) - 0.4, -0.6))
-        axis.grid(alpha=0.3)
-    axes[0].set_yticks(range(len(order)), order)
-    axes[0].get_yticklabels()[order.index(own)].set_fontweight("bold")
-    figure.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=2,
-        title="bars: lowest to highest seed",
-    )
-    return figure
 
 
 def limits_of(rows: pd.DataFrame) -> pd.DataFrame:
@@ -457,23 +412,10 @@ def limits_of(rows: pd.DataFrame) -> pd.DataFrame:
 def limits_section(rows: pd.DataFrame) -> Section:
     """Return what limits the accuracy of one layer."""
     means = limits_of(rows)
-    wide = means.assign(text=[f"{value:.1f}" for value in means["mean"]]).pivot(
-        index="variant", columns="write", values="text"
-    )
     names = list(dict.fromkeys(means["variant"]))
-    ways = list(dict.fromkeys(means["write"]))
-    wide = wide.reindex(index=names, columns=ways)
-    wide.columns = [f"{way} (%)" for way in ways]
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 1.2 + 0.3 * len(names)))
-    for way in ways:
-        of = means[means["write"] == way]
-        place = [names.index(name) for name in of["variant"]]
-        bars = [(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)]
-        look = {"fmt": "o", "color": COLOUR_OF[way], "capsize": 2.0, "label": way}
-        axis.errorbar(of["mean"], place, xerr=bars, **look)
-    axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel="test accuracy of one layer (%)", ylim=(len(names) - 0.4, -0.6))
-    axis.grid(alpha=0.3)
+    dots(axis, means, "variant", names)
+    axis.set_xlabel("test accuracy of one layer (%)")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", title="written")
     texts = [
         "One layer learns again with a device that lacks one fault; all settings follow from this "
@@ -481,7 +423,17 @@ def limits_section(rows: pd.DataFrame) -> Section:
         "so that crossing the range is as noisy as before. Equal steps: both curves are the mean "
         "step at each state."
     ]
-    return Section("What limits it", texts, wide.reset_index(), figure, "limits")
+    return Section("What limits it", texts, over_ways(means, "variant"), figure, "limits")
+
+
+def over_ways(means: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return mean accuracies in % as text: a row for each value of the column `kind`, a column for
+    each way to write.
+    """
+    wide = means.assign(text=means["mean"].map("{:.1f}".format)).pivot(
+        index=kind, columns="write", values="text"
+    )
+    return wide.reindex(means[kind].unique()).add_suffix(" (%)").reset_index()
 
 
 def tolerance_section(rows: pd.DataFrame) -> Section:
@@ -495,38 +447,13 @@ def tolerance_section(rows: pd.DataFrame) -> Section:
     axis.set(xlabel="relative spread of steps and of ranges", ylabel="test accuracy (%)")
     axis.grid(alpha=0.3)
     axis.legend(title="written")
-    means = means_of(used, ["cells", "write"])
-    wide = means.assign(text=[f"{value:.1f}" for value in means["mean"]]).pivot(
-        index="cells", columns="write", values="text"
-    )
-    wide.columns = [f"{way} (%)" for way in wide.columns]
+    table = over_ways(means_of(used, ["cells", "write"]), "cells")
     texts = [
         "The same layer on chips whose cells differ in steps and in range, each by this relative "
         "standard deviation. The network learns on the chip. At 0 the cells have the spreads of "
         "the device itself."
     ]
-    return Section("Cells that differ", texts, wide.reset_index(), figure, "tolerance")
-
-
-def time_section(rows: pd.DataFrame) -> list[Section]:
-    """Return what time does, if the device states a law."""
-    found = rows[rows["section"] == "time"]
-    if not len(found):
-        return []
-    table = pd.DataFrame(
-        {
-            "age (s)": [f"{age:g}" for age in AGES],
-            **{
-                f"{name} (%)": [f"{100 * found[f'{name} {age:g}'].mean():.1f}" for age in AGES]
-                for name in ("aged", "relearned")
-            },
-        }
-    )
-    texts = [
-        "One layer after a time without a write, by the law in the device file, and after "
-        f"{RELEARNED:,} presentations in situ at this age (docs/drift.md)."
-    ]
-    return [Section("What time does", texts, table)]
+    return Section("Cells that differ", texts, table, figure, "tolerance")
 
 
 def wear_section(rows: pd.DataFrame) -> Section:
@@ -598,7 +525,7 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
         both = math.hypot(error, of_mean)
         if name == AS_IT_IS and way != best:
             gains[f"write {best}"] = reached - mean, both
-        elif name not in (AS_IT_IS, EVERYTHING) and way == best:
+        elif name != AS_IT_IS and way == best:
             gains[name] = mean - reached, both
     clear = sorted(
         (name for name, (gain, se) in gains.items() if gain >= max(WORTH, CLEAR * se)),
@@ -618,8 +545,6 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     then = f"Then: {said[1]}." if said[1:] else "Differences between seeds hide all other gains."
     rest = ", ".join(name for name in gains if name not in clear[:2])
     last = f"Little or nothing would come of: {rest}." if rest else "All changes help."
-    if (EVERYTHING, best) in means:
-        last += f" With all changes one layer has {means[EVERYTHING, best][0]:.1f} %."
     return [first, then, last]
 
 
