@@ -17,7 +17,7 @@ from memristive.io.records import describe
 from memristive.io.voltages import load_voltages
 from memristive.network.design import NGSPICE
 from memristive.network.networks import Network, network_on_chip
-from memristive.scores.decisions import confusion, equal_templates, lead, resolution_of
+from memristive.scores.decisions import confusion, equal_templates, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -80,12 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     # 4. Plot.
     import plotting  # here, because --help needs no matplotlib
 
-    counts, leads = (
-        confusion(labels, strict, classes=10),
-        [lead(times) for times in spikes[strict >= 0]],
-    )
+    counts = confusion(labels, strict, classes=10)
     record.plot(plotting.confusion(counts, dataset.labels), "confusion")
-    record.plot(plotting.lead_histogram(leads), "leads")
 
 
 if __name__ == "__main__":

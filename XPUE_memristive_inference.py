@@ -103,7 +103,6 @@ def read_patterns(
     )
     for part, figure in (
         ("membranes", plotting.membranes(result, setup, labels)),
-        ("raster", plotting.spike_raster(result.spikes, labels)),
         ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels)),
     ):
         plotting.save(figure, options.figures / f"{name}{setup.suffix}_{part}.png")

@@ -82,7 +82,6 @@ def train(
 
     script.print_training(setup, labels, patterns, training.states, seconds)
     for name, figure in (
-        ("images", plotting.dataset_images(dataset)),
         ("inputs", plotting.pulses(training.time, training.inputs, "input")),
         ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
         (

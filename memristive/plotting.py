@@ -22,7 +22,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from memristive.closed_form import neuron
@@ -36,7 +35,6 @@ from memristive.scores.decisions import UNDECIDED
 if TYPE_CHECKING:  # the import of pandas takes long
     from pandas.api.typing import SeriesGroupBy
 
-    from memristive.datasets import Dataset
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2",
@@ -54,8 +52,6 @@ WIDTH = 8.0  # in, which a README shows without shrinking
 HIGHEST = 8.0  # in, of a heat map
 RESOLUTION = 150  # dots per in
 HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
-MOST_TRACES = 20  # traces that can be told apart when stacked; more become a heat map
-MOST_CELLS = 100  # cells that can be told apart as traces; more become a heat map
 
 LOOK: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
@@ -153,15 +149,6 @@ def over_seeds(axis: Axes, x: ArrayLike, runs: "SeriesGroupBy", **style: Any) ->
 # Scales, lines
 
 
-def time_scale(span: float) -> tuple[float, str]:
-    """Return the factor from s to the unit that suits a time axis of `span` s, and this unit ("s",
-    "ms" or "µs").
-    """
-    if span >= 2:
-        return 1.0, "s"
-    return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
-
-
 def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
     """Return a factor and the `unit` with an SI prefix, such as "mV" for "V". The largest of
     `values`, times the factor, lies between 1 and 1000 (from f to T).
@@ -210,40 +197,7 @@ def stack(
     axis.set_ylim(-len(traces) + 0.75, 1.0)
 
 
-def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
-    """Draw `rows` (traces x time points) over `time` in s as colours, on a regular time grid
-    because the simulator's steps are unequal. Return the figure and its axes. `label`: of the
-    colour bar.
-    """
-    grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
-    seconds, unit = time_scale(time[-1])
-    # A pixel or more for each row where the figure allows: averaged with its neighbours, a row
-    # would show a false value.
-    figure, axis = plt.subplots(
-        figsize=(WIDTH, np.clip(len(rows) / RESOLUTION + 1.0, 5.0, HIGHEST))
-    )
-    image = axis.imshow(
-        [np.interp(grid, time, row) for row in rows],
-        aspect="auto",
-        interpolation_stage="data",
-        interpolation="nearest" if len(rows) / RESOLUTION < HIGHEST - 1.0 else "auto",
-        extent=(0, grid[-1] * seconds, len(rows) - 0.5, -0.5),
-    )
-    axis.set_xlabel(f"time ({unit})")
-    figure.colorbar(image, label=label)
-    return figure, axis
-
-
 # Patterns and weights
-
-
-def dataset_images(dataset: "Dataset") -> Figure:
-    """Draw the patterns of a dataset as images, with their labels."""
-    figure, image = _gallery(
-        dataset.patterns, dataset.shape, dataset.labels, cmap="cividis", vmin=0, vmax=1
-    )
-    figure.colorbar(image, label="pixel level", ticks=[0, 0.5, 1], aspect=15)
-    return figure
 
 
 def weight_images(
@@ -290,7 +244,7 @@ def _gallery(
 def pulses(
     time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[str] | None = None
 ) -> Figure:
-    """Draw the waveforms of the sources: stacked traces, or a heat map of more than `MOST_TRACES`.
+    """Draw the waveforms of the sources as colours over time.
 
     Parameters
     ----------
@@ -301,23 +255,21 @@ def pulses(
     labels : sequence of str, optional
         Names of the traces; numbers by default.
     """
-    labels = [str(k) for k in range(len(voltages))] if labels is None else labels
-    title, name = {
-        "input": ("Input voltages", "input"),
-        "control": ("Control voltages phi", "phi of class"),
-    }[kind]
-    if len(voltages) > MOST_TRACES:
-        figure, axis = _heat_map(time, voltages, "voltage (V)")
-        axis.set(ylabel=name, title=title)
-        return figure
-    seconds, unit = time_scale(time[-1])
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.3 * len(voltages)))
-    stack(axis, time * seconds, voltages, [{"color": BLUE}] * len(voltages), labels)
-    axis.set(
-        xlabel=f"time ({unit})",
-        ylabel=f"{name} (full height {np.max(voltages):.3g} V)",
-        title=title,
+    factor, unit = prefixed(time[-1], "s")
+    count, grid = len(voltages), np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
+    figure, axis = plt.subplots(figsize=(WIDTH, min(1.5 + 0.25 * count, HIGHEST)))
+    # on a regular grid, because the simulator's steps are unequal
+    image = axis.imshow(
+        [np.interp(grid, time, trace) for trace in voltages],
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0, grid[-1] * factor, count - 0.5, -0.5),
     )
+    if labels:
+        axis.set_yticks(range(count), labels)
+    title = {"input": "Input voltages", "control": "Control voltages phi"}[kind]
+    axis.set(xlabel=f"time ({unit})", ylabel=kind, title=title)
+    figure.colorbar(image, label="voltage (V)")
     return figure
 
 
@@ -328,8 +280,8 @@ def memristor_states(
     written: np.ndarray | None = None,
     quantity: str = "state X (V)",
 ) -> Figure:
-    """Draw states over time: traces in one panel for each class, or a heat map of more than
-    `MOST_CELLS` cells.
+    """Draw states over time: a panel for each class, with bands from the lowest to the highest of
+    its written cells and of its other cells.
 
     Parameters
     ----------
@@ -343,45 +295,32 @@ def memristor_states(
     quantity : str
         Label of the states.
     """
-    classes, inputs = len(labels), len(states) // len(labels)
-    if len(states) > MOST_CELLS:
-        figure, axis = _heat_map(time, states, quantity)
-        for j in range(1, classes):
-            axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
-        axis.set_yticks((np.arange(classes) + 0.5) * inputs - 0.5, labels)
-        axis.tick_params(axis="y", length=0)
-        axis.set(ylabel=f"class ({inputs} cells each)", title="States of all cells")
-        return figure
-    seconds, unit = time_scale(time[-1])
-    columns = min(classes, 2 if classes <= 4 else 3)
-    rows = -(-classes // columns)
+    factor, unit = prefixed(time[-1], "s")
+    columns = min(len(labels), 2 if len(labels) <= 4 else 5)
+    rows = -(-len(labels) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, rows * 2.1), squeeze=False, sharex=True, sharey=True
     )
-    styles: dict[bool, dict[str, Any]] = {
-        True: {"color": BLUE, "alpha": 0.8},
-        False: {"color": ORANGE, "alpha": 0.9},
-    }
     written = states[:, -1] > np.max(states) / 2 if written is None else written
-    for j, axis in enumerate(axes.flat):
-        if j >= classes:
-            axis.set_axis_off()
-            continue
-        for cell in range(j * inputs, (j + 1) * inputs):
-            axis.plot(time * seconds, states[cell], linewidth=1.0, **styles[bool(written[cell])])
-        axis.set_title(f"class {labels[j]}")
+    for axis in axes.flat[len(labels) :]:
+        axis.set_axis_off()
+    for axis, label, cells, on in zip(
+        axes.flat,
+        labels,
+        np.split(states, len(labels)),
+        np.split(written, len(labels)),
+        strict=False,
+    ):
+        for part, colour, name in ((on, BLUE, "written cells"), (~on, ORANGE, "other cells")):
+            if part.any():
+                ends = cells[part].min(axis=0), cells[part].max(axis=0)
+                axis.fill_between(time * factor, *ends, color=colour, linewidth=1.2, label=name)
+        axis.set_title(f"class {label}")
     for axis in axes[-1]:
         axis.set_xlabel(f"time ({unit})")
     for axis in axes[:, 0]:
         axis.set_ylabel(quantity)
-    figure.legend(
-        handles=[
-            Line2D([], [], label=text, **styles[on])
-            for on, text in ((True, "written cells"), (False, "other cells"))
-        ],
-        loc="outside upper center",
-        ncols=2,
-    )
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -572,71 +511,6 @@ def _finish(spikes: np.ndarray, labels: Sequence[str], label: int) -> str:
     return f"neuron {labels[label]} fires {abs(lead):.1f} µs {order} the first wrong one"
 
 
-def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
-    """Draw first spikes (images x classes, s, nan if silent): in a row for each image, the label of
-    each neuron that fired.
-
-    Image k is of class k, and the mark of neuron k is filled. Marks too close to stand side by side
-    stand one above the other.
-    """
-    spikes = np.asarray(spikes) * 1e6
-    fired = spikes[np.isfinite(spikes)]
-    low, high = (fired.min(), fired.max()) if len(fired) else (0.0, 1.0)
-    margin = max(0.05 * (high - low), 0.5)
-    lanes = [_lanes(times, 0.6 * margin) for times in spikes]
-    heights = [max(row.values(), default=0) + 1 for row in lanes]
-    tops = np.cumsum([0, *heights]) + 0.4 * np.arange(len(heights) + 1)  # with a gap between images
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.1 + 0.25 * tops[-1]))
-    for k, row in enumerate(lanes):
-        for j, lane in row.items():
-            ink, fill, edge = ("white", BLUE, BLUE) if j == k else (BLACK, "white", GREY)
-            axis.text(
-                spikes[k, j],
-                tops[k] + lane,
-                labels[j],
-                ha="center",
-                va="center_baseline",
-                fontsize=9,
-                color=ink,
-                bbox={"boxstyle": "circle,pad=0.15", "facecolor": fill, "edgecolor": edge},
-            )
-    for top in tops[1:-1]:
-        axis.axhline(top - 0.7, color=GREY, linewidth=0.4)
-    axis.set(
-        xlim=(low - margin, high + margin),
-        ylim=(tops[-1] - 0.7, -0.7),
-        ylabel="image presented",
-        xlabel="first spike (µs after the pulse starts)",
-        title="First spike of each neuron (blue: the right one)",
-    )
-    axis.set_yticks(tops[:-1] + (np.array(heights) - 1) / 2, labels)
-    if not len(fired):
-        axis.text(
-            0.5,
-            0.5,
-            "no neuron fires",
-            transform=axis.transAxes,
-            ha="center",
-            va="center",
-            bbox={"facecolor": "white", "edgecolor": "none"},
-        )
-        axis.set_xticks([])
-    return figure
-
-
-def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
-    """Return the lane of each neuron's mark by the neuron's index, for neurons that fired at
-    `times`: the lowest lane in which the mark is at least `gap` from the one before.
-    """
-    lanes: dict[int, int] = {}
-    ends: list[float] = []
-    for j in np.argsort(times)[: np.isfinite(times).sum()]:
-        lane = next((k for k, end in enumerate(ends) if times[j] - end >= gap), len(ends))
-        ends[lane : lane + 1] = [times[j]]
-        lanes[int(j)] = lane
-    return lanes
-
-
 # Tests
 
 
@@ -677,34 +551,6 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
     axis.tick_params(length=0)
     axis.set(xlabel="decision", ylabel="true class", title=f"Decisions (number of {unit})")
     figure.colorbar(image, label=f"share of the class's {unit} (%)")
-    return figure
-
-
-def lead_histogram(leads: Sequence[float]) -> Figure:
-    """Draw the histogram of the leads in s of the first spike over the second; a lead is inf if one
-    neuron fired alone.
-    """
-    microseconds = np.array(leads) * 1e6
-    finite = microseconds[np.isfinite(microseconds) & (microseconds > 0)]
-    alone = int(np.isinf(microseconds).sum())
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    axis.set(
-        xlabel="lead of the first spike over the second (µs)",
-        ylabel="images",
-        title="How clearly images are decided"
-        + f" ({alone} more: one neuron fired alone)" * bool(alone),
-    )
-    if len(finite):
-        wide = finite.max() > 20 * finite.min()
-        bins: Any = np.geomspace(finite.min(), finite.max(), 41) if wide else 40
-        axis.hist(finite, bins, color=SKY, edgecolor="white")
-        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-        if wide:
-            axis.set_xscale("log")
-            axis.xaxis.set_major_formatter("{x:g}")
-        median = np.median(finite)
-        axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
-        axis.legend()
     return figure
 
 

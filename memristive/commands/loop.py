@@ -276,7 +276,7 @@ def loop_figure(
     )
     amperes, current_unit = plotting.prefixed(current, "A")
     volts, state_unit = plotting.prefixed(state, "V")
-    seconds, time_unit = plotting.time_scale(time[-1])
+    seconds, time_unit = plotting.prefixed(time[-1], "s")
     axes["loop"].plot(voltage, current * amperes)
     plotting.cross(axes["loop"])
     axes["loop"].set(

@@ -111,7 +111,7 @@ def test_training_gives_the_committed_voltages_and_its_netlist_agrees(name, work
     )
     assert all(
         (work / f"{stem}_{figure}.png").stat().st_size > 5000
-        for figure in ("images", "inputs", "controls", "states", "trained")
+        for figure in ("inputs", "controls", "states", "trained")
     )
     if name != "MNIST":
         waves = printed(netlist)
