@@ -13,7 +13,6 @@ import hashlib
 import inspect
 import os
 import re
-import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ INSTALLED = Path(__file__).parent / "data"  # exists if pip has installed the pr
 MNIST_FILE = (INSTALLED if INSTALLED.exists() else Path(__file__).parents[1] / "data") / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 MNIST_SOURCE = "restore it with: git checkout data/mnist.npz"
-MNIST_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"  # of Debian's package
 FASHION_SOURCE = (
     "install it with: apt-get install dataset-fashion-mnist, "
@@ -251,14 +249,11 @@ def zvn() -> Dataset:
     return dataclasses.replace(plain, load_images=lambda part: images)
 
 
-def load_mnist(
-    *names: str, first: int | None = None, path: Path = MNIST_FILE
-) -> dict[str, np.ndarray]:
+def load_mnist(*names: str, path: Path = MNIST_FILE) -> dict[str, np.ndarray]:
     """Return MNIST's original arrays (x_train, y_train, x_test, y_test) by name, by default all
     (LeCun, Cortes, Burges; CC BY-SA 3.0).
 
-    With `first`, return only that many images or labels of each array. Raises DatasetError if the
-    file is missing or damaged.
+    Raises DatasetError if the file is missing or damaged.
     """
     try:
         with open(path, "rb") as file:
@@ -267,40 +262,18 @@ def load_mnist(
                     f"{path} is not the MNIST file of this project (checksum differs); "
                     f"{MNIST_SOURCE}"
                 )
-            with zipfile.ZipFile(file) as archive:
-                return {
-                    name: _read_array(archive, f"{name}.npy", first)
-                    for name in names or MNIST_ARRAYS
-                }
+        with np.load(path) as arrays:
+            return {name: arrays[name] for name in names or arrays.files}
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); {MNIST_SOURCE}") from error
-
-
-def _read_array(archive: zipfile.ZipFile, member: str, first: int | None) -> np.ndarray:
-    """Return the `first` rows of a .npy file (format 1.0) in a zip archive; np.load would unpack
-    the whole file.
-    """
-    with archive.open(member) as file:
-        np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        shape = (shape[0] if first is None else min(first, shape[0]), *shape[1:])
-        return np.frombuffer(
-            bytearray(file.read(int(np.prod(shape)) * dtype.itemsize)), dtype
-        ).reshape(shape)
 
 
 def shrink(images: np.ndarray, size: int) -> np.ndarray:
     """Return `images` (8 bit, n x rows x columns) resized with Pillow's default filter: n x size^2
     grey levels 0 to 255.
 
-    Raises DatasetError for other shapes and types, and for a size below 3.
+    Raises DatasetError for a size below 3.
     """
-    images = np.asarray(images)
-    if images.ndim != 3 or images.dtype != np.uint8:
-        raise DatasetError(
-            f"images must be 8-bit (uint8), n x rows x columns, got {images.dtype} of shape "
-            f"{images.shape}"
-        )
     if size < SMALLEST:
         raise DatasetError(f"size must be {SMALLEST} or more, got {size}")
     # as Pillow does it: rows first, then columns, each rounded to 8 bit
@@ -352,10 +325,10 @@ def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
         arrays = load_mnist(f"x_{part}", f"y_{part}")
         return Images(encode(arrays[f"x_{part}"], size, encoding), arrays[f"y_{part}"].astype(int))
 
-    labels = load_mnist("y_train")["y_train"]
-    of_digit = [np.flatnonzero(labels == digit)[:TEMPLATE_IMAGES] for digit in range(10)]
-    images = load_mnist("x_train", first=int(np.max(of_digit)) + 1)["x_train"]
-    means = np.array([images[indices].mean(axis=0) for indices in of_digit])
+    images, labels = load_mnist("x_train", "y_train").values()
+    means = np.array(
+        [images[labels == digit][:TEMPLATE_IMAGES].mean(axis=0) for digit in range(10)]
+    )
     grey = {"presentations": 36000, **GREY}
     neuron = NeuronParameters(
         feedback_resistance=NeuronParameters.feedback_resistance * 100 / size**2
@@ -410,12 +383,8 @@ def read_idx(path: Path) -> np.ndarray:
         dimensions = content[3]
         shape = np.frombuffer(content, ">u4", dimensions, offset=4)
         return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except OSError as error:
-        raise DatasetError(
-            f"{path} cannot be read ({error.strerror or error}); {FASHION_SOURCE}"
-        ) from error
-    except (EOFError, IndexError, ValueError, zlib.error) as error:
-        raise DatasetError(f"{path} is damaged ({error}); {FASHION_SOURCE}") from error
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
+        raise DatasetError(f"{path} cannot be read ({error}); {FASHION_SOURCE}") from error
 
 
 def fashion(size: int = SIZE) -> Dataset:

@@ -324,19 +324,15 @@ def memristor_states(
     return figure
 
 
-def learning_figure(
-    accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None
-) -> Figure:
-    """Draw the running accuracy (a share) and the number of presentations so far that wrote.
-
-    `accuracy` and `writes` have a value for each presentation, or only for the presentations whose
-    numbers are in `count`.
+def learning_figure(accuracy: np.ndarray, writes: np.ndarray) -> Figure:
+    """Draw the running accuracy (a share) and the number of presentations so far that wrote, arrays
+    with a value for each presentation, at 2,000 of them at most.
     """
-    count = np.arange(1, len(accuracy) + 1) if count is None else count
+    shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
-    top.plot(count, 100 * np.asarray(accuracy))
+    top.plot(shown + 1, 100 * np.asarray(accuracy)[shown])
     top.set(ylabel="running accuracy (%)", title="Learning from errors")
-    bottom.plot(count, writes, color=VERMILLION)
+    bottom.plot(shown + 1, np.asarray(writes)[shown], color=VERMILLION)
     bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
     bottom.set_ylim(bottom=0)
     for axis in (top, bottom):

@@ -102,15 +102,6 @@ def test_damaged_mnist_is_refused_with_its_path(tmp_path, damage):
         datasets.load_mnist(path=path)
 
 
-def test_parts_of_mnist_are_those_of_the_whole(mnist):
-    part = datasets.load_mnist("y_test", "x_train", first=7)
-    assert {name: array.shape for name, array in part.items()} == {
-        "y_test": (7,),
-        "x_train": (7, 28, 28),
-    }
-    assert all(np.array_equal(array, mnist[name][:7]) for name, array in part.items())
-
-
 def test_templates_are_the_thresholded_means_of_the_first_hundred_images(mnist, templates):
     assert (templates.patterns.shape, templates.shape, templates.labels) == (
         (10, 100),

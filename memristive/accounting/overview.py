@@ -160,7 +160,7 @@ def costs(
         {name: times for name, (_, times) in found.items()},
         len(chosen),
         float(np.std(energies, ddof=1) / math.sqrt(len(energies))) if len(energies) > 1 else 0.0,
-        accounting.area(network, technology, network.way.half),
+        accounting.area(network, technology),
         training.errors if training else None,
         wear,
     )

@@ -499,38 +499,29 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
 def print_training(
     setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float
 ) -> None:
-    """Print the lowest and the highest trained state of each class, beside what the closed form or
-    the devices' curves predict. `patterns`, `states`: classes x inputs. `seconds`: duration of the
+    """Print the lowest and the highest trained state of each class, of emulators beside what the
+    closed form predicts. `patterns`, `states`: classes x inputs. `seconds`: duration of the
     training.
 
-    States of two-terminal devices are printed as shares of the conductance range, because the
-    curves predict these.
+    States of two-terminal devices are printed as shares of the conductance range.
     """
+    cells, kind = (setup.array.shares(states), "share") if setup.array else (states, "X/V")
 
-    def limits(cells: np.ndarray) -> str:
-        return f"{cells.min():{form}} to {cells.max():{form}}" if len(cells) else "-"
+    def limits(of: np.ndarray) -> str:
+        return f"{of.min():.4f} to {of.max():.4f}" if len(of) else "-"
 
-    array, columns, form = setup.array, {"X/V": states}, ".4f"
-    if array:
-        columns, form = (
-            {"simulated": array.shares(states), "expected": array.trained(patterns)},
-            "z.1%",
+    rows = [
+        (label, on.sum(), limits(row[on]), limits(row[~on]))
+        for label, on, row in zip(labels, patterns > 0, cells, strict=True)
+    ]
+    print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s")
+    print(table(("class", "pixels on", f"{kind} of these", f"{kind} of others"), rows))
+    if not setup.array:
+        print(
+            "closed form for a full pixel, with edges, leak and offset: "
+            f"{hebbian_state(setup):.4f} V; time constant of the leak: "
+            f"{setup.memristor.write_time_constant:.3g} s"
         )
-    rows = []
-    for j, (label, pattern) in enumerate(zip(labels, patterns, strict=True)):
-        row: list[object] = [label]
-        for pixels in (pattern > 0, pattern == 0):
-            row += [int(pixels.sum()), *(limits(values[j][pixels]) for values in columns.values())]
-        rows.append(row)
-    shares = ": shares of the conductance range" if array else ""
-    print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s{shares}")
-    print(table(("class", "on", *columns, "off", *columns), rows))
-    if array:
-        return
-    print(
-        f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "
-        f"time constant of the leak: {setup.memristor.write_time_constant:.3g} s"
-    )
 
 
 def print_decisions(

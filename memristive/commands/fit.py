@@ -50,7 +50,6 @@ from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
 from memristive.devices.retention import LAWS, fit_retention
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
-from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
 from memristive.parameters import ParameterError
 
 # values of several devices in the printed table: name, unit, and what the spread is a share of
@@ -67,13 +66,11 @@ GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 # rms, shares of the range, of readings about the replay: from the first on, a warning if noise does
 # not explain them; from the second, always; from the third, no device file
 MISSED, FAR, MISFIT = 0.05, 0.1, 0.2
-# Inputs of the largest network in studies.device_learning. If all cells conduct, the summing stage
-# gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may take 4 V,
-# which is a current of 0.4 A: 10 mS a cell at 0.1 V.
-ROWS = 400
 # most sweeps, and readings of a sweep, that the figure shows
 SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
-USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
+# S, which the highest conductance of a memristor is seldom below, and A: if 400 cells conduct more
+# than 1 mA each, the output resistance of an op-amp takes too much of its voltage
+USUAL = 1e-9, 1e-3
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -324,19 +321,11 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
 
     `up`, `down`: x before the pulses of each direction.
     """
-    if device.highest_conductance < USUAL:
+    low, high = USUAL
+    if not low < device.highest_conductance < high / device.read_voltage:
         warnings.warn(
-            f"conductances up to {device.highest_conductance:.2g} S are unusually low: check the "
-            "unit",
-            stacklevel=2,
-        )
-    # with every cell at its upper end
-    feedback = 2 * STAGE_SWING / (ROWS * device.highest_conductance * device.read_voltage)
-    if MEASURED_NEURON.highest_sum(feedback) < 2 * STAGE_SWING:
-        warnings.warn(
-            f"conductances up to {device.highest_conductance:.2g} S are too high for op-amps: "
-            f"{ROWS} cells take {2 * STAGE_SWING / feedback:.2g} A at {device.read_voltage:g} V; "
-            "check the unit and --read-voltage",
+            f"conductances up to {device.highest_conductance:.2g} S, read at "
+            f"{device.read_voltage:g} V, are unusual: check the unit and --read-voltage",
             stacklevel=2,
         )
     for word, starts in (("up", up), ("down", down)):
@@ -354,72 +343,33 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
 
 
 def kind_figure(kind: DevicesFit) -> Figure:
-    """Draw several devices: their steps and write noises over x as thin lines, and their ranges,
-    with means in black and a band of one standard deviation from device to device.
+    """Draw several devices: their steps over x as thin lines with the mean in black, and their
+    ranges of conductance.
     """
-    device, spreads, x = kind.device, kind.spreads, np.linspace(0, 1, 101)
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(plotting.WIDTH, 3.4))
+    device, x = kind.device, np.linspace(0, 1, 101)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
-        curve = 100 * device.step(x, word == "up")
         for one in kind.devices:
             left.plot(x, 100 * one.fit.device.step(x, word == "up"), color=colour, linewidth=0.5)
-        left.fill_between(
-            x,
-            *(curve * (1 + sign * device.spread) for sign in (-1, 1)),
-            color=colour,
-            alpha=0.25,
-            linewidth=0,
-        )
-        left.plot(x, curve, color=colour, linewidth=2.0, label=word)
+        left.plot(x, 100 * device.step(x, word == "up"), color=colour, linewidth=2.5, label=word)
     left.set(
         xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None)
     )
-    left.legend()
-
+    left.legend(title="mean of the devices")
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
     found = sorted(
         (one.fit.device for one in kind.devices), key=lambda one: one.highest_conductance
     )
     ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in found])
-    places = np.arange(1, len(found) + 1)
-    each = middle.vlines(places, *ends.T, color=plotting.SKY, linewidth=2.0)
-    middle.xaxis.set_major_locator(MaxNLocator(integer=True))
-    low, span = factor * device.lowest_conductance, factor * spreads["range"].mean
-    for end, spread in (
-        (low, np.hypot(device.range_spread * low, device.lowest_spread * span)),
-        (low + span, np.hypot(device.range_spread * (low + span), device.lowest_spread * span)),
-    ):
-        band = middle.axhspan(
-            end - spread, end + spread, color=plotting.GREY, alpha=0.25, linewidth=0
-        )
-        mean = middle.axhline(end, color=plotting.BLACK, linewidth=1.0)
-    middle.set(
+    right.vlines(np.arange(1, len(found) + 1), *ends.T, color=plotting.SKY, linewidth=2.0)
+    for end in (device.lowest_conductance, device.highest_conductance):
+        right.axhline(factor * end, color=plotting.BLACK, linewidth=1.0)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.set(
         xlabel="device, by highest conductance",
-        ylabel=f"range ({unit})",
+        ylabel=f"range, lines: means ({unit})",
         ylim=(0, None),
         title=device.name,
-    )
-
-    best = int(np.argmin(kind.evidence))
-    grid = np.linspace(0, 1, len(kind.write_noise_at))
-    for one in kind.devices:
-        curve = one.fit.noise_curves[best][1]
-        right.plot(x, 100 * np.interp(x, grid, curve), color=plotting.SKY, linewidth=0.7)
-    noise = 100 * device.noise(x)
-    right.fill_between(
-        x,
-        *(noise * (1 + sign * device.write_noise_spread) for sign in (-1, 1)),
-        color=plotting.GREY,
-        alpha=0.25,
-        linewidth=0,
-    )
-    right.plot(x, noise, color=plotting.BLACK)
-    right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)", ylim=(0, None))
-    figure.legend(
-        [each, mean, band],
-        ["each device", "mean of the devices", "standard deviation from device to device"],
-        loc="outside lower left",
-        ncols=3,
     )
     return figure
 

@@ -20,7 +20,6 @@ import functools
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from memristive import plotting
 from memristive.cli.reading import read_images
@@ -76,7 +75,7 @@ from memristive.network.chip import device_chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
-from memristive.plotting import BLACK, GREY, SKY, VERMILLION, WIDTH
+from memristive.plotting import BLACK, GREY, SKY, WIDTH
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
@@ -189,9 +188,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Train and test one network after the other, with a checkpoint from time to time and at
     #    Ctrl-C.
     def drawn(learning: Learning) -> None:
-        accuracy, writes = learning_curve(learning.history)
-        shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
-        record.plot(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1), "learning")
+        record.plot(plotting.learning_figure(*learning_curve(learning.history)), "learning")
 
     rows, first = train_and_test(options, path, parameters, made_with, start_with, drawn)
 
@@ -211,8 +208,8 @@ def main(arguments: list[str] | None = None) -> None:
         record.plot(places_figure(network, dataset.test.levels[0]), "places")
     elif len(network.states) > 1 and not network.pulses:
         example = find_error(network, rule, *dataset.training)
-        figure = back_read_figure(*back_read(network, example), rule, example, dataset.labels)
-        record.plot(figure, "back_read")
+        if example:
+            record.plot(back_read_figure(network, *example, dataset.labels), "back_read")
 
 
 Start = Callable[[int], tuple[Dataset, Network, LayeredRule]]
@@ -409,131 +406,62 @@ def make_presentations(
                 saved = time.perf_counter()
 
 
-@dataclass(frozen=True)
-class ErrorExample:
-    """Image after which the rule writes: an example of an error.
-
-    Parameters
-    ----------
-    image : array, inputs
-        Levels 0 to 1.
-    label : int
-        Class of the image.
-    wrong : int
-        First wrong neuron, which fires too early.
-    written : bool
-        False if the network makes no error. Then `wrong` is the first wrong neuron, which fires
-        late enough.
-    """
-
-    image: np.ndarray
-    label: int
-    wrong: int
-    written: bool = True
-
-
 def find_error(
     network: Network, rule: LayeredRule, images: np.ndarray, labels: np.ndarray
-) -> ErrorExample:
-    """Return the first image with an error: its right neuron fires, and a wrong neuron fires before
-    it or too soon after it.
+) -> tuple[np.ndarray, int, int] | None:
+    """Return the first image (inputs) with an error, its class, and the first wrong neuron: the
+    right neuron fires, and the wrong one before it or too soon after it. None without an error
+    among the first 2,000.
 
-    `images`: n x inputs; `labels`: n. Without an error among the first 2,000, return the first
-    image with its first wrong neuron.
+    `images`: n x inputs; `labels`: n.
     """
     images, labels = images[:SEARCHED], labels[:SEARCHED]
-    times = network.first_spikes(images)
-    for image, label, spikes in zip(images, labels.tolist(), times, strict=True):
+    for image, label, spikes in zip(
+        images, labels.tolist(), network.first_spikes(images), strict=True
+    ):
         wrong = first_wrong_neuron(spikes, label, rule.margin)
         if wrong is not None and not np.isnan(spikes[label]):
-            return ErrorExample(image, label, wrong)
-    label = int(labels[0])
-    second = next(j for j in np.argsort(times[0]).tolist() if j != label)
-    return ErrorExample(images[0], label, second, written=False)
-
-
-def back_read(network: Network, example: ErrorExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the back-read of the last layer in ngspice, then in closed form, and the settled
-    membranes of the layer below.
-
-    Each is an array with a value for each neuron of the layer below: back-reads in V, membranes in
-    thresholds.
-    """
-    last = len(network.states) - 1
-    errors = output_errors(network.sizes[-1], example.label, example.wrong)
-    with temporary_circuits():
-        circuits = NgspiceNetwork(network)
-        _, settled = circuits.read(network, example.image, label=example.label)
-        simulated = circuits.layers[last].read_back(network.states[last], errors)
-    return simulated, network.read_back(last, errors), settled[last - 1]
+            return image, label, wrong
+    return None
 
 
 def back_read_figure(
-    simulated: np.ndarray,
-    computed: np.ndarray,
-    settled: np.ndarray,
-    rule: LayeredRule,
-    example: ErrorExample,
-    labels: Sequence[str],
+    network: Network, image: np.ndarray, label: int, wrong: int, labels: Sequence[str]
 ) -> Figure:
-    """Draw the back-read of each hidden neuron, and the difference between the engines.
+    """Draw the back-read of each neuron below the last layer after an error, in both engines: the
+    voltage that flows back through the memristors.
 
-    Parameters
-    ----------
-    simulated, computed : arrays, hidden neurons, V
-        Back-read in ngspice and in closed form: the error that flows back through the memristors.
-    settled : array, hidden neurons
-        Voltage to which each membrane settles, in units of the threshold. Only neurons at
-        `rule.reach` or above are written.
-    rule : LayeredRule
-    example : ErrorExample
-    labels : sequence of str
+    `wrong`: neuron that fires too early. `labels`: names of the classes.
     """
+    last = len(network.states) - 1
+    errors = output_errors(network.sizes[-1], label, wrong)
+    with temporary_circuits():
+        circuits = NgspiceNetwork(network)
+        circuits.read(network, image, label=label)
+        simulated = circuits.layers[last].read_back(network.states[last], errors)
+    computed = network.read_back(last, errors)
     order = np.argsort(computed)[::-1]
-    place, plastic = np.arange(len(order)), (settled >= rule.reach)[order]
-    figure, (upper, lower) = plt.subplots(
-        2, 1, figsize=(WIDTH, 5.0), sharex=True, height_ratios=(2.2, 1)
-    )
-    upper.bar(
-        place[plastic],
-        computed[order][plastic],
-        color=SKY,
-        width=0.8,
-        label=f"closed form, written (membrane at {rule.reach:g} thresholds or above)",
-    )
-    upper.bar(
-        place[~plastic],
-        computed[order][~plastic],
-        color="#cccccc",
-        width=0.8,
-        label="closed form, not written",
-    )
-    upper.scatter(
+    place = np.arange(len(order))
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    axis.bar(place, computed[order], color=SKY, width=0.8, label="closed form")
+    axis.scatter(
         place, simulated[order], color=BLACK, s=5, zorder=3, label="ngspice: current of the row"
     )
-    upper.axhline(0, color=GREY, linewidth=0.8)
-    reason = "was too early" if example.written else "fires second (the network makes no error)"
-    upper.set(
+    axis.axhline(0, color=GREY, linewidth=0.8)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set(
+        xlabel="hidden neuron, sorted by its back-read",
         ylabel="read back (V)",
-        title=f"Back-read for a {labels[example.label]}, where the neuron of "
-        f"{labels[example.wrong]} {reason}",
+        title=f"Back-read for a {labels[label]}, where the neuron of {labels[wrong]} was too early",
     )
-    upper.legend()
-    lower.scatter(place, 1e3 * (simulated - computed)[order], color=VERMILLION, s=8)
-    lower.axhline(0, color=GREY, linewidth=0.8)
-    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    lower.set(
-        xlabel="hidden neuron, sorted by its back-read", ylabel="ngspice less closed\nform (mV)"
-    )
-    for axis in (upper, lower):
-        axis.grid(alpha=0.3)
+    axis.grid(alpha=0.3)
+    axis.legend()
     return figure
 
 
 def kernels_figure(network: Network) -> Figure:
     """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
-    weights, window = kernel_weights(network), network.convolution.window  # type: ignore[union-attr]
-    chosen = weights[:SHOWN, :-1].reshape(-1, window, window)
+    chosen = kernel_weights(network)[:SHOWN]
     across, far = 8, float(np.abs(chosen).max())
     lines = -(-len(chosen) // across)
     figure, axes = plt.subplots(
@@ -548,19 +476,16 @@ def kernels_figure(network: Network) -> Figure:
 
 
 def kernel_weights(network: Network) -> np.ndarray:
-    """Return the weights of the kernels in thresholds, kernels x rows, the bias row last."""
-    layer, states = network.layers[0], network.states[0]
+    """Return the weights of the kernels in thresholds, kernels x window x window."""
+    layer, states, of = network.layers[0], network.states[0], network.convolution
+    assert of
     if layer.pairs:
         positive, negative = states.reshape(2, layer.pairs, layer.neurons, -1).mean(axis=1)
         volts = (positive - negative) * layer.pairs
     else:
         volts = states - layer.rest
-    return (
-        volts
-        * layer.memristor.gain
-        * layer.row_voltage
-        * (layer.neuron.transresistance / layer.neuron.threshold)
-    )
+    gain = layer.memristor.gain * layer.row_voltage * layer.neuron.transresistance
+    return (volts * gain / layer.neuron.threshold)[:, :-1].reshape(-1, of.window, of.window)
 
 
 def places_figure(network: Network, image: np.ndarray) -> Figure:
@@ -573,7 +498,7 @@ def places_figure(network: Network, image: np.ndarray) -> Figure:
         for part in (network.forward(image[None])[0], network.winners(image))
     )
     shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
-    weights = kernel_weights(network)[:, :-1].reshape(kernels, of.window, of.window)
+    weights = kernel_weights(network)
     far = np.abs(weights[shown]).max()
     figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
     picture = image.reshape(of.height, of.width)
@@ -594,20 +519,9 @@ def places_figure(network: Network, image: np.ndarray) -> Figure:
         fired = ~np.isnan(times[:, kernel])
         place = centres[winners[fired, kernel]]
         marks = axes[1, column].scatter(
-            place[:, 1],
-            place[:, 0],
-            c=times[fired, kernel] * 1e6,
-            s=18,
-            cmap="viridis",
-            norm=norm,
+            *place.T[::-1], c=times[fired, kernel] * 1e6, s=18, norm=norm
         )
     figure.colorbar(weight, ax=axes[0], label="weight\n(thresholds)", aspect=12)
-    times_bar = figure.colorbar(
-        marks, ax=axes[1], label="earliest spike in\nits region (µs)", aspect=12
-    )
-    times_bar.ax.yaxis.set(
-        major_locator=LogLocator(subs=(1, 2, 5)),
-        major_formatter="{x:g}",
-        minor_formatter=NullFormatter(),
-    )
+    bar = figure.colorbar(marks, ax=axes[1], label="earliest spike in\nits region (µs)", aspect=12)
+    bar.ax.yaxis.set(major_formatter="{x:g}", minor_formatter="{x:g}")
     return figure

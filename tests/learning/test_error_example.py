@@ -16,7 +16,6 @@ def test_the_example_is_the_first_image_that_the_rule_writes_for():
     first, second = np.argsort(times[fired], axis=1)[:, :2].T
     leads = ordered[:, 1] - ordered[:, 0]
     short = int(np.argmin(leads))
-    for margin, k, written in ((leads[short] * 1.0001, short, True), (0.0, 0, False)):
-        found = find_error(network, LayeredRule(margin=margin), images, first)
-        assert (found.label, found.wrong, found.written) == (first[k], second[k], written)
-        assert np.array_equal(found.image, images[k])
+    image, *neurons = find_error(network, LayeredRule(margin=leads[short] * 1.0001), images, first)
+    assert neurons == [first[short], second[short]] and np.array_equal(image, images[short])
+    assert find_error(network, LayeredRule(margin=0.0), images, first) is None
