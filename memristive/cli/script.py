@@ -6,7 +6,6 @@ failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 import argparse
 import dataclasses
-import difflib
 import errno
 import importlib
 import json
@@ -34,6 +33,7 @@ from memristive.parameters import (
     allowed_range,
     as_whole,
     check_range,
+    did_you_mean,
 )
 
 if TYPE_CHECKING:
@@ -391,9 +391,15 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     ParameterError
         A name is unknown, or a value is outside its range.
     """
+    known = {
+        f"{group}.{field.name}": field
+        for group, parameters in groups.items()
+        for field in dataclasses.fields(parameters)
+        if "unit" in field.metadata
+    }
     if options.parameters:
         rows = []
-        for name, field in _fields(groups).items():
+        for name, field in known.items():
             group, _, attribute = name.partition(".")
             unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
             default = f"{getattr(groups[group], attribute):g}{unit}"
@@ -403,48 +409,22 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for setting in options.settings:
         name, _, text = setting.partition("=")
-        group, _, field = name.partition(".")
-        changes[group][field] = (
-            _value(name, text, _fields(groups)[name])
-            if name in _fields(groups)
-            else _unknown(name, groups)
-        )
+        group, _, attribute = name.partition(".")
+        if name not in known:
+            same = [other for other in known if other.endswith(f".{name}")]
+            near = f"; did you mean {', '.join(same)}?" if same else did_you_mean(name, known)
+            raise ParameterError(f"--set {name}: unknown parameter, see --parameters{near}")
+        metadata = known[name].metadata
+        try:
+            changes[group][attribute] = check_range(name, float(text), metadata)
+        except ValueError:
+            kind = "a whole number" if metadata["whole"] else "a number like 50e-6"
+            raise ParameterError(
+                f"--set {name}=VALUE must be {kind}, {allowed_range(metadata)}, got {text!r}"
+            ) from None
     return tuple(
         dataclasses.replace(parameters, **changes[name]) for name, parameters in groups.items()
     )
-
-
-def _fields(groups: Mapping[str, Any]) -> dict[str, dataclasses.Field[Any]]:
-    return {
-        f"{group}.{field.name}": field
-        for group, parameters in groups.items()
-        for field in dataclasses.fields(parameters)
-        if "unit" in field.metadata
-    }
-
-
-def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
-    try:
-        return check_range(name, float(text), field.metadata)
-    except ValueError:
-        kind = "a whole number, " if field.metadata["whole"] else ""
-        wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"
-        raise ParameterError(f"--set {name}=VALUE must be {wanted}, got {text!r}") from None
-
-
-def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
-    known = list(_fields(groups))
-    word = name.rpartition(".")[2]
-    close = difflib.get_close_matches(name, known, 3, 0.6) + [
-        other for other in known if word and word in other
-    ]
-    groups_here = ", ".join(f"{group}.*" for group in groups)
-    hint = (
-        f"did you mean {', '.join(dict.fromkeys(close))}?"
-        if close
-        else f"this script has {groups_here}; see --parameters"
-    )
-    raise ParameterError(f"--set {name}: unknown parameter; {hint}")
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

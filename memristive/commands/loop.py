@@ -99,7 +99,6 @@ def run_iv(options: argparse.Namespace) -> None:
         "state_deviation": np.abs(state - exact_state).max() / np.ptp(exact_state),
         "current_deviation": np.abs(current - exact_current).max()
         / max(np.abs(exact_current).max(), 1e-30),
-        "residue": residue(voltage, current),
     }
 
     # 2. The fingerprints: loops over frequency, currents as shares of their peak.
@@ -209,16 +208,6 @@ def state_swing(memristor: MemristorParameters, experiment: IvExperiment) -> flo
     return float(state_rate(memristor, experiment.amplitude) / (2 * np.pi * experiment.frequency))
 
 
-def residue(voltage: np.ndarray, current: np.ndarray) -> float:
-    """Return the largest current at the moments at which the voltage crosses 0, as a share of the
-    peak current. `voltage` and `current` are arrays over time.
-    """
-    before = np.flatnonzero(np.sign(voltage[:-1]) * np.sign(voltage[1:]) < 0)
-    share = voltage[before] / (voltage[before] - voltage[before + 1])
-    crossing = current[before] + share * (current[before + 1] - current[before])
-    return float(np.abs(crossing).max(initial=0.0) / max(np.abs(current).max(), 1e-30))
-
-
 @dataclass(frozen=True, eq=False)
 class Loop:
     """One loop of the fingerprints; currents are shares of the loop's peak current."""
@@ -282,9 +271,7 @@ def loop_figure(
     axes["loop"].set(
         xlabel="voltage D to S (V)",
         ylabel=f"current to the neuron ({current_unit})",
-        title="Pinched hysteresis loop"
-        if residue(voltage, current) <= PINCHED
-        else "Hysteresis loop, open at 0 V",
+        title="Hysteresis loop",
     )
     axes["state"].plot(time * seconds, state * volts, color=plotting.GREEN)
     axes["state"].set(ylabel=f"state X ({state_unit})", title="State and voltage over time")
