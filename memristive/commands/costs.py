@@ -19,9 +19,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 from memristive import plotting
@@ -55,26 +53,16 @@ from memristive.writing.at_once import ColumnDose
 
 CHOSEN_ON, LOSS = 10_000, 1e-3  # training images, least loss of accuracy that counts
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
-# parts of the figure and their colours
-READS, WRITES, BIAS, CURRENTS, WIRES, LATE, MEMBRANES = (
-    "array: reads",
-    "array: writes",
-    "amplifiers: bias",
-    "amplifiers: column currents",
-    "wires and their drivers",
-    "late capacitors and comparators",
-    "membranes",
-)
+# parts of the figure: words in the names of a ledger's lines, and colours; all others are late
 PARTS = {
-    READS: BLUE,
-    WRITES: SKY,
-    BIAS: VERMILLION,
-    CURRENTS: ORANGE,
-    WIRES: GREEN,
-    LATE: PURPLE,
-    MEMBRANES: GREY,
+    "array: reads": ("read: array", BLUE),
+    "array: writes": ("write: array", SKY),
+    "amplifiers: bias": ("bias", VERMILLION),
+    "amplifiers: column currents": ("currents", ORANGE),
+    "wires and their drivers": ("wires", GREEN),
+    "membranes": ("membranes", GREY),
+    "late capacitors and comparators": ("", PURPLE),
 }
-VISIBLE = 0.2  # %, least share that a bar shows
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -253,15 +241,6 @@ def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -
     ]
 
 
-def part_of(name: str) -> str:
-    """Return the part of the figure's bars to which the ledger's line `name` belongs."""
-    phase, _, found = name.partition(": ")
-    if found.startswith("array"):
-        return WRITES if phase == "write" else READS
-    words = {"wires": WIRES, "bias": BIAS, "currents": CURRENTS, "membranes": MEMBRANES}
-    return next((part for word, part in words.items() if word in found), LATE)
-
-
 def answers(results: Mapping[str, Any]) -> str:
     """Return what the results say about costs, as sentences to print."""
     shorter = results["shorter"]
@@ -298,47 +277,28 @@ def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
         sharex=True,
         sharey=True,
         squeeze=False,
-        layout="constrained",
     )
-    used: set[str] = set()
+    handles: dict[str, Any] = {}
     for axis, kind in zip(axes.flat, kinds, strict=True):
         for y, ledgers in enumerate(networks.values()):
-            if kind in ledgers:
-                used |= stacked(axis, y, ledgers[kind])
-        axis.set_title(kind)
-        axis.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="share of the energy (%)")
+            if kind not in ledgers:
+                continue
+            total, left = ledgers[kind].sum(), 0.0
+            rest = list(ledgers[kind].lines)
+            for part, (word, colour) in PARTS.items():
+                lines = [line for line in rest if word in line.name]
+                rest = [line for line in rest if word not in line.name]
+                share = 100 * sum(line.joules for line in lines) / total
+                hatch = "///" * any(line.kind == ASSUMED for line in lines)
+                bar = axis.barh(y, share, 0.62, left, color=colour, hatch=hatch, edgecolor="white")
+                handles.setdefault(part, bar)
+                left += share
+            axis.text(103, y, EngFormatter("J", places=1)(total), va="center", fontsize=8)
+        axis.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="share of the energy (%)", title=kind)
     first = axes.flat[0]
     first.set_yticks(range(len(networks)), [name.replace("_", " ") for name in networks])
     first.margins(y=0.01)
     first.invert_yaxis()
-    handles = [Patch(color=PARTS[part], label=part) for part in PARTS if part in used]
-    handles.append(Patch(facecolor="0.5", edgecolor="white", hatch="///", label="assumed"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
+    look: dict[str, Any] = {"ncols": 4, "fontsize": 8, "title": "hatched: assumed"}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", **look)
     return figure
-
-
-def stacked(axis: Axes, y: float, ledger: Ledger) -> set[str]:
-    """Draw a ledger as a bar at height `y`, with its sum at the right end; return its parts."""
-    left, total, used = 0.0, ledger.sum(), set()
-    shares: dict[tuple[str, bool], float] = {}
-    for line in ledger.lines:
-        key = part_of(line.name), line.kind == ASSUMED
-        shares[key] = shares.get(key, 0.0) + 100 * line.joules / total
-    for part, colour in PARTS.items():
-        for is_assumed in (False, True):
-            share = shares.get((part, is_assumed), 0.0)
-            if share > VISIBLE:
-                used.add(part)
-                axis.barh(
-                    y,
-                    share,
-                    left=left,
-                    height=0.62,
-                    color=colour,
-                    hatch="///" * is_assumed,
-                    edgecolor="white",
-                    linewidth=0.5,
-                )
-                left += share
-    axis.text(103, y, EngFormatter("J", places=1)(total), va="center", fontsize=8)
-    return used
