@@ -7,7 +7,6 @@ in about 3 s.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import time
 
 from datasets import Dataset, xpue
 from memristive.cli import script
@@ -58,13 +57,11 @@ def train(
 
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is
     #    written.
-    start = time.perf_counter()
     training = train_hebbian(
         setup,
         patterns,
         watch=lambda runs: script.progress(runs, len(patterns), "training", "class"),
     )
-    seconds = time.perf_counter() - start
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(
@@ -80,7 +77,7 @@ def train(
     # 4. Print and plot.
     import plotting  # here, because --help needs no matplotlib
 
-    script.print_training(setup, labels, patterns, training.states, seconds)
+    script.print_training(setup, labels, patterns, training.states)
     for name, figure in (
         ("inputs", plotting.pulses(training.time, training.inputs, "input")),
         ("controls", plotting.pulses(training.time, training.controls, "control", labels)),

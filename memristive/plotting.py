@@ -21,7 +21,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from memristive.closed_form import neuron
@@ -52,6 +51,8 @@ WIDTH = 8.0  # in, which a README shows without shrinking
 HIGHEST = 8.0  # in, of a heat map
 RESOLUTION = 150  # dots per in
 HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
+
+THRESHOLD: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}  # look of a line
 
 LOOK: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
@@ -173,28 +174,6 @@ def cross(axis: Axes) -> None:
     """Draw a horizontal and a vertical line through 0, behind everything else."""
     axis.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)
-
-
-def stack(
-    axis: Axes,
-    x: np.ndarray,
-    traces: np.ndarray,
-    styles: Sequence[dict[str, Any]],
-    labels: Sequence[str],
-    full: float = 0.0,
-) -> None:
-    """Draw `traces` (traces x points) over `x`, one above the other, the first on top, each on a
-    baseline with its label.
-
-    The full height of a trace stands for the value `full`, or for the highest value of all traces
-    if this is larger.
-    """
-    height = 0.75 / max(np.max(traces), full, 1e-30)
-    for k, (trace, style) in enumerate(zip(traces, styles, strict=True)):
-        axis.plot(x, trace * height - k, **style | {"linewidth": 1.2})
-    axis.set_yticks(-np.arange(len(traces)) + 0.35, labels)
-    axis.tick_params(axis="y", length=0)
-    axis.set_ylim(-len(traces) + 0.75, 1.0)
 
 
 # Patterns and weights
@@ -344,76 +323,55 @@ def learning_figure(accuracy: np.ndarray, writes: np.ndarray) -> Figure:
 
 
 def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
-    """Draw membranes and outputs of an inference: a panel for each image, from its start to a
-    little after the first spikes.
+    """Draw the membranes of an inference: a panel for each image, from its start to a little after
+    the first spikes.
     """
-    count, threshold, high = len(result.spikes), setup.neuron.threshold, setup.neuron.output_high
+    count, threshold = len(result.spikes), setup.neuron.threshold
     latest = float(np.nanmax(np.fmin.reduce(result.spikes, axis=1), initial=0.0))
     # whole half milliseconds, for round numbers on the axis
     window = max(1e-3, 0.5e-3 * np.ceil(1.1 * latest / 0.5e-3))
-    styles = [line_style(j, len(labels)) for j in range(len(labels))]
     columns = min(count, 2 if count <= 4 else 3 if count <= 6 else 5)
     rows = -(-count // columns)
-    heights = [1.6, max(0.45 + 0.14 * len(labels), 1.25)]
     figure, axes = plt.subplots(
-        2 * rows,
+        rows,
         columns,
-        figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))),
+        figsize=(WIDTH, 0.7 + 2.1 * rows),
         squeeze=False,
         sharex=True,
-        sharey="row",
-        height_ratios=heights * rows,
+        sharey=True,
     )
-    peak = max(np.max(result.membranes), threshold)
-    for k in range(rows * columns):
-        upper, lower = axes[2 * (k // columns) : 2 * (k // columns) + 2, k % columns]
-        if k >= count:
-            upper.set_axis_off()
-            lower.set_axis_off()
-            continue
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    for k, axis in enumerate(axes.flat[:count]):
         start = setup.schedule.start(k)
         part = slice(
             max(np.searchsorted(result.time, start) - 1, 0),
             np.searchsorted(result.time, start + window) + 1,
         )
         microseconds = (result.time[part] - start) * 1e6
-        for membrane, style in zip(result.membranes, styles, strict=True):
-            upper.plot(microseconds, membrane[part], **style)
-        upper.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
-        upper.set(
-            title=f"{labels[k]} presented", xlim=(0, window * 1e6), ylim=(-0.05 * peak, 1.08 * peak)
-        )
-        stack(lower, microseconds, result.outputs[:, part], styles, labels, high)
-    for row in range(rows):
-        axes[2 * row, 0].set_ylabel("membrane (V)")
-        axes[2 * row + 1, 0].set_ylabel(f"output ({high:g} V high)")
+        for j, (membrane, label) in enumerate(zip(result.membranes, labels, strict=True)):
+            axis.plot(microseconds, membrane[part], label=label, **line_style(j, len(labels)))
+        axis.axhline(threshold, label=f"threshold {threshold:g} V", **THRESHOLD)
+        axis.set(title=f"{labels[k]} presented", xlim=(0, window * 1e6))
     # of all panels; to search for more takes time
     axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))
+    for axis in axes[:, 0]:
+        axis.set_ylabel("membrane (V)")
     for axis in axes[-1]:
         axis.set_xlabel("time (µs)")
-    _neuron_legend(figure, labels, styles, f"threshold {threshold:g} V", 8)
+    _neuron_legend(figure, axes[0, 0])
     return figure
 
 
-def _neuron_legend(
-    figure: Figure,
-    labels: Sequence[str],
-    styles: Sequence[dict[str, Any]],
-    threshold: str,
-    most: int,
-) -> None:
-    """Add a legend of the neurons and their threshold, with up to `most` entries in a single row,
-    more in rows of six.
-    """
-    handles = [
-        Line2D([], [], label=label, **style) for label, style in zip(labels, styles, strict=True)
-    ]
-    handles.append(Line2D([], [], color=GREY, linestyle=":", label=threshold))
+def _neuron_legend(figure: Figure, axis: Axes) -> None:
+    """Add a legend of the neurons and their threshold above all panels, for the lines of `axis`."""
+    handles, names = axis.get_legend_handles_labels()
     figure.legend(
-        handles=handles,
+        handles,
+        names,
         loc="outside upper center",
         title="neuron",
-        ncols=len(handles) if len(handles) <= most else 6,
+        ncols=len(names) if len(names) <= 8 else 6,
     )
 
 
@@ -448,15 +406,13 @@ def race(
     fired = np.concatenate([times[np.isfinite(times)] for times in spikes.values()])
     first, last = (fired.min(), fired.max()) if len(fired) else (0.0, 1e6 * crossbar.schedule.pulse)
     room = 0.15 * (last - first) + 2.0
-    time, styles = (
-        np.linspace(0.0, last + 2 * room, 1000),
-        [line_style(j, count) for j in range(count)],
-    )
+    time = np.linspace(0.0, last + 2 * room, 1000)
     figure, axes = plt.subplots(
         2, len(races), figsize=(WIDTH, 5.0), squeeze=False, sharex="row", sharey="row"
     )
     for (title, read), (upper, lower) in zip(races.items(), axes.T, strict=True):
-        for j, style in enumerate(styles):
+        for j in range(count):
+            style = line_style(j, count)
             volts = np.where(
                 time < rise,
                 read.risen[j] * (time / rise) ** 2,
@@ -465,8 +421,8 @@ def race(
                 ),
             )
             for axis in (upper, lower):
-                axis.plot(time, volts, **style)
-                axis.axhline(thresholds[j], color=GREY, linestyle=":", linewidth=1.2)
+                axis.plot(time, volts, label=labels[j], **style)
+                axis.axhline(thresholds[j], **THRESHOLD)
             lower.plot(
                 spikes[title][j],
                 thresholds[j],
@@ -486,7 +442,8 @@ def race(
     picture = axes[0, 0].inset_axes((0.03, 0.5, 0.24, 0.36))
     picture.imshow(image, cmap="Greys", vmin=0, vmax=1.3)
     picture.set_axis_off()
-    _neuron_legend(figure, labels, styles, f"threshold {np.mean(thresholds):.3g} V", 6)
+    axes[0, 0].plot([], [], label=f"threshold {np.mean(thresholds):.3g} V", **THRESHOLD)
+    _neuron_legend(figure, axes[0, 0])
     return figure
 
 

@@ -9,8 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
-from tqdm import tqdm
 
+from memristive.cli.script import progress
 from memristive.parameters import ParameterError, SimulationError
 
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
@@ -57,16 +57,7 @@ def run_tasks(
     )
     with (
         contextlib.closing(results),
-        tqdm(
-            total=sum(sizes),
-            desc=description,
-            unit=unit,
-            unit_scale=True,
-            dynamic_ncols=True,
-            leave=False,
-            delay=2,
-            disable=None,
-        ) as bar,
+        progress(range(0), sum(sizes), description, unit) as bar,
     ):
         for k, result in results:
             bar.update(sizes[k])

@@ -477,11 +477,10 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
 
 
 def print_training(
-    setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float
+    setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray
 ) -> None:
     """Print the lowest and the highest trained state of each class, of emulators beside what the
-    closed form predicts. `patterns`, `states`: classes x inputs. `seconds`: duration of the
-    training.
+    closed form predicts. `patterns`, `states`: classes x inputs.
 
     States of two-terminal devices are printed as shares of the conductance range.
     """
@@ -494,7 +493,7 @@ def print_training(
         (label, on.sum(), limits(row[on]), limits(row[~on]))
         for label, on, row in zip(labels, patterns > 0, cells, strict=True)
     ]
-    print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s")
+    print(f"trained {states.shape[0]} x {states.shape[1]} cells")
     print(table(("class", "pixels on", f"{kind} of these", f"{kind} of others"), rows))
     if not setup.array:
         print(

@@ -66,8 +66,7 @@ GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 # rms, shares of the range, of readings about the replay: from the first on, a warning if noise does
 # not explain them; from the second, always; from the third, no device file
 MISSED, FAR, MISFIT = 0.05, 0.1, 0.2
-# most sweeps, and readings of a sweep, that the figure shows
-SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
+SHOWN = 5000  # most readings that the figure shows
 # S, which the highest conductance of a memristor is seldom below, and A: if 400 cells conduct more
 # than 1 mA each, the output resistance of an op-amp takes too much of its voltage
 USUAL = 1e-9, 1e-3
@@ -378,8 +377,8 @@ def pulse_figure(fit: PulseFit) -> Figure:
     """Draw the fit: measured sweeps beside a replay with the fitted mean steps, and these steps
     over x.
 
-    A band shows the standard deviation of readings about the replay. Of many sweeps every second,
-    third, and so on is drawn, and of long sweeps the beginning.
+    A band shows the standard deviation of readings about the replay. Of many readings the first
+    ones are drawn.
     """
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
@@ -387,8 +386,8 @@ def pulse_figure(fit: PulseFit) -> Figure:
     noise = device.read_noise
     # the state stays in its range
     band = [np.clip(fit.replay + sign * fit.band, -noise, 1 + noise) for sign in (-1, 1)]
-    sweeps = np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:])
-    for sweep in (one[:SHOWN_READINGS] for one in sweeps[:: -(-len(sweeps) // SHOWN_SWEEPS)]):
+    first = fit.direction[:SHOWN] == 0
+    for sweep in np.split(np.arange(len(first)), np.flatnonzero(first)[1:]):
         read, mean, low, high = (
             factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay, *band)
         )

@@ -56,7 +56,6 @@ def main(arguments: list[str] | None = None) -> None:
         {
             "device": curve.device.name,
             "largest_deviation_share_of_range": curve.deviation,
-            "rms_deviation_share_of_range": curve.rms,
         }
         for curve in curves
     ]
@@ -105,21 +104,10 @@ class Curve:
     simulated: np.ndarray  # S
 
     @property
-    def residuals(self) -> np.ndarray:
-        """Deviations of ngspice from the device as shares of the conductance range."""
-        return (self.simulated - self.law) / (
-            self.device.highest_conductance - self.device.lowest_conductance
-        )
-
-    @property
     def deviation(self) -> float:
         """Largest deviation of ngspice from the device, as a share of the conductance range."""
-        return float(np.abs(self.residuals).max())
-
-    @property
-    def rms(self) -> float:
-        """Root mean square of the `residuals`."""
-        return float(np.sqrt(np.mean(self.residuals**2)))
+        span = self.device.highest_conductance - self.device.lowest_conductance
+        return float(np.abs(self.simulated - self.law).max() / span)
 
 
 def measure(device: MeasuredDevice) -> Curve:

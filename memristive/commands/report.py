@@ -38,10 +38,8 @@ from memristive.commands.compare import COLOUR_OF, dots
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided import middles
 from memristive.files import read_json
-from memristive.io.readings import read_file, read_over_time
 from memristive.io.records import load_results, load_table, report, write_file
 from memristive.ledger import Technology
-from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
 
 # fields of a `Run` for each network, and the record of the published devices
@@ -148,11 +146,6 @@ def device_of(options: argparse.Namespace) -> tuple[MeasuredDevice, str, list[st
         if path.suffix == ".json":
             measure.main(given)
             name = str(read_json(path, "model").get("name", path.stem))
-        elif read_over_time(path, 0.1, read_file(path)):
-            raise ParameterError(
-                f"{path} has readings over time, which hold no steps: add their law to a device by "
-                f"memristive fit {path} --device DEVICE, and report on the file that it writes"
-            )
         else:
             fit.main(given)
             name = path.stem

@@ -72,11 +72,6 @@ def test_a_worker_that_dies_twice_ends_the_run():
         list(run_tasks(die, [(k, None) for k in range(5)], 2))
 
 
-def test_errors_of_tasks_are_raised():
-    with pytest.raises(TypeError):
-        list(run_tasks(square, ["x"] * 4, 2))
-
-
 WORK = """
 import pathlib, sys, time
 from memristive.cli.script import exit_code

@@ -242,12 +242,6 @@ def test_learn_and_read_warn_of_networks_that_fail(network, images, word):
             assert "\n" not in str(one.message)
 
 
-def test_a_last_layer_that_does_not_fire_is_reported():
-    network = Network((np.full((2, 3), 4.0),))
-    (problem,) = layered_problems(network, IMAGES)
-    assert "layer 1" in problem and "hidden" not in problem
-
-
 def test_no_stage_clips_in_the_trained_networks():
     for name, images in (
         ("mnist", datasets.encode(datasets.load_mnist()["x_test"][:100], 10, "grey")),

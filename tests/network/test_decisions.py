@@ -164,15 +164,6 @@ def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_cl
     assert decisions.paper_decision(np.array(spikes), step) == decision
 
 
-def test_ranking_is_by_time_then_class_without_silent_neurons():
-    assert decisions.ranking(np.array([3e-4, NAN, 1e-4, 2e-4])) == [2, 3, 0]
-    assert decisions.ranking(np.repeat([2e-4, 1e-4, 2e-4], 40)) == [
-        *range(40, 80),
-        *range(40),
-        *range(80, 120),
-    ]
-
-
 def test_a_read_ends_with_two_spikes_or_with_its_window():
     spikes = np.array([[90, NAN, 50, 70], [NAN, 50, NAN, NAN], [NAN] * 4])
     assert decisions.first_two(spikes, 150.0).tolist() == [[50, 70], [50, 150], [150, 150]]
@@ -212,14 +203,6 @@ def test_summary_counts_undecided_as_wrong_and_the_third_as_among_three():
         "paper_rule_accuracy",
         "paper_rule_first_100",
     }
-
-
-def test_first_hundred_images_have_their_accuracy():
-    """The first 60 of 102 images are right."""
-    spikes = 1e-6 * np.array([[100.0, 140.0]] * 60 + [[140.0, 100.0]] * 42)
-    scores = summary(np.zeros(102, int), spikes, 0.5e-6, SCHEDULE)
-    assert scores["paper_rule_first_100"] == scores["strict_first_100"] == pytest.approx(0.6)
-    assert scores["paper_rule_accuracy"] == scores["strict_accuracy"] == pytest.approx(60 / 102)
 
 
 def test_confusion_has_a_column_for_each_kind_of_undecided():

@@ -426,15 +426,11 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
 @pytest.mark.parametrize(
     ("name", "options", "word"),
     [
-        (TEST, ["--samples", "0"], "--samples"),
         (TEST, ["--voltages", "nowhere.json"], "nowhere.json"),
         (TEST, ["--voltages", "voltages/xpue.json"], "xpue"),
-        (TEST, ["--voltages", "voltages/layers_mnist.json"], "layers"),
         ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),
-        ("XPUE_memristive_inference.py", ["--set", "memristor.width=1e-4"], "memristor.width"),
         ("XPUE_memristive_training.py", ["--device", "vteam"], "memristive measure"),
         ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
-        ("error_driven", ["--data", "xpue", "--size", "5"], "size"),
         ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9"),
     ],
 )
