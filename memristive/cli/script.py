@@ -9,7 +9,6 @@ import dataclasses
 import errno
 import importlib
 import json
-import math
 import os
 import shlex
 import signal
@@ -512,28 +511,12 @@ def print_decisions(
     neurons, s, nan for silent neurons. `leads`: patterns, s; inf: one neuron fired alone, nan: none
     fired.
     """
-
-    def microseconds(seconds: float) -> str:
-        return (
-            "fires alone"
-            if math.isinf(seconds)
-            else "-"
-            if math.isnan(seconds)
-            else f"{seconds * 1e6:.3f}"
-        )
-
-    firsts = [np.nan if np.isnan(times).all() else float(np.nanmin(times)) for times in spikes]
-    print(
-        table(
-            ("pattern", "decision", "first spike/us", "lead/us"),
-            [
-                (label, decision, microseconds(first), microseconds(lead))
-                for label, decision, first, lead in zip(
-                    labels, decisions, firsts, leads, strict=True
-                )
-            ],
-        )
-    )
+    firsts = np.fmin.reduce(spikes, axis=1)
+    rows = [
+        (label, decision, f"{first * 1e6:.3f}", f"{lead * 1e6:.3f}")
+        for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)
+    ]
+    print(table(("pattern", "decision", "first spike/us", "lead/us (inf: fires alone)"), rows))
 
 
 WRONG_INPUT = (ParameterError, VoltagesError, records.NotOverwritten, NgspiceMissing)
