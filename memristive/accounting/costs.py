@@ -357,6 +357,17 @@ def inference(
     return accounts.read(network, image, times, float(stop))
 
 
+def training_read(
+    network: Network, image: np.ndarray, label: int, times: list[np.ndarray], accounts: Accounts
+) -> tuple[Ledger, Times]:
+    """Return what `inference` returns, for a read with the first spikes `times` that ends when two
+    neurons and the right one, `label`, have fired, or with the window.
+    """
+    window = network.design.window
+    stop = max(end_of_read(times[-1], window), np.nan_to_num(times[-1][label], nan=window))
+    return accounts.read(network, image, times, float(stop))
+
+
 def corrected(
     network: Network, rule: Rule, image: np.ndarray, label: int, done: int = 0
 ) -> tuple[list[np.ndarray], Correction | None]:
@@ -508,10 +519,7 @@ def _sampled(
         label = int(labels[k])
         times, found = corrected(network, rule, images[k], label, done)
         if len(reads) < samples:
-            stop = float(end_of_read(times[-1], network.design.window))
-            own = times[-1][label]
-            stop = max(stop, network.design.window if math.isnan(own) else own)
-            reads.append(accounts.read(network, images[k], times, stop))
+            reads.append(training_read(network, images[k], label, times, accounts))
         if found and len(errors) < samples:
             errors.append(accounts.correct(network, found))
     return mean_of(reads), mean_of(errors) if errors else before

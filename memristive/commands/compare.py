@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -163,10 +162,6 @@ def lines(rows: pd.DataFrame, name: str) -> Figure:
         over_seeds(
             axis, of["accuracy"].mean().index, of["accuracy"], label=f"{device}, {write}", **style
         )
-    values = np.array(sorted(set(rows[name])), float)
-    positive = values[values > 0]
-    if len(positive) > 1 and positive[-1] / positive[0] >= 50:
-        axis.set_xscale("symlog", linthresh=positive[0])
     axis.set(xlabel=name.replace("_", " ").replace(".", ": "), ylabel="test accuracy (%)")
     axis.grid(alpha=0.3)
     figure.legend(

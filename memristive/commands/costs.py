@@ -27,9 +27,8 @@ from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts, TrainingCosts
 from memristive.accounting.overview import (
     IMAGES,
-    described,
+    counted,
     first_errors,
-    inferences,
     training_costs,
 )
 from memristive.cli.reading import trained_network
@@ -167,29 +166,21 @@ def ledgers_of(
     tests = dataset.test if dataset.load_images else dataset.training
     shown = tests.levels[: options.images]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
-    found = {"inference": costs.mean_of(inferences(network, shown, accounts, resolution))}
-    error = rule and first_errors(network, rule, *dataset.training, accounts)
-    if error:
-        found["error"] = error
-    results: dict[str, Any] = {}
+    error = first_errors(network, rule, *dataset.training, accounts) if rule else None
+    training = None
     if options.training:
-        trained = (
+        training = (
             training_costs(network, rule, *dataset.training, accounts)
             if rule
             else hebbian(network, dataset.patterns, accounts)
         )
-        found["training"] = trained.ledger, trained.times
-        results["errors"] = trained.errors
-        if network.pulses and trained.counts:
-            results["wear"] = costs.wear(trained.counts, technology.endurance)
+    found = counted(network, shown, accounts, error, training, resolution)
 
     # 3. What the ledger answers.
-    ledgers = {name: ledger for name, (ledger, _) in found.items()}
-    times = {name: durations for name, (_, durations) in found.items()}
-    results |= {
-        "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
-        "times_s": times,
-        "area_m2": costs.area(network, technology),
+    results: dict[str, Any] = {
+        "ledgers": {name: ledger.rows() for name, ledger in found.ledgers.items()},
+        "times_s": found.times,
+        "area_m2": found.area,
         # a factor is chosen on training images
         "shorter": shortened(
             network,
@@ -198,11 +189,11 @@ def ledgers_of(
         ),
         "assumptions": assumptions(technology),
     }
+    if training:
+        results |= {"errors": found.errors} | ({"wear": found.wear} if found.wear else {})
     record.write(results, ngspice=False)
-    for name, ledger in ledgers.items():
-        print("\n" + described(name, ledger, times[name]))
-    print(answers(results))
-    return record.path.stem.removeprefix("costs_"), ledgers
+    print(f"\n{found}\n\n{answer(results['shorter'])}")
+    return record.path.stem.removeprefix("costs_"), dict(found.ledgers)
 
 
 def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> TrainingCosts:
@@ -241,28 +232,17 @@ def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -
     ]
 
 
-def answers(results: Mapping[str, Any]) -> str:
-    """Return what the results say about costs, as sentences to print."""
-    shorter = results["shorter"]
+def answer(shorter: list[dict[str, float]]) -> str:
+    """Return what shorter times cost, as a sentence to print. `shorter`: rows of `shortened`."""
     first = shorter[0]
     kept = [
         row for row in shorter if row["training_accuracy"] >= first["training_accuracy"] - LOSS
     ][-1]
-    area = results["area_m2"]
-    parts = ", ".join(f"{name} {1e12 * value:,.0f}" for name, value in area.items() if value)
-    lines = [
-        f"area in um^2: {parts}",
+    return (
         f"times shortened by {kept['factor']}, which costs at most {LOSS:.1%} on training images: "
         f"strict accuracy on test images {kept['strict_accuracy']:.2%} instead of "
-        f"{first['strict_accuracy']:.2%}",
-    ]
-    if "wear" in results:
-        wear = results["wear"]
-        lines.append(
-            f"pulses a cell: mean {wear['mean']:,.0f}, 99 % below {wear['quantile_99']:,.0f}, most "
-            f"{wear['most']:,.0f}; beyond the endurance {wear['share_beyond_endurance']:.1%}"
-        )
-    return "\n" + "\n".join(lines)
+        f"{first['strict_accuracy']:.2%}"
+    )
 
 
 def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
