@@ -20,7 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from memristive.cli.reading import trained_network
-from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser
 from memristive.datasets import dataset_name
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
@@ -101,14 +101,10 @@ def main(arguments: list[str] | None = None) -> None:
     rows = pd.DataFrame(record.run_tasks(evaluate, chips, [1] * len(chips)))
     record.write({"rows": rows.to_dict("records")}, ngspice=False)
     percent = rows.assign(carried=100 * rows["carried"], repaired=100 * rows["repaired"])
-    means = percent.groupby(["deviation", "spread"], sort=False)
     columns = ["carried", "repaired"] if options.repair else ["carried"]
-    lines = [
-        (*kind, *(f"{of[name].mean():.1f} ({of[name].min():.1f} lowest)" for name in columns))
-        for kind, of in means
-    ]
-    heading = {"carried": "carried (%)", "repaired": f"after {options.repair:,} on the chip (%)"}
-    print(table(("deviation", "spread", *(heading[name] for name in columns)), lines))
+    print(
+        percent.groupby(["deviation", "spread"], sort=False)[columns].agg(["mean", "min"]).round(1)
+    )
     record.plot(figure(percent, columns, options.repair))
 
 

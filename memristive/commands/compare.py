@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, field_named, means_of
-from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, print_rows
 from memristive.datasets import DATASETS, dataset_name
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.parameters import ParameterError
@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 3. Save, print, plot.
     record.write({"rows": rows.to_dict("records")}, ngspice=False)
     kinds = ["device", "write", *([name] if name else [])]
-    print(printed(means_of(rows, kinds), kinds))
+    print_rows(means_of(rows, kinds).to_dict("records"))  # type: ignore[arg-type]
     record.plot(lines(rows, name) if name else ranking(means_of(rows, kinds)))
 
 
@@ -129,23 +129,6 @@ def varied(words: Sequence[str]) -> tuple[str, list[float]]:
             f"--vary {name} needs one or more numbers as values, got {' '.join(texts) or 'none'}"
         )
     return full, [int(value) if value == int(value) and value > 1 else value for value in numbers]
-
-
-def printed(means: pd.DataFrame, kinds: Sequence[str]) -> str:
-    """Return the means as the text of a table."""
-    seeds = int(means["seeds"].max())
-    rows = [
-        (
-            *(row[kind] for kind in kinds),
-            f"{row['mean']:.1f}",
-            f"{row['min']:.1f} to {row['max']:.1f}" if seeds > 1 else "",
-            f"{row['pulses_per_cell']:,.1f}",
-            f"{row['write_energy_J']:.3g}",
-        )
-        for row in means.to_dict("records")
-    ]
-    heading = (*kinds, "accuracy (%)", f"of {seeds} seeds", "pulses a cell", "all writes (J)")
-    return table(heading, rows)
 
 
 def lines(rows: pd.DataFrame, name: str) -> Figure:

@@ -265,19 +265,15 @@ def print_kind(kind: DevicesFit) -> None:
 
 def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
     """Print the range and the steps with their standard errors."""
-    x = np.linspace(0, 1, 5)
-    columns = [x]
+    x, grid, columns = np.linspace(0, 1, 5), np.linspace(0, 1, len(device.up)), {}
     for word in ("up", "down"):
-        columns += [
-            100 * device.step(x, word == "up"),
-            100 * np.interp(x, np.linspace(0, 1, len(device.up)), errors[word]),
-        ]
+        columns[word] = 100 * device.step(x, word == "up")
+        columns[f"{word}: standard error"] = 100 * np.interp(x, grid, errors[word])
     print(
         f"{device.lowest_conductance:.4g} S at x = 0, {device.highest_conductance:.4g} S at x = 1; "
         "a pulse moves x by (%)"
     )
-    rows = [[f"{value:.2f}" for value in row] for row in np.transpose(columns)]
-    print(table(("x", "up", "standard error", "down", "standard error"), rows))
+    print(pd.DataFrame({"x": x, **columns}).round(2).to_string(index=False))
 
 
 def print_fit(fit: PulseFit) -> None:

@@ -25,7 +25,6 @@ from memristive.cli.script import (
     make_parser,
     print_rows,
     run,
-    table,
 )
 from memristive.commands.stdp_window import run_stdp
 from memristive.devices.characterise import STATE, one_cell
@@ -114,22 +113,7 @@ def run_iv(options: argparse.Namespace) -> None:
 
     # 3. Save, print, plot.
     record.write(results | {"rows": rows})
-    print(
-        table(
-            ("peak", "ngspice", "closed form", "largest deviation"),
-            [
-                (
-                    name,
-                    *(
-                        f"{results[f'{prefix}peak_{name}_{unit}']:.4g} {unit}"
-                        for prefix in ("", "closed_form_")
-                    ),
-                    f"{results[f'{name}_deviation']:.2e}",
-                )
-                for name, unit in (("state", "V"), ("current", "A"))
-            ],
-        )
-    )
+    print_rows([results])
     print_rows(rows)
     record.plot(loop_figure(time, voltage, current, state), "iv")
     record.plot(fingerprints_figure(loops), "fingerprints")

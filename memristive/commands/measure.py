@@ -25,7 +25,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, keep_apart, make_parser, progress, table
+from memristive.cli.script import Record, keep_apart, make_parser, print_rows, progress, table
 from memristive.devices.characterise import (
     BLOCK,
     GRID,
@@ -145,32 +145,25 @@ def measured_gate(found: GateCharacterisation) -> tuple[MeasuredDevice, dict[str
 def print_result(found: Characterisation) -> None:
     """Print steps, r, and the drift by reads."""
     device = found.device
-    both = (True, False)
-    rows = [
-        (
-            "pulse (V, s)",
-            f"{device.voltage_up:g}, {device.width_up:g}",
-            f"{device.voltage_down:g}, {device.width_down:g}",
-        ),
-        ("pulses that define the range", *found.reach[::-1]),
-        ("pulses across the range, or 99 % of it", *(f"{device.pulses(up):.4g}" for up in both)),
-        (
-            "change a pulse, share of the range: mean",
-            *(f"{np.mean(curve):.3%}" for curve in (device.up, device.down)),
-        ),
-        (
-            "change a pulse: least, largest",
-            *(f"{min(curve):.2%}, {max(curve):.2%}" for curve in (device.up, device.down)),
-        ),
-        *(
-            (
-                f"r: step at V/{part} over that at V",
-                *(f"{found.disturb[up, part]:z.2%}" for up in both),
+    print_rows(
+        [
+            {
+                "pulse": word,
+                "V": getattr(device, f"voltage_{word}"),
+                "s": getattr(device, f"width_{word}"),
+                "of_the_range": reached,
+                "across_the_range": device.pulses(word == "up"),
+                "mean_step": np.mean(curve),
+                "least_step": min(curve),
+                "largest_step": max(curve),
+                "r_at_V/2": found.disturb[word == "up", 2],
+                "r_at_V/3": found.disturb[word == "up", 3],
+            }
+            for word, curve, reached in zip(
+                ("up", "down"), (device.up, device.down), found.reach[::-1], strict=True
             )
-            for part in (2, 3)
-        ),
-    ]
-    print(table(("quantity", "up", "down"), rows))
+        ]
+    )
     print(
         f"conductance {device.lowest_conductance:.4g} to {device.highest_conductance:.4g} S at "
         f"{device.read_voltage:g} V; near 0 V the range is {device.read_curve[0]:.3f} times as wide"

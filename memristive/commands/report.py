@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
         limits_section(rows),
         tolerance_section(rows),
         wear_section(rows),
-        energy_section(device, rows),
+        energy_section(rows),
         Section("What to improve first", advice),
     ]
     with plt.rc_context({"savefig.format": "pdf"}):  # beside each PNG
@@ -266,41 +266,14 @@ def answer(run: Run) -> dict[str, Any]:
 
 
 def described(device: MeasuredDevice) -> pd.DataFrame:
-    """Return the device's properties as a table."""
-    factor, unit = prefixed(device.highest_conductance, "S")
-    low, high = factor * device.lowest_conductance, factor * device.highest_conductance
-    rows = [("conductance", f"{low:.3g} to {high:.3g} {unit} at {device.read_voltage:g} V")]
-    if device.levels:
-        rows.append(("gate voltage", f"{device.gate_low:g} to {device.gate_high:g} V"))
-    if found := device.one_sided:
-        word = "up" if found.sign > 0 else "down"
-        rows.append((f"gradual pulse {word}", f"{found.mean_step:.1%}, noise {found.noise:.1%}"))
-        rows.append(("abrupt pulse to", f"x = {np.mean(found.abrupt):.2f}"))
-    for up, word in ((True, "up"), (False, "down")):
-        if not device.levels and not found:
-            first, middle, last = (f"{device.step(x, up):.2%}" for x in (0.0, 0.5, 1.0))
-            rows.append(
-                (f"step of a pulse {word}", f"{first} at x = 0, {middle} at 0.5, {last} at 1")
-            )
-            rows.append((f"pulses {word} across the range", f"{device.pulses(up):,.0f}"))
-    if not found:
-        rows.append(("write noise of a pulse", f"{device.write_noise:.2%} of the range"))
-    rows += [
-        ("noise of a reading", f"{device.read_noise:.2%} of the range"),
-    ]
-    spreads = {
-        "steps": device.spread,
-        "range": device.range_spread,
-        "lowest conductance": device.lowest_spread,
-    }
-    rows += [(f"spread of the {name}", f"{value:.1%}") for name, value in spreads.items() if value]
-    if device.drifts:
-        rows.append(("drift exponent", f"{device.drift:.3g}, spread {device.drift_spread:.2g}"))
-    if device.retention:
-        rows.append(("relaxes in", f"{with_unit(device.retention, 's')} to x = {device.rest:.2f}"))
-    if device.stuck:
-        rows.append(("stuck cells", f"{device.stuck:.1%}"))
-    return pd.DataFrame(rows, columns=["property", "value"])
+    """Return the numbers of a device that are not 0 as a table, with their meanings."""
+    values, rows = device.as_dict(), []
+    for field in dataclasses.fields(device):
+        value, unit = values.get(field.name), field.metadata.get("unit")
+        if isinstance(value, int | float) and value:
+            text = with_unit(value, unit) if unit else f"{value:.3g}"
+            rows.append((field.name, text, field.metadata["meaning"]))
+    return pd.DataFrame(rows, columns=["property", "value", "meaning"])
 
 
 def device_section(device: MeasuredDevice, source: str, told: Sequence[str]) -> Section:
@@ -473,7 +446,7 @@ def wear_section(rows: pd.DataFrame) -> Section:
     return Section("Pulses and endurance", texts, table)
 
 
-def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
+def energy_section(rows: pd.DataFrame) -> Section:
     """Return energy and time of an inference and of a training."""
     found = rows[rows["section"] == "costs"]
     columns: dict[str, Any] = {"network": found["network"], "written": found["write"]}
@@ -483,21 +456,12 @@ def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
             columns[f"{name}, {'energy' if unit == 'J' else 'time'}"] = [
                 "" if np.isnan(value) else with_unit(value, unit) for value in values
             ]
-    pulses = ", ".join(
-        f"{with_unit(volts, 'V')} for {with_unit(seconds, 's')} {word}"
-        for volts, seconds, word in (
-            (device.voltage_up, device.width_up, "up"),
-            (device.voltage_down, device.width_down, "down"),
-        )
-    )
-    if device.source.startswith("fitted"):
-        pulses += " (readings do not tell them: put yours into the device file)"
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
         "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
         "slow circuit, and a convolution reads its patches one after the other. "
-        f"Pulses: {pulses}. Inference: mean of {READS} images. Training: counted pulses and "
-        "errors; the energies of reads and errors are means of some images at several moments."
+        f"Inference: mean of {READS} images. Training: counted pulses and errors; the energies of "
+        "reads and errors are means of some images at several moments."
     ]
     return Section("Energy and time", texts, pd.DataFrame(columns))
 

@@ -38,6 +38,7 @@ from memristive.cli.script import (
     apply_settings,
     keep_apart,
     make_parser,
+    print_rows,
     table,
 )
 from memristive.devices.measured_device import device_record, load_device
@@ -241,19 +242,7 @@ def main(arguments: list[str] | None = None) -> None:
         },
         ngspice=options.test_engine == NGSPICE,
     )
-    print(
-        table(
-            ("method", "accuracy", "95 % interval"),
-            [
-                (
-                    row["method"],
-                    f"{row['accuracy']:.2%}",
-                    "{:.1%} to {:.1%}".format(*row["interval_95"]),
-                )
-                for row in rows
-            ],
-        )
-    )
+    print_rows(rows, drop=["recall"])
     print(
         table(
             ("recall of class", "samples", *methods),
