@@ -76,7 +76,6 @@ def main(arguments: list[str] | None = None) -> None:
         "read (default: the dataset in the voltages file)",
     )
     parser.add_common("--device", None, "default: the preset that is in the cells")
-    parser.add_number("--images", 1, 10_000, IMAGES, "test images")
     parser.add_argument(
         "--one-by-one",
         action="store_true",
@@ -153,7 +152,7 @@ def ledgers_of(
             "network": path.stem,
             "technology": technology.as_dict(),
             "device": device and device.name,
-            "images": options.images,
+            "images": IMAGES,
             "training": options.training,
             # columns of hidden layers of emulators
             "together": accounts.together and len(network.layers) > 1 and not network.pulses,
@@ -164,7 +163,7 @@ def ledgers_of(
 
     # 2. Ledgers of an inference, an error, a training.
     tests = dataset.test if dataset.load_images else dataset.training
-    shown = tests.levels[: options.images]
+    shown = tests.levels[:IMAGES]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
     error = first_errors(network, rule, *dataset.training, accounts) if rule else None
     training = None

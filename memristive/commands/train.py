@@ -110,15 +110,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--convolution",
         action="store_true",
-        help="the first layer reads the image window by window; --hidden are layers above it",
+        help="read images window by window; --hidden are kernels and layers above",
     )
-    for name, meaning in {
-        "--kernels": "with --convolution: columns that read a window",
-        "--window": "pixels a side of a window",
-        "--regions": "regions a side, each with the first spike of a kernel",
-        "--stride": "pixels from one window to the next",
-    }.items():
-        parser.add_number(name, 1, 10_000, None, meaning)
     parser.add_common("--device", None, "default: the paper's emulator")
     parser.add_number("--pairs", 0, 64, 1, "with --device: pairs of a synapse; 0: single cells")
     parser.add_argument("--late", action="store_true", help="with --device: synapses write late")
@@ -232,19 +225,15 @@ def start_of(options: argparse.Namespace) -> Start:
     made: dict[str, Any] = {}
     if options.convolution:
         known = not options.size and CONVOLUTIONS.get(options.data)
-        fields = dict(zip(("window", "regions"), known or (), strict=False)) | {
-            name: value
-            for name in ("window", "regions", "stride")
-            if (value := getattr(options, name))
-        }
+        fields = dict(zip(("window", "regions"), known or (), strict=False))
         convolution = chosen_convolution(fields, (len(images), *dataset.shape))
-        count = options.kernels or (known[2] if known else suited_kernels(convolution))
+        usual = (known[2] if known else suited_kernels(convolution),)
+        hidden = tuple(options.hidden or usual)
         changes = (
             CONVOLUTION_CHANGES[options.data]
             if known
-            else suited_changes(convolution, count, presented(len(images)))
+            else suited_changes(convolution, hidden[0], presented(len(images)))
         )
-        hidden = (count, *(options.hidden or ()))
         made, rule = convolution_settings(device, options.pairs, options.late, changes)
     elif device:
         hidden = tuple(options.hidden or ())
