@@ -20,7 +20,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from memristive.closed_form import neuron
@@ -185,36 +184,18 @@ def weight_images(
     """Draw the states (classes x inputs) as one image of `shape` for each class. `quantity` is the
     label of the colour bar.
     """
-    # One norm for all: where states are equal, the colour bar widens it, and would do so for the
-    # last image alone.
-    figure, image = _gallery(states, shape, labels, norm=Normalize(np.min(states), np.max(states)))
-    figure.colorbar(image, label=quantity, aspect=15)
+    columns = len(labels) if len(labels) <= 6 else 5
+    rows = -(-len(labels) // columns)
+    height = 0.4 + rows * (0.3 + 0.8 * WIDTH / columns * shape[0] / shape[1])
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False)
+    norm = Normalize(np.min(states), np.max(states))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, pixels, label in zip(axes.flat, states, labels, strict=False):
+        image = axis.imshow(np.reshape(pixels, shape), norm=norm)
+        axis.set_title(label)
+    figure.colorbar(image, ax=axes, label=quantity, aspect=15)
     return figure
-
-
-def _gallery(
-    images: np.ndarray, shape: tuple[int, int], titles: Sequence[str], **options: Any
-) -> tuple[Figure, AxesImage]:
-    """Draw `images` with titles, up to six in a single row, more in rows of five.
-
-    All are in one axis, because an axis for each would take a second. Return the figure and the
-    last image, for a colour bar.
-    """
-    height, width = shape
-    columns = len(titles) if len(titles) <= 6 else 5
-    step = 1.12 * width, 1.28 * height
-    size = columns * step[0] + 0.12 * width, -(-len(titles) // columns) * step[1]
-    page = min(WIDTH, 1.2 + size[0] / size[1] * (2.0 if len(titles) <= 6 else 3.4))
-    figure, axis = plt.subplots(figsize=(page, 0.2 + (page - 1.2) * size[1] / size[0]))
-    for k, (pixels, title) in enumerate(zip(images, titles, strict=True)):
-        x, y = k % columns * step[0], k // columns * step[1]
-        image = axis.imshow(
-            np.reshape(pixels, shape), extent=(x, x + width, y + height, y), **options
-        )
-        axis.text(x + width / 2, y - 0.05 * height, title, ha="center", va="bottom")
-    axis.set(xlim=(-0.12 * width, columns * step[0]), ylim=(size[1] - 0.2 * height, -0.25 * height))
-    axis.set_axis_off()
-    return figure, image
 
 
 # Training
@@ -476,11 +457,9 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
     """
     matrix = np.asarray(matrix)
     columns = [*labels, *UNDECIDED.values()]
-    longest = max(map(len, columns))
-    tilted = 0.08 * longest * len(columns) > 0.75 * WIDTH  # names would run into each other
-    # as high as the bar's label
-    height = 1.4 + 0.42 * max(3, len(labels)) + 0.06 * longest * tilted
-    figure, axis = plt.subplots(figsize=(WIDTH, height))
+    # names that would run into each other are tilted
+    tilt = 45 * (0.08 * max(map(len, columns)) * len(columns) > 0.75 * WIDTH)
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.8 + 0.42 * max(3, len(labels))))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # Drawn as rectangles: an image of the figure's size would take 30 MB for a moment.
     image = axis.pcolormesh(
@@ -496,10 +475,7 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
         ink = BLACK if shares[j, k] > 0.5 else "white"
         axis.text(k, j, str(count), ha="center", va="center", fontsize=9, color=ink)
     axis.axvline(len(labels) - 0.5, color="white", linewidth=3)
-    tilt: dict[str, Any] = (
-        {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if tilted else {}
-    )
-    axis.set_xticks(range(len(columns)), columns, **tilt)
+    axis.set_xticks(range(len(columns)), columns, rotation=tilt)
     axis.set_yticks(range(len(labels)), labels)
     axis.tick_params(length=0)
     axis.set(xlabel="decision", ylabel="true class", title=f"Decisions (number of {unit})")

@@ -51,12 +51,6 @@ def test_the_ending_gives_the_format_and_the_same_data_the_same_bytes(tmp_path, 
     assert (tmp_path / f"a.{kind}").read_bytes().startswith(start) and not plt.get_fignums()
 
 
-def test_a_pdf_holds_no_type_3_fonts_which_publishers_refuse(tmp_path):
-    plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / "a.pdf")
-    content = (tmp_path / "a.pdf").read_bytes()
-    assert b"/Type3" not in content and b"/CIDFontType2" in content
-
-
 def test_a_vector_file_stands_beside_each_picture_if_wanted(tmp_path):
     with plt.rc_context():
         make_parser(None).parse_args(["--pdf"])

@@ -228,42 +228,28 @@ def waveforms(trace: Trace, transient: Transient, names: Sequence[str]) -> Figur
     first, count = int(np.flatnonzero(transient.learning)[0]), 6
     begin = float(transient.begins[first])
     at = np.linspace(begin, begin + count * SLOT, 3000)
+    ms = 1e3 * (at - begin)
     figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 6.2), sharex=True)
+    scores = 1e3 * np.array([sampled(trace, f"v(out{c})", at) for c in range(len(names))])
     for c, name in enumerate(names):
         style = plotting.line_style(c, len(names))
-        axes[0].plot(
-            (at - begin) * 1e3, 1e3 * sampled(trace, f"v(out{c})", at), label=name, **style
-        )
-        axes[1].plot((at - begin) * 1e3, sampled(trace, f"v(xlearner.n_line{c})", at), **style)
-    inputs = transient.inputs // 2
-    shown = transient.images[transient.labels == 0][0][:inputs]
-    for i in range(inputs):
-        axes[2].plot(
-            (at - begin) * 1e3,
-            sampled(trace, f"v(xlearner.n_w0_{i})", at),
-            color=BLUE if shown[i] else plotting.ORANGE,
-            linewidth=1.0,
-        )
-    for k, c in enumerate(transient.labels[first : first + count]):
-        axes[0].text(
-            k + 0.5,
-            1.02,
-            f"label {names[c]}",
-            transform=axes[0].get_xaxis_transform(),
-            ha="center",
-            va="bottom",
-        )
-    scores = 1e3 * np.array([sampled(trace, f"v(out{c})", at) for c in range(len(names))])
+        axes[0].plot(ms, scores[c], label=name, **style)
+        axes[1].plot(ms, sampled(trace, f"v(xlearner.n_line{c})", at), **style)
+    shown = transient.images[transient.labels == 0][0]
+    for i in range(transient.inputs // 2):
+        colour = BLUE if shown[i] else plotting.ORANGE
+        axes[2].plot(ms, sampled(trace, f"v(xlearner.n_w0_{i})", at), color=colour, linewidth=1.0)
+    labels = ", ".join(names[c] for c in transient.labels[first : first + count])
     # cuts off the peaks at edges
-    axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))
-    axes[0].legend(ncols=len(names), loc="lower left", bbox_to_anchor=(0.0, 1.08))  # above labels
+    limits = np.min(scores) - 3, np.percentile(scores, 99) + 15
+    axes[0].set(ylabel="scores (mV)", ylim=limits, title=f"labels, a millisecond each: {labels}")
+    axes[0].legend(ncols=len(names))
     axes[1].set_ylabel("error lines (V)")
     axes[2].set(
         ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)"
     )
     for axis in axes:
-        for k in range(count + 1):
-            axis.axvline(k, color=plotting.GREY, linewidth=0.5, zorder=0)
+        axis.grid(axis="x")
     return figure
 
 

@@ -27,7 +27,6 @@ from matplotlib.figure import Figure
 from memristive import plotting
 from memristive.cli.script import Record, keep_apart, make_parser, print_rows, progress, table
 from memristive.devices.characterise import (
-    BLOCK,
     GRID,
     READS,
     STARTS,
@@ -245,9 +244,8 @@ def gate_figure(found: GateCharacterisation) -> Figure:
 
 
 def figure(found: Characterisation) -> Figure:
-    """Draw I-V loops, sweeps of pulses, steps at V, V/2 and V/3, and the drift under reads."""
-    drawn, axes = plt.subplots(2, 2, figsize=(plotting.WIDTH, 6.4))
-    (loops, sweeps), (steps, drift) = axes
+    """Draw I-V loops, and steps at V, V/2 and V/3."""
+    drawn, (loops, steps) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
     factor, unit = plotting.prefixed(np.concatenate([amperes for *_, amperes in found.loops]), "A")
     for period, volts, amperes in found.loops:
         scale, hertz = plotting.prefixed(1 / period, "Hz")
@@ -255,27 +253,12 @@ def figure(found: Characterisation) -> Figure:
     loops.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="pinched loop")
     plotting.cross(loops)
     loops.legend()
-
-    factor, unit = plotting.prefixed(found.sweeps, "S")
-    for start, sweep in zip(STARTS, found.sweeps, strict=True):
-        sweeps.plot(factor * sweep, label=f"x = {start:.2g}")
-    sweeps.axvline(BLOCK, color=plotting.GREY, linewidth=0.6)
-    sweeps.set(
-        xlabel="pulses", ylabel=f"conductance ({unit})", title=f"{BLOCK} pulses up, {BLOCK} down"
-    )
-    sweeps.legend(title="start")
-
     for up, colour in ((True, plotting.BLUE), (False, plotting.VERMILLION)):
         for part, style in STYLES.items():
             # at the ends the bound cuts steps off
             percent = 100 * np.maximum(np.abs(found.steps[up, part]), 1e-9)[1:-1]
-            steps.plot(
-                GRID[1:-1],
-                percent,
-                style,
-                color=colour,
-                label=f"{'up' if up else 'down'}, V/{part}".removesuffix("/1"),
-            )
+            label = f"{'up' if up else 'down'}, V/{part}".removesuffix("/1")
+            steps.plot(GRID[1:-1], percent, style, color=colour, label=label)
     steps.set(
         xlabel="x",
         ylabel="change of x by a pulse (%)",
@@ -284,13 +267,4 @@ def figure(found: Characterisation) -> Figure:
         title="steps",
     )
     steps.legend(ncols=2, loc="lower center")
-
-    most = max(110 * np.abs(found.drift).max(), 1e-3)
-    drift.plot(GRID, 100 * found.drift)
-    drift.set(
-        xlabel="x",
-        ylabel="change of x (%)",
-        ylim=(-most, most),
-        title=f"{READS} reads of {found.device.width_up:g} s",
-    )
     return drawn

@@ -489,28 +489,20 @@ def places_figure(network: Network, image: np.ndarray) -> Figure:
     shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
     weights = kernel_weights(network)
     far = np.abs(weights[shown]).max()
-    figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
+    figure, axes = plt.subplots(2, len(shown), figsize=(WIDTH, 3.2))
     picture = image.reshape(of.height, of.width)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(True)
-    axes[0, 0].imshow(picture, cmap="Greys", vmin=0, vmax=1)
-    axes[0, 0].set_title("image", fontsize=9)
-    axes[1, 0].set_axis_off()
-    centres = (of.window - 1) / 2 + of.stride * np.stack(
-        np.divmod(np.arange(len(of.patches)), of.places[1]), axis=1
-    )
+    places = np.stack(np.divmod(np.arange(len(of.patches)), of.places[1])[::-1])
     norm = LogNorm(np.nanmin(times[:, shown]) * 1e6, np.nanmax(times[:, shown]) * 1e6)
-    for column, kernel in enumerate(shown, 1):
-        weight = axes[0, column].imshow(weights[kernel], cmap="RdBu", vmin=-far, vmax=far)
-        axes[0, column].set_title(f"kernel {kernel}", fontsize=9)
-        axes[1, column].imshow(picture, cmap="Greys", vmin=0, vmax=2)
+    for (upper, lower), kernel in zip(axes.T, shown, strict=True):
+        weight = upper.imshow(weights[kernel], cmap="RdBu", vmin=-far, vmax=far)
+        upper.set(title=f"kernel {kernel}", xticks=[], yticks=[])
+        lower.imshow(picture, cmap="Greys", vmin=0, vmax=2)
+        lower.set(xticks=[], yticks=[])
         fired = ~np.isnan(times[:, kernel])
-        place = centres[winners[fired, kernel]]
-        marks = axes[1, column].scatter(
-            *place.T[::-1], c=times[fired, kernel] * 1e6, s=18, norm=norm
-        )
+        centres = (of.window - 1) / 2 + of.stride * places[:, winners[fired, kernel]]
+        marks = lower.scatter(*centres, c=times[fired, kernel] * 1e6, s=18, norm=norm)
     figure.colorbar(weight, ax=axes[0], label="weight\n(thresholds)", aspect=12)
-    bar = figure.colorbar(marks, ax=axes[1], label="earliest spike in\nits region (µs)", aspect=12)
-    bar.ax.yaxis.set(major_formatter="{x:g}", minor_formatter="{x:g}")
+    look: dict[str, Any] = {"ticks": [20, 50, 100, 200, 500], "format": "{x:g}", "aspect": 12}
+    bar = figure.colorbar(marks, ax=axes[1], label="earliest spike in\nits region (µs)", **look)
+    bar.minorticks_off()
     return figure

@@ -147,23 +147,3 @@ def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
         timeout=60,
     )
     assert process.returncode in (130, -signal.SIGINT) and "stopped by" in one_line(process.stderr)
-
-
-def test_netlists_overwrite_nothing_without_force(tmp_path, capsys):
-    def write_netlist(path, text, *force):
-        given = ["--results", str(tmp_path), *(["--netlist", str(path)] if path else []), *force]
-        script.Record(
-            make_parser("", netlist=True).parse_args(given), "record", {}, [tmp_path / "input"]
-        ).write_netlist(text)
-
-    path = tmp_path / "some file.cir"
-    write_netlist(None, lambda: pytest.fail("nobody asked for the text"))
-    write_netlist(path, lambda: "text")
-    assert path.read_text() == "text" and f"ngspice -b '{path}'" in capsys.readouterr().out
-    with pytest.raises(NotOverwritten, match="some file"):
-        write_netlist(path, lambda: "other")
-    write_netlist(path, lambda: "other", "--force")
-    assert path.read_text() == "other"
-    for name in ("record.json", "input"):
-        with pytest.raises(NotOverwritten, match=name):
-            write_netlist(tmp_path / name, lambda: "other", "--force")

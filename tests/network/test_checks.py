@@ -19,7 +19,6 @@ from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
-from memristive.network.crossbar import Crossbar
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
@@ -31,7 +30,7 @@ from memristive.scores.checks import (
     range_problems,
 )
 from memristive.scores.decisions import strict_decision
-from memristor import MemristorParameters, read_current, trained_state
+from memristor import MemristorParameters, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import on_a_chip, random_network
 
@@ -108,25 +107,6 @@ def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, la
     # the remedy that the message names
     smaller = dataclasses.replace(above, design=LayerDesign(stage_swing=7.5))
     assert layered_problems(smaller, IMAGES) == []
-
-
-def test_images_that_clipping_decides_are_counted_as_in_ngspice(ngspice):
-    rng = np.random.default_rng(6)
-    network, images = Network((rng.normal(20, 4, (3, 9)),)), rng.random((12, 8))
-    found, seen, free = (
-        # s: rails give way by 10 mV per volt of overdrive
-        [strict_decision(times, 0.2e-6) for times in spikes]
-        for spikes in (
-            read(network, images, "ngspice"),
-            network.first_spikes(images),
-            network.forward(images, rails=False)[-1],
-        )
-    )
-    assert found == seen
-    assert (
-        np.sum(np.array(found) != free) > 1
-        and "of 12 images" in layered_problems(network, images)[0]
-    )
 
 
 def test_clipping_after_the_spike_has_no_effect(ngspice):
@@ -300,16 +280,6 @@ def test_settled_membranes_are_those_of_ngspice(ngspice):
     for k in range(len(PATTERNS)):
         late = np.searchsorted(result.time, FIT.schedule.start(k) + 20 * FIT.neuron.time_constant)
         assert settled[k] == pytest.approx(result.membranes[:, late], rel=2e-3)
-    levels, setup = (
-        np.array([[0.5, 0.0, 1.0]]),
-        with_neuron(Setup(schedule=Schedule(input_voltage=1.5)), membrane_transconductance=2.0),
-    )
-    cells = np.array([[3.0, 4.0, 5.0], [2.0, 6.0, 0.0]])
-    assert checks.settled_membranes(setup, cells, levels) == pytest.approx(
-        np.array(
-            [[2000.0 * read_current(setup.memristor, row, 1.5 * levels[0]).sum() for row in cells]]
-        )
-    )
 
 
 @pytest.mark.parametrize(
@@ -364,27 +334,6 @@ def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
         fit_feedback_resistor(setup, patterns)
 
 
-@pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
-@pytest.mark.filterwarnings("ignore::memristive.scores.checks.OperatingRangeWarning")
-def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, fires):
-    """The neuron that settles lowest on its pattern has a time constant around that at which it
-    just fires.
-    """
-    states = hebbian(FIT, PATTERNS)
-    settled = np.diag(checks.settled_membranes(FIT, states, PATTERNS))
-    # the edge costs half
-    slow = with_neuron(
-        membrane_capacitance=share
-        * (5e-3 - 5e-6)
-        / -np.log(1 - FIT.neuron.threshold / settled.min())
-    )
-    found = range_problems(slow, states, PATTERNS, by_class=True)
-    assert (found == []) is fires and all("too slow" in problem for problem in found)
-    lowest = int(settled.argmin())
-    assert np.isfinite(infer(slow, states, PATTERNS[lowest:][:1]).spikes[0, lowest]) == fires
-    assert "too slow" in range_problems(with_neuron(membrane_capacitance=1.0), states, PATTERNS)[0]
-
-
 # 1.76 thresholds to a thousandth: 7.47
 @pytest.mark.parametrize(("pause", "left"), [(1.0, True), (7.4, True), (7.5, False)])
 def test_membranes_that_have_not_settled_move_the_next_spikes(ngspice, pause, left):
@@ -402,20 +351,6 @@ def test_membranes_that_have_not_settled_move_the_next_spikes(ngspice, pause, le
 def test_rounding_of_long_writes_is_named_and_cured_by_a_larger_switch():
     assert "switch_on" in problems(FIT, write=5.0)[0] and problems(FIT, write=5e-3) == []
     assert problems(FIT.replace(memristor=MemristorParameters(switch_on=1e3)), write=5.0) == []
-
-
-def test_a_chip_is_judged_by_its_devices():
-    """Seeds with and without a silent neuron: its closed form decides."""
-    silent = []
-    for seed in range(8):
-        chip = Chip(3, 64, seed, neuron_threshold=0.4)
-        setup = on_chip(FIT, chip)
-        spikes = np.diag(Crossbar.of(setup).first_spikes(hebbian(FIT, PATTERNS), PATTERNS))
-        # wires are ignored
-        found = problems(on_chip(FIT, dataclasses.replace(chip, row_resistance=1.0)), by_class=True)
-        assert bool(found) == np.isnan(spikes).any()
-        silent.append(np.isnan(spikes).sum())
-    assert 0 in silent and max(silent) > 0
 
 
 def test_contained_patterns_warn():

@@ -329,8 +329,6 @@ def test_all_files_are_written_though_no_one_reads_the_output(work):
 
 # Learning from errors
 
-FEW = ["--data", "xpue", "--set", "rule.presentations=60"]
-
 
 def learned(presentations, engine="ngspice"):
     """Return a learning without the script."""
@@ -339,39 +337,6 @@ def learned(presentations, engine="ngspice"):
     return learn(
         paper_network(Setup(), rule, 4, 9), rule, dataset.patterns, np.arange(4), engine=engine
     )
-
-
-@pytest.mark.parametrize("engine", ["ngspice", "closed-form"])
-def test_error_driven_learns_and_records_it(engine, work, ngspice):
-    folder, netlist = work / engine, work / f"{engine}.cir"
-    assert (
-        started(
-            "error_driven",
-            folder,
-            *FEW,
-            "--engine",
-            engine,
-            "--netlist",
-            netlist,
-            voltages=folder / "v.json",
-        )
-        == 0
-    )
-    state, trained = learned(60, engine), load_voltages(folder / "v.json", "xpue", 4, 9)
-    assert np.array_equal(trained.states, state.network.states[0]) and trained.engine == engine
-    stem = "xpue_" + {"ngspice": "error_driven", "closed-form": "closed_form"}[engine]
-    record, test = (
-        load_results(folder / f"{stem}_training.json"),
-        load_results(folder / f"{stem}_test.json"),
-    )
-    assert (
-        record["writes"] == state.history[:, 1].sum()
-        and record["running_accuracy"] == state.history[:, 0].mean()
-    )
-    assert test["strict_accuracy"] == 1.0
-    start = Crossbar.of(Setup()).read(np.full((4, 9), 7.0), datasets.xpue().patterns[0]).spikes
-    # the first read, before the training
-    assert spikes_of(printed(netlist), 4) == pytest.approx(start, abs=0.5e-6)
 
 
 def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
