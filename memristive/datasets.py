@@ -567,19 +567,9 @@ def own_images(path: Path, seed: int = 1, whole: bool = False) -> Dataset:
         "train": Images(levels[train], numbers[train]),
         "test": Images(levels[test], numbers[test]),
     }
-    images, classes = sets["train"]
-    return Dataset(
-        path.stem,
-        np.array([images[classes == k].mean(axis=0) for k in range(len(names))]),
-        tuple(map(str, names)),
-        shape,
-        "grey",
-        paper_setup(images),
-        grey_settings(images),
-        sets.__getitem__,
-        {"presentations": 40 * len(images)},
-        (100,),
-    )
+    dataset = from_images(path.stem, sets["train"], sets["test"], shape, tuple(map(str, names)))
+    rule = {"presentations": 40 * len(train)}
+    return dataclasses.replace(dataset, layer_settings=rule, hidden=(100,))
 
 
 def matching_dataset(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from memristive.datasets import DATASETS, dataset_name
 from memristive.io import records
 from memristive.io.voltages import VoltagesError
 from memristive.network.crossbar import hebbian_state
@@ -69,6 +70,11 @@ class Parser(argparse.ArgumentParser):
         of the default. `changed` replaces arguments of `add_argument`.
         """
         given: dict[str, dict[str, Any]] = {
+            "--data": {
+                "type": dataset_name,
+                "metavar": "DATA",
+                "help": f"{', '.join(DATASETS)}, or a file of your own images",
+            },
             "--device": {
                 "metavar": "FILE",
                 "help": "measured device: a preset's name or a device file",

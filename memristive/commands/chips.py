@@ -21,7 +21,6 @@ from matplotlib.figure import Figure
 
 from memristive.cli.reading import trained_network
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser
-from memristive.datasets import dataset_name
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
 from memristive.network.networks import network_on_chip
@@ -54,12 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Carry the network to all chips, test, repair, test again, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "chips", parameters=False))
     parser.add_argument("network", type=Path, metavar="NETWORK", help="voltages file")
-    parser.add_argument(
-        "--data",
-        type=dataset_name,
-        metavar="DATA",
-        help="a dataset, or a file of your own images (default: the dataset in the voltages file)",
-    )
+    parser.add_common("--data", None, "default: the dataset in the voltages file")
     parser.add_argument(
         "--spread",
         type=float,

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, field_named, means_of
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, print_rows
-from memristive.datasets import DATASETS, dataset_name
+from memristive.datasets import DATASETS
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, COLOURS, VERMILLION, WIDTH, over_seeds
@@ -35,18 +35,11 @@ COLOUR_OF = {AT_ONCE: VERMILLION, LATE: BLUE}
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
-    parser.add_argument(
-        "--data",
-        type=dataset_name,
-        metavar="DATA",
-        default="digits",
-        help=f"{', '.join(DATASETS)}, or a file of your own images (default: digits)",
-    )
+    parser.add_common("--data", "digits")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_common("--hidden", (), "default: one layer")
     parser.add_argument("--convolution", action="store_true", help="networks with a convolution")
     parser.add_common("--device", None, "one or several; default: all presets", nargs="+")
-    parser.add_number("--pairs", 0, 64, 1, "pairs of a synapse; 0: single cells")
     parser.add_argument(
         "--write", nargs="+", choices=WRITES, default=list(WRITES), help="default: at-once late"
     )
@@ -73,7 +66,6 @@ def main(arguments: list[str] | None = None) -> None:
             options.size,
             tuple(options.hidden),
             options.convolution,
-            options.pairs,
             late=WRITES[write] == LATE,
             seed=seed,
             presentations=options.presentations,

@@ -38,7 +38,7 @@ from memristive.cli.script import (
     keep_apart,
     make_parser,
 )
-from memristive.datasets import Images, dataset_name
+from memristive.datasets import Images
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions
@@ -68,13 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Load, compute, save, print, plot."""
     parser = make_parser(__doc__, "costs")
     parser.add_argument("networks", type=Path, nargs="*", metavar="NETWORK", help="voltages files")
-    parser.add_argument(
-        "--data",
-        type=dataset_name,
-        metavar="DATA",
-        help="a dataset, or a file of your own images as for memristive table, of which all are "
-        "read (default: the dataset in the voltages file)",
-    )
+    parser.add_common("--data", None, "default: the dataset in the voltages file")
     parser.add_common("--device", None, "default: the preset that is in the cells")
     parser.add_argument(
         "--one-by-one",

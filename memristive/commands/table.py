@@ -55,6 +55,7 @@ from snn_circuit import NetworkParameters, NeuronParameters
 
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
 NETWORK, AT_ONCE = "memristor network", "the same, written at once"
+SETTINGS = ("seed", "epochs", "dose", "late")  # options of the network
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -76,14 +77,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_common("--hidden", None, "default: 100; nothing with --device")
     parser.add_common("--device", None)
-    parser.add_number(
-        "--pairs",
-        0,
-        64,
-        None,
-        "differential pairs of a synapse (default: 2 with --device, 1 with --late, else 0: single "
-        "cells)",
-    )
     parser.add_argument(
         "--late",
         action="store_true",
@@ -133,12 +126,12 @@ def main(arguments: list[str] | None = None) -> None:
     hidden = usual_hidden if options.hidden is None else options.hidden
     convolution = window_of(options.convolution, features.shape) if options.convolution else None
     features = features.reshape(len(features), -1)
-    if options.late and not options.device:
+    device = load_device(options.device) if options.device else None
+    if options.late and not device:
         raise ParameterError("--late is for measured devices: give --device")
-    if options.late:
-        check_late(load_device(options.device))
-    usual = (1 if options.late else 2) if options.device else 0
-    pairs = usual if options.pairs is None else options.pairs
+    if options.late and device:
+        check_late(device)
+    pairs = (1 if options.late else 2) if options.device else 0
     network = MemristiveClassifier(
         tuple(hidden),
         epochs=options.epochs,
@@ -149,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
         late=options.late,
         convolution=convolution,
         neuron=None if convolution else neuron,
-        chip=OF_DEVICE if options.device and device_chip(load_device(options.device)) else None,
+        chip=OF_DEVICE if device and device_chip(device) else None,
         random_state=options.seed,
     )
     mlp = MLPClassifier(tuple(hidden) or (100,), max_iter=3000, random_state=options.seed)
@@ -161,25 +154,19 @@ def main(arguments: list[str] | None = None) -> None:
         "MLP": make_pipeline(StandardScaler(), mlp),
     }
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
-    device = load_device(options.device) if options.device else None
     if device:
         name = f"{name}_{device.name}" + "_late" * options.late
     name += "_convolution" * bool(convolution)
     path = options.voltages or networks / f"{name}_classifier.json"
     made_with = {
         "source": Path(options.source).name,
-        "label": options.label,
-        "drop": options.drop,
         "rows": len(labels),
         "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
-        "seed": options.seed,
+        **{name: getattr(options, name) for name in ("label", "drop", *SETTINGS)},
         "hidden": hidden,
-        "epochs": options.epochs,
-        "dose": options.dose,
         "device": device and {"file": options.device, **device_record(device)},
         "pairs": pairs,
-        **({"late": True} if options.late else {}),
-        **({"convolution": convolution} if convolution else {}),
+        "convolution": convolution,
         "network": NetworkParameters(memristor, neuron).as_dict(),
     }
     given = [options.source, options.device]

@@ -42,7 +42,7 @@ from memristive.cli.script import (
     print_rows,
     progress,
 )
-from memristive.datasets import DATASETS, Dataset, Images, dataset_name
+from memristive.datasets import DATASETS, Dataset, Images
 from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
@@ -98,13 +98,7 @@ CHECKPOINT_EVERY = 30  # s
 def main(arguments: list[str] | None = None) -> None:
     """Train and test a network for each seed, and draw figures of the first network."""
     parser = add_resume(make_parser(__doc__, "layers", netlist=True))
-    parser.add_argument(
-        "--data",
-        type=dataset_name,
-        metavar="DATA",
-        default="mnist",
-        help=f"{', '.join(DATASETS)}, or a file of your own images (default: mnist)",
-    )
+    parser.add_common("--data", "mnist")
     parser.add_common("--hidden", None, "default: what suits the images; with --device none")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument(
@@ -113,7 +107,6 @@ def main(arguments: list[str] | None = None) -> None:
         help="read images window by window; --hidden are kernels and layers above",
     )
     parser.add_common("--device", None, "default: the paper's emulator")
-    parser.add_number("--pairs", 0, 64, 1, "with --device: pairs of a synapse; 0: single cells")
     parser.add_argument("--late", action="store_true", help="with --device: synapses write late")
     parser.add_argument(
         "--weights",
@@ -234,10 +227,10 @@ def start_of(options: argparse.Namespace) -> Start:
             if known
             else suited_changes(convolution, hidden[0], presented(len(images)))
         )
-        made, rule = convolution_settings(device, options.pairs, options.late, changes)
+        made, rule = convolution_settings(device, late=options.late, changes=changes)
     elif device:
         hidden = tuple(options.hidden or ())
-        made, rule = learning_of(device, 1 + len(hidden), options.pairs, late=options.late)
+        made, rule = learning_of(device, 1 + len(hidden), 1, late=options.late)
         shown = presented_to_devices(len(images), options.late)
         rule = dataclasses.replace(rule, presentations=shown)
     else:
@@ -283,7 +276,7 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     dataset = data()
     device = load_device(options.device) if options.device else None
     levels = dataset.training.levels.reshape(-1, *dataset.shape)
-    network, found = load_weights(options.weights, levels, device, options.pairs, options.late)
+    network, found = load_weights(options.weights, levels, device, late=options.late)
     shape = network.states[-1].shape
     rule, chip = apply_settings(
         options, rule=found, chip=load_chip(options.chip or "ideal", len(dataset.labels), shape[1])
