@@ -2,7 +2,6 @@
 checksums.
 """
 
-import dataclasses
 import gzip
 import struct
 
@@ -17,49 +16,8 @@ from memristive.datasets import (
     fashion,
     load_dataset,
     shrink,
-    xpue,
 )
 from memristive.scores.checks import settled_membranes
-from memristor import MemristorParameters
-from snn_circuit import NeuronParameters
-
-XPUE = {
-    "X": ["X.X", ".X.", "X.X"],
-    "+": [".X.", "XXX", ".X."],
-    "U": ["X.X", "X.X", "XXX"],
-    "=": ["XXX", "...", "XXX"],
-}
-ZVN = {"z": ["XXX", ".X.", "XXX"], "v": ["X.X", "X.X", ".X."], "n": [".X.", "X.X", "X.X"]}
-DIGITS = {
-    "0": ["XXX", "X.X", "X.X", "X.X", "XXX"],
-    "1": [".X."] * 5,
-    "2": ["XXX", "..X", "XXX", "X..", "XXX"],
-    "3": ["XXX", "..X", "XXX", "..X", "XXX"],
-    "4": ["X.X", "X.X", "XXX", "..X", "..X"],
-    "5": ["XXX", "X..", "XXX", "..X", "XXX"],
-}
-
-
-def test_defaults_are_the_papers(templates):
-    """Jurj 2024 (Electronics 13, 4665) and Saxena (arXiv:1711.06819)."""
-    device, neuron = MemristorParameters(), NeuronParameters()
-    sizes = {"width": 1e-4, "length": 1e-4, "capacitance": 1e-13}
-    switch = {"switch_threshold": 0.5, "switch_on": 1e-3, "switch_off": 1e20}
-    channel = {"transconductance": 5e-9, "leak_resistance": 1e12, "threshold_voltage": 0.0}
-    assert device == dataclasses.replace(device, **sizes, **switch, **channel, kp=1.3e-4)
-    assert device.memory_capacitance == pytest.approx(1e-13 + 3.453e-12, rel=1e-4, abs=0)
-    stages = {"feedback_resistance": 1e3, "membrane_transconductance": 1.0, "load_resistance": 1e3}
-    rails = {"rail_low": -20, "rail_high": 20, "inverting_rail_low": -19.5}
-    assert neuron == dataclasses.replace(
-        neuron, **stages, **rails, inverting_rail_high=20.5, threshold=4.0, output_high=1.0
-    )
-    assert neuron.time_constant == pytest.approx(150e-6)
-    for dataset, pulse in ((xpue(), 5e-3), (datasets.digits_012345(), 5e-3), (templates, 2e-3)):
-        setup = dataset.setup
-        times = {"pulse": pulse, "period": 3 * pulse, "input_voltage": 1.0, "phi_voltage": 1.2}
-        assert setup.schedule == dataclasses.replace(setup.schedule, **times)
-        assert (setup.memristor, setup.neuron) == (device, neuron)
-    assert templates.setup.schedule.sampling_step == 11e-6
 
 
 def test_zvn_has_each_letter_and_its_nine_neighbours():
@@ -68,19 +26,6 @@ def test_zvn_has_each_letter_and_its_nine_neighbours():
         flipped = np.abs(dataset.training.levels - pattern).sum(axis=1)
         assert sorted(flipped[dataset.training.labels == k]) == [0] + [1] * 9
     assert len(np.unique(dataset.test.levels, axis=0)) == 30
-
-
-@pytest.mark.parametrize(
-    ("make", "drawings", "shape"),
-    [(xpue, XPUE, (3, 3)), (datasets.digits_012345, DIGITS, (5, 3)), (datasets.zvn, ZVN, (3, 3))],
-)
-def test_patterns_are_those_drawn_in_the_paper(make, drawings, shape):
-    dataset = make()
-    assert (dataset.labels, dataset.shape) == (tuple(drawings), shape)
-    for pattern, rows in zip(dataset.patterns, drawings.values(), strict=True):
-        assert pattern.reshape(shape).tolist() == [
-            [float(pixel == "X") for pixel in row] for row in rows
-        ]
 
 
 @pytest.mark.parametrize("damage", ["one bit", "missing"])

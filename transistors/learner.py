@@ -6,9 +6,8 @@ training images of a class, 20 passes, then 50 test images of a class. --task xp
 symbols from six passes, and --patterns FILE learns your own: a text file with a line for each
 pattern, its rows of pixels and then its name (101 010 101 X). The circuit reads, compares and
 writes its own weights; Python only writes the netlist, and scores the outputs afterwards. The run
-is compared with the law, the model of the circuit in transistors/law.py. --step 5e-6 repeats a run
-with half of the time step and compares it with the record of the whole step. --permuted permutes
-the labels of the contest's training images.
+is compared with the law, the model of the circuit in transistors/law.py. --step 5e-6 halves the
+time step, and --permuted permutes the labels of the contest's training images.
 
 Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png. For own patterns
 the name of their file stands for TASK. mnist10 takes 10 minutes of computing time, mnist017 one
@@ -17,7 +16,6 @@ patterns as a netlist that `ngspice -b` runs alone.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,7 @@ from memristive.cli.script import (
     run,
 )
 from memristive.datasets import load_mnist, own_patterns, xpue
-from memristive.io.records import load_results, report
+from memristive.io.records import report
 from memristive.plotting import BLUE, WIDTH
 from transistors.circuit import PRESETS, SLOT, netlist
 from transistors.images import LABELS, PASSES, Split, frozen_images, pattern_images
@@ -116,7 +114,6 @@ def main(arguments: list[str] | None = None) -> None:
         "step_s": options.step,
         "passes": passes,
         "learner": learner.as_dict(),
-        "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest(),
     }
     if drawn and options.patterns:
         parameters["patterns"] = dict(zip(drawn.labels, drawn.patterns, strict=True))
@@ -140,21 +137,13 @@ def main(arguments: list[str] | None = None) -> None:
     # 3. The law: its training on the same images, in the same order and in others; reads of
     #    ngspice's weights after each pass.
     law = Law(learner, classes, transient.inputs)
-    results = {
-        **found,
-        "law": law_results(law, images, passes, found["predictions"]),
-    }
+    results = {**found, "law": law_results(law, images, passes, found["predictions"])}
     right = [
         float(np.mean(law.decided(one, images.train) == images.train_labels)) for one in weights
     ]
-    results["training_images_right_after_pass"] = right
     if drawn:
         before, _ = predictions(trace, transient, np.arange(len(classes)))
         results["recognised_before"] = int(np.sum(before == labels))
-    if options.step < STEP:
-        whole = load_results(options.results / f"transistor_{task}.json")["predictions"]
-        changed = int(np.sum(np.array(whole) != np.array(found["predictions"])))
-        results["half_step"] = {"predictions_changed": changed}
     record.write(results)
 
     # 4. Print and plot.
@@ -167,14 +156,11 @@ def main(arguments: list[str] | None = None) -> None:
     print_rows(
         [{key: value for key, value in results["law"].items() if not isinstance(value, list)}]
     )
-    if options.step < STEP:
-        print_rows([results["half_step"]])
-    else:
-        record.plot(learning(right), "learning")
-        shape = drawn.shape if drawn else (4, 4)
-        pixels = weights[-1, :, : shape[0] * shape[1]]  # without the complements of patterns
-        names = drawn.labels if drawn else [str(c) for c in classes]
-        record.plot(plotting.weight_images(pixels, shape, names, "weight (V)"), "weights")
+    record.plot(learning(right), "learning")
+    shape = drawn.shape if drawn else (4, 4)
+    pixels = weights[-1, :, : shape[0] * shape[1]]  # without the complements of patterns
+    names = drawn.labels if drawn else [str(c) for c in classes]
+    record.plot(plotting.weight_images(pixels, shape, names, "weight (V)"), "weights")
     if drawn:
         record.plot(waveforms(trace, transient, drawn.labels), "waveforms")
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IMAGES, ERRORS, SEARCHED = 100, 20, 2000  # read, of errors, among which errors are looked for
-SHOWN = 1e-3  # share of a ledger, from which a part has a line of its own
 
 
 @dataclass(frozen=True)
@@ -251,23 +250,15 @@ def with_unit(value: float, unit: str) -> str:
 
 
 def described(name: str, ledger: Ledger, times: Times) -> str:
-    """Return a ledger as text: its sums and durations, and a table of its parts. Parts below a
-    thousandth of the sum share a line.
-    """
+    """Return a ledger as text: its sums and durations, and a table of its parts."""
     known, total = ledger.sum() - ledger.sum(kind=ASSUMED), ledger.sum()
     lines = sorted(ledger.lines, key=lambda line: -line.joules)
-    shown = [line for line in lines if line.joules >= SHOWN * total]
-    width = max((len(line.name) for line in shown), default=0)
+    width = max((len(line.name) for line in lines), default=0)
     rows = [
         f"  {line.name:{width}}  {with_unit(line.joules, 'J'):>9}  {line.kind:9}"
         f"  {'pins' if line.pins else '':4}  {line.note}".rstrip()
-        for line in shown
+        for line in lines
     ]
-    if len(lines) > len(shown):
-        rest = sum(line.joules for line in lines[len(shown) :])
-        rows.append(
-            f"  {f'{len(lines) - len(shown)} smaller parts':{width}}  {with_unit(rest, 'J'):>9}"
-        )
     durations = ", ".join(f"{phase} {with_unit(of, 's')}" for phase, of in times.items())
     return "\n".join(
         [

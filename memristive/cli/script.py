@@ -304,7 +304,10 @@ class Record:
         records.check_overwriting(self.path, parameters, options.force, others, "--results DIR")
 
     def run_tasks(
-        self, function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int]
+        self,
+        function: Callable[[Any], Any],
+        tasks: Sequence[Any],
+        sizes: Sequence[int] | None = None,
     ) -> list[Any]:
         """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks
         beside the record.
@@ -318,7 +321,7 @@ class Record:
             Defined in a module, so that workers can import it; returns what JSON can hold.
         tasks : sequence
             Arguments of the function.
-        sizes : sequence of int
+        sizes : sequence of int, optional
             Images of each task, for the progress bar.
         """
         from memristive.cli.parallel import run_tasks  # here: most scripts run no tasks
@@ -341,7 +344,7 @@ class Record:
                 [tasks[k] for k in left],
                 options.jobs,
                 options.scheduler,
-                [sizes[k] for k in left],
+                sizes and [sizes[k] for k in left],
                 "running",
             ):
                 found[str(left[k])] = result

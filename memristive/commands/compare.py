@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 2. Train and test.
-    rows = pd.DataFrame(record.run_tasks(evaluate, runs, [1] * len(runs)))
+    rows = pd.DataFrame(record.run_tasks(evaluate, runs))
 
     # 3. Save, print, plot.
     record.write({"rows": rows.to_dict("records")}, ngspice=False)

@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
         {"device": device_record(device), "seeds": seeds, "short": options.short},
         others=[options.device],
     )
-    rows = pd.DataFrame(record.run_tasks(answer, runs, [1] * len(runs)))
+    rows = pd.DataFrame(record.run_tasks(answer, runs))
 
     # 3. Save, print, draw.
     advice = advice_of(rows)
@@ -280,7 +280,8 @@ def device_section(device: MeasuredDevice, source: str, told: Sequence[str]) -> 
     """Return the device, its curves, and what its data did not tell."""
     texts = [f"Source: {source}."] if source else []
     texts += [f"{text[:1].upper()}{text[1:]}." for text in told]
-    return Section("The device", texts, described(device), curves(device), "device")
+    drawn = None if device.levels else curves(device)
+    return Section("The device", texts, described(device), drawn, "device")
 
 
 def curves(device: MeasuredDevice) -> Figure:
@@ -290,13 +291,6 @@ def curves(device: MeasuredDevice) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
     factor, unit = prefixed(device.highest_conductance, "S")
     x = np.linspace(0, 1, 101)
-    if device.levels:
-        gate = np.linspace(device.gate_low, device.gate_high, len(device.levels))
-        left.plot(gate, factor * device.conductance(np.array(device.levels)), color=BLUE)
-        left.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})")
-        right.plot(x, 100 * device.noise(x), color=BLUE)
-        right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)")
-        return figure
     for up, colour in ((True, BLUE), (False, VERMILLION)):
         pulses = np.arange(int(min(device.pulses(up), 1000)) + 2)
         states = device.after(0.0 if up else 1.0, pulses, up)

@@ -140,18 +140,6 @@ def alone(ngspice):
     return read_images(NETWORK, IMAGES, jobs=1)
 
 
-def test_reads_in_ngspice_are_those_of_the_closed_form_until_their_third_spike(alone):
-    exact = read_images(NETWORK, IMAGES, "closed-form")
-    assert exact == pytest.approx(
-        Crossbar.of(SETUP).first_spikes(STATES, IMAGES), rel=1e-9, nan_ok=True
-    )
-    seen = np.isfinite(alone)
-    assert alone[seen] == pytest.approx(exact[seen], abs=1e-6)
-    assert (
-        seen.sum(axis=1) >= np.minimum(np.isfinite(exact).sum(axis=1), 3)
-    ).all() and seen.sum() < np.isfinite(exact).sum()
-
-
 def test_spikes_do_not_depend_on_the_number_of_workers(alone):
     assert read_images(NETWORK, IMAGES, jobs=2).tobytes() == alone.tobytes()
 
