@@ -25,7 +25,6 @@ COSTS = {
     "device_epiram_2_late": "EpiRAM, 400-100-10, late",
     "gate_li-1t1r": "Ta/HfO2, 1T1R, one layer",
 }
-TRANSISTORS = {"mnist10": "transistors, ten digits of 4x4", "mnist017": "the same, 0, 1 and 7"}
 JOULES, SECONDS, WATTS = (EngFormatter(unit, places=1) for unit in ("J", "s", "W"))
 
 
@@ -70,10 +69,6 @@ def costs_table() -> str:
         for title, record, ledgers in _records()
         if "one by one" not in title
     ]
-    for task, title in TRANSISTORS.items():
-        record = load_results(RESULTS / f"transistors/transistor_{task}.json")
-        joules = JOULES(record["inference_J_per_image"])
-        rows.append((title, f"{record['accuracy']:.1%}", joules, joules, joules, "", "1.0 ms", ""))
     return markdown(
         (
             "network",
@@ -115,10 +110,6 @@ def costs_learning_table() -> str:
                 f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "",
             )
         )
-    for task, title in TRANSISTORS.items():
-        record = load_results(RESULTS / f"transistors/transistor_{task}.json")
-        joules = JOULES(record["training_J"])
-        rows.append((title, "", "", "", "", joules, joules, "", ""))
     return markdown(
         (
             "network",

@@ -37,7 +37,7 @@ from matplotlib.ticker import MaxNLocator
 
 from memristive import plotting
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import OWN, Record, add_jobs, make_parser, progress, table
+from memristive.cli.script import OWN, Record, add_jobs, make_parser, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.device_spread import (
     NOISE_POINTS,
@@ -119,42 +119,26 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
         fit = combine_devices([done[k] for k in range(len(tasks))], **device)
+        fits = {f"device {one.name}: ": one.fit for one in fit.devices}
         results = kind_results(fit)
+        print_kind(fit)
+        record.plot(kind_figure(fit))
     else:
         (one,) = tasks
-        with progress(range(0), None, "fitting", "iteration") as bar:
-            fit = fit_pulses(
-                one.conductance,
-                one.direction,
-                pulses=one.pulses,
-                watch=lambda _: bar.update(),
-                **device,
-            )
+        fit = fit_pulses(one.conductance, one.direction, pulses=one.pulses, **device)
         if (count := len(one.conductance)) > len(fit.reading):
             report(f"fitted {len(fit.reading):,} of {count:,} readings, from all parts")
+        fits = {"": fit}
         results = {
+            **told(fit),
             "standard_errors": fit.errors,
-            "intervals_95": fit.intervals,
-            "equal_noises": fit.equal_noises,
             "rms_share_of_range": fit.rms,
             "largest_share_of_range": fit.largest,
         }
-    if isinstance(fit, PulseFit):
-        fits = {"": fit}
         print_fit(fit)
         record.plot(pulse_figure(fit))
-    else:
-        fits = {f"device {one.name}: ": one.fit for one in fit.devices}
-        print_kind(fit)
-        record.plot(kind_figure(fit))
     for words, found in fits.items():
-        if found.rms > MISFIT:
-            raise ParameterError(
-                f"{words}mean pulses miss the readings by {found.rms:.0%} of the range (rms), more "
-                f"than {MISFIT:.0%}: no device file was written. Are all pulses alike, and each "
-                "reading after as many as the table states? Compare the curves of the figure with "
-                "its dots"
-            )
+        judge(found, words)
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
@@ -211,6 +195,11 @@ def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) ->
     record.plot(plotting.one_sided_steps([device]))
 
 
+def told(fit: PulseFit) -> dict[str, Any]:
+    """Return what a fit tells of the noises of a device, for the record."""
+    return {"intervals_95": fit.intervals, "equal_noises": fit.equal_noises}
+
+
 def kind_results(kind: DevicesFit) -> dict[str, Any]:
     """Return a dict with the fit of several devices of one kind, for the record."""
     return {
@@ -223,8 +212,7 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
                 "name": one.name,
                 **one.values(kind.device),
                 "standard_errors": one.errors,
-                "intervals_95": one.fit.intervals,
-                "equal_noises": one.fit.equal_noises,
+                **told(one.fit),
             }
             for one in kind.devices
         ],
@@ -232,8 +220,8 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
 
 
 def print_kind(kind: DevicesFit) -> None:
-    """Print the mean steps of several devices, and their other values with spreads; warn of devices
-    that do not fit, and of gaps in the data.
+    """Print the mean steps of several devices, and their other values with spreads; warn of gaps in
+    the data.
     """
     print_steps(kind.device, kind.errors)
     rows = []
@@ -257,8 +245,6 @@ def print_kind(kind: DevicesFit) -> None:
             f"readings of {count} of {len(kind.devices)} devices cannot tell write noise and read "
             "noise apart: there both are taken as equal"
         )
-    for one in kind.devices:
-        warn_of_misses(one.fit, f"device {one.name}: ")
     starts = (np.concatenate([one.fit.starts(up) for one in kind.devices]) for up in (True, False))
     warn_of_device(kind.device, *starts)
 
@@ -293,19 +279,26 @@ def print_fit(fit: PulseFit) -> None:
     print(
         f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most"
     )
-    warn_of_misses(fit)
     warn_of_device(device, fit.starts(True), fit.starts(False))
 
 
-def warn_of_misses(fit: PulseFit, name: str = "") -> None:
+def judge(fit: PulseFit, name: str = "") -> None:
     """Warn if a replay with mean steps, without noise, misses the readings by more than the noises
-    explain, or by much. The warning begins with `name`.
+    explain, or by much; raise ParameterError if it misses them by more than `MISFIT`. Messages
+    begin with `name`.
     """
     expected = np.sqrt(np.mean(fit.band**2))
+    missed = f"{name}mean pulses miss the readings by {fit.rms:.0%} of the range (rms)"
+    if fit.rms > MISFIT:
+        raise ParameterError(
+            f"{missed}, more than {MISFIT:.0%}: no device file was written. Are all pulses alike, "
+            "and each reading after as many as the table states? Compare the curves of the figure "
+            "with its dots"
+        )
     if fit.rms > min(FAR, max(MISSED, expected)):
         warnings.warn(
-            f"{name}mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise "
-            f"explains {expected:.0%}: see if the curves of the figure follow its dots",
+            f"{missed}, noise explains {expected:.0%}: see if the curves of the figure follow its "
+            "dots",
             stacklevel=2,
         )
 
