@@ -173,13 +173,11 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. Train and test one network after the other, with a checkpoint from time to time and at
     #    Ctrl-C.
-    def drawn(learning: Learning) -> None:
-        record.plot(plotting.learning_figure(*learning_curve(learning.history)), "learning")
-
-    rows, first = train_and_test(options, path, parameters, made_with, start_with, drawn)
+    rows, first = train_and_test(options, path, parameters, made_with, start_with)
 
     # 3. Save.
-    network = first or network_on_chip(load_network(path, dataset.name)[0], start.chip)
+    loaded = load_network(path, dataset.name)[0]
+    network = first.network if first else network_on_chip(loaded, start.chip)
     accuracies = [row["strict_accuracy"] for row in rows]
     results = {"rows": rows, "mean_strict_accuracy": np.mean(accuracies)}
     if not kind:
@@ -187,8 +185,10 @@ def main(arguments: list[str] | None = None) -> None:
     record.write(results, ngspice=not kind or NGSPICE in (options.engine, options.test_engine))
     checkpoint_path(path).unlink(missing_ok=True)
 
-    # 4. Print, and draw the first network: kernels, or a back-read.
+    # 4. Print, and draw the first network: its learning, and kernels or a back-read.
     print_rows(rows)
+    if first:
+        record.plot(plotting.learning_figure(*learning_curve(first.history)), "learning")
     if options.convolution:
         record.plot(kernels_figure(network), "kernels")
         record.plot(places_figure(network, dataset.test.levels[0]), "places")
@@ -296,8 +296,7 @@ def train_and_test(
     parameters: dict[str, Any],
     made_with: dict[str, Any],
     prepared: Callable[[int], tuple[Dataset, Network, LayeredRule]],
-    drawn: Callable[[Learning], None] = lambda learning: None,
-) -> tuple[list[dict[str, Any]], Network | None]:
+) -> tuple[list[dict[str, Any]], Learning | None]:
     """Train and test one network after the other, with a checkpoint beside `path`, which the caller
     deletes once its record is written.
 
@@ -311,15 +310,13 @@ def train_and_test(
         Parameters for the record, and entries for the file of each network.
     prepared : callable
         Gets the number of a seed, counted from 0; returns data, untrained network and rule.
-    drawn : callable
-        Gets the training of the first network and draws its figures.
 
     Returns
     -------
     rows : list of dict
         Scores of each network, with its pulses a cell if it is written by pulses.
-    first : Network or None
-        The first network; None if an earlier, interrupted run has trained it.
+    first : Learning or None
+        The training of the first network; None if an earlier, interrupted run has made it.
     """
     checkpoint, first = checkpoint_path(path), None
     state: dict[str, Any] = {"rows": "[]"}
@@ -335,10 +332,9 @@ def train_and_test(
             save = functools.partial(save_checkpoint, checkpoint, state, parameters)
             make_presentations(learning, options.engine, rule, data.training, state, save, counts)
             if number == 0:
-                first = learning.network
-                trained = options.engine == NGSPICE
-                save_voltages(path, first.states, ngspice=trained, overwrite=True, **made_with)
-                drawn(learning)
+                first, trained = learning, options.engine == NGSPICE
+                states = learning.network.states
+                save_voltages(path, states, ngspice=trained, overwrite=True, **made_with)
             images, labels = data.test.first(options.samples)
             name = f"{data.name}, seed {rule.seed}"
             warn_of_layers(learning.network, images, labels=labels, name=name)
