@@ -5,8 +5,10 @@ from typing import Any
 
 from matplotlib.ticker import EngFormatter
 
+from memristive.accounting.costs import duration
+from memristive.commands.costs import all_ledgers
 from memristive.io.records import load_results
-from memristive.ledger import ASSUMED, Ledger, Line
+from memristive.ledger import ASSUMED, Ledger
 from tools.markdown import markdown
 from tools.networks import RESULTS
 
@@ -32,25 +34,9 @@ def _records() -> Iterator[tuple[str, dict[str, Any], dict[str, Ledger]]]:
     """Yield for each network its title, its record, and its ledgers by kind ("inference", "error"
     ...).
     """
+    ledgers = all_ledgers(RESULTS / "costs")
     for name, title in COSTS.items():
-        path = RESULTS / f"costs/costs_{name}.json"
-        if path.exists():
-            record = load_results(path)
-            yield (
-                title,
-                record,
-                {
-                    kind: Ledger(tuple(Line(**line) for line in lines))
-                    for kind, lines in record["ledgers"].items()
-                },
-            )
-
-
-def _duration(times: dict[str, float]) -> str:
-    """Return the total duration of all phases as text. The phase "decision" is left out, because
-    the phase "read" contains it.
-    """
-    return SECONDS(sum(seconds for phase, seconds in times.items() if phase != "decision"))
+        yield title, load_results(RESULTS / f"costs/costs_{name}.json"), ledgers[name]
 
 
 def costs_table() -> str:
@@ -102,11 +88,11 @@ def costs_learning_table() -> str:
                 title,
                 JOULES(error.sum(pins=True)) if error else "",
                 JOULES(error.sum()) if error else "",
-                _duration(times["error"]) if error else "",
+                SECONDS(duration(times["error"])) if error else "",
                 f"{record['errors']:,}" if training else "",
                 JOULES(training.sum(pins=True)) if training else "",
                 JOULES(training.sum()) if training else "",
-                _duration(times["training"]) if training else "",
+                SECONDS(duration(times["training"])) if training else "",
                 f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "",
             )
         )

@@ -61,6 +61,11 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
     return found
 
 
+def duration(times: Times) -> float:
+    """Return the duration of all phases in s, without the decision, which the read contains."""
+    return float(sum(seconds for phase, seconds in times.items() if phase != "decision"))
+
+
 @dataclass(frozen=True)
 class Correction:
     """Consequences of one error, each a list with an entry for each layer: the `errors` of the

@@ -6,9 +6,9 @@ and of an error (mean over the first errors on training images, with the first d
 Energies are counted at the pins and by part. Values that the circuit does not fix are assumed:
 --parameters lists these values, --set technology.NAME=VALUE changes them.
 
-Writes results/costs/costs_NAME.json and figures/costs_NAME.png. Without a network it draws all
-records as figures/costs.png. Takes seconds in closed form, and with --training as long as a
-training in closed form.
+Writes results/costs/costs_NAME.json, and draws all records of this folder as figures/costs.png,
+also without a network. Takes seconds in closed form, and with --training as long as a training in
+closed form.
 """
 
 import argparse
@@ -87,13 +87,11 @@ def main(arguments: list[str] | None = None) -> None:
     (technology,) = apply_settings(options, technology=Technology())
     keep_apart(options, *options.networks, options.device)
     for path in options.networks:
-        name, ledgers = ledgers_of(options, path, technology)
-        plotting.save(bars({name: ledgers}), options.figures / f"costs_{name}.png")
-    if not options.networks:
-        drawn = all_ledgers(options.results)
-        if not drawn:
-            parser.error(f"{options.results} has no records: name the voltages file of a network")
-        plotting.save(bars(drawn), options.figures / "costs.png")
+        compute(options, path, technology)
+    drawn = all_ledgers(options.results)
+    if not drawn:
+        parser.error(f"{options.results} has no records: name the voltages file of a network")
+    plotting.save(bars(drawn), options.figures / "costs.png")
 
 
 def all_ledgers(folder: Path) -> dict[str, dict[str, Ledger]]:
@@ -107,12 +105,8 @@ def all_ledgers(folder: Path) -> dict[str, dict[str, Ledger]]:
     }
 
 
-def ledgers_of(
-    options: argparse.Namespace, path: Path, technology: Technology
-) -> tuple[str, dict[str, Ledger]]:
-    """Compute the ledgers of the network in a file, write the record, and print; return the name of
-    the record and the ledgers.
-    """
+def compute(options: argparse.Namespace, path: Path, technology: Technology) -> None:
+    """Compute the ledgers of the network in a file, write the record, and print."""
     # 1. The network, its device and its images.
     network, rule, voltages, dataset = trained_network(path, options.data)
     if options.device and not network.pulses:
@@ -186,7 +180,6 @@ def ledgers_of(
         results |= {"errors": found.errors} | ({"wear": found.wear} if found.wear else {})
     record.write(results, ngspice=False)
     print(f"\n{found}\n\n{answer(results['shorter'])}")
-    return record.path.stem.removeprefix("costs_"), dict(found.ledgers)
 
 
 def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> TrainingCosts:

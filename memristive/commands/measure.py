@@ -17,7 +17,6 @@ results/devices/ and figures/. 5 to 10 s. No file is written if the curves are w
 """
 
 import dataclasses
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, keep_apart, make_parser, print_rows, progress, table
+from memristive.cli.script import Record, keep_apart, make_parser, print_rows, table
 from memristive.devices.characterise import (
     GRID,
     READS,
@@ -76,21 +75,10 @@ def main(arguments: list[str] | None = None) -> None:
     measure = characterise_gate if model.gate_pin else characterise
     source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"
     try:
-        with (
-            tempfile.TemporaryDirectory() as tempfile.tempdir,  # where failed netlists go
-            time_limit(LIMIT),
-            progress(iter(""), 2 if model.gate_pin else 5, model.name, "phase") as bar,
-        ):
-
-            def phase(name: str) -> None:
-                bar.set_description(name)
-                bar.update()
-
-            found: Any = measure(model, source, options.model, phase)
+        with time_limit(LIMIT):
+            found: Any = measure(model, source, options.model)
     except SimulationError as error:
         raise SimulationError(model.explained(error)) from None
-    finally:
-        tempfile.tempdir = None
     describe = measured_gate if model.gate_pin else measured_steps
     device, results, drawn = describe(found)
     if device.misfit > LARGEST_MISFIT:
