@@ -45,7 +45,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["memristor_figures.py"],
         ["memristor.py"],
         ["memristor.py", "--stdp"],
-        ["-m", "memristive.commands.presets", "--jobs", "1"],
+        ["-m", "memristive.commands.presets"],
         ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick],
     ]
     for name in ("XPUE", "012345"):

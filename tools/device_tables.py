@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memristive.commands.presets import HEADING, described
 from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.devices.measured_device import GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, load_table
@@ -43,8 +42,22 @@ LATE_DATA = {
 
 
 def device_presets_table() -> str:
-    """Return the table of the presets of measured devices."""
-    return markdown(HEADING[:-1], [described(device) for device in MEASURED.values()])
+    """Return the table of the presets of measured devices. Steps are shares of the range, at the
+    first and at the last pulse of a sweep.
+    """
+    rows = [
+        (
+            one.name,
+            f"{one.pulses(True):.0f}, {one.pulses(False):.0f}",
+            f"{one.up[0]:.2%} to {one.up[-1]:.2%}",
+            f"{one.down[-1]:.2%} to {one.down[0]:.2%}",
+            f"{one.on_off_ratio:.3g}",
+            f"{one.write_noise:.1%}, {one.read_noise:.1%}",
+        )
+        for one in MEASURED.values()
+    ]
+    columns = "device", "pulses up, down", "steps up", "steps down", "on/off", "noise: write, read"
+    return markdown(columns, rows)
 
 
 def gate_presets_table() -> str:
