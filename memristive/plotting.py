@@ -28,7 +28,7 @@ from memristive.io.records import report, write_file
 from memristive.learning.hebbian import Inference
 from memristive.network.crossbar import Crossbar, Race
 from memristive.network.design import Setup
-from memristive.scores.decisions import UNDECIDED
+from memristive.scores.decisions import UNDECIDED, decision_name, lead, strict_decision
 
 if TYPE_CHECKING:  # the import of pandas takes long
     from pandas.api.typing import SeriesGroupBy
@@ -361,7 +361,6 @@ def race(
     crossbar: Crossbar,
     labels: Sequence[str],
     image: np.ndarray,
-    label: int,
 ) -> Figure:
     """Draw the membranes while one image is read: for each read the whole race, and below it the
     finish at the threshold.
@@ -376,8 +375,6 @@ def race(
         Names of the classes.
     image : array, rows x columns
         Levels 0 to 1.
-    label : int
-        Class of the image.
     """
     rise, neurons, count = 1e6 * crossbar.schedule.rise, crossbar.neurons, len(labels)
     thresholds, tau = (
@@ -412,7 +409,9 @@ def race(
                 markersize=2.4 * style["linewidth"] + 1,
             )
         upper.set_title(title)
-        lower.set(title=_finish(spikes[title], labels, label), xlabel="time (µs)")
+        decision = decision_name(strict_decision(read.spikes), labels)
+        won = f"decision: {decision}, lead {1e6 * lead(read.spikes):.1f} µs"
+        lower.set(title=won, xlabel="time (µs)")
     high = np.max(thresholds)
     axes[0, 0].set(ylabel="membrane (V)", xlim=(0, time[-1]), ylim=(0, 1.1 * high))
     axes[1, 0].set(
@@ -426,23 +425,6 @@ def race(
     axes[0, 0].plot([], [], label=f"threshold {np.mean(thresholds):.3g} V", **THRESHOLD)
     _neuron_legend(figure, axes[0, 0])
     return figure
-
-
-def _finish(spikes: np.ndarray, labels: Sequence[str], label: int) -> str:
-    """Return a sentence on the first of the `spikes` (µs, nan if silent), seen from the neuron of
-    `label`.
-    """
-    times = np.where(np.isnan(spikes), np.inf, spikes)
-    others = np.delete(times, label).min()
-    if np.isinf(times[label]):
-        return f"neuron {labels[label]} is silent"
-    if np.isinf(others):
-        return f"only neuron {labels[label]} fires"
-    lead = others - times[label]
-    if abs(lead) < 1e-6:
-        return f"{np.sum(times < times[label] + 1e-6)} neurons fire together: a tie"
-    order = "before" if lead > 0 else "after"
-    return f"neuron {labels[label]} fires {abs(lead):.1f} µs {order} the first wrong one"
 
 
 # Tests
