@@ -65,7 +65,6 @@ img { max-width: 100%; height: auto } div { overflow-x: auto }
 table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums }
 td:first-child { white-space: nowrap }
 th, td { padding: 0.25rem 0.7rem; text-align: left; border-bottom: 1px solid #ddd }
-tr.own td { font-weight: 600; background: #eef4fa }
 @media print {
   body { font-size: 10pt; max-width: none; margin: 0 }
   h2 { break-after: avoid } figure, tr { break-inside: avoid }
@@ -387,13 +386,16 @@ def limits_section(rows: pd.DataFrame) -> Section:
 
 
 def over_ways(means: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return mean accuracies in % as text: a row for each value of the column `kind`, a column for
+    """Return mean accuracies in %: a row for each value of the column `kind`, a column for
     each way to write.
     """
-    wide = means.assign(text=means["mean"].map("{:.1f}".format)).pivot(
-        index=kind, columns="write", values="text"
+    wide = means.pivot(index=kind, columns="write", values="mean").round(1)
+    return (
+        wide.reindex(means[kind].unique())
+        .add_suffix(" (%)")
+        .rename_axis(columns=None)
+        .reset_index()
     )
-    return wide.reindex(means[kind].unique()).add_suffix(" (%)").reset_index()
 
 
 def tolerance_section(rows: pd.DataFrame) -> Section:
@@ -421,17 +423,9 @@ def wear_section(rows: pd.DataFrame) -> Section:
     endurance = Technology().endurance
     own = rows[rows["section"] == "accuracy"]
     groups = own.groupby(["network", "write"], sort=False)
-    found = groups[["presentations", "pulses_per_cell", "most_pulses"]].mean().reset_index()
-    table = pd.DataFrame(
-        {
-            "network": found["network"],
-            "written": found["write"],
-            "presentations": [f"{value:,.0f}" for value in found["presentations"]],
-            "pulses a cell": [f"{value:,.1f}" for value in found["pulses_per_cell"]],
-            "most of a cell": [f"{value:,.0f}" for value in found["most_pulses"]],
-            "trainings in a life": [f"{endurance / value:,.0f}" for value in found["most_pulses"]],
-        }
-    )
+    table = groups[["presentations", "pulses_per_cell", "most_pulses"]].mean()
+    table["trainings in a life"] = endurance / table["most_pulses"]
+    table = table.round(1).reset_index()
     texts = [
         f"A life is taken as {endurance:,.0f} pulses, the lower end of what resistive memories "
         "reach; put your own number in its place. It ends when the cell with the most pulses has "
@@ -443,13 +437,10 @@ def wear_section(rows: pd.DataFrame) -> Section:
 def energy_section(rows: pd.DataFrame) -> Section:
     """Return energy and time of an inference and of a training."""
     found = rows[rows["section"] == "costs"]
-    columns: dict[str, Any] = {"network": found["network"], "written": found["write"]}
+    table = found[["network", "write"]].copy()
     for name in ("inference", "training"):
-        for unit in "Js":
-            values = found.get(f"{name}_{unit}", pd.Series(np.nan, found.index))
-            columns[f"{name}, {'energy' if unit == 'J' else 'time'}"] = [
-                "" if np.isnan(value) else with_unit(value, unit) for value in values
-            ]
+        for kind, unit in (("energy", "J"), ("time", "s")):
+            table[f"{name}, {kind}"] = [with_unit(of, unit) for of in found[f"{name}_{unit}"]]
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
         "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
@@ -457,7 +448,7 @@ def energy_section(rows: pd.DataFrame) -> Section:
         f"Inference: mean of {READS} images. Training: counted pulses and errors; the energies of "
         "reads and errors are means of some images at several moments."
     ]
-    return Section("Energy and time", texts, pd.DataFrame(columns))
+    return Section("Energy and time", texts, table)
 
 
 def advice_of(rows: pd.DataFrame) -> list[str]:
@@ -518,9 +509,7 @@ def page(device: MeasuredDevice, sections: Sequence[Section], seeds: int, is_sho
         else:
             parts += [f"<p>{html.escape(text)}</p>" for text in section.texts]
         if section.table is not None:
-            table = section.table.to_html(index=False, border=0)
-            own = f"<tr>\n      <td>{html.escape(device.name)}</td>"
-            parts.append(f"<div>{table.replace(own, own.replace('<tr>', '<tr class=own>'))}</div>")
+            parts.append(f"<div>{section.table.to_html(index=False, border=0)}</div>")
         if section.figure:
             drawn = io.BytesIO()
             section.figure.savefig(drawn, format="svg", metadata={"Date": None})
