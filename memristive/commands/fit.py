@@ -366,30 +366,21 @@ def pulse_figure(fit: PulseFit) -> Figure:
     """Draw the fit: measured sweeps beside a replay with the fitted mean steps, and these steps
     over x.
 
-    A band shows the standard deviation of readings about the replay. Of many readings the first
-    ones are drawn.
+    Of many readings the first ones are drawn.
     """
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
-    noise = device.read_noise
-    # the state stays in its range
-    band = [np.clip(fit.replay + sign * fit.band, -noise, 1 + noise) for sign in (-1, 1)]
     first = fit.direction[:SHOWN] == 0
     for sweep in np.split(np.arange(len(first)), np.flatnonzero(first)[1:]):
-        read, mean, low, high = (
-            factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay, *band)
-        )
+        read, mean = (factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay))
         pulses = fit.pulses[sweep].cumsum()
         lines = [
             *left.plot(pulses, read, color=plotting.SKY, linewidth=0.7),
             *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
-            left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0),
         ]
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
-    figure.legend(
-        lines, ["measured", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3
-    )
+    figure.legend(lines, ["measured", "mean pulses"], loc="outside lower left", ncols=2)
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         near = pd.DataFrame(dict(zip(("x", "step"), fit.steps(word == "up"), strict=True)))
         near = near.groupby((near["x"] * (len(grid) - 1)).round()).mean()

@@ -453,39 +453,24 @@ def energy_section(rows: pd.DataFrame) -> Section:
 
 def advice_of(rows: pd.DataFrame) -> list[str]:
     """Return three sentences: what to improve first, what then, and what would not help."""
-    means = {
-        (str(row["variant"]), str(row["write"])): (
-            float(row["mean"]),
-            0.0 if row["seeds"] == 1 else float(row["std"]) / math.sqrt(row["seeds"]),
-        )
-        for row in limits_of(rows).to_dict("records")
-    }
-    best = max((AT_ONCE, LATE), key=lambda way: means.get((AS_IT_IS, way), (0.0, 0.0))[0])
-    reached, error = means[AS_IT_IS, best]
-    gains = {}  # of each change: points, and their standard error
-    for (name, way), (mean, of_mean) in means.items():
-        both = math.hypot(error, of_mean)
-        if name == AS_IT_IS and way != best:
-            gains[f"write {best}"] = reached - mean, both
-        elif name != AS_IT_IS and way == best:
-            gains[name] = mean - reached, both
-    clear = sorted(
-        (name for name, (gain, se) in gains.items() if gain >= max(WORTH, CLEAR * se)),
-        key=lambda name: -gains[name][0],
-    )
+    means = limits_of(rows).set_index(["variant", "write"])
+    means["error"] = (means["std"] / np.sqrt(means["seeds"])).fillna(0.0)
+    now = means.loc[AS_IT_IS]
+    best: Any = now["mean"].idxmax()
+    changed = means.xs(best, level="write").drop(AS_IT_IS)
+    worse = now.drop(best).rename(lambda way: f"write {best}")
+    gains: Any = pd.concat([changed["mean"] - now["mean"][best], now["mean"][best] - worse["mean"]])
+    errors: Any = np.hypot(pd.concat([changed["error"], worse["error"]]), now["error"][best])
+    clear = gains[gains >= np.maximum(WORTH, CLEAR * errors)].sort_values(ascending=False)
+    several = bool(now["seeds"][best] > 1)
     said = [
-        "{}, {:+.1f} points{}{}".format(
-            name,
-            gains[name][0],
-            f" (standard error {gains[name][1]:.1f})" if gains[name][1] else "",
-            "" if name.startswith("write") else f" if it is written {best}",
-        )
-        for name in clear
+        f"{name}, {gain:+.1f} points" + f" (standard error {errors[name]:.1f})" * several
+        for name, gain in clear.items()
     ]
-    layer = f"one layer has {reached:.1f} % as the device is, written {best}"
+    layer = f"one layer has {now['mean'][best]:.1f} % as the device is, written {best}"
     first = f"First: {said[0]}; {layer}." if said else f"No change stands out: {layer}."
     then = f"Then: {said[1]}." if said[1:] else "Differences between seeds hide all other gains."
-    rest = ", ".join(name for name in gains if name not in clear[:2])
+    rest = ", ".join(name for name in gains.index if name not in clear.index[:2])
     last = f"Little or nothing would come of: {rest}." if rest else "All changes help."
     return [first, then, last]
 
