@@ -251,7 +251,7 @@ def layered_problems(
         the messages.
     labels : array, n, optional
         Classes of the images. If they are given, neurons that win too many images, or none, are
-        also reported, and hidden layers of which too few neurons fire.
+        also reported, and hidden layers of which no or too few neurons fire.
     """
     most = EXAMINED_SLOW if network.convolution or network.wired else EXAMINED
     part = np.sort(np.random.default_rng(1).permutation(len(images))[:most])
@@ -279,7 +279,7 @@ def layered_problems(
         # a silent hidden layer can be the right answer for a class
         quiet, used = ~fired.any(axis=1), int(fired.any(axis=0).sum())
         enough, found = labels is not None and len(images) >= FEW * classes, ""
-        if (quiet & wrong).mean() > SILENT_SHARE:
+        if (last or labels is not None) and (quiet & wrong).mean() > SILENT_SHARE:
             found = (
                 f"no neuron of layer {layer} fires for {quiet.mean():.0%} of {len(fired)} images"
             )

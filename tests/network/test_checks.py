@@ -150,14 +150,14 @@ def begun():
     ],
 )
 def test_what_is_out_of_range_is_a_warning(network, words):
-    images = np.random.default_rng(1).random((6, 3))
-    problems = layered_problems(network, images)
+    images, labels = np.random.default_rng(1).random((6, 3)), np.arange(6) % 2
+    problems = layered_problems(network, images, labels=labels)
     if words is None:
         assert problems == []
     else:
         assert any(words in problem for problem in problems)
         with pytest.warns(OperatingRangeWarning, match=words) as warned:
-            checks.warn_of_layers(network, images)
+            checks.warn_of_layers(network, images, labels=labels)
         assert len(warned) == len(problems)
 
 
