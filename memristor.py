@@ -23,7 +23,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.parameters import ParameterError, Parameters, curve, quantity
 
-Values = np.ndarray | float
+FloatOrArray = np.ndarray | float
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 # of random numbers: drift exponents, and pulses that the cells survive
 DRIFT_STREAM, ENDURANCE_STREAM = 11, 13

@@ -46,7 +46,11 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["memristor.py"],
         ["memristor.py", "--stdp"],
         ["-m", "memristive.commands.presets"],
-        ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick],
+        [
+            *("-m", "memristive", "compare", "--data", "mnist", "--write", "at-once"),
+            *("--presentations", "40000", "--seeds", "1", "--jobs", "1", *quick),
+            *("--figures", str(QUICK)),
+        ],
     ]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
@@ -129,13 +133,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     # all cores
-    last = [
-        [
-            "-m",
-            "studies.device_variability",
-            *([] if options.full else ["--short", "--results", str(QUICK)]),
-        ]
-    ]
+    carried = ["-m", "memristive", "chips", "voltages/mnist_closed_form_grey.json"]
+    carried += ["--spread", "0.02", "0.1", "--results", str(QUICK), "--figures", str(QUICK)]
+    last = [["-m", "studies.device_variability"] if options.full else carried]
     report = ["-m", "memristive", "report", "--short", "--results", str(QUICK)]
     report += ["--figures", str(QUICK)]
     last += [[*report, device] for device in ("epiram", "tests/io/readings/keithley.csv")]

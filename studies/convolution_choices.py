@@ -10,7 +10,7 @@ Holm's method corrects p for the number of comparisons. *No pooling*: there are 
 patches. *Without labels*: the STDP rule of docs/learning.md learns patches that are not dark; its
 states, centred and scaled to the spread of random kernels, are the kernels. Dense networks have
 settings of their own. --data devices: the same digits, cells of epiram that are written rounded and
-late. *Kernels learned late*, *rounded*: the kernels of another network, which stay as they are.
+late. *Kernels learned rounded*: the kernels of another network, which stay as they are.
 
 Writes results/convolution/convolution_choices_DATA.json, on one core in 20 minutes for the digits
 and in 30 for the devices. Ctrl-C saves a checkpoint for --resume.
@@ -24,28 +24,25 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
-from memristive.cli.runs import data_of
-from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
-from memristive.datasets import Dataset
+from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
+from memristive.datasets import Dataset, matching_dataset
 from memristive.devices.measured_device import load_device
 from memristive.learning.build import (
     CONVOLUTION_CHANGES,
     CONVOLUTION_DESIGN,
     convolution_settings,
     initial_network,
-    learning_of,
 )
 from memristive.learning.rule import LayeredRule
-from memristive.learning.training import Learning, train
+from memristive.learning.training import learn
 from memristive.network.design import Convolution
 from memristive.network.networks import Network
 from memristive.scores.decisions import score_row
 from memristive.stdp.stdp_learning import MnistLearning, draw_start, learn_digits
-from memristive.writing.pulses import no_counts
 
 PATCHES = 50_000  # from which the rule without labels learns
+ROUNDED = "four regions, rounded"
 LEAST_LIGHT = 0.08  # mean level of a patch from which it learns
-SHAPE = ["change", "kernels", "window", "regions", "stride"]
 # Of dense networks of emulators, by the number of hidden neurons: the best of 12 and of seven
 # settings, on held-out training images of three seeds.
 DENSE_RULES = {
@@ -64,7 +61,7 @@ class Choice:
     and `regions` are the fields of `Convolution`. A `window` of 0 stands for a dense network; then
     `kernels` are hidden neurons, 0 of them if there is one layer. `against`: change of the network
     with which this one is compared, None for no comparison. `device`: name of a preset; "" for
-    emulators. Its cells write `late` or rounded, with the device's noises or without (`noise`).
+    emulators. Its cells write `late` or rounded.
     """
 
     change: str
@@ -76,7 +73,6 @@ class Choice:
     against: str | None = None
     device: str = ""
     late: bool = False
-    noise: bool = True
 
 
 CHOICES = {
@@ -103,50 +99,21 @@ CHOICES = {
             against="nine regions, as many kernels",
         ),
     ),
-    # rounded writes are compared with late ones, and late ones with those of `against`
-    "devices": tuple(
-        dataclasses.replace(
-            choice,
-            change=f"{choice.change}, {'late' if late else 'rounded'}",
-            device="epiram",
-            late=late,
-            against=f"{choice.against if late else choice.change}, late"
-            if choice.against or not late
-            else None,
-        )
-        for choice in (
-            Choice("dense, one layer", 0, 0, 0),
-            Choice("one region", 16, 3, 1),
-            Choice("four regions", 16, 3, 2),
-            Choice("nine regions", 16, 3, 3),
-            Choice("four regions, no noise", 16, 3, 2, noise=False, against="four regions"),
-            Choice("kernels random", 16, 3, 2, learned="random"),
-            Choice(
-                "kernels learned rounded",
-                *(16, 3, 2),
-                learned="four regions, rounded",
-                against="kernels random",
-            ),
-            Choice(
-                "kernels learned late",
-                *(16, 3, 2),
-                learned="four regions, late",
-                against="kernels random",
-            ),
-        )
-        for late in (False, True)
+    "devices": (
+        Choice("four regions, rounded", 16, 3, 2, device="epiram"),
+        Choice("four regions, late", 16, 3, 2, device="epiram", late=True),
+        Choice("kernels learned rounded, rounded", 16, 3, 2, learned=ROUNDED, device="epiram"),
     ),
 }
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and test all networks, print their means."""
-    parser = add_resume(make_parser(__doc__, "convolution"))
+    """Train and test all networks, save, print their means and comparisons."""
+    parser = add_resume(make_parser(__doc__, "convolution", parameters=False))
     parser.add_argument("--data", choices=CHOICES, default="digits", help="default: digits")
     parser.add_common("--seeds", 20)
     options = parser.parse_args(arguments)
-    _, default = convolution_settings(changes=CONVOLUTION_CHANGES["digits"])
-    (rule,) = apply_settings(options, rule=default)
+    _, rule = convolution_settings(changes=CONVOLUTION_CHANGES["digits"])
     chosen = CHOICES[options.data]
     record = Record(
         options,
@@ -163,33 +130,29 @@ def main(arguments: list[str] | None = None) -> None:
         for number in range(options.seeds)
         for choice in chosen
     ]
-    rows = record.run_tasks(train_and_test, tasks, [rule.presentations] * len(tasks))
+    rows = record.run_tasks(train_and_test, tasks, [1] * len(tasks))
     compared = comparisons(rows)
     record.write({"rows": rows, "comparisons": compared}, ngspice=False)
-    found = pd.DataFrame(rows).groupby([*SHAPE, "weights"], sort=False).strict_accuracy
+    found = pd.DataFrame(rows).groupby(["change", "weights"], sort=False).strict_accuracy
     print(found.agg(["mean", "std"]).to_string())
-    if compared:
-        print(pd.DataFrame(compared).to_string(index=False))
+    print_rows(compared)
 
 
 def train_and_test(task: tuple[Choice, LayeredRule]) -> dict[str, Any]:
-    """Train one network; return its scores on the test images as a row, with the mean pulses of a
-    cell of its first and last layer if it has devices. Runs in a worker.
-    """
+    """Train one network; return its scores on the test images as a row. Runs in a worker."""
     choice, rule = task
-    data = data_of("digits", None, held_out=False, seed=rule.seed)
-    network, pulses = trained(choice, rule, data)
+    data = matching_dataset("digits", seed=rule.seed)
+    network = trained(choice, rule, data)
     return {
         **dataclasses.asdict(choice),
         "seed": rule.seed,
         "weights": sum(layer.neurons * layer.rows for layer in network.layers),
         **score_row(data.test.labels, network.first_spikes(data.test.levels)),
-        "pulses_a_cell": pulses,
     }
 
 
-def trained(choice: Choice, rule: LayeredRule, data: Dataset) -> tuple[Network, list[float]]:
-    """Return the trained network of a choice, and the mean pulses of a cell of each layer."""
+def trained(choice: Choice, rule: LayeredRule, data: Dataset) -> Network:
+    """Return the trained network of a choice."""
     made, own = settings_of(choice, rule)
     convolution = None
     if choice.window:
@@ -200,36 +163,26 @@ def trained(choice: Choice, rule: LayeredRule, data: Dataset) -> tuple[Network, 
     network = initial_network(hidden, 10, levels, own, **made, convolution=convolution)
     if choice.learned == "without labels":
         network = with_kernels(network, kernels_without_labels(network, levels, own))
-    for other in CHOICES["devices"]:
-        if other.change == choice.learned:
-            kernels = trained(other, rule, data)[0].states[0]
-            network = dataclasses.replace(network, states=(kernels, *network.states[1:]))
-    learning, counts = Learning.start(network, own), no_counts(network) if choice.device else None
-    for _ in train(learning, own, *data.training, counts=counts):
-        pass
-    pulses = [2 * float(layer.mean()) for layer in counts.pulses] if counts else []
-    return learning.network, pulses
+    if choice.learned == ROUNDED:
+        other = dataclasses.replace(choice, learned="errors")
+        kernels = trained(other, rule, data).states[0]
+        network = dataclasses.replace(network, states=(kernels, *network.states[1:]))
+    return learn(network, own, *data.training).network
 
 
 def settings_of(choice: Choice, rule: LayeredRule) -> tuple[dict[str, Any], LayeredRule]:
     """Return the arguments that make the network of a choice, for `initial_network`, and its rule,
     with the presentations and the seed of `rule`, the rule of convolutions of emulators.
     """
-    same = {"presentations": rule.presentations, "seed": rule.seed}
+    made: dict[str, Any] = {"design": CONVOLUTION_DESIGN}
+    own = rule
     if choice.device:
-        device = load_device(choice.device)
-        if choice.window:
-            made, rule = convolution_settings(
-                device, late=choice.late, changes=CONVOLUTION_CHANGES["digits"]
-            )
-        else:
-            made, rule = learning_of(device, 1 + bool(choice.kernels), 1, late=choice.late)
-        if not choice.noise:
-            made["pulses"] = dataclasses.replace(made["pulses"], write_noise=0.0, read_noise=0.0)
-        return made, dataclasses.replace(rule, **same)
-    if not choice.window:
-        return {}, dataclasses.replace(DENSE_RULES[choice.kernels], **same)
-    return {"design": CONVOLUTION_DESIGN}, rule
+        device, changes = load_device(choice.device), CONVOLUTION_CHANGES["digits"]
+        made, own = convolution_settings(device, late=choice.late, changes=changes)
+    elif not choice.window:
+        made, own = {}, DENSE_RULES[choice.kernels]
+    same = {"presentations": rule.presentations, "seed": rule.seed}
+    return made, dataclasses.replace(own, **same)
 
 
 def comparisons(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -247,25 +200,18 @@ def comparisons(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         standard deviation of these differences; `p`: of Wilcoxon's signed ranks; `p_holm`:
         corrected by Holm's method for the number of comparisons.
     """
-    accuracies: dict[str, dict[int, float]] = {}
-    for row in rows:
-        accuracies.setdefault(row["change"], {})[row["seed"]] = row["strict_accuracy"]
-    pairs = dict.fromkeys(
-        (row["change"], row["against"]) for row in rows if row["against"] is not None
-    )
+    accuracies = pd.DataFrame(rows).pivot(index="seed", columns="change", values="strict_accuracy")
     found: list[dict[str, Any]] = []
-    for change, against in pairs:
-        ours, theirs = (
-            np.array([accuracies[name][seed] for seed in accuracies[change]])
-            for name in (change, against)
-        )
+    pairs = ((row["change"], row["against"]) for row in rows if row["against"] is not None)
+    for change, against in dict.fromkeys(pairs):
+        differences = accuracies[change] - accuracies[against]
         found.append(
             {
                 "change": change,
                 "against": against,
-                "difference": float((ours - theirs).mean()),
-                "std": float((ours - theirs).std(ddof=1)),
-                "p": float(wilcoxon(np.round(ours - theirs, 9)).pvalue),  # ties stay ties
+                "difference": float(differences.mean()),
+                "std": float(differences.std()),
+                "p": float(wilcoxon(differences.round(9)).pvalue),  # ties stay ties
             }
         )
     largest = 0.0

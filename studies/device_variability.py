@@ -3,26 +3,20 @@
 Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ
 (learned on it), MNIST 10x10.
 
-Random chips of one layer are simulated in closed form. Each chip has one kind of deviation: a
-spread of neurons, of cells or of both, stuck cells, noise, or decay. In a further section a short
+Random chips of the paper's layer are simulated in closed form. Each chip has one kind of deviation:
+a spread of neurons, of cells or of both, stuck cells, noise, or decay. In a further section a short
 training on the chip repairs carried weights. Writes results/chips/imperfect_chips.json and
-figures/imperfect_chips_*.png; 15 minutes on two cores. --short computes a tenth, in a minute, and
-writes imperfect_chips_short*.
+figures/imperfect_chips_*.png; 15 minutes on two cores.
 
---hidden 100 instead varies neurons and cells of networks with 100 hidden neurons, reference columns
-included. Writes results/chips/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
 --circuits compares the circuits of this project: which deviation ruins carried weights, and why?
-Writes results/chips/imperfect_circuits.json. 10 minutes. --device FILE trains one layer of a
-measured device, a preset or a device file, with a differential pair in each synapse. All cells have
-the file's curves and noise; the study sets their spread. Writes
-results/chips/imperfect_device_NAME.json and figures/imperfect_device_NAME.png. 3 minutes.
+Writes results/chips/imperfect_circuits.json. 10 minutes.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -30,30 +24,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from memristive import plotting
 from memristive.classifier.defaults import (
     learning_rule,
     suited_dose,
     suited_margin,
     untrained_network,
 )
-from memristive.cli.parallel import run_tasks
-from memristive.cli.script import (
-    Record,
-    add_resume,
-    apply_settings,
-    keep_apart,
-    make_parser,
-    print_rows,
-    run,
-    whole_number,
-)
+from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.commands.chips import DEVIATIONS as FIELDS
 from memristive.datasets import Dataset, matching_dataset
-from memristive.devices.measured_device import device_record, load_device
-from memristive.io.records import describe, load_results
+from memristive.devices.measured_device import load_device
+from memristive.io.records import describe
 from memristive.io.voltages import describe_network
 from memristive.learning.build import (
     DEVICE_PRESENTATIONS,
@@ -64,16 +46,12 @@ from memristive.learning.build import (
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
-from memristive.network.design import CLOSED_FORM, LayerDesign, Schedule
+from memristive.network.design import CLOSED_FORM, LayerDesign
 from memristive.network.networks import Network, network_on_chip
-from memristive.plotting import BLUE, COLOURS, GREY, VERMILLION, WIDTH
+from memristive.plotting import BLUE, COLOURS, GREY, VERMILLION, WIDTH, over_seeds
 from memristive.scores.decisions import score_row
 
-# Colour, line and label of each route by which a chip gets its weights.
-ROUTES = {
-    "in situ": (BLUE, "-", "learned on the chip (in situ)"),
-    "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)"),
-}
+IN_SITU, EX_SITU = ROUTES = ("in situ", "ex situ")
 # parameters of `Chip` that a spread sets, in the order of the record
 DEVIATIONS = {name: FIELDS[name] for name in ("both", "neurons", "cells")}
 STUCK = (0.01, 0.02, 0.05, 0.1, 0.2)  # share of the cells, half of them off, half on
@@ -85,284 +63,189 @@ RECOVERY = (100, 300, 1000, 3000, 10000)  # presentations
 AGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 DECAY_SPREADS = (0.0, 0.1, 0.3)  # relative spread of the cells' decay rates
 # Extents of the study. chips: for each spread; few: chips for each point of the other sections.
-SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
-LONG: dict[str, Any] = {
-    "chips": 10,
-    "few": 5,
-    "encodings": ("grey", "binary"),
-    "spreads": SPREADS,
-    "sections": ("spread", "stuck", "read noise", "write noise", "retention", "recovery"),
-}
-SHORT: dict[str, Any] = {
-    "chips": 3,
-    "few": 3,
-    "encodings": ("grey",),
-    "spreads": (0.02, 0.1),
-    "sections": ("spread",),
-}
-LAYERS: dict[str, Any] = {
-    "chips": 5,
-    "encodings": ("grey",),
-    "spreads": SPREADS[:5],
-    "sections": ("spread",),
-}
-CARRIED: dict[str, Any] = {
-    "chips": 10,
-    "chips in situ": 3,
-    "encodings": ("grey",),
-    "spreads": SPREADS[1:4],
-    "sections": ("spread",),
-}
+ENCODINGS = ("grey", "binary")
+LONG: dict[str, Any] = {"chips": 10, "few": 5, "spreads": (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)}
+CARRIED: dict[str, Any] = {"chips": 10, "chips in situ": 3, "spreads": (0.02, 0.05, 0.1)}
 SMALL_SPREAD = 0.01  # of the chips on which `race_of` measures how far a lead moves
 EPOCHS = 3  # of a layer of emulators
+PAPER = "the paper's layer"
 
-States = tuple[np.ndarray, ...]  # V, an array for each layer
 Made = tuple[Network, Rule]  # untrained network and its rule
-Change = Callable[[Any], Any]  # applies --set to a rule
 
 
-def paper(data: Dataset, change: Change) -> Made:
-    """Return the paper's layer and its rule for the images of `data`. `change` applies the user's
-    --set to the rule.
-    """
-    rule = change(data.rule)
-    return paper_network(data.setup, rule, *data.patterns.shape), rule
+def paper(data: Dataset) -> Made:
+    """Return the paper's layer and its rule for the images of `data`."""
+    return paper_network(data.setup, data.rule, *data.patterns.shape), data.rule
 
 
-def emulators(data: Dataset, change: Change, pairs: int = 0, dose: float = 1.0) -> Made:
-    """Return one layer of emulators for the images of `data`, and the rule of MemristiveClassifier.
-
-    The rule's dose is multiplied by `dose`; `change` applies the user's --set to the rule. `pairs`:
-    number of differential pairs; 0: a reference column.
+def emulators(data: Dataset, pairs: int = 0, dose: float = 1.0) -> Made:
+    """Return one layer of emulators for the images of `data`, and the rule of MemristiveClassifier,
+    whose dose is multiplied by `dose`. `pairs`: number of differential pairs; 0: a reference
+    column.
     """
     levels = data.training.levels
-    rule = learning_rule(
-        dose * suited_dose(levels.shape[1], 10, ()), suited_margin(len(levels)), 1, ()
-    )
-    rule = change(dataclasses.replace(rule, presentations=EPOCHS * len(levels)))
+    dose *= suited_dose(levels.shape[1], 10, ())
+    rule = learning_rule(dose, suited_margin(len(levels)), 1, ())
+    rule = dataclasses.replace(rule, presentations=EPOCHS * len(levels))
     return untrained_network(rule, levels, (), 10, {"design": LayerDesign(pairs=pairs)}), rule
 
 
-def measured(data: Dataset, change: Change, device: str) -> Made:
-    """Return one layer of differential pairs of a measured device for the images of `data`, and its
-    rule, to which `change` applies the user's --set.
-    """
-    made, rule = learning_of(load_device(device), layers=1, pairs=1)
-    rule = change(dataclasses.replace(rule, presentations=DEVICE_PRESENTATIONS))
+def epiram(data: Dataset) -> Made:
+    """Return one layer of differential pairs of EpiRAM for the images of `data`, and its rule."""
+    made, rule = learning_of(load_device("epiram"), layers=1, pairs=1)
+    rule = dataclasses.replace(rule, presentations=DEVICE_PRESENTATIONS)
     return initial_network((), 10, data.training.levels, rule, **made), rule
 
 
-def hidden_layer(data: Dataset, change: Change, neurons: Sequence[int]) -> Made:
-    """Return a network of emulators with reference columns and hidden layers (`neurons` of each),
-    and the rule of `memristive train`, to which `change` applies the user's --set.
+def hidden_layer(data: Dataset) -> Made:
+    """Return 100 hidden neurons of emulators with reference columns, and the rule of `memristive
+    train`.
     """
-    rule = change(LayeredRule(presentations=300_000))
-    return initial_network(tuple(neurons), 10, data.training.levels, rule), rule
+    rule = LayeredRule(presentations=300_000)
+    return initial_network((100,), 10, data.training.levels, rule), rule
 
 
-CIRCUITS: dict[str, Callable[[Dataset, Change], Made]] = {
-    "the paper's layer": paper,
+CIRCUITS: dict[str, Callable[[Dataset], Made]] = {
+    PAPER: paper,
     "reference column": emulators,
     "the same, five times the dose": functools.partial(emulators, dose=5.0),
     "differential pairs": functools.partial(emulators, pairs=1),
-    "EpiRAM, differential pairs": functools.partial(measured, device="epiram"),
-    "reference columns, 100 hidden": functools.partial(hidden_layer, neurons=[100]),
+    "EpiRAM, differential pairs": epiram,
+    "reference columns, 100 hidden": hidden_layer,
 }
+
+
+@functools.cache
+def started(circuit: str, encoding: str) -> Made:
+    """Return the untrained network of a circuit and its rule."""
+    return CIRCUITS[circuit](matching_dataset("mnist", encoding=encoding))
+
+
+@functools.cache
+def ideal(circuit: str, encoding: str) -> Network:
+    """Return the trained network of a circuit on an ideal chip."""
+    training = matching_dataset("mnist", encoding=encoding).training
+    return learn(*started(circuit, encoding), *training, name="ideal chip").network
+
+
+def accuracy(network: Network, encoding: str) -> float:
+    """Return the strict accuracy of a network on MNIST's test images."""
+    levels, labels = matching_dataset("mnist", encoding=encoding).test
+    return float(score_row(labels, network.first_spikes(levels))["strict_accuracy"])
 
 
 @dataclass(frozen=True)
 class ChipRun:
-    """Chips that get their weights by one route.
+    """Chips of a `circuit` that get their weights by one `route`.
 
-    Parameters
-    ----------
-    columns : dict
-        Columns of the record: section, encoding and the quantities that vary.
-    route : str
-        Key of `ROUTES`.
-    chips : sequence of Chip
-    rule : ErrorDrivenRule or LayeredRule
-    samples : int
-        Number of test images.
-    network : Network
-        Untrained.
-    states : tuple of arrays, V, optional
-        States that are carried to the chip, or from which its training starts. None: those of the
-        untrained network.
+    `chips`: their number. `deviations`: fields of `Chip`. `carried`: on the chip the weights of the
+    ideal chip are the start of the training. `rule`: changed fields of the rule. `columns`:
+    quantities that vary, of the record.
     """
 
-    columns: Mapping[str, Any]
+    section: str
+    encoding: str
     route: str
-    chips: Sequence[Chip]
-    rule: Rule
-    samples: int
-    network: Network
-    states: States | None = None
+    chips: int
+    deviations: Mapping[str, float]
+    columns: Mapping[str, Any]
+    circuit: str = PAPER
+    carried: bool = False
+    rule: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def data(self) -> Dataset:
-        """MNIST in the encoding of this run."""
-        return matching_dataset("mnist", encoding=self.columns["encoding"])
-
-    def on(self, chip: Chip, states: States | None = None) -> Network:
-        """Return the network on a chip, with `states` in place of its own states."""
-        network = (
-            self.network if states is None else dataclasses.replace(self.network, states=states)
-        )
-        return network_on_chip(network, None if chip.ideal else chip)
-
-    def learned(self, chip: Chip) -> States:
-        """Return the states of the network after a training on a chip."""
-        spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
-        name = f"{self.route}{spread}, chip {chip.seed}"
-        network = self.on(chip, self.states)
-        return learn(network, self.rule, *self.data.training, name=name).network.states
-
-    def states_on(self, chip: Chip) -> States:
-        """Return the states of a chip that got its weights by this run's route: learned on the
-        chip, or carried.
-        """
-        if self.route == "in situ":
-            return self.learned(chip)
-        assert self.states
-        return self.states
-
-    def first_spikes(self, chip: Chip, states: States) -> np.ndarray:
-        """Return the first spikes in s (images x classes) of a chip with the given states, for the
-        first `samples` test images.
-        """
-        return self.on(chip, states).first_spikes(self.data.test.levels[: self.samples])
-
-    def accuracy(self, chip: Chip, states: States) -> float:
-        """Return the strict accuracy of a chip with these states."""
-        labels = self.data.test.first(self.samples)[1]
-        return float(score_row(labels, self.first_spikes(chip, states))["strict_accuracy"])
+    def network(self, seed: int) -> Network:
+        """Return the network on the chip number `seed`, learned there or carried."""
+        start, rule = started(self.circuit, self.encoding)
+        if self.carried or self.route == EX_SITU:
+            start = ideal(self.circuit, self.encoding)
+        placed = network_on_chip(start, Chip(seed=seed, **self.deviations))  # type: ignore[arg-type]
+        if self.route == EX_SITU:
+            return placed
+        rule = dataclasses.replace(rule, **self.rule)
+        training = matching_dataset("mnist", encoding=self.encoding).training
+        return learn(placed, rule, *training, name=f"{self.columns}, chip {seed}").network
 
 
-def plan(
-    extent: Mapping[str, Any],
-    ideal: ChipRun,
-    states: States,
-    deviations: Sequence[str],
-) -> Iterator[ChipRun]:
-    """Yield the tasks of one encoding in the order of the record.
-
-    Parameters
-    ----------
-    extent : dict
-        `LONG`, `SHORT`, `LAYERS` or `CARRIED`.
-    ideal : ChipRun
-        Training of the ideal chip. All other tasks change something of it.
-    states : tuple of arrays, V
-        States that the ideal chip has learned.
-    deviations : sequence of str
-        Keys of `DEVIATIONS`.
-    """
-
-    def tasks(
-        section: str,
-        points: Sequence[tuple[dict[str, Any], dict[str, float]]],
-        chips: int,
-        routes: Sequence[str] = ("in situ",),
-        **more: Any,
-    ) -> Iterator[ChipRun]:
-        """Yield a task for each route and point of a `section`. A point has columns of the record,
-        and fields of `Chip` that are not 0. `chips`: number of chips.
-        """
-        for route in routes:
-            for columns, deviations in points:
-                yield dataclasses.replace(
-                    ideal,
-                    **{
-                        "columns": {"section": section, **ideal.columns, **columns},
-                        "route": route,
-                        "chips": [Chip(seed=seed, **deviations) for seed in range(1, chips + 1)],  # type: ignore[arg-type]
-                        "states": None if route == "in situ" else states,
-                        **more,
-                    },
-                )
-
-    for deviation in deviations:
-        points = [
-            ({"deviation": deviation, "spread": s}, dict.fromkeys(DEVIATIONS[deviation], s))
-            for s in extent["spreads"]
-        ]
-        for route in ROUTES:
-            yield from tasks(
-                "spread", points, extent.get(f"chips {route}", extent["chips"]), (route,)
+def paper_runs() -> Iterator[ChipRun]:
+    """Yield the runs of the paper's layer in the order of the record."""
+    for encoding in ENCODINGS:
+        yield from spread_runs(LONG, PAPER, encoding)
+        few = functools.partial(ChipRun, encoding=encoding, route=IN_SITU, chips=LONG["few"])
+        for route, share in itertools.product(ROUTES, STUCK):
+            halves = {"stuck_off": share / 2, "stuck_on": share / 2}
+            columns = {"stuck_share": share}
+            yield few(section="stuck", route=route, deviations=halves, columns=columns)
+        if encoding == "binary":
+            continue
+        for count, spread, carried in itertools.product(RECOVERY, (0.02, 0.1), (True, False)):
+            start = "ex-situ weights" if carried else "fresh cells"
+            yield few(
+                section="recovery",
+                deviations=dict.fromkeys(DEVIATIONS["both"], spread),
+                columns={"spread": spread, "start": start, "presentations": count},
+                carried=carried,
+                rule={"presentations": count},
             )
-    if "stuck" not in extent["sections"]:
-        return
-    few, both = extent["few"], DEVIATIONS["both"]
-    yield from tasks(
-        "stuck",
-        [
-            ({"stuck_share": share}, {"stuck_off": share / 2, "stuck_on": share / 2})
-            for share in STUCK
-        ],
-        few,
-        tuple(ROUTES),
-    )
-    if ideal.columns["encoding"] == "binary":
-        return
-    for count in RECOVERY:
-        for spread in (0.02, 0.1):
-            for start, first in (("ex-situ weights", states), ("fresh cells", None)):
-                yield from tasks(
-                    "recovery",
-                    [
-                        (
-                            {"spread": spread, "start": start, "presentations": count},
-                            dict.fromkeys(both, spread),
-                        )
-                    ],
-                    few,
-                    states=first,
-                    rule=dataclasses.replace(ideal.rule, presentations=count),
-                )
-    yield from tasks(
-        "write noise",
-        [({"write_noise": noise}, {"write_noise": noise}) for noise in WRITE_NOISE],
-        few,
-    )
-    yield from tasks("retention", [({"spread": 0.1}, dict.fromkeys(both, 0.1))], few)
-    for margin in MARGINS:
-        points = [
-            ({"margin_us": 1e6 * margin, "read_noise_V": noise}, {"read_noise": noise})
-            for noise in READ_NOISE
-        ]
-        yield from tasks(
-            "read noise", points, min(few, 3), rule=dataclasses.replace(ideal.rule, margin=margin)
+        for noise in WRITE_NOISE:
+            of = {"write_noise": noise}
+            yield few(section="write noise", deviations=of, columns=of)
+        differing = dict.fromkeys(DEVIATIONS["both"], 0.1)
+        yield few(section="retention", deviations=differing, columns={"spread": 0.1})
+        for margin, noise in itertools.product(MARGINS, READ_NOISE):
+            yield few(
+                section="read noise",
+                chips=3,
+                deviations={"read_noise": noise},
+                columns={"margin_us": 1e6 * margin, "read_noise_V": noise},
+                rule={"margin": margin},
+            )
+
+
+def spread_runs(extent: Mapping[str, Any], circuit: str, encoding: str) -> Iterator[ChipRun]:
+    """Yield the runs of a circuit on chips whose neurons, cells or both differ."""
+    for deviation, route, spread in itertools.product(DEVIATIONS, ROUTES, extent["spreads"]):
+        yield ChipRun(
+            "spread",
+            encoding,
+            route,
+            extent.get(f"chips {route}", extent["chips"]),
+            dict.fromkeys(DEVIATIONS[deviation], spread),
+            {"deviation": deviation, "spread": spread},
+            circuit,
         )
 
 
-def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: float) -> States:
-    """Return a layer's `states` on a `chip` after `age_time_constants` time constants of decay,
+def aged(network: Network, decay_spread: float, age_time_constants: float) -> Network:
+    """Return a network of one layer on a chip after `age_time_constants` time constants of decay,
     with rates that differ by `decay_spread`.
     """
-    chip = dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread)
-    return (chip.after_decay(states[0], age_time_constants),)
+    assert network.chip
+    chip = dataclasses.replace(network.chip, decay_rate=1.0, decay_spread=decay_spread)
+    states = chip.after_decay(network.states[0], age_time_constants)
+    return dataclasses.replace(network, states=(states,))
 
 
 def evaluate(task: ChipRun) -> list[dict[str, Any]]:
     """Return the accuracies of a task's chips as rows of the record: a single row, or in the
     section "retention" one for each time since the training and each spread of decay rates.
     """
-    learned, rows = [task.states_on(chip) for chip in task.chips], []
-    ages = [
-        {"decay_spread": spread, "age_time_constants": age}
-        for spread in DECAY_SPREADS
-        for age in AGES
-    ]
-    for columns in ages if task.columns["section"] == "retention" else [{}]:
+    networks, rows = [task.network(seed) for seed in range(1, task.chips + 1)], []
+    ages: list[dict[str, float]] = [{}]
+    if task.section == "retention":
+        names = ("decay_spread", "age_time_constants")
+        ages = [dict(zip(names, of, strict=True)) for of in itertools.product(DECAY_SPREADS, AGES)]
+    for age in ages:
         values = [
-            task.accuracy(chip, aged(chip, states, **columns) if columns else states)
-            for chip, states in zip(task.chips, learned, strict=True)
+            accuracy(aged(network, **age) if age else network, task.encoding)
+            for network in networks
         ]
         rows.append(
             {
+                "section": task.section,
+                "encoding": task.encoding,
+                "circuit": task.circuit,
                 **task.columns,
-                **columns,
+                **age,
                 "route": task.route,
                 "chips": len(values),
                 "accuracies": values,
@@ -374,15 +257,17 @@ def evaluate(task: ChipRun) -> list[dict[str, Any]]:
     return rows
 
 
-def learn_ideal(task: ChipRun) -> tuple[States, float]:
-    """Train the ideal chip; return its states and its test accuracy."""
-    states = task.learned(task.chips[0])
-    return states, task.accuracy(task.chips[0], states)
-
-
-def race_of(task: ChipRun, states: States, chips: int) -> dict[str, float]:
+def race_of(network: Network, levels: np.ndarray, chips: int) -> dict[str, float]:
     """Return the quantities that decide which deviation ruins carried weights: leads and their
-    changes (medians over test images and `chips` chips), and the size of the weights.
+    changes (medians over images and chips), and the size of the weights.
+
+    Parameters
+    ----------
+    network : Network
+        Trained on an ideal chip.
+    levels : array, images x inputs
+        Test images.
+    chips : int
 
     Returns
     -------
@@ -391,21 +276,23 @@ def race_of(task: ChipRun, states: States, chips: int) -> dict[str, float]:
         "moved_by_cells", the absolute change of this lead by a spread of `SMALL_SPREAD`; all as
         shares of the first spike's time. "weight" is the result of `weight_share`.
     """
-    window = task.network.design.window
 
-    def spikes(chip: Chip) -> np.ndarray:
-        return np.nan_to_num(task.first_spikes(chip, states), nan=window)
+    def spikes(of: Network) -> np.ndarray:
+        return np.nan_to_num(of.first_spikes(levels), nan=network.design.window)
 
-    ideal = spikes(task.chips[0])
-    order = np.argsort(ideal, axis=1)[:, :2]
-    first, second = np.take_along_axis(ideal, order, 1).T
+    before = spikes(network)
+    order = np.argsort(before, axis=1)[:, :2]
+    first, second = np.take_along_axis(before, order, 1).T
     found = {
         "lead": float(np.median((second - first) / first)),
-        "weight": weight_share(task, states),
+        "weight": weight_share(network, levels),
     }
     for deviation in ("neurons", "cells"):
         spreads = dict.fromkeys(DEVIATIONS[deviation], SMALL_SPREAD)
-        read = [spikes(Chip(seed=seed, **spreads)) for seed in range(1, chips + 1)]  # type: ignore[arg-type]
+        read = [
+            spikes(network_on_chip(network, Chip(seed=seed, **spreads)))  # type: ignore[arg-type]
+            for seed in range(1, chips + 1)
+        ]
         leads = [-np.subtract(*np.take_along_axis(times, order, 1).T) for times in read]
         found[f"moved_by_{deviation}"] = float(
             np.median(np.abs(np.array(leads) - (second - first)) / first)
@@ -413,26 +300,23 @@ def race_of(task: ChipRun, states: States, chips: int) -> dict[str, float]:
     return found
 
 
-def weight_share(task: ChipRun, states: States) -> float:
+def weight_share(network: Network, levels: np.ndarray) -> float:
     """Return the rms weight of the first layer as a share of the rms conductance of its cells.
 
     A weight is the difference of two conductances: of a cell and its reference, or of a pair. In
     the paper's layer it is the difference from the mean of the row, because a current that all
     columns have in common does not change the order of spikes. Rows are weighted by the mean square
-    of their level in the test images.
+    of their level in the test images (`levels`).
     """
-    network, first, half = task.network, states[0], len(states[0]) // 2
-    levels, cells = (
-        network.read_levels(task.data.test.levels),
-        first - network.parameters.memristor.threshold_voltage,
-    )
+    first = network.states[0]
+    cells, half = first - network.parameters.memristor.threshold_voltage, len(first) // 2
     if network.design.pairs:
         weights = first[:half] - first[half:]
+    elif network.design.reference:
+        weights = first - network.design.reference_state
     else:
-        weights = first - (
-            network.design.reference_state if network.design.reference else first.mean(axis=0)
-        )
-    power = (levels**2).mean(axis=0)
+        weights = first - first.mean(axis=0)
+    power = (network.read_levels(levels) ** 2).mean(axis=0)
     return float(
         np.sqrt(
             ((power * weights**2).sum() / len(weights)) / ((power * cells**2).sum() / len(cells))
@@ -441,293 +325,138 @@ def weight_share(task: ChipRun, states: States) -> float:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and test all chips, save, plot."""
-    parser = add_resume(make_parser(__doc__, "chips"))
-    parser.add_argument(
-        "--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%"
-    )
-    other = parser.add_mutually_exclusive_group()
-    other.add_argument(
-        "--hidden",
-        type=whole_number(1, 10_000),
-        nargs="*",
-        metavar="N",
-        help="neurons of each hidden layer",
-    )
-    other.add_argument("--circuits", action="store_true", help="all circuits of this project")
-    other.add_argument(
-        "--device",
-        metavar="FILE",
-        help="one layer of a measured device: a preset's name or a device file",
-    )
-    parser.add_common("--samples", 10_000)
+    """Train and test all chips, save, print, plot."""
+    parser = add_resume(make_parser(__doc__, "chips", parameters=False))
+    parser.add_argument("--circuits", action="store_true", help="all circuits of this project")
     options = parser.parse_args(arguments)
-    keep_apart(options, options.device)
-    carried = options.circuits or options.device
-    extent = SHORT if options.short else LAYERS if options.hidden else CARRIED if carried else LONG
-
-    # 1. Circuits with their rules.
-    parameters: dict[str, Any] = {
-        "extent": {**extent, "samples": options.samples},
-        "engine": CLOSED_FORM,
-    }
-    name = "chips"
-    made: dict[str, Callable[[Dataset, Change], Made]] = dict.fromkeys(extent["encodings"], paper)
-    if options.hidden:
-        name, made = "layers", {"grey": functools.partial(hidden_layer, neurons=options.hidden)}
-    elif options.circuits:
-        name, made = "circuits", CIRCUITS
-    elif options.device:
-        device = load_device(options.device)
-        name, made = (
-            f"device_{device.name}",
-            {"grey": functools.partial(measured, device=options.device)},
-        )
-        parameters["device"] = device_record(device)
-    starts = []
-    for case, make in made.items():
-        encoding = case if case in extent["encodings"] else "grey"
+    extent = CARRIED if options.circuits else LONG
+    if options.circuits:
+        cases = {circuit: (circuit, "grey") for circuit in CIRCUITS}
+        tasks = [task for case in cases.values() for task in spread_runs(extent, *case)]
+    else:
+        cases = {encoding: (PAPER, encoding) for encoding in ENCODINGS}
+        tasks = list(paper_runs())
+    parameters: dict[str, Any] = {"extent": extent, "engine": CLOSED_FORM}
+    for name, (circuit, encoding) in cases.items():
         data = matching_dataset("mnist", encoding=encoding)
-        network, rule = make(data, lambda rule: apply_settings(options, rule=rule)[0])
-        columns = {"encoding": encoding} | ({"circuit": case} if options.circuits else {})
-        starts.append(ChipRun(columns, "in situ", [Chip()], rule, options.samples, network))
-        parameters[case] = {"learning": dataclasses.asdict(rule)}
-        if isinstance(network.design, Schedule):
-            parameters[case] |= describe(data.setup)
-        elif carried:
-            parameters[case] |= describe_network(data.name, data.shape, network, rule)
-        else:
-            parameters[case]["hidden"] = options.hidden
-    record = Record(
-        options, f"imperfect_{name}{'_short' * options.short}", parameters, [options.device]
-    )
-
-    # 2. Ideal chips learn: their states are the ex-situ weights.
-    ideal = dict(
-        run_tasks(learn_ideal, starts, options.jobs, options.scheduler, None, "ideal chips")
-    )
-    results: dict[str, Any] = {"ideal": {case: ideal[k][1] for k, case in enumerate(made)}}
-
-    # 3. Imperfect chips learn and are tested.
-    tasks = [
-        task
-        for k, (case, start) in enumerate(zip(made, starts, strict=True))
-        for task in plan(
-            extent,
-            start,
-            ideal[k][0],
-            ["both"] if options.hidden else list(DEVIATIONS),
+        network, rule = started(circuit, encoding)
+        parameters[name] = {"learning": dataclasses.asdict(rule)} | (
+            describe(data.setup)
+            if circuit == PAPER
+            else describe_network(data.name, data.shape, network, rule)
         )
-    ]
-    sizes = [
-        len(task.chips) * (task.rule.presentations if task.route == "in situ" else 1)
-        for task in tasks
-    ]
-    results["rows"] = [row for found in record.run_tasks(evaluate, tasks, sizes) for row in found]
-    if carried:
-        names = list(made) if options.circuits else [name.removeprefix("device_")]
-        results["race"] = {
-            circuit: race_of(starts[k], ideal[k][0], extent["chips"])
-            for k, circuit in enumerate(names)
-        }
+    name = "circuits" if options.circuits else "chips"
+    record = Record(options, f"imperfect_{name}", parameters)
 
-    # 4. Save, print, plot.
-    record.write(results, ngspice=False)
-    print(
-        "accuracy of ideal chips: "
-        + ", ".join(f"{case} {accuracy:.1%}" for case, accuracy in results["ideal"].items())
-    )
-    print_rows(results["rows"], drop=["accuracies"])
-    for circuit, found in results.get("race", {}).items():
-        print(
-            f"{circuit}: the first spike leads by {found['lead']:.1%} of its time, and a spread of "
-            f"1 % moves this lead by {found['moved_by_neurons']:.1%} (neurons) or "
-            f"{found['moved_by_cells']:.1%} (cells); weights are {found['weight']:.0%} of the "
-            "cells' conductance"
-        )
+    found = record.run_tasks(evaluate, tasks, [task.chips for task in tasks])
+    rows = [row for of_task in found for row in of_task]
     if not options.circuits:
-        draw(record.path, options.figures)
-
-
-def draw(record: str | Path, folder: str | Path) -> None:
-    """Write the figures of a record to a folder."""
-    found = load_results(record)
-    drawn = figures(found["rows"], found["ideal"])
-    for part, figure in drawn.items():
-        plotting.save(
-            figure, Path(folder) / f"{Path(record).stem}{f'_{part}' * (len(drawn) > 1)}.png"
-        )
-
-
-def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> dict[str, Figure]:
-    """Return the figures of a record by name. Lines are means over chips, bands go from the lowest
-    to the highest chip.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Rows of `device_variability.evaluate`.
-    ideal : dict
-        Accuracy of an ideal chip by encoding.
-    """
-    table = pd.DataFrame(rows)
-    parts = {
-        "in_situ": (in_situ_figure, ["spread"]),
-        "noise": (noise_figure, ["read noise", "write noise"]),
-        "retention": (retention_figure, ["retention"]),
-        "recovery": (recovery_figure, ["recovery"]),
+        for row in rows:
+            del row["circuit"]
+    results: dict[str, Any] = {
+        "ideal": {case: accuracy(ideal(*of), of[1]) for case, of in cases.items()},
+        "rows": rows,
     }
-    found = {
-        name: (draw, table[table.section.isin(sections)])
-        for name, (draw, sections) in parts.items()
-    }
-    return {name: draw(part, ideal) for name, (draw, part) in found.items() if len(part)}
+    if options.circuits:
+        levels = matching_dataset("mnist").test.levels
+        results["race"] = {
+            case: race_of(ideal(*of), levels, extent["chips"]) for case, of in cases.items()
+        }
+    record.write(results, ngspice=False)
+    print_rows(rows, drop=["accuracies"])
+    if options.circuits:
+        print_rows([{"circuit": case, **race} for case, race in results["race"].items()])
+        return
+    table = pd.DataFrame(rows).explode("accuracies")
+    table["accuracy"] = 100 * table.accuracies.astype(float)
+    for part, (draw, sections) in FIGURES.items():
+        of_part = table[table.section.isin(sections) & (table.encoding == "grey")]
+        record.plot(draw(of_part, 100 * results["ideal"]["grey"]), part)
 
 
-def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Draw accuracy against the spread of cells and thresholds, in situ and ex situ, for grey
-    images.
-    """
-    rows = rows[(rows.encoding == "grey") & (rows.deviation == "both")]
+def in_situ_figure(rows: pd.DataFrame, best: float) -> Figure:
+    """Draw accuracy against the spread of cells and thresholds, in situ and ex situ."""
     figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 3.9))
-    for route, (colour, dashes, label) in ROUTES.items():
-        # at a spread of 0 both routes have the accuracy of the ideal chip
-        start = dict.fromkeys(("accuracy_mean", "accuracy_low", "accuracy_high"), ideal["grey"])
-        start["spread"] = 0.0
-        found = pd.concat([pd.DataFrame([start]), rows.loc[rows.route == route, list(start)]])
-        band(axis, found, "spread", 100, color=colour, linestyle=dashes, label=label)
-    finish(
-        axis,
-        ideal["grey"],
-        f"MNIST, {rows.chips.iloc[0]} chips for each spread",
-        "spread of cells and thresholds (%)",
-        "test accuracy (%)",
-    )
-    figure.legend(handles=handles(axis), loc="outside lower center", ncols=2)
+    rows = rows[rows.deviation == "both"]
+    labels = ("learned on the chip (in situ)", "carried to the chip (ex situ)")
+    for route, colour, label in zip(ROUTES, (BLUE, VERMILLION), labels, strict=True):
+        lines(axis, rows[rows.route == route], "spread", 100, color=colour, label=label)
+    finish(axis, best, "spread of cells and thresholds (%)")
+    axis.set(ylabel="test accuracy (%)", ylim=(0, 100))
+    axis.legend(title=f"{rows.chips.iloc[0]} chips for each spread, bars: lowest to highest")
     return figure
 
 
-def noise_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+def noise_figure(rows: pd.DataFrame, best: float) -> Figure:
     """Draw accuracy against threshold noise for several margins of the rule, and against write
     noise.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True)
-    margins = sorted(rows.margin_us.dropna().unique())
-    for k, margin in enumerate(margins):
-        band(
-            left,
-            rows[(rows.margin_us == margin) & (rows.read_noise_V > 0)],
-            "read_noise_V",
-            1e3,
-            color=plt.get_cmap("viridis")(k / len(margins)),
-            label=f"{margin:g} µs",
-        )
+    reads = rows[rows.read_noise_V > 0]
+    for k, (margin, of) in enumerate(reads.groupby("margin_us")):
+        colour = plt.get_cmap("viridis")(k / len(MARGINS))
+        lines(left, of, "read_noise_V", 1e3, color=colour, label=f"{margin:g} µs")
+    lines(right, rows[rows.section == "write noise"], "write_noise", 100, color=BLUE)
+    finish(left, best, "spread of a threshold over reads (mV)")
+    finish(right, best, "spread of each write, relative to its dose (%)")
     left.legend(title="margin of the rule", loc="lower left")
-    band(right, rows[rows.section == "write noise"], "write_noise", 100, color=BLUE)
-    finish(
-        left,
-        ideal["grey"],
-        "threshold noise",
-        "spread of a threshold over reads (mV)",
-        "test accuracy (%)",
-    )
-    finish(right, ideal["grey"], "write noise", "spread of each write, relative to its dose (%)")
     for axis in (left, right):
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter("{x:g}")
-    right.legend(handles=handles(right), loc="lower left")
-    left.set_ylim(10 * np.floor(10 * rows.accuracy_low.min()), 100)
+    left.set_ylabel("test accuracy (%)")
     return figure
 
 
-def retention_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+def retention_figure(rows: pd.DataFrame, best: float) -> Figure:
     """Draw accuracy against the time since the training, for cells that decay at different
     rates.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
-    for spread, colour in zip(sorted(rows.decay_spread.unique()), COLOURS, strict=False):
-        band(
-            axis,
-            rows[rows.decay_spread == spread],
-            "age_time_constants",
-            color=colour,
-            label=f"rates spread by {100 * spread:g} %",
-        )
-    finish(
-        axis,
-        ideal["grey"],
-        "Forgetting: chips of 10 % spread, trained in situ, grey images",
-        "time since training (mean time constants)",
-        "test accuracy (%)",
-    )
-    axis.legend(handles=handles(axis), loc="lower left")
+    for (spread, of), colour in zip(rows.groupby("decay_spread"), COLOURS, strict=False):
+        label = f"rates spread by {100 * float(str(spread)):g} %"
+        lines(axis, of, "age_time_constants", color=colour, label=label)
+    finish(axis, best, "time since training (mean time constants)")
+    axis.set(ylabel="test accuracy (%)", ylim=(0, 100))
+    axis.legend(loc="lower left")
     return figure
 
 
-def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+def recovery_figure(rows: pd.DataFrame, best: float) -> Figure:
     """Draw accuracy after a short training on the chip, which starts from ex-situ weights or from
     untrained cells.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
-    lines = [
-        (spread, start)
-        for spread in sorted(rows.spread.unique(), reverse=True)
-        for start in sorted(rows.start.unique())
-    ]
-    for (spread, start), colour in zip(lines, COLOURS, strict=False):
-        band(
-            axis,
-            rows[(rows.spread == spread) & (rows.start == start)],
-            "presentations",
-            color=colour,
-            label=f"{100 * spread:g} % spread, from {start}",
-            linestyle="-" if start == "ex-situ weights" else "--",
-        )
-    finish(
-        axis,
-        ideal["grey"],
-        "How soon a chip recovers: grey images",
-        "presentations on the chip (images)",
-        "test accuracy (%)",
-    )
+    rows = rows.assign(label=rows.spread.map("spread {:.0%}".format) + ", from " + rows.start)
+    for (label, of), colour in zip(rows.groupby("label"), COLOURS, strict=False):
+        lines(axis, of, "presentations", color=colour, label=str(label))
+    finish(axis, best, "presentations on the chip (images)")
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter("{x:g}")
-    axis.legend(handles=handles(axis), loc="lower right")
+    axis.set(ylabel="test accuracy (%)", ylim=(0, 100))
+    axis.legend(loc="lower right")
     return figure
 
 
-def band(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: Any) -> None:
-    """Draw the mean of the chips over the column `x`, times `scale`, as a line, and a band from the
-    lowest to the highest chip.
-    """
-    axis.plot(
-        scale * rows[x], 100 * rows.accuracy_mean, **{"marker": "o", "markersize": 3, **style}
-    )
-    axis.fill_between(
-        scale * rows[x],
-        100 * rows.accuracy_low,
-        100 * rows.accuracy_high,
-        color=style["color"],
-        alpha=0.2,
-        linewidth=0,
-    )
+def lines(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: Any) -> None:
+    """Draw accuracy over the column `x`, times `scale`: means, lowest and highest chip."""
+    groups = rows.groupby(x).accuracy
+    over_seeds(axis, scale * groups.mean().index, groups, markersize=3, **style)
 
 
-def handles(axis: Axes) -> list[Any]:
-    """Return the entries of a legend: those of the axis, and one for the bands."""
-    return [
-        *axis.get_legend_handles_labels()[0],
-        Patch(color=GREY, alpha=0.25, linewidth=0, label="lowest to highest chip"),
-    ]
-
-
-def finish(axis: Axes, ideal: float, title: str, x: str, y: str = "") -> None:
-    """Draw the `ideal` chip's accuracy (a share) as a line; set title and the labels `x`, `y` of
-    the axes.
-    """
-    axis.axhline(100 * ideal, color=GREY, linewidth=0.8, zorder=0, label="an ideal chip")
-    axis.set(title=title, xlabel=x, ylabel=y, ylim=(0, 100))
+def finish(axis: Axes, best: float, x: str) -> None:
+    """Draw the accuracy of an ideal chip as a line, and set the label of the axis x."""
+    axis.axhline(best, color=GREY, linewidth=0.8, zorder=0, label="an ideal chip")
+    axis.set_xlabel(x)
     axis.grid(alpha=0.3)
+
+
+# for each figure the function that draws it, and sections of the record
+FIGURES = {
+    "in_situ": (in_situ_figure, ["spread"]),
+    "noise": (noise_figure, ["read noise", "write noise"]),
+    "retention": (retention_figure, ["retention"]),
+    "recovery": (recovery_figure, ["recovery"]),
+}
 
 
 if __name__ == "__main__":

@@ -50,14 +50,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)"
     )
-    parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument(
         "--encoding",
         choices=ENCODINGS,
         help="pixels on or off, or voltages proportional to grey levels",
     )
     parser.add_common("--engine", NGSPICE)
-    parser.add_common("--test-engine", CLOSED_FORM)
     parser.add_argument(
         "--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)"
     )
@@ -70,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     # 1. Data, device, neuron, pulses, rule and chip.
-    dataset = load_dataset(options.data, size=options.size, encoding=options.encoding)
+    dataset = load_dataset(options.data, encoding=options.encoding)
     classes, inputs = dataset.patterns.shape
     setup = dataset.setup
     memristor, neuron, schedule, rule, chip = apply_settings(
@@ -90,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     parameters = describe_network(
         dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding
     )
-    test_engine = options.test_engine if dataset.load_images else NGSPICE
+    test_engine = CLOSED_FORM if dataset.load_images else NGSPICE
     check_overwriting(path, parameters, options.force, [options.chip], "--voltages FILE")
     record = Record(options, f"{name}_training", parameters, [options.chip, path])
     test_record = Record(
@@ -121,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
             if done % CHECKPOINT_EVERY[options.engine] == 0:
                 save_checkpoint(checkpoint, learning.arrays(), parameters)
 
-    # 3. Save the states and the learning curve.
+    # 3. Save.
     save(
         path,
         learning.network,
@@ -133,18 +131,11 @@ def main(arguments: list[str] | None = None) -> None:
         overwrite=True,
     )
     (states,), (accuracy, writes) = learning.network.states, learning_curve(learning.history)
-    marks = slice(499, None, 500)
-    curve = {
-        "presentations": np.arange(1, len(accuracy) + 1)[marks],
-        "accuracy": accuracy[marks],
-        "writes": writes[marks],
-    }
     record.write(
         {
             "presentations": len(accuracy),
             "writes": int(writes[-1]),
             "running_accuracy": float(accuracy[-1]),
-            "learning_curve": curve,
         }
     )
     checkpoint.unlink(missing_ok=True)
@@ -162,9 +153,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 5. Plot.
-    plotting.save(
-        plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png"
-    )
     crossbar = network.crossbar
     races = {
         "before learning": crossbar.read(network.states[0], images[0]),
@@ -182,14 +170,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def file_stem(dataset: Dataset, engine: str, chip: Chip | None, seed: int) -> str:
-    """Return the beginning of all file names, such as mnist_error_driven_grey_14x14 or
+    """Return the beginning of all file names, such as mnist_error_driven_grey or
     mnist_closed_form_chip_seed_2.
     """
     return (
         dataset.name
         + ("_error_driven" if engine == NGSPICE else "_closed_form")
         + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
-        + dataset.size_suffix
         + "_chip" * (chip is not None)
         + f"_seed_{seed}" * (seed != 1)
     )

@@ -4,44 +4,35 @@ Ex situ, for comparison: logistic regression trained in software, its weights wr
 memristors.
 
 Each weight becomes a state X = centre + scale * weight. The centre is the start state of the
-dataset's rule, and the scale puts the largest weight `mapping.swing` V away from the centre. Centre
-and scale are the same in all columns, so the winner hardly ever changes. Writes
-voltages/NAME_ex_situ.json and results/one_layer/NAME_ex_situ_training.json with the software's test
-accuracy. About 10 s for MNIST.
+dataset's rule, and the scale puts the largest weight 1.5 V away from the centre. Centre and scale
+are the same in all columns, so the winner hardly ever changes. Writes voltages/NAME_ex_situ.json
+and results/one_layer/NAME_ex_situ_training.json with the software's test accuracy. About 10 s for
+MNIST.
 """
 
-import dataclasses
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from memristive.cli.script import Record, apply_settings, make_parser, run
+from memristive.cli.script import Record, make_parser, run
 from memristive.datasets import DATASETS, ENCODINGS, load_dataset
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
-from memristive.parameters import Parameters, quantity
 from memristive.scores.decisions import interval
 
-
-@dataclass(frozen=True)
-class Mapping(Parameters):
-    """Parameters of the logistic regression, and of the mapping from its weights to states."""
-
-    swing: float = quantity(1.5, 1e-3, 1000.0, "V", "largest distance of a state from the centre")
-    iterations: int = quantity(300, 1, 100000, "", "most iterations of the logistic regression")
+SWING = 1.5  # V, largest distance of a state from the centre
+ITERATIONS = 300  # at most, of the logistic regression
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train in software, map the weights to states, save states and accuracy."""
-    parser = make_parser(__doc__, "one_layer")
+    parser = make_parser(__doc__, "one_layer", parameters=False)
     parser.add_argument(
         "--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)"
     )
-    parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument(
         "--encoding",
         choices=ENCODINGS,
@@ -56,14 +47,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     # 1. Data and parameters.
-    dataset = load_dataset(options.data, size=options.size, encoding=options.encoding)
-    (mapping,) = apply_settings(options, mapping=Mapping())
+    dataset = load_dataset(options.data, encoding=options.encoding)
     training, test = dataset.training, dataset.test
-    name = (
-        f"{dataset.name}_ex_situ"
-        + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
-        + dataset.size_suffix
-    )
+    ending = "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
+    name = f"{dataset.name}_ex_situ{ending}"
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = {
         "dataset": dataset.name,
@@ -71,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
         "encoding": dataset.encoding,
         "rule": "ex-situ",
         **describe(dataset.setup),
-        "mapping": dataclasses.asdict(mapping),
+        "mapping": {"swing": SWING, "iterations": ITERATIONS},
     }
     check_overwriting(path, parameters, options.force, option="--voltages FILE")
     record = Record(options, f"{name}_training", parameters, others=[path])
@@ -79,25 +66,13 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Train in software. Without intercepts: the network has no input that is always on.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(*training)
-    if model.n_iter_.max() >= mapping.iterations:
-        warnings.warn(
-            f"no convergence in {mapping.iterations} iterations; raise mapping.iterations",
-            stacklevel=2,
-        )
+        model = LogisticRegression(max_iter=ITERATIONS, fit_intercept=False).fit(*training)
     right, count = int(np.sum(model.predict(test.levels) == test.labels)), len(test.labels)
     low, high = interval(right, count)
 
     # 3. Map weights to states. A common shift of all classes changes no decision.
     weights = model.coef_ - model.coef_.mean(axis=0)
-    states = dataset.rule.start_state + weights * mapping.swing / np.abs(weights).max()
-    lost = int(np.sum(states <= dataset.setup.memristor.threshold_voltage))
-    if lost:
-        warnings.warn(
-            f"{lost} of {states.size} states are at or below the channel's threshold: these cells "
-            "do not conduct; lower mapping.swing",
-            stacklevel=2,
-        )
+    states = dataset.rule.start_state + weights * SWING / np.abs(weights).max()
 
     # 4. Save and print.
     save_voltages(path, states, overwrite=True, **parameters)

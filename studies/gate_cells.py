@@ -22,7 +22,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, print_rows, run
 from memristive.datasets import Dataset, xor, xpue, zvn
 from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.devices.spice_model import load_model
@@ -34,11 +34,9 @@ from memristive.learning.build import (
     measured_pulses,
 )
 from memristive.learning.rule import LayeredRule
-from memristive.learning.training import Learning
-from memristive.learning.training import train as train_network
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
-from studies.trained_in_situ import count_wrong
+from studies.trained_in_situ import until_right
 
 MODEL = "stanford_1t1r"
 STEP = 0.03  # of the range of gate voltages: move of X at which a device is written
@@ -79,9 +77,6 @@ def main(arguments: list[str] | None = None) -> None:
         help="file of python -m memristive measure for a cell with a gate (default: that of "
         f"{MODEL})",
     )
-    parser.add_argument(
-        "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all"
-    )
     parser.add_common("--seeds", 3)
     options = parser.parse_args(arguments)
     device = options.device or str(options.default_results / f"{MODEL}_device.json")
@@ -95,30 +90,14 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(
         options,
         "gate_cells",
-        {"model": model.sha256, "seeds": options.seeds, "step": STEP, "tasks": options.tasks},
+        {"model": model.sha256, "seeds": options.seeds, "step": STEP, "tasks": list(TASKS)},
         others=[device],
     )
-    tasks = [
-        (load_device(device).model, name, seed)
-        for name in options.tasks
-        for seed in range(1, options.seeds + 1)
-    ]
+    seeds = range(1, options.seeds + 1)
+    tasks = [(load_device(device).model, name, seed) for name in TASKS for seed in seeds]
     rows = record.run_tasks(learned, tasks, [1] * len(tasks))
     record.write({"rows": rows})
-    print(
-        table(
-            ("task", "seed", "epochs until no error", "writes of a cell"),
-            [
-                (
-                    row["task"],
-                    row["seed"],
-                    "---" if row["epochs"] is None else row["epochs"],
-                    f"{row['writes_per_cell']:.1f}",
-                )
-                for row in rows
-            ],
-        )
-    )
+    print_rows(rows, drop=["errors"])
     record.plot(figure(rows))
 
 
@@ -170,15 +149,8 @@ def learned(task: tuple[str, str, int]) -> dict[str, Any]:
     name, kind, seed = task
     cells, chosen = ModelCells(load_model(name)), TASKS[kind]
     network, rule = prepared(cells, chosen, seed)
-    images, labels = chosen.dataset().training
-    engine, learning = CountingEngine(network, cells=cells), Learning.start(network, rule)
-    training, errors = train_network(learning, rule, images, labels, engine=engine), list[int]()
-    for done in range(0, rule.presentations + 1, len(labels)):
-        while learning.done < done:
-            next(training)
-        errors.append(count_wrong(cells.read_images(learning.network, images)[0][-1], labels))
-        if not errors[-1]:
-            break
+    engine = CountingEngine(network, cells=cells)
+    errors = until_right(network, rule, chosen.dataset().training, cells, engine)
     return {
         "task": kind,
         "seed": seed,
@@ -190,19 +162,16 @@ def learned(task: tuple[str, str, int]) -> dict[str, Any]:
 
 def figure(rows: list[dict[str, Any]]) -> Figure:
     """Draw the share of wrong images over epochs of each network."""
-    kinds = list(dict.fromkeys(row["task"] for row in rows))
-    drawn, axes = plt.subplots(
-        1, len(kinds), figsize=(plotting.WIDTH, 2.8), sharey=True, squeeze=False
-    )
-    for axis, kind in zip(axes[0], kinds, strict=True):
-        count = len(TASKS[kind].dataset().training.labels)
+    drawn, axes = plt.subplots(1, len(TASKS), figsize=(plotting.WIDTH, 2.8), sharey=True)
+    for axis, (kind, task) in zip(axes, TASKS.items(), strict=True):
+        count = len(task.dataset().training.labels)
         for row in rows:
             if row["task"] == kind:
                 wrong = [100 * errors / count for errors in row["errors"]]
                 axis.plot(wrong, "o-", markersize=3, linewidth=0.9, alpha=0.7)
         axis.set(xlabel="epoch", title=kind)
         axis.xaxis.get_major_locator().set_params(integer=True)
-    axes[0, 0].set(ylabel="errors (%)", ylim=(0, None))
+    axes[0].set(ylabel="errors (%)", ylim=(0, None))
     return drawn
 
 

@@ -12,6 +12,7 @@ figures/half_select.png in half an hour on two cores. Ctrl-C saves a checkpoint 
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,8 +21,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, add_resume, make_parser, run, table
-from memristive.datasets import Dataset, matching_dataset
+from memristive.cli.runs import data_of
+from memristive.cli.script import Record, add_resume, make_parser, run
+from memristive.datasets import matching_dataset
 from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import load_model
@@ -34,12 +36,10 @@ from memristive.learning.build import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network.networks import Network
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.scores.decisions import score_row
 
 MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular")
-HELD_OUT = 10_000  # training images
 PRESENTATIONS = 60_000
 # mean change by the first write of a full pixel, share of the range
 DOSES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
@@ -55,24 +55,15 @@ DEVICES = {
 def main(arguments: list[str] | None = None) -> None:
     """Measure the models, train, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
-    parser.add_number("--presentations", 1, 10**7, PRESENTATIONS, "of each training")
     options = parser.parse_args(arguments)
-    record = Record(
-        options,
-        "half_select",
-        {
-            "models": MODELS,
-            "doses": DOSES,
-            "shares": SHARES,
-            "presentations": options.presentations,
-        },
-    )
+    sizes = {"shares": SHARES, "presentations": PRESENTATIONS}
+    record = Record(options, "half_select", {"models": MODELS, "doses": DOSES, **sizes})
 
     models = [characterise(load_model(name)).device for name in MODELS]
     cases = [
         (device, scheme)
         for device in models
-        for scheme in (ONE_TRANSISTOR, *(HALF, THIRD) * any(disturb(device)))
+        for scheme in (ONE_TRANSISTOR, *(HALF, THIRD) * any(disturb(device, HALF)))
     ]
     cases += [
         (dataclasses.replace(device, half_up=r, half_down=ratio * r), HALF)
@@ -81,34 +72,16 @@ def main(arguments: list[str] | None = None) -> None:
         for r in SHARES
         if r or ratio == 1.0
     ]
-    tasks = [
-        (device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES
-    ]
-    rows = record.run_tasks(evaluate, tasks, [options.presentations] * len(tasks))
+    tasks = [(device, scheme, dose) for device, scheme in cases for dose in DOSES]
+    rows = record.run_tasks(evaluate, tasks, [1] * len(tasks))
     record.write({"rows": rows})
-
     found = pd.DataFrame(rows)
-    print(
-        table(
-            ("device", "scheme", "r up", "r down", "dose", "held out", "test"),
-            [
-                (
-                    row["device"],
-                    row["scheme"],
-                    f"{row['r_up']:.2%}",
-                    f"{row['r_down']:.2%}",
-                    f"{row['dose']:g}",
-                    f"{row['held_out']:.2%}",
-                    f"{row['strict_accuracy']:.2%}",
-                )
-                for _, row in best(found).iterrows()
-            ],
-        )
-    )
+    columns = ["device", "scheme", "r_up", "r_down", "dose", "held_out", "strict_accuracy"]
+    print(best(found)[columns].to_string(index=False, float_format="{:.4g}".format))
     record.plot(figure(found))
 
 
-def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
+def disturb(device: MeasuredDevice, scheme: str) -> tuple[float, float]:
     """Return r of a device in a `scheme` ("1t1r", "v/2" or "v/3"), upwards and downwards: the step
     of a half-selected cell over a whole step.
     """
@@ -116,30 +89,18 @@ def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
     return pulses.disturb_up, pulses.disturb_down
 
 
-def data() -> Dataset:
-    """Return MNIST's grey 10x10 images."""
-    return matching_dataset("mnist")
+def evaluate(task: tuple[MeasuredDevice, str, float]) -> dict[str, Any]:
+    """Train a layer of pairs on all but the held-out images and test it; return its accuracies as a
+    row. Cells start where a pulse up and a pulse down cancel (the balance of the device). Runs in a
+    worker.
 
-
-def prepared(
-    device: MeasuredDevice, scheme: str, dose: float, presentations: int
-) -> tuple[Network, LayeredRule]:
-    """Return an untrained layer of pairs, whose cells start where a pulse up and a pulse down
-    cancel (the balance of the device), and the learning rule.
-
-    Parameters
-    ----------
-    device : MeasuredDevice
-    scheme : str
-        "1t1r", "v/2" or "v/3".
-    dose : float
-        First dose, one of `DOSES`: change of x of a full pixel's cell.
-    presentations : int
-        Number of presentations, with which doses fall.
+    `task`: device, scheme ("1t1r", "v/2" or "v/3"), and first dose, the change of x of a full
+    pixel's cell.
     """
-    emulated = emulator(device)
+    device, scheme, dose = task
+    emulated, (r_up, r_down) = emulator(device), disturb(device, scheme)
     rule = LayeredRule(
-        presentations=presentations,
+        presentations=PRESENTATIONS,
         output_dose=dose * (emulated.high - emulated.low),
         final_dose=0.09,
         margin=3e-6,
@@ -147,42 +108,30 @@ def prepared(
         start_drive=0.0,
         start_drive_spread=0.0,
     )
+    data = data_of("mnist", None, held_out=True)
     network = initial_network(
         (),
         10,
-        data().training.levels,
+        data.training.levels,
         rule,
         measured_design(emulated, 1, 1.0, output_bias=1.8),
         measured_parameters(emulated),
         measured_pulses(emulated, whole=False, scheme=scheme),
     )
-    return network, rule
-
-
-def evaluate(task: tuple[MeasuredDevice, str, float, int]) -> dict[str, Any]:
-    """Train a layer on all but the held-out images and test it, with the arguments of `prepared` as
-    `task`; return its accuracies as a row. Runs in a worker.
-    """
-    training, test = data().training, data().test
-    device, scheme, dose, _ = task
-    r_up, r_down = disturb(device, scheme)
-    network = learn(
-        *prepared(*task),
-        training.levels[:-HELD_OUT],
-        training.labels[:-HELD_OUT],
-        name=f"{device.name}, {scheme}, r {r_up:.2%}, dose {dose:g}",
-    ).network
-    held_out = score_row(
-        training.labels[-HELD_OUT:], network.first_spikes(training.levels[-HELD_OUT:])
-    )["strict_accuracy"]
+    name = f"{device.name}, {scheme}, r {r_up:.2%}, dose {dose:g}"
+    network = learn(network, rule, *data.training, name=name).network
+    held_out, found = (
+        score_row(images.labels, network.first_spikes(images.levels))
+        for images in (data.test, matching_dataset("mnist").test)
+    )
     return {
         "device": device.name,
         "scheme": scheme,
         "r_up": r_up,
         "r_down": r_down,
         "dose": dose,
-        "held_out": held_out,
-        **score_row(test.labels, network.first_spikes(test.levels)),
+        "held_out": held_out["strict_accuracy"],
+        **found,
     }
 
 
@@ -198,29 +147,22 @@ def best(found: pd.DataFrame) -> pd.DataFrame:
 def figure(found: pd.DataFrame) -> Figure:
     """Draw accuracy over r: with the dose chosen for each r, and with a large dose."""
     drawn, axes = plt.subplots(1, len(DEVICES), figsize=(plotting.WIDTH, 3.4), sharey=True)
-    large = found[found["dose"] == LARGE]
+    series = (
+        (best(found), "o-", "dose chosen"),
+        (found[found.dose == LARGE], "s--", f"dose {LARGE:.0%} of the range"),
+    )
     kinds = (
         (1.0, plotting.BLUE, 9, "white", "alike"),
-        (UNEQUAL, plotting.VERMILLION, 5, None, f"down {UNEQUAL:g} of up"),
+        (UNEQUAL, plotting.VERMILLION, 5, plotting.VERMILLION, f"down {UNEQUAL:g} of up"),
     )
     for axis, name in zip(axes, DEVICES, strict=True):
-        for ratio, colour, size, fill, label in kinds:
-            for rows, style, dose in (
-                (best(found), "o-", "dose chosen"),
-                (large, "s--", f"dose {LARGE:.0%} of the range"),
-            ):
-                chosen = rows[
-                    (rows["device"] == name) & np.isclose(rows["r_down"], ratio * rows["r_up"])
-                ]
-                axis.plot(
-                    100 * chosen["r_up"],
-                    100 * chosen["strict_accuracy"],
-                    style,
-                    color=colour,
-                    markersize=size,
-                    markerfacecolor=fill or colour,
-                    label=f"r {label}, {dose}",
-                )
+        for (ratio, colour, size, fill, kind), (rows, style, dose) in itertools.product(
+            kinds, series
+        ):
+            of = rows[(rows.device == name) & np.isclose(rows.r_down, ratio * rows.r_up)]
+            look = {"color": colour, "markersize": size, "markerfacecolor": fill}
+            label = f"r {kind}, {dose}"
+            axis.plot(100 * of.r_up, 100 * of.strict_accuracy, style, label=label, **look)
         axis.set(xlabel="r: step at V/2 over step at V (%)", title=name)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("test accuracy (%)")

@@ -22,7 +22,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.cli.script import Record, apply_settings, make_parser, run
+from memristive.cli.script import Record, apply_settings, make_parser, print_rows, run
 from memristive.devices import characterise
 from memristive.devices.spice_model import SpiceModel, load_model
 from memristive.network.design import edges
@@ -134,8 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
         [options.model],
     )
 
-    # 1. The column in ngspice: X before and after each commit, and the states of the devices after
-    #    it.
+    # 1. The column in ngspice: X before each commit, and the states of the devices after it.
     column, volts = LateColumn(experiment, model), experiment.draw()
     circuit, stop = netlist(column, volts), float(column.starts[-1]) + column.period
     gates = [f"xemulator{i}.gate" for i in range(experiment.cells)]
@@ -144,9 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
         lambda: netlist_text(circuit, SOLVER, stop, gates + devices, gates + devices, COMMENTS)
     )
     waves = run_once(circuit, SOLVER, gates + devices, stop)
-    before, after = (
-        at(waves, gates, column.starts + delay) for delay in (column.begin_of_commit, column.period)
-    )
+    before = at(waves, gates, column.starts + column.begin_of_commit)
     states = at(waves, devices, column.starts + column.period).reshape(
         experiment.writes, len(SIDES), experiment.cells
     )
@@ -161,17 +158,10 @@ def main(arguments: list[str] | None = None) -> None:
         "pulses": int(np.abs(pulses).sum()),
         "pulses_otherwise": int((fired != pulses).sum()),
         "x_deviation_V": float(np.abs(before - held).max()),
-        "remainder_V": float(np.abs(after[pulses != 0]).max()),
         "device_deviation": float(np.abs(np.subtract(*conductances)).max() / span),
     }
     record.write(results)
-    print(
-        f"{experiment.cells} cells, {experiment.writes} writes: {results['pulses']} pulses of "
-        "each device, "
-        f"{results['pulses_otherwise']} otherwise than by the law\n"
-        f"largest deviations from the law: X {1e3 * results['x_deviation_V']:.2g} mV, conductances "
-        f"{100 * results['device_deviation']:.2g} % of their range"
-    )
+    print_rows([results])
 
     # 3. Plot.
     record.plot(sawtooth(waves, gates[0], column, conductances[0].reshape(states.shape)[:, :, 0]))

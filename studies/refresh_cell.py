@@ -13,7 +13,7 @@ all cells, so nothing outside a cell reads its state.
 The law of the closed form (memristive.writing.one_sided) draws the random steps first. Each device
 in ngspice gets the same numbers, and makes them of its own state and by its own switches: where the
 law has no pulse, a wrong decision would add the mean step. Writes results/devices/refresh_cell.json
-and figures/refresh_cell.png in a minute. --netlist writes the circuit for `ngspice -b`.
+and figures/refresh_cell.png in a minute.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.cli.script import Record, apply_settings, make_parser, run
+from memristive.cli.script import Record, make_parser, print_rows, run
 from memristive.devices.measured_device import MeasuredDevice, emulator, load_device
 from memristive.learning.build import measured_pulses
 from memristive.network.design import edges
-from memristive.parameters import Parameters, quantity
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH
-from memristive.spice.session import Solver, Waveforms, netlist_text, run_once
+from memristive.spice.session import Solver, Waveforms, run_once
 from memristive.writing.one_sided import ABRUPT, GRADUAL, phases, sided_arrays
 from studies.late_cell import at
 
@@ -41,15 +40,6 @@ ABRUPT_TIME, HOLD_TIME = PHASE / 40, PHASE / 40
 MEMORY = 1e-12  # F, of all held voltages; 1 V stands for x = 1
 SIDES = ("plus", "minus")
 SOLVER = Solver(max_step=2e-7, reltol=1e-5, chgtol=1e-20, abstol=1e-16, method="gear")
-
-
-@dataclass(frozen=True)
-class RefreshExperiment(Parameters):
-    """Size of the experiment."""
-
-    cells: int = quantity(3, 1, 20, "", "pairs of the column")
-    writes: int = quantity(160, 1, 1000, "", "writes")
-    seed: int = quantity(1, 0, 2**32 - 1, "", "of the writes' signs, the rows and the steps")
 
 
 @dataclass(frozen=True)
@@ -70,50 +60,40 @@ class Course:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write by the law and in ngspice, compare, plot."""
-    parser = make_parser(__doc__, "devices", netlist=True)
-    parser.add_common("--device", "generic-pcm")
-    options = parser.parse_args(arguments)
-    (experiment,) = apply_settings(options, experiment=RefreshExperiment())
-    device = load_device(options.device)
-    record = Record(
-        options,
-        "refresh_cell",
-        {"experiment": experiment.as_dict(), "device": device.name, "solver": SOLVER.as_dict()},
-    )
+    """Write by the law and in ngspice, compare, save, print, plot."""
+    options = make_parser(__doc__, "devices", parameters=False).parse_args(arguments)
+    device, solver = load_device("generic-pcm"), SOLVER.as_dict()
+    size = {"cells": 3, "writes": 160, "seed": 1}
+    known = {"experiment": size, "device": device.name, "solver": solver}
+    record = Record(options, "refresh_cell", known)
+    course = by_law(device, **size)
+    results, waves = compared(device, course)
+    record.write(results)
+    print_rows([results])
+    record.plot(course_figure(waves, course))
 
-    # 1. The law draws the steps and decides.
-    course = by_law(device, experiment)
 
-    # 2. The circuit gets the steps, and decides by itself.
-    circuit, stop = netlist(device, course), period() * experiment.writes
-    nodes = [f"x_{side}_{i}" for side in SIDES for i in range(experiment.cells)]
-    chosen = [f"chosen_{side}_{i}" for side in SIDES for i in range(experiment.cells)]
-    record.write_netlist(
-        lambda: netlist_text(circuit, SOLVER, stop, nodes + chosen, nodes + chosen)
+def compared(device: MeasuredDevice, course: Course) -> tuple[dict[str, Any], Waveforms]:
+    """Run the circuit in ngspice, with the steps of the law, while it decides by itself. Return the
+    numbers of pulses, refreshes and trims by the law, the number of pulses that are otherwise, and
+    the largest deviation of a state; and the waveforms.
+    """
+    writes, cells = course.due.shape
+    nodes, chosen = (
+        [f"{kind}_{side}_{i}" for side in SIDES for i in range(cells)] for kind in ("x", "chosen")
     )
-    waves = run_once(circuit, SOLVER, nodes + chosen, stop)
-    ends = period() * (np.arange(experiment.writes) + 1) - PHASE / 2
+    waves = run_once(netlist(device, course), SOLVER, nodes + chosen, period() * writes)
+    ends = period() * (np.arange(writes) + 1) - PHASE / 2
     states = at(waves, nodes, ends).reshape(course.states.shape)
-    middles = period() * np.arange(experiment.writes)[:, None] + pulse_times()
+    middles = period() * np.arange(writes)[:, None] + pulse_times()
     found = at(waves, chosen, middles.ravel()).reshape(course.kinds.shape) > 0.5
-
-    # 3. Compare, save, print, plot.
-    results = {
+    return {
         "pulses": int((course.kinds > 0).sum()),
         "refreshes": int((course.kinds == ABRUPT).sum() // 2),
         "trims": int((course.kinds[:, 2:] == GRADUAL).sum()),
         "pulses_otherwise": int((found != (course.kinds > 0)).sum()),
         "x_deviation": float(np.abs(states - course.states).max()),
-    }
-    record.write(results)
-    print(
-        f"{experiment.cells} pairs, {experiment.writes} writes: {results['pulses']} pulses, "
-        f"{results['refreshes']} refreshes with {results['trims']} trims, "
-        f"{results['pulses_otherwise']} pulses otherwise than by the law\n"
-        f"largest deviation of a state: {100 * results['x_deviation']:.2g} % of the range"
-    )
-    record.plot(course_figure(waves, course))
+    }, waves
 
 
 def settings_of(device: MeasuredDevice) -> Any:
@@ -121,16 +101,16 @@ def settings_of(device: MeasuredDevice) -> Any:
     return measured_pulses(emulator(device), late=True)
 
 
-def by_law(device: MeasuredDevice, experiment: RefreshExperiment) -> Course:
+def by_law(device: MeasuredDevice, cells: int, writes: int, seed: int) -> Course:
     """Return the course of the writes by the functions of the closed form. All pairs start with the
     state of an abrupt pulse.
     """
-    sided, rng = sided_arrays(settings_of(device)), np.random.default_rng(experiment.seed)
-    signs = np.where(rng.random(experiment.writes) < 0.6, 1, -1)
-    due = rng.random((experiment.writes, experiment.cells)) < 0.7
-    shape = (experiment.writes, 2 + TRIMS, 2, experiment.cells)
+    sided, rng = sided_arrays(settings_of(device)), np.random.default_rng(seed)
+    signs = np.where(rng.random(writes) < 0.6, 1, -1)
+    due = rng.random((writes, cells)) < 0.7
+    shape = (writes, 2 + TRIMS, 2, cells)
     kinds, values, states = np.zeros(shape, int), np.zeros(shape), []
-    x, ones = np.full((2, experiment.cells), start(device)), np.ones((2, experiment.cells))
+    x, ones = np.full((2, cells), start(device)), np.ones((2, cells))
     for k, sign in enumerate(signs):
         order = [0, 1] if sign * sided.sign > 0 else [1, 0]
         own, numbers = x[order], due[k].astype(float)

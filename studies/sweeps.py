@@ -1,12 +1,16 @@
-"""Evidence for docs/writes_late.md, docs/writes_gate.md, docs/devices.md, docs/chips.md: sweeps.
+"""Evidence for docs/devices.md, docs/writes_late.md, docs/writes_gate.md, docs/chips.md: sweeps.
 
-Sweeps: networks that differ in one property, behind sentences of three pages.
+Sweeps: networks that differ in one property, behind sentences of four pages.
 
+- device_learning (docs/devices.md): can published synapses learn online? A synapse is a single
+  cell, one differential pair, or four pairs. For comparison, one pair is also trained by pulses of
+  any width without noise. Two layers have 400-100-10 neurons on the central 20x20 pixels, as
+  NeuroSim's network. On scikit-learn's digits, networks of one and of two layers have one pair.
 - late_ways (docs/writes_late.md, "Four ways"): fractions of a pulse rounded at random; Manhattan,
   a pulse to each row whose input is above half; a digital memory that keeps the remainder; late;
   and EaPU, in which a dose below the write noise is written as this noise, or not at all.
-- late_poverty (docs/writes_late.md, "How poor"): leak, spread, offset, pulses at a time of the
-  capacitor, and a passive array whose half-selected cells move by the share r of a step.
+- late_poverty (docs/writes_late.md, "How poor"): leak, spread and offset of the capacitor, and a
+  passive array whose half-selected cells move by the share r of a step.
 - gate_commit (docs/writes_gate.md): how often must a 1T1R cell be written? Step, scatter, stuck
   cells, leak of X.
 - one_sided (docs/devices.md): pairs of devices with one gradual direction, late and rounded.
@@ -15,15 +19,14 @@ Sweeps: networks that differ in one property, behind sentences of three pages.
 - device_spread (docs/chips.md): what do layers lose on a chip whose devices differ?
 
 All networks learn MNIST by the settings of `memristive.learning.build`, except for the property.
-Closed form, strict accuracy on all test images. Writes results/*/NAME.json and, of late_poverty and
-gate_commit, figures/NAME.png; half an hour for late_ways on two cores, minutes for the others.
-Ctrl-C saves a checkpoint for --resume.
+Closed form, strict accuracy on all test images. Writes results/*/NAME.json and, of device_learning,
+late_poverty and gate_commit, figures/NAME.png; half an hour for device_learning and late_ways on
+two cores, minutes for the others. Ctrl-C saves a checkpoint for --resume.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -32,8 +35,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.runs import Run, evaluate
-from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
+from memristive.cli.runs import Run, evaluate, means_of
+from memristive.cli.script import Record, add_resume, make_parser, run
 from memristive.commands.chips import DEVIATIONS
 from memristive.devices.measured_device import (
     DEVICES,
@@ -43,9 +46,21 @@ from memristive.devices.measured_device import (
     device_record,
 )
 from memristive.learning.build import LATE_DOSE
-from memristive.plotting import COLOURS, WIDTH, over_seeds
+from memristive.plotting import COLOURS, GREY, WIDTH, over_seeds
 from memristive.writing.late import late_settings
 
+# device_learning. NeuroSim's accuracies, 400-100-10, in %: NeuroSim 2.0 (Table I of the paper in
+# docs/devices.md) and 3.0 (its manual, Tables I and II).
+NEUROSIM = {
+    "ag-si": (73, 72),
+    "taox-tio2": (10, None),
+    "pcmo": (10, 33),
+    "alox-hfo2": (41, 20),
+    "epiram": (91.5, 92),
+    "taox-hfox": (None, 80),
+}
+SIZES = {1: "one layer, 100-10", 2: "two layers, 400-100-10"}
+CELLS = {0: "single cells", 1: "one pair", 4: "four pairs"}
 # late_ways
 ROUNDED, MANHATTAN, REMAINDER, LATE = "rounded", "Manhattan", "remainder", "late"
 EAPU = "EaPU"
@@ -60,7 +75,6 @@ POVERTY: dict[str, tuple[float, ...]] = {
     "late_forget": (0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2),
     "late_spread": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
     "late_offset": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
-    "late_pulses": (1, 2, 4, 8, 16),
     HALF_SELECTED: (0.0, 0.02, 0.05, 0.1, 0.2),
 }
 # gate_commit: shares of the range of gate voltages (step), of the range of conductance (scatter),
@@ -68,7 +82,6 @@ POVERTY: dict[str, tuple[float, ...]] = {
 LI, WANG = "li-1t1r", "wang-1t1r"
 SHOWN = {10: 100_000, 8: 200_000}  # presentations of images of 10x10 and of 8x8 pixels
 HIDDEN = {10: (), 8: (54,)}
-PUBLISHED = 0.9171  # Li et al., 8x8 images, 64-54-10
 GATE: dict[str, tuple[float, ...]] = {
     "step": (0.0, 0.01, 0.02, 0.04, 0.08, 0.12, 0.2),
     "scatter": (0.0, 0.02, 0.045, 0.09, 0.15),
@@ -85,13 +98,28 @@ LABELS = {
     "late_forget": "forgotten in a presentation",
     "late_spread": "spread of the limits",
     "late_offset": "offset of the windows",
-    "late_pulses": "pulses at a time",
     HALF_SELECTED: "r of half-selected cells",
     "step": "step of X before a write (%)",
     "scatter": "scatter of a write (%)",
     "stuck": "stuck cells (%)",
     "leak": "leak in a presentation (%)",
 }
+
+
+def device_learning(seeds: int) -> Iterator[Run]:
+    """Yield the networks of each preset: one layer with all `seeds`, two layers with one. Two
+    layers get more presentations if they have several pairs, or pulses of any width, because then
+    they gain.
+    """
+    for layers, count in ((1, seeds), (2, 1)):
+        for seed, device in itertools.product(range(1, count + 1), DEVICES.values()):
+            for pairs, whole in ((0, True), (1, True), (4, True), (1, False)):
+                deep = (240_000 if pairs > 1 else 120_000) if whole else 500_000
+                shown = 200_000 if layers == 1 else deep
+                columns = {"data": "mnist", "layers": layers, "pairs": pairs, "whole": whole}
+                yield network(device, seed, layers, shown, columns, pairs=pairs, whole=whole)
+            columns = {"data": "digits", "layers": layers, "pairs": 1, "whole": True}
+            yield network(device, seed, layers, 60_000, columns)
 
 
 def late_ways(seeds: int) -> Iterator[Run]:
@@ -113,45 +141,45 @@ def late_ways(seeds: int) -> Iterator[Run]:
                         manhattan = {"forget": 1.0, "spread": 0.0, "pulses": 1}
                         changes = {f"pulses.late_{name}": to for name, to in manhattan.items()}
                         changes |= {"pulses.late": half, **UNFALLING}
-                    yield layer(
-                        device, seed, way not in (ROUNDED, EAPU), changes, "way", way, layers
-                    )
+                    late = way not in (ROUNDED, EAPU)
+                    columns = {"layers": layers, "late": late, "series": "way", "value": way}
+                    shown = 100_000 if layers == 1 else 120_000
+                    yield network(device, seed, layers, shown, columns, late=late, changes=changes)
 
 
 def late_poverty(seeds: int) -> Iterator[Run]:
     """Yield the networks of poorer and poorer capacitors, and of passive arrays."""
     points = [(True, name, value) for name in POVERTY for value in POVERTY[name]]
     points += [(False, HALF_SELECTED, r) for r in POVERTY[HALF_SELECTED]]
-    for device in POOR:
-        for seed in range(1, seeds + 1):
-            for late, name, value in points:
-                changes = {f"pulses.{name}": value}
-                if name == HALF_SELECTED:
-                    changes = {"pulses.disturb_up": value, "pulses.disturb_down": value}
-                if name == "late_pulses":  # it also waits for as many
-                    changes = {"pulses.late": value, "pulses.late_pulses": int(value)}
-                yield layer(DEVICES[device], seed, late, changes, name, value)
+    for device, seed, (late, name, value) in itertools.product(POOR, range(1, seeds + 1), points):
+        changes = {f"pulses.{name}": value}
+        if name == HALF_SELECTED:
+            changes = {"pulses.disturb_up": value, "pulses.disturb_down": value}
+        columns = {"layers": 1, "late": late, "series": name, "value": value}
+        yield network(DEVICES[device], seed, 1, 100_000, columns, late=late, changes=changes)
 
 
-def layer(
+def network(
     device: MeasuredDevice,
     seed: int,
-    late: bool,
-    changes: dict[str, Any],
-    series: str,
-    value: Any,
-    layers: int = 1,
+    layers: int,
+    presentations: int,
+    columns: Mapping[str, Any],
+    **more: Any,
 ) -> Run:
-    """Return one network of pairs that learns MNIST; two layers learn its central pixels."""
+    """Return one network of pairs with `more` fields of `Run`. One layer learns MNIST, two layers
+    its central pixels, both `columns["data"]` if it names other images.
+    """
+    data = str(columns.get("data", "mnist"))
+    central = "_central" * (layers == 2 and data == "mnist")
     return Run(
         device,
-        "mnist" if layers == 1 else "mnist_central",
+        data + central,
         hidden=(100,) * (layers - 1),
-        late=late,
         seed=seed,
-        presentations=100_000 if layers == 1 else 120_000,
-        changes=changes,
-        columns={"layers": layers, "late": late, "series": series, "value": value},
+        presentations=presentations,
+        columns=columns,
+        **more,
     )
 
 
@@ -170,7 +198,7 @@ def gate_commit(seeds: int) -> Iterator[Run]:
             "step": {"pulses.gate_step": value * (device.gate_high - device.gate_low)},
             "scatter": {"device.write_noise": value},
             "stuck": {"device.stuck": value},
-            "leak": {"pulses.late_forget": value},
+            "leak": {"pulses.gate_forget": value},
         }
         changes = varied.get(series, {})
         if way != WAITS:
@@ -196,38 +224,31 @@ def one_sided(seeds: int) -> Iterator[Run]:
                 for seed in range(1, seeds + 1):
                     if data == "mnist" and layers == 2 and seed > SLOW.get(name, seed):
                         continue
-                    run = layer(device, seed, late, {}, "", "", layers)
-                    if data == "digits":
-                        run = dataclasses.replace(run, data=data, presentations=60_000)
-                    yield dataclasses.replace(
-                        run, columns={"data": data, "layers": layers, "late": late}
-                    )
+                    shown = 60_000 if data == "digits" else 100_000 if layers == 1 else 120_000
+                    columns = {"data": data, "layers": layers, "late": late}
+                    yield network(device, seed, layers, shown, columns, late=late)
 
 
 def device_spread(seeds: int) -> Iterator[Run]:
     """Yield one layer of each preset on chips whose devices and neurons differ."""
-    for device in DEVICES.values():
-        for late in (False, True):
-            for spread in SPREADS:
-                for seed in range(1, seeds + 1):
-                    changes = {f"chip.{name}": spread for name in DIFFERING} if spread else {}
-                    run = layer(device, seed, late, changes, "spread", spread)
-                    columns = {"way": LATE if late else ROUNDED, "spread": spread}
-                    yield dataclasses.replace(run, columns=columns)
+    for device, late, spread, seed in itertools.product(
+        DEVICES.values(), (False, True), SPREADS, range(1, seeds + 1)
+    ):
+        changes = {f"chip.{name}": spread for name in DIFFERING} if spread else {}
+        columns = {"way": LATE if late else ROUNDED, "spread": spread}
+        yield network(device, seed, 1, 100_000, columns, late=late, changes=changes)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Networks of a record: function that yields them, folder, number of seeds, columns that the
-    record keeps, further parameters and results, and the way to draw them.
+    """Networks of a record: function that yields them, folder, number of seeds, further parameters,
+    and the way to draw them.
     """
 
     runs: Callable[[int], Iterator[Run]]
     folder: str
     seeds: int
-    keeps: tuple[str, ...]
     parameters: Callable[[int], Mapping[str, Any]] = lambda seeds: {}
-    results: Mapping[str, Any] = field(default_factory=dict)
     drawn: Callable[[pd.DataFrame], Figure] | None = None
 
 
@@ -245,27 +266,47 @@ def main(arguments: list[str] | None = None) -> None:
     devices = {run.device.name: device_record(run.device) for run in runs}
     known = {"devices": devices, "seeds": seeds, **sweep.parameters(seeds)}
     record = Record(options, options.name, known)
-    found = record.run_tasks(evaluate, runs, [run.presentations or 1 for run in runs])
-    for row in found:
-        row[WRITES] = row["pulses_per_cell"]
-    rows = [{name: row[name] for name in sweep.keeps} for row in found]
-    record.write({**sweep.results, "rows": rows}, ngspice=False)
+    rows = record.run_tasks(evaluate, runs, [run.presentations or 1 for run in runs])
+    record.write({"rows": rows}, ngspice=False)
     table = pd.DataFrame(rows)
-    kinds = [name for name in sweep.keeps if name in KINDS]
-    means = table.groupby(kinds, sort=False).mean(numeric_only=True).drop(columns="seed")
-    print_rows([dict(row) for row in means.reset_index().to_dict("records")])  # type: ignore[arg-type]
+    means = means_of(table, ["device", *runs[0].columns])
+    print(means.to_string(index=False, float_format="{:.4g}".format))
     if sweep.drawn:
         record.plot(sweep.drawn(table))
 
 
-def losses(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the loss by each spread for each device and way, in points: `accuracy` without spread,
-    `loss` and its standard `error` over the seeds.
+def learning_figure(table: pd.DataFrame) -> Figure:
+    """Draw device_learning: accuracies with whole pulses and noise, a panel for each size of
+    network, means over the seeds, and bars from the lowest to the highest. The panel of two layers
+    also has the accuracies that NeuroSim published for this size.
     """
-    accuracy = 100 * rows.pivot_table("strict_accuracy", ["device", "way", "seed"], "spread")
-    lost = pd.Series(accuracy.rsub(accuracy[0.0], axis=0).drop(columns=0.0).stack())
-    found = lost.groupby(["device", "way", "spread"], sort=False).agg(loss="mean", error="sem")
-    return found.join(accuracy[0.0].groupby(["device", "way"]).mean().rename("accuracy"))
+    devices, table = list(table.device.unique()), table.assign(accuracy=100 * table.strict_accuracy)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 4.2), sharex=True, sharey=True)
+    for axis, (layers, size) in zip(axes, SIZES.items(), strict=True):
+        for version, marker in enumerate("xd" * (layers == 2)):
+            published = [NEUROSIM.get(device, (None, None))[version] for device in devices]
+            x, label = np.array(published, float), f"NeuroSim {version + 2}.0"
+            axis.plot(x, range(len(devices)), marker, color=GREY, label=label)
+        own = table[(table.data == "mnist") & table.whole & (table.layers == layers)]
+        for k, (pairs, kind) in enumerate(CELLS.items()):
+            runs = own[own.pairs == pairs].groupby("device", sort=False).accuracy
+            mean = runs.mean().clip(runs.min(), runs.max())
+            places = [devices.index(device) + 0.2 * (k - 1) for device in mean.index]
+            bars = [mean - runs.min(), runs.max() - mean]
+            style = {"fmt": "osD"[k], "color": COLOURS[k], "markersize": 5, "capsize": 2.5}
+            axis.errorbar(mean, places, xerr=bars, label=kind, **style)
+        axis.set(title=f"{size}, seeds: {own.seed.nunique()}", xlabel="test accuracy on MNIST (%)")
+        axis.grid(alpha=0.3, axis="x")
+    axes[0].set_yticks(range(len(devices)), devices)
+    axes[0].invert_yaxis()
+    axes[0].set_xlim(0, 100)
+    figure.legend(
+        *axes[-1].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=5,
+        title="the same devices, pulses and noise in both panels; bars: lowest to highest seed",
+    )
+    return figure
 
 
 def drawn_series(
@@ -273,26 +314,32 @@ def drawn_series(
     series: Mapping[str, Any],
     lines: Mapping[str, tuple[str, dict[str, Any]]],
     share: float = 1.0,
-    cost: str = "pulses_per_cell",
+    cost: str = "pulses",
 ) -> tuple[Figure, np.ndarray]:
-    """Draw accuracy, and below it a `cost`, over the values of each of the `series`, times `share`:
-    means over the seeds, and bars from the lowest to the highest.
+    """Draw accuracy, and below it pulses a cell (named `cost`), over the values of each of the
+    `series`, times `share`: means over the seeds, and bars from the lowest to the highest.
 
     `lines`: for each label, a query that selects rows, and arguments of `Axes.errorbar`.
     """
     figure, axes = plt.subplots(2, len(series), figsize=(WIDTH * 1.25, 4.6), sharex="col")
     table = table.assign(accuracy=100 * table.strict_accuracy)
+    apart = HALF_SELECTED in series  # in the last column accuracy falls much lower
+    for row, shared in zip(axes, (len(series) - apart, len(series)), strict=True):
+        for axis in row[1:shared]:
+            axis.sharey(row[0])
     for column, name in zip(axes.T, series, strict=True):
         of_series = table[table.series == name]
+        if name in ("late_forget", "leak"):
+            column[1].set_xscale("symlog", linthresh=1e-5)
         for label, (which, look) in lines.items():
             found = of_series.query(which).groupby("value")
             x = share * np.array(list(found.groups), float)
             over_seeds(column[0], x, found.accuracy, label=label, **look)
-            over_seeds(column[1], x, found[cost], **look)
+            over_seeds(column[1], x, found.pulses_per_cell, **look)
         column[1].set_yscale("log")
         column[1].set_xlabel(LABELS[name])
     axes[0, 0].set_ylabel("test accuracy (%)")
-    axes[1, 0].set_ylabel(f"{cost.split('_')[0]} of a cell")
+    axes[1, 0].set_ylabel(f"{cost} of a cell")
     figure.legend(
         *axes[0, -1 if share == 1 else 0].get_legend_handles_labels(),
         loc="outside upper center",
@@ -318,14 +365,7 @@ def poverty_figure(table: pd.DataFrame) -> Figure:
         for late in (True, False)
     }
     figure, axes = drawn_series(table, POVERTY, lines)
-    for axis in axes[0, 1:-1]:  # the last one falls much lower
-        axis.sharey(axes[0, 0])
-    for axis in axes[1, 1:]:
-        axis.sharey(axes[1, 0])
     axes[0, -1].set_title("(another scale)")
-    axes[0, 0].set_xscale("symlog", linthresh=1e-5)
-    axes[0, 3].set_xscale("log", base=2)
-    axes[1, 3].xaxis.set_major_formatter("{x:g}")
     return figure
 
 
@@ -335,62 +375,44 @@ def commit_figure(table: pd.DataFrame) -> Figure:
         way: (f"way == '{way}'", {"color": colour})
         for way, colour in zip(WAYS, COLOURS, strict=False)
     }
-    figure, axes = drawn_series(table, GATE, lines, 100, WRITES)
-    for row in axes:
-        for axis in row[1:]:
-            axis.sharey(row[0])
-    axes[0, -1].set_xscale("symlog", linthresh=1e-5)
+    figure, axes = drawn_series(table, GATE, lines, 100, "writes")
     axes[1, -1].set_xticks([0.0, 1e-5, 1e-3], ["0", "$10^{-5}$", "$10^{-3}$"])
     axes[0, 0].set_ylim(LOWEST, 100 * table.strict_accuracy.max() + 0.5)
     axes[0, 0].yaxis.set_major_formatter("{x:g}")
     return figure
 
 
-WRITES, SCORES = "writes_per_cell", ("samples", "interval_95_low", "interval_95_high")
-KINDS = ("data", "device", "layers", "size", "late", "way", "series", "value", "spread")
-MEASURED = ("strict_accuracy", "pulses_per_cell", WRITES, *SCORES, "silent", "tied")
-LATE_COLUMNS = ("device", "layers", "late", "seed", "series", "value", *MEASURED[:2])
 SWEEPS = {
-    "late_ways": Sweep(
-        late_ways,
-        "devices",
-        5,
-        LATE_COLUMNS,
-        lambda seeds: {"seeds": [seeds, min(seeds, DEEP_SEEDS)]},
-    ),
-    "late_poverty": Sweep(
-        late_poverty,
+    "device_learning": Sweep(
+        device_learning,
         "devices",
         3,
-        LATE_COLUMNS,
-        lambda seeds: {"series": POVERTY},
-        drawn=poverty_figure,
+        lambda seeds: {"seeds": [seeds, 1]},
+        learning_figure,
+    ),
+    "late_ways": Sweep(
+        late_ways, "devices", 5, lambda seeds: {"seeds": [seeds, min(seeds, DEEP_SEEDS)]}
+    ),
+    "late_poverty": Sweep(
+        late_poverty, "devices", 3, lambda seeds: {"series": POVERTY}, poverty_figure
     ),
     "gate_commit": Sweep(
         gate_commit,
         "devices",
         3,
-        ("device", "size", "seed", "way", "series", "value", "strict_accuracy", WRITES),
         lambda seeds: {"presentations": SHOWN, "series": GATE},
-        {"published_accuracy": PUBLISHED},
         commit_figure,
     ),
     "one_sided": Sweep(
         one_sided,
         "devices",
         3,
-        (
-            *("data", "layers", "device", "late", "seed", "samples", "strict_accuracy"),
-            *(*SCORES[1:], "silent", "tied", "refreshes_per_cell", "pulses_per_cell"),
-            *("most_pulses", "write_energy_J", "column_writes", "share_beyond_endurance"),
-        ),
         drawn=lambda table: plotting.one_sided_steps(list(ONE_SIDED_DEVICES.values())),
     ),
     "device_spread": Sweep(
         device_spread,
         "chips",
         5,
-        ("device", "way", "spread", "seed", "samples", "strict_accuracy", *MEASURED[4:]),
         lambda seeds: {"deviations": DIFFERING, "presentations": 100_000},
     ),
 }

@@ -18,15 +18,17 @@ two tasks: 10 minutes on two cores.
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
-from memristive.datasets import xor, zvn
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run
+from memristive.datasets import Images, xor, zvn
 from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.engines.engine import ModelCells, NgspiceNetwork
 from memristive.learning.build import (
@@ -39,7 +41,7 @@ from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_err
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
 from memristive.network.networks import Network, with_bias
-from memristive.network.two_terminal import HALF, SCHEMES
+from memristive.network.two_terminal import HALF
 from memristive.writing.pulses import ModelWrite
 
 MANHATTAN, FIRST_SPIKE = RULES = ("manhattan", "first-spike")
@@ -74,21 +76,13 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FILE",
         help="files of python -m memristive measure (default: those of vteam and wox)",
     )
-    parser.add_argument(
-        "--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})"
-    )
     parser.add_common("--seeds", 10)
     options = parser.parse_args(arguments)
     devices = options.device or [
         str(options.default_results / f"{model}_device.json") for model in ("vteam", "wox")
     ]
     keep_apart(options, *devices)
-    tasks = [
-        (file, options.scheme, kind, seed)
-        for file in devices
-        for kind in (*RULES, XOR)
-        for seed in range(options.seeds)
-    ]
+    tasks = list(itertools.product(devices, (*RULES, XOR), range(options.seeds)))
     models = [model_of(load_device(file)).sha256 for file in devices]
     record = Record(
         options,
@@ -96,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
         {
             "devices": devices,
             "models": models,
-            "scheme": options.scheme,
+            "scheme": HALF,
             "rules": RULES,
             "seeds": options.seeds,
             "most_epochs": MOST,
@@ -114,22 +108,11 @@ def main(arguments: list[str] | None = None) -> None:
     rows = record.run_tasks(train, tasks, [1] * len(tasks))
     record.write({"published_epochs": PUBLISHED, "rows": rows})
 
+    epochs = pd.DataFrame(rows).groupby(["device", "rule"], sort=False).epochs
     print(
-        table(
-            ("device", "rule", "no error", "epochs: mean", "least", "most"),
-            [
-                (
-                    device,
-                    rule,
-                    f"{len(epochs)} of {count}",
-                    *((f"{np.mean(epochs):.1f}", min(epochs), max(epochs)) if epochs else "---"),
-                )
-                for device, rule, epochs, count in grouped(rows)
-            ],
-        )
+        epochs.agg(["size", "count", "mean", "min", "max"]).to_string(float_format="{:.1f}".format)
     )
-    print(f"published experiment: {PUBLISHED} epochs on average until no error")
-    record.plot(figure(rows))
+    record.plot(figure(pd.DataFrame(rows)))
 
 
 def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
@@ -160,7 +143,7 @@ def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
         network = dataclasses.replace(network, states=(cells.written(network.states[0], writes),))
 
 
-def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
+def hidden_layer(cells: ModelCells, seed: int) -> list[int]:
     """Learn XOR until no error; return the number of errors, of 4, at the start and after each
     epoch.
     """
@@ -185,30 +168,40 @@ def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
         rule,
         measured_design(emulated, 1, XOR_GAIN, hidden_bias=XOR_BIAS),
         measured_parameters(emulated),
-        measured_pulses(emulated, scheme=scheme),
+        measured_pulses(emulated, scheme=HALF),
     )
+    return until_right(network, rule, dataset, cells, NgspiceNetwork(network, cells=cells))
+
+
+def until_right(
+    network: Network,
+    rule: LayeredRule,
+    training: Images,
+    cells: ModelCells,
+    engine: NgspiceNetwork,
+) -> list[int]:
+    """Train a network of SPICE models (`cells`) until no error is left; return the number of errors
+    at the start and after each epoch.
+    """
     learning, errors = Learning.start(network, rule), list[int]()
-    training = train_network(
-        learning, rule, dataset.levels, dataset.labels, engine=NgspiceNetwork(network, cells=cells)
-    )
-    for done in range(0, rule.presentations + 1, len(dataset.labels)):
+    steps = train_network(learning, rule, *training, engine=engine)
+    for done in range(0, rule.presentations + 1, len(training.labels)):
         while learning.done < done:
-            next(training)
-        errors.append(
-            count_wrong(cells.read_images(learning.network, dataset.levels)[0][-1], dataset.labels)
-        )
+            next(steps)
+        spikes = cells.read_images(learning.network, training.levels)[0][-1]
+        errors.append(count_wrong(spikes, training.labels))
         if not errors[-1]:
             break
     return errors
 
 
-def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
+def train(task: tuple[str, str, int]) -> dict[str, Any]:
     """Train one network until it makes no error; return its errors in each epoch as a row. `task`:
-    device file, scheme, rule or `XOR`, seed. Runs in a worker.
+    device file, rule or `XOR`, seed. Runs in a worker.
     """
-    file, scheme, kind, seed = task
-    cells = ModelCells(model_of(load_device(file)), scheme)
-    errors = hidden_layer(cells, scheme, seed) if kind == XOR else letters(cells, kind, seed)
+    file, kind, seed = task
+    cells = ModelCells(model_of(load_device(file)), HALF)
+    errors = hidden_layer(cells, seed) if kind == XOR else letters(cells, kind, seed)
     return {
         "device": cells.device.name,
         "rule": kind,
@@ -252,43 +245,22 @@ def spike_signal(spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return found
 
 
-def grouped(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[int], int]]:
-    """Return a tuple for each device and rule: both names, the epochs that each network needed
-    until it made no error, and the number of all networks, those included that never got there.
-    """
-    kinds = dict.fromkeys((row["device"], row["rule"]) for row in rows)
-    of = {
-        kind: [row["epochs"] for row in rows if (row["device"], row["rule"]) == kind]
-        for kind in kinds
-    }
-    return [
-        (*kind, [epochs for epochs in found if epochs is not None], len(found))
-        for kind, found in of.items()
-    ]
-
-
-def figure(rows: list[dict[str, Any]]) -> Figure:
+def figure(rows: pd.DataFrame) -> Figure:
     """Draw errors over epochs of each network, and for each seed the number of epochs until no
     error is left.
     """
     drawn, axes = plt.subplot_mosaic(
         [["letters", "until"], ["xor", "until"]], figsize=(plotting.WIDTH, 5.0), width_ratios=[3, 2]
     )
-    until, groups = axes["until"], grouped(rows)
-    for k, (device, kind, epochs, _) in enumerate(groups):
-        over, colour = (
-            axes["xor" if kind == XOR else "letters"],
-            plotting.COLOURS[k % len(plotting.COLOURS)],
-        )
-        for row in rows:
-            if (row["device"], row["rule"]) == (device, kind):
-                over.plot(row["errors"], color=colour, linewidth=0.8, alpha=0.6)
+    until, groups = axes["until"], rows.groupby(["device", "rule"], sort=False)
+    for k, ((device, kind), of) in enumerate(groups):
+        over, colour = axes["xor" if kind == XOR else "letters"], plotting.COLOURS[k]
+        for errors in of.errors:
+            over.plot(errors, color=colour, linewidth=0.8, alpha=0.6)
         over.plot([], [], color=colour, label=device if kind == XOR else f"{device}, {kind}")
-        until.plot(
-            k + np.linspace(-0.25, 0.25, len(epochs)), epochs, "o", color=colour, markersize=4
-        )
-        if epochs:
-            until.hlines(np.mean(epochs), k - 0.35, k + 0.35, color=colour)
+        places = k + np.linspace(-0.25, 0.25, len(of))
+        until.plot(places, of.epochs, "o", color=colour, markersize=4)
+        until.hlines(of.epochs.mean(), k - 0.35, k + 0.35, color=colour)
     until.axhline(
         PUBLISHED, color=plotting.GREY, linestyle="--", label="published mean (Manhattan)"
     )
@@ -297,9 +269,8 @@ def figure(rows: list[dict[str, Any]]) -> Figure:
         xlabel="epoch", ylabel="errors of 4 patterns", title=f"XOR: {HIDDEN} hidden neurons"
     )
     until.set(ylabel="epochs until no error", title="Each seed, and means", ylim=(0, None))
-    until.set_xticks(
-        range(len(groups)), [f"{device}\n{kind}" for device, kind, *_ in groups], rotation=60
-    )
+    names = [f"{device}\n{kind}" for (device, kind), _ in groups]
+    until.set_xticks(range(len(names)), names, rotation=60)
     axes["letters"].sharex(axes["xor"])
     for axis in axes.values():
         axis.legend()

@@ -1,14 +1,21 @@
-"""Evidence for docs/learning.md: the circuit alone gives each pattern a neuron.
+"""Evidence for docs/learning.md: the circuit alone gives each pattern a neuron, and names digits.
 
 Patterns without a teacher: does the circuit alone give each pattern a neuron of its own?
-(docs/learning.md)
 
 One ngspice transient for each seed presents the patterns in random order, without labels. --netlist
 writes the circuit of the first seed, which also runs in `ngspice -b` alone. Writes
 results/stdp/stdp_NAME.json, and for the first seed figures/stdp_NAME_winners.png. About 3 s for
-each seed of XPUE, 10 s for 012345. MNIST: python -m studies.unsupervised_mnist.
+each seed of XPUE, 10 s for 012345.
+
+--data mnist: how many test images does a circuit recognise that has learned by itself? The closed
+form learns all 60,000 training images without labels. The training labels then assign a digit to
+each neuron, and the closed form and ngspice read the test images with the thresholds that
+homeostasis has set. Writes results/stdp/NAME.json and figures/NAME_fields.png; NAME is
+mnist_stdp_grey_100 for 100 neurons. Writes figures/mnist_stdp_accuracy.png from all these records.
+10 to 30 s without ngspice (--samples 0), 2 minutes more with --samples 10000 --contenders 3.
 """
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,23 +26,34 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from memristive.cli.script import Record, apply_settings, make_parser, progress, run
-from memristive.datasets import Dataset, digits_012345, xpue
-from memristive.io.records import describe
+from memristive import plotting
+from memristive.cli.script import Record, make_parser, print_rows, progress, run
+from memristive.datasets import Dataset, digits_012345, mnist, xpue
+from memristive.io.records import describe, load_table
 from memristive.network.design import Schedule
-from memristive.plotting import COLOURS, WIDTH, line_style
+from memristive.plotting import COLOURS, WIDTH, line_style, over_seeds
 from memristive.scores.checks import warn_of_range
+from memristive.scores.decisions import RESOLUTION, decide, lead, strict_scores
+from memristive.stdp import stdp_learning
 from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup
 from memristive.stdp.stdp_learning import (
+    CONTENDERS,
+    PACE_STEP,
     PARTS,
     START,
     Learned,
+    MnistLearning,
     batch_netlist,
     draw_trial,
     learn_patterns,
     predicted_winners,
 )
 from snn_circuit import NeuronParameters
+
+PUBLISHED = {
+    "Diehl, Cook 2015, 28x28": ((100, 400), (82.9, 87.0)),
+    "Querlioz et al. 2013, 28x28": ((300,), (93.5,)),
+}
 
 
 @dataclass(frozen=True)
@@ -69,125 +87,83 @@ RUNS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw trials, let the circuit learn, compare with the closed form, plot."""
-    parser = make_parser(__doc__, "stdp", netlist=True)
-    parser.add_argument("--data", choices=RUNS, default="xpue", help="dataset (default: xpue)")
-    parser.add_number("--neurons", 1, 1000, None, "neurons (default: one for each pattern)")
+    """Learn patterns in ngspice, or MNIST in closed form."""
+    parser = make_parser(__doc__, "stdp", parameters=False, netlist=True)
+    parser.add_argument("--data", choices=(*RUNS, "mnist"), default="xpue", help="default: xpue")
+    parser.add_common("--seeds", 1, "of patterns; default: 1")
+    for name, what in (
+        ("--spread", "relative device-to-device spread of cells and thresholds"),
+        ("--flipped", "share of pixels flipped at each presentation"),
+    ):
+        meaning = f"of patterns: {what} (default: 0)"
+        parser.add_argument(name, type=float, default=0.0, metavar="X", help=meaning)
+    parser.add_number("--neurons", 1, 2000, 100, "of MNIST")
+    parser.add_number("--seed", 0, 2**32 - 1, 1, "of MNIST's start states and order")
+    parser.add_number("--samples", 0, 10_000, 10_000, "test images of MNIST that ngspice reads")
     parser.add_number(
-        "--seed", 0, 2**32 - 1, 1, "first seed of start states, order, flips and spread"
-    )
-    parser.add_common("--seeds", 1)
-    parser.add_number(
-        "--presentations",
+        "--contenders",
         1,
-        100_000,
-        None,
-        "images presented (default: 160 for XPUE, 240 for 012345)",
-    )
-    parser.add_argument(
-        "--spread",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="relative device-to-device spread of cells and thresholds (default: 0)",
-    )
-    parser.add_argument(
-        "--flipped",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="share of pixels flipped at each presentation (default: 0)",
+        2000,
+        CONTENDERS,
+        "neurons that ngspice simulates in a read of MNIST, the first in closed form",
     )
     options = parser.parse_args(arguments)
+    (learn_mnist if options.data == "mnist" else learn_alone)(options)
 
-    # 1. Data and circuit.
+
+def learn_alone(options: argparse.Namespace) -> None:
+    """Draw trials, let the circuit learn, compare with the closed form, save, print, plot."""
     task = RUNS[options.data]
-    patterns, labels = task.dataset.patterns, task.dataset.labels
-    groups = ("memristor", "neuron", "schedule", "learning")
-    settings = apply_settings(options, **{group: getattr(task.setup, group) for group in groups})
-    setup = task.setup.replace(**dict(zip(groups, settings, strict=True)))
-    presentations, neurons = (
-        options.presentations or task.presentations,
-        options.neurons or len(patterns),
-    )
-    name = (
-        f"stdp_{options.data}"
-        + "_spread" * bool(options.spread)
-        + "_flipped" * bool(options.flipped)
-    )
+    patterns, labels, setup = task.dataset.patterns, task.dataset.labels, task.setup
+    endings = "_spread" * bool(options.spread) + "_flipped" * bool(options.flipped)
     record = Record(
         options,
-        name,
+        f"stdp_{options.data}{endings}",
         {
             "dataset": options.data,
             "dual_rail": task.dual_rail,
             "start_states_V": START,
             **describe(setup),
             "learning": setup.learning.as_dict(),
-            "neurons": neurons,
-            "presentations": presentations,
+            "neurons": len(patterns),
+            "presentations": task.presentations,
             "spread": options.spread,
             "flipped": options.flipped,
-            "seed": options.seed,
+            "seed": 1,
             "seeds": options.seeds,
         },
     )
 
-    # 2. Start states, order of presentation, flipped pixels and devices, all drawn from the seed.
-    seeds = range(options.seed, options.seed + options.seeds)
-    trials = [
-        draw_trial(
-            setup,
-            patterns,
-            presentations,
-            neurons,
-            seed,
-            task.dual_rail,
-            options.spread,
-            options.flipped,
-        )
-        for seed in seeds
-    ]
+    # 1. Start states, order of presentation, flipped pixels and devices, all drawn from the seed.
+    size = task.presentations, len(patterns)
+    noise = task.dual_rail, options.spread, options.flipped
+    seeds = range(1, options.seeds + 1)
+    trials = [draw_trial(setup, patterns, *size, seed, *noise) for seed in seeds]
     record.write_netlist(lambda: batch_netlist(trials[0], labels))
 
-    # 3. One transient for each seed, and the winners in closed form.
+    # 2. One transient for each seed, and the winners in closed form.
     runs, rows = [], list[dict[str, Any]]()
     for seed, trial in zip(seeds, trials, strict=True):
         learned = learn_patterns(
             trial, partial(progress, total=PARTS, description=f"learning, seed {seed}", unit="part")
         )
         runs.append(learned)
-        rows.append(
-            {
-                "seed": seed,
-                **{
-                    f"neuron_of_{label}": int(j)
-                    for label, j in zip(labels, learned.neurons, strict=True)
-                },
-                "one_to_one": learned.one_to_one,
-                "purity": learned.purity,
-            }
-        )
+        owners = zip(labels, learned.neurons.tolist(), strict=True)
+        row = {"seed": seed, **{f"neuron_of_{label}": j for label, j in owners}}
+        row |= {"one_to_one": learned.one_to_one, "purity": learned.purity}
         if not options.spread:  # the closed form does not model a spread of devices
-            rows[-1]["winners_as_closed_form"] = int(
-                np.sum(predicted_winners(trial) == learned.winners)
-            )
+            same = predicted_winners(trial) == learned.winners
+            row["winners_as_closed_form"] = int(same.sum())
+        rows.append(row)
     warn_of_range(setup, runs[0].states[-1], trials[0].images, consecutive=True)
 
-    # 4. Record and table.
+    # 3. Save, print, plot the first seed.
     record.write(
         {"rows": rows, "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1]}
     )
-    frame = pd.DataFrame(rows)
-    print(frame.round(3).to_string(index=False))
-    print(
-        f"another neuron for each pattern: {frame.one_to_one.sum()} of {len(rows)} seeds; it won "
-        f"{frame.purity.mean():.1%} of the last presentations"
-    )
-
-    # 5. Plot the first seed.
+    print_rows(rows)
     chip = trials[0].setup.thresholds
-    thresholds = np.full(neurons, setup.neuron.threshold) if chip is None else chip
+    thresholds = np.full(len(patterns), setup.neuron.threshold) if chip is None else chip
     record.plot(winners_and_thresholds(runs[0], labels, thresholds), "winners")
 
 
@@ -220,6 +196,109 @@ def winners_and_thresholds(
         )
     lower.set(xlabel="presentation", ylabel="threshold (V)")
     lower.legend(title="neuron", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def learn_mnist(options: argparse.Namespace) -> None:
+    """Learn without labels, assign digits, test, save, print, plot."""
+    learning = MnistLearning(neurons=options.neurons, seed=options.seed)
+    dataset, setup = mnist(encoding="grey"), learning.setup()
+    ending = f"_seed_{learning.seed}" * (learning.seed != 1)
+    record = Record(
+        options,
+        f"mnist_stdp_grey_{learning.neurons}{ending}",
+        {
+            "dataset": "mnist",
+            "shape": dataset.shape,
+            "encoding": "grey",
+            "rule": "stdp",
+            "learning": learning.as_dict(),
+            **describe(setup),
+            "self_learning": setup.learning.as_dict(),
+            "samples": options.samples,
+            "contenders": options.contenders,
+        },
+    )
+
+    # 1. Learn without labels, then assign a digit to each neuron, by the training labels.
+    images = dataset.training.levels
+    network, order = stdp_learning.draw_start(learning, images.shape[1], len(images))
+    steps = stdp_learning.learn_digits(learning, network, images, order)
+    for _ in progress(steps, -(-len(order) // PACE_STEP), "learning", f"{PACE_STEP} images"):
+        pass
+    digits = stdp_learning.assign_digits(learning, network, images, dataset.training.labels)
+
+    # 2. Test in closed form and in ngspice.
+    test, results = dataset.test, dict[str, Any]()
+    spikes = stdp_learning.read_in_closed_form(learning, network, test.levels, digits)
+    decided = {"closed-form": decide(spikes, RESOLUTION)[0]}
+    if options.samples:
+        levels, count = test.levels[: options.samples], options.contenders
+        reads = stdp_learning.read_in_ngspice(learning, network, levels, digits, count)
+        found = list(progress(reads, options.samples, "reading in ngspice", "image"))
+        decided["ngspice"] = decide(np.array(found), RESOLUTION)[0]
+        other = decided["ngspice"] != decided["closed-form"][: options.samples]
+        results["different_decisions"] = [
+            {"image": n, "lead_s": lead(spikes[n])} for n in np.flatnonzero(other).tolist()
+        ]
+    known = {"encoding": "grey", "neurons": learning.neurons, "seed": learning.seed}
+    rows = [
+        {**known, "engine": engine, "images": len(of), **strict_scores(test.labels[: len(of)], of)}
+        for engine, of in decided.items()
+    ]
+    record.write({"rows": rows, **results}, ngspice=bool(options.samples))
+    print_rows(rows)
+
+    # 3. Plot.
+    record.plot(receptive_fields(network.states, digits, dataset.shape), "fields")
+    tests = pd.concat(map(load_table, sorted(options.results.glob("mnist_stdp_*.json"))))
+    figure = accuracy_against_neurons(tests[tests.images == 10_000])
+    plotting.save(figure, options.figures / "mnist_stdp_accuracy.png")
+
+
+def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int]) -> Figure:
+    """Draw the states (neurons x inputs, V) of up to 100 neurons as images of `shape` (rows,
+    columns), sorted by the neurons' `digits`.
+    """
+    chosen = np.argsort(digits, kind="stable")
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(100, len(chosen))).astype(int)]
+    columns = 10 if len(chosen) > 20 else 5
+    rows = -(-len(chosen) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 0.3 + 0.83 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, j in zip(axes.flat, chosen, strict=False):
+        image = axis.imshow(states[j].reshape(shape), vmin=0, vmax=states.max())
+        axis.set_title(str(digits[j]), fontsize=8, pad=2)
+    figure.colorbar(image, ax=axes, label="state X (V)", aspect=40)
+    return figure
+
+
+def accuracy_against_neurons(tests: pd.DataFrame) -> Figure:
+    """Draw test accuracies over the number of neurons: mean and range of the seeds in closed form,
+    single runs in ngspice, and published networks.
+
+    `tests`: columns neurons, seed, engine, strict_accuracy.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
+    tests = tests.assign(accuracy=100 * tests.strict_accuracy)
+    computed, simulated = (tests[tests.engine == name] for name in ("closed-form", "ngspice"))
+    groups = computed.groupby("neurons").accuracy
+    label = f"10x10, read by the closed form (mean and range of {tests.seed.nunique()} seeds)"
+    over_seeds(axis, groups.mean().index, groups, color=COLOURS[0], label=label)
+    look: dict[str, Any] = {"linestyle": "none", "markersize": 10, "markerfacecolor": "none"}
+    axis.plot(
+        simulated.neurons, simulated.accuracy, marker="s", label="10x10, read by ngspice", **look
+    )
+    for colour, (source, points) in zip(COLOURS[2:], PUBLISHED.items(), strict=False):
+        axis.plot(*points, marker="D", color=colour, label=source, **look)
+    counts = sorted(
+        {*tests.neurons, *(count for points in PUBLISHED.values() for count in points[0])}
+    )
+    axis.set(xscale="log", xlabel="neurons", ylabel="test accuracy (%)")
+    axis.set_xticks(counts, [str(count) for count in counts])
+    axis.minorticks_off()
+    axis.legend(loc="lower right", fontsize=8)
     return figure
 
 

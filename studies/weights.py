@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
+from memristive.cli.script import Record, add_resume, make_parser, run
 from memristive.datasets import Dataset, matching_dataset
 from memristive.io.weights import load_weights
 from memristive.learning.build import build
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
     table = pd.DataFrame(rows).fillna({"device": "emulators"})
     kinds = ["data", "device", "origin", "spread", "presentations"]
     means = table.groupby(kinds, sort=False)[["strict_accuracy", "software"]].mean()
-    print_rows([dict(row) for row in means.reset_index().to_dict("records")])  # type: ignore[arg-type]
+    print(means.to_string(float_format="{:.4f}".format))
     record.plot(figure(table))
 
 

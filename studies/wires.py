@@ -16,9 +16,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
+from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.datasets import Dataset, mnist
 from memristive.engines.engine import read
 from memristive.learning.build import paper_network
@@ -32,10 +33,11 @@ from memristive.scores.decisions import score_row
 from memristor import ISOLATED
 
 RESISTANCES = (0.01, 0.1, 0.35)  # ohm, of the wires from cell to cell
+SAMPLES = 10_000  # test images
 NARROWER = {1: "the paper's cells", 100: "channels 100 times narrower"}
 ROUTES = {
-    "in situ": (BLUE, "-", "learned through the wires (in situ)"),
-    "ex situ": (VERMILLION, "--", "learned without wires (ex situ)"),
+    "in situ": (BLUE, "o-", "learned through the wires (in situ)"),
+    "ex situ": (VERMILLION, "s--", "learned without wires (ex situ)"),
 }
 
 
@@ -69,10 +71,8 @@ class WiredRun:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train with and without wires, read with wires, plot."""
-    parser = add_resume(make_parser(__doc__, "one_layer"))
-    parser.add_common("--samples", 10_000)
-    options = parser.parse_args(arguments)
-    (rule,) = apply_settings(options, rule=mnist(encoding="grey").rule)
+    parser = add_resume(make_parser(__doc__, "one_layer", parameters=False))
+    options, rule = parser.parse_args(arguments), mnist(encoding="grey").rule
     record = Record(
         options,
         "wires",
@@ -81,19 +81,15 @@ def main(arguments: list[str] | None = None) -> None:
             "encoding": "grey",
             "resistances": RESISTANCES,
             "narrower": list(NARROWER),
-            "samples": options.samples,
+            "samples": SAMPLES,
             "learning": rule.as_dict(),
         },
     )
 
     # 1. Train and read: without wires, then both routes for each resistance.
     routes = [(0.0, True), *((ohm, in_situ) for ohm in RESISTANCES for in_situ in (True, False))]
-    tasks = [
-        WiredRun(narrower, ohm, in_situ, rule, options.samples)
-        for narrower in NARROWER
-        for ohm, in_situ in routes
-    ]
-    rows = record.run_tasks(evaluate, tasks, [rule.presentations] * len(tasks))
+    tasks = [WiredRun(narrower, *route, rule, SAMPLES) for narrower in NARROWER for route in routes]
+    rows = record.run_tasks(evaluate, tasks, [1] * len(tasks))
 
     # 2. Save, print, plot.
     record.write({"rows": rows}, ngspice=False)
@@ -130,29 +126,15 @@ def wires_figure(rows: list[dict[str, Any]]) -> Figure:
     channels.
     """
     figure, axes = plt.subplots(1, len(NARROWER), figsize=(WIDTH, 3.4), sharey=True)
+    table = pd.DataFrame(rows).assign(accuracy=lambda of: 100 * of.strict_accuracy)
     for axis, (narrower, title) in zip(axes, NARROWER.items(), strict=True):
-        chosen = [row for row in rows if row["narrower"] == narrower]
-        axis.axhline(
-            100 * chosen[0]["strict_accuracy"],
-            color=GREY,
-            linewidth=0.8,
-            zorder=0,
-            label="no wires",
-        )
-        for route, (colour, dashes, label) in ROUTES.items():
-            points = [
-                (row["resistance_ohm"], 100 * row["strict_accuracy"])
-                for row in chosen[1:]
-                if row["route"] == route
-            ]
-            axis.plot(
-                *np.reshape(points, (-1, 2)).T,
-                dashes,
-                color=colour,
-                marker="o" if route == "in situ" else "s",
-                markersize=4,
-                label=label,
-            )
+        own = table[table.narrower == narrower]
+        ideal, wired = own[own.resistance_ohm == 0], own[own.resistance_ohm > 0]
+        axis.axhline(ideal.accuracy.item(), color=GREY, linewidth=0.8, zorder=0, label="no wires")
+        for route, (colour, style, label) in ROUTES.items():
+            of = wired[wired.route == route]
+            look = {"color": colour, "markersize": 4, "label": label}
+            axis.plot(of.resistance_ohm, of.accuracy, style, **look)
         axis.set(xscale="log", xlabel="wire from cell to cell (ohm)", title=title)
         axis.set_xticks(RESISTANCES, [f"{ohm:g}" for ohm in RESISTANCES])
         axis.minorticks_off()

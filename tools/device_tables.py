@@ -10,7 +10,6 @@ import pandas as pd
 from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.devices.measured_device import GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, load_table
-from studies.device_learning import NEUROSIM, summary
 from studies.drift import (
     FOLLOWING,
     KINDS,
@@ -27,7 +26,7 @@ from studies.drift import (
     YEAR,
 )
 from studies.half_select import MODELS, best
-from studies.sweeps import AT_ONCE, LI, WAITS, WANG
+from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
 from tools.markdown import markdown, percent
 from tools.networks import RESULTS
 
@@ -163,17 +162,11 @@ def trained_in_situ_table() -> str:
     )
 
 
-def device_means() -> pd.DataFrame:
-    """Return means over the networks of measured devices on MNIST: a row for each device, number of
-    layers, number of pairs, and whether pulses are whole.
-    """
-    means = summary(load_table(RESULTS / "devices/device_learning.json"))
-    return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
-
-
 def device_learning_table() -> str:
     """Return the table of accuracies of networks of measured devices beside NeuroSim's."""
-    accuracies = device_means().strict_accuracy
+    found = load_table(RESULTS / "devices/device_learning.json")
+    cases = ["device", "layers", "pairs", "whole"]
+    accuracies = found[found.data == "mnist"].groupby(cases, sort=False).strict_accuracy.mean()
 
     def accuracy(device: str, *case: Any) -> str:
         return (
@@ -312,7 +305,7 @@ def writes_gate_table() -> str:
             title,
             *(
                 f"{100 * means.strict_accuracy[(*case, way)]:.1f} "
-                f"({means.writes_per_cell[(*case, way)]:,.0f})"
+                f"({means.pulses_per_cell[(*case, way)]:,.0f})"
                 for way in (AT_ONCE, WAITS)
             ),
         )

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from memristive.io.records import load_results, load_table, write_file
-from studies.sweeps import WAITS, losses
+from studies.sweeps import WAITS
 from tools import cost_tables, device_tables
 from tools.markdown import markdown, percent, spread
 from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
@@ -352,18 +352,19 @@ def chips_stuck_table() -> str:
 
 def device_spread_table() -> str:
     """Return the table of what layers of measured devices lose on chips whose devices differ."""
-    rows = losses(pd.DataFrame(load_results(RESULTS / "chips/device_spread.json")["rows"]))
-    devices, spreads = rows.index.unique("device"), rows.index.unique("spread")
-    ways = ("rounded", "late")
-    heading = ["device", *(f"{way}, {100 * spread:.0f} %" for way in ways for spread in spreads)]
-    found = []
-    for device in devices:
-        row = [device]
-        for way in ways:
-            of = rows.loc[device, way]
-            row += [f"-{of.loss[s]:.1f} +- {of.error[s]:.1f}".replace("--", "+") for s in spreads]
-        found.append(tuple(row))
-    return markdown(heading, found)
+    found = load_table(RESULTS / "chips/device_spread.json")
+    accuracy = 100 * found.pivot_table("strict_accuracy", ["device", "way", "seed"], "spread")
+    loss = accuracy.sub(accuracy[0.0], axis=0).drop(columns=0.0).groupby(["device", "way"])
+    mean, error = loss.mean(), loss.sem()
+    cases = [(way, float(spread)) for way in ("rounded", "late") for spread in map(str, mean)]
+    rows = [
+        (
+            device,
+            *(f"{mean[s][device, way]:+.1f} +- {error[s][device, way]:.1f}" for way, s in cases),
+        )
+        for device in mean.index.unique("device")
+    ]
+    return markdown(("device", *(f"{way}, {100 * s:.0f} %" for way, s in cases)), rows)
 
 
 def chips_circuits_table() -> str:

@@ -332,7 +332,9 @@ def position_bits(network: Network) -> int:
     return math.ceil(math.log2(np.bincount(of.patches[:, 0]).max())) if of else 0
 
 
-def present(network: Network, image: np.ndarray, seed: int = 0) -> tuple[list[Any], list[Any]]:
+def read_in_closed_form(
+    network: Network, image: np.ndarray, seed: int = 0
+) -> tuple[list[Any], list[Any]]:
     """Return first spikes in s and settled membranes in thresholds of an `image` (inputs), in
     closed form: two lists with an array for each layer.
     """
@@ -340,7 +342,7 @@ def present(network: Network, image: np.ndarray, seed: int = 0) -> tuple[list[An
     times = tuple(np.empty((1, neurons)) for neurons in network.sizes[1:])
     jitter = network.jitter("test", 0, 1)
     rng = read_generator(seed)
-    kernel.present(
+    kernel.read_images(
         arrays.layers, arrays.timing, arrays.states, arrays.work, levels, jitter, times, rng
     )
     return [of_layer[0] for of_layer in times], [drives.copy() for drives in arrays.work.drives]
@@ -356,7 +358,7 @@ def inference(
     the first. With `wait` None it ends at the second spike. Without this spike it lasts for the
     window.
     """
-    times, _ = present(network, image)
+    times, _ = read_in_closed_form(network, image)
     first, second = first_two(times[-1], network.design.window)
     stop = second if wait is None else min(first + wait, network.design.window)
     return accounts.read(network, image, times, float(stop))
@@ -380,7 +382,7 @@ def corrected(
     layer, and the `Correction` that follows; None if the right neuron, `label`, leads by the
     margin.
     """
-    times, settled = present(network, image, done)
+    times, settled = read_in_closed_form(network, image, done)
     margin = rule.margin * rules.margin_factor(done, rule.presentations, rule.final_margin)
     wrong = rules.first_wrong_neuron(times[-1], label, margin)
     if wrong is None and not np.isnan(times[-1][label]):
@@ -399,7 +401,7 @@ def correction(
     done: int = 0,
 ) -> Correction:
     """Return the `Correction` after an `image` (inputs) for which the neuron `wrong` fires too
-    early (None: no wrong neuron fires). `times`, `settled`: as `present` returns them.
+    early (None: no wrong neuron fires). `times`, `settled`: as `read_in_closed_form` returns them.
     """
     output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
     rng, ways = read_generator(done), kernel_ways(network)
@@ -565,12 +567,12 @@ def area(network: Network, technology: Technology) -> dict[str, float]:
     else:
         cell = memristor.width * memristor.length
         cell += memristor.capacitance / technology.capacitor_density
-    held = sum(network.way.capacitors(of) for of in layers)
+    capacitors = sum(network.way.capacitors(of) for of in layers)
     bits = position_bits(network) * network.sizes[1]
     return {
         "cells": cells * cell,
         "neurons": 1e-12 * technology.neuron_area * sum(of.neurons for of in layers),
         "amplifiers": 1e-12 * technology.amplifier_area * sum(_amplifiers(of) for of in layers),
-        "late_capacitors": held * technology.late_capacitance / technology.capacitor_density,
+        "late_capacitors": capacitors * technology.late_capacitance / technology.capacitor_density,
         "positions": bits * technology.memory_cell * technology.feature_size**2,
     }

@@ -23,7 +23,7 @@ from memristive.learning.build import (
     presented_to_devices,
     stuck_cells,
 )
-from memristive.learning.rule import LayeredRule
+from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, device_chip
 from memristive.network.networks import Network, network_on_chip
@@ -100,12 +100,6 @@ class Run:
         """Images to learn and to test."""
         return data_of(self.data, self.size, self.held_out, self.seed)
 
-    @property
-    def name(self) -> str:
-        """Name for messages."""
-        kind = ", ".join(f"{name}: {value}" for name, value in self.columns.items())
-        return f"{self.device.name}, {kind}, seed {self.seed}"
-
     def prepared(self) -> tuple[Network, LayeredRule]:
         """Return the untrained network and its rule."""
         data = self.dataset
@@ -140,23 +134,16 @@ class Run:
     def trained(self) -> tuple[Network, LayeredRule, Counts]:
         """Return the trained network, its rule, and the numbers of its pulses."""
         network, rule = self.prepared()
-        learning, counts = Learning.start(network, rule), no_counts(network)
-        for _ in train(learning, rule, *self.dataset.training, counts=counts):
-            pass
-        return learning.network, rule, counts
+        network, counts = learned(network, rule, self.dataset.training)
+        return network, rule, counts
 
-    def row(self, network: Network, rule: LayeredRule, counts: Counts) -> dict[str, Any]:
-        """Return scores, pulses and energy of the trained network as a row."""
-        test = self.dataset.test
-        warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, self.name)
-        return {
-            "device": self.device.name,
-            **self.columns,
-            "seed": self.seed,
-            "presentations": rule.presentations,
-            **score_row(test.labels, network.first_spikes(test.levels)),
-            **write_costs(self.device, counts),
-        }
+
+def learned(network: Network, rule: Rule, training: Images) -> tuple[Network, Counts]:
+    """Return a network after a training in closed form, and the numbers of its pulses."""
+    learning, counts = Learning.start(network, rule), no_counts(network)
+    for _ in train(learning, rule, *training, counts=counts):
+        pass
+    return learning.network, counts
 
 
 def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Dataset:
@@ -176,8 +163,19 @@ def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Datas
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Train and test the network of a `run`; return its row. Runs in a worker."""
-    return run.row(*run.trained())
+    """Train and test the network of a `run`; return scores, pulses and energy of its writes as a
+    row. Runs in a worker.
+    """
+    network, rule, counts = run.trained()
+    test, known = run.dataset.test, {"device": run.device.name, **run.columns, "seed": run.seed}
+    kind = ", ".join(f"{name}: {value}" for name, value in known.items())
+    warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, kind)
+    return {
+        **known,
+        "presentations": rule.presentations,
+        **score_row(test.labels, network.first_spikes(test.levels)),
+        **write_costs(run.device, counts),
+    }
 
 
 def means_of(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:

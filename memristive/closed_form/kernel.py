@@ -416,7 +416,7 @@ def read_exactly(
 
 
 @compiled
-def read(
+def read_image(
     layers: tuple[LayerArrays, ...],
     timing: Timing,
     states: Arrays,
@@ -532,7 +532,7 @@ def read_back(
 
 
 @compiled
-def present(
+def read_images(
     layers: tuple[LayerArrays, ...],
     timing: Timing,
     states: Arrays,
@@ -550,6 +550,8 @@ def present(
     """
     for n in range(len(images)):
         draw(layers, timing, work, images[n], rng)
-        read(layers, timing, states, work, images[n], EVERYONE, noise[n] if len(noise) else EMPTY)
+        read_image(
+            layers, timing, states, work, images[n], EVERYONE, noise[n] if len(noise) else EMPTY
+        )
         for k in range(len(states)):
             times[k][n] = seconds(timing, work.spikes[k])

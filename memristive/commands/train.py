@@ -15,11 +15,13 @@ digits. Ctrl-C saves a checkpoint for --resume. `memristive test` tests the netw
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memristive import plotting
+from memristive.cli.parallel import run_tasks
 from memristive.cli.reading import read_images
 from memristive.cli.runs import data_of
 from memristive.cli.script import (
@@ -50,6 +53,7 @@ from memristive.io.records import (
     check_overwriting,
     checkpoint_at_interrupt,
     checkpoint_path,
+    report,
     resumed,
     save_checkpoint,
     to_json,
@@ -136,8 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 1. Data, cells, layers, rule and chip.
-    start_with = start_of(options)
-    dataset, start, rule = start_with(0)
+    dataset, start, rule = start_of(options)(0)
     device = load_device(options.device).name if options.device else None
     stem = "convolution" if options.convolution else "layers"
     stem += f"_{dataset.name}{dataset.size_suffix * (not options.convolution)}"
@@ -171,24 +174,27 @@ def main(arguments: list[str] | None = None) -> None:
         )
     )
 
-    # 2. Train and test one network after the other, with a checkpoint from time to time and at
-    #    Ctrl-C.
-    rows, first = train_and_test(options, path, parameters, made_with, start_with)
+    # 2. Train and test the networks, with a checkpoint from time to time and at Ctrl-C.
+    def trained(learning: Learning) -> None:
+        first = learning.network.states
+        ngspice = options.engine == NGSPICE
+        save_voltages(path, first, ngspice=ngspice, overwrite=True, **made_with)
+        record.plot(plotting.learning_figure(*learning_curve(learning.history)), "learning")
+
+    rows = train_and_test(options, path, parameters, trained)
 
     # 3. Save.
-    loaded = load_network(path, dataset.name)[0]
-    network = first.network if first else network_on_chip(loaded, start.chip)
+    network = network_on_chip(load_network(path, dataset.name)[0], start.chip)
     accuracies = [row["strict_accuracy"] for row in rows]
     results = {"rows": rows, "mean_strict_accuracy": np.mean(accuracies)}
     if not kind:
         results["networks_without_mistakes"] = accuracies.count(1.0)
     record.write(results, ngspice=not kind or NGSPICE in (options.engine, options.test_engine))
-    checkpoint_path(path).unlink(missing_ok=True)
+    for checkpoint in checkpoints_of(path, options.seeds):
+        checkpoint.unlink(missing_ok=True)
 
-    # 4. Print, and draw the first network: its learning, and kernels or a back-read.
+    # 4. Print, and draw the first network: kernels, or a back-read.
     print_rows(rows)
-    if first:
-        record.plot(plotting.learning_figure(*learning_curve(first.history)), "learning")
     if options.convolution:
         record.plot(kernels_figure(network), "kernels")
         record.plot(places_figure(network, dataset.test.levels[0]), "places")
@@ -290,97 +296,131 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     return start_with
 
 
-def train_and_test(
-    options: argparse.Namespace,
-    path: Path,
-    parameters: dict[str, Any],
-    made_with: dict[str, Any],
-    prepared: Callable[[int], tuple[Dataset, Network, LayeredRule]],
-) -> tuple[list[dict[str, Any]], Learning | None]:
-    """Train and test one network after the other, with a checkpoint beside `path`, which the caller
-    deletes once its record is written.
+@dataclass(frozen=True)
+class Training:
+    """Training of the network of one seed.
 
     Parameters
     ----------
     options : Namespace
-        Of a parser with the engines, --samples, --seeds and `add_resume`.
-    path : Path
-        File of the first network.
-    parameters, made_with : dict
-        Parameters for the record, and entries for the file of each network.
-    prepared : callable
-        Gets the number of a seed, counted from 0; returns data, untrained network and rule.
-
-    Returns
-    -------
-    rows : list of dict
-        Scores of each network, with its pulses a cell if it is written by pulses.
-    first : Learning or None
-        The training of the first network; None if an earlier, interrupted run has made it.
+    parameters : dict
+        Parameters of the record.
+    number : int
+        Of the seed, counted from 0.
+    checkpoint : Path
+    alone : bool
+        No other network is trained at the same time.
     """
-    checkpoint, first = checkpoint_path(path), None
-    state: dict[str, Any] = {"rows": "[]"}
-    state = resumed(checkpoint, parameters, options.resume, options.force, state) or state
-    rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
+
+    options: argparse.Namespace
+    parameters: dict[str, Any]
+    number: int
+    checkpoint: Path
+    alone: bool
+
+
+def train_and_test(
+    options: argparse.Namespace,
+    path: Path,
+    parameters: dict[str, Any],
+    trained: Callable[[Learning], None],
+) -> list[dict[str, Any]]:
+    """Train and test a network for each seed, several at a time with --jobs or --scheduler; return
+    their rows: scores, and pulses a cell if they are written by pulses.
+
+    Each network has a checkpoint beside `path`, the file of the first one, which the caller deletes
+    once the record is written. `trained` gets the training of the first network.
+    """
+    checkpoints, rows = checkpoints_of(path, options.seeds), {}
+    if options.resume and not any(map(Path.exists, checkpoints)):
+        resumed(checkpoints[0], parameters, True, options.force)  # raises
+    for number, checkpoint in enumerate(checkpoints):
+        resume = options.resume and checkpoint.exists()
+        state = resumed(checkpoint, parameters, resume, options.force) or {}
+        if "row" in state:
+            rows[number] = json.loads(str(state["row"]))
+        elif not resume:
+            checkpoint.unlink(missing_ok=True)
+    left = [number for number in range(options.seeds) if number not in rows]
+    alone = len(left) == 1 or (options.jobs == 1 and not options.scheduler)
+    tasks = [Training(options, parameters, k, checkpoints[k], alone) for k in left]
+    found = run_tasks(train_one, tasks, options.jobs, options.scheduler, None, "networks")
+    try:
+        for k, (row, learning) in found:
+            if learning:
+                trained(learning)
+            rows[left[k]] = row
+            save_checkpoint(checkpoints[left[k]], {"row": to_json(row)}, parameters)
+    except BaseException:
+        if not alone and any(map(Path.exists, checkpoints)):
+            report(f"saved checkpoints beside {path}; go on with --resume")
+        raise
+    return [rows[number] for number in range(options.seeds)]
+
+
+def checkpoints_of(path: Path, seeds: int) -> list[Path]:
+    """Return the checkpoints of all networks, of which the first one goes to `path`."""
+    others = [path.with_stem(f"{path.stem}_{number}") for number in range(2, seeds + 1)]
+    return list(map(checkpoint_path, [path, *others]))
+
+
+def train_one(task: Training) -> tuple[dict[str, Any], Learning | None]:
+    """Train and test one network, from its checkpoint if there is one; return its row, and of the
+    first network the training. Runs in a worker.
+    """
+    options, checkpoint, parameters = task.options, task.checkpoint, task.parameters
+    data, start, rule = start_of(options)(task.number)
+    learning, state = Learning.start(start, rule), {}
+    if checkpoint.exists():
+        state = resumed(checkpoint, parameters, True, False) or {}
+        learning = learning.restored(state, checkpoint)
+    counts = no_counts(start) if start.pulses else None
     with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
-        for number in range(len(rows), options.seeds):
-            data, start, rule = prepared(number)
-            learning = Learning.start(start, rule)
-            if "done" in state:
-                learning = learning.restored(state, checkpoint)
-            counts = no_counts(start) if start.pulses else None
-            save = functools.partial(save_checkpoint, checkpoint, state, parameters)
-            make_presentations(learning, options.engine, rule, data.training, state, save, counts)
-            if number == 0:
-                first, trained = learning, options.engine == NGSPICE
-                states = learning.network.states
-                save_voltages(path, states, ngspice=trained, overwrite=True, **made_with)
-            images, labels = data.test.first(options.samples)
-            name = f"{data.name}, seed {rule.seed}"
-            warn_of_layers(learning.network, images, labels=labels, name=name)
-            spikes = read_images(
-                learning.network,
-                images,
-                options.test_engine,
-                jobs=options.jobs,
-                scheduler=options.scheduler,
-            )
-            writes = learning_curve(learning.history)[1][-1]
-            row: dict[str, Any] = {"seed": rule.seed, "presentations_that_wrote": int(writes)}
-            if counts:
-                cells = sum(states.size for states in start.states)
-                row["pulses_a_cell"] = float(state["pulses"]) / cells
-            rows.append(row | score_row(labels, spikes))
-            state = {"rows": to_json(rows)}
-            save_checkpoint(checkpoint, state, parameters)
-    return rows, first
+        make_presentations(learning, task, rule, data.training, state, counts)
+        images, labels = data.test.first(options.samples)
+        name = f"{data.name}, seed {rule.seed}"
+        warn_of_layers(learning.network, images, labels=labels, name=name)
+        spikes = read_images(
+            learning.network,
+            images,
+            options.test_engine,
+            jobs=options.jobs if task.alone else 1,
+            scheduler=options.scheduler if task.alone else None,
+        )
+    writes = learning_curve(learning.history)[1][-1]
+    row: dict[str, Any] = {"seed": rule.seed, "presentations_that_wrote": int(writes)}
+    if counts:
+        cells = sum(states.size for states in start.states)
+        row["pulses_a_cell"] = float(state["pulses"]) / cells
+    return row | score_row(labels, spikes), None if task.number else learning
 
 
 def make_presentations(
     learning: Learning,
-    engine: str,
+    task: Training,
     rule: LayeredRule,
     training: Images,
     state: dict[str, Any],
-    save: Callable[[], None],
-    counts: Counts | None = None,
+    counts: Counts | None,
 ) -> None:
-    """Make the remaining presentations; keep the checkpoint's `state` up to date, and `save` it
-    every half minute.
+    """Make the remaining presentations; keep the checkpoint's `state` up to date, and save it every
+    half minute and at the end.
 
     With `counts` from `no_counts`, the state also holds the number of pulses of all cells together.
     """
-    before = float(state.get("pulses", 0.0))
-    saved = time.perf_counter()
-    with progress(range(0), rule.presentations, f"learning, seed {rule.seed}", "image") as bar:
-        for done, accuracy in train(learning, rule, *training, engine=engine, counts=counts):
+    before, saved = float(state.get("pulses", 0.0)), time.perf_counter()
+    bar = progress(range(0), rule.presentations, f"learning, seed {rule.seed}", "image")
+    with bar if task.alone else contextlib.nullcontext():
+        steps = train(learning, rule, *training, engine=task.options.engine, counts=counts)
+        for done, accuracy in steps:
             state |= learning.arrays()
             if counts:
                 state["pulses"] = before + sum(float(of.sum()) for of in counts.pulses)
-            bar.update(done - bar.n)
-            bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
-            if time.perf_counter() > saved + CHECKPOINT_EVERY:
-                save()
+            if task.alone:
+                bar.update(done - bar.n)
+                bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
+            if time.perf_counter() > saved + CHECKPOINT_EVERY or done == rule.presentations:
+                save_checkpoint(task.checkpoint, state, task.parameters)
                 saved = time.perf_counter()
 
 

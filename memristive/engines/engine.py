@@ -38,7 +38,7 @@ from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristive.writing.base import Write
 from memristive.writing.gate import GateWrite
 from memristive.writing.pulses import ModelWrite
-from memristor import Values
+from memristor import FloatOrArray
 from snn_circuit import NeuronParameters, Points, names
 
 RUN = 50  # patterns of a transient
@@ -325,7 +325,7 @@ class Engine(Protocol):
         wanted: int = 2,
         label: int | None = None,
         rng: np.random.Generator | None = None,
-        jitter: Values = 0.0,
+        jitter: FloatOrArray = 0.0,
     ) -> Reads:
         """Read an image (inputs, levels 0 to 1); return the first spikes in s and the settled
         membranes in thresholds.
@@ -371,7 +371,7 @@ class WiredClosedForm:
         wanted: int = 2,
         label: int | None = None,
         rng: np.random.Generator | None = None,
-        jitter: Values = 0.0,
+        jitter: FloatOrArray = 0.0,
     ) -> Reads:
         """Return first spikes in s (nan: silent) and settled membranes in thresholds of one `image`
         (inputs, levels): two lists with a single array (classes), because the network has one
@@ -438,7 +438,7 @@ class NgspiceNetwork:
         wanted: int = 2,
         label: int | None = None,
         rng: np.random.Generator | None = None,
-        jitter: Values = 0.0,
+        jitter: FloatOrArray = 0.0,
     ) -> Reads:
         """Read one image.
 

@@ -44,7 +44,7 @@ from memristive.spice.session import (
     Waveforms,
 )
 from memristive.writing.base import Write
-from memristor import Values, leaked
+from memristor import FloatOrArray, leaked
 from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
 
 # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
@@ -124,7 +124,7 @@ class NgspiceLayer:
         wanted: int = 1,
         stop: float | None = None,
         noise: np.ndarray | None = None,
-        jitter: Values = 0.0,
+        jitter: FloatOrArray = 0.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the first spike times and the settled membranes while an image drives the rows.
 
@@ -220,7 +220,7 @@ class NgspiceLayer:
         time: np.ndarray,
         drives: np.ndarray,
         stop: float,
-        start: Values = 0.0,
+        start: FloatOrArray = 0.0,
         thresholds: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the first spikes in s (neurons; nan: none up to `stop` s) of membranes that are
@@ -489,7 +489,7 @@ class NgspiceLayer:
         levels: np.ndarray,
         high: np.ndarray,
         pulse: float,
-        gains: Values | None = None,
+        gains: FloatOrArray | None = None,
     ) -> np.ndarray:
         """Return the states (rows, V) of a `column` after one write, in which its phi is high for
         as long as some row is high.

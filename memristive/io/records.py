@@ -324,7 +324,7 @@ def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
     """
     array = setup.array
     found = {
-        "network": setup.network.as_dict(),
+        "network": setup.parameters.as_dict(),
         "schedule": dataclasses.asdict(setup.schedule),
         "chip": chip.as_dict() if chip else None,
     }

@@ -133,7 +133,7 @@ class Voltages(Parameters):
                 "the setup, as setup(Setup(...)), or save it with save_voltages(..., setup=...)"
             )
         default = default or Setup()
-        network = self.network or default.network
+        network = self.network or default.parameters
         try:
             nominal = Setup(network.memristor, network.neuron, self.schedule or default.schedule)
             if self.array:
@@ -145,7 +145,9 @@ class Voltages(Parameters):
                 )
         except ParameterError as error:
             raise VoltagesError(f"{self.file}: {error}") from error
-        return nominal.replace(devices=self.chip.devices(nominal.network)) if self.chip else nominal
+        return (
+            nominal.replace(devices=self.chip.devices(nominal.parameters)) if self.chip else nominal
+        )
 
 
 def save_voltages(
@@ -464,7 +466,7 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
     try:
         network = Network(
             states if layered else (states,),
-            setup.network,
+            setup.parameters,
             voltages.design or setup.schedule,
             pulses=pulses,
             convolution=voltages.convolution,

@@ -324,4 +324,4 @@ def _converted(
         volts = drive / (per_volt * transresistance * (gain if k == len(drives) - 1 else 1.0))
         clipped += int(np.count_nonzero(np.abs(volts) > span * (1 + 1e-9)))
         states.append(states_of_weights(np.clip(volts, -span, span), design, memristor))
-    return dataclasses.replace(base, states=tuple(states), design=design, held=()), clipped
+    return dataclasses.replace(base, states=tuple(states), design=design, waiting=()), clipped

@@ -84,7 +84,7 @@ DEEP_EXACT_GAIN = 1.5
 
 
 @dataclass(frozen=True)
-class Values:
+class DeviceSettings:
     """Settings of a network, derived from two numbers of its device: the noise of a pulse and, for
     several layers, the number of pulses after which a cell has forgotten a write (`memory`).
 
@@ -127,11 +127,11 @@ class Values:
     start_drive_spread: float = 0.0
     start_weight_spread: float = 0.0
 
-    def towards(self, other: "Values", weight: float) -> "Values":
+    def towards(self, other: "DeviceSettings", weight: float) -> "DeviceSettings":
         """Return geometric means of these values and those of `other`. The values of `other` count
         with the `weight` (0 to 1), these with the rest.
         """
-        return Values(
+        return DeviceSettings(
             **{
                 name: float(value ** (1 - weight) * vars(other)[name] ** weight)
                 for name, value in vars(self).items()
@@ -139,9 +139,11 @@ class Values:
         )
 
 
-FINE = Values(gain=1.0, output_bias=1.8, margin=4e-6, final_margin=0.7, final_dose=0.09)
-COARSE = Values(gain=0.2, output_bias=2.2, margin=90e-6, final_margin=0.05, final_dose=0.045)
-DEEP_FINE = Values(
+FINE = DeviceSettings(gain=1.0, output_bias=1.8, margin=4e-6, final_margin=0.7, final_dose=0.09)
+COARSE = DeviceSettings(
+    gain=0.2, output_bias=2.2, margin=90e-6, final_margin=0.05, final_dose=0.045
+)
+DEEP_FINE = DeviceSettings(
     gain=0.27,
     output_bias=1.85,
     margin=9e-6,
@@ -154,7 +156,7 @@ DEEP_FINE = Values(
     start_drive_spread=0.63,
     start_weight_spread=0.42,
 )
-DEEP_COARSE = Values(
+DEEP_COARSE = DeviceSettings(
     gain=0.6,
     output_bias=1.85,
     margin=45e-6,
@@ -171,10 +173,10 @@ DEEP_COARSE = Values(
 DEVICE_PRESENTATIONS, DEVICE_EPOCHS = 200_000, 42  # most presentations, and of each image
 LATE_PRESENTATIONS = 100_000  # for which the doses of late writes were chosen
 LATE_CONVOLVED = 40_000  # the same for convolutions
-LATE = Values(gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02)
+LATE = DeviceSettings(gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02)
 DEEP_LATE = dataclasses.replace(DEEP_FINE, final_dose=0.02)
-GATE = Values(gain=0.23, output_bias=1.8, margin=12e-6, final_margin=0.5, final_dose=0.04)
-DEEP_GATE = Values(
+GATE = DeviceSettings(gain=0.23, output_bias=1.8, margin=12e-6, final_margin=0.5, final_dose=0.04)
+DEEP_GATE = DeviceSettings(
     gain=1.4,
     output_bias=1.9,
     margin=14e-6,
@@ -190,7 +192,7 @@ DEEP_GATE = Values(
 
 # Weights that forget fall to 0: then hidden neurons fire by their bias, and a large gain makes much
 # of small weights.
-DEEP_BENT = Values(
+DEEP_BENT = DeviceSettings(
     gain=0.9,
     output_bias=2.0,
     margin=50e-6,
@@ -238,7 +240,7 @@ CONVOLUTION_CHANGES: dict[str, dict[str, Any]] = {
 # of these, what measured devices take: their doses and weights follow from their pulses
 CHANGES_OF_DEVICES = ("presentations", "margin", "start_drive_spread")
 # The first dose is that at which a synapse is due, if it writes late, otherwise a pulse.
-CONVOLUTION_DEVICES = Values(
+CONVOLUTION_DEVICES = DeviceSettings(
     gain=1.5,
     output_bias=1.3,
     margin=7.5e-6,
@@ -444,7 +446,12 @@ def learning_of(
 
 
 def of_values(
-    emulated: Emulator, pairs: int, values: Values, pulses: PulseWrites, dose: float, **more: Any
+    emulated: Emulator,
+    pairs: int,
+    values: DeviceSettings,
+    pulses: PulseWrites,
+    dose: float,
+    **more: Any,
 ) -> tuple[dict[str, Any], LayeredRule]:
     """Return the arguments that make a network with `initial_network`, and its learning rule, from
     `values` of the settings. `learning_of` chooses these values for a device.
@@ -484,8 +491,8 @@ def committed(network: Network, rng: np.random.Generator) -> Network:
     its states. The scatter of these writes is drawn from `rng`. A network without gates is returned
     unchanged.
     """
-    states, held = network.way.started(network.states, network.parameters.memristor.curve, rng)
-    return dataclasses.replace(network, states=states, held=held)
+    states, waiting = network.way.started(network.states, network.parameters.memristor.curve, rng)
+    return dataclasses.replace(network, states=states, waiting=waiting)
 
 
 def convolution_settings(

@@ -436,7 +436,7 @@ def train_compiled(
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]
         kernel.draw(layers, timing, work, rows[order[n]], rng)
-        kernel.read(
+        kernel.read_image(
             layers,
             timing,
             states,

@@ -26,7 +26,7 @@ from memristive.parameters import ParameterError
 from memristive.scores.checks import warn_of_layers
 from memristive.writing.base import Due, Plan
 from memristive.writing.pulses import Counts, no_counts
-from memristive.writing.ways import Ways, due_writes, forget, kernel_ways, what_is_held
+from memristive.writing.ways import Ways, due_writes, forget, kernel_ways, waiting_of
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
 # presentations between two reports of a training; each block of them has a stream of random numbers
@@ -60,8 +60,8 @@ class Learning:
     def arrays(self) -> dict[str, Any]:
         """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
-        held = what_is_held(kernel_ways(self.network))
-        layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(held)}
+        waiting = waiting_of(kernel_ways(self.network))
+        layers |= {f"held_{k}": of_layer for k, of_layer in enumerate(waiting)}
         layers |= {f"wear_{k}": of_layer for k, of_layer in enumerate(self.network.wear)}
         return {**layers, "history": self.history, "done": self.done}
 
@@ -78,8 +78,8 @@ class Learning:
             raise FileProblem(f"{file}: done must be 0 to {len(self.history)}, got {done}")
         layers = range(len(self.network.states))
         states = tuple(found[f"states_{k}"] for k in layers)
-        held = tuple(found[f"held_{k}"] for k in layers if f"held_{k}" in found)
-        network = dataclasses.replace(self.network, states=states, held=held)
+        waiting = tuple(found[f"held_{k}"] for k in layers if f"held_{k}" in found)
+        network = dataclasses.replace(self.network, states=states, waiting=waiting)
         if network.wears:
             network = network.worn(tuple((found[f"wear_{k}"] - network.wear[k]).T for k in layers))
         return Learning(network, found["history"].copy(), done)
@@ -213,7 +213,7 @@ def train(
     with opened(engine, network) as own:
         for order, rng in _blocks(learning, rule, len(images), BLOCK):
             for index in order.tolist():
-                present(learning, rule, own, images[index], int(labels[index]), rng)
+                train_on_image(learning, rule, own, images[index], int(labels[index]), rng)
                 yield learning.done, learning.running_accuracy
 
 
@@ -287,7 +287,7 @@ def _train_compiled(
         yield stop, learning.running_accuracy
 
 
-def present(
+def train_on_image(
     learning: Learning,
     rule: Rule,
     engine: Engine,
@@ -331,7 +331,7 @@ def present(
         )
         network = dataclasses.replace(network, states=states)
     forget(ways, 1)
-    network = dataclasses.replace(network, held=what_is_held(ways))
+    network = dataclasses.replace(network, waiting=waiting_of(ways))
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
     learning.network, learning.done = network, k + 1

@@ -363,7 +363,7 @@ def chosen_chip(
         if found is None:
             raise ParameterError(
                 f"chip 'device': {device.name} states no spread from device to device; measure "
-                "several devices (docs/devices.md), or give a chip"
+                "several devices (docs/fit.md), or give a chip"
             )
         return found
     if isinstance(chip, str):
@@ -375,7 +375,7 @@ def chosen_chip(
 
 def on_chip(setup: Setup, chip: Chip | None) -> Setup:
     """Return `setup` with the devices of a `chip`; None leaves `setup` unchanged."""
-    return setup.replace(devices=chip.devices(setup.network)) if chip else setup
+    return setup.replace(devices=chip.devices(setup.parameters)) if chip else setup
 
 
 NOISE_ROWS = 256  # rows of noise drawn at a time

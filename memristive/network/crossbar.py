@@ -4,7 +4,7 @@
 A column's current is constant once the input has risen. It follows from the channels' square law
 and from the voltage to which the input lifts each gate. Therefore membranes are exponentials of
 time, and spike times are logarithms. The laws stand in memristor.py and neuron.py. This module
-applies them to images with NumPy, network/kernel.py compiles them for learning.
+applies them to images with NumPy, closed_form/kernel.py compiles them for learning.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from memristive.network.design import Schedule, Setup, write_window
 from memristive.network.inputs import as_images
 from memristive.parameters import ParameterError
 from memristor import (
-    Values,
+    FloatOrArray,
     conductance,
     first_write_offset,
     leaked,
@@ -46,8 +46,8 @@ class Neurons:
     """Parameters of a crossbar's neurons: floats, or arrays with one value for each class."""
 
     stages: neuron.Stages
-    threshold: Values  # V, of the membrane
-    time_constant: Values  # s, of the membrane
+    threshold: FloatOrArray  # V, of the membrane
+    time_constant: FloatOrArray  # s, of the membrane
 
     @classmethod
     def of(
@@ -71,7 +71,7 @@ class Neurons:
         return dataclasses.replace(self, stages=free)
 
     @property
-    def rail(self) -> Values:
+    def rail(self) -> FloatOrArray:
         """Highest output in V that both the summing and the inverting stage can give."""
         return np.minimum(self.stages.highest_sum, self.stages.highest_inverse)
 
@@ -128,7 +128,7 @@ class Crossbar:
         """
         return self.race(states, images).spikes
 
-    def race(self, states: np.ndarray, images: np.ndarray, jitter: Values = 0.0) -> Race:
+    def race(self, states: np.ndarray, images: np.ndarray, jitter: FloatOrArray = 0.0) -> Race:
         """Return the membranes and first spikes while `images` are presented.
 
         Parameters
@@ -150,7 +150,7 @@ class Crossbar:
         )
         return self.race_of(np.moveaxis(currents, 1, 0), jitter)
 
-    def race_of(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
+    def race_of(self, currents: np.ndarray, jitter: FloatOrArray = 0.0) -> Race:
         """Return the membranes and first spikes for given currents of the columns.
 
         `currents`: 5 x images x classes, A. The five are those with the input at the shares
@@ -177,7 +177,7 @@ class Crossbar:
         spikes[~(spikes <= self.schedule.pulse)] = np.nan
         return Race(settled, risen, spikes, volts[-1] >= neurons.rail)
 
-    def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
+    def read(self, states: np.ndarray, image: np.ndarray, jitter: FloatOrArray = 0.0) -> Race:
         """Return the `Race` of one image (inputs) with `states` (classes x inputs, V); each of its
         arrays has one value for each class.
 

@@ -14,7 +14,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, Parameters, curve, quantity
-from memristor import MemristorParameters, Values
+from memristor import FloatOrArray, MemristorParameters
 from snn_circuit import (
     IDEAL_DEVICES,
     Devices,
@@ -471,7 +471,7 @@ class Setup:
             )
 
     @property
-    def network(self) -> NetworkParameters:
+    def parameters(self) -> NetworkParameters:
         """Device and neuron as `NetworkParameters`, which netlists take."""
         return NetworkParameters(self.memristor, self.neuron)
 
@@ -516,7 +516,7 @@ class Setup:
         """
         check_states(states)
         if self.array is None:
-            return network(self.network, states, inputs, controls, neurons, title, self.devices)
+            return network(self.parameters, states, inputs, controls, neurons, title, self.devices)
         return array_network(
             self.array,
             self.neuron,
@@ -550,7 +550,7 @@ class Setup:
         return dataclasses.replace(self, **changes)
 
 
-def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
+def write_window(pulse: FloatOrArray, phi_share: float) -> tuple[FloatOrArray, FloatOrArray]:
     """Return two times in s for a `pulse` of this width in s: the duration of the write, and the
     time for which the full level would give the same dose. Both have the shape of `pulse`.
 

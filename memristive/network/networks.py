@@ -31,7 +31,7 @@ from memristive.network.inputs import as_images
 from memristive.network.layer import Layer
 from memristive.parameters import ParameterError, check_range, quantity
 from memristive.writing.base import Way
-from memristive.writing.ways import PulseWrites, forget, kernel_ways, way_of, what_is_held
+from memristive.writing.ways import PulseWrites, forget, kernel_ways, waiting_of, way_of
 from memristor import MemristorParameters
 from snn_circuit import IDEAL_DEVICES, Cells, Devices, NetworkParameters, NeuronValues, Wires
 
@@ -67,10 +67,10 @@ class Network:
     chip : Chip, optional
         Chip that gave the `devices`, and gives the noise of reads and writes. `network_on_chip`
         sets both.
-    held : tuple of arrays, V
-        Doses that synapses which write late hold until a pulse is due: rows x neurons for each
-        layer. (): no synapse holds any. If a gate sets the level of each cell, 2 x rows x columns:
-        the gate voltages now and at the last write.
+    waiting : tuple of arrays, V
+        What waits on capacitors to be written. Synapses that write late: their doses, rows x
+        neurons for each layer. Cells with a gate: the gate voltages now and at the last write, 2 x
+        rows x columns. (): nothing waits.
     convolution : Convolution, optional
         The first layer is a convolution: its rows are a window, and its columns kernels. Layers
         above get its pooled spikes. None: its rows are the image.
@@ -98,7 +98,7 @@ class Network:
     devices: tuple[Devices, ...] | None = None
     pulses: PulseWrites | None = None
     chip: Chip | None = None
-    held: tuple[np.ndarray, ...] = ()
+    waiting: tuple[np.ndarray, ...] = ()
     convolution: Convolution | None = None
     past: tuple[np.ndarray, ...] = ()
     wear: tuple[np.ndarray, ...] = ()
@@ -229,7 +229,7 @@ class Network:
         """Return the paper's layer with the parameters of a `setup` and `states` (classes x inputs,
         V).
         """
-        return cls((states,), setup.network, setup.schedule, (setup.devices,))
+        return cls((states,), setup.parameters, setup.schedule, (setup.devices,))
 
     @property
     def setup(self) -> Setup:
@@ -347,7 +347,7 @@ class Network:
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
-        kernel.present(
+        kernel.read_images(
             arrays.layers,
             arrays.timing,
             arrays.states,
@@ -539,8 +539,8 @@ class Network:
             after[: layer.columns][stuck] = states[k][stuck]
             states[k] = after[: layer.columns]
             past.append(np.stack([ages + seconds, after]))
-        kept = self.held if self.pulses and self.pulses.levels else ()
-        aged = dataclasses.replace(self, states=tuple(states), past=tuple(past), held=kept)
+        kept = self.waiting if self.pulses and self.pulses.levels else ()
+        aged = dataclasses.replace(self, states=tuple(states), past=tuple(past), waiting=kept)
         if follow and law.drifts and isinstance(self.design, LayerDesign):
             column = law.exponents((1, self.layers[0].rows), seed + 1, 0)
             oldest = float(max(ages.max() for ages in self.ages))
@@ -653,7 +653,7 @@ class KernelArrays:
         kernel.prepare(self.layers, self.timing, self.states, self.work)
 
     def trained(self, network: Network, waiting: int = 0) -> Network:
-        """Return `network` with the states and held doses that the kernel has written, the doses
+        """Return `network` with the states and waiting doses that the kernel has written, the doses
         after the leak of `waiting` more presentations.
         """
         ways = self.ways
@@ -667,7 +667,7 @@ class KernelArrays:
         return dataclasses.replace(
             network,
             states=states,
-            held=what_is_held(ways),
+            waiting=waiting_of(ways),
         )
 
 

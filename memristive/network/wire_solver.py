@@ -16,7 +16,7 @@ from scipy.sparse import block_array, csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu
 
 from memristive.network.crossbar import SHARES, Crossbar
-from memristive.network.design import Setup, Values
+from memristive.network.design import FloatOrArray, Setup
 from memristive.parameters import ParameterError, SimulationError
 from memristor import ISOLATED, conductance, read_current
 from snn_circuit import Cells, Wires
@@ -41,7 +41,7 @@ class WireSolver:
         Input resistance of the neurons.
     """
 
-    def __init__(self, cells: Cells, wires: Wires, ends: Values = 0.0) -> None:
+    def __init__(self, cells: Cells, wires: Wires, ends: FloatOrArray = 0.0) -> None:
         self._cells, self._row, self._column = (
             cells,
             *(1 / max(ohm, LEAST_RESISTANCE) for ohm in (wires.row, wires.column)),

@@ -173,7 +173,7 @@ def self_learning_network(
     for i, levels in enumerate(np.transpose(images)):
         add_source(circuit, f"input_{i}", schedule.train(schedule.input_voltage * levels))
     cell_values, neuron_values = (
-        cell_arguments(setup.network, devices.cells, True),
+        cell_arguments(setup.parameters, devices.cells, True),
         neuron_arguments(devices.neurons),
     )
     for j in range(neurons):
@@ -505,7 +505,7 @@ def charged(x: float, v: float, duration: float, k: Constants) -> float:
 
 
 @compiled
-def write(
+def write_winner(
     row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Constants
 ) -> float:
     """Write the states `row` (V) of the winner's cells in place, from its `spike` (s) on. Return
@@ -533,7 +533,9 @@ def write(
 
 
 @compiled
-def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants) -> int:
+def learn_image(
+    states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants
+) -> int:
     """Present one image and learn from it, in place.
 
     Parameters
@@ -552,7 +554,11 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
     times = spike_times(states, homeostasis, volts, k)
     winner = int(np.argmin(times))
     spike = times[winner]
-    high = 0.0 if spike == np.inf else write(states[winner], volts, spike, homeostasis[winner], k)
+    high = (
+        0.0
+        if spike == np.inf
+        else write_winner(states[winner], volts, spike, homeostasis[winner], k)
+    )
     homeostasis *= math.exp(-k.period / k.forget)
     if spike == np.inf:
         return SILENT
@@ -562,14 +568,14 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
 
 
 @compiled
-def present_all(
+def learn_images(
     states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Constants
 ) -> np.ndarray:
     """Present the images `volts[order]` (images x inputs, V) one after the other and learn from
-    them, as `present` does: `states` and `homeostasis` change in place. Return the index of each
-    presentation's winner, or SILENT.
+    them, as `learn_image` does: `states` and `homeostasis` change in place. Return the index of
+    each presentation's winner, or SILENT.
     """
     found = np.empty(len(order), np.int64)
     for n in range(len(order)):
-        found[n] = present(states, homeostasis, volts[order[n]], k)
+        found[n] = learn_image(states, homeostasis, volts[order[n]], k)
     return found

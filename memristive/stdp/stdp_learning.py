@@ -26,7 +26,7 @@ from memristive.stdp.stdp_circuit import (
     SelfLearningParameters,
     SelfLearningSetup,
     constants,
-    present_all,
+    learn_images,
     self_learning_network,
     simulate,
     spike_times,
@@ -120,7 +120,7 @@ def draw_trial(
             cell_write_gain=spread,
             neuron_threshold=spread,
         )
-        setup = setup.replace(devices=chip.devices(setup.network))
+        setup = setup.replace(devices=chip.devices(setup.parameters))
     return Trial(setup, rails(patterns), states, order, rails(pixels))
 
 
@@ -200,7 +200,7 @@ def predicted_winners(trial: Trial) -> np.ndarray:
     have not yet fallen back when the next pattern begins.
     """
     volts = trial.setup.schedule.input_voltage * trial.images
-    return present_all(
+    return learn_images(
         trial.states.copy(),
         np.zeros(len(trial.states)),
         volts,
@@ -378,7 +378,7 @@ def learn_digits(
     """
     for first in range(0, len(order), PACE_STEP):
         k = constants(learning.setup(learning.pace(first / len(order))))
-        yield present_all(
+        yield learn_images(
             network.states, network.homeostasis, images, order[first : first + PACE_STEP], k
         )
 

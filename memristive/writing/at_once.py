@@ -68,7 +68,7 @@ class AtOnce(Way):
 
 
 @compiled(error_model="numpy", fastmath=SAFE_MATH)
-def write(
+def write_at_once(
     layer: LayerArrays,
     timing: Timing,
     states: np.ndarray,

@@ -117,7 +117,7 @@ class Way:
     def started(
         self, states: tuple[np.ndarray, ...], curve: Any, rng: np.random.Generator
     ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-        """Return the states of untrained layers and their `Network.held`, for wanted `states`.
+        """Return the states of untrained layers and their `Network.waiting`, for wanted `states`.
         `curve`: `WriteCurve` of the device.
         """
         return states, ()

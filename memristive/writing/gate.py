@@ -28,7 +28,7 @@ from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
 from memristive.parameters import ParameterError, Parameters, curve, quantity
 from memristive.writing.base import Due, Laboratory, Way
-from memristive.writing.late import capacitor_ledger, drawn_limits
+from memristive.writing.late import capacitor_ledger
 from memristive.writing.pulses import Counts, Pulses
 from memristor import read_current
 from snn_circuit import Cells
@@ -51,7 +51,10 @@ class GateSettings(Parameters):
         0.0, 0.0, 100.0, "V", "move of a gate voltage at which its device is due; 0: at each dose"
     )
     gate_rest: float = quantity(
-        0.0, -100.0, 100.0, "V", "voltage to which gates leak, a share `late_forget` of the way"
+        0.0, -100.0, 100.0, "V", "voltage to which gates leak, a share `gate_forget` of the way"
+    )
+    gate_forget: float = quantity(
+        0.0, 0.0, 1.0, "", "share of the way to `gate_rest` that a gate leaks in a presentation"
     )
     gate_reset: int = quantity(
         0, 0, 1, "", "1: RESET before each SET; 0: only where the gate voltage has fallen"
@@ -83,7 +86,7 @@ def gate_settings(emulator: Emulator, noise: bool = True) -> dict[str, Any]:
         "gate_high": device.gate_high,
         "gate_step": GATE_STEP * (device.gate_high - device.gate_low),
         "gate_rest": float(np.interp(device.balance, device.levels, grid)),
-        "late_forget": GATE_FORGET,
+        "gate_forget": GATE_FORGET,
         # a SET without RESET goes beyond the level of a simulated filament
         "gate_reset": int(bool(device.model_sha256)),
         "model": device.model,
@@ -109,12 +112,11 @@ class Gate(NamedTuple):
     levels: np.ndarray  # V, states on an even grid of gate voltages
     low: float  # V, of the gate
     high: float
+    step: float  # V, change since the last write of a device at which it is due
     rest: float  # V, to which gates leak
     forget: float  # share of the way to `rest` with each presentation
     always: bool  # RESET before each SET; otherwise only where the gate voltage has fallen
-    held: Arrays  # rows x columns, V: gate voltages
-    # 2 x rows x columns, V: lower and upper limit of the change since the last write of a device
-    limits: Arrays
+    voltages: Arrays  # rows x columns, V: gate voltages
     committed: Arrays  # rows x columns, V: gate voltage at the last write of each device
     gain: Arrays  # rows x columns: dose that a gate gets over the nominal dose
 
@@ -264,21 +266,19 @@ def gate_arrays(network: Any) -> Gate:
     """
     settings, nothing = network.pulses, tuple(np.zeros((0, 0)) for _ in network.layers)
     if settings is None or not settings.levels:
-        limits = tuple(np.zeros((0, 0, 0)) for _ in nothing)
-        return Gate(np.zeros(0), 0.0, 0.0, 0.0, 0.0, False, nothing, limits, nothing, nothing)
-    held = network.held or gate_voltages(settings, network.states)
+        return Gate(np.zeros(0), 0.0, 0.0, 0.0, 0.0, 0.0, False, nothing, nothing, nothing)
+    waiting = network.waiting or gate_voltages(settings, network.states)
     gains = [layer.write_gains.T for layer in network.layers]
-    shapes = [(layer.rows, layer.columns) for layer in network.layers]
     return Gate(
         np.array(settings.levels),
         settings.gate_low,
         settings.gate_high,
+        settings.gate_step,
         settings.gate_rest,
-        settings.late_forget,
+        settings.gate_forget,
         bool(settings.gate_reset),
-        tuple(of_layer[0].copy() for of_layer in held),
-        drawn_limits(network, settings.gate_step, shapes),
-        tuple(of_layer[1].copy() for of_layer in held),
+        tuple(of_layer[0].copy() for of_layer in waiting),
+        tuple(of_layer[1].copy() for of_layer in waiting),
         # the gate of a stuck cell moves
         tuple(np.where(gain == 0.0, 1.0, gain) for gain in gains),
     )
@@ -286,7 +286,7 @@ def gate_arrays(network: Any) -> Gate:
 
 @compiled(inline="always")
 def moved_gate(
-    gate: float, committed: float, dose: float, lower: float, upper: float, low: float, high: float
+    gate: float, committed: float, dose: float, step: float, low: float, high: float
 ) -> tuple[float, bool]:
     """Return the gate voltage X of a cell after a dose, and True if its device is due (must be
     written now).
@@ -296,15 +296,14 @@ def moved_gate(
     gate, committed : float, V
         X before the dose, and X at the last write of the device.
     dose : float, V
-    lower, upper : float, V
-        Window of X - `committed`. A device is due when this difference is outside of the window. If
-        both are 0, it is due at each dose.
+    step : float, V
+        A device is due when X differs from `committed` by this or more; 0: at each dose.
     low, high : float, V
         Range of X.
     """
     gate = min(max(gate + dose, low), high)
     moved = gate - committed
-    return gate, moved != 0.0 and not lower < moved < upper
+    return gate, moved != 0.0 and abs(moved) >= step
 
 
 @compiled
@@ -343,22 +342,21 @@ def move_gates(
     Returns two arrays (rows): the gate voltage in V of each cell that is due, nan for the others;
     and True for each cell that needs RESET.
     """
-    held, committed = gate.held[k], gate.committed[k]
+    voltages, committed = gate.voltages[k], gate.committed[k]
     gates, reset = np.full(len(high), np.nan), np.zeros(len(high), np.bool_)
     for i in range(len(high)):
         if high[i] > 0.0:
-            held[i, c], due = moved_gate(
-                held[i, c],
+            voltages[i, c], due = moved_gate(
+                voltages[i, c],
                 committed[i, c],
                 high[i] * dose * gate.gain[k][i, c],
-                gate.limits[k][0, i, c],
-                gate.limits[k][1, i, c],
+                gate.step,
                 gate.low,
                 gate.high,
             )
             if due:
-                gates[i], reset[i] = held[i, c], gate.always or held[i, c] < committed[i, c]
-                committed[i, c] = held[i, c]
+                gates[i], reset[i] = voltages[i, c], gate.always or voltages[i, c] < committed[i, c]
+                committed[i, c] = voltages[i, c]
     return gates, reset
 
 

@@ -32,7 +32,7 @@ due_pulses = compiled(memristor.due_pulses, inline="always")
 
 @dataclass(frozen=True)
 class LateSettings(Parameters):
-    """Windows of the capacitors. Gates have windows and leaks of the same fields."""
+    """Windows of the capacitors."""
 
     late: float = quantity(
         0.0,
@@ -43,7 +43,7 @@ class LateSettings(Parameters):
     )
     late_pulses: int = quantity(1, 1, 1000, "", "pulses that a synapse then gets")
     late_forget: float = quantity(
-        0.0, 0.0, 1.0, "", "share of the held dose that is lost with each presentation"
+        0.0, 0.0, 1.0, "", "share of the waiting dose that is lost with each presentation"
     )
     late_spread: float = quantity(
         0.0, 0.0, 1.0, "", "relative spread of the dose at which synapses are due"
@@ -89,10 +89,10 @@ class Late(NamedTuple):
     """
 
     pulses: float  # of a synapse that is due
-    forget: float  # share of the held doses that is lost with each presentation
+    forget: float  # share of the waiting doses that is lost with each presentation
     keeps: bool  # the remainder of a dose after its pulses
-    held: Arrays  # rows x neurons, V: doses that did not yet lead to a pulse
-    # 2 x rows x neurons, V: lower and upper limit of the held dose, at which pulses are due
+    doses: Arrays  # rows x neurons, V: those that did not yet lead to a pulse
+    # 2 x rows x neurons, V: lower and upper limit of a waiting dose, at which pulses are due
     limits: Arrays
 
 
@@ -174,21 +174,22 @@ def late_arrays(network: Any) -> Late:
     if settings is None or settings.late == 0.0 or settings.levels:
         return Late(0.0, 0.0, False, nothing, tuple(np.zeros((0, 0, 0)) for _ in nothing))
     shapes = [(layer.rows, layer.neurons) for layer in network.layers]
-    held = network.held or tuple(np.zeros(shape) for shape in shapes)
+    waiting = network.waiting or tuple(np.zeros(shape) for shape in shapes)
     return Late(
         float(settings.late_pulses),
         settings.late_forget,
         bool(settings.late_keeps),
-        tuple(of_layer.copy() for of_layer in held),
-        drawn_limits(network, settings.late * settings.step, shapes),
+        tuple(of_layer.copy() for of_layer in waiting),
+        drawn_limits(network, shapes),
     )
 
 
-def drawn_limits(network: Any, dose: float, shapes: list[tuple[int, int]]) -> Arrays:
-    """Return the lower and upper limits (2 x shape) of each layer around a `dose` in V at which
+def drawn_limits(network: Any, shapes: list[tuple[int, int]]) -> Arrays:
+    """Return the lower and upper limits (2 x shape) in V of the doses in each layer, at which
     pulses are due. The limits are random and follow from the seed of the network's chip.
     """
     settings, limits = network.pulses, []
+    dose = settings.late * settings.step
     for k, shape in enumerate(shapes):
         rng = np.random.default_rng([network.chip.seed if network.chip else 0, LIMIT_STREAM, k])
         reach = np.maximum(1 + settings.late_spread * rng.standard_normal(shape), LEAST_REACH)
@@ -209,10 +210,10 @@ def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndar
 
     Returns the number of pulses that are now due in each row, in the direction of the dose.
     """
-    held, limits, due = late.held[k], late.limits[k], np.zeros(len(high))
+    doses, limits, due = late.doses[k], late.limits[k], np.zeros(len(high))
     for i in range(len(high)):
-        pulses, held[i, j] = due_pulses(
-            held[i, j], high[i] * dose, limits[0, i, j], limits[1, i, j], late.pulses, late.keeps
+        pulses, doses[i, j] = due_pulses(
+            doses[i, j], high[i] * dose, limits[0, i, j], limits[1, i, j], late.pulses, late.keeps
         )
         due[i] = abs(pulses)
     return due
@@ -224,7 +225,7 @@ def leak(voltages: Arrays, rest: float, share: float, presentations: int) -> Non
     `presentations`.
     """
     if share > 0.0:
-        for held in voltages:
-            held -= rest
-            held *= math.exp(-share * presentations)
-            held += rest
+        for of_layer in voltages:
+            of_layer -= rest
+            of_layer *= math.exp(-share * presentations)
+            of_layer += rest

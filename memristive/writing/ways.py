@@ -8,7 +8,7 @@ import numpy as np
 
 from memristive.closed_form.kernel_arrays import EMPTY, LayerArrays, Timing
 from memristive.compiled import compiled
-from memristive.writing.at_once import AtOnce, write
+from memristive.writing.at_once import AtOnce, write_at_once
 from memristive.writing.base import Due, Plan, Way
 from memristive.writing.gate import (
     Gate,
@@ -55,10 +55,17 @@ class PulseWrites(OneSidedSettings, GateSettings, LateSettings, PulseSettings):
     newer: ClassVar = (
         *("disturb_up", "disturb_down", "thirds", "noise_curve", "late", "late_pulses"),
         *("late_forget", "late_spread", "late_offset", "late_keeps", "levels", "gate_low"),
-        *("gate_high", "gate_step", "gate_rest", "gate_reset", "model", "model_sha256"),
+        *("gate_high", "gate_step", "gate_rest", "gate_reset", "gate_forget"),
+        *("model", "model_sha256"),
         *("one_sided", "refresh_at", "tolerance"),
     )
     unwritten: ClassVar = ("model", "model_sha256", "one_sided", "refresh_at", "tolerance")
+
+    def check(self) -> None:
+        super().check()
+        if self.levels and self.late_forget:  # so files of version 1.1 call the leak of gates
+            object.__setattr__(self, "gate_forget", self.late_forget)
+            object.__setattr__(self, "late_forget", 0.0)
 
 
 class Ways(NamedTuple):
@@ -92,12 +99,12 @@ def kernel_ways(network: Any) -> Ways:
     )
 
 
-def what_is_held(ways: Ways) -> tuple[np.ndarray, ...]:
-    """Return the doses of late synapses, or the gate voltages, in the form of `Network.held`."""
+def waiting_of(ways: Ways) -> tuple[np.ndarray, ...]:
+    """Return the doses of late synapses, or the gate voltages, in the form of `Network.waiting`."""
     late, gate = ways.late, ways.gate
     if len(gate.levels):
-        return tuple(np.stack(both) for both in zip(gate.held, gate.committed, strict=True))
-    return tuple(held.copy() for held in late.held) if late.pulses else ()
+        return tuple(np.stack(both) for both in zip(gate.voltages, gate.committed, strict=True))
+    return tuple(doses.copy() for doses in late.doses) if late.pulses else ()
 
 
 @compiled
@@ -105,8 +112,8 @@ def forget(ways: Ways, presentations: int) -> None:
     """Apply the leak of a number of `presentations`: late-writing synapses lose a part of the doses
     that they hold, and gate voltages move towards their resting voltage.
     """
-    leak(ways.late.held, 0.0, ways.late.forget, presentations)
-    leak(ways.gate.held, ways.gate.rest, ways.gate.forget, presentations)
+    leak(ways.late.doses, 0.0, ways.late.forget, presentations)
+    leak(ways.gate.voltages, ways.gate.rest, ways.gate.forget, presentations)
 
 
 @compiled(inline="always")
@@ -192,5 +199,7 @@ def write_due(
             write_pulses(layer, timing, pulses, states, c, high, dose, counts, k, loads, rng)
         else:
             of_rows = factors[c] if len(factors) else EMPTY
-            loads[c] = write(layer, timing, states, c, high, dose / layer.nominal_rate, of_rows)
+            loads[c] = write_at_once(
+                layer, timing, states, c, high, dose / layer.nominal_rate, of_rows
+            )
     return changed

@@ -141,7 +141,7 @@ def test_states_of_ones_own_come_back_with_their_setup(tmp_path):
 
 
 def test_a_setup_that_is_not_in_the_file_must_be_given(content_of):
-    for content in (VALID, PAPER, VALID | {"network": Setup().network.as_dict()}):
+    for content in (VALID, PAPER, VALID | {"network": Setup().parameters.as_dict()}):
         with pytest.raises(VoltagesError, match="setup"):
             content_of(content).setup()
         assert content_of(content).setup(Setup()) == Setup()

@@ -48,7 +48,7 @@ def convolution():
 
 def an_error(network, image):
     """The changes if the second output neuron to fire is the right one."""
-    times, settled = costs.present(network, image)
+    times, settled = costs.read_in_closed_form(network, image)
     order = np.argsort(times[-1]).tolist()
     return costs.correction(network, RULE, image, order[1], order[0], times, settled)
 
@@ -95,11 +95,11 @@ def test_a_convolution_keeps_a_position_for_each_kernel_and_region():
 def test_gates_are_written_once_for_all_cells_that_are_due():
     """RESET opens the gates of cells that fall, SET takes their voltages, and reads open all."""
     network = measured_network("li-1t1r", (), 1, noise=False)
-    network = dataclasses.replace(network, states=(0.0 * network.states[0],), held=())
+    network = dataclasses.replace(network, states=(0.0 * network.states[0],), waiting=())
     device, t = MEASURED["li-1t1r"], Technology()
     rule = dataclasses.replace(PULSED_RULE, output_dose=0.3)
     image = np.ones(PULSED_IMAGES.shape[1])
-    times, settled = costs.present(network, image)
+    times, settled = costs.read_in_closed_form(network, image)
     found = costs.correction(network, rule, image, 0, 1, times, settled)
     assert {write.column for write in found.writes[0]} == {0, 1, 3, 4}  # both cells of the pairs
     accounts = Accounts(device=device)
@@ -269,7 +269,7 @@ def test_late_writes_wait_and_charge_capacitors_meanwhile():
     network = dataclasses.replace(network, pulses=pulses)
     rule = dataclasses.replace(PULSED_RULE, output_dose=pulses.late * pulses.step / 2)
     ones = np.ones(PULSED_IMAGES.shape[1])
-    times, settled = costs.present(network, ones)
+    times, settled = costs.read_in_closed_form(network, ones)
     found = costs.correction(network, rule, ones, 0, 1, times, settled)
     ledger, seconds = Accounts(device=DEVICES["epiram"]).correct(network, found)
     lines = {line.name: line.joules for line in ledger.lines}

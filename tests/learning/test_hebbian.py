@@ -205,7 +205,11 @@ def test_rows_that_no_pattern_drives_change_nothing(ngspice):
     # Whole cells behind their open switches (1e20 ohm) read as the read-mode cells without.
     sources = [SETUP.schedule.train(SPARSE[:, i]) for i in range(8)]
     full = whole_run(
-        ngspice, SETUP, network(SETUP.network, states, sources, [OFF] * 2), 2, READING.tightened()
+        ngspice,
+        SETUP,
+        network(SETUP.parameters, states, sources, [OFF] * 2),
+        2,
+        READING.tightened(),
     )
     tight = infer(SETUP, states, SPARSE, READING.tightened()).spikes
     assert np.isfinite(full).any() and tight == pytest.approx(full, abs=5e-8, nan_ok=True)

@@ -14,7 +14,7 @@ from memristive.network.design import Schedule
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import SILENT
 from memristive.stdp import stdp_circuit
-from memristive.stdp.stdp_circuit import constants, present_all, spike_times
+from memristive.stdp.stdp_circuit import constants, learn_images, spike_times
 from memristor import MemristorParameters, lowered_state, raised_state
 from snn_circuit import names, state_names
 
@@ -63,7 +63,7 @@ def learned(transient, start):
 
 def test_closed_form_has_the_circuits_winners_states_and_thresholds(start, learned):
     states, homeostasis = start[0].copy(), np.zeros(4)
-    found = present_all(states, homeostasis, PATTERNS, start[1], K)
+    found = learn_images(states, homeostasis, PATTERNS, start[1], K)
     waves, winner = learned
     assert np.array_equal(found, winner) and len(set(found)) == 4
     # ngspice's switches close at time points, some us late; a us of writing moves X by 1.4 mV.
@@ -171,7 +171,7 @@ def test_neurons_whose_membrane_would_cross_after_the_pulse_are_silent():
 def test_an_image_on_which_no_neuron_fires_writes_nothing(transient):
     states = np.full((4, 9), 0.5)
     after, homeostasis = states.copy(), np.zeros(4)
-    assert present_all(after, homeostasis, PATTERNS, np.arange(2), K).tolist() == [SILENT, SILENT]
+    assert learn_images(after, homeostasis, PATTERNS, np.arange(2), K).tolist() == [SILENT, SILENT]
     assert np.array_equal(after, states)
     assert transient(SETUP, states, PATTERNS[:2])[1].tolist() == [SILENT, SILENT]
 
@@ -207,7 +207,7 @@ def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(transient):
         np.array([np.full(9, 6.0), np.full(9, 0.5)]),
     )
     after, homeostasis = states.copy(), np.zeros(2)
-    present_all(after, homeostasis, PATTERNS, np.array([0]), constants(setup))
+    learn_images(after, homeostasis, PATTERNS, np.array([0]), constants(setup))
     waves, winner = transient(setup, states, PATTERNS[:1])
     assert winner.tolist() == [0] and waves["homeostasis_0"][-1] == pytest.approx(
         homeostasis[0], rel=0.03
@@ -252,7 +252,7 @@ def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
     found, after = waves.stack(state_names(1, 9))[:, -1], states.copy()
     assert (
         winner[0]
-        == present_all(after, np.zeros(1), volts[None], np.array([0]), constants(setup))[0]
+        == learn_images(after, np.zeros(1), volts[None], np.array([0]), constants(setup))[0]
         == 0
     )
     assert (

@@ -190,7 +190,7 @@ def test_both_engines_write_measured_kernels_alike(ngspice, device, pairs, late)
     ):
         assert ours == pytest.approx(theirs, abs=1e-3)
         assert np.abs(theirs - before).max() > 0.05
-    for ours, theirs in zip(circuit.network.held, closed.network.held, strict=True):
+    for ours, theirs in zip(circuit.network.waiting, closed.network.waiting, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
 
 

@@ -172,7 +172,7 @@ def test_filaments_with_a_gate_learn_as_the_closed_form():
         for engine in (NgspiceNetwork(network, cells=cells), "closed-form")
     )
     assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 2
-    assert circuit.network.held[0] == pytest.approx(closed.network.held[0], abs=1e-9)
+    assert circuit.network.waiting[0] == pytest.approx(closed.network.waiting[0], abs=1e-9)
     window = np.ptp(network.pulses.levels)
     apart = np.abs(circuit.network.states[0] - closed.network.states[0]) / window
     moved = np.abs(closed.network.states[0] - network.states[0]) / window

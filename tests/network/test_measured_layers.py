@@ -33,7 +33,7 @@ from tests.network.networks import measured_network as network
 
 LABELS = np.arange(8) % 3
 LATE = {"late": 1.2, "late_pulses": 2, "late_forget": 0.03, "late_spread": 0.2, "late_offset": 0.1}
-GATE = {"gate_step": 0.05, "late_forget": 0.03, "late_spread": 0.2}
+GATE = {"gate_step": 0.05, "gate_forget": 0.03}
 STUCK = Chip(cell_write_gain=0.1, stuck_anywhere=0.2, stuck_lowest=-1.5, stuck_state=1.5)
 SPREAD = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1)
 KIND = MeasuredDevice(
@@ -84,10 +84,10 @@ def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(
     ):
         assert ours == pytest.approx(theirs, abs=1e-3)  # V, of a window of 3 V
         assert np.abs(theirs - before).max() > 0.1
-    for ours, theirs in zip(circuit.network.held, closed.network.held, strict=True):
+    for ours, theirs in zip(circuit.network.waiting, closed.network.waiting, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
     assert ("late" in changes or "gate_step" in changes) == any(
-        held.any() for held in circuit.network.held
+        held.any() for held in circuit.network.waiting
     )
 
 
@@ -146,7 +146,7 @@ def test_a_synapse_that_writes_late_adds_up_doses_and_forgets():
     learning = Learning(net, np.zeros((4, 2), bool))
     for _ in train(learning, rule, image, np.array([0]), block=1, counts=counts):
         found.append(
-            (learning.network.held[0][0, 0] / net.pulses.step, counts.pulses[0][:, 0, 0].sum())
+            (learning.network.waiting[0][0, 0] / net.pulses.step, counts.pulses[0][:, 0, 0].sum())
         )
     assert found == [pytest.approx(row) for row in ((0.36, 0), (0.684, 0), (0.0, 2), (0.36, 2))]
     assert counts.pulses[0][:, 1:6].sum() == 0
@@ -168,8 +168,8 @@ def test_a_synapse_that_keeps_remainders_loses_no_dose(ngspice, engine):
     after = learn(net, rule, IMAGES[:6], labels, engine=engine).network
     doses = 0.1 * (1 - 2 * labels) @ np.column_stack([IMAGES[:6], np.ones(6)])
     moved = (after.states[0] - net.states[0]) / pulses.step
-    assert np.abs(np.round(moved)).max() >= 4 and (after.held[0] != 0).all()
-    held = after.held[0].T
+    assert np.abs(np.round(moved)).max() >= 4 and (after.waiting[0] != 0).all()
+    held = after.waiting[0].T
     for sign, of_cells in ((1, moved[:2]), (-1, moved[2:])):  # of each pair, and its opposite
         found = sign * np.round(of_cells) * pulses.step + held
         assert found == pytest.approx(np.array([doses, -doses]))
@@ -388,9 +388,9 @@ def test_a_gate_waits_for_its_step_and_sets_the_level():
     0.09 V: the pair's cells then have the levels of 1.24 V and 1.06 V, 0.6 and 0.4 of the range.
     """
     net = network("li-1t1r", (), 1, noise=False)
-    net = dataclasses.replace(net, states=(0 * net.states[0],), held=())
+    net = dataclasses.replace(net, states=(0 * net.states[0],), waiting=())
     assert net.pulses.gate_rest == pytest.approx(1.15)
-    pulses = dataclasses.replace(net.pulses, gate_step=0.0899, late_forget=0.0)
+    pulses = dataclasses.replace(net.pulses, gate_step=0.0899, gate_forget=0.0)
     net = dataclasses.replace(net, pulses=pulses)
     rule = dataclasses.replace(
         RULE, presentations=2, output_dose=0.045, final_dose=1.0, margin=1e-2
@@ -400,7 +400,12 @@ def test_a_gate_waits_for_its_step_and_sets_the_level():
     for _ in train(learning, rule, image, np.array([0]), block=1, counts=counts):
         x = emulator(GATE_DEVICES["li-1t1r"]).share(learning.network.states[0])
         found.append(
-            (learning.network.held[0][0, 0, 0], x[0, 0], x[3, 0], counts.pulses[0][:, 0, 0].sum())
+            (
+                learning.network.waiting[0][0, 0, 0],
+                x[0, 0],
+                x[3, 0],
+                counts.pulses[0][:, 0, 0].sum(),
+            )
         )
     assert found == [
         pytest.approx(row)
@@ -426,7 +431,7 @@ def test_a_rising_gate_leaves_a_cell_above_its_level_unless_each_set_begins_with
     net, emulated = network("li-1t1r", (), 1, noise=False), emulator(GATE_DEVICES["li-1t1r"])
     pulses = dataclasses.replace(net.pulses, gate_step=0.0, gate_reset=always)
     states, gates = np.full((6, 7), emulated.state(0.9)), np.full((2, 7, 6), 1.15)
-    net = dataclasses.replace(net, pulses=pulses, states=(states,), held=(gates,))
+    net = dataclasses.replace(net, pulses=pulses, states=(states,), waiting=(gates,))
     rule = dataclasses.replace(RULE, presentations=1, output_dose=0.045, margin=1e-2)
     image = np.array([[1.0, 0, 0, 0, 0, 0]])
     after = emulated.share(learn(net, rule, image, np.array([0]), engine=engine).network.states[0])
@@ -437,13 +442,13 @@ def test_a_rising_gate_leaves_a_cell_above_its_level_unless_each_set_begins_with
 def test_gates_leak_to_their_rest_and_the_next_write_sees_it():
     """A first write at 1.24 V. Half of the way to 1.15 V is lost before the next dose, -0.09 V."""
     net = network("li-1t1r", (), 1, noise=False)
-    pulses = dataclasses.replace(net.pulses, gate_step=0.0, late_forget=np.log(2))
-    net = dataclasses.replace(net, states=(0 * net.states[0],), held=(), pulses=pulses)
+    pulses = dataclasses.replace(net.pulses, gate_step=0.0, gate_forget=np.log(2))
+    net = dataclasses.replace(net, states=(0 * net.states[0],), waiting=(), pulses=pulses)
     rule = dataclasses.replace(RULE, presentations=1, output_dose=0.09, final_dose=1.0, margin=1e-2)
     image, found = np.array([[1.0, 0, 0, 0, 0, 0]]), []
     for label in (0, 1):
         net = learn(net, rule, image, np.array([label])).network
-        found.append(net.held[0][:, 0, 0])
+        found.append(net.waiting[0][:, 0, 0])
     assert np.array(found) == pytest.approx(np.array([[1.195, 1.24], [1.1275, 1.105]]))
     x = emulator(GATE_DEVICES["li-1t1r"]).share(net.states[0])
     assert x[0, 0] == pytest.approx((1.105 - 0.7) / 0.9)

@@ -250,7 +250,7 @@ def test_inference_reads_in_the_network_that_the_file_describes(work, ngspice):
         dataset="xpue",
         rule="error-driven",
         chip=chip.as_dict(),
-        network=setup.network.as_dict(),
+        network=setup.parameters.as_dict(),
     )
     assert started("XPUE_memristive_inference.py", folder, voltages=folder / "chip.json") == 0
     record = load_results(folder / "xpue_inference.json")

@@ -1,7 +1,6 @@
 """Learning of measured devices: settings by formula, costs against Joule's law, a user's device."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 
@@ -10,15 +9,17 @@ import pytest
 
 from memristive import build
 from memristive.accounting.dissipation import write_costs
+from memristive.cli.runs import Run, evaluate
 from memristive.datasets import matching_dataset
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
-from memristive.io.records import check_overwriting, load_table
+from memristive.devices.measured_device import DEVICES, MeasuredDevice
+from memristive.io.records import check_overwriting
+from memristive.io.voltages import describe_network
 from memristive.learning.build import initial_network, learning_of, memory
 from memristive.learning.training import learn
+from memristive.network.networks import network_on_chip
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
-from studies import device_learning
 
 
 def test_the_energy_of_writes_is_that_of_their_pulses():
@@ -89,45 +90,11 @@ def test_a_device_of_any_shape_learns(device, accuracy, late):
     assert score_row(test.labels, network.first_spikes(test.levels))["strict_accuracy"] > accuracy
 
 
-def test_a_device_of_the_user_learns_with_its_spread_from_each_seed(tmp_path):
-    mine = MeasuredDevice(
-        "mine",
-        up=(0.05, 0.02, 0.01),
-        down=(0.01, 0.02, 0.02),
-        write_noise=0.01,
-        read_noise=0.01,
-        spread=0.1,
-    )
-    (tmp_path / "mine.json").write_text(json.dumps(device_record(mine)))
-    gains = (
-        device_learning.device_run(str(tmp_path / "mine.json"), data="digits")
-        .prepared()[0]
-        .devices[0]
-        .cells.transconductance
-    )
+def test_cells_of_a_device_differ_by_its_spread():
+    device = dataclasses.replace(DEVICES["epiram"], spread=0.1)
+    network, _ = Run(device, presentations=1).prepared()
+    gains = network.devices[0].cells.transconductance
     assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.1)
-    device_learning.main(
-        [
-            "--device",
-            str(tmp_path / "mine.json"),
-            "--data",
-            "digits",
-            "--layers",
-            "1",
-            "--jobs",
-            "1",
-            "--seeds",
-            "2",
-            "--results",
-            str(tmp_path),
-        ]
-    )
-    found = load_table(tmp_path / "device_learning_mine_digits.json")
-    assert (
-        found.strict_accuracy.min() > 0.85
-        and found.seed.tolist() == [1, 2]
-        and found.strict_accuracy.nunique() == 2
-    )
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
@@ -157,30 +124,21 @@ def test_a_spread_of_the_range_costs_accuracy_if_cells_conduct_at_zero(seed):
     assert wide < narrow - 0.08 and low > wide + 0.08
 
 
-def test_the_short_study_of_a_device_trains_one_network_with_few_presentations(tmp_path):
-    device_learning.main(
-        f"--short --device pcmo --data digits --jobs 1 --results {tmp_path}".split()
-    )
-    found = load_table(tmp_path / "device_learning_pcmo_digits_short.json")
-    assert found[["layers", "pairs", "seed"]].to_numpy().tolist() == [[1, 1, 1]]
-    assert found.presentations.tolist() == [device_learning.SHORT]
-
-
-def test_a_network_that_collapses_is_named(tmp_path):
+def test_a_network_that_collapses_is_named():
     """Pulses that switch a device nearly as a whole, in both directions, leave no neuron of the
     hidden layer to fire.
     """
-    (tmp_path / "abrupt.json").write_text(
-        json.dumps(device_record(MeasuredDevice("abrupt", up=(0.85, 0.0), down=(0.0, 0.85))))
-    )
+    device = MeasuredDevice("abrupt", up=(0.85, 0.0), down=(0.0, 0.85))
+    run = Run(device, hidden=(100,), presentations=40_000, columns={"layers": 2})
     with pytest.warns(OperatingRangeWarning, match="abrupt.*layers: 2.*layer 1"):
-        row = device_learning.trained_row(
-            device_learning.device_run(str(tmp_path / "abrupt.json"), 2, data="digits", short=True)
-        )
+        row = evaluate(run)
     assert row["strict_accuracy"] < 0.3
 
 
-def test_committed_networks_are_what_the_study_trains_now():
-    for device in DEVICES:
-        described = device_learning.described_network(device_learning.device_run(device))
-        check_overwriting(Path("voltages") / f"device_{device}_1.json", described, False)
+@pytest.mark.parametrize("name", DEVICES)
+def test_committed_networks_have_the_settings_of_now(name):
+    run = Run(DEVICES[name], "mnist", presentations=200_000)
+    network, rule = run.prepared()
+    network = network_on_chip(network, None)
+    described = describe_network("mnist", run.dataset.shape, network, rule)
+    check_overwriting(Path(f"voltages/device_{name}_1.json"), described, False)

@@ -10,15 +10,13 @@ import pytest
 
 from memristive.cli.script import exit_code
 from memristive.commands import export
-from memristive.datasets import xpue
 from memristive.devices.characterise import one_cell
-from memristive.devices.measured_device import emulator, load_device
+from memristive.devices.measured_device import emulator
 from memristive.io.voltages import save, save_voltages
-from memristive.learning.hebbian import array_setup
-from memristive.network.design import Convolution, Setup
+from memristive.network.design import Convolution
 from memristive.network.networks import network_on_chip
 from snn_circuit import add_source
-from tests.helpers import ROOT, one_line
+from tests.helpers import one_line
 from tests.network.kinds import IMAGE, KINDS
 from tests.network.networks import MEASURED, measured_network
 
@@ -163,18 +161,6 @@ def test_readings_of_the_array_give_the_pulses_that_are_left(tmp_path):
     ]
 
 
-def test_cells_of_a_spice_model_get_the_pulses_that_trained_them(ngspice, tmp_path):
-    device = load_device(str(ROOT / "results/devices/wox_device.json"))
-    patterns = xpue().patterns
-    setup = array_setup(Setup(), device, "1t1r", patterns)
-    x = setup.array.trained(patterns)  # the state of this model is x
-    save_voltages(tmp_path / "net.json", x, setup)
-    (table,), pulses = exported(tmp_path, tmp_path / "net.json")
-    expected = np.where(patterns > 0, round(setup.array.pulses), 0).T
-    assert np.abs(numbers(pulses, table) - expected).max() <= 1
-    assert table.to_numpy() == pytest.approx(device.conductance(x).T, rel=0.01)
-
-
 def test_conductances_give_the_current_of_a_cell_in_ngspice(
     tmp_path, mnist_setup, simulate, step, capsys
 ):
@@ -194,7 +180,7 @@ def test_conductances_give_the_current_of_a_cell_in_ngspice(
 
 @pytest.mark.parametrize(
     ("start", "word"),
-    [(["1.5"], "share"), (["none.csv"], "none.csv"), (["{file}"], "rows"), (["0", "0"], "layers")],
+    [(["1.5"], "share"), (["{file}"], "rows")],
 )
 def test_bad_starts_give_one_line(tmp_path, capsys, start, word):
     save(tmp_path / "net.json", measured_network("linear", (), 1))

@@ -63,7 +63,7 @@ def saved_states(folder):
 
 
 def test_a_saved_network_is_the_learned_one_and_both_engines_read_it_alike(tmp_path):
-    study(tmp_path, "--seeds", 2)
+    study(tmp_path, "--seeds", 2, "--jobs", 2)
     learning = learned()
     assert all(map(np.array_equal, saved_states(tmp_path), learning.network.states))
     table = load_table(tmp_path / "layers_xor.json")
@@ -95,14 +95,16 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path):
     learning = Learning.start(initial_network(HIDDEN, 2, XOR.levels, rule), rule)
     next(train(learning, rule, XOR.levels, XOR.labels))
     assert learning.done == 1000
-    checkpoint, rows = checkpoint_path(tmp_path / "v.json"), [whole["rows"][0] | {"silent": 3}]
-    save_checkpoint(checkpoint, {**learning.arrays(), "rows": to_json(rows)}, whole["parameters"])
+    first, second = (checkpoint_path(tmp_path / name) for name in ("v.json", "v_2.json"))
+    row = whole["rows"][0] | {"silent": 3}
+    save_checkpoint(first, {"row": to_json(row)}, whole["parameters"])
+    save_checkpoint(second, learning.arrays(), whole["parameters"])
     with pytest.raises(NotOverwritten, match="--resume"):
         study(tmp_path, *setting)
     study(tmp_path, *setting, "--resume")
     found = load_results(tmp_path / "layers_xor.json")["rows"]
-    assert found == [rows[0], whole["rows"][1]]  # the first one is not trained again
-    assert not checkpoint.exists()
+    assert found == [row, whole["rows"][1]]  # the first one is not trained again
+    assert not first.exists() and not second.exists()
     with pytest.raises(FileProblem, match="--resume"):
         study(tmp_path, *setting, "--resume")
 

@@ -87,12 +87,6 @@ def test_both_engines_read_alike_on_another_chip(ngspice, tmp_path):
     assert "threshold=" in netlist.read_text()
 
 
-def test_patterns_are_read_if_a_dataset_has_no_test_images(ngspice, tmp_path):
-    read_test.main(["--voltages", str(ROOT / "voltages/xpue.json"), *outputs(tmp_path)])
-    record = load_results(tmp_path / "xpue_read.json")
-    assert (record["samples"], record["strict_accuracy"]) == (4, 1.0)
-
-
 def test_age_needs_cells_that_change(tmp_path):
     for age in ("3", "-3"):
         with pytest.raises(ParameterError, match=r"aged|seconds"):
@@ -143,13 +137,3 @@ def test_a_file_of_images_has_the_classes_of_the_network(classes, tmp_path):
             ]
         )
     assert not list(tmp_path.glob("*_read*"))
-
-
-def test_all_images_of_a_file_are_read(tmp_path):
-    images = np.random.default_rng(1).random((24, 9))
-    network, rule = build(images, 3, presentations=30)
-    save(tmp_path / "net.json", network, rule)
-    np.savez(tmp_path / "images.npz", images=images, labels=np.arange(24) % 3)
-    arguments = ["--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")]
-    read_test.main([*arguments, "--engine", "closed-form", *outputs(tmp_path)])
-    assert load_results(tmp_path / "net_read_by_closed_form.json")["parameters"]["samples"] == 24

@@ -1,24 +1,16 @@
-"""Learning patterns without a teacher, as the study runs it."""
-
-import numpy as np
+"""MNIST without labels, as the study runs it: ngspice decides as the closed form."""
 
 from memristive.io.records import load_results, load_table
-from memristive.stdp.stdp_learning import draw_trial, learn_patterns
-from studies.unsupervised import RUNS, main
+from studies.unsupervised import main
 from tests.helpers import outputs
 
-XPUE = RUNS["xpue"]
 
-
-def test_a_row_for_each_seed_and_the_states_of_the_first(tmp_path):
-    netlist = ["--netlist", str(tmp_path / "n.cir")]
-    main(["--presentations", "3", "--seeds", "2", *netlist, *outputs(tmp_path)])
-    path = tmp_path / "stdp_xpue.json"
-    rows, record = load_table(path), load_results(path)
-    runs = [
-        learn_patterns(draw_trial(XPUE.setup, XPUE.dataset.patterns, 3, 4, seed)) for seed in (1, 2)
-    ]
-    assert rows.winners_as_closed_form.tolist() == [3, 3]
-    assert rows.purity.tolist() == [run.purity for run in runs]
-    assert np.array_equal(record["states_V"], runs[0].states[-1])
-    assert {"n.cir", "stdp_xpue_winners.png"} <= {path.name for path in tmp_path.iterdir()}
+def test_ten_neurons_learn_without_labels(tmp_path):
+    main(
+        ["--data", "mnist", "--neurons", "10", "--seed", "3", "--samples", "3", *outputs(tmp_path)]
+    )
+    path = tmp_path / "mnist_stdp_grey_10_seed_3.json"
+    rows = load_table(path)
+    assert rows.images.tolist() == [10_000, 3]
+    assert load_results(path)["different_decisions"] == []
+    assert 0.6 < rows.strict_accuracy[0] < 0.75
