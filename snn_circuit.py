@@ -362,6 +362,18 @@ Points = list[tuple[float, float]]  # corners of a piecewise-linear source, (s, 
 OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # a source that stays at 0 V
 
 
+def edges(start: float, pulse: float, rise: float, level: float) -> Points:
+    """Return the four corners (s, V) of a trapezoidal pulse that begins at `start` s and whose
+    edges last `rise` s. Its area is exactly `level` (V) x `pulse` (s).
+    """
+    return [
+        (start, 0.0),
+        (start + rise, level),
+        (start + pulse, level),
+        (start + pulse + rise, 0.0),
+    ]
+
+
 def add_source(circuit: Circuit, node: str, points: Sequence[tuple[float, float]] = OFF) -> None:
     """Add a piecewise-linear source at `node`, with the node's name and the corners `points` (s,
     V).

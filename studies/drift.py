@@ -104,7 +104,8 @@ class DriftRun:
         yield {"case": "trained", "pulses": pulses, **accuracy(network)}
         for age in AGES:
             yield {"case": "aged", "age": age, **accuracy(network.aged(age))}
-            if age in RELEARNED_AT and self.kind in (PAIRS, LAYERS) and self.spread == SPREAD:
+            follows = self.kind == LAYERS or (self.kind == PAIRS and self.spread == SPREAD)
+            if age in RELEARNED_AT and follows:
                 gain = network.aged(age, follow=True)
                 pair = with_thresholds(network, gain), gain
                 for case, of in zip(FOLLOWING, pair, strict=True):
@@ -209,7 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
             DriftRun(part, kind, spread, seed)
             for part, kinds in ((OLD, KINDS), (RELEARNING, (PAIRS, REFERENCE)))
             for kind in kinds
-            for spread in ((0.0, *SPREADS) if kind == PAIRS else (SPREAD,))
+            for spread in {PAIRS: (0.0, *SPREADS), LAYERS: (0.0, SPREAD)}.get(kind, (SPREAD,))
             for seed in seeds
         ]
     known = {"device": device_record(load_device("epiram")), **known, "seeds": options.seeds}
@@ -240,21 +241,31 @@ def drift_figure(table: pd.DataFrame) -> Figure:
         over_seeds(axis, np.array(list(groups.groups), float), groups.accuracy, **style)
 
     pairs = table[(table.kind == PAIRS) & (table.spread == SPREAD)]
-    for spread, colour in zip(SPREADS, COLOURS, strict=False):
+    for spread, colour in zip((0.0, *SPREADS), (GREY, *COLOURS), strict=False):
         of = table[(table.kind == PAIRS) & (table.spread == spread)]
         draw(axes[0], of[of.case == "aged"], color=colour, label=f"spread {spread:g}")
-        again = of[(of.case == "relearned") & (of.relearned == 3000)]
-        draw(axes[0], again, color=colour, fmt="s:", mfc="white")
-    for kind, colour in zip((PAIRS, REFERENCE, HIGH, LOW), COLOURS, strict=False):
-        of = table[(table.kind == kind) & (table.spread == SPREAD) & (table.case == "aged")]
-        draw(axes[1], of, color=colour, label=kind)
+        again = of[(of.case == "relearned") & (of.relearned == 3000) & (of.spread > 0)]
+        if len(again):
+            draw(axes[0], again, color=colour, fmt="s:", mfc="white")
+    for kind, colour in zip((PAIRS, REFERENCE, HIGH, LOW, LAYERS), COLOURS, strict=False):
+        for spread, style in (
+            ((SPREAD, "o-"), (0.0, "o--")) if kind == LAYERS else ((SPREAD, "o-"),)
+        ):
+            of = table[(table.kind == kind) & (table.spread == spread) & (table.case == "aged")]
+            draw(
+                axes[1],
+                of,
+                color=colour,
+                fmt=style,
+                label=f"{kind}, spread 0" if not spread else kind,
+            )
     draw(axes[2], pairs[pairs.case == "aged"], color=GREY, label="never relearned")
     once = pairs[(pairs.case == "relearned") & (pairs.relearned == TOGETHER)]
     draw(axes[2], once, color=COLOURS[0], fmt="s:", mfc="white", label="once, at this age")
     for name, colour in zip(SPACINGS, COLOURS[1:], strict=False):
         sessions = pairs[pairs.case == f"sessions, {name}"]
         draw(axes[2], sessions, color=colour, label=f"sessions, {name}")
-    titles = ("squares: relearned", "cells", "3,000 presentations in all")
+    titles = ("squares: relearned", f"spread {SPREAD:g}", "3,000 presentations in all")
     for axis, title in zip(axes, titles, strict=True):
         axis.set_xscale("log")
         axis.set(xlabel="age (s)", title=title)

@@ -47,7 +47,7 @@ LARGE = 1e-2
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)  # r
 UNEQUAL = 0.8  # r downwards over r upwards
 DEVICES = {
-    "equal steps": MeasuredDevice.straight("equal steps", 100, 100),
+    "equal steps": MeasuredDevice("equal steps"),
     "soft bounds": MeasuredDevice("soft bounds", up=(0.02, 0.0), down=(0.0, 0.02)),
 }
 

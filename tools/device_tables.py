@@ -364,6 +364,7 @@ def drift_ages_table() -> str:
     cases = [
         *((PAIRS, spread) for spread in (0.0, *SPREADS)),
         *((kind, SPREAD) for kind in KINDS[1:]),
+        (LAYERS, 0.0),
     ]
     rows = []
     for kind, spread in cases:
@@ -419,14 +420,14 @@ def drift_followed_table() -> str:
     of drifting cells.
     """
     means, rows = _of_drift(), []
-    for kind in (PAIRS, LAYERS):
+    for kind, spread in ((PAIRS, SPREAD), (LAYERS, 0.0), (LAYERS, SPREAD)):
         for age in RELEARNED_AT:
-            found = (means[kind, SPREAD, case, age, 0.0] for case in ("aged", *FOLLOWING))
+            found = (means[kind, spread, case, age, 0.0] for case in ("aged", *FOLLOWING))
             shown = (
                 f"{percent(of['strict_accuracy'], 1)}, {1e6 * of['first_spike_s']:.0f} us"
                 for of in found
             )
-            rows.append((kind, _power(age), *shown))
+            rows.append((f"{kind}, spread {spread:g}", _power(age), *shown))
     return markdown(("network", "age", "nothing follows", *FOLLOWING), rows)
 
 

@@ -59,10 +59,11 @@ from memristive.scores.checks import warn_of_layers
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
-# parameters with a class, by name
-DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}
 # parameters of a network, which only `fit` can change
-FIXED = ("hidden", "encoding", "device", "pairs", "late", "convolution", *DEVICE_TYPES)
+FIXED = (
+    *("hidden", "encoding", "device", "pairs", "late", "convolution"),
+    *("memristor", "neuron", "chip"),
+)
 LARGEST_DOSE, MOST_EPOCHS = 5.0, 10**6  # V; most presentations of each sample
 HIDDEN_LAYERS = (100,)  # default sizes without a device
 # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
@@ -136,7 +137,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Seed of the initial states and of the order of presentation.
     verbose : int, default=0
-        1 shows a progress bar on a terminal.
+        1 shows a progress bar of the training on a terminal.
 
     Attributes
     ----------
@@ -348,7 +349,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         self._check_unchanged()
         model = copy.deepcopy(self).set_params(chip=chip)
-        model._check_classes()
         model._set_network(self.network_)
         return model
 
@@ -391,7 +391,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(
                 f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             )
-        self._check_classes()
         if self.late and self.device is None:
             raise ParameterError("late is for measured devices: give a device")
         self._convolution = None
@@ -427,16 +426,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if self._convolution:
             return initial_network(hidden, classes, levels, self._rule(), **devices)
         return defaults.untrained_network(self._rule(), levels, hidden, classes, devices)
-
-    def _check_classes(self) -> None:
-        """Raise ParameterError if memristor, neuron or chip is an object of a wrong class."""
-        for name, kind in DEVICE_TYPES.items():
-            if not isinstance(getattr(self, name), kind | None) and not (
-                name == "chip" and isinstance(self.chip, str)
-            ):
-                raise ParameterError(
-                    f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}"
-                )
 
     def _set_network(self, network: Network) -> None:
         """Put the network on the chip, and store the parameters that it was made with."""
@@ -507,25 +496,21 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _devices(self) -> dict[str, Any]:
         """Return the parameters, design and pulses of a network, as arguments of `Network`."""
+        given = [name for name in ("memristor", "neuron") if getattr(self, name) is not None]
+        if self._measured and given and (self._convolution or given[0] == "memristor"):
+            raise ParameterError(f"give device or {given[0]}, not both")
+        parameters = NetworkParameters(
+            self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
+        )
         if self._convolution:
             made, _ = convolution_settings(self._measured, self.pairs, self.late)
             made["convolution"] = self._convolution
-            own = [name for name in ("memristor", "neuron") if getattr(self, name) is not None]
-            if own and self._measured:
-                raise ParameterError(f"a convolution of a device takes no {own[0]}: leave it out")
             if not self._measured:
-                made["parameters"] = NetworkParameters(
-                    self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
-                )
+                made["parameters"] = parameters
                 made["design"] = dataclasses.replace(made["design"], pairs=self.pairs)
             return made
         if self._measured is None:
-            parameters = NetworkParameters(
-                self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
-            )
             return {"parameters": parameters, "design": LayerDesign(pairs=self.pairs)}
-        if self.memristor is not None:
-            raise ParameterError("give device or memristor, not both")
         emulated = emulator(self._measured)
         # A volt of X moves a membrane as far as one of the default memristor does, so that the same
         # doses suit.
@@ -582,14 +567,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         cells = self._cells() if self.engine == NGSPICE else None
         if cells:  # all samples at once
             return cells.read_images(self.network_, levels)[0][-1]
-        bar = functools.partial(
-            tqdm,
-            total=len(levels),
-            desc="reading",
-            unit="sample",
-            disable=None if self.verbose else True,
-        )
-        return read(self.network_, levels, self.engine, watch=bar)
+        return read(self.network_, levels, self.engine)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """Return the leads of the output neurons.
@@ -629,12 +607,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[
             (leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)
         ]
-
-    def clipped(self, X: ArrayLike) -> float:  # noqa: N803
-        """Return the share of the values of `X` (n_samples x n_features) outside the training
-        data's range. Reads cut these values to the range.
-        """
-        return self.encoding_.clipped(self._features(X))
 
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self, "network_")
@@ -784,21 +756,18 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             model._measured = device_of_record(stored.device) if stored.device else None
             if model._measured:
                 check_model(model._measured.model, model._measured.model_sha256)
-            devices, columns = model._devices(), max(1, 2 * model.pairs)
+            model._set_network(Network(stored.voltages, **model._devices()))
             rows = model.encoding_.levels(stored.low[None]).shape[1]
-            above = (*model._hidden_sizes(), len(stored.classes))
-            below, of = [rows, *above[:-1]], model._convolution
-            if of:
-                below[:2] = of.window**2, above[0] * of.regions**2
-            shapes = [(columns * a, b + 1) for a, b in zip(above, below, strict=True)]
-            if [states.shape for states in stored.voltages] != shapes:
+            wanted = (rows, *model._hidden_sizes(), len(stored.classes))
+            layers = model.network_.layers
+            found = (model.network_.sizes[0], *(layer.neurons for layer in layers))
+            if found != wanted:
                 raise ParameterError(
-                    f"voltages must have the shapes {shapes} for these features, hidden and classes"
+                    f"voltages must suit features, hidden and classes: {wanted}, got {found}"
                 )
-            model._set_network(Network(stored.voltages, **devices))
             model.network_.check_range()
         except ParameterError as error:
-            raise ParameterError(f"{path}: {error}") from None
+            raise ParameterError(f"{path}: device or voltages: {error}") from None
         return model
 
 

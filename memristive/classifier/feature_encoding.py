@@ -45,19 +45,7 @@ class FeatureEncoding:
 
         A feature that is constant in the training data becomes 0.5.
         """
-        levels = np.clip(self._scaled(features), 0.0, 1.0)
+        span = np.where(self.span > 0, self.span, 1.0)
+        scaled = np.where(self.span > 0, (features - self.low) / span, 0.5)
+        levels = np.clip(scaled, 0.0, 1.0)
         return np.hstack([levels, 1.0 - levels]) if self.complement else levels
-
-    def clipped(self, features: np.ndarray) -> float:
-        """Return the share of `features` (samples x features) that lie outside the training data's
-        range.
-        """
-        scaled = self._scaled(features)
-        return float(
-            np.mean(np.where(self.span > 0, (scaled < 0) | (scaled > 1), features != self.low))
-        )
-
-    def _scaled(self, features: np.ndarray) -> np.ndarray:
-        return np.where(
-            self.span > 0, (features - self.low) / np.where(self.span > 0, self.span, 1.0), 0.5
-        )

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from memristive.cli.script import OWN, make_parser
 from memristive.devices.export import files, identifier
 from memristive.devices.measured_device import PRESETS, load_device
-from memristive.io.laboratory import crossbars, laboratory_files, network_in
+from memristive.io.laboratory import conductance_tables, laboratory_files
 from memristive.io.nir_graph import save_nir
 from memristive.io.records import check_overwriting, report, write_file
-from memristive.io.voltages import is_voltages, load, read_voltages
+from memristive.io.voltages import is_voltages, load
 from memristive.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -79,10 +79,9 @@ def network_files(file: str, start: list[str]) -> dict[str, str]:
     """Return the files of an exported network: their content by name. `file`: trained network;
     `start`: argument of --start.
     """
-    voltages = read_voltages(file)
-    tables, law = crossbars(voltages)
-    found = laboratory_files(network_in(voltages), tables, law, read_starts(start, tables))
-    if law is None:
+    network = load(file)
+    found = laboratory_files(network, read_starts(start, conductance_tables(network)))
+    if "pulses.csv" not in found:
         report(
             "no pulses.csv: gates, refreshes or pulses of any width write this network; train one "
             "of a measured device (--device) for numbers of pulses"

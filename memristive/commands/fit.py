@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
         (one,) = tasks
         fit = fit_pulses(one.conductance, one.direction, pulses=one.pulses, **device)
         if (count := len(one.conductance)) > len(fit.reading):
-            report(f"fitted {len(fit.reading):,} of {count:,} readings, from all parts")
+            report(f"fitted the first {len(fit.reading):,} of {count:,} readings")
         fits = {"": fit}
         results = {
             **told(fit),

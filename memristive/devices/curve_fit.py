@@ -39,7 +39,7 @@ straight curves about as well as much read noise on bent curves, so the likeliho
 If the ridge reaches from no write noise to no read noise, the fit assumes that both are equal.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +64,6 @@ from memristive.parameters import ParameterError
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs
 MOST = 1000  # pulses between two readings, all of which the fit follows
-STRETCH = 50  # readings of each stretch, if not all are fitted
 LARGEST = 0.1  # S: no synapse conducts so well
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
 # noise that counts as none, as a share of the range; summand that keeps a matrix regular
@@ -171,7 +170,6 @@ def fit_pulses(
     noise_points: Sequence[int] = (),
     equal_noises: bool | None = None,
     most: int = 10_000,
-    watch: Callable[[Any], Any] = lambda values: None,
     **more: Any,
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
@@ -195,10 +193,7 @@ def fit_pulses(
         True: write noise and read noise have the same size. False: they have not. Default: they
         have if the readings cannot tell them apart, which their `intervals` show.
     most : int
-        Largest number of readings to fit, at least 50. Of more readings, the fit uses stretches of
-        50 from all parts of the measurement, and the result has only these.
-    watch : callable
-        Called after each iteration, of which a fit needs some 50, e.g. to update a progress bar.
+        Largest number of readings to fit: the first of more readings.
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
 
@@ -211,33 +206,29 @@ def fit_pulses(
     """
     values, signs = np.asarray(conductance, float), np.sign(np.asarray(direction, float))
     signs[:1] = 0  # no reading is before the first
-    numbers = np.where(signs, pulses, 0)
+    numbers = np.where(signs, pulses, 0)[:most]
+    values, signs = values[:most], signs[:most]
     _check(values, signs, numbers)
-    if len(values) > most:
-        used = _stretches(len(values), most // STRETCH)
-        values, signs, numbers = values[used], signs[used], numbers[used]
-        signs[::STRETCH] = numbers[::STRETCH] = 0
-        _check(values, signs, numbers)
     numbers = numbers.astype(int)
     low, span = values.min(), np.ptp(values)
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
         readings, after = (values - low) / span, np.flatnonzero(signs)
         try:
-            grid, *_, rough, _ = _estimate(readings, signs, numbers, after, watch)
+            grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
-            found = _estimate(*data, watch, equal)
+            found = _estimate(*data, equal)
             if equal_noises is None:
                 intervals, likeliest = _noise_intervals(found[-1])
                 # a maximum beside the highest one
                 if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
-                    found = _estimate(*data, watch, start=likeliest)
+                    found = _estimate(*data, start=likeliest)
                     intervals, _ = _noise_intervals(found[-1])
                     # a ridge of the likelihood may have its best point outside of the lattice
                     intervals[:, 0] = np.minimum(intervals[:, 0], found[3])
                     intervals[:, 1] = np.maximum(intervals[:, 1], found[3])
                 if equal := not intervals[:, 0].any():
-                    found = _estimate(*data, watch, equal)
+                    found = _estimate(*data, equal)
             grid, curves, curve_errors, noises, state, last = found
             noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
@@ -332,15 +323,6 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
                 f"direction {word!r}: these pulses do not {change} the conductance; are directions "
                 "swapped?"
             )
-
-
-def _stretches(count: int, number: int) -> np.ndarray:
-    """Return the indices of a `number` of stretches of `count` readings, each at a random place of
-    its part of the measurement, so that they do not keep step with the sweeps.
-    """
-    ends = np.linspace(0, count, number + 1).astype(int)
-    starts = np.random.default_rng(0).integers(ends[:-1], ends[1:] - STRETCH + 1)
-    return (starts[:, None] + np.arange(STRETCH)).ravel()
 
 
 def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -483,7 +465,6 @@ def _estimate(
     direction: np.ndarray,
     pulses: np.ndarray,
     after: np.ndarray,
-    watch: Callable[[Any], Any],
     equal: bool = False,
     start: np.ndarray | None = None,
 ) -> tuple[Any, ...]:
@@ -492,7 +473,7 @@ def _estimate(
     `grid`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
-    the fit uses. `watch` is called after each iteration. `equal`: both noises have the same size.
+    the fit uses. `equal`: both noises have the same size.
     `start`: first `logs` of `_regress`.
     """
     before, up, shared, number = (
@@ -521,7 +502,6 @@ def _estimate(
             data,
             "L-BFGS-B",
             bounds=BOUNDS[1:] if equal else BOUNDS,
-            callback=lambda xk: watch(xk),
             options={"ftol": 1e-7},
         ).x[free]
         _, noise, factor, right, curves = _regress(logs, *data)

@@ -25,7 +25,6 @@ from memristive.parameters import ParameterError
 
 REPEATS, LEAST_REPEATS = 5, 3  # simulated measurements of each device; fewest that must be fitted
 NOISE_POINTS = (1, 2, 3)  # of the write noise over x; the first is a constant
-LARGEST = 2.0  # of a relative spread in a device file
 ONE_SIGMA = 0.1587  # probability beyond one standard deviation, on one side
 
 
@@ -221,11 +220,11 @@ def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> 
         write_noise=write,
         read_noise=spreads["read_noise"].mean,
         noise_curve=tuple((at / write).tolist()) if len(at) > 1 else (),
-        spread=min(spreads["gain"].spread, LARGEST),
-        range_spread=min(spreads["range"].spread, LARGEST),
-        lowest_spread=min(spreads["lowest"].spread, LARGEST),
-        write_noise_spread=min(spreads["write_noise"].spread, LARGEST),
-        read_noise_spread=min(spreads["read_noise"].spread, LARGEST),
+        spread=spreads["gain"].spread,
+        range_spread=spreads["range"].spread,
+        lowest_spread=spreads["lowest"].spread,
+        write_noise_spread=spreads["write_noise"].spread,
+        read_noise_spread=spreads["read_noise"].spread,
         **more,
     )
     of_mean = {"write_noise_at": points, **curves}

@@ -19,24 +19,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.devices.one_sided import OneSided
-from memristive.devices.spice_model import (
-    SpiceModel,
-    check_model,
-    measure_again,
-    unchanged_model,
-)
+from memristive.devices.spice_model import SpiceModel, check_model, unchanged_model
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import (
     ParameterError,
-    Parameters,
     curve,
     did_you_mean,
     quantity,
 )
 from memristor import Aging, Flow, MemristorParameters, WriteCurve, move
 
-# LAW_FORMAT: files with the parameters of the field's law
-FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"
+FORMAT = "device curves"
 # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it
 # in 0.1 ms
 CHANNEL = 1e-6
@@ -51,7 +44,10 @@ LARGEST_MISFIT = 0.2
 TURNING_WINDOW = (
     "a window that depends on the direction, such as (v(row,column) > 0 ? 1 - v(x) : v(x))"
 )
-LOCK = 0.1  # of the largest step: pulses with less leave an end of the range slowly
+CURE_OF_MISFIT = (
+    "give the model file shorter pulses, or if they leave an end of the range slowly, give the "
+    f"state {TURNING_WINDOW}; curves cannot describe a second state, which earlier pulses move"
+)
 # steps of a 1T1R cell without a limit of its current: one pulse crosses the range
 ABRUPT = (1.0, 1.0)
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
@@ -241,13 +237,6 @@ class MeasuredDevice(Aging):
             first = np.expm1(-bend / pulses) / np.expm1(-bend)
             curves.append((float(first), float(first * np.exp(-bend))))
         return cls(name, up=curves[0], down=curves[1][::-1], **more)
-
-    @classmethod
-    def straight(cls, name: str, pulses_up: float, pulses_down: float, **more: Any) -> Self:
-        """Return a device with equal steps: `pulses_up` of them from the lowest to the highest
-        conductance, `pulses_down` back. `more`: other fields of the device.
-        """
-        return cls(name, up=(1 / pulses_up,) * 2, down=(1 / pulses_down,) * 2, **more)
 
     @property
     def on_off_ratio(self) -> float:
@@ -452,26 +441,12 @@ def device_record(device: MeasuredDevice) -> dict[str, Any]:
     return {"format": FORMAT, **device.as_dict()}
 
 
-@dataclass(frozen=True)
-class Law(Parameters):
-    """Entries of files with the field's law, in the place of curves."""
-
-    pulses_up: float = quantity(64.0, 1.0, 1e9, "", "from the lowest conductance to the highest")
-    pulses_down: float = quantity(64.0, 1.0, 1e9, "", "and back")
-    curvature_up: float = quantity(1e6, -1e300, 1e300, "", "A of sweeps up")
-    curvature_down: float = quantity(1e6, -1e300, 1e300, "", "A of sweeps down")
-    on_off_ratio: float = quantity(10.0, 1.0, 1e12, "", "highest over lowest conductance")
-    cycle_noise: float = quantity(0.0, 0.0, 1.0, "", "write noise")
-
-    newer: ClassVar = ("cycle_noise",)
-
-
 def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
-    """Return the device of a device file's content, also of a file with the parameters of the
-    field's law. Raises ParameterError, which names the field, for other content.
+    """Return the device of a device file's content. Raises ParameterError, which names the field,
+    for other content.
     """
     kind = content.get("format") if isinstance(content, dict) else None
-    if kind not in (FORMAT, LAW_FORMAT):
+    if kind != FORMAT:
         raise ParameterError(
             f"format is {kind!r:.60}, expected {FORMAT!r}; memristive fit and "
             "memristive measure write such files"
@@ -483,16 +458,6 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
     if values.get("one_sided"):
         step = restored(OneSided, values["one_sided"], "one_sided").mean_step
         values = {"up": [step] * 2, "down": [step] * 2} | values
-    if kind == LAW_FORMAT:
-        names = [field.name for field in dataclasses.fields(Law)]
-        law = restored(Law, {name: values.pop(name) for name in names if name in values})
-        made = MeasuredDevice.from_law(
-            "", law.pulses_up, law.pulses_down, law.curvature_up, law.curvature_down
-        )
-        values |= {"up": made.up, "down": made.down, "write_noise": law.cycle_noise}
-        # the range of the highest conductance is checked below
-        highest = restored(float, values.get("highest_conductance"), "highest_conductance")
-        values["lowest_conductance"] = highest / law.on_off_ratio
     return restored(MeasuredDevice, values)
 
 
@@ -501,19 +466,12 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
     measured.
 
     Raises ParameterError if the file names no model, if the model has changed since it was
-    measured, or if `load_model` refuses it. Warns of a file of an earlier version, which holds no
-    hash of its model.
+    measured, or if `load_model` refuses it.
     """
     if not device.model:
         raise ParameterError(
             f"device {device.name} names no SPICE model; write its file with: python -m "
             "memristive measure MODEL.json"
-        )
-    if not device.model_sha256:
-        warnings.warn(
-            f"the file of device {device.name} holds no hash of its SPICE model, so a change of "
-            f"{device.model} goes unnoticed; measure it again with: {measure_again(device.model)}",
-            stacklevel=2,
         )
     warn_of_device(device)
     return unchanged_model(device.model, device.model_sha256)
@@ -556,15 +514,6 @@ def load_device(name: str) -> MeasuredDevice:
     return device
 
 
-def cure_of_misfit(device: MeasuredDevice) -> str:
-    """Return what may bring a device's curves closer to its SPICE model."""
-    if max(device.up + device.down) > LARGEST_MISFIT:
-        return "give the model file shorter pulses"
-    if device.up[0] < LOCK * max(device.up) or device.down[-1] < LOCK * max(device.down):
-        return f"pulses leave an end of the range slowly; give the state {TURNING_WINDOW}"
-    return "steps depend on earlier pulses, as with a second state, which curves cannot describe"
-
-
 def warn_of_device(device: MeasuredDevice) -> None:
     """Warn if a device forgets, or if its curves do not describe its SPICE model."""
     if device.retention:
@@ -578,7 +527,7 @@ def warn_of_device(device: MeasuredDevice) -> None:
         warnings.warn(
             f"the curves of device {device.name} follow sweeps of its SPICE model only within "
             f"{device.misfit:.0%} of the range, so networks of the model do not do what they "
-            f"predict: {cure_of_misfit(device)}",
+            f"predict: {CURE_OF_MISFIT}",
             stacklevel=1,
         )  # 1: once in a process
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 from scipy.optimize import least_squares
 
 from memristive.parameters import ParameterError
@@ -81,7 +82,7 @@ def fit_retention(
     Parameters
     ----------
     time : array_like, readings, s
-        Since the last write; rising for each device.
+        Since the last write.
     conductance : array_like, readings, S
     device : array_like, readings, optional
         Name of each reading's device; None: all are of one device.
@@ -89,8 +90,8 @@ def fit_retention(
     Raises
     ------
     ParameterError
-        Times fall or are not above 0, conductances are not above 0, there are too few readings, or
-        conductances change by no more than their scatter.
+        Times or conductances are not above 0, there are too few readings, or conductances change
+        by no more than their scatter.
     """
     seconds, siemens = (np.asarray(of, float) for of in (time, conductance))
     names = np.zeros(len(seconds)) if device is None else np.asarray(device)
@@ -102,23 +103,12 @@ def fit_retention(
                 f"{name} must be above 0, of one sign in all rows, got {values[row]:g} {unit} in "
                 f"row {row + 1}"
             )
-    for k, name in enumerate(found):
-        own = seconds[places == k]
-        for row in np.flatnonzero(np.diff(own) <= 0)[:1]:
-            raise ParameterError(
-                f"times must rise: device {name} has {own[row + 1]:g} s after {own[row]:g} s"
-            )
-        if len(own) < 3:
-            raise ParameterError(
-                f"device {name} has {len(own)} reading{'s' * (len(own) > 1)}: two laws need three "
-                "or more at different times"
-            )
     numbers = {CONSTANT: devices + 1, DRIFT: 2 * devices + 1, RELAXATION: devices + 3}
     least = max(numbers.values()) + 2
-    if count < least:
+    if count < least or np.bincount(places).min() < 3:
         raise ParameterError(
-            f"{count} readings of {devices} device{'s' * (devices > 1)} cannot tell the two laws "
-            f"apart: give {least} or more"
+            f"{count} readings of {devices} device(s) cannot tell the laws apart: give {least} or "
+            "more, and three or more of each device, at different times"
         )
     start, logs = float(seconds.min()), np.log(siemens)
     decades = np.log(seconds / start)
@@ -126,10 +116,10 @@ def fit_retention(
     rests = {law: np.zeros(count) for law in LAWS}
     for k in range(devices):
         own = places == k
-        u, y = decades[own] - decades[own].mean(), logs[own] - logs[own].mean()
-        slopes[k] = u @ y / (u @ u)
-        rests[CONSTANT][own], rests[DRIFT][own] = y, y - slopes[k] * u
-        errors[k] = np.sqrt(np.sum((y - slopes[k] * u) ** 2) / (len(u) - 2) / (u @ u))
+        line = stats.linregress(decades[own], logs[own])
+        slopes[k], errors[k] = line.slope, line.stderr
+        rests[CONSTANT][own] = logs[own] - logs[own].mean()
+        rests[DRIFT][own] = logs[own] - line.intercept - line.slope * decades[own]
     rests[RELAXATION], time_constant, rest = _relaxation(seconds, logs, places)
     squares = {law: max(float(np.mean(of**2)), LEAST**2) for law, of in rests.items()}
     criteria = {

@@ -16,12 +16,10 @@ from numpy.typing import ArrayLike
 
 from memristive.engines.latches import slot
 from memristive.io.records import NotOverwritten, write_file
-from memristive.io.voltages import Voltages, network_of
 from memristive.network.design import Schedule
 from memristive.network.layer import Layer, column_nodes
-from memristive.network.networks import Network, network_on_chip
-from memristive.parameters import ParameterError
-from memristor import Flow, move, moved, read_current
+from memristive.network.networks import Network
+from memristor import Flow, moved, read_current
 from snn_circuit import Cells, names
 
 if TYPE_CHECKING:
@@ -54,12 +52,6 @@ class PulseLaw:
         """Return x (any shape) at conductances in S."""
         return (np.asarray(siemens, float) - self.lowest) / (self.highest - self.lowest)
 
-    def after(self, start: ArrayLike, pulses: ArrayLike) -> np.ndarray:
-        """Return x after a number of `pulses` without noise, from `start`. A negative number means
-        pulses downwards; shapes broadcast.
-        """
-        return np.asarray(move(self.flow, start, self.step * np.asarray(pulses, float)))
-
     def numbers(self, start: ArrayLike, target: ArrayLike) -> np.ndarray:
         """Return the whole number of pulses that brings each cell nearest to its target. A negative
         number means pulses downwards.
@@ -75,11 +67,7 @@ class PulseLaw:
             cells = sign * (end - begin) > 0
             pulses, x = self._sweep(sign)
             elapsed = np.interp(sign * end[cells], x, pulses)
-            elapsed -= np.interp(sign * begin[cells], x, pulses)
-            fewer = sign * np.floor(elapsed)
-            near = [fewer, fewer + sign]
-            miss = [np.abs(self.after(begin[cells], count) - end[cells]) for count in near]
-            found[cells] = np.where(miss[0] <= miss[1], *near)
+            found[cells] = sign * np.rint(elapsed - np.interp(sign * begin[cells], x, pulses))
         return found
 
     def _sweep(self, sign: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,32 +82,6 @@ class PulseLaw:
         return np.arange(len(sweep)) / PARTS, np.array(sweep)
 
 
-def crossbars(voltages: Voltages) -> tuple[list["pd.DataFrame"], PulseLaw | None]:
-    """Return a table of the conductances in S for each layer (rows x columns), and the `PulseLaw`
-    of the pulses that write the cells of all layers.
-
-    The `PulseLaw` is None if the network's writes are not pulses of a measured device. The
-    conductance is the current of a read over the read voltage. Cells of two-terminal devices are
-    read in ngspice.
-
-    Raises
-    ------
-    VoltagesError
-        The parameters in the file cannot be used.
-    """
-    import pandas as pd  # here: the import takes half a second
-
-    setup = _array_setup(voltages)
-    if setup:
-        device = setup.array.device
-        siemens = device.conductance(setup.array.shares(voltages.states))
-        rows, columns = names("row_0", siemens.shape[1]), names("column_0", len(siemens))
-        law = PulseLaw(device.lowest_conductance, device.highest_conductance, device.flow)
-        return [pd.DataFrame(siemens.T, rows, columns)], law
-    network = network_in(voltages)
-    return conductance_tables(network), pulse_law(network)
-
-
 def conductance_tables(network: Network) -> list["pd.DataFrame"]:
     """Return a table of the conductances in S for each layer of a network, rows x columns."""
     import pandas as pd
@@ -132,12 +94,7 @@ def conductance_tables(network: Network) -> list["pd.DataFrame"]:
     ]
 
 
-def export(
-    network: Network,
-    folder: str | Path,
-    start: "float | Sequence[pd.DataFrame]" = 0.0,
-    overwrite: bool = False,
-) -> Path:
+def export(network: Network, folder: str | Path, overwrite: bool = False) -> Path:
     """Write what a laboratory needs to build a trained network, and return the folder.
 
     The folder gets circuit.csv (resistors, voltages, times of each layer), neurons_K.csv,
@@ -148,9 +105,6 @@ def export(
     ----------
     network : Network
     folder : path
-    start : float or sequence of DataFrame
-        State before the pulses: a share of the conductance range, or conductances in S, a table for
-        each layer as in conductances_K.csv.
     overwrite : bool
         Replace files with other content.
 
@@ -158,12 +112,8 @@ def export(
     ------
     NotOverwritten
         The folder has such a file with other content, and `overwrite` is False.
-    ParameterError
-        `start` is no share.
     """
-    if isinstance(start, int | float) and not 0 <= start <= 1:
-        raise ParameterError(f"start must be a share from 0 to 1, or tables, got {start}")
-    texts = laboratory_files(network, conductance_tables(network), pulse_law(network), start)
+    texts = laboratory_files(network)
     for name, text in texts.items():
         path = Path(folder) / name
         if not overwrite and path.is_file() and path.read_text(encoding="utf-8") != text:
@@ -176,14 +126,13 @@ def export(
 
 
 def laboratory_files(
-    network: Network,
-    tables: Sequence["pd.DataFrame"],
-    law: PulseLaw | None,
-    start: "float | Sequence[pd.DataFrame]" = 0.0,
+    network: Network, start: "float | Sequence[pd.DataFrame]" = 0.0
 ) -> dict[str, str]:
-    """Return the content of the files of an exported network, by name. `tables` and `law`: as
-    `crossbars` returns them; `start`: as in `export`.
+    """Return the content of the files of an exported network, by name. `start`: state before the
+    pulses, a share of the conductance range, or conductances in S, a table for each layer as in
+    conductances_K.csv.
     """
+    tables, law = conductance_tables(network), pulse_law(network)
     found = {"circuit.csv": circuit_table(network).to_csv(float_format="%.9g")}
     for k, table in enumerate(neuron_tables(network)):
         found[f"neurons_{k}.csv"] = table.to_csv(float_format="%.9g")
@@ -192,24 +141,6 @@ def laboratory_files(
     if law:
         found["pulses.csv"] = pulse_table(law, tables, start).to_csv(index=False)
     return found
-
-
-def _array_setup(voltages: Voltages) -> Any:
-    """Return the setup of two-terminal devices; None for other networks."""
-    setup = None if isinstance(voltages.states, tuple) else voltages.setup()
-    return setup if setup and setup.array else None
-
-
-def network_in(voltages: Voltages) -> Network:
-    """Return the network of a file's content, on its chip. Two-terminal devices are replaced by
-    emulators; the circuit around them is the same.
-
-    Raises VoltagesError if the parameters in the file cannot be used.
-    """
-    setup = _array_setup(voltages)
-    if setup:
-        return Network.of(setup, voltages.states)
-    return network_on_chip(network_of(voltages)[0], voltages.chip)
 
 
 def circuit_table(network: Network) -> "pd.DataFrame":
@@ -325,8 +256,8 @@ def pulse_table(
     """Return the pulses that bring the cells from `starts` to `targets`: a row for each cell that
     needs any, with the columns row, column, direction (up or down) and number.
 
-    `targets` and `starts` are conductances in S, as `crossbars` returns them. `starts` may also be
-    a single number: the share of the conductance range from which all cells start.
+    `targets` and `starts` are conductances in S, as in `conductance_tables`. `starts` may also be a
+    single number: the share of the conductance range from which all cells start.
     """
     import pandas as pd
 

@@ -103,14 +103,9 @@ def load_weights(
         of the images otherwise than the software.
     """
     layers, window = weights_of(source)
-    levels = as_images(images, empty=False)
     convolution = _convolution(layers, window, np.shape(images)) if window else None
     inputs = convolution.inputs if convolution else layers[0][0].shape[1]
-    if levels.shape[1] != inputs:
-        raise ParameterError(
-            f"the weights take {inputs} inputs, the images have {levels.shape[1]}; weights are "
-            "outputs x inputs, so transpose those of scikit-learn"
-        )
+    levels = as_images(images, inputs, empty=False)
     if convolution:
         layers[1] = _regrouped(layers[1], convolution, len(layers[0][1]))
     sizes = [len(bias) for _, bias in layers]
@@ -188,14 +183,13 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
             weights, window = weights.reshape(shape[0], -1), shape[2]
         if not bias.size:
             bias = np.zeros(shape[0])
-        if weights.ndim != 2 or bias.shape != shape[:1]:
+        finite = np.isfinite(weights).all() and np.isfinite(bias).all()
+        if weights.ndim != 2 or bias.shape != shape[:1] or not finite:
             raise ParameterError(
-                f"{name}: layer {k + 1} must have weights of outputs x inputs (the first one also "
-                f"kernels x 1 x window x window) and a bias for each output, got {shape} and "
+                f"{name}: layer {k + 1} must have finite weights of outputs x inputs (the first "
+                f"also kernels x 1 x window x window) and a bias for each output, got {shape} and "
                 f"{bias.shape}"
             )
-        if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
-            raise ParameterError(f"{name}: layer {k + 1} has a value that is no finite number")
         pooled = k == 1 and window
         below = len(layers[-1][1]) if layers else shape[1]
         if layers and (shape[1] % below if pooled else shape[1] != below):

@@ -6,7 +6,6 @@ decisions.
 """
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,8 +30,6 @@ from memristive.spice.session import (
 )
 from snn_circuit import names
 
-# share by which one pulse may write the classes differently (docs/circuit.md)
-EQUAL_CLASSES = 2e-4
 # s: longest read of two-terminal devices, which each read disturbs; spikes fall within half of it
 SHORT_READ = 1e-3
 
@@ -214,14 +211,6 @@ def train_hebbian(
         consecutive=True,
         write=setup.schedule.pulse,
     )
-    difference = class_scatter(training.states, patterns)
-    if setup.devices.cells is None and difference > EQUAL_CLASSES:
-        warnings.warn(
-            f"classes differ by {difference:.3%}, more than the {EQUAL_CLASSES:.2%} of one pulse: "
-            "this decides between templates that an image overlaps equally; try another "
-            "schedule.rise",
-            stacklevel=2,
-        )
     return training
 
 
@@ -250,21 +239,6 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> 
         over_time.reshape(classes * inputs, -1),
         over_time[:, :, -1].copy(),
     )
-
-
-def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
-    """Return the relative difference of the trained classes: (largest - smallest) / mean of the
-    states of classes. The pulses of all classes are equal, so these states should be equal, too.
-
-    The state of a class is the mean over the cells (of `states`, classes x inputs) of the pixels at
-    level 1 in its pattern (of `patterns`, classes x inputs).
-    """
-    means = [
-        row[pattern == 1].mean()
-        for row, pattern in zip(states, patterns, strict=True)
-        if (pattern == 1).any()
-    ]
-    return float(np.ptp(means) / np.mean(means)) if means else 0.0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ resistive wires.
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +70,6 @@ class Learning:
         checkpoint `file` have come. Raises FileProblem, which names file and entry, if an array
         does not suit it.
         """
-        if "states" in arrays:  # of older versions
-            arrays = {**arrays, "states_0": arrays["states"]}
         found = restored_progress(arrays, self.arrays(), file)
         done = int(found["done"])
         if not 0 <= done <= len(self.history):
@@ -97,7 +95,6 @@ def learn(
     labels: ArrayLike,
     *,
     engine: str | Engine = CLOSED_FORM,
-    watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
     name: str = "",
 ) -> Learning:
     """Train a network from start to end, and return the finished training, with the trained
@@ -116,8 +113,6 @@ def learn(
     engine : str or Engine
         "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
         each cell.
-    watch : callable
-        Wraps the iterator that `train` returns, e.g. with a progress bar.
     name : str
         Name of the network, with which warnings begin.
 
@@ -148,7 +143,7 @@ def learn(
             f"labels must name two classes or more, got {labels[0]} for all {len(labels)} images"
         )
     learning = Learning.start(network, rule)
-    deque(watch(train(learning, rule, images, labels, engine=engine)), 0)
+    deque(train(learning, rule, images, labels, engine=engine), 0)
     dose = "rule.dose" if isinstance(rule, rules.ErrorDrivenRule) else "rule.output_dose"
     warn_of_layers(learning.network, images, output_dose=dose, labels=labels, name=name)
     return learning
@@ -191,11 +186,6 @@ def train(
     network = learning.network
     images = as_images(images, network.sizes[0], empty=False, shape=network.image_shape)
     labels = as_labels(labels, len(images), network.sizes[-1])
-    if rule.presentations > len(learning.history):
-        raise ParameterError(
-            f"presentations must be at most {len(learning.history)}, as at the start of this "
-            f"training, got {rule.presentations}"
-        )
     if engine == NGSPICE and network.way.half:
         raise ParameterError(
             "disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by "
@@ -424,13 +414,13 @@ def write_generator(rule: Rule, done: int) -> np.random.Generator:
     return np.random.default_rng([rule.seed, 3, done])
 
 
-def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
-    """Return the running accuracy over the last `window` presentations, and the number of
+def learning_curve(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the running accuracy over the last `RUNNING` presentations, and the number of
     presentations so far in which cells were written.
 
     Both are arrays with a value for each presentation; `history` is that of `Learning`.
     """
     right = np.cumsum(history[:, 0])
-    counts = np.minimum(np.arange(1, len(right) + 1), window)
-    before = np.concatenate([np.zeros(min(window, len(right)), int), right[:-window]])
+    counts = np.minimum(np.arange(1, len(right) + 1), RUNNING)
+    before = np.concatenate([np.zeros(min(RUNNING, len(right)), int), right[:-RUNNING]])
     return (right - before) / counts, np.cumsum(history[:, 1])

@@ -21,6 +21,7 @@ from snn_circuit import (
     NetworkParameters,
     NeuronParameters,
     Points,
+    edges,
     network,
     state_names,
 )
@@ -409,18 +410,6 @@ class Convolution(Parameters):
         kept = (np.take_along_axis(of, winners, axis=-2) for of in (times, settled))
         flat = (*winners.shape[:-2], -1)
         return *(of.reshape(flat) for of in kept), winners.reshape(flat)  # type: ignore[return-value]
-
-
-def edges(start: float, pulse: float, rise: float, level: float) -> Points:
-    """Return the four corners (s, V) of a trapezoidal pulse that begins at `start` s and whose
-    edges last `rise` s. Its area is exactly `level` (V) x `pulse` (s).
-    """
-    return [
-        (start, 0.0),
-        (start + rise, level),
-        (start + pulse, level),
-        (start + pulse + rise, 0.0),
-    ]
 
 
 def check_states(states: np.ndarray) -> None:

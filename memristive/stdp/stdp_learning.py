@@ -8,7 +8,6 @@ All constants were chosen by training on the first 50,000 training images and te
 10,000.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from memristive.network.design import Schedule
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.scores.decisions import SILENT
-from memristive.spice.session import Watch, netlist_text, temporary_circuits
+from memristive.spice.session import Watch, named_classes, netlist_text, temporary_circuits
 from memristive.stdp.stdp_circuit import (
     LEARNING,
     SelfLearningParameters,
@@ -32,7 +31,7 @@ from memristive.stdp.stdp_circuit import (
     spike_times,
 )
 from memristor import MemristorParameters
-from snn_circuit import NeuronParameters, names, state_names
+from snn_circuit import NeuronParameters, names
 
 START = (1.5, 2.5)  # V, range of the states at first
 # presentations of each pattern, the last of a trial, that determine the neuron of the pattern
@@ -94,14 +93,12 @@ def draw_trial(
     Raises
     ------
     ParameterError
-        There are fewer neurons than patterns, or `spread` or `flipped` is out of range.
+        There are fewer neurons than patterns, or `spread` is out of range.
     """
     if neurons < len(patterns):
         raise ParameterError(
             f"neurons must be {len(patterns)} or more, one for each pattern, got {neurons}"
         )
-    if not 0 <= flipped <= 1:
-        raise ParameterError(f"flipped must be a share from 0 to 1, got {flipped:g}")
 
     def rails(images: np.ndarray) -> np.ndarray:
         return np.hstack([images, 1 - images]) if dual_rail else images
@@ -210,57 +207,30 @@ def predicted_winners(trial: Trial) -> np.ndarray:
 
 
 def batch_netlist(trial: Trial, labels: Sequence[str]) -> str:
-    """Return the netlist of a trial for `ngspice -b` alone: the circuit learns, then ngspice prints
-    the winners and the learned states.
-
-    Parameters
-    ----------
-    trial : Trial
-    labels : sequence of str
-        Names of the patterns.
+    """Return the netlist of a trial for `ngspice -b` alone: the circuit learns, and ngspice prints
+    the outputs at the end of the last presentation of each pattern. `labels`: names of patterns.
     """
-    (neurons, inputs), schedule, setup = trial.states.shape, trial.setup.schedule, trial.setup
-    gates, outputs, high = (
-        state_names(neurons, inputs),
-        names("output", neurons),
-        setup.neuron.output_high / 2,
-    )
-    circuit = self_learning_network(setup, trial.states, trial.images)
-    text = netlist_text(
-        circuit, LEARNING, schedule.stop(len(trial.order)), gates + outputs, outputs
-    )
-    text = re.sub(r"\.print .*\n|\.end\n", "", text)
-    lines = [
-        ".control",
-        "run",
-        "echo",
-        "echo The neuron that fires at the last presentation of each pattern:",
-        f"let fired = {' + '.join(f'(v({output}) gt {high:g})' for output in outputs)}",
-        "let number = "
-        f"{' + '.join(f'{j}*(v({output}) gt {high:g})' for j, output in enumerate(outputs))}",
+    schedule, outputs = trial.setup.schedule, names("output", len(trial.states))
+    found = [
+        f"tran pattern_{p}_{output} find v({output}) "
+        f"at={schedule.start(int(k)) + schedule.pulse:.9g}"
+        for p in range(len(labels))
+        for k in np.flatnonzero(trial.order == p)[-1:]
+        for output in outputs
     ]
-    for pattern, label in enumerate(labels):
-        shown = np.flatnonzero(trial.order == pattern)
-        if len(shown):
-            time = schedule.start(int(shown[-1])) + schedule.pulse
-            lines += [
-                f"meas tran fired_{pattern} find fired at={time:.9g}",
-                f"meas tran found_{pattern} find number at={time:.9g}",
-                f"let neuron = floor(found_{pattern} + 0.5)",
-                f"let count = floor(fired_{pattern} + 0.5)",
-                "if count = 1",
-                f"echo pattern {label} is won by neuron $&neuron",
-                "else",
-                f"echo pattern {label}: $&count neurons fire",
-                "end",
-            ]
-    lines += ["echo", "echo Learned states in V, neuron by neuron:", "let last = length(time) - 1"]
-    for j in range(neurons):
-        row = gates[j * inputs : (j + 1) * inputs]
-        lines += [f"let x{i} = floor(10*v({gate})[last] + 0.5)/10" for i, gate in enumerate(row)]
-        lines.append(f"echo neuron {j}: " + " ".join(f"$&x{i}" for i in range(inputs)))
-    # Without "quit" ngspice 39 ends with exit code 1: there is no .print line.
-    return text + "\n".join([*lines, "quit 0", ".endc", ".end", ""])
+    comments = [
+        f"Patterns: {named_classes(labels, len(labels))}. They come in random order.",
+        "Printed: pattern_p_output_j, V at the end of the last presentation of pattern p.",
+    ]
+    return netlist_text(
+        self_learning_network(trial.setup, trial.states, trial.images),
+        LEARNING,
+        schedule.stop(len(trial.order)),
+        outputs,
+        outputs,
+        comments,
+        found,
+    )
 
 
 DIGITS = 10
@@ -292,17 +262,6 @@ class MnistLearning(Parameters):
     homeostasis_memory: float = quantity(
         0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron"
     )
-
-    def check(self) -> None:
-        """Raise ParameterError if cells forget within a pulse, or if they forget faster at the end
-        of the run than at its start.
-        """
-        if not PULSE < self.first_time_constant <= self.last_time_constant:
-            raise ParameterError(
-                f"first_time_constant must be above the pulse of {PULSE:g} s and not above "
-                f"last_time_constant, got {self.first_time_constant:g} s and "
-                f"{self.last_time_constant:g} s"
-            )
 
     def pace(self, share: float) -> float:
         """Return the pace of learning after a `share` of the run, relative to that at the start."""

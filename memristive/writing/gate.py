@@ -26,7 +26,7 @@ from memristive.closed_form.kernel_arrays import (
 from memristive.compiled import compiled
 from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import ParameterError, Parameters, curve, quantity
+from memristive.parameters import Parameters, curve, quantity
 from memristive.writing.base import Due, Laboratory, Way
 from memristive.writing.late import capacitor_ledger
 from memristive.writing.pulses import Counts, Pulses
@@ -59,12 +59,6 @@ class GateSettings(Parameters):
     gate_reset: int = quantity(
         0, 0, 1, "", "1: RESET before each SET; 0: only where the gate voltage has fallen"
     )
-
-    def check(self) -> None:
-        if self.levels and not self.gate_low < self.gate_high:
-            raise ParameterError(
-                f"gate_low must be below gate_high, got {self.gate_low:g} and {self.gate_high:g} V"
-            )
 
 
 def gate_settings(emulator: Emulator, noise: bool = True) -> dict[str, Any]:

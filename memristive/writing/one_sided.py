@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import memristor
 from memristive.closed_form.kernel_arrays import (
     RATE,
     LayerArrays,
@@ -244,7 +243,7 @@ class OneSidedWrites(LatePulses):
         other column of the pair changes in `states`.
         """
         curve, columns = layer.memristor.curve, self._columns(layer, write)
-        numbers, span, sided = self._numbers(write, rng), curve.high - curve.low, self._sided
+        numbers, span, sided = self.numbers(write, 1, rng), curve.high - curve.low, self._sided
         x, gains = (states[columns] - curve.low) / span, layer.write_gains[columns]
         read = self._reading(layer, columns)
         for kinds, after in phases(sided, x, numbers, gains, rng, read):
@@ -262,10 +261,6 @@ class OneSidedWrites(LatePulses):
     def _columns(self, layer: Any, write: ColumnDose) -> list[int]:
         """Return the number of the written column, and that of the other one of its pair."""
         return [write.column, (write.column + layer.columns // 2) % layer.columns]
-
-    def _numbers(self, write: ColumnDose, rng: np.random.Generator) -> np.ndarray:
-        wanted = (write.shares * abs(write.dose) / self.settings.step).tolist()
-        return np.array([memristor.drawn_number(number, 1, rng) for number in wanted])
 
     def _reading(self, layer: Any, columns: list[int]) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that gives the conductances of two `columns` (2 x rows, in units of the
@@ -317,7 +312,7 @@ class OneSidedWrites(LatePulses):
         selected, reads, checks, lines, seconds = 0.0, 0.0, 0.0, 0.0, 0.0
         for write in writes:
             columns = self._columns(layer, write)
-            x, numbers = (states[columns] - curve.low) / span, self._numbers(write, rng)
+            x, numbers = (states[columns] - curve.low) / span, self.numbers(write, 1, rng)
             read, gains = self._reading(layer, columns), layer.write_gains[columns]
             refreshed, siemens = np.zeros(layer.rows, bool), unit * read(x)
             for kinds, after in phases(sided, x, numbers, gains, rng, read):

@@ -156,28 +156,17 @@ class RoundedPulses(AtOnce):
             states[place] = column
         return states[place]
 
+    def numbers(self, write: ColumnDose, whole: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the number of pulses of each row of a `write`, rounded at random (`whole`)."""
+        wanted = (write.shares * abs(write.dose) / self.settings.step).tolist()
+        return np.array([memristor.drawn_number(number, whole, rng) for number in wanted])
+
     def in_model(
         self, cells: Any, states: np.ndarray, writes: list[ColumnDose], rng: np.random.Generator
     ) -> np.ndarray:
-        step, whole = self.settings.step, self.settings.whole
-        return np.asarray(
-            cells.written(
-                states,
-                [
-                    ModelWrite(
-                        write.column,
-                        write.dose > 0,
-                        np.array(
-                            [
-                                memristor.drawn_number(share * abs(write.dose) / step, whole, rng)
-                                for share in write.shares.tolist()
-                            ]
-                        ),
-                    )
-                    for write in writes
-                ],
-            )
-        )
+        whole = self.settings.whole
+        made = [ModelWrite(of.column, of.dose > 0, self.numbers(of, whole, rng)) for of in writes]
+        return np.asarray(cells.written(states, made))
 
     def ledgers(
         self,

@@ -42,25 +42,6 @@ def test_enough_hidden_neurons_start_plastic_for_any_number_of_features(features
     assert np.mean(settled) == pytest.approx(start.start_drive, abs=0.25 * start.start_drive_spread)
 
 
-def test_all_of_several_hidden_layers_start_alike():
-    """Membranes settle at two thresholds with a spread of 1.5, however many neurons of the layer
-    below fire.
-    """
-    below = FeatureEncoding.of(features := np.random.default_rng(1).random((60, 8))).levels(
-        features
-    )
-    rule, sizes = learning_rule(0.03, 4e-6, 1, (120, 300)), (120, 300)
-    network = untrained_network(rule, below, sizes, 2, {"parameters": NetworkParameters()})
-    for states, spikes in zip(network.states[:-1], network.forward(below)[:-1], strict=True):
-        rows = with_bias(below)
-        drives = PER_VOLT * (states - 5.0) @ rows.T / (rows.sum(axis=1) / rows.sum(axis=1).mean())
-        assert (drives.mean(), drives.std()) == (
-            pytest.approx(2.0, abs=0.3),
-            pytest.approx(1.5, abs=0.3),
-        )
-        below = ~np.isnan(spikes)
-
-
 @pytest.mark.filterwarnings("ignore::memristive.scores.checks.OperatingRangeWarning")
 def test_several_hidden_layers_learn():
     features, labels = load_iris(return_X_y=True)

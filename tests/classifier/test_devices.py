@@ -1,7 +1,6 @@
 """Classifiers of measured devices, with single cells and with differential pairs."""
 
 import json
-import shutil
 import warnings
 
 import numpy as np
@@ -10,28 +9,12 @@ from sklearn.datasets import load_digits, load_iris
 
 from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import device_record, load_device
-from memristive.devices.spice_model import PRESETS
-from memristive.io.records import to_json
 from memristive.parameters import ParameterError
 from memristive.scores.checks import OperatingRangeWarning
 from memristor import MemristorParameters
 from tests.helpers import ROOT
 
 X, Y = load_iris(return_X_y=True)
-
-
-@pytest.mark.parametrize(("hidden", "pairs"), [((), 0), ((), 2), ((50,), 1)])
-def test_measured_devices_learn_and_are_saved(tmp_path, hidden, pairs):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = MemristiveClassifier(hidden, device="epiram", pairs=pairs, random_state=1).fit(
-            X[::2], Y[::2]
-        )
-    assert model.score(X[1::2], Y[1::2]) > 0.75
-    assert len(model.voltages_[-1]) == 3 * max(1, 2 * pairs)
-    assert all(np.abs(states).max() < 1.51 for states in model.voltages_)  # a window of 3 V
-    loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
-    assert np.array_equal(loaded.spike_times(X), model.spike_times(X), equal_nan=True)
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -51,29 +34,6 @@ def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice
     assert fits[1].spike_times(X[:3]) == pytest.approx(
         fits[0].spike_times(X[:3]), abs=5e-6, nan_ok=True
     )
-
-
-def test_a_model_that_was_edited_is_measured_again(ngspice, tmp_path):
-    """Double all currents of a model: the voltages stay, but membranes rise faster."""
-    for name in ("wox.json", "wox.lib"):
-        shutil.copy(PRESETS / name, tmp_path / name)
-    device, library = tmp_path / "device.json", tmp_path / "wox.lib"
-    content = json.loads((ROOT / "results/devices/wox_device.json").read_text()) | {
-        "model": str(tmp_path / "wox.json")
-    }
-    del content["model_sha256"]  # a file of an earlier version
-    device.write_text(to_json(content))
-    model = MemristiveClassifier((), device=str(device), pairs=1, epochs=1, random_state=1).fit(
-        X[::10], Y[::10]
-    )
-    model.engine = "ngspice"
-    with pytest.warns(UserWarning, match="hash"):
-        before = np.nanmin(model.spike_times(X[:1]))
-    text = library.read_text()
-    assert text.count("8e-5") == 1
-    library.write_text(text.replace("8e-5", "16e-5"))
-    with pytest.warns(UserWarning, match="hash"):
-        assert np.nanmin(model.spike_times(X[:1])) < 0.8 * before
 
 
 def test_silent_hidden_neurons_are_a_warning_and_its_cure_works():

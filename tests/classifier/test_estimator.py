@@ -9,9 +9,6 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_moons
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
@@ -51,13 +48,6 @@ def test_check_of_scikit_learn(estimator, check):
     check(estimator)
 
 
-def test_pipeline_cross_validation_and_grid_search(iris):
-    model = make_pipeline(StandardScaler(), MemristiveClassifier((6,), epochs=20, random_state=1))
-    assert cross_val_score(model, *iris, cv=3).mean() > 0.9
-    search = GridSearchCV(model, {"memristiveclassifier__dose": [1e-9, 0.03]}, cv=3).fit(*iris)
-    assert search.best_params_ == {"memristiveclassifier__dose": 0.03}
-
-
 def test_random_state_is_the_start_and_the_order(iris, fitted):
     assert same_voltages(clone(fitted).fit(*iris), fitted)
     assert not np.array_equal(
@@ -87,14 +77,6 @@ def test_the_first_spike_decides(iris, fitted):
     )
 
 
-def test_for_two_classes_the_decision_is_the_lead_of_the_second(iris):
-    two = iris[1] != "virginica"
-    model = MemristiveClassifier((6,), epochs=20, random_state=1).fit(iris[0][two], iris[1][two])
-    assert np.array_equal(
-        model.decision_function(iris[0][two]) > 0, model.predict(iris[0][two]) == "versicolor"
-    )
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 def test_curved_borders_are_learned_by_many_small_writes(seed):
     features, labels = make_moons(800, noise=0.1, random_state=1)  # a straight line separates 88 %
@@ -117,17 +99,12 @@ def test_curved_borders_are_learned_by_many_small_writes(seed):
         {"dose": 6.0},
         {"margin": -1.0},
         {"chip": "nonsense"},
-        {"memristor": {}},
+        {"chip": Chip(write_noise=0.3)},
     ],
 )
 def test_invalid_parameters_are_refused(iris, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MemristiveClassifier(**wrong).fit(*iris)
-
-
-def test_a_chip_with_deviations_that_layers_do_not_support_is_refused(iris):
-    with pytest.raises(ValueError, match="write_noise"):
-        MemristiveClassifier(chip=Chip(write_noise=0.3)).fit(*iris)
 
 
 def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
@@ -146,16 +123,6 @@ def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
     )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_chip_learns_in_situ(iris, seed):
-    model = MemristiveClassifier(chip=dataclasses.replace(CHIP, seed=seed), random_state=seed).fit(
-        *iris
-    )
-    assert model.score(*iris) > 0.94
-    gains = model.network_.devices[0].cells.gain
-    assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.3)
-
-
 def test_weights_are_carried_to_another_chip(iris, fitted):
     """Deviations change the devices and the stuck cells, and nothing else; the classifier itself
     stays.
@@ -172,18 +139,6 @@ def test_weights_are_carried_to_another_chip(iris, fitted):
         fitted.carried_to(CHIP).carried_to(None),
     ):
         assert np.array_equal(same.spike_times(iris[0]), before, equal_nan=True)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_carried_weights_learn_on_the_new_chip(iris, seed):
-    """Online learning repairs what carrying ruined, and the first classifier stays as it is."""
-    model = MemristiveClassifier((), random_state=1).fit(*iris)
-    carried = model.carried_to(Chip(seed=seed, cell_gain=0.3, neuron_threshold=0.3))
-    ruined, presented = carried.score(*iris), carried.n_presentations_
-    for _ in range(20):
-        carried.partial_fit(*iris)
-    assert carried.n_presentations_ == presented + 20 * 150 and model.n_presentations_ == presented
-    assert ruined < model.score(*iris) - 0.1 and carried.score(*iris) > model.score(*iris) - 0.05
 
 
 @pytest.mark.parametrize(
@@ -247,66 +202,35 @@ def test_the_first_partial_fit_needs_all_classes(iris, classes):
         MemristiveClassifier().partial_fit(*iris, classes=classes)
 
 
-def test_the_margin_of_fit_remains_in_partial_fit(iris):
-    usual, given, other = (
-        MemristiveClassifier(3, epochs=1, random_state=1)
-        .fit(*iris)
-        .set_params(margin=margin)
-        .partial_fit(*iris)
-        for margin in (None, 4e-6 * np.sqrt(10), 4e-6)
-    )  # of 150 samples: a tenth of 1,500
-    assert same_voltages(usual, given) and not same_voltages(usual, other)
-
-
 # ngspice
 
 
-@pytest.mark.parametrize(("chip", "devices"), [(None, {}), (CHIP, {}), (None, DEVICES)])
-def test_both_engines_read_and_learn_alike(iris, ngspice, tmp_path, chip, devices):
+def test_both_engines_learn_alike(iris, ngspice):
     trained = MemristiveClassifier(
-        (6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=chip, **devices
+        (6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=CHIP, **DEVICES
     ).fit(*iris)
     features, labels = iris[0][::10], iris[1][::10]
-    by_formula = copy.deepcopy(trained).partial_fit(features, labels)
-    loaded = MemristiveClassifier.load(trained.save(tmp_path / "model.json"))
-    by_ngspice = loaded.set_params(engine="ngspice").partial_fit(features, labels)
-    assert (by_formula.engine_, by_ngspice.engine_) == ("closed-form", "ngspice")
-    for before, one, other in zip(
-        trained.voltages_, by_formula.voltages_, by_ngspice.voltages_, strict=True
-    ):
-        # potentiated, and depressed
-        assert (one - before).max() > 5e-3 and (before - one).max() > 5e-3
+    both = [
+        copy.deepcopy(trained).set_params(engine=engine).partial_fit(features, labels)
+        for engine in ("closed-form", "ngspice")
+    ]
+    assert [one.engine_ for one in both] == ["closed-form", "ngspice"]
+    voltages = (one.voltages_ for one in (trained, *both))
+    for before, one, other in zip(*voltages, strict=True):
         # below, the gate has less capacitance than the closed form of a write assumes
         conducting = before > 0.2
+        assert np.abs(one - before).max() > 5e-3
         assert np.abs(one - other)[conducting].max() < 1e-3 + 0.05 * np.abs(one - before).max()
-    simulated, computed = (
-        by_ngspice.spike_times(features[::3]),
-        by_formula.spike_times(features[::3]),
-    )
-    both = ~np.isnan(simulated) & ~np.isnan(computed)
-    assert both.sum() >= 5 and np.abs(simulated - computed)[both].max() < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("hidden", "chip", "devices"), [((6,), None, {}), ((6,), CHIP, DEVICES), ((8, 6), None, {})]
-)
-def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden, chip, devices):
-    model = MemristiveClassifier(hidden, epochs=10, random_state=1, chip=chip, **devices).fit(*iris)
+def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path):
+    model = MemristiveClassifier((8, 6), epochs=10, random_state=1, chip=CHIP, **DEVICES).fit(*iris)
     for sample in iris[0][[20, 120]]:
         waves = printed(model.export_netlist(tmp_path / "read.cir", sample))
         high = np.array([waves[f"output_{j}"] > 0.5 for j in range(3)])
         spikes = np.where(high.any(axis=1), waves["time"][high.argmax(axis=1)], np.inf)
         assert model.classes_[np.argmin(spikes)] == model.predict([sample])[0]
         assert min(spikes) == pytest.approx(np.nanmin(model.spike_times([sample])), abs=0.6e-6)
-
-
-def test_a_netlist_needs_one_sample_of_the_features(iris, tmp_path):
-    frame = pd.DataFrame(iris[0], columns=list("abcd"))
-    model = MemristiveClassifier((), epochs=1, random_state=1).fit(frame, iris[1])
-    assert model.export_netlist(tmp_path / "read.cir", frame.iloc[[3]]).exists()
-    for wrong in (frame.iloc[[3]][list("dcba")], frame[:2]):
-        with pytest.raises(ValueError, match=r"feature names|one sample"):
-            model.export_netlist(tmp_path / "wrong.cir", wrong)
 
 
 # Files

@@ -1,7 +1,6 @@
 """Features as input levels."""
 
 import numpy as np
-import pytest
 
 from memristive.classifier.feature_encoding import FeatureEncoding
 
@@ -19,10 +18,3 @@ def test_with_complements_every_sample_drives_its_rows_with_the_same_total():
     levels = FeatureEncoding.of(TRAINING).levels(np.array([[1.0, 9.0, 7.0], [4.0, -1.0, 0.0]]))
     assert levels.tolist() == [[0.0, 1.0, 0.5, 1.0, 0.0, 0.5], [0.75, 0.25, 0.5, 0.25, 0.75, 0.5]]
     assert levels.sum(axis=1).tolist() == [3.0, 3.0]
-
-
-@pytest.mark.parametrize("complement", [True, False])
-def test_clipped_is_the_share_outside_the_training_range(complement):
-    encoding = FeatureEncoding.of(TRAINING, complement)
-    assert encoding.clipped(TRAINING) == 0.0
-    assert encoding.clipped(np.array([[0.9, 0.0, 7.0], [5.1, 2.1, 99.0]])) == pytest.approx(4 / 6)

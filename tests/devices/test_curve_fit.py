@@ -155,23 +155,6 @@ def test_intervals_of_noises_hold_though_few_readings_cannot_tell_them_apart():
     assert not fit.equal_noises and fit.intervals["write_noise"][0] > 0.01
 
 
-def test_of_many_readings_stretches_from_all_parts_are_fitted():
-    up, down, pulses = SHAPES["soft"]
-    fit = fit_pulses(*measure(up, down, pulses * 3, 0.005, 0.01, 1), most=600)
-    assert len(fit.reading) == 600 and np.count_nonzero(fit.direction == 0) == 12
-    assert held(noises(fit)[None], 0.005, 0.01) == 2 and deviation(fit, up, True) < 0.1
-
-
-def test_the_spread_about_mean_pulses_stays_in_the_range():
-    """Steps that grow with x spread the noise of the first pulses over the whole range, and no
-    farther.
-    """
-    fit = fit_pulses(
-        *measure(lambda x: 0.07 * x, lambda x: 0.07 * (1 - x), CYCLES, 0.004, 0.01, 1, start=0.01)
-    )
-    assert 0.2 < fit.band.max() <= np.hypot(0.5, fit.device.read_noise)
-
-
 def test_pulses_of_both_directions_may_alternate():
     up, down, _ = SHAPES["soft"]
     pulses = np.random.default_rng(5).choice([-1, 1, 1], 300).tolist() + [-1, 1] * 100 + [-1] * 60
@@ -220,9 +203,3 @@ def test_readings_at_both_ends_only_are_refused():
     readings, direction = measure(*SHAPES["abrupt"][:2], CYCLES, 0.005, 0.01, 1)
     with pytest.raises(ParameterError, match="too few readings"):
         fit_pulses(readings[::20], np.array(direction)[::20], pulses=20)
-
-
-@pytest.mark.parametrize("number", [0, 2.5])
-def test_a_number_of_pulses_that_cannot_be_is_refused(number):
-    with pytest.raises(ParameterError, match="pulses"):
-        fit_pulses(SWEEP, [0] + [1] * 5 + [-1] * 5, pulses=[1] * 7 + [number] * 4)

@@ -4,7 +4,6 @@ are read as CrossSim and aihwkit do.
 
 import dataclasses
 import importlib.util
-import io
 import json
 import shutil
 import subprocess
@@ -21,7 +20,12 @@ from memristive.devices.export import (
     files,
     identifier,
 )
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, load_device
+from memristive.devices.measured_device import (
+    DEVICES,
+    ONE_SIDED_DEVICES,
+    MeasuredDevice,
+    load_device,
+)
 from memristive.devices.spice_model import load_model
 from memristive.network.design import edges
 from memristive.parameters import ParameterError
@@ -153,27 +157,39 @@ def test_ngspice_follows_the_compiled_verilog_a(device, tmp_path):
     assert states == pytest.approx(expected, abs=TOLERANCE)
 
 
+def crosssim(text):
+    """Conductances, probabilities and changes (a row for each probability) of a lookup table, as
+    CrossSim reads it.
+    """
+    siemens, shares, *changes = (np.array(line.split(","), float) for line in text.splitlines()[1:])
+    return siemens, shares, np.array(changes)
+
+
 @pytest.mark.parametrize("up", [True, False])
 def test_crosssim_table_repeats_steps_and_noise(up):
-    """CrossSim reads the rows after the title, takes the nearest entry, and averages over the
-    probabilities.
-    """
-    text = crosssim_table(OWN, up)
-    siemens, shares, changes = (
-        np.genfromtxt(io.StringIO(text), delimiter=",", skip_header=first, max_rows=rows)
-        for first, rows in ((1, 1), (2, 1), (3, None))
-    )
-    range_of = OWN.highest_conductance - OWN.lowest_conductance
-    assert siemens[[0, -1]] == pytest.approx([1e-6, 5e-6])
-    assert np.ptp(np.diff(siemens)) < 1e-4 * np.diff(siemens).max() and shares[[0, -1]] == (
-        pytest.approx([0, 1])
-    )
-    mean = np.trapezoid(changes, shares, axis=0) / range_of
-    step = OWN.step((siemens - 1e-6) / range_of, up) * (1 if up else -1)
+    """CrossSim takes the nearest entry, and averages over the probabilities."""
+    siemens, shares, changes = crosssim(crosssim_table(OWN, up))
+    assert siemens == pytest.approx(np.linspace(1e-6, 5e-6, len(siemens)))
+    mean = np.trapezoid(changes, shares, axis=0) / 4e-6
+    step = OWN.step((siemens - 1e-6) / 4e-6, up) * (1 if up else -1)
     assert mean == pytest.approx(step, abs=1e-6)
-    scatter = changes / range_of - step
+    scatter = changes / 4e-6 - step
     quartiles = [np.interp(share, shares, scatter[:, 0]) for share in (0.25, 0.75)]
     assert quartiles == pytest.approx(0.015 * norm.ppf([0.25, 0.75]), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ONE_SIDED_DEVICES)
+def test_crosssim_tables_hold_the_distributions_of_one_gradual_direction(name):
+    """The lowest, the middle and the highest change at both ends of the range."""
+    device, found = ONE_SIDED_DEVICES[name], files(ONE_SIDED_DEVICES[name])
+    assert len(found) == 2
+    for file, up in (("dG_increasing.txt", True), ("dG_decreasing.txt", False)):
+        siemens, _, changes = crosssim(found[file])
+        gradual = up == (device.one_sided.sign > 0)
+        table = np.array(device.one_sided.gradual if gradual else device.one_sided.abrupt)
+        expected = table[[0, len(table) // 2, -1]][:, [0, -1]] - (0 if gradual else [0, 1])
+        made = changes[[0, len(changes) // 2, -1]][:, [0, -1]] / np.ptp(siemens)
+        assert made == pytest.approx(expected, abs=1e-6)
 
 
 def test_aihwkit_parameters_repeat_a_sweep():

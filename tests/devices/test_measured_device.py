@@ -1,8 +1,5 @@
 """Measured devices: steps and flows of their curves, the field's law, device files."""
 
-import dataclasses
-import json
-
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -86,32 +83,6 @@ def test_the_flow_is_the_solution_of_its_differential_equation(shape):
             assert device.after(0.05, pulses) == pytest.approx(exact, abs=1e-6)
         else:
             assert 1 <= device.after(0.05, pulses) <= 1.001  # the bound
-
-
-def test_old_files_hold_the_law(tmp_path):
-    path = tmp_path / "old.json"
-    path.write_text(
-        json.dumps(
-            {
-                "format": "measured synaptic device",
-                "name": "old",
-                "pulses_up": 64,
-                "pulses_down": 64,
-                "curvature_up": 2.5199,
-                "curvature_down": 2.5199,
-                "highest_conductance": 1 / 81e3,
-                "on_off_ratio": 50.2,
-                "cycle_noise": 0.02,
-                "voltage_up": 5.0,
-                "width_up": 5e-6,
-                "voltage_down": -3.0,
-                "width_down": 5e-6,
-                "read_voltage": 0.1,
-                "source": DEVICES["epiram"].source,
-            }
-        )
-    )
-    assert dataclasses.replace(load_device(str(path)), name="epiram") == DEVICES["epiram"]
 
 
 def test_device_files(tmp_path):

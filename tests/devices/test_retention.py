@@ -196,7 +196,6 @@ def test_the_spread_of_equal_devices_is_not_that_of_their_fits():
 @pytest.mark.parametrize(
     ("time", "conductance", "message"),
     [
-        ([1, 10, 5, 100, 200, 300], [1e-6] * 6, "rise"),
         ([1, 2, 3, 4, 5, 6], [1e-6, 1e-6, -1e-6, 1e-6, 1e-6, 1e-6], "sign"),
         ([1], [1e-6], "reading"),
         ([1, 2, 3, 4], [4e-6, 3e-6, 2e-6, 1e-6], "4 readings"),

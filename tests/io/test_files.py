@@ -16,12 +16,11 @@ from memristive.classifier.stored import StoredClassifier, StoredEstimator
 from memristive.cli.script import exit_code
 from memristive.commands import fit as device_fit
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
-from memristive.devices.spice_model import PRESETS, load_model
+from memristive.devices.spice_model import PRESETS
 from memristive.files import REMOVED, FileProblem
 from memristive.io.records import (
     checkpoint_at_interrupt,
     load_checkpoint,
-    load_results,
     resumed,
     save_checkpoint,
     to_json,
@@ -36,7 +35,7 @@ from memristive.io.voltages import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning
-from memristive.network.chip import Chip, load_chip
+from memristive.network.chip import Chip
 from memristive.network.design import Convolution, LayerDesign, Setup
 from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
@@ -238,20 +237,6 @@ def test_a_second_interrupt_waits_for_the_checkpoint(tmp_path):
     with pytest.raises(KeyboardInterrupt), checkpoint_at_interrupt(path, progress, {"seed": 1}):
         raise KeyboardInterrupt
     assert resumed(path, {"seed": 1}, resume=True, force=False)["done"] == 7
-
-
-def test_names_that_are_too_long_and_nested_content_are_one_line(tmp_path, capsys):
-    deep, long = tmp_path / "deep.json", "a" * 300
-    deep.write_text("[" * 100_000)
-    for path in (deep, long):
-        for function in (load, load_results, MemristiveClassifier.load, load_device, load_model):
-            with pytest.raises((ParameterError, VoltagesError, FileProblem)) as caught:
-                function(str(path))
-            one_line(str(caught.value))
-        with pytest.raises(ParameterError, match="chip"):
-            load_chip(str(path), 2, 2)
-    assert exit_code(device_fit.main, [f"{long}.csv"]) in (1, 2)
-    assert long in one_line(capsys.readouterr().err)
 
 
 def test_a_name_with_folders_writes_nothing_outside(tmp_path, capsys):

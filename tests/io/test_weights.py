@@ -148,7 +148,7 @@ def test_files_of_arrays_give_the_same_layers(layers, tmp_path):
         (lambda layers: [layers[1], layers[0]], "64 inputs"),
         (lambda layers: [(layers[0][0].T, layers[0][1])], "outputs x inputs"),
         (lambda layers: [(layers[0][0] * np.nan, layers[0][1])], "finite"),
-        (lambda layers: [(layers[0][0][:, :9], layers[0][1])], "9 inputs"),
+        (lambda layers: [(layers[0][0][:, :9], layers[0][1])], "x 9"),
         (lambda layers: {"a": layers[0][0]}, "'weight'"),
         (lambda layers: ROOT / "README.md", "README.md"),
     ],
@@ -189,20 +189,6 @@ def test_a_graph_of_nir_has_the_first_spikes_of_the_network(name, tmp_path):
     assert np.median(late) == pytest.approx(layer.rise / 2, rel=0.2)
     order = [np.argmin(np.nan_to_num(of, nan=1.0), axis=1) for of in (times, found)]
     assert np.mean(order[0] == order[1]) > 0.97
-
-
-def test_a_network_goes_to_nir_and_comes_back(layers, converted, tmp_path):
-    network, _ = converted
-    save_nir(tmp_path / "x.nir", network)
-    back = list(nir_weights(tmp_path / "x.nir").values())
-    first = drives(network.layers[0], network.states[0])
-    assert np.allclose(back[0], first[:, :-1]) and np.allclose(back[1], first[:, -1])
-    given, bias = layers[0]
-    scale = np.median(first[:, :-1][given > 0.1] / given[given > 0.1])
-    off = np.abs(
-        np.column_stack([first[:, :-1], first[:, -1:] - 1]) - scale * np.column_stack([given, bias])
-    )
-    assert np.quantile(off, 0.99) < 0.01 * scale * np.abs(given).max()  # apart from clipped ones
 
 
 def test_nodes_that_a_circuit_lacks_are_named(tmp_path):

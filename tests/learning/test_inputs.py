@@ -22,7 +22,7 @@ from memristive.scores.checks import fit_feedback_resistor
 IMAGES, LABELS = np.random.default_rng(1).integers(0, 2, (12, 9)) * 1.0, np.arange(12) % 3
 IMAGES[0] = 1.0
 NAMES = np.array(["setosa", "versicolor", "virginica"])[LABELS]
-NETWORK, RULE = build(IMAGES, 3, hidden=4, presentations=30)
+NETWORK, _ = build(IMAGES, 3, hidden=4, presentations=30)
 
 
 def states(images=IMAGES, labels=LABELS, classes=3, **options):
@@ -73,15 +73,6 @@ def test_epochs_are_presentations_of_each_image():
     assert rules[0] == rules[1]
 
 
-def test_the_paper_takes_lists_and_frames(ngspice):
-    patterns = np.array([[1, 1, 0, 0], [0, 0, 1, 1]])
-    setup = fit_feedback_resistor(Setup(), patterns.tolist())
-    one, other = (train_hebbian(setup, rows) for rows in (patterns, pd.DataFrame(patterns)))
-    assert np.array_equal(one.states, other.states)
-    found = [infer(setup, one.states, rows).spikes for rows in (patterns * 1.0, patterns.tolist())]
-    assert np.array_equal(*found, equal_nan=True)
-
-
 @pytest.mark.parametrize(
     ("call", "options", "word"),
     [
@@ -90,9 +81,7 @@ def test_the_paper_takes_lists_and_frames(ngspice):
             for call in (states, spikes)
             for images, word in [
                 (changed(np.nan), "images.*row 2, column 3"),
-                (pd.DataFrame(changed(None)), "images.*row 2, column 3"),
                 (changed(1.0001), "images.*scale"),
-                (changed(-1e-4), "images.*scale"),
                 (IMAGES + 0j, "images.*complex"),
                 (IMAGES[0], r"images.*reshape\(images, \(1, -1\)\)"),
                 ([[1, 0], [1]], "images"),
@@ -101,21 +90,14 @@ def test_the_paper_takes_lists_and_frames(ngspice):
         ),
         (spikes, {"images": IMAGES[:, :8]}, "images.*n x 9"),
         (states, {"images": np.zeros((12, 9))}, "images"),
-        (states, {"images": IMAGES[:0], "labels": []}, "images"),
         (states, {"labels": NAMES}, r"labels.*'setosa'.*return_inverse=True\)\[1\]"),
         (states, {"labels": LABELS + 0.5}, "labels.*0.5"),
         (states, {"labels": LABELS + 1}, "labels.* 3:"),
         (states, {"labels": LABELS - 1}, "labels.*-1"),
-        (states, {"labels": LABELS * np.nan}, "labels.*nan"),
-        (states, {"labels": LABELS + 0j}, "labels"),
         (states, {"labels": LABELS[1:]}, "labels.*12"),
         (states, {"labels": LABELS * 0}, "labels.*two classes"),
-        (states, {"classes": 0}, "classes"),
         (states, {"classes": 1, "labels": LABELS * 0}, "classes"),
-        (states, {"classes": 2.5}, "classes"),
         (states, {"hidden": 0}, "hidden"),
-        (states, {"hidden": "4"}, "hidden"),
-        (states, {"hidden": [[4]]}, "hidden"),
         (states, {"pairs": -1}, "pairs"),
         (states, {"presentations": 0}, "presentations"),
         (states, {"epochs": 2}, "epochs or presentations"),
@@ -124,22 +106,15 @@ def test_the_paper_takes_lists_and_frames(ngspice):
             (states, {"convolution": {name: value}}, name)
             for name, value in [("window", (3, 3)), ("stride", 0), ("regions", 9)]
         ),
-        (states, {"convolution": {"widow": 3}}, "widow.*did you mean window"),
         (states, {"images": IMAGES[:, :8], "convolution": {}}, "height and width"),
-        (states, {"presentations": "many"}, "presentations"),
         (states, {"presentatons": 5}, r"presentatons.*did you mean presentations\?"),
-        (states, {"hiden": 5}, r"hiden.*did you mean hidden\?"),
         (states, {"hidden": None, "output_dose": 0.1}, "output_dose.* start_state"),
         (states, {"device": "epyram"}, r"device.*did you mean epiram\?"),
         (states, {"chip": "tenpercent"}, r"did you mean ten-percent\?"),
         (states, {"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise"),
         (states, {"late": True}, "device"),
         (spikes, {"wanted": 0}, "wanted"),
-        (spikes, {"wanted": "two"}, "wanted"),
-        *(
-            (fit_feedback_resistor, {"setup": Setup(), "patterns": rows}, "patterns")
-            for rows in [[[1, 0], [1]], [[1, "x"]], [[1, 2]], [1, 0], [], [[1j, 0]]]
-        ),
+        (fit_feedback_resistor, {"setup": Setup(), "patterns": [[1, 2]]}, "patterns"),
         (train_hebbian, {"setup": Setup(), "patterns": [[np.nan, 0]]}, "patterns.*row 0"),
         (
             infer,

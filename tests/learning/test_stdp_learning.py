@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from memristive import datasets
-from memristive.scores.decisions import RESOLUTION, SILENT, TIED, decide, lead
+from memristive.scores.decisions import RESOLUTION, SILENT, TIED, decide
 from memristive.stdp import stdp_learning
-from memristive.stdp.stdp_circuit import constants, spike_times
 from memristive.stdp.stdp_learning import (
     PACE_STEP,
     MnistLearning,
@@ -84,33 +83,10 @@ def test_committed_netlist_learns_in_ngspice_alone():
     done = subprocess.run(
         ["ngspice", "-b", str(COMMITTED)], capture_output=True, text=True, timeout=120, check=True
     )
-    neurons = dict(re.findall(r"^pattern (.) is won by neuron (\d+)$", done.stdout, re.MULTILINE))
-    assert list(neurons) == list("X+U=") and sorted(neurons.values()) == list("0123")
-    for pattern, label in zip(XPUE.dataset.patterns, XPUE.dataset.labels, strict=True):
-        printed = re.search(rf"^neuron {neurons[label]}: (.*)$", done.stdout, re.MULTILINE)
-        assert np.all((np.array(printed[1].split(), float) > 2) == (pattern == 1))
-
-
-@pytest.mark.parametrize(
-    ("changes", "fires"), [({"threshold": 10.0}, False), ({"output_high": 2.0}, True)]
-)
-def test_netlist_names_the_winner_or_none(tmp_path, changes, fires):
-    setup = XPUE.setup.replace(neuron=dataclasses.replace(XPUE.setup.neuron, **changes))
-    trial = trial_of(XPUE, 1, setup, presentations=40)
-    (tmp_path / "n.cir").write_text(stdp_learning.batch_netlist(trial, XPUE.dataset.labels))
-    done = subprocess.run(
-        ["ngspice", "-b", str(tmp_path / "n.cir")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    winners = predicted_winners(trial)
-    last = [winners[np.flatnonzero(trial.order == pattern)[-1]] for pattern in range(4)]
-    assert (
-        re.findall(r"won by neuron (\d)", done.stdout) == [str(winner) for winner in last] * fires
-    )
-    assert done.stdout.count(": 0 neurons fire") == (0 if fires else 4)
+    found = re.findall(r"^pattern_(\d)_output_(\d)\s*=\s*(\S+)", done.stdout, re.MULTILINE)
+    high = [(pattern, neuron) for pattern, neuron, volts in found if float(volts) > 0.5]
+    assert len(found) == 16 and [pattern for pattern, _ in high] == list("0123")
+    assert sorted(neuron for _, neuron in high) == list("0123")
 
 
 @pytest.mark.parametrize(
@@ -232,13 +208,6 @@ def test_decisions_are_strict_between_digits_not_between_neurons(training):
             FEW, NetworkState(states, np.array(raised, float)), image, np.array(digits)
         )
         assert decide(spikes, RESOLUTION)[0].tolist() == [decision]
-    network = NetworkState(states, np.array([0.0, 0.1, 0.3]))
-    near, far, alone = (
-        lead(stdp_learning.read_in_closed_form(FEW, network, image, np.array(digits))[0])
-        for digits in ([4, 7, 7], [4, 4, 7], [4, 4, 4])
-    )
-    spikes = spike_times(states, network.homeostasis, image[0], constants(FEW.setup()))
-    assert near == lead(spikes) and 2 * near < far < alone == np.inf
 
 
 def test_neurons_that_win_nothing_get_the_most_frequent_digit():

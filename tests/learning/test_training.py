@@ -6,13 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from memristive.datasets import encode
 from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
-from memristive.learning.training import Learning, learn, learning_curve, train
+from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.design import ENGINES, LayerDesign, Setup
 from memristive.network.networks import Network, network_on_chip
@@ -106,19 +104,6 @@ def test_doses_of_a_silent_neuron_fall_to_a_hundredth():
     ).network.states
     expected = 1e-3 * np.maximum(1 - np.arange(300) / 300, 0.01).sum()
     assert found == pytest.approx(np.array([[expected] * 3, [0.0] * 3]), rel=0.03)
-
-
-@given(
-    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40), st.integers(1, 50)
-)
-def test_learning_curve_is_the_share_of_right_answers_in_the_window(rows, window):
-    accuracy, writes = learning_curve(np.array(rows), window)
-    naive = [
-        sum(right for right, _ in rows[max(0, k - window) : k]) / min(k, window)
-        for k in range(1, len(rows) + 1)
-    ]
-    assert accuracy == pytest.approx(naive)
-    assert writes.tolist() == np.cumsum([written for _, written in rows]).tolist()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -2,14 +2,11 @@
 program, and whole neurons.
 """
 
-import dataclasses
 import math
-import warnings
 
 import numpy as np
 import pytest
 
-from memristive.cli.devices import print_prediction
 from memristive.datasets import xpue
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
@@ -113,21 +110,6 @@ def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
     device = MeasuredDevice.from_law("mine", 500, 500, 0.5, 0.5, half_up=0.17, half_down=0.17)
     array = DeviceArray(load_model("wox"), device, "v/2", pulses_of_a_class(device, "v/2", classes))
     assert array.trained(np.ones((classes, 3))).max() == pytest.approx(0.9, abs=0.005)
-
-
-@pytest.mark.parametrize(("half", "warned"), [(0.17, False), (0.4999, True)])
-def test_leads_below_the_resolution_are_predicted_as_undecided(half, warned):
-    """With r = 1/2, a cell gets 1/2 + n/2 writes, n being the number of classes with its pixel, in
-    each column.
-    """
-    device = dataclasses.replace(
-        load_device(str(ROOT / "results" / "devices" / "wox_device.json")), half_up=half
-    )
-    setup = array_setup(Setup(), device, "v/2", PATTERNS)
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        print_prediction(setup, PATTERNS)
-    assert any("4 of 4" in str(warning.message) for warning in found) == warned
 
 
 def test_shares_of_a_filament_follow_its_gap(ngspice):

@@ -105,7 +105,7 @@ def test_a_spread_of_the_range_costs_accuracy_if_cells_conduct_at_zero(seed):
     data, found = matching_dataset("mnist"), []
     for lowest, spread in ((1e-6, 0.001), (1e-6, 0.5), (1e-6 / 49, 0.5)):
         device = dataclasses.replace(
-            MeasuredDevice.straight("straight", 100, 100, range_spread=spread),
+            MeasuredDevice("straight", range_spread=spread),
             lowest_conductance=lowest,
             highest_conductance=lowest + 1e-6,
         )

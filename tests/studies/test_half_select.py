@@ -11,6 +11,6 @@ def test_half_selected_cells_drift_unless_up_and_down_cancel(r_down):
     """Equal steps: with r = 0.2 in both directions most of the accuracy stays, in one direction it
     is lost.
     """
-    device = MeasuredDevice.straight("straight", 100, 100, half_up=0.2, half_down=r_down)
+    device = MeasuredDevice("straight", half_up=0.2, half_down=r_down)
     accuracy = evaluate((device, "v/2", 1e-2))["strict_accuracy"]
     assert accuracy > 0.7 if r_down else accuracy < 0.5
