@@ -539,13 +539,12 @@ def mean_of(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
 
 
 def wear(counts: Counts, endurance: float) -> dict[str, float]:
-    """Return a dict with the mean, quantiles and maximum over cells of the number of pulses, and
+    """Return a dict with the mean and the maximum over cells of the number of pulses, and
     the share of cells with more pulses than the `endurance`.
     """
     pulses = np.concatenate([layer.sum(axis=0).ravel() for layer in counts.pulses])
     return {
         "mean": float(pulses.mean()),
-        **{f"quantile_{q}": float(np.quantile(pulses, q / 100)) for q in (50, 90, 99)},
         "most": float(pulses.max()),
         "share_beyond_endurance": float((pulses > endurance).mean()),
     }

@@ -49,7 +49,7 @@ class Costs:
     errors : int or None
         Errors during the training.
     wear : dict of str to float
-        Pulses of a cell in the training: mean, quantiles, most, and the share of cells beyond the
+        Pulses of a cell in the training: mean, most, and the share of cells beyond the
         endurance; empty without pulses or without a training.
     """
 
