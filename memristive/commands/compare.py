@@ -22,7 +22,6 @@ from matplotlib.figure import Figure
 
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, field_named, means_of
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, print_rows
-from memristive.datasets import DATASETS
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, COLOURS, VERMILLION, WIDTH, over_seeds
@@ -51,8 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
     options = parser.parse_args(arguments)
     devices = [load_device(name) for name in options.device or DEVICES]
-    own = [None if options.data in DATASETS else options.data, *(options.device or ())]
-    keep_apart(options, *own)
+    keep_apart(options, options.data, *(options.device or ()))
     if options.write == ["late"]:
         for device in devices:
             check_late(device)

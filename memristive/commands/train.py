@@ -45,7 +45,7 @@ from memristive.cli.script import (
     print_rows,
     progress,
 )
-from memristive.datasets import DATASETS, Dataset, Images
+from memristive.datasets import Dataset, Images
 from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
@@ -135,9 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise ParameterError("--late is for measured devices, so it needs --device")
     if options.weights and (options.hidden or options.convolution):
         raise ParameterError("--weights has its own layers: leave --hidden and --convolution out")
-    folder = keep_apart(
-        options, options.device, options.weights, None if options.data in DATASETS else options.data
-    )
+    folder = keep_apart(options, options.device, options.weights, options.data)
 
     # 1. Data, cells, layers, rule and chip.
     dataset, start, rule = start_of(options)(0)
