@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: setup reproduce reproduce-full test same docs dist benchmark tables audit fashion
+.PHONY: setup reproduce reproduce-full test same docs dist tables audit fashion
 .DELETE_ON_ERROR:
 
 setup: .venv/ready ngspice ngspice-cli
@@ -36,9 +36,6 @@ dist: .venv/dev ngspice
 	$(PY) -m build
 	$(PY) -m tools.try_wheel
 
-benchmark: .venv/ready ngspice
-	$(PY) -m tools.performance
-
 tables: .venv/ready
 	$(PY) -m tools.tables
 
@@ -59,7 +56,7 @@ audit: .venv/dev
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
 	touch $@
 
-# A second benchmark, which `make reproduce` does not need. Doses fall with the number of pixels. Two hours on two cores.
+# A second, which `make reproduce` does not need. Doses fall with the number of pixels. Two hours on two cores.
 LAYERS := $(PY) -m memristive train --data fashion --seeds 3 --results results/fashion
 fashion: .venv/ready ngspice
 	@test -d "$${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}" || tools/install-package.sh dataset-fashion-mnist

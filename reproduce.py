@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from joblib import cpu_count
-from tqdm import tqdm
 
 from memristive.cli.script import run
 from studies.half_select import MODELS
@@ -46,7 +45,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["memristor_figures.py"],
         ["memristor.py"],
         ["memristor.py", "--stdp"],
-        ["-m", "memristive.commands.presets", "--jobs", "1"],
+        ["-m", "memristive.commands.presets"],
         [
             *("-m", "memristive", "compare", "--data", "mnist", "--write", "at-once"),
             *("--presentations", "40000", "--seeds", "1", "--jobs", "1", *quick),
@@ -152,16 +151,11 @@ def main(arguments: list[str] | None = None) -> int:
         ]
     failed = 0
     for part in (list(chains(options.full)), [last]):
-        with (
-            ThreadPoolExecutor(cpu_count()) as pool,
-            tqdm(total=len(part), unit="chain", dynamic_ncols=True) as bar,
-        ):
-            for future in as_completed(
-                [pool.submit(run_chain, chain, options.force) for chain in part]
-            ):
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            started = [pool.submit(run_chain, chain, options.force) for chain in part]
+            for future in as_completed(started):
                 printed, code = future.result()
-                bar.write(printed.rstrip())
-                bar.update()
+                print(printed.rstrip(), flush=True)
                 failed = failed or code
     if failed:
         print("a step failed: see above", file=sys.stderr)

@@ -151,13 +151,6 @@ def paper_decision(spikes: np.ndarray, step: float) -> int:
     return int(np.argmin(samples))
 
 
-def ranking(spikes: np.ndarray) -> list[int]:
-    """Return the indices of the classes that fired, in the order of their first `spikes` (classes,
-    s; nan: silent).
-    """
-    return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]
-
-
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
 
 
@@ -209,9 +202,8 @@ def summary(
     strict, paper = decide(spikes, resolution, schedule.sampling_step if schedule else None)
     classes = spikes.shape[1]
     right = int(accuracy_score(labels, strict, normalize=False))
-    top3 = np.mean(
-        [label in ranking(times)[:3] for label, times in zip(labels, spikes, strict=True)]
-    )
+    among = np.argsort(spikes, axis=1, kind="stable")[:, :3] == np.asarray(labels)[:, None]
+    top3 = np.mean(among.any(axis=1) & ~np.isnan(spikes[np.arange(len(labels)), labels]))
     recall = recall_score(
         labels, strict, labels=list(range(classes)), average=None, zero_division=np.nan
     )
@@ -290,15 +282,6 @@ def deviations(
     one = np.where(np.isnan(spikes), np.fmax(end[..., None], others), spikes)
     other = np.where(np.isnan(others), np.fmax(other_end[..., None], spikes), others)
     return np.where(np.isnan(spikes) & np.isnan(others), np.nan, np.abs(one - other))
-
-
-def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
-    """Return the largest of the `deviations` in s between first spikes of two reads, `spikes` and
-    `others` (images x neurons, s). Reads end at their second spike, or after the `window` in s.
-    None if no neuron fires.
-    """
-    found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
-    return None if np.isnan(found).all() else float(np.nanmax(found))
 
 
 def interval(right: int, count: int) -> list[float]:
