@@ -216,18 +216,40 @@ def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
     """Print the scores that `decisions.summary` computed, one a line. `labels` are the names of the
     classes.
     """
-    shares = ("strict_accuracy", "paper_rule_accuracy", "paper_rule_first_100", "top3_accuracy")
-    rows = [
-        (name.replace("_", " "), f"{scores[name]:.2%}")
-        for name in (*shares, "equal_templates")
-        if name in scores
-    ]
+
+    def percent(share: float) -> str:
+        return "-" if np.isnan(share) else f"{share:.1%}"
+
     low, high = scores["strict_interval_95"]
-    rows += [
-        ("95 % interval of the strict accuracy", f"{low:.2%} to {high:.2%}"),
-        ("images, silent", f"{scores['samples']:,}, {scores['silent']}"),
-        ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
+    rows = [
+        ("images", str(scores["samples"])),
+        (
+            "strict accuracy",
+            f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
+        ),
     ]
-    recall = zip(labels, scores["recall"], strict=True)
-    rows.append(("recall by class", "  ".join(f"{name}: {share:.1%}" for name, share in recall)))
+    if "paper_rule_accuracy" in scores:
+        rows += [
+            ("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
+            ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}"),
+        ]
+    rows += [
+        ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
+        ("silent", str(scores["silent"])),
+        ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
+        (
+            "recall by class",
+            "  ".join(
+                f"{label}: {percent(value)}"
+                for label, value in zip(labels, scores["recall"], strict=True)
+            ),
+        ),
+    ]
+    if "equal_templates" in scores:
+        rows.append(
+            (
+                "two best templates equal",
+                f"{scores['equal_templates']:.2%} of the images: tied or silent",
+            )
+        )
     print(table(("score", "value"), rows))

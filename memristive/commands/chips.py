@@ -20,7 +20,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from memristive.cli.reading import trained_network
-from memristive.cli.script import Record, add_resume, keep_apart, make_parser
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
+from memristive.datasets import dataset_name
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
 from memristive.network.networks import network_on_chip
@@ -53,7 +54,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Carry the network to all chips, test, repair, test again, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "chips", parameters=False))
     parser.add_argument("network", type=Path, metavar="NETWORK", help="voltages file")
-    parser.add_common("--data", None, "default: the dataset in the voltages file")
+    parser.add_argument(
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        help="a dataset, or a file of your own images (default: the dataset in the voltages file)",
+    )
     parser.add_argument(
         "--spread",
         type=float,
@@ -92,13 +98,17 @@ def main(arguments: list[str] | None = None) -> None:
         },
         others=[options.network],
     )
-    rows = pd.DataFrame(record.run_tasks(evaluate, chips))
+    rows = pd.DataFrame(record.run_tasks(evaluate, chips, [1] * len(chips)))
     record.write({"rows": rows.to_dict("records")}, ngspice=False)
     percent = rows.assign(carried=100 * rows["carried"], repaired=100 * rows["repaired"])
+    means = percent.groupby(["deviation", "spread"], sort=False)
     columns = ["carried", "repaired"] if options.repair else ["carried"]
-    print(
-        percent.groupby(["deviation", "spread"], sort=False)[columns].agg(["mean", "min"]).round(1)
-    )
+    lines = [
+        (*kind, *(f"{of[name].mean():.1f} ({of[name].min():.1f} lowest)" for name in columns))
+        for kind, of in means
+    ]
+    heading = {"carried": "carried (%)", "repaired": f"after {options.repair:,} on the chip (%)"}
+    print(table(("deviation", "spread", *(heading[name] for name in columns)), lines))
     record.plot(figure(percent, columns, options.repair))
 
 

@@ -59,7 +59,9 @@ def test_compare_has_the_accuracy_and_the_pulses_of_the_verbs(tmp_path):
     ("words", "named"),
     [
         (["--vary", "writenoise", "1"], "device.write_noise"),
+        (["--vary", "write_noise", "much"], "much"),
         (["--vary", "write_noise"], "write_noise"),
+        (["--vary", "write_noise", "-1"], "write_noise"),
         (["--device", "epirm"], "epiram"),
     ],
 )
