@@ -58,6 +58,8 @@ UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "oh
 EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
 UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
 TIME = re.compile(r"(?i)(?:t|time|elapsed ?time|delay)\b")  # of readings without pulses
+# s, of the units of times that are no power of ten of a second
+LONG_TIMES = {r"min(?:ute)?s?": 60.0, r"h(?:our|r)?s?": 3600.0, r"d(?:ay)?s?": 86400.0}
 # other columns, and why they do not do
 OTHERS = {
     r"\b(lrs|hrs|r ?on|r ?off|set|reset)\b": "one LRS and one HRS a cycle: steps between them are "
@@ -152,16 +154,23 @@ def read_over_time(
     kinds = {column.kind for column in columns if column.kind}
     if not times or not kinds <= {*READ, "device", "read voltage"}:
         return None
-    header = columns[times[0]].header
+    header, notes = columns[times[0]].header, list[str]()
+    long = [of for unit, of in LONG_TIMES.items() if re.search(f"(?i){EDGE}{unit}{EDGE}*$", header)]
     found = re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header)
-    if (found and UNITS[found[3]] != "s") or (not found and re.search(r"[\[(/]", header)):
+    if (found and UNITS[found[3]] != "s") or not (
+        found or long or not re.search(r"[\[(/]", header)
+    ):
         raise ParameterError(
             f"column {header!r} must be in s: convert the times, name it 'time (s)'"
         )
     power = PREFIXES[found[2]] if found else 0
     seconds = _numbers(Column(header, "time", "s", power), rows.iloc[:, times[0]])
+    if long:
+        seconds, notes = seconds * long[0], [f"column {header!r} converted to s"]
+    if begin := int((seconds == 0).sum()):
+        notes.append(f"readings at 0 s left out, at which no time has passed: {begin}")
+        rows, seconds = rows[seconds != 0], seconds[seconds != 0]
     others = [k for k in range(len(columns)) if k not in times]
-    notes = list[str]()
     tables = list(_tables([columns[k] for k in others], rows.iloc[:, others], read_voltage, notes))
     for note in dict.fromkeys(notes):
         report(f"{path}: {note}")
@@ -305,9 +314,15 @@ def _conductance(
     if column.kind == "resistance":
         return (1 / values).mask(values == np.inf, np.inf)
     if column.kind == "current":
-        near = pd.Series(read_voltage, table.index)
-        volts = table.get("read voltage", table.get("voltage", near))
+        volts = table.get("read voltage", table.get("voltage"))
+        if volts is None:
+            volts = pd.Series(read_voltage, table.index)
         reads = _near(volts, read_voltage)
+        if not reads.any() and "read voltage" in table:
+            raise ParameterError(
+                f"the table says that readings were made at {volts.median():g} V: give "
+                f"--read-voltage {volts.median():g}"
+            )
         if not reads.any():
             raise ParameterError(
                 f"no voltage is near {read_voltage:g} V, at which currents are read, the lowest is "
