@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import Record, print_energy, table
+from memristive.cli.script import Record, table
 from memristive.datasets import DATASETS, Dataset, matching_dataset
 from memristive.engines.engine import NgspiceNetwork, check_engine, reads
 from memristive.engines.solvers import READING_LAYERS
@@ -253,5 +253,3 @@ def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
             )
         )
     print(table(("score", "value"), rows))
-    if "read_energy" in scores:
-        print_energy("presenting the first image", scores["read_energy"])

@@ -281,7 +281,7 @@ def answer(run: Run) -> dict[str, Any]:
         "inference": accounting.mean_of(reads),
         "training": (trained.ledger, trained.times),
     }.items():
-        row |= {f"{name}_J": ledger.sum(), f"{name}_s": float(sum(times.values()))}
+        row |= {f"{name}_J": ledger.sum(), f"{name}_s": accounting.duration(times)}
     return row
 
 

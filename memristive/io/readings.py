@@ -40,8 +40,6 @@ NAMES = {
     "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
     "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
     "device": ("", rf"(?:device|cell|dut)(?: ?name)?{NUMBERED}"),
-    # of readings without pulses
-    "time": ("s", r"(?:t|time|elapsed ?time|delay)(?: (?:since|after) .*)?"),
 }
 READ = ("conductance", "resistance", "current")  # what is read; the first of them counts
 # words for directions, in names of columns; a column direction has some more
@@ -59,6 +57,9 @@ UNITS = dict.fromkeys(("S", "siemens", "Siemens"), "S") | {"A": "A", "V": "V", "
 UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "ohm")
 EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
 UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
+TIME = re.compile(r"(?i)(?:t|time|elapsed ?time|delay)\b")  # of readings without pulses
+# s, of the units of times that are no power of ten of a second
+LONG_TIMES = {r"min(?:ute)?s?": 60.0, r"h(?:our|r)?s?": 3600.0, r"d(?:ay)?s?": 86400.0}
 # other columns, and why they do not do
 OTHERS = {
     r"\b(lrs|hrs|r ?on|r ?off|set|reset)\b": "one LRS and one HRS a cycle: steps between them are "
@@ -113,9 +114,6 @@ def read_readings(
         file.
     """
     columns, rows = file or read_file(path)
-    columns = [
-        column._replace(kind="" if column.kind == "time" else column.kind) for column in columns
-    ]
     checksum = zlib.crc32(rows.reset_index(drop=True).to_csv().encode())
     notes, found = list[str](), list[Readings]()
     for device, table in _tables(columns, rows, read_voltage, notes):
@@ -152,19 +150,33 @@ def read_over_time(
     `read_readings` does, and for times in other units.
     """
     columns, rows = file
+    times = [k for k, column in enumerate(columns) if TIME.match(column.header)]
     kinds = {column.kind for column in columns if column.kind}
-    if "time" not in kinds or not kinds <= {*READ, "time", "device", "read voltage"}:
+    if not times or not kinds <= {*READ, "device", "read voltage"}:
         return None
-    notes = list[str]()
-    tables = list(_tables(columns, rows, read_voltage, notes))
+    header, notes = columns[times[0]].header, list[str]()
+    long = [of for unit, of in LONG_TIMES.items() if re.search(f"(?i){EDGE}{unit}{EDGE}*$", header)]
+    found = re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header)
+    if (found and UNITS[found[3]] != "s") or not (
+        found or long or not re.search(r"[\[(/]", header)
+    ):
+        raise ParameterError(
+            f"column {header!r} must be in s: convert the times, name it 'time (s)'"
+        )
+    power = PREFIXES[found[2]] if found else 0
+    seconds = _numbers(Column(header, "time", "s", power), rows.iloc[:, times[0]])
+    if long:
+        seconds, notes = seconds * long[0], [f"column {header!r} converted to s"]
+    if begin := int((seconds == 0).sum()):
+        notes.append(f"readings at 0 s left out, at which no time has passed: {begin}")
+        rows, seconds = rows[seconds != 0], seconds[seconds != 0]
+    others = [k for k in range(len(columns)) if k not in times]
+    tables = list(_tables([columns[k] for k in others], rows.iloc[:, others], read_voltage, notes))
     for note in dict.fromkeys(notes):
         report(f"{path}: {note}")
-    table = pd.concat([part.assign(name=name) for name, part in tables])
-    return (
-        table["time"].to_numpy(float),
-        table["conductance"].to_numpy(float),
-        table["name"].to_numpy(),
-    )
+    siemens = pd.concat([table["conductance"] for _, table in tables])
+    names = np.repeat([name for name, _ in tables], [len(table) for _, table in tables])
+    return seconds.loc[siemens.index].to_numpy(float), siemens.to_numpy(float), names
 
 
 def column_of(header: str) -> Column:
@@ -302,9 +314,15 @@ def _conductance(
     if column.kind == "resistance":
         return (1 / values).mask(values == np.inf, np.inf)
     if column.kind == "current":
-        near = pd.Series(read_voltage, table.index)
-        volts = table.get("read voltage", table.get("voltage", near))
+        volts = table.get("read voltage", table.get("voltage"))
+        if volts is None:
+            volts = pd.Series(read_voltage, table.index)
         reads = _near(volts, read_voltage)
+        if not reads.any() and "read voltage" in table:
+            raise ParameterError(
+                f"the table says that readings were made at {volts.median():g} V: give "
+                f"--read-voltage {volts.median():g}"
+            )
         if not reads.any():
             raise ParameterError(
                 f"no voltage is near {read_voltage:g} V, at which currents are read, the lowest is "
@@ -508,8 +526,8 @@ def _check_conductance(table: pd.DataFrame) -> None:
 def _check_single(table: pd.DataFrame, direction: np.ndarray) -> None:
     """Raise ParameterError if only every second step between readings, or every third and so on, is
     large or goes in the direction of the pulses: then pulses are read more than once. Ranks decide
-    (H. B. Mann and D. R. Whitney, Ann. Math. Statist. 18, 50, 1947), without a correction for ties,
-    so few abrupt steps do not count much.
+    (H. B. Mann and D. R. Whitney, Ann. Math. Statist. 18, 50, 1947), so few abrupt steps do not
+    count much.
     """
     steps = (np.diff(table["conductance"]) * direction[1:])[:TESTED]
     for number, sizes in itertools.product(REPEATS, (steps, np.abs(steps))):
