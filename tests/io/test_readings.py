@@ -348,7 +348,7 @@ def test_pulses_that_nobody_can_count_are_refused(tmp_path, rows, word):
 
 def test_a_read_voltage_in_the_table_that_is_another_one_is_refused(tmp_path):
     table = CYCLE.assign(**{"Read voltage (mV)": 200, "I (A)": 0.2 * CYCLE["conductance"]})
-    with pytest.raises(ParameterError, match="--read-voltage 0.2"):
+    with pytest.raises(ParameterError, match=r"--read-voltage 0\.2"):
         columns(tmp_path, table.drop(columns="conductance"))
     (found,) = read_readings(tmp_path / "t.csv", 0.2)[0]
     assert found.conductance == pytest.approx(CYCLE["conductance"])
