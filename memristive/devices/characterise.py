@@ -19,7 +19,7 @@ from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
 from memristor import Memristor, MemristorParameters
-from snn_circuit import add_source
+from snn_circuit import Points, add_source, edges
 
 PULSE_EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
 PERIOD = 1.1  # from one pulse of a train to the next, in widths
@@ -43,8 +43,6 @@ BOUND_STATE = (
     "rate, with k of 1e5 rates over the range, holds it from low to high"
 )
 FORGOTTEN = 0.05  # of the range: a device that loses more within them forgets
-# S
-HIGHEST_CONDUCTANCE = MeasuredDevice.__dataclass_fields__["highest_conductance"].metadata["high"]
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
 
 
@@ -116,6 +114,17 @@ class Characterisation:
     loops: list[tuple[float, np.ndarray, np.ndarray]]
 
 
+def check_rise(model: SpiceModel, found: StateMap) -> None:
+    """Raise ParameterError unless the conductance rises from 0 S or more over a model's states."""
+    siemens, (bottom, top), node = found.conductances, found.states[[0, -1]], model.state_node
+    if siemens[0] < 0 or not (np.diff(siemens) > 0).all():
+        raise ParameterError(
+            f"{model.name}: the conductance must rise over node {node}, from 0 S or more, got "
+            f"{siemens[0]:.3g} to {siemens[-1]:.3g} S from {node} = {bottom:.3g} to {top:.3g}: "
+            + BOUND_STATE.format(node)
+        )
+
+
 def model_solver(model: SpiceModel, max_step: float) -> Solver:
     """Return the solver, with steps of at most `max_step` s, for cells of a SPICE model.
 
@@ -137,6 +146,7 @@ def transient(
     drives: Sequence[Sequence[tuple[float, float]]],
     stop: float,
     max_step: float,
+    gate: Points | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run memristors side by side, each with a source of its own.
 
@@ -149,6 +159,8 @@ def transient(
         Corners (time in s, V) of the source of each cell, or of a single source for all cells.
     stop, max_step : float
         End and longest step in s.
+    gate : points, optional
+        Corners of the source of all gates; None: a gate conducts.
 
     Returns
     -------
@@ -164,8 +176,11 @@ def transient(
     model.add_to(circuit)
     given: list[float | None] = [None] if states is None else [float(state) for state in states]
     for k, state in enumerate(given):
-        model.add_cell(circuit, f"cell{k}", f"row{k}", circuit.gnd, state)
+        node = "gate" if gate else "gate_open"
+        model.add_cell(circuit, f"cell{k}", f"row{k}", circuit.gnd, state, node)
         add_source(circuit, f"row{k}", drives[k % len(drives)])
+    if gate:
+        add_source(circuit, "gate", gate)
     nodes = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(given))]
     currents = [f"i(vrow{k})" for k in range(len(given))]
     waves = run_once(circuit, model_solver(model, max_step), nodes + currents, stop)
@@ -194,20 +209,14 @@ def write(
     return np.array([np.interp(period * np.arange(count + 1), time, state) for state in moved])
 
 
-def pulse_train(volts: float, width: float, count: int) -> list[tuple[float, float]]:
+def pulse_train(volts: float, width: float, count: int) -> Points:
     """Return the corners (s, V) of `count` equal pulses, one in each period of `PERIOD` widths.
 
     Edges last `PULSE_EDGE` widths, and at half of its height each pulse is `width` s long.
     """
-    points = []
+    points: Points = []
     for k in range(count):
-        begin = k * (PERIOD * width) + 0.05 * width
-        points += [
-            (begin, 0.0),
-            (begin + PULSE_EDGE * width, volts),
-            (begin + width, volts),
-            (begin + width + PULSE_EDGE * width, 0.0),
-        ]
+        points += edges(k * (PERIOD * width) + 0.05 * width, width, PULSE_EDGE * width, volts)
     return points
 
 
@@ -357,16 +366,6 @@ def characterise(
     phase("conductance of each state")
     fine = np.linspace(bottom, top, 129)
     found = StateMap(fine, read(model, fine))
-    for way, state, siemens in (
-        ("down", bottom, found.conductances[0]),
-        ("up", top, found.conductances[-1]),
-    ):
-        if not 0 <= siemens <= HIGHEST_CONDUCTANCE:
-            raise ParameterError(
-                f"{model.name}: the sweep {way} ends at {model.state_node} = {state:.3g}, where "
-                f"the conductance is {siemens:.3g} S, outside 0 to {HIGHEST_CONDUCTANCE:g} S: "
-                + BOUND_STATE.format(model.state_node)
-            )
     for _ in range(HALVINGS):
         jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
         if not jumps.size:
@@ -374,11 +373,7 @@ def characterise(
         fine = np.insert(fine, jumps + 1, (fine[jumps] + fine[jumps + 1]) / 2)
         found = StateMap(fine, read(model, fine))
     low, high = found.conductances[[0, -1]]
-    if not (np.diff(found.conductances) > 0).all():
-        raise ParameterError(
-            f"{model.name}: the conductance is no rising curve of node {model.state_node} from "
-            f"{bottom:g} to {top:g}"
-        )
+    check_rise(model, found)
     grid = found.state(GRID)
     steps, cut = {}, {}
     phase("steps of each state")
@@ -404,33 +399,17 @@ def characterise(
         for up in (True, False)
         for part in (2, 3)
     }
-
-    volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
-    # Differences of cells make weights, so the range counts: what all states have in common
-    # cancels.
-    bend = read(model, [float(grid[-1])] * len(volts), volts) - read(
-        model, [float(grid[0])] * len(volts), volts
-    )
     selected: dict[str, Any] = {
         f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
         for side, up in (("up", True), ("down", False))
         for part, share in (("half", 2), ("third", 3))
     }
     device = MeasuredDevice(
-        name=model.name,
         lowest_conductance=low,
         highest_conductance=high,
         up=curves[True],
         down=curves[False],
-        read_voltage=model.read_voltage,
-        read_curve=tuple(bend / bend[-1]),
-        voltage_up=model.voltage_up,
-        width_up=model.width_up,
-        voltage_down=model.voltage_down,
-        width_down=model.width_down,
-        source=source,
-        model=path,
-        model_sha256=model.sha256,
+        **described(model, float(grid[0]), float(grid[-1]), source, path),
         **selected,
     )
 
@@ -451,7 +430,7 @@ def characterise(
     )
     drift = found.share(held[:, -1]) - GRID
     loops = [
-        loop(model, float(grid[len(grid) // 2]), period)
+        (period, *loop(model, float(grid[len(grid) // 2]), period, period / 200))
         for period in np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)
     ]
     return Characterisation(
@@ -469,24 +448,44 @@ def characterise(
     )
 
 
-def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s: the
-    period, and arrays of voltage in V and current in A during the second period.
+def described(model: SpiceModel, low: float, high: float, source: str, path: str) -> dict[str, Any]:
+    """Return the fields of the device that do not depend on how it is written. `low`, `high`: its
+    states at the ends of the range; other arguments are those of `characterise`.
+    """
+    volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
+    # Differences of cells make weights, so the range counts: what all states have in common
+    # cancels.
+    bend = read(model, [high] * 9, volts) - read(model, [low] * 9, volts)
+    pulses = ("name", "read_voltage", "voltage_up", "width_up", "voltage_down", "width_down")
+    return {
+        **{name: getattr(model, name) for name in pulses},
+        "read_curve": tuple((bend / bend[-1]).tolist()),
+        "source": source,
+        "model": path,
+        "model_sha256": model.sha256,
+    }
 
-    The sine's amplitudes are the voltages of the pulses.
+
+def loop(
+    model: SpiceModel, state: float, period: float, max_step: float, gate: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s:
+    arrays of voltage in V and current in A during the second period.
+
+    The sine's amplitudes are the voltages of the pulses. `max_step`: longest step in s. `gate`:
+    voltage in V of the cell's gate while the row is positive; otherwise it is that of reads.
     """
     time = np.linspace(0, 2 * period, 401)
     sine = np.sin(2 * np.pi * time / period)
     volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
-    at, _, current = transient(
-        model,
-        [state],
-        [list(zip(time.tolist(), volts.tolist(), strict=True))],
-        2 * period,
-        period / 200,
-    )
+    drives = [list(zip(time.tolist(), volts.tolist(), strict=True))]
+    opened = None
+    if gate is not None:
+        gates = np.where(volts > 0, gate, model.gate_open)
+        opened = list(zip(time.tolist(), gates.tolist(), strict=True))
+    at, _, current = transient(model, [state], drives, 2 * period, max_step, opened)
     second = time >= period
-    return period, volts[second], np.interp(time[second], at, current[0])
+    return volts[second], np.interp(time[second], at, current[0])
 
 
 def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:

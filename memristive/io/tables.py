@@ -69,35 +69,29 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
     """
     lines, notes = _lines(source)
     separator, width = _separator(lines[:SAMPLE])
-    first = _header([_split(line, separator) for line in lines[:SAMPLE]], width, numeric)
-    if first is None or not any(line.strip() for line in lines[first + 1 :]):
+    cells = [_split(line, separator) for line in lines]
+    first = _header(cells[:SAMPLE], width, numeric)
+    if first is None or not any(cells[first + 1 :]):
         raise ParameterError(f"{source} cannot be read as a table: it has no header with rows")
-    header = _split(lines[first], separator)
-    if any(line.strip() and not COMMENT.match(line) for line in lines[:first]):
-        notes.append(f"header found in line {first + 1}")
-    widths = [len(_split(line, separator)) for line in lines]
-    rows = [k for k in range(first + 1, len(lines)) if widths[k] and lines[k] != lines[first]]
-    marked = [k for k in rows if COMMENT.match(lines[k])]
-    rows = sorted({*rows} - {*marked})
-    if hidden := sum(widths[k] == width for k in marked):
-        notes.append(f"rows that begin with # or % left out: {hidden}")
-    if repeated := lines.count(lines[first]) - 1:
-        notes.append(f"repeated headers left out: {repeated}")
-    below = list[list[str]]()
-    for k in rows[: 1 + BELOW]:
-        if any(map(NUMBER.fullmatch, cells := _split(lines[k], separator))):
-            rows = rows[len(below) :]
-            notes += [f"rows of units or comments below the header: {len(below)}"] * bool(below)
-            break
-        below.append(cells)
+    header, filled = cells[first], [k for k in range(first + 1, len(lines)) if cells[k]]
+    marked = [k for k in filled if COMMENT.match(lines[k])]
+    repeated = [k for k in filled if cells[k] == header]
+    rows = sorted({*filled} - {*marked, *repeated})
+    start = next((n for n, k in enumerate(rows) if any(map(NUMBER.fullmatch, cells[k]))), 0)
+    below, rows = [cells[k] for k in rows[:start]], rows[start:]
+    hidden = sum(len(cells[k]) == width for k in marked)
+    notes += [f"header found in line {first + 1}"] * bool(first)
+    notes += [f"rows that begin with # or % left out: {hidden}"] * bool(hidden)
+    notes += [f"repeated headers left out: {len(repeated)}"] * bool(repeated)
+    notes += [f"rows of units or comments below the header: {start}"] * bool(start)
 
-    widest = max((widths[k] for k in rows), default=0)
+    widest = max((len(cells[k]) for k in rows), default=0)
     if widest == len(header) + 1 and (separator != "," or lines[rows[0]].startswith('"')):
         header = ["", *header]  # R gives the names of rows no name
     elif widest > len(header):
-        row = next(k for k in rows if widths[k] > len(header))
+        row = next(k for k in rows if len(cells[k]) > len(header))
         raise ParameterError(
-            f"{source}: row {row + 1} has {widths[row]} values, and the header has {len(header)} "
+            f"{source}: row {row + 1} has {len(cells[row])} values, the header has {len(header)} "
             "names: write all names into one line, and decimals with points, or put semicolons "
             "between columns"
         )
