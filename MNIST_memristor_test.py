@@ -10,7 +10,6 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 from typing import Any
 
 from datasets import mnist
-from memristive.accounting.energy import read_energy
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.engines.read_netlist import netlist
@@ -18,7 +17,7 @@ from memristive.io.records import describe
 from memristive.io.voltages import load_voltages
 from memristive.network.design import NGSPICE
 from memristive.network.networks import Network, network_on_chip
-from memristive.scores.decisions import confusion, equal_templates, lead, resolution_of
+from memristive.scores.decisions import confusion, equal_templates, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -67,8 +66,6 @@ def main(arguments: list[str] | None = None) -> None:
         if voltages.rule == "hebbian"
         else {}
     )
-    if options.engine == NGSPICE:
-        more["read_energy"] = read_energy(setup, voltages.states, images[0])
     strict = save_test(
         record,
         labels,
@@ -83,12 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     # 4. Plot.
     import plotting  # here, because --help needs no matplotlib
 
-    counts, leads = (
-        confusion(labels, strict, classes=10),
-        [lead(times) for times in spikes[strict >= 0]],
-    )
+    counts = confusion(labels, strict, classes=10)
     record.plot(plotting.confusion(counts, dataset.labels), "confusion")
-    record.plot(plotting.lead_histogram(leads), "leads")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: setup reproduce reproduce-full test same docs dist benchmark tables audit fashion
+.PHONY: setup reproduce reproduce-full test same docs dist tables audit fashion
 .DELETE_ON_ERROR:
 
 setup: .venv/ready ngspice ngspice-cli
@@ -35,9 +35,6 @@ dist: .venv/dev ngspice
 	rm -rf dist
 	$(PY) -m build
 	$(PY) -m tools.try_wheel
-
-benchmark: .venv/ready ngspice
-	$(PY) -m tools.performance
 
 tables: .venv/ready
 	$(PY) -m tools.tables

@@ -12,7 +12,6 @@ from collections.abc import Callable
 import numpy as np
 
 from datasets import Dataset, xpue
-from memristive.accounting.energy import read_energy
 from memristive.cli import script
 from memristive.io.records import describe
 from memristive.io.voltages import Voltages, load_voltages
@@ -81,7 +80,6 @@ def read_patterns(
         [lead(times) for times in result.spikes],
     )
     truth = np.arange(classes)
-    energy = read_energy(setup, voltages.states, patterns[0])
 
     # 4. Save.
     record.write(
@@ -92,7 +90,6 @@ def read_patterns(
             "first_spike_times": result.spikes,
             "leads": leads,
             "resolution": resolution,
-            "read_energy": energy,
         }
     )
 
@@ -104,10 +101,8 @@ def read_patterns(
         f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule "
         f"{sum(paper == truth)}/{classes}"
     )
-    script.print_energy(f"presenting {labels[0]!r}", energy)
     for part, figure in (
         ("membranes", plotting.membranes(result, setup, labels)),
-        ("raster", plotting.spike_raster(result.spikes, labels)),
         ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels)),
     ):
         plotting.save(figure, options.figures / f"{name}{setup.suffix}_{part}.png")

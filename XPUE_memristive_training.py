@@ -7,10 +7,8 @@ in about 3 s.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import time
 
 from datasets import Dataset, xpue
-from memristive.accounting.energy import write_energy
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
 from memristive.io.records import check_overwriting, describe
@@ -59,15 +57,10 @@ def train(
 
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is
     #    written.
-    start = time.perf_counter()
     training = train_hebbian(
         setup,
         patterns,
         watch=lambda runs: script.progress(runs, len(patterns), "training", "class"),
-    )
-    seconds = time.perf_counter() - start
-    energy = write_energy(
-        setup, setup.start_states(patterns.shape), patterns[0], column=0, pulse=setup.writing.pulse
     )
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
@@ -79,15 +72,13 @@ def train(
         encoding="binary",
         **parameters,
     )
-    record.write({"voltages": training.states, "write_energy": energy})
+    record.write({"voltages": training.states})
 
     # 4. Print and plot.
     import plotting  # here, because --help needs no matplotlib
 
-    script.print_training(setup, labels, patterns, training.states, seconds)
-    script.print_energy("one class's write", energy)
+    script.print_training(setup, labels, patterns, training.states)
     for name, figure in (
-        ("images", plotting.dataset_images(dataset)),
         ("inputs", plotting.pulses(training.time, training.inputs, "input")),
         ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
         (

@@ -646,12 +646,6 @@ class Cell(SubCircuit):
             raise ParameterError(
                 f"the circuit already has a subcircuit {self.name!r}; choose another name"
             )
-        for name in self.device_models:
-            if name in map(str, circuit.model_names):
-                raise ParameterError(
-                    f"the circuit already has a model {name!r}; give this {self.name!r} another "
-                    "name"
-                )
         circuit.subcircuit(self)
         for name, (kind, values) in self.device_models.items():
             circuit.model(name, kind, **values)

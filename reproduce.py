@@ -46,7 +46,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["memristor_figures.py"],
         ["memristor.py"],
         ["memristor.py", "--stdp"],
-        ["-m", "memristive.commands.presets", "--jobs", "1"],
+        ["-m", "memristive.commands.presets"],
         [
             *("-m", "memristive", "compare", "--data", "mnist", "--write", "at-once"),
             *("--presentations", "40000", "--seeds", "1", "--jobs", "1", *quick),
@@ -156,9 +156,8 @@ def main(arguments: list[str] | None = None) -> int:
             ThreadPoolExecutor(cpu_count()) as pool,
             tqdm(total=len(part), unit="chain", dynamic_ncols=True) as bar,
         ):
-            for future in as_completed(
-                [pool.submit(run_chain, chain, options.force) for chain in part]
-            ):
+            started = [pool.submit(run_chain, chain, options.force) for chain in part]
+            for future in as_completed(started):
                 printed, code = future.result()
                 bar.write(printed.rstrip())
                 bar.update()

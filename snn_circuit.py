@@ -415,20 +415,8 @@ def network(
     title : str
     devices : Devices
         Values of the cells and neurons of a chip, and its wires.
-
-    Raises
-    ------
-    ParameterError
-        The number of sources does not match the states.
     """
     classes, input_count = len(states), len(states[0])
-    if (inputs is not None and len(inputs) != input_count) or (
-        controls is not None and len(controls) != classes
-    ):
-        raise ParameterError(
-            f"{classes} x {input_count} states need as many sources, got {len(inputs or [])} "
-            f"inputs and {len(controls or [])} controls"
-        )
     circuit = Circuit(title)
     if devices.wires != Wires():
         # up to 20 times faster with wires, no gain without; ngspice before 42 ignores it

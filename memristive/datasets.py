@@ -13,7 +13,6 @@ import hashlib
 import inspect
 import os
 import re
-import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ INSTALLED = Path(__file__).parent / "data"  # exists if pip has installed the pr
 MNIST_FILE = (INSTALLED if INSTALLED.exists() else Path(__file__).parents[1] / "data") / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 MNIST_SOURCE = "restore it with: git checkout data/mnist.npz"
-MNIST_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"  # of Debian's package
 FASHION_SOURCE = (
     "install it with: apt-get install dataset-fashion-mnist, "
@@ -174,43 +172,22 @@ def own_patterns(path: Path) -> Dataset:
     Raises DatasetError if a line is no pattern, if patterns differ in shape, share a name or are
     equal, or if there are fewer than two.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names, drawings = [line[-1] for line in lines], [line[:-1] for line in lines]
+    shape = (len(drawings[0]), len("".join(drawings[0][:1]))) if lines else (0, 0)
+    pattern = re.compile(rf"(?:[01]{{{shape[1]}}} ){{{shape[0]}}}")
+    name = re.compile(rf"(?![01]{{{shape[1]}}}$)[\w+=]+")  # a row is no name
+    if (
+        not 1 < len(lines) == len(set(names)) == len(set(map(tuple, drawings)))
+        or not shape[1]
+        or not all(pattern.fullmatch("".join(f"{row} " for row in rows)) for rows in drawings)
+        or not all(map(name.fullmatch, names))
+    ):
         raise DatasetError(
-            f"patterns cannot be read from {path}: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    lines = {
-        number: line.split() for number, line in enumerate(text.splitlines(), 1) if line.strip()
-    }
-    first = next(iter(lines.values()), [""])
-    shape, names = (len(first) - 1, len(first[0])), [words[-1] for words in lines.values()]
-    for number, (*rows, name) in lines.items():
-        fits = (len(rows), *{len(row) for row in rows}) == shape and set("".join(rows)) <= {
-            "0",
-            "1",
-        }
-        if names.count(name) > 1:
-            raise DatasetError(f"{path}: two patterns have the name {name!r}")
-        if (
-            not fits
-            or not re.fullmatch(r"[\w+=]+", name)
-            or (set(name) <= {"0", "1"} and len(name) == shape[1] > 1)
-        ):
-            raise DatasetError(
-                f"{path}: line {number} must hold the rows of a pattern in 0 and 1, as many and as "
-                "long as in the first line, and then a name of its own, as in '101 010 101 X'; "
-                f"got {' '.join([*rows, name])!r}"
-            )
-    drawings = ["".join(words[:-1]) for words in lines.values()]
-    for name, drawing in zip(names, drawings, strict=True):
-        if drawings.count(drawing) > 1:
-            raise DatasetError(
-                f"{path}: pattern {name!r} equals another, so no circuit can tell them apart"
-            )
-    if len(names) < 2:
-        raise DatasetError(f"patterns in {path} must be two or more, got {len(names)}")
-    return _drawn(path.stem, names, shape, drawings)
+            f"{path} must hold two or more patterns, all of one shape: in each line the rows in 0 "
+            "and 1, and then a name of its own, as in '101 010 101 X'"
+        )
+    return _drawn(path.stem, names, shape, list(map("".join, drawings)))
 
 
 def xpue() -> Dataset:
@@ -272,14 +249,11 @@ def zvn() -> Dataset:
     return dataclasses.replace(plain, load_images=lambda part: images)
 
 
-def load_mnist(
-    *names: str, first: int | None = None, path: Path = MNIST_FILE
-) -> dict[str, np.ndarray]:
+def load_mnist(*names: str, path: Path = MNIST_FILE) -> dict[str, np.ndarray]:
     """Return MNIST's original arrays (x_train, y_train, x_test, y_test) by name, by default all
     (LeCun, Cortes, Burges; CC BY-SA 3.0).
 
-    With `first`, return only that many images or labels of each array. Raises DatasetError if the
-    file is missing or damaged.
+    Raises DatasetError if the file is missing or damaged.
     """
     try:
         with open(path, "rb") as file:
@@ -288,40 +262,18 @@ def load_mnist(
                     f"{path} is not the MNIST file of this project (checksum differs); "
                     f"{MNIST_SOURCE}"
                 )
-            with zipfile.ZipFile(file) as archive:
-                return {
-                    name: _read_array(archive, f"{name}.npy", first)
-                    for name in names or MNIST_ARRAYS
-                }
+        with np.load(path) as arrays:
+            return {name: arrays[name] for name in names or arrays.files}
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); {MNIST_SOURCE}") from error
-
-
-def _read_array(archive: zipfile.ZipFile, member: str, first: int | None) -> np.ndarray:
-    """Return the `first` rows of a .npy file (format 1.0) in a zip archive; np.load would unpack
-    the whole file.
-    """
-    with archive.open(member) as file:
-        np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        shape = (shape[0] if first is None else min(first, shape[0]), *shape[1:])
-        return np.frombuffer(
-            bytearray(file.read(int(np.prod(shape)) * dtype.itemsize)), dtype
-        ).reshape(shape)
 
 
 def shrink(images: np.ndarray, size: int) -> np.ndarray:
     """Return `images` (8 bit, n x rows x columns) resized with Pillow's default filter: n x size^2
     grey levels 0 to 255.
 
-    Raises DatasetError for other shapes and types, and for a size below 3.
+    Raises DatasetError for a size below 3.
     """
-    images = np.asarray(images)
-    if images.ndim != 3 or images.dtype != np.uint8:
-        raise DatasetError(
-            f"images must be 8-bit (uint8), n x rows x columns, got {images.dtype} of shape "
-            f"{images.shape}"
-        )
     if size < SMALLEST:
         raise DatasetError(f"size must be {SMALLEST} or more, got {size}")
     # as Pillow does it: rows first, then columns, each rounded to 8 bit
@@ -373,10 +325,10 @@ def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
         arrays = load_mnist(f"x_{part}", f"y_{part}")
         return Images(encode(arrays[f"x_{part}"], size, encoding), arrays[f"y_{part}"].astype(int))
 
-    labels = load_mnist("y_train")["y_train"]
-    of_digit = [np.flatnonzero(labels == digit)[:TEMPLATE_IMAGES] for digit in range(10)]
-    images = load_mnist("x_train", first=int(np.max(of_digit)) + 1)["x_train"]
-    means = np.array([images[indices].mean(axis=0) for indices in of_digit])
+    images, labels = load_mnist("x_train", "y_train").values()
+    means = np.array(
+        [images[labels == digit][:TEMPLATE_IMAGES].mean(axis=0) for digit in range(10)]
+    )
     grey = {"presentations": 36000, **GREY}
     neuron = NeuronParameters(
         feedback_resistance=NeuronParameters.feedback_resistance * 100 / size**2
@@ -431,12 +383,8 @@ def read_idx(path: Path) -> np.ndarray:
         dimensions = content[3]
         shape = np.frombuffer(content, ">u4", dimensions, offset=4)
         return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except OSError as error:
-        raise DatasetError(
-            f"{path} cannot be read ({error.strerror or error}); {FASHION_SOURCE}"
-        ) from error
-    except (EOFError, IndexError, ValueError, zlib.error) as error:
-        raise DatasetError(f"{path} is damaged ({error}); {FASHION_SOURCE}") from error
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
+        raise DatasetError(f"{path} cannot be read ({error}); {FASHION_SOURCE}") from error
 
 
 def fashion(size: int = SIZE) -> Dataset:
@@ -619,19 +567,9 @@ def own_images(path: Path, seed: int = 1, whole: bool = False) -> Dataset:
         "train": Images(levels[train], numbers[train]),
         "test": Images(levels[test], numbers[test]),
     }
-    images, classes = sets["train"]
-    return Dataset(
-        path.stem,
-        np.array([images[classes == k].mean(axis=0) for k in range(len(names))]),
-        tuple(map(str, names)),
-        shape,
-        "grey",
-        paper_setup(images),
-        grey_settings(images),
-        sets.__getitem__,
-        {"presentations": 40 * len(images)},
-        (100,),
-    )
+    dataset = from_images(path.stem, sets["train"], sets["test"], shape, tuple(map(str, names)))
+    rule = {"presentations": 40 * len(train)}
+    return dataclasses.replace(dataset, layer_settings=rule, hidden=(100,))
 
 
 def matching_dataset(

@@ -20,9 +20,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from memristive.closed_form import neuron
@@ -31,12 +28,11 @@ from memristive.io.records import report, write_file
 from memristive.learning.hebbian import Inference
 from memristive.network.crossbar import Crossbar, Race
 from memristive.network.design import Setup
-from memristive.scores.decisions import UNDECIDED
+from memristive.scores.decisions import UNDECIDED, decision_name, lead, strict_decision
 
 if TYPE_CHECKING:  # the import of pandas takes long
     from pandas.api.typing import SeriesGroupBy
 
-    from memristive.datasets import Dataset
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2",
@@ -54,8 +50,8 @@ WIDTH = 8.0  # in, which a README shows without shrinking
 HIGHEST = 8.0  # in, of a heat map
 RESOLUTION = 150  # dots per in
 HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
-MOST_TRACES = 20  # traces that can be told apart when stacked; more become a heat map
-MOST_CELLS = 100  # cells that can be told apart as traces; more become a heat map
+
+THRESHOLD: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}  # look of a line
 
 LOOK: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
@@ -153,15 +149,6 @@ def over_seeds(axis: Axes, x: ArrayLike, runs: "SeriesGroupBy", **style: Any) ->
 # Scales, lines
 
 
-def time_scale(span: float) -> tuple[float, str]:
-    """Return the factor from s to the unit that suits a time axis of `span` s, and this unit ("s",
-    "ms" or "µs").
-    """
-    if span >= 2:
-        return 1.0, "s"
-    return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
-
-
 def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
     """Return a factor and the `unit` with an SI prefix, such as "mV" for "V". The largest of
     `values`, times the factor, lies between 1 and 1000 (from f to T).
@@ -188,62 +175,7 @@ def cross(axis: Axes) -> None:
     axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)
 
 
-def stack(
-    axis: Axes,
-    x: np.ndarray,
-    traces: np.ndarray,
-    styles: Sequence[dict[str, Any]],
-    labels: Sequence[str],
-    full: float = 0.0,
-) -> None:
-    """Draw `traces` (traces x points) over `x`, one above the other, the first on top, each on a
-    baseline with its label.
-
-    The full height of a trace stands for the value `full`, or for the highest value of all traces
-    if this is larger.
-    """
-    height = 0.75 / max(np.max(traces), full, 1e-30)
-    for k, (trace, style) in enumerate(zip(traces, styles, strict=True)):
-        axis.plot(x, trace * height - k, **style | {"linewidth": 1.2})
-    axis.set_yticks(-np.arange(len(traces)) + 0.35, labels)
-    axis.tick_params(axis="y", length=0)
-    axis.set_ylim(-len(traces) + 0.75, 1.0)
-
-
-def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
-    """Draw `rows` (traces x time points) over `time` in s as colours, on a regular time grid
-    because the simulator's steps are unequal. Return the figure and its axes. `label`: of the
-    colour bar.
-    """
-    grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
-    seconds, unit = time_scale(time[-1])
-    # A pixel or more for each row where the figure allows: averaged with its neighbours, a row
-    # would show a false value.
-    figure, axis = plt.subplots(
-        figsize=(WIDTH, np.clip(len(rows) / RESOLUTION + 1.0, 5.0, HIGHEST))
-    )
-    image = axis.imshow(
-        [np.interp(grid, time, row) for row in rows],
-        aspect="auto",
-        interpolation_stage="data",
-        interpolation="nearest" if len(rows) / RESOLUTION < HIGHEST - 1.0 else "auto",
-        extent=(0, grid[-1] * seconds, len(rows) - 0.5, -0.5),
-    )
-    axis.set_xlabel(f"time ({unit})")
-    figure.colorbar(image, label=label)
-    return figure, axis
-
-
 # Patterns and weights
-
-
-def dataset_images(dataset: "Dataset") -> Figure:
-    """Draw the patterns of a dataset as images, with their labels."""
-    figure, image = _gallery(
-        dataset.patterns, dataset.shape, dataset.labels, cmap="cividis", vmin=0, vmax=1
-    )
-    figure.colorbar(image, label="pixel level", ticks=[0, 0.5, 1], aspect=15)
-    return figure
 
 
 def weight_images(
@@ -252,36 +184,18 @@ def weight_images(
     """Draw the states (classes x inputs) as one image of `shape` for each class. `quantity` is the
     label of the colour bar.
     """
-    # One norm for all: where states are equal, the colour bar widens it, and would do so for the
-    # last image alone.
-    figure, image = _gallery(states, shape, labels, norm=Normalize(np.min(states), np.max(states)))
-    figure.colorbar(image, label=quantity, aspect=15)
+    columns = len(labels) if len(labels) <= 6 else 5
+    rows = -(-len(labels) // columns)
+    height = 0.4 + rows * (0.3 + 0.8 * WIDTH / columns * shape[0] / shape[1])
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False)
+    norm = Normalize(np.min(states), np.max(states))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, pixels, label in zip(axes.flat, states, labels, strict=False):
+        image = axis.imshow(np.reshape(pixels, shape), norm=norm)
+        axis.set_title(label)
+    figure.colorbar(image, ax=axes, label=quantity, aspect=15)
     return figure
-
-
-def _gallery(
-    images: np.ndarray, shape: tuple[int, int], titles: Sequence[str], **options: Any
-) -> tuple[Figure, AxesImage]:
-    """Draw `images` with titles, up to six in a single row, more in rows of five.
-
-    All are in one axis, because an axis for each would take a second. Return the figure and the
-    last image, for a colour bar.
-    """
-    height, width = shape
-    columns = len(titles) if len(titles) <= 6 else 5
-    step = 1.12 * width, 1.28 * height
-    size = columns * step[0] + 0.12 * width, -(-len(titles) // columns) * step[1]
-    page = min(WIDTH, 1.2 + size[0] / size[1] * (2.0 if len(titles) <= 6 else 3.4))
-    figure, axis = plt.subplots(figsize=(page, 0.2 + (page - 1.2) * size[1] / size[0]))
-    for k, (pixels, title) in enumerate(zip(images, titles, strict=True)):
-        x, y = k % columns * step[0], k // columns * step[1]
-        image = axis.imshow(
-            np.reshape(pixels, shape), extent=(x, x + width, y + height, y), **options
-        )
-        axis.text(x + width / 2, y - 0.05 * height, title, ha="center", va="bottom")
-    axis.set(xlim=(-0.12 * width, columns * step[0]), ylim=(size[1] - 0.2 * height, -0.25 * height))
-    axis.set_axis_off()
-    return figure, image
 
 
 # Training
@@ -290,7 +204,7 @@ def _gallery(
 def pulses(
     time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[str] | None = None
 ) -> Figure:
-    """Draw the waveforms of the sources: stacked traces, or a heat map of more than `MOST_TRACES`.
+    """Draw the waveforms of the sources as colours over time.
 
     Parameters
     ----------
@@ -301,23 +215,21 @@ def pulses(
     labels : sequence of str, optional
         Names of the traces; numbers by default.
     """
-    labels = [str(k) for k in range(len(voltages))] if labels is None else labels
-    title, name = {
-        "input": ("Input voltages", "input"),
-        "control": ("Control voltages phi", "phi of class"),
-    }[kind]
-    if len(voltages) > MOST_TRACES:
-        figure, axis = _heat_map(time, voltages, "voltage (V)")
-        axis.set(ylabel=name, title=title)
-        return figure
-    seconds, unit = time_scale(time[-1])
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.3 * len(voltages)))
-    stack(axis, time * seconds, voltages, [{"color": BLUE}] * len(voltages), labels)
-    axis.set(
-        xlabel=f"time ({unit})",
-        ylabel=f"{name} (full height {np.max(voltages):.3g} V)",
-        title=title,
+    factor, unit = prefixed(time[-1], "s")
+    count, grid = len(voltages), np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
+    figure, axis = plt.subplots(figsize=(WIDTH, min(1.5 + 0.25 * count, HIGHEST)))
+    # on a regular grid, because the simulator's steps are unequal
+    image = axis.imshow(
+        [np.interp(grid, time, trace) for trace in voltages],
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0, grid[-1] * factor, count - 0.5, -0.5),
     )
+    if labels:
+        axis.set_yticks(range(count), labels)
+    title = {"input": "Input voltages", "control": "Control voltages phi"}[kind]
+    axis.set(xlabel=f"time ({unit})", ylabel=kind, title=title)
+    figure.colorbar(image, label="voltage (V)")
     return figure
 
 
@@ -328,8 +240,8 @@ def memristor_states(
     written: np.ndarray | None = None,
     quantity: str = "state X (V)",
 ) -> Figure:
-    """Draw states over time: traces in one panel for each class, or a heat map of more than
-    `MOST_CELLS` cells.
+    """Draw states over time: a panel for each class, with bands from the lowest to the highest of
+    its written cells and of its other cells.
 
     Parameters
     ----------
@@ -343,61 +255,44 @@ def memristor_states(
     quantity : str
         Label of the states.
     """
-    classes, inputs = len(labels), len(states) // len(labels)
-    if len(states) > MOST_CELLS:
-        figure, axis = _heat_map(time, states, quantity)
-        for j in range(1, classes):
-            axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
-        axis.set_yticks((np.arange(classes) + 0.5) * inputs - 0.5, labels)
-        axis.tick_params(axis="y", length=0)
-        axis.set(ylabel=f"class ({inputs} cells each)", title="States of all cells")
-        return figure
-    seconds, unit = time_scale(time[-1])
-    columns = min(classes, 2 if classes <= 4 else 3)
-    rows = -(-classes // columns)
+    factor, unit = prefixed(time[-1], "s")
+    columns = min(len(labels), 2 if len(labels) <= 4 else 5)
+    rows = -(-len(labels) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, rows * 2.1), squeeze=False, sharex=True, sharey=True
     )
-    styles: dict[bool, dict[str, Any]] = {
-        True: {"color": BLUE, "alpha": 0.8},
-        False: {"color": ORANGE, "alpha": 0.9},
-    }
     written = states[:, -1] > np.max(states) / 2 if written is None else written
-    for j, axis in enumerate(axes.flat):
-        if j >= classes:
-            axis.set_axis_off()
-            continue
-        for cell in range(j * inputs, (j + 1) * inputs):
-            axis.plot(time * seconds, states[cell], linewidth=1.0, **styles[bool(written[cell])])
-        axis.set_title(f"class {labels[j]}")
+    for axis in axes.flat[len(labels) :]:
+        axis.set_axis_off()
+    for axis, label, cells, on in zip(
+        axes.flat,
+        labels,
+        np.split(states, len(labels)),
+        np.split(written, len(labels)),
+        strict=False,
+    ):
+        for part, colour, name in ((on, BLUE, "written cells"), (~on, ORANGE, "other cells")):
+            if part.any():
+                ends = cells[part].min(axis=0), cells[part].max(axis=0)
+                axis.fill_between(time * factor, *ends, color=colour, linewidth=1.2, label=name)
+        axis.set_title(f"class {label}")
     for axis in axes[-1]:
         axis.set_xlabel(f"time ({unit})")
     for axis in axes[:, 0]:
         axis.set_ylabel(quantity)
-    figure.legend(
-        handles=[
-            Line2D([], [], label=text, **styles[on])
-            for on, text in ((True, "written cells"), (False, "other cells"))
-        ],
-        loc="outside upper center",
-        ncols=2,
-    )
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
-def learning_figure(
-    accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None
-) -> Figure:
-    """Draw the running accuracy (a share) and the number of presentations so far that wrote.
-
-    `accuracy` and `writes` have a value for each presentation, or only for the presentations whose
-    numbers are in `count`.
+def learning_figure(accuracy: np.ndarray, writes: np.ndarray) -> Figure:
+    """Draw the running accuracy (a share) and the number of presentations so far that wrote, arrays
+    with a value for each presentation, at 2,000 of them at most.
     """
-    count = np.arange(1, len(accuracy) + 1) if count is None else count
+    shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
-    top.plot(count, 100 * np.asarray(accuracy))
+    top.plot(shown + 1, 100 * np.asarray(accuracy)[shown])
     top.set(ylabel="running accuracy (%)", title="Learning from errors")
-    bottom.plot(count, writes, color=VERMILLION)
+    bottom.plot(shown + 1, np.asarray(writes)[shown], color=VERMILLION)
     bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
     bottom.set_ylim(bottom=0)
     for axis in (top, bottom):
@@ -409,76 +304,55 @@ def learning_figure(
 
 
 def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
-    """Draw membranes and outputs of an inference: a panel for each image, from its start to a
-    little after the first spikes.
+    """Draw the membranes of an inference: a panel for each image, from its start to a little after
+    the first spikes.
     """
-    count, threshold, high = len(result.spikes), setup.neuron.threshold, setup.neuron.output_high
+    count, threshold = len(result.spikes), setup.neuron.threshold
     latest = float(np.nanmax(np.fmin.reduce(result.spikes, axis=1), initial=0.0))
     # whole half milliseconds, for round numbers on the axis
     window = max(1e-3, 0.5e-3 * np.ceil(1.1 * latest / 0.5e-3))
-    styles = [line_style(j, len(labels)) for j in range(len(labels))]
     columns = min(count, 2 if count <= 4 else 3 if count <= 6 else 5)
     rows = -(-count // columns)
-    heights = [1.6, max(0.45 + 0.14 * len(labels), 1.25)]
     figure, axes = plt.subplots(
-        2 * rows,
+        rows,
         columns,
-        figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))),
+        figsize=(WIDTH, 0.7 + 2.1 * rows),
         squeeze=False,
         sharex=True,
-        sharey="row",
-        height_ratios=heights * rows,
+        sharey=True,
     )
-    peak = max(np.max(result.membranes), threshold)
-    for k in range(rows * columns):
-        upper, lower = axes[2 * (k // columns) : 2 * (k // columns) + 2, k % columns]
-        if k >= count:
-            upper.set_axis_off()
-            lower.set_axis_off()
-            continue
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    for k, axis in enumerate(axes.flat[:count]):
         start = setup.schedule.start(k)
         part = slice(
             max(np.searchsorted(result.time, start) - 1, 0),
             np.searchsorted(result.time, start + window) + 1,
         )
         microseconds = (result.time[part] - start) * 1e6
-        for membrane, style in zip(result.membranes, styles, strict=True):
-            upper.plot(microseconds, membrane[part], **style)
-        upper.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
-        upper.set(
-            title=f"{labels[k]} presented", xlim=(0, window * 1e6), ylim=(-0.05 * peak, 1.08 * peak)
-        )
-        stack(lower, microseconds, result.outputs[:, part], styles, labels, high)
-    for row in range(rows):
-        axes[2 * row, 0].set_ylabel("membrane (V)")
-        axes[2 * row + 1, 0].set_ylabel(f"output ({high:g} V high)")
+        for j, (membrane, label) in enumerate(zip(result.membranes, labels, strict=True)):
+            axis.plot(microseconds, membrane[part], label=label, **line_style(j, len(labels)))
+        axis.axhline(threshold, label=f"threshold {threshold:g} V", **THRESHOLD)
+        axis.set(title=f"{labels[k]} presented", xlim=(0, window * 1e6))
     # of all panels; to search for more takes time
     axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))
+    for axis in axes[:, 0]:
+        axis.set_ylabel("membrane (V)")
     for axis in axes[-1]:
         axis.set_xlabel("time (µs)")
-    _neuron_legend(figure, labels, styles, f"threshold {threshold:g} V", 8)
+    _neuron_legend(figure, axes[0, 0])
     return figure
 
 
-def _neuron_legend(
-    figure: Figure,
-    labels: Sequence[str],
-    styles: Sequence[dict[str, Any]],
-    threshold: str,
-    most: int,
-) -> None:
-    """Add a legend of the neurons and their threshold, with up to `most` entries in a single row,
-    more in rows of six.
-    """
-    handles = [
-        Line2D([], [], label=label, **style) for label, style in zip(labels, styles, strict=True)
-    ]
-    handles.append(Line2D([], [], color=GREY, linestyle=":", label=threshold))
+def _neuron_legend(figure: Figure, axis: Axes) -> None:
+    """Add a legend of the neurons and their threshold above all panels, for the lines of `axis`."""
+    handles, names = axis.get_legend_handles_labels()
     figure.legend(
-        handles=handles,
+        handles,
+        names,
         loc="outside upper center",
         title="neuron",
-        ncols=len(handles) if len(handles) <= most else 6,
+        ncols=len(names) if len(names) <= 8 else 6,
     )
 
 
@@ -487,7 +361,6 @@ def race(
     crossbar: Crossbar,
     labels: Sequence[str],
     image: np.ndarray,
-    label: int,
 ) -> Figure:
     """Draw the membranes while one image is read: for each read the whole race, and below it the
     finish at the threshold.
@@ -502,8 +375,6 @@ def race(
         Names of the classes.
     image : array, rows x columns
         Levels 0 to 1.
-    label : int
-        Class of the image.
     """
     rise, neurons, count = 1e6 * crossbar.schedule.rise, crossbar.neurons, len(labels)
     thresholds, tau = (
@@ -513,15 +384,13 @@ def race(
     fired = np.concatenate([times[np.isfinite(times)] for times in spikes.values()])
     first, last = (fired.min(), fired.max()) if len(fired) else (0.0, 1e6 * crossbar.schedule.pulse)
     room = 0.15 * (last - first) + 2.0
-    time, styles = (
-        np.linspace(0.0, last + 2 * room, 1000),
-        [line_style(j, count) for j in range(count)],
-    )
+    time = np.linspace(0.0, last + 2 * room, 1000)
     figure, axes = plt.subplots(
         2, len(races), figsize=(WIDTH, 5.0), squeeze=False, sharex="row", sharey="row"
     )
     for (title, read), (upper, lower) in zip(races.items(), axes.T, strict=True):
-        for j, style in enumerate(styles):
+        for j in range(count):
+            style = line_style(j, count)
             volts = np.where(
                 time < rise,
                 read.risen[j] * (time / rise) ** 2,
@@ -530,8 +399,8 @@ def race(
                 ),
             )
             for axis in (upper, lower):
-                axis.plot(time, volts, **style)
-                axis.axhline(thresholds[j], color=GREY, linestyle=":", linewidth=1.2)
+                axis.plot(time, volts, label=labels[j], **style)
+                axis.axhline(thresholds[j], **THRESHOLD)
             lower.plot(
                 spikes[title][j],
                 thresholds[j],
@@ -540,7 +409,9 @@ def race(
                 markersize=2.4 * style["linewidth"] + 1,
             )
         upper.set_title(title)
-        lower.set(title=_finish(spikes[title], labels, label), xlabel="time (µs)")
+        decision = decision_name(strict_decision(read.spikes), labels)
+        won = f"decision: {decision}, lead {1e6 * lead(read.spikes):.1f} µs"
+        lower.set(title=won, xlabel="time (µs)")
     high = np.max(thresholds)
     axes[0, 0].set(ylabel="membrane (V)", xlim=(0, time[-1]), ylim=(0, 1.1 * high))
     axes[1, 0].set(
@@ -551,90 +422,9 @@ def race(
     picture = axes[0, 0].inset_axes((0.03, 0.5, 0.24, 0.36))
     picture.imshow(image, cmap="Greys", vmin=0, vmax=1.3)
     picture.set_axis_off()
-    _neuron_legend(figure, labels, styles, f"threshold {np.mean(thresholds):.3g} V", 6)
+    axes[0, 0].plot([], [], label=f"threshold {np.mean(thresholds):.3g} V", **THRESHOLD)
+    _neuron_legend(figure, axes[0, 0])
     return figure
-
-
-def _finish(spikes: np.ndarray, labels: Sequence[str], label: int) -> str:
-    """Return a sentence on the first of the `spikes` (µs, nan if silent), seen from the neuron of
-    `label`.
-    """
-    times = np.where(np.isnan(spikes), np.inf, spikes)
-    others = np.delete(times, label).min()
-    if np.isinf(times[label]):
-        return f"neuron {labels[label]} is silent"
-    if np.isinf(others):
-        return f"only neuron {labels[label]} fires"
-    lead = others - times[label]
-    if abs(lead) < 1e-6:
-        return f"{np.sum(times < times[label] + 1e-6)} neurons fire together: a tie"
-    order = "before" if lead > 0 else "after"
-    return f"neuron {labels[label]} fires {abs(lead):.1f} µs {order} the first wrong one"
-
-
-def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
-    """Draw first spikes (images x classes, s, nan if silent): in a row for each image, the label of
-    each neuron that fired.
-
-    Image k is of class k, and the mark of neuron k is filled. Marks too close to stand side by side
-    stand one above the other.
-    """
-    spikes = np.asarray(spikes) * 1e6
-    fired = spikes[np.isfinite(spikes)]
-    low, high = (fired.min(), fired.max()) if len(fired) else (0.0, 1.0)
-    margin = max(0.05 * (high - low), 0.5)
-    lanes = [_lanes(times, 0.6 * margin) for times in spikes]
-    heights = [max(row.values(), default=0) + 1 for row in lanes]
-    tops = np.cumsum([0, *heights]) + 0.4 * np.arange(len(heights) + 1)  # with a gap between images
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.1 + 0.25 * tops[-1]))
-    for k, row in enumerate(lanes):
-        for j, lane in row.items():
-            ink, fill, edge = ("white", BLUE, BLUE) if j == k else (BLACK, "white", GREY)
-            axis.text(
-                spikes[k, j],
-                tops[k] + lane,
-                labels[j],
-                ha="center",
-                va="center_baseline",
-                fontsize=9,
-                color=ink,
-                bbox={"boxstyle": "circle,pad=0.15", "facecolor": fill, "edgecolor": edge},
-            )
-    for top in tops[1:-1]:
-        axis.axhline(top - 0.7, color=GREY, linewidth=0.4)
-    axis.set(
-        xlim=(low - margin, high + margin),
-        ylim=(tops[-1] - 0.7, -0.7),
-        ylabel="image presented",
-        xlabel="first spike (µs after the pulse starts)",
-        title="First spike of each neuron (blue: the right one)",
-    )
-    axis.set_yticks(tops[:-1] + (np.array(heights) - 1) / 2, labels)
-    if not len(fired):
-        axis.text(
-            0.5,
-            0.5,
-            "no neuron fires",
-            transform=axis.transAxes,
-            ha="center",
-            va="center",
-            bbox={"facecolor": "white", "edgecolor": "none"},
-        )
-        axis.set_xticks([])
-    return figure
-
-
-def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
-    """Return the lane of each neuron's mark by the neuron's index, for neurons that fired at
-    `times`: the lowest lane in which the mark is at least `gap` from the one before.
-    """
-    lanes: dict[int, int] = {}
-    ends: list[float] = []
-    for j in np.argsort(times)[: np.isfinite(times).sum()]:
-        lane = next((k for k, end in enumerate(ends) if times[j] - end >= gap), len(ends))
-        ends[lane : lane + 1] = [times[j]]
-        lanes[int(j)] = lane
-    return lanes
 
 
 # Tests
@@ -649,11 +439,9 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
     """
     matrix = np.asarray(matrix)
     columns = [*labels, *UNDECIDED.values()]
-    longest = max(map(len, columns))
-    tilted = 0.08 * longest * len(columns) > 0.75 * WIDTH  # names would run into each other
-    # as high as the bar's label
-    height = 1.4 + 0.42 * max(3, len(labels)) + 0.06 * longest * tilted
-    figure, axis = plt.subplots(figsize=(WIDTH, height))
+    # names that would run into each other are tilted
+    tilt = 45 * (0.08 * max(map(len, columns)) * len(columns) > 0.75 * WIDTH)
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.8 + 0.42 * max(3, len(labels))))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # Drawn as rectangles: an image of the figure's size would take 30 MB for a moment.
     image = axis.pcolormesh(
@@ -669,42 +457,11 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
         ink = BLACK if shares[j, k] > 0.5 else "white"
         axis.text(k, j, str(count), ha="center", va="center", fontsize=9, color=ink)
     axis.axvline(len(labels) - 0.5, color="white", linewidth=3)
-    tilt: dict[str, Any] = (
-        {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if tilted else {}
-    )
-    axis.set_xticks(range(len(columns)), columns, **tilt)
+    axis.set_xticks(range(len(columns)), columns, rotation=tilt)
     axis.set_yticks(range(len(labels)), labels)
     axis.tick_params(length=0)
     axis.set(xlabel="decision", ylabel="true class", title=f"Decisions (number of {unit})")
     figure.colorbar(image, label=f"share of the class's {unit} (%)")
-    return figure
-
-
-def lead_histogram(leads: Sequence[float]) -> Figure:
-    """Draw the histogram of the leads in s of the first spike over the second; a lead is inf if one
-    neuron fired alone.
-    """
-    microseconds = np.array(leads) * 1e6
-    finite = microseconds[np.isfinite(microseconds) & (microseconds > 0)]
-    alone = int(np.isinf(microseconds).sum())
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    axis.set(
-        xlabel="lead of the first spike over the second (µs)",
-        ylabel="images",
-        title="How clearly images are decided"
-        + f" ({alone} more: one neuron fired alone)" * bool(alone),
-    )
-    if len(finite):
-        wide = finite.max() > 20 * finite.min()
-        bins: Any = np.geomspace(finite.min(), finite.max(), 41) if wide else 40
-        axis.hist(finite, bins, color=SKY, edgecolor="white")
-        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-        if wide:
-            axis.set_xscale("log")
-            axis.xaxis.set_major_formatter("{x:g}")
-        median = np.median(finite)
-        axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
-        axis.legend()
     return figure
 
 

@@ -158,9 +158,9 @@ def main(arguments: list[str] | None = None) -> None:
         "before learning": crossbar.read(network.states[0], images[0]),
         "after learning": crossbar.read(states, images[0]),
     }
-    image, label = images[0].reshape(dataset.shape), int(labels[0])
+    image = images[0].reshape(dataset.shape)
     plotting.save(
-        plotting.race(races, crossbar, dataset.labels, image, label),
+        plotting.race(races, crossbar, dataset.labels, image),
         options.figures / f"{name}_race.png",
     )
     plotting.save(

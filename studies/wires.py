@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from memristive.accounting.energy import isolated
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.datasets import Dataset, mnist
 from memristive.engines.engine import read
@@ -31,6 +30,7 @@ from memristive.network.design import Setup
 from memristive.network.networks import network_on_chip
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH
 from memristive.scores.decisions import score_row
+from memristor import ISOLATED
 
 RESISTANCES = (0.01, 0.1, 0.35)  # ohm, of the wires from cell to cell
 SAMPLES = 10_000  # test images
@@ -60,8 +60,8 @@ class WiredRun:
         """
         memristor, neuron = dataset.setup.memristor, dataset.setup.neuron
         return dataset.setup.replace(
-            memristor=isolated(
-                dataclasses.replace(memristor, width=memristor.width / self.narrower)
+            memristor=dataclasses.replace(
+                memristor, width=memristor.width / self.narrower, junction_current=ISOLATED
             ),
             neuron=dataclasses.replace(
                 neuron, feedback_resistance=neuron.feedback_resistance * self.narrower

@@ -64,14 +64,14 @@ def test_installed_package_is_importable_from_another_folder(tmp_path):
     assert done.stdout.splitlines()[-1:] == [str(site / "memristor.py")], done.stderr
     assert (tmp_path / "own" / "weights.png").stat().st_size > 5000
     done = subprocess.run(
-        [sys.executable, "-m", "memristor", "--devices"],
+        [sys.executable, "-m", "memristor", "--parameters"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=300,
         env=os.environ | {"PYTHONPATH": str(site)},
     )
-    assert done.returncode == 0 and "epiram" in done.stdout, done.stderr
+    assert done.returncode == 0 and "memristor.width" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ import pytest
 
 from memristive import plotting
 from memristive.cli.script import make_parser
-from memristive.learning.hebbian import Inference
-from memristive.network.design import Schedule, Setup
 
 
 @pytest.fixture(autouse=True)
@@ -24,23 +22,6 @@ def test_non_uniform_time_is_drawn_where_it_belongs():
     assert image[0].argmax() / image.shape[1] == pytest.approx(0.1, abs=0.01)
 
 
-def test_each_membrane_panel_starts_with_its_pulse():
-    setup, time = Setup(schedule=Schedule(pulse=2e-3, period=6e-3)), np.linspace(0, 12e-3, 6001)
-    rising = -np.expm1(-(time % 6e-3) / 150e-6)
-    membranes = rising * np.where(time < 6e-3, 1, 2) * np.array([[3.0], [5.0]])
-    result = Inference(
-        time, membranes, (membranes > 4).astype(float), np.array([[np.nan, 2e-4], [1.5e-4, 1e-4]])
-    )
-    figure = plotting.membranes(result, setup, "ab")
-    for panel, finals in zip(figure.axes[:2], ([3, 5], [6, 10]), strict=True):
-        for line, final in zip(panel.lines, finals, strict=False):
-            micro, volts = line.get_xydata()[1:].T
-            assert (
-                volts == pytest.approx(-final * np.expm1(-micro / 150), abs=1e-6)
-                and micro[-1] >= 1000
-            )
-
-
 @pytest.mark.parametrize(
     ("kind", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
 )
@@ -49,12 +30,6 @@ def test_the_ending_gives_the_format_and_the_same_data_the_same_bytes(tmp_path, 
         plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / f"{name}.{kind}")
     assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
     assert (tmp_path / f"a.{kind}").read_bytes().startswith(start) and not plt.get_fignums()
-
-
-def test_a_pdf_holds_no_type_3_fonts_which_publishers_refuse(tmp_path):
-    plotting.save(plotting.confusion([[2, 0, 1]], "a"), tmp_path / "a.pdf")
-    content = (tmp_path / "a.pdf").read_bytes()
-    assert b"/Type3" not in content and b"/CIDFontType2" in content
 
 
 def test_a_vector_file_stands_beside_each_picture_if_wanted(tmp_path):

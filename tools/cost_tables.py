@@ -5,8 +5,10 @@ from typing import Any
 
 from matplotlib.ticker import EngFormatter
 
+from memristive.accounting.costs import duration
+from memristive.commands.costs import all_ledgers
 from memristive.io.records import load_results
-from memristive.ledger import ASSUMED, Ledger, Line
+from memristive.ledger import ASSUMED, Ledger
 from tools.markdown import markdown
 from tools.networks import RESULTS
 
@@ -25,7 +27,6 @@ COSTS = {
     "device_epiram_2_late": "EpiRAM, 400-100-10, late",
     "gate_li-1t1r": "Ta/HfO2, 1T1R, one layer",
 }
-TRANSISTORS = {"mnist10": "transistors, ten digits of 4x4", "mnist017": "the same, 0, 1 and 7"}
 JOULES, SECONDS, WATTS = (EngFormatter(unit, places=1) for unit in ("J", "s", "W"))
 
 
@@ -33,25 +34,9 @@ def _records() -> Iterator[tuple[str, dict[str, Any], dict[str, Ledger]]]:
     """Yield for each network its title, its record, and its ledgers by kind ("inference", "error"
     ...).
     """
+    ledgers = all_ledgers(RESULTS / "costs")
     for name, title in COSTS.items():
-        path = RESULTS / f"costs/costs_{name}.json"
-        if path.exists():
-            record = load_results(path)
-            yield (
-                title,
-                record,
-                {
-                    kind: Ledger(tuple(Line(**line) for line in lines))
-                    for kind, lines in record["ledgers"].items()
-                },
-            )
-
-
-def _duration(times: dict[str, float]) -> str:
-    """Return the total duration of all phases as text. The phase "decision" is left out, because
-    the phase "read" contains it.
-    """
-    return SECONDS(sum(seconds for phase, seconds in times.items() if phase != "decision"))
+        yield title, load_results(RESULTS / f"costs/costs_{name}.json"), ledgers[name]
 
 
 def costs_table() -> str:
@@ -70,10 +55,6 @@ def costs_table() -> str:
         for title, record, ledgers in _records()
         if "one by one" not in title
     ]
-    for task, title in TRANSISTORS.items():
-        record = load_results(RESULTS / f"transistors/transistor_{task}.json")
-        joules = JOULES(record["inference_J_per_image"])
-        rows.append((title, f"{record['accuracy']:.1%}", joules, joules, joules, "", "1.0 ms", ""))
     return markdown(
         (
             "network",
@@ -107,18 +88,14 @@ def costs_learning_table() -> str:
                 title,
                 JOULES(error.sum(pins=True)) if error else "",
                 JOULES(error.sum()) if error else "",
-                _duration(times["error"]) if error else "",
+                SECONDS(duration(times["error"])) if error else "",
                 f"{record['errors']:,}" if training else "",
                 JOULES(training.sum(pins=True)) if training else "",
                 JOULES(training.sum()) if training else "",
-                _duration(times["training"]) if training else "",
+                SECONDS(duration(times["training"])) if training else "",
                 f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "",
             )
         )
-    for task, title in TRANSISTORS.items():
-        record = load_results(RESULTS / f"transistors/transistor_{task}.json")
-        joules = JOULES(record["training_J"])
-        rows.append((title, "", "", "", "", joules, joules, "", ""))
     return markdown(
         (
             "network",

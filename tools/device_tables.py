@@ -4,16 +4,9 @@ arrays.
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from memristive.commands.presets import (
-    GATE_HEADING,
-    HEADING,
-    ONE_SIDED_HEADING,
-    described,
-    gate_described,
-    one_sided_described,
-)
 from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.devices.measured_device import GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, load_table
@@ -48,22 +41,58 @@ LATE_DATA = {
 
 
 def device_presets_table() -> str:
-    """Return the table of the presets of measured devices."""
-    table = pd.DataFrame(
-        [described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])
-    ).drop(columns="R_on/ohm")
-    return markdown(table.columns.tolist(), table.to_numpy().tolist())
+    """Return the table of the presets of measured devices. Steps are shares of the range, at the
+    first and at the last pulse of a sweep.
+    """
+    rows = [
+        (
+            one.name,
+            f"{one.pulses(True):.0f}, {one.pulses(False):.0f}",
+            f"{one.up[0]:.2%} to {one.up[-1]:.2%}",
+            f"{one.down[-1]:.2%} to {one.down[0]:.2%}",
+            f"{one.on_off_ratio:.3g}",
+            f"{one.write_noise:.1%}, {one.read_noise:.1%}",
+        )
+        for one in MEASURED.values()
+    ]
+    columns = "device", "pulses up, down", "steps up", "steps down", "on/off", "noise: write, read"
+    return markdown(columns, rows)
 
 
 def gate_presets_table() -> str:
     """Return the table of the presets of 1T1R cells that are written at the gate."""
-    return markdown(GATE_HEADING, [gate_described(device) for device in GATE_DEVICES.values()])
+    rows = [
+        (
+            one.name,
+            f"{one.gate_low:g} to {one.gate_high:g}",
+            f"{1e6 * one.lowest_conductance:.0f} to {1e6 * one.highest_conductance:.0f}",
+            f"{one.write_noise:.1%}, {one.read_noise:.1%}",
+            f"{one.stuck:.0%}",
+        )
+        for one in GATE_DEVICES.values()
+    ]
+    return markdown(("device", "gate/V", "conductance/uS", "noise: write, read", "stuck"), rows)
 
 
 def one_sided_presets_table() -> str:
-    """Return the table of the presets with one gradual direction."""
-    rows = [one_sided_described(device) for device in ONE_SIDED_DEVICES.values()]
-    return markdown(ONE_SIDED_HEADING, rows)
+    """Return the table of the presets with one gradual direction: mean and standard deviation of a
+    gradual step over all x, mean x after an abrupt pulse.
+    """
+    rows = [
+        (
+            one.name,
+            "up" if found.sign > 0 else "down",
+            f"{found.mean_step:.1%}, {found.noise:.1%}",
+            f"{np.mean(found.abrupt):.2f}",
+            f"{one.on_off_ratio:.3g}",
+            f"{one.read_noise:.1%}",
+        )
+        for one in ONE_SIDED_DEVICES.values()
+        if (found := one.one_sided)
+    ]
+    return markdown(
+        ("device", "gradual", "step, noise", "abrupt to x", "on/off", "read noise"), rows
+    )
 
 
 def one_sided_table() -> str:

@@ -7,7 +7,6 @@ the lines `<!-- table: NAME -->` and `<!-- end -->`.
 
 import re
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -449,122 +448,43 @@ def stdp_mnist_table() -> str:
     return markdown(("neurons", "three seeds, closed form", "seed 1, ngspice"), rows)
 
 
-def performance_table() -> str:
-    """Return the table of times of both engines, for grey images."""
-    record = load_results(RESULTS / "performance.json")
-    engines = [
-        (
-            f"{r['images']}, {r['engine']}",
-            f"{r['read_ms']:.3g}",
-            f"{r['write_ms']:.3g}",
-            f"{r['presentations_per_s']:.3g}",
-        )
-        for r in record["engines"]
-        if "grey" in r["images"]
-    ]
-    return markdown(
-        ("images, engine", "ms a read", "ms a write", "presentations a second"), engines
-    )
+# experiments of docs/reproducing.md, whose commands stand there, and their records
+EXPERIMENTS = {
+    "XPUE, or 012345, training patterns": ("paper/xpue_inference", "paper/012345_inference"),
+    "MNIST, Hebbian, strict": ("one_layer/mnist_test",),
+    "MNIST, errors, binary, or `--encoding grey`": (
+        "one_layer/mnist_test_error_driven",
+        "one_layer/mnist_test_error_driven_grey",
+    ),
+    "MNIST, errors, binary, 600,000 presentations": ("one_layer/mnist_test_closed_form",),
+    "MNIST, errors, grey, 600,000 presentations": ("one_layer/mnist_test_closed_form_grey",),
+    "weights of logistic regression, grey": ("one_layer/mnist_test_ex_situ_grey",),
+    "a chip of 10 % spread, 12,000 presentations": ("one_layer/mnist_test_error_driven_grey_chip",),
+    "10x10 grey, 200 hidden, 3 seeds": ("layers/seeds/layers_mnist",),
+    "14x14 grey, 300 hidden, shifted copies": ("layers/seeds/layers_mnist_shifted_14x14",),
+    "digits, 20 splits, 100 hidden": ("layers/seeds/layers_digits",),
+    "XOR, 10 seeds": ("layers/layers_xor",),
+}
 
 
 def commands_table() -> str:
-    """Return the table of experiments with their results, linked to the records, and below it the
-    commands of all experiments.
-    """
+    """Return the table of experiments with their results, linked to the records."""
 
-    def linked(number: str, name: str) -> str:
-        return f"[{number}](../results/{name}.json)"
+    def linked(name: str) -> str:
+        record = load_results(RESULTS / f"{name}.json")
+        if record.get("networks_without_mistakes"):
+            of = f"{record['networks_without_mistakes']} of {len(record['rows'])}"
+            return f"[{of} without mistakes](../results/{name}.json)"
+        rows = record.get("rows", [record])
+        return f"[{spread([row['strict_accuracy'] for row in rows])}](../results/{name}.json)"
 
-    def strict(name: str) -> str:
-        return linked(percent(load_results(RESULTS / f"{name}.json")["strict_accuracy"]), name)
-
-    def seeds(name: str) -> str:
-        return linked(spread(list(load_table(RESULTS / f"{name}.json").strict_accuracy)), name)
-
-    def network(name: str) -> list[str]:
-        (found,) = (network for network in NETWORKS if network.name == name)
-        return [" ".join(["python", *found.training]), " ".join(["python", *found.test])]
-
-    layers, folder = "python -m memristive train", "layers/seeds"
-    test, chip, xor = (
-        "one_layer/mnist_test",
-        "error_driven_grey_chip",
-        load_results(RESULTS / "layers/layers_xor.json"),
-    )
-    rows = [
-        (
-            "XPUE, or 012345, training patterns",
-            ["python XPUE_memristive_training.py", "python XPUE_memristive_inference.py"],
-            f"{strict('paper/xpue_inference')}, {strict('paper/012345_inference')}",
-        ),
-        ("MNIST, Hebbian, strict", network("mnist"), strict(test)),
-        (
-            "MNIST, errors, binary, or `--encoding grey`",
-            network("mnist_error_driven"),
-            f"{strict(f'{test}_error_driven')}, {strict(f'{test}_error_driven_grey')}",
-        ),
-        (
-            "MNIST, errors, binary, 600,000 presentations",
-            network("mnist_closed_form"),
-            strict(f"{test}_closed_form"),
-        ),
-        (
-            "MNIST, errors, grey, 600,000 presentations",
-            network("mnist_closed_form_grey"),
-            strict(f"{test}_closed_form_grey"),
-        ),
-        (
-            "weights of logistic regression, grey",
-            network("mnist_ex_situ_grey"),
-            strict(f"{test}_ex_situ_grey"),
-        ),
-        (
-            "a chip of 10 % spread, 12,000 presentations",
-            [
-                "python -m studies.error_driven --encoding grey --chip ten-percent --set "
-                "rule.presentations=12000",
-                f"python MNIST_memristor_test.py --voltages voltages/mnist_{chip}.json",
-            ],
-            strict(f"{test}_{chip}"),
-        ),
-        (
-            "10x10 grey, 200 hidden, 3 seeds",
-            [f"{layers} --seeds 3 --results results/{folder}"],
-            seeds(f"{folder}/layers_mnist"),
-        ),
-        (
-            "14x14 grey, 300 hidden, shifted copies",
-            [
-                f"{layers} --data mnist_shifted --size 14 --seeds 3 --set "
-                f"rule.presentations=3000000 --results results/{folder}"
-            ],
-            seeds(f"{folder}/layers_mnist_shifted_14x14"),
-        ),
-        (
-            "digits, 20 splits, 100 hidden",
-            [f"{layers} --data digits --seeds 20 --results results/{folder}"],
-            seeds(f"{folder}/layers_digits"),
-        ),
-        (
-            "XOR, 10 seeds",
-            [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"],
-            linked(
-                f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes",
-                "layers/layers_xor",
-            ),
-        ),
-    ]
-    results = markdown(
+    return markdown(
         ("", "experiment", "result"),
-        [(number, what, value) for number, (what, _, value) in enumerate(rows, 1)],
+        [
+            (number, what, ", ".join(map(linked, names)))
+            for number, (what, names) in enumerate(EXPERIMENTS.items(), 1)
+        ],
     )
-    commands = []
-    for number, (_, lines, _) in enumerate(rows, 1):
-        commands.append(f"# {number}")
-        for line in lines:
-            parts = textwrap.wrap(line, 96, subsequent_indent="    ", break_on_hyphens=False)
-            commands += [" \\\n".join(parts)]
-    return "\n".join([results, "", "```sh", *commands, "```"])
 
 
 # Correct images, all images, energy in J of a test image, of the training.
@@ -636,10 +556,9 @@ def transistors_checks_table() -> str:
             checks["labels permuted, ngspice"] = percent(load_results(path)["accuracy"])
         path = RESULTS / f"transistors/transistor_{task}_half_step.json"
         if path.exists():
-            change = load_results(path)["half_step"]
-            checks["half of the time step: changed predictions"] = str(
-                change["predictions_changed"]
-            )
+            halved = zip(record["predictions"], load_results(path)["predictions"], strict=True)
+            changed = sum(one != other for one, other in halved)
+            checks["half of the time step: changed predictions"] = str(changed)
         for name, value in checks.items():
             found.setdefault(name, {})[task] = value
     return markdown(

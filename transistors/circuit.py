@@ -4,7 +4,7 @@
 Pins: vdd and five bias voltages, `reset`, `learn`, an input `in0`, `in1`, ... for each pixel, a
 target and an output for each class. Internal nodes begin with `n_`. Nothing here reads data: the
 netlist depends on the numbers of classes and inputs only. Chips deviate from it in the thresholds
-of their transistors, and `count_components` checks that it holds allowed elements only.
+of their transistors.
 
 References
 ----------
@@ -18,12 +18,12 @@ The elements, voltages and times are those of mnist4-circuit-learning-v0
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Parameters, quantity
 
 # V, the contest's rails
 BIAS = {"vdd": 3.0, "vref": 0.5, "vweight": 1.8, "verror": 1.2, "voffset": 1.9, "vbias": 1.7}
@@ -68,25 +68,6 @@ TRANSISTOR = re.compile(
     r"^m\S+(?: \S+){4} (nch|pch|syn) w=(\S+)u l=(\S+)u$", re.IGNORECASE | re.MULTILINE
 )
 PELGROM = 20e-9  # V m, that is 20 mV um: one mV um for each nm of the models' 20 nm of oxide
-
-# The contest's grammar: flat lists of resistors, capacitors, diodes and MOSFETs of given models.
-MOST_COMPONENTS = 20_000
-MOST_BYTES = 2_000_000
-NODES = {"r": 2, "c": 2, "d": 2, "m": 4}
-BOUNDS = {"r": (1.0, 1e12), "c": (1e-16, 1e-3), "m": (SMALLEST, 1e-2)}  # ohm, F, m
-SUFFIXES = {
-    "": 1.0,
-    "f": 1e-15,
-    "p": 1e-12,
-    "n": 1e-9,
-    "u": 1e-6,
-    "m": 1e-3,
-    "k": 1e3,
-    "meg": 1e6,
-    "g": 1e9,
-    "t": 1e12,
-}
-NUMBER = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(meg|[fpnumkgt])?")
 
 
 @dataclass(frozen=True)
@@ -380,72 +361,3 @@ def on_chip(circuit: str, thresholds: Mapping[str, float]) -> tuple[str, str]:
         return transistor[0].replace(f" {transistor[1]} ", f" model_{name} ", 1)
 
     return TRANSISTOR.sub(renamed, circuit), models(kinds)
-
-
-def count_components(circuit: str, pins: Collection[str]) -> dict[str, int]:
-    """Return the numbers of resistors "r", capacitors "c", diodes "d" and transistors "m" of an
-    allowed circuit.
-
-    Parameters
-    ----------
-    circuit : str
-        Lines of elements and comments.
-    pins : collection of str
-        Names of the outer nodes without "0". All other nodes must begin with n_.
-
-    Raises
-    ------
-    ParameterError
-        An element, node, model or value is not allowed, a name occurs twice, or the circuit is too
-        large.
-    """
-    counts, names = dict.fromkeys(NODES, 0), set[str]()
-    for number, line in enumerate(circuit.lower().splitlines(), 1):
-        fields = line.split(";")[0].split()
-        if not fields or fields[0].startswith("*"):
-            continue
-        problem = _problem(fields, pins) or (
-            "has the name of an element above" if fields[0] in names else ""
-        )
-        if problem:
-            raise ParameterError(f"line {number} of the circuit, {line.strip()[:60]!r}, {problem}")
-        names.add(fields[0])
-        counts[fields[0][0]] += 1
-    if not 0 < len(names) <= MOST_COMPONENTS or len(circuit.encode()) > MOST_BYTES:
-        raise ParameterError(
-            f"a circuit must have 1 to {MOST_COMPONENTS} components and at most {MOST_BYTES} "
-            f"bytes, got {len(names)} and {len(circuit.encode())}"
-        )
-    return counts
-
-
-def _problem(fields: list[str], pins: Collection[str]) -> str:
-    """Return a description of what is wrong with an element, given the `fields` (words) of its line
-    and the names of the outer `pins`; "" if nothing is.
-    """
-    if not re.fullmatch("[rcdm][a-z0-9_]+", fields[0]):
-        return "is no resistor, capacitor, diode or MOSFET"
-    kind = fields[0][0]
-    nodes = NODES[kind]
-    if len(fields) != nodes + (4 if kind == "m" else 2):
-        return "has too few or too many fields"
-    for node in fields[1 : nodes + 1]:
-        if node not in {*pins, "0", "gnd"} and not re.fullmatch("n_[a-z0-9_]+", node):
-            return f"uses the node {node!r}, which is neither a pin nor begins with n_"
-    model, *values = fields[nodes + 1 :]
-    if kind in "md" and model not in (MODELS if kind == "m" else ("diode",)):
-        return f"uses the model {model!r}, which is not among the given ones"
-    if kind == "m":
-        if [size[:2] for size in values] != ["w=", "l="]:
-            return "must end with W= and L="
-        values = [size[2:] for size in values]
-    elif kind != "d":
-        values = [model]
-    for text in values:
-        low, high = BOUNDS[kind]
-        found = NUMBER.fullmatch(text)
-        if not found or not low * (1 - 1e-12) <= float(found[1]) * SUFFIXES[
-            found[2] or ""
-        ] <= high * (1 + 1e-12):
-            return f"has the value {text!r}, which is no number from {low:g} to {high:g}"
-    return ""

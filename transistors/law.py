@@ -137,28 +137,6 @@ class Law:
         )
         return found
 
-    def line_range(self) -> tuple[float, float]:
-        """Return the lowest and the highest voltage in V that an error line reaches, at the weights
-        of the start and mean pixels. At the lowest the whole error current flows out of the line,
-        at the highest into it.
-
-        Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
-        """
-        p, middle = self.parameters, np.full(self.inputs, (LOW + HIGH) / 2)
-        up, down = self._gates_of_rows(middle, middle - THRESHOLDS["syn"])
-        lowest, highest = (
-            _line(
-                self.start()[0],
-                up,
-                down,
-                error,
-                1 / p.charge_overdrive**2,
-                1 / p.discharge_overdrive**2,
-            )
-            for error in (-1.0, 1.0)
-        )
-        return float(lowest), float(highest)
-
     def _gates_of_rows(self, volts: np.ndarray, drops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return two arrays, each with the shape of `volts`: the gate voltages of the charging and
         of the discharging transistors in V, each less its threshold.

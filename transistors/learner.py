@@ -6,9 +6,8 @@ training images of a class, 20 passes, then 50 test images of a class. --task xp
 symbols from six passes, and --patterns FILE learns your own: a text file with a line for each
 pattern, its rows of pixels and then its name (101 010 101 X). The circuit reads, compares and
 writes its own weights; Python only writes the netlist, and scores the outputs afterwards. The run
-is compared with the law, the model of the circuit in transistors/law.py. --step 5e-6 repeats a run
-with half of the time step and compares it with the record of the whole step. --control permutes the
-labels of the contest's training images, or leaves out the training.
+is compared with the law, the model of the circuit in transistors/law.py. --step 5e-6 halves the
+time step, and --permuted permutes the labels of the contest's training images.
 
 Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png. For own patterns
 the name of their file stands for TASK. mnist10 takes 10 minutes of computing time, mnist017 one
@@ -17,9 +16,7 @@ patterns as a netlist that `ngspice -b` runs alone.
 """
 
 import dataclasses
-import hashlib
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +31,16 @@ from memristive.cli.script import (
     keep_apart,
     make_parser,
     print_rows,
-    progress,
     run,
 )
 from memristive.datasets import load_mnist, own_patterns, xpue
-from memristive.io.records import load_results
+from memristive.io.records import report
 from memristive.plotting import BLUE, WIDTH
-from transistors.circuit import PRESETS, SLOT, count_components, netlist
+from transistors.circuit import PRESETS, SLOT, netlist
 from transistors.images import LABELS, PASSES, Split, frozen_images, pattern_images
 from transistors.law import Law
 from transistors.transient import (
     PATTERN_PASSES,
-    STARTUP,
     STEP,
     Trace,
     Transient,
@@ -79,18 +74,10 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="S",
         help=f"longest time step in s (default: {STEP:g})",
     )
-    parser.add_argument(
-        "--control",
-        choices=("untrained", "permuted"),
-        default="",
-        help="no training, or permuted labels",
-    )
+    parser.add_argument("--permuted", action="store_true", help="permute the labels, as a control")
     options = parser.parse_args(arguments)
-    if options.control and (options.patterns or options.task == "xpue" or options.step < STEP):
-        parser.error(
-            "--control needs --task mnist10 or mnist017 and the whole --step; patterns are also "
-            "tested before learning"
-        )
+    if options.permuted and (options.patterns or options.task == "xpue"):
+        parser.error("--permuted needs --task mnist10 or mnist017")
     keep_apart(options, options.patterns)
     drawn = (
         own_patterns(options.patterns)
@@ -102,23 +89,19 @@ def main(arguments: list[str] | None = None) -> None:
     task = drawn.name if drawn else options.task
     (learner,) = apply_settings(options, learner=PRESETS["xpue" if drawn else task])
     name = (
-        f"transistor_{task}"
-        + "_half_step" * (options.step < STEP)
-        + f"_{options.control}" * bool(options.control)
+        f"transistor_{task}" + "_half_step" * (options.step < STEP) + "_permuted" * options.permuted
     )
 
-    # 1. Images, circuit, and the check that it holds nothing but allowed elements.
+    # 1. Images and circuit.
     if drawn:
         images = pattern_images(drawn.patterns)
         classes, passes = list(range(len(drawn.labels))), PATTERN_PASSES
         transient, labels = pattern_transient(images), images.test_labels
     else:
         images, classes, passes = frozen_images(task, load_mnist()), list(LABELS[task]), PASSES
-        if options.control == "permuted":
+        if options.permuted:
             shuffled = np.random.default_rng(1).permutation(images.train_labels)
             images = dataclasses.replace(images, train_labels=shuffled)
-        if options.control == "untrained":
-            passes = 0
         transient, shown = contest_transient(images, passes)
         images = dataclasses.replace(
             images, test=images.test[shown], test_labels=images.test_labels[shown]
@@ -127,33 +110,22 @@ def main(arguments: list[str] | None = None) -> None:
     circuit = netlist(learner, classes, transient.inputs)
     parameters = {
         "task": task,
-        "control": options.control,
+        "control": "permuted" * options.permuted,
         "step_s": options.step,
         "passes": passes,
         "learner": learner.as_dict(),
-        "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest(),
     }
     if drawn and options.patterns:
         parameters["patterns"] = dict(zip(drawn.labels, drawn.patterns, strict=True))
     record = Record(options, name, parameters, [options.patterns])
-    components = count_components(circuit, [*transient.driven, *transient.outputs])
-    print(f"{sum(components.values())} allowed components: {components}")
     record.write_netlist(lambda: batch_netlist(learner, images, drawn.labels) if drawn else circuit)
 
     # 2. ngspice: one transient, start-up, training and test.
     cells = [f"n_w{c}_{i}" for c in classes for i in range(transient.inputs)]
     lines = [f"n_line{c}" for c in classes] if drawn else []
-    nothing: Iterable[int] = ()
-    with progress(nothing, len(transient.images), f"{task} in ngspice", "image") as bar:
-
-        def watch(at: float) -> None:
-            bar.update(max(0, int((at - STARTUP) / SLOT) - bar.n))
-
-        begin = time.monotonic()
-        trace = simulate(
-            deck(circuit, transient, options.step, save=[*cells, *lines]), transient.stop, watch
-        )
-        seconds = time.monotonic() - begin
+    report(f"ngspice shows {len(transient.images):,} images to the circuit")
+    text = deck(circuit, transient, options.step, save=[*cells, *lines])
+    trace = simulate(text, transient.stop)
     found = score(trace, transient, labels)
     pass_ends = transient.begins[transient.learning.argmax()] + SLOT * len(
         images.train
@@ -165,23 +137,13 @@ def main(arguments: list[str] | None = None) -> None:
     # 3. The law: its training on the same images, in the same order and in others; reads of
     #    ngspice's weights after each pass.
     law = Law(learner, classes, transient.inputs)
-    results = {
-        **found,
-        "components": components,
-        "weights_after_pass_V": weights.round(6),
-        "law": law_results(law, images, passes, found["predictions"]),
-    }
+    results = {**found, "law": law_results(law, images, passes, found["predictions"])}
     right = [
         float(np.mean(law.decided(one, images.train) == images.train_labels)) for one in weights
     ]
-    results["training_images_right_after_pass"] = right
     if drawn:
         before, _ = predictions(trace, transient, np.arange(len(classes)))
         results["recognised_before"] = int(np.sum(before == labels))
-    if options.step < STEP:
-        results["half_step"] = half_step(
-            load_results(options.results / f"transistor_{task}.json"), results
-        )
     record.write(results)
 
     # 4. Print and plot.
@@ -189,19 +151,16 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"recognised before learning: {results['recognised_before']}")
     print(
         f"ngspice: {found['correct']} of {found['images']} correct, {found['tied']} tied, "
-        f"{found['inference_J_per_image'] * 1e9:.3g} nJ an image, in {seconds:.0f} s"
+        f"{found['inference_J_per_image'] * 1e9:.3g} nJ an image"
     )
     print_rows(
         [{key: value for key, value in results["law"].items() if not isinstance(value, list)}]
     )
-    if options.step < STEP:
-        print_rows([results["half_step"]])
-    elif passes:
-        record.plot(learning(right), "learning")
-        shape = drawn.shape if drawn else (4, 4)
-        pixels = weights[-1, :, : shape[0] * shape[1]]  # without the complements of patterns
-        names = drawn.labels if drawn else [str(c) for c in classes]
-        record.plot(plotting.weight_images(pixels, shape, names, "weight (V)"), "weights")
+    record.plot(learning(right), "learning")
+    shape = drawn.shape if drawn else (4, 4)
+    pixels = weights[-1, :, : shape[0] * shape[1]]  # without the complements of patterns
+    names = drawn.labels if drawn else [str(c) for c in classes]
+    record.plot(plotting.weight_images(pixels, shape, names, "weight (V)"), "weights")
     if drawn:
         record.plot(waveforms(trace, transient, drawn.labels), "waveforms")
 
@@ -228,23 +187,8 @@ def law_results(law: Law, images: Split, passes: int, found: Sequence[int]) -> d
     return {
         "accuracy": accuracies[0],
         "decided_as_ngspice": float(np.mean(orders[0] == np.array(found))),
-        "mean_of_orders": float(np.mean(accuracies)),
-        "deviation_of_orders": float(np.std(accuracies, ddof=1)),
         "orders": accuracies,
         "permuted_labels": chance,
-    }
-
-
-def half_step(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, Any]:
-    """Return by name what half of the time step changes, from the records of both runs: the number
-    of test images with another prediction, and relative changes of energies.
-    """
-    quantities = ("startup_J", "training_J", "inference_J_per_image")
-    return {
-        "predictions_changed": int(
-            np.sum(np.array(whole["predictions"]) != np.array(half["predictions"]))
-        ),
-        **{f"{key.rsplit('_J')[0]}_changed": abs(half[key] / whole[key] - 1) for key in quantities},
     }
 
 
@@ -270,42 +214,28 @@ def waveforms(trace: Trace, transient: Transient, names: Sequence[str]) -> Figur
     first, count = int(np.flatnonzero(transient.learning)[0]), 6
     begin = float(transient.begins[first])
     at = np.linspace(begin, begin + count * SLOT, 3000)
+    ms = 1e3 * (at - begin)
     figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 6.2), sharex=True)
+    scores = 1e3 * np.array([sampled(trace, f"v(out{c})", at) for c in range(len(names))])
     for c, name in enumerate(names):
         style = plotting.line_style(c, len(names))
-        axes[0].plot(
-            (at - begin) * 1e3, 1e3 * sampled(trace, f"v(out{c})", at), label=name, **style
-        )
-        axes[1].plot((at - begin) * 1e3, sampled(trace, f"v(xlearner.n_line{c})", at), **style)
-    inputs = transient.inputs // 2
-    shown = transient.images[transient.labels == 0][0][:inputs]
-    for i in range(inputs):
-        axes[2].plot(
-            (at - begin) * 1e3,
-            sampled(trace, f"v(xlearner.n_w0_{i})", at),
-            color=BLUE if shown[i] else plotting.ORANGE,
-            linewidth=1.0,
-        )
-    for k, c in enumerate(transient.labels[first : first + count]):
-        axes[0].text(
-            k + 0.5,
-            1.02,
-            f"label {names[c]}",
-            transform=axes[0].get_xaxis_transform(),
-            ha="center",
-            va="bottom",
-        )
-    scores = 1e3 * np.array([sampled(trace, f"v(out{c})", at) for c in range(len(names))])
+        axes[0].plot(ms, scores[c], label=name, **style)
+        axes[1].plot(ms, sampled(trace, f"v(xlearner.n_line{c})", at), **style)
+    shown = transient.images[transient.labels == 0][0]
+    for i in range(transient.inputs // 2):
+        colour = BLUE if shown[i] else plotting.ORANGE
+        axes[2].plot(ms, sampled(trace, f"v(xlearner.n_w0_{i})", at), color=colour, linewidth=1.0)
+    labels = ", ".join(names[c] for c in transient.labels[first : first + count])
     # cuts off the peaks at edges
-    axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))
-    axes[0].legend(ncols=len(names), loc="lower left", bbox_to_anchor=(0.0, 1.08))  # above labels
+    limits = np.min(scores) - 3, np.percentile(scores, 99) + 15
+    axes[0].set(ylabel="scores (mV)", ylim=limits, title=f"labels, a millisecond each: {labels}")
+    axes[0].legend(ncols=len(names))
     axes[1].set_ylabel("error lines (V)")
     axes[2].set(
         ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)"
     )
     for axis in axes:
-        for k in range(count + 1):
-            axis.axvline(k, color=plotting.GREY, linewidth=0.5, zorder=0)
+        axis.grid(axis="x")
     return figure
 
 

@@ -9,14 +9,14 @@ import functools
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memristive.parameters import NgspiceMissing, SimulationError
+from memristive.parameters import SimulationError
 from memristive.spice.power import positive_energy
 from transistors.circuit import (
     BIAS,
@@ -47,7 +47,6 @@ COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 TROUBLE = re.compile(
     r"\baborted\b|\bfatal\b|^\s*error|singular matrix", re.IGNORECASE | re.MULTILINE
 )
-POLL = 1.0  # s between two looks at a running simulation
 Trace = dict[str, np.ndarray]  # "time" in s and saved vectors in V and A, by their ngspice names
 
 
@@ -268,89 +267,35 @@ def batch_netlist(parameters: LearnerParameters, images: Split, labels: Sequence
     return text.removesuffix(".end\n") + "\n".join([*lines, "quit 0", ".endc", ".end", ""])
 
 
-def simulate(text: str, stop: float, watch: Callable[[float], None] | None = None) -> Trace:
-    """Run a netlist by ``ngspice -b -r``; return its trace.
-
-    Parameters
-    ----------
-    text : str
-        Netlist with .tran and .save.
-    stop : float
-        End of the transient in s.
-    watch : callable, optional
-        Called about each second with the simulated time in s.
+def simulate(text: str, stop: float) -> Trace:
+    """Run a netlist with .tran and .save by ``ngspice -b -r``; return its trace. `stop`: end of the
+    transient in s.
 
     Raises
     ------
     SimulationError
         ngspice stopped early or printed an error. Its log is searched, because an aborted run still
         writes data and returns 0.
-    NgspiceMissing
-        The program ngspice is not installed.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "learner.cir").write_text(text)
-        with (folder / "log").open("w") as log:
-            try:
-                process = subprocess.Popen(
-                    ["ngspice", "-n", "-b", "-r", "trace.raw", "learner.cir"],
-                    cwd=folder,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            except FileNotFoundError:
-                raise NgspiceMissing(
-                    "the program ngspice was not found; Debian, Ubuntu: apt-get install ngspice"
-                ) from None
-            try:
-                while process.poll() is None:
-                    try:
-                        process.wait(POLL)
-                    except subprocess.TimeoutExpired:
-                        if watch and len(points := _read(folder / "trace.raw")[1]):
-                            watch(float(points[-1, 0]))
-            finally:
-                process.kill()  # does nothing after the end
-                process.wait()
-        said = (folder / "log").read_text(errors="replace")
-        names, points = _read(folder / "trace.raw")
-        complaint = TROUBLE.search(said)
-        if complaint or process.returncode or not len(points):
-            begin_of_line = said.rfind("\n", 0, complaint.start() if complaint else len(said)) + 1
-            raise SimulationError(
-                "ngspice failed on the learner: "
-                f"{said[begin_of_line : begin_of_line + 300].strip()!r}"
-            )
-        points = np.array(points)
-    times = points[:, 0]
-    if (
-        abs(times[-1] - stop) > 1e-9 * stop
-        or not np.isfinite(points).all()
-        or (np.diff(times) <= 0).any()
-    ):
-        raise SimulationError(
-            f"ngspice's trace ends at {times[-1]:g} s instead of {stop:g} s, or is damaged"
+        done = subprocess.run(
+            ["ngspice", "-n", "-b", "-r", "trace.raw", "learner.cir"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            errors="replace",
         )
+        if done.returncode or TROUBLE.search(done.stdout):
+            lines = [line for line in done.stdout.splitlines() if TROUBLE.search(line)]
+            raise SimulationError(f"ngspice failed on the learner: {' '.join(lines)[:300]!r}")
+        header, _, data = (folder / "trace.raw").read_bytes().partition(b"Binary:\n")
+    names = [line.split()[1].lower() for line in header.decode().split("\n") if line[:1] == "\t"]
+    points = np.frombuffer(data, "<f8").reshape(-1, len(names))
+    if abs(points[-1, 0] - stop) > 1e-9 * stop:
+        raise SimulationError(f"ngspice's trace ends at {points[-1, 0]:g} s instead of {stop:g} s")
     return dict(zip(names, points.T, strict=True))
-
-
-def _read(path: Path) -> tuple[list[str], np.ndarray]:
-    """Return the names in a raw file, "time" first, and its complete points so far (points x
-    names).
-    """
-    names: list[str] = []
-    if path.exists():
-        with path.open("rb") as file:
-            for line in iter(file.readline, b""):
-                if line == b"Binary:\n":
-                    begin = file.tell()
-                    if count := (path.stat().st_size - begin) // (8 * len(names)):
-                        return names, np.memmap(path, "<f8", "r", begin, (count, len(names)))
-                    break
-                if line.startswith(b"\t"):
-                    names.append(line.decode().split()[1].lower())
-    return names, np.zeros((0, 1))
 
 
 def sampled(trace: Trace, name: str, times: Any) -> Any:
@@ -371,57 +316,31 @@ def predictions(
     return named(range(transient.classes), outputs), outputs
 
 
-def energies(trace: Trace, transient: Transient) -> dict[str, dict[str, float]]:
-    """Return the energy in J that each driver delivers, by phase ("startup", "training" and the
-    "inference" after it) and by the driver's pin.
-    """
-    first = int(transient.learning.argmax())
-    training, trained = (
-        STARTUP + SLOT * slot for slot in (first, first + int(transient.learning.sum()))
-    )
-    phases = {
-        "startup": (float(trace["time"][0]), STARTUP),
-        "training": (training, trained),
-        "inference": (trained, float(trace["time"][-1])),
-    }
-    powers = {name: -trace[f"v({name})"] * trace[f"i(v_{name})"] for name in transient.driven}
-    return {
-        phase: {
-            name: positive_energy(trace["time"], power, begin, end)
-            for name, power in powers.items()
-        }
-        for phase, (begin, end) in phases.items()
-        if end > begin
-    }
-
-
 def score(trace: Trace, transient: Transient, labels: np.ndarray) -> dict[str, Any]:
-    """Return by name the contest's numbers: correct test images, predictions, leads in V, energies
-    in J in total and by driver.
+    """Return by name the contest's numbers: correct test images, predictions, and the energies in J
+    that the drivers deliver.
 
     The test images are the last ones of the transient; `labels` are theirs.
     """
-    predicted, outputs = predictions(
-        trace, transient, np.arange(len(transient.images))[-len(labels) :]
+    shown = np.arange(len(transient.images))[-len(labels) :]
+    predicted, _ = predictions(trace, transient, shown)
+    first = int(transient.learning.argmax())
+    start, trained = (
+        STARTUP + SLOT * slot for slot in (first, first + int(transient.learning.sum()))
     )
-    leads = np.diff(np.sort(outputs, axis=1)[:, -2:]).ravel()
-    by_part = energies(trace, transient)
-    totals = {phase: sum(found.values()) for phase, found in by_part.items()}
-    for found in by_part.values():
-        for group, prefix in (("inputs", "in"), ("targets", "target")):
-            found[group] = sum(
-                found.pop(name) for name in transient.driven if name.startswith(prefix)
-            )
+
+    def energy(begin: float, end: float) -> float:
+        return sum(
+            positive_energy(trace["time"], -trace[f"v({name})"] * trace[f"i(v_{name})"], begin, end)
+            for name in transient.driven
+        )
+
     return {
         "accuracy": float(np.mean(predicted == labels)),
         "correct": int(np.sum(predicted == labels)),
         "images": len(labels),
         "tied": int(np.sum(predicted == TIED)),
         "predictions": predicted.tolist(),
-        "lead_V": {"lowest": float(leads.min()), "median": float(np.median(leads))},
-        "inference_J_per_image": totals["inference"] / len(labels),
-        "startup_J": totals["startup"],
-        "training_J": totals.get("training", 0),
-        "energy_by_driver_J": by_part,
-        "points": len(trace["time"]),
+        "inference_J_per_image": energy(trained, float(trace["time"][-1])) / len(labels),
+        "training_J": energy(start, trained),
     }

@@ -52,6 +52,11 @@ SEARCHED = 500  # images among which errors are looked for
 NO_AMPLIFIER = np.zeros(2)  # number, bias current in A
 
 
+def duration(times: Times) -> float:
+    """Return the duration of all phases in s, without the decision, which the read contains."""
+    return float(sum(seconds for phase, seconds in times.items() if phase != "decision"))
+
+
 def added(times: Iterable[Times], factor: float = 1.0) -> Times:
     """Return the sum of the durations of each phase (read, back-read ...), times `factor`, in s."""
     found: Times = {}

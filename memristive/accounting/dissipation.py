@@ -1,7 +1,7 @@
 """Energies of reads, back-reads and writes in closed form: the channels' currents times their
 voltages.
 
-`energy.py` measures the same energies in ngspice. Rows rise and fall in straight lines. Over such a
+Tests measure the same energies in ngspice. Rows rise and fall in straight lines. Over such a
 line a Gauss-Legendre quadrature with three points (`NODES` and `WEIGHTS` of
 `memristive.closed_form.neuron`) integrates the power. A measured device is written by the pulses of
 the laboratory, not by those of the emulator that stands for it in ngspice.
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memristive.accounting.energy import OUTPUT_EDGE
 from memristive.closed_form.neuron import NODES, WEIGHTS
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
@@ -25,6 +24,7 @@ from memristive.writing.pulses import Counts
 from memristor import channel_current, raised_state, read_current
 from snn_circuit import Cells
 
+OUTPUT_EDGE = 0.5e-6  # s, of a hidden neuron's output
 PATH = np.polynomial.legendre.leggauss(8)  # over the way of X during a write, from -1 to 1
 
 

@@ -84,11 +84,7 @@ def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
         f"pixels that are on, up to {x[~on].max(initial=0):.1%} in the others"
     )
     if array.scheme == HALF:
-        half = array.pulses * (on.sum(axis=0) + ~on - on).max()
-        report(
-            f"half-selected cells take {array.disturb:.2%} of a step (r) from each pulse, from up "
-            f"to {half:.0f} pulses"
-        )
+        report(f"half-selected cells take {array.disturb:.2%} of a step (r) from each pulse")
     resolution = resolution_of("hebbian", setup.neuron)
     decisions, _ = decide(predicted_spikes(setup, x, patterns), resolution)
     wrong = int(np.sum(decisions != np.arange(len(patterns))))

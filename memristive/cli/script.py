@@ -6,11 +6,9 @@ failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 import argparse
 import dataclasses
-import difflib
 import errno
 import importlib
 import json
-import math
 import os
 import shlex
 import signal
@@ -23,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from memristive.accounting.energy import ISOLATED_UP_TO
+from memristive.datasets import DATASETS, dataset_name
 from memristive.io import records
 from memristive.io.voltages import VoltagesError
 from memristive.network.crossbar import hebbian_state
@@ -35,6 +33,7 @@ from memristive.parameters import (
     allowed_range,
     as_whole,
     check_range,
+    did_you_mean,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +70,11 @@ class Parser(argparse.ArgumentParser):
         of the default. `changed` replaces arguments of `add_argument`.
         """
         given: dict[str, dict[str, Any]] = {
+            "--data": {
+                "type": dataset_name,
+                "metavar": "DATA",
+                "help": f"{', '.join(DATASETS)}, or a file of your own images",
+            },
             "--device": {
                 "metavar": "FILE",
                 "help": "measured device: a preset's name or a device file",
@@ -300,7 +304,10 @@ class Record:
         records.check_overwriting(self.path, parameters, options.force, others, "--results DIR")
 
     def run_tasks(
-        self, function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int]
+        self,
+        function: Callable[[Any], Any],
+        tasks: Sequence[Any],
+        sizes: Sequence[int] | None = None,
     ) -> list[Any]:
         """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks
         beside the record.
@@ -314,7 +321,7 @@ class Record:
             Defined in a module, so that workers can import it; returns what JSON can hold.
         tasks : sequence
             Arguments of the function.
-        sizes : sequence of int
+        sizes : sequence of int, optional
             Images of each task, for the progress bar.
         """
         from memristive.cli.parallel import run_tasks  # here: most scripts run no tasks
@@ -337,7 +344,7 @@ class Record:
                 [tasks[k] for k in left],
                 options.jobs,
                 options.scheduler,
-                [sizes[k] for k in left],
+                sizes and [sizes[k] for k in left],
                 "running",
             ):
                 found[str(left[k])] = result
@@ -392,9 +399,15 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     ParameterError
         A name is unknown, or a value is outside its range.
     """
+    known = {
+        f"{group}.{field.name}": field
+        for group, parameters in groups.items()
+        for field in dataclasses.fields(parameters)
+        if "unit" in field.metadata
+    }
     if options.parameters:
         rows = []
-        for name, field in _fields(groups).items():
+        for name, field in known.items():
             group, _, attribute = name.partition(".")
             unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
             default = f"{getattr(groups[group], attribute):g}{unit}"
@@ -404,48 +417,22 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for setting in options.settings:
         name, _, text = setting.partition("=")
-        group, _, field = name.partition(".")
-        changes[group][field] = (
-            _value(name, text, _fields(groups)[name])
-            if name in _fields(groups)
-            else _unknown(name, groups)
-        )
+        group, _, attribute = name.partition(".")
+        if name not in known:
+            same = [other for other in known if other.endswith(f".{name}")]
+            near = f"; did you mean {', '.join(same)}?" if same else did_you_mean(name, known)
+            raise ParameterError(f"--set {name}: unknown parameter, see --parameters{near}")
+        metadata = known[name].metadata
+        try:
+            changes[group][attribute] = check_range(name, float(text), metadata)
+        except ValueError:
+            kind = "a whole number" if metadata["whole"] else "a number like 50e-6"
+            raise ParameterError(
+                f"--set {name}=VALUE must be {kind}, {allowed_range(metadata)}, got {text!r}"
+            ) from None
     return tuple(
         dataclasses.replace(parameters, **changes[name]) for name, parameters in groups.items()
     )
-
-
-def _fields(groups: Mapping[str, Any]) -> dict[str, dataclasses.Field[Any]]:
-    return {
-        f"{group}.{field.name}": field
-        for group, parameters in groups.items()
-        for field in dataclasses.fields(parameters)
-        if "unit" in field.metadata
-    }
-
-
-def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
-    try:
-        return check_range(name, float(text), field.metadata)
-    except ValueError:
-        kind = "a whole number, " if field.metadata["whole"] else ""
-        wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"
-        raise ParameterError(f"--set {name}=VALUE must be {wanted}, got {text!r}") from None
-
-
-def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
-    known = list(_fields(groups))
-    word = name.rpartition(".")[2]
-    close = difflib.get_close_matches(name, known, 3, 0.6) + [
-        other for other in known if word and word in other
-    ]
-    groups_here = ", ".join(f"{group}.*" for group in groups)
-    hint = (
-        f"did you mean {', '.join(dict.fromkeys(close))}?"
-        if close
-        else f"this script has {groups_here}; see --parameters"
-    )
-    raise ParameterError(f"--set {name}: unknown parameter; {hint}")
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -497,61 +484,31 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
         )
 
 
-def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
-    """Print the energies in J of `what` (a read or a write), measured by `energy.read_energy` or
-    `write_energy`, with a `note` at the end.
-    """
-    if math.isnan(energy["inputs"]):
-        print(
-            f"energy of {what}: unknown above {ISOLATED_UP_TO:g} V, where the channels' junctions "
-            "conduct"
-        )
-        return
-    from matplotlib.ticker import EngFormatter
-
-    joules = EngFormatter("J", places=2)
-    columns = f", {joules(energy['columns'])} from the columns" if "columns" in energy else ""
-    print(
-        f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} "
-        f"from phi{columns} (op-amps and transconductances are ideal and not counted{note})"
-    )
-
-
 def print_training(
-    setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float
+    setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray
 ) -> None:
-    """Print the lowest and the highest trained state of each class, beside what the closed form or
-    the devices' curves predict. `patterns`, `states`: classes x inputs. `seconds`: duration of the
-    training.
+    """Print the lowest and the highest trained state of each class, of emulators beside what the
+    closed form predicts. `patterns`, `states`: classes x inputs.
 
-    States of two-terminal devices are printed as shares of the conductance range, because the
-    curves predict these.
+    States of two-terminal devices are printed as shares of the conductance range.
     """
+    cells, kind = (setup.array.shares(states), "share") if setup.array else (states, "X/V")
 
-    def limits(cells: np.ndarray) -> str:
-        return f"{cells.min():{form}} to {cells.max():{form}}" if len(cells) else "-"
+    def limits(of: np.ndarray) -> str:
+        return f"{of.min():.4f} to {of.max():.4f}" if len(of) else "-"
 
-    array, columns, form = setup.array, {"X/V": states}, ".4f"
-    if array:
-        columns, form = (
-            {"simulated": array.shares(states), "expected": array.trained(patterns)},
-            "z.1%",
+    rows = [
+        (label, on.sum(), limits(row[on]), limits(row[~on]))
+        for label, on, row in zip(labels, patterns > 0, cells, strict=True)
+    ]
+    print(f"trained {states.shape[0]} x {states.shape[1]} cells")
+    print(table(("class", "pixels on", f"{kind} of these", f"{kind} of others"), rows))
+    if not setup.array:
+        print(
+            "closed form for a full pixel, with edges, leak and offset: "
+            f"{hebbian_state(setup):.4f} V; time constant of the leak: "
+            f"{setup.memristor.write_time_constant:.3g} s"
         )
-    rows = []
-    for j, (label, pattern) in enumerate(zip(labels, patterns, strict=True)):
-        row: list[object] = [label]
-        for pixels in (pattern > 0, pattern == 0):
-            row += [int(pixels.sum()), *(limits(values[j][pixels]) for values in columns.values())]
-        rows.append(row)
-    shares = ": shares of the conductance range" if array else ""
-    print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s{shares}")
-    print(table(("class", "on", *columns, "off", *columns), rows))
-    if array:
-        return
-    print(
-        f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "
-        f"time constant of the leak: {setup.memristor.write_time_constant:.3g} s"
-    )
 
 
 def print_decisions(
@@ -563,28 +520,12 @@ def print_decisions(
     neurons, s, nan for silent neurons. `leads`: patterns, s; inf: one neuron fired alone, nan: none
     fired.
     """
-
-    def microseconds(seconds: float) -> str:
-        return (
-            "fires alone"
-            if math.isinf(seconds)
-            else "-"
-            if math.isnan(seconds)
-            else f"{seconds * 1e6:.3f}"
-        )
-
-    firsts = [np.nan if np.isnan(times).all() else float(np.nanmin(times)) for times in spikes]
-    print(
-        table(
-            ("pattern", "decision", "first spike/us", "lead/us"),
-            [
-                (label, decision, microseconds(first), microseconds(lead))
-                for label, decision, first, lead in zip(
-                    labels, decisions, firsts, leads, strict=True
-                )
-            ],
-        )
-    )
+    firsts = np.fmin.reduce(spikes, axis=1)
+    rows = [
+        (label, decision, f"{first * 1e6:.3f}", f"{lead * 1e6:.3f}")
+        for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)
+    ]
+    print(table(("pattern", "decision", "first spike/us", "lead/us (inf: fires alone)"), rows))
 
 
 WRONG_INPUT = (ParameterError, VoltagesError, records.NotOverwritten, NgspiceMissing)

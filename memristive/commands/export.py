@@ -101,19 +101,16 @@ def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.Data
     """
     import pandas as pd  # here: the import takes half a second
 
-    if len(start) == 1 and not Path(start[0]).is_file():
-        try:
-            share = float(start[0])
-        except ValueError:
-            raise ParameterError(
-                f"--start must be a share from 0 to 1 or files of conductances, got {start[0]}"
-            ) from None
-        if not 0 <= share <= 1:
-            raise ParameterError(f"--start must be a share from 0 to 1, got {share:g}")
+    try:
+        (share,) = map(float, start)
+    except ValueError:
+        share = -1.0
+    if 0 <= share <= 1:
         return share
-    if len(start) != len(tables):
+    if share >= 0 or len(start) != len(tables):
         raise ParameterError(
-            f"--start needs a file for each of {len(tables)} layers, got {len(start)}"
+            f"--start must be a share from 0 to 1, or a file for each of {len(tables)} layers, got "
+            f"{' '.join(start)}"
         )
     found = []
     for path, table in zip(start, tables, strict=True):
@@ -121,7 +118,7 @@ def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.Data
             read = pd.read_csv(path, index_col=0).astype(float)
         except (OSError, ValueError, pd.errors.ParserError) as error:
             raise ParameterError(f"{path} is no table of conductances: {error}") from None
-        if list(read.index) != list(table.index) or list(read.columns) != list(table.columns):
+        if not read.index.equals(table.index) or not read.columns.equals(table.columns):
             raise ParameterError(
                 f"{path} must have the rows and columns of the network, {table.index[0]} to "
                 f"{table.index[-1]} and {table.columns[0]} to {table.columns[-1]}"

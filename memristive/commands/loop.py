@@ -4,14 +4,12 @@ its three fingerprints.
 A memristor has three fingerprints (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop
 is pinched at the origin, the lobes of the loop shrink with frequency, and at high frequency the
 loop is a line. Writes results/devices/memristor.json, figures/memristor_iv.png and
-figures/memristor_fingerprints.png in about 2 s. With --device it draws a measured device's
-conductance over pulses and its loop (memristive.commands.presets), with --stdp the STDP window
+figures/memristor_fingerprints.png in about 2 s. With --stdp it measures the STDP window
 (memristive.commands.stdp_window).
 """
 
 import argparse
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,58 +22,33 @@ from memristive import plotting
 from memristive.cli.script import (
     Record,
     apply_settings,
-    keep_apart,
     make_parser,
     print_rows,
     run,
-    table,
 )
-from memristive.commands.presets import HEADING, described, draw_curve, list_devices, measure
 from memristive.commands.stdp_window import run_stdp
 from memristive.devices.characterise import STATE, one_cell
-from memristive.devices.measured_device import device_record, emulator, load_device
-from memristive.parameters import ParameterError, Parameters, quantity
-from memristive.scores.checks import ROUNDED, OperatingRangeWarning
+from memristive.parameters import Parameters, quantity
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
-from memristor import MemristorParameters, channel_current, rounding, state_rate
+from memristor import MemristorParameters, channel_current, state_rate
 
 # K of the I-V experiment (Jurj 2024); networks have 5e-9 S
 IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)
 STEPS_PER_PERIOD = 1000
 # frequencies of the fingerprints over that of the I-V experiment
 MULTIPLES = (1, 2, 5, 20, 100, 1000)
-FAR = 10  # the closed form of the current needs a swing of X of so many amplitudes of the sine
-# s, pulses that set the speed of a measured device's loop: a hundred times as long as in networks
-SLOW = 1e-3
 # share of the peak current: a loop with less current than this at 0 V counts as pinched
 PINCHED = 1e-2
-FORGOTTEN = 1e-2  # share of X that may leak within a loop without a warning
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the I-V experiment, or the experiment that an option selects."""
+    """Run the I-V experiment, or measure the STDP window."""
     parser = make_parser(__doc__, "devices", netlist=True)
     parser.add_argument(
         "--stdp", action="store_true", help="measure the STDP window instead of the I-V loop"
     )
-    parser.add_common("--device", None)
-    parser.add_argument(
-        "--devices", action="store_true", help="list the presets of measured devices"
-    )
     options = parser.parse_args(arguments)
-    if options.device and (
-        options.settings or options.parameters or options.netlist or options.stdp
-    ):
-        raise ParameterError(
-            "--device cannot be combined with --set, --parameters, --netlist or --stdp: the device "
-            "sets all parameters"
-        )
-    if options.devices:
-        list_devices()
-    elif options.device:
-        run_device(options)
-    else:
-        (run_stdp if options.stdp else run_iv)(options)
+    (run_stdp if options.stdp else run_iv)(options)
 
 
 @dataclass(frozen=True)
@@ -125,7 +98,6 @@ def run_iv(options: argparse.Namespace) -> None:
         "state_deviation": np.abs(state - exact_state).max() / np.ptp(exact_state),
         "current_deviation": np.abs(current - exact_current).max()
         / max(np.abs(exact_current).max(), 1e-30),
-        "residue": residue(voltage, current),
     }
 
     # 2. The fingerprints: loops over frequency, currents as shares of their peak.
@@ -134,31 +106,14 @@ def run_iv(options: argparse.Namespace) -> None:
         {
             "frequency_Hz": loop.frequency,
             "lobe_area_V": loop.lobe_area,
-            "width": loop.width,
             "residue": loop.residue,
         }
         for loop in loops
     ]
-    _warn_of_limits(memristor, experiment, loops)
 
     # 3. Save, print, plot.
     record.write(results | {"rows": rows})
-    print(
-        table(
-            ("peak", "ngspice", "closed form", "largest deviation"),
-            [
-                (
-                    name,
-                    *(
-                        f"{results[f'{prefix}peak_{name}_{unit}']:.4g} {unit}"
-                        for prefix in ("", "closed_form_")
-                    ),
-                    f"{results[f'{name}_deviation']:.2e}",
-                )
-                for name, unit in (("state", "V"), ("current", "A"))
-            ],
-        )
-    )
+    print_rows([results])
     print_rows(rows)
     record.plot(loop_figure(time, voltage, current, state), "iv")
     record.plot(fingerprints_figure(loops), "fingerprints")
@@ -237,16 +192,6 @@ def state_swing(memristor: MemristorParameters, experiment: IvExperiment) -> flo
     return float(state_rate(memristor, experiment.amplitude) / (2 * np.pi * experiment.frequency))
 
 
-def residue(voltage: np.ndarray, current: np.ndarray) -> float:
-    """Return the largest current at the moments at which the voltage crosses 0, as a share of the
-    peak current. `voltage` and `current` are arrays over time.
-    """
-    before = np.flatnonzero(np.sign(voltage[:-1]) * np.sign(voltage[1:]) < 0)
-    share = voltage[before] / (voltage[before] - voltage[before + 1])
-    crossing = current[before] + share * (current[before + 1] - current[before])
-    return float(np.abs(crossing).max(initial=0.0) / max(np.abs(current).max(), 1e-30))
-
-
 @dataclass(frozen=True, eq=False)
 class Loop:
     """One loop of the fingerprints; currents are shares of the loop's peak current."""
@@ -255,7 +200,6 @@ class Loop:
     voltage: np.ndarray  # V, over the second period
     current: np.ndarray
     lobe_area: float  # V, area of the lobe at positive voltages
-    width: float  # difference of the current between the two branches at half the amplitude
     residue: float  # largest current at 0 V
 
 
@@ -268,14 +212,11 @@ def measure_loop(
     phase = time * frequency - 1  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0
     current = current / max(np.abs(current[last]).max(), 1e-30)
-    # where the sine is at half its amplitude
-    rising, falling = np.interp([1 / 12, 5 / 12], phase, current)
     return Loop(
         frequency,
         voltage[last],
         current[last],
         float(abs(np.trapezoid(current[positive], voltage[positive]))),
-        float(abs(rising - falling)),
         float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()),
     )
 
@@ -297,79 +238,6 @@ def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> li
     return loops
 
 
-def run_device(options: argparse.Namespace) -> None:
-    """Draw conductance over pulses and I-V loop of one measured device, for `python memristor.py
-    --device NAME`.
-    """
-    device = load_device(options.device)
-    keep_apart(options, options.device)
-    record = Record(
-        options, f"device_{device.name}", {"device": device_record(device)}, others=[options.device]
-    )
-    curve = measure(device)
-    # Half a period has the volt-seconds of all pulses up. Pulses are slow, so that the current that
-    # charges the gate is small.
-    emulated = emulator(device, pulse=SLOW)
-    frequency = 1 / (np.pi * emulated.pulse * curve.pulses_up)
-    experiment = IvExperiment(frequency=frequency, initial_state=emulated.low, periods=2)
-    _, voltage, current, state = iv_experiment(emulated.memristor, experiment)
-    record.write(
-        {
-            "largest_deviation_share_of_range": curve.deviation,
-            "rms_deviation_share_of_range": curve.rms,
-            "emulator": dataclasses.asdict(emulated.memristor),
-            "pulse_s": emulated.pulse,
-            "loop_frequency_Hz": frequency,
-            "loop_peak_current_A": np.abs(current).max(),
-            "loop_share_of_range": [emulated.share(state.min()), emulated.share(state.max())],
-        }
-    )
-    print(table(HEADING, [(*described(device), f"{curve.deviation:.2%}")]))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.6))
-    draw_curve(left, curve)
-    left.legend(loc="upper right")
-    factor, unit = plotting.prefixed(current, "A")
-    right.plot(voltage, current * factor)
-    plotting.cross(right)
-    right.locator_params(nbins=5)
-    right.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="I-V loop of the emulator")
-    record.plot(figure)
-
-
-def _warn_of_limits(
-    memristor: MemristorParameters, experiment: IvExperiment, loops: Sequence[Loop]
-) -> None:
-    """Warn where leak, rounding or the current that charges the gate spoil the loops or the closed
-    form.
-    """
-    swing, rounded = state_swing(memristor, experiment), rounding(memristor, experiment.duration)
-    lost = -np.expm1(-2 / experiment.frequency / memristor.write_time_constant)
-    opened = [loop.frequency for loop in loops if loop.residue > PINCHED]
-    if lost > FORGOTTEN:
-        _warn(
-            f"X leaks by {lost:.0%} within a loop; raise memristor.leak_resistance or iv.frequency"
-        )
-    if rounded > ROUNDED:
-        _warn(
-            f"ngspice rounds X by up to {rounded:.1%} in {experiment.duration:g} s; raise "
-            "memristor.switch_on to 1e3"
-        )
-    if swing < FAR * experiment.amplitude:
-        _warn(
-            f"the closed form needs a state swing far above the amplitude, here {swing:.3g} V; "
-            "raise memristor.transconductance or lower iv.frequency"
-        )
-    if opened:
-        _warn(
-            f"from {min(opened):g} Hz on loops are open at 0 V, by the current that charges the "
-            "gate; raise memristor.transconductance or lower iv.frequency"
-        )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, OperatingRangeWarning, stacklevel=3)
-
-
 def loop_figure(
     time: np.ndarray, voltage: np.ndarray, current: np.ndarray, state: np.ndarray
 ) -> Figure:
@@ -381,15 +249,13 @@ def loop_figure(
     )
     amperes, current_unit = plotting.prefixed(current, "A")
     volts, state_unit = plotting.prefixed(state, "V")
-    seconds, time_unit = plotting.time_scale(time[-1])
+    seconds, time_unit = plotting.prefixed(time[-1], "s")
     axes["loop"].plot(voltage, current * amperes)
     plotting.cross(axes["loop"])
     axes["loop"].set(
         xlabel="voltage D to S (V)",
         ylabel=f"current to the neuron ({current_unit})",
-        title="Pinched hysteresis loop"
-        if residue(voltage, current) <= PINCHED
-        else "Hysteresis loop, open at 0 V",
+        title="Hysteresis loop",
     )
     axes["state"].plot(time * seconds, state * volts, color=plotting.GREEN)
     axes["state"].set(ylabel=f"state X ({state_unit})", title="State and voltage over time")

@@ -36,9 +36,9 @@ from memristive.devices.characterise import (
 )
 from memristive.devices.characterise_gate import SIDES, GateCharacterisation, characterise_gate
 from memristive.devices.measured_device import (
-    CURE_OF_MISFIT,
     LARGEST_MISFIT,
     MeasuredDevice,
+    cure_of_misfit,
     device_record,
     warn_of_device,
 )
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     if device.misfit > LARGEST_MISFIT:
         raise ParameterError(
             f"{model.name}: no device file, because its curves are wrong by up to "
-            f"{device.misfit:.0%} of the range: {CURE_OF_MISFIT}"
+            f"{device.misfit:.0%} of the range: {cure_of_misfit(device)}"
         )
     write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")

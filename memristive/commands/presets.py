@@ -3,50 +3,22 @@ pulse.
 
 A device's mean steps give the emulator's parameters (docs/devices.md). ngspice applies a sweep of
 pulses up and down, and reads the conductance after each. Writes results/devices/device_presets.json
-and figures/device_presets.png in 10 s. `python memristor.py --device NAME` does the same for one
-device, with its I-V loop.
+and figures/device_presets.png in 10 s.
 """
-
-import re
-from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 
 from memristive import plotting
-from memristive.cli.parallel import run_tasks
-from memristive.cli.script import Record, add_jobs, make_parser, run, table
+from memristive.cli.script import Record, make_parser, print_rows, run
 from memristive.devices.characterise import apply_pulses
 from memristive.devices.measured_device import (
     DEVICES,
-    GATE_DEVICES,
-    ONE_SIDED_DEVICES,
     MeasuredDevice,
     device_record,
     emulator,
 )
 
-HEADING = (
-    "device",
-    "pulses up, down",
-    "steps up",
-    "steps down",
-    "on/off",
-    "R_on/ohm",
-    "noise: write, read",
-    "largest deviation in ngspice",
-)
-# of 1T1R cells, whose level is set by the gate
-GATE_HEADING = (
-    "device",
-    "gate/V",
-    "conductance/uS",
-    "noise: write, read",
-    "stuck",
-)
-# mean and standard deviation of a gradual step over all x, mean x after an abrupt pulse
-ONE_SIDED_HEADING = ("device", "gradual", "step, noise", "abrupt to x", "on/off", "read noise")
 MOST = 256  # pulses that a sweep has in one direction
 ROUNDING = 1e-6  # error of a number of pulses, which must not add a pulse
 PANELS = 3  # of the figure, side by side
@@ -54,159 +26,44 @@ PANELS = 3  # of the figure, side by side
 
 def main(arguments: list[str] | None = None) -> None:
     """Simulate the conductance of all presets over pulses; save, print and draw it."""
-    parser = add_jobs(make_parser(__doc__, "devices", parameters=False))
-    options = parser.parse_args(arguments)
-    record = Record(
-        options,
-        "device_presets",
-        {"devices": {name: device_record(device) for name, device in DEVICES.items()}},
-    )
-    found = dict(
-        run_tasks(
-            measure, list(DEVICES.values()), options.jobs, options.scheduler, description="devices"
-        )
-    )
-    curves = [found[k] for k in range(len(DEVICES))]
-    rows = [
-        {
-            "device": curve.device.name,
-            "largest_deviation_share_of_range": curve.deviation,
-            "rms_deviation_share_of_range": curve.rms,
-        }
-        for curve in curves
-    ]
-    record.write({"rows": rows})
-    print(
-        table(HEADING, [(*described(curve.device), f"{curve.deviation:.2%}") for curve in curves])
-    )
-    lines = -(-len(curves) // PANELS)
+    options = make_parser(__doc__, "devices", parameters=False).parse_args(arguments)
+    devices = {name: device_record(device) for name, device in DEVICES.items()}
+    record = Record(options, "device_presets", {"devices": devices})
+    lines, rows = -(-len(DEVICES) // PANELS), []
     figure, axes = plt.subplots(lines, PANELS, figsize=(plotting.WIDTH, 2.5 * lines), squeeze=False)
-    for axis in axes.flat[len(curves) :]:
+    for axis in axes.flat[len(DEVICES) :]:
         axis.set_axis_off()
-    for axis, curve in zip(axes.flat, curves, strict=False):
-        draw_curve(axis, curve)
+    for axis, (name, device) in zip(axes.flat, DEVICES.items(), strict=False):
+        law, simulated = sweep(device)
+        share = np.abs(simulated - law) / (device.highest_conductance - device.lowest_conductance)
+        rows.append({"device": name, "largest_deviation_share_of_range": share.max()})
+        factor, unit = plotting.prefixed(law, "S")
+        axis.plot(law * factor, color=plotting.BLACK, label="device")
+        dots = {"color": plotting.VERMILLION, "markersize": 2.5, "markevery": 4}
+        axis.plot(simulated * factor, "o", label="ngspice", **dots)
+        axis.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=name)
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(),
         loc="outside upper center",
         ncols=2,
         title="each device has a scale of its own",
     )
+    record.write({"rows": rows})
+    print_rows(rows)
     record.plot(figure)
 
 
-def list_devices() -> None:
-    """Print the presets, for `python memristor.py --devices`."""
-    for heading, describe, devices in (
-        (HEADING[:-1], described, DEVICES),
-        (GATE_HEADING, gate_described, GATE_DEVICES),
-        (ONE_SIDED_HEADING, one_sided_described, ONE_SIDED_DEVICES),
-    ):
-        rows = [
-            (*describe(device), re.split("[;,]", device.source)[0]) for device in devices.values()
-        ]
-        print(table((*heading, "material"), rows))
-    print("sources: docs/devices.md")
-
-
-def described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return the texts of a device's row under `HEADING`, without the last column. Steps are shares
-    of the range, at the first and at the last pulse of a sweep.
-    """
-    factor, unit = plotting.prefixed([1 / device.highest_conductance], "ohm")
-    return (
-        device.name,
-        f"{device.pulses(True):.0f}, {device.pulses(False):.0f}",
-        f"{device.up[0]:.2%} to {device.up[-1]:.2%}",
-        f"{device.down[-1]:.2%} to {device.down[0]:.2%}",
-        f"{device.on_off_ratio:.3g}",
-        f"{factor / device.highest_conductance:.3g} {unit.removesuffix('ohm')}".strip(),
-        f"{device.write_noise:.1%}, {device.read_noise:.1%}",
-    )
-
-
-def gate_described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return the texts of the row of a 1T1R device under `GATE_HEADING`."""
-    return (
-        device.name,
-        f"{device.gate_low:g} to {device.gate_high:g}",
-        f"{1e6 * device.lowest_conductance:.0f} to {1e6 * device.highest_conductance:.0f}",
-        f"{device.write_noise:.1%}, {device.read_noise:.1%}",
-        f"{device.stuck:.0%}",
-    )
-
-
-def one_sided_described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return the texts of the row of a device with one gradual direction under
-    `ONE_SIDED_HEADING`.
-    """
-    found = device.one_sided
-    assert found
-    return (
-        device.name,
-        "up" if found.sign > 0 else "down",
-        f"{found.mean_step:.1%}, {found.noise:.1%}",
-        f"{np.mean(found.abrupt):.2f}",
-        f"{device.on_off_ratio:.3g}",
-        f"{device.read_noise:.1%}",
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """Conductance over a sweep of pulses up, then down: by the device's mean steps (`law`), and
-    simulated in ngspice.
-    """
-
-    device: MeasuredDevice
-    pulses_up: int
-    law: np.ndarray  # S
-    simulated: np.ndarray  # S
-
-    @property
-    def residuals(self) -> np.ndarray:
-        """Deviations of ngspice from the device as shares of the conductance range."""
-        return (self.simulated - self.law) / (
-            self.device.highest_conductance - self.device.lowest_conductance
-        )
-
-    @property
-    def deviation(self) -> float:
-        """Largest deviation of ngspice from the device, as a share of the conductance range."""
-        return float(np.abs(self.residuals).max())
-
-    @property
-    def rms(self) -> float:
-        """Root mean square of the `residuals`."""
-        return float(np.sqrt(np.mean(self.residuals**2)))
-
-
-def measure(device: MeasuredDevice) -> Curve:
-    """Return a device's conductance over a sweep; ngspice reads it after every pulse. Raises
-    SimulationError.
+def sweep(device: MeasuredDevice) -> tuple[np.ndarray, np.ndarray]:
+    """Return a device's conductance in S over a sweep of pulses up, then down: by its mean steps,
+    and as ngspice reads it after every pulse. Raises SimulationError.
     """
     up, down = (
         int(np.ceil(min(device.pulses(direction), MOST) - ROUNDING)) for direction in (True, False)
     )
     rise = device.after(0.0, np.arange(up + 1))
-    law = device.conductance(
-        np.concatenate([rise, device.after(rise[-1], np.arange(1, down + 1), False)])
-    )
-    return Curve(device, up, law, apply_pulses(emulator(device), [1] * up + [-1] * down))
-
-
-def draw_curve(axis: Axes, curve: Curve) -> None:
-    """Draw the conductance over pulses: the device's as a line, ngspice's as points."""
-    factor, unit = plotting.prefixed(curve.law, "S")
-    axis.plot(curve.law * factor, color=plotting.BLACK, label="device")
-    axis.plot(
-        curve.simulated * factor,
-        "o",
-        color=plotting.VERMILLION,
-        markersize=2.5,
-        markevery=4,
-        label="ngspice",
-    )
-    axis.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=curve.device.name)
+    fall = device.after(rise[-1], np.arange(1, down + 1), False)
+    law = device.conductance(np.concatenate([rise, fall]))
+    return law, apply_pulses(emulator(device), [1] * up + [-1] * down)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ spike opens phi. Writes results/devices/memristor_stdp.json and figures/memristo
 """
 
 import argparse
+import dataclasses
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -16,7 +17,6 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.cli.script import Record, apply_settings
 from memristive.devices.characterise import STATE, one_cell
 from memristive.network.design import edges
-from memristive.parameters import Parameters, quantity
 from memristive.plotting import COLOURS, WIDTH, cross
 from memristive.spice.session import NgspiceSession, Solver, netlist_text, temporary_circuits
 from memristor import MemristorParameters, state_rate
@@ -27,7 +27,7 @@ STDP_SOLVER, STDP_RISE = Solver(max_step=200e-6), 10e-6
 
 
 @dataclass(frozen=True)
-class StdpExperiment(Parameters):
+class StdpExperiment:
     """One pre pulse at D, positive with a negative tail, and a phi window that a post spike opens;
     S at 0 V.
 
@@ -37,18 +37,14 @@ class StdpExperiment(Parameters):
     depress, and later ones potentiate. A pulse of -1 V with a tail of 0.5 V gives this order.
     """
 
-    pre_voltage: float = quantity(1.0, -10.0, 10.0, "V", "first part of the pre pulse")
-    pre_duration: float = quantity(2e-3, 1e-6, 1.0, "s", "length of the first part")
-    tail_voltage: float = quantity(-0.5, -10.0, 10.0, "V", "tail of the pre pulse")
-    tail_duration: float = quantity(4e-3, 1e-6, 1.0, "s", "length of the tail")
-    phi_window: float = quantity(
-        2e-3, 1e-6, 1.0, "s", "length of the window, from the post spike on"
-    )
-    initial_state: float = quantity(3.0, 0.0, 1e6, "V", "X before the pairing")
-    largest_difference: float = quantity(
-        10e-3, 1e-6, 1.0, "s", "t_post - t_pre goes from minus this to this"
-    )
-    pairings: int = quantity(41, 2, 10001, "", "number of time differences")
+    pre_voltage: float = 1.0  # V, first part of the pre pulse
+    pre_duration: float = 2e-3  # s
+    tail_voltage: float = -0.5  # V
+    tail_duration: float = 4e-3  # s
+    phi_window: float = 2e-3  # s, from the post spike on
+    initial_state: float = 3.0  # V, X before the pairing
+    largest_difference: float = 10e-3  # s: t_post - t_pre goes from minus this to this
+    pairings: int = 41  # number of time differences
 
     @property
     def differences(self) -> np.ndarray:
@@ -96,12 +92,10 @@ def run_stdp(options: argparse.Namespace) -> None:
     """Run the STDP experiment of `python memristor.py --stdp`: measure the window, compare it with
     the closed form, draw it.
     """
-    memristor, experiment = apply_settings(
-        options, memristor=MemristorParameters(), stdp=StdpExperiment()
-    )
-    record = Record(
-        options, "memristor_stdp", {"memristor": memristor.as_dict(), "stdp": experiment.as_dict()}
-    )
+    (memristor,) = apply_settings(options, memristor=MemristorParameters())
+    experiment = StdpExperiment()
+    parameters = {"memristor": memristor.as_dict(), "stdp": dataclasses.asdict(experiment)}
+    record = Record(options, "memristor_stdp", parameters)
     nodes = ["v(input)", "v(phi)", f"v({STATE})"]
     record.write_netlist(
         lambda: netlist_text(

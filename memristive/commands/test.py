@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from memristive import plotting
-from memristive.cli.reading import read_images, save_test, trained_network
+from memristive.cli.reading import OF_NETWORK, read_images, save_test, trained_network
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser
-from memristive.datasets import dataset_name
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe, differences
 from memristive.io.voltages import describe_network
@@ -32,13 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--voltages", type=Path, required=True, metavar="FILE", help="trained voltages"
     )
-    parser.add_argument(
-        "--data",
-        type=dataset_name,
-        metavar="DATA",
-        help="a dataset, or a file of your own images as for memristive table, of which all are "
-        "read (default: the dataset in the voltages file)",
-    )
+    parser.add_common("--data", None, OF_NETWORK)
     parser.add_argument(
         "--chip",
         metavar="NAME",

@@ -176,7 +176,9 @@ def main(arguments: list[str] | None = None) -> None:
         "samples": len(dataset.test.labels[: options.samples]),
         "test_engine": options.test_engine,
     }
-    check_overwriting(path, made_with, options.force, [options.chip], "--voltages FILE")
+    check_overwriting(
+        path, made_with, options.force, [options.chip], "--voltages FILE --results DIR"
+    )
     record = Record(options, stem, parameters, [options.chip, path])
     record.write_netlist(
         functools.partial(
@@ -193,9 +195,7 @@ def main(arguments: list[str] | None = None) -> None:
         first = learning.network.states
         ngspice = options.engine == NGSPICE
         save_voltages(path, first, ngspice=ngspice, overwrite=True, **made_with)
-        accuracy, writes = learning_curve(learning.history)
-        shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
-        record.plot(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1), "learning")
+        record.plot(plotting.learning_figure(*learning_curve(learning.history)), "learning")
 
     rows = train_and_test(options, path, parameters, trained)
 

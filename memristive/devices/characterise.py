@@ -19,7 +19,7 @@ from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
 from memristor import Memristor, MemristorParameters
-from snn_circuit import Points, add_source, edges
+from snn_circuit import add_source
 
 PULSE_EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
 PERIOD = 1.1  # from one pulse of a train to the next, in widths
@@ -38,7 +38,13 @@ STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
 READS = 1000  # reads whose drift is measured
 # x is watched without voltage for so many presentations, of 1 ms or a pulse, as in a short training
 PRESENTATIONS, PRESENTATION = 1000, 1e-3
+BOUND_STATE = (
+    "bound the state in the subcircuit: k*(uramp(low - v({0})) - uramp(v({0}) - high)) in its "
+    "rate, with k of 1e5 rates over the range, holds it from low to high"
+)
 FORGOTTEN = 0.05  # of the range: a device that loses more within them forgets
+# S
+HIGHEST_CONDUCTANCE = MeasuredDevice.__dataclass_fields__["highest_conductance"].metadata["high"]
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
 
 
@@ -110,18 +116,6 @@ class Characterisation:
     loops: list[tuple[float, np.ndarray, np.ndarray]]
 
 
-def check_rise(model: SpiceModel, found: StateMap) -> None:
-    """Raise ParameterError unless the conductance rises from 0 S or more over a model's states."""
-    siemens, (bottom, top), node = found.conductances, found.states[[0, -1]], model.state_node
-    if siemens[0] < 0 or not (np.diff(siemens) > 0).all():
-        raise ParameterError(
-            f"{model.name}: the conductance must rise over node {node}, from 0 S or more, got "
-            f"{siemens[0]:.3g} to {siemens[-1]:.3g} S from {node} = {bottom:.3g} to {top:.3g}: "
-            f"bound the state in the subcircuit: k*(uramp(low - v({node})) - uramp(v({node}) - "
-            "high)) in its rate, with k of 1e5 rates over the range, holds it from low to high"
-        )
-
-
 def model_solver(model: SpiceModel, max_step: float) -> Solver:
     """Return the solver, with steps of at most `max_step` s, for cells of a SPICE model.
 
@@ -143,7 +137,6 @@ def transient(
     drives: Sequence[Sequence[tuple[float, float]]],
     stop: float,
     max_step: float,
-    gate: Points | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run memristors side by side, each with a source of its own.
 
@@ -156,8 +149,6 @@ def transient(
         Corners (time in s, V) of the source of each cell, or of a single source for all cells.
     stop, max_step : float
         End and longest step in s.
-    gate : points, optional
-        Corners of the source of all gates; None: a gate conducts.
 
     Returns
     -------
@@ -173,11 +164,8 @@ def transient(
     model.add_to(circuit)
     given: list[float | None] = [None] if states is None else [float(state) for state in states]
     for k, state in enumerate(given):
-        node = "gate" if gate else "gate_open"
-        model.add_cell(circuit, f"cell{k}", f"row{k}", circuit.gnd, state, node)
+        model.add_cell(circuit, f"cell{k}", f"row{k}", circuit.gnd, state)
         add_source(circuit, f"row{k}", drives[k % len(drives)])
-    if gate:
-        add_source(circuit, "gate", gate)
     nodes = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(given))]
     currents = [f"i(vrow{k})" for k in range(len(given))]
     waves = run_once(circuit, model_solver(model, max_step), nodes + currents, stop)
@@ -206,14 +194,20 @@ def write(
     return np.array([np.interp(period * np.arange(count + 1), time, state) for state in moved])
 
 
-def pulse_train(volts: float, width: float, count: int) -> Points:
+def pulse_train(volts: float, width: float, count: int) -> list[tuple[float, float]]:
     """Return the corners (s, V) of `count` equal pulses, one in each period of `PERIOD` widths.
 
     Edges last `PULSE_EDGE` widths, and at half of its height each pulse is `width` s long.
     """
-    points: Points = []
+    points = []
     for k in range(count):
-        points += edges(k * (PERIOD * width) + 0.05 * width, width, PULSE_EDGE * width, volts)
+        begin = k * (PERIOD * width) + 0.05 * width
+        points += [
+            (begin, 0.0),
+            (begin + PULSE_EDGE * width, volts),
+            (begin + width, volts),
+            (begin + width + PULSE_EDGE * width, 0.0),
+        ]
     return points
 
 
@@ -241,13 +235,14 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     not set the state.
     """
     default = state = write(model, None, up=True)[0, 0]
-    found, counts, all_arrived, change = [], [], True, 0.0
+    found, counts, changes, all_arrived = [], [], [], True
     wanted = 0.9 * state or 0.1
     if abs((started := write(model, [wanted], up=True)[0, 0]) - wanted) > 0.1 * abs(wanted):
+        cure = "; ngspice resolves 1 uV, so let the state be about 1, in nm for example"
         raise ParameterError(
             f"{model.name}: parameter {model.initial_parameter} does not set node "
-            f"{model.state_node} at t = 0: {wanted:g} gives {started:g}; ngspice resolves 1 uV, so "
-            "let the state be about 1, in nm for example"
+            f"{model.state_node} at t = 0: {wanted:g} gives {started:g}"
+            f"{cure if abs(wanted) < 1e-4 else ''}"
         )
     for up in (False, True):
         begin, arrived = read(model, [state])[0], False
@@ -262,16 +257,49 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
         found.append(float(state))
         counts.append(block * BLOCK)
         all_arrived &= arrived
-        change = (now - begin) / abs(begin)
+        changes.append((now - begin) / abs(begin))
 
-    if change < LEAST_CHANGE:
+    def rise(start: float) -> float:
+        first, last = read(model, write(model, [start], True, BLOCK)[0, [0, -1]])
+        return float((last - first) / abs(first))
+
+    (down, change), volts, width = changes, model.voltage_up, model.width_up
+    both = "lower" if max(changes) < -LEAST_CHANGE else ""
+    if down > LEAST_CHANGE and rise(default) > LEAST_CHANGE:
+        both = "raise"
+    if both:
         raise ParameterError(
-            f"{model.name}: {counts[-1]} pulses of {model.voltage_up:g} V and {model.width_up:g} s "
-            f"change the conductance by {change:.1g} of itself, after pulses of "
-            f"{model.voltage_down:g} V that moved {model.state_node} from {default:.2g} to "
-            f"{found[0]:.2g}. They must raise it: give the model file the other row_pin, or other "
-            "voltages or widths; or give the subcircuit a rate with the sign of the voltage, "
-            f"bounds that hold the state, or {TURNING_WINDOW}"
+            f"{model.name}: pulses of {volts:g} V and of {model.voltage_down:g} V both {both} the "
+            f"conductance: multiply the rate of {model.state_node} by sgn(v(row,column)) if the "
+            "device is bipolar; others cannot learn here"
+        )
+    if abs(change) < LEAST_CHANGE:
+        middle, node = (default + found[0]) / 2, model.state_node
+        idle = write(model, [middle], True, share=0.0)[0, -1]
+        cure = "give the model file other voltages or widths"
+        if abs(idle - middle) > 0.1 * abs(middle):
+            cure = (
+                f"the device forgets: without voltage {node} goes from {middle:.2g} to {idle:.2g} "
+                f"in {PERIOD * width:.2g} s"
+            )
+        elif abs(found[1] - found[0]) > 0.01 * abs(default - found[0]):
+            cure = (
+                f"{node} has gone to {found[0]:.2g}, beyond the end of the conductance: "
+                + BOUND_STATE.format(node)
+            )
+        elif abs(rise(middle)) >= LEAST_CHANGE:
+            cure = (
+                f"{node} moves from {middle:.2g}, but is stuck at its bound "
+                f"{found[0]:.2g} (boundary lock); give the state {TURNING_WINDOW}"
+            )
+        raise ParameterError(
+            f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the "
+            f"conductance by {abs(change):.1g} of itself: {cure}"
+        )
+    if change < 0:
+        raise ParameterError(
+            f"{model.name}: pulses of {volts:g} V lower the conductance: give the model file the "
+            "other row_pin"
         )
     return found, counts, all_arrived
 
@@ -329,6 +357,16 @@ def characterise(
     phase("conductance of each state")
     fine = np.linspace(bottom, top, 129)
     found = StateMap(fine, read(model, fine))
+    for way, state, siemens in (
+        ("down", bottom, found.conductances[0]),
+        ("up", top, found.conductances[-1]),
+    ):
+        if not 0 <= siemens <= HIGHEST_CONDUCTANCE:
+            raise ParameterError(
+                f"{model.name}: the sweep {way} ends at {model.state_node} = {state:.3g}, where "
+                f"the conductance is {siemens:.3g} S, outside 0 to {HIGHEST_CONDUCTANCE:g} S: "
+                + BOUND_STATE.format(model.state_node)
+            )
     for _ in range(HALVINGS):
         jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
         if not jumps.size:
@@ -336,7 +374,11 @@ def characterise(
         fine = np.insert(fine, jumps + 1, (fine[jumps] + fine[jumps + 1]) / 2)
         found = StateMap(fine, read(model, fine))
     low, high = found.conductances[[0, -1]]
-    check_rise(model, found)
+    if not (np.diff(found.conductances) > 0).all():
+        raise ParameterError(
+            f"{model.name}: the conductance is no rising curve of node {model.state_node} from "
+            f"{bottom:g} to {top:g}"
+        )
     grid = found.state(GRID)
     steps, cut = {}, {}
     phase("steps of each state")
@@ -352,22 +394,43 @@ def characterise(
                 # if one pulse goes the whole way from any x, its steps are right
                 cut[up] &= not cut[up].all()
     curves = {up: _uncut(steps[up, 1] * (1 if up else -1), cut[up], up) for up in (True, False)}
+    if BLOCK * max(curves[False]) < LEAST_CHANGE:
+        raise ParameterError(
+            f"{model.name}: pulses of {model.voltage_down:g} V and {model.width_down:g} s do not "
+            "lower the conductance: give the model file another voltage or width for 'down'"
+        )
     disturb = {
         (up, part): float(steps[up, part][~cut[up]].sum() / steps[up, 1][~cut[up]].sum())
         for up in (True, False)
         for part in (2, 3)
     }
+
+    volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
+    # Differences of cells make weights, so the range counts: what all states have in common
+    # cancels.
+    bend = read(model, [float(grid[-1])] * len(volts), volts) - read(
+        model, [float(grid[0])] * len(volts), volts
+    )
     selected: dict[str, Any] = {
         f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
         for side, up in (("up", True), ("down", False))
         for part, share in (("half", 2), ("third", 3))
     }
     device = MeasuredDevice(
+        name=model.name,
         lowest_conductance=low,
         highest_conductance=high,
         up=curves[True],
         down=curves[False],
-        **described(model, float(grid[0]), float(grid[-1]), source, path),
+        read_voltage=model.read_voltage,
+        read_curve=tuple(bend / bend[-1]),
+        voltage_up=model.voltage_up,
+        width_up=model.width_up,
+        voltage_down=model.voltage_down,
+        width_down=model.width_down,
+        source=source,
+        model=path,
+        model_sha256=model.sha256,
         **selected,
     )
 
@@ -388,7 +451,7 @@ def characterise(
     )
     drift = found.share(held[:, -1]) - GRID
     loops = [
-        (period, *loop(model, float(grid[len(grid) // 2]), period, period / 200))
+        loop(model, float(grid[len(grid) // 2]), period)
         for period in np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)
     ]
     return Characterisation(
@@ -406,44 +469,24 @@ def characterise(
     )
 
 
-def described(model: SpiceModel, low: float, high: float, source: str, path: str) -> dict[str, Any]:
-    """Return the fields of the device that do not depend on how it is written. `low`, `high`: its
-    states at the ends of the range; other arguments are those of `characterise`.
-    """
-    volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
-    # Differences of cells make weights, so the range counts: what all states have in common
-    # cancels.
-    bend = read(model, [high] * 9, volts) - read(model, [low] * 9, volts)
-    pulses = ("name", "read_voltage", "voltage_up", "width_up", "voltage_down", "width_down")
-    return {
-        **{name: getattr(model, name) for name in pulses},
-        "read_curve": tuple((bend / bend[-1]).tolist()),
-        "source": source,
-        "model": path,
-        "model_sha256": model.sha256,
-    }
+def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s: the
+    period, and arrays of voltage in V and current in A during the second period.
 
-
-def loop(
-    model: SpiceModel, state: float, period: float, max_step: float, gate: float | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s:
-    arrays of voltage in V and current in A during the second period.
-
-    The sine's amplitudes are the voltages of the pulses. `max_step`: longest step in s. `gate`:
-    voltage in V of the cell's gate while the row is positive; otherwise it is that of reads.
+    The sine's amplitudes are the voltages of the pulses.
     """
     time = np.linspace(0, 2 * period, 401)
     sine = np.sin(2 * np.pi * time / period)
     volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
-    drives = [list(zip(time.tolist(), volts.tolist(), strict=True))]
-    opened = None
-    if gate is not None:
-        gates = np.where(volts > 0, gate, model.gate_open)
-        opened = list(zip(time.tolist(), gates.tolist(), strict=True))
-    at, _, current = transient(model, [state], drives, 2 * period, max_step, opened)
+    at, _, current = transient(
+        model,
+        [state],
+        [list(zip(time.tolist(), volts.tolist(), strict=True))],
+        2 * period,
+        period / 200,
+    )
     second = time >= period
-    return volts[second], np.interp(time[second], at, current[0])
+    return period, volts[second], np.interp(time[second], at, current[0])
 
 
 def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:

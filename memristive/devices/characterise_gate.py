@@ -15,12 +15,10 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.characterise import (
+    HIGHEST_CONDUCTANCE,
     PULSE_EDGE,
     READS,
     StateMap,
-    check_rise,
-    described,
-    loop,
     model_solver,
     read,
     retention,
@@ -30,7 +28,7 @@ from memristive.devices.measured_device import ABRUPT, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
-from snn_circuit import Points, add_source, edges
+from snn_circuit import Points, add_source
 
 LEVELS = 33  # gate voltages of the level curve
 STATES = 257  # states of the map from the lowest to the highest level
@@ -77,7 +75,13 @@ def pulse(begin: float, width: float, level: float) -> Points:
     """Return the corners (s, V) of a pulse at a row or column: from `begin` s on, `width` s long,
     `level` V high.
     """
-    return edges(begin, width, PULSE_EDGE * width, level)
+    edge = PULSE_EDGE * width
+    return [
+        (begin, 0.0),
+        (begin + edge, level),
+        (begin + width, level),
+        (begin + width + edge, 0.0),
+    ]
 
 
 def gate_pulse(begin: float, width: float, level: float) -> Points:
@@ -174,17 +178,24 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
     }
     levels = {side: read(model, states) for side, states in found.items()}
     curve = (levels[SIDES[0]] + levels[SIDES[1]]) / 2
-    if not curve[0] < curve[-1] or not (np.diff(curve) >= 0).all():
+    if not 0 <= curve[0] < curve[-1] <= HIGHEST_CONDUCTANCE or not (np.diff(curve) >= 0).all():
         raise ParameterError(
-            f"{model.name}: levels must rise with the gate voltage, got {curve[0]:.3g} S at "
-            f"{gates[0]:g} V and {curve[-1]:.3g} S at {gates[-1]:g} V: give the model file other "
-            "gate voltages"
+            f"{model.name}: levels must rise with the gate voltage, within 0 to "
+            f"{HIGHEST_CONDUCTANCE:g} S, got {curve[0]:.3g} S at {gates[0]:g} V and "
+            f"{curve[-1]:.3g} S at {gates[-1]:g} V: give the model file other gate voltages"
         )
     fine = np.linspace(found[SIDES[0]][0], found[SIDES[0]][-1], STATES)
     mapped = StateMap(fine, read(model, fine))
-    check_rise(model, mapped)
+    if not (np.diff(mapped.conductances) > 0).all():
+        raise ParameterError(
+            f"{model.name}: the conductance is no rising curve of node {model.state_node} from "
+            f"{fine[0]:g} to {fine[-1]:g}"
+        )
     x = (curve - curve[0]) / (curve[-1] - curve[0])
+    volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
+    bend = read(model, [float(fine[-1])] * 9, volts) - read(model, [float(fine[0])] * 9, volts)
     device = MeasuredDevice(
+        name=model.name,
         lowest_conductance=float(curve[0]),
         highest_conductance=float(curve[-1]),
         up=ABRUPT,
@@ -192,7 +203,15 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
         levels=tuple(x.tolist()),
         gate_low=model.gate_low,
         gate_high=model.gate_high,
-        **described(model, float(fine[0]), float(fine[-1]), source, path),
+        read_voltage=model.read_voltage,
+        read_curve=tuple((bend / bend[-1]).tolist()),
+        voltage_up=model.voltage_up,
+        width_up=model.width_up,
+        voltage_down=model.voltage_down,
+        width_down=model.width_down,
+        source=source,
+        model=path,
+        model_sha256=model.sha256,
     )
     return Levels(device, mapped, levels)
 
@@ -210,7 +229,6 @@ def characterise_gate(
     gates = np.linspace(model.gate_low, model.gate_high, LEVELS)
     states = mapped.state(np.array(device.levels))
     curve, lowest = device.conductance(device.levels), float(states[0])
-    period, step = 20 * max(model.width_up, model.width_down), gate_solver(model).max_step
     return GateCharacterisation(
         dataclasses.replace(device, retention=retention(model, mapped)),
         mapped,
@@ -218,10 +236,7 @@ def characterise_gate(
         levels,
         history(model, gates, curve, lowest),
         disturb(model, mapped, states[:: LEVELS // 8]),
-        [
-            (gate, *loop(model, lowest, period, step, gate))
-            for gate in gates[[LEVELS // 4, LEVELS // 2, -1]].tolist()
-        ],
+        [loop(model, lowest, gate) for gate in gates[[LEVELS // 4, LEVELS // 2, -1]].tolist()],
     )
 
 
@@ -270,3 +285,23 @@ def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str
 
 def _largest(mapped: StateMap, before: np.ndarray, after: np.ndarray) -> float:
     return float(np.abs(mapped.share(after) - mapped.share(before)).max())
+
+
+def loop(model: SpiceModel, state: float, gate: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return an I-V loop of a cell that starts at `state`, under a sine with the amplitudes of the
+    pulses: the voltage `gate` in V that the gate has while the row is positive, and arrays of
+    voltage in V and current in A during the second period.
+    """
+    period = 20 * max(model.width_up, model.width_down)
+    time = np.linspace(0, 2 * period, 401)
+    sine = np.sin(2 * np.pi * time / period)
+    volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
+    circuit = Circuit("I-V loop")
+    model.add_to(circuit)
+    add_source(circuit, "row", list(zip(time.tolist(), volts.tolist(), strict=True)))
+    opened = np.where(volts > 0, gate, model.gate_open)
+    add_source(circuit, "gate", list(zip(time.tolist(), opened.tolist(), strict=True)))
+    model.add_cell(circuit, "cell", "row", circuit.gnd, state, "gate")
+    waves = run_once(circuit, gate_solver(model), ["i(vrow)"], 2 * period)
+    second = time >= period
+    return gate, volts[second], np.interp(time[second], waves.time, -waves["i(vrow)"])

@@ -1,4 +1,4 @@
-"""Devices with one gradual direction, from readings after pulses.
+"""Devices with one gradual direction, from readings after pulses, or from CrossSim's lookup tables.
 
 The distributions are kept as they were measured: no law is fitted. Noise of the readings counts as
 part of the steps.
@@ -11,6 +11,7 @@ import numpy as np
 
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.one_sided import OneSided, Table
+from memristive.parameters import ParameterError
 
 QUANTILES, STATES = 21, 21  # of the tables
 EDGE = 0.005  # share of a device's readings that may lie beyond its range at either end
@@ -27,16 +28,14 @@ Steps = dict[int, np.ndarray]
 
 
 def is_one_sided(cells: Sequence[Cell]) -> bool:
-    """Return True if exactly one direction of some `cells`, as in `fit_one_sided`, is abrupt, and
-    both have enough single pulses.
-    """
+    """Return True if exactly one direction of some `cells`, as in `fit_one_sided`, is abrupt."""
     steps = _steps(cells)[0] if all(len(siemens) for siemens, *_ in cells) else Steps()
     enough = all(of.shape[1] >= FEWEST for of in steps.values())
     return enough and len(_abrupt(steps)) == 1
 
 
 def fit_one_sided(cells: Sequence[Cell], name: str, **more: Any) -> MeasuredDevice:
-    """Return the device of one or several cells for which `is_one_sided` is True.
+    """Return the device of one or several cells with one gradual direction.
 
     Parameters
     ----------
@@ -47,9 +46,21 @@ def fit_one_sided(cells: Sequence[Cell], name: str, **more: Any) -> MeasuredDevi
     name : str
     **more
         Other fields of the device.
+
+    Raises
+    ------
+    ParameterError
+        A direction has too few single pulses, or not exactly one direction is abrupt.
     """
     steps, ranges = _steps(cells)
-    (sign,) = _abrupt(steps)
+    for sign, word in ((1, "up"), (-1, "down")):
+        if steps[sign].shape[1] < FEWEST:
+            raise ParameterError(
+                f"a device with one gradual direction needs {FEWEST} single pulses each way, got "
+                f"{steps[sign].shape[1]} {word}; measure more sweeps, with a reading after each "
+                "pulse"
+            )
+    sign = _only(_abrupt(steps))
     (before, after), (start, end) = steps[-sign], steps[sign]
     tables = OneSided(_quantiles(before, after - before), _quantiles(start, end))
     spans, lows = ranges[:, 1] - ranges[:, 0], ranges[:, 0]
@@ -66,6 +77,45 @@ def one_sided_device(name: str, tables: OneSided, **more: Any) -> MeasuredDevice
     return MeasuredDevice(
         name, up=step, down=step, write_noise=tables.noise, one_sided=tables, **more
     )
+
+
+def from_crosssim(increasing: str, decreasing: str, name: str, **more: Any) -> MeasuredDevice:
+    """Return the device of two lookup tables of CrossSim, given as text, one of whose directions is
+    abrupt. `more`: other fields of the device.
+
+    References
+    ----------
+    github.com/sandialabs/cross-sim; `devices.export` describes the form of the tables.
+
+    Raises
+    ------
+    ParameterError
+        A text is no table, or not exactly one direction is abrupt.
+    """
+    changes, steps = dict[int, np.ndarray](), Steps()
+    for sign, text in ((1, increasing), (-1, decreasing)):
+        try:
+            rows = [np.array(line.split(","), float) for line in text.strip().splitlines()[1:]]
+            siemens, shares, table = rows[0], rows[1], np.array(rows[2:])
+            wanted, places = (
+                np.linspace(0, 1, QUANTILES),
+                np.linspace(siemens[0], siemens[-1], STATES),
+            )
+            at_wanted = [np.interp(wanted, shares, of_state) for of_state in table.T]
+            found = np.array([np.interp(places, siemens, row) for row in np.transpose(at_wanted)])
+        except (ValueError, IndexError):
+            raise ParameterError(
+                f"the table of pulses {'up' if sign > 0 else 'down'} must hold a line of text, "
+                "conductances, probabilities, and a row of changes for each probability"
+            ) from None
+        changes[sign] = found / (siemens[-1] - siemens[0])
+        x = np.broadcast_to(np.linspace(0, 1, STATES), found.shape).ravel()
+        steps[sign] = np.stack([x, np.clip(x + changes[sign].ravel(), 0, 1)])
+        low, high = float(siemens[0]), float(siemens[-1])
+    sign = _only(_abrupt(steps))
+    ends = np.clip(np.linspace(0, 1, STATES) + changes[sign], 0, 1)
+    tables = OneSided(_table(changes[-sign]), _table(ends))
+    return one_sided_device(name, tables, lowest_conductance=low, highest_conductance=high, **more)
 
 
 def _steps(cells: Sequence[Cell]) -> tuple[Steps, np.ndarray]:
@@ -95,6 +145,14 @@ def _abrupt(steps: Steps) -> list[int]:
     return found
 
 
+def _only(abrupt: list[int]) -> int:
+    if len(abrupt) != 1:
+        raise ParameterError(
+            f"one direction must be abrupt and the other gradual, got {len(abrupt)} abrupt ones"
+        )
+    return abrupt[0]
+
+
 def _quantiles(x: np.ndarray, values: np.ndarray) -> Table:
     """Return the table of quantiles of `values` at the states `x`: those of the steps within
     `WINDOW` of each state of the table, but at least of the `LEAST` nearest.
@@ -104,5 +162,8 @@ def _quantiles(x: np.ndarray, values: np.ndarray) -> Table:
         away = np.abs(x - state)
         near = away <= max(WINDOW, np.sort(away)[:LEAST][-1])
         found.append(np.quantile(values[near], np.linspace(0, 1, QUANTILES)))
-    rows = np.round(np.array(found).T, 4)
-    return tuple(tuple(row) for row in rows.tolist())
+    return _table(np.array(found).T)
+
+
+def _table(values: np.ndarray) -> Table:
+    return tuple(tuple(row) for row in np.round(values, 4).tolist())

@@ -33,7 +33,7 @@ from memristive.network.layer import Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, as_whole
-from memristive.scores.checks import warn_of_reads
+from memristive.scores.checks import warn_of_layers
 from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristive.writing.base import Write
 from memristive.writing.gate import GateWrite
@@ -662,7 +662,7 @@ def read(
     Warns
     -----
     OperatingRangeWarning
-        Stages clip, too many images have no spike, or one neuron wins all of many images.
+        Stages clip, too many images have no spike, or cells have diverged.
     """
     images, wanted = (
         as_images(images, network.sizes[0], shape=network.image_shape),
@@ -675,7 +675,7 @@ def read(
         with opened(engine, network) as own:
             found = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
         spikes = np.array(found).reshape(-1, network.sizes[-1])
-    warn_of_reads(network, images, spikes)
+    warn_of_layers(network, images, "the doses", "the doses")
     return spikes
 
 

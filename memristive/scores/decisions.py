@@ -151,13 +151,6 @@ def paper_decision(spikes: np.ndarray, step: float) -> int:
     return int(np.argmin(samples))
 
 
-def ranking(spikes: np.ndarray) -> list[int]:
-    """Return the indices of the classes that fired, in the order of their first `spikes` (classes,
-    s; nan: silent).
-    """
-    return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]
-
-
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
 
 
@@ -209,9 +202,8 @@ def summary(
     strict, paper = decide(spikes, resolution, schedule.sampling_step if schedule else None)
     classes = spikes.shape[1]
     right = int(accuracy_score(labels, strict, normalize=False))
-    top3 = np.mean(
-        [label in ranking(times)[:3] for label, times in zip(labels, spikes, strict=True)]
-    )
+    among = np.argsort(spikes, axis=1, kind="stable")[:, :3] == np.asarray(labels)[:, None]
+    top3 = np.mean(among.any(axis=1) & ~np.isnan(spikes[np.arange(len(labels)), labels]))
     recall = recall_score(
         labels, strict, labels=list(range(classes)), average=None, zero_division=np.nan
     )

@@ -72,11 +72,6 @@ def test_a_worker_that_dies_twice_ends_the_run():
         list(run_tasks(die, [(k, None) for k in range(5)], 2))
 
 
-def test_errors_of_tasks_are_raised():
-    with pytest.raises(TypeError):
-        list(run_tasks(square, ["x"] * 4, 2))
-
-
 WORK = """
 import pathlib, sys, time
 from memristive.cli.script import exit_code
@@ -143,18 +138,6 @@ IMAGES = (np.random.default_rng(2).random((60, 25)) < 0.2).astype(float)
 def alone(ngspice):
     """Spikes read in this process."""
     return read_images(NETWORK, IMAGES, jobs=1)
-
-
-def test_reads_in_ngspice_are_those_of_the_closed_form_until_their_third_spike(alone):
-    exact = read_images(NETWORK, IMAGES, "closed-form")
-    assert exact == pytest.approx(
-        Crossbar.of(SETUP).first_spikes(STATES, IMAGES), rel=1e-9, nan_ok=True
-    )
-    seen = np.isfinite(alone)
-    assert alone[seen] == pytest.approx(exact[seen], abs=1e-6)
-    assert (
-        seen.sum(axis=1) >= np.minimum(np.isfinite(exact).sum(axis=1), 3)
-    ).all() and seen.sum() < np.isfinite(exact).sum()
 
 
 def test_spikes_do_not_depend_on_the_number_of_workers(alone):

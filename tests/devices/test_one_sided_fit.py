@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from memristive.devices.measured_device import device_record, load_device
+from memristive.devices.export import files
+from memristive.devices.measured_device import ONE_SIDED_DEVICES, device_record, load_device
 from memristive.devices.one_sided import OneSided
-from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
+from memristive.devices.one_sided_fit import fit_one_sided, from_crosssim
 from memristive.io.records import to_json
 from memristive.parameters import ParameterError
 
@@ -62,13 +63,46 @@ def test_cells_of_several_ranges_become_one_device_with_spreads():
     assert device.one_sided.mean_step == pytest.approx(0.1, rel=0.1)
 
 
-def test_two_gradual_directions_and_too_few_pulses_are_not_one_sided():
+def test_two_abrupt_directions_and_too_few_pulses_are_refused():
     siemens, direction, pulses = sweeps(True)
-    assert is_one_sided([(siemens, direction, pulses)])
-    assert not is_one_sided([(siemens[:18], direction[:18], pulses[:18])])
-    both = np.abs(np.arange(120) % 40 - 20) / 20
-    found = (LOW + SPAN * both, np.sign(np.diff(both, prepend=1)), np.ones(120))
-    assert not is_one_sided([found])
+    with pytest.raises(ParameterError, match="pulses"):
+        fit_one_sided([(siemens[:18], direction[:18], pulses[:18])], "mine")
+    jumps = np.where(direction > 0, LOW + SPAN, LOW)
+    with pytest.raises(ParameterError, match="gradual"):
+        fit_one_sided([(jumps, direction, pulses)], "mine")
+
+
+def test_lookup_tables_of_crosssim_are_read():
+    """Pulses up raise G by 1, 2 or 3 uS of 10 uS; a pulse down ends at the lowest G."""
+    siemens, shares = np.linspace(1e-6, 11e-6, 11), np.array([0.0, 0.5, 1.0])
+    up = np.repeat([[1e-6], [2e-6], [3e-6]], 11, axis=1)
+    down = np.repeat([siemens[0] - siemens], 3, axis=0)
+    texts = [
+        "\n".join(["title", *(",".join(map(str, row)) for row in [siemens, shares, *table]), ""])
+        for table in (up, down)
+    ]
+    device = from_crosssim(*texts, "mine")
+    assert device.one_sided.sign == 1 and device.highest_conductance == pytest.approx(11e-6)
+    gradual = np.array(device.one_sided.gradual)
+    assert gradual[0] == pytest.approx(np.full(gradual.shape[1], 0.1))
+    assert gradual[-1] == pytest.approx(np.full(gradual.shape[1], 0.3))
+    assert np.abs(device.one_sided.abrupt).max() < 1e-9
+    with pytest.raises(ParameterError, match="table"):
+        from_crosssim("title\n1,2\nx", texts[1], "mine")
+
+
+@pytest.mark.parametrize("name", ONE_SIDED_DEVICES)
+def test_an_exported_device_comes_back_from_crosssims_tables(name):
+    device, texts = ONE_SIDED_DEVICES[name], files(ONE_SIDED_DEVICES[name])
+    back = from_crosssim(texts["dG_increasing.txt"], texts["dG_decreasing.txt"], name)
+    assert back.one_sided.sign == device.one_sided.sign and len(texts) == 2
+    for table in ("gradual", "abrupt"):
+        found, expected = (np.array(getattr(of.one_sided, table)) for of in (back, device))
+        x = np.linspace(0, 1, expected.shape[1])
+        assert found == pytest.approx(
+            np.array([np.interp(np.linspace(0, 1, found.shape[1]), x, row) for row in expected]),
+            abs=1e-3,
+        )
 
 
 def test_its_file_gives_the_same_device_and_names_a_wrong_table(tmp_path):

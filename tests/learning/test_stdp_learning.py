@@ -83,10 +83,11 @@ def test_committed_netlist_learns_in_ngspice_alone():
     done = subprocess.run(
         ["ngspice", "-b", str(COMMITTED)], capture_output=True, text=True, timeout=120, check=True
     )
-    found = re.findall(r"^pattern_(\d)_output_(\d)\s*=\s*(\S+)", done.stdout, re.MULTILINE)
-    high = [(pattern, neuron) for pattern, neuron, volts in found if float(volts) > 0.5]
-    assert len(found) == 16 and [pattern for pattern, _ in high] == list("0123")
-    assert sorted(neuron for _, neuron in high) == list("0123")
+    neurons = dict(re.findall(r"^pattern (.) is won by neuron (\d+)$", done.stdout, re.MULTILINE))
+    assert list(neurons) == list("X+U=") and sorted(neurons.values()) == list("0123")
+    for pattern, label in zip(XPUE.dataset.patterns, XPUE.dataset.labels, strict=True):
+        printed = re.search(rf"^neuron {neurons[label]}: (.*)$", done.stdout, re.MULTILINE)
+        assert np.all((np.array(printed[1].split(), float) > 2) == (pattern == 1))
 
 
 @pytest.mark.parametrize(

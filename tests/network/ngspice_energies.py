@@ -8,16 +8,36 @@ import dataclasses
 
 import numpy as np
 
-from memristive.accounting.energy import OUTPUT_EDGE, delivered, isolated, read_energy, write_energy
+from memristive.accounting.dissipation import OUTPUT_EDGE
 from memristive.engines.netlists import layered_network
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
-from memristive.engines.solvers import READING, WRITING, WRITING_LAYERS
-from memristive.network.design import LayerDesign, Schedule
+from memristive.engines.solvers import READING, WRITING, WRITING_LAYERS, read_solver
+from memristive.network.design import LayerDesign, Schedule, edges
 from memristive.network.layer import back_circuit
 from memristive.parameters import SimulationError
-from snn_circuit import OFF, cell_changes, state_changes
+from memristive.spice.session import run_once
+from memristor import ISOLATED
+from snn_circuit import OFF, cell_changes, names, state_changes
 
 UNREACHED = 100.0  # V, a threshold that no membrane reaches
+
+
+def delivered(circuit, solver, stop, sources, changes=None):
+    """Energies in J that grounded sources, each given as (node, source), deliver up to `stop` s.
+
+    ngspice counts a source's current from + to - through the source.
+    """
+    vectors = [name for node, source in sources for name in (node, f"i({source})")]
+    waves = run_once(circuit, solver, vectors, stop, changes)
+    return [
+        float(-np.trapezoid(waves[node] * waves[f"i({source})"], waves.time))
+        for node, source in sources
+    ]
+
+
+def isolated(memristor):
+    """The device with a junction to bulk that does not conduct at negative voltages."""
+    return dataclasses.replace(memristor, junction_current=ISOLATED)
 
 
 def read_energies(network, image, times, stop):
@@ -26,8 +46,14 @@ def read_energies(network, image, times, stop):
     """
     design = network.design
     if isinstance(design, Schedule):
-        setup = network.setup.replace(schedule=dataclasses.replace(design, pulse=stop))
-        return [(read_energy(setup, network.states[0], image)["inputs"], 0.0)]
+        rows = [
+            edges(0.0, stop, design.rise, design.input_voltage * level) for level in image.tolist()
+        ]
+        setup, states = network.setup, network.states[0]
+        circuit = setup.crossbar(states, rows, [OFF] * len(states))
+        solver = read_solver(setup, states, image)
+        sources = [(name, f"v{name}") for name in names("input", len(image))]
+        return [(sum(delivered(circuit, solver, stop + 2 * design.rise, sources)), 0.0)]
     bias, energies = step(network.start_time, 1.0, design.rise), []
     rows = [
         step(design.rise / 2, design.row_voltage * level, design.rise)
@@ -59,11 +85,20 @@ def write_energies(network, layer, dose):
     of = network.layers[layer]
     seconds = dose.dose / of.write_rate
     if isinstance(network.design, Schedule):
-        sign = 1 if seconds > 0 else -1
-        found = write_energy(
-            network.setup, network.states[0], dose.shares, dose.column, abs(seconds), sign
-        )
-        return found["inputs"], 0.0
+        setup, states, schedule = network.setup, network.states[0], network.design
+        setup = setup.replace(memristor=isolated(setup.memristor))
+        pulse, rise = abs(seconds), min(schedule.rise, abs(seconds) / 10)
+        volts = np.sign(seconds) * schedule.input_voltage * dose.shares
+        rows = [edges(0.0, pulse, rise, level) for level in volts.tolist()]
+        controls = [
+            edges(0.0, pulse, rise, schedule.phi_voltage * (j == dose.column))
+            for j in range(len(states))
+        ]
+        circuit = setup.crossbar(states, rows, controls, neurons=False)
+        stop = pulse + 2 * rise
+        solver = dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / 1000))
+        sources = [(name, f"v{name}") for name in names("input", len(rows))]
+        return sum(delivered(circuit, solver, stop, sources)), 0.0
     ones = np.ones(of.rows)
     levels, high = (ones, dose.shares) if of.timed else (dose.shares, ones)
     pulse, levels, window = lengthened(seconds, levels, high)

@@ -19,7 +19,6 @@ from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
-from memristive.network.crossbar import Crossbar
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
@@ -28,13 +27,12 @@ from memristive.scores.checks import (
     OperatingRangeWarning,
     fit_feedback_resistor,
     layered_problems,
-    operating_range,
-    rails,
+    range_problems,
 )
 from memristive.scores.decisions import strict_decision
-from memristor import MemristorParameters, read_current, trained_state
+from memristor import MemristorParameters, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
-from tests.network.networks import devices_of, on_a_chip, random_network
+from tests.network.networks import on_a_chip, random_network
 
 # Several layers
 
@@ -86,23 +84,18 @@ def apart(network, expected):
 
 
 @pytest.mark.parametrize(
-    ("network", "beyond", "words"),
+    ("network", "beyond", "layer"),
     [
-        (summing, 1.05, "summing stage of layer 1"),
-        (summing_above, 1.2, "summing stage of layer 2"),
-        (inverting, 1.1, "inverting stage of layer 1"),
-        (reference, 1.05, "negative input's inverting stage of layer 1"),
-        (loaded_reference, 1.1, "negative input's inverting stage of layer 1"),
-        (spread_on_chip, 1.3, "summing stage of layer 1"),
+        (summing, 1.05, 1),
+        (summing_above, 1.2, 2),
+        (inverting, 1.1, 1),
+        (reference, 1.05, 1),
+        (loaded_reference, 1.1, 1),
+        (spread_on_chip, 1.3, 1),
     ],
 )
-def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, words):
+def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, layer):
     below, above = network(0.98), network(beyond)
-    shares = [
-        (checks.required_stage_voltages(each, IMAGES).max(axis=0) / rails(each)).max()
-        for each in (below, above)
-    ]
-    assert 0.9 < shares[0] <= 1 < shares[1] < 1.2
     assert apart(below, below.forward(IMAGES)) < 0.1e-6
     for free, railed in zip(below.forward(IMAGES, rails=False), below.forward(IMAGES), strict=True):
         assert railed == pytest.approx(free, nan_ok=True)
@@ -110,29 +103,10 @@ def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, wo
     assert apart(above, above.forward(IMAGES)) < 0.2e-6
     assert layered_problems(below, IMAGES) == []
     (problem,) = layered_problems(above, IMAGES)
-    assert words in problem
+    assert f"stages of layer {layer} clip" in problem
     # the remedy that the message names
     smaller = dataclasses.replace(above, design=LayerDesign(stage_swing=7.5))
     assert layered_problems(smaller, IMAGES) == []
-
-
-def test_images_that_clipping_decides_are_counted_as_in_ngspice(ngspice):
-    rng = np.random.default_rng(6)
-    network, images = Network((rng.normal(20, 4, (3, 9)),)), rng.random((12, 8))
-    found, seen, free = (
-        # s: rails give way by 10 mV per volt of overdrive
-        [strict_decision(times, 0.2e-6) for times in spikes]
-        for spikes in (
-            read(network, images, "ngspice"),
-            network.first_spikes(images),
-            network.forward(images, rails=False)[-1],
-        )
-    )
-    assert found == seen
-    assert (
-        np.sum(np.array(found) != free) > 1
-        and "of 12 images" in layered_problems(network, images)[0]
-    )
 
 
 def test_clipping_after_the_spike_has_no_effect(ngspice):
@@ -142,25 +116,8 @@ def test_clipping_after_the_spike_has_no_effect(ngspice):
     late = Network((np.full((2, 3), 6.2), np.array([[69.0, 69.0, 11.0], [69.0, 69.0, 10.0]])))
     hidden, outputs = late.forward(IMAGES)
     assert np.nanmin(hidden) > outputs.max()
-    assert (checks.required_stage_voltages(late, IMAGES) <= rails(late)).all() and layered_problems(
-        late, IMAGES
-    ) == []
+    assert layered_problems(late, IMAGES) == []
     assert apart(late, [hidden, outputs]) < 0.13e-6
-
-
-@pytest.mark.parametrize("row_voltage", [1.0, 0.5])
-def test_cells_at_the_reference_require_the_stage_swing_and_chips_the_gains_of_their_cells(
-    row_voltage,
-):
-    """Calculated by hand: 10 V with all three rows high. A dark row requires nothing."""
-    network = Network((np.full((2, 3), 5.0),), design=LayerDesign(row_voltage=row_voltage))
-    assert checks.required_stage_voltages(network, IMAGES[:1])[0, 0] == pytest.approx(
-        [10.0, 0.0, 10.0], rel=0.01, abs=1e-3
-    )
-    channel = np.array([[3.0, 1.0, 1.5], [3.0, 1.0, 1.0], [3.0, 1.0, 1.0]])
-    network = dataclasses.replace(network, devices=(devices_of(network, 0, channel),))
-    required = checks.required_stage_voltages(network, np.array([[0.0, 1.0]]))[0, 0]
-    assert required == pytest.approx([25 / 3, 5 / 3, 20 / 3], rel=0.01)
 
 
 def diverged():
@@ -193,14 +150,14 @@ def begun():
     ],
 )
 def test_what_is_out_of_range_is_a_warning(network, words):
-    images = np.random.default_rng(1).random((6, 3))
-    problems = layered_problems(network, images)
+    images, labels = np.random.default_rng(1).random((6, 3)), np.arange(6) % 2
+    problems = layered_problems(network, images, labels=labels)
     if words is None:
         assert problems == []
     else:
         assert any(words in problem for problem in problems)
         with pytest.warns(OperatingRangeWarning, match=words) as warned:
-            checks.warn_of_layers(network, images)
+            checks.warn_of_layers(network, images, labels=labels)
         assert len(warned) == len(problems)
 
 
@@ -211,9 +168,9 @@ def test_silent_hidden_neurons_are_reported(firing, dark, reported):
     """Two of 40 images may be dark, and 4 of 8 hidden neurons must fire."""
     hidden = np.array([[8.0, 5.0]] * firing + [[5.0, 5.0]] * (8 - firing))
     network = Network((hidden, np.full((4, 9), 9.0)))
-    problems = layered_problems(
-        network, (np.arange(40) >= dark)[:, None].astype(float), hidden_dose="dose"
-    )
+    images, labels = (np.arange(40) >= dark)[:, None].astype(float), np.arange(40) % 4
+    problems = layered_problems(network, images, hidden_dose="dose", labels=labels)
+    problems = [problem for problem in problems if "layer 1" in problem]
     assert ["dose" in problem for problem in problems] == [True] * reported
 
 
@@ -247,9 +204,8 @@ PAPER = Network((np.full((2, 2), 1.0),), design=Schedule())  # X of 1 V conducts
     [
         (Network((np.array([[9.0, 5.0, 6.0], [5.0, 9.0, 6.0]]),)), COLUMNS, None),
         (Network((np.array([[9.0, 5.0, 6.0], [5.0, 4.0, 4.0]]),)), COLUMNS, "50% of 40"),
-        (Network((np.array([[9.0, 8.0, 6.0], [5.0, 6.0, 6.0]]),)), COLUMNS, "neuron 0 wins"),
-        (summing(1.05), IMAGES, "stages clip"),
-        (PAPER, COLUMNS, "silent|fires"),
+        (summing(1.05), IMAGES, "stages of layer 1 clip"),
+        (PAPER, COLUMNS, "no spike"),
     ],
 )
 def test_learn_and_read_warn_of_networks_that_fail(network, images, word):
@@ -266,19 +222,12 @@ def test_learn_and_read_warn_of_networks_that_fail(network, images, word):
             assert "\n" not in str(one.message)
 
 
-def test_a_last_layer_that_does_not_fire_is_reported():
-    network = Network((np.full((2, 3), 4.0),))
-    (problem,) = layered_problems(network, IMAGES)
-    assert "layer 1" in problem and "hidden" not in problem
-
-
 def test_no_stage_clips_in_the_trained_networks():
     for name, images in (
         ("mnist", datasets.encode(datasets.load_mnist()["x_test"][:100], 10, "grey")),
         ("xor", np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])),
     ):
         network = load(Path("voltages") / f"layers_{name}.json")
-        assert (checks.required_stage_voltages(network, images) < 0.9 * rails(network)).all()
         assert layered_problems(network, images) == []
 
 
@@ -303,7 +252,7 @@ def hebbian(setup, patterns):
 
 
 def problems(setup, patterns=PATTERNS, **kind):
-    return operating_range(setup, hebbian(setup, patterns), patterns, **kind).problems
+    return range_problems(setup, hebbian(setup, patterns), patterns, **kind)
 
 
 @pytest.mark.parametrize("dataset", [xpue, digits_012345, mnist])
@@ -312,7 +261,6 @@ def test_the_papers_networks_have_no_problem(dataset):
     assert (
         problems(setup, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse) == []
     )
-    assert checks.contained_patterns(patterns) == []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         checks.warn_of_range(
@@ -332,16 +280,6 @@ def test_settled_membranes_are_those_of_ngspice(ngspice):
     for k in range(len(PATTERNS)):
         late = np.searchsorted(result.time, FIT.schedule.start(k) + 20 * FIT.neuron.time_constant)
         assert settled[k] == pytest.approx(result.membranes[:, late], rel=2e-3)
-    levels, setup = (
-        np.array([[0.5, 0.0, 1.0]]),
-        with_neuron(Setup(schedule=Schedule(input_voltage=1.5)), membrane_transconductance=2.0),
-    )
-    cells = np.array([[3.0, 4.0, 5.0], [2.0, 6.0, 0.0]])
-    assert checks.settled_membranes(setup, cells, levels) == pytest.approx(
-        np.array(
-            [[2000.0 * read_current(setup.memristor, row, 1.5 * levels[0]).sum() for row in cells]]
-        )
-    )
 
 
 @pytest.mark.parametrize(
@@ -361,9 +299,9 @@ def test_clipped_membranes_stand_at_the_rail_in_ngspice(ngspice, changes):
     [
         (1e3, PATTERNS, True, "clip"),
         (1e3, PATTERNS, False, "clip"),
-        (100.0, PATTERNS, True, "silent"),
-        (100.0, PATTERNS, False, "silent"),
-        (5.0, PATTERNS, True, "silent"),
+        (100.0, PATTERNS, True, "no spike on 3"),
+        (100.0, PATTERNS, False, "no spike on 3"),
+        (5.0, PATTERNS, True, "no spike on 3"),
         (250.0, UNEVEN, True, "no spike on 2 of 3"),
         (250.0, UNEVEN, False, ""),
         (250.0, PATTERNS, True, ""),
@@ -376,10 +314,7 @@ def test_the_advised_resistor_cures(ohms, patterns, by_class, word, chip):
     found = problems(setup, patterns, by_class=by_class)
     assert bool(found) == bool(word) and all(word in problem for problem in found)
     if found:
-        change, better = re.search(
-            r"(raise|lower) neuron.feedback_resistance to ([\d.e+]+) ohm", found[0]
-        ).groups()
-        assert (float(better) > ohms) == (change == "raise")
+        (better,) = re.search(r"neuron.feedback_resistance to ([\d.e+]+) ohm", found[0]).groups()
         cured = on_chip(with_neuron(Setup(), feedback_resistance=float(better)), chip)
         assert problems(cured, patterns, by_class=by_class) == []
 
@@ -397,30 +332,6 @@ def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
     assert "no feedback resistor alone" in problems(setup, patterns, by_class=True)[0]
     with pytest.raises(ParameterError, match="no feedback resistor fits"):
         fit_feedback_resistor(setup, patterns)
-
-
-@pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
-@pytest.mark.filterwarnings("ignore::memristive.scores.checks.OperatingRangeWarning")
-def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, fires):
-    """The neuron that settles lowest on its pattern has a time constant around that at which it
-    just fires.
-    """
-    states = hebbian(FIT, PATTERNS)
-    settled = np.diag(checks.settled_membranes(FIT, states, PATTERNS))
-    # the edge costs half
-    slow = with_neuron(
-        membrane_capacitance=share
-        * (5e-3 - 5e-6)
-        / -np.log(1 - FIT.neuron.threshold / settled.min())
-    )
-    found = operating_range(slow, states, PATTERNS, by_class=True).problems
-    assert (found == []) is fires and all("too slow" in problem for problem in found)
-    lowest = int(settled.argmin())
-    assert np.isfinite(infer(slow, states, PATTERNS[lowest:][:1]).spikes[0, lowest]) == fires
-    assert (
-        "too slow"
-        in operating_range(with_neuron(membrane_capacitance=1.0), states, PATTERNS).problems[0]
-    )
 
 
 # 1.76 thresholds to a thousandth: 7.47
@@ -442,24 +353,8 @@ def test_rounding_of_long_writes_is_named_and_cured_by_a_larger_switch():
     assert problems(FIT.replace(memristor=MemristorParameters(switch_on=1e3)), write=5.0) == []
 
 
-def test_a_chip_is_judged_by_its_devices():
-    """Seeds with and without a silent neuron: its closed form decides."""
-    silent = []
-    for seed in range(8):
-        chip = Chip(3, 64, seed, neuron_threshold=0.4)
-        setup = on_chip(FIT, chip)
-        spikes = np.diag(Crossbar.of(setup).first_spikes(hebbian(FIT, PATTERNS), PATTERNS))
-        # wires are ignored
-        found = problems(on_chip(FIT, dataclasses.replace(chip, row_resistance=1.0)), by_class=True)
-        assert bool(found) == np.isnan(spikes).any()
-        silent.append(np.isnan(spikes).sum())
-    assert 0 in silent and max(silent) > 0
-
-
 def test_contained_patterns_warn():
     outer, inner = [1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 0.0]
-    assert checks.contained_patterns(np.array([outer, inner, [0.0, 1.0, 0.0, 1.0]])) == [(1, 0)]
-    assert checks.contained_patterns(np.array([[1.0, 0.5], [0.5, 1.0]])) == []  # grey levels count
     with pytest.warns(OperatingRangeWarning, match="pattern 0 contains pattern 1"):
         patterns = np.array([outer, inner])
         checks.warn_of_range(

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from badcrossbar.compute import compute
 
-from memristive.accounting.energy import isolated
 from memristive.engines.engine import make_engine
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip
@@ -17,7 +16,7 @@ from memristive.network.wire_solver import WiredCrossbar, WireSolver
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import lead
 from memristive.writing.at_once import ColumnDose
-from memristor import MemristorParameters
+from memristor import ISOLATED, MemristorParameters
 from snn_circuit import Cells, Devices, NeuronParameters, Wires, network
 from tests.helpers import ROOT
 from tests.network.networks import paper_layer
@@ -83,7 +82,7 @@ def test_wires_without_resistance_have_the_closed_form(mnist_setup, trained, dig
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_writes_through_wires_agree_with_ngspice(ngspice, sign):
-    setup = Setup(isolated(MemristorParameters()))
+    setup = Setup(MemristorParameters(junction_current=ISOLATED))
     chip = Chip(
         classes=3,
         inputs=5,

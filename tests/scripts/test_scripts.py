@@ -79,19 +79,13 @@ def spikes_of(waves, classes, start=0.0, pulse=5e-3):
 
 
 def as_committed(ngspice, record, committed):
-    """Compare arrays to a millionth of the largest value, or to 0.1 % if another ngspice made the
-    committed ones.
-
-    Its steps are others. An energy then differs by how they sample the pulse's edges, which hold up
-    to 0.4 % of it.
+    """Compare arrays to a millionth of the largest value; to 0.1 % if another ngspice, with other
+    steps, made the committed ones.
     """
     share = 1e-6 if ngspice.version == committed["versions"]["ngspice"] else 1e-3
 
-    def agrees(name, part=None):
-        found, expected = (
-            np.array(data[name][part] if part else data[name], float)
-            for data in (record, committed)
-        )
+    def agrees(name):
+        found, expected = (np.array(data[name], float) for data in (record, committed))
         return found == pytest.approx(
             expected, rel=0, abs=share * np.nanmax(np.abs(expected)), nan_ok=True
         )
@@ -115,11 +109,9 @@ def test_training_gives_the_committed_voltages_and_its_netlist_agrees(name, work
         as_committed(ngspice, content, committed)("voltages")
         and record["voltages"] == content["voltages"]
     )
-    old = load_results(ROOT / "results" / "paper" / f"{stem}_training.json")
-    assert as_committed(ngspice, record, old)("write_energy", "inputs")
     assert all(
         (work / f"{stem}_{figure}.png").stat().st_size > 5000
-        for figure in ("images", "inputs", "controls", "states", "trained")
+        for figure in ("inputs", "controls", "states", "trained")
     )
     if name != "MNIST":
         waves = printed(netlist)
@@ -142,7 +134,6 @@ def test_inference_gives_the_committed_spikes_and_its_netlist_agrees(name, work,
         and record["decisions"] == committed["decisions"]
     )
     assert record["strict_accuracy"] == record["paper_rule_accuracy"] == 1.0
-    assert same("read_energy", "inputs")
     if name == "XPUE":
         waves, schedule = printed(netlist), Setup().schedule
         found = [spikes_of(waves, 4, schedule.start(k)) for k in range(4)]
@@ -225,7 +216,6 @@ def test_ngspice_gives_the_same_decisions_and_its_netlist_agrees(work, computed,
     spikes, others = table[columns].to_numpy(), exact[columns].to_numpy()
     seen = np.isfinite(spikes)
     assert spikes[seen] == pytest.approx(others[seen], abs=1) and seen.sum() > 100
-    assert as_committed(ngspice, record, committed)("read_energy", "inputs")
     read = spikes_of(printed(work / "read.cir"), 10, pulse=2e-3) * 1e6
     assert read[seen[0]] == pytest.approx(spikes[0][seen[0]], abs=0.5)
 
@@ -333,16 +323,11 @@ def test_all_files_are_written_though_no_one_reads_the_output(work):
     os.close(writing)
     assert (process.returncode, process.stderr) == (1, b"")
     assert load_voltages(folder / "v.json", "xpue", 4, 9).states.max() > 2
-    assert (
-        "write_energy" in load_results(folder / "xpue_training.json")
-        and (folder / "training.cir").exists()
-    )
+    assert (folder / "xpue_training.json").exists() and (folder / "training.cir").exists()
     assert (folder / "xpue_trained.png").exists()
 
 
 # Learning from errors
-
-FEW = ["--data", "xpue", "--set", "rule.presentations=60"]
 
 
 def learned(presentations, engine="ngspice"):
@@ -352,39 +337,6 @@ def learned(presentations, engine="ngspice"):
     return learn(
         paper_network(Setup(), rule, 4, 9), rule, dataset.patterns, np.arange(4), engine=engine
     )
-
-
-@pytest.mark.parametrize("engine", ["ngspice", "closed-form"])
-def test_error_driven_learns_and_records_it(engine, work, ngspice):
-    folder, netlist = work / engine, work / f"{engine}.cir"
-    assert (
-        started(
-            "error_driven",
-            folder,
-            *FEW,
-            "--engine",
-            engine,
-            "--netlist",
-            netlist,
-            voltages=folder / "v.json",
-        )
-        == 0
-    )
-    state, trained = learned(60, engine), load_voltages(folder / "v.json", "xpue", 4, 9)
-    assert np.array_equal(trained.states, state.network.states[0]) and trained.engine == engine
-    stem = "xpue_" + {"ngspice": "error_driven", "closed-form": "closed_form"}[engine]
-    record, test = (
-        load_results(folder / f"{stem}_training.json"),
-        load_results(folder / f"{stem}_test.json"),
-    )
-    assert (
-        record["writes"] == state.history[:, 1].sum()
-        and record["running_accuracy"] == state.history[:, 0].mean()
-    )
-    assert test["strict_accuracy"] == 1.0
-    start = Crossbar.of(Setup()).read(np.full((4, 9), 7.0), datasets.xpue().patterns[0]).spikes
-    # the first read, before the training
-    assert spikes_of(printed(netlist), 4) == pytest.approx(start, abs=0.5e-6)
 
 
 def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
@@ -439,12 +391,9 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
 @pytest.mark.parametrize(
     ("name", "options", "word"),
     [
-        (TEST, ["--samples", "0"], "--samples"),
         (TEST, ["--voltages", "nowhere.json"], "nowhere.json"),
         (TEST, ["--voltages", "voltages/xpue.json"], "xpue"),
-        (TEST, ["--voltages", "voltages/layers_mnist.json"], "layers"),
         ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),
-        ("XPUE_memristive_inference.py", ["--set", "memristor.width=1e-4"], "memristor.width"),
         ("XPUE_memristive_training.py", ["--device", "vteam"], "memristive measure"),
         ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
         ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9"),

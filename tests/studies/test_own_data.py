@@ -58,10 +58,7 @@ def test_a_table_end_to_end(folder):
     )
     assert (record["samples"], record["features"], record["classes"]) == (30, 4, ["a", "b", "c"])
     assert len(rows) == 4 and (rows.accuracy > 0.8).all()
-    assert (
-        record["ngspice"]["same_decision"] == 3
-        and record["ngspice"]["largest_spike_deviation_s"] < 0.5e-6
-    )
+    assert record["ngspice"]["same_decision"] == 3
     model = MemristiveClassifier.load(folder / "model.json")
     assert np.mean(model.predict(load_iris().data[::5]) == np.repeat(["a", "b", "c"], 10)) > 0.8
     assert {"read.cir", "own_data_flowers_confusion.png"} <= {

@@ -1,4 +1,4 @@
-"""The circuit of transistors: grammar, law against ngspice, energy, a chip's thresholds, learning
+"""The circuit of transistors: law against ngspice, energy, a chip's thresholds, learning
 in ngspice.
 """
 
@@ -15,7 +15,6 @@ from tests.helpers import ROOT
 from transistors.circuit import (
     PRESETS,
     LearnerParameters,
-    count_components,
     draw_thresholds,
     netlist,
     on_chip,
@@ -24,42 +23,7 @@ from transistors.images import LABELS, drawn_images, frozen_images, pattern_imag
 from transistors.law import Law
 from transistors.transient import Transient, batch_netlist, deck, sampled, simulate
 
-PINS = ("in0", "out0", "vdd")
 COMMITTED = ROOT / "transistors" / "learns_from_errors.cir"
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "V1 in0 0 1",
-        "B1 out0 0 V=1",
-        "R1 in0 out0 1k tc=1",
-        "R1 in0 mine 1k",
-        "R1 in0 out0 {x}",
-        "R1 in0 out0 0.1",
-        "C1 in0 0 2m",
-        "C1 in0 0 1p ic=1",
-        "M1 out0 in0 0 0 other W=1u L=1u",
-        "M1 out0 in0 0 0 nch W=1u L=0.5u",
-        "M1 out0 in0 0 0 nch W=1u L=1u M=2",
-        ".include x",
-        "X1 in0 out0 sub",
-        "D1 in0 0 zener",
-        "R1 in0 0 1k\nR1 in0 out0 1k",
-        "* nothing",
-    ],
-)
-def test_forbidden_elements_are_refused(line):
-    with pytest.raises(ParameterError):
-        count_components(line, PINS)
-
-
-def test_allowed_elements_are_counted():
-    text = (
-        "* comment\nR1 in0 n_a 10k ; and more\nC1 n_a gnd 1e-12\n"
-        "D1 n_a 0 diode\nMx out0 n_a 0 0 syn W=1u L=100u\n"
-    )
-    assert count_components(text, PINS) == {"r": 1, "c": 1, "d": 1, "m": 1}
 
 
 def test_frozen_arrays_have_the_published_hash_and_draws_avoid_them():
@@ -132,11 +96,9 @@ def test_committed_netlist_is_reproducible():
 
 
 @pytest.mark.parametrize("task", LABELS)
-def test_submitted_circuits_are_reproducible_and_allowed(task):
+def test_submitted_circuits_are_reproducible(task):
     circuit = (ROOT / "transistors" / "submission" / "spicenn2" / task / "circuit.cir").read_text()
     assert circuit == netlist(PRESETS[task], LABELS[task])
-    transient = Transient(np.zeros((1, 16)), np.array([-1]), np.array([False]))
-    assert sum(count_components(circuit, [*transient.driven, *transient.outputs]).values()) > 300
 
 
 def test_committed_netlist_learns_from_errors_in_ngspice_alone():
@@ -192,5 +154,3 @@ def test_files_without_patterns_are_refused(tmp_path, text):
     (tmp_path / "own.txt").write_text(text, encoding="utf-8")
     with pytest.raises(ParameterError, match="pattern"):
         own_patterns(tmp_path / "own.txt")
-    with pytest.raises(ParameterError, match="pattern"):
-        own_patterns(tmp_path / "none.txt")
