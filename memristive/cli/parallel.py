@@ -126,6 +126,8 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
         try:
             # Two workers at least: joblib would run a single job in this process, which a crash
             # would end.
+            # loky replaces a worker whose memory has grown, and resumes its task
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             with (
                 _interrupts_blocked(),
                 parallel_config(

@@ -28,6 +28,10 @@ from memristive.spice.session import Solver
 RANGE = 50  # images in a task of the paper's layer: a second of work
 PATCHES = 400  # patches in a task of a convolution: ten seconds of work
 CHECKED = 100  # images whose membranes are compared with threshold and rail
+OF_NETWORK = (
+    "default: the dataset in the voltages file; of a file with the name of the training's, the "
+    "images that it left out, of others all"
+)
 NEURONS = 3  # spikes to wait for in the paper's layer, for the top-3 accuracy
 
 _readers: dict[str, NgspiceNetwork] = {}  # the last reader of this process, by its network
@@ -77,14 +81,14 @@ def read_range(task: Range) -> list[np.ndarray]:
 
 
 def trained_network(
-    path: Path, data: str | None = None, whole: bool = True
+    path: Path, data: str | None = None
 ) -> tuple[Network, Rule | None, Voltages, Dataset]:
     """Return the network and the rule in a voltages file, what else the file holds, and images,
     encoded as those of the training.
 
-    `data`: a dataset or a file of one's own images; None: the dataset that the file names. `whole`:
-    of a file without a test set, all images are test images. Raises ParameterError if the network
-    cannot read them.
+    `data`: a dataset or a file of one's own images; None: the dataset that the file names. Of a
+    file that has no test set and the name of the training's, the images are those that the training
+    left out, of another file all. Raises ParameterError if the network cannot read them.
     """
     voltages = read_voltages(path, data if data in DATASETS else "")
     name = data or voltages.origin.get("dataset", "mnist")
@@ -94,7 +98,8 @@ def trained_network(
             "file of your images, with --data"
         )
     seed = (voltages.origin.get("learning") or {}).get("seed", 1)
-    dataset = matching_dataset(name, voltages.shape[0], seed, voltages.encoding, whole=whole)
+    same = name in DATASETS or Path(name).stem == voltages.origin.get("dataset")
+    dataset = matching_dataset(name, voltages.shape[0], seed, voltages.encoding, whole=not same)
     network, rule = network_of(voltages, dataset.setup)
     check_images(dataset, network)
     return network, rule, voltages, dataset

@@ -34,14 +34,14 @@ from memristive.accounting.overview import (
     inferences,
     training_costs,
 )
-from memristive.cli.reading import trained_network
+from memristive.cli.reading import OF_NETWORK, trained_network
 from memristive.cli.script import (
     Record,
     apply_settings,
     keep_apart,
     make_parser,
 )
-from memristive.datasets import Images, dataset_name
+from memristive.datasets import Images
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
 from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions
@@ -83,13 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Load, compute, save, print, plot."""
     parser = make_parser(__doc__, "costs")
     parser.add_argument("networks", type=Path, nargs="*", metavar="NETWORK", help="voltages files")
-    parser.add_argument(
-        "--data",
-        type=dataset_name,
-        metavar="DATA",
-        help="a dataset, or a file of your own images as for memristive table, of which all are "
-        "read (default: the dataset in the voltages file)",
-    )
+    parser.add_common("--data", None, OF_NETWORK)
     parser.add_common("--device", None, "default: the preset that is in the cells")
     parser.add_argument(
         "--scheme", choices=SCHEMES, help="array of measured devices (default: as it was trained)"

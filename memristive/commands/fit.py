@@ -47,7 +47,7 @@ from memristive.devices.device_spread import (
 )
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
-from memristive.devices.retention import LAWS, fit_retention
+from memristive.devices.retention import DRIFT, LAWS, RELAXATION, fit_retention
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
@@ -169,21 +169,21 @@ def save_retention(
     --device with the better one.
     """
     fit = fit_retention(time, conductance, devices)
-    print(
-        table(
-            ("law", "criterion, 0: best", "rms residual"),
-            [(law, f"{fit.criteria[law]:.3g}", f"{fit.residuals[law]:.2%}") for law in LAWS],
-        )
-    )
-    print(
-        f"{fit.law}: exponent {fit.exponents.mean():.3g} from {fit.start:g} s on; or time constant "
-        f"{fit.time_constant:.3g} s towards {fit.rest:.3g} S"
-    )
+    values = {
+        DRIFT: f"exponent {fit.exponents.mean():.3g} from {fit.start:g} s on",
+        RELAXATION: f"time constant {fit.time_constant:.3g} s towards {fit.rest:.3g} S",
+    }
+    rows = [
+        (law, f"{fit.criteria[law]:.3g}", f"{fit.residuals[law]:.2%}", values.get(law, ""))
+        for law in LAWS
+    ]
+    print(table(("law", "criterion, 0: best", "rms residual", "fitted"), rows))
     if not options.device:
         print("give the device file with --device FILE to write the better law into a copy of it")
         return
     base = load_device(options.device)
     changes: dict[str, Any] = fit.changes(base.lowest_conductance, base.highest_conductance)
+    print(", ".join(f"{field} {value:.3g}" for field, value in changes.items() if value))
     source = f"{base.source}; {fit.law} fitted to {options.file.name}"
     made = dataclasses.replace(base, name=name, source=source, **changes)
     own = {"name": name, "source": source}

@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
     record.write({"rows": rows.to_dict("records"), "advice": advice, "told": told}, ngspice=False)
     sections = [
         device_section(device, source, told),
-        accuracy_section(device, rows),
+        accuracy_section(device, rows, options.short),
         limits_section(rows),
         tolerance_section(rows),
         *time_section(rows),
@@ -385,8 +385,10 @@ def published() -> pd.DataFrame:
     return pd.concat(found) if found else pd.DataFrame()
 
 
-def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
-    """Return accuracies in three networks, at once and late, beside the published devices."""
+def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame, is_short: bool) -> Section:
+    """Return accuracies in three networks, at once and late, beside the published devices, of which
+    the device has a shorter training if `is_short`.
+    """
     own = rows[rows["section"] == "accuracy"]
     others = published()
     if len(others):
@@ -417,14 +419,18 @@ def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
             "Rounded writes of devices with one gradual direction take many times the pulses, and "
             "are left out."
         )
-    figure = dots(means, device.name, list(order))
+    note = f"{device.name}: {SHORT:,} presentations at most, others: all" * is_short
+    texts += [f"{note}. So differences of a point or two say nothing."] * is_short
+    figure = dots(means, device.name, list(order), note)
     return Section(
         "Accuracy beside published devices", texts, wide.reset_index(), figure, "accuracy"
     )
 
 
-def dots(means: pd.DataFrame, own: str, order: list[str]) -> Figure:
-    """Draw accuracies: a panel for each network, a line for each device, a mark for each way."""
+def dots(means: pd.DataFrame, own: str, order: list[str], note: str) -> Figure:
+    """Draw accuracies: a panel for each network, a line for each device, a mark for each way. The
+    `note` stands above.
+    """
     height = 1.3 + 0.28 * len(order)
     figure, axes = plt.subplots(1, len(NETWORKS), figsize=(WIDTH, height), sharey=True)
     for axis, network in zip(axes, NETWORKS, strict=True):
@@ -443,7 +449,7 @@ def dots(means: pd.DataFrame, own: str, order: list[str]) -> Figure:
         *axes[0].get_legend_handles_labels(),
         loc="outside upper center",
         ncols=2,
-        title="bars: lowest to highest seed",
+        title="\n".join(filter(None, ["bars: lowest to highest seed", note])),
     )
     return figure
 
@@ -600,6 +606,11 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
             gains[f"write {best}"] = reached - mean, both
         elif name not in (AS_IT_IS, EVERYTHING) and way == best:
             gains[name] = mean - reached, both
+    time = rows[rows["section"] == "time"]
+    if len(time):
+        old = 100 * time[f"aged {AGES[-1]:g}"]
+        se = 0.0 if len(old) == 1 else float(old.std() / math.sqrt(len(old)))
+        gains[f"cells that keep their state for {AGES[-1]:g} s"] = reached - old.mean(), se
     clear = sorted(
         (name for name, (gain, se) in gains.items() if gain >= max(WORTH, CLEAR * se)),
         key=lambda name: -gains[name][0],
@@ -615,7 +626,7 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     ]
     layer = f"one layer has {reached:.1f} % as the device is, written {best}"
     first = f"First: {said[0]}; {layer}." if said else f"No change stands out: {layer}."
-    then = f"Then: {said[1]}." if said[1:] else "Differences between seeds hide all other gains."
+    then = f"Then: {said[1]}." if said[1:] else "No other change stands out."
     rest = ", ".join(name for name in gains if name not in clear[:2])
     last = f"Little or nothing would come of: {rest}." if rest else "All changes help."
     if (EVERYTHING, best) in means:

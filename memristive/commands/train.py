@@ -176,7 +176,9 @@ def main(arguments: list[str] | None = None) -> None:
         "samples": len(dataset.test.labels[: options.samples]),
         "test_engine": options.test_engine,
     }
-    check_overwriting(path, made_with, options.force, [options.chip], "--voltages FILE")
+    check_overwriting(
+        path, made_with, options.force, [options.chip], "--voltages FILE --results DIR"
+    )
     record = Record(options, stem, parameters, [options.chip, path])
     record.write_netlist(
         functools.partial(
