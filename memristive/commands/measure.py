@@ -17,6 +17,7 @@ results/devices/ and figures/. 5 to 10 s. No file is written if the curves are w
 """
 
 import dataclasses
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,13 @@ def main(arguments: list[str] | None = None) -> None:
     measure = characterise_gate if model.gate_pin else characterise
     source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"
     try:
-        with time_limit(LIMIT):
+        # failed netlists go to the temporary folder
+        with tempfile.TemporaryDirectory() as tempfile.tempdir, time_limit(LIMIT):
             found: Any = measure(model, source, options.model)
     except SimulationError as error:
         raise SimulationError(model.explained(error)) from None
+    finally:
+        tempfile.tempdir = None
     describe = measured_gate if model.gate_pin else measured_steps
     device, results, drawn = describe(found)
     if device.misfit > LARGEST_MISFIT:
