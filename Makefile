@@ -56,7 +56,7 @@ audit: .venv/dev
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
 	touch $@
 
-# A second, which `make reproduce` does not need. Doses fall with the number of pixels. Two hours on two cores.
+# A second benchmark, which `make reproduce` does not need. Doses fall with the number of pixels. Two hours on two cores.
 LAYERS := $(PY) -m memristive train --data fashion --seeds 3 --results results/fashion
 fashion: .venv/ready ngspice
 	@test -d "$${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}" || tools/install-package.sh dataset-fashion-mnist

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from joblib import cpu_count
+from tqdm import tqdm
 
 from memristive.cli.script import run
 from studies.half_select import MODELS
@@ -151,11 +152,15 @@ def main(arguments: list[str] | None = None) -> int:
         ]
     failed = 0
     for part in (list(chains(options.full)), [last]):
-        with ThreadPoolExecutor(cpu_count()) as pool:
+        with (
+            ThreadPoolExecutor(cpu_count()) as pool,
+            tqdm(total=len(part), unit="chain", dynamic_ncols=True) as bar,
+        ):
             started = [pool.submit(run_chain, chain, options.force) for chain in part]
             for future in as_completed(started):
                 printed, code = future.result()
-                print(printed.rstrip(), flush=True)
+                bar.write(printed.rstrip())
+                bar.update()
                 failed = failed or code
     if failed:
         print("a step failed: see above", file=sys.stderr)

@@ -197,30 +197,46 @@ def by_ngspice(
 
 
 def mismatch_figure(rows: pd.DataFrame, engine: str) -> Figure:
-    """Draw the accuracies of learned and of carried weights over the spread: means over the chips,
-    and bars from the lowest to the highest.
+    """Draw the accuracies of learned and of carried weights over the spread: means as lines, chips
+    as points.
     """
-    tasks, columns = list(rows.task.unique()), ["learned_on_chip", "carried_to_chip"]
-    rows = rows.assign(**100 * rows[columns])
+    tasks = list(rows.task.unique())
     figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 3.4), squeeze=False)
     for axis, task in zip(axes.flat, tasks, strict=True):
-        part = rows[(rows.task == task) & (rows.part == "all")].groupby("spread", sort=False)
-        for column, colour, label in (
-            ("learned_on_chip", BLUE, "learned on the chip"),
-            ("carried_to_chip", VERMILLION, "carried to the chip"),
+        part = rows[(rows.task == task) & (rows.part == "all")]
+        for column, colour, marker, label, shift in (
+            ("learned_on_chip", BLUE, "o", "learned on the chip", -0.06),
+            ("carried_to_chip", VERMILLION, "s", "carried to the chip", 0.06),
         ):
-            places = np.arange(len(SPREADS))
-            plotting.over_seeds(axis, places, part[column], color=colour, label=label)
-        digits = len(LABELS[task])
-        chance = {"color": plotting.GREY, "linestyle": "--", "linewidth": 1, "label": "chance"}
-        axis.axhline(100 / digits, **chance)
-        axis.set_xticks(places, list(SPREADS))
+            place = part.spread.map(list(SPREADS).index) + shift
+            axis.plot(
+                place,
+                100 * part[column],
+                marker,
+                color=colour,
+                markersize=3.5,
+                alpha=0.5,
+                linestyle="none",
+            )
+            means = part.groupby("spread", sort=False)[column].mean()
+            at = np.arange(len(means)) + shift
+            axis.plot(at[:-1], 100 * means.iloc[:-1], color=colour, label=label)
+            axis.plot(at[-1:], 100 * means.iloc[-1:], "_", color=colour, markersize=16)
+        axis.axhline(
+            100 / len(LABELS[task]),
+            color=plotting.GREY,
+            linestyle="--",
+            linewidth=1,
+            label="chance",
+        )
+        axis.set_xticks(range(len(SPREADS)), list(SPREADS))
         axis.set(
             xlabel="standard deviation of thresholds",
             ylabel="accuracy (%)",
-            title=f"{digits} digits, {'ngspice' if engine == 'ngspice' else 'by the law'}",
-            ylim=(0, 100),
+            title=f"{len(LABELS[task])} digits, "
+            f"{'ngspice' if engine == 'ngspice' else 'by the law'}",
         )
+        axis.set_ylim(0, 100)
         axis.grid(alpha=0.3)
     axes[0, 0].legend(loc="lower left")
     return figure

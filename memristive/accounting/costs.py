@@ -52,6 +52,11 @@ SEARCHED = 500  # images among which errors are looked for
 NO_AMPLIFIER = np.zeros(2)  # number, bias current in A
 
 
+def duration(times: Times) -> float:
+    """Return the duration of all phases in s, without the decision, which the read contains."""
+    return float(sum(seconds for phase, seconds in times.items() if phase != "decision"))
+
+
 def added(times: Iterable[Times], factor: float = 1.0) -> Times:
     """Return the sum of the durations of each phase (read, back-read ...), times `factor`, in s."""
     found: Times = {}
@@ -59,11 +64,6 @@ def added(times: Iterable[Times], factor: float = 1.0) -> Times:
         for phase, seconds in each.items():
             found[phase] = found.get(phase, 0.0) + factor * seconds
     return found
-
-
-def duration(times: Times) -> float:
-    """Return the duration of all phases in s, without the decision, which the read contains."""
-    return float(sum(seconds for phase, seconds in times.items() if phase != "decision"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Accounts:
     technology : Technology
     device : MeasuredDevice, optional
         Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
+    half : float, optional
+        Share of a pulse's voltage across half-selected cells; None: that of the network's pulses.
     together : bool
         For emulators in a layer whose rows show an image or a patch. True: one write potentiates
         all due columns, a second one depresses all due columns. Rows stay high for the longest
@@ -100,6 +102,7 @@ class Accounts:
 
     technology: Technology = Technology()
     device: MeasuredDevice | None = None
+    half: float | None = None
     together: bool = True
 
     # Reads
@@ -286,6 +289,7 @@ class Accounts:
 
     def pulse_of(self, network: Network) -> Laboratory:
         """Return the device's pulses."""
+        half = network.way.half if self.half is None else self.half
         if self.device:
             device = self.device
             if device.levels:
@@ -295,12 +299,10 @@ class Accounts:
                 dissipation.joules_per_siemens(device),
                 (device.voltage_down, device.voltage_up),
                 (device.width_down, device.width_up),
-                network.way.half,
+                half,
             )
         volts, width = network.design.writing, network.way.settings.width
-        return Laboratory(
-            (volts**2 * width,) * 2, (-volts, volts), (width, width), network.way.half
-        )
+        return Laboratory((volts**2 * width,) * 2, (-volts, volts), (width, width), half)
 
 
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
@@ -364,17 +366,6 @@ def inference(
     return accounts.read(network, image, times, float(stop))
 
 
-def training_read(
-    network: Network, image: np.ndarray, label: int, times: list[np.ndarray], accounts: Accounts
-) -> tuple[Ledger, Times]:
-    """Return what `inference` returns, for a read with the first spikes `times` that ends when two
-    neurons and the right one, `label`, have fired, or with the window.
-    """
-    window = network.design.window
-    stop = max(end_of_read(times[-1], window), np.nan_to_num(times[-1][label], nan=window))
-    return accounts.read(network, image, times, float(stop))
-
-
 def corrected(
     network: Network, rule: Rule, image: np.ndarray, label: int, done: int = 0
 ) -> tuple[list[np.ndarray], Correction | None]:
@@ -431,12 +422,15 @@ def correction(
 class TrainingCosts:
     """Costs of a whole training: ledger, duration in s of each phase, number of errors, pulses of
     each cell (`counts`), and the trained network.
+
+    `curve` has the energies in J of a read and of an error at several moments of the training.
     """
 
     ledger: Ledger = Ledger()
     times: Times = field(default_factory=dict)
     errors: int = 0
     counts: Counts | None = None
+    curve: list[dict[str, float]] = field(default_factory=list)
     network: Network | None = None
 
 
@@ -479,10 +473,13 @@ def training(
         (read, read_times), error = sampled
         costs.ledger += read * (done - begin)
         costs.times = added([costs.times, added([read_times], done - begin)])
+        row = {"presentations": begin, "read_J": read.sum(), "errors": errors}
         if error:
             costs.ledger += error[0] * errors
             costs.times = added([costs.times, added([error[1]], errors)])
+            row["error_J"] = error[0].sum()
         costs.errors += errors
+        costs.curve.append(row)
         before, begin = error, done
         if len(marks):
             sampled = _sampled(
@@ -526,7 +523,10 @@ def _sampled(
         label = int(labels[k])
         times, found = corrected(network, rule, images[k], label, done)
         if len(reads) < samples:
-            reads.append(training_read(network, images[k], label, times, accounts))
+            stop = float(end_of_read(times[-1], network.design.window))
+            own = times[-1][label]
+            stop = max(stop, network.design.window if math.isnan(own) else own)
+            reads.append(accounts.read(network, images[k], times, stop))
         if found and len(errors) < samples:
             errors.append(accounts.correct(network, found))
     return mean_of(reads), mean_of(errors) if errors else before
@@ -539,29 +539,31 @@ def mean_of(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
 
 
 def wear(counts: Counts, endurance: float) -> dict[str, float]:
-    """Return a dict with the mean and the maximum over cells of the number of pulses, and
+    """Return a dict with the mean, quantiles and maximum over cells of the number of pulses, and
     the share of cells with more pulses than the `endurance`.
     """
     pulses = np.concatenate([layer.sum(axis=0).ravel() for layer in counts.pulses])
     return {
         "mean": float(pulses.mean()),
+        **{f"quantile_{q}": float(np.quantile(pulses, q / 100)) for q in (50, 90, 99)},
         "most": float(pulses.max()),
         "share_beyond_endurance": float((pulses > endurance).mean()),
     }
 
 
-def area(network: Network, technology: Technology) -> dict[str, float]:
+def area(network: Network, technology: Technology, half: float = 0.0) -> dict[str, float]:
     """Return a dict with the areas in m^2 of cells, neurons and amplifiers, of the capacitors of
     late writes and gates, and of the memory for the positions of patches.
 
     Wires run over the cells. An emulator has the area of its channel and of its capacitor. A cell
-    that is written at its gate holds two gate voltages, X and that of its last write.
+    that is written at its gate holds two gate voltages, X and that of its last write. `half`: as in
+    `Accounts`; above 0 the array is passive.
     """
     memristor, layers = network.parameters.memristor, network.layers
     cells = sum(of.rows * _width(of) for of in layers)
     if network.pulses:
         cell = (
-            technology.passive_cell if network.way.half else technology.selected_cell
+            technology.passive_cell if half else technology.selected_cell
         ) * technology.feature_size**2
     else:
         cell = memristor.width * memristor.length

@@ -21,12 +21,13 @@ from memristive.ledger import ASSUMED, Ledger, Technology
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError, as_whole
-from memristive.scores.decisions import RESOLUTION
+from memristive.scores.decisions import end_of_read
 
 if TYPE_CHECKING:
     import pandas as pd
 
 IMAGES, ERRORS, SEARCHED = 100, 20, 2000  # read, of errors, among which errors are looked for
+SHOWN = 1e-3  # share of a ledger, from which a part has a line of its own
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Costs:
     errors : int or None
         Errors during the training.
     wear : dict of str to float
-        Pulses of a cell in the training: mean, most, and the share of cells beyond the
+        Pulses of a cell in the training: mean, quantiles, most, and the share of cells beyond the
         endurance; empty without pulses or without a training.
     """
 
@@ -137,50 +138,44 @@ def costs(
     sample = as_whole("sample", sample, 1, 10**9)
     measured = load_device(str(device)) if isinstance(device, str | Path) else device
     measured = measured or dissipation.device_of(network)
-    accounts = Accounts(technology or Technology(), measured)
+    technology = technology or Technology()
+    accounts = Accounts(technology, measured)
     chosen = images
     if len(images) > sample:
         chosen = np.random.default_rng(1).choice(images, sample, replace=False)
-    error = training = None
+    reads = inferences(network, chosen, accounts)
+    energies = [ledger.sum() for ledger, _ in reads]
+    found = {"inference": accounting.mean_of(reads)}
+    training, wear = None, {}
     if rule is not None and labels is not None:
         targets = as_labels(labels, len(images), network.sizes[-1])
         error = first_errors(network, rule, images, targets, accounts)
+        found |= {"error": error} if error else {}
         training = training_costs(network, rule, images, targets, accounts, start)
-    return counted(network, chosen, accounts, error, training)
-
-
-def counted(
-    network: Network,
-    images: np.ndarray,
-    accounts: Accounts,
-    error: tuple[Ledger, Times] | None = None,
-    training: TrainingCosts | None = None,
-    wait: float = RESOLUTION,
-) -> Costs:
-    """Return the costs of inferences of `images` (n x inputs), and of an `error` and a `training`,
-    if they are given. `wait`: as in `costs.inference`.
-    """
-    reads = [
-        accounting.inference(network, image, accounts, wait)
-        for image in tqdm(images, "reading", unit="image", delay=2, leave=False)
-    ]
-    energies = [ledger.sum() for ledger, _ in reads]
-    found, wear = {"inference": accounting.mean_of(reads)}, {}
-    if error:
-        found["error"] = error
-    if training:
         found["training"] = training.ledger, training.times
         if network.pulses and training.counts:
-            wear = accounting.wear(training.counts, accounts.technology.endurance)
+            wear = accounting.wear(training.counts, technology.endurance)
     return Costs(
         {name: ledger for name, (ledger, _) in found.items()},
         {name: times for name, (_, times) in found.items()},
-        len(images),
+        len(chosen),
         float(np.std(energies, ddof=1) / math.sqrt(len(energies))) if len(energies) > 1 else 0.0,
-        accounting.area(network, accounts.technology),
+        accounting.area(network, technology, network.way.half),
         training.errors if training else None,
         wear,
     )
+
+
+def inferences(
+    network: Network, images: np.ndarray, accounts: Accounts, *wait: float | None
+) -> list[tuple[Ledger, Times]]:
+    """Return the ledger and durations of a read of each of the `images` (n x inputs). `wait`: as in
+    `costs.inference`.
+    """
+    return [
+        accounting.inference(network, image, accounts, *wait)
+        for image in tqdm(images, "reading", unit="image", delay=2, leave=False)
+    ]
 
 
 def first_errors(
@@ -198,7 +193,10 @@ def first_errors(
     for image, label in zip(images[:SEARCHED], labels[:SEARCHED], strict=True):
         spikes, correction = accounting.corrected(network, rule, image, int(label))
         if correction:
-            read = accounting.training_read(network, image, int(label), spikes, accounts)
+            own = spikes[-1][int(label)]
+            stop = float(end_of_read(spikes[-1], network.design.window))
+            stop = max(stop, network.design.window if np.isnan(own) else float(own))
+            read = accounts.read(network, image, spikes, stop)
             written = accounts.correct(network, correction)
             found.append((read[0] + written[0], accounting.added([read[1], written[1]])))
         if len(found) == count:
@@ -250,15 +248,23 @@ def with_unit(value: float, unit: str) -> str:
 
 
 def described(name: str, ledger: Ledger, times: Times) -> str:
-    """Return a ledger as text: its sums and durations, and a table of its parts."""
+    """Return a ledger as text: its sums and durations, and a table of its parts. Parts below a
+    thousandth of the sum share a line.
+    """
     known, total = ledger.sum() - ledger.sum(kind=ASSUMED), ledger.sum()
     lines = sorted(ledger.lines, key=lambda line: -line.joules)
-    width = max((len(line.name) for line in lines), default=0)
+    shown = [line for line in lines if line.joules >= SHOWN * total]
+    width = max((len(line.name) for line in shown), default=0)
     rows = [
         f"  {line.name:{width}}  {with_unit(line.joules, 'J'):>9}  {line.kind:9}"
         f"  {'pins' if line.pins else '':4}  {line.note}".rstrip()
-        for line in lines
+        for line in shown
     ]
+    if len(lines) > len(shown):
+        rest = sum(line.joules for line in lines[len(shown) :])
+        rows.append(
+            f"  {f'{len(lines) - len(shown)} smaller parts':{width}}  {with_unit(rest, 'J'):>9}"
+        )
     durations = ", ".join(f"{phase} {with_unit(of, 's')}" for phase, of in times.items())
     return "\n".join(
         [

@@ -1,6 +1,7 @@
 """Independent tasks on all cores with joblib, or on a Dask cluster."""
 
 import contextlib
+import importlib
 import multiprocessing
 import signal
 import warnings
@@ -9,8 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from tqdm import tqdm
 
-from memristive.cli.script import progress
 from memristive.parameters import ParameterError, SimulationError
 
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
@@ -47,7 +48,7 @@ def run_tasks(
     SimulationError
         A worker died twice.
     ParameterError
-        The scheduler cannot be reached, or has no suitable workers.
+        The scheduler cannot be reached, has no suitable workers, or lacks this project.
     """
     unit, sizes = "image" if sizes else "task", sizes or [1] * len(tasks)
     results = (
@@ -57,7 +58,16 @@ def run_tasks(
     )
     with (
         contextlib.closing(results),
-        progress(range(0), sum(sizes), description, unit) as bar,
+        tqdm(
+            total=sum(sizes),
+            desc=description,
+            unit=unit,
+            unit_scale=True,
+            dynamic_ncols=True,
+            leave=False,
+            delay=2,
+            disable=None,
+        ) as bar,
     ):
         for k, result in results:
             bar.update(sizes[k])
@@ -116,6 +126,8 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
         try:
             # Two workers at least: joblib would run a single job in this process, which a crash
             # would end.
+            # loky replaces a worker whose memory has grown, and resumes its task
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             with (
                 _interrupts_blocked(),
                 parallel_config(
@@ -160,6 +172,14 @@ def _on_cluster(function: Callable[[Any], Any], tasks: Sequence[Any], scheduler:
                 f"--scheduler {scheduler} needs workers of one thread each, since there is one "
                 f"ngspice in a process: PYTHONPATH=. dask worker --nthreads 1 {scheduler}"
             )
+        try:
+            client.run_on_scheduler(importlib.import_module, function.__module__)
+            client.run(importlib.import_module, function.__module__)
+        except ImportError as error:
+            raise ParameterError(
+                f"--scheduler {scheduler}: {error} there; start scheduler and workers in the "
+                "project's folder with PYTHONPATH=."
+            ) from error
         try:
             with parallel_config(backend="dask", client=client):
                 results = _results(function, dict(enumerate(tasks)))

@@ -28,6 +28,10 @@ from memristive.spice.session import Solver
 RANGE = 50  # images in a task of the paper's layer: a second of work
 PATCHES = 400  # patches in a task of a convolution: ten seconds of work
 CHECKED = 100  # images whose membranes are compared with threshold and rail
+OF_NETWORK = (
+    "default: the dataset in the voltages file; of a file with the name of the training's, the "
+    "images that it left out, of others all"
+)
 NEURONS = 3  # spikes to wait for in the paper's layer, for the top-3 accuracy
 
 _readers: dict[str, NgspiceNetwork] = {}  # the last reader of this process, by its network
@@ -77,14 +81,14 @@ def read_range(task: Range) -> list[np.ndarray]:
 
 
 def trained_network(
-    path: Path, data: str | None = None, whole: bool = True
+    path: Path, data: str | None = None
 ) -> tuple[Network, Rule | None, Voltages, Dataset]:
     """Return the network and the rule in a voltages file, what else the file holds, and images,
     encoded as those of the training.
 
-    `data`: a dataset or a file of one's own images; None: the dataset that the file names. `whole`:
-    of a file without a test set, all images are test images. Raises ParameterError if the network
-    cannot read them.
+    `data`: a dataset or a file of one's own images; None: the dataset that the file names. Of a
+    file that has no test set and the name of the training's, the images are those that the training
+    left out, of another file all. Raises ParameterError if the network cannot read them.
     """
     voltages = read_voltages(path, data if data in DATASETS else "")
     name = data or voltages.origin.get("dataset", "mnist")
@@ -94,7 +98,8 @@ def trained_network(
             "file of your images, with --data"
         )
     seed = (voltages.origin.get("learning") or {}).get("seed", 1)
-    dataset = matching_dataset(name, voltages.shape[0], seed, voltages.encoding, whole=whole)
+    same = name in DATASETS or Path(name).stem == voltages.origin.get("dataset")
+    dataset = matching_dataset(name, voltages.shape[0], seed, voltages.encoding, whole=not same)
     network, rule = network_of(voltages, dataset.setup)
     check_images(dataset, network)
     return network, rule, voltages, dataset
@@ -216,18 +221,40 @@ def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
     """Print the scores that `decisions.summary` computed, one a line. `labels` are the names of the
     classes.
     """
-    shares = ("strict_accuracy", "paper_rule_accuracy", "paper_rule_first_100", "top3_accuracy")
-    rows = [
-        (name.replace("_", " "), f"{scores[name]:.2%}")
-        for name in (*shares, "equal_templates")
-        if name in scores
-    ]
+
+    def percent(share: float) -> str:
+        return "-" if np.isnan(share) else f"{share:.1%}"
+
     low, high = scores["strict_interval_95"]
-    rows += [
-        ("95 % interval of the strict accuracy", f"{low:.2%} to {high:.2%}"),
-        ("images, silent", f"{scores['samples']:,}, {scores['silent']}"),
-        ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
+    rows = [
+        ("images", str(scores["samples"])),
+        (
+            "strict accuracy",
+            f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
+        ),
     ]
-    recall = zip(labels, scores["recall"], strict=True)
-    rows.append(("recall by class", "  ".join(f"{name}: {share:.1%}" for name, share in recall)))
+    if "paper_rule_accuracy" in scores:
+        rows += [
+            ("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
+            ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}"),
+        ]
+    rows += [
+        ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
+        ("silent", str(scores["silent"])),
+        ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
+        (
+            "recall by class",
+            "  ".join(
+                f"{label}: {percent(value)}"
+                for label, value in zip(labels, scores["recall"], strict=True)
+            ),
+        ),
+    ]
+    if "equal_templates" in scores:
+        rows.append(
+            (
+                "two best templates equal",
+                f"{scores['equal_templates']:.2%} of the images: tied or silent",
+            )
+        )
     print(table(("score", "value"), rows))

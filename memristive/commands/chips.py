@@ -19,8 +19,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from memristive.cli.reading import trained_network
-from memristive.cli.script import Record, add_resume, keep_apart, make_parser
+from memristive.cli.reading import OF_NETWORK, trained_network
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
 from memristive.network.networks import network_on_chip
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Carry the network to all chips, test, repair, test again, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "chips", parameters=False))
     parser.add_argument("network", type=Path, metavar="NETWORK", help="voltages file")
-    parser.add_common("--data", None, "default: the dataset in the voltages file")
+    parser.add_common("--data", None, OF_NETWORK)
     parser.add_argument(
         "--spread",
         type=float,
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--repair", 0, 10**9, REPAIR, "presentations of the training on a chip")
     options = parser.parse_args(arguments)
     keep_apart(options, options.network, options.data)
-    _, rule, voltages, _ = trained_network(options.network, options.data, whole=False)
+    _, rule, voltages, _ = trained_network(options.network, options.data)
     if rule is None and options.repair:
         raise ParameterError(
             f"{options.network} records no rule, which --repair needs: save(path, network, rule), "
@@ -92,19 +92,23 @@ def main(arguments: list[str] | None = None) -> None:
         },
         others=[options.network],
     )
-    rows = pd.DataFrame(record.run_tasks(evaluate, chips))
+    rows = pd.DataFrame(record.run_tasks(evaluate, chips, [1] * len(chips)))
     record.write({"rows": rows.to_dict("records")}, ngspice=False)
     percent = rows.assign(carried=100 * rows["carried"], repaired=100 * rows["repaired"])
+    means = percent.groupby(["deviation", "spread"], sort=False)
     columns = ["carried", "repaired"] if options.repair else ["carried"]
-    print(
-        percent.groupby(["deviation", "spread"], sort=False)[columns].agg(["mean", "min"]).round(1)
-    )
+    lines = [
+        (*kind, *(f"{of[name].mean():.1f} ({of[name].min():.1f} lowest)" for name in columns))
+        for kind, of in means
+    ]
+    heading = {"carried": "carried (%)", "repaired": f"after {options.repair:,} on the chip (%)"}
+    print(table(("deviation", "spread", *(heading[name] for name in columns)), lines))
     record.plot(figure(percent, columns, options.repair))
 
 
 def evaluate(task: OnChip) -> dict[str, Any]:
     """Return the accuracies of a network on a chip, before and after the training there."""
-    network, rule, _, dataset = trained_network(task.path, task.data, whole=False)
+    network, rule, _, dataset = trained_network(task.path, task.data)
     images = dataset.test if dataset.load_images else dataset.training
     chip = network.chip or Chip(network.sizes[-1], network.states[-1].shape[1])
     deviations: dict[str, Any] = dict.fromkeys(DEVIATIONS[task.deviation], task.spread)

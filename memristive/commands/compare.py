@@ -16,29 +16,36 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, field_named, means_of
-from memristive.cli.script import Record, add_resume, keep_apart, make_parser, print_rows
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
+from memristive.datasets import DATASETS, dataset_name
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.parameters import ParameterError
-from memristive.plotting import BLUE, COLOURS, VERMILLION, WIDTH, over_seeds
+from memristive.plotting import COLOURS, WIDTH, over_seeds
 from memristive.writing.late import check_late
 
 WRITES = {"at-once": AT_ONCE, "late": LATE}
-COLOUR_OF = {AT_ONCE: VERMILLION, LATE: BLUE}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
-    parser.add_common("--data", "digits")
+    parser.add_argument(
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        default="digits",
+        help=f"{', '.join(DATASETS)}, or a file of your own images (default: digits)",
+    )
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_common("--hidden", (), "default: one layer")
     parser.add_argument("--convolution", action="store_true", help="networks with a convolution")
     parser.add_common("--device", None, "one or several; default: all presets", nargs="+")
+    parser.add_number("--pairs", 0, 64, 1, "pairs of a synapse; 0: single cells")
     parser.add_argument(
         "--write", nargs="+", choices=WRITES, default=list(WRITES), help="default: at-once late"
     )
@@ -50,7 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
     options = parser.parse_args(arguments)
     devices = [load_device(name) for name in options.device or DEVICES]
-    keep_apart(options, options.data, *(options.device or ()))
+    own = [None if options.data in DATASETS else options.data, *(options.device or ())]
+    keep_apart(options, *own)
     if options.write == ["late"]:
         for device in devices:
             check_late(device)
@@ -64,6 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
             options.size,
             tuple(options.hidden),
             options.convolution,
+            options.pairs,
             late=WRITES[write] == LATE,
             seed=seed,
             presentations=options.presentations,
@@ -93,13 +102,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 2. Train and test.
-    rows = pd.DataFrame(record.run_tasks(evaluate, runs))
+    rows = pd.DataFrame(record.run_tasks(evaluate, runs, [1] * len(runs)))
 
     # 3. Save, print, plot.
     record.write({"rows": rows.to_dict("records")}, ngspice=False)
     kinds = ["device", "write", *([name] if name else [])]
-    print_rows(means_of(rows, kinds).to_dict("records"))  # type: ignore[arg-type]
-    record.plot(lines(rows, name) if name else ranking(means_of(rows, kinds)))
+    print(printed(means_of(rows, kinds), kinds))
+    record.plot(lines(rows, name) if name else dots(means_of(rows, kinds)))
 
 
 def varied(words: Sequence[str]) -> tuple[str, list[float]]:
@@ -121,6 +130,23 @@ def varied(words: Sequence[str]) -> tuple[str, list[float]]:
     return full, [int(value) if value == int(value) and value > 1 else value for value in numbers]
 
 
+def printed(means: pd.DataFrame, kinds: Sequence[str]) -> str:
+    """Return the means as the text of a table."""
+    seeds = int(means["seeds"].max())
+    rows = [
+        (
+            *(row[kind] for kind in kinds),
+            f"{row['mean']:.1f}",
+            f"{row['min']:.1f} to {row['max']:.1f}" if seeds > 1 else "",
+            f"{row['pulses_per_cell']:,.1f}",
+            f"{row['write_energy_J']:.3g}",
+        )
+        for row in means.to_dict("records")
+    ]
+    heading = (*kinds, "accuracy (%)", f"of {seeds} seeds", "pulses a cell", "all writes (J)")
+    return table(heading, rows)
+
+
 def lines(rows: pd.DataFrame, name: str) -> Figure:
     """Draw accuracy over the values of a field: a line for each device and way to write."""
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 3.6))
@@ -135,6 +161,10 @@ def lines(rows: pd.DataFrame, name: str) -> Figure:
         over_seeds(
             axis, of["accuracy"].mean().index, of["accuracy"], label=f"{device}, {write}", **style
         )
+    values = np.array(sorted(set(rows[name])), float)
+    positive = values[values > 0]
+    if len(positive) > 1 and positive[-1] / positive[0] >= 50:
+        axis.set_xscale("symlog", linthresh=positive[0])
     axis.set(xlabel=name.replace("_", " ").replace(".", ": "), ylabel="test accuracy (%)")
     axis.grid(alpha=0.3)
     figure.legend(
@@ -146,32 +176,26 @@ def lines(rows: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
-def ranking(means: pd.DataFrame) -> Figure:
-    """Draw accuracies of devices, best at the top."""
-    order = means.groupby("device")["mean"].max().sort_values(ascending=False).index
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 1.2 + 0.3 * len(order)))
-    dots(axis, means, "device", list(order))
-    axis.set_xlabel(f"test accuracy (%), means of {means['seeds'].max()} seeds")
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", title="written")
-    return figure
-
-
-def dots(axis: Axes, means: pd.DataFrame, kind: str, order: list[str]) -> None:
-    """Draw mean accuracies: a line for each value of the column `kind`, in this `order`, a mark for
-    each way to write, and bars from the lowest to the highest seed.
+def dots(means: pd.DataFrame) -> Figure:
+    """Draw accuracies of devices, best at the top: a mark for each way to write, bars from the
+    lowest to the highest seed.
     """
-    for write, marker in ((AT_ONCE, "s"), (LATE, "o")):
+    best = means.groupby("device")["mean"].max().sort_values()
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 1.2 + 0.3 * len(best)))
+    for write, colour, marker in ((AT_ONCE, COLOURS[1], "s"), (LATE, COLOURS[0], "o")):
         of = means[means["write"] == write]
         axis.errorbar(
             of["mean"],
-            of[kind].map(order.index),
+            [list(best.index).index(device) for device in of["device"]],
             xerr=[(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)],
             fmt=marker,
-            color=COLOUR_OF[write],
-            capsize=2.0,
-            markersize=5,
+            color=colour,
+            capsize=2.5,
             label=write,
         )
-    axis.set_yticks(range(len(order)), order)
-    axis.set_ylim(len(order) - 0.4, -0.6)
+    axis.set_yticks(range(len(best)), best.index)
+    axis.set(xlabel=f"test accuracy (%), means of {means['seeds'].max()} seeds", ylim=(-0.6, None))
+    axis.margins(y=0.1)
     axis.grid(alpha=0.3)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", title="written")
+    return figure

@@ -6,9 +6,9 @@ and of an error (mean over the first errors on training images, with the first d
 Energies are counted at the pins and by part. Values that the circuit does not fix are assumed:
 --parameters lists these values, --set technology.NAME=VALUE changes them.
 
-Writes results/costs/costs_NAME.json, and draws all records of this folder as figures/costs.png,
-also without a network. Takes seconds in closed form, and with --training as long as a training in
-closed form.
+Writes results/costs/costs_NAME.json and figures/costs_NAME.png. Without a network it draws all
+records as figures/costs.png. Takes seconds in closed form, and with --training as long as a
+training in closed form.
 """
 
 import argparse
@@ -19,7 +19,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 from memristive import plotting
@@ -27,11 +29,12 @@ from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts, TrainingCosts
 from memristive.accounting.overview import (
     IMAGES,
-    counted,
+    described,
     first_errors,
+    inferences,
     training_costs,
 )
-from memristive.cli.reading import trained_network
+from memristive.cli.reading import OF_NETWORK, trained_network
 from memristive.cli.script import (
     Record,
     apply_settings,
@@ -45,6 +48,7 @@ from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions
 from memristive.network.chip import device_chip
 from memristive.network.design import Schedule
 from memristive.network.networks import Network, network_on_chip
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 from memristive.scores.decisions import decide, resolution_of
@@ -52,24 +56,39 @@ from memristive.writing.at_once import ColumnDose
 
 CHOSEN_ON, LOSS = 10_000, 1e-3  # training images, least loss of accuracy that counts
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
-# parts of the figure: words in the names of a ledger's lines, and colours; all others are late
+SCHEMES = {ONE_TRANSISTOR: 0.0, HALF: 1 / 2, "v/3": 1 / 3}
+# parts of the figure and their colours
+READS, WRITES, BIAS, CURRENTS, WIRES, LATE, MEMBRANES = (
+    "array: reads",
+    "array: writes",
+    "amplifiers: bias",
+    "amplifiers: column currents",
+    "wires and their drivers",
+    "late capacitors and comparators",
+    "membranes",
+)
 PARTS = {
-    "array: reads": ("read: array", BLUE),
-    "array: writes": ("write: array", SKY),
-    "amplifiers: bias": ("bias", VERMILLION),
-    "amplifiers: column currents": ("currents", ORANGE),
-    "wires and their drivers": ("wires", GREEN),
-    "membranes": ("membranes", GREY),
-    "late capacitors and comparators": ("", PURPLE),
+    READS: BLUE,
+    WRITES: SKY,
+    BIAS: VERMILLION,
+    CURRENTS: ORANGE,
+    WIRES: GREEN,
+    LATE: PURPLE,
+    MEMBRANES: GREY,
 }
+VISIBLE = 0.2  # %, least share that a bar shows
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Load, compute, save, print, plot."""
     parser = make_parser(__doc__, "costs")
     parser.add_argument("networks", type=Path, nargs="*", metavar="NETWORK", help="voltages files")
-    parser.add_common("--data", None, "default: the dataset in the voltages file")
+    parser.add_common("--data", None, OF_NETWORK)
     parser.add_common("--device", None, "default: the preset that is in the cells")
+    parser.add_argument(
+        "--scheme", choices=SCHEMES, help="array of measured devices (default: as it was trained)"
+    )
+    parser.add_number("--images", 1, 10_000, IMAGES, "test images")
     parser.add_argument(
         "--one-by-one",
         action="store_true",
@@ -87,11 +106,13 @@ def main(arguments: list[str] | None = None) -> None:
     (technology,) = apply_settings(options, technology=Technology())
     keep_apart(options, *options.networks, options.device)
     for path in options.networks:
-        compute(options, path, technology)
-    drawn = all_ledgers(options.results)
-    if not drawn:
-        parser.error(f"{options.results} has no records: name the voltages file of a network")
-    plotting.save(bars(drawn), options.figures / "costs.png")
+        name, ledgers = ledgers_of(options, path, technology)
+        plotting.save(bars({name: ledgers}), options.figures / f"costs_{name}.png")
+    if not options.networks:
+        drawn = all_ledgers(options.results)
+        if not drawn:
+            parser.error(f"{options.results} has no records: name the voltages file of a network")
+        plotting.save(bars(drawn), options.figures / "costs.png")
 
 
 def all_ledgers(folder: Path) -> dict[str, dict[str, Ledger]]:
@@ -105,12 +126,16 @@ def all_ledgers(folder: Path) -> dict[str, dict[str, Ledger]]:
     }
 
 
-def compute(options: argparse.Namespace, path: Path, technology: Technology) -> None:
-    """Compute the ledgers of the network in a file, write the record, and print."""
+def ledgers_of(
+    options: argparse.Namespace, path: Path, technology: Technology
+) -> tuple[str, dict[str, Ledger]]:
+    """Compute the ledgers of the network in a file, write the record, and print; return the name of
+    the record and the ledgers.
+    """
     # 1. The network, its device and its images.
     network, rule, voltages, dataset = trained_network(path, options.data)
-    if options.device and not network.pulses:
-        raise ParameterError(f"{path}: --device is for cells of measured devices")
+    if (options.device or options.scheme) and not network.pulses:
+        raise ParameterError(f"{path}: --device and --scheme are for cells of measured devices")
     if options.training and rule is None and not isinstance(network.design, Schedule):
         raise ParameterError(
             f"{path} records no rule, which --training needs: save(path, network, rule)"
@@ -130,7 +155,8 @@ def compute(options: argparse.Namespace, path: Path, technology: Technology) -> 
         bandwidth = options.faster * technology.amplifier_bandwidth
         technology = dataclasses.replace(technology, amplifier_bandwidth=bandwidth)
         rule = rule and dataclasses.replace(rule, margin=rule.margin / options.faster)
-    accounts = Accounts(technology, device, not options.one_by_one)
+    half = SCHEMES[options.scheme] if options.scheme else None
+    accounts = Accounts(technology, device, half, not options.one_by_one)
     record = Record(
         options,
         f"costs_{path.stem}"
@@ -140,7 +166,8 @@ def compute(options: argparse.Namespace, path: Path, technology: Technology) -> 
             "network": path.stem,
             "technology": technology.as_dict(),
             "device": device and device.name,
-            "images": IMAGES,
+            "scheme": options.scheme,
+            "images": options.images,
             "training": options.training,
             # columns of hidden layers of emulators
             "together": accounts.together and len(network.layers) > 1 and not network.pulses,
@@ -151,23 +178,36 @@ def compute(options: argparse.Namespace, path: Path, technology: Technology) -> 
 
     # 2. Ledgers of an inference, an error, a training.
     tests = dataset.test if dataset.load_images else dataset.training
-    shown = tests.levels[:IMAGES]
+    shown = tests.levels[: options.images]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
-    error = first_errors(network, rule, *dataset.training, accounts) if rule else None
-    training = None
+    found = {"inference": costs.mean_of(inferences(network, shown, accounts, resolution))}
+    error = rule and first_errors(network, rule, *dataset.training, accounts)
+    if error:
+        found["error"] = error
+    results: dict[str, Any] = {}
     if options.training:
-        training = (
+        trained = (
             training_costs(network, rule, *dataset.training, accounts)
             if rule
             else hebbian(network, dataset.patterns, accounts)
         )
-    found = counted(network, shown, accounts, error, training, resolution)
+        found["training"] = trained.ledger, trained.times
+        results["errors"], results["curve"] = trained.errors, trained.curve
+        if trained.network:
+            scored = shortened(trained.network, {"test": tests}, resolution)
+            results["trained_accuracy"] = scored[0]["test"]
+        if network.pulses and trained.counts:
+            results["wear"] = costs.wear(trained.counts, technology.endurance)
 
     # 3. What the ledger answers.
-    results: dict[str, Any] = {
-        "ledgers": {name: ledger.rows() for name, ledger in found.ledgers.items()},
-        "times_s": found.times,
-        "area_m2": found.area,
+    ledgers = {name: ledger for name, (ledger, _) in found.items()}
+    times = {name: durations for name, (_, durations) in found.items()}
+    half = network.way.half if half is None else half
+    results |= {
+        "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
+        "times_s": times,
+        "area_m2": costs.area(network, technology, half),
+        "cells": sum(of.rows * (of.columns + of.reference) for of in network.layers),
         # a factor is chosen on training images
         "shorter": shortened(
             network,
@@ -176,10 +216,11 @@ def compute(options: argparse.Namespace, path: Path, technology: Technology) -> 
         ),
         "assumptions": assumptions(technology),
     }
-    if training:
-        results |= {"errors": found.errors} | ({"wear": found.wear} if found.wear else {})
     record.write(results, ngspice=False)
-    print(f"\n{found}\n\n{answer(results['shorter'])}")
+    for name, ledger in ledgers.items():
+        print("\n" + described(name, ledger, times[name]))
+    print(answers(results))
+    return record.path.stem.removeprefix("costs_"), ledgers
 
 
 def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> TrainingCosts:
@@ -218,17 +259,37 @@ def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -
     ]
 
 
-def answer(shorter: list[dict[str, float]]) -> str:
-    """Return what shorter times cost, as a sentence to print. `shorter`: rows of `shortened`."""
+def part_of(name: str) -> str:
+    """Return the part of the figure's bars to which the ledger's line `name` belongs."""
+    phase, _, found = name.partition(": ")
+    if found.startswith("array"):
+        return WRITES if phase == "write" else READS
+    words = {"wires": WIRES, "bias": BIAS, "currents": CURRENTS, "membranes": MEMBRANES}
+    return next((part for word, part in words.items() if word in found), LATE)
+
+
+def answers(results: Mapping[str, Any]) -> str:
+    """Return what the results say about costs, as sentences to print."""
+    shorter = results["shorter"]
     first = shorter[0]
     kept = [
         row for row in shorter if row["training_accuracy"] >= first["training_accuracy"] - LOSS
     ][-1]
-    return (
+    area = results["area_m2"]
+    parts = ", ".join(f"{name} {1e12 * value:,.0f}" for name, value in area.items() if value)
+    lines = [
+        f"area in um^2: {parts}",
         f"times shortened by {kept['factor']}, which costs at most {LOSS:.1%} on training images: "
         f"strict accuracy on test images {kept['strict_accuracy']:.2%} instead of "
-        f"{first['strict_accuracy']:.2%}"
-    )
+        f"{first['strict_accuracy']:.2%}",
+    ]
+    if "wear" in results:
+        wear = results["wear"]
+        lines.append(
+            f"pulses a cell: mean {wear['mean']:,.0f}, 99 % below {wear['quantile_99']:,.0f}, most "
+            f"{wear['most']:,.0f}; beyond the endurance {wear['share_beyond_endurance']:.1%}"
+        )
+    return "\n" + "\n".join(lines)
 
 
 def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
@@ -243,28 +304,47 @@ def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
         sharex=True,
         sharey=True,
         squeeze=False,
+        layout="constrained",
     )
-    handles: dict[str, Any] = {}
+    used: set[str] = set()
     for axis, kind in zip(axes.flat, kinds, strict=True):
         for y, ledgers in enumerate(networks.values()):
-            if kind not in ledgers:
-                continue
-            total, left = ledgers[kind].sum(), 0.0
-            rest = list(ledgers[kind].lines)
-            for part, (word, colour) in PARTS.items():
-                lines = [line for line in rest if word in line.name]
-                rest = [line for line in rest if word not in line.name]
-                share = 100 * sum(line.joules for line in lines) / total
-                hatch = "///" * any(line.kind == ASSUMED for line in lines)
-                bar = axis.barh(y, share, 0.62, left, color=colour, hatch=hatch, edgecolor="white")
-                handles.setdefault(part, bar)
-                left += share
-            axis.text(103, y, EngFormatter("J", places=1)(total), va="center", fontsize=8)
-        axis.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="share of the energy (%)", title=kind)
+            if kind in ledgers:
+                used |= stacked(axis, y, ledgers[kind])
+        axis.set_title(kind)
+        axis.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="share of the energy (%)")
     first = axes.flat[0]
     first.set_yticks(range(len(networks)), [name.replace("_", " ") for name in networks])
     first.margins(y=0.01)
     first.invert_yaxis()
-    look: dict[str, Any] = {"ncols": 4, "fontsize": 8, "title": "hatched: assumed"}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", **look)
+    handles = [Patch(color=PARTS[part], label=part) for part in PARTS if part in used]
+    handles.append(Patch(facecolor="0.5", edgecolor="white", hatch="///", label="assumed"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
     return figure
+
+
+def stacked(axis: Axes, y: float, ledger: Ledger) -> set[str]:
+    """Draw a ledger as a bar at height `y`, with its sum at the right end; return its parts."""
+    left, total, used = 0.0, ledger.sum(), set()
+    shares: dict[tuple[str, bool], float] = {}
+    for line in ledger.lines:
+        key = part_of(line.name), line.kind == ASSUMED
+        shares[key] = shares.get(key, 0.0) + 100 * line.joules / total
+    for part, colour in PARTS.items():
+        for is_assumed in (False, True):
+            share = shares.get((part, is_assumed), 0.0)
+            if share > VISIBLE:
+                used.add(part)
+                axis.barh(
+                    y,
+                    share,
+                    left=left,
+                    height=0.62,
+                    color=colour,
+                    hatch="///" * is_assumed,
+                    edgecolor="white",
+                    linewidth=0.5,
+                )
+                left += share
+    axis.text(103, y, EngFormatter("J", places=1)(total), va="center", fontsize=8)
+    return used

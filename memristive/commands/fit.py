@@ -47,9 +47,10 @@ from memristive.devices.device_spread import (
 )
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
-from memristive.devices.retention import LAWS, fit_retention
+from memristive.devices.retention import DRIFT, LAWS, RELAXATION, fit_retention
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
+from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
 from memristive.parameters import ParameterError
 
 # values of several devices in the printed table: name, unit, and what the spread is a share of
@@ -66,10 +67,13 @@ GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 # rms, shares of the range, of readings about the replay: from the first on, a warning if noise does
 # not explain them; from the second, always; from the third, no device file
 MISSED, FAR, MISFIT = 0.05, 0.1, 0.2
-SHOWN = 5000  # most readings that the figure shows
-# S, which the highest conductance of a memristor is seldom below, and A: if 400 cells conduct more
-# than 1 mA each, the output resistance of an op-amp takes too much of its voltage
-USUAL = 1e-9, 1e-3
+# Inputs of the largest network in `studies.sweeps device_learning`. If all cells conduct, the
+# summing stage gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may
+# take 4 V, which is a current of 0.4 A: 10 mS a cell at 0.1 V.
+ROWS = 400
+# most sweeps, and readings of a sweep, that the figure shows
+SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
+USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -119,26 +123,35 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
         fit = combine_devices([done[k] for k in range(len(tasks))], **device)
-        fits = {f"device {one.name}: ": one.fit for one in fit.devices}
         results = kind_results(fit)
-        print_kind(fit)
-        record.plot(kind_figure(fit))
     else:
         (one,) = tasks
         fit = fit_pulses(one.conductance, one.direction, pulses=one.pulses, **device)
         if (count := len(one.conductance)) > len(fit.reading):
             report(f"fitted the first {len(fit.reading):,} of {count:,} readings")
-        fits = {"": fit}
         results = {
-            **told(fit),
             "standard_errors": fit.errors,
+            "intervals_95": fit.intervals,
+            "equal_noises": fit.equal_noises,
             "rms_share_of_range": fit.rms,
             "largest_share_of_range": fit.largest,
         }
+    if isinstance(fit, PulseFit):
+        fits = {"": fit}
         print_fit(fit)
         record.plot(pulse_figure(fit))
+    else:
+        fits = {f"device {one.name}: ": one.fit for one in fit.devices}
+        print_kind(fit)
+        record.plot(kind_figure(fit))
     for words, found in fits.items():
-        judge(found, words)
+        if found.rms > MISFIT:
+            raise ParameterError(
+                f"{words}mean pulses miss the readings by {found.rms:.0%} of the range (rms), more "
+                f"than {MISFIT:.0%}: no device file was written. Are all pulses alike, and each "
+                "reading after as many as the table states? Compare the curves of the figure with "
+                "its dots"
+            )
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
@@ -156,21 +169,21 @@ def save_retention(
     --device with the better one.
     """
     fit = fit_retention(time, conductance, devices)
-    print(
-        table(
-            ("law", "criterion, 0: best", "rms residual"),
-            [(law, f"{fit.criteria[law]:.3g}", f"{fit.residuals[law]:.2%}") for law in LAWS],
-        )
-    )
-    print(
-        f"{fit.law}: exponent {fit.exponents.mean():.3g} from {fit.start:g} s on; or time constant "
-        f"{fit.time_constant:.3g} s towards {fit.rest:.3g} S"
-    )
+    values = {
+        DRIFT: f"exponent {fit.exponents.mean():.3g} from {fit.start:g} s on",
+        RELAXATION: f"time constant {fit.time_constant:.3g} s towards {fit.rest:.3g} S",
+    }
+    rows = [
+        (law, f"{fit.criteria[law]:.3g}", f"{fit.residuals[law]:.2%}", values.get(law, ""))
+        for law in LAWS
+    ]
+    print(table(("law", "criterion, 0: best", "rms residual", "fitted"), rows))
     if not options.device:
         print("give the device file with --device FILE to write the better law into a copy of it")
         return
     base = load_device(options.device)
     changes: dict[str, Any] = fit.changes(base.lowest_conductance, base.highest_conductance)
+    print(", ".join(f"{field} {value:.3g}" for field, value in changes.items() if value))
     source = f"{base.source}; {fit.law} fitted to {options.file.name}"
     made = dataclasses.replace(base, name=name, source=source, **changes)
     own = {"name": name, "source": source}
@@ -195,11 +208,6 @@ def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) ->
     record.plot(plotting.one_sided_steps([device]))
 
 
-def told(fit: PulseFit) -> dict[str, Any]:
-    """Return what a fit tells of the noises of a device, for the record."""
-    return {"intervals_95": fit.intervals, "equal_noises": fit.equal_noises}
-
-
 def kind_results(kind: DevicesFit) -> dict[str, Any]:
     """Return a dict with the fit of several devices of one kind, for the record."""
     return {
@@ -212,7 +220,8 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
                 "name": one.name,
                 **one.values(kind.device),
                 "standard_errors": one.errors,
-                **told(one.fit),
+                "intervals_95": one.fit.intervals,
+                "equal_noises": one.fit.equal_noises,
             }
             for one in kind.devices
         ],
@@ -220,8 +229,8 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
 
 
 def print_kind(kind: DevicesFit) -> None:
-    """Print the mean steps of several devices, and their other values with spreads; warn of gaps in
-    the data.
+    """Print the mean steps of several devices, and their other values with spreads; warn of devices
+    that do not fit, and of gaps in the data.
     """
     print_steps(kind.device, kind.errors)
     rows = []
@@ -245,21 +254,27 @@ def print_kind(kind: DevicesFit) -> None:
             f"readings of {count} of {len(kind.devices)} devices cannot tell write noise and read "
             "noise apart: there both are taken as equal"
         )
+    for one in kind.devices:
+        warn_of_misses(one.fit, f"device {one.name}: ")
     starts = (np.concatenate([one.fit.starts(up) for one in kind.devices]) for up in (True, False))
     warn_of_device(kind.device, *starts)
 
 
 def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
     """Print the range and the steps with their standard errors."""
-    x, grid, columns = np.linspace(0, 1, 5), np.linspace(0, 1, len(device.up)), {}
+    x = np.linspace(0, 1, 5)
+    columns = [x]
     for word in ("up", "down"):
-        columns[word] = 100 * device.step(x, word == "up")
-        columns[f"{word}: standard error"] = 100 * np.interp(x, grid, errors[word])
+        columns += [
+            100 * device.step(x, word == "up"),
+            100 * np.interp(x, np.linspace(0, 1, len(device.up)), errors[word]),
+        ]
     print(
         f"{device.lowest_conductance:.4g} S at x = 0, {device.highest_conductance:.4g} S at x = 1; "
         "a pulse moves x by (%)"
     )
-    print(pd.DataFrame({"x": x, **columns}).round(2).to_string(index=False))
+    rows = [[f"{value:.2f}" for value in row] for row in np.transpose(columns)]
+    print(table(("x", "up", "standard error", "down", "standard error"), rows))
 
 
 def print_fit(fit: PulseFit) -> None:
@@ -279,26 +294,19 @@ def print_fit(fit: PulseFit) -> None:
     print(
         f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most"
     )
+    warn_of_misses(fit)
     warn_of_device(device, fit.starts(True), fit.starts(False))
 
 
-def judge(fit: PulseFit, name: str = "") -> None:
+def warn_of_misses(fit: PulseFit, name: str = "") -> None:
     """Warn if a replay with mean steps, without noise, misses the readings by more than the noises
-    explain, or by much; raise ParameterError if it misses them by more than `MISFIT`. Messages
-    begin with `name`.
+    explain, or by much. The warning begins with `name`.
     """
     expected = np.sqrt(np.mean(fit.band**2))
-    missed = f"{name}mean pulses miss the readings by {fit.rms:.0%} of the range (rms)"
-    if fit.rms > MISFIT:
-        raise ParameterError(
-            f"{missed}, more than {MISFIT:.0%}: no device file was written. Are all pulses alike, "
-            "and each reading after as many as the table states? Compare the curves of the figure "
-            "with its dots"
-        )
     if fit.rms > min(FAR, max(MISSED, expected)):
         warnings.warn(
-            f"{missed}, noise explains {expected:.0%}: see if the curves of the figure follow its "
-            "dots",
+            f"{name}mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise "
+            f"explains {expected:.0%}: see if the curves of the figure follow its dots",
             stacklevel=2,
         )
 
@@ -309,11 +317,19 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
 
     `up`, `down`: x before the pulses of each direction.
     """
-    low, high = USUAL
-    if not low < device.highest_conductance < high / device.read_voltage:
+    if device.highest_conductance < USUAL:
         warnings.warn(
-            f"conductances up to {device.highest_conductance:.2g} S, read at "
-            f"{device.read_voltage:g} V, are unusual: check the unit and --read-voltage",
+            f"conductances up to {device.highest_conductance:.2g} S are unusually low: check the "
+            "unit",
+            stacklevel=2,
+        )
+    # with every cell at its upper end
+    feedback = 2 * STAGE_SWING / (ROWS * device.highest_conductance * device.read_voltage)
+    if MEASURED_NEURON.highest_sum(feedback) < 2 * STAGE_SWING:
+        warnings.warn(
+            f"conductances up to {device.highest_conductance:.2g} S are too high for op-amps: "
+            f"{ROWS} cells take {2 * STAGE_SWING / feedback:.2g} A at {device.read_voltage:g} V; "
+            "check the unit and --read-voltage",
             stacklevel=2,
         )
     for word, starts in (("up", up), ("down", down)):
@@ -331,33 +347,72 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
 
 
 def kind_figure(kind: DevicesFit) -> Figure:
-    """Draw several devices: their steps over x as thin lines with the mean in black, and their
-    ranges of conductance.
+    """Draw several devices: their steps and write noises over x as thin lines, and their ranges,
+    with means in black and a band of one standard deviation from device to device.
     """
-    device, x = kind.device, np.linspace(0, 1, 101)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
+    device, spreads, x = kind.device, kind.spreads, np.linspace(0, 1, 101)
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(plotting.WIDTH, 3.4))
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
+        curve = 100 * device.step(x, word == "up")
         for one in kind.devices:
             left.plot(x, 100 * one.fit.device.step(x, word == "up"), color=colour, linewidth=0.5)
-        left.plot(x, 100 * device.step(x, word == "up"), color=colour, linewidth=2.5, label=word)
+        left.fill_between(
+            x,
+            *(curve * (1 + sign * device.spread) for sign in (-1, 1)),
+            color=colour,
+            alpha=0.25,
+            linewidth=0,
+        )
+        left.plot(x, curve, color=colour, linewidth=2.0, label=word)
     left.set(
         xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None)
     )
-    left.legend(title="mean of the devices")
+    left.legend()
+
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
     found = sorted(
         (one.fit.device for one in kind.devices), key=lambda one: one.highest_conductance
     )
     ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in found])
-    right.vlines(np.arange(1, len(found) + 1), *ends.T, color=plotting.SKY, linewidth=2.0)
-    for end in (device.lowest_conductance, device.highest_conductance):
-        right.axhline(factor * end, color=plotting.BLACK, linewidth=1.0)
-    right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.set(
+    places = np.arange(1, len(found) + 1)
+    each = middle.vlines(places, *ends.T, color=plotting.SKY, linewidth=2.0)
+    middle.xaxis.set_major_locator(MaxNLocator(integer=True))
+    low, span = factor * device.lowest_conductance, factor * spreads["range"].mean
+    for end, spread in (
+        (low, np.hypot(device.range_spread * low, device.lowest_spread * span)),
+        (low + span, np.hypot(device.range_spread * (low + span), device.lowest_spread * span)),
+    ):
+        band = middle.axhspan(
+            end - spread, end + spread, color=plotting.GREY, alpha=0.25, linewidth=0
+        )
+        mean = middle.axhline(end, color=plotting.BLACK, linewidth=1.0)
+    middle.set(
         xlabel="device, by highest conductance",
-        ylabel=f"range, lines: means ({unit})",
+        ylabel=f"range ({unit})",
         ylim=(0, None),
         title=device.name,
+    )
+
+    best = int(np.argmin(kind.evidence))
+    grid = np.linspace(0, 1, len(kind.write_noise_at))
+    for one in kind.devices:
+        curve = one.fit.noise_curves[best][1]
+        right.plot(x, 100 * np.interp(x, grid, curve), color=plotting.SKY, linewidth=0.7)
+    noise = 100 * device.noise(x)
+    right.fill_between(
+        x,
+        *(noise * (1 + sign * device.write_noise_spread) for sign in (-1, 1)),
+        color=plotting.GREY,
+        alpha=0.25,
+        linewidth=0,
+    )
+    right.plot(x, noise, color=plotting.BLACK)
+    right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)", ylim=(0, None))
+    figure.legend(
+        [each, mean, band],
+        ["each device", "mean of the devices", "standard deviation from device to device"],
+        loc="outside lower left",
+        ncols=3,
     )
     return figure
 
@@ -366,21 +421,30 @@ def pulse_figure(fit: PulseFit) -> Figure:
     """Draw the fit: measured sweeps beside a replay with the fitted mean steps, and these steps
     over x.
 
-    Of many readings the first ones are drawn.
+    A band shows the standard deviation of readings about the replay. Of many sweeps every second,
+    third, and so on is drawn, and of long sweeps the beginning.
     """
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
-    first = fit.direction[:SHOWN] == 0
-    for sweep in np.split(np.arange(len(first)), np.flatnonzero(first)[1:]):
-        read, mean = (factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay))
+    noise = device.read_noise
+    # the state stays in its range
+    band = [np.clip(fit.replay + sign * fit.band, -noise, 1 + noise) for sign in (-1, 1)]
+    sweeps = np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:])
+    for sweep in (one[:SHOWN_READINGS] for one in sweeps[:: -(-len(sweeps) // SHOWN_SWEEPS)]):
+        read, mean, low, high = (
+            factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay, *band)
+        )
         pulses = fit.pulses[sweep].cumsum()
         lines = [
             *left.plot(pulses, read, color=plotting.SKY, linewidth=0.7),
             *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
+            left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0),
         ]
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
-    figure.legend(lines, ["measured", "mean pulses"], loc="outside lower left", ncols=2)
+    figure.legend(
+        lines, ["measured", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3
+    )
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         near = pd.DataFrame(dict(zip(("x", "step"), fit.steps(word == "up"), strict=True)))
         near = near.groupby((near["x"] * (len(grid) - 1)).round()).mean()

@@ -25,8 +25,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, keep_apart, make_parser, print_rows, table
+from memristive.cli.script import Record, keep_apart, make_parser, progress, table
 from memristive.devices.characterise import (
+    BLOCK,
     GRID,
     READS,
     STARTS,
@@ -35,9 +36,9 @@ from memristive.devices.characterise import (
 )
 from memristive.devices.characterise_gate import SIDES, GateCharacterisation, characterise_gate
 from memristive.devices.measured_device import (
-    CURE_OF_MISFIT,
     LARGEST_MISFIT,
     MeasuredDevice,
+    cure_of_misfit,
     device_record,
     warn_of_device,
 )
@@ -46,6 +47,10 @@ from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.parameters import ParameterError, SimulationError
 from memristive.spice.session import time_limit
 
+# Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose
+# (`studies.half_select`).
+NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
+SOFT = 0.5  # least over largest step: below this, bounds count as soft
 ABRUPT = 0.2  # share of the range: a device with a larger step has fewer than five levels
 LIMIT = 10.0  # s, of one transient: usual are 0.01 to 1
 DRIFT = 0.1  # share of a mean step: reads that move x by more bring a warning
@@ -76,9 +81,17 @@ def main(arguments: list[str] | None = None) -> None:
     measure = characterise_gate if model.gate_pin else characterise
     source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"
     try:
-        # failed netlists go to the temporary folder
-        with tempfile.TemporaryDirectory() as tempfile.tempdir, time_limit(LIMIT):
-            found: Any = measure(model, source, options.model)
+        with (
+            tempfile.TemporaryDirectory() as tempfile.tempdir,  # where failed netlists go
+            time_limit(LIMIT),
+            progress(iter(""), 2 if model.gate_pin else 5, model.name, "phase") as bar,
+        ):
+
+            def phase(name: str) -> None:
+                bar.set_description(name)
+                bar.update()
+
+            found: Any = measure(model, source, options.model, phase)
     except SimulationError as error:
         raise SimulationError(model.explained(error)) from None
     finally:
@@ -88,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     if device.misfit > LARGEST_MISFIT:
         raise ParameterError(
             f"{model.name}: no device file, because its curves are wrong by up to "
-            f"{device.misfit:.0%} of the range: {CURE_OF_MISFIT}"
+            f"{device.misfit:.0%} of the range: {cure_of_misfit(device)}"
         )
     write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
@@ -134,27 +147,34 @@ def measured_gate(found: GateCharacterisation) -> tuple[MeasuredDevice, dict[str
 
 
 def print_result(found: Characterisation) -> None:
-    """Print steps, r, and the drift by reads."""
+    """Print steps, r, the drift by reads, and the consequences for learning."""
     device = found.device
-    print_rows(
-        [
-            {
-                "pulse": word,
-                "V": getattr(device, f"voltage_{word}"),
-                "s": getattr(device, f"width_{word}"),
-                "of_the_range": reached,
-                "across_the_range": device.pulses(word == "up"),
-                "mean_step": np.mean(curve),
-                "least_step": min(curve),
-                "largest_step": max(curve),
-                "r_at_V/2": found.disturb[word == "up", 2],
-                "r_at_V/3": found.disturb[word == "up", 3],
-            }
-            for word, curve, reached in zip(
-                ("up", "down"), (device.up, device.down), found.reach[::-1], strict=True
+    both = (True, False)
+    rows = [
+        (
+            "pulse (V, s)",
+            f"{device.voltage_up:g}, {device.width_up:g}",
+            f"{device.voltage_down:g}, {device.width_down:g}",
+        ),
+        ("pulses that define the range", *found.reach[::-1]),
+        ("pulses across the range, or 99 % of it", *(f"{device.pulses(up):.4g}" for up in both)),
+        (
+            "change a pulse, share of the range: mean",
+            *(f"{np.mean(curve):.3%}" for curve in (device.up, device.down)),
+        ),
+        (
+            "change a pulse: least, largest",
+            *(f"{min(curve):.2%}, {max(curve):.2%}" for curve in (device.up, device.down)),
+        ),
+        *(
+            (
+                f"r: step at V/{part} over that at V",
+                *(f"{found.disturb[up, part]:z.2%}" for up in both),
             )
-        ]
-    )
+            for part in (2, 3)
+        ),
+    ]
+    print(table(("quantity", "up", "down"), rows))
     print(
         f"conductance {device.lowest_conductance:.4g} to {device.highest_conductance:.4g} S at "
         f"{device.read_voltage:g} V; near 0 V the range is {device.read_curve[0]:.3f} times as wide"
@@ -186,6 +206,7 @@ def print_result(found: Characterisation) -> None:
                 f"one pulse {way} moves x by up to {max(curve):.0%}: the device is abrupt and has "
                 "few levels, so that corrections overshoot: try a shorter pulse, or a lower voltage"
             )
+    print(meaning(device))
 
 
 def print_gate(found: GateCharacterisation) -> None:
@@ -235,9 +256,35 @@ def gate_figure(found: GateCharacterisation) -> Figure:
     return drawn
 
 
+def meaning(device: MeasuredDevice) -> str:
+    """Return sentences on the cost of r in accuracy for one layer of pairs (MNIST 10x10): one
+    sentence for passive arrays (V/2), one for 1T1R.
+    """
+    worst, apart = max(device.half_up, device.half_down), abs(device.half_up - device.half_down)
+    if worst <= NO_COST:
+        cost = "costs no accuracy, because half-selected cells stay"
+    elif min(min(curve) / max(curve) for curve in (device.up, device.down)) < SOFT:
+        about = "more than" if worst > SOFT_R[-1] else "some"
+        points = f"{about} {np.interp(worst, SOFT_R, SOFT_COST):.1f} points"
+        cost = (
+            f"costs {points} with a small dose, many with a large one, because\neach write of a "
+            "neighbour moves a "
+            f"half-selected cell by {worst:.1%} of a step towards the middle"
+        )
+    else:
+        cost = (
+            "costs less than 1 point of accuracy with a small dose, because disturbs up and "
+            "down nearly cancel.\n"
+            f"r up and r down differ by {apart:.1%}: with a large dose, half-selected cells "
+            "drift to a bound"
+        )
+    return f"scheme v/2 {cost}\nscheme 1t1r has no half-selected cells: r does not matter"
+
+
 def figure(found: Characterisation) -> Figure:
-    """Draw I-V loops, and steps at V, V/2 and V/3."""
-    drawn, (loops, steps) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
+    """Draw I-V loops, sweeps of pulses, steps at V, V/2 and V/3, and the drift under reads."""
+    drawn, axes = plt.subplots(2, 2, figsize=(plotting.WIDTH, 6.4))
+    (loops, sweeps), (steps, drift) = axes
     factor, unit = plotting.prefixed(np.concatenate([amperes for *_, amperes in found.loops]), "A")
     for period, volts, amperes in found.loops:
         scale, hertz = plotting.prefixed(1 / period, "Hz")
@@ -245,12 +292,27 @@ def figure(found: Characterisation) -> Figure:
     loops.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="pinched loop")
     plotting.cross(loops)
     loops.legend()
+
+    factor, unit = plotting.prefixed(found.sweeps, "S")
+    for start, sweep in zip(STARTS, found.sweeps, strict=True):
+        sweeps.plot(factor * sweep, label=f"x = {start:.2g}")
+    sweeps.axvline(BLOCK, color=plotting.GREY, linewidth=0.6)
+    sweeps.set(
+        xlabel="pulses", ylabel=f"conductance ({unit})", title=f"{BLOCK} pulses up, {BLOCK} down"
+    )
+    sweeps.legend(title="start")
+
     for up, colour in ((True, plotting.BLUE), (False, plotting.VERMILLION)):
         for part, style in STYLES.items():
             # at the ends the bound cuts steps off
             percent = 100 * np.maximum(np.abs(found.steps[up, part]), 1e-9)[1:-1]
-            label = f"{'up' if up else 'down'}, V/{part}".removesuffix("/1")
-            steps.plot(GRID[1:-1], percent, style, color=colour, label=label)
+            steps.plot(
+                GRID[1:-1],
+                percent,
+                style,
+                color=colour,
+                label=f"{'up' if up else 'down'}, V/{part}".removesuffix("/1"),
+            )
     steps.set(
         xlabel="x",
         ylabel="change of x by a pulse (%)",
@@ -259,4 +321,13 @@ def figure(found: Characterisation) -> Figure:
         title="steps",
     )
     steps.legend(ncols=2, loc="lower center")
+
+    most = max(110 * np.abs(found.drift).max(), 1e-3)
+    drift.plot(GRID, 100 * found.drift)
+    drift.set(
+        xlabel="x",
+        ylabel="change of x (%)",
+        ylim=(-most, most),
+        title=f"{READS} reads of {found.device.width_up:g} s",
+    )
     return drawn

@@ -34,13 +34,16 @@ from memristive.accounting.overview import with_unit
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, means_of
 from memristive.cli.script import OWN, Record, add_resume, make_parser
 from memristive.commands import fit, measure
-from memristive.commands.compare import COLOUR_OF, dots
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided import middles
 from memristive.files import read_json
+from memristive.io.readings import read_file, read_over_time
 from memristive.io.records import load_results, load_table, report, write_file
+from memristive.learning.training import learn
 from memristive.ledger import Technology
+from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
+from memristive.scores.decisions import score_row
 
 # fields of a `Run` for each network, and the record of the published devices
 NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
@@ -51,13 +54,15 @@ NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
 ONE = "one layer"
 INSTALLED = Path(memristive.__file__).parent / "published"  # exists if pip has installed it
 PUBLISHED = INSTALLED if INSTALLED.exists() else Path("results/published")
-AS_IT_IS = "as it is"
+AS_IT_IS, EVERYTHING = "as it is", "without all of these"
 FINER = 10  # steps are divided by this factor
 SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
 SHORT = 40_000  # presentations
 READS, MOMENTS = 20, (5, 5)  # images whose reads are counted; moments and images of a training
+AGES, RELEARNED = (1e3, 1e5, 1e7), 1000  # s without a write; presentations afterwards
 CLEAR = 2.0  # standard errors from which a difference counts
 WORTH = 0.5  # points of accuracy from which it matters
+COLOUR_OF = {AT_ONCE: VERMILLION, LATE: BLUE}
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { line-height: 1.2 } h2 { margin-top: 2.2rem } figure { margin: 1rem 0 }
@@ -65,6 +70,7 @@ img { max-width: 100%; height: auto } div { overflow-x: auto }
 table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums }
 td:first-child { white-space: nowrap }
 th, td { padding: 0.25rem 0.7rem; text-align: left; border-bottom: 1px solid #ddd }
+tr.own td { font-weight: 600; background: #eef4fa }
 @media print {
   body { font-size: 10pt; max-width: none; margin: 0 }
   h2 { break-after: avoid } figure, tr { break-inside: avoid }
@@ -105,18 +111,19 @@ def main(arguments: list[str] | None = None) -> None:
         {"device": device_record(device), "seeds": seeds, "short": options.short},
         others=[options.device],
     )
-    rows = pd.DataFrame(record.run_tasks(answer, runs))
+    rows = pd.DataFrame(record.run_tasks(answer, runs, [1] * len(runs)))
 
     # 3. Save, print, draw.
     advice = advice_of(rows)
     record.write({"rows": rows.to_dict("records"), "advice": advice, "told": told}, ngspice=False)
     sections = [
         device_section(device, source, told),
-        accuracy_section(device, rows),
+        accuracy_section(device, rows, options.short),
         limits_section(rows),
         tolerance_section(rows),
+        *time_section(rows),
         wear_section(rows),
-        energy_section(rows),
+        energy_section(device, rows),
         Section("What to improve first", advice),
     ]
     with plt.rc_context({"savefig.format": "pdf"}):  # beside each PNG
@@ -145,6 +152,11 @@ def device_of(options: argparse.Namespace) -> tuple[MeasuredDevice, str, list[st
         if path.suffix == ".json":
             measure.main(given)
             name = str(read_json(path, "model").get("name", path.stem))
+        elif read_over_time(path, 0.1, read_file(path)):
+            raise ParameterError(
+                f"{path} has readings over time, which hold no steps: add their law to a device by "
+                f"memristive fit {path} --device DEVICE, and report on the file that it writes"
+            )
         else:
             fit.main(given)
             name = path.stem
@@ -206,11 +218,18 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
         "cells alike": spread,
         "no stuck cells": {"stuck": 0.0},
     }
-    return {
+    found = {
         name: fields
         for name, fields in found.items()
         if any(getattr(device, field) != value for field, value in fields.items())
     }
+    both: dict[str, Any] = {}
+    for fields in found.values():
+        both |= fields
+    if {"up", "down"} <= both.keys():
+        both |= dict.fromkeys(("up", "down"), (device.mean_step / FINER,) * 2)
+    several = len(found) > 1 and not pairs
+    return {AS_IT_IS: {}, **found, **({EVERYTHING: both} if several else {})}
 
 
 def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[Run]:
@@ -236,7 +255,10 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
         for seed in range(1, seeds + 1):
             for name, fields in variants(device).items():
                 of = dataclasses.replace(device, **fields)
-                yield run(ONE, of, late, seed, variant=name, section="limits")
+                if fields:
+                    yield run(ONE, of, late, seed, variant=name, section="limits")
+            if late == ways[-1] and (device.drifts or device.retention):
+                yield run(ONE, device, late, seed, section="time")
             for spread in SPREADS:
                 of = dataclasses.replace(device, spread=spread, range_spread=spread)
                 yield run(ONE, of, late, seed, cells=spread, section="tolerance")
@@ -244,6 +266,8 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
 
 def answer(run: Run) -> dict[str, Any]:
     """Return the row of a run: accuracy and pulses, or energies and times. Runs in a worker."""
+    if run.columns["section"] == "time":
+        return over_time(run)
     if run.columns["section"] != "costs":
         return evaluate(run)
     network, rule = run.prepared()
@@ -261,26 +285,66 @@ def answer(run: Run) -> dict[str, Any]:
     return row
 
 
+def over_time(run: Run) -> dict[str, Any]:
+    """Return the accuracies of a trained network at each of `AGES`, and after relearning there."""
+    network, rule, _ = run.trained()
+    test, short = run.dataset.test, dataclasses.replace(rule, presentations=RELEARNED)
+    row = {"device": run.device.name, **run.columns, "seed": run.seed}
+    for age in AGES:
+        old = network.aged(age)
+        again = learn(old, short, *run.dataset.training).network
+        for name, of in (("aged", old), ("relearned", again)):
+            scores = score_row(test.labels, of.first_spikes(test.levels))
+            row[f"{name} {age:g}"] = scores["strict_accuracy"]
+    return row
+
+
 # Sections of the page
 
 
 def described(device: MeasuredDevice) -> pd.DataFrame:
-    """Return the numbers of a device that are not 0 as a table, with their meanings."""
-    values, rows = device.as_dict(), []
-    for field in dataclasses.fields(device):
-        value, unit = values.get(field.name), field.metadata.get("unit")
-        if isinstance(value, int | float) and value:
-            text = with_unit(value, unit) if unit else f"{value:.3g}"
-            rows.append((field.name, text, field.metadata["meaning"]))
-    return pd.DataFrame(rows, columns=["property", "value", "meaning"])
+    """Return the device's properties as a table."""
+    factor, unit = prefixed(device.highest_conductance, "S")
+    low, high = factor * device.lowest_conductance, factor * device.highest_conductance
+    rows = [("conductance", f"{low:.3g} to {high:.3g} {unit} at {device.read_voltage:g} V")]
+    if device.levels:
+        rows.append(("gate voltage", f"{device.gate_low:g} to {device.gate_high:g} V"))
+    if found := device.one_sided:
+        word = "up" if found.sign > 0 else "down"
+        rows.append((f"gradual pulse {word}", f"{found.mean_step:.1%}, noise {found.noise:.1%}"))
+        rows.append(("abrupt pulse to", f"x = {np.mean(found.abrupt):.2f}"))
+    for up, word in ((True, "up"), (False, "down")):
+        if not device.levels and not found:
+            first, middle, last = (f"{device.step(x, up):.2%}" for x in (0.0, 0.5, 1.0))
+            rows.append(
+                (f"step of a pulse {word}", f"{first} at x = 0, {middle} at 0.5, {last} at 1")
+            )
+            rows.append((f"pulses {word} across the range", f"{device.pulses(up):,.0f}"))
+    if not found:
+        rows.append(("write noise of a pulse", f"{device.write_noise:.2%} of the range"))
+    rows += [
+        ("noise of a reading", f"{device.read_noise:.2%} of the range"),
+    ]
+    spreads = {
+        "steps": device.spread,
+        "range": device.range_spread,
+        "lowest conductance": device.lowest_spread,
+    }
+    rows += [(f"spread of the {name}", f"{value:.1%}") for name, value in spreads.items() if value]
+    if device.drifts:
+        rows.append(("drift exponent", f"{device.drift:.3g}, spread {device.drift_spread:.2g}"))
+    if device.retention:
+        rows.append(("relaxes in", f"{with_unit(device.retention, 's')} to x = {device.rest:.2f}"))
+    if device.stuck:
+        rows.append(("stuck cells", f"{device.stuck:.1%}"))
+    return pd.DataFrame(rows, columns=["property", "value"])
 
 
 def device_section(device: MeasuredDevice, source: str, told: Sequence[str]) -> Section:
     """Return the device, its curves, and what its data did not tell."""
     texts = [f"Source: {source}."] if source else []
     texts += [f"{text[:1].upper()}{text[1:]}." for text in told]
-    drawn = None if device.levels else curves(device)
-    return Section("The device", texts, described(device), drawn, "device")
+    return Section("The device", texts, described(device), curves(device), "device")
 
 
 def curves(device: MeasuredDevice) -> Figure:
@@ -290,6 +354,13 @@ def curves(device: MeasuredDevice) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
     factor, unit = prefixed(device.highest_conductance, "S")
     x = np.linspace(0, 1, 101)
+    if device.levels:
+        gate = np.linspace(device.gate_low, device.gate_high, len(device.levels))
+        left.plot(gate, factor * device.conductance(np.array(device.levels)), color=BLUE)
+        left.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})")
+        right.axhline(100 * device.write_noise, color=BLUE)
+        right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)")
+        return figure
     for up, colour in ((True, BLUE), (False, VERMILLION)):
         pulses = np.arange(int(min(device.pulses(up), 1000)) + 2)
         states = device.after(0.0 if up else 1.0, pulses, up)
@@ -314,8 +385,10 @@ def published() -> pd.DataFrame:
     return pd.concat(found) if found else pd.DataFrame()
 
 
-def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
-    """Return accuracies in three networks, at once and late, beside the published devices."""
+def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame, is_short: bool) -> Section:
+    """Return accuracies in three networks, at once and late, beside the published devices, of which
+    the device has a shorter training if `is_short`.
+    """
     own = rows[rows["section"] == "accuracy"]
     others = published()
     if len(others):
@@ -346,20 +419,39 @@ def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
             "Rounded writes of devices with one gradual direction take many times the pulses, and "
             "are left out."
         )
-    figure, axes = plt.subplots(
-        1, len(NETWORKS), figsize=(WIDTH, 1.3 + 0.28 * len(order)), sharey=True
-    )
-    for axis, network in zip(axes, NETWORKS, strict=True):
-        dots(axis, means[means["network"] == network], "device", list(order))
-        place = list(order).index(device.name)
-        axis.axhspan(place - 0.5, place + 0.5, color=GREY, alpha=0.2, linewidth=0)
-        axis.set(title=network, xlabel="test accuracy (%)")
-    legend = axes[0].get_legend_handles_labels()
-    title = "bars: lowest to highest seed"
-    figure.legend(*legend, loc="outside upper center", ncols=2, title=title)
+    note = f"{device.name}: {SHORT:,} presentations at most, others: all" * is_short
+    texts += [f"{note}. So differences of a point or two say nothing."] * is_short
+    figure = dots(means, device.name, list(order), note)
     return Section(
         "Accuracy beside published devices", texts, wide.reset_index(), figure, "accuracy"
     )
+
+
+def dots(means: pd.DataFrame, own: str, order: list[str], note: str) -> Figure:
+    """Draw accuracies: a panel for each network, a line for each device, a mark for each way. The
+    `note` stands above.
+    """
+    height = 1.3 + 0.28 * len(order)
+    figure, axes = plt.subplots(1, len(NETWORKS), figsize=(WIDTH, height), sharey=True)
+    for axis, network in zip(axes, NETWORKS, strict=True):
+        for way, marker in ((AT_ONCE, "s"), (LATE, "o")):
+            of = means[(means["network"] == network) & (means["write"] == way)]
+            place = [order.index(device) for device in of["device"]]
+            bars = [(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)]
+            look = {"color": COLOUR_OF[way], "capsize": 2.0, "markersize": 5, "label": way}
+            axis.errorbar(of["mean"], place, xerr=bars, fmt=marker, **look)
+        axis.axhspan(order.index(own) - 0.5, order.index(own) + 0.5, color=GREY, alpha=0.2, lw=0)
+        axis.set(title=network, xlabel="test accuracy (%)", ylim=(len(order) - 0.4, -0.6))
+        axis.grid(alpha=0.3)
+    axes[0].set_yticks(range(len(order)), order)
+    axes[0].get_yticklabels()[order.index(own)].set_fontweight("bold")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2,
+        title="\n".join(filter(None, ["bars: lowest to highest seed", note])),
+    )
+    return figure
 
 
 def limits_of(rows: pd.DataFrame) -> pd.DataFrame:
@@ -371,10 +463,23 @@ def limits_of(rows: pd.DataFrame) -> pd.DataFrame:
 def limits_section(rows: pd.DataFrame) -> Section:
     """Return what limits the accuracy of one layer."""
     means = limits_of(rows)
+    wide = means.assign(text=[f"{value:.1f}" for value in means["mean"]]).pivot(
+        index="variant", columns="write", values="text"
+    )
     names = list(dict.fromkeys(means["variant"]))
+    ways = list(dict.fromkeys(means["write"]))
+    wide = wide.reindex(index=names, columns=ways)
+    wide.columns = [f"{way} (%)" for way in ways]
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 1.2 + 0.3 * len(names)))
-    dots(axis, means, "variant", names)
-    axis.set_xlabel("test accuracy of one layer (%)")
+    for way in ways:
+        of = means[means["write"] == way]
+        place = [names.index(name) for name in of["variant"]]
+        bars = [(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)]
+        look = {"fmt": "o", "color": COLOUR_OF[way], "capsize": 2.0, "label": way}
+        axis.errorbar(of["mean"], place, xerr=bars, **look)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="test accuracy of one layer (%)", ylim=(len(names) - 0.4, -0.6))
+    axis.grid(alpha=0.3)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", title="written")
     texts = [
         "One layer learns again with a device that lacks one fault; all settings follow from this "
@@ -382,20 +487,7 @@ def limits_section(rows: pd.DataFrame) -> Section:
         "so that crossing the range is as noisy as before. Equal steps: both curves are the mean "
         "step at each state."
     ]
-    return Section("What limits it", texts, over_ways(means, "variant"), figure, "limits")
-
-
-def over_ways(means: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return mean accuracies in %: a row for each value of the column `kind`, a column for
-    each way to write.
-    """
-    wide = means.pivot(index=kind, columns="write", values="mean").round(1)
-    return (
-        wide.reindex(means[kind].unique())
-        .add_suffix(" (%)")
-        .rename_axis(columns=None)
-        .reset_index()
-    )
+    return Section("What limits it", texts, wide.reset_index(), figure, "limits")
 
 
 def tolerance_section(rows: pd.DataFrame) -> Section:
@@ -409,13 +501,38 @@ def tolerance_section(rows: pd.DataFrame) -> Section:
     axis.set(xlabel="relative spread of steps and of ranges", ylabel="test accuracy (%)")
     axis.grid(alpha=0.3)
     axis.legend(title="written")
-    table = over_ways(means_of(used, ["cells", "write"]), "cells")
+    means = means_of(used, ["cells", "write"])
+    wide = means.assign(text=[f"{value:.1f}" for value in means["mean"]]).pivot(
+        index="cells", columns="write", values="text"
+    )
+    wide.columns = [f"{way} (%)" for way in wide.columns]
     texts = [
         "The same layer on chips whose cells differ in steps and in range, each by this relative "
         "standard deviation. The network learns on the chip. At 0 the cells have the spreads of "
         "the device itself."
     ]
-    return Section("Cells that differ", texts, table, figure, "tolerance")
+    return Section("Cells that differ", texts, wide.reset_index(), figure, "tolerance")
+
+
+def time_section(rows: pd.DataFrame) -> list[Section]:
+    """Return what time does, if the device states a law."""
+    found = rows[rows["section"] == "time"]
+    if not len(found):
+        return []
+    table = pd.DataFrame(
+        {
+            "age (s)": [f"{age:g}" for age in AGES],
+            **{
+                f"{name} (%)": [f"{100 * found[f'{name} {age:g}'].mean():.1f}" for age in AGES]
+                for name in ("aged", "relearned")
+            },
+        }
+    )
+    texts = [
+        "One layer after a time without a write, by the law in the device file, and after "
+        f"{RELEARNED:,} presentations in situ at this age (docs/drift.md)."
+    ]
+    return [Section("What time does", texts, table)]
 
 
 def wear_section(rows: pd.DataFrame) -> Section:
@@ -423,9 +540,17 @@ def wear_section(rows: pd.DataFrame) -> Section:
     endurance = Technology().endurance
     own = rows[rows["section"] == "accuracy"]
     groups = own.groupby(["network", "write"], sort=False)
-    table = groups[["presentations", "pulses_per_cell", "most_pulses"]].mean()
-    table["trainings in a life"] = endurance / table["most_pulses"]
-    table = table.round(1).reset_index()
+    found = groups[["presentations", "pulses_per_cell", "most_pulses"]].mean().reset_index()
+    table = pd.DataFrame(
+        {
+            "network": found["network"],
+            "written": found["write"],
+            "presentations": [f"{value:,.0f}" for value in found["presentations"]],
+            "pulses a cell": [f"{value:,.1f}" for value in found["pulses_per_cell"]],
+            "most of a cell": [f"{value:,.0f}" for value in found["most_pulses"]],
+            "trainings in a life": [f"{endurance / value:,.0f}" for value in found["most_pulses"]],
+        }
+    )
     texts = [
         f"A life is taken as {endurance:,.0f} pulses, the lower end of what resistive memories "
         "reach; put your own number in its place. It ends when the cell with the most pulses has "
@@ -434,44 +559,78 @@ def wear_section(rows: pd.DataFrame) -> Section:
     return Section("Pulses and endurance", texts, table)
 
 
-def energy_section(rows: pd.DataFrame) -> Section:
+def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
     """Return energy and time of an inference and of a training."""
     found = rows[rows["section"] == "costs"]
-    table = found[["network", "write"]].copy()
+    columns: dict[str, Any] = {"network": found["network"], "written": found["write"]}
     for name in ("inference", "training"):
-        for kind, unit in (("energy", "J"), ("time", "s")):
-            table[f"{name}, {kind}"] = [with_unit(of, unit) for of in found[f"{name}_{unit}"]]
+        for unit in "Js":
+            values = found.get(f"{name}_{unit}", pd.Series(np.nan, found.index))
+            columns[f"{name}, {'energy' if unit == 'J' else 'time'}"] = [
+                "" if np.isnan(value) else with_unit(value, unit) for value in values
+            ]
+    pulses = ", ".join(
+        f"{with_unit(volts, 'V')} for {with_unit(seconds, 's')} {word}"
+        for volts, seconds, word in (
+            (device.voltage_up, device.width_up, "up"),
+            (device.voltage_down, device.width_down, "down"),
+        )
+    )
+    if device.source.startswith("fitted"):
+        pulses += " (readings do not tell them: put yours into the device file)"
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
         "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
         "slow circuit, and a convolution reads its patches one after the other. "
-        f"Inference: mean of {READS} images. Training: counted pulses and errors; the energies of "
-        "reads and errors are means of some images at several moments."
+        f"Pulses: {pulses}. Inference: mean of {READS} images. Training: counted pulses and "
+        "errors; the energies of reads and errors are means of some images at several moments."
     ]
-    return Section("Energy and time", texts, table)
+    return Section("Energy and time", texts, pd.DataFrame(columns))
 
 
 def advice_of(rows: pd.DataFrame) -> list[str]:
     """Return three sentences: what to improve first, what then, and what would not help."""
-    means = limits_of(rows).set_index(["variant", "write"])
-    means["error"] = (means["std"] / np.sqrt(means["seeds"])).fillna(0.0)
-    now = means.loc[AS_IT_IS]
-    best: Any = now["mean"].idxmax()
-    changed = means.xs(best, level="write").drop(AS_IT_IS)
-    worse = now.drop(best).rename(lambda way: f"write {best}")
-    gains: Any = pd.concat([changed["mean"] - now["mean"][best], now["mean"][best] - worse["mean"]])
-    errors: Any = np.hypot(pd.concat([changed["error"], worse["error"]]), now["error"][best])
-    clear = gains[gains >= np.maximum(WORTH, CLEAR * errors)].sort_values(ascending=False)
-    several = bool(now["seeds"][best] > 1)
+    means = {
+        (str(row["variant"]), str(row["write"])): (
+            float(row["mean"]),
+            0.0 if row["seeds"] == 1 else float(row["std"]) / math.sqrt(row["seeds"]),
+        )
+        for row in limits_of(rows).to_dict("records")
+    }
+    best = max((AT_ONCE, LATE), key=lambda way: means.get((AS_IT_IS, way), (0.0, 0.0))[0])
+    reached, error = means[AS_IT_IS, best]
+    gains = {}  # of each change: points, and their standard error
+    for (name, way), (mean, of_mean) in means.items():
+        both = math.hypot(error, of_mean)
+        if name == AS_IT_IS and way != best:
+            gains[f"write {best}"] = reached - mean, both
+        elif name not in (AS_IT_IS, EVERYTHING) and way == best:
+            gains[name] = mean - reached, both
+    time = rows[rows["section"] == "time"]
+    if len(time):
+        old = 100 * time[f"aged {AGES[-1]:g}"]
+        se = 0.0 if len(old) == 1 else float(old.std() / math.sqrt(len(old)))
+        gains[f"cells that keep their state for {AGES[-1]:g} s"] = reached - old.mean(), se
+    clear = sorted(
+        (name for name, (gain, se) in gains.items() if gain >= max(WORTH, CLEAR * se)),
+        key=lambda name: -gains[name][0],
+    )
     said = [
-        f"{name}, {gain:+.1f} points" + f" (standard error {errors[name]:.1f})" * several
-        for name, gain in clear.items()
+        "{}, {:+.1f} points{}{}".format(
+            name,
+            gains[name][0],
+            f" (standard error {gains[name][1]:.1f})" if gains[name][1] else "",
+            "" if name.startswith("write") else f" if it is written {best}",
+        )
+        for name in clear
     ]
-    layer = f"one layer has {now['mean'][best]:.1f} % as the device is, written {best}"
+    layer = f"one layer has {reached:.1f} % as the device is, written {best}"
     first = f"First: {said[0]}; {layer}." if said else f"No change stands out: {layer}."
-    then = f"Then: {said[1]}." if said[1:] else "Differences between seeds hide all other gains."
-    rest = ", ".join(name for name in gains.index if name not in clear.index[:2])
+    then = f"Then: {said[1]}." if said[1:] else "No other change stands out."
+    rest = ", ".join(name for name in gains if name not in clear[:2])
     last = f"Little or nothing would come of: {rest}." if rest else "All changes help."
+    if (EVERYTHING, best) in means:
+        last += f" With all changes one layer has {means[EVERYTHING, best][0]:.1f} %."
     return [first, then, last]
 
 
@@ -494,7 +653,9 @@ def page(device: MeasuredDevice, sections: Sequence[Section], seeds: int, is_sho
         else:
             parts += [f"<p>{html.escape(text)}</p>" for text in section.texts]
         if section.table is not None:
-            parts.append(f"<div>{section.table.to_html(index=False, border=0)}</div>")
+            table = section.table.to_html(index=False, border=0)
+            own = f"<tr>\n      <td>{html.escape(device.name)}</td>"
+            parts.append(f"<div>{table.replace(own, own.replace('<tr>', '<tr class=own>'))}</div>")
         if section.figure:
             drawn = io.BytesIO()
             section.figure.savefig(drawn, format="svg", metadata={"Date": None})

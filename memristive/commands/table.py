@@ -10,7 +10,9 @@ name follows, with --late and --convolution also these words. If the device has 
 is drawn from them. Seconds for iris, minutes for digits.
 """
 
+import math
 import re
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import sklearn.datasets
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -37,7 +38,7 @@ from memristive.cli.script import (
     apply_settings,
     keep_apart,
     make_parser,
-    print_rows,
+    table,
 )
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import check_overwriting, report
@@ -46,14 +47,13 @@ from memristive.learning.build import MEASURED_NEURON, chosen_convolution
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.parameters import ParameterError
-from memristive.scores.decisions import RESOLUTION, confusion, decide, interval
+from memristive.scores.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
 from memristive.writing.late import check_late
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
 NETWORK, AT_ONCE = "memristor network", "the same, written at once"
-SETTINGS = ("seed", "epochs", "dose", "late")  # options of the network
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -75,6 +75,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_common("--hidden", None, "default: 100; nothing with --device")
     parser.add_common("--device", None)
+    parser.add_number(
+        "--pairs",
+        0,
+        64,
+        None,
+        "differential pairs of a synapse (default: 2 with --device, 1 with --late, else 0: single "
+        "cells)",
+    )
     parser.add_argument(
         "--late",
         action="store_true",
@@ -124,12 +132,12 @@ def main(arguments: list[str] | None = None) -> None:
     hidden = usual_hidden if options.hidden is None else options.hidden
     convolution = window_of(options.convolution, features.shape) if options.convolution else None
     features = features.reshape(len(features), -1)
-    device = load_device(options.device) if options.device else None
-    if options.late and not device:
+    if options.late and not options.device:
         raise ParameterError("--late is for measured devices: give --device")
-    if options.late and device:
-        check_late(device)
-    pairs = (1 if options.late else 2) if options.device else 0
+    if options.late:
+        check_late(load_device(options.device))
+    usual = (1 if options.late else 2) if options.device else 0
+    pairs = usual if options.pairs is None else options.pairs
     network = MemristiveClassifier(
         tuple(hidden),
         epochs=options.epochs,
@@ -140,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
         late=options.late,
         convolution=convolution,
         neuron=None if convolution else neuron,
-        chip=OF_DEVICE if device and device_chip(device) else None,
+        chip=OF_DEVICE if options.device and device_chip(load_device(options.device)) else None,
         random_state=options.seed,
     )
     mlp = MLPClassifier(tuple(hidden) or (100,), max_iter=3000, random_state=options.seed)
@@ -152,19 +160,25 @@ def main(arguments: list[str] | None = None) -> None:
         "MLP": make_pipeline(StandardScaler(), mlp),
     }
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
+    device = load_device(options.device) if options.device else None
     if device:
         name = f"{name}_{device.name}" + "_late" * options.late
     name += "_convolution" * bool(convolution)
     path = options.voltages or networks / f"{name}_classifier.json"
     made_with = {
         "source": Path(options.source).name,
+        "label": options.label,
+        "drop": options.drop,
         "rows": len(labels),
         "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
-        **{name: getattr(options, name) for name in ("label", "drop", *SETTINGS)},
+        "seed": options.seed,
         "hidden": hidden,
+        "epochs": options.epochs,
+        "dose": options.dose,
         "device": device and {"file": options.device, **device_record(device)},
         "pairs": pairs,
-        "convolution": convolution,
+        **({"late": True} if options.late else {}),
+        **({"convolution": convolution} if convolution else {}),
         "network": NetworkParameters(memristor, neuron).as_dict(),
     }
     given = [options.source, options.device]
@@ -186,9 +200,9 @@ def main(arguments: list[str] | None = None) -> None:
         StratifiedKFold(folds, shuffle=True, random_state=options.seed).split(features, truth)
     )
     tasks = [
-        Fold(classifier, features, truth, *part)
-        for part in parts
-        for classifier in methods.values()
+        Fold(f"{method}, fold {number}", classifier, features, truth, *part)
+        for number, part in enumerate(parts, 1)
+        for method, classifier in methods.items()
     ]
     found = record.run_tasks(evaluate, tasks, [len(task.train) for task in tasks])
     # decisions, strict decisions
@@ -197,8 +211,11 @@ def main(arguments: list[str] | None = None) -> None:
         decided[method][:, task.test] = one
 
     # 4. Test a held-out tenth in ngspice.
-    in_ngspice = options.test_engine == NGSPICE
-    compared = compare_in_ngspice(network, features, labels) if in_ngspice else None
+    compared = (
+        {"ngspice": compare_in_ngspice(network, features, labels)}
+        if options.test_engine == NGSPICE
+        else {}
+    )
 
     # 5. Save and print.
     report(f"wrote {final.save(path, made_with, overwrite=True)}")
@@ -220,24 +237,46 @@ def main(arguments: list[str] | None = None) -> None:
             "rows": rows,
             "strict_accuracy": np.mean(strict == truth),
             "undecided": np.mean(strict < 0),
-            "ngspice": compared,
+            **compared,
         },
-        ngspice=in_ngspice,
+        ngspice=options.test_engine == NGSPICE,
     )
-    print_rows(rows, drop=["recall"])
-    print("recall of each class:")
-    print(pd.DataFrame({row["method"]: row["recall"] for row in rows}).round(3))
+    print(
+        table(
+            ("method", "accuracy", "95 % interval"),
+            [
+                (
+                    row["method"],
+                    f"{row['accuracy']:.2%}",
+                    "{:.1%} to {:.1%}".format(*row["interval_95"]),
+                )
+                for row in rows
+            ],
+        )
+    )
+    print(
+        table(
+            ("recall of class", "samples", *methods),
+            [
+                (label, count, *(f"{row['recall'][str(label)]:.1%}" for row in rows))
+                for label, count in zip(classes, members, strict=True)
+            ],
+        )
+    )
     print(
         f"{NETWORK}, strictly: {np.mean(strict == truth):.2%}, {np.mean(strict < 0):.2%} undecided"
     )
-    if compared:
-        print("held-out tenth in ngspice:", compared)
+    for engine, one in compared.items():
+        print(
+            f"held-out tenth: {engine} decides {one['right']} of {one['samples']} right, "
+            f"{one['same_decision']} as the closed form"
+        )
 
     # 6. Plot.
     record.plot(
         plotting.confusion(
             confusion(truth, strict, len(classes)),
-            list(map(str, classes)),
+            [str(label)[:20] for label in classes],
             unit="samples",
         ),
         "confusion",
@@ -246,11 +285,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 def window_of(text: str, shape: tuple[int, ...]) -> dict[str, int]:
     """Return the fields of a convolution with a window such as "3x3", for samples of a `shape`.
-    Raises ParameterError for other texts.
+    Raises ParameterError for other texts, and for samples that are no images.
     """
     found = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
     if not found:
         raise ParameterError(f"--convolution takes a window such as 3x3, got {text}")
+    if len(shape) == 2 and math.isqrt(shape[1]) ** 2 != shape[1]:
+        raise ParameterError(
+            "--convolution needs images: an .npz or .npy file of n x height x width, or a table "
+            f"whose columns are the pixels of a square, got {shape[1]} columns"
+        )
     of = chosen_convolution({"window": int(found[1])}, shape)
     return {"height": of.height, "width": of.width, "window": of.window, "regions": of.regions}
 
@@ -262,6 +306,10 @@ def samples_of(
     if source in BUILT_IN:
         data = getattr(sklearn.datasets, f"load_{source}")()
         return data.data, np.asarray(data.target_names).astype(str)[data.target]
+    if not Path(source).exists():
+        raise ParameterError(
+            f"{source}: there is no such file; expected a file or one of {', '.join(BUILT_IN)}"
+        )
     return read_table(source, label, drop)
 
 
@@ -271,6 +319,7 @@ class Fold:
     and test samples.
     """
 
+    name: str
     method: Any
     features: np.ndarray
     truth: np.ndarray
@@ -284,8 +333,11 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
     For all classifiers but the network of memristors both decisions are the same.
     """
-    with threadpool_limits(1):  # more threads take ten times as long
+    # more threads take ten times as long
+    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
         fitted = clone(task.method).fit(task.features[task.train], task.truth[task.train])
+    for one in caught:
+        warnings.warn(f"{task.name}: {one.message}", one.category, stacklevel=2)
     predicted = fitted.predict(task.features[task.test])
     if not isinstance(fitted, MemristiveClassifier):
         return [predicted, predicted]
@@ -308,20 +360,22 @@ def compare_in_ngspice(
     network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray
 ) -> dict[str, Any]:
     """Train on nine tenths of each class, and test the rest in ngspice and in closed form. Return a
-    dict with the number of test samples, and the numbers of those that ngspice decides right and
-    that both engines decide alike.
+    dict with the number of test samples, the numbers of those that ngspice decides right and that
+    both engines decide alike, and the largest difference of spikes in s.
     """
     held_out = max(0.1, len(np.unique(labels)) / len(labels))
     train, tested, known, truth = train_test_split(
         features, labels, test_size=held_out, stratify=labels, random_state=network.random_state
     )
     fitted = clone(network).fit(train, known)
-    simulated, computed = (
-        decide(fitted.set_params(engine=engine, verbose=1).spike_times(tested), RESOLUTION)[0]
+    found, exact = (
+        fitted.set_params(engine=engine, verbose=1).spike_times(tested)
         for engine in (NGSPICE, CLOSED_FORM)
     )
+    simulated, computed = (decide(times, RESOLUTION)[0] for times in (found, exact))
     return {
         "samples": len(truth),
         "right": int((simulated == np.searchsorted(fitted.classes_, truth)).sum()),
         "same_decision": int((simulated == computed).sum()),
+        "largest_spike_deviation_s": largest_deviation(found, exact, fitted.network_.design.window),
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memristive import plotting
-from memristive.cli.reading import read_images, save_test, trained_network
+from memristive.cli.reading import OF_NETWORK, read_images, save_test, trained_network
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser
 from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe, differences
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--voltages", type=Path, required=True, metavar="FILE", help="trained voltages"
     )
-    parser.add_common("--data", None, "default: the dataset in the voltages file")
+    parser.add_common("--data", None, OF_NETWORK)
     parser.add_argument(
         "--chip",
         metavar="NAME",

@@ -29,7 +29,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from memristive import plotting
 from memristive.cli.parallel import run_tasks
@@ -45,7 +45,7 @@ from memristive.cli.script import (
     print_rows,
     progress,
 )
-from memristive.datasets import Dataset, Images
+from memristive.datasets import DATASETS, Dataset, Images, dataset_name
 from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
@@ -79,7 +79,7 @@ from memristive.network.chip import device_chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
-from memristive.plotting import BLACK, GREY, SKY, WIDTH
+from memristive.plotting import BLACK, GREY, SKY, VERMILLION, WIDTH
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
@@ -102,15 +102,29 @@ CHECKPOINT_EVERY = 30  # s
 def main(arguments: list[str] | None = None) -> None:
     """Train and test a network for each seed, and draw figures of the first network."""
     parser = add_resume(make_parser(__doc__, "layers", netlist=True))
-    parser.add_common("--data", "mnist")
+    parser.add_argument(
+        "--data",
+        type=dataset_name,
+        metavar="DATA",
+        default="mnist",
+        help=f"{', '.join(DATASETS)}, or a file of your own images (default: mnist)",
+    )
     parser.add_common("--hidden", None, "default: what suits the images; with --device none")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument(
         "--convolution",
         action="store_true",
-        help="read images window by window; --hidden are kernels and layers above",
+        help="the first layer reads the image window by window; --hidden are layers above it",
     )
+    for name, meaning in {
+        "--kernels": "with --convolution: columns that read a window",
+        "--window": "pixels a side of a window",
+        "--regions": "regions a side, each with the first spike of a kernel",
+        "--stride": "pixels from one window to the next",
+    }.items():
+        parser.add_number(name, 1, 10_000, None, meaning)
     parser.add_common("--device", None, "default: the paper's emulator")
+    parser.add_number("--pairs", 0, 64, 1, "with --device: pairs of a synapse; 0: single cells")
     parser.add_argument("--late", action="store_true", help="with --device: synapses write late")
     parser.add_argument(
         "--weights",
@@ -135,7 +149,9 @@ def main(arguments: list[str] | None = None) -> None:
         raise ParameterError("--late is for measured devices, so it needs --device")
     if options.weights and (options.hidden or options.convolution):
         raise ParameterError("--weights has its own layers: leave --hidden and --convolution out")
-    folder = keep_apart(options, options.device, options.weights, options.data)
+    folder = keep_apart(
+        options, options.device, options.weights, None if options.data in DATASETS else options.data
+    )
 
     # 1. Data, cells, layers, rule and chip.
     dataset, start, rule = start_of(options)(0)
@@ -160,7 +176,9 @@ def main(arguments: list[str] | None = None) -> None:
         "samples": len(dataset.test.labels[: options.samples]),
         "test_engine": options.test_engine,
     }
-    check_overwriting(path, made_with, options.force, [options.chip], "--voltages FILE")
+    check_overwriting(
+        path, made_with, options.force, [options.chip], "--voltages FILE --results DIR"
+    )
     record = Record(options, stem, parameters, [options.chip, path])
     record.write_netlist(
         functools.partial(
@@ -198,8 +216,8 @@ def main(arguments: list[str] | None = None) -> None:
         record.plot(places_figure(network, dataset.test.levels[0]), "places")
     elif len(network.states) > 1 and not network.pulses:
         example = find_error(network, rule, *dataset.training)
-        if example:
-            record.plot(back_read_figure(network, *example, dataset.labels), "back_read")
+        figure = back_read_figure(*back_read(network, example), rule, example, dataset.labels)
+        record.plot(figure, "back_read")
 
 
 Start = Callable[[int], tuple[Dataset, Network, LayeredRule]]
@@ -222,19 +240,23 @@ def start_of(options: argparse.Namespace) -> Start:
     made: dict[str, Any] = {}
     if options.convolution:
         known = not options.size and CONVOLUTIONS.get(options.data)
-        fields = dict(zip(("window", "regions"), known or (), strict=False))
+        fields = dict(zip(("window", "regions"), known or (), strict=False)) | {
+            name: value
+            for name in ("window", "regions", "stride")
+            if (value := getattr(options, name))
+        }
         convolution = chosen_convolution(fields, (len(images), *dataset.shape))
-        usual = (known[2] if known else suited_kernels(convolution),)
-        hidden = tuple(options.hidden or usual)
+        count = options.kernels or (known[2] if known else suited_kernels(convolution))
         changes = (
             CONVOLUTION_CHANGES[options.data]
             if known
-            else suited_changes(convolution, hidden[0], presented(len(images)))
+            else suited_changes(convolution, count, presented(len(images)))
         )
-        made, rule = convolution_settings(device, late=options.late, changes=changes)
+        hidden = (count, *(options.hidden or ()))
+        made, rule = convolution_settings(device, options.pairs, options.late, changes)
     elif device:
         hidden = tuple(options.hidden or ())
-        made, rule = learning_of(device, 1 + len(hidden), 1, late=options.late)
+        made, rule = learning_of(device, 1 + len(hidden), options.pairs, late=options.late)
         shown = presented_to_devices(len(images), options.late)
         rule = dataclasses.replace(rule, presentations=shown)
     else:
@@ -280,7 +302,7 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     dataset = data()
     device = load_device(options.device) if options.device else None
     levels = dataset.training.levels.reshape(-1, *dataset.shape)
-    network, found = load_weights(options.weights, levels, device, late=options.late)
+    network, found = load_weights(options.weights, levels, device, options.pairs, options.late)
     shape = network.states[-1].shape
     rule, chip = apply_settings(
         options, rule=found, chip=load_chip(options.chip or "ideal", len(dataset.labels), shape[1])
@@ -422,62 +444,131 @@ def make_presentations(
                 saved = time.perf_counter()
 
 
+@dataclass(frozen=True)
+class ErrorExample:
+    """Image after which the rule writes: an example of an error.
+
+    Parameters
+    ----------
+    image : array, inputs
+        Levels 0 to 1.
+    label : int
+        Class of the image.
+    wrong : int
+        First wrong neuron, which fires too early.
+    written : bool
+        False if the network makes no error. Then `wrong` is the first wrong neuron, which fires
+        late enough.
+    """
+
+    image: np.ndarray
+    label: int
+    wrong: int
+    written: bool = True
+
+
 def find_error(
     network: Network, rule: LayeredRule, images: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, int, int] | None:
-    """Return the first image (inputs) with an error, its class, and the first wrong neuron: the
-    right neuron fires, and the wrong one before it or too soon after it. None without an error
-    among the first 2,000.
+) -> ErrorExample:
+    """Return the first image with an error: its right neuron fires, and a wrong neuron fires before
+    it or too soon after it.
 
-    `images`: n x inputs; `labels`: n.
+    `images`: n x inputs; `labels`: n. Without an error among the first 2,000, return the first
+    image with its first wrong neuron.
     """
     images, labels = images[:SEARCHED], labels[:SEARCHED]
-    for image, label, spikes in zip(
-        images, labels.tolist(), network.first_spikes(images), strict=True
-    ):
+    times = network.first_spikes(images)
+    for image, label, spikes in zip(images, labels.tolist(), times, strict=True):
         wrong = first_wrong_neuron(spikes, label, rule.margin)
         if wrong is not None and not np.isnan(spikes[label]):
-            return image, label, wrong
-    return None
+            return ErrorExample(image, label, wrong)
+    label = int(labels[0])
+    second = next(j for j in np.argsort(times[0]).tolist() if j != label)
+    return ErrorExample(images[0], label, second, written=False)
+
+
+def back_read(network: Network, example: ErrorExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the back-read of the last layer in ngspice, then in closed form, and the settled
+    membranes of the layer below.
+
+    Each is an array with a value for each neuron of the layer below: back-reads in V, membranes in
+    thresholds.
+    """
+    last = len(network.states) - 1
+    errors = output_errors(network.sizes[-1], example.label, example.wrong)
+    with temporary_circuits():
+        circuits = NgspiceNetwork(network)
+        _, settled = circuits.read(network, example.image, label=example.label)
+        simulated = circuits.layers[last].read_back(network.states[last], errors)
+    return simulated, network.read_back(last, errors), settled[last - 1]
 
 
 def back_read_figure(
-    network: Network, image: np.ndarray, label: int, wrong: int, labels: Sequence[str]
+    simulated: np.ndarray,
+    computed: np.ndarray,
+    settled: np.ndarray,
+    rule: LayeredRule,
+    example: ErrorExample,
+    labels: Sequence[str],
 ) -> Figure:
-    """Draw the back-read of each neuron below the last layer after an error, in both engines: the
-    voltage that flows back through the memristors.
+    """Draw the back-read of each hidden neuron, and the difference between the engines.
 
-    `wrong`: neuron that fires too early. `labels`: names of the classes.
+    Parameters
+    ----------
+    simulated, computed : arrays, hidden neurons, V
+        Back-read in ngspice and in closed form: the error that flows back through the memristors.
+    settled : array, hidden neurons
+        Voltage to which each membrane settles, in units of the threshold. Only neurons at
+        `rule.reach` or above are written.
+    rule : LayeredRule
+    example : ErrorExample
+    labels : sequence of str
     """
-    last = len(network.states) - 1
-    errors = output_errors(network.sizes[-1], label, wrong)
-    with temporary_circuits():
-        circuits = NgspiceNetwork(network)
-        circuits.read(network, image, label=label)
-        simulated = circuits.layers[last].read_back(network.states[last], errors)
-    computed = network.read_back(last, errors)
     order = np.argsort(computed)[::-1]
-    place = np.arange(len(order))
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    axis.bar(place, computed[order], color=SKY, width=0.8, label="closed form")
-    axis.scatter(
+    place, plastic = np.arange(len(order)), (settled >= rule.reach)[order]
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(WIDTH, 5.0), sharex=True, height_ratios=(2.2, 1)
+    )
+    upper.bar(
+        place[plastic],
+        computed[order][plastic],
+        color=SKY,
+        width=0.8,
+        label=f"closed form, written (membrane at {rule.reach:g} thresholds or above)",
+    )
+    upper.bar(
+        place[~plastic],
+        computed[order][~plastic],
+        color="#cccccc",
+        width=0.8,
+        label="closed form, not written",
+    )
+    upper.scatter(
         place, simulated[order], color=BLACK, s=5, zorder=3, label="ngspice: current of the row"
     )
-    axis.axhline(0, color=GREY, linewidth=0.8)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set(
-        xlabel="hidden neuron, sorted by its back-read",
+    upper.axhline(0, color=GREY, linewidth=0.8)
+    reason = "was too early" if example.written else "fires second (the network makes no error)"
+    upper.set(
         ylabel="read back (V)",
-        title=f"Back-read for a {labels[label]}, where the neuron of {labels[wrong]} was too early",
+        title=f"Back-read for a {labels[example.label]}, where the neuron of "
+        f"{labels[example.wrong]} {reason}",
     )
-    axis.grid(alpha=0.3)
-    axis.legend()
+    upper.legend()
+    lower.scatter(place, 1e3 * (simulated - computed)[order], color=VERMILLION, s=8)
+    lower.axhline(0, color=GREY, linewidth=0.8)
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    lower.set(
+        xlabel="hidden neuron, sorted by its back-read", ylabel="ngspice less closed\nform (mV)"
+    )
+    for axis in (upper, lower):
+        axis.grid(alpha=0.3)
     return figure
 
 
 def kernels_figure(network: Network) -> Figure:
     """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
-    chosen = kernel_weights(network)[:SHOWN]
+    weights, window = kernel_weights(network), network.convolution.window  # type: ignore[union-attr]
+    chosen = weights[:SHOWN, :-1].reshape(-1, window, window)
     across, far = 8, float(np.abs(chosen).max())
     lines = -(-len(chosen) // across)
     figure, axes = plt.subplots(
@@ -492,16 +583,19 @@ def kernels_figure(network: Network) -> Figure:
 
 
 def kernel_weights(network: Network) -> np.ndarray:
-    """Return the weights of the kernels in thresholds, kernels x window x window."""
-    layer, states, of = network.layers[0], network.states[0], network.convolution
-    assert of
+    """Return the weights of the kernels in thresholds, kernels x rows, the bias row last."""
+    layer, states = network.layers[0], network.states[0]
     if layer.pairs:
         positive, negative = states.reshape(2, layer.pairs, layer.neurons, -1).mean(axis=1)
         volts = (positive - negative) * layer.pairs
     else:
         volts = states - layer.rest
-    gain = layer.memristor.gain * layer.row_voltage * layer.neuron.transresistance
-    return (volts * gain / layer.neuron.threshold)[:, :-1].reshape(-1, of.window, of.window)
+    return (
+        volts
+        * layer.memristor.gain
+        * layer.row_voltage
+        * (layer.neuron.transresistance / layer.neuron.threshold)
+    )
 
 
 def places_figure(network: Network, image: np.ndarray) -> Figure:
@@ -514,22 +608,41 @@ def places_figure(network: Network, image: np.ndarray) -> Figure:
         for part in (network.forward(image[None])[0], network.winners(image))
     )
     shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
-    weights = kernel_weights(network)
+    weights = kernel_weights(network)[:, :-1].reshape(kernels, of.window, of.window)
     far = np.abs(weights[shown]).max()
-    figure, axes = plt.subplots(2, len(shown), figsize=(WIDTH, 3.2))
+    figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
     picture = image.reshape(of.height, of.width)
-    places = np.stack(np.divmod(np.arange(len(of.patches)), of.places[1])[::-1])
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(True)
+    axes[0, 0].imshow(picture, cmap="Greys", vmin=0, vmax=1)
+    axes[0, 0].set_title("image", fontsize=9)
+    axes[1, 0].set_axis_off()
+    centres = (of.window - 1) / 2 + of.stride * np.stack(
+        np.divmod(np.arange(len(of.patches)), of.places[1]), axis=1
+    )
     norm = LogNorm(np.nanmin(times[:, shown]) * 1e6, np.nanmax(times[:, shown]) * 1e6)
-    for (upper, lower), kernel in zip(axes.T, shown, strict=True):
-        weight = upper.imshow(weights[kernel], cmap="RdBu", vmin=-far, vmax=far)
-        upper.set(title=f"kernel {kernel}", xticks=[], yticks=[])
-        lower.imshow(picture, cmap="Greys", vmin=0, vmax=2)
-        lower.set(xticks=[], yticks=[])
+    for column, kernel in enumerate(shown, 1):
+        weight = axes[0, column].imshow(weights[kernel], cmap="RdBu", vmin=-far, vmax=far)
+        axes[0, column].set_title(f"kernel {kernel}", fontsize=9)
+        axes[1, column].imshow(picture, cmap="Greys", vmin=0, vmax=2)
         fired = ~np.isnan(times[:, kernel])
-        centres = (of.window - 1) / 2 + of.stride * places[:, winners[fired, kernel]]
-        marks = lower.scatter(*centres, c=times[fired, kernel] * 1e6, s=18, norm=norm)
+        place = centres[winners[fired, kernel]]
+        marks = axes[1, column].scatter(
+            place[:, 1],
+            place[:, 0],
+            c=times[fired, kernel] * 1e6,
+            s=18,
+            cmap="viridis",
+            norm=norm,
+        )
     figure.colorbar(weight, ax=axes[0], label="weight\n(thresholds)", aspect=12)
-    look: dict[str, Any] = {"ticks": [20, 50, 100, 200, 500], "format": "{x:g}", "aspect": 12}
-    bar = figure.colorbar(marks, ax=axes[1], label="earliest spike in\nits region (µs)", **look)
-    bar.minorticks_off()
+    times_bar = figure.colorbar(
+        marks, ax=axes[1], label="earliest spike in\nits region (µs)", aspect=12
+    )
+    times_bar.ax.yaxis.set(
+        major_locator=LogLocator(subs=(1, 2, 5)),
+        major_formatter="{x:g}",
+        minor_formatter=NullFormatter(),
+    )
     return figure

@@ -38,6 +38,10 @@ STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
 READS = 1000  # reads whose drift is measured
 # x is watched without voltage for so many presentations, of 1 ms or a pulse, as in a short training
 PRESENTATIONS, PRESENTATION = 1000, 1e-3
+BOUND_STATE = (
+    "bound the state in the subcircuit: k*(uramp(low - v({0})) - uramp(v({0}) - high)) in its "
+    "rate, with k of 1e5 rates over the range, holds it from low to high"
+)
 FORGOTTEN = 0.05  # of the range: a device that loses more within them forgets
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
 
@@ -117,8 +121,7 @@ def check_rise(model: SpiceModel, found: StateMap) -> None:
         raise ParameterError(
             f"{model.name}: the conductance must rise over node {node}, from 0 S or more, got "
             f"{siemens[0]:.3g} to {siemens[-1]:.3g} S from {node} = {bottom:.3g} to {top:.3g}: "
-            f"bound the state in the subcircuit: k*(uramp(low - v({node})) - uramp(v({node}) - "
-            "high)) in its rate, with k of 1e5 rates over the range, holds it from low to high"
+            + BOUND_STATE.format(node)
         )
 
 
@@ -241,13 +244,14 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     not set the state.
     """
     default = state = write(model, None, up=True)[0, 0]
-    found, counts, all_arrived, change = [], [], True, 0.0
+    found, counts, changes, all_arrived = [], [], [], True
     wanted = 0.9 * state or 0.1
     if abs((started := write(model, [wanted], up=True)[0, 0]) - wanted) > 0.1 * abs(wanted):
+        cure = "; ngspice resolves 1 uV, so let the state be about 1, in nm for example"
         raise ParameterError(
             f"{model.name}: parameter {model.initial_parameter} does not set node "
-            f"{model.state_node} at t = 0: {wanted:g} gives {started:g}; ngspice resolves 1 uV, so "
-            "let the state be about 1, in nm for example"
+            f"{model.state_node} at t = 0: {wanted:g} gives {started:g}"
+            f"{cure if abs(wanted) < 1e-4 else ''}"
         )
     for up in (False, True):
         begin, arrived = read(model, [state])[0], False
@@ -262,16 +266,49 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
         found.append(float(state))
         counts.append(block * BLOCK)
         all_arrived &= arrived
-        change = (now - begin) / abs(begin)
+        changes.append((now - begin) / abs(begin))
 
-    if change < LEAST_CHANGE:
+    def rise(start: float) -> float:
+        first, last = read(model, write(model, [start], True, BLOCK)[0, [0, -1]])
+        return float((last - first) / abs(first))
+
+    (down, change), volts, width = changes, model.voltage_up, model.width_up
+    both = "lower" if max(changes) < -LEAST_CHANGE else ""
+    if down > LEAST_CHANGE and rise(default) > LEAST_CHANGE:
+        both = "raise"
+    if both:
         raise ParameterError(
-            f"{model.name}: {counts[-1]} pulses of {model.voltage_up:g} V and {model.width_up:g} s "
-            f"change the conductance by {change:.1g} of itself, after pulses of "
-            f"{model.voltage_down:g} V that moved {model.state_node} from {default:.2g} to "
-            f"{found[0]:.2g}. They must raise it: give the model file the other row_pin, or other "
-            "voltages or widths; or give the subcircuit a rate with the sign of the voltage, "
-            f"bounds that hold the state, or {TURNING_WINDOW}"
+            f"{model.name}: pulses of {volts:g} V and of {model.voltage_down:g} V both {both} the "
+            f"conductance: multiply the rate of {model.state_node} by sgn(v(row,column)) if the "
+            "device is bipolar; others cannot learn here"
+        )
+    if abs(change) < LEAST_CHANGE:
+        middle, node = (default + found[0]) / 2, model.state_node
+        idle = write(model, [middle], True, share=0.0)[0, -1]
+        cure = "give the model file other voltages or widths"
+        if abs(idle - middle) > 0.1 * abs(middle):
+            cure = (
+                f"the device forgets: without voltage {node} goes from {middle:.2g} to {idle:.2g} "
+                f"in {PERIOD * width:.2g} s"
+            )
+        elif abs(found[1] - found[0]) > 0.01 * abs(default - found[0]):
+            cure = (
+                f"{node} has gone to {found[0]:.2g}, beyond the end of the conductance: "
+                + BOUND_STATE.format(node)
+            )
+        elif abs(rise(middle)) >= LEAST_CHANGE:
+            cure = (
+                f"{node} moves from {middle:.2g}, but is stuck at its bound "
+                f"{found[0]:.2g} (boundary lock); give the state {TURNING_WINDOW}"
+            )
+        raise ParameterError(
+            f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the "
+            f"conductance by {abs(change):.1g} of itself: {cure}"
+        )
+    if change < 0:
+        raise ParameterError(
+            f"{model.name}: pulses of {volts:g} V lower the conductance: give the model file the "
+            "other row_pin"
         )
     return found, counts, all_arrived
 
@@ -352,6 +389,11 @@ def characterise(
                 # if one pulse goes the whole way from any x, its steps are right
                 cut[up] &= not cut[up].all()
     curves = {up: _uncut(steps[up, 1] * (1 if up else -1), cut[up], up) for up in (True, False)}
+    if BLOCK * max(curves[False]) < LEAST_CHANGE:
+        raise ParameterError(
+            f"{model.name}: pulses of {model.voltage_down:g} V and {model.width_down:g} s do not "
+            "lower the conductance: give the model file another voltage or width for 'down'"
+        )
     disturb = {
         (up, part): float(steps[up, part][~cut[up]].sum() / steps[up, 1][~cut[up]].sum())
         for up in (True, False)

@@ -19,7 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.devices.one_sided import OneSided
-from memristive.devices.spice_model import SpiceModel, check_model, unchanged_model
+from memristive.devices.spice_model import (
+    SpiceModel,
+    check_model,
+    unchanged_model,
+)
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import (
     ParameterError,
@@ -44,10 +48,7 @@ LARGEST_MISFIT = 0.2
 TURNING_WINDOW = (
     "a window that depends on the direction, such as (v(row,column) > 0 ? 1 - v(x) : v(x))"
 )
-CURE_OF_MISFIT = (
-    "give the model file shorter pulses, or if they leave an end of the range slowly, give the "
-    f"state {TURNING_WINDOW}; curves cannot describe a second state, which earlier pulses move"
-)
+LOCK = 0.1  # of the largest step: pulses with less leave an end of the range slowly
 # steps of a 1T1R cell without a limit of its current: one pulse crosses the range
 ABRUPT = (1.0, 1.0)
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
@@ -514,6 +515,15 @@ def load_device(name: str) -> MeasuredDevice:
     return device
 
 
+def cure_of_misfit(device: MeasuredDevice) -> str:
+    """Return what may bring a device's curves closer to its SPICE model."""
+    if max(device.up + device.down) > LARGEST_MISFIT:
+        return "give the model file shorter pulses"
+    if device.up[0] < LOCK * max(device.up) or device.down[-1] < LOCK * max(device.down):
+        return f"pulses leave an end of the range slowly; give the state {TURNING_WINDOW}"
+    return "steps depend on earlier pulses, as with a second state, which curves cannot describe"
+
+
 def warn_of_device(device: MeasuredDevice) -> None:
     """Warn if a device forgets, or if its curves do not describe its SPICE model."""
     if device.retention:
@@ -527,7 +537,7 @@ def warn_of_device(device: MeasuredDevice) -> None:
         warnings.warn(
             f"the curves of device {device.name} follow sweeps of its SPICE model only within "
             f"{device.misfit:.0%} of the range, so networks of the model do not do what they "
-            f"predict: {CURE_OF_MISFIT}",
+            f"predict: {cure_of_misfit(device)}",
             stacklevel=1,
         )  # 1: once in a process
 

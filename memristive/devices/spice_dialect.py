@@ -50,6 +50,17 @@ REFUSED = dict.fromkeys(("gauss", "agauss", "unif", "aunif"), RANDOM) | {
 }
 CALL = re.compile(rf"(?<![\w.])({'|'.join({*REFUSED, *(name for name, _ in FORMS)})})\s*\(", re.I)
 DEFINED = re.compile(r"\.func\s+(\w+)", re.IGNORECASE)
+# what ngspice and other simulators compute differently, without a translation
+REMARKS = (
+    (
+        re.compile(r"\bpow\(|(\*\*|\^)(?!\s*[246]\b)|\bpwr\(", re.IGNORECASE),
+        "in ngspice pow, ** and ^ take the magnitude of a negative base, and pwr keeps its sign",
+    ),
+    (
+        re.compile(r"\btemper\b(?!\s*\+)", re.IGNORECASE),
+        "temper is 27 in ngspice, degrees Celsius: laws in kelvin need temper + 273.15",
+    ),
+)
 VALUE = r"\{[^{}]*\}|'[^']*'|\S+"
 DEFAULT = "9e99"  # a start that no model has: the subcircuit's own
 
@@ -93,6 +104,7 @@ def translated(statements: Iterable[Statement], notes: dict[str, None]) -> Itera
             notes[f"{name}() written as {form.format('x', 'a', 'b')}"] = None
         if own and re.search("[{']", text):  # within them, ngspice misses a function behind ? or :
             text = re.sub(rf"(?<=[?:])\s*(?=(?:{'|'.join(own)})\s*\()", " 0+", text, flags=re.I)
+        notes |= {remark: None for pattern, remark in REMARKS if pattern.search(text)}
         yield statement._replace(text=text)
 
 

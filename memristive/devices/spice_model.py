@@ -71,6 +71,21 @@ PLAIN = re.compile(r"[ \tµμ!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")
 END = re.compile(
     r"; from file|; (?:Error: ngspice.dll|Warning: Dynamic|tran simul)|\. Netlist to rerun"
 )
+# by words of ngspice
+CURES = (
+    ("unknown parameter", ": ngspice lacks it; Rpar is a resistor beside the element"),
+    ("singular", ": no element sets the voltage of this node"),
+    (
+        "range for (?!exp|.?sinh|.?cosh)",
+        ": keep the argument in its range, for example sqrt(max(x, 0))",
+    ),
+    ("takes longer", ": rates far above 1/width need short time steps; try a lower voltage"),
+    (
+        "too small|range for",
+        ": let the rate become 0 where the state ends, and bound arguments of exp and sinh, for "
+        "example exp(min(max(x, -30), 30))",
+    ),
+)
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NAME = re.compile(r"\w+", re.ASCII)
 
@@ -259,7 +274,7 @@ class SpiceModel(Parameters):
 
     def explained(self, error: SimulationError) -> str:
         """Return ngspice's complaint about a circuit of `add_cell`, with the line of the user's
-        file that it is about.
+        file that it is about, and a remedy.
         """
         cause, lines = END.split(str(error))[0], self.text.lower().splitlines()
         number = re.search(r"\bline (?:no\. )?(\d+)", cause)
@@ -270,7 +285,8 @@ class SpiceModel(Parameters):
             uses = (k for k, one in enumerate(lines) if one[0] not in ".c" and re.search(part, one))
             k = next(uses, k)
         where = f"; see {self.places[k]}" if k < len(lines) else ""
-        return f"{cause[:300]}{where}"
+        cure = next((cure for sign, cure in CURES if re.search(sign, cause)), "")
+        return f"{cause[:300]}{where}{cure}"
 
     def state_vector(self, name: str) -> str:
         """Return ngspice's name of the node whose voltage is the state of the memristor `name`."""
@@ -317,6 +333,11 @@ def load_model(name: str) -> SpiceModel:
         raise ParameterError(f"{path}: {error}") from None
 
 
+def measure_again(model: str) -> str:
+    """Return the command that measures the device of a model file."""
+    return f"python -m memristive measure {shlex.quote(model)}"
+
+
 def unchanged_model(name: str, sha256: str) -> SpiceModel:
     """Return the model `name`. Raises ParameterError if it has changed since the measurement, when
     its hash was `sha256` ("": unknown).
@@ -325,7 +346,7 @@ def unchanged_model(name: str, sha256: str) -> SpiceModel:
     if sha256 and sha256 != model.sha256:
         raise ParameterError(
             f"SPICE model {name} has changed since its device was measured: measure it again with "
-            f"python -m memristive measure {shlex.quote(name)}, and train again"
+            f"{measure_again(name)}, and train again"
         )
     return model
 

@@ -15,11 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from memristive.devices.device_spread import Readings
 from memristive.io.records import report
-from memristive.io.tables import read_cells
+from memristive.io.tables import NUMBER, read_cells
 from memristive.parameters import ParameterError
 
 NUMBERED = r"(?: ?(?:#|no|nr|num|number|index|idx|count|id))?"
@@ -41,10 +40,6 @@ NAMES = {
     "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
     "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
     "device": ("", rf"(?:device|cell|dut)(?: ?name)?{NUMBERED}"),
-    "time": (
-        "s",
-        r"(?:t|time|elapsed ?time|delay)(?: (?:since|after) .*)?",
-    ),  # of readings without pulses
 }
 READ = ("conductance", "resistance", "current")  # what is read; the first of them counts
 # words for directions, in names of columns; a column direction has some more
@@ -62,13 +57,24 @@ UNITS = dict.fromkeys(("S", "siemens", "Siemens"), "S") | {"A": "A", "V": "V", "
 UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "ohm")
 EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
 UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
+TIME = re.compile(r"(?i)(?:t|time|elapsed ?time|delay)\b")  # of readings without pulses
+# s, of the units of times that are no power of ten of a second
+LONG_TIMES = {r"min(?:ute)?s?": 60.0, r"h(?:our|r)?s?": 3600.0, r"d(?:ay)?s?": 86400.0}
+# other columns, and why they do not do
+OTHERS = {
+    r"\b(lrs|hrs|r ?on|r ?off|set|reset)\b": "one LRS and one HRS a cycle: steps between them are "
+    "missing; measure the conductance after each pulse, or name curves of pulses 'up' and 'down'",
+    r"^(log|lg|ln)": "logarithms: write 10 (or e) to their power into a column 'conductance (S)'",
+    r"norm|g ?max|weight": "shares of a range: multiply them by the range in S, in a column "
+    "'conductance (S)'",
+}
 OVERFLOW = 9e36  # instruments write 9.9e37 for a value beyond their range
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
 NEAR = 0.1  # relative: a voltage so near the read voltage is a read
 ALIKE = 0.03  # relative: pulses that differ by less are identical
-# reads of one pulse: how many, steps that are tested, probability that those of pulses stand out by
-# chance
-REPEATS, TESTED, CHANCE = range(2, 7), 600, 3e-7
+# reads of one pulse: how many, steps that are tested, and standard errors by which those of pulses
+# must stand out
+REPEATS, TESTED, CLEAR = range(2, 7), 600, 5.0
 
 
 class Column(NamedTuple):
@@ -108,9 +114,6 @@ def read_readings(
         file.
     """
     columns, rows = file or read_file(path)
-    columns = [
-        column._replace(kind="" if column.kind == "time" else column.kind) for column in columns
-    ]
     checksum = zlib.crc32(rows.reset_index(drop=True).to_csv().encode())
     notes, found = list[str](), list[Readings]()
     for device, table in _tables(columns, rows, read_voltage, notes):
@@ -147,19 +150,33 @@ def read_over_time(
     `read_readings` does, and for times in other units.
     """
     columns, rows = file
+    times = [k for k, column in enumerate(columns) if TIME.match(column.header)]
     kinds = {column.kind for column in columns if column.kind}
-    if "time" not in kinds or not kinds <= {*READ, "time", "device", "read voltage"}:
+    if not times or not kinds <= {*READ, "device", "read voltage"}:
         return None
-    notes = list[str]()
-    tables = list(_tables(columns, rows, read_voltage, notes))
+    header, notes = columns[times[0]].header, list[str]()
+    long = [of for unit, of in LONG_TIMES.items() if re.search(f"(?i){EDGE}{unit}{EDGE}*$", header)]
+    found = re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header)
+    if (found and UNITS[found[3]] != "s") or not (
+        found or long or not re.search(r"[\[(/]", header)
+    ):
+        raise ParameterError(
+            f"column {header!r} must be in s: convert the times, name it 'time (s)'"
+        )
+    power = PREFIXES[found[2]] if found else 0
+    seconds = _numbers(Column(header, "time", "s", power), rows.iloc[:, times[0]])
+    if long:
+        seconds, notes = seconds * long[0], [f"column {header!r} converted to s"]
+    if begin := int((seconds == 0).sum()):
+        notes.append(f"readings at 0 s left out, at which no time has passed: {begin}")
+        rows, seconds = rows[seconds != 0], seconds[seconds != 0]
+    others = [k for k in range(len(columns)) if k not in times]
+    tables = list(_tables([columns[k] for k in others], rows.iloc[:, others], read_voltage, notes))
     for note in dict.fromkeys(notes):
         report(f"{path}: {note}")
-    table = pd.concat([part.assign(name=name) for name, part in tables])
-    return (
-        table["time"].to_numpy(float),
-        table["conductance"].to_numpy(float),
-        table["name"].to_numpy(),
-    )
+    siemens = pd.concat([table["conductance"] for _, table in tables])
+    names = np.repeat([name for name, _ in tables], [len(table) for _, table in tables])
+    return seconds.loc[siemens.index].to_numpy(float), siemens.to_numpy(float), names
 
 
 def column_of(header: str) -> Column:
@@ -190,12 +207,21 @@ def column_of(header: str) -> Column:
 
 def _check_columns(columns: list[Column]) -> None:
     """Raise ParameterError for columns that are missing, appear twice or have a wrong unit."""
-    if not any(column.kind in READ for column in columns):
-        found = ", ".join(column.header for column in columns)
+    found = ", ".join(column.header for column in columns)
+    if any(NUMBER.fullmatch(column.header) for column in columns):
         raise ParameterError(
-            "column 'conductance (S)' is missing, or 'resistance (ohm)' or 'current (A)', in a "
-            f"header above the values, found {found}: name it so, or name two such columns 'up' "
-            "and 'down'"
+            f"there is no header above numbers ({found}): write one, such as "
+            "pulse,conductance,direction"
+        )
+    for column in columns:
+        for names, meaning in OTHERS.items():
+            other = re.search(names, column.header.lower().replace("_", " "))
+            if other and not any(one.kind in READ and one.unit != "?" for one in columns):
+                raise ParameterError(f"column {column.header!r} has {meaning}")
+    if not any(column.kind in READ for column in columns):
+        raise ParameterError(
+            f"column 'conductance (S)' is missing, or 'resistance (ohm)' or 'current (A)', found "
+            f"{found}: name it so, or name two such columns 'up' and 'down'"
         )
     seen = dict[tuple[str, int, str], str]()
     for header, kind, unit, _, up, device in columns:
@@ -288,9 +314,15 @@ def _conductance(
     if column.kind == "resistance":
         return (1 / values).mask(values == np.inf, np.inf)
     if column.kind == "current":
-        near = pd.Series(read_voltage, table.index)
-        volts = table.get("read voltage", table.get("voltage", near))
+        volts = table.get("read voltage", table.get("voltage"))
+        if volts is None:
+            volts = pd.Series(read_voltage, table.index)
         reads = _near(volts, read_voltage)
+        if not reads.any() and "read voltage" in table:
+            raise ParameterError(
+                f"the table says that readings were made at {volts.median():g} V: give "
+                f"--read-voltage {volts.median():g}"
+            )
         if not reads.any():
             raise ParameterError(
                 f"no voltage is near {read_voltage:g} V, at which currents are read, the lowest is "
@@ -329,6 +361,17 @@ def pulse_columns(
     pulse = table.get("pulse", pd.Series(range(len(table)))).to_numpy(float)
     number = table.get("sweep", pd.Series(0, table.index)).ffill()
     changed = number.ne(number.shift()).to_numpy(copy=True)
+    if len(table) > 1 and changed.all():
+        raise ParameterError(
+            "the number of the sweep changes in every row: if it numbers pulses, name the column "
+            "'pulse'"
+        )
+    if "sweep" in table.columns and "pulse" not in table.columns:
+        first = np.flatnonzero(changed[:-1] & ~changed[1:])[1:]
+        words = _directions(table, np.arange(len(table)) == 0)
+        if len(first) and (words[first] != words[first + 1]).all():
+            changed[1:] = False
+            notes.append("each cycle begins with a pulse of the other direction: no new sweep")
     sweep = changed | (pulse == 0)
     direction = _directions(table, sweep)
     _check_alike(table, direction)
@@ -371,20 +414,26 @@ def _reads(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> pd.Dat
         return table.drop(columns="voltage", errors="ignore") if read.any() else table
     sign = _signs(words)
     sign = np.where(np.isnan(sign), np.sign(volts), sign)
-    rows, counted = table.index[read], pulse.cumsum()
+    ups = np.array([(pulse & (sign == way)).cumsum()[read] for way in (1, -1)])
+    rows = table.index[read]
+    for place in np.flatnonzero((np.diff(ups) > 0).all(axis=0))[:1]:
+        raise ParameterError(
+            f"between the reads in rows {rows[place]} and {rows[place + 1]} are pulses up and "
+            "down: leave out the rows between, and begin a sweep there, with another number in a "
+            "column 'sweep'"
+        )
     number = table.get("pulse", none).to_numpy(float)
     if np.isnan(number).all() or (np.diff(number) == 1).all():  # no numbers, or those of rows
-        number = counted
-        for place in np.flatnonzero(np.diff(counted[read]) > 1)[:1]:
+        number = pulse.cumsum()
+        for place in np.flatnonzero(pulse[1:] & pulse[:-1])[:1]:
             raise ParameterError(
-                f"between the reads in rows {rows[place]} and {rows[place + 1]} are several rows "
-                "of pulses: keep one row of each pulse, or number the pulses in a column 'pulse', "
-                "also at the reads"
+                f"rows {table.index[place]} and {table.index[place + 1]} are both pulses: keep one "
+                "row of each pulse, or number the pulses in a column 'pulse', also at the reads"
             )
     last = np.maximum.accumulate(np.where(pulse, np.arange(len(table)), 0))[read]
     notes.append(f"rows at the read voltage of {read_voltage:g} V are reads, others pulses")
     before = {name: table[name].to_numpy()[last] for name in ("voltage", "width") if name in table}
-    direction = np.where(counted[read] > 0, sign[last], 0)
+    direction = np.where(ups.any(axis=0), sign[last], 0)
     return table[read].assign(direction=direction, pulse=number[read], **before)
 
 
@@ -392,9 +441,10 @@ def _signs(given: pd.Series) -> np.ndarray:
     """Return the directions of pulses, 1 up and -1 down, from words or numbers with a sign; 0 for
     the number 0, nan for other values.
     """
-    texts = given.astype(str).str.strip(" '\"").str.lower()
+    codes, found = pd.factorize(given)  # few different ones, in up to millions of rows
+    texts = pd.Series(found).astype(str).str.strip(" '\"").str.lower()
     words = texts.map(lambda text: SIGNS.get(text, text))
-    return np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
+    return np.append(np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float)), np.nan)[codes]
 
 
 def _directions(table: pd.DataFrame, start: np.ndarray) -> np.ndarray:
@@ -407,13 +457,31 @@ def _directions(table: pd.DataFrame, start: np.ndarray) -> np.ndarray:
             "no pulses, so no steps: a column 'direction' (up or down) of the pulses is missing, "
             "or 'voltage' with their sign; readings over time have none"
         )
-    direction = _signs(table[named[0]])
+    direction, *others = (_signs(table[name]) for name in named)
     for place in np.flatnonzero(np.isnan(direction) & ~start)[:1]:
         raise ParameterError(
             f"{named[0]} must be up, down or a number with a sign, got "
             f"{str(table[named[0]].iloc[place])!r} in row {table.index[place]}"
         )
-    return np.nan_to_num(direction)
+    direction = np.nan_to_num(direction)
+    ways = {*direction[~start]}
+    if named[0] == "direction" and ways == {0, 1}:
+        raise ParameterError("column 'direction' has 0 and 1: write down, or -1, in place of 0")
+    if named[0] != "direction" and len(ways - {0}) == 1:
+        raise ParameterError(
+            f"{named[0]}s of all pulses have the same sign: give pulses down a minus, or write up "
+            "and down into a column 'direction'"
+        )
+    for name, other in zip(named[1:], others, strict=True):
+        if {-1, 1} <= {*other}:  # else a voltage without sign
+            same = direction * other
+            for place in np.flatnonzero(same == (1 if np.nansum(same) < 0 else -1))[:1]:
+                raise ParameterError(
+                    f"columns 'direction' and '{name}' contradict each other in row "
+                    f"{table.index[place]}: {table['direction'].iloc[place]} and "
+                    f"{table[name].iloc[place]:g}; correct the table, or leave out the wrong column"
+                )
+    return direction
 
 
 def _check_alike(table: pd.DataFrame, direction: np.ndarray) -> None:
@@ -438,6 +506,11 @@ def _check_conductance(table: pd.DataFrame) -> None:
     with a remedy that keeps count of the pulses.
     """
     values = table["conductance"]
+    if values.max() <= 0:
+        raise ParameterError(
+            f"conductances are not positive ({values.min():g} to {values.max():g} S): if they are "
+            "logarithms, write 10 to their power; if currents, leave out the minus"
+        )
     for wrong, kind in (
         (~np.isfinite(values), "no"),
         (values < -NOISY * values.max(), "a negative"),
@@ -452,14 +525,16 @@ def _check_conductance(table: pd.DataFrame) -> None:
 
 def _check_single(table: pd.DataFrame, direction: np.ndarray) -> None:
     """Raise ParameterError if only every second step between readings, or every third and so on, is
-    large or goes in the direction of the pulses: then pulses are read more than once. Ranks decide,
-    so few abrupt steps do not count much.
+    large or goes in the direction of the pulses: then pulses are read more than once. Ranks decide
+    (H. B. Mann and D. R. Whitney, Ann. Math. Statist. 18, 50, 1947), so few abrupt steps do not
+    count much.
     """
     steps = (np.diff(table["conductance"]) * direction[1:])[:TESTED]
     for number, sizes in itertools.product(REPEATS, (steps, np.abs(steps))):
         for first in range(number if len(steps) >= 2 * number else 0):
             large, small = sizes[first::number], np.delete(sizes, slice(first, None, number))
-            if stats.mannwhitneyu(large, small, alternative="greater").pvalue < CHANCE:
+            error = np.sqrt((len(steps) + 1) / (3 * len(large) * len(small)))
+            if np.sign(large[:, None] - small).mean() > CLEAR * error:
                 rows = table.index[[first + 1, first + number]]
                 raise ParameterError(
                     f"rows {rows[0]} to {rows[1]} read the device {number} times after one pulse, "

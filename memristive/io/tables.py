@@ -20,6 +20,7 @@ from memristive.parameters import ParameterError
 
 LEAST_MEMBERS = 3  # rows of each class
 ENDINGS = (".npz", ".npy")  # of NumPy's files; all others are read as CSV
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes of .xlsx and .xls
 SPACES = r"\s+"
 SEPARATORS = ("\t", ";", "|", ",", SPACES)  # of columns
 COMMENT = re.compile(r"\s*(#|%|!|//) *(?![\s,;|])")  # begins a line that is no row
@@ -70,22 +71,21 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
     separator, width = _separator(lines[:SAMPLE])
     cells = [_split(line, separator) for line in lines]
     first = _header(cells[:SAMPLE], width, numeric)
-    header = [] if first is None else cells[first]
-    rows = [
-        k
-        for k, (line, row) in enumerate(zip(lines, cells, strict=True))
-        if first is not None and k > first and row not in ([], header) and not COMMENT.match(line)
-    ]
-    if not rows:
+    if first is None or not any(cells[first + 1 :]):
         raise ParameterError(f"{source} cannot be read as a table: it has no header with rows")
+    header, filled = cells[first], [k for k in range(first + 1, len(lines)) if cells[k]]
+    marked = [k for k in filled if COMMENT.match(lines[k])]
+    repeated = [k for k in filled if cells[k] == header]
+    rows = sorted({*filled} - {*marked, *repeated})
     start = next((n for n, k in enumerate(rows) if any(map(NUMBER.fullmatch, cells[k]))), 0)
     below, rows = [cells[k] for k in rows[:start]], rows[start:]
-    if first:
-        notes.append(f"header found in line {first + 1}")
-    if below:
-        notes.append(f"rows of units or comments below the header: {len(below)}")
+    hidden = sum(len(cells[k]) == width for k in marked)
+    notes += [f"header found in line {first + 1}"] * bool(first)
+    notes += [f"rows that begin with # or % left out: {hidden}"] * bool(hidden)
+    notes += [f"repeated headers left out: {len(repeated)}"] * bool(repeated)
+    notes += [f"rows of units or comments below the header: {start}"] * bool(start)
 
-    widest = max(len(cells[k]) for k in rows)
+    widest = max((len(cells[k]) for k in rows), default=0)
     if widest == len(header) + 1 and (separator != "," or lines[rows[0]].startswith('"')):
         header = ["", *header]  # R gives the names of rows no name
     elif widest > len(header):
@@ -130,6 +130,8 @@ def _lines(source: str | Path) -> tuple[list[str], list[str]]:
         raise ParameterError(
             f"{source}: {error.strerror}; expected a CSV, .npz or .npy file"
         ) from None
+    if data.startswith(WORKBOOKS):
+        raise ParameterError(f"{source} is an Excel workbook: save the sheet as CSV")
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252", "latin-1"):
         try:
@@ -147,7 +149,10 @@ def _split(line: str, separator: str) -> list[str]:
     """
     line = COMMENT.sub("", line, count=1) if COMMENT.match(line) else line.strip(" ")
     separator = " " if separator == SPACES else separator
-    (found,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
+    try:
+        (found,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
+    except csv.Error as error:
+        raise ParameterError(f"a line cannot be divided into cells: {error}") from None
     cells = [cell.strip() for cell in found]
     while cells and not cells[-1]:
         cells.pop()
@@ -285,12 +290,11 @@ def read_arrays(
     one. `label` is the name of the array of labels. Raises ParameterError for other files.
     """
     try:
-        file = np.load(source, allow_pickle=False)
-        if isinstance(file, np.ndarray):  # of an .npy file
-            arrays = {"samples": file[:, :-1], "labels": file[:, -1]} if file.ndim == 2 else {}
-        else:
-            with file:
-                arrays = {name: file[name] for name in file.files}
+        with np.load(source, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except AttributeError:  # np.load has returned the array of an .npy file
+        table = np.load(source, allow_pickle=False)
+        arrays = {"samples": table[:, :-1], "labels": table[:, -1]} if table.ndim == 2 else {}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ParameterError(f"{source} is no file of NumPy arrays: {error}") from error
     sets = [(f"x_{part}", f"y_{part}") for part in ("train", "test")]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,9 @@ def test_compare_has_the_accuracy_and_the_pulses_of_the_verbs(tmp_path):
     ("words", "named"),
     [
         (["--vary", "writenoise", "1"], "device.write_noise"),
+        (["--vary", "write_noise", "much"], "much"),
         (["--vary", "write_noise"], "write_noise"),
+        (["--vary", "write_noise", "-1"], "write_noise"),
         (["--device", "epirm"], "epiram"),
     ],
 )
@@ -92,6 +95,15 @@ def test_a_network_of_own_images_is_saved_beside_its_record(tmp_path, monkeypatc
     (row,) = load_results("own/layers_mine.json")["rows"]
     assert 0.3 < row["strict_accuracy"] <= 1
     assert load("own/layers_mine_network.json").sizes == (64, 10)
+    # the images that the training left out; of a file with another name all
+    words = ["--voltages", "own/layers_mine_network.json", "--engine", "closed-form", "--data"]
+    assert memristive(["test", *words, "mine.npz"]) == 0
+    scores = load_results("own/layers_mine_network_read_by_closed_form.json")
+    assert scores["strict_accuracy"] == row["strict_accuracy"] and scores["samples"] == 40
+    Path("mine.npz").rename("others.npz")
+    assert memristive(["test", *words, "others.npz", "--results", "others"]) == 0
+    scores = load_results("others/layers_mine_network_read_by_closed_form.json")
+    assert scores["samples"] == 200
 
 
 def test_a_report_is_one_page_with_all_sections(tmp_path, monkeypatch):
@@ -136,3 +148,6 @@ def test_advice_names_the_largest_gain_that_is_clear():
     assert first.startswith("First: no write noise, +12.0 points") and "81.0 %" in first
     assert then.startswith("Then: write late, +9.0 points")
     assert "steps 10 times finer" in last and "equal steps" in last
+    drifted = pd.DataFrame({"section": "time", "aged 1e+07": [0.5, 0.52, 0.54]})
+    first, *_ = report.advice_of(pd.concat([rows, drifted]))
+    assert first.startswith("First: cells that keep their state for 1e+07 s, +29.0 points")

@@ -294,10 +294,26 @@ def test_row_pin_turns_the_device(ngspice, tmp_path):
     ("text", "error", "word"),
     [
         (DEVICE.replace("10u", "1p"), ParameterError, "change"),
+        (
+            DEVICE.replace("Gx 0 x a b 10u", "By 0 x i = 10u * uramp(v(a,b))"),
+            ParameterError,
+            "down",
+        ),
         (DEVICE.replace("Gx 0 x a b", "Gx x 0 a b"), ParameterError, "row_pin"),
         (DEVICE.replace("Cx x 0 1n ic={x0}", "Cx 0 x 1n"), ParameterError, "x0"),
+        (
+            DEVICE.replace("Gx 0 x a b 10u", "By 0 x i = 10u * abs(v(a,b)) * (1 - v(x))"),
+            ParameterError,
+            "both raise",
+        ),
+        (DEVICE.replace("Gx", "Rx x 0 10\nGx"), ParameterError, "forgets"),
         # 1,000 pulses down from 0.5, and nothing stops the state
         (DEVICE.replace("Bx", "*"), ParameterError, r"x = -9\.5"),
+        (
+            DEVICE.replace("Gx 0 x a b 10u", "Bw 0 x i = 40u * v(a,b) * v(x) * (1 - v(x))"),
+            ParameterError,
+            "boundary lock",
+        ),
         (
             DEVICE.replace(
                 "-1 * (uramp(v(x) - 1) - uramp(-v(x)))", "v(a,b) > 0.5 ? 1 / (0.500001 - v(x)) : 0"
@@ -385,6 +401,19 @@ def test_models_that_cannot_be_taken_are_refused_with_a_remedy(tmp_path, name, g
     with pytest.raises(ParameterError) as caught:
         opened(tmp_path, name, **given)
     assert all(word in str(caught.value) for word in words) and "\n" not in str(caught.value)
+
+
+def test_the_remedies_work(tmp_path, ngspice):
+    """A turned TEAM, and a subcircuit of two pins around one of three."""
+    turned = {"subcircuit": "team", "state_node": "w", "initial_parameter": "w0", "row_pin": 2}
+    before, after = read(model := opened(tmp_path, "team", **turned), write(model, [0.5], True)[0])
+    assert after > 1.01 * before
+    text = (MODELS / "pins.lib").read_text(encoding="utf-8") + (
+        ".subckt two row column x0=0\nX1 row column temperature heated x0={x0}\n"
+        "R1 temperature 0 1G\n.ends\n"
+    )
+    model = made(tmp_path, text, subcircuit="two", state_node="x1.x")
+    assert write(model, [0.5], True)[0, 1] == pytest.approx(0.51, abs=1e-4)
 
 
 @pytest.mark.parametrize(

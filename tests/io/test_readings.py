@@ -1,5 +1,5 @@
-"""Tables of readings as laboratories write them, in the folder readings/: one device of 10 to 100
-uS, 25 pulses up and 25 down, in the layouts of instruments and programs.
+"""Tables of readings as laboratories write them, in the folder readings/: one device, with the
+steps and noises of `TRUTH`, 25 pulses up and 25 down, in the layouts of instruments and programs.
 """
 
 import csv
@@ -12,12 +12,18 @@ import pandas as pd
 import pytest
 
 from memristive.devices.curve_fit import fit_pulses
-from memristive.io.readings import read_readings
+from memristive.devices.device_spread import simulated
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.parameters import ParameterError
 
 FOLDER = Path(__file__).with_name("readings")
 PLAIN = pd.read_csv(FOLDER / "plain.csv")
 SIGNS = np.where(PLAIN["direction"] == "up", 1, -1)
+# S; steps at x = 0 and x = 1
+TRUTH = MeasuredDevice(
+    "truth", 10e-6, 100e-6, (0.053, 0.003), (0.003, 0.053), write_noise=0.01, read_noise=0.005
+)
 EACH = {"devices_columns.csv": 3, "devices_below.csv": 2}  # files of several devices
 UNUSED = pytest.mark.filterwarnings("ignore:columns that are not used")
 
@@ -59,7 +65,7 @@ def check_plain(readings):
         ("up_down_currents.csv", ["LTP current", "LTD current"]),
         ("up_down_units.csv", ["units", "LTP (mS)", "LTD (mS)"]),
         ("devices_columns.csv", ["devices 1, 2, 3"]),
-        ("devices_below.csv", []),
+        ("devices_below.csv", ["headers left out: 1"]),
         ("two_reads.csv", ["averaged"]),
     ],
 )
@@ -91,7 +97,7 @@ def changed(text, change):
             "incremental.csv",
             "up have 26 voltages",
             lambda table: table[table["voltage (V)"].abs() == 1],
-            "3 pulses",
+            "same sign",
         ),
         (
             "widths.csv",
@@ -103,6 +109,24 @@ def changed(text, change):
             "retention.csv",
             "no pulses",
             lambda table: table.assign(direction=PLAIN["direction"]),
+            None,
+        ),
+        (
+            "cycles.csv",
+            "one LRS",
+            lambda table: table.set_axis(["cycle", "down (ohm)", "up (ohm)"], axis=1),
+            "every row",
+        ),
+        (
+            "logarithms.csv",
+            "logarithms",
+            lambda table: table.assign(conductance=10 ** table["log10(G/S)"]),
+            None,
+        ),
+        (
+            "shares.csv",
+            "shares",
+            lambda table: table.assign(conductance=PLAIN["conductance"]),
             None,
         ),
         (
@@ -160,6 +184,28 @@ def test_decimal_commas_between_commas_are_refused(tmp_path):
     check_plain(read(tmp_path / "t.csv", re.sub(r",(\d+e)", r".\1", text))[0])
 
 
+@UNUSED
+def test_readings_of_a_laboratory_give_its_device(tmp_path):
+    """Three sweeps of 60 pulses, time, voltage and current: the steps within 15 %."""
+    direction = np.append(0, np.tile(np.repeat([1, -1], 60), 3))
+    readings = simulated(
+        TRUTH,
+        np.zeros(len(direction)),
+        direction,
+        np.ones(len(direction), int),
+        np.random.default_rng(1),
+    )
+    rows = ["V (V),I (nA)"]
+    for sign, value in zip(direction, 1e8 * readings, strict=True):
+        rows += [f"{1.2 * sign},5000"] * bool(sign) + [f"0.1,{value}"]
+    (found,) = read(tmp_path / "t.csv", "\n".join(rows))
+    device = fitted([found]).device
+    ends = device.lowest_conductance, device.highest_conductance
+    assert ends == pytest.approx((10e-6, 100e-6), rel=0.05, abs=2e-6)
+    for up in (True, False):
+        assert device.step(0.5, up) == pytest.approx(TRUTH.step(0.5, up), rel=0.15)
+
+
 @pytest.mark.parametrize(
     ("header", "word"),
     [
@@ -167,6 +213,7 @@ def test_decimal_commas_between_commas_are_refused(tmp_path):
         ("pulse,conductance (V),direction", "conductance .V."),
         ("Pulse (V),G,direction", "Pulse .V."),
         ("x,y,direction", "'conductance .S.' is missing"),
+        ("1,2,direction", "no header"),
         ("pulse,G read 1,G read 2", "missing"),
     ],
 )
@@ -286,16 +333,45 @@ def test_a_column_that_is_not_used_is_named(tmp_path):
         columns(tmp_path, CYCLE.rename(columns={"pulse": "Puls"}))
 
 
-@pytest.mark.parametrize("rows", [["1.2,1e-6", "1.2,2e-6"], ["1.2,1e-6", "0,0", "-1.2,2e-6"]])
-def test_pulses_that_nobody_can_count_are_refused(tmp_path, rows):
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        (["1.2,1e-6", "1.2,2e-6"], "rows 3 and 4 are both pulses"),
+        (["1.2,1e-6", "-1.2,2e-6"], "up and down"),
+    ],
+)
+def test_pulses_that_nobody_can_count_are_refused(tmp_path, rows, word):
     text = ["voltage,current", "0.1,1e-6", *rows, "0.1,2e-6", "0.1,2e-6"]
-    with pytest.raises(ParameterError, match=rf"rows 2 and {len(rows) + 3} are several rows"):
+    with pytest.raises(ParameterError, match=word):
         read(tmp_path / "t.csv", "\n".join(text))
 
 
 def test_a_read_voltage_in_the_table_that_is_another_one_is_refused(tmp_path):
     table = CYCLE.assign(**{"Read voltage (mV)": 200, "I (A)": 0.2 * CYCLE["conductance"]})
-    with pytest.raises(ParameterError, match=r"lowest is 0\.2 V.*--read-voltage"):
+    with pytest.raises(ParameterError, match=r"--read-voltage 0\.2"):
         columns(tmp_path, table.drop(columns="conductance"))
     (found,) = read_readings(tmp_path / "t.csv", 0.2)[0]
     assert found.conductance == pytest.approx(CYCLE["conductance"])
+
+
+def test_a_cycle_that_begins_with_a_pulse_interrupts_nothing(tmp_path):
+    """Filaments: each cycle is a SET and then RESETs, so SET follows the last RESET before it."""
+    rows = [
+        (cycle, way, g) for cycle in range(4) for way, g in (("SET", 9), ("RESET", 5), ("RESET", 2))
+    ]
+    table = pd.DataFrame(rows, columns=["cycle", "direction", "G (uS)"])
+    table.to_csv(tmp_path / "filament.csv", index=False)
+    (found,), _ = read_readings(tmp_path / "filament.csv", 0.1)
+    assert found.direction.tolist() == [0, -1, -1, *[1, -1, -1] * 3]
+    assert set(found.pulses[1:]) == {1}
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("Time (h)", 3600), ("time [min]", 60), ("t (ms)", 1e-3)]
+)
+def test_times_are_converted_and_the_reading_at_0_s_is_left_out(tmp_path, header, seconds):
+    path = tmp_path / "aging.csv"
+    pd.DataFrame({header: [0, 1, 2, 4], "G (uS)": [9, 8, 7, 6]}).to_csv(path, index=False)
+    time, siemens, _ = read_over_time(path, 0.1, read_file(path))
+    assert time == pytest.approx(seconds * np.array([1, 2, 4]))
+    assert siemens == pytest.approx([8e-6, 7e-6, 6e-6])

@@ -9,7 +9,7 @@ from studies.convolution_choices import comparisons
 
 def test_kernels_learn_digits_with_fewer_weights_than_pixels(tmp_path):
     outputs = ["--results", str(tmp_path), "--figures", str(tmp_path)]
-    network = ["--voltages", str(tmp_path / "network.json"), "--hidden", "16"]
+    network = ["--voltages", str(tmp_path / "network.json"), "--kernels", "16"]
     train.main(
         [
             "--convolution",

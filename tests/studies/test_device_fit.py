@@ -150,7 +150,7 @@ def test_several_devices_give_their_spread_and_each_cell_is_drawn_from_it(tmp_pa
         (long(("up", UP)).drop(columns="direction"), "'direction'"),
         (pd.DataFrame({"one": UP}), "two such columns"),
         (pd.DataFrame(), "cannot be read"),
-        (pd.DataFrame({"time (h)": range(1, 7), "conductance": [1e-6] * 6}), "'time (s)'"),
+        (pd.DataFrame({"time (weeks)": range(1, 7), "conductance": [1e-6] * 6}), "'time (s)'"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, table, word):
