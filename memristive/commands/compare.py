@@ -184,17 +184,16 @@ def dots(axis: Axes, means: pd.DataFrame, kind: str, order: list[str]) -> None:
     """Draw mean accuracies: a line for each value of the column `kind`, in this `order`, a mark for
     each way to write, and bars from the lowest to the highest seed.
     """
-    for write, marker in ((AT_ONCE, "s"), (LATE, "o")):
-        of = means[means["write"] == write]
+    for write, of in means.groupby("write"):
         axis.errorbar(
             of["mean"],
             of[kind].map(order.index),
             xerr=[(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)],
-            fmt=marker,
-            color=COLOUR_OF[write],
+            fmt="s" if write == AT_ONCE else "o",
+            color=COLOUR_OF[str(write)],
             capsize=2.0,
             markersize=5,
-            label=write,
+            label=str(write),
         )
     axis.set_yticks(range(len(order)), order)
     axis.set_ylim(len(order) - 0.4, -0.6)
