@@ -288,7 +288,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     record = Record(options, "closed_form_range", parameters)
     tasks = list(dict.fromkeys(points()))
-    rows = record.run_tasks(Point.result, tasks, [1] * len(tasks))
+    rows = record.run_tasks(Point.result, tasks)
     record.write({"rows": rows}, ngspice=True)
     off = [row for row in rows if (row.get("difference_s") or 0.0) > BOUND]
     print(f"{len(rows)} points, {len(off)} off by more than {1e9 * BOUND:g} ns; without a doubt:")

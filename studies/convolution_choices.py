@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
         for number in range(options.seeds)
         for choice in chosen
     ]
-    rows = record.run_tasks(train_and_test, tasks, [1] * len(tasks))
+    rows = record.run_tasks(train_and_test, tasks)
     compared = comparisons(rows)
     record.write({"rows": rows, "comparisons": compared}, ngspice=False)
     found = pd.DataFrame(rows).groupby(["change", "weights"], sort=False).strict_accuracy

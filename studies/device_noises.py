@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     known = {"device": "epiram", **NOISES, "seeds": options.seeds}
     record = Record(options, "device_noises", known)
     tasks = list(itertools.product(SWEEPS, EVERY, range(options.seeds)))
-    found = pd.DataFrame(record.run_tasks(measured, tasks, [1] * len(tasks)))
+    found = pd.DataFrame(record.run_tasks(measured, tasks))
     counts = found.groupby(["sweeps", "every"], sort=False).sum().astype(int).reset_index()
     rows: list[Any] = counts.to_dict("records")
     record.write({"rows": rows}, ngspice=False)

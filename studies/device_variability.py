@@ -348,7 +348,7 @@ def main(arguments: list[str] | None = None) -> None:
     name = "circuits" if options.circuits else "chips"
     record = Record(options, f"imperfect_{name}", parameters)
 
-    found = record.run_tasks(evaluate, tasks, [task.chips for task in tasks])
+    found = record.run_tasks(evaluate, tasks)
     rows = [row for of_task in found for row in of_task]
     if not options.circuits:
         for row in rows:

@@ -215,7 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
         ]
     known = {"device": device_record(load_device("epiram")), **known, "seeds": options.seeds}
     record = Record(options, name, known)
-    found = record.run_tasks(result_of, runs, [1] * len(runs))
+    found = record.run_tasks(result_of, runs)
     rows = [row for of_run in found for row in of_run]
     record.write({"rows": rows}, ngspice=False)
     table = pd.DataFrame(rows)

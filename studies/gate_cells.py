@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     seeds = range(1, options.seeds + 1)
     tasks = [(load_device(device).model, name, seed) for name in TASKS for seed in seeds]
-    rows = record.run_tasks(learned, tasks, [1] * len(tasks))
+    rows = record.run_tasks(learned, tasks)
     record.write({"rows": rows})
     print_rows(rows, drop=["errors"])
     record.plot(figure(rows))

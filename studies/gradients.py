@@ -264,8 +264,7 @@ def measure_angles(options: argparse.Namespace) -> None:
             "seeds": options.seeds,
         },
     )
-    sizes = [len(SIZES[case.hidden]) for case in cases]
-    rows = [row for of_case in record.run_tasks(Measured.rows, cases, sizes) for row in of_case]
+    rows = [row for of_case in record.run_tasks(Measured.rows, cases) for row in of_case]
     record.write({"rows": rows}, ngspice=False)
     table = pd.DataFrame(rows)
     medians = table.groupby(["hidden", "stage"], sort=False).median(numeric_only=True)
@@ -450,8 +449,7 @@ def compare_rules(options: argparse.Namespace) -> None:
         Case((NEURONS,) * layers, start, rule, options.seeds, PRESENTATIONS)
         for layers, start, rule in kinds
     ]
-    works = [len(case.hidden) ** 2 for case in cases]
-    rows = [row for of_case in record.run_tasks(Case.rows, cases, works) for row in of_case]
+    rows = [row for of_case in record.run_tasks(Case.rows, cases) for row in of_case]
     comparisons = compare(rows)
     record.write({"rows": rows, "comparisons": comparisons}, ngspice=False)
     means = pd.DataFrame(rows).groupby(["layers", "start", "rule"], sort=False)

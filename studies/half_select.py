@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         if r or ratio == 1.0
     ]
     tasks = [(device, scheme, dose) for device, scheme in cases for dose in DOSES]
-    rows = record.run_tasks(evaluate, tasks, [1] * len(tasks))
+    rows = record.run_tasks(evaluate, tasks)
     record.write({"rows": rows})
     found = pd.DataFrame(rows)
     columns = ["device", "scheme", "r_up", "r_down", "dose", "held_out", "strict_accuracy"]

@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> None:
             "data": options.data,
         },
     )
-    rows = record.run_tasks(Case.result, cases, [1] * len(cases))
+    rows = record.run_tasks(Case.result, cases)
     record.write({"rows": rows}, ngspice=False)
     factors = ["device", "flat", "settings", "noise", "way"]
     columns = ["strict_accuracy", "pulses_per_cell"]

@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
         others=devices,
     )
 
-    rows = record.run_tasks(train, tasks, [1] * len(tasks))
+    rows = record.run_tasks(train, tasks)
     record.write({"published_epochs": PUBLISHED, "rows": rows})
 
     epochs = pd.DataFrame(rows).groupby(["device", "rule"], sort=False).epochs

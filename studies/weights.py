@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
         for seed in range(1, options.seeds + 1)
     ]
     record = Record(options, "weights", {"hidden": HIDDEN, "seeds": options.seeds})
-    parts = record.run_tasks(Start.rows, tasks, [1] * len(tasks))
+    parts = record.run_tasks(Start.rows, tasks)
     rows = [row for part in parts for row in part]
     record.write({"rows": rows}, ngspice=False)
     table = pd.DataFrame(rows).fillna({"device": "emulators"})

@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Train and read: without wires, then both routes for each resistance.
     routes = [(0.0, True), *((ohm, in_situ) for ohm in RESISTANCES for in_situ in (True, False))]
     tasks = [WiredRun(narrower, *route, rule, SAMPLES) for narrower in NARROWER for route in routes]
-    rows = record.run_tasks(evaluate, tasks, [1] * len(tasks))
+    rows = record.run_tasks(evaluate, tasks)
 
     # 2. Save, print, plot.
     record.write({"rows": rows}, ngspice=False)

@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
         },
         others=[options.network],
     )
-    rows = pd.DataFrame(record.run_tasks(evaluate, chips, [1] * len(chips)))
+    rows = pd.DataFrame(record.run_tasks(evaluate, chips))
     record.write({"rows": rows.to_dict("records")}, ngspice=False)
     percent = rows.assign(carried=100 * rows["carried"], repaired=100 * rows["repaired"])
     means = percent.groupby(["deviation", "spread"], sort=False)

@@ -18,29 +18,24 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, field_named, means_of
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
-from memristive.datasets import DATASETS, dataset_name
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.parameters import ParameterError
-from memristive.plotting import COLOURS, WIDTH, over_seeds
+from memristive.plotting import BLUE, COLOURS, VERMILLION, WIDTH, over_seeds
 from memristive.writing.late import check_late
 
 WRITES = {"at-once": AT_ONCE, "late": LATE}
+COLOUR_OF = {AT_ONCE: VERMILLION, LATE: BLUE}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks, save, print, plot."""
     parser = add_resume(make_parser(__doc__, "devices", parameters=False))
-    parser.add_argument(
-        "--data",
-        type=dataset_name,
-        metavar="DATA",
-        default="digits",
-        help=f"{', '.join(DATASETS)}, or a file of your own images (default: digits)",
-    )
+    parser.add_common("--data", "digits")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_common("--hidden", (), "default: one layer")
     parser.add_argument("--convolution", action="store_true", help="networks with a convolution")
@@ -57,8 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
     options = parser.parse_args(arguments)
     devices = [load_device(name) for name in options.device or DEVICES]
-    own = [None if options.data in DATASETS else options.data, *(options.device or ())]
-    keep_apart(options, *own)
+    keep_apart(options, options.data, *(options.device or ()))
     if options.write == ["late"]:
         for device in devices:
             check_late(device)
@@ -102,13 +96,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 2. Train and test.
-    rows = pd.DataFrame(record.run_tasks(evaluate, runs, [1] * len(runs)))
+    rows = pd.DataFrame(record.run_tasks(evaluate, runs))
 
     # 3. Save, print, plot.
     record.write({"rows": rows.to_dict("records")}, ngspice=False)
     kinds = ["device", "write", *([name] if name else [])]
     print(printed(means_of(rows, kinds), kinds))
-    record.plot(lines(rows, name) if name else dots(means_of(rows, kinds)))
+    record.plot(lines(rows, name) if name else ranking(means_of(rows, kinds)))
 
 
 def varied(words: Sequence[str]) -> tuple[str, list[float]]:
@@ -176,26 +170,31 @@ def lines(rows: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
-def dots(means: pd.DataFrame) -> Figure:
-    """Draw accuracies of devices, best at the top: a mark for each way to write, bars from the
-    lowest to the highest seed.
-    """
-    best = means.groupby("device")["mean"].max().sort_values()
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 1.2 + 0.3 * len(best)))
-    for write, colour, marker in ((AT_ONCE, COLOURS[1], "s"), (LATE, COLOURS[0], "o")):
-        of = means[means["write"] == write]
-        axis.errorbar(
-            of["mean"],
-            [list(best.index).index(device) for device in of["device"]],
-            xerr=[(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)],
-            fmt=marker,
-            color=colour,
-            capsize=2.5,
-            label=write,
-        )
-    axis.set_yticks(range(len(best)), best.index)
-    axis.set(xlabel=f"test accuracy (%), means of {means['seeds'].max()} seeds", ylim=(-0.6, None))
-    axis.margins(y=0.1)
-    axis.grid(alpha=0.3)
+def ranking(means: pd.DataFrame) -> Figure:
+    """Draw accuracies of devices, best at the top."""
+    order = means.groupby("device")["mean"].max().sort_values(ascending=False).index
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 1.2 + 0.3 * len(order)))
+    dots(axis, means, "device", list(order))
+    axis.set_xlabel(f"test accuracy (%), means of {means['seeds'].max()} seeds")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", title="written")
     return figure
+
+
+def dots(axis: Axes, means: pd.DataFrame, kind: str, order: list[str]) -> None:
+    """Draw mean accuracies: a line for each value of the column `kind`, in this `order`, a mark for
+    each way to write, and bars from the lowest to the highest seed.
+    """
+    for write, of in means.groupby("write"):
+        axis.errorbar(
+            of["mean"],
+            of[kind].map(order.index),
+            xerr=[(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)],
+            fmt="s" if write == AT_ONCE else "o",
+            color=COLOUR_OF[str(write)],
+            capsize=2.0,
+            markersize=5,
+            label=str(write),
+        )
+    axis.set_yticks(range(len(order)), order)
+    axis.set_ylim(len(order) - 0.4, -0.6)
+    axis.grid(alpha=0.3)

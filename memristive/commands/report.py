@@ -34,6 +34,7 @@ from memristive.accounting.overview import with_unit
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, means_of
 from memristive.cli.script import OWN, Record, add_resume, make_parser
 from memristive.commands import fit, measure
+from memristive.commands.compare import COLOUR_OF, dots
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided import middles
 from memristive.files import read_json
@@ -62,7 +63,6 @@ READS, MOMENTS = 20, (5, 5)  # images whose reads are counted; moments and image
 AGES, RELEARNED = (1e3, 1e5, 1e7), 1000  # s without a write; presentations afterwards
 CLEAR = 2.0  # standard errors from which a difference counts
 WORTH = 0.5  # points of accuracy from which it matters
-COLOUR_OF = {AT_ONCE: VERMILLION, LATE: BLUE}
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { line-height: 1.2 } h2 { margin-top: 2.2rem } figure { margin: 1rem 0 }
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
         {"device": device_record(device), "seeds": seeds, "short": options.short},
         others=[options.device],
     )
-    rows = pd.DataFrame(record.run_tasks(answer, runs, [1] * len(runs)))
+    rows = pd.DataFrame(record.run_tasks(answer, runs))
 
     # 3. Save, print, draw.
     advice = advice_of(rows)
@@ -421,29 +421,22 @@ def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame, is_short: bool)
         )
     note = f"{device.name}: {SHORT:,} presentations at most, others: all" * is_short
     texts += [f"{note}. So differences of a point or two say nothing."] * is_short
-    figure = dots(means, device.name, list(order), note)
+    figure = ranking(means, device.name, list(order), note)
     return Section(
         "Accuracy beside published devices", texts, wide.reset_index(), figure, "accuracy"
     )
 
 
-def dots(means: pd.DataFrame, own: str, order: list[str], note: str) -> Figure:
+def ranking(means: pd.DataFrame, own: str, order: list[str], note: str) -> Figure:
     """Draw accuracies: a panel for each network, a line for each device, a mark for each way. The
     `note` stands above.
     """
     height = 1.3 + 0.28 * len(order)
     figure, axes = plt.subplots(1, len(NETWORKS), figsize=(WIDTH, height), sharey=True)
     for axis, network in zip(axes, NETWORKS, strict=True):
-        for way, marker in ((AT_ONCE, "s"), (LATE, "o")):
-            of = means[(means["network"] == network) & (means["write"] == way)]
-            place = [order.index(device) for device in of["device"]]
-            bars = [(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)]
-            look = {"color": COLOUR_OF[way], "capsize": 2.0, "markersize": 5, "label": way}
-            axis.errorbar(of["mean"], place, xerr=bars, fmt=marker, **look)
+        dots(axis, means[means["network"] == network], "device", order)
         axis.axhspan(order.index(own) - 0.5, order.index(own) + 0.5, color=GREY, alpha=0.2, lw=0)
-        axis.set(title=network, xlabel="test accuracy (%)", ylim=(len(order) - 0.4, -0.6))
-        axis.grid(alpha=0.3)
-    axes[0].set_yticks(range(len(order)), order)
+        axis.set(title=network, xlabel="test accuracy (%)")
     axes[0].get_yticklabels()[order.index(own)].set_fontweight("bold")
     figure.legend(
         *axes[0].get_legend_handles_labels(),
@@ -463,23 +456,10 @@ def limits_of(rows: pd.DataFrame) -> pd.DataFrame:
 def limits_section(rows: pd.DataFrame) -> Section:
     """Return what limits the accuracy of one layer."""
     means = limits_of(rows)
-    wide = means.assign(text=[f"{value:.1f}" for value in means["mean"]]).pivot(
-        index="variant", columns="write", values="text"
-    )
     names = list(dict.fromkeys(means["variant"]))
-    ways = list(dict.fromkeys(means["write"]))
-    wide = wide.reindex(index=names, columns=ways)
-    wide.columns = [f"{way} (%)" for way in ways]
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 1.2 + 0.3 * len(names)))
-    for way in ways:
-        of = means[means["write"] == way]
-        place = [names.index(name) for name in of["variant"]]
-        bars = [(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)]
-        look = {"fmt": "o", "color": COLOUR_OF[way], "capsize": 2.0, "label": way}
-        axis.errorbar(of["mean"], place, xerr=bars, **look)
-    axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel="test accuracy of one layer (%)", ylim=(len(names) - 0.4, -0.6))
-    axis.grid(alpha=0.3)
+    dots(axis, means, "variant", names)
+    axis.set_xlabel("test accuracy of one layer (%)")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", title="written")
     texts = [
         "One layer learns again with a device that lacks one fault; all settings follow from this "
@@ -487,7 +467,16 @@ def limits_section(rows: pd.DataFrame) -> Section:
         "so that crossing the range is as noisy as before. Equal steps: both curves are the mean "
         "step at each state."
     ]
-    return Section("What limits it", texts, wide.reset_index(), figure, "limits")
+    return Section("What limits it", texts, over_ways(means, "variant"), figure, "limits")
+
+
+def over_ways(means: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return mean accuracies in % as text: a row for each value of the column `kind`, a column for
+    each way to write.
+    """
+    texts = means.assign(text=means["mean"].map("{:.1f}".format))
+    wide = texts.pivot(index=kind, columns="write", values="text").reindex(means[kind].unique())
+    return wide.add_suffix(" (%)").rename_axis(columns=None).reset_index()
 
 
 def tolerance_section(rows: pd.DataFrame) -> Section:
@@ -501,17 +490,13 @@ def tolerance_section(rows: pd.DataFrame) -> Section:
     axis.set(xlabel="relative spread of steps and of ranges", ylabel="test accuracy (%)")
     axis.grid(alpha=0.3)
     axis.legend(title="written")
-    means = means_of(used, ["cells", "write"])
-    wide = means.assign(text=[f"{value:.1f}" for value in means["mean"]]).pivot(
-        index="cells", columns="write", values="text"
-    )
-    wide.columns = [f"{way} (%)" for way in wide.columns]
+    table = over_ways(means_of(used, ["cells", "write"]), "cells")
     texts = [
         "The same layer on chips whose cells differ in steps and in range, each by this relative "
         "standard deviation. The network learns on the chip. At 0 the cells have the spreads of "
         "the device itself."
     ]
-    return Section("Cells that differ", texts, wide.reset_index(), figure, "tolerance")
+    return Section("Cells that differ", texts, table, figure, "tolerance")
 
 
 def time_section(rows: pd.DataFrame) -> list[Section]:

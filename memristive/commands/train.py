@@ -45,7 +45,7 @@ from memristive.cli.script import (
     print_rows,
     progress,
 )
-from memristive.datasets import DATASETS, Dataset, Images, dataset_name
+from memristive.datasets import Dataset, Images
 from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
@@ -102,13 +102,7 @@ CHECKPOINT_EVERY = 30  # s
 def main(arguments: list[str] | None = None) -> None:
     """Train and test a network for each seed, and draw figures of the first network."""
     parser = add_resume(make_parser(__doc__, "layers", netlist=True))
-    parser.add_argument(
-        "--data",
-        type=dataset_name,
-        metavar="DATA",
-        default="mnist",
-        help=f"{', '.join(DATASETS)}, or a file of your own images (default: mnist)",
-    )
+    parser.add_common("--data", "mnist")
     parser.add_common("--hidden", None, "default: what suits the images; with --device none")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument(
@@ -149,9 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise ParameterError("--late is for measured devices, so it needs --device")
     if options.weights and (options.hidden or options.convolution):
         raise ParameterError("--weights has its own layers: leave --hidden and --convolution out")
-    folder = keep_apart(
-        options, options.device, options.weights, None if options.data in DATASETS else options.data
-    )
+    folder = keep_apart(options, options.device, options.weights, options.data)
 
     # 1. Data, cells, layers, rule and chip.
     dataset, start, rule = start_of(options)(0)

@@ -186,6 +186,11 @@ def train(
     network = learning.network
     images = as_images(images, network.sizes[0], empty=False, shape=network.image_shape)
     labels = as_labels(labels, len(images), network.sizes[-1])
+    if rule.presentations > len(learning.history):
+        raise ParameterError(
+            f"presentations must be at most {len(learning.history)}, as at the start of this "
+            f"training, got {rule.presentations}"
+        )
     if engine == NGSPICE and network.way.half:
         raise ParameterError(
             "disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by "
