@@ -152,8 +152,10 @@ def main(arguments: list[str] | None = None) -> None:
     held, pulses = by_law(column, volts)
     expected = by_single_pulses(model, pulses)
     fired = np.where(np.abs(before) >= experiment.theta, np.sign(before), 0.0)
-    conductances = np.array([characterise.read(model, side.ravel()) for side in (states, expected)])
-    span = np.ptp(characterise.read(model, [0.0, 1.0]))
+    conductances = np.array(
+        [characterise.read_cells(model, side.ravel()) for side in (states, expected)]
+    )
+    span = np.ptp(characterise.read_cells(model, [0.0, 1.0]))
     results = {
         "pulses": int(np.abs(pulses).sum()),
         "pulses_otherwise": int((fired != pulses).sum()),
@@ -276,7 +278,7 @@ def by_single_pulses(model: SpiceModel, pulses: np.ndarray) -> np.ndarray:
         for up in (True, False):
             chosen = np.array([row, -row]) == (1 if up else -1)
             if chosen.any():
-                states[chosen] = characterise.write(model, states[chosen], up)[:, -1]
+                states[chosen] = characterise.write_cells(model, states[chosen], up)[:, -1]
         found.append(states.copy())
     return np.array(found)
 

@@ -187,7 +187,7 @@ def transient(
     return waves.time, waves.stack(nodes), -waves.stack(currents)
 
 
-def write(
+def write_cells(
     model: SpiceModel,
     states: Sequence[float] | np.ndarray | None,
     up: bool,
@@ -220,7 +220,7 @@ def pulse_train(volts: float, width: float, count: int) -> Points:
     return points
 
 
-def read(
+def read_cells(
     model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()
 ) -> np.ndarray:
     """Return the conductance i/V in S of a cell in each of the `states`. V is the model's read
@@ -243,10 +243,10 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     Raises ParameterError if pulses change nothing or the wrong way, or the initial parameter does
     not set the state.
     """
-    default = state = write(model, None, up=True)[0, 0]
+    default = state = write_cells(model, None, up=True)[0, 0]
     found, counts, changes, all_arrived = [], [], [], True
     wanted = 0.9 * state or 0.1
-    if abs((started := write(model, [wanted], up=True)[0, 0]) - wanted) > 0.1 * abs(wanted):
+    if abs((started := write_cells(model, [wanted], up=True)[0, 0]) - wanted) > 0.1 * abs(wanted):
         cure = "; ngspice resolves 1 uV, so let the state be about 1, in nm for example"
         raise ParameterError(
             f"{model.name}: parameter {model.initial_parameter} does not set node "
@@ -254,11 +254,11 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
             f"{cure if abs(wanted) < 1e-4 else ''}"
         )
     for up in (False, True):
-        begin, arrived = read(model, [state])[0], False
+        begin, arrived = read_cells(model, [state])[0], False
         last = begin
         for block in range(1, MOST_BLOCKS + 1):
-            state = write(model, [state], up, BLOCK)[0, -1]
-            now = read(model, [state])[0]
+            state = write_cells(model, [state], up, BLOCK)[0, -1]
+            now = read_cells(model, [state])[0]
             arrived = abs(now - last) <= ARRIVED * abs(now - begin)
             if arrived or (block == 1 and abs(now - last) < LEAST_CHANGE * abs(last)):
                 break
@@ -269,7 +269,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
         changes.append((now - begin) / abs(begin))
 
     def rise(start: float) -> float:
-        first, last = read(model, write(model, [start], True, BLOCK)[0, [0, -1]])
+        first, last = read_cells(model, write_cells(model, [start], True, BLOCK)[0, [0, -1]])
         return float((last - first) / abs(first))
 
     (down, change), volts, width = changes, model.voltage_up, model.width_up
@@ -284,7 +284,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
         )
     if abs(change) < LEAST_CHANGE:
         middle, node = (default + found[0]) / 2, model.state_node
-        idle = write(model, [middle], True, share=0.0)[0, -1]
+        idle = write_cells(model, [middle], True, share=0.0)[0, -1]
         cure = "give the model file other voltages or widths"
         if abs(idle - middle) > 0.1 * abs(middle):
             cure = (
@@ -365,13 +365,13 @@ def characterise(
     (bottom, top), reach, arrived = ends(model)
     phase("conductance of each state")
     fine = np.linspace(bottom, top, 129)
-    found = StateMap(fine, read(model, fine))
+    found = StateMap(fine, read_cells(model, fine))
     for _ in range(HALVINGS):
         jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
         if not jumps.size:
             break
         fine = np.insert(fine, jumps + 1, (fine[jumps] + fine[jumps + 1]) / 2)
-        found = StateMap(fine, read(model, fine))
+        found = StateMap(fine, read_cells(model, fine))
     low, high = found.conductances[[0, -1]]
     check_rise(model, found)
     grid = found.state(GRID)
@@ -379,9 +379,9 @@ def characterise(
     phase("steps of each state")
     for up in (True, False):
         for part in (1, 2, 3):
-            after = write(model, grid, up, share=1 / part)[:, -1]
+            after = write_cells(model, grid, up, share=1 / part)[:, -1]
             before_x, after_x = (
-                (read(model, np.concatenate([grid, after])) - low) / (high - low)
+                (read_cells(model, np.concatenate([grid, after])) - low) / (high - low)
             ).reshape(2, -1)
             steps[up, part] = np.interp(GRID, before_x, after_x - before_x)
             if part == 1:
@@ -414,8 +414,8 @@ def characterise(
     )
 
     phase("sweeps of pulses")
-    potentiated = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)
-    depressed = write(model, potentiated[:, -1], False, BLOCK)
+    potentiated = write_cells(model, np.interp(STARTS, GRID, grid), True, BLOCK)
+    depressed = write_cells(model, potentiated[:, -1], False, BLOCK)
     moved, pulses = np.hstack([potentiated, depressed[:, 1:]]), np.arange(BLOCK + 1)
     x = found.share(moved)
     misfit = max(
@@ -455,7 +455,7 @@ def described(model: SpiceModel, low: float, high: float, source: str, path: str
     volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
     # Differences of cells make weights, so the range counts: what all states have in common
     # cancels.
-    bend = read(model, [high] * 9, volts) - read(model, [low] * 9, volts)
+    bend = read_cells(model, [high] * 9, volts) - read_cells(model, [low] * 9, volts)
     pulses = ("name", "read_voltage", "voltage_up", "width_up", "voltage_down", "width_down")
     return {
         **{name: getattr(model, name) for name in pulses},

@@ -22,7 +22,7 @@ from memristive.devices.characterise import (
     described,
     loop,
     model_solver,
-    read,
+    read_cells,
     retention,
     transient,
 )
@@ -172,7 +172,7 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
         SIDES[1]: set_cells(model, np.full(LEVELS, high), gates, every),
         SIDES[2]: set_cells(model, np.full(LEVELS, low), gates, never),
     }
-    levels = {side: read(model, states) for side, states in found.items()}
+    levels = {side: read_cells(model, states) for side, states in found.items()}
     curve = (levels[SIDES[0]] + levels[SIDES[1]]) / 2
     if not curve[0] < curve[-1] or not (np.diff(curve) >= 0).all():
         raise ParameterError(
@@ -181,7 +181,7 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
             "gate voltages"
         )
     fine = np.linspace(found[SIDES[0]][0], found[SIDES[0]][-1], STATES)
-    mapped = StateMap(fine, read(model, fine))
+    mapped = StateMap(fine, read_cells(model, fine))
     check_rise(model, mapped)
     x = (curve - curve[0]) / (curve[-1] - curve[0])
     device = MeasuredDevice(
@@ -238,7 +238,7 @@ def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: floa
         state = set_cells(model, [state], np.array([gate]), np.array([gate < last]))[0]
         last = gate
         found.append(state)
-    return np.array([expected, read(model, found)])
+    return np.array([expected, read_cells(model, found)])
 
 
 def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str, float]:

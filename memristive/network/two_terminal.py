@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.devices.characterise import model_solver, read, write
+from memristive.devices.characterise import model_solver, read_cells, write_cells
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import ParameterError, Parameters, quantity
@@ -88,7 +88,9 @@ class DeviceArray(Parameters):
         state, bring it there. The Hebbian rule starts here.
         """
         return float(
-            write(self.model, None, up=False, count=int(np.ceil(self.device.pulses(False))))[0, -1]
+            write_cells(self.model, None, up=False, count=int(np.ceil(self.device.pulses(False))))[
+                0, -1
+            ]
         )
 
     def trained(self, patterns: np.ndarray) -> np.ndarray:
@@ -108,7 +110,9 @@ class DeviceArray(Parameters):
         ngspice.
         """
         low, high = self.device.lowest_conductance, self.device.highest_conductance
-        return (read(self.model, np.ravel(states)).reshape(np.shape(states)) - low) / (high - low)
+        return (read_cells(self.model, np.ravel(states)).reshape(np.shape(states)) - low) / (
+            high - low
+        )
 
     def currents(self, x: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the column currents in A (images x columns) of reads of `images` (n x rows, 0 to

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from memristive.devices.characterise import PERIOD, read, write
+from memristive.devices.characterise import PERIOD, read_cells, write_cells
 from memristive.devices.export import (
     aihwkit_parameters,
     crosssim_table,
@@ -65,21 +65,25 @@ def exported(device, folder):
 @pytest.mark.parametrize("device", [*DEVICES.values(), OWN], ids=lambda device: device.name)
 def test_ngspice_follows_the_library_to_both_bounds(ngspice, tmp_path, device):
     model, pulses = exported(device, tmp_path), np.arange(101)
-    (up,) = write(model, [0.0], True, 100)
-    (down,) = write(model, up[-1:], False, 100)
+    (up,) = write_cells(model, [0.0], True, 100)
+    (down,) = write_cells(model, up[-1:], False, 100)
     assert up == pytest.approx(device.after(0.0, pulses), abs=TOLERANCE)
     assert down == pytest.approx(device.after(up[-1], pulses, False), abs=TOLERANCE)
 
 
 def test_reads_and_half_pulses_of_the_library_are_those_of_the_device(ngspice, tmp_path):
     model = exported(OWN, tmp_path)
-    assert read(model, [0.0, 0.5, 1.0]) == pytest.approx(OWN.conductance([0.0, 0.5, 1.0]), rel=1e-6)
-    assert read(model, [-1e-3, 1.001]) == pytest.approx([1e-6, 5e-6], rel=1e-6)  # ends of writes
+    assert read_cells(model, [0.0, 0.5, 1.0]) == pytest.approx(
+        OWN.conductance([0.0, 0.5, 1.0]), rel=1e-6
+    )
+    assert read_cells(model, [-1e-3, 1.001]) == pytest.approx(
+        [1e-6, 5e-6], rel=1e-6
+    )  # ends of writes
     # at half of the read voltage the second point of the curve holds; beyond it, the last one
-    assert read(model, [1.0] * 2, [0.1, -0.1]) == pytest.approx([4.5e-6] * 2, rel=1e-6)
-    assert read(model, [0.5], [-0.5]) == pytest.approx([3e-6], rel=1e-6)
+    assert read_cells(model, [1.0] * 2, [0.1, -0.1]) == pytest.approx([4.5e-6] * 2, rel=1e-6)
+    assert read_cells(model, [0.5], [-0.5]) == pytest.approx([3e-6], rel=1e-6)
     for share, r in ((1.0, 1.0), (1 / 2, 0.2), (1 / 3, 0.1), (0.2 / 1.5, 0.0)):
-        moved = np.diff(write(model, [0.5], True, share=share)).item()
+        moved = np.diff(write_cells(model, [0.5], True, share=share)).item()
         assert moved == pytest.approx(r * 0.01, abs=2e-5), share
 
 

@@ -18,9 +18,9 @@ from memristive.devices.characterise import (
     PULSE_EDGE,
     StateMap,
     characterise,
-    read,
+    read_cells,
     retention,
-    write,
+    write_cells,
 )
 from memristive.devices.characterise_gate import set_cells
 from memristive.devices.measured_device import (
@@ -130,7 +130,9 @@ def stanford(gap, v):
 def test_models_of_the_project_follow_their_equations(ngspice, law, low, high):
     """Within 0.5 % of a step and of the current, and within their bounds."""
     model, states = load_model(law.__name__), low + (high - low) * np.array([0.2, 0.5, 0.8])
-    assert read(model, states) == pytest.approx([law(x, 0.1)[1] / 0.1 for x in states], rel=5e-3)
+    assert read_cells(model, states) == pytest.approx(
+        [law(x, 0.1)[1] / 0.1 for x in states], rel=5e-3
+    )
     for up, volts, width in (
         (True, model.voltage_up, model.width_up),
         (False, model.voltage_down, model.width_down),
@@ -152,10 +154,10 @@ def test_models_of_the_project_follow_their_equations(ngspice, law, low, high):
                 for x in states
             ]
         )
-        assert write(model, states, up)[:, -1] - states == pytest.approx(
+        assert write_cells(model, states, up)[:, -1] - states == pytest.approx(
             moved, abs=5e-3 * np.abs(moved).max()
         )
-        ends = write(model, [low + 0.03, high - 0.03], up, 20)
+        ends = write_cells(model, [low + 0.03, high - 0.03], up, 20)
         assert ends.min() > low - 1e-4 and ends.max() < high + 1e-4
 
 
@@ -232,7 +234,7 @@ def test_library_runs_no_command(ngspice, tmp_path, attack, line):
         with pytest.raises(ParameterError, match=rf"device\.lib, line {line}:"):
             made(tmp_path, text)
     else:
-        write(made(tmp_path, text), [0.5], True)
+        write_cells(made(tmp_path, text), [0.5], True)
     assert not marker.exists()
 
 
@@ -283,11 +285,13 @@ def test_includes_sections_and_continuations_are_read(ngspice, tmp_path):
     text = '.lib "parts/values.lib" fast\n' + DEVICE.replace("10u", "{k}").replace(
         "\nGx", "\n* comment\nGx"
     )
-    assert write(made(tmp_path, text), [0.5], True)[0, 1] == pytest.approx(0.51, abs=1e-5)
+    assert write_cells(made(tmp_path, text), [0.5], True)[0, 1] == pytest.approx(0.51, abs=1e-5)
 
 
 def test_row_pin_turns_the_device(ngspice, tmp_path):
-    assert write(made(tmp_path, row_pin=2), [0.5], True)[0, 1] == pytest.approx(0.49, abs=1e-5)
+    assert write_cells(made(tmp_path, row_pin=2), [0.5], True)[0, 1] == pytest.approx(
+        0.49, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -377,9 +381,11 @@ def test_models_in_the_words_of_other_simulators(ngspice, tmp_path, name, given,
     """States start where they are put, and follow the equations within 1 % of a pulse."""
     pulses = {"up": {"voltage": 0.6, "width": 2e-7}, "down": {"voltage": -0.6, "width": 2e-7}}
     model, states = opened(tmp_path, name, **given, **pulses), np.array([0.3, 0.6])
-    assert read(model, states) == pytest.approx([conductance(x, 0.1) for x in states], rel=1e-3)
+    assert read_cells(model, states) == pytest.approx(
+        [conductance(x, 0.1) for x in states], rel=1e-3
+    )
     for up in (True, False):
-        before, after = write(model, states, up).T
+        before, after = write_cells(model, states, up).T
         assert before == pytest.approx(states, abs=1e-4)
         middle = (before + after) / 2
         moved = [rate(x, 0.6 if up else -0.6) * 2e-7 for x in middle]
@@ -406,14 +412,16 @@ def test_models_that_cannot_be_taken_are_refused_with_a_remedy(tmp_path, name, g
 def test_the_remedies_work(tmp_path, ngspice):
     """A turned TEAM, and a subcircuit of two pins around one of three."""
     turned = {"subcircuit": "team", "state_node": "w", "initial_parameter": "w0", "row_pin": 2}
-    before, after = read(model := opened(tmp_path, "team", **turned), write(model, [0.5], True)[0])
+    before, after = read_cells(
+        model := opened(tmp_path, "team", **turned), write_cells(model, [0.5], True)[0]
+    )
     assert after > 1.01 * before
     text = (MODELS / "pins.lib").read_text(encoding="utf-8") + (
         ".subckt two row column x0=0\nX1 row column temperature heated x0={x0}\n"
         "R1 temperature 0 1G\n.ends\n"
     )
     model = made(tmp_path, text, subcircuit="two", state_node="x1.x")
-    assert write(model, [0.5], True)[0, 1] == pytest.approx(0.51, abs=1e-4)
+    assert write_cells(model, [0.5], True)[0, 1] == pytest.approx(0.51, abs=1e-4)
 
 
 @pytest.mark.parametrize(

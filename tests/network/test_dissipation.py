@@ -245,7 +245,8 @@ def test_late_writes_cost_the_pulses_of_the_devices_that_are_due():
     states = by_single_pulses(model, pulses)
     before = np.concatenate([np.full((1, *states.shape[1:]), START), states[:-1]])
     siemens = [
-        characterise.read(model, part.ravel()).reshape(part.shape) for part in (before, states)
+        characterise.read_cells(model, part.ravel()).reshape(part.shape)
+        for part in (before, states)
     ]
     ways = {1: model.voltage_up**2 * model.width_up, -1: model.voltage_down**2 * model.width_down}
     expected = sum(
