@@ -137,7 +137,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Seed of the initial states and of the order of presentation.
     verbose : int, default=0
-        1 shows a progress bar of the training on a terminal.
+        1 shows a progress bar on a terminal.
 
     Attributes
     ----------
@@ -443,12 +443,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             self._cells() if self.engine == NGSPICE else None,
         )
         engine = NgspiceNetwork(self.network_, cells=cells) if cells else self.engine
-        with tqdm(
-            total=rule.presentations,
-            desc="training",
-            unit="sample",
-            disable=None if self.verbose else True,
-        ) as bar:
+        with self._bar("training", rule.presentations)([]) as bar:
             for done, accuracy in train(learning, rule, levels, labels, engine=engine):
                 bar.update(done - bar.n)
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
@@ -456,6 +451,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.n_presentations_ += learning.done
         dose = f"dose ({self._rule().output_dose:.3g} V)"
         warn_of_layers(self.network_, levels, hidden_dose=dose, output_dose=dose, labels=labels)
+
+    def _bar(self, what: str, total: int) -> Any:
+        """Return what wraps steps with a progress bar on a terminal if `verbose`."""
+        hidden = None if self.verbose else True
+        return functools.partial(tqdm, total=total, desc=what, unit="sample", disable=hidden)
 
     def _rule(self) -> LayeredRule:
         """Return the learning rule, with the dose of the first write."""
@@ -567,7 +567,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         cells = self._cells() if self.engine == NGSPICE else None
         if cells:  # all samples at once
             return cells.read_images(self.network_, levels)[0][-1]
-        return read(self.network_, levels, self.engine)
+        return read(self.network_, levels, self.engine, watch=self._bar("reading", len(levels)))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """Return the leads of the output neurons.
