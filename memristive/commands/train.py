@@ -79,7 +79,7 @@ from memristive.network.chip import device_chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
-from memristive.plotting import BLACK, GREY, SKY, VERMILLION, WIDTH
+from memristive.plotting import BLACK, GREY, SKY, WIDTH
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
@@ -208,8 +208,8 @@ def main(arguments: list[str] | None = None) -> None:
         record.plot(places_figure(network, dataset.test.levels[0]), "places")
     elif len(network.states) > 1 and not network.pulses:
         example = find_error(network, rule, *dataset.training)
-        figure = back_read_figure(*back_read(network, example), rule, example, dataset.labels)
-        record.plot(figure, "back_read")
+        if example:
+            record.plot(back_read_figure(network, *example, dataset.labels), "back_read")
 
 
 Start = Callable[[int], tuple[Dataset, Network, LayeredRule]]
@@ -436,124 +436,50 @@ def make_presentations(
                 saved = time.perf_counter()
 
 
-@dataclass(frozen=True)
-class ErrorExample:
-    """Image after which the rule writes: an example of an error.
-
-    Parameters
-    ----------
-    image : array, inputs
-        Levels 0 to 1.
-    label : int
-        Class of the image.
-    wrong : int
-        First wrong neuron, which fires too early.
-    written : bool
-        False if the network makes no error. Then `wrong` is the first wrong neuron, which fires
-        late enough.
-    """
-
-    image: np.ndarray
-    label: int
-    wrong: int
-    written: bool = True
-
-
 def find_error(
     network: Network, rule: LayeredRule, images: np.ndarray, labels: np.ndarray
-) -> ErrorExample:
-    """Return the first image with an error: its right neuron fires, and a wrong neuron fires before
-    it or too soon after it.
+) -> tuple[int, int] | None:
+    """Return the class of the first image with an error, and the first wrong neuron: the right
+    neuron fires, and the wrong one before it or too soon after it. None without an error among the
+    first 2,000.
 
-    `images`: n x inputs; `labels`: n. Without an error among the first 2,000, return the first
-    image with its first wrong neuron.
+    `images`: n x inputs; `labels`: n.
     """
     images, labels = images[:SEARCHED], labels[:SEARCHED]
-    times = network.first_spikes(images)
-    for image, label, spikes in zip(images, labels.tolist(), times, strict=True):
+    for label, spikes in zip(labels.tolist(), network.first_spikes(images), strict=True):
         wrong = first_wrong_neuron(spikes, label, rule.margin)
         if wrong is not None and not np.isnan(spikes[label]):
-            return ErrorExample(image, label, wrong)
-    label = int(labels[0])
-    second = next(j for j in np.argsort(times[0]).tolist() if j != label)
-    return ErrorExample(images[0], label, second, written=False)
+            return label, wrong
+    return None
 
 
-def back_read(network: Network, example: ErrorExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the back-read of the last layer in ngspice, then in closed form, and the settled
-    membranes of the layer below.
+def back_read_figure(network: Network, label: int, wrong: int, labels: Sequence[str]) -> Figure:
+    """Draw the back-read of each neuron below the last layer after an error, in both engines: the
+    voltage that flows back through the memristors.
 
-    Each is an array with a value for each neuron of the layer below: back-reads in V, membranes in
-    thresholds.
+    `wrong`: neuron that fires too early. `labels`: names of the classes.
     """
     last = len(network.states) - 1
-    errors = output_errors(network.sizes[-1], example.label, example.wrong)
+    errors = output_errors(network.sizes[-1], label, wrong)
     with temporary_circuits():
-        circuits = NgspiceNetwork(network)
-        _, settled = circuits.read(network, example.image, label=example.label)
-        simulated = circuits.layers[last].read_back(network.states[last], errors)
-    return simulated, network.read_back(last, errors), settled[last - 1]
-
-
-def back_read_figure(
-    simulated: np.ndarray,
-    computed: np.ndarray,
-    settled: np.ndarray,
-    rule: LayeredRule,
-    example: ErrorExample,
-    labels: Sequence[str],
-) -> Figure:
-    """Draw the back-read of each hidden neuron, and the difference between the engines.
-
-    Parameters
-    ----------
-    simulated, computed : arrays, hidden neurons, V
-        Back-read in ngspice and in closed form: the error that flows back through the memristors.
-    settled : array, hidden neurons
-        Voltage to which each membrane settles, in units of the threshold. Only neurons at
-        `rule.reach` or above are written.
-    rule : LayeredRule
-    example : ErrorExample
-    labels : sequence of str
-    """
+        simulated = NgspiceNetwork(network).read_back(network, last, errors)
+    computed = network.read_back(last, errors)
     order = np.argsort(computed)[::-1]
-    place, plastic = np.arange(len(order)), (settled >= rule.reach)[order]
-    figure, (upper, lower) = plt.subplots(
-        2, 1, figsize=(WIDTH, 5.0), sharex=True, height_ratios=(2.2, 1)
-    )
-    upper.bar(
-        place[plastic],
-        computed[order][plastic],
-        color=SKY,
-        width=0.8,
-        label=f"closed form, written (membrane at {rule.reach:g} thresholds or above)",
-    )
-    upper.bar(
-        place[~plastic],
-        computed[order][~plastic],
-        color="#cccccc",
-        width=0.8,
-        label="closed form, not written",
-    )
-    upper.scatter(
+    place = np.arange(len(order))
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    axis.bar(place, computed[order], color=SKY, width=0.8, label="closed form")
+    axis.scatter(
         place, simulated[order], color=BLACK, s=5, zorder=3, label="ngspice: current of the row"
     )
-    upper.axhline(0, color=GREY, linewidth=0.8)
-    reason = "was too early" if example.written else "fires second (the network makes no error)"
-    upper.set(
+    axis.axhline(0, color=GREY, linewidth=0.8)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set(
+        xlabel="hidden neuron, sorted by its back-read",
         ylabel="read back (V)",
-        title=f"Back-read for a {labels[example.label]}, where the neuron of "
-        f"{labels[example.wrong]} {reason}",
+        title=f"Back-read for a {labels[label]}, where the neuron of {labels[wrong]} was too early",
     )
-    upper.legend()
-    lower.scatter(place, 1e3 * (simulated - computed)[order], color=VERMILLION, s=8)
-    lower.axhline(0, color=GREY, linewidth=0.8)
-    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    lower.set(
-        xlabel="hidden neuron, sorted by its back-read", ylabel="ngspice less closed\nform (mV)"
-    )
-    for axis in (upper, lower):
-        axis.grid(alpha=0.3)
+    axis.grid(alpha=0.3)
+    axis.legend()
     return figure
 
 
