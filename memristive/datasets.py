@@ -527,7 +527,8 @@ def dataset_name(text: str) -> str:
     """
     if text not in DATASETS and not Path(text).is_file():
         raise argparse.ArgumentTypeError(
-            f"must be one of {', '.join(DATASETS)}, or a CSV, .npz or .npy file, got {text!r}"
+            f"{text!r} is no file, and none of {', '.join(DATASETS)}: name one of them, or a CSV, "
+            f".npz or .npy file"
             f"{did_you_mean(text, DATASETS)}"
         )
     return text

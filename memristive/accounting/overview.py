@@ -84,7 +84,9 @@ class Costs:
             texts.append(f"no error among the first {SEARCHED:,} images, so no ledger of one")
         if self.errors is not None:
             texts.append(f"{self.errors:,} errors in the training")
-        parts = ", ".join(f"{name} {1e12 * of:,.0f}" for name, of in self.area.items() if of)
+        parts = ", ".join(
+            f"{name.replace('_', ' ')} {1e12 * of:,.0f}" for name, of in self.area.items() if of
+        )
         texts.append(f"area in um^2: {parts}")
         if self.wear:
             texts.append(

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import multiprocessing
+import os
 import signal
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -62,7 +63,6 @@ def run_tasks(
             total=sum(sizes),
             desc=description,
             unit=unit,
-            unit_scale=True,
             dynamic_ncols=True,
             leave=False,
             delay=2,
@@ -99,6 +99,8 @@ def _interrupts_blocked() -> Generator[None, None, None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    # The tracker of joblib's semaphores would warn of those of workers that Ctrl-C ends.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     # starts Python's resource tracker now: its start unblocks Ctrl-C
     multiprocessing.get_context("spawn").Lock()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -203,6 +203,6 @@ def field_named(name: str) -> str:
         raise ParameterError(f"{found[0]} counts in time only: use memristive test --age SECONDS")
     if found:
         return found[0]
-    close = difflib.get_close_matches(name.rpartition(".")[2], list(known.values()), 3, 0.5)
+    close = difflib.get_close_matches(name.rpartition(".")[2], list(known.values()), 3, 0.7)
     near = [full for full, short in known.items() if short in close] or list(known)
     raise ParameterError(f"no field {name!r}; did you mean {', '.join(near)}?")

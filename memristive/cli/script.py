@@ -480,6 +480,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
         print(
             pd.DataFrame(rows)
             .drop(columns=list(drop))
+            .rename(columns=lambda name: str(name).replace("_", " "))
             .to_string(index=False, float_format="{:.4g}".format, na_rep="")
         )
 
@@ -495,7 +496,7 @@ def print_training(
     cells, kind = (setup.array.shares(states), "share") if setup.array else (states, "X/V")
 
     def limits(of: np.ndarray) -> str:
-        return f"{of.min():.4f} to {of.max():.4f}" if len(of) else "-"
+        return f"{of.min():z.4f} to {of.max():z.4f}" if len(of) else "-"
 
     rows = [
         (label, on.sum(), limits(row[on]), limits(row[~on]))

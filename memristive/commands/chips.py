@@ -24,7 +24,7 @@ from memristive.cli.script import Record, add_resume, keep_apart, make_parser, t
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
 from memristive.network.networks import network_on_chip
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, check_range
 from memristive.plotting import COLOURS, WIDTH, over_seeds
 from memristive.scores.decisions import score_row
 
@@ -72,6 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
             f"{options.network} records no rule, which --repair needs: save(path, network, rule), "
             "or --repair 0"
         )
+    for spread in options.spread:
+        check_range("--spread", spread, Chip.__dataclass_fields__["cell_gain"].metadata)
     chips = [
         OnChip(options.network, options.data, deviation, spread, seed, options.repair)
         for deviation, spread, seed in itertools.product(

@@ -276,7 +276,9 @@ def answers(results: Mapping[str, Any]) -> str:
         row for row in shorter if row["training_accuracy"] >= first["training_accuracy"] - LOSS
     ][-1]
     area = results["area_m2"]
-    parts = ", ".join(f"{name} {1e12 * value:,.0f}" for name, value in area.items() if value)
+    parts = ", ".join(
+        f"{name.replace('_', ' ')} {1e12 * value:,.0f}" for name, value in area.items() if value
+    )
     lines = [
         f"area in um^2: {parts}",
         f"times shortened by {kept['factor']}, which costs at most {LOSS:.1%} on training images: "

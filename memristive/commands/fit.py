@@ -15,9 +15,9 @@ the readings by more than 20 % of the range, no device file is written.
 If one pulse of a direction crosses most of the range, the device has one gradual direction, and its
 file holds the distributions of both kinds of pulses (docs/devices.md).
 
-A table with the columns time (s) and conductance has readings without pulses, at times since the
-last write. Then the laws of drift and of relaxation are fitted, and the better one goes into a copy
-of the device file that --device names.
+A table with the columns time (s, min, h or d) and conductance has readings without pulses, at
+times since the last write. Then the laws of drift and of relaxation are fitted, and the better one
+goes into a copy of the device file that --device names.
 
 Writes the device file own/NAME_device.json, for --device of other scripts, the record
 own/device_fit_NAME.json and own/device_fit_NAME.png. About 3 s for each device.

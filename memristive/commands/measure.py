@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         ):
 
             def phase(name: str) -> None:
-                bar.set_description(name)
+                bar.set_description(name, refresh=False)  # not before two seconds
                 bar.update()
 
             found: Any = measure(model, source, options.model, phase)
@@ -282,9 +282,11 @@ def meaning(device: MeasuredDevice) -> str:
 
 
 def figure(found: Characterisation) -> Figure:
-    """Draw I-V loops, sweeps of pulses, steps at V, V/2 and V/3, and the drift under reads."""
-    drawn, axes = plt.subplots(2, 2, figsize=(plotting.WIDTH, 6.4))
-    (loops, sweeps), (steps, drift) = axes
+    """Draw I-V loops, sweeps of pulses, and steps at V, V/2 and V/3."""
+    drawn, axes = plt.subplot_mosaic(
+        [["loops", "sweeps"], ["steps", "steps"]], figsize=(plotting.WIDTH, 6.0)
+    )
+    loops, sweeps, steps = (axes[name] for name in ("loops", "sweeps", "steps"))
     factor, unit = plotting.prefixed(np.concatenate([amperes for *_, amperes in found.loops]), "A")
     for period, volts, amperes in found.loops:
         scale, hertz = plotting.prefixed(1 / period, "Hz")
@@ -300,7 +302,7 @@ def figure(found: Characterisation) -> Figure:
     sweeps.set(
         xlabel="pulses", ylabel=f"conductance ({unit})", title=f"{BLOCK} pulses up, {BLOCK} down"
     )
-    sweeps.legend(title="start")
+    sweeps.legend(title="start", loc="upper left", bbox_to_anchor=(1, 1))
 
     for up, colour in ((True, plotting.BLUE), (False, plotting.VERMILLION)):
         for part, style in STYLES.items():
@@ -313,21 +315,13 @@ def figure(found: Characterisation) -> Figure:
                 color=colour,
                 label=f"{'up' if up else 'down'}, V/{part}".removesuffix("/1"),
             )
+    changes = np.concatenate([np.abs(of) for of in found.steps.values()])
     steps.set(
         xlabel="x",
         ylabel="change of x by a pulse (%)",
         yscale="log",
-        ylim=(1e-6, None),
+        ylim=(50 * changes[changes > 1e-8].min(), None),
         title="steps",
     )
-    steps.legend(ncols=2, loc="lower center")
-
-    most = max(110 * np.abs(found.drift).max(), 1e-3)
-    drift.plot(GRID, 100 * found.drift)
-    drift.set(
-        xlabel="x",
-        ylabel="change of x (%)",
-        ylim=(-most, most),
-        title=f"{READS} reads of {found.device.width_up:g} s",
-    )
+    steps.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return drawn

@@ -614,7 +614,7 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     then = f"Then: {said[1]}." if said[1:] else "No other change stands out."
     rest = ", ".join(name for name in gains if name not in clear[:2])
     last = f"Little or nothing would come of: {rest}." if rest else "All changes help."
-    if (EVERYTHING, best) in means:
+    if means.get((EVERYTHING, best), (0.0, 0.0))[0] > reached:
         last += f" With all changes one layer has {means[EVERYTHING, best][0]:.1f} %."
     return [first, then, last]
 

@@ -42,8 +42,8 @@ from memristive.cli.script import (
     apply_settings,
     keep_apart,
     make_parser,
-    print_rows,
     progress,
+    table,
 )
 from memristive.datasets import Dataset, Images
 from memristive.devices.measured_device import load_device
@@ -202,7 +202,9 @@ def main(arguments: list[str] | None = None) -> None:
         checkpoint.unlink(missing_ok=True)
 
     # 4. Print, and draw the first network: kernels, or a back-read.
-    print_rows(rows)
+    pulses = ("pulses a cell",) if "pulses_a_cell" in rows[0] else ()
+    heading = ("seed", "accuracy (%)", "95 % interval", "silent", "tied", "images that wrote")
+    print(table((*heading, *pulses), list(map(shown, rows))))
     if options.convolution:
         record.plot(kernels_figure(network), "kernels")
         record.plot(places_figure(network, dataset.test.levels[0]), "places")
@@ -306,6 +308,20 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
         return data(seeded.seed), network, seeded
 
     return start_with
+
+
+def shown(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a row of the record as cells of a table to print."""
+    low, high = (100 * row[f"interval_95_{end}"] for end in ("low", "high"))
+    return (
+        row["seed"],
+        f"{100 * row['strict_accuracy']:.2f}",
+        f"{low:.1f} to {high:.1f}",
+        row["silent"],
+        row["tied"],
+        f"{row['presentations_that_wrote']:,}",
+        *(f"{row[name]:,.1f}" for name in ("pulses_a_cell",) if name in row),
+    )
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ UNITS = dict.fromkeys(("S", "siemens", "Siemens"), "S") | {"A": "A", "V": "V", "
 UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "ohm")
 EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
 UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
-TIME = re.compile(r"(?i)(?:t|time|elapsed ?time|delay)\b")  # of readings without pulses
+TIME = re.compile(r"(?i)(?:t|time|elapsed ?time|delay)(?![a-z])")  # of readings without pulses
 # s, of the units of times that are no power of ten of a second
 LONG_TIMES = {r"min(?:ute)?s?": 60.0, r"h(?:our|r)?s?": 3600.0, r"d(?:ay)?s?": 86400.0}
 # other columns, and why they do not do

@@ -12,6 +12,7 @@ import itertools
 import json
 import math
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from memristive.devices.measured_device import device_record
 from memristive.files import FileProblem, read_json, restored_progress
@@ -82,7 +84,8 @@ def _replace(path: Path, data: bytes) -> None:
 
 def report(text: str) -> None:
     """Print a line and flush the output."""
-    print(text, flush=True)
+    tqdm.write(text)  # above progress bars
+    sys.stdout.flush()
 
 
 def to_json(data: Any) -> str:

@@ -311,7 +311,7 @@ def _read(path: str | Path, dataset: str) -> dict[str, Any]:
         ("dataset", dataset if content.get("dataset", UNNAMED) != UNNAMED else ""),
     ):
         if "format" in content and expected and content.get(key) != expected:
-            raise VoltagesError(f"{path}: {key} is {content.get(key)!r}, expected {expected!r}")
+            raise VoltagesError(f"{path} has the {key} {content.get(key)!r}, not {expected!r}")
     return content
 
 
@@ -325,7 +325,7 @@ def _paper_states(path: str | Path, content: Mapping[str, Any]) -> list[list[Any
     if not cells or len(cells) != classes * inputs:
         raise VoltagesError(
             f"{path} has no 'format' and {len(cells)} of {classes} x {inputs} cells "
-            "xsnn.xmemristor_p<class>_<input>.cmem, expected a voltages file or the paper's layout"
+            "xsnn.xmemristor_p<class>_<input>.cmem: it is no file of a network"
         )
     return [[cells[j, i] for i in range(inputs)] for j in range(classes)]
 

@@ -518,9 +518,8 @@ class Network:
             return dataclasses.replace(self, states=(chip.after_decay(self.states[0], seconds),))
         if law is None or curve is None or not (law.drifts or law.retention):
             raise ParameterError(
-                "aged needs a device with drift or retention, such as "
-                "dataclasses.replace(load_device('pcm'), drift=0.05), or a chip with decay: here "
-                "cells keep their states"
+                "cells keep their states: the device has neither drift nor retention, which "
+                "`memristive fit` finds in readings over time, and the chip no decay"
             )
         fresh = network_on_chip(dataclasses.replace(self, past=()), chip)
         states, past, seed = list(fresh.states), [], chip.seed if chip else 0

@@ -141,7 +141,7 @@ def test_a_file_keeps_the_ages(tmp_path):
 
 
 def test_what_cannot_age_is_refused():
-    with pytest.raises(ParameterError, match="aged"):
+    with pytest.raises(ParameterError, match="neither drift nor retention"):
         network("epiram").aged(1.0)
     with pytest.raises(ParameterError, match="seconds"):
         network().aged(-1.0)
