@@ -89,7 +89,7 @@ def test_both_engines_read_alike_on_another_chip(ngspice, tmp_path):
 
 def test_age_needs_cells_that_change(tmp_path):
     for age in ("3", "-3"):
-        with pytest.raises(ParameterError, match=r"aged|seconds"):
+        with pytest.raises(ParameterError, match=r"keep their states|seconds"):
             read(tmp_path, "--age", age)
 
 
