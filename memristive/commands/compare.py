@@ -21,6 +21,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from memristive.accounting.overview import with_unit
 from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, field_named, means_of
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
 from memristive.devices.measured_device import DEVICES, device_record, load_device
@@ -133,11 +134,11 @@ def printed(means: pd.DataFrame, kinds: Sequence[str]) -> str:
             f"{row['mean']:.1f}",
             f"{row['min']:.1f} to {row['max']:.1f}" if seeds > 1 else "",
             f"{row['pulses_per_cell']:,.1f}",
-            f"{row['write_energy_J']:.3g}",
+            with_unit(row["write_energy_J"], "J"),
         )
         for row in means.to_dict("records")
     ]
-    heading = (*kinds, "accuracy (%)", f"of {seeds} seeds", "pulses a cell", "all writes (J)")
+    heading = (*kinds, "accuracy (%)", f"of {seeds} seeds", "pulses a cell", "all writes")
     return table(heading, rows)
 
 

@@ -93,6 +93,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
+    if options.device:
+        load_device(options.device)  # a wrong name ends here, not after the fit
     file = read_file(options.file)
     over_time = read_over_time(options.file, options.read_voltage, file)
     if over_time:

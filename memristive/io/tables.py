@@ -274,11 +274,12 @@ def check_classes(source: str | Path, labels: pd.Series) -> None:
     """Raise ParameterError unless there are two or more classes with enough members."""
     members = labels.value_counts()
     if labels.isna().any() or len(members) < 2 or members.min() < LEAST_MEMBERS:
+        smallest = ", ".join(f"{count} of {name!r}" for name, count in members.tail(1).items())
         raise ParameterError(
             f"{source}: the class column {labels.name!r} must have two or more classes of "
             f"{LEAST_MEMBERS} or more rows each and no gaps; gaps: {labels.isna().sum()}, classes: "
-            f"{len(members)}, rows of the smallest: {members.tail(1).to_dict()}; name another "
-            "column with --label, divide numbers into classes, or leave these rows out"
+            f"{len(members)}, fewest rows: {smallest}; name another column with --label, divide "
+            "numbers into classes, or leave these rows out"
         )
 
 
