@@ -419,7 +419,8 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
         name, _, text = setting.partition("=")
         group, _, attribute = name.partition(".")
         if name not in known:
-            same = [other for other in known if other.endswith(f".{name}")]
+            word = name.rpartition(".")[2]
+            same = [other for other in known if word and word in other.rpartition(".")[2]]
             near = f"; did you mean {', '.join(same)}?" if same else did_you_mean(name, known)
             raise ParameterError(f"--set {name}: unknown parameter, see --parameters{near}")
         metadata = known[name].metadata

@@ -131,7 +131,9 @@ def _lines(source: str | Path) -> tuple[list[str], list[str]]:
             f"{source}: {error.strerror}; expected a CSV, .npz or .npy file"
         ) from None
     if data.startswith(WORKBOOKS):
-        raise ParameterError(f"{source} is an Excel workbook: save the sheet as CSV")
+        raise ParameterError(
+            f"{source} is an archive, such as an Excel workbook: save its table as CSV"
+        )
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252", "latin-1"):
         try:

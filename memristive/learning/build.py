@@ -556,10 +556,20 @@ def chosen_convolution(
     Raises
     ------
     ParameterError
-        `given` has a wrong value, or height and width are unknown.
+        `given` has another field or a wrong value, or height and width are unknown.
     """
     if isinstance(given, Convolution):
         return given
+    if not isinstance(given, Mapping):
+        raise ParameterError(
+            f"convolution must be a Convolution or a dict of its fields, got {given!r}"
+        )
+    fields = [field.name for field in dataclasses.fields(Convolution)]
+    for name in given.keys() - fields:
+        raise ParameterError(
+            f"{name} is no field of a convolution, which has {', '.join(fields)}"
+            f"{did_you_mean(str(name), fields)}"
+        )
     chosen: dict[str, Any] = {
         name: value if name == "bias_level" else as_whole(f"convolution's {name}", value, 1, 10_000)
         for name, value in given.items()
