@@ -401,6 +401,7 @@ def train_one(task: Training) -> tuple[dict[str, Any], Learning | None]:
     learning, state = Learning.start(start, rule), {}
     if checkpoint.exists():
         state = resumed(checkpoint, parameters, True, False) or {}
+    if "done" in state:  # a run may end before its first presentation
         learning = learning.restored(state, checkpoint)
     counts = no_counts(start) if start.pulses else None
     with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):

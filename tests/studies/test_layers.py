@@ -87,24 +87,26 @@ def test_a_training_in_ngspice_is_saved(tmp_path):
 
 
 def test_a_training_goes_on_from_its_checkpoint(tmp_path):
-    """The second of two networks has made 1,000 of 3,000 presentations."""
-    setting = ("--seeds", 2, "--set", "rule.presentations=3000")
+    """The second of three networks has made 1,000 of 3,000 presentations, the third none."""
+    setting = ("--seeds", 3, "--set", "rule.presentations=3000")
     study(tmp_path, *setting)
     whole = load_results(tmp_path / "layers_xor.json")
     rule = dataclasses.replace(RULE, presentations=3000, seed=2)
     learning = Learning.start(initial_network(HIDDEN, 2, XOR.levels, rule), rule)
     next(train(learning, rule, XOR.levels, XOR.labels))
     assert learning.done == 1000
-    first, second = (checkpoint_path(tmp_path / name) for name in ("v.json", "v_2.json"))
+    names = ("v.json", "v_2.json", "v_3.json")
+    first, second, third = checkpoints = [checkpoint_path(tmp_path / name) for name in names]
     row = whole["rows"][0] | {"silent": 3}
     save_checkpoint(first, {"row": to_json(row)}, whole["parameters"])
     save_checkpoint(second, learning.arrays(), whole["parameters"])
+    save_checkpoint(third, {}, whole["parameters"])
     with pytest.raises(NotOverwritten, match="--resume"):
         study(tmp_path, *setting)
     study(tmp_path, *setting, "--resume")
     found = load_results(tmp_path / "layers_xor.json")["rows"]
-    assert found == [row, whole["rows"][1]]  # the first one is not trained again
-    assert not first.exists() and not second.exists()
+    assert found == [row, *whole["rows"][1:]]  # the first one is not trained again
+    assert not any(checkpoint.exists() for checkpoint in checkpoints)
     with pytest.raises(FileProblem, match="--resume"):
         study(tmp_path, *setting, "--resume")
 
