@@ -24,13 +24,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
 from memristive.classifier.defaults import (
     learning_rule,
     suited_dose,
     suited_margin,
     untrained_network,
 )
+
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.commands.chips import DEVIATIONS as FIELDS
 from memristive.datasets import Dataset, matching_dataset

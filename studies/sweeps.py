@@ -27,6 +27,7 @@ two cores, minutes for the others. Ctrl-C saves a checkpoint for --resume.
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -46,6 +47,8 @@ from memristive.devices.measured_device import (
     device_record,
 )
 from memristive.learning.build import LATE_DOSE
+from memristive.network import recipe as recipes
+from memristive.network.recipe import EXACT, LATE, Recipe
 from memristive.plotting import COLOURS, GREY, WIDTH, over_seeds
 from memristive.writing.late import late_settings
 
@@ -62,7 +65,7 @@ NEUROSIM = {
 SIZES = {1: "one layer, 100-10", 2: "two layers, 400-100-10"}
 CELLS = {0: "single cells", 1: "one pair", 4: "four pairs"}
 # late_ways
-ROUNDED, MANHATTAN, REMAINDER, LATE = "rounded", "Manhattan", "remainder", "late"
+ROUNDED, MANHATTAN, REMAINDER = "rounded", "Manhattan", "remainder"
 EAPU = "EaPU"
 DEEP_SEEDS = 3  # of two layers
 # The size of a dose means nothing to the Manhattan rule: it does not fall. The margin is the best
@@ -165,22 +168,25 @@ def network(
     layers: int,
     presentations: int,
     columns: Mapping[str, Any],
-    **more: Any,
+    late: bool = False,
+    whole: bool = True,
+    pairs: int = 1,
+    changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Run:
-    """Return one network of pairs with `more` fields of `Run`. One layer learns MNIST, two layers
+    """Return one network of pairs. One layer learns MNIST, two layers
     its central pixels, both `columns["data"]` if it names other images.
     """
     data = str(columns.get("data", "mnist"))
     central = "_central" * (layers == 2 and data == "mnist")
-    return Run(
+    recipe = Recipe(
+        (100,) * (layers - 1),
         device,
-        data + central,
-        hidden=(100,) * (layers - 1),
+        LATE if late else recipes.AT_ONCE if whole else EXACT,
+        pairs,
         seed=seed,
-        presentations=presentations,
-        columns=columns,
-        **more,
+        changes={"rule.presentations": presentations} | dict(changes),
     )
+    return Run(recipe, data + central, columns=columns)
 
 
 def gate_commit(seeds: int) -> Iterator[Run]:
@@ -205,13 +211,14 @@ def gate_commit(seeds: int) -> Iterator[Run]:
             changes = changes | {f"pulses.gate_{'step' if way == AT_ONCE else 'rest'}": 0.0}
         for seed in range(1, seeds + 1):
             yield Run(
-                device,
+                Recipe(
+                    HIDDEN[size],
+                    device,
+                    seed=seed,
+                    changes={"rule.presentations": SHOWN[size]} | changes,
+                ),
                 "mnist",
                 size,
-                HIDDEN[size],
-                seed=seed,
-                presentations=SHOWN[size],
-                changes=changes,
                 columns={"size": size, "way": way, "series": series, "value": value},
             )
 
@@ -263,7 +270,11 @@ def main(arguments: list[str] | None = None) -> None:
         options.results = options.results / sweep.folder
     seeds = options.seeds or sweep.seeds
     runs = list(sweep.runs(seeds))
-    devices = {run.device.name: device_record(run.device) for run in runs}
+    devices = {
+        run.recipe.device.name: device_record(run.recipe.device)
+        for run in runs
+        if run.recipe.device
+    }
     known = {"devices": devices, "seeds": seeds, **sweep.parameters(seeds)}
     record = Record(options, options.name, known)
     rows = record.run_tasks(evaluate, runs)

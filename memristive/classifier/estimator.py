@@ -18,46 +18,27 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-import memristive.classifier.defaults as defaults
 from memristive.accounting.overview import Costs, costs
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.classifier.stored import VERSION, StoredClassifier
-from memristive.devices.measured_device import (
-    device_of_record,
-    device_record,
-    emulator,
-    load_device,
-    model_of,
-)
-from memristive.devices.spice_model import check_model
+from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.engines.engine import ModelCells, NgspiceNetwork, check_engine, read
 from memristive.engines.read_netlist import netlist
 from memristive.files import read_json, restored
 from memristive.io.records import write_file, write_json
-from memristive.io.voltages import CLASSIFIER
+from memristive.io.voltages import CLASSIFIER, network_content
 from memristive.io.voltages import FORMAT as NETWORK
-from memristive.learning.build import (
-    CONVOLUTION_RULE,
-    chosen_convolution,
-    convolution_settings,
-    initial_network,
-    measured_design,
-    measured_parameters,
-    measured_pulses,
-    presented,
-    suited_changes,
-    suited_kernels,
-)
+from memristive.learning.build import build, layers_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, chosen_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution, LayerDesign
-from memristive.network.inputs import layer_sizes
-from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
+from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution
+from memristive.network.networks import Network, network_on_chip
+from memristive.network.recipe import AT_ONCE, LATE, Recipe
 from memristive.parameters import ParameterError, as_whole
 from memristive.scores.checks import warn_of_layers
 from memristor import MemristorParameters
-from snn_circuit import NetworkParameters, NeuronParameters
+from snn_circuit import NeuronParameters
 
 # parameters of a network, which only `fit` can change
 FIXED = (
@@ -66,8 +47,7 @@ FIXED = (
 )
 LARGEST_DOSE, MOST_EPOCHS = 5.0, 10**6  # V; most presentations of each sample
 HIDDEN_LAYERS = (100,)  # default sizes without a device
-# thresholds, because weights of measured devices decay to 0 and neurons must fire without them
-BIAS_DRIVE = 1.5
+ONLINE = 0.2  # dose factor of `partial_fit`: the number of later calls is unknown
 
 
 # measures a SPICE model once in a process
@@ -112,9 +92,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         file, see docs/devices.md. Cells are written by whole pulses with the cycle-to-cycle noise
         of the device. The default dose is smaller if steps depend on the state. Most presets learn
         best with two pairs, or with one pair and `late`. None: `memristor`.
-    pairs : int, default=0
-        Number of differential pairs of each synapse. 0: single cells and a reference column. A
-        device whose steps up and down differ needs pairs.
+    pairs : int, default=None
+        Number of differential pairs of each synapse. 0: single cells and a reference column. None:
+        1 with a `device`, 0 without.
     late : bool, default=False
         With a `device`: each synapse adds up doses on a poor capacitor, the paper's emulator, until
         whole pulses are due (docs/writes_late.md). The default dose and margin are then larger.
@@ -182,7 +162,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         margin: float | None = None,
         memristor: MemristorParameters | None = None,
         device: str | None = None,
-        pairs: int = 0,
+        pairs: int | None = None,
         late: bool = False,
         convolution: Convolution | Mapping[str, Any] | None = None,
         neuron: NeuronParameters | None = None,
@@ -238,24 +218,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             hidden neurons are silent.
         """
         features, targets = self._training_data(X, y, reset=True)
-        presentations = max(defaults.EPOCHS * len(features), defaults.PRESENTATIONS)
-        presentations = -(-presentations // len(features)) * len(features)
-        if self.epochs is not None:
-            presentations = as_whole("epochs", self.epochs, 1, MOST_EPOCHS) * len(features)
-        elif self.convolution is not None:
-            presentations = presented(len(features))
-        self._start(features, np.unique(targets), len(features), presentations)
-        self._learn(self._rule_of(presentations), features, targets)
+        self._start(features, np.unique(targets))
+        self._learn(self._rule_now(), features, targets)
         return self
-
-    def _rule_of(self, presentations: int) -> LayeredRule:
-        """Return the rule of a `fit` of so many presentations."""
-        rule, share = self._rule(), 1.0
-        if self.dose is None and self.convolution is None:
-            share = defaults.hidden_share(len(self.classes_), self._hidden_sizes())
-        return dataclasses.replace(
-            rule, presentations=presentations, hidden_dose=share * rule.hidden_dose
-        )
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
         """Present each sample once, in random order, at a fifth of the dose.
@@ -298,14 +263,14 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if len(unknown):
             raise ValueError(f"y has labels that are not among the classes: {unknown}")
         if first:
-            self._start(features, known, defaults.MANY)
-        rule = self._rule()
+            self._start(features, known)
+        rule = self._rule_now()
         self._learn(
             dataclasses.replace(
                 rule,
                 presentations=len(features),
-                hidden_dose=defaults.ONLINE * rule.hidden_dose,
-                output_dose=defaults.ONLINE * rule.output_dose,
+                hidden_dose=ONLINE * rule.hidden_dose,
+                output_dose=ONLINE * rule.output_dose,
                 seed=(rule.seed + self.n_presentations_) % 2**32,
             ),
             features,
@@ -349,7 +314,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         self._check_unchanged()
         model = copy.deepcopy(self).set_params(chip=chip)
-        model._set_network(self.network_)
+        found = chosen_chip(chip, self._device, seed=self._seed)
+        model._set_network(network_on_chip(self.network_, found))
         return model
 
     def _training_data(
@@ -375,40 +341,63 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             )
         return np.reshape(np.asarray(samples), (shape[0], -1)) if len(shape) == 3 else samples
 
-    def _start(
-        self,
-        features: np.ndarray,
-        classes: np.ndarray,
-        samples: int,
-        presentations: int = CONVOLUTION_RULE.presentations,
-    ) -> None:
-        """Check the parameters, and make an untrained network for a training on `samples`
-        samples.
-        """
+    def _start(self, features: np.ndarray, classes: np.ndarray) -> None:
+        """Check the parameters, and make an untrained network and its rule."""
         if len(classes) < 2:
             raise ValueError(f"y must have two classes or more, got one class: {classes[0]}")
         if self.encoding not in ENCODINGS:
             raise ParameterError(
                 f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             )
-        if self.late and self.device is None:
-            raise ParameterError("late is for measured devices: give a device")
-        self._convolution = None
-        if self.convolution is not None:
-            self._convolution = chosen_convolution(self.convolution, self._image_shape)
-        hidden = self._hidden_sizes()
-        self.classes_, self.margin_, self.n_presentations_ = (
-            classes,
-            suited_changes(self._convolution, hidden[0], presentations)["margin"]
-            if self._convolution
-            else defaults.suited_margin(samples, self.late),
-            0,
-        )
+        self.classes_, self.n_presentations_ = classes, 0
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = self._encoding_of(features)
-        self._measured = load_device(self.device) if self.device else None
         levels = self.encoding_.levels(features)
-        self._set_network(self._untrained(levels))
+        if self.convolution is not None and len(self._image_shape) == 3:
+            levels = levels.reshape(self._image_shape)
+        network, rule = build(self._recipe(len(features)), levels, len(classes))
+        assert isinstance(rule, LayeredRule)
+        self._suited = rule
+        self._set_network(network)
+
+    def _recipe(self, samples: int) -> Recipe:
+        """Return the recipe of the network for a training on so many `samples`."""
+        given = [name for name in ("memristor", "neuron") if getattr(self, name) is not None]
+        if self.device and "memristor" in given:
+            raise ParameterError("give device or memristor, not both")
+        if self.late and self.device is None:
+            raise ParameterError("late is for measured devices: give a device")
+        hidden = self.hidden
+        if hidden is None and self.convolution is None:
+            hidden = HIDDEN_LAYERS if self.device is None else ()
+        changes: dict[str, Any] = {
+            f"{name}.{field}": value
+            for name in given
+            for field, value in vars(getattr(self, name)).items()
+        }
+        if self.epochs is not None:
+            epochs = as_whole("epochs", self.epochs, 1, MOST_EPOCHS)
+            changes["rule.presentations"] = epochs * samples
+        return Recipe(
+            layers_of(hidden, self.convolution, self.device or ()),
+            self.device,
+            LATE if self.late else AT_ONCE,
+            self.pairs,
+            self.chip,
+            self._seed,
+            changes,
+        )
+
+    def _rule_now(self) -> LayeredRule:
+        """Return the rule that suits the network, with the `dose` and the `margin` if they are
+        given.
+        """
+        rule = self._suited
+        if self.dose is not None:
+            check_dose(self.dose)
+            hidden_dose = self.dose / rule.output_dose * rule.hidden_dose
+            rule = dataclasses.replace(rule, output_dose=self.dose, hidden_dose=hidden_dose)
+        return rule if self.margin is None else dataclasses.replace(rule, margin=self.margin)
 
     def _encoding_of(self, features: np.ndarray) -> FeatureEncoding:
         if self.convolution is None:
@@ -419,22 +408,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         )
         return FeatureEncoding(*alike, complement=False)
 
-    def _untrained(self, levels: np.ndarray) -> Network:
-        """Return an untrained network for training samples with `levels` (samples x rows)."""
-        devices = self._devices()  # before the rule takes a dose from the curves
-        hidden, classes = self._hidden_sizes(), len(self.classes_)
-        if self._convolution:
-            return initial_network(hidden, classes, levels, self._rule(), **devices)
-        return defaults.untrained_network(self._rule(), levels, hidden, classes, devices)
-
     def _set_network(self, network: Network) -> None:
-        """Put the network on the chip, and store the parameters that it was made with."""
-        # of any shape
-        chip = chosen_chip(self.chip, self._measured, seed=self._seed)
-        self.network_, self._fixed = (
-            network_on_chip(network, chip),
-            {name: getattr(self, name) for name in FIXED},
-        )
+        """Store the network, and the parameters that it was made with."""
+        self.network_, self._fixed = network, {name: getattr(self, name) for name in FIXED}
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
@@ -449,7 +425,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
         self.network_, self.engine_ = learning.network, self.engine
         self.n_presentations_ += learning.done
-        dose = f"dose ({self._rule().output_dose:.3g} V)"
+        dose = f"dose ({self._rule_now().output_dose:.3g} V)"
         warn_of_layers(self.network_, levels, hidden_dose=dose, output_dose=dose, labels=labels)
 
     def _bar(self, what: str, total: int) -> Any:
@@ -457,88 +433,27 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         hidden = None if self.verbose else True
         return functools.partial(tqdm, total=total, desc=what, unit="sample", disable=hidden)
 
-    def _rule(self) -> LayeredRule:
-        """Return the learning rule, with the dose of the first write."""
-        hidden = self._hidden_sizes()
-        if self._convolution:
-            return self._convolution_rule(self._convolution, hidden[0])
-        dose = (
-            defaults.suited_dose(self.n_features_in_, len(self.classes_), hidden)
-            if self.dose is None
-            else self.dose
-        )
-        if self._measured and self.dose is None:
-            dose = defaults.device_dose(dose, self._measured, self.pairs, self.late)
-        check_dose(dose)
-        return defaults.learning_rule(
-            dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden
-        )
-
-    def _convolution_rule(self, convolution: Convolution, kernels: int) -> LayeredRule:
-        # doses do not depend on the number of presentations
-        changes = suited_changes(convolution, kernels, CONVOLUTION_RULE.presentations)
-        rule = convolution_settings(self._measured, self.pairs, self.late, changes)[1]
-        margin = self.margin_ if self.margin is None else self.margin
-        if self.dose is not None:
-            check_dose(self.dose)
-            factor = self.dose / rule.output_dose
-            rule = dataclasses.replace(
-                rule, output_dose=self.dose, hidden_dose=factor * rule.hidden_dose
-            )
-        return dataclasses.replace(rule, margin=margin, seed=self._seed)
-
-    def _hidden_sizes(self) -> tuple[int, ...]:
-        if self._convolution:
-            return layer_sizes(self.hidden) or (suited_kernels(self._convolution),)
-        if self.hidden is None:
-            return HIDDEN_LAYERS if self.device is None else ()
-        return layer_sizes(self.hidden)
-
-    def _devices(self) -> dict[str, Any]:
-        """Return the parameters, design and pulses of a network, as arguments of `Network`."""
-        given = [name for name in ("memristor", "neuron") if getattr(self, name) is not None]
-        if self._measured and given and (self._convolution or given[0] == "memristor"):
-            raise ParameterError(f"give device or {given[0]}, not both")
-        parameters = NetworkParameters(
-            self.memristor or MemristorParameters(), self.neuron or NeuronParameters()
-        )
-        if self._convolution:
-            made, _ = convolution_settings(self._measured, self.pairs, self.late)
-            made["convolution"] = self._convolution
-            if not self._measured:
-                made["parameters"] = parameters
-                made["design"] = dataclasses.replace(made["design"], pairs=self.pairs)
-            return made
-        if self._measured is None:
-            return {"parameters": parameters, "design": LayerDesign(pairs=self.pairs)}
-        emulated = emulator(self._measured)
-        # A volt of X moves a membrane as far as one of the default memristor does, so that the same
-        # doses suit.
-        gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (
-            emulated.high - emulated.low
-        )
-        return {
-            "parameters": measured_parameters(emulated, self.neuron),
-            "pulses": measured_pulses(emulated, late=self.late),
-            "design": measured_design(
-                emulated,
-                self.pairs,
-                gain,
-                self.neuron,
-                hidden_bias=BIAS_DRIVE,
-                output_bias=BIAS_DRIVE,
-            ),
-        }
-
     def _cells(self) -> ModelCells | None:
         """Return the cells of the device's SPICE model in ngspice; None without a model."""
-        if not self._measured or not self._measured.model:
+        if not self._device or not self._device.model:
             return None
         if self.network_.devices is not None:
             raise ParameterError(
                 "a SPICE model in ngspice cannot have a chip's deviations: set chip to None"
             )
-        return _model_cells(model_of(self._measured))
+        return _model_cells(model_of(self._device))
+
+    @property
+    def _device(self) -> MeasuredDevice | None:
+        """Measured device in every cell."""
+        recipe = self.network_.recipe
+        return recipe.device if recipe else None
+
+    @property
+    def margin_(self) -> float:
+        """Margin in s that suits the training data."""
+        check_is_fitted(self, "network_")
+        return self._suited.margin
 
     # Deciding
 
@@ -672,12 +587,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             `sample`, `technology` and `device` of `memristive.costs`.
         """
         levels = self.encoding_.levels(self._features(X))
-        options = {"device": self._measured} | options
+        options = {"device": self._device} | options
         if y is None:
             return costs(self.network_, levels, **options)
         labels = np.searchsorted(self.classes_, np.asarray(y))
-        rule, start = self._rule_of(self.n_presentations_), self._untrained(levels)
-        return costs(self.network_, levels, labels, rule, start=start, **options)
+        rule = dataclasses.replace(self._rule_now(), presentations=self.n_presentations_)
+        return costs(self.network_, levels, labels, rule, **options)
 
     # Files
 
@@ -705,30 +620,24 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         # a generator has changed since
         seed = self.random_state if isinstance(self.random_state, int | np.integer) else None
-        estimator = {
-            **self.get_params(),
-            **self._fixed,
-            "hidden": tuple(layer.neurons for layer in self.network_.layers[:-1]),
-            "convolution": self.network_.convolution,
-            "random_state": seed,
-        }
-        device = self._measured and device_record(self._measured)
         content = {
             "format": CLASSIFIER,
             "version": VERSION,
             "parameters": origin or {},
-            "estimator": estimator,
-            "device": device,
-            "trained_by": self.engine_,
+            "estimator": {
+                **self.get_params(),
+                **self._fixed,
+                "hidden": tuple(layer.neurons for layer in self.network_.layers[:-1]),
+                "convolution": self.network_.convolution,
+                "random_state": seed,
+            },
             "presentations": self.n_presentations_,
-            "seed": self._seed,
-            "margin": self.margin_,
             "classes": self.classes_,
             "features": self.n_features_in_,
             "feature_names": getattr(self, "feature_names_in_", None),
             "low": self.encoding_.low,
             "span": self.encoding_.span,
-            "voltages": self.voltages_,
+            "network": network_content(self.network_, self._suited, engine=self.engine_),
         }
         write_json(path, content, overwrite, lambda made: _stored(path, made))
         return Path(path)
@@ -746,28 +655,19 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         model = cls(**vars(stored.estimator))
         complement = model.encoding == COMPLEMENT and model.convolution is None
         model.encoding_ = FeatureEncoding(stored.low, stored.span, complement)
-        model._convolution = stored.estimator.convolution
-        model.classes_, model.margin_ = np.array(stored.classes), stored.margin
-        model._seed, model.engine_ = stored.seed, stored.trained_by
+        model.classes_ = np.array(stored.classes)
         model.n_presentations_, model.n_features_in_ = stored.presentations, stored.features
         if stored.feature_names:
             model.feature_names_in_ = np.array(stored.feature_names, dtype=object)
-        try:
-            model._measured = device_of_record(stored.device) if stored.device else None
-            if model._measured:
-                check_model(model._measured.model, model._measured.model_sha256)
-            model._set_network(Network(stored.voltages, **model._devices()))
-            rows = model.encoding_.levels(stored.low[None]).shape[1]
-            wanted = (rows, *model._hidden_sizes(), len(stored.classes))
-            layers = model.network_.layers
-            found = (model.network_.sizes[0], *(layer.neurons for layer in layers))
-            if found != wanted:
-                raise ParameterError(
-                    f"voltages must suit features, hidden and classes: {wanted}, got {found}"
-                )
-            model.network_.check_range()
-        except ParameterError as error:
-            raise ParameterError(f"{path}: device or voltages: {error}") from None
+        network, rule, model.engine_ = stored.trained(path)
+        model._suited, model._seed = rule, rule.seed
+        rows = model.encoding_.levels(stored.low[None]).shape[1]
+        if (network.sizes[0], network.sizes[-1]) != (rows, len(stored.classes)):
+            raise ParameterError(
+                f"{path}: network has {network.sizes[0]} inputs and {network.sizes[-1]} classes, "
+                f"features and classes need {rows} and {len(stored.classes)}"
+            )
+        model._set_network(network)
         return model
 
 

@@ -1,32 +1,30 @@
 """Sweeps: networks that are trained and tested alike, except for what is varied.
 
-A `Run` is one network: built, trained and tested in closed form by the library's verbs. A sweep is
-a list of runs, a table of their rows, and means over the seeds.
+A `Run` is one network: built from its recipe, trained and tested in closed form by the library's
+verbs. A sweep is a list of runs, a table of their rows, and means over the seeds.
 """
 
 import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+import memristive.learning.build
 from memristive.accounting.dissipation import write_costs
 from memristive.datasets import Dataset, Images, matching_dataset
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.learning.build import (
-    build,
-    initial_network,
-    learning_of,
-    presented_to_devices,
-    stuck_cells,
-)
+from memristive.files import read_json
+from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.training import Learning, train
-from memristive.network.chip import Chip, device_chip
-from memristive.network.networks import Network, network_on_chip
+from memristive.network.chip import Chip
+from memristive.network.networks import Network
+from memristive.network.recipe import Conv, Dense, Recipe
 from memristive.parameters import ParameterError
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
@@ -34,101 +32,54 @@ from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import PulseWrites
 from memristor import Aging
 
-AT_ONCE, LATE = "at once", "late"
 HELD_OUT = 10_000  # most images
 DOSE = "the dose of memristive.learning.build"  # for warnings
 AGING = {one.name for one in dataclasses.fields(Aging) if not one.name.startswith("endurance")}
-# what `Run.changes` may name, as "device.write_noise"
+TUNED = Path(memristive.learning.build.__file__).with_name("tuned.json")
+# of a tuned convolution, what measured devices take: doses and weights follow from their pulses
+FOR_DEVICES = ("rule.presentations", "rule.margin", "rule.start_drive_spread")
+# what --vary of `memristive compare` may name, as "device.write_noise"
 GROUPS = {"device": MeasuredDevice, "chip": Chip, "rule": LayeredRule, "pulses": PulseWrites}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A network of one device to be trained and tested.
+    """A network to be trained and tested.
 
     Parameters
     ----------
-    device : MeasuredDevice
+    recipe : Recipe
+        Its seed also selects the split of the images.
     data : str
         A dataset, or the path of a file of one's own images.
     size : int, optional
         Rows of pixels.
-    hidden : tuple of int
-        Neurons of hidden layers; with `convolution` kernels and layers above; (): what suits.
-    convolution : bool
-    pairs : int
-    late : bool
-    whole : bool
-        False: pulses of any width without noise, for comparison.
-    seed : int
-        Of the start, of the order of images, of the split, and of the chip.
-    presentations : int, optional
-        None: as many as suit the images.
     held_out : bool
         Test on held-out training images.
-    changes : dict
-        Other values of fields of `GROUPS`, by names such as "device.write_noise".
     columns : dict
         Further columns of the row.
     """
 
-    device: MeasuredDevice
+    recipe: Recipe
     data: str = "digits"
     size: int | None = None
-    hidden: tuple[int, ...] = ()
-    convolution: bool = False
-    pairs: int = 1
-    late: bool = False
-    whole: bool = True
-    seed: int = 1
-    presentations: int | None = None
     held_out: bool = False
-    changes: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
-
-    def changed(self, group: str) -> dict[str, Any]:
-        """Return the changed fields of one of `GROUPS`."""
-        start = f"{group}."
-        return {
-            name.removeprefix(start): value
-            for name, value in self.changes.items()
-            if name.startswith(start)
-        }
 
     @property
     def dataset(self) -> Dataset:
         """Images to learn and to test."""
-        return data_of(self.data, self.size, self.held_out, self.seed)
+        return data_of(self.data, self.size, self.held_out, self.recipe.seed)
+
+    def changed(self, changes: Mapping[str, Any]) -> "Run":
+        """Return this run with further changes of its recipe."""
+        return dataclasses.replace(self, recipe=self.recipe.changed(changes))
 
     def prepared(self) -> tuple[Network, LayeredRule]:
         """Return the untrained network and its rule."""
         data = self.dataset
         images = data.training.levels.reshape(-1, *data.shape)
-        device = dataclasses.replace(self.device, **self.changed("device"))
-        chip = device_chip(device, self.seed)
-        if changes := self.changed("chip"):
-            chip = dataclasses.replace(chip or Chip(seed=self.seed), **changes)
-        learning = {"seed": self.seed} | self.changed("rule")
-        shown = self.presentations
-        if shown is None and not self.convolution:
-            shown = presented_to_devices(len(images), self.late)
-        if shown:
-            learning = {"presentations": shown} | learning
-        if self.whole:
-            shape: dict[str, Any] | None = {} if self.convolution else None
-            cells = (device, self.pairs, self.late)
-            classes, hidden = len(data.labels), self.hidden or None
-            network, rule = build(images, classes, hidden, *cells, shape, chip, **learning)
-        else:
-            made, rule = learning_of(device, 1 + len(self.hidden), self.pairs, whole=False)
-            rule = dataclasses.replace(rule, **learning)
-            levels = data.training.levels
-            network = initial_network(self.hidden, len(data.labels), levels, rule, **made)
-            network = network_on_chip(network, chip or stuck_cells(device, self.seed))
-        if changes := self.changed("pulses"):
-            assert network.pulses
-            pulses = dataclasses.replace(network.pulses, **changes)
-            network = dataclasses.replace(network, pulses=pulses)
+        network, rule = build(self.recipe.spread(), images, len(data.labels))
         return network, rule  # type: ignore[return-value]  # devices have the rule of layers
 
     def trained(self) -> tuple[Network, LayeredRule, Counts]:
@@ -136,6 +87,19 @@ class Run:
         network, rule = self.prepared()
         network, counts = learned(network, rule, self.dataset.training)
         return network, rule, counts
+
+
+def tuned(data: str, convolution: bool = False, device: bool = False) -> Recipe | None:
+    """Return the recipe whose settings were chosen on held-out images of a dataset; None if there
+    is none. With a `device`, the settings of emulators do not count.
+    """
+    found = read_json(TUNED, "tuned recipes").get(data + " convolution" * convolution)
+    if not found or (device and not convolution):
+        return None
+    layers = [Conv(**layer) if convolution else Dense(**layer) for layer in found["layers"]]
+    kept = found["changes"].items()
+    changes = {name: value for name, value in kept if not device or name in FOR_DEVICES}
+    return Recipe(layers, changes=changes)
 
 
 def learned(network: Network, rule: Rule, training: Images) -> tuple[Network, Counts]:
@@ -167,14 +131,16 @@ def evaluate(run: Run) -> dict[str, Any]:
     row. Runs in a worker.
     """
     network, rule, counts = run.trained()
-    test, known = run.dataset.test, {"device": run.device.name, **run.columns, "seed": run.seed}
+    device = run.recipe.device
+    assert device
+    test, known = run.dataset.test, {"device": device.name, **run.columns, "seed": run.recipe.seed}
     kind = ", ".join(f"{name}: {value}" for name, value in known.items())
     warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, kind)
     return {
         **known,
         "presentations": rule.presentations,
         **score_row(test.labels, network.first_spikes(test.levels)),
-        **write_costs(run.device, counts),
+        **write_costs(device, counts),
     }
 
 

@@ -399,6 +399,24 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     ParameterError
         A name is unknown, or a value is outside its range.
     """
+    found = changed_settings(options, **groups)
+    return tuple(
+        dataclasses.replace(
+            parameters,
+            **{
+                name.removeprefix(f"{group}."): value
+                for name, value in found.items()
+                if name.startswith(f"{group}.")
+            },
+        )
+        for group, parameters in groups.items()
+    )
+
+
+def changed_settings(options: argparse.Namespace, **groups: Any) -> dict[str, Any]:
+    """Return the changes of --set by name, such as "memristor.width"; arguments, --parameters and
+    errors are those of `apply_settings`.
+    """
     known = {
         f"{group}.{field.name}": field
         for group, parameters in groups.items()
@@ -414,10 +432,9 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
             rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
         print(table(("parameter", "default", "range", "meaning"), rows))
         sys.exit(0)
-    changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
+    changes: dict[str, Any] = {}
     for setting in options.settings:
         name, _, text = setting.partition("=")
-        group, _, attribute = name.partition(".")
         if name not in known:
             word = name.rpartition(".")[2]
             same = [other for other in known if word and word in other.rpartition(".")[2]]
@@ -425,15 +442,13 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
             raise ParameterError(f"--set {name}: unknown parameter, see --parameters{near}")
         metadata = known[name].metadata
         try:
-            changes[group][attribute] = check_range(name, float(text), metadata)
+            changes[name] = check_range(name, float(text), metadata)
         except ValueError:
             kind = "a whole number" if metadata["whole"] else "a number like 50e-6"
             raise ParameterError(
                 f"--set {name}=VALUE must be {kind}, {allowed_range(metadata)}, got {text!r}"
             ) from None
-    return tuple(
-        dataclasses.replace(parameters, **changes[name]) for name, parameters in groups.items()
-    )
+    return changes
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

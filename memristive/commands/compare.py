@@ -14,6 +14,7 @@ of your own all goes to own/. Seconds to a minute for each network. Ctrl-C saves
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,9 +23,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memristive.accounting.overview import with_unit
-from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, field_named, means_of
+from memristive.cli.runs import Run, evaluate, field_named, means_of
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
 from memristive.devices.measured_device import DEVICES, device_record, load_device
+from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, COLOURS, VERMILLION, WIDTH, over_seeds
 from memristive.writing.late import check_late
@@ -58,22 +60,29 @@ def main(arguments: list[str] | None = None) -> None:
         for device in devices:
             check_late(device)
     name, values = varied(options.vary)
+    layers: list[Conv | Dense] = [Conv()] if options.convolution else []
+    layers += map(Dense, options.hidden)
+    changes: dict[str, Any] = {}
+    if options.presentations:
+        changes["rule.presentations"] = options.presentations
 
     # 1. All networks.
     runs = [
         Run(
-            device,
+            Recipe(
+                layers,
+                device,
+                WRITES[write],
+                options.pairs,
+                None,
+                seed,
+                changes | ({name: value} if name else {}),
+            ),
             options.data,
             options.size,
-            tuple(options.hidden),
-            options.convolution,
-            options.pairs,
-            late=WRITES[write] == LATE,
-            seed=seed,
-            presentations=options.presentations,
-            held_out=options.held_out,
-            changes={name: value} if name else {},
-            columns={"write": WRITES[write]} | ({name: value} if name else {}),
+            options.held_out,
+            columns={"device": device.name, "write": WRITES[write]}
+            | ({name: value} if name else {}),
         )
         for device, write, value, seed in itertools.product(
             devices, options.write, values, range(1, options.seeds + 1)
@@ -89,8 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
         {
             "devices": [device_record(device) for device in devices],
             "networks": [
-                {key: value for key, value in vars(run).items() if key not in ("device", "columns")}
-                | {"device": run.device.name}
+                {"data": run.data, "size": run.size, "held_out": run.held_out}
+                | {"recipe": run.recipe.as_dict() | {"device": run.columns["device"]}}
                 for run in runs
             ],
         },

@@ -31,7 +31,7 @@ import memristive
 from memristive.accounting import costs as accounting
 from memristive.accounting.costs import Accounts
 from memristive.accounting.overview import with_unit
-from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, means_of
+from memristive.cli.runs import Run, evaluate, means_of
 from memristive.cli.script import OWN, Record, add_resume, make_parser
 from memristive.commands import fit, measure
 from memristive.commands.compare import COLOUR_OF, dots
@@ -42,15 +42,16 @@ from memristive.io.readings import read_file, read_over_time
 from memristive.io.records import load_results, load_table, report, write_file
 from memristive.learning.training import learn
 from memristive.ledger import Technology
+from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
 from memristive.scores.decisions import score_row
 
-# fields of a `Run` for each network, and the record of the published devices
-NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
-    "one layer": ({"data": "mnist"}, "compare_mnist"),
-    "two layers": ({"data": "mnist_central", "hidden": (100,)}, "compare_mnist_central_100"),
-    "convolution": ({"data": "digits", "convolution": True}, "compare_digits_convolution"),
+# images and layers of each network, and the record of the published devices
+NETWORKS: dict[str, tuple[str, tuple[Conv | Dense, ...], str]] = {
+    "one layer": ("mnist", (), "compare_mnist"),
+    "two layers": ("mnist_central", (Dense(100),), "compare_mnist_central_100"),
+    "convolution": ("digits", (Conv(),), "compare_digits_convolution"),
 }
 ONE = "one layer"
 INSTALLED = Path(memristive.__file__).parent / "published"  # exists if pip has installed it
@@ -238,12 +239,16 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
     ways = (False,) if device.levels else (True,) if device.one_sided else (False, True)
 
     def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: Any) -> Run:
-        made = Run(of, **NETWORKS[network][0], late=late, seed=seed)
+        data, layers, _ = NETWORKS[network]
+        made = Run(Recipe(layers, of, LATE if late else AT_ONCE, seed=seed), data)
         if shown:
-            made = dataclasses.replace(
-                made, presentations=min(shown, made.prepared()[1].presentations)
-            )
-        known: dict[str, Any] = {"write": LATE if late else AT_ONCE, "network": network}
+            usual = made.prepared()[1].presentations
+            made = made.changed({"rule.presentations": min(shown, usual)})
+        known: dict[str, Any] = {
+            "device": of.name,
+            "write": LATE if late else AT_ONCE,
+            "network": network,
+        }
         known |= {"variant": AS_IT_IS, "cells": 0.0, "section": "accuracy"}
         return dataclasses.replace(made, columns=known | columns)
 
@@ -272,11 +277,11 @@ def answer(run: Run) -> dict[str, Any]:
         return evaluate(run)
     network, rule = run.prepared()
     images, labels = run.dataset.training
-    accounts = Accounts(Technology(), run.device)
+    accounts = Accounts(Technology(), run.recipe.device)
     trained = accounting.training(network, rule, images, labels, accounts, *MOMENTS)
     assert trained.network
     reads = [accounting.inference(trained.network, image, accounts) for image in images[:READS]]
-    row = {"device": run.device.name, **run.columns}
+    row = {**run.columns}
     for name, (ledger, times) in {
         "inference": accounting.mean_of(reads),
         "training": (trained.ledger, trained.times),
@@ -289,7 +294,7 @@ def over_time(run: Run) -> dict[str, Any]:
     """Return the accuracies of a trained network at each of `AGES`, and after relearning there."""
     network, rule, _ = run.trained()
     test, short = run.dataset.test, dataclasses.replace(rule, presentations=RELEARNED)
-    row = {"device": run.device.name, **run.columns, "seed": run.seed}
+    row = {**run.columns, "seed": run.recipe.seed}
     for age in AGES:
         old = network.aged(age)
         again = learn(old, short, *run.dataset.training).network
@@ -379,7 +384,7 @@ def published() -> pd.DataFrame:
     """Return the rows of the published devices, from records of `memristive compare`."""
     found = [
         load_table(path).assign(network=network)
-        for network, (_, name) in NETWORKS.items()
+        for network, (*_, name) in NETWORKS.items()
         if (path := PUBLISHED / f"{name}.json").exists()
     ]
     return pd.concat(found) if found else pd.DataFrame()

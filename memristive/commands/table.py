@@ -43,9 +43,10 @@ from memristive.cli.script import (
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import check_overwriting, report
 from memristive.io.tables import read_table
-from memristive.learning.build import MEASURED_NEURON, chosen_convolution
+from memristive.learning.build import MEASURED_NEURON
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
+from memristive.network.recipe import Conv
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
 from memristive.writing.late import check_late
@@ -80,8 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         0,
         64,
         None,
-        "differential pairs of a synapse (default: 2 with --device, 1 with --late, else 0: single "
-        "cells)",
+        "differential pairs of a synapse, 0: single cells (default: 1 with --device, else 0)",
     )
     parser.add_argument(
         "--late",
@@ -136,8 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise ParameterError("--late is for measured devices: give --device")
     if options.late:
         check_late(load_device(options.device))
-    usual = (1 if options.late else 2) if options.device else 0
-    pairs = usual if options.pairs is None else options.pairs
+    pairs = int(bool(options.device)) if options.pairs is None else options.pairs
     network = MemristiveClassifier(
         tuple(hidden),
         epochs=options.epochs,
@@ -295,7 +294,7 @@ def window_of(text: str, shape: tuple[int, ...]) -> dict[str, int]:
             "--convolution needs images: an .npz or .npy file of n x height x width, or a table "
             f"whose columns are the pixels of a square, got {shape[1]} columns"
         )
-    of = chosen_convolution({"window": int(found[1])}, shape)
+    of, _ = Conv(window=int(found[1])).on(shape)
     return {"height": of.height, "width": of.width, "window": of.window, "regions": of.regions}
 
 

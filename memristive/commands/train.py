@@ -34,12 +34,13 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from memristive import plotting
 from memristive.cli.parallel import run_tasks
 from memristive.cli.reading import read_images
-from memristive.cli.runs import data_of
+from memristive.cli.runs import data_of, tuned
 from memristive.cli.script import (
     NETWORKS,
     Record,
     add_resume,
     apply_settings,
+    changed_settings,
     keep_apart,
     make_parser,
     progress,
@@ -60,40 +61,22 @@ from memristive.io.records import (
 )
 from memristive.io.voltages import describe_network, load_network, save_voltages
 from memristive.io.weights import load_weights
-from memristive.learning.build import (
-    CONVOLUTION_CHANGES,
-    chosen_convolution,
-    convolution_settings,
-    initial_network,
-    learning_of,
-    presented,
-    presented_to_devices,
-    stuck_cells,
-    suited_changes,
-    suited_kernels,
-    with_late_doses,
-)
+from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.training import Learning, learning_curve, train
-from memristive.network.chip import device_chip, load_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
+from memristive.network.chip import chosen_chip, load_chip
+from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
+from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import ParameterError
 from memristive.plotting import BLACK, GREY, SKY, WIDTH
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
 from memristive.writing.pulses import Counts, no_counts
-from snn_circuit import NetworkParameters
 
-# windows, regions and kernels of images that come with the project
-CONVOLUTIONS = {
-    "mnist": (7, 3, 70),
-    "mnist_shifted": (7, 3, 96),
-    "fashion": (7, 6, 48),
-    "digits": (3, 2, 16),
-}
 LARGE = 28  # pixels a side
+HIDDEN = (100,)  # neurons of a hidden layer of emulators, by default
 SHOWN = 32  # kernels that are drawn
 SEARCHED = 2000  # training images among which `find_error` searches
 CHECKPOINT_EVERY = 30  # s
@@ -222,73 +205,58 @@ def start_of(options: argparse.Namespace) -> Start:
     network and rule.
     """
     size = options.size
-    if options.convolution and not size and options.data in CONVOLUTIONS:
+    if options.convolution and not size and tuned(options.data, True):
         size = None if options.data == "digits" else LARGE
     data = functools.partial(data_of, options.data, size, options.held_out)
-    dataset = data()
-    images, classes = dataset.training.levels, len(dataset.labels)
-    device = load_device(options.device) if options.device else None
     if options.weights:
         return tuned_weights(options, data)
-    rule, convolution = dataset.layer_rule, None
-    made: dict[str, Any] = {}
-    if options.convolution:
-        known = not options.size and CONVOLUTIONS.get(options.data)
-        fields = dict(zip(("window", "regions"), known or (), strict=False)) | {
-            name: value
-            for name in ("window", "regions", "stride")
-            if (value := getattr(options, name))
-        }
-        convolution = chosen_convolution(fields, (len(images), *dataset.shape))
-        count = options.kernels or (known[2] if known else suited_kernels(convolution))
-        changes = (
-            CONVOLUTION_CHANGES[options.data]
-            if known
-            else suited_changes(convolution, count, presented(len(images)))
-        )
-        hidden = (count, *(options.hidden or ()))
-        made, rule = convolution_settings(device, options.pairs, options.late, changes)
-    elif device:
-        hidden = tuple(options.hidden or ())
-        made, rule = learning_of(device, 1 + len(hidden), options.pairs, late=options.late)
-        shown = presented_to_devices(len(images), options.late)
-        rule = dataclasses.replace(rule, presentations=shown)
-    else:
-        hidden = dataset.hidden if options.hidden is None else tuple(options.hidden)
-    parameters = made.get("parameters", NetworkParameters())
+    recipe = recipe_of(options)
+    first = data()
+    images, classes = first.training.levels.reshape(-1, *first.shape), len(first.labels)
+    network, rule = build(recipe, images, classes)
     groups = {
-        "memristor": parameters.memristor,
-        "neuron": parameters.neuron,
-        "design": made.get("design", LayerDesign()),
+        "memristor": network.parameters.memristor,
+        "neuron": network.parameters.neuron,
+        "design": network.design,
         "rule": rule,
-        "chip": load_chip(
-            options.chip or "ideal", classes, (hidden[-1] if hidden else images.shape[1]) + 1
-        ),
+        "chip": chosen_chip(options.chip or "ideal", None, (classes, network.states[-1].shape[1])),
     }
-    if options.late:  # doses follow from the number of presentations
-        asked = apply_settings(options, **groups)[3].presentations
-        default = dataclasses.replace(rule, presentations=asked)
-        groups["rule"] = with_late_doses(default, options.convolution)
-    memristor, neuron, design, rule, chip = apply_settings(options, **groups)
-    if chip.ideal:
-        chip = device_chip(device, rule.seed) or stuck_cells(device, rule.seed) if device else None
+    changes = changed_settings(options, **groups)
+    seed = int(changes.pop("rule.seed", recipe.seed))
+    recipe = recipe.changed(changes)
 
     def start_with(number: int) -> tuple[Dataset, Network, LayeredRule]:
-        seeded = dataclasses.replace(rule, seed=rule.seed + number)
+        seeded = recipe.replace(seed=seed + number)
         seen = data(seeded.seed)
-        start = initial_network(
-            hidden,
-            classes,
-            seen.training.levels,
-            seeded,
-            design,
-            NetworkParameters(memristor, neuron),
-            made.get("pulses"),
-            convolution,
-        )
-        return seen, network_on_chip(start, chip), seeded
+        images = seen.training.levels.reshape(-1, *seen.shape)
+        start, rule = build(seeded.spread(), images, classes)
+        return seen, start, rule  # type: ignore[return-value]  # layers have this rule
 
     return start_with
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """Return the recipe of the options, without --set."""
+    known = None if options.size else tuned(options.data, options.convolution, bool(options.device))
+    recipe = known or Recipe(() if options.device or options.convolution else HIDDEN)
+    layers = list(recipe.layers or ())
+    if options.convolution:
+        given = {
+            name: getattr(options, name) for name in ("kernels", "window", "regions", "stride")
+        }
+        found = {name: value for name, value in given.items() if value}
+        conv = dataclasses.replace(recipe.convolution or Conv(), **found)
+        layers = [conv, *map(Dense, options.hidden or ())]
+    elif options.hidden is not None:
+        layers = list(map(Dense, options.hidden))
+    return Recipe(
+        layers,
+        options.device,
+        LATE if options.late else AT_ONCE,
+        options.pairs if options.device else None,
+        options.chip,
+        changes=recipe.changes,
+    )
 
 
 def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> Start:

@@ -35,6 +35,7 @@ from memristive.network.design import (
     Setup,
 )
 from memristive.network.networks import Network, network_on_chip
+from memristive.network.recipe import Recipe
 from memristive.network.two_terminal import DeviceArray
 from memristive.parameters import ParameterError, Parameters
 from memristive.writing.ways import PulseWrites
@@ -87,7 +88,7 @@ class Voltages(Parameters):
         Parameters of the network; None if the file does not hold them.
     chip : Chip, optional
         Chip that the states were trained on; None: an ideal one.
-    past, wear : tuple of arrays
+    recipe, past, wear : Recipe and tuples of arrays
         Those of `Network`.
     """
 
@@ -107,13 +108,14 @@ class Voltages(Parameters):
     convolution: Convolution | None = None
     array: StoredArray | None = None
     chip: Chip | None = None
+    recipe: Recipe | None = None
     past: tuple[Annotated[np.ndarray, 3, 1e12], ...] = ()
     wear: tuple[Annotated[np.ndarray, 2, 1e18], ...] = ()
 
     # every entry may be missing; a network without parameters needs a `setup`
     newer: ClassVar = (
         *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
-        *("design", "pulses", "convolution", "array", "chip", "past", "wear"),
+        *("design", "pulses", "convolution", "array", "chip", "recipe", "past", "wear"),
     )
 
     def setup(self, default: Setup | None = None) -> Setup:
@@ -182,16 +184,23 @@ def save_voltages(
         The states or another value could not be read back, such as nan. Nothing is written.
     """
     origin = {**(describe(setup) if setup else {}), **origin}
+    content = content_of(states, origin, ngspice)
+    write_json(path, content, overwrite, lambda made: voltages_of(path, made))
+    report(f"wrote {path}")
+
+
+def content_of(
+    states: np.ndarray | Sequence[np.ndarray], origin: Mapping[str, Any], ngspice: bool
+) -> dict[str, Any]:
+    """Return the content of a voltages file. Arguments are those of `save_voltages`."""
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
-    content = {
+    return {
         "format": FORMAT,
         "version": VERSION,
         **origin,
         "versions": versions(ngspice),
         name: states,
     }
-    write_json(path, content, overwrite, lambda made: _content(path, made))
-    report(f"wrote {path}")
 
 
 def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
@@ -202,10 +211,10 @@ def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     in the paper's flat layout, is accepted, too. Raises VoltagesError if the file is missing,
     damaged, or made for another dataset.
     """
-    return _content(path, _read(path, dataset))
+    return voltages_of(path, _read(path, dataset))
 
 
-def _content(path: str | Path, content: dict[str, Any]) -> Voltages:
+def voltages_of(path: str | Path, content: dict[str, Any]) -> Voltages:
     """Return the checked content of a voltages file; raise VoltagesError, which names the file and
     the entry.
     """
@@ -366,6 +375,7 @@ def describe_network(
         **({"convolution": network.convolution.as_dict()} if network.convolution else {}),
         **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
         **({"chip": network.chip.as_dict()} if network.chip else {}),
+        **({"recipe": network.recipe.as_dict()} if network.recipe else {}),
     }
 
 
@@ -404,12 +414,25 @@ def save(
     VoltagesError
         A value could not be read back, such as a state that is nan. Nothing is written.
     """
+    content = network_content(network, rule, dataset, shape, engine, encoding)
+    write_json(path, content, overwrite, lambda made: voltages_of(path, made))
+    report(f"wrote {path}")
+
+
+def network_content(
+    network: Network,
+    rule: Rule | None = None,
+    dataset: str = UNNAMED,
+    shape: tuple[int, int] | None = None,
+    engine: str = CLOSED_FORM,
+    encoding: str = "grey",
+) -> dict[str, Any]:
+    """Return the content of the file of a network. Arguments are those of `save`."""
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
-    inputs = network.sizes[0]
-    shape = network.image_shape or shape or shape_of(inputs)
+    shape = network.image_shape or shape or shape_of(network.sizes[0])
     made = describe_network(dataset, shape, network, rule, engine, encoding)
     made |= {name: of for name in ("past", "wear") if (of := getattr(network, name))}
-    save_voltages(path, states, ngspice=engine == NGSPICE, overwrite=overwrite, **made)
+    return content_of(states, made, engine == NGSPICE)
 
 
 def load(path: str | Path, setup: Setup | None = None) -> Network:
@@ -472,6 +495,7 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
             convolution=voltages.convolution,
             past=voltages.past,
             wear=voltages.wear,
+            recipe=voltages.recipe,
         )
         network.check_range()
     except ParameterError as error:

@@ -15,16 +15,15 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator, load_device
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
-from memristive.network.chip import Chip, chosen_chip
+from memristive.network.chip import OF_DEVICE, Chip, chosen_chip
 from memristive.network.design import Convolution, LayerDesign, Schedule, Setup
 from memristive.network.inputs import MOST_NEURONS, as_images, layer_sizes
 from memristive.network.networks import (
@@ -34,8 +33,9 @@ from memristive.network.networks import (
     thresholds_per_volt,
     with_bias,
 )
+from memristive.network.recipe import AT_ONCE, EXACT, LATE, Conv, Dense, Recipe
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
-from memristive.parameters import ParameterError, as_whole, check_range, did_you_mean
+from memristive.parameters import ParameterError, as_whole
 from memristive.scores.checks import USUAL, settled_membranes
 from memristive.writing.gate import gate_settings
 from memristive.writing.late import late_settings
@@ -173,7 +173,9 @@ DEEP_COARSE = DeviceSettings(
 DEVICE_PRESENTATIONS, DEVICE_EPOCHS = 200_000, 42  # most presentations, and of each image
 LATE_PRESENTATIONS = 100_000  # for which the doses of late writes were chosen
 LATE_CONVOLVED = 40_000  # the same for convolutions
-LATE = DeviceSettings(gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02)
+LATE_ONE = DeviceSettings(
+    gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02
+)
 DEEP_LATE = dataclasses.replace(DEEP_FINE, final_dose=0.02)
 GATE = DeviceSettings(gain=0.23, output_bias=1.8, margin=12e-6, final_margin=0.5, final_dose=0.04)
 DEEP_GATE = DeviceSettings(
@@ -422,7 +424,7 @@ def learning_of(
         gate_span = pulses.gate_high - pulses.gate_low
         fine = (GATE_DOSE if layers == 1 else DEEP_GATE_DOSE) * gate_span / pulses.step
     elif late:
-        values, weight, coarse = LATE if layers == 1 else DEEP_LATE, 0.0, 1.0
+        values, weight, coarse = LATE_ONE if layers == 1 else DEEP_LATE, 0.0, 1.0
         fine = pulses.late * (LATE_DOSE if layers == 1 else DEEP_LATE_DOSE)
     elif layers == 1:
         weight = half_at(NOISE, noise)
@@ -539,62 +541,6 @@ def convolution_settings(
     )
 
 
-def chosen_convolution(
-    given: Convolution | Mapping[str, Any], shape: tuple[int, ...]
-) -> Convolution:
-    """Return the convolution for images of one's own.
-
-    Parameters
-    ----------
-    given : Convolution or dict
-        A convolution, or those of its fields that are chosen. The others follow from the shorter
-        side of the images: a window of 3 pixels and two regions a side, from 12 pixels on a window
-        of 5, from 20 on one of 7 and three regions.
-    shape : tuple of int
-        Shape of the images, n x height x width, or n x inputs if they are squares.
-
-    Raises
-    ------
-    ParameterError
-        `given` has another field or a wrong value, or height and width are unknown.
-    """
-    if isinstance(given, Convolution):
-        return given
-    if not isinstance(given, Mapping):
-        raise ParameterError(
-            f"convolution must be a Convolution or a dict of its fields, got {given!r}"
-        )
-    fields = [field.name for field in dataclasses.fields(Convolution)]
-    for name in given.keys() - fields:
-        raise ParameterError(
-            f"{name} is no field of a convolution, which has {', '.join(fields)}"
-            f"{did_you_mean(str(name), fields)}"
-        )
-    chosen: dict[str, Any] = {
-        name: value if name == "bias_level" else as_whole(f"convolution's {name}", value, 1, 10_000)
-        for name, value in given.items()
-    }
-    side = math.isqrt(math.prod(shape[1:]))
-    known = shape[1:] if len(shape) == 3 else (side, side)
-    height, width = chosen.get("height", known[0]), chosen.get("width", known[1])
-    if len(shape) != 3 and not chosen.keys() >= {"height", "width"} and side**2 != shape[-1]:
-        raise ParameterError(
-            f"convolution needs height and width for images of {shape[-1]} pixels: give "
-            "dict(height=..., width=...), or images of n x height x width"
-        )
-    small = min(height, width)
-    window = chosen.get("window", min(small, 3 if small < 12 else 5 if small < 20 else 7))
-    places = (small - window) // chosen.get("stride", 1) + 1
-    regions = max(1, min(places, 2 if small < 20 else 3))
-    found = {"height": height, "width": width, "window": window, "regions": regions, **chosen}
-    return Convolution(**found)
-
-
-def suited_kernels(convolution: Convolution) -> int:
-    """Return a number of kernels: one and a half times the pixels of a window."""
-    return round(1.5 * convolution.window**2)
-
-
 def presented(images: int) -> int:
     """Return how often a convolution presents a number of training `images` in all: as often as
     those of digits and of MNIST, and in between fewer times each the more images there are.
@@ -650,6 +596,11 @@ SHOWN = 100  # images whose patches set the start of a convolution
 START_STATE = 4.5  # V, for grey images
 
 
+@overload
+def build(images: Recipe, classes: ArrayLike, hidden: ArrayLike | int) -> tuple[Network, Rule]: ...
+
+
+@overload
 def build(
     images: ArrayLike,
     classes: int,
@@ -657,12 +608,30 @@ def build(
     device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
     late: bool = False,
-    convolution: Convolution | Mapping[str, Any] | None = None,
+    convolution: Convolution | Conv | Mapping[str, Any] | None = None,
+    chip: str | Chip | None = None,
+    epochs: int | None = None,
+    **learning: Any,
+) -> tuple[Network, Rule]: ...
+
+
+def build(
+    images: Any,
+    classes: Any,
+    hidden: Any = None,
+    device: str | Path | MeasuredDevice | None = None,
+    pairs: int = 1,
+    late: bool = False,
+    convolution: Convolution | Conv | Mapping[str, Any] | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
     **learning: Any,
 ) -> tuple[Network, Rule]:
     """Return an untrained network for images, and the rule that suits it.
+
+    ``build(recipe, images, labels)`` makes the network of a `Recipe`. The number of classes may
+    stand in the place of the labels. ``build(images, classes, ...)`` is a short form, whose options
+    become a recipe.
 
     Parameters
     ----------
@@ -680,9 +649,9 @@ def build(
         With a `device`: differential pairs of a synapse; 0: single cells, and a reference column.
     late : bool
         With a `device`: each synapse adds up doses on a capacitor until whole pulses are due.
-    convolution : Convolution or dict of its fields, optional
+    convolution : Convolution, Conv or dict of its fields, optional
         The first layer reads the image window by window. Fields that a dict lacks follow from the
-        images (`chosen_convolution`).
+        images (`Conv`).
     chip : str or Chip, optional
         Deviations of the cells and neurons: a preset, a chip file, or a chip. "device": each cell
         is drawn from the spreads of the device, and wires have resistance if the chip gives one.
@@ -698,45 +667,139 @@ def build(
         The images are not levels from 0 to 1, or are all 0, a number or an option is wrong, the
         device is unknown, or the network cannot have the chip's deviations.
     """
+    if isinstance(images, Recipe):
+        return built(images, classes, hidden)
     if late and device is None:
         raise ParameterError("late is for measured devices: give a device")
-    given, sizes = images, layer_sizes(hidden)
-    images = as_images(given, empty=False)
     if epochs is not None and "presentations" in learning:
         raise ParameterError("give epochs or presentations, not both")
     if epochs is not None:
         learning["presentations"] = as_whole("epochs", epochs, 1, 10**6) * len(images)
+    rule: dict[str, Any] = dict(learning)
+    recipe = Recipe(
+        layers_of(hidden, convolution, device),
+        device,
+        LATE if late else AT_ONCE,
+        pairs if device is not None else None,
+        chip,
+        rule.pop("seed", 1),
+        {f"rule.{name}": value for name, value in rule.items()},
+    )
+    return built(recipe, images, classes)
+
+
+def layers_of(
+    hidden: int | Sequence[int] | None,
+    convolution: Convolution | Conv | Mapping[str, Any] | None = None,
+    device: Any = None,
+) -> tuple[Conv | Dense, ...] | None:
+    """Return the layers of a recipe from the options of `build`."""
+    sizes = layer_sizes(hidden)
+    if convolution is not None:
+        kernels = sizes[0] if sizes else None
+        return (Conv.of(convolution, kernels), *map(Dense, sizes[1:]))
+    return None if hidden is None and device is None else tuple(map(Dense, sizes))
+
+
+def built(recipe: Recipe, given: ArrayLike, labels: ArrayLike | int) -> tuple[Network, Rule]:
+    """Return the untrained network of a `recipe` for images, and its rule. `given` are the images
+    and `labels` their labels or the number of classes, as in `build`.
+    """
+    images = as_images(given, empty=False)
     if not images.any():
         raise ParameterError("images must have levels above 0, got 0 for all: no row has a voltage")
-    classes = as_whole("classes", classes, 2, MOST_NEURONS)
-    pairs = check_range("pairs", pairs, PAIRS)
-    measured = load_device(str(device)) if isinstance(device, str | Path) else device
+    classes = (
+        as_whole("classes", labels, 2, MOST_NEURONS)
+        if np.ndim(labels) == 0
+        else len(np.unique(labels))
+    )
+    shape = (classes, images.shape[1])
+    device = recipe.device and recipe.applied("device", recipe.device)
+    chip = chosen_chip(recipe.chip, device, shape, recipe.seed)
+    if recipe.of_group("chip"):
+        chip = recipe.applied("chip", chip or Chip(*shape, seed=recipe.seed))
+    if chip is None and device and device.stuck:
+        chip = stuck_cells(device, recipe.seed)
+    if recipe.layers is None:
+        setup = paper_setup(images)
+        setup = setup.replace(
+            memristor=recipe.applied("memristor", setup.memristor),
+            neuron=recipe.applied("neuron", setup.neuron),
+            schedule=recipe.applied("design", setup.schedule),
+        )
+        paper = ErrorDrivenRule(**grey_settings(images), seed=recipe.seed)
+        rule: Rule = (paper := recipe.applied("rule", paper))
+        network = paper_network(setup, paper, *shape)
+    else:
+        settings = settings_of(recipe, device, np.shape(given), images)
+        rule = settings.rule
+        network = initial_network(
+            settings.hidden,
+            classes,
+            images,
+            rule,
+            settings.design,
+            settings.parameters,
+            settings.pulses,
+            settings.convolution,
+        )
+    if isinstance(recipe.chip, str) and recipe.chip != OF_DEVICE:
+        recipe = recipe.replace(chip=chip)  # the file may change
+    return dataclasses.replace(network_on_chip(network, chip), recipe=recipe), rule
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Circuit, pulses and rule of a network with layers."""
+
+    hidden: tuple[int, ...]
+    convolution: Convolution | None
+    design: LayerDesign
+    parameters: NetworkParameters
+    pulses: PulseWrites | None
+    rule: LayeredRule
+
+
+def settings_of(
+    recipe: Recipe, device: MeasuredDevice | None, shape: tuple[int, ...], images: np.ndarray
+) -> Settings:
+    """Return the settings of a recipe for `images` (n x inputs), whose `shape` the user gave."""
+    assert recipe.layers is not None
+    late, whole = recipe.write == LATE, recipe.write != EXACT
+    sizes = [layer.neurons for layer in recipe.layers if isinstance(layer, Dense)]
+    learning, convolution = recipe.of_group("rule"), None
     made: dict[str, Any] = {}
-    rule: Rule = LayeredRule()
-    if convolution is not None:
-        convolution = chosen_convolution(convolution, np.shape(given))
-        sizes = sizes or (suited_kernels(convolution),)
+    rule = LayeredRule()
+    if recipe.convolution:
+        convolution, kernels = recipe.convolution.on(shape)
+        sizes = [kernels, *sizes]
         presentations = as_whole(
             "presentations", learning.get("presentations", presented(len(images))), 1, 10**9
         )
-        changes = suited_changes(convolution, sizes[0], presentations)
-        made, rule = convolution_settings(measured, pairs, late, changes)
-        made["convolution"] = convolution
-    elif measured:
-        made, rule = learning_of(measured, 1 + len(sizes), pairs, late=late)
-    elif hidden is None:
-        rule = ErrorDrivenRule(**grey_settings(images))
-    rule = with_options(rule, learning)
-    if isinstance(rule, LayeredRule) and late:
-        rule = dataclasses.replace(with_late_doses(rule, convolution is not None), **learning)
-    chip = chosen_chip(chip, measured, (classes, images.shape[1]), seed=rule.seed)
-    if isinstance(rule, ErrorDrivenRule):
-        return network_on_chip(
-            paper_network(paper_setup(images), rule, classes, images.shape[1]), chip
-        ), rule
-    if measured and measured.stuck and chip is None:
-        chip = stuck_cells(measured, rule.seed)
-    return network_on_chip(initial_network(sizes, classes, images, rule, **made), chip), rule
+        changes = suited_changes(convolution, kernels, presentations)
+        made, rule = convolution_settings(device, recipe.pairs, late, changes)
+        if device is None:
+            made["design"] = dataclasses.replace(made["design"], pairs=recipe.pairs)
+    elif device:
+        made, rule = learning_of(device, 1 + len(sizes), recipe.pairs, whole, late)
+    else:
+        made["design"] = LayerDesign(pairs=recipe.pairs)
+    rule = dataclasses.replace(recipe.applied("rule", rule), seed=recipe.seed)
+    if late:
+        rule = recipe.applied("rule", with_late_doses(rule, convolution is not None))
+    parameters, pulses = made.get("parameters") or NetworkParameters(), made.get("pulses")
+    parameters = NetworkParameters(
+        recipe.applied("memristor", parameters.memristor),
+        recipe.applied("neuron", parameters.neuron),
+    )
+    return Settings(
+        tuple(sizes),
+        convolution,
+        recipe.applied("design", made["design"]),
+        parameters,
+        pulses and recipe.applied("pulses", pulses),
+        rule,
+    )
 
 
 def with_late_doses(rule: LayeredRule, convolution: bool = False) -> LayeredRule:
@@ -753,19 +816,6 @@ def with_late_doses(rule: LayeredRule, convolution: bool = False) -> LayeredRule
     return dataclasses.replace(
         rule, output_dose=grown * rule.output_dose, hidden_dose=grown * rule.hidden_dose
     )
-
-
-def with_options(rule: Rule, options: dict[str, Any]) -> Rule:
-    """Return `rule` with other values of its fields. Raises ParameterError, with the closest option
-    of `build`, for `options` that are no fields.
-    """
-    fields = [field.name for field in dataclasses.fields(rule)]
-    for name in options.keys() - fields:
-        raise ParameterError(
-            f"{name} is no option of build, and the rule of this network has only "
-            f"{', '.join(fields)}{did_you_mean(name, [*fields, *signature(build).parameters])}"
-        )
-    return dataclasses.replace(rule, **options)
 
 
 def grey_settings(images: np.ndarray) -> dict[str, Any]:

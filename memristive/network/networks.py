@@ -29,6 +29,7 @@ from memristive.network.design import (
 from memristive.network.exactness import doubts_of
 from memristive.network.inputs import as_images
 from memristive.network.layer import Layer
+from memristive.network.recipe import Recipe
 from memristive.parameters import ParameterError, check_range, quantity
 from memristive.writing.base import Way
 from memristive.writing.ways import PulseWrites, forget, kernel_ways, waiting_of, way_of
@@ -80,6 +81,8 @@ class Network:
         all cells have just been written.
     wear : tuple of arrays, columns x rows
         Pulses that each cell of a device with an endurance has had. (): none so far.
+    recipe : Recipe, optional
+        From which `build` made the network.
 
     Attributes
     ----------
@@ -102,6 +105,7 @@ class Network:
     convolution: Convolution | None = None
     past: tuple[np.ndarray, ...] = ()
     wear: tuple[np.ndarray, ...] = ()
+    recipe: Recipe | None = field(default=None, repr=False, compare=False)
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_iris, load_wine
-from sklearn.model_selection import train_test_split
-
-from memristive.classifier import MemristiveClassifier
 from memristive.classifier.defaults import (
     learning_rule,
     single_layer_start,
     start_in_parts,
     untrained_network,
 )
+from sklearn.datasets import load_digits, load_iris, load_wine
+from sklearn.model_selection import train_test_split
+
+from memristive.classifier import MemristiveClassifier
 from memristive.classifier.feature_encoding import FeatureEncoding
 from memristive.network.networks import with_bias
 from memristor import MemristorParameters

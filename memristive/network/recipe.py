@@ -1,0 +1,269 @@
+"""Recipes: all that makes a network, apart from the images that it learns.
+
+A recipe is data. `memristive.build` makes the network from a recipe and images, and chooses each
+setting that the recipe leaves open. So the same recipe and the same images give the same network,
+in a script, an estimator or a command.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from memristive.devices.measured_device import MeasuredDevice, load_device
+from memristive.network.chip import OF_DEVICE, Chip, device_chip
+from memristive.network.design import Convolution
+from memristive.network.inputs import MOST_NEURONS
+from memristive.parameters import ParameterError, Parameters, as_whole, did_you_mean, quantity
+from memristive.writing.late import check_late
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+AT_ONCE, LATE, EXACT = "at once", "late", "exact"
+# what `Recipe.changes` may name: "rule.margin"
+GROUPS = ("device", "memristor", "neuron", "design", "rule", "pulses", "chip")
+
+
+P = TypeVar("P", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class Dense(Parameters):
+    """Hidden layer in which each neuron has a synapse from each neuron, or pixel, below."""
+
+    neurons: int = quantity(100, 1, MOST_NEURONS, "", "of the layer")
+
+
+@dataclass(frozen=True)
+class Conv(Parameters):
+    """First layer that reads an image window by window (docs/convolution.md). What is None follows
+    from the images.
+
+    Parameters
+    ----------
+    kernels : int, optional
+        Columns of the crossbar. None: one and a half times the pixels of a window.
+    window : int, optional
+        Pixels a side of the window. None: 3, from images of 12 pixels on 5, from 20 on 7.
+    regions : int, optional
+        Regions a side, each with the first spike of a kernel. None: two, from 20 pixels on three.
+    stride : int
+        Pixels from one patch to the next.
+    height, width : int, optional
+        Pixels of an image. None: those of the images.
+    """
+
+    kernels: int | None = None
+    window: int | None = None
+    regions: int | None = None
+    stride: int = 1
+    height: int | None = None
+    width: int | None = None
+    bias_level: float = Convolution.bias_level
+
+    def check(self) -> None:
+        """Raise ParameterError for a field that is no whole number above 0."""
+        for name, value in vars(self).items():
+            if name != "bias_level" and value is not None:
+                checked = as_whole(f"convolution's {name}", value, 1, MOST_NEURONS)
+                object.__setattr__(self, name, checked)
+
+    @classmethod
+    def of(
+        cls, given: "Conv | Convolution | Mapping[str, Any]", kernels: int | None = None
+    ) -> "Conv":
+        """Return the layer of a convolution, or of a dict of its fields, with so many `kernels`."""
+        if isinstance(given, Conv):
+            return dataclasses.replace(given, kernels=kernels or given.kernels)
+        if isinstance(given, Convolution):
+            given = vars(given)
+        if not isinstance(given, Mapping):
+            raise ParameterError(
+                f"convolution must be a Convolution or a dict of its fields, got {given!r}"
+            )
+        fields = [field.name for field in dataclasses.fields(cls)]
+        for name in given.keys() - fields:
+            raise ParameterError(
+                f"{name} is no field of a convolution, which has {', '.join(fields)}"
+                f"{did_you_mean(str(name), fields)}"
+            )
+        return cls(**{"kernels": kernels} | dict(given))
+
+    def on(self, shape: tuple[int, ...]) -> tuple[Convolution, int]:
+        """Return the convolution of images of this `shape` (n x height x width, or n x inputs if
+        they are squares) and its number of kernels.
+        """
+        side = math.isqrt(math.prod(shape[1:]))
+        known = shape[1:] if len(shape) == 3 else (side, side)
+        height, width = self.height or known[0], self.width or known[1]
+        if len(shape) != 3 and not (self.height and self.width) and side**2 != shape[-1]:
+            raise ParameterError(
+                f"convolution needs height and width for images of {shape[-1]} pixels: give "
+                "dict(height=..., width=...), or images of n x height x width"
+            )
+        small = min(height, width)
+        window = self.window or min(small, 3 if small < 12 else 5 if small < 20 else 7)
+        places = (small - window) // self.stride + 1
+        regions = self.regions or max(1, min(places, 2 if small < 20 else 3))
+        found = Convolution(height, width, window, self.stride, regions, self.bias_level)
+        return found, self.kernels or round(1.5 * window**2)
+
+
+@dataclass(frozen=True, init=False)
+class Recipe(Parameters):
+    """All that makes a network, apart from its images.
+
+    Parameters
+    ----------
+    layers : sequence of Conv and Dense, or numbers of neurons
+        Hidden layers, from the image to the output. The output layer, a neuron for each class, is
+        not listed. (): a single layer. None: the paper's layer, without reference and bias.
+    device : MeasuredDevice, or the name of a preset or file; optional
+        Device in every cell. None: the paper's emulator.
+    write : {"at once", "late", "exact"}
+        Way of writing a device. "at once": fractions of a pulse are rounded at random. "late": each
+        synapse adds up doses on a capacitor until whole pulses are due (docs/writes_late.md).
+        "exact": pulses of any width without noise, for comparison.
+    pairs : int, optional
+        Differential pairs of a synapse; 0: single cells and a reference column. None: 1 with a
+        device, 0 with emulators.
+    chip : Chip, name of a preset or file, or "device"; optional
+        Deviations of cells and neurons. "device": each cell is drawn from the spreads of the
+        device, with the `seed`. None: all are alike.
+    seed : int
+        Of the start, of the order of images and of the chip "device".
+    changes : mapping
+        Values in place of those that `build` chooses, by names such as "rule.presentations",
+        "neuron.threshold", "design.window", "device.write_noise", "pulses.late_forget".
+
+    Raises
+    ------
+    ParameterError
+        The network cannot be built; the message names the field.
+    """
+
+    layers: tuple[Conv | Dense, ...] | None = ()
+    device: MeasuredDevice | None = None
+    write: Literal["at once", "late", "exact"] = "at once"
+    pairs: int = quantity(1, 0, 64, "", "differential pairs of a synapse; 0: single cells")
+    chip: Chip | str | None = None
+    seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of images")
+    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    newer: ClassVar = ("changes",)
+
+    def __init__(
+        self,
+        layers: int | Conv | Dense | Sequence[int | Conv | Dense] | None = (),
+        device: str | Path | MeasuredDevice | None = None,
+        write: str = AT_ONCE,
+        pairs: int | None = None,
+        chip: str | Chip | None = None,
+        seed: int = 1,
+        changes: Mapping[str, Any] | None = None,
+    ) -> None:
+        values = {
+            "layers": _layers(layers),
+            "device": load_device(str(device)) if isinstance(device, str | Path) else device,
+            "write": write,
+            "pairs": int(device is not None) if pairs is None else pairs,
+            "chip": chip,
+            "seed": seed,
+            "changes": dict(changes or {}),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    def check(self) -> None:
+        """Raise ParameterError, which names the field, if no network can be built."""
+        layers, device = self.layers, self.device
+        if layers is None and device:
+            raise ParameterError(
+                "layers: None is the paper's layer of emulators, for a device give layers=()"
+            )
+        for k, layer in enumerate(layers or ()):
+            if isinstance(layer, Conv) and k:
+                raise ParameterError(
+                    f"layers: a convolution must be the first layer, got one as layer {k + 1}"
+                )
+        if self.write not in WRITES:
+            raise ParameterError(f"write must be one of {', '.join(WRITES)}, got {self.write!r}")
+        if self.write != AT_ONCE and device is None:
+            raise ParameterError(f"write: {self.write} is for measured devices: give a device")
+        if self.write == LATE and device:
+            check_late(device)
+        if not isinstance(self.chip, str | Chip | None):
+            raise ParameterError(
+                f"chip must be a Chip, or the name of a preset or file, got {self.chip!r}"
+            )
+        groups = [name for name in self.changes if name.partition(".")[0] not in GROUPS]
+        if groups:
+            raise ParameterError(
+                f"changes: {groups[0]} must begin with one of {', '.join(GROUPS)} and a point"
+                f"{did_you_mean(groups[0], GROUPS)}"
+            )
+
+    @property
+    def convolution(self) -> Conv | None:
+        """First layer, if it is a convolution."""
+        first = self.layers[0] if self.layers else None
+        return first if isinstance(first, Conv) else None
+
+    def replace(self, **changes: Any) -> "Recipe":
+        """Return this recipe with other values of some fields."""
+        return dataclasses.replace(self, **changes)
+
+    def changed(self, changes: Mapping[str, Any]) -> "Recipe":
+        """Return this recipe with further `changes`."""
+        return self.replace(changes=self.changes | dict(changes))
+
+    def spread(self) -> "Recipe":
+        """Return this recipe on the chip of the device's own spreads, if it has no chip and the
+        device states spreads.
+        """
+        device = self.device and self.applied("device", self.device)
+        own = self.chip is None and device and device_chip(device)
+        return self.replace(chip=OF_DEVICE) if own else self
+
+    def of_group(self, group: str) -> dict[str, Any]:
+        """Return the changes of a group by field."""
+        start = f"{group}."
+        return {
+            name.removeprefix(start): value
+            for name, value in self.changes.items()
+            if name.startswith(start)
+        }
+
+    def applied(self, group: str, chosen: P) -> P:
+        """Return the parameters `chosen` for a group with the recipe's changes. Raises
+        ParameterError for a field that they do not have.
+        """
+        found, fields = self.of_group(group), [one.name for one in dataclasses.fields(chosen)]
+        for name in found.keys() - fields:
+            raise ParameterError(
+                f"{group}.{name} is no setting of this network, which has {', '.join(fields)}"
+                f"{did_you_mean(name, fields)}"
+            )
+        return dataclasses.replace(chosen, **found)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the recipe for JSON files."""
+        return super().as_dict() | {"device": self.device and self.device.as_dict()}
+
+
+WRITES = (AT_ONCE, LATE, EXACT)
+
+
+def _layers(given: Any) -> Any:
+    """Return layers as a tuple of `Conv` and `Dense`; a number stands for a dense layer."""
+    if given is None:
+        return None
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    return tuple(
+        layer if isinstance(layer, Conv | Dense) else Dense(layer)
+        for layer in (given if several else [given])
+    )
