@@ -30,7 +30,8 @@ import numpy as np
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.devices.measured_device import load_device
 from memristive.engines.whole_network import STEPPED, WholeNetwork
-from memristive.learning.build import initial_network, learning_of
+from memristive.learning.build import initial_network
+from memristive.learning.settings import learning_of
 from memristive.network.design import LayerDesign, Schedule
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError, SimulationError

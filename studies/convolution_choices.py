@@ -27,13 +27,13 @@ from scipy.stats import wilcoxon
 from memristive.cli.script import Record, add_resume, make_parser, print_rows, run
 from memristive.datasets import Dataset, matching_dataset
 from memristive.devices.measured_device import load_device
-from memristive.learning.build import (
+from memristive.learning.build import initial_network
+from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import (
     CONVOLUTION_CHANGES,
     CONVOLUTION_DESIGN,
     convolution_settings,
-    initial_network,
 )
-from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.design import Convolution
 from memristive.network.networks import Network

@@ -37,13 +37,9 @@ from memristive.datasets import Dataset, matching_dataset
 from memristive.devices.measured_device import load_device
 from memristive.io.records import describe
 from memristive.io.voltages import describe_network
-from memristive.learning.build import (
-    DEVICE_PRESENTATIONS,
-    initial_network,
-    learning_of,
-    paper_network,
-)
+from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import LayeredRule, Rule
+from memristive.learning.settings import DEVICE_PRESENTATIONS, learning_of
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
 from memristive.network.design import CLOSED_FORM, LayerDesign

@@ -27,13 +27,9 @@ from memristive.datasets import Dataset, xor, xpue, zvn
 from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.devices.spice_model import load_model
 from memristive.engines.engine import ModelCells, NgspiceNetwork
-from memristive.learning.build import (
-    initial_network,
-    measured_design,
-    measured_parameters,
-    measured_pulses,
-)
+from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
 from studies.trained_in_situ import until_right

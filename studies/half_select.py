@@ -27,14 +27,14 @@ from memristive.datasets import matching_dataset
 from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import load_model
-from memristive.learning.build import (
+from memristive.learning.build import initial_network
+from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import (
     THIRD,
-    initial_network,
     measured_design,
     measured_parameters,
     measured_pulses,
 )
-from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.scores.decisions import score_row

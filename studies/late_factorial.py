@@ -34,7 +34,8 @@ from memristive.devices.measured_device import (
     emulator,
     load_device,
 )
-from memristive.learning.build import initial_network, learning_of, measured_pulses, with_late_doses
+from memristive.learning.build import initial_network
+from memristive.learning.settings import learning_of, measured_pulses, with_late_doses
 from memristive.scores.decisions import score_row
 from memristive.writing.late import late_settings
 

@@ -26,7 +26,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.cli.script import Record, make_parser, print_rows, run
 from memristive.devices.measured_device import MeasuredDevice, emulator, load_device
-from memristive.learning.build import measured_pulses
+from memristive.learning.settings import measured_pulses
 from memristive.network.design import edges
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH
 from memristive.spice.session import Solver, Waveforms, run_once

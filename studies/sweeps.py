@@ -46,7 +46,7 @@ from memristive.devices.measured_device import (
     MeasuredDevice,
     device_record,
 )
-from memristive.learning.build import LATE_DOSE
+from memristive.learning.settings import LATE_DOSE
 from memristive.network import recipe as recipes
 from memristive.network.recipe import EXACT, LATE, Recipe
 from memristive.plotting import COLOURS, GREY, WIDTH, over_seeds

@@ -31,13 +31,9 @@ from memristive.cli.script import Record, add_resume, keep_apart, make_parser, r
 from memristive.datasets import Images, xor, zvn
 from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.engines.engine import ModelCells, NgspiceNetwork
-from memristive.learning.build import (
-    initial_network,
-    measured_design,
-    measured_parameters,
-    measured_pulses,
-)
+from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
+from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
 from memristive.network.networks import Network, with_bias

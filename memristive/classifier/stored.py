@@ -9,13 +9,9 @@ from memristive.devices.measured_device import device_of_record, emulator
 from memristive.devices.spice_model import check_model
 from memristive.files import States, Vector
 from memristive.io.voltages import VoltagesError, network_of, voltages_of
-from memristive.learning.build import (
-    layers_of,
-    measured_design,
-    measured_parameters,
-    measured_pulses,
-)
+from memristive.learning.build import layers_of
 from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import Convolution, LayerDesign
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt

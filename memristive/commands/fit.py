@@ -50,7 +50,7 @@ from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
 from memristive.devices.retention import DRIFT, LAWS, RELAXATION, fit_retention
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
-from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
+from memristive.learning.settings import MEASURED_NEURON, STAGE_SWING
 from memristive.parameters import ParameterError
 
 # values of several devices in the printed table: name, unit, and what the spread is a share of

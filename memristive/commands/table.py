@@ -43,7 +43,7 @@ from memristive.cli.script import (
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import check_overwriting, report
 from memristive.io.tables import read_table
-from memristive.learning.build import MEASURED_NEURON
+from memristive.learning.settings import MEASURED_NEURON
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.recipe import Conv

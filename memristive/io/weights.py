@@ -24,8 +24,9 @@ from numpy.typing import ArrayLike
 
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.io.nir_graph import nir_weights
-from memristive.learning.build import CONVOLUTION_WINDOW, build
+from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import CONVOLUTION_WINDOW
 from memristive.network.chip import Chip
 from memristive.network.design import Convolution, LayerDesign
 from memristive.network.inputs import as_images

@@ -5,14 +5,9 @@ import functools
 import numpy as np
 
 from memristive.devices.measured_device import emulator
-from memristive.learning.build import (
-    build,
-    initial_network,
-    measured_design,
-    measured_parameters,
-    measured_pulses,
-)
+from memristive.learning.build import build, initial_network
 from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.chip import Chip
 from memristive.network.design import Convolution, LayerDesign
 from memristive.network.networks import network_on_chip

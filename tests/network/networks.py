@@ -8,13 +8,9 @@ import numpy as np
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
-from memristive.learning.build import (
-    initial_network,
-    measured_design,
-    measured_parameters,
-    measured_pulses,
-)
+from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.networks import Network
 from snn_circuit import Cells, Devices, NeuronValues
 

@@ -23,7 +23,7 @@ from memristive.engines.ngspice_layer import WRITE_EDGE
 from memristive.engines.read_netlist import SOLVER as READ
 from memristive.engines.read_netlist import with_steps
 from memristive.engines.solvers import READING, READING_LAYERS, WRITING_LAYERS
-from memristive.learning.build import measured_design, measured_parameters, measured_pulses
+from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.chip import Chip
 from memristive.network.design import Convolution, LayerDesign, edges
 from memristive.network.networks import Network, network_on_chip

@@ -13,8 +13,8 @@ from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
 from memristive.engines.engine import ModelCells, NgspiceNetwork, make_engine
 from memristive.engines.read_netlist import netlist
-from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.crossbar import Crossbar

@@ -11,14 +11,9 @@ import pytest
 from memristive.closed_form import kernel
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.engines.engine import read
-from memristive.learning.build import (
-    build,
-    initial_network,
-    measured_design,
-    measured_parameters,
-    measured_pulses,
-)
+from memristive.learning.build import build, initial_network
 from memristive.learning.rule import LayeredRule
+from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip, device_chip
 from memristive.network.design import ENGINES, LayerDesign

@@ -14,7 +14,8 @@ from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES, MeasuredDevice
 from memristive.io.records import check_overwriting
 from memristive.io.voltages import describe_network
-from memristive.learning.build import initial_network, learning_of, memory
+from memristive.learning.build import initial_network
+from memristive.learning.settings import learning_of, memory
 from memristive.learning.training import learn
 from memristive.network.networks import network_on_chip
 from memristive.scores.checks import OperatingRangeWarning
