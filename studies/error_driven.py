@@ -153,16 +153,17 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 5. Plot.
-    crossbar = network.crossbar
-    races = {
-        "before learning": crossbar.read(network.states[0], images[0]),
-        "after learning": crossbar.read(states, images[0]),
-    }
-    image = images[0].reshape(dataset.shape)
-    plotting.save(
-        plotting.race(races, crossbar, dataset.labels, image),
-        options.figures / f"{name}_race.png",
-    )
+    if not network.wired:
+        crossbar = network.crossbar
+        races = {
+            "before learning": crossbar.read(network.states[0], images[0]),
+            "after learning": crossbar.read(states, images[0]),
+        }
+        image = images[0].reshape(dataset.shape)
+        plotting.save(
+            plotting.race(races, crossbar, dataset.labels, image),
+            options.figures / f"{name}_race.png",
+        )
     plotting.save(
         plotting.weight_images(states, dataset.shape, dataset.labels),
         options.figures / f"{name}_trained.png",
