@@ -13,7 +13,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -206,38 +206,6 @@ class MeasuredDevice(Aging):
                 f"read_curve must be above 0 and end at 1, got {min(self.read_curve):g} to "
                 f"{self.read_curve[-1]:g} at the end"
             )
-
-    @classmethod
-    def from_law(
-        cls,
-        name: str,
-        pulses_up: float,
-        pulses_down: float,
-        curvature_up: float,
-        curvature_down: float,
-        **more: Any,
-    ) -> Self:
-        """Return a device that obeys the field's law (Chen, Peng, Yu 2018).
-
-        After a share p of the pulses of a sweep, x = B (1 - exp(-p / A)), with B = 1 / (1 - exp(-1
-        / A)).
-
-        Parameters
-        ----------
-        name : str
-        pulses_up, pulses_down : float
-            Numbers of pulses from the lowest to the highest conductance, and back.
-        curvature_up, curvature_down : float
-            A of each direction; if A is negative, steps grow during a sweep.
-        **more
-            Other fields of the device.
-        """
-        curves = []
-        for pulses, a in ((pulses_up, curvature_up), (pulses_down, curvature_down)):
-            bend = 1 / a if abs(a) < 1e6 else 1e-6
-            first = np.expm1(-bend / pulses) / np.expm1(-bend)
-            curves.append((float(first), float(first * np.exp(-bend))))
-        return cls(name, up=curves[0], down=curves[1][::-1], **more)
 
     @property
     def on_off_ratio(self) -> float:
