@@ -249,19 +249,8 @@ class Crossbar:
         as_images(np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1], "image")
         if not pulse > 0:
             raise ParameterError(f"a write's pulse must be above 0 s, got {pulse:g}")
-        return self.written(
-            states,
-            sign * self.schedule.input_voltage * np.asarray(image, float),
-            pulse,
-            cells or self.cells,
-        )
-
-    def written(
-        self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells
-    ) -> np.ndarray:
-        """Return the states in V after a write of `pulse` s by `volts` across the cells. `states`
-        (V) and `volts` broadcast, and the result has their common shape.
-        """
+        cells = cells or self.cells
+        volts = sign * self.schedule.input_voltage * np.asarray(image, float)
         window, area = write_window(pulse, self.phi_share)
         charge = cells.transconductance * volts * area / cells.memory_capacitance
         if cells.curve:
