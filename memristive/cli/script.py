@@ -6,6 +6,7 @@ failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 import argparse
 import dataclasses
+import errno
 import importlib
 import json
 import os
@@ -533,6 +534,34 @@ WRONG_INPUT = (ParameterError, VoltagesError, records.NotOverwritten, NgspiceMis
 FAILED = (SimulationError, records.FileProblem, OSError)
 
 
+class _Output:
+    """Standard output that drops lines once it is closed or full, so that the script still writes
+    its files.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.failure: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write `text` to the stream; return its length."""
+        return self._attempt(lambda: self.stream.write(text)) or len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._attempt(self.stream.flush)
+
+    def _attempt(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action() if self.failure is None else None
+        except OSError as error:
+            self.failure = error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+
 Main = Callable[[list[str] | None], int | None]
 
 
@@ -559,12 +588,15 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, stop)
     warnings.showwarning = _show_warning
     name = Path(sys.argv[0]).name
+    output = sys.stdout = _Output(sys.stdout)
     try:
         code = main(arguments) or 0
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # the reader of a pipe has ended, as in `| head`
-        message, code = "", 1
+        output.flush()
+        if output.failure is None:
+            return code
+        if output.failure.errno == errno.EPIPE:  # the reader of a pipe has ended, as in `| head`
+            return 1
+        message, code = f"output cannot be written: {output.failure.strerror}", 1
     except KeyboardInterrupt:
         number = signal.SIGTERM if received else signal.SIGINT
         message, code = f"stopped by {'SIGTERM' if received else 'Ctrl-C'}", 128 + number
@@ -572,12 +604,9 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
         message, code = str(error), 2
     except FAILED as error:
         message, code = str(error), 1
-    try:
-        sys.stdout.flush()
-    except OSError:  # Python flushes again when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if message:
-        print(f"{name}: {message}", file=sys.stderr)
+    finally:
+        sys.stdout = output.stream
+    print(f"{name}: {message}", file=sys.stderr)
     return code
 
 

@@ -129,31 +129,6 @@ def test_signals_end_a_run_with_one_line(sent, code):
     assert process.returncode == code and "stopped by" in one_line(process.stderr)
 
 
-def test_an_output_that_is_full_or_closed_ends_a_run_without_a_traceback(tmp_path):
-    """What a script writes to files is there all the same."""
-    program = (
-        "import pathlib, sys\nfrom memristive.cli.script import run\n"
-        "run(lambda arguments: (print('x' * 100), pathlib.Path(sys.argv[1]).touch())[1])"
-    )
-    reading, closed = os.pipe()
-    os.close(reading)
-    for output in (os.open("/dev/full", os.O_WRONLY), closed):
-        file = tmp_path / str(output)
-        process = subprocess.run(
-            [sys.executable, "-c", program, str(file)],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": ""},
-            stdout=output,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-        )
-        os.close(output)
-        assert process.returncode == 1 and file.exists()
-        assert output == closed or "space" in one_line(process.stderr)
-        assert output != closed or not process.stderr
-
-
 @pytest.mark.parametrize(
     "command",
     [["XPUE_memristive_inference.py"], ["memristor_figures.py"], ["-m", "memristive", "train"]],
