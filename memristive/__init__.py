@@ -11,8 +11,10 @@ __version__ = "1.2.0"
 
 _HOMES = {
     "Chip": "memristive.network.chip",
+    "Conv": "memristive.network.recipe",
     "Convolution": "memristive.network.design",
     "Crossbar": "memristive.network.crossbar",
+    "Dense": "memristive.network.recipe",
     "ErrorDrivenRule": "memristive.learning.rule",
     "LayerDesign": "memristive.network.design",
     "LayeredRule": "memristive.learning.rule",
@@ -21,6 +23,7 @@ _HOMES = {
     "Network": "memristive.network.networks",
     "NgspiceSession": "memristive.spice.session",
     "READING": "memristive.engines.solvers",
+    "Recipe": "memristive.network.recipe",
     "Schedule": "memristive.network.design",
     "Setup": "memristive.network.design",
     "SpiceModel": "memristive.devices.spice_model",

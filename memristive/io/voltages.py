@@ -356,6 +356,8 @@ def describe_network(
         {"dataset": dataset, "shape": shape, "encoding": encoding},
         {"learning": rule.as_dict()} if rule else {},
     )
+    if network.recipe:
+        learning["recipe"] = network.recipe.as_dict()
     if isinstance(network.design, Schedule):
         return {
             **data,
@@ -375,7 +377,6 @@ def describe_network(
         **({"convolution": network.convolution.as_dict()} if network.convolution else {}),
         **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
         **({"chip": network.chip.as_dict()} if network.chip else {}),
-        **({"recipe": network.recipe.as_dict()} if network.recipe else {}),
     }
 
 

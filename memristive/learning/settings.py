@@ -348,7 +348,12 @@ DEEP_MARGIN, DEEP_FINAL_MARGIN, DEEP_FINAL_DOSE = 15e-6, 0.26, 0.03
 
 
 def hidden_layers(
-    images: np.ndarray, sizes: Sequence[int], pairs: int, span: float, dose_span: float
+    images: np.ndarray,
+    sizes: Sequence[int],
+    pairs: int,
+    span: float,
+    dose_span: float,
+    most: float = math.inf,
 ) -> tuple[float, dict[str, Any], dict[str, Any]]:
     """Return the gain, the fields of the design and those of the rule of a network with hidden
     layers of these `sizes`, for `images` as they are read (n x inputs).
@@ -380,7 +385,12 @@ def hidden_layers(
     }
     if len(sizes) > 1:
         rule["error_scale"] = START_SHARE * span * math.sqrt(OVERLAP * sizes[-1])
+    rule["hidden_dose"] = min(rule["hidden_dose"], cells * HIDDEN_FORGET * most / error)
+    rule["output_dose"] = min(rule["output_dose"], cells * OUTPUT_FORGET * most)
     return gain, design, rule
+
+
+HIDDEN_FORGET, OUTPUT_FORGET = 1e9, 1e9
 
 
 def of_values(
@@ -576,7 +586,8 @@ def dense(
     span = emulated.high - emulated.low
     dose_span = pulses.gate_high - pulses.gate_low if pulses.levels else span
     levels = measured_design(emulated, pairs, 1.0).read_levels(images)
-    gain, circuit, fields = hidden_layers(levels, sizes, pairs, span, dose_span)
+    most = math.inf if late or pulses.levels else memory(device) * pulses.step
+    gain, circuit, fields = hidden_layers(levels, sizes, pairs, span, dose_span, most)
     if late:
         circuit["back_voltage"] = BACK_VOLTAGE
     made = {

@@ -7,10 +7,9 @@ import pytest
 
 from memristive import build, learn, read
 from memristive.datasets import matching_dataset
-from memristive.learning import build as settings
-from memristive.learning.build import initial_network
 from memristive.learning.training import Learning, train
-from memristive.network.design import ENGINES, Convolution
+from memristive.network.design import ENGINES
+from memristive.network.recipe import Conv, Recipe
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
 
@@ -51,14 +50,7 @@ FEW = RNG.random((5, 2))  # images of two pixels
         lambda: build(FEW, 2, hidden=2, device="pcmo", late=True)[0],
         lambda: build(FEW, 2, hidden=6, device="epiram", pairs=0)[0],
         lambda: build(FEW, 2, hidden=4, device="ideal", pairs=2)[0],
-        lambda: initial_network(
-            (1,),
-            2,
-            IMAGES,
-            settings.CONVOLUTION_RULE,
-            convolution=Convolution(10, 10, 2, regions=1),
-            **settings.convolution_settings("epiram")[0],
-        ),
+        lambda: build(Recipe([Conv(1, window=2, regions=1)], "epiram"), IMAGES, 2)[0],
     ],
 )
 def test_the_bias_fires_the_neurons_of_few_rows_in_both_engines(ngspice, made):
@@ -97,13 +89,13 @@ def test_networks_of_few_hidden_neurons_fire_and_learn(device, hidden, late):
 
 def test_convolutions_of_gate_devices_learn():
     dataset = matching_dataset("digits")
-    made, rule = settings.convolution_settings(
-        "li-1t1r", changes=settings.CONVOLUTION_CHANGES["digits"]
-    )
     for seed in range(1, 6):
-        rule = dataclasses.replace(rule, presentations=2000, seed=seed)
-        of = Convolution(8, 8, 3, regions=3)
-        network = initial_network((8,), 10, dataset.training.levels, rule, convolution=of, **made)
-        trained = learn(network, rule, *dataset.training).network
+        recipe = Recipe(
+            [Conv(8, window=3, regions=3)],
+            "li-1t1r",
+            seed=seed,
+            changes={"rule.presentations": 2000, "rule.start_drive_spread": 0.8},
+        )
+        trained = learn(*build(recipe, *dataset.training), *dataset.training).network
         spikes = trained.first_spikes(dataset.test.levels)
         assert score_row(dataset.test.labels, spikes)["strict_accuracy"] > 0.6

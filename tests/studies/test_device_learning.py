@@ -14,10 +14,10 @@ from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES, MeasuredDevice
 from memristive.io.records import check_overwriting
 from memristive.io.voltages import describe_network
-from memristive.learning.build import initial_network
-from memristive.learning.settings import learning_of, memory
+from memristive.learning.settings import memory
 from memristive.learning.training import learn
 from memristive.network.networks import network_on_chip
+from memristive.network.recipe import AT_ONCE, EXACT, LATE, Recipe
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
@@ -26,8 +26,7 @@ from tests.devices.law import device_by_law
 
 def test_the_energy_of_writes_is_that_of_their_pulses():
     device = DEVICES["ag-si"]
-    made, rule = learning_of(device, 1, 1)
-    counts = no_counts(initial_network((), 3, [[0.5] * 6], rule, **made))
+    counts = no_counts(build(Recipe((), device), [[0.5] * 6], 3)[0])
     counts.pulses[0][:, 2, 1] = 2, 5
     counts.conducted[0][1, 2, 1] = 5 * 1e-8  # five pulses up and two down, at 10 nS and 20 nS
     counts.conducted[0][0, 2, 1] = 2 * 2e-8
@@ -49,18 +48,19 @@ def test_a_cell_forgets_its_start_to_one_over_e_in_memory_pulses():
     assert np.ptp(states) / 0.7 == pytest.approx(math.exp(-1), rel=0.03)
 
 
-@pytest.mark.parametrize(("layers", "whole"), [(1, False), (2, False), (2, True)])
-def test_a_write_to_one_of_several_pairs_changes_the_drive_as_to_a_single_pair(layers, whole):
+@pytest.mark.parametrize(("hidden", "write"), [((), EXACT), ((9,), EXACT), ((9,), AT_ONCE)])
+def test_a_write_to_one_of_several_pairs_changes_the_drive_as_to_a_single_pair(hidden, write):
     """A pair of four carries a quarter of the current of a weight, so its dose is four times as
     large.
     """
+    images = matching_dataset("digits").training.levels
     (one, rule), (four, other) = (
-        learning_of(DEVICES["epiram"], layers, pairs, whole) for pairs in (1, 4)
+        build(Recipe(hidden, "epiram", write, pairs), images, 10) for pairs in (1, 4)
     )
     assert other.output_dose == pytest.approx(4 * rule.output_dose)
     assert other.hidden_dose == pytest.approx(4 * rule.hidden_dose)
-    assert four["design"].transresistance * other.output_dose == pytest.approx(
-        one["design"].transresistance * rule.output_dose
+    assert four.design.transresistance * other.output_dose == pytest.approx(
+        one.design.transresistance * rule.output_dose
     )
 
 
@@ -70,7 +70,10 @@ def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
     """
     # nearly all weight on the noisy settings
     device = device_by_law(100, 0.5, write_noise=0.2)
-    doses = [learning_of(device, 1, pairs)[1].output_dose / pairs for pairs in (1, 4)]
+    doses = [
+        build(Recipe((), device, pairs=pairs), np.ones((2, 4)), 2)[1].output_dose / pairs
+        for pairs in (1, 4)
+    ]
     assert doses[1] / doses[0] == pytest.approx(2, rel=0.02)
 
 
@@ -85,16 +88,15 @@ def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
 )
 def test_a_device_of_any_shape_learns(device, accuracy, late):
     """Late by whole pulses, otherwise by pulses of any width."""
-    made, rule = learning_of(device, 1, 1, late, late)
-    rule = dataclasses.replace(rule, presentations=100_000)
     (levels, labels), test = matching_dataset("mnist").training, matching_dataset("mnist").test
-    network = learn(initial_network((), 10, levels, rule, **made), rule, levels, labels).network
+    recipe = Recipe((), device, LATE if late else EXACT, changes={"rule.presentations": 100_000})
+    network = learn(*build(recipe, levels, labels), levels, labels).network
     assert score_row(test.labels, network.first_spikes(test.levels))["strict_accuracy"] > accuracy
 
 
 def test_cells_of_a_device_differ_by_its_spread():
     device = dataclasses.replace(DEVICES["epiram"], spread=0.1)
-    network, _ = Run(device, presentations=1).prepared()
+    network, _ = Run(Recipe((), device)).prepared()
     gains = network.devices[0].cells.transconductance
     assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.1)
 
@@ -131,7 +133,8 @@ def test_a_network_that_collapses_is_named():
     hidden layer to fire.
     """
     device = MeasuredDevice("abrupt", up=(0.85, 0.0), down=(0.0, 0.85))
-    run = Run(device, hidden=(100,), presentations=40_000, columns={"layers": 2})
+    recipe = Recipe(100, device, changes={"rule.presentations": 40_000})
+    run = Run(recipe, columns={"layers": 2})
     with pytest.warns(OperatingRangeWarning, match="abrupt.*layers: 2.*layer 1"):
         row = evaluate(run)
     assert row["strict_accuracy"] < 0.3
@@ -139,7 +142,7 @@ def test_a_network_that_collapses_is_named():
 
 @pytest.mark.parametrize("name", DEVICES)
 def test_committed_networks_have_the_settings_of_now(name):
-    run = Run(DEVICES[name], "mnist", presentations=200_000)
+    run = Run(Recipe((), name), "mnist")
     network, rule = run.prepared()
     network = network_on_chip(network, None)
     described = describe_network("mnist", run.dataset.shape, network, rule)
