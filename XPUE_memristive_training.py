@@ -49,6 +49,8 @@ def train(
     )
     setup = on_device(options, setup, patterns)
     parameters = {"dataset": stem, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
+    if setup.array:  # the resistor follows from the states that the training reaches
+        del parameters["network"]["neuron"]["feedback_resistance"]
     check_overwriting(options.voltages, parameters, options.force, option="--voltages FILE")
     record = script.Record(
         options, f"{stem}{setup.suffix}_training", parameters, others=[options.voltages]
@@ -62,6 +64,7 @@ def train(
         patterns,
         watch=lambda runs: script.progress(runs, len(patterns), "training", "class"),
     )
+    setup = training.setup
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(
@@ -70,7 +73,7 @@ def train(
         overwrite=True,  # checked above
         engine="ngspice",
         encoding="binary",
-        **parameters,
+        **parameters | describe(setup),
     )
     record.write({"voltages": training.states})
 
