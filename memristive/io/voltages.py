@@ -89,6 +89,8 @@ class Voltages(Parameters):
         Chip that the states were trained on; None: an ideal one.
     past, wear : tuple of arrays
         Those of `Network`.
+    labels, patterns : tuples of str and of arrays (inputs)
+        Names and levels of a user's own patterns, one for each class; () for other datasets.
     """
 
     states: Any
@@ -109,12 +111,22 @@ class Voltages(Parameters):
     chip: Chip | None = None
     past: tuple[Annotated[np.ndarray, 3, 1e12], ...] = ()
     wear: tuple[Annotated[np.ndarray, 2, 1e18], ...] = ()
+    labels: tuple[str, ...] = ()
+    patterns: tuple[Annotated[np.ndarray, 1, 1.0], ...] = ()
 
     # every entry may be missing; a network without parameters needs a `setup`
     newer: ClassVar = (
         *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
-        *("design", "pulses", "convolution", "array", "chip", "past", "wear"),
+        *("design", "pulses", "convolution", "array", "chip", "past", "wear", "labels", "patterns"),
     )
+
+    def check(self) -> None:
+        pixels = {len(pattern) for pattern in self.patterns} | {math.prod(self.shape)}
+        if self.patterns and (len(self.labels) != len(self.patterns) or len(pixels) > 1):
+            raise ParameterError(
+                f"patterns must be one for each of {len(self.labels)} labels, of shape "
+                f"{self.shape}, got {len(self.patterns)} of {min(pixels)} to {max(pixels)} pixels"
+            )
 
     def setup(self, default: Setup | None = None) -> Setup:
         """Return device, neuron, pulses and chip of the training; for a file without them, the

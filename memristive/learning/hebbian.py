@@ -21,7 +21,12 @@ from memristive.network.design import Setup
 from memristive.network.inputs import as_images
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
 from memristive.parameters import ParameterError
-from memristive.scores.checks import OperatingRangeWarning, fit_feedback_resistor, warn_of_range
+from memristive.scores.checks import (
+    OperatingRangeWarning,
+    contained,
+    fit_feedback_resistor,
+    warn_of_range,
+)
 from memristive.scores.decisions import decide, first_spikes, resolution_of
 from memristive.spice.session import (
     SimulationError,
@@ -235,12 +240,12 @@ def setup_of_reads(setup: Setup, x: np.ndarray, patterns: np.ndarray) -> Setup:
     spikes = predicted_spikes(setup, x, patterns)
     wrong = int(np.sum(decide(spikes, resolution)[0] != np.arange(len(patterns))))
     if wrong:
+        advice = [*contained(patterns), "try other pulses in the model file, or the other --scheme"]
         warnings.warn(
             f"{wrong} of {len(patterns)} patterns will be read wrongly, or with a lead of less than "
             f"{resolution * 1e6:.2g} us, {int(np.isnan(spikes).all(axis=1).sum())} of them by no "
             f"neuron: cells have reached {x[patterns > 0].min():.1%} of the range in pixels that "
-            f"are on, {x[patterns == 0].max(initial=0):.1%} in the others. Try other pulses in the "
-            "model file, or the other --scheme",
+            f"are on, {x[patterns == 0].max(initial=0):.1%} in the others; {advice[0]}",
             OperatingRangeWarning,
             stacklevel=3,
         )

@@ -179,16 +179,21 @@ def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, **kind: 
     `by_class` also warn of a pattern that contains another one.
     """
     problems = range_problems(setup, states, images, **kind)
-    for inner, outer in itertools.permutations(range(len(images) * kind.get("by_class", False)), 2):
-        on = images[inner] > 0
-        if np.all(images[outer][on] >= images[inner][on]):
-            problems.append(
-                f"pattern {outer} contains pattern {inner}: on pattern {inner}, neuron {outer} "
-                f"fires no later than neuron {inner}"
-            )
-            break
+    if kind.get("by_class"):
+        problems += contained(images)[:1]
     for problem in problems:
         warnings.warn(problem, OperatingRangeWarning, stacklevel=3)
+
+
+def contained(patterns: np.ndarray) -> list[str]:
+    """Return a message for each of the `patterns` (classes x inputs) that another one contains."""
+    pairs = itertools.permutations(range(len(patterns)), 2)
+    return [
+        f"pattern {outer} contains pattern {inner}: on pattern {inner}, neuron {outer} fires no "
+        f"later than neuron {inner}"
+        for inner, outer in pairs
+        if np.all(patterns[outer][on := patterns[inner] > 0] >= patterns[inner][on])
+    ]
 
 
 def fit_feedback_resistor(
