@@ -1,9 +1,9 @@
 """XPUE inference: the trained crossbar reads its four patterns in ngspice; the neuron that fires
 first names the class.
 
-Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file in the paper's flat
-layout, or with --voltages a network of your own patterns. Writes results/paper/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences
-of 012345 and MNIST make the same steps.
+Reads voltages/xpue.json, which XPUE_memristive_training.py writes, any file in the paper's flat
+layout, or a network of your own patterns. Writes results/paper/xpue_inference.json and
+figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401

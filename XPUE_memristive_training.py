@@ -11,7 +11,6 @@ XPUE_memristive_inference.py --voltages. The feedback resistor follows from the 
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-
 from pathlib import Path
 
 from datasets import Dataset, own_patterns, xpue

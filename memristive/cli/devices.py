@@ -64,7 +64,7 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
 
 
 def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
-    """Print the number of pulses for each class, and the states that the device's curves predict."""
+    """Print the number of pulses for each class, and the states that the curves predict."""
     array = setup.array
     assert array
     device = array.device

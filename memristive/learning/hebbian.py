@@ -242,10 +242,9 @@ def setup_of_reads(setup: Setup, x: np.ndarray, patterns: np.ndarray) -> Setup:
     if wrong:
         advice = [*contained(patterns), "try other pulses in the model file, or the other --scheme"]
         warnings.warn(
-            f"{wrong} of {len(patterns)} patterns will be read wrongly, or with a lead of less than "
-            f"{resolution * 1e6:.2g} us, {int(np.isnan(spikes).all(axis=1).sum())} of them by no "
-            f"neuron: cells have reached {x[patterns > 0].min():.1%} of the range in pixels that "
-            f"are on, {x[patterns == 0].max(initial=0):.1%} in the others; {advice[0]}",
+            f"{wrong} of {len(patterns)} patterns will be read wrongly or not at all, by cells at "
+            f"{x[patterns > 0].min():.1%} of the range or above in pixels that are on, and at up to "
+            f"{x[patterns == 0].max(initial=0):.1%} in the others; {advice[0]}",
             OperatingRangeWarning,
             stacklevel=3,
         )
