@@ -242,9 +242,9 @@ def setup_of_reads(setup: Setup, x: np.ndarray, patterns: np.ndarray) -> Setup:
     if wrong:
         advice = [*contained(patterns), "try other pulses in the model file, or the other --scheme"]
         warnings.warn(
-            f"{wrong} of {len(patterns)} patterns will be read wrongly or not at all, by cells at "
-            f"{x[patterns > 0].min():.1%} of the range or above in pixels that are on, and at up to "
-            f"{x[patterns == 0].max(initial=0):.1%} in the others; {advice[0]}",
+            f"{wrong} of {len(patterns)} patterns will be read wrongly or not at all: cells have "
+            f"reached {x[patterns > 0].min():.1%} of the range or more in pixels that are on, and "
+            f"up to {x[patterns == 0].max(initial=0):.1%} in the others; {advice[0]}",
             OperatingRangeWarning,
             stacklevel=3,
         )
