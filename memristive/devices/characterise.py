@@ -315,7 +315,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     return found, counts, all_arrived
 
 
-def retention(model: SpiceModel, found: StateMap) -> dict[str, float]:
+def retention(model: SpiceModel, found: StateMap) -> dict[str, Any]:
     """Return the time constant `retention` in s and the `rest` with which x relaxes without voltage
     (`memristor.Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training. `found`
     converts states to x.
@@ -336,7 +336,7 @@ def retention(model: SpiceModel, found: StateMap) -> dict[str, float]:
     if np.abs(lose(stop)[1] - starts).max() < FORGOTTEN:
         return {"retention": 0.0, "rest": 0.0}
     longest = stop = LONGER * stop
-    parts = []
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
     while stop > shortest and not (
         parts and np.abs(parts[-1][1][:, -1:] - starts).max() < FORGOTTEN
     ):

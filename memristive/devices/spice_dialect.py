@@ -132,8 +132,8 @@ def translated(statements: Iterable[Statement], notes: dict[str, None]) -> Itera
             if count:
                 notes[note] = None
         for constant, value in constants.items():
-            pattern = rf"(?<![\w.]){constant}(?![\w.(])"
-            text, count = re.subn(pattern, value, text, flags=re.IGNORECASE)
+            word = rf"(?<![\w.]){constant}(?![\w.(])"
+            text, count = re.subn(word, value, text, flags=re.IGNORECASE)
             if count:
                 notes[f"{constant} written as {value}"] = None
         while call := next((one for one in CALL.finditer(text) if one[1].lower() not in own), None):
