@@ -36,7 +36,6 @@ column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain 
 )
 
 EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
-NO_PATCHES = np.zeros((0, 0), np.int64)
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -61,8 +60,6 @@ class LayerArrays(NamedTuple):
     reference: bool  # the last column is a reference for all neurons
     flow: Flow = NO_FLOW  # write curves of a measured device
     noise: float = 0.0  # V of X, standard deviation of one reading of a cell
-    # of a convolution, as in `design.Convolution`; a dense layer has none
-    patches: np.ndarray = NO_PATCHES
 
 
 class Timing(NamedTuple):

@@ -98,7 +98,11 @@ def write_at_once(
             load += loaded(cells, k, c, states[i, c])
         return load
     # shares of time: phi is high as long as the longest row
-    longest = 1.0 if timing.lifts else high.max()
+    longest = 1.0
+    if not timing.lifts:
+        longest = 0.0
+        for i in range(rows):
+            longest = max(longest, high[i])
     window = abs(seconds) * timing.write_window * longest
     if window == 0.0:
         longest, window = 1.0, 1e-300  # s: nothing is written
