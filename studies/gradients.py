@@ -167,7 +167,7 @@ def descents(of: Circuit, image: np.ndarray, label: int, wrong: int) -> list[np.
     return found
 
 
-@compiled(error_model="numpy")
+@compiled
 def exact_errors(of: Circuit, label: int, wrong: int) -> list[np.ndarray]:
     """Return for each layer's neurons the factor that, times `exact_shares`, is the steepest
     descent of the lag in units of tau.
@@ -198,7 +198,7 @@ def exact_errors(of: Circuit, label: int, wrong: int) -> list[np.ndarray]:
     return found[:0:-1]
 
 
-@compiled(error_model="numpy")
+@compiled
 def exact_shares(of: Circuit, k: int, j: int, image: np.ndarray) -> np.ndarray:
     """Return for each row of layer `k` how a change of its cell's X moves the membrane of neuron
     `j` at its spike, in thresholds per V.
@@ -614,7 +614,7 @@ def local_errors(
     return found[::-1]
 
 
-@compiled(error_model="numpy")
+@compiled
 def write_layer(
     way: int,
     of: Circuit,

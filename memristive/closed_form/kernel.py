@@ -60,7 +60,7 @@ EVERYONE = -1  # instead of a label: all neurons are computed exactly
 RUN = 32  # times that are sorted by insertion
 
 
-@compiled(fastmath=SAFE_MATH, error_model="numpy")
+@compiled(fastmath=SAFE_MATH)
 def column_currents(
     cells: np.ndarray, states: np.ndarray, levels: np.ndarray, volts: float, currents: np.ndarray
 ) -> None:
@@ -89,7 +89,7 @@ def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, floa
     return positive, negative
 
 
-@compiled(error_model="numpy")
+@compiled
 def refresh(
     layer: LayerArrays,
     volts: float,
@@ -188,7 +188,7 @@ def draw(
                     currents[i, c] = unit * power * rng.standard_normal()
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_first(
     layer: LayerArrays,
     timing: Timing,
@@ -254,7 +254,7 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
     return order
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_next(
     layer: LayerArrays,
     timing: Timing,
@@ -303,7 +303,7 @@ def read_next(
                 spikes[j] = above[j] / over if alike else (above[j] / over) ** (1 / power)
 
 
-@compiled(fastmath=SAFE_MATH, error_model="numpy")
+@compiled(fastmath=SAFE_MATH)
 def add_edge_currents(
     cells: np.ndarray,
     states: np.ndarray,
@@ -332,7 +332,7 @@ def add_edge_currents(
             currents[4] += current(cell, below, level - BELOW)
 
 
-@compiled(error_model="numpy")
+@compiled
 def membranes(
     layer: LayerArrays,
     timing: Timing,
@@ -381,7 +381,7 @@ def membranes(
     return settled, risen
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_exactly(
     layer: LayerArrays,
     timing: Timing,
@@ -498,7 +498,7 @@ def seconds(timing: Timing, z: np.ndarray) -> np.ndarray:
     return times
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_back(
     layer: LayerArrays,
     states: np.ndarray,

@@ -54,7 +54,7 @@ def bend_of(cell: ChannelValues, state: float, volts: float) -> tuple[float, flo
     return volts * at_rest - full, beyond
 
 
-@compiled(error_model="numpy")
+@compiled
 def bend(
     layer: LayerArrays,
     volts: float,
@@ -136,7 +136,7 @@ def screen(
                 sums[p, j] += scale[0, j] * more - scale[1, j] * less
 
 
-@compiled(fastmath=SAFE_MATH, error_model="numpy")
+@compiled(fastmath=SAFE_MATH)
 def patch_current(
     cells: np.ndarray,
     states: np.ndarray,
@@ -169,7 +169,7 @@ def raise_bounds(
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_patches(
     layer: LayerArrays,
     timing: Timing,

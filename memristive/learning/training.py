@@ -252,7 +252,7 @@ def _train_compiled(
             arrays.timing,
             doses,
             arrays.ways,
-            counts,
+            counts if network.pulses else None,
             noise,
             arrays.states,
             arrays.work,

@@ -701,7 +701,7 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
         layer.write_rate,
         layer.pairs,
         layer.reference,
-        memristor.curve.flow if memristor.curve else kernel_arrays.NO_FLOW,
+        memristor.curve.flow if memristor.curve else None,
         layer.read_noise,
     )
 

@@ -183,7 +183,7 @@ def write_due(
     due: Due,
     factors: np.ndarray | None,
     presentation: int,
-    counts: Counts,
+    counts: Counts | None,
     k: int,
     loads: np.ndarray,
     rng: np.random.Generator | None,
@@ -205,7 +205,7 @@ def write_due(
         if factors is not None:
             of_rows = factors[presentation, c] if len(factors) else high[:0]
             seconds = dose / layer.nominal_rate
-            loads[c] = write_at_once(layer, timing, states, c, high, seconds, of_rows)
+            loads[c] = write_at_once(layer, layer.flow, timing, states, c, high, seconds, of_rows)
         if pulses is not None:
             write_pulses(layer, timing, pulses, states, c, high, dose, counts, k, loads, rng)
         if gate is not None:
