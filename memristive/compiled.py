@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 UNUSED = 24 * 3600.0
 
 # numba gives functions without these options those of the caller that it compiles first
-OPTIONS = {"error_model": "numpy", "fastmath": False}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False}
 
 # for each compiled function, a file in its folder that exists once a line was printed
 _marks: dict[Callable[..., Any], Path] = {}

@@ -96,7 +96,6 @@ MOST, NEURONS, PRESENTATIONS = 4, 100, 8_000  # hidden layers, their neurons, im
 FACTORS = (0.5, 1.0, 2.0)  # on the usual dose
 CHOOSING = 101  # seed of the networks that choose the dose
 MEMBRANE_GAIN = Stages._fields.index("membrane_gain")
-NO_NOISE = np.random.default_rng(0)  # an argument of the kernel, which draws nothing from it
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -156,7 +155,8 @@ def lag_gradient(
 @compiled
 def descents(of: Circuit, image: np.ndarray, label: int, wrong: int) -> list[np.ndarray]:
     """Return the steepest descent of the lag in tau/V, for each layer neurons x rows."""
-    kernel.read_image(of.layers, of.timing, of.states, of.work, image, label, kernel_arrays.EMPTY)
+    none = kernel_arrays.EMPTY_TABLE
+    kernel.read_image(of.layers, of.timing, of.states, of.work, image, None, label, none)
     exact, found = exact_errors(of, label, wrong), [np.zeros((0, 0)) for _ in range(0)]
     for k in range(len(of.states)):
         down = np.zeros((len(exact[k]), len(of.states[k])))
@@ -538,7 +538,7 @@ def train_with(
     arrays, counts = KernelArrays(network), np.zeros(2, np.int64)
     order = rule.order(len(training.levels), 0, rule.presentations)
     of = circuit_of(arrays, rule)
-    train_compiled(way, of, with_bias(training.levels), training.labels, order, counts, NO_NOISE)
+    train_compiled(way, of, with_bias(training.levels), training.labels, order, counts)
     return arrays.trained(network), counts
 
 
@@ -550,7 +550,6 @@ def train_compiled(
     labels: np.ndarray,
     order: np.ndarray,
     counts: np.ndarray,
-    rng: np.random.Generator,
 ) -> None:
     """Present the images of the indices `order`, and write after errors; the states and `counts`
     change in place.
@@ -563,7 +562,7 @@ def train_compiled(
         counts[0] += 1
         counts[1] += not lag
         used = LOCAL if way == EXACT and not lag else way
-        found = local_errors(used, of, label, wrong, rng)
+        found = local_errors(used, of, label, wrong)
         exact = exact_errors(of, label, wrong) if used == EXACT else found
         share = dose_factor(n, of.doses.presentations, of.doses.final_dose)
         for k in range(len(of.states)):
@@ -577,7 +576,8 @@ def look(of: Circuit, image: np.ndarray, label: int) -> tuple[int, bool, bool]:
     """Read an image; return the first wrong neuron (-1: none), True if the rule writes, and True if
     there is a lag.
     """
-    kernel.read_image(of.layers, of.timing, of.states, of.work, image, label, kernel_arrays.EMPTY)
+    none = kernel_arrays.EMPTY_TABLE
+    kernel.read_image(of.layers, of.timing, of.states, of.work, image, None, label, none)
     times = kernel.seconds(of.timing, of.work.spikes[-1])
     wrong = first_wrong_neuron(times, label, of.doses.margin)
     silent = np.isnan(times[label])
@@ -589,9 +589,7 @@ def look(of: Circuit, image: np.ndarray, label: int) -> tuple[int, bool, bool]:
 
 
 @compiled
-def local_errors(
-    way: int, of: Circuit, label: int, wrong: int, rng: np.random.Generator
-) -> list[np.ndarray]:
+def local_errors(way: int, of: Circuit, label: int, wrong: int) -> list[np.ndarray]:
     """Return the errors of each layer's neurons as `rule.correct` reads them back, output errors
     over the drives with two factors.
     """
@@ -609,7 +607,7 @@ def local_errors(
             if k == last
             else (timing.error_voltage, of.doses.error_scale)
         )
-        back = kernel.read_back(of.layers[k], of.states[k], found[-1], volts, rng)
+        back = kernel.read_back(of.layers[k], of.states[k], found[-1], volts, None)
         found.append(hidden_errors(back, of.work.drives[k - 1], of.doses.reach, scale))
     return found[::-1]
 
@@ -648,7 +646,7 @@ def write_layer(
         if signed != 0.0:
             moved[j], seconds = 1.0, signed / layer.nominal_rate
             loads[j] = at_once.write_at_once(
-                layer, timing, states, j, high[j], seconds, kernel_arrays.EMPTY
+                layer, None, timing, states, j, high[j], seconds, kernel_arrays.EMPTY
             )
     kernel.refresh(layer, volts, states, loads, work.scale[k], work.weights[k], moved)
 
@@ -660,7 +658,7 @@ def opposite_signs(network: Network, rule: LayeredRule, images: Images) -> list[
     """
     counts = np.zeros((len(network.states) - 1, 2), np.int64)
     of = circuit_of(KernelArrays(network), rule)
-    count_opposite(of, with_bias(images.levels), images.labels, counts, NO_NOISE)
+    count_opposite(of, with_bias(images.levels), images.labels, counts)
     return [share_of(*of_layer) for of_layer in counts.tolist()]
 
 
@@ -670,7 +668,6 @@ def count_opposite(
     images: np.ndarray,
     labels: np.ndarray,
     counts: np.ndarray,
-    rng: np.random.Generator,
 ) -> None:
     """Add to `counts` (hidden layers x 2) the neurons with a wrong sign, and all that have both an
     error and a gradient.
@@ -678,7 +675,7 @@ def count_opposite(
     for n in range(len(images)):
         wrong, _, lag = look(of, images[n], labels[n])
         if lag:
-            found = local_errors(LOCAL, of, labels[n], wrong, rng)
+            found = local_errors(LOCAL, of, labels[n], wrong)
             exact = exact_errors(of, labels[n], wrong)
             for k in range(len(counts)):
                 agreement = found[k] * exact[k]

@@ -9,7 +9,8 @@ times z_k, the neuron fires at z = sum(u_k z_k) / (sum(u_k) - 1), with sums over
 (H. Mostafa, IEEE TNNLS 29, 3227, 2018). The exact form integrates over the input's edge. Networks
 of one layer use it for the neurons that decide: the label's, and those near the first spike.
 
-Compiling takes half a minute. `compiled` keeps the result until this file, or a file that it
+Arguments that are None leave out what a kind of network does not need, so that it is not compiled.
+`compiled` keeps the result until this file, or a file that it
 imports, changes.
 """
 
@@ -509,9 +510,10 @@ def read_back(
     """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row, in
     V times the unit of the `errors` (neurons). `states`: rows x columns, V.
 
-    There is no read noise if `rng` is None. The sums are read as currents of the rows while each column is at `volts` times its error. The
+    The sums are read as currents of the rows while each column is at `volts` times its error. The
     reference column carries the negative sum of the errors. With pairs, the negative columns carry
     the negative errors. The result is then the sum of error x (X+ - X-), averaged over the pairs.
+    `rng`: of the read noise; None for none.
     """
     rows, columns = states.shape
     neurons, cells, result = len(errors), layer.cells, np.zeros(rows - 1)
@@ -561,9 +563,7 @@ def read_images(
     for n in range(len(images)):
         if rng is not None:
             draw(layers, timing, work, images[n], patches, rng)
-        read_image(
-            layers, timing, states, work, images[n], patches, label, noise[n : n + 1]
-        )
+        read_image(layers, timing, states, work, images[n], patches, label, noise[n : n + 1])
         for k in range(len(states)):
             of_layer = seconds(timing, work.spikes[k])
             for j in range(len(of_layer)):

@@ -9,7 +9,7 @@ voltage at which its membrane would settle, in thresholds.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ import memristor
 from memristive.closed_form import neuron
 from memristive.closed_form.neuron import Stages
 from memristive.compiled import compiled
-from memristor import ChannelValues, Flow
+from memristor import ChannelValues
 
 # lets sums be vectorised; infinities and nan keep their meaning
 SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}
@@ -58,7 +58,7 @@ class LayerArrays(NamedTuple):
     nominal_rate: float  # V/s, rate of X while a full row writes such a cell
     pairs: int  # differential pairs of a synapse; 0: one cell for each synapse
     reference: bool  # the last column is a reference for all neurons
-    flow: Flow | None = None  # write curves of a measured device
+    flow: Any = None  # `Flow` of a measured device, its write curves
     noise: float = 0.0  # V of X, standard deviation of one reading of a cell
 
 

@@ -178,7 +178,7 @@ def read_patches(
     image: np.ndarray,
     patches: np.ndarray,
 ) -> None:
-    """Read an `image` (levels of the rows) with a convolution of `patches`, and fill the pooled spikes (z),
+    """Read the `patches` of an `image` (levels of the rows), and fill the pooled spikes (z),
     settled membranes and winning patches: the fields `spikes`, `drives` and `winners` of `work`.
 
     A screening with straight channels, whose error has bounds, finds the few patches that may win

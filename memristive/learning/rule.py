@@ -379,8 +379,8 @@ def correct(
     then write all layers.
 
     `image`: levels of the first layer's rows in a write. `label`: right neuron; `wrong`: first
-    wrong neuron, or -1. `done` presentations came before. `factors`: `Noise.write`, of which that of
-    the `presentation` counts. `states`, `work`, `ways` and `counts` change in place.
+    wrong neuron, or -1. `done` presentations came before. `factors`: `Noise.write`, of which
+    that of the `presentation` counts. `states`, `work`, `ways` and `counts` change in place.
     """
     last = len(states) - 1
     found = [output_errors(len(work.spikes[last]), label, wrong)]
@@ -470,8 +470,8 @@ def train_compiled(
     were `waiting` presentations; returns the same number for the next call.
 
     `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
-    `rows` in reads. `patches`: as in `kernel.read_image`. `labels`: n. `history`: presentations x 2, True if the answer was right, and
-    True if cells were written. `states`, `work`, `ways` and `counts` change in place.
+    `rows` in reads. `patches`: as in `kernel.read_image`. `labels`: n. `history`:
+    presentations x 2, True if the answer was right, and True if cells were written. `states`, `work`, `ways` and `counts` change in place.
     """
     before = -waiting
     for n in range(len(order)):

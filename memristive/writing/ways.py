@@ -192,8 +192,8 @@ def write_due(
     `counts` and `loads`. Return for each neuron whether its cells may have changed: 1 or 0.
 
     `factors`: write gains of emulators over the nominal ones, presentations x columns x rows, of
-    which that of the `presentation` counts; without noise, empty; None for measured devices. Other arguments are
-    those of `write_pulses`.
+    which that of the `presentation` counts; without noise, empty; None for measured devices. Other
+    arguments are those of `write_pulses`.
     """
     neurons = layer.neurons.shape[1]
     changed = np.zeros(neurons)
