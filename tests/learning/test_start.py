@@ -41,6 +41,17 @@ def test_synapses_that_write_late_learn_more_with_fewer_pulses():
         assert accuracies[1] > accuracies[0] + 0.02 and pulses[1] < pulses[0]
 
 
+@pytest.mark.parametrize(("shape", "many", "few"), [(None, 100_000, 25_000), ({}, 40_000, 2500)])
+def test_doses_of_late_writes_grow_with_the_presentations_that_are_missing(shape, many, few):
+    """By the root of a dense network, by the fourth root of a convolution: here both double."""
+    long, short = (
+        build(IMAGES, 2, 2, "epiram", late=True, convolution=shape, presentations=shown)[1]
+        for shown in (many, few)
+    )
+    assert short.hidden_dose == pytest.approx(2 * long.hidden_dose)
+    assert short.output_dose == pytest.approx(2 * long.output_dose)
+
+
 FEW = RNG.random((5, 2))  # images of two pixels
 
 
