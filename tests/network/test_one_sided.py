@@ -130,14 +130,16 @@ def test_pulses_and_refreshes_are_counted_with_their_conductance():
     # one gradual pulse from 0 to 0.25 restores the difference
     siemens = of.conductance(np.array([0.5, 0.0, 0.75, 0.5]))
     expected = 4.0 * 1e-6 * siemens[:2].sum() + 9.0 * 1e-7 * siemens[2:].sum()
-    assert ledger.sum(name=SELECTED) == pytest.approx(expected, rel=0.02)
+    assert ledger.sum(name=SELECTED) == pytest.approx(expected, rel=0.02, abs=0)
     # reads before the abrupt pulses, after them, and after the gradual one, at 0.1 V
     reads = of.conductance(np.array([0.75, 0.5, 0.0, 0.0, 0.25, 0.0])).sum() * 0.01 * 1e-6
-    assert ledger.sum(name="write: array, reads of refreshes") == pytest.approx(reads, rel=0.02)
+    assert ledger.sum(name="write: array, reads of refreshes") == pytest.approx(
+        reads, rel=0.02, abs=0
+    )
     assert seconds["write"] == pytest.approx(2e-6 + 1e-7 + 3e-6, rel=0.02)
     # two limits for each of these three reads of the pair
     comparators = ledger.sum(name="write: comparators of refreshes")
-    assert comparators == pytest.approx(6 * accounts.technology.comparator_energy)
+    assert comparators == pytest.approx(6 * accounts.technology.comparator_energy, abs=0)
 
 
 def test_a_refresh_reads_a_difference_with_the_noise_of_two_reads():
