@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -583,12 +584,31 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             fires later. With two classes, this is the lead of the second. A silent neuron counts as
             firing at the end of the read. Leads are of the order of 1e-5 s.
         """
-        times = self.spike_times(X)
-        times = np.where(np.isnan(times), self.network_.design.window, times)
+        times = self._firing(X)
         if times.shape[1] == 2:
             return times[:, 0] - times[:, 1]
         first, second = np.sort(times, axis=1)[:, :2].T[:, :, None]
         return np.where(times == first, second, first) - times
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """Return probabilities of the classes: a softmax of the spike times over half of `margin_`.
+
+        A lead of one margin, for which the network is trained, is odds of e^2 = 7.4 to 1. A silent
+        neuron counts as firing at the end of the read, so a sample for which none fires has equal
+        probabilities. Half of the margin was close to the best scale on held-out samples of four
+        data sets (digits, iris, wine, breast cancer). The circuit itself gives no probabilities: if
+        they matter, calibrate by scikit-learn's ``CalibratedClassifierCV``.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Probabilities in the order of `classes_`; each row adds up to 1.
+        """
+        return np.asarray(softmax(-2 * self._firing(X) / self.margin_, axis=1))
 
     def predict(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """Return the class whose neuron fires first.
@@ -607,6 +627,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[
             (leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)
         ]
+
+    def _firing(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """Return the spike times in s, of silent neurons the end of the read."""
+        times = self.spike_times(X)
+        return np.where(np.isnan(times), self.network_.design.window, times)
 
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self, "network_")
