@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,7 +56,7 @@ from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution, LayerDesign
 from memristive.network.inputs import layer_sizes
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
-from memristive.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.scores.checks import warn_of_layers
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -392,6 +393,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(
                 f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             )
+        kinds = {"memristor": MemristorParameters, "neuron": NeuronParameters, "device": str}
+        for name, kind in kinds.items():
+            if getattr(self, name) is not None:
+                check_kind(name, getattr(self, name), kind)
         if self.late and self.device is None:
             raise ParameterError("late is for measured devices: give a device")
         self._convolution = None
@@ -798,7 +803,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
 def check_dose(dose: float) -> None:
     """Raise ParameterError unless the `dose` in V is allowed."""
-    if not 0 < dose <= LARGEST_DOSE:
+    if not (isinstance(dose, Real) and 0 < dose <= LARGEST_DOSE):
         raise ParameterError(
             f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}"
         )

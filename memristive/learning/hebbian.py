@@ -18,6 +18,7 @@ from memristive.engines.solvers import READING, TRAINING, driven_rows, read_solv
 from memristive.network.design import Setup
 from memristive.network.inputs import as_images
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
+from memristive.parameters import ParameterError
 from memristive.scores.checks import fit_feedback_resistor, warn_of_range
 from memristive.scores.decisions import first_spikes
 from memristive.spice.session import (
@@ -292,6 +293,8 @@ def infer(
         Membranes clip, neurons stay silent, or membranes have not settled when the next pattern
         begins.
     """
+    if isinstance(states, Training):
+        raise ParameterError("states must be classes x inputs, got a Training: give its states")
     states, schedule = np.asarray(states, float), setup.schedule
     patterns = as_images(patterns, states.shape[1], "patterns", empty=False)
     classes = len(states)
