@@ -393,10 +393,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(
                 f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             )
-        kinds = {"memristor": MemristorParameters, "neuron": NeuronParameters, "device": str}
-        for name, kind in kinds.items():
+        kinds = {"memristor": (MemristorParameters,), "neuron": (NeuronParameters,)}
+        for name, of in (kinds | {"device": (str, Path)}).items():
             if getattr(self, name) is not None:
-                check_kind(name, getattr(self, name), kind)
+                check_kind(name, getattr(self, name), *of)
         if self.late and self.device is None:
             raise ParameterError("late is for measured devices: give a device")
         self._convolution = None

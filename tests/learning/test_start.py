@@ -66,7 +66,7 @@ def test_wrong_kinds_are_refused_with_what_was_meant():
 
 @pytest.mark.parametrize(("shape", "many", "few"), [(None, 100_000, 25_000), ({}, 40_000, 2500)])
 def test_doses_of_late_writes_grow_with_the_presentations_that_are_missing(shape, many, few):
-    """By the root of a dense network, by the fourth root of a convolution: here both double."""
+    """Double the dose by the root of a dense network, by the fourth root of a convolution."""
     long, short = (
         build(IMAGES, 2, 2, "epiram", late=True, convolution=shape, presentations=shown)[1]
         for shown in (many, few)
