@@ -48,7 +48,7 @@ from memristive.parameters import ParameterError, SimulationError
 from memristive.spice.session import time_limit
 
 # Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose
-# (`studies.half_select`).
+# (docs/own_model.md).
 NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
 SOFT = 0.5  # least over largest step: below this, bounds count as soft
 ABRUPT = 0.2  # share of the range: a device with a larger step has fewer than five levels

@@ -1,8 +1,7 @@
 """Training from errors: one loop for every network, on any engine (docs/layers.md).
 
 The circuit decides by first spike. The engine reads, reads back and writes. Python, as the teacher,
-only chooses which phi to pulse. The compiled kernel runs the same rule for networks without
-resistive wires.
+only chooses which phi to pulse. In closed form the compiled kernel runs the same rule.
 """
 
 import dataclasses
@@ -128,7 +127,7 @@ def learn(
         equal. Or the network is a passive array, in which pulses disturb other cells: emulators in
         ngspice cannot simulate this.
     SimulationError
-        ngspice cannot complete a transient, or the currents through wires do not converge.
+        ngspice cannot complete a transient.
 
     Warns
     -----
@@ -202,11 +201,10 @@ def train(
         raise ParameterError("endurance counts pulses in closed form only: train with this engine")
     if engine == CLOSED_FORM:
         network.warn_of_doubts()
-        if not network.wired:
-            yield from _train_compiled(
-                learning, rule, images, labels, block, counts or no_counts(network)
-            )
-            return
+        yield from _train_compiled(
+            learning, rule, images, labels, block, counts or no_counts(network)
+        )
+        return
     with opened(engine, network) as own:
         for order, rng in _blocks(learning, rule, len(images), BLOCK):
             for index in order.tolist():

@@ -17,7 +17,7 @@ import numpy as np
 from memristive.closed_form import kernel, kernel_arrays, kernel_patches
 from memristive.closed_form.neuron import start_delay
 from memristive.network.chip import Chip
-from memristive.network.crossbar import ClosedFormWarning, Crossbar
+from memristive.network.crossbar import NO_CLOSED_FORM, ClosedFormWarning, Crossbar
 from memristive.network.design import (
     Convolution,
     Design,
@@ -257,21 +257,13 @@ class Network:
 
     @property
     def crossbar(self) -> Crossbar:
-        """The paper's layer in NumPy, as a `Crossbar`, which also solves currents through resistive
-        wires.
-        """
-        setup = self.setup
-        if setup.devices.wires == Wires():
-            return Crossbar.of(setup)
-        # here: importing SciPy's solver takes 0.2 s
-        from memristive.network.wire_solver import WiredCrossbar
-
-        return WiredCrossbar.of(setup)
+        """The paper's layer in NumPy, as a `Crossbar`."""
+        return Crossbar.of(self.setup)
 
     @property
     def wired(self) -> bool:
-        """True if wires have resistance, so that columns depend on each other and the kernel cannot
-        run the network.
+        """True if wires have resistance: columns then depend on each other, and only ngspice reads
+        them.
         """
         return any(devices.wires != Wires() for devices in self.devices or ())
 
@@ -324,10 +316,6 @@ class Network:
         """
         images = as_images(images, self.sizes[0])
         jitter = self.jitter("test", 0, len(images))
-        if self.wired:
-            return [
-                self.crossbar.race(self.states[0], images, jitter if len(jitter) else 0.0).spikes
-            ]
         step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [
             self.drawn(images[k : k + step], read_generator(seed, k), rails, jitter[k : k + step])[
@@ -609,6 +597,8 @@ class KernelArrays:
     """
 
     def __init__(self, network: Network, rails: bool = True) -> None:
+        if network.wired:
+            raise ParameterError(NO_CLOSED_FORM)
         design, first, tau = (
             network.design,
             network.layers[0],

@@ -33,7 +33,7 @@ SPIKE_SHIFT = 1e-3  # share of the threshold: a membrane voltage that moves a sp
 ROUNDED = 1e-3  # relative error of X above which a warning is due
 # largest number of images that `layered_problems` examines, which takes a second for large networks
 EXAMINED = 200
-EXAMINED_SLOW = 20  # the same for the many patches of a convolution, and for resistive wires
+EXAMINED_SLOW = 20  # the same for the many patches of a convolution
 # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no
 # warning
 AGREED = 0.3e-6
@@ -238,7 +238,8 @@ def layered_problems(
     output_dose: str = "rule.output_dose",
     labels: np.ndarray | None = None,
 ) -> list[str]:
-    """Return a message for each quantity that is out of range, with the parameter to change.
+    """Return a message for each quantity that is out of range, with the parameter to change, in
+    closed form without the resistance of wires.
 
     Parameters
     ----------
@@ -253,9 +254,12 @@ def layered_problems(
         Classes of the images. If they are given, neurons that win too many images, or none, are
         also reported, and hidden layers of which no or too few neurons fire.
     """
-    most = EXAMINED_SLOW if network.convolution or network.wired else EXAMINED
+    most = EXAMINED_SLOW if network.convolution else EXAMINED
     part = np.sort(np.random.default_rng(1).permutation(len(images))[:most])
     images, classes = images[part], network.sizes[-1]
+    if network.wired:
+        devices = (dataclasses.replace(of, wires=Wires()) for of in network.devices or ())
+        network = dataclasses.replace(network, devices=tuple(devices))
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     forward = network.forward(images)
     problems, paper = _clipping_problems(network, images, forward, doses), []
@@ -339,8 +343,6 @@ def _clipping_problems(
     Clipping matters if it changes decisions, or if it moves first spikes by more than the two
     engines differ without clipping.
     """
-    if network.wired:  # its closed form has no rails
-        return []
     free = network.forward(images, rails=False)
     changed = sum(
         strict_decision(one) != strict_decision(other)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memristive.datasets import xpue
-from memristive.devices.measured_device import MeasuredDevice, load_device
+from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import load_model
 from memristive.engines.engine import write_columns
 from memristive.engines.solvers import training_solver
@@ -19,6 +19,7 @@ from memristive.network.two_terminal import SCHEMES, DeviceArray, pulses_of_a_cl
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import resolution_of, strict_decision
 from memristive.writing.pulses import ModelWrite
+from tests.devices.law import device_by_law
 from tests.helpers import ROOT, printed
 
 PATTERNS = xpue().patterns
@@ -107,7 +108,7 @@ def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
     """A pixel of all patterns gets one whole write, and r of a write from each other class: 17 %
     here.
     """
-    device = MeasuredDevice.from_law("mine", 500, 500, 0.5, 0.5, half_up=0.17, half_down=0.17)
+    device = device_by_law(500, 0.5, half_up=0.17, half_down=0.17)
     array = DeviceArray(load_model("wox"), device, "v/2", pulses_of_a_class(device, "v/2", classes))
     assert array.trained(np.ones((classes, 3))).max() == pytest.approx(0.9, abs=0.005)
 
