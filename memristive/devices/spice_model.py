@@ -261,8 +261,17 @@ class SpiceModel(Parameters):
                 )
         node = self.state_node.lower().rpartition(".")[2]
         if node not in re.split(r"[^\w]+", self.text.lower()):
+            inside = "." in self.state_node  # of another subcircuit
+            block = re.search(
+                rf"(?ms)^\s*\.subckt\s+{'' if inside else re.escape(words[1])}\b.*"
+                rf"{'' if inside else '?'}^\s*\.ends",
+                self.text.lower(),
+            )
+            found = re.findall(r"(?m)^\s*[a-z]\S*\s+(\w+)\s+(\w+)", block[0] if block else "")
+            nodes = sorted({name for pair in found for name in pair} - {"0"})
             raise ParameterError(
-                f"node {self.state_node} is missing in subcircuit {self.subcircuit}"
+                f"node {self.state_node} is missing in subcircuit {self.subcircuit}, whose nodes "
+                f"are {', '.join(nodes)}"
             )
 
     def add_to(self, circuit: Circuit) -> None:

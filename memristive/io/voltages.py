@@ -36,7 +36,7 @@ from memristive.network.design import (
 )
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import DeviceArray
-from memristive.parameters import ParameterError, Parameters
+from memristive.parameters import ParameterError, Parameters, check_kind
 from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters
 
@@ -416,6 +416,7 @@ def save(
     VoltagesError
         A value could not be read back, such as a state that is nan. Nothing is written.
     """
+    check_kind("network", network, Network)
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
     inputs = network.sizes[0]
     shape = network.image_shape or shape or shape_of(inputs)

@@ -330,6 +330,8 @@ def infer(
         Membranes clip, neurons stay silent, or membranes have not settled when the next pattern
         begins.
     """
+    if isinstance(states, Training):
+        raise ParameterError("states must be classes x inputs, got a Training: give its states")
     states, schedule = np.asarray(states, float), setup.schedule
     patterns = as_images(patterns, states.shape[1], "patterns", empty=False)
     classes = len(states)

@@ -7,7 +7,7 @@ only chooses which phi to pulse. In closed form the compiled kernel runs the sam
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import KernelArrays, Network
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, check_kind
 from memristive.scores.checks import warn_of_layers
 from memristive.writing.base import Due, Plan
 from memristive.writing.pulses import Counts, no_counts
@@ -48,7 +48,7 @@ class Learning:
     """
 
     network: Network
-    history: np.ndarray
+    history: np.ndarray = field(repr=False)
     done: int = 0
 
     @classmethod
@@ -135,6 +135,8 @@ def learn(
         Of the trained network: stages clip, neurons are silent, one neuron wins far too many
         images, or states diverge.
     """
+    check_kind("network", network, Network)
+    check_kind("rule", rule, rules.LayeredRule, rules.ErrorDrivenRule)
     images = as_images(images, network.sizes[0], empty=False, shape=network.image_shape)
     labels = as_labels(labels, len(images), network.sizes[-1])
     if len(labels) > 1 and np.ptp(labels) == 0:

@@ -104,6 +104,11 @@ class Network:
     wear: tuple[np.ndarray, ...] = ()
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        cells = f"{self.design.pairs} pairs a synapse" if self.design.pairs else "single cells"
+        chip = f", chip of seed {self.chip.seed}" if self.chip else ""
+        return f"<Network {'-'.join(map(str, self.sizes))}, {cells}{chip}>"
+
     def __post_init__(self) -> None:
         object.__setattr__(
             self, "states", tuple(np.asarray(states, float) for states in self.states)
@@ -157,12 +162,12 @@ class Network:
         if curve is None or self.past:
             return
         beyond = BEYOND_RANGE * (curve.high - curve.low)
-        for layer, states in enumerate(self.states):
+        for layer, states in enumerate(self.states, 1):
             wrong = np.argwhere((states < curve.low - beyond) | (states > curve.high + beyond))
             if len(wrong):
                 place = tuple(map(int, wrong[0]))
                 raise ParameterError(
-                    f"layers[{layer}] must be in the range of network.memristor.curve, "
+                    f"layer {layer} must be in the range of network.memristor.curve, "
                     f"{curve.low:.3g} to {curve.high:.3g} V, got {states[place]:.3g} V in cell "
                     f"{place} (column, row)"
                 )
@@ -397,7 +402,7 @@ class Network:
         neurons = self.layers[layer].neurons
         if np.shape(errors) != (neurons,):
             raise ParameterError(
-                f"layer {layer} has {neurons} neurons, got errors of shape {np.shape(errors)}"
+                f"layer {layer + 1} has {neurons} neurons, got errors of shape {np.shape(errors)}"
             )
         arrays = KernelArrays(self)
         volts, errors = self.layers[layer].back_voltage, np.asarray(errors, float)

@@ -257,8 +257,8 @@ def test_model_file_adds_no_text_to_the_netlist(tmp_path, changes):
     ("changes", "name"),
     [
         ({"file": "none.lib"}, "none.lib"),
-        ({"subcircuit": "other"}, "other"),
-        ({"state_node": "y"}, "y"),
+        ({"subcircuit": "other"}, "other .* device"),
+        ({"state_node": "y"}, "y .* a, b, x"),
         ({"initial_parameter": "y0"}, "y0"),
         ({"parameters": {"k": 1.0}}, "k"),
         ({"row_pin": 3}, "row_pin"),
