@@ -6,6 +6,7 @@ verbs. A sweep is a list of runs, a table of their rows, and means over the seed
 
 import dataclasses
 import difflib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,14 +27,13 @@ from memristive.network.chip import Chip
 from memristive.network.networks import Network
 from memristive.network.recipe import Conv, Dense, Recipe
 from memristive.parameters import ParameterError
-from memristive.scores.checks import warn_of_layers
+from memristive.scores.checks import OperatingRangeWarning, layered_problems
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import PulseWrites
 from memristor import Aging
 
 HELD_OUT = 10_000  # most images
-DOSE = "the dose of memristive.learning.build"  # for warnings
 AGING = {one.name for one in dataclasses.fields(Aging) if not one.name.startswith("endurance")}
 TUNED = Path(memristive.learning.build.__file__).with_name("tuned.json")
 # of a tuned convolution, what measured devices take: doses and weights follow from their pulses
@@ -127,21 +127,28 @@ def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Datas
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Train and test the network of a `run`; return scores, pulses and energy of its writes as a
-    row. Runs in a worker.
+    """Return the row of `examined`, and warn of what is out of range. Runs in a worker."""
+    row, problems = examined(run)
+    kind = ", ".join(f"{name}: {row[name]}" for name in ("device", *run.columns, "seed"))
+    for problem in problems:
+        warnings.warn(f"{kind}: {problem}", OperatingRangeWarning, stacklevel=2)
+    return row
+
+
+def examined(run: Run) -> tuple[dict[str, Any], list[str]]:
+    """Train and test the network of a `run`. Return scores, pulses and energy of its writes as a
+    row, and a message for each quantity that is out of range.
     """
     network, rule, counts = run.trained()
     device = run.recipe.device
     assert device
-    test, known = run.dataset.test, {"device": device.name, **run.columns, "seed": run.recipe.seed}
-    kind = ", ".join(f"{name}: {value}" for name, value in known.items())
-    warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, kind)
+    test = run.dataset.test
     return {
-        **known,
+        **{"device": device.name, **run.columns, "seed": run.recipe.seed},
         "presentations": rule.presentations,
         **score_row(test.labels, network.first_spikes(test.levels)),
         **write_costs(device, counts),
-    }
+    }, layered_problems(network, test.levels, labels=test.labels)
 
 
 def means_of(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:

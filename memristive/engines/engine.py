@@ -14,7 +14,7 @@ circuit of the membranes alone, at the times at which the rows change.
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,7 +31,7 @@ from memristive.network.inputs import MOST_NEURONS, as_images
 from memristive.network.layer import Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
-from memristive.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.scores.checks import warn_of_layers
 from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristive.writing.base import Write
@@ -312,6 +312,7 @@ def write_columns(
     return waves.stack(vectors)[:, -1].reshape(states.shape)
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Interface to a network whose states may change between two calls, but not its shape and
     parameters.
@@ -509,7 +510,7 @@ def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
     """Provide `engine` itself, or, if it is a name, a new engine of this name for the `network`.
     The circuits of a new engine are unloaded at the end of the block.
     """
-    if not isinstance(engine, str):
+    if isinstance(engine, Engine):
         yield engine
         return
     check_engine(engine)
@@ -586,6 +587,7 @@ def read(
     OperatingRangeWarning
         Stages clip, too many images have no spike, or cells have diverged.
     """
+    check_kind("network", network, Network)
     images, wanted = (
         as_images(images, network.sizes[0], shape=network.image_shape),
         as_whole("wanted", wanted, 1, MOST_NEURONS),

@@ -37,7 +37,7 @@ from memristive.network.design import (
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import Recipe
 from memristive.network.two_terminal import DeviceArray
-from memristive.parameters import ParameterError, Parameters
+from memristive.parameters import ParameterError, Parameters, check_kind
 from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters
 
@@ -90,6 +90,8 @@ class Voltages(Parameters):
         Chip that the states were trained on; None: an ideal one.
     recipe, past, wear : Recipe and tuples of arrays
         Those of `Network`.
+    labels, patterns : tuples of str and of arrays (inputs)
+        Names and levels of a user's own patterns, one for each class; () for other datasets.
     """
 
     states: Any
@@ -111,12 +113,23 @@ class Voltages(Parameters):
     recipe: Recipe | None = None
     past: tuple[Annotated[np.ndarray, 3, 1e12], ...] = ()
     wear: tuple[Annotated[np.ndarray, 2, 1e18], ...] = ()
+    labels: tuple[str, ...] = ()
+    patterns: tuple[Annotated[np.ndarray, 1, 1.0], ...] = ()
 
     # every entry may be missing; a network without parameters needs a `setup`
     newer: ClassVar = (
         *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
-        *("design", "pulses", "convolution", "array", "chip", "recipe", "past", "wear"),
+        *("design", "pulses", "convolution", "array", "chip", "recipe", "past", "wear", "labels"),
+        "patterns",
     )
+
+    def check(self) -> None:
+        pixels = {len(pattern) for pattern in self.patterns} | {math.prod(self.shape)}
+        if self.patterns and (len(self.labels) != len(self.patterns) or len(pixels) > 1):
+            raise ParameterError(
+                f"patterns must be one for each of {len(self.labels)} labels, of shape "
+                f"{self.shape}, got {len(self.patterns)} of {min(pixels)} to {max(pixels)} pixels"
+            )
 
     def setup(self, default: Setup | None = None) -> Setup:
         """Return device, neuron, pulses and chip of the training; for a file without them, the
@@ -415,6 +428,7 @@ def save(
     VoltagesError
         A value could not be read back, such as a state that is nan. Nothing is written.
     """
+    check_kind("network", network, Network)
     content = network_content(network, rule, dataset, shape, engine, encoding)
     write_json(path, content, overwrite, lambda made: voltages_of(path, made))
     report(f"wrote {path}")

@@ -108,6 +108,11 @@ class Network:
     recipe: Recipe | None = field(default=None, repr=False, compare=False)
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        cells = f"{self.design.pairs} pairs a synapse" if self.design.pairs else "single cells"
+        chip = f", chip of seed {self.chip.seed}" if self.chip else ""
+        return f"<Network {'-'.join(map(str, self.sizes))}, {cells}{chip}>"
+
     def __post_init__(self) -> None:
         object.__setattr__(
             self, "states", tuple(np.asarray(states, float) for states in self.states)
@@ -161,12 +166,12 @@ class Network:
         if curve is None or self.past:
             return
         beyond = BEYOND_RANGE * (curve.high - curve.low)
-        for layer, states in enumerate(self.states):
+        for layer, states in enumerate(self.states, 1):
             wrong = np.argwhere((states < curve.low - beyond) | (states > curve.high + beyond))
             if len(wrong):
                 place = tuple(map(int, wrong[0]))
                 raise ParameterError(
-                    f"layers[{layer}] must be in the range of network.memristor.curve, "
+                    f"layer {layer} must be in the range of network.memristor.curve, "
                     f"{curve.low:.3g} to {curve.high:.3g} V, got {states[place]:.3g} V in cell "
                     f"{place} (column, row)"
                 )
@@ -338,18 +343,7 @@ class Network:
         it. The currents are those of `kernel_arrays.Work.noise`: an array for each layer.
         """
         arrays = KernelArrays(self, rails)
-        times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
-        kernel.read_images(
-            arrays.layers,
-            arrays.timing,
-            arrays.states,
-            arrays.work,
-            self.read_levels(images),
-            jitter,
-            times,
-            rng,
-        )
-        return list(times), arrays.work.noise
+        return arrays.read(self.read_levels(images), jitter, rng), arrays.work.noise
 
     def winners(self, image: np.ndarray) -> np.ndarray:
         """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
@@ -358,7 +352,8 @@ class Network:
         images = as_images(np.asarray(image)[None], self.sizes[0], "image")
         arrays, levels = KernelArrays(self), self.read_levels(images)[0]
         kernel_patches.read_patches(
-            arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels
+            *(arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels),
+            arrays.patches,
         )
         return arrays.work.winners
 
@@ -411,13 +406,11 @@ class Network:
         neurons = self.layers[layer].neurons
         if np.shape(errors) != (neurons,):
             raise ParameterError(
-                f"layer {layer} has {neurons} neurons, got errors of shape {np.shape(errors)}"
+                f"layer {layer + 1} has {neurons} neurons, got errors of shape {np.shape(errors)}"
             )
         arrays = KernelArrays(self)
-        quiet, volts = arrays.layers[layer]._replace(noise=0.0), self.layers[layer].back_voltage
-        return kernel.read_back(
-            quiet, arrays.states[layer], np.asarray(errors, float), volts, read_generator(0)
-        )
+        volts, errors = self.layers[layer].back_voltage, np.asarray(errors, float)
+        return kernel.read_back(arrays.layers[layer], arrays.states[layer], errors, volts, None)
 
     def faster(self, factor: float) -> Self:
         """Return a network whose membranes, edges and window are faster by a `factor`.
@@ -591,8 +584,8 @@ def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> f
 
 
 class KernelArrays:
-    """Arguments of the kernel's functions for a network: `layers`, `timing`, `ways`, `states`
-    and `work`. Without `rails`, stages never clip.
+    """Arguments of the kernel's functions for a network: `layers`, `timing`, `ways`, `states`,
+    `work` and `patches`. `quiet`: reads have no noise. Without `rails`, stages never clip.
     """
 
     def __init__(self, network: Network, rails: bool = True) -> None:
@@ -604,11 +597,10 @@ class KernelArrays:
             network.parameters.neuron.time_constant,
         )
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
-        convolution, reads = network.convolution, 1
-        if convolution:
-            of_first = self.layers[0]._replace(patches=convolution.patches)
-            self.layers = (of_first, *self.layers[1:])
-            reads = len(convolution.patches)
+        self.quiet = all(layer.noise == 0.0 for layer in self.layers)
+        convolution = network.convolution
+        self.patches = convolution.patches if convolution else None
+        reads = len(convolution.patches) if convolution else 1
         self.timing = kernel_arrays.Timing(
             design.rise,
             design.window,
@@ -643,7 +635,21 @@ class KernelArrays:
             np.zeros(outputs[0] if convolution else 0, np.int64),
             np.zeros((3, kernels)),
         )
-        kernel.prepare(self.layers, self.timing, self.states, self.work)
+        kernel.prepare(self.layers, self.timing, self.states, self.work, self.patches)
+
+    def read(
+        self, levels: np.ndarray, jitter: np.ndarray, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Return the first spikes in s for each layer (images x neurons) of images, whose rows are
+        at `levels` (images x rows). `jitter`: as `Network.jitter` returns it. `rng`: of the read
+        noise.
+        """
+        times = tuple(np.empty((len(levels), len(spikes))) for spikes in self.work.spikes)
+        kernel.read_images(
+            *(self.layers, self.timing, self.states, self.work, levels, self.patches, jitter),
+            *(times, None if self.quiet else rng),
+        )
+        return list(times)
 
     def trained(self, network: Network, waiting: int = 0) -> Network:
         """Return `network` with the states and waiting doses that the kernel has written, the doses
@@ -652,7 +658,7 @@ class KernelArrays:
         ways = self.ways
         if waiting:
             ways = copy.deepcopy(ways)
-            forget(ways, waiting)
+            forget(ways.late, ways.gate, waiting)
         states = tuple(
             states[:, : len(before)].T.copy()
             for states, before in zip(self.states, network.states, strict=True)
@@ -694,7 +700,7 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
         layer.write_rate,
         layer.pairs,
         layer.reference,
-        memristor.curve.flow if memristor.curve else kernel_arrays.NO_FLOW,
+        memristor.curve.flow if memristor.curve else None,
         layer.read_noise,
     )
 

@@ -74,19 +74,6 @@ def test_stuck_cells_keep_their_state_in_a_write(engine):
     assert written(engine, network_on_chip(NETWORK, Chip(stuck_on=1.0))).tolist() == [7.0, 7.0, 7.0]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_states_of_whole_numbers_are_written_as_floats(engine):
-    networks = [
-        network_on_chip(
-            dataclasses.replace(NETWORK, states=(np.full((2, 3), start),)),
-            Chip(cell_write_gain=0.1),
-        )
-        for start in (5, 5.0)
-    ]
-    found, expected = (written(engine, network) for network in networks)
-    assert np.array_equal(found, expected) and (found % 1 > 0.02).any()
-
-
 @functools.cache
 def cells_of(name, scheme):
     """Characterised once."""
