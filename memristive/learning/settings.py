@@ -335,12 +335,12 @@ def single_layer(
 
 # What a network with hidden layers shall do on its own images, in thresholds. Then the same numbers
 # suit images with few and with many bright rows, few and many neurons, and any range of cells.
-START_SPREAD = 0.45  # standard deviation over images of a hidden neuron's drive at the start
-START_SHARE = 0.25  # standard deviation of a start weight, as a share of the range
+START_SPREAD = 0.9  # standard deviation over images of a hidden neuron's drive at the start
+START_SHARE = 0.4  # standard deviation of a start weight, as a share of the range
 FIRES = 1.6  # settled membrane that reaches the threshold at the end of the window
-HIDDEN_MOVE = 0.1  # by which a first write moves a hidden neuron's drive for its own image
+HIDDEN_MOVE = 0.2  # by which a first write moves a hidden neuron's drive for its own image
 OUTPUT_MOVE = 0.08  # the same for an output neuron
-OUTPUT_SPREAD = 0.2  # as START_SPREAD
+OUTPUT_SPREAD = 0.1  # as START_SPREAD
 OVERLAP = 0.2  # share of hidden neurons that fire times their overlap in time constants
 FIRING_REACH = 1.5  # drive from which a hidden neuron is written: only those that fire
 OUTPUT_BIAS = 1.9
@@ -386,11 +386,10 @@ def hidden_layers(
     if len(sizes) > 1:
         rule["error_scale"] = START_SHARE * span * math.sqrt(OVERLAP * sizes[-1])
     rule["hidden_dose"] = min(rule["hidden_dose"], cells * HIDDEN_FORGET * most / error)
-    rule["output_dose"] = min(rule["output_dose"], cells * OUTPUT_FORGET * most)
     return gain, design, rule
 
 
-HIDDEN_FORGET, OUTPUT_FORGET = 1e9, 1e9
+HIDDEN_FORGET = 0.003
 
 
 def of_values(

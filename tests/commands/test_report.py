@@ -15,11 +15,11 @@ from memristive.devices.device_spread import Readings
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, device_record
 from memristive.io.records import load_results, to_json
 from memristive.ledger import Technology
+from memristive.network.recipe import Dense
 from memristive.scores.checks import OperatingRangeWarning
 from tests.helpers import one_line, outputs
 
-SMALL = {"data": "digits"}
-NETWORKS = {"one layer": (SMALL, "none"), "two layers": (SMALL | {"hidden": (20,)}, "none")}
+NETWORKS = {"one layer": ("digits", (), "none"), "two layers": ("digits", (Dense(20),), "none")}
 EPIRAM = PRESETS["epiram"]
 
 

@@ -65,9 +65,10 @@ def test_wrong_kinds_are_refused_with_what_was_meant():
 
 @pytest.mark.parametrize(("shape", "many", "few"), [(None, 100_000, 25_000), ({}, 40_000, 2500)])
 def test_doses_of_late_writes_grow_with_the_presentations_that_are_missing(shape, many, few):
-    """Double the dose by the root of a dense network, by the fourth root of a convolution."""
+    """Double the dose by the root of one layer, by the fourth root of a convolution."""
+    hidden = () if shape is None else 2
     long, short = (
-        build(IMAGES, 2, 2, "epiram", late=True, convolution=shape, presentations=shown)[1]
+        build(IMAGES, 2, hidden, "epiram", late=True, convolution=shape, presentations=shown)[1]
         for shown in (many, few)
     )
     assert short.hidden_dose == pytest.approx(2 * long.hidden_dose)
