@@ -651,10 +651,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return netlist(self.network_, levels, self.classes_, "sample", self._cells())
 
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the `netlist` of a read of one sample, and return the path. An existing file is
-        overwritten.
+        """Write the `netlist` of a read of one sample, and return the path. An earlier netlist is
+        overwritten. Raises NotOverwritten if `path` holds something else.
         """
-        write_file(path, self.netlist(x))
+        write_file(path, self.netlist(x), lambda before: before.startswith(b".title"))
         return Path(path)
 
     # Costs

@@ -7,6 +7,7 @@ failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 import argparse
 import dataclasses
 import errno
+import functools
 import importlib
 import json
 import os
@@ -586,7 +587,7 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = functools.partial(_show_warning, set())
     name = Path(sys.argv[0]).name
     output = sys.stdout = _Output(sys.stdout)
     try:
@@ -610,5 +611,8 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     return code
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+def _show_warning(shown: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning that is not among those `shown`: workers repeat what they share."""
+    if str(message) not in shown:
+        shown.add(str(message))
+        print(f"warning: {message}", file=sys.stderr)

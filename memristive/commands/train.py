@@ -157,6 +157,9 @@ def main(arguments: list[str] | None = None) -> None:
     beside = "_network" * (folder != NETWORKS)  # the record has the plain name
     path = options.voltages or folder / f"{stem}{beside}.json"
     made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine)
+    made_with |= dataset.recorded
+    if options.weights:
+        made_with["weights_of"] = options.weights.name
     kind = {}
     if options.convolution or device or options.held_out or options.weights:
         weights = sum(layer.neurons * layer.rows for layer in start.layers)

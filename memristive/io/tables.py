@@ -7,6 +7,7 @@ import itertools
 import re
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -270,6 +271,11 @@ def read_table(
             "name the class column with --label"
         )
     return values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.to_numpy(str)
+
+
+def checksum(samples: np.ndarray, labels: np.ndarray) -> int:
+    """Return a checksum of the samples in a file and their labels, as `read_table` returns them."""
+    return zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(samples.tobytes()))
 
 
 def check_classes(source: str | Path, labels: pd.Series) -> None:

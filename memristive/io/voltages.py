@@ -87,6 +87,9 @@ class Voltages(Parameters):
         Parameters of the network; None if the file does not hold them.
     chip : Chip, optional
         Chip that the states were trained on; None: an ideal one.
+    scale : tuple of float, optional
+        Values that are the levels 0 and 1 of the training images; None: the file does not record
+        them, because they came as levels or it is an old file.
     past, wear : tuple of arrays
         Those of `Network`.
     """
@@ -107,13 +110,14 @@ class Voltages(Parameters):
     convolution: Convolution | None = None
     array: StoredArray | None = None
     chip: Chip | None = None
+    scale: tuple[float, float] | None = None
     past: tuple[Annotated[np.ndarray, 3, 1e12], ...] = ()
     wear: tuple[Annotated[np.ndarray, 2, 1e18], ...] = ()
 
     # every entry may be missing; a network without parameters needs a `setup`
     newer: ClassVar = (
         *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
-        *("design", "pulses", "convolution", "array", "chip", "past", "wear"),
+        *("design", "pulses", "convolution", "array", "chip", "scale", "past", "wear"),
     )
 
     def setup(self, default: Setup | None = None) -> Setup:
@@ -225,6 +229,8 @@ def _content(path: str | Path, content: dict[str, Any]) -> Voltages:
         made: Voltages = restored(
             Voltages, {"states": states, "origin": content, "file": str(path), **known}
         )
+        if made.scale and not made.scale[0] < made.scale[1]:
+            raise ParameterError(f"scale must be two rising values, got {made.scale}")
         kind = LayeredRule if made.design else RULES.get(made.rule, dict)
         learning = restored(kind, made.learning, "learning") if made.learning is not None else None
     except ParameterError as error:

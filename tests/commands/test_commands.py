@@ -14,7 +14,7 @@ from memristive.accounting.dissipation import write_costs
 from memristive.commands import report
 from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES
-from memristive.io.records import load_results, load_table
+from memristive.io.records import load_results, load_table, to_json
 from memristive.io.voltages import load
 from memristive.learning.build import build
 from memristive.learning.training import Learning, train
@@ -95,15 +95,74 @@ def test_a_network_of_own_images_is_saved_beside_its_record(tmp_path, monkeypatc
     (row,) = load_results("own/layers_mine.json")["rows"]
     assert 0.3 < row["strict_accuracy"] <= 1
     assert load("own/layers_mine_network.json").sizes == (64, 10)
-    # the images that the training left out; of a file with another name all
+    # the images that the training left out, also if the file has another name; of other files all
     words = ["--voltages", "own/layers_mine_network.json", "--engine", "closed-form", "--data"]
     assert memristive(["test", *words, "mine.npz"]) == 0
     scores = load_results("own/layers_mine_network_read_by_closed_form.json")
     assert scores["strict_accuracy"] == row["strict_accuracy"] and scores["samples"] == 40
-    Path("mine.npz").rename("others.npz")
-    assert memristive(["test", *words, "others.npz", "--results", "others"]) == 0
-    scores = load_results("others/layers_mine_network_read_by_closed_form.json")
-    assert scores["samples"] == 200
+    Path("mine.npz").rename("renamed.npz")
+    np.savez("others.npz", images=images[:150].reshape(-1, 8, 8), labels=labels[:150])
+    for name, samples in (("renamed", 40), ("others", 150)):
+        assert memristive(["test", *words, f"{name}.npz", "--results", name]) == 0
+        scores = load_results(f"{name}/layers_mine_network_read_by_closed_form.json")
+        assert scores["samples"] == samples
+
+
+def test_all_doors_scale_images_as_the_training_did(tmp_path, monkeypatch, capsys):
+    """Raw pixels from 0 to 16: with a fifth of the light, few neurons fire; an outlier is clipped."""
+    monkeypatch.chdir(tmp_path)
+    pixels, labels = 16 * DIGITS.training.levels[:300], DIGITS.training.labels[:300]
+    bright = pixels.copy()
+    bright[0, 0] = 1000.0
+    for name, values in (("mine", pixels), ("dark", pixels / 5), ("outlier", bright)):
+        np.savez(f"{name}.npz", images=values, labels=labels)
+    words = ["--data", "mine.npz", "--hidden", "--set", "rule.presentations=3000"]
+    assert memristive(["train", *words, "--voltages", "v.json"]) == 0
+    assert load_results("v.json")["scale"] == [0, 16]
+    expected = load("v.json").first_spikes(pixels / 16)
+    capsys.readouterr()
+    for name, least, most in (("dark", 0.0, 0.5), ("outlier", 0.9, 1.0)):
+        words = ["--data", f"{name}.npz", "--results", name, "--figures", name]
+        test = ["test", "--voltages", "v.json", "--engine", "closed-form"]
+        assert memristive([*test, *words]) == 0
+        shown = capsys.readouterr().err
+        assert ("1 of 19,200" in shown) == (name == "outlier")
+        found = load_results(f"{name}/v_read_by_closed_form.json")["strict_accuracy"]
+        right = score_row(labels, expected)["strict_accuracy"]
+        assert least <= found <= most and (name == "dark" or found == pytest.approx(right, abs=0.01))
+        chips = ["chips", "v.json", "--spread", "0", "--chips", "1", "--repair", "0"]
+        assert memristive([*chips, "--jobs", "1", *words]) == 0
+        assert load_table(f"{name}/chips_v.json")["carried"][0] == found
+    assert memristive(["export", "v.json", "--results", "own"]) == 0
+    assert pd.read_csv("own/v/scale.csv")["value"].tolist() == [0, 16]
+    content = load_results("v.json")
+    del content["scale"]  # as files before
+    Path("v.json").write_text(to_json(content), encoding="utf-8")
+    capsys.readouterr()
+    assert memristive([*test, "--data", "dark.npz", "--results", "old", "--figures", "old"]) == 0
+    assert "scale" in capsys.readouterr().err
+    assert load_results("old/v_read_by_closed_form.json")["strict_accuracy"] > 0.9
+
+
+def test_a_training_notices_that_its_file_has_changed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    images, labels = DIGITS.training
+    np.savez("mine.npz", images=images[:100], labels=labels[:100])
+    words = ["train", "--data", "mine.npz", "--hidden", "--set", "rule.presentations=200"]
+    (tmp_path / "file").touch()
+    broken = [*words, "--figures", "file/folder", "--voltages", "new.json"]
+    assert memristive(broken) == 1  # leaves a checkpoint
+    assert memristive(words) == 0
+    files = sorted(Path("own").rglob("*.json"))
+    before = [path.read_bytes() for path in files]
+    np.savez("mine.npz", images=images[:100], labels=labels[1:101])
+    Path("new.json").unlink()  # of the run that failed later, which leaves its checkpoint
+    capsys.readouterr()
+    assert memristive([*words, "--voltages", "new.json", "--results", "new", "--resume"]) == 1
+    assert "data_checksum" in one_line(capsys.readouterr().err)
+    assert memristive(words) == 2
+    assert "data_checksum" in one_line(capsys.readouterr().err)
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_a_report_is_one_page_with_all_sections(tmp_path, monkeypatch):
