@@ -648,6 +648,8 @@ def matching_dataset(
     """
     if name not in DATASETS:
         return _own(Path(name), seed, whole, scale, _stamp(Path(name)))
+    if size is not None and size < 1:
+        raise DatasetError(f"size must be {SMALLEST} or more, got {size}")
     accepted = inspect.signature(DATASETS[name]).parameters
     given = {"size": size, "encoding": encoding, "seed": seed}
     dataset = _kept(

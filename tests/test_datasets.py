@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from memristive import datasets
+from memristive.cli.runs import data_of
 from memristive.datasets import (
     DatasetError,
     encode,
@@ -147,3 +148,15 @@ def test_copies_of_mnist_are_a_pixel_away():
     framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))  # edges are dark
     for copy, move in zip(copies, MOVES, strict=True):
         assert np.array_equal(copy, np.roll(framed, *move)[:, 1:-1, 1:-1])
+
+
+def test_held_out_images_are_not_learned(tmp_path):
+    random = np.random.default_rng(1)
+    np.savez(tmp_path / "mine.npz", images=random.random((90, 4)), labels=np.arange(90) % 3)
+    whole = datasets.matching_dataset(str(tmp_path / "mine.npz")).training
+    held_out = data_of(str(tmp_path / "mine.npz"), None, held_out=True)
+    learned, tested = (
+        {tuple(row) for row in part.levels} for part in (held_out.training, held_out.test)
+    )
+    assert not learned & tested and len(tested) == 12
+    assert learned | tested == {tuple(row) for row in whole.levels}

@@ -299,7 +299,14 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     dataset = data()
     device = load_device(options.device) if options.device else None
     levels = dataset.training.levels.reshape(-1, *dataset.shape)
-    network, found = load_weights(options.weights, levels, device, options.pairs, options.late)
+    network, found = load_weights(
+        options.weights,
+        levels,
+        device,
+        options.pairs,
+        options.late,
+        labels=dataset.training.labels,
+    )
     shape = network.states[-1].shape
     rule, chip = apply_settings(
         options, rule=found, chip=load_chip(options.chip or "ideal", len(dataset.labels), shape[1])
