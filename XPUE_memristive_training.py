@@ -15,6 +15,7 @@ from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
 from memristive.network.design import Schedule, Setup
+from memristive.progress import progress
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
@@ -60,7 +61,7 @@ def train(
     training = train_hebbian(
         setup,
         patterns,
-        watch=lambda runs: script.progress(runs, len(patterns), "training", "class"),
+        watch=lambda runs: progress(runs, len(patterns), "training", "class"),
     )
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.

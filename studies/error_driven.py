@@ -21,7 +21,6 @@ from memristive.cli.script import (
     add_resume,
     apply_settings,
     make_parser,
-    progress,
     run,
 )
 from memristive.datasets import DATASETS, ENCODINGS, Dataset, load_dataset
@@ -39,6 +38,7 @@ from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.networks import network_on_chip
+from memristive.progress import progress
 from memristive.scores.checks import warn_of_range
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations

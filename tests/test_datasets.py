@@ -18,6 +18,8 @@ from memristive.datasets import (
     load_dataset,
     shrink,
 )
+from memristive.io.tables import read_arrays
+from memristive.parameters import ParameterError
 from memristive.scores.checks import settled_membranes
 
 
@@ -160,3 +162,22 @@ def test_held_out_images_are_not_learned(tmp_path):
     )
     assert not learned & tested and len(tested) == 12
     assert learned | tested == {tuple(row) for row in whole.levels}
+
+
+def test_files_of_numpy_are_read_or_refused_in_one_line(tmp_path):
+    values, names = np.arange(24.0).reshape(12, 2), np.repeat([b"a", b"b"], 6)
+    np.save(tmp_path / "t.npy", np.column_stack([values, np.arange(12) % 2]))
+    np.savez(tmp_path / "bytes.npz", x=values, y=names)
+    assert read_arrays(tmp_path / "t.npy")[0][1].tolist() == [0, 1] * 6
+    assert read_arrays(tmp_path / "bytes.npz")[0][1].tolist() == ["a"] * 6 + ["b"] * 6
+    shapes = {"x_train": values, "x_test": values[:, :1], "y_train": names, "y_test": names}
+    np.savez(tmp_path / "shapes.npz", **shapes)
+    damaged = bytearray((tmp_path / "t.npy").read_bytes())
+    damaged[15] = ord("(")  # in the header
+    (tmp_path / "damaged.npy").write_bytes(damaged)
+    for name in ("shapes.npz", "damaged.npy"):
+        with pytest.raises(ParameterError, match=name) as error:
+            read_arrays(tmp_path / name)
+        assert "\n" not in str(error.value)
+    with pytest.raises(DatasetError, match="size"):
+        datasets.matching_dataset("mnist", 0)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from memristive.cli.script import Record, make_parser, print_rows, progress, run
+from memristive.cli.script import Record, make_parser, print_rows, run
 from memristive.datasets import load_mnist
+from memristive.progress import progress
 from transistors.circuit import PRESETS
 from transistors.images import LABELS, PASSES, drawn_images
 from transistors.law import Law

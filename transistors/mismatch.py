@@ -20,9 +20,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, make_parser, progress, run
+from memristive.cli.script import Record, make_parser, run
 from memristive.datasets import load_mnist
 from memristive.plotting import BLUE, VERMILLION, WIDTH
+from memristive.progress import progress
 from transistors.circuit import (
     PELGROM,
     PRESETS,

@@ -107,7 +107,11 @@ def trained_network(
         )
     seed = (voltages.origin.get("learning") or {}).get("seed", 1)
     find = functools.partial(
-        *(matching_dataset, name, voltages.shape[0], seed, voltages.encoding),
+        matching_dataset,
+        name,
+        voltages.shape[0],
+        seed,
+        voltages.encoding,
         scale=voltages.scale,
     )
     dataset = find()
@@ -118,8 +122,8 @@ def trained_network(
         same = dataset.checksum == of_training
     if name not in DATASETS and not same:
         dataset = find(whole=True)
-    if voltages.scale is None and dataset.scale not in (None, (0.0, 1.0)):
-        low, high = dataset.scale  # type: ignore[misc]  # not None
+    if voltages.scale is None and dataset.scale and dataset.scale != (0.0, 1.0):
+        low, high = dataset.scale
         warnings.warn(
             f"{path} does not record the scale of its images: {name} is scaled by its own values, "
             f"{low:g} to {high:g}",

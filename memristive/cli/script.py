@@ -15,12 +15,11 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from tqdm import tqdm
 
 from memristive.datasets import DATASETS, dataset_name
 from memristive.io import records
@@ -450,25 +449,6 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
             for cell, width, right in zip(row, widths, numeric, strict=True)
         ).rstrip()
         for row in cells
-    )
-
-
-T = TypeVar("T")
-
-
-def progress(steps: Iterable[T], total: int | None, description: str, unit: str) -> "tqdm[T]":
-    """Return `steps`, of `total` steps in all (None: unknown), with a progress bar on a terminal,
-    shown after two seconds. The bar counts in `unit`.
-    """
-    return tqdm(
-        steps,
-        total=total,
-        desc=description,
-        unit=unit,
-        delay=2,
-        dynamic_ncols=True,
-        leave=False,
-        disable=None,
     )
 
 

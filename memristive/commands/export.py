@@ -82,7 +82,7 @@ def network_files(file: str, start: list[str]) -> dict[str, str]:
     network, scale = load(file), read_voltages(file).scale
     found = laboratory_files(network, read_starts(start, conductance_tables(network)))
     if scale:
-        found["scale.csv"] = "level,value\n" + "".join(f"{k},{of!r}\n" for k, of in enumerate(scale))
+        found["scale.csv"] = f"level,value\n0,{scale[0]!r}\n1,{scale[1]!r}\n"
     if "pulses.csv" not in found:
         report(
             "no pulses.csv: gates, refreshes or pulses of any width write this network; train one "

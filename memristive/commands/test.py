@@ -5,8 +5,9 @@ chip.NAME=VALUE) is the ex-situ case: the weights were not learned there. With -
 drift or relax for this time as their device does, or lose charge on a chip with decay. Writes
 results/reads/NAME_read.json, results/reads/NAME_read_decisions.csv.gz and
 figures/NAME_read_confusion.png; names for another chip, an age and the closed form follow
-NAME_read. A convolution is read in closed form, in ngspice one image of each class. For MNIST and one layer: a minute in ngspice, two seconds in closed form; with 200 hidden
-neurons an hour in ngspice.
+NAME_read. A convolution is read in closed form by default, and in ngspice one image of each class.
+For MNIST and one layer: a minute in ngspice, two seconds in closed form; with 200 hidden neurons an
+hour in ngspice.
 """
 
 from pathlib import Path
@@ -96,6 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
             "age_s": options.age,
             "ex_situ": changes,
             "samples": len(labels),
+            **dataset.recorded,
         },
         others=[options.voltages, options.chip],
     )

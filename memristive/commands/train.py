@@ -42,7 +42,6 @@ from memristive.cli.script import (
     apply_settings,
     keep_apart,
     make_parser,
-    progress,
     table,
 )
 from memristive.datasets import Dataset, Images
@@ -80,6 +79,7 @@ from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
 from memristive.plotting import BLACK, GREY, SKY, WIDTH
+from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
