@@ -1,9 +1,9 @@
 """XPUE inference: the trained crossbar reads its four patterns in ngspice; the neuron that fires
 first names the class.
 
-Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file in the paper's flat
-layout. Writes results/paper/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences
-of 012345 and MNIST make the same steps.
+Reads voltages/xpue.json, which XPUE_memristive_training.py writes, any file in the paper's flat
+layout, or a network of your own patterns. Writes results/paper/xpue_inference.json and
+figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from datasets import Dataset, xpue
+from datasets import Dataset, recorded_patterns, xpue
 from memristive.cli import script
 from memristive.io.records import describe
-from memristive.io.voltages import Voltages, load_voltages
+from memristive.io.voltages import Voltages, load_voltages, read_voltages
 from memristive.learning.hebbian import infer, inference_netlist
 from memristive.progress import progress
 from memristive.scores.decisions import confusion, decide, decision_name, lead, resolution_of
@@ -36,7 +36,7 @@ def read_patterns(
     decide, save, print, plot.
 
     `name` is the stem of the voltages file, for whose content `dataset_of` returns the dataset;
-    `description` is the text of --help.
+    `description` is the text of --help. A file of a user's own patterns holds them, with any shape.
     """
     options = script.make_parser(
         description, "paper", voltages=f"voltages/{name}.json", netlist=True
@@ -45,8 +45,11 @@ def read_patterns(
 
     # 1. The trained network, states X in V with the device, neuron and pulses of the training, and
     #    the data.
+    own = recorded_patterns(read_voltages(options.voltages))
+    if own:
+        name, shape = own.name, own.patterns.shape
     voltages = load_voltages(options.voltages, name, *shape)
-    dataset = dataset_of(voltages)
+    dataset = own or dataset_of(voltages)
     patterns, labels, classes = dataset.patterns, dataset.labels, len(dataset.patterns)
     setup = voltages.setup(dataset.setup)
     (schedule,) = script.apply_settings(options, schedule=setup.schedule)

@@ -4,11 +4,16 @@
 Read it from top to bottom, change a number, run it again. The trainings of 012345 and MNIST make
 the same steps. Writes voltages/xpue.json, results/paper/xpue_training.json and figures/xpue_*.png
 in about 3 s.
+
+--patterns FILE trains your own letters, one class each: a text file with a line for each, its rows
+in 0 and 1 and then its name ("101 010 101 X"). Writes own/FILE.json, for
+XPUE_memristive_inference.py --voltages. The feedback resistor follows from the patterns.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
+from pathlib import Path
 
-from datasets import Dataset, xpue
+from datasets import Dataset, own_patterns, xpue
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
 from memristive.io.records import check_overwriting, describe
@@ -16,6 +21,7 @@ from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
 from memristive.network.design import Schedule, Setup
 from memristive.progress import progress
+from memristive.scores.checks import fit_feedback_resistor
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
@@ -38,21 +44,45 @@ def train(
     of --help.
     """
     # 1. Data, and the parameters with the changes of --set.
-    stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
     parser = script.make_parser(
-        description, "paper", voltages=f"voltages/{stem}.json", netlist=True
+        description, "paper", voltages=f"voltages/{dataset.name}.json", netlist=True
+    )
+    parser.add_argument(
+        "--patterns", type=Path, metavar="FILE", help="your own letters, such as '101 010 101 X'"
     )
     options = add_device(parser).parse_args(arguments)
+    own = {}
+    if options.patterns:
+        dataset = own_patterns(options.patterns)
+        own = {"labels": dataset.labels, "patterns": dataset.patterns}
+        setup = fit_feedback_resistor(setup, dataset.patterns)
+        folder = script.keep_apart(options, options.patterns)
+        if options.voltages == options.default_voltages:
+            options.voltages = options.default_voltages = folder / f"{dataset.name}.json"
+    stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
     setup = Setup(
         *script.apply_settings(
             options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule
         )
     )
     setup = on_device(options, setup, patterns)
-    parameters = {"dataset": stem, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
-    check_overwriting(options.voltages, parameters, options.force, option="--voltages FILE")
+    parameters = {
+        "dataset": stem,
+        "shape": dataset.shape,
+        "rule": "hebbian",
+        **own,
+        **describe(setup),
+    }
+    if setup.array:  # the resistor follows from the states that the training reaches
+        del parameters["network"]["neuron"]["feedback_resistance"]
+    check_overwriting(
+        options.voltages, parameters, options.force, [options.patterns], "--voltages FILE"
+    )
     record = script.Record(
-        options, f"{stem}{setup.suffix}_training", parameters, others=[options.voltages]
+        options,
+        f"{stem}{setup.suffix}_training",
+        parameters,
+        others=[options.voltages, options.patterns],
     )
     record.write_netlist(lambda: hebbian_netlist(setup, patterns, labels))
 
@@ -63,6 +93,7 @@ def train(
         patterns,
         watch=lambda runs: progress(runs, len(patterns), "training", "class"),
     )
+    setup = training.setup
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(
@@ -71,7 +102,7 @@ def train(
         overwrite=True,  # checked above
         engine="ngspice",
         encoding="binary",
-        **parameters,
+        **parameters | describe(setup),
     )
     record.write({"voltages": training.states})
 

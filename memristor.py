@@ -182,9 +182,6 @@ class Flow(NamedTuple):
     span: float  # V
 
 
-NO_FLOW = Flow(np.zeros(0), np.zeros(0), 0.0, 1.0)  # a gain K that is the same at any X
-
-
 def moved(flow: Flow, state: float, charge: float) -> float:
     """Return X in V after a write along the curves of a device, exactly: between grid points, X(t)
     is an exponential.

@@ -4,9 +4,8 @@ numbers.
 Each step is a script that runs as a process of its own. There are as many processes at a time as
 the machine has cores. Each MNIST network of one layer reads all 10,000 test images in closed form,
 and the first 1,000 in ngspice. 7 to 11 minutes on two cores. --full reads all 10,000 in ngspice,
-trains the error-driven networks again, and runs the studies of SPICE models and devices (three to
-four hours). Writes results/ and figures/. docs/reproducing.md has the commands of the
-other experiments.
+trains the error-driven networks again (three hours). Writes results/ and figures/.
+docs/reproducing.md has the commands of the other experiments.
 """
 
 import argparse
@@ -21,10 +20,10 @@ from joblib import cpu_count
 from tqdm import tqdm
 
 from memristive.cli.script import run
-from studies.half_select import MODELS
 from tools.networks import NETWORKS, QUICK, write_agreement
-from tools.tables import results_table
+from tools.tables import TABLES
 
+MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford")  # SPICE models
 FIRST = 1000  # test images of each network that a quick reproduction puts through ngspice
 Command = list[str]
 
@@ -60,7 +59,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["-m", "memristive", "train", *hidden("mnist"), "--figures", str(QUICK)],
         ["-m", "studies.agreement", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
     ]
-    yield [["-m", "memristive", "measure", model] for model in (*MODELS, "stanford")]
+    yield [["-m", "memristive", "measure", model] for model in MODELS]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
         yield [["-m", "transistors.learner", "--task", task]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]
@@ -125,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="also what takes hours: trainings and all images in ngspice, studies",
+        help="also what takes hours: trainings and all images in ngspice",
     )
     parser.add_argument(
         "--force",
@@ -136,20 +135,12 @@ def main(arguments: list[str] | None = None) -> int:
     # all cores
     carried = ["-m", "memristive", "chips", "voltages/mnist_closed_form_grey.json"]
     carried += ["--spread", "0.02", "0.1", "--results", str(QUICK), "--figures", str(QUICK)]
-    last = [["-m", "studies.device_variability"] if options.full else carried]
     report = ["-m", "memristive", "report", "--short", "--results", str(QUICK)]
     report += ["--figures", str(QUICK)]
-    last += [[*report, device] for device in ("epiram", "tests/io/readings/keithley.csv")]
-    if options.full:
-        last += [
-            ["-m", f"studies.{name}"]
-            for name in (
-                "trained_in_situ",
-                "half_select",
-                "device_noises",
-                "closed_form_range",
-            )
-        ]
+    last = [
+        carried,
+        *([*report, device] for device in ("epiram", "tests/io/readings/keithley.csv")),
+    ]
     failed = 0
     for part in (list(chains(options.full)), [last]):
         with (
@@ -166,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("a step failed: see above", file=sys.stderr)
         return failed
     write_agreement()
-    print(results_table())
+    print(TABLES["results"])
     return 0
 
 

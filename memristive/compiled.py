@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[1]
 # s; a folder of older content is kept for so long, because another process may still write to it
 UNUSED = 24 * 3600.0
 
+# numba gives functions without these options those of the caller that it compiles first
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False}
+
 # for each compiled function, a file in its folder that exists once a line was printed
 _marks: dict[Callable[..., Any], Path] = {}
 
@@ -54,7 +57,7 @@ class Waiting:
         if folder:
             _marks[self.function] = Path(folder) / "announced"
         try:
-            return numba.njit(cache=folder is not None, **self.options)(self.function)
+            return numba.njit(cache=folder is not None, **OPTIONS | self.options)(self.function)
         finally:
             config.CACHE_DIR = before
 

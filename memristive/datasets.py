@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,6 +28,9 @@ from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import scaled
 from memristive.parameters import ParameterError, did_you_mean
 from snn_circuit import NeuronParameters
+
+if TYPE_CHECKING:
+    from memristive.io.voltages import Voltages
 
 INSTALLED = Path(__file__).parent / "data"  # exists if pip has installed the project
 MNIST_FILE = (INSTALLED if INSTALLED.exists() else Path(__file__).parents[1] / "data") / "mnist.npz"
@@ -187,7 +190,8 @@ def own_patterns(path: Path) -> Dataset:
     Raises DatasetError if a line is no pattern, if patterns differ in shape, share a name or are
     equal, or if there are fewer than two.
     """
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    lines = [line.split() for line in text.splitlines() if line.strip()]
     names, drawings = [line[-1] for line in lines], [line[:-1] for line in lines]
     shape = (len(drawings[0]), len("".join(drawings[0][:1]))) if lines else (0, 0)
     pattern = re.compile(rf"(?:[01]{{{shape[1]}}} ){{{shape[0]}}}")
@@ -203,6 +207,13 @@ def own_patterns(path: Path) -> Dataset:
             "and 1, and then a name of its own, as in '101 010 101 X'"
         )
     return _drawn(path.stem, names, shape, list(map("".join, drawings)))
+
+
+def recorded_patterns(voltages: "Voltages") -> Dataset | None:
+    """Return the dataset of a network that was trained on `own_patterns`; None for others."""
+    if not voltages.patterns:
+        return None
+    return Dataset(voltages.dataset, np.array(voltages.patterns), voltages.labels, voltages.shape)
 
 
 def xpue() -> Dataset:

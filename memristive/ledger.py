@@ -177,11 +177,11 @@ def stage_load(inputs: Any, feedback: Any, output: Any = 0.0) -> Any:
 
 SOURCES = {
     "supply": "of 65 nm logic, as in the source of comparator_energy",
-    "amplifier_bandwidth": "studies.amplifier_speed",
+    "amplifier_bandwidth": "docs/costs.md",
     "amplifier_load": "estimate: a row of gates, or the compensation of two stages",
     "gm_over_current": "moderate inversion (P. Jespers, B. Murmann, Systematic Design of Analog "
     "CMOS Circuits, 2017)",
-    "loop_gain": "studies.amplifier_speed: frozen networks lose at most 0.1 points",
+    "loop_gain": "docs/costs.md: frozen networks lose at most 0.1 points",
     "first_stage_gain": "estimate: gain of a transistor in 65 nm, no source; 1: one stage",
     "stage_resistance": "estimate, no source; only the ratio of the two resistors matters",
     "amplifier_area": "estimate, no source",
@@ -192,7 +192,7 @@ SOURCES = {
     "selected_cell": "4F x 4F (NeuroSim 3.0, Cell.cpp)",
     "passive_cell": "2F x 2F (NeuroSim 3.0, Cell.cpp)",
     "late_capacitance": "memory of the paper's emulator, C + C_gate (docs/circuit.md)",
-    "late_window": "studies.late_cell",
+    "late_window": "docs/writes_late.md",
     "comparator_energy": "B. Satapathy, A. Kaur, Circuits Syst. Signal Process. 42, 5108, 2023",
     "gate_capacitance": "1 fF/um of gate width (N. Weste, D. Harris, CMOS VLSI Design, 2010), and "
     "1 um for some 0.3 mA",

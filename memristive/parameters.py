@@ -80,6 +80,17 @@ def as_whole(name: str, value: Any, low: int, high: int) -> int:
     return int(check_range(name, value, quantity(low, low, high, "", "").metadata))
 
 
+def check_kind(name: str, value: Any, *kinds: type) -> None:
+    """Raise ParameterError, which names `name`, unless `value` is of one of some `kinds`, and the
+    attribute of `value` that is, if there is one.
+    """
+    if not isinstance(value, kinds):
+        parts = getattr(value, "__dict__", {}).items()
+        meant = next((f": give its {key}" for key, part in parts if isinstance(part, kinds)), "")
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ParameterError(f"{name} must be a {wanted}, got a {type(value).__name__}{meant}")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return, as the end of a message, the `known` name that is closest to `name`; "" if none is
     close.

@@ -72,12 +72,12 @@ def main(arguments: list[str] | None = None) -> None:
         warn_of_layers(network, images, labels=labels, name=path.stem)
 
     # 2. Read all images, and compare spikes and decisions with the closed form.
+    exact = network.forward(images)
     tasks = [task._replace(solver=solver) for task in ranges(network, images)]
     parts = record.run_tasks(read_range, tasks, [len(task.images) for task in tasks])
     found = [
         np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)
     ]
-    exact = network.forward(images)
     resolution = resolution_of(voltages.rule, network.parameters.neuron)
     rows, differing = compare_layers(found, exact, network.design.window, resolution)
     scores = {

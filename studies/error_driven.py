@@ -36,8 +36,10 @@ from memristive.io.voltages import describe_network, save
 from memristive.learning.build import paper_network
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import Chip, load_chip
+from memristive.network.crossbar import NO_CLOSED_FORM
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.networks import network_on_chip
+from memristive.parameters import ParameterError
 from memristive.progress import progress
 from memristive.scores.checks import warn_of_range
 
@@ -82,13 +84,15 @@ def main(arguments: list[str] | None = None) -> None:
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     network = network_on_chip(paper_network(setup, rule, classes, inputs), chip)
+    if network.wired and options.engine == CLOSED_FORM:
+        raise ParameterError(NO_CLOSED_FORM)
     images, labels = dataset.training
     name = file_stem(dataset, options.engine, chip, rule.seed)
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = describe_network(
         dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding
     )
-    test_engine = CLOSED_FORM if dataset.load_images else NGSPICE
+    test_engine = CLOSED_FORM if dataset.load_images and not network.wired else NGSPICE
     check_overwriting(path, parameters, options.force, [options.chip], "--voltages FILE")
     record = Record(options, f"{name}_training", parameters, [options.chip, path])
     test_record = Record(
@@ -153,16 +157,17 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 5. Plot.
-    crossbar = network.crossbar
-    races = {
-        "before learning": crossbar.read(network.states[0], images[0]),
-        "after learning": crossbar.read(states, images[0]),
-    }
-    image = images[0].reshape(dataset.shape)
-    plotting.save(
-        plotting.race(races, crossbar, dataset.labels, image),
-        options.figures / f"{name}_race.png",
-    )
+    if not network.wired:
+        crossbar = network.crossbar
+        races = {
+            "before learning": crossbar.read(network.states[0], images[0]),
+            "after learning": crossbar.read(states, images[0]),
+        }
+        image = images[0].reshape(dataset.shape)
+        plotting.save(
+            plotting.race(races, crossbar, dataset.labels, image),
+            options.figures / f"{name}_race.png",
+        )
     plotting.save(
         plotting.weight_images(states, dataset.shape, dataset.labels),
         options.figures / f"{name}_trained.png",

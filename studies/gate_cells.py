@@ -7,7 +7,7 @@ with a transistor by default. X of each cell is its gate voltage. The error rule
 formula, the law of the closed form. ngspice reads all cells, and writes those that are due: one
 RESET and one SET go to the whole crossbar, and each cell's gate chooses what they do to it
 (docs/writes_gate.md). XPUE are the paper's four symbols. Letters are the 30 patterns of Prezioso et
-al. (`studies.trained_in_situ`). XOR has 24 hidden neurons, whose errors are read back through the
+al. (Nature 521, 61, 2015). XOR has 24 hidden neurons, whose errors are read back through the
 same cells.
 
 Writes results/devices/gate_cells.json and figures/gate_cells.png in some minutes on two cores.
@@ -18,12 +18,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from memristive import plotting
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, print_rows, run
-from memristive.datasets import Dataset, xor, xpue, zvn
+from memristive.datasets import Dataset, Images, xor, xpue, zvn
 from memristive.devices.measured_device import emulator, load_device, model_of
 from memristive.devices.spice_model import load_model
 from memristive.engines.engine import ModelCells, NgspiceNetwork
@@ -33,10 +34,11 @@ from memristive.learning.build import (
     measured_parameters,
     measured_pulses,
 )
-from memristive.learning.rule import LayeredRule
+from memristive.learning.rule import LayeredRule, first_wrong_neuron
+from memristive.learning.training import Learning
+from memristive.learning.training import train as train_network
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
-from studies.trained_in_situ import until_right
 
 MODEL = "stanford_1t1r"
 STEP = 0.03  # of the range of gate voltages: move of X at which a device is written
@@ -84,8 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
     model = model_of(load_device(device))
     if not model.gate_pin:
         raise ParameterError(
-            f"--device {device} has no gate; cells with two pins learn in python -m "
-            "studies.trained_in_situ"
+            f"--device {device} has no gate; cells with two pins learn in python -m memristive "
+            f"table TABLE.csv --device {device}"
         )
     record = Record(
         options,
@@ -158,6 +160,39 @@ def learned(task: tuple[str, str, int]) -> dict[str, Any]:
         "epochs": None if errors[-1] else len(errors) - 1,
         "writes_per_cell": engine.writes / sum(states.size for states in network.states),
     }
+
+
+def until_right(
+    network: Network,
+    rule: LayeredRule,
+    training: Images,
+    cells: ModelCells,
+    engine: NgspiceNetwork,
+) -> list[int]:
+    """Train a network of SPICE models (`cells`) until no error is left; return the number of errors
+    at the start and after each epoch.
+    """
+    learning, errors = Learning.start(network, rule), list[int]()
+    steps = train_network(learning, rule, *training, engine=engine)
+    for done in range(0, rule.presentations + 1, len(training.labels)):
+        while learning.done < done:
+            next(steps)
+        spikes = cells.read_images(learning.network, training.levels)[0][-1]
+        errors.append(count_wrong(spikes, training.labels))
+        if not errors[-1]:
+            break
+    return errors
+
+
+def count_wrong(spikes: np.ndarray, labels: np.ndarray) -> int:
+    """Return the number of images whose first `spikes` (images x classes, s) do not decide strictly
+    right.
+    """
+    right = [
+        first_wrong_neuron(times, label, 0.0) is None and not np.isnan(times[label])
+        for times, label in zip(spikes, labels.tolist(), strict=True)
+    ]
+    return right.count(False)
 
 
 def figure(rows: list[dict[str, Any]]) -> Figure:

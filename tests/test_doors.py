@@ -70,8 +70,9 @@ def kind(request):
 
 
 def test_it_recognises_images_that_it_has_not_seen(kind):
-    spikes = memristive.read(trained(kind)[0], NEW)
-    assert np.mean(np.nanargmin(np.nan_to_num(spikes, nan=1), axis=1) == TRUTH) > 0.6
+    network = trained(kind)[0]
+    right = np.nanargmin(np.nan_to_num(memristive.read(network, NEW), nan=1), axis=1) == TRUTH
+    assert np.mean(right) > (0.6 if network.past else 0.7)  # some read worse when they have aged
 
 
 def test_both_engines_and_the_netlist_fire_together(kind, ngspice, tmp_path):
@@ -84,13 +85,19 @@ def test_both_engines_and_the_netlist_fire_together(kind, ngspice, tmp_path):
 
 
 def test_ngspice_learns_what_the_closed_form_learns(kind, ngspice):
+    """With a margin that no neuron reaches, so that each presentation writes, or adds a dose."""
     network, rule = trained(kind)
-    rule = dataclasses.replace(rule, presentations=2)
+    rule = dataclasses.replace(rule, presentations=2, margin=1e-2)
     one, other = (
-        learn(network, rule, IMAGES, LABELS, engine=engine).network.states[-1]
+        learn(network, rule, IMAGES, LABELS, engine=engine).network
         for engine in ("closed-form", "ngspice")
     )
-    assert one == pytest.approx(other, abs=2e-3)
+    found = [*zip(network.states, one.states, other.states, strict=True)]
+    if network.waiting:
+        found += zip(network.waiting, one.waiting, other.waiting, strict=True)
+    assert any(np.abs(after - before).max() > 1e-3 for before, after, _ in found)
+    for _, closed, simulated in found:
+        assert closed == pytest.approx(simulated, abs=0.01)  # V
 
 
 def test_its_file_gives_the_same_spikes(kind, tmp_path):
@@ -134,7 +141,7 @@ def test_the_estimator_learns_it(kind, tmp_path):
     new = NEW if "convolution" in options else NEW.reshape(len(NEW), -1)
     names = np.array(["ring", "cross"])
     model = MemristiveClassifier(**options, epochs=40, random_state=1).fit(images, names[LABELS])
-    assert model.score(new, names[TRUTH]) > 0.6
+    assert model.score(new, names[TRUTH]) > (0.6 if "one-sided" in kind else 0.8)
     loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
     assert np.array_equal(loaded.spike_times(new), model.spike_times(new), equal_nan=True)
 

@@ -1,451 +1,250 @@
-"""Write all tables in the documents, from the records in results/ and the defaults of parameters,
-with `python -m tools.tables`.
+"""Write the tables of living records in the documents, with `python -m tools.tables`.
 
-Each function NAME_table returns a table as Markdown text. In a document the table stands between
-the lines `<!-- table: NAME -->` and `<!-- end -->`.
+In a document a table stands between the lines `<!-- table: NAME -->` and `<!-- end -->`. A `Table`
+of `TABLES` groups the rows of records. Each cell is a format string over a group: its means (`x`),
+`x_std`, `x_sem`, `x_min`, `x_max`, `x_sum`, `x_count`, and the first value of what is no number.
 """
 
 import re
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from string import Formatter
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from matplotlib.ticker import EngFormatter
 
-from memristive.io.records import load_results, load_table, write_file
-from studies.sweeps import WAITS
-from tools import cost_tables, device_tables
-from tools.markdown import markdown, percent, spread
-from tools.networks import NETWORKS, ONE_LAYER, RESULTS, in_ngspice
+from memristive.accounting.costs import duration
+from memristive.commands.costs import all_ledgers
+from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
+from memristive.io.records import load_results, write_file
+from memristive.ledger import ASSUMED
+from studies.drift import FOLLOWING, LAST, PAIRS, SPREAD, TOGETHER, YEAR
+from studies.drift import LAYERS as LAYERS_OF_DRIFT
+from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
+from tools.networks import NETWORKS, RESULTS, in_ngspice
 
-PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
-MNIST_TESTS = 10_000  # test images
+ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
+NOISES = "{write_noise:.1%}, {read_noise:.1%}"
+PULSES = "{percent:.1f} ± {percent_std:.1f} ({pulses_per_cell:,.0f})"
 
 
-def patterns_row(name: str, title: str) -> tuple[str, str, str]:
-    """Return a table's row for reads of the training patterns: title, the paper's accuracy,
-    ngspice's accuracy.
+class Table(NamedTuple):
+    """Rows of records, grouped by columns.
+
+    `cells` has the format of a cell for each heading. A heading with fields, such as "{device}",
+    stands for as many columns as the fields have values.
     """
-    accuracy = load_results(RESULTS / f"paper/{name}_inference.json")["strict_accuracy"]
-    return f"{title}, training patterns", PAPER[name], percent(accuracy)
 
+    rows: Callable[[], pd.DataFrame]
+    by: str
+    cells: Mapping[str, str]
 
-def results_table() -> str:
-    """Return the table of results of all networks of one layer on MNIST in ngspice."""
-    title, paper, accuracy = patterns_row("mnist", "MNIST")
-    rows: list[tuple[str, ...]] = [
-        (f"{title} (paper: {paper})", accuracy, "", ""),
-        (
-            "Hebbian, the paper's rule",
-            percent(load_results(in_ngspice(NETWORKS[0]))["paper_rule_accuracy"]),
-            "",
-            "",
-        ),
-    ]
-    agreement = load_results(ONE_LAYER / "agreement.json")
-    for title in dict.fromkeys(network.title for network in NETWORKS):
-        networks = [network for network in NETWORKS if network.title == title]
-        cells = {"binary": "", "grey": ""}
-        for encoding in dict.fromkeys(network.encoding for network in networks):
-            records = [
-                load_results(in_ngspice(network))
-                for network in networks
-                if network.encoding == encoding
-            ]
-            found, samples = (
-                [record["strict_accuracy"] for record in records],
-                records[0]["samples"],
-            )
-            part = f" of {samples:,}" if samples < MNIST_TESTS else ""
-            cells[encoding] = (spread(found) if len(found) > 1 else percent(found[0])) + part
-        images, otherwise = (
-            sum(agreement[network.name][key] for network in networks)
-            for key in ("images", "otherwise")
+    def __str__(self) -> str:
+        rows, by = self.rows(), self.by.split()
+        lines, headings = dict[Any, dict[str, str]](), dict[str, None]()
+        if "strict_accuracy" in rows:
+            rows["percent"] = 100 * rows.strict_accuracy
+        for heading, text in self.cells.items():
+            across = [name for _, name, _, _ in Formatter().parse(heading) if name]
+            for _, group in rows.groupby(by + across, sort=False, dropna=False):
+                found = summary(group)
+                line = lines.setdefault(tuple(found[name] for name in by), {})
+                cell = text.format(**found).replace(" ± nan", "")
+                line[heading.format(**found)] = "" if "nan" in cell else cell
+                headings[heading.format(**found)] = None
+        return markdown(
+            list(headings), [[line.get(name, "") for name in headings] for line in lines.values()]
         )
-        rows.append((title[0].upper() + title[1:], *cells.values(), f"{otherwise} of {images:,}"))
-    software = (
-        load_results(ONE_LAYER / f"mnist_ex_situ{ending}_training.json")["software_accuracy"]
-        for ending in ("", "_grey")
-    )
-    rows.append(("Logistic regression in software", *map(percent, software), ""))
-    return markdown(
-        ("experiment (MNIST, strict unless noted)", "binary", "grey", "decided differently"), rows
-    )
 
 
-def short_results_table() -> str:
-    """Return the README's table: strict accuracies of the main experiments beside published ones of
-    the same kind.
-    """
-    tests = {
-        name: load_results(in_ngspice(network))
-        for network in NETWORKS
-        for name in [network.name]
-        if name in ("mnist", "mnist_closed_form_grey")
-    }
-    hidden = load_results(RESULTS / "layers/layers_in_ngspice_mnist.json")["ngspice"]
-    unlabelled = load_table(RESULTS / "stdp/mnist_stdp_grey_300.json").set_index("engine")
-    kernels = load_table(RESULTS / "convolution/convolution_mnist.json").strict_accuracy
-    gates = load_table(RESULTS / "devices/gate_commit.json")
-    ways = load_table(RESULTS / "devices/late_ways.json")
-    published = ways[~ways.device.isin(["ideal", "linear"])]  # two presets are no devices
-    means = 100 * published.groupby(["layers", "value", "device"]).strict_accuracy.mean()
+def summary(group: pd.DataFrame) -> dict[Any, Any]:
+    """Return the values of a group by their names in cells: see the module."""
+    numbers = group.select_dtypes(["number", "bool"]).astype(float)
+    found = group.iloc[0].to_dict() | numbers.mean().to_dict() | {"count": len(group)}
+    found |= numbers.sum(min_count=1).add_suffix("_sum").to_dict()
+    for kind in ("std", "sem", "min", "max", "count"):
+        found |= getattr(numbers, kind)().add_suffix(f"_{kind}").to_dict()
+    return found
 
-    def learned(layers: int) -> str:
-        ranges = [means.loc[layers, way].agg(["min", "max"]) for way in ("rounded", "late")]
-        return "before {:.0f} to {:.0f}%, **now {:.1f} to {:.1f}%**".format(*ranges[0], *ranges[1])
 
-    pairs = load_table(RESULTS / "devices/one_sided.json")
-    jumping = 100 * pairs.groupby(["data", "device", "layers", "late"]).strict_accuracy.mean()
-    jumps = [jumping["mnist", "taox", 1, late] for late in (False, True)]
-    coarse = jumping["mnist", "generic-pcm", 2, True]
-
-    small = gates[(gates["size"] == 8) & (gates.series == "usual") & (gates.way == WAITS)]
-    rows = [
-        patterns_row("xpue", "XPUE, the paper's rule"),
-        patterns_row("012345", "012345, the paper's rule"),
-        (
-            "MNIST, the paper's rule, first 100 images",
-            "60% (the paper)",
-            percent(tests["mnist"]["paper_rule_first_100"]),
-        ),
-        (
-            "MNIST 10x10, one layer that learns from errors",
-            "92.0% (logistic regression)",
-            percent(tests["mnist_closed_form_grey"]["strict_accuracy"]),
-        ),
-        (
-            "MNIST 10x10, 200 hidden neurons",
-            "98.1% (28x28, backpropagation [1])",
-            percent(hidden["strict_accuracy"]),
-        ),
-        (
-            "MNIST 28x28, a convolution",
-            "96% (memristor chip [2])",
-            percent(float(kernels.mean())),
-        ),
-        (
-            "MNIST 10x10, 300 neurons without labels",
-            "93.5% (28x28 [3])",
-            percent(unlabelled.strict_accuracy["ngspice"]),
-        ),
-        ("MNIST 10x10, six published devices, one layer", "", learned(1)),
-        (
-            "MNIST 20x20, six published devices, 100 hidden",
-            "10 to 92% (NeuroSim [4])",
-            learned(2),
-        ),
-        (
-            "MNIST 10x10, TaOx cells that jump up",
-            "",
-            f"before {jumps[0]:.0f}%, **now {jumps[1]:.1f}%**",
-        ),
-        (
-            "MNIST 20x20, coarse phase change, 100 hidden",
-            "",
-            f"**{coarse:.1f}%**",
-        ),
-        (
-            "MNIST 8x8, filaments behind gates, 54 hidden",
-            "91.7% (memristor chip [5])",
-            percent(float(small.strict_accuracy.mean())),
-        ),
+def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return `heading` and `rows` as an aligned Markdown table."""
+    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+    lines = [
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
+        for row in (heading, *rows)
     ]
-    return markdown(("experiment", "published", "this circuit"), rows)
+    return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
 
 
-def layers_table() -> str:
-    """Return the table of accuracies of multilayer networks on MNIST and Fashion-MNIST."""
-    rows, titles = (
-        [],
-        {
-            "mnist": "MNIST",
-            "mnist_shifted": "MNIST and copies shifted by a pixel",
-            "fashion": "Fashion-MNIST",
-        },
-    )
-    for name in (
-        "layers/seeds/layers_mnist",
-        "layers/seeds/layers_mnist_14x14",
-        "layers/seeds/layers_mnist_shifted_14x14",
-        "fashion/one_layer/layers_fashion",
-        "fashion/layers_fashion",
-        "fashion/600_hidden/layers_fashion_14x14",
-    ):
+def records(titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of several records, whose titles and names are given, with the column
+    `title`. A record without rows has one row. What a record has beside its rows is record_NAME.
+    """
+    tables = []
+    for title, name in titles.items():
         record = load_results(RESULTS / f"{name}.json")
-        parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
-        hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
-        layers = f"{hidden} hidden" if hidden else "one layer"
-        rows.append((f"{titles[parameters['dataset']]}, {side}x{side}, {layers}", spread(found)))
-    return markdown(("training set, grey images, network", "accuracy"), rows)
+        rows = pd.json_normalize(record.pop("rows", record), sep="_")
+        whole = pd.json_normalize(record, sep="_").add_prefix("record_")
+        tables.append(rows.merge(whole, how="cross").assign(title=title))
+    return pd.concat(tables, ignore_index=True)
 
 
-def gradient_rules_table() -> str:
-    """Return the table of accuracies on digits by the local rule and by rules that are nearer to
-    the exact gradient.
+def named(rows: pd.DataFrame, column: str, names: Mapping[Any, str]) -> pd.DataFrame:
+    """Return the rows whose value of a `column` has a name, sorted by the `names`, which replace
+    the values.
     """
-    found = load_table(RESULTS / "layers/gradient_rules.json")
-    accuracies = found.groupby(["layers", "start", "rule"]).strict_accuracy.agg(list)
-    rules = found.rule.unique()
-    rows = [
-        (
-            layers,
-            start,
-            *(
-                spread(accuracies[layers, start, rule])
-                if (layers, start, rule) in accuracies.index
-                else ""
-                for rule in rules
-            ),
-        )
-        for start in found.start.unique()
-        for layers in found.layers.unique()
-        if (layers, start, "local") in accuracies.index
-    ]
-    return markdown(("hidden layers", "start", *rules), rows)
+    rows = rows[rows[column].isin(names)].sort_values(
+        column, key=lambda values: values.map(list(names).index), kind="stable"
+    )
+    return rows.assign(**{column: rows[column].map(names)})
 
 
-def layers_in_ngspice_table() -> str:
-    """Return the table of reads of multilayer networks in ngspice beside the closed form."""
+def sweep(name: str, condition: str = "", **names: Mapping[Any, str]) -> pd.DataFrame:
+    """Return the rows of one record that meet a `condition`, with names for values of columns."""
+    rows = records({name: name})
+    rows = rows.query(condition) if condition else rows
+    for column, values in names.items():
+        rows = named(rows, column, values)
+    return rows.copy()
+
+
+# README: experiment, published accuracy, text, record, field, and conditions on the rows. The text
+# has the lowest and highest of the devices' mean values for each condition.
+ONE, FROM_TO = (
+    "{0[min]:.2%}",
+    "before {0[min]:.0%} to {0[max]:.0%}, **now {1[min]:.1%} to {1[max]:.1%}**",
+)
+SIX = "device not in ('ideal', 'linear') and layers == {} and value == '{}'"
+JUMPS = "data == 'mnist' and device == '{}' and layers == {} and late == {}"
+STRICT, WAYS, PAIRED = "strict_accuracy", "devices/late_ways", "devices/one_sided"
+SHORT = [
+    ("XPUE, the paper's rule, training patterns", "100%", ONE, "paper/xpue_inference", STRICT),
+    ("012345, the paper's rule, training patterns", "100%", ONE, "paper/012345_inference", STRICT),
+    (
+        "MNIST, the paper's rule, first 100 images",
+        "60% (the paper)",
+        ONE,
+        "one_layer/mnist_test",
+        "paper_rule_first_100",
+    ),
+    (
+        "MNIST 10x10, one layer that learns from errors",
+        "92.0% (logistic regression)",
+        ONE,
+        "one_layer/mnist_test_closed_form_grey",
+        STRICT,
+    ),
+    (
+        "MNIST 10x10, 200 hidden neurons",
+        "98.1% (28x28, backpropagation [1])",
+        ONE,
+        "layers/layers_in_ngspice_mnist",
+        "record_ngspice_strict_accuracy",
+    ),
+    (
+        "MNIST 28x28, a convolution",
+        "96% (memristor chip [2])",
+        ONE,
+        "convolution/convolution_mnist",
+        STRICT,
+    ),
+    (
+        "MNIST 10x10, 300 neurons without labels",
+        "93.5% (28x28 [3])",
+        ONE,
+        "stdp/mnist_stdp_grey_300",
+        STRICT,
+        "engine == 'ngspice'",
+    ),
+    (
+        "MNIST 10x10, six published devices, one layer",
+        "",
+        FROM_TO,
+        WAYS,
+        STRICT,
+        SIX.format(1, "rounded"),
+        SIX.format(1, "late"),
+    ),
+    (
+        "MNIST 20x20, six published devices, 100 hidden",
+        "10 to 92% (NeuroSim [4])",
+        FROM_TO,
+        WAYS,
+        STRICT,
+        SIX.format(2, "rounded"),
+        SIX.format(2, "late"),
+    ),
+    (
+        "MNIST 10x10, TaOx cells that jump up",
+        "",
+        "before {0[min]:.0%}, **now {1[min]:.1%}**",
+        PAIRED,
+        STRICT,
+        JUMPS.format("taox", 1, False),
+        JUMPS.format("taox", 1, True),
+    ),
+    (
+        "MNIST 20x20, coarse phase change, 100 hidden",
+        "",
+        "**{0[min]:.1%}**",
+        PAIRED,
+        STRICT,
+        JUMPS.format("generic-pcm", 2, True),
+    ),
+    (
+        "MNIST 8x8, filaments behind gates, 54 hidden",
+        "91.7% (memristor chip [5])",
+        ONE,
+        "devices/gate_commit",
+        STRICT,
+        f"size == 8 and series == 'usual' and way == '{WAITS}'",
+    ),
+]
+
+
+def short_rows() -> pd.DataFrame:
+    """Return the rows of the README's table."""
     rows = []
-    for title, name in (
-        ("10x10, 200 hidden", "layers/layers_in_ngspice_mnist"),
-        ("10x10, 200-100 hidden", "layers/layers_in_ngspice_mnist_200_100"),
-        ("14x14, 300 hidden", "layers/layers_in_ngspice_mnist_shifted_14x14"),
-        ("Fashion-MNIST, 10x10, 200 hidden", "fashion/layers_in_ngspice_fashion"),
-    ):
-        record = load_results(RESULTS / f"{name}.json")
-        outputs = [
-            row
-            for row in record["rows"]
-            if row["compared_with"] == "closed form" and row["read"] == "layer by layer"
-        ][-1]
-        rows.append(
-            (
-                title,
-                f"{outputs['images']:,}",
-                percent(record["ngspice"]["strict_accuracy"]),
-                outputs["decided_differently"],
-                f"{outputs['largest_difference_s'] * 1e6:.2f}",
+    for experiment, published, text, name, field, *conditions in SHORT:
+        found = [sweep(name, condition) for condition in conditions or [""]]
+        means = [one.groupby(one.get("device", one.title))[field].mean() for one in found]
+        text = text.format(*(one.agg(["min", "max"]) for one in means))
+        rows.append({"experiment": experiment, "published": published, "text": text})
+    return pd.DataFrame(rows)
+
+
+def results_rows() -> pd.DataFrame:
+    """Return a row for each network of one layer on MNIST, with the number of images that both
+    engines decide differently, and rows for what they are compared with.
+    """
+    agreement = load_results(RESULTS / "one_layer/agreement.json")
+    tests = {network.name: in_ngspice(network).relative_to(RESULTS) for network in NETWORKS}
+    found = records({name: str(path.with_suffix("")) for name, path in tests.items()}).assign(
+        experiment=[network.title[0].upper() + network.title[1:] for network in NETWORKS],
+        encoding=[network.encoding for network in NETWORKS],
+        images=[agreement[network.name]["images"] for network in NETWORKS],
+        otherwise=[agreement[network.name]["otherwise"] for network in NETWORKS],
+    )
+    others = [
+        ("MNIST, training patterns (paper: 100%)", "binary", "paper/mnist_inference", STRICT),
+        ("Hebbian, the paper's rule", "binary", "one_layer/mnist_test", "paper_rule_accuracy"),
+        *(
+            ("Logistic regression in software", encoding, f"one_layer/{name}", "software_accuracy")
+            for encoding, name in (
+                ("binary", "mnist_ex_situ_training"),
+                ("grey", "mnist_ex_situ_grey_training"),
             )
-        )
-    return markdown(
-        ("network", "images", "accuracy", "decided differently", "spikes differ by at most, us"),
-        rows,
-    )
-
-
-def convolution_table() -> str:
-    """Return the table of accuracies of convolutions."""
-    rows: list[tuple[str, ...]] = []
-    titles = {
-        "mnist": "MNIST",
-        "mnist_shifted": "MNIST and copies shifted by a pixel",
-        "fashion": "Fashion-MNIST",
-        "digits": "digits, 8x8",
-    }
-    for path in sorted((RESULTS / "convolution").rglob("convolution_*.json")):
-        record = load_results(path)
-        parameters = record["parameters"]
-        if "weights" not in parameters or parameters["held_out"]:
-            continue
-        of, found = parameters["convolution"], pd.DataFrame(record["rows"])
-        cells = parameters["device"] or "emulators"
-        if parameters["device"]:
-            late = "late" if parameters["pulses"]["late"] else "rounded"
-            cells += f", {late}, {found.pulses_a_cell.mean():,.0f} pulses a cell"
-        rows.append(
-            (
-                titles[parameters["dataset"]],
-                cells,
-                f"{parameters['hidden'][0]} of {of['window']}x{of['window']}",
-                f"{of['regions']}x{of['regions']}",
-                f"{parameters['weights']:,}",
-                f"{parameters['learning']['presentations']:,}",
-                spread(list(found.strict_accuracy)),
-            )
-        )
-    rows.sort(key=lambda row: row[0])  # stable: emulators stay above devices
-    return markdown(
-        ("images", "cells", "kernels", "regions", "weights", "presentations", "accuracy"), rows
-    )
-
-
-def convolution_choices_table() -> str:
-    """Return the table of accuracies of convolutions of digits that differ in one choice. Choices
-    that are compared with another one have the difference and its test.
-    """
-    path = RESULTS / "convolution/convolution_choices_digits.json"
-    compared = {row["change"]: row for row in load_results(path)["comparisons"]}
-    table, rows = load_table(path), []
-    names = ["change", "kernels", "window", "regions", "weights"]
-    for (change, kernels, window, regions, weights), found in table.groupby(names, sort=False):
-        shape = f"{kernels} of {window}x{window}, {regions}x{regions}" if window else ""
-        tested = compared_cells(compared.get(change))
-        accuracy = spread(list(found.strict_accuracy))
-        rows.append((change or "none", shape, f"{weights:,}", accuracy, *tested))
-    heading = (
-        "change",
-        "kernels, regions",
-        "weights",
-        "accuracy",
-        "compared with",
-        "difference",
-        "p",
-    )
-    return markdown(heading, rows)
-
-
-def compared_cells(row: dict[str, Any] | None) -> tuple[str, str, str]:
-    """Return the cells of a comparison of choices: the other choice, the mean difference in points
-    with its standard deviation, and Holm's p. `row`: as `convolution_choices.comparisons` returns
-    it, None for no comparison.
-    """
-    if row is None:
-        return "", "", ""
-    p = "< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
-    difference = f"{100 * row['difference']:+.2f} ± {100 * row['std']:.2f}"
-    return row["against"] or "none", difference, p
-
-
-def closed_form_range_table() -> str:
-    """Return the table of the differences between both engines over all parameters, for each
-    network: points without a doubt, and points that are doubted.
-    """
-    rows = load_table(ONE_LAYER / "closed_form_range.json")
-    rows["doubted"], rows["ns"] = rows.doubts.map(bool), 1e9 * rows.difference_s
-    found = []
-    for network, points in rows.groupby("network", sort=False):
-        compared = points[points.ns.notna()]
-        sure, doubted = compared.ns[~compared.doubted], compared.ns[compared.doubted]
-        found.append(
-            (
-                str(network),
-                f"{len(compared)} of {len(points)}",
-                f"{len(sure)}: {sure.median():.2g}, {sure.max():.3g} ns",
-                f"{len(doubted)}: {doubted.min():.2g} to {doubted.max():.2g} ns",
-            )
-        )
-    return markdown(("network", "compared", "no doubt: median, most", "doubted"), found)
-
-
-def chips_stuck_table() -> str:
-    """Return the table of mean accuracies in % of the paper's layer with stuck cells."""
-    record = load_results(RESULTS / "chips/imperfect_chips.json")
-    rows = pd.DataFrame(record["rows"])
-    rows = rows[rows.section == "stuck"].set_index(["encoding", "route", "stuck_share"])
-    shares = rows.index.unique("stuck_share")
-    found = [
-        (
-            encoding,
-            route,
-            f"{100 * record['ideal'][encoding]:.1f}",
-            *(f"{100 * rows.accuracy_mean[encoding, route, share]:.1f}" for share in shares),
-        )
-        for encoding in record["ideal"]
-        for route in ("in situ", "ex situ")
-    ]
-    heading = ("images", "weights", "none", *(f"{100 * share:.0f} % stuck" for share in shares))
-    return markdown(heading, found)
-
-
-def device_spread_table() -> str:
-    """Return the table of what layers of measured devices lose on chips whose devices differ."""
-    found = load_table(RESULTS / "chips/device_spread.json")
-    accuracy = 100 * found.pivot_table("strict_accuracy", ["device", "way", "seed"], "spread")
-    loss = accuracy.sub(accuracy[0.0], axis=0).drop(columns=0.0).groupby(["device", "way"])
-    mean, error = loss.mean(), loss.sem()
-    cases = [(way, float(spread)) for way in ("rounded", "late") for spread in map(str, mean)]
-    rows = [
-        (
-            device,
-            *(f"{mean[s][device, way]:+.1f} +- {error[s][device, way]:.1f}" for way, s in cases),
-        )
-        for device in mean.index.unique("device")
-    ]
-    return markdown(("device", *(f"{way}, {100 * s:.0f} %" for way, s in cases)), rows)
-
-
-def chips_circuits_table() -> str:
-    """Return the table of mean accuracies in % of carried and learned weights on chips whose
-    devices differ, with the leads and weights that explain them.
-    """
-    record = load_results(RESULTS / "chips/imperfect_circuits.json")
-    accuracies = (
-        pd.DataFrame(record["rows"])
-        .set_index(["circuit", "deviation", "route", "spread"])
-        .accuracy_mean.sort_index()
-    )
-    spreads = accuracies.index.unique("spread")
-
-    def found(*case: str) -> str:
-        return "/".join(f"{100 * accuracies[(*case, spread)]:.0f}" for spread in spreads)
-
-    rows = [
-        (
-            circuit,
-            percent(race["lead"], 1),
-            "/".join(percent(race[f"moved_by_{kind}"], 1) for kind in ("neurons", "cells")),
-            percent(race["weight"], 0),
-            f"{100 * record['ideal'][circuit]:.0f}",
-            found(circuit, "neurons", "ex situ"),
-            found(circuit, "cells", "ex situ"),
-            found(circuit, "both", "ex situ"),
-            found(circuit, "both", "in situ"),
-        )
-        for circuit, race in record["race"].items()
-    ]
-    return markdown(
-        (
-            "circuit",
-            "lead",
-            "moved by 1 % of neurons/cells",
-            "weight",
-            "ideal chip",
-            "ex situ: neurons",
-            "cells",
-            "both",
-            "in situ: both",
         ),
-        rows,
-    )
-
-
-def stdp_table() -> str:
-    """Return the table of the numbers of seeds that give each pattern a neuron of its own, without
-    a teacher.
-    """
-    rows = []
-    for ending, title in (
-        ("", "ideal"),
-        ("_spread", "spread 10 %"),
-        ("_flipped", "10 % of pixels flipped"),
-        ("_spread_flipped", "both"),
-    ):
-        tables = [
-            load_table(RESULTS / f"stdp/stdp_{name}{ending}.json") for name in ("xpue", "012345")
-        ]
-        rows.append(
-            (title, *(f"{int(table.one_to_one.sum())} of {len(table)}" for table in tables))
-        )
-    return markdown(("devices and inputs", "XPUE: seeds that succeed", "012345"), rows)
-
-
-def stdp_mnist_table() -> str:
-    """Return the table of accuracies on MNIST without labels."""
-    rows = []
-    for neurons in (100, 300):
-        tables = pd.concat(
-            [
-                load_table(RESULTS / f"stdp/mnist_stdp_grey_{neurons}{ending}.json")
-                for ending in ("", "_seed_2", "_seed_3")
-            ]
-        )
-        computed = tables[tables.engine == "closed-form"].strict_accuracy.tolist()
-        simulated = tables[tables.engine == "ngspice"].strict_accuracy.tolist()
-        rows.append((neurons, spread(computed), percent(simulated[0])))
-    return markdown(("neurons", "three seeds, closed form", "seed 1, ngspice"), rows)
+    ]
+    rows = [
+        {"experiment": title, "encoding": encoding, STRICT: sweep(name)[field][0]}
+        for title, encoding, name, field in others
+    ]
+    compared = pd.DataFrame(rows)
+    return pd.concat([compared[:2], found, compared[2:]])
 
 
 # experiments of docs/reproducing.md, whose commands stand there, and their records
@@ -467,134 +266,451 @@ EXPERIMENTS = {
 }
 
 
-def commands_table() -> str:
-    """Return the table of experiments with their results, linked to the records."""
-
-    def linked(name: str) -> str:
-        record = load_results(RESULTS / f"{name}.json")
-        if record.get("networks_without_mistakes"):
-            of = f"{record['networks_without_mistakes']} of {len(record['rows'])}"
-            return f"[{of} without mistakes](../results/{name}.json)"
-        rows = record.get("rows", [record])
-        return f"[{spread([row['strict_accuracy'] for row in rows])}](../results/{name}.json)"
-
-    return markdown(
-        ("", "experiment", "result"),
-        [
-            (number, what, ", ".join(map(linked, names)))
-            for number, (what, names) in enumerate(EXPERIMENTS.items(), 1)
-        ],
-    )
-
-
-# Correct images, all images, energy in J of a test image, of the training.
-# Best entries in November 2026: Delta rule with 1.67 uF and with 16 uF.
-CONTEST = {
-    "mnist10": (93, 500, 27.0879e-6, 737.352e-3),
-    "mnist017": (134, 150, 9.86249e-6, 67.9689e-3),
-}
-TRANSISTORS = {"mnist10": "ten digits", "mnist017": "0, 1 and 7", "xpue": "XPUE"}
-
-
-def _learners() -> dict[str, dict[str, Any]]:
-    """Return the existing records of the learners of transistors by task."""
-    paths = {task: RESULTS / f"transistors/transistor_{task}.json" for task in TRANSISTORS}
-    return {task: load_results(path) for task, path in paths.items() if path.exists()}
-
-
-def transistors_contest_table() -> str:
-    """Return the table of accuracies and energies in the contest's tasks, of this circuit and of
-    the contest's best entries.
-    """
-
-    def row(task: str, name: str, correct: int, images: int, *joules: float) -> tuple[str, ...]:
-        return (
-            TRANSISTORS[task],
-            name,
-            f"{percent(correct / images)} ({correct}/{images})",
-            *(
-                f"{float(f'{energy * 10**shift:.3g}'):,g}"
-                for energy, shift in zip(joules, (9, 6), strict=True)
-            ),
-        )
-
+def commands_rows() -> pd.DataFrame:
+    """Return a row for each experiment of docs/reproducing.md, with links to its records."""
     rows = []
-    for task, record in _learners().items():
-        if task in CONTEST:
-            rows += [
-                row(
-                    task,
-                    "this circuit",
-                    record["correct"],
-                    record["images"],
-                    record["inference_J_per_image"],
-                    record["training_J"],
-                ),
-                row(task, "contest's best, November 2026", *CONTEST[task]),
-            ]
-    return markdown(
-        ("task", "circuit", "correct", "nJ for a test image", "µJ for the training"), rows
+    for number, (experiment, names) in enumerate(EXPERIMENTS.items(), 1):
+        links = []
+        for name in names:
+            shares = 100 * sweep(name)[STRICT]
+            shown = f"{shares.mean():.2f}% ± {shares.std():.2f}".removesuffix(" ± nan")
+            links.append(f"[{shown}](../results/{name}.json)")
+        rows.append({"number": number, "experiment": experiment, "results": ", ".join(links)})
+    return pd.DataFrame(rows)
+
+
+JOULES, SECONDS, WATTS = (EngFormatter(unit, places=1) for unit in ("J", "s", "W"))
+COSTS = {  # records of `memristive costs`
+    "XPUE, the paper's rule": "xpue",
+    "MNIST, one layer": "mnist_closed_form_grey",
+    "MNIST, 200 hidden": "layers_mnist",
+    "the same, 20 times faster": "layers_mnist_faster_20",
+    "the same, columns one by one": "layers_mnist_one_by_one",
+    "digits, convolution": "convolution_digits",
+    "MNIST, convolution": "convolution_mnist",
+    "EpiRAM, one layer": "epiram_100000",
+    "EpiRAM, one layer, late": "device_epiram_1_late",
+    "EpiRAM, 400-100-10": "device_epiram_2",
+    "EpiRAM, 400-100-10, late": "device_epiram_2_late",
+    "Ta/HfO2, 1T1R, one layer": "gate_li-1t1r",
+}
+
+
+def costs_rows() -> pd.DataFrame:
+    """Return a row for each record of costs: energies, times and area as text."""
+    rows, drawn = [], all_ledgers(RESULTS / "costs")
+    for title, name in COSTS.items():
+        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), dict[str, Any]()
+        row = {"network": title, "accuracy": f"{record['shorter'][0][STRICT]:.1%}"}
+        for kind, ledger in drawn[name].items():
+            times = record["times_s"][kind]
+            row[f"{kind}_pins"] = JOULES(ledger.sum(pins=True))
+            row[f"{kind}_known"] = JOULES(ledger.sum() - ledger.sum(kind=ASSUMED))
+            row[kind] = JOULES(ledger.sum())
+            row[f"{kind}_time"] = SECONDS(
+                times.get("read") if kind == "inference" else duration(times)
+            )
+        lines = drawn[name]["inference"].lines
+        bias = sum(line.joules for line in lines if "amplifiers, bias" in line.name)
+        row["bias"] = WATTS(bias / record["times_s"]["inference"]["read"])
+        row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
+        row["errors"] = f"{record['errors']:,}" if "training" in drawn[name] else "nan"
+        wear = record.get("wear")
+        row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def spread_rows() -> pd.DataFrame:
+    """Return the rows of the sweep device_spread, with the points lost by the spread."""
+    rows, keys = sweep("chips/device_spread"), ["device", "way", "seed"]
+    ideal = rows[rows.spread == 0].set_index(keys)[STRICT].rename("ideal")
+    rows = rows[rows.spread > 0].join(ideal, on=keys)
+    return rows.assign(loss=100 * (rows[STRICT] - rows.ideal))
+
+
+def learning_rows() -> pd.DataFrame:
+    """Return the rows of the sweep device_learning on MNIST, with the kind of cells."""
+    rows = sweep("devices/device_learning", "data == 'mnist'", layers=LAYERS)
+    kinds = rows.pairs.map({0: "single", 1: "pair", 4: "4 pairs"}).where(rows.whole, "any width")
+    published = rows.device.map(lambda name: NEUROSIM.get(name, (None, None)))
+    return rows.assign(
+        kind=kinds,
+        published=["/".join(f"{one:g}" if one else "-" for one in pair) for pair in published],
     )
 
 
-def transistors_checks_table() -> str:
-    """Return the table of checks of the circuits for the contest, a column for each task:
-    accuracies of the law, controls, and the run with half of the time step.
+def drift_rows(condition: str) -> pd.DataFrame:
+    """Return the rows of the study of drift that meet a condition."""
+    rows = sweep("devices/drift", condition)
+    rows["age"] = rows.age.fillna(0).map(AGES)
+    rows["us"] = 1e6 * rows.first_spike_s
+    return rows[rows.age.notna()].replace({"case": {"aged": "nothing follows"}})
+
+
+LAYERS = {1: "one layer", 2: "two layers"}
+AGES = {0: "trained", 1e3: "1e3 s", 1e5: "1e5 s", 1e7: "1e7 s", YEAR: "a year"}
+LATE = {True: "late", False: "rounded"}
+GATED = {  # cells of the sweep gate_commit
+    "li-1t1r": f"device == '{LI}' and size == 10 and series == 'usual'",
+    "no scatter": "series == 'scatter' and value == 0",
+    "scatter 9 %": "series == 'scatter' and value == 0.09",
+    "no stuck cells": "series == 'stuck' and value == 0",
+    "30 % stuck": "series == 'stuck' and value == 0.3",
+    "wang-1t1r": f"device == '{WANG}'",
+    "li-1t1r, 8x8 images, 64-54-10": "size == 8",
+}
+
+
+def gated_rows() -> pd.DataFrame:
+    """Return the rows of the sweep gate_commit, with the cells as title."""
+    parts = [sweep("devices/gate_commit", one).assign(title=title) for title, one in GATED.items()]
+    return named(pd.concat(parts), "way", {AT_ONCE: "a write at each dose", WAITS: "with a step"})
+
+
+def contest_rows() -> pd.DataFrame:
+    """Return the results of the circuit of transistors beside the contest's best, Delta rule with
+    1.67 uF and with 16 uF: correct images, all images, J of a test image and of the training.
     """
-    found: dict[str, dict[str, str]] = {}
-    tasks = {task: record for task, record in _learners().items() if task in CONTEST}
-    for task, record in tasks.items():
-        law = record["law"]
-        checks = {
-            "accuracy by the law": percent(law["accuracy"]),
-            "decisions as in ngspice": percent(law["decided_as_ngspice"], 1),
-            "five orders of the images, law": spread(law["orders"]),
-            "labels permuted, five times, law": spread(law["permuted_labels"]),
-        }
-        path = RESULTS / f"transistors/transistor_{task}_permuted.json"
-        if path.exists():
-            checks["labels permuted, ngspice"] = percent(load_results(path)["accuracy"])
-        path = RESULTS / f"transistors/transistor_{task}_half_step.json"
-        if path.exists():
-            halved = zip(record["predictions"], load_results(path)["predictions"], strict=True)
-            changed = sum(one != other for one, other in halved)
-            checks["half of the time step: changed predictions"] = str(changed)
-        for name, value in checks.items():
-            found.setdefault(name, {})[task] = value
-    return markdown(
-        ("check", *(TRANSISTORS[task] for task in tasks)),
-        [(name, *(values.get(task, "") for task in tasks)) for name, values in found.items()],
-    )
+    best = {
+        "mnist10": (93, 500, 27.0879e-6, 737.352e-3),
+        "mnist017": (134, 150, 9.86249e-6, 67.9689e-3),
+    }
+    columns, rows = ["correct", "images", "inference_J_per_image", "training_J"], []
+    for task, name in (("ten digits", "mnist10"), ("0, 1 and 7", "mnist017")):
+        own = map(float, sweep(f"transistors/transistor_{name}").loc[0, columns])
+        for circuit, values in (
+            ("this circuit", own),
+            ("contest's best, November 2026", best[name]),
+        ):
+            correct, images, inference, training = values
+            energies = {"nJ": float(f"{1e9 * inference:.3g}"), "uJ": float(f"{1e6 * training:.3g}")}
+            rows.append(
+                {"task": task, "circuit": circuit, "share": correct / images, **energies}
+                | {"correct": correct, "images": images}
+            )
+    return pd.DataFrame(rows)
 
 
-def transistors_mismatch_table() -> str:
-    """Return the table of accuracies in % of learned and carried weights on chips of which one part
-    differs.
-    """
-    table = load_table(RESULTS / "transistors/transistor_mismatch.json")
-    table = table[table.spread.isin(["ideal", "50 mV"])].assign(
-        part=table.part.where(table.spread != "ideal", "none")
-    )
-    means = (
-        table.groupby(["part", "task"], sort=False)[["learned_on_chip", "carried_to_chip"]]
-        .mean()
-        .mul(100)
-        .round(1)
-    )
-    cells = (means.learned_on_chip.map(str) + "/" + means.carried_to_chip.map(str)).unstack(
-        sort=False
-    )
-    return markdown(
-        ("part that differs", *(TRANSISTORS[str(task)] for task in cells)),
-        cells.reset_index().to_numpy().tolist(),
-    )
+def convolution_rows() -> pd.DataFrame:
+    """Return the rows of the trained convolutions."""
+    titles = {
+        "fashion": "Fashion-MNIST",
+        "mnist": "MNIST",
+        "mnist_shifted": "MNIST and copies shifted by a pixel",
+        "digits": "digits, 8x8",
+    }
+    names = [f"convolution/{path.stem}" for path in (RESULTS / "convolution").glob("conv*.json")]
+    rows = records({name: name for name in sorted(names)})
+    rows = rows[rows.record_parameters_held_out.eq(False)]
+    late = rows.record_parameters_pulses_late.map(LATE.get)
+    pulses = rows.groupby("title").pulses_a_cell.transform("mean")
+    pulses = pulses.map("{:,.0f} pulses a cell".format)
+    cells = rows.record_parameters_device + ", " + late + ", " + pulses
+    rows = rows.assign(cells=cells.where(rows.pulses_a_cell.notna(), "emulators"))
+    return named(rows, "record_parameters_dataset", titles)
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    name.removesuffix("_table"): function
-    for module in (sys.modules[__name__], cost_tables, device_tables)
-    for name, function in vars(module).items()
-    if name.endswith("_table")
+REGIONS = "x".join(["{record_parameters_convolution_regions:.0f}"] * 2)
+KERNELS = "{record_parameters_hidden[0]} of {record_parameters_convolution_window:.0f}x"
+TABLES = {
+    "results": Table(
+        results_rows,
+        "experiment",
+        {
+            "experiment (MNIST, strict unless noted)": "{experiment}",
+            "{encoding}": ACCURACY,
+            "decided differently": "{otherwise_sum:.0f} of {images_sum:,.0f}",
+        },
+    ),
+    "short_results": Table(
+        short_rows,
+        "experiment",
+        {"experiment": "{experiment}", "published": "{published}", "this circuit": "{text}"},
+    ),
+    "commands": Table(
+        commands_rows,
+        "number",
+        {"": "{number:.0f}", "experiment": "{experiment}", "result": "{results}"},
+    ),
+    "layers": Table(
+        lambda: records(
+            {
+                "MNIST, 10x10, 200 hidden": "layers/seeds/layers_mnist",
+                "MNIST, 14x14, 300 hidden": "layers/seeds/layers_mnist_14x14",
+                "the same and copies shifted by a pixel": "layers/seeds/layers_mnist_shifted_14x14",
+                "Fashion-MNIST, 10x10, one layer": "fashion/one_layer/layers_fashion",
+                "Fashion-MNIST, 10x10, 200 hidden": "fashion/layers_fashion",
+                "Fashion-MNIST, 14x14, 600 hidden": "fashion/600_hidden/layers_fashion_14x14",
+            }
+        ),
+        "title",
+        {"training set, grey images, network": "{title}", "accuracy": ACCURACY},
+    ),
+    "layers_in_ngspice": Table(
+        lambda: (
+            records(
+                {
+                    "10x10, 200 hidden": "layers/layers_in_ngspice_mnist",
+                    "10x10, 200-100 hidden": "layers/layers_in_ngspice_mnist_200_100",
+                    "14x14, 300 hidden": "layers/layers_in_ngspice_mnist_shifted_14x14",
+                    "Fashion-MNIST, 10x10, 200 hidden": "fashion/layers_in_ngspice_fashion",
+                }
+            )
+            .query("compared_with == 'closed form' and read == 'layer by layer'")
+            .groupby("title", sort=False)
+            .tail(1)
+            .assign(us=lambda rows: 1e6 * rows.largest_difference_s)
+        ),
+        "title",
+        {
+            "network": "{title}",
+            "images": "{images:,.0f}",
+            "accuracy": "{record_ngspice_strict_accuracy:.2%}",
+            "decided differently": "{decided_differently:.0f}",
+            "spikes differ by at most, us": "{us:.2f}",
+        },
+    ),
+    "convolution": Table(
+        convolution_rows,
+        "title cells",
+        {
+            "images": "{record_parameters_dataset}",
+            "cells": "{cells}",
+            "kernels": KERNELS + "{record_parameters_convolution_window:.0f}",
+            "regions": REGIONS,
+            "weights": "{record_parameters_weights:,.0f}",
+            "presentations": "{record_parameters_learning_presentations:,.0f}",
+            "accuracy": ACCURACY,
+        },
+    ),
+    "device_presets": Table(
+        lambda: pd.DataFrame(
+            {
+                **vars(one),
+                **{"first_up": one.up[0], "last_up": one.up[-1]},
+                **{"first_down": one.down[-1], "last_down": one.down[0]},
+                **{"pulses_up": one.pulses(True), "pulses_down": one.pulses(False)},
+                "ratio": one.on_off_ratio,
+            }
+            for one in DEVICES.values()
+        ),
+        "name",
+        {
+            "device": "{name}",
+            "pulses up, down": "{pulses_up:.0f}, {pulses_down:.0f}",
+            "steps up": "{first_up:.2%} to {last_up:.2%}",
+            "steps down": "{first_down:.2%} to {last_down:.2%}",
+            "on/off": "{ratio:.3g}",
+            "noise: write, read": NOISES,
+        },
+    ),
+    "gate_presets": Table(
+        lambda: pd.DataFrame(
+            {
+                **vars(one),
+                "least": 1e6 * one.lowest_conductance,
+                "most": 1e6 * one.highest_conductance,
+            }
+            for one in GATE_DEVICES.values()
+        ),
+        "name",
+        {
+            "device": "{name}",
+            "gate/V": "{gate_low:g} to {gate_high:g}",
+            "conductance/uS": "{least:.0f} to {most:.0f}",
+            "noise: write, read": NOISES,
+            "stuck": "{stuck:.0%}",
+        },
+    ),
+    "one_sided_presets": Table(
+        lambda: pd.DataFrame(
+            {
+                **vars(one),
+                "gradual": "up" if found.sign > 0 else "down",
+                **{"step": found.mean_step, "noise": found.noise, "x": np.mean(found.abrupt)},
+                "ratio": one.on_off_ratio,
+            }
+            for one in ONE_SIDED_DEVICES.values()
+            if (found := one.one_sided)
+        ),
+        "name",
+        {
+            "device": "{name}",
+            "gradual": "{gradual}",
+            "step, noise": "{step:.1%}, {noise:.1%}",
+            "abrupt to x": "{x:.2f}",
+            "on/off": "{ratio:.3g}",
+            "read noise": "{read_noise:.1%}",
+        },
+    ),
+    "one_sided": Table(
+        lambda: sweep("devices/one_sided", layers=LAYERS, late=LATE).sort_values(
+            ["data", "layers", "device"], key=lambda x: x if x.name != "data" else x != "mnist"
+        ),
+        "data layers device",
+        {
+            "images": "{data}, {layers}",
+            "device": "{device}",
+            "{late}": "{percent:.1f} ({percent_min:.1f}); {pulses_per_cell:,.0f}, "
+            "{refreshes_per_cell:,.1f}",
+        },
+    ),
+    "device_learning": Table(
+        learning_rows,
+        "device",
+        {
+            "device": "{device}",
+            "NeuroSim 2.0/3.0": "{published}",
+            "{layers}: {kind}": "{percent:.1f}",
+        },
+    ),
+    "device_spread": Table(
+        spread_rows,
+        "device",
+        {"device": "{device}", "{way}, {spread:.0%}": "{loss:+.1f} ± {loss_sem:.1f}"},
+    ),
+    "writes_late": Table(
+        lambda: sweep(WAYS, "layers == 1"), "device", {"device": "{device}", "{value}": PULSES}
+    ),
+    "writes_late_deep": Table(
+        lambda: sweep(WAYS, "layers == 2"), "device", {"device": "{device}", "{value}": PULSES}
+    ),
+    "writes_gate": Table(
+        gated_rows,
+        "title",
+        {"cells": "{title}", "{way}": "{percent:.1f} ({pulses_per_cell:,.0f})"},
+    ),
+    "gate_cells": Table(
+        lambda: sweep("devices/gate_cells"),
+        "task",
+        {
+            "task": "{task}",
+            "networks without an error": "{epochs_count:.0f} of {count}",
+            "epochs: mean (range)": "{epochs:.1f} ({epochs_min:.0f}-{epochs_max:.0f})",
+            "writes of a cell": "{writes_per_cell:.1f}",
+        },
+    ),
+    "drift_ages": Table(
+        lambda: drift_rows("part == 'ages' and case in ('trained', 'aged')"),
+        "kind spread",
+        {
+            "cells": "{kind}, spread {spread:g}",
+            "{age}": "{percent:.1f} ({percent_min:.0f} to {percent_max:.0f})",
+        },
+    ),
+    "drift_relearned": Table(
+        lambda: drift_rows(
+            f"kind == '{PAIRS}' and case == 'relearned' and spread > 0 and "
+            f"(spread == {SPREAD} or age == {LAST})"
+        ),
+        "relearned",
+        {
+            "presentations": "{relearned:,.0f}",
+            "{age}, spread {spread:g}": "{percent:.1f}%, {pulses:.1f}",
+        },
+    ),
+    "drift_waited": Table(
+        lambda: drift_rows(f"case in ('waited', 'relearned twice') and relearned == {TOGETHER}"),
+        "age",
+        {"wait": "{age}", "{kind}, {spread:g}, {case}": "{percent:.1f}%"},
+    ),
+    "drift_followed": Table(
+        lambda: drift_rows(
+            f"case in {('aged', *FOLLOWING)} and (kind == '{LAYERS_OF_DRIFT}' or "
+            f"kind == '{PAIRS}' and spread == {SPREAD}) and age < {YEAR}"
+        ),
+        "kind spread age",
+        {
+            "network": "{kind}, spread {spread:g}",
+            "age": "{age}",
+            "{case}": "{percent:.1f}%, {us:.0f} us",
+        },
+    ),
+    "drift_endurance": Table(
+        lambda: sweep("devices/drift_endurance", "training in (1, 2, 4, 8, 12)").assign(
+            pulses=lambda rows: rows.pulses_per_cell.where(rows.training == 1)
+        ),
+        "way",
+        {
+            "way": "{way}",
+            "pulses of a cell": "{pulses:.0f}",
+            "training {training:.0f}": "{percent:.1f}% ({stuck:.0%})",
+        },
+    ),
+    "costs": Table(
+        lambda: costs_rows().query("network != 'the same, columns one by one'"),
+        "network",
+        {
+            "network": "{network}",
+            "accuracy": "{accuracy}",
+            "at the pins": "{inference_pins}",
+            "known parts": "{inference_known}",
+            "all parts": "{inference}",
+            "amplifiers' bias": "{bias}",
+            "time": "{inference_time}",
+            "area, mm²": "{area}",
+        },
+    ),
+    "costs_learning": Table(
+        costs_rows,
+        "network",
+        {
+            "network": "{network}",
+            "an error: pins": "{error_pins}",
+            "error: all parts": "{error}",
+            "error: time": "{error_time}",
+            "errors": "{errors}",
+            "a training: pins": "{training_pins}",
+            "training: all parts": "{training}",
+            "training: time": "{training_time}",
+            "pulses a cell, mean/most": "{wear}",
+        },
+    ),
+    "stdp": Table(
+        lambda: records(
+            {
+                f"{title}|{name.upper()}": f"stdp/stdp_{name}{ending}"
+                for title, ending in {
+                    "ideal": "",
+                    "spread 10 %": "_spread",
+                    "10 % of pixels flipped": "_flipped",
+                    "both": "_spread_flipped",
+                }.items()
+                for name in ("xpue", "012345")
+            }
+        ).assign(
+            devices=lambda rows: rows.title.str.split("|").str[0],
+            data=lambda rows: rows.title.str.split("|").str[1],
+        ),
+        "devices",
+        {
+            "devices and inputs": "{devices}",
+            "{data}: seeds that succeed": "{one_to_one_sum:.0f} of {count}",
+        },
+    ),
+    "stdp_mnist": Table(
+        lambda: records(
+            {
+                name: f"stdp/mnist_stdp_grey_{name}"
+                for neurons in (100, 300)
+                for name in (f"{neurons}", f"{neurons}_seed_2", f"{neurons}_seed_3")
+            }
+        ),
+        "neurons",
+        {"neurons": "{neurons:.0f}", "{engine}": ACCURACY},
+    ),
+    "transistors_contest": Table(
+        contest_rows,
+        "task circuit",
+        {
+            "task": "{task}",
+            "circuit": "{circuit}",
+            "correct": "{share:.2%} ({correct:.0f}/{images:.0f})",
+            "nJ for a test image": "{nJ:,g}",
+            "µJ for the training": "{uJ:,g}",
+        },
+    ),
 }
 
 
@@ -603,7 +719,7 @@ def write_tables(path: Path) -> bool:
     before = path.read_text(encoding="utf-8")
     after = re.sub(
         r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)",
-        lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}",
+        lambda found: f"{found[1]}\n{TABLES[found[2]]}\n\n{found[3]}",
         before,
         flags=re.DOTALL,
     )

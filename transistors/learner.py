@@ -5,24 +5,19 @@ it (docs/transistors.md).
 training images of a class, 20 passes, then 50 test images of a class. --task xpue learns the four
 symbols from six passes, and --patterns FILE learns your own: a text file with a line for each
 pattern, its rows of pixels and then its name (101 010 101 X). The circuit reads, compares and
-writes its own weights; Python only writes the netlist, and scores the outputs afterwards. The run
-is compared with the law, the model of the circuit in transistors/law.py. --step 5e-6 halves the
-time step, and --permuted permutes the labels of the contest's training images.
+writes its own weights; Python only writes the netlist, and scores the outputs afterwards.
 
-Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_*.png. For own patterns
-the name of their file stands for TASK. mnist10 takes 10 minutes of computing time, mnist017 one
-minute, xpue seconds. --netlist writes the circuit: for a contest task as the contest wants it, for
-patterns as a netlist that `ngspice -b` runs alone.
+Writes results/transistors/transistor_TASK.json and figures/transistor_TASK_weights.png. For own
+patterns the name of their file stands for TASK. mnist10 takes 10 minutes of computing time,
+mnist017 one minute, xpue seconds. --netlist writes the circuit: for a contest task as the contest
+wants it, for patterns as a netlist that `ngspice -b` runs alone.
 """
 
-import dataclasses
-from collections.abc import Sequence
+import hashlib
+import json
 from pathlib import Path
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 
 from memristive import plotting
 from memristive.cli.script import (
@@ -30,23 +25,18 @@ from memristive.cli.script import (
     apply_settings,
     keep_apart,
     make_parser,
-    print_rows,
     run,
 )
 from memristive.datasets import load_mnist, own_patterns, xpue
 from memristive.io.records import report
-from memristive.plotting import BLUE, WIDTH
+from memristive.parameters import ParameterError
 from transistors.circuit import PRESETS, SLOT, netlist
-from transistors.images import LABELS, PASSES, Split, frozen_images, pattern_images
-from transistors.law import Law
 from transistors.transient import (
-    PATTERN_PASSES,
     STEP,
-    Trace,
     Transient,
     batch_netlist,
-    contest_transient,
     deck,
+    orders,
     pattern_transient,
     predictions,
     sampled,
@@ -54,11 +44,18 @@ from transistors.transient import (
     simulate,
 )
 
-ORDERS = range(5)  # seeds of the order of training images, for trainings by the law
+LABELS = {"mnist10": tuple(range(10)), "mnist017": (0, 1, 7)}
+SHA256 = {
+    "mnist10": "9c7fd4db02f655862f8f50a94bf331da47a77986e747a201d82f46d7dd4a07b0",
+    # published with the tasks
+    "mnist017": "7e615774a3a79e96bd5f50bf16ae2eda0b4b7521a47cb154d759ba7ac8f04a3e",
+}
+TRAIN, TEST = 24, 50  # images of each class in the contest
+PASSES = 20  # over the training images, in the contest
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and test one circuit in ngspice, compare with the law, record, plot."""
+    """Train and test one circuit in ngspice, record, plot."""
     parser = make_parser(__doc__, "transistors", netlist=True)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
@@ -67,17 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     source.add_argument(
         "--patterns", type=Path, metavar="FILE", help="your own patterns, as text (see above)"
     )
-    parser.add_argument(
-        "--step",
-        type=float,
-        default=STEP,
-        metavar="S",
-        help=f"longest time step in s (default: {STEP:g})",
-    )
-    parser.add_argument("--permuted", action="store_true", help="permute the labels, as a control")
     options = parser.parse_args(arguments)
-    if options.permuted and (options.patterns or options.task == "xpue"):
-        parser.error("--permuted needs --task mnist10 or mnist017")
     keep_apart(options, options.patterns)
     drawn = (
         own_patterns(options.patterns)
@@ -88,155 +75,86 @@ def main(arguments: list[str] | None = None) -> None:
     )
     task = drawn.name if drawn else options.task
     (learner,) = apply_settings(options, learner=PRESETS["xpue" if drawn else task])
-    name = (
-        f"transistor_{task}" + "_half_step" * (options.step < STEP) + "_permuted" * options.permuted
-    )
 
     # 1. Images and circuit.
     if drawn:
-        images = pattern_images(drawn.patterns)
-        classes, passes = list(range(len(drawn.labels))), PATTERN_PASSES
-        transient, labels = pattern_transient(images), images.test_labels
+        transient, labels = pattern_transient(drawn.patterns), np.arange(len(drawn.labels))
+        names, shape = drawn.labels, drawn.shape
     else:
-        images, classes, passes = frozen_images(task, load_mnist()), list(LABELS[task]), PASSES
-        if options.permuted:
-            shuffled = np.random.default_rng(1).permutation(images.train_labels)
-            images = dataclasses.replace(images, train_labels=shuffled)
-        transient, shown = contest_transient(images, passes)
-        images = dataclasses.replace(
-            images, test=images.test[shown], test_labels=images.test_labels[shown]
-        )
-        labels = images.test_labels
+        transient, labels = contest(task)
+        names, shape = tuple(map(str, LABELS[task])), (4, 4)
+    classes = LABELS.get(task, range(len(names)))
     circuit = netlist(learner, classes, transient.inputs)
-    parameters = {
-        "task": task,
-        "control": "permuted" * options.permuted,
-        "step_s": options.step,
-        "passes": passes,
-        "learner": learner.as_dict(),
-    }
+    parameters = {"task": task, "step_s": STEP, "learner": learner.as_dict()}
     if drawn and options.patterns:
         parameters["patterns"] = dict(zip(drawn.labels, drawn.patterns, strict=True))
-    record = Record(options, name, parameters, [options.patterns])
-    record.write_netlist(lambda: batch_netlist(learner, images, drawn.labels) if drawn else circuit)
+    record = Record(options, f"transistor_{task}", parameters, [options.patterns])
+    record.write_netlist(
+        lambda: batch_netlist(learner, drawn.patterns, drawn.labels) if drawn else circuit
+    )
 
     # 2. ngspice: one transient, start-up, training and test.
     cells = [f"n_w{c}_{i}" for c in classes for i in range(transient.inputs)]
-    lines = [f"n_line{c}" for c in classes] if drawn else []
     report(f"ngspice shows {len(transient.images):,} images to the circuit")
-    text = deck(circuit, transient, options.step, save=[*cells, *lines])
-    trace = simulate(text, transient.stop)
-    found = score(trace, transient, labels)
-    pass_ends = transient.begins[transient.learning.argmax()] + SLOT * len(
-        images.train
-    ) * np.arange(passes + 1)
-    moments = pass_ends + np.r_[1e-5, np.full(passes, -1e-7)]
-    weights = np.array([sampled(trace, f"v(xlearner.{cell})", moments) for cell in cells]).T
-    weights = weights.reshape(-1, len(classes), transient.inputs)
-
-    # 3. The law: its training on the same images, in the same order and in others; reads of
-    #    ngspice's weights after each pass.
-    law = Law(learner, classes, transient.inputs)
-    results = {**found, "law": law_results(law, images, passes, found["predictions"])}
-    right = [
-        float(np.mean(law.decided(one, images.train) == images.train_labels)) for one in weights
-    ]
+    trace = simulate(deck(circuit, transient, save=cells), transient.stop)
+    results = score(trace, transient, labels)
     if drawn:
-        before, _ = predictions(trace, transient, np.arange(len(classes)))
+        before = predictions(trace, transient, labels)
         results["recognised_before"] = int(np.sum(before == labels))
-    record.write(results)
-
-    # 4. Print and plot.
-    if drawn:
         print(f"recognised before learning: {results['recognised_before']}")
+    record.write(results)
     print(
-        f"ngspice: {found['correct']} of {found['images']} correct, {found['tied']} tied, "
-        f"{found['inference_J_per_image'] * 1e9:.3g} nJ an image"
+        f"{results['correct']} of {results['images']} correct, {results['tied']} tied, "
+        f"{results['inference_J_per_image'] * 1e9:.3g} nJ an image"
     )
-    print_rows(
-        [{key: value for key, value in results["law"].items() if not isinstance(value, list)}]
-    )
-    record.plot(learning(right), "learning")
-    shape = drawn.shape if drawn else (4, 4)
-    pixels = weights[-1, :, : shape[0] * shape[1]]  # without the complements of patterns
-    names = drawn.labels if drawn else [str(c) for c in classes]
+
+    # 3. Plot the weights after the training, without the complements of patterns.
+    trained = transient.begins[transient.learning][-1] + SLOT - 1e-7
+    weights = np.array([sampled(trace, f"v(xlearner.{cell})", trained) for cell in cells])
+    pixels = weights.reshape(len(names), -1)[:, : shape[0] * shape[1]]
     record.plot(plotting.weight_images(pixels, shape, names, "weight (V)"), "weights")
-    if drawn:
-        record.plot(waveforms(trace, transient, drawn.labels), "waveforms")
 
 
-def law_results(law: Law, images: Split, passes: int, found: Sequence[int]) -> dict[str, Any]:
-    """Train by the law and test it. Return by name the accuracies as shares, and the share of test
-    images that law and ngspice decide alike. `found`: ngspice's decisions (test images, class
-    numbers).
-
-    The law is also trained with other orders of the images, and with permuted labels.
+def contest(task: str) -> tuple[Transient, np.ndarray]:
+    """Return the contest's transient of a `task` (a key of `LABELS`), and the labels of its test
+    images. Raise ParameterError if the hash of its images is not the published one.
     """
-    labels = images.train_labels
-
-    def decided(seed: int, taught: np.ndarray) -> np.ndarray:
-        lessons = dataclasses.replace(images, train_labels=taught).lessons(passes, seed)
-        return law.decided(law.train(*lessons), images.test)
-
-    orders = [decided(seed, labels) for seed in ORDERS]
-    permuted = [decided(seed, np.random.default_rng(seed).permutation(labels)) for seed in ORDERS]
-    accuracies, chance = (
-        [float(np.mean(one == images.test_labels)) for one in trials]
-        for trials in (orders, permuted)
-    )
-    return {
-        "accuracy": accuracies[0],
-        "decided_as_ngspice": float(np.mean(orders[0] == np.array(found))),
-        "orders": accuracies,
-        "permuted_labels": chance,
-    }
-
-
-def learning(right: Sequence[float]) -> Figure:
-    """Draw `right`, the share of training images that the weights after each pass recognise."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
-    axis.plot(100 * np.array(right), color=BLUE, marker="o", markersize=4)
-    axis.set(
-        xlabel="passes over the training images",
-        ylabel="training images right (%)",
-        ylim=(0, 100),
-        title="Weights after each pass in ngspice, read by the law",
-    )
-    axis.set_xticks(np.arange(len(right)))
-    axis.grid(alpha=0.3)
-    return figure
+    mnist, rng = load_mnist(), np.random.default_rng(0)
+    parts, digest = list[np.ndarray](), hashlib.sha256(b"spicenn2-dataset-content-v1\n")
+    for split, count in (("train", TRAIN), ("test", TEST)):
+        labels = mnist[f"y_{split}"]
+        chosen = rng.permutation(
+            np.concatenate(
+                [rng.permutation(np.flatnonzero(labels == c))[:count] for c in LABELS[task]]
+            )
+        )
+        parts += [small_images(mnist[f"x_{split}"][chosen]), labels[chosen].astype("<i8")]
+    for name, array in zip(("train_x", "train_y", "test_x", "test_y"), parts, strict=True):
+        kind = "<f8" if name.endswith("x") else "<i8"
+        digest.update(
+            json.dumps([name, kind, list(array.shape)], separators=(",", ":")).encode() + b"\n"
+        )
+        digest.update((array.astype(kind) + 0).tobytes())  # + 0 turns -0 into 0
+    if digest.hexdigest() != SHA256[task]:
+        raise ParameterError(
+            f"the arrays of {task} do not have the published SHA-256; is MNIST's file the original "
+            "one?"
+        )
+    train, taught, test, labels = parts
+    first, rng = orders(len(train), PASSES)
+    second = rng.permutation(len(test))
+    images = np.vstack([train[first], test[second]])
+    taught = np.r_[taught[first], np.full(len(second), -1)]
+    return Transient(images, taught, np.arange(len(images)) < len(first)), labels[second]
 
 
-def waveforms(trace: Trace, transient: Transient, names: Sequence[str]) -> Figure:
-    """Draw scores, error lines and the weights of the first class while the first patterns are
-    learned.
+def small_images(pixels: np.ndarray) -> np.ndarray:
+    """Return `pixels` (n x 28 x 28, bytes) as n x 16 block means, each image scaled to a mean of
+    0.5 and a standard deviation of 0.25, and then cut to 0 to 1.
     """
-    first, count = int(np.flatnonzero(transient.learning)[0]), 6
-    begin = float(transient.begins[first])
-    at = np.linspace(begin, begin + count * SLOT, 3000)
-    ms = 1e3 * (at - begin)
-    figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 6.2), sharex=True)
-    scores = 1e3 * np.array([sampled(trace, f"v(out{c})", at) for c in range(len(names))])
-    for c, name in enumerate(names):
-        style = plotting.line_style(c, len(names))
-        axes[0].plot(ms, scores[c], label=name, **style)
-        axes[1].plot(ms, sampled(trace, f"v(xlearner.n_line{c})", at), **style)
-    shown = transient.images[transient.labels == 0][0]
-    for i in range(transient.inputs // 2):
-        colour = BLUE if shown[i] else plotting.ORANGE
-        axes[2].plot(ms, sampled(trace, f"v(xlearner.n_w0_{i})", at), color=colour, linewidth=1.0)
-    labels = ", ".join(names[c] for c in transient.labels[first : first + count])
-    # cuts off the peaks at edges
-    limits = np.min(scores) - 3, np.percentile(scores, 99) + 15
-    axes[0].set(ylabel="scores (mV)", ylim=limits, title=f"labels, a millisecond each: {labels}")
-    axes[0].legend(ncols=len(names))
-    axes[1].set_ylabel("error lines (V)")
-    axes[2].set(
-        ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)"
-    )
-    for axis in axes:
-        axis.grid(axis="x")
-    return figure
+    blocks = (pixels.reshape(-1, 4, 7, 4, 7).mean(axis=(2, 4)) / 255).reshape(-1, 16)
+    centred = blocks - blocks.mean(axis=1, keepdims=True)
+    return np.clip(centred / (blocks.std(axis=1, keepdims=True) + 1e-6) * 0.25 + 0.5, 0, 1)
 
 
 if __name__ == "__main__":

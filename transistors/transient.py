@@ -9,7 +9,7 @@ import functools
 import re
 import subprocess
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,12 @@ from transistors.circuit import (
     EDGE,
     HIGH,
     LOW,
+    MODELS,
     SLOT,
     TARGET,
-    TIED,
     LearnerParameters,
-    models,
-    named,
     netlist,
 )
-from transistors.images import Split
 
 STARTUP = 20e-3  # s
 STEP = 10e-6  # s, the longest step
@@ -40,10 +37,11 @@ ON = 3.0  # V, of reset, learn and clock
 OPTIONS = ".options reltol=1e-5 abstol=1e-12 vntol=1e-7 temp=27"
 # solves the same equations as ngspice's default solver in two thirds of the time; needs ngspice 42
 KLU = " klu"
-TITLE = "learner of transistors"
+TITLE = ".title transistors that learn from their errors"
 READ_AT = 0.9  # of an image's slot
 PATTERN_PASSES = 6  # presentations of each pattern
-COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+RESOLUTION = 1e-6  # V, below which the two highest scores are tied
+TIED = -1  # predicted class of a tie
 TROUBLE = re.compile(
     r"\baborted\b|\bfatal\b|^\s*error|singular matrix", re.IGNORECASE | re.MULTILINE
 )
@@ -54,15 +52,13 @@ Trace = dict[str, np.ndarray]  # "time" in s and saved vectors in V and A, by th
 class Transient:
     """Images of one transient in order (images x inputs, 0 to 1), each with its label (-1: none).
 
-    `learning` is True for the images that the circuit learns from. With `carried`, the supplies are
-    on from the first moment and nothing is reset, because weights come as initial conditions.
+    `learning` is True for the images that the circuit learns from.
     """
 
     images: np.ndarray
     labels: np.ndarray
     learning: np.ndarray
     classes: int = 10
-    carried: bool = False
 
     @property
     def inputs(self) -> int:
@@ -95,27 +91,27 @@ class Transient:
         return STARTUP + len(self.images) * SLOT
 
 
-def contest_transient(images: Split, passes: int) -> tuple[Transient, np.ndarray]:
-    """Return the contest's transient, and the indices of its test images in the order in which they
-    are shown.
+def orders(count: int, passes: int) -> tuple[np.ndarray, np.random.Generator]:
+    """Return the indices of `count` training images in `passes` passes, each shuffled anew, and the
+    generator that shuffled them.
     """
-    first, second = images.orders(passes)
-    shown = np.vstack([images.train[first], images.test[second]])
-    labels = np.r_[images.train_labels[first], np.full(len(second), -1)]
-    return Transient(shown, labels, np.arange(len(shown)) < len(first)), second
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.permutation(count) for _ in range(passes)]), rng
 
 
-def pattern_transient(images: Split) -> Transient:
-    """Return a transient that tests all patterns, learns them in several passes and tests them
-    again.
+def pattern_transient(patterns: np.ndarray) -> Transient:
+    """Return a transient that tests all `patterns` (classes x pixels), learns them in several
+    passes and tests them again. Beside each pattern stands its complement.
+
+    So all images have the same sum. The circuit's score is a mean of its inputs, weighted by
+    conductances. Only with equal sums does a conductance above or below the mean of its column act
+    as a signed weight.
     """
-    every = np.arange(len(images.train))
-    shown = np.concatenate([every, images.orders(PATTERN_PASSES)[0], every])
+    images, every = np.hstack([patterns, 1 - patterns]), np.arange(len(patterns))
+    shown = np.concatenate([every, orders(len(every), PATTERN_PASSES)[0], every])
     learning = np.ones(len(shown), bool)
     learning[: len(every)] = learning[-len(every) :] = False
-    return Transient(
-        images.train[shown], np.where(learning, shown, -1), learning, classes=len(every)
-    )
+    return Transient(images[shown], np.where(learning, shown, -1), learning, classes=len(every))
 
 
 def sources(transient: Transient) -> list[str]:
@@ -157,8 +153,8 @@ def _corners(transient: Transient, values: np.ndarray, reset: bool) -> list[tupl
     two equal values there is no corner. `reset`: the waveform is high during start-up.
     """
     before = values[0] if len(set(values)) == 1 else 0.0
-    points = [(0.0, before if transient.carried else 0.0), (EDGE, before), (STARTUP, before)]
-    if reset and not transient.carried:
+    points = [(0.0, 0.0), (EDGE, before), (STARTUP, before)]
+    if reset:
         points = [(0.0, 0.0), (EDGE, ON), (STARTUP - EDGE, ON), (STARTUP, 0.0)]
     for begin, value in zip(transient.begins, values, strict=True):
         points += [(begin + EDGE, value), (begin + SLOT, value)]
@@ -169,30 +165,9 @@ def _corners(transient: Transient, values: np.ndarray, reset: bool) -> list[tupl
     ]
 
 
-def deck(
-    circuit: str,
-    transient: Transient,
-    step: float = STEP,
-    save: Sequence[str] = (),
-    transistor_models: str = "",
-    initial: Collection[str] = (),
-) -> str:
+def deck(circuit: str, transient: Transient, save: Sequence[str] = ()) -> str:
     """Return the complete netlist for ``ngspice -b -r``: models, drivers, circuit, loads, and what
-    to save.
-
-    Parameters
-    ----------
-    circuit : str
-        Lines of the circuit's elements.
-    transient : Transient
-    step : float
-        Longest time step in s.
-    save : sequence of str
-        Internal nodes to save beside the pins.
-    transistor_models : str
-        Other .model lines, for a chip whose transistors differ.
-    initial : collection of str
-        Lines of .ic, for weights that are carried to a chip.
+    to save. `circuit`: lines of the elements; `save`: internal nodes beside the pins.
     """
     driven, outputs = transient.driven, transient.outputs
     pins = " ".join([*driven, *outputs])
@@ -209,7 +184,7 @@ def deck(
     return "\n".join(
         [
             TITLE,
-            transistor_models or models(),
+            MODELS,
             OPTIONS + KLU,
             *sources(transient),
             f".subckt learner {pins}",
@@ -217,36 +192,24 @@ def deck(
             ".ends learner",
             f"Xlearner {pins} learner",
             *loads,
-            *initial,
             *(f".save {' '.join(saved[k : k + 20])}" for k in range(0, len(saved), 20)),
-            f".tran {step:.16g} {transient.stop:.16g} 0 {step:.16g} uic",
+            f".tran {STEP:.16g} {transient.stop:.16g} 0 {STEP:.16g} uic",
             ".end",
             "",
         ]
     )
 
 
-def batch_netlist(parameters: LearnerParameters, images: Split, labels: Sequence[str]) -> str:
-    """Return a netlist for `ngspice -b` alone: it learns patterns and prints which it recognises
-    before and after.
-
-    Parameters
-    ----------
-    parameters : LearnerParameters
-    images : Split
-        From `images.pattern_images`.
-    labels : sequence of str
-        Names of the patterns, two or more.
+def batch_netlist(
+    parameters: LearnerParameters, patterns: np.ndarray, labels: Sequence[str]
+) -> str:
+    """Return a netlist for `ngspice -b` alone: it learns `patterns` (two or more, classes x pixels)
+    with these names, and prints which it recognises before and after.
     """
-    transient, count = pattern_transient(images), len(labels)
+    transient, count = pattern_transient(patterns), len(labels)
     words = [re.sub(r"[^\w+=-]", "_", label) for label in labels]  # others may be commands
     text = deck(netlist(parameters, range(count), transient.inputs), transient)
     text = text.replace(f"{KLU}\n", "\n", 1)  # older versions of ngspice do not know it
-    text = text.replace(
-        TITLE,
-        f".title transistors that learn {COUNTS.get(count, count)} patterns from their errors",
-        1,
-    )
     lines = [".control", "run"]
     tests = np.flatnonzero(~transient.learning)
     for title, part in (("Before learning:", tests[:count]), ("After learning:", tests[count:])):
@@ -303,17 +266,14 @@ def sampled(trace: Trace, name: str, times: Any) -> Any:
     return np.interp(times, trace["time"], trace[name])
 
 
-def predictions(
-    trace: Trace, transient: Transient, shown: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return two arrays for images of the transient: the class with the highest output (`TIED` for
-    two within 1 uV), and all outputs in V (images x classes).
-
-    `shown`: indices or mask of these images.
+def predictions(trace: Trace, transient: Transient, shown: np.ndarray) -> np.ndarray:
+    """Return the class with the highest output for the images `shown` (indices) of the transient,
+    `TIED` for two outputs within 1 uV.
     """
     times = transient.begins[shown] + READ_AT * SLOT
     outputs = np.array([sampled(trace, f"v({name})", times) for name in transient.outputs]).T
-    return named(range(transient.classes), outputs), outputs
+    second, first = np.sort(outputs, axis=1)[:, -2:].T
+    return np.where(first - second <= RESOLUTION, TIED, outputs.argmax(axis=1))
 
 
 def score(trace: Trace, transient: Transient, labels: np.ndarray) -> dict[str, Any]:
@@ -323,7 +283,7 @@ def score(trace: Trace, transient: Transient, labels: np.ndarray) -> dict[str, A
     The test images are the last ones of the transient; `labels` are theirs.
     """
     shown = np.arange(len(transient.images))[-len(labels) :]
-    predicted, _ = predictions(trace, transient, shown)
+    predicted = predictions(trace, transient, shown)
     first = int(transient.learning.argmax())
     start, trained = (
         STARTUP + SLOT * slot for slot in (first, first + int(transient.learning.sum()))

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from memristive.accounting import dissipation
-from memristive.closed_form import kernel
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.engines.latches import slot
 from memristive.engines.ngspice_layer import BACK_STOP
@@ -341,12 +340,7 @@ def read_in_closed_form(
     closed form: two lists with an array for each layer.
     """
     arrays, levels = KernelArrays(network), network.read_levels(image[None])
-    times = tuple(np.empty((1, neurons)) for neurons in network.sizes[1:])
-    jitter = network.jitter("test", 0, 1)
-    rng = read_generator(seed)
-    kernel.read_images(
-        arrays.layers, arrays.timing, arrays.states, arrays.work, levels, jitter, times, rng
-    )
+    times = arrays.read(levels, network.jitter("test", 0, 1), read_generator(seed))
     return [of_layer[0] for of_layer in times], [drives.copy() for drives in arrays.work.drives]
 
 

@@ -19,7 +19,7 @@ from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.ledger import ASSUMED, Ledger, Technology
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
-from memristive.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.progress import progress
 from memristive.scores.decisions import end_of_read
 
@@ -134,6 +134,7 @@ def costs(
     ParameterError
         An argument is wrong, or the chip's wires have resistance, which costs leave out.
     """
+    check_kind("network", network, Network)
     if network.wired:
         raise ParameterError("costs leave out the resistance of wires, and this chip has it")
     images = as_images(images, network.sizes[0], empty=False, shape=network.image_shape)

@@ -7,11 +7,13 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -53,7 +55,7 @@ from memristive.network.chip import Chip, chosen_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution, LayerDesign
 from memristive.network.inputs import layer_sizes
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
-from memristive.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
 from memristor import MemristorParameters
@@ -391,6 +393,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(
                 f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             )
+        kinds = {"memristor": (MemristorParameters,), "neuron": (NeuronParameters,)}
+        for name, of in (kinds | {"device": (str, Path)}).items():
+            if getattr(self, name) is not None:
+                check_kind(name, getattr(self, name), *of)
         if self.late and self.device is None:
             raise ParameterError("late is for measured devices: give a device")
         self._convolution = None
@@ -582,12 +588,31 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             fires later. With two classes, this is the lead of the second. A silent neuron counts as
             firing at the end of the read. Leads are of the order of 1e-5 s.
         """
-        times = self.spike_times(X)
-        times = np.where(np.isnan(times), self.network_.design.window, times)
+        times = self._firing(X)
         if times.shape[1] == 2:
             return times[:, 0] - times[:, 1]
         first, second = np.sort(times, axis=1)[:, :2].T[:, :, None]
         return np.where(times == first, second, first) - times
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """Return probabilities of the classes: a softmax of the spike times over half of `margin_`.
+
+        A lead of one margin, for which the network is trained, is odds of e^2 = 7.4 to 1. A silent
+        neuron counts as firing at the end of the read, so a sample for which none fires has equal
+        probabilities. Half of the margin was close to the best scale on held-out samples of four
+        data sets (digits, iris, wine, breast cancer). The circuit itself gives no probabilities: if
+        they matter, calibrate by scikit-learn's ``CalibratedClassifierCV``.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Probabilities in the order of `classes_`; each row adds up to 1.
+        """
+        return np.asarray(softmax(-2 * self._firing(X) / self.margin_, axis=1))
 
     def predict(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """Return the class whose neuron fires first.
@@ -606,6 +631,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[
             (leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)
         ]
+
+    def _firing(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """Return the spike times in s, of silent neurons the end of the read."""
+        times = self.spike_times(X)
+        return np.where(np.isnan(times), self.network_.design.window, times)
 
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self, "network_")
@@ -772,7 +802,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
 def check_dose(dose: float) -> None:
     """Raise ParameterError unless the `dose` in V is allowed."""
-    if not 0 < dose <= LARGEST_DOSE:
+    if not (isinstance(dose, Real) and 0 < dose <= LARGEST_DOSE):
         raise ParameterError(
             f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}"
         )

@@ -1,7 +1,6 @@
 """Options --device and --scheme: the paper's method with two-terminal devices of a SPICE model."""
 
 import argparse
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,9 @@ from memristive.cli.script import Parser, keep_apart
 from memristive.devices.measured_device import load_device
 from memristive.io import records
 from memristive.learning.hebbian import array_setup
-from memristive.network.crossbar import predicted_spikes
 from memristive.network.design import Setup
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES
 from memristive.parameters import ParameterError
-from memristive.scores.decisions import decide, resolution_of
 
 
 def add_device(parser: Parser) -> Parser:
@@ -67,9 +64,7 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
 
 
 def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
-    """Print the number of pulses for each class, and the states that the device's curves predict.
-    Warn if these states would read patterns wrongly.
-    """
+    """Print the number of pulses for each class, and the states that the curves predict."""
     array = setup.array
     assert array
     device = array.device
@@ -85,13 +80,3 @@ def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
     )
     if array.scheme == HALF:
         report(f"half-selected cells take {array.disturb:.2%} of a step (r) from each pulse")
-    resolution = resolution_of("hebbian", setup.neuron)
-    decisions, _ = decide(predicted_spikes(setup, x, patterns), resolution)
-    wrong = int(np.sum(decisions != np.arange(len(patterns))))
-    if wrong:
-        way = "; --scheme 1t1r has no half-selected cells" if array.scheme == HALF else ""
-        warnings.warn(
-            f"{wrong} of {len(patterns)} patterns are expected to be read wrongly, or with a lead "
-            f"of less than {resolution * 1e6:.2g} us{way}",
-            stacklevel=2,
-        )

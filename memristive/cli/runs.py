@@ -6,6 +6,7 @@ a list of runs, a table of their rows, and means over the seeds.
 
 import dataclasses
 import difflib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +29,7 @@ from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, device_chip
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
-from memristive.scores.checks import warn_of_layers
+from memristive.scores.checks import OperatingRangeWarning, layered_problems
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import PulseWrites
@@ -36,7 +37,6 @@ from memristor import Aging
 
 AT_ONCE, LATE = "at once", "late"
 HELD_OUT = 10_000  # most images
-DOSE = "the dose of memristive.learning.build"  # for warnings
 AGING = {one.name for one in dataclasses.fields(Aging) if not one.name.startswith("endurance")}
 # what `Run.changes` may name, as "device.write_noise"
 GROUPS = {"device": MeasuredDevice, "chip": Chip, "rule": LayeredRule, "pulses": PulseWrites}
@@ -163,19 +163,26 @@ def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Datas
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Train and test the network of a `run`; return scores, pulses and energy of its writes as a
-    row. Runs in a worker.
+    """Return the row of `examined`, and warn of what is out of range. Runs in a worker."""
+    row, problems = examined(run)
+    kind = ", ".join(f"{name}: {row[name]}" for name in ("device", *run.columns, "seed"))
+    for problem in problems:
+        warnings.warn(f"{kind}: {problem}", OperatingRangeWarning, stacklevel=2)
+    return row
+
+
+def examined(run: Run) -> tuple[dict[str, Any], list[str]]:
+    """Train and test the network of a `run`. Return scores, pulses and energy of its writes as a
+    row, and a message for each quantity that is out of range.
     """
     network, rule, counts = run.trained()
-    test, known = run.dataset.test, {"device": run.device.name, **run.columns, "seed": run.seed}
-    kind = ", ".join(f"{name}: {value}" for name, value in known.items())
-    warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, kind)
+    test = run.dataset.test
     return {
-        **known,
+        **{"device": run.device.name, **run.columns, "seed": run.seed},
         "presentations": rule.presentations,
         **score_row(test.labels, network.first_spikes(test.levels)),
         **write_costs(run.device, counts),
-    }
+    }, layered_problems(network, test.levels, labels=test.labels)
 
 
 def means_of(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:

@@ -486,7 +486,14 @@ def print_training(
     ]
     print(f"trained {states.shape[0]} x {states.shape[1]} cells")
     print(table(("class", "pixels on", f"{kind} of these", f"{kind} of others"), rows))
-    if not setup.array:
+    if setup.array:
+        settled = setup.neuron.transresistance * np.diag(setup.array.currents(cells, patterns))
+        print(
+            f"feedback resistor {setup.neuron.feedback_resistance:.4g} ohm: membranes of trained "
+            f"patterns settle at {settled.min():.3g} to {settled.max():.3g} V, the threshold is "
+            f"{setup.neuron.threshold:g} V"
+        )
+    else:
         print(
             "closed form for a full pixel, with edges, leak and offset: "
             f"{hebbian_state(setup):.4f} V; time constant of the leak: "

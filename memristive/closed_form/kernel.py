@@ -9,7 +9,8 @@ times z_k, the neuron fires at z = sum(u_k z_k) / (sum(u_k) - 1), with sums over
 (H. Mostafa, IEEE TNNLS 29, 3227, 2018). The exact form integrates over the input's edge. Networks
 of one layer use it for the neurons that decide: the label's, and those near the first spike.
 
-Compiling takes half a minute. `compiled` keeps the result until this file, or a file that it
+Arguments that are None leave out what a kind of network does not need, so that it is not compiled.
+`compiled` keeps the result until this file, or a file that it
 imports, changes.
 """
 
@@ -17,12 +18,16 @@ import math
 
 import numpy as np
 
+import memristor
 from memristive.closed_form.kernel_arrays import (
     BIAS,
-    EMPTY,
+    GAIN,
+    PINCH,
     SAFE_MATH,
+    SHARE,
     TAU,
     THRESHOLD,
+    VTO,
     Arrays,
     LayerArrays,
     Timing,
@@ -44,6 +49,7 @@ from memristive.closed_form.kernel_arrays import (
 from memristive.closed_form.kernel_patches import bend, read_patches
 from memristive.closed_form.neuron import NODES, WEIGHTS
 from memristive.compiled import compiled
+from memristor import ChannelValues
 
 EXACT_WITHIN = 2e-6  # s: neurons that fire within this time after the first are computed exactly
 # so are neurons with more than this share of the first one's drive, as late spikes are sensitive to
@@ -55,7 +61,7 @@ EVERYONE = -1  # instead of a label: all neurons are computed exactly
 RUN = 32  # times that are sorted by insertion
 
 
-@compiled(fastmath=SAFE_MATH, error_model="numpy")
+@compiled(fastmath=SAFE_MATH)
 def column_currents(
     cells: np.ndarray, states: np.ndarray, levels: np.ndarray, volts: float, currents: np.ndarray
 ) -> None:
@@ -84,7 +90,7 @@ def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, floa
     return positive, negative
 
 
-@compiled(error_model="numpy")
+@compiled
 def refresh(
     layer: LayerArrays,
     volts: float,
@@ -123,30 +129,24 @@ def refresh(
             weights[0, i, j], weights[1, i, j] = scale[0, j] * positive, scale[1, j] * negative
 
 
-@compiled
-def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work) -> None:
+def prepare(
+    layers: tuple[LayerArrays, ...],
+    timing: Timing,
+    states: Arrays,
+    work: Work,
+    patches: np.ndarray | None,
+) -> None:
     """Fill the fields `loads`, `scale`, `weights` and, of a convolution, `bends` of `work` for all
     layers. A dense first layer has no weights, because its rows have different voltages.
     """
-    for k in range(len(states)):
-        work.loads[k].fill(0.0)
-        for i in range(len(states[k])):
-            for c in range(states[k].shape[1]):
-                work.loads[k][c] += loaded(
-                    layers[k].cells, row_of(layers[k].cells, i), c, states[k][i, c]
-                )
-        refresh(
-            layers[k],
-            timing.row_voltage,
-            states[k],
-            work.loads[k],
-            work.scale[k],
-            work.weights[k],
-            np.ones(layers[k].neurons.shape[1]),
-        )
-    if len(layers[0].patches):
-        every = np.ones(layers[0].neurons.shape[1])
-        bend(layers[0], timing.row_voltage, states[0], work.scale[0], work.bends, every)
+    volts = timing.row_voltage
+    for k, layer in enumerate(layers):
+        channels = ChannelValues(*layer.cells[[GAIN, VTO, SHARE, PINCH]])
+        work.loads[k][:] = memristor.conductance(channels, states[k]).sum(axis=0)
+        every = np.ones(layer.neurons.shape[1])
+        refresh(layer, volts, states[k], work.loads[k], work.scale[k], work.weights[k], every)
+        if k == 0 and patches is not None:
+            bend(layer, volts, states[0], work.scale[0], work.bends, every)
 
 
 @compiled
@@ -155,6 +155,7 @@ def draw(
     timing: Timing,
     work: Work,
     image: np.ndarray,
+    patches: np.ndarray | None,
     rng: np.random.Generator,
 ) -> None:
     """Fill `work.noise` with random currents for one read of an `image` (levels of the rows), if
@@ -176,13 +177,19 @@ def draw(
             for i in range(currents.shape[0]):
                 power = 1.0
                 if k == 0:
-                    rows = image[layer.patches[i, 1:]] if len(layer.patches) else image
-                    power = math.sqrt((rows * rows).sum())
+                    power = 0.0
+                    if patches is not None:
+                        for row in patches[i, 1:]:
+                            power += image[row] * image[row]
+                    else:
+                        for level in image:
+                            power += level * level
+                    power = math.sqrt(power)
                 for c in range(currents.shape[1]):
                     currents[i, c] = unit * power * rng.standard_normal()
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_first(
     layer: LayerArrays,
     timing: Timing,
@@ -248,7 +255,7 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
     return order
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_next(
     layer: LayerArrays,
     timing: Timing,
@@ -297,7 +304,7 @@ def read_next(
                 spikes[j] = above[j] / over if alike else (above[j] / over) ** (1 / power)
 
 
-@compiled(fastmath=SAFE_MATH, error_model="numpy")
+@compiled(fastmath=SAFE_MATH)
 def add_edge_currents(
     cells: np.ndarray,
     states: np.ndarray,
@@ -326,7 +333,7 @@ def add_edge_currents(
             currents[4] += current(cell, below, level - BELOW)
 
 
-@compiled(error_model="numpy")
+@compiled
 def membranes(
     layer: LayerArrays,
     timing: Timing,
@@ -375,7 +382,7 @@ def membranes(
     return settled, risen
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_exactly(
     layer: LayerArrays,
     timing: Timing,
@@ -422,25 +429,26 @@ def read_image(
     states: Arrays,
     work: Work,
     image: np.ndarray,
+    patches: np.ndarray | None,
     label: int,
     noise: np.ndarray,
 ) -> None:
     """Present an `image` (levels of the rows), and fill the fields `spikes` and `drives` of `work`
     for every layer.
 
-    The noise currents are those in `work.noise`, filled by `draw`. `label`: neuron that must be
-    exact in a network of one layer, or EVERYONE. `noise`: threshold noise of the output neurons
-    (shifts in V), or an empty array.
+    The noise currents are those in `work.noise`, filled by `draw`. `patches`: as in
+    `design.Convolution`; None: the first layer is dense. `label`: neuron that must be exact in a
+    network of one layer, or EVERYONE. `noise`: threshold noise of the output neurons (shifts in V,
+    1 x neurons), or an empty table.
     """
     last = len(states) - 1
-    raised = (
-        1.0 + noise / layers[last].neurons[THRESHOLD]
-        if len(noise)
-        else np.ones(len(work.spikes[last]))
-    )
+    raised = np.ones(len(work.spikes[last]))
+    if len(noise):
+        for j in range(len(raised)):
+            raised[j] += noise[0, j] / layers[last].neurons[THRESHOLD, j]
     of_first = np.ones(len(work.spikes[0])) if last else raised
-    if len(layers[0].patches):
-        read_patches(layers[0], timing, states[0], work, image)
+    if patches is not None:
+        read_patches(layers[0], timing, states[0], work, image, patches)
     else:
         read_first(
             layers[0],
@@ -453,7 +461,7 @@ def read_image(
             work.spikes[0],
             work.drives[0],
         )
-    if last == 0:
+    if len(layers) == 1:
         read_exactly(
             layers[0],
             timing,
@@ -465,18 +473,19 @@ def read_image(
             work.spikes[0],
             work.drives[0],
         )
-    for k in range(1, last + 1):
-        read_next(
-            layers[k],
-            timing,
-            work.scale[k],
-            work.weights[k],
-            work.noise[k],
-            work.spikes[k - 1],
-            raised if k == last else np.ones(len(work.spikes[k])),
-            work.spikes[k],
-            work.drives[k],
-        )
+    if len(layers) > 1:
+        for k in range(1, len(layers)):
+            read_next(
+                layers[k],
+                timing,
+                work.scale[k],
+                work.weights[k],
+                work.noise[k],
+                work.spikes[k - 1],
+                raised if k == last else np.ones(len(work.spikes[k])),
+                work.spikes[k],
+                work.drives[k],
+            )
 
 
 @compiled
@@ -490,13 +499,13 @@ def seconds(timing: Timing, z: np.ndarray) -> np.ndarray:
     return times
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_back(
     layer: LayerArrays,
     states: np.ndarray,
     errors: np.ndarray,
     volts: float,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> np.ndarray:
     """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row, in
     V times the unit of the `errors` (neurons). `states`: rows x columns, V.
@@ -504,6 +513,7 @@ def read_back(
     The sums are read as currents of the rows while each column is at `volts` times its error. The
     reference column carries the negative sum of the errors. With pairs, the negative columns carry
     the negative errors. The result is then the sum of error x (X+ - X-), averaged over the pairs.
+    `rng`: of the read noise; None for none.
     """
     rows, columns = states.shape
     neurons, cells, result = len(errors), layer.cells, np.zeros(rows - 1)
@@ -521,7 +531,7 @@ def read_back(
             if carried[c] != 0.0:
                 total += current(values_of(cells, k, c), states[i, c], volts * carried[c])
         result[i] = total / gain
-        if layer.noise > 0.0:
+        if rng is not None and layer.noise > 0.0:
             result[i] += (
                 layer.noise
                 * math.sqrt((carried * carried).sum())
@@ -538,20 +548,23 @@ def read_images(
     states: Arrays,
     work: Work,
     images: np.ndarray,
+    patches: np.ndarray | None,
     noise: np.ndarray,
     times: Arrays,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> None:
     """Present all `images`, and fill `times` with the first spikes in s: for each layer an array,
     images x neurons.
 
-    `noise`: shifts in V of the output neurons' thresholds, images x neurons; an empty array for
-    none.
+    `noise`: shifts in V of the output neurons' thresholds, images x neurons; an empty table for
+    none. `patches`: as in `read_image`. `rng`: of the read noise; None for none.
     """
+    label = np.int64(EVERYONE)  # a constant would compile `read_image` anew
     for n in range(len(images)):
-        draw(layers, timing, work, images[n], rng)
-        read_image(
-            layers, timing, states, work, images[n], EVERYONE, noise[n] if len(noise) else EMPTY
-        )
+        if rng is not None:
+            draw(layers, timing, work, images[n], patches, rng)
+        read_image(layers, timing, states, work, images[n], patches, label, noise[n : n + 1])
         for k in range(len(states)):
-            times[k][n] = seconds(timing, work.spikes[k])
+            of_layer = seconds(timing, work.spikes[k])
+            for j in range(len(of_layer)):
+                times[k][n, j] = of_layer[j]

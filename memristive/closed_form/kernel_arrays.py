@@ -9,7 +9,7 @@ voltage at which its membrane would settle, in thresholds.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,15 +17,15 @@ import memristor
 from memristive.closed_form import neuron
 from memristive.closed_form.neuron import Stages
 from memristive.compiled import compiled
-from memristor import NO_FLOW, ChannelValues, Flow
+from memristor import ChannelValues
 
 # lets sums be vectorised; infinities and nan keep their meaning
 SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}
-current = compiled(memristor.read_current, inline="always", fastmath=SAFE_MATH, error_model="numpy")
-raised_state = compiled(memristor.raised_state, inline="always", error_model="numpy")
+current = compiled(memristor.read_current, inline="always", fastmath=SAFE_MATH)
+raised_state = compiled(memristor.raised_state, inline="always")
 conductance = compiled(memristor.conductance, inline="always")
 column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain = (
-    compiled(law, inline="always", error_model="numpy")
+    compiled(law, inline="always")
     for law in (
         neuron.column_resistance,
         neuron.negative_resistance,
@@ -36,7 +36,6 @@ column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain 
 )
 
 EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
-NO_PATCHES = np.zeros((0, 0), np.int64)
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -59,10 +58,8 @@ class LayerArrays(NamedTuple):
     nominal_rate: float  # V/s, rate of X while a full row writes such a cell
     pairs: int  # differential pairs of a synapse; 0: one cell for each synapse
     reference: bool  # the last column is a reference for all neurons
-    flow: Flow = NO_FLOW  # write curves of a measured device
+    flow: Any = None  # `Flow` of a measured device, its write curves
     noise: float = 0.0  # V of X, standard deviation of one reading of a cell
-    # of a convolution, as in `design.Convolution`; a dense layer has none
-    patches: np.ndarray = NO_PATCHES
 
 
 class Timing(NamedTuple):
@@ -157,7 +154,7 @@ def last_z(timing: Timing) -> float:
     return math.exp(timing.window / timing.tau)
 
 
-@compiled(inline="always", error_model="numpy")
+@compiled(inline="always")
 def step_spike(
     layer: LayerArrays, timing: Timing, last: float, j: int, drive: float, raised: float
 ) -> float:

@@ -54,7 +54,7 @@ def bend_of(cell: ChannelValues, state: float, volts: float) -> tuple[float, flo
     return volts * at_rest - full, beyond
 
 
-@compiled(error_model="numpy")
+@compiled
 def bend(
     layer: LayerArrays,
     volts: float,
@@ -103,6 +103,7 @@ def screen(
     layer: LayerArrays,
     work: Work,
     image: np.ndarray,
+    patches: np.ndarray,
     sums: np.ndarray,
     greys: np.ndarray,
     rows: np.ndarray,
@@ -115,11 +116,12 @@ def screen(
     stage), `greys` (patches: the sum of level x (1 - level)), the indices `rows` of the driven rows
     and their `levels` (both patches x rows), and the `counts` of driven rows (patches).
     """
-    patches, scale, kernels = layer.patches, work.scale[0], layer.neurons.shape[1]
+    scale, kernels = work.scale[0], layer.neurons.shape[1]
     weights, bias = work.weights[0][0] - work.weights[0][1], scale[0] * layer.neurons[BIAS]
     for p in range(len(patches)):
         grey, count = 0.0, 0
-        sums[p] = bias
+        for j in range(kernels):
+            sums[p, j] = bias[j]
         for i in range(patches.shape[1] - 1):
             level = image[patches[p, 1 + i]]
             if level != 0.0:
@@ -134,7 +136,7 @@ def screen(
                 sums[p, j] += scale[0, j] * more - scale[1, j] * less
 
 
-@compiled(fastmath=SAFE_MATH, error_model="numpy")
+@compiled(fastmath=SAFE_MATH)
 def patch_current(
     cells: np.ndarray,
     states: np.ndarray,
@@ -167,25 +169,26 @@ def raise_bounds(
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))
 
 
-@compiled(error_model="numpy")
+@compiled
 def read_patches(
     layer: LayerArrays,
     timing: Timing,
     states: np.ndarray,
     work: Work,
     image: np.ndarray,
+    patches: np.ndarray,
 ) -> None:
-    """Read an `image` (levels of the rows) with a convolution, and fill the pooled spikes (z),
+    """Read the `patches` of an `image` (levels of the rows), and fill the pooled spikes (z),
     settled membranes and winning patches: the fields `spikes`, `drives` and `winners` of `work`.
 
     A screening with straight channels, whose error has bounds, finds the few patches that may win
     in their region. Only these are read by the law of the channel.
     """
-    patches, kernels, cells = layer.patches, layer.neurons.shape[1], layer.cells
+    kernels, cells = layer.neurons.shape[1], layer.cells
     sums, greys = np.empty((len(patches), kernels)), np.empty(len(patches))
     shape, counts = (len(patches), len(states)), np.empty(len(patches), np.int64)
     rows, levels = np.empty(shape, np.int64), np.empty(shape)
-    screen(layer, work, image, sums, greys, rows, levels, counts)
+    screen(layer, work, image, patches, sums, greys, rows, levels, counts)
     scale, spikes, drives = work.scale[0], work.spikes[0], work.drives[0]
     surely = np.full((len(drives) // kernels, kernels), -np.inf)
     seen, last, volts = np.zeros(len(surely), np.bool_), last_z(timing), timing.row_voltage

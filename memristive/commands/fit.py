@@ -42,6 +42,7 @@ from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.device_spread import (
     NOISE_POINTS,
     DevicesFit,
+    Readings,
     combine_devices,
     fit_device,
 )
@@ -100,23 +101,37 @@ def main(arguments: list[str] | None = None) -> None:
     if over_time:
         save_retention(*over_time, options, name, device_file)
         return
-    tasks, readings = read_readings(options.file, options.read_voltage, file)
+    save_fit(*read_readings(options.file, options.read_voltage, file), options, name, device_file)
+
+
+def save_fit(
+    tasks: list[Readings],
+    checksum: int,
+    options: argparse.Namespace,
+    name: str,
+    device_file: Path,
+) -> float:
+    """Fit the readings of all devices, print, plot and save the fit. Return the largest distance of
+    a device's readings from mean pulses (rms, share of the range); 0 for one gradual direction.
+
+    `options` have the file, its read voltage, and what `add_jobs` and `Record` need.
+    """
     device = {
         "name": name,
         "read_voltage": options.read_voltage,
-        "source": f"fitted to {options.file.name}, checksum {readings:08x}",
+        "source": f"fitted to {options.file.name}, checksum {checksum:08x}",
     }
     record = Record(
         options,
         f"device_fit_{name}",
-        {"file": options.file.name, "read_voltage": options.read_voltage, "readings": readings},
+        {"file": options.file.name, "read_voltage": options.read_voltage, "readings": checksum},
         others=[options.file],
     )
     check_overwriting(device_file, device, options.force, [options.file], "--results DIR")
 
     if is_one_sided(cells := [(one.conductance, one.direction, one.pulses) for one in tasks]):
         save_one_sided(fit_one_sided(cells, **device), device_file, record)
-        return
+        return 0.0
     fit: PulseFit | DevicesFit
     if tasks[0].name:
         done = dict(
@@ -157,6 +172,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
+    return max(found.rms for found in fits.values())
 
 
 def save_retention(

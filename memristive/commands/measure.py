@@ -8,7 +8,8 @@ voltage, after RESET from lower and from higher levels; the influence of earlier
 half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses define the
 range, from the subcircuit's default state down, and then up. A sweep ends when its last 100 pulses
 have made less than 1 % of the change of the whole sweep, or after 1,000 pulses. Without voltage x
-is watched for 1,000 presentations, and the device file of a device that forgets says how fast.
+is watched for 1,000 presentations, and the device file of a device that forgets has the time
+constant and the rest of its decay.
 
 Writes the device file own/MODEL_device.json, for --device of other scripts, the record
 own/spice_device_MODEL.json and own/spice_device_MODEL.png; those of the project's models go to
@@ -49,7 +50,7 @@ from memristive.progress import progress
 from memristive.spice.session import time_limit
 
 # Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose
-# (`studies.half_select`).
+# (docs/own_model.md).
 NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
 SOFT = 0.5  # least over largest step: below this, bounds count as soft
 ABRUPT = 0.2  # share of the range: a device with a larger step has fewer than five levels

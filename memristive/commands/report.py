@@ -31,23 +31,38 @@ import memristive
 from memristive.accounting import costs as accounting
 from memristive.accounting.costs import Accounts
 from memristive.accounting.overview import with_unit
-from memristive.cli.runs import AT_ONCE, LATE, Run, evaluate, means_of
+from memristive.cli.runs import AT_ONCE, LATE, Run, examined, means_of
 from memristive.cli.script import OWN, Record, add_resume, make_parser
 from memristive.commands import fit, measure
 from memristive.commands.compare import COLOUR_OF, dots
-from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
+from memristive.devices.device_spread import Readings
+from memristive.devices.measured_device import (
+    PRESETS,
+    MeasuredDevice,
+    device_record,
+    load_device,
+)
 from memristive.devices.one_sided import middles
 from memristive.files import read_json
-from memristive.io.readings import read_file, read_over_time
-from memristive.io.records import load_results, load_table, report, write_file
+from memristive.io.readings import read_file, read_over_time, read_readings
+from memristive.io.records import (
+    check_checkpoint,
+    checkpoint_path,
+    load_results,
+    load_table,
+    report,
+    write_file,
+)
 from memristive.learning.training import learn
 from memristive.ledger import Technology
 from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
+from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
 
 # fields of a `Run` for each network, and the record of the published devices
-NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
+Networks = dict[str, tuple[dict[str, Any], str]]
+NETWORKS: Networks = {
     "one layer": ({"data": "mnist"}, "compare_mnist"),
     "two layers": ({"data": "mnist_central", "hidden": (100,)}, "compare_mnist_central_100"),
     "convolution": ({"data": "digits", "convolution": True}, "compare_digits_convolution"),
@@ -63,6 +78,8 @@ READS, MOMENTS = 20, (5, 5)  # images whose reads are counted; moments and image
 AGES, RELEARNED = (1e3, 1e5, 1e7), 1000  # s without a write; presentations afterwards
 CLEAR = 2.0  # standard errors from which a difference counts
 WORTH = 0.5  # points of accuracy from which it matters
+MISFIT = 0.1  # share of the range: curves that miss their data by more are no good picture of them
+RUNS, DOTS = 20, 200  # most runs of pulses in one direction in the figure, and readings of each
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { line-height: 1.2 } h2 { margin-top: 2.2rem } figure { margin: 1rem 0 }
@@ -78,6 +95,26 @@ tr.own td { font-weight: 600; background: #eef4fa }
 """
 
 
+class Given(NamedTuple):
+    """Device of a report, what its fit or measurement had to say, the readings of each measured
+    device, and how far its curves miss them, as a share of the range.
+    """
+
+    device: MeasuredDevice
+    source: str
+    told: Sequence[str] = ()
+    readings: Sequence[Readings] = ()
+    misfit: float = 0.0
+
+    @property
+    def warning(self) -> list[str]:
+        """A sentence for the accuracies if the curves miss the data by more than `MISFIT`."""
+        return [
+            f"The curves miss the data of {self.device.name} by {self.misfit:.0%} of the range: "
+            "these accuracies are those of the curves, and the device itself may do better or worse"
+        ] * (self.misfit > MISFIT)
+
+
 class Section(NamedTuple):
     """Part of the page: paragraphs, a table, and a figure with a name for its file."""
 
@@ -88,37 +125,52 @@ class Section(NamedTuple):
     name: str = ""
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Make the device, train all networks, and write the page."""
+def main(
+    arguments: list[str] | None = None,
+    networks: Networks = NETWORKS,
+    most: int = SHORT,
+) -> None:
+    """Make the device, train all networks, and write the page. With --short, networks have at
+    `most` so many presentations.
+    """
     parser = add_resume(make_parser(__doc__, parameters=False))
     parser.set_defaults(results=OWN, figures=OWN)
     parser.add_argument("device", metavar="DEVICE", help="CSV, SPICE model, device file or preset")
     parser.add_argument(
-        "--short", action="store_true", help=f"one seed, {SHORT:,} presentations at most"
+        "--short", action="store_true", help=f"one seed, {most:,} presentations at most"
+    )
+    parser.add_argument(
+        "--read-voltage", type=float, metavar="V", help="of a table (default: 0.1 V)"
     )
     parser.add_common("--seeds", None, "default: 3; with --short 1")
     options = parser.parse_args(arguments)
 
     # 1. The device, from whatever describes it.
-    device, source, told = device_of(options)
-    seeds = options.seeds or (1 if options.short else 3)
+    seeds, shown = options.seeds or (1 if options.short else 3), most if options.short else None
+    name = f"report_{name_of(Path(options.device))}"
+    checkpoint = checkpoint_path(options.results / f"{name}.json")
+    check_checkpoint(checkpoint, options.resume, options.force)
+    given = given_device(options)
+    device = given.device
 
     # 2. Train and test all networks.
-    runs = list(runs_of(device, seeds, SHORT if options.short else None))
+    runs = list(runs_of(device, seeds, shown, networks))
     record = Record(
         options,
-        f"report_{device.name}",
+        name,
         {"device": device_record(device), "seeds": seeds, "short": options.short},
         others=[options.device],
     )
     rows = pd.DataFrame(record.run_tasks(answer, runs))
+    warn_of_failures(rows)
 
     # 3. Save, print, draw.
     advice = advice_of(rows)
-    record.write({"rows": rows.to_dict("records"), "advice": advice, "told": told}, ngspice=False)
+    results = {"rows": rows.to_dict("records"), "advice": advice, "told": given.told}
+    record.write(results | {"misfit": given.misfit}, ngspice=False)
     sections = [
-        device_section(device, source, told),
-        accuracy_section(device, rows, options.short),
+        device_section(given),
+        accuracy_section(given, rows, published(networks), shown),
         limits_section(rows),
         tolerance_section(rows),
         *time_section(rows),
@@ -131,42 +183,65 @@ def main(arguments: list[str] | None = None) -> None:
             if section.figure:
                 record.plot(section.figure, section.name)
     path = record.path.with_suffix(".html")
-    write_file(path, page(device, sections, seeds, options.short))
+    write_file(path, page(device, sections, seeds, shown))
     report(f"wrote {path}: open it in a browser")
-    print("\n".join(advice))
+    print("\n".join([*given.warning, *advice]))
 
 
-def device_of(options: argparse.Namespace) -> tuple[MeasuredDevice, str, list[str]]:
-    """Return the device, its origin, and what its fit or measurement had to say."""
+def name_of(path: Path) -> str:
+    """Return the name of the device that a file or a preset's name describes."""
+    is_json = path.is_file() and path.suffix == ".json"
+    content = read_json(path, "device file") if is_json else {}
+    return str(content.get("name", path.stem))
+
+
+def given_device(options: argparse.Namespace) -> Given:
+    """Return the device that the options describe. If its name is that of another, published
+    device, it is called "NAME (yours)".
+    """
     path = Path(options.device)
-    given = [str(path), "--results", str(options.results), "--figures", str(options.figures)]
-    given += ["--force"] * options.force
-    told: list[str] = []
-    if not path.is_file() or (
-        path.suffix == ".json" and "subcircuit" not in read_json(path, "device file")
-    ):
-        device = load_device(options.device)
-        return device, device.source or "device file", told
+    is_json = path.is_file() and path.suffix == ".json"
+    if options.read_voltage is not None and (is_json or not path.is_file()):
+        raise ParameterError(
+            f"--read-voltage is for a table of readings: {path} states its voltages already"
+        )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if path.suffix == ".json":
-            measure.main(given)
-            name = str(read_json(path, "model").get("name", path.stem))
-        elif read_over_time(path, 0.1, read_file(path)):
-            raise ParameterError(
-                f"{path} has readings over time, which hold no steps: add their law to a device by "
-                f"memristive fit {path} --device DEVICE, and report on the file that it writes"
-            )
+        if path.is_file() and not is_json:
+            found = fitted(path, options)
+        elif is_json and "subcircuit" in read_json(path, "device file"):
+            outputs = ["--results", str(options.results), "--figures", str(options.figures)]
+            measure.main([str(path), *outputs, *["--force"] * options.force])
+            device = load_device(str(options.results / f"{name_of(path)}_device.json"))
+            found = Given(device, device.source, misfit=device.misfit)
         else:
-            fit.main(given)
-            name = path.stem
-    told = [str(one.message) for one in caught]
-    for text in told:
+            device = load_device(options.device)
+            found = Given(device, device.source or "device file", misfit=device.misfit)
+    messages = list(dict.fromkeys(str(one.message) for one in caught))
+    for text in messages:
         warnings.warn(text, stacklevel=2)
-    device = load_device(str(options.results / f"{name}_device.json"))
-    if path.suffix != ".json":
-        told = fit_told(load_results(options.results / f"device_fit_{name}.json")) + told
-    return device, device.source, told
+    device = found.device
+    if PRESETS.get(device.name, device) != device:
+        device = dataclasses.replace(device, name=f"{device.name} (yours)")
+    return found._replace(device=device, told=[*found.told, *messages])
+
+
+def fitted(path: Path, options: argparse.Namespace) -> Given:
+    """Fit a device to the table `path`, and save the fit as `memristive fit` does."""
+    volts = 0.1 if options.read_voltage is None else options.read_voltage
+    file, name = read_file(path), path.stem
+    if read_over_time(path, volts, file):
+        raise ParameterError(
+            f"{path} has readings over time, which hold no steps: add their law to a device by "
+            f"memristive fit {path} --device DEVICE, and report on the file that it writes"
+        )
+    readings, checksum = read_readings(path, volts, file)
+    device_file = options.results / f"{name}_device.json"
+    of_fit = argparse.Namespace(**vars(options) | {"file": path, "read_voltage": volts})
+    misfit = fit.save_fit(readings, checksum, of_fit, name, device_file)
+    device = load_device(str(device_file))
+    told = fit_told(load_results(options.results / f"device_fit_{name}.json"))
+    return Given(device, device.source, told, readings, misfit)
 
 
 def fit_told(found: dict[str, Any]) -> list[str]:
@@ -232,13 +307,15 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
     return {AS_IT_IS: {}, **found, **({EVERYTHING: both} if several else {})}
 
 
-def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[Run]:
+def runs_of(
+    device: MeasuredDevice, seeds: int, shown: int | None, networks: Networks = NETWORKS
+) -> Iterator[Run]:
     """Yield all networks of the report; `shown`: most presentations."""
     # rounded writes of devices with one gradual direction take many times the pulses
     ways = (False,) if device.levels else (True,) if device.one_sided else (False, True)
 
     def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: Any) -> Run:
-        made = Run(of, **NETWORKS[network][0], late=late, seed=seed)
+        made = Run(of, **networks[network][0], late=late, seed=seed)
         if shown:
             made = dataclasses.replace(
                 made, presentations=min(shown, made.prepared()[1].presentations)
@@ -248,7 +325,7 @@ def runs_of(device: MeasuredDevice, seeds: int, shown: int | None) -> Iterator[R
         return dataclasses.replace(made, columns=known | columns)
 
     for late in ways:
-        for network in NETWORKS:
+        for network in networks:
             for seed in range(1, seeds + 1):
                 yield run(network, device, late, seed)
             yield run(network, device, late, 1, section="costs")
@@ -268,8 +345,16 @@ def answer(run: Run) -> dict[str, Any]:
     """Return the row of a run: accuracy and pulses, or energies and times. Runs in a worker."""
     if run.columns["section"] == "time":
         return over_time(run)
-    if run.columns["section"] != "costs":
-        return evaluate(run)
+    if run.columns["section"] == "costs":
+        return costs_of(run)
+    row, problems = examined(run)
+    return row | {"problem": problems[0].partition(";")[0] if problems else ""}
+
+
+def costs_of(run: Run) -> dict[str, Any]:
+    """Return the mean energy and time of an inference of the trained network, and those of its
+    training.
+    """
     network, rule = run.prepared()
     images, labels = run.dataset.training
     accounts = Accounts(Technology(), run.device)
@@ -285,18 +370,33 @@ def answer(run: Run) -> dict[str, Any]:
     return row
 
 
-def over_time(run: Run) -> dict[str, Any]:
-    """Return the accuracies of a trained network at each of `AGES`, and after relearning there."""
+def over_time(run: Run, ages: Sequence[float] = AGES, relearned: int = RELEARNED) -> dict[str, Any]:
+    """Return the accuracies of a trained network at each of some `ages` in s, and after `relearned`
+    presentations there.
+    """
     network, rule, _ = run.trained()
-    test, short = run.dataset.test, dataclasses.replace(rule, presentations=RELEARNED)
+    test, short = run.dataset.test, dataclasses.replace(rule, presentations=relearned)
     row = {"device": run.device.name, **run.columns, "seed": run.seed}
-    for age in AGES:
+    for age in ages:
         old = network.aged(age)
         again = learn(old, short, *run.dataset.training).network
         for name, of in (("aged", old), ("relearned", again)):
             scores = score_row(test.labels, of.first_spikes(test.levels))
             row[f"{name} {age:g}"] = scores["strict_accuracy"]
     return row
+
+
+def warn_of_failures(rows: pd.DataFrame) -> None:
+    """Warn once of each kind of network that does not work as it should, with the first cause."""
+    for (network, way), of in rows[rows["section"] != "costs"].groupby(["network", "write"]):
+        causes = [text for text in of.get("problem", []) if isinstance(text, str) and text]
+        if causes:
+            warnings.warn(
+                f"{network}, written {way}: {len(causes)} of {len(of)} networks fail, the first "
+                f"because {causes[0]}. Their accuracies say little of the device",
+                OperatingRangeWarning,
+                stacklevel=2,
+            )
 
 
 # Sections of the page
@@ -340,17 +440,25 @@ def described(device: MeasuredDevice) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["property", "value"])
 
 
-def device_section(device: MeasuredDevice, source: str, told: Sequence[str]) -> Section:
+def device_section(given: Given) -> Section:
     """Return the device, its curves, and what its data did not tell."""
+    device, source = given.device, given.source
     texts = [f"Source: {source}."] if source else []
-    texts += [f"{text[:1].upper()}{text[1:]}." for text in told]
-    return Section("The device", texts, described(device), curves(device), "device")
+    texts += [f"{text[:1].upper()}{text[1:]}." for text in given.told]
+    drawn = curves(device, given.readings)
+    return Section("The device", texts, described(device), drawn, "device")
 
 
-def curves(device: MeasuredDevice) -> Figure:
-    """Draw a sweep of pulses up and down without noise, and the steps over the state."""
+def curves(device: MeasuredDevice, readings: Sequence[Readings] = ()) -> Figure:
+    """Draw a sweep of pulses up and down without noise, and the steps over the state. Dots are
+    `readings`, each run of pulses in one direction from the state on at which it begins.
+    """
     if device.one_sided:
-        return one_sided_steps([device])
+        figure = one_sided_steps([device])
+        for axis, is_gradual in zip(figure.axes, (True, False), strict=True):
+            for before, after in steps_read(device, readings, is_gradual):
+                axis.plot(before, after - before * is_gradual, ".", color=GREY, markersize=3)
+        return figure
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
     factor, unit = prefixed(device.highest_conductance, "S")
     x = np.linspace(0, 1, 101)
@@ -365,43 +473,77 @@ def curves(device: MeasuredDevice) -> Figure:
         pulses = np.arange(int(min(device.pulses(up), 1000)) + 2)
         states = device.after(0.0 if up else 1.0, pulses, up)
         word = "up" if up else "down"
-        left.plot(pulses, factor * device.conductance(states), color=colour, label=word)
+        siemens = device.conductance(states)
+        for since, read in runs_read(readings, up):
+            start = np.interp(read[0], *(siemens, pulses) if up else (siemens[::-1], pulses[::-1]))
+            left.plot(start + since, factor * read, ".", color=colour, markersize=3, alpha=0.4)
+        left.plot(pulses, factor * siemens, color=colour, label=word)
         right.plot(x, 100 * device.step(x, up), color=colour, label=word)
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", ylim=(0, None))
     right.set(
         xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None)
     )
-    left.legend(title="pulses")
+    left.legend(title="pulses; dots: readings" if readings else "pulses")
     return figure
 
 
-def published() -> pd.DataFrame:
+def runs_read(readings: Sequence[Readings], up: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield some runs of pulses in one direction: the pulses since the run began, and the readings
+    in S, with the reading before as the first.
+    """
+    found = []
+    for one in readings:
+        turns = np.flatnonzero(np.diff(one.direction)) + 1
+        for part in np.split(np.arange(len(one.direction)), turns):
+            if one.direction[part[0]] == (1 if up else -1):
+                part = part[:DOTS]
+                since = np.append(0, np.cumsum(one.pulses[part]))
+                found.append((since, one.conductance[np.append(part[0] - 1, part)]))
+    yield from found[:: -(-len(found) // RUNS) or 1]
+
+
+def steps_read(
+    device: MeasuredDevice, readings: Sequence[Readings], is_gradual: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the states before and after the single pulses of one kind of a device with one gradual
+    direction, as they were read.
+    """
+    assert device.one_sided
+    low, span = device.lowest_conductance, device.highest_conductance - device.lowest_conductance
+    for since, read in runs_read(readings, (device.one_sided.sign > 0) == is_gradual):
+        x, single = (read - low) / span, np.diff(since) == 1
+        yield x[:-1][single], x[1:][single]
+
+
+def published(networks: Networks) -> pd.DataFrame:
     """Return the rows of the published devices, from records of `memristive compare`."""
     found = [
         load_table(path).assign(network=network)
-        for network, (_, name) in NETWORKS.items()
+        for network, (_, name) in networks.items()
         if (path := PUBLISHED / f"{name}.json").exists()
     ]
     return pd.concat(found) if found else pd.DataFrame()
 
 
-def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame, is_short: bool) -> Section:
-    """Return accuracies in three networks, at once and late, beside the published devices, of which
-    the device has a shorter training if `is_short`.
+def accuracy_section(
+    given: Given, rows: pd.DataFrame, others: pd.DataFrame, shown: int | None
+) -> Section:
+    """Return accuracies in each network, at once and late, beside `others`, the rows of published
+    devices. `shown`: most presentations of this device; None: as many as of the others.
     """
-    own = rows[rows["section"] == "accuracy"]
-    others = published()
+    own, device = rows[rows["section"] == "accuracy"], given.device
+    names = list(dict.fromkeys(own["network"]))
     if len(others):
         others = others[others["device"] != device.name]
     means = means_of(pd.concat([own, others]), ["device", "network", "write"])
-    shown = means.assign(
+    texts_of = means.assign(
         text=[
             f"{mean:.1f} ± {std:.1f}" if seeds > 1 else f"{mean:.1f}"
             for mean, std, seeds in zip(means["mean"], means["std"], means["seeds"], strict=True)
         ]
     )
-    kinds = [(network, way) for network in NETWORKS for way in (AT_ONCE, LATE)]
-    wide = shown.pivot(index="device", columns=["network", "write"], values="text")
+    kinds = [(network, way) for network in names for way in (AT_ONCE, LATE)]
+    wide = texts_of.pivot(index="device", columns=["network", "write"], values="text")
     order = means.groupby("device")["mean"].mean().sort_values(ascending=False).index
     wide = wide.reindex(index=order, columns=kinds).fillna("")
     wide.columns = [f"{network}, {way} (%)" for network, way in kinds]
@@ -410,7 +552,8 @@ def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame, is_short: bool)
         "(100-10) learns MNIST's grey 10x10 images, two layers (400-100-10) the central 20x20 "
         "pixels, the convolution scikit-learn's 8x8 digits. Each synapse is a differential pair. "
         "Pulses are written at once, fractions rounded at random; or late, when a capacitor's "
-        "doses add up to a pulse. Mean and standard deviation over the seeds."
+        "doses add up to a pulse. Of several seeds, mean and standard deviation.",
+        *(f"{text}." for text in given.warning),
     ]
     if device.levels:
         texts.append("Cells with a gate have no late writes: doses wait at the gate already.")
@@ -419,8 +562,8 @@ def accuracy_section(device: MeasuredDevice, rows: pd.DataFrame, is_short: bool)
             "Rounded writes of devices with one gradual direction take many times the pulses, and "
             "are left out."
         )
-    note = f"{device.name}: {SHORT:,} presentations at most, others: all" * is_short
-    texts += [f"{note}. So differences of a point or two say nothing."] * is_short
+    note = f"{device.name}: {shown:,} presentations at most, others: all" if shown else ""
+    texts += [f"{note}. So differences of a point or two say nothing."] if shown else []
     figure = ranking(means, device.name, list(order), note)
     return Section(
         "Accuracy beside published devices", texts, wide.reset_index(), figure, "accuracy"
@@ -432,14 +575,17 @@ def ranking(means: pd.DataFrame, own: str, order: list[str], note: str) -> Figur
     `note` stands above.
     """
     height = 1.3 + 0.28 * len(order)
-    figure, axes = plt.subplots(1, len(NETWORKS), figsize=(WIDTH, height), sharey=True)
-    for axis, network in zip(axes, NETWORKS, strict=True):
+    networks = list(dict.fromkeys(means["network"]))
+    figure, axes = plt.subplots(
+        1, len(networks), figsize=(WIDTH, height), sharey=True, squeeze=False
+    )
+    for axis, network in zip(axes[0], networks, strict=True):
         dots(axis, means[means["network"] == network], "device", order)
         axis.axhspan(order.index(own) - 0.5, order.index(own) + 0.5, color=GREY, alpha=0.2, lw=0)
         axis.set(title=network, xlabel="test accuracy (%)")
-    axes[0].get_yticklabels()[order.index(own)].set_fontweight("bold")
+    axes[0, 0].get_yticklabels()[order.index(own)].set_fontweight("bold")
     figure.legend(
-        *axes[0].get_legend_handles_labels(),
+        *axes[0, 0].get_legend_handles_labels(),
         loc="outside upper center",
         ncols=2,
         title="\n".join(filter(None, ["bars: lowest to highest seed", note])),
@@ -574,16 +720,21 @@ def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
 
 
 def advice_of(rows: pd.DataFrame) -> list[str]:
-    """Return three sentences: what to improve first, what then, and what would not help."""
+    """Return three sentences: what to improve first, what then, and what would not help. From one
+    seed follows no standard error, so then only what was reached.
+    """
     means = {
         (str(row["variant"]), str(row["write"])): (
             float(row["mean"]),
-            0.0 if row["seeds"] == 1 else float(row["std"]) / math.sqrt(row["seeds"]),
+            float(row["std"]) / math.sqrt(row["seeds"]),  # nan from one seed
         )
         for row in limits_of(rows).to_dict("records")
     }
     best = max((AT_ONCE, LATE), key=lambda way: means.get((AS_IT_IS, way), (0.0, 0.0))[0])
     reached, error = means[AS_IT_IS, best]
+    layer = f"one layer has {reached:.1f} % as the device is, written {best}"
+    if math.isnan(error):
+        return [f"O{layer[1:]}.", "One seed shows no clear difference: repeat it with --seeds 3."]
     gains = {}  # of each change: points, and their standard error
     for (name, way), (mean, of_mean) in means.items():
         both = math.hypot(error, of_mean)
@@ -594,22 +745,18 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     time = rows[rows["section"] == "time"]
     if len(time):
         old = 100 * time[f"aged {AGES[-1]:g}"]
-        se = 0.0 if len(old) == 1 else float(old.std() / math.sqrt(len(old)))
-        gains[f"cells that keep their state for {AGES[-1]:g} s"] = reached - old.mean(), se
+        lost, of_mean = reached - old.mean(), float(old.std() / math.sqrt(len(old)))
+        gains[f"cells that keep their state for {AGES[-1]:g} s"] = lost, of_mean
     clear = sorted(
         (name for name, (gain, se) in gains.items() if gain >= max(WORTH, CLEAR * se)),
         key=lambda name: -gains[name][0],
     )
     said = [
-        "{}, {:+.1f} points{}{}".format(
-            name,
-            gains[name][0],
-            f" (standard error {gains[name][1]:.1f})" if gains[name][1] else "",
-            "" if name.startswith("write") else f" if it is written {best}",
+        "{}, {:+.1f} points (standard error {:.1f}){}".format(
+            *(name, *gains[name]), "" if name.startswith("write") else f" if it is written {best}"
         )
         for name in clear
     ]
-    layer = f"one layer has {reached:.1f} % as the device is, written {best}"
     first = f"First: {said[0]}; {layer}." if said else f"No change stands out: {layer}."
     then = f"Then: {said[1]}." if said[1:] else "No other change stands out."
     rest = ", ".join(name for name in gains if name not in clear[:2])
@@ -619,9 +766,9 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     return [first, then, last]
 
 
-def page(device: MeasuredDevice, sections: Sequence[Section], seeds: int, is_short: bool) -> str:
-    """Return the report as HTML, with its figures inside."""
-    short = f", {SHORT:,} presentations at most (published devices: all)" * is_short
+def page(device: MeasuredDevice, sections: Sequence[Section], seeds: int, shown: int | None) -> str:
+    """Return the report as HTML, with its figures inside; `shown`: most presentations."""
+    short = f", {shown:,} presentations at most (published devices: all)" if shown else ""
     title = html.escape(f"{device.name}: what it is worth in a network that learns")
     parts = [
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',

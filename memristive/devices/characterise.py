@@ -43,6 +43,8 @@ BOUND_STATE = (
     "rate, with k of 1e5 rates over the range, holds it from low to high"
 )
 FORGOTTEN = 0.05  # of the range: a device that loses more within them forgets
+# a decay is watched for so many times as long, and so many time constants are tried
+LONGER, FITS = 100, 4001
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
 
 
@@ -313,26 +315,43 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     return found, counts, all_arrived
 
 
-def retention(model: SpiceModel, found: StateMap) -> float:
-    """Return the time in s without voltage in which x loses 63 % of what it loses at all, 0.0 if it
-    loses less than `FORGOTTEN`. `found` converts states to x.
+def retention(model: SpiceModel, found: StateMap) -> dict[str, Any]:
+    """Return the time constant `retention` in s and the `rest` with which x relaxes without voltage
+    (`memristor.Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training. `found`
+    converts states to x.
+
+    The law is fitted to reads over times from `LONGER` trainings down to those in which x hardly
+    changes, so that decays of any speed have many points.
     """
-    shortest, longest = sorted((model.width_up, model.width_down))
-    stop = PRESENTATIONS * max(longest, PRESENTATION)
-    lost = seconds = 0.0
-    while stop > shortest:
+    stop = PRESENTATIONS * max(model.width_up, model.width_down, PRESENTATION)
+    shortest, starts = min(model.width_up, model.width_down), np.array(STARTS)[:, None]
+
+    def lose(stop: float) -> tuple[np.ndarray, np.ndarray]:
+        grid = np.linspace(0, stop, 51)[1:]
         time, moved, _ = transient(
             model, found.state(np.array(STARTS)), [[(0.0, 0.0)]], stop, stop / 50
         )
-        x = found.share(moved)
-        way = np.abs(x - np.array(STARTS)[:, None])
-        if not lost:
-            loser, lost = int(way[:, -1].argmax()), float((1 - np.exp(-1)) * way[:, -1].max())
-        if way[:, -1].max() < FORGOTTEN or way[loser, -1] < lost:
-            break
-        seconds = float(np.interp(lost, np.maximum.accumulate(way[loser]), time))
+        return grid, np.array([np.interp(grid, time, row) for row in found.share(moved)])
+
+    if np.abs(lose(stop)[1] - starts).max() < FORGOTTEN:
+        return {"retention": 0.0, "rest": 0.0}
+    longest = stop = LONGER * stop
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    while stop > shortest and not (
+        parts and np.abs(parts[-1][1][:, -1:] - starts).max() < FORGOTTEN
+    ):
+        parts.append(lose(stop))
         stop /= 10
-    return seconds
+    seconds, x = (np.concatenate(of, axis=-1) for of in zip(*parts, strict=True))
+
+    def fit(tau: float) -> tuple[float, float, float]:
+        kept = np.exp(-seconds / tau)
+        changed = x - starts * kept
+        rest = np.clip((changed * (1 - kept)).sum() / (len(x) * ((1 - kept) ** 2).sum()), 0, 1)
+        return float(((changed - rest * (1 - kept)) ** 2).sum()), tau, float(rest)
+
+    _, tau, rest = min(map(fit, np.geomspace(shortest, longest, FITS).tolist()))
+    return {"retention": tau, "rest": rest}
 
 
 def characterise(
@@ -434,9 +453,7 @@ def characterise(
         for period in np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)
     ]
     return Characterisation(
-        dataclasses.replace(
-            device, misfit=min(float(misfit), 1.0), retention=retention(model, found)
-        ),
+        dataclasses.replace(device, misfit=min(float(misfit), 1.0), **retention(model, found)),
         found,
         (reach[0], reach[1]),
         arrived,

@@ -212,7 +212,7 @@ def characterise_gate(
     curve, lowest = device.conductance(device.levels), float(states[0])
     period, step = 20 * max(model.width_up, model.width_down), gate_solver(model).max_step
     return GateCharacterisation(
-        dataclasses.replace(device, retention=retention(model, mapped)),
+        dataclasses.replace(device, **retention(model, mapped)),
         mapped,
         gates,
         levels,

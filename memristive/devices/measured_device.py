@@ -13,7 +13,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,7 +31,7 @@ from memristive.parameters import (
     did_you_mean,
     quantity,
 )
-from memristor import Aging, Flow, MemristorParameters, WriteCurve, move
+from memristor import ISOLATED, Aging, Flow, MemristorParameters, WriteCurve, move
 
 FORMAT = "device curves"
 # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it
@@ -39,6 +39,7 @@ FORMAT = "device curves"
 CHANNEL = 1e-6
 WINDOW, LARGEST_READS = 3.0, 30.0  # smallest range of X, in V and in read voltages
 CAPACITANCE = 1e-9  # F, of the memory
+PULSE = 10e-6  # s, of the emulator
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
 # largest distance of the curves from sweeps of the SPICE model, above which a warning is due
 MISFIT = 0.05
@@ -207,38 +208,6 @@ class MeasuredDevice(Aging):
                 f"{self.read_curve[-1]:g} at the end"
             )
 
-    @classmethod
-    def from_law(
-        cls,
-        name: str,
-        pulses_up: float,
-        pulses_down: float,
-        curvature_up: float,
-        curvature_down: float,
-        **more: Any,
-    ) -> Self:
-        """Return a device that obeys the field's law (Chen, Peng, Yu 2018).
-
-        After a share p of the pulses of a sweep, x = B (1 - exp(-p / A)), with B = 1 / (1 - exp(-1
-        / A)).
-
-        Parameters
-        ----------
-        name : str
-        pulses_up, pulses_down : float
-            Numbers of pulses from the lowest to the highest conductance, and back.
-        curvature_up, curvature_down : float
-            A of each direction; if A is negative, steps grow during a sweep.
-        **more
-            Other fields of the device.
-        """
-        curves = []
-        for pulses, a in ((pulses_up, curvature_up), (pulses_down, curvature_down)):
-            bend = 1 / a if abs(a) < 1e6 else 1e-6
-            first = np.expm1(-bend / pulses) / np.expm1(-bend)
-            curves.append((float(first), float(first * np.exp(-bend))))
-        return cls(name, up=curves[0], down=curves[1][::-1], **more)
-
     @property
     def on_off_ratio(self) -> float:
         """Highest over lowest conductance; inf if the lowest is 0."""
@@ -379,8 +348,8 @@ class Emulator:
         return (np.asarray(state, float) - self.low) / (self.high - self.low)
 
 
-def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
-    """Return the emulator's parameters for a measured device, whose pulses last `pulse` s.
+def emulator(device: MeasuredDevice) -> Emulator:
+    """Return the emulator's parameters for a measured device.
 
     The range of X is 3 V. For read voltages above 0.1 V it is larger, because the I-V curves of
     channels of low conductance would bend otherwise. The memory capacitor is large against the
@@ -397,16 +366,16 @@ def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
         kp=span / window,
         width=CHANNEL,
         length=CHANNEL,
-        junction_current=1e-300,
+        junction_current=ISOLATED,
         curve=curve,
         aging=device.aging,
         threshold_voltage=low - device.read_voltage / 2 - window * device.lowest_conductance / span,
     )
-    charge = window * step / pulse  # V/s
+    charge = window * step / PULSE  # V/s
     memristor = dataclasses.replace(
         memristor, transconductance=charge * memristor.memory_capacitance
     )
-    return Emulator(device, memristor, pulse, low, low + window)
+    return Emulator(device, memristor, PULSE, low, low + window)
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""Devices with one gradual direction, from readings after pulses, or from CrossSim's lookup tables.
+"""Devices with one gradual direction, from readings after pulses.
 
 The distributions are kept as they were measured: no law is fitted. Noise of the readings counts as
 part of the steps.
@@ -77,45 +77,6 @@ def one_sided_device(name: str, tables: OneSided, **more: Any) -> MeasuredDevice
     return MeasuredDevice(
         name, up=step, down=step, write_noise=tables.noise, one_sided=tables, **more
     )
-
-
-def from_crosssim(increasing: str, decreasing: str, name: str, **more: Any) -> MeasuredDevice:
-    """Return the device of two lookup tables of CrossSim, given as text, one of whose directions is
-    abrupt. `more`: other fields of the device.
-
-    References
-    ----------
-    github.com/sandialabs/cross-sim; `devices.export` describes the form of the tables.
-
-    Raises
-    ------
-    ParameterError
-        A text is no table, or not exactly one direction is abrupt.
-    """
-    changes, steps = dict[int, np.ndarray](), Steps()
-    for sign, text in ((1, increasing), (-1, decreasing)):
-        try:
-            rows = [np.array(line.split(","), float) for line in text.strip().splitlines()[1:]]
-            siemens, shares, table = rows[0], rows[1], np.array(rows[2:])
-            wanted, places = (
-                np.linspace(0, 1, QUANTILES),
-                np.linspace(siemens[0], siemens[-1], STATES),
-            )
-            at_wanted = [np.interp(wanted, shares, of_state) for of_state in table.T]
-            found = np.array([np.interp(places, siemens, row) for row in np.transpose(at_wanted)])
-        except (ValueError, IndexError):
-            raise ParameterError(
-                f"the table of pulses {'up' if sign > 0 else 'down'} must hold a line of text, "
-                "conductances, probabilities, and a row of changes for each probability"
-            ) from None
-        changes[sign] = found / (siemens[-1] - siemens[0])
-        x = np.broadcast_to(np.linspace(0, 1, STATES), found.shape).ravel()
-        steps[sign] = np.stack([x, np.clip(x + changes[sign].ravel(), 0, 1)])
-        low, high = float(siemens[0]), float(siemens[-1])
-    sign = _only(_abrupt(steps))
-    ends = np.clip(np.linspace(0, 1, STATES) + changes[sign], 0, 1)
-    tables = OneSided(_table(changes[-sign]), _table(ends))
-    return one_sided_device(name, tables, lowest_conductance=low, highest_conductance=high, **more)
 
 
 def _steps(cells: Sequence[Cell]) -> tuple[Steps, np.ndarray]:

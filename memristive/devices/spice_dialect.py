@@ -15,13 +15,17 @@ from memristive.parameters import ParameterError
 
 # no part of a device: analyses, output, settings of another simulator
 DROPPED = re.compile(
-    r"\.(options?|probe\w*|backanno|tran|op|dc|ac|print|plot|save|meas\w*|step|temp|title|end)",
+    r"\.(options?|probe\w*|backanno|tran|op|dc|ac|print|plot|save|meas\w*|step|temp|title|end|global)",
     re.IGNORECASE,
 )
+# the temperature, which ngspice takes from .temp
+TEMPERATURE = re.compile(r"\.(?:temp\s+(.*)|options?\s.*?\btemp=(\S+).*)", re.IGNORECASE)
+GLOBAL = re.compile(r"\.global(\s+(0|gnd!?))+", re.IGNORECASE)
 WORDS = (
     (re.compile("[µμ]"), "u", "µ read as u"),
     (re.compile(r"(?<!&)&(?!&)"), "&&", "& written as &&"),
     (re.compile(r"(?<!\|)\|(?!\|)"), "||", "| written as ||"),
+    (re.compile(r"\bgnd!", re.IGNORECASE), "0", "gnd! read as 0"),
     (re.compile("~"), "!", "~ written as !"),
     (re.compile(r"\s+tripd[vt]=\S+", re.IGNORECASE), "", "tripdv and tripdt dropped"),
     (
@@ -30,13 +34,24 @@ WORDS = (
         "the formula of a resistor written in braces",
     ),
 )
-# functions that ngspice lacks, by name and number of arguments
+# of LTspice, in SI units
+CONSTANTS = {
+    "boltz": "1.380649e-23",
+    "echarge": "1.602176634e-19",
+    "planck": "6.62607015e-34",
+    "kelvin": "(-273.15)",
+}
+# functions that ngspice lacks or computes differently, by name and number of arguments
 FORMS = {
     ("if", 3): "(({0}) ? ({1}) : ({2}))",
     ("stp", 1): "(({0}) > 0 ? 1 : 0)",
-    ("limit", 3): "min(max({0}, {1}), {2})",
-    ("pwrs", 2): "pwr({0}, {1})",
+    # the middle one of three values, as LTspice defines it
+    ("limit", 3): "min(max({0}, min({1}, {2})), max({1}, {2}))",
+    ("pwr", 2): "pow(abs({0}), {1})",
+    ("pwrs", 2): "(sgn({0}) * pow(abs({0}), {1}))",
 }
+# ngspice's pwl goes on beyond its ends
+TABLE = "pwl(min(max({0}, {1}), {2}), {3})"
 RANDOM = (
     "is a random number in ngspice, another one in each circuit: write its mean {} in its place"
 )
@@ -44,22 +59,28 @@ INTEGRAL = (
     "is an integral, which ngspice lacks; a capacitor makes v(x) the integral of RATE: "
     "'Cx x 0 1 ic={{x0}}' and 'Gx 0 x value={{RATE}}'"
 )
+NOISE = "is another noise in each run: leave it out, and give the device file a write_noise"
 REFUSED = dict.fromkeys(("gauss", "agauss", "unif", "aunif"), RANDOM) | {
+    **dict.fromkeys(("trnoise", "trrandom"), NOISE),
     "limit": RANDOM + ", or give limit(x, low, high) three values",
     **dict.fromkeys(("idt", "sdt"), INTEGRAL),
 }
-CALL = re.compile(rf"(?<![\w.])({'|'.join({*REFUSED, *(name for name, _ in FORMS)})})\s*\(", re.I)
+CALL = re.compile(
+    rf"(?<![\w.])({'|'.join({*REFUSED, 'table', *(name for name, _ in FORMS)})})\s*\(", re.I
+)
+CHARGE = re.compile(r"^c.*\sq=", re.IGNORECASE)
 DEFINED = re.compile(r"\.func\s+(\w+)", re.IGNORECASE)
 # what ngspice and other simulators compute differently, without a translation
 REMARKS = (
     (
-        re.compile(r"\bpow\(|(\*\*|\^)(?!\s*[246]\b)|\bpwr\(", re.IGNORECASE),
-        "in ngspice pow, ** and ^ take the magnitude of a negative base, and pwr keeps its sign",
+        re.compile(r"\bpow\(|(\*\*|\^)(?!\s*[246]\b)", re.IGNORECASE),
+        "in ngspice pow, ** and ^ take the magnitude of a negative base; pwrs keeps its sign",
     ),
     (
         re.compile(r"\btemper\b(?!\s*\+)", re.IGNORECASE),
-        "temper is 27 in ngspice, degrees Celsius: laws in kelvin need temper + 273.15",
+        "temper is in degrees Celsius, 27 without .temp: laws in kelvin need temper + 273.15",
     ),
+    (re.compile(r"=\{?[\d.]+M\b"), "M is milli in SPICE, and Meg is 1e6"),
 )
 VALUE = r"\{[^{}]*\}|'[^']*'|\S+"
 DEFAULT = "9e99"  # a start that no model has: the subcircuit's own
@@ -85,26 +106,50 @@ def translated(statements: Iterable[Statement], notes: dict[str, None]) -> Itera
     """
     statements = list(statements)
     own = {found[1].lower() for one in statements if (found := DEFINED.match(one.text))}
+    given = {word.lower() for one in statements for word in re.findall(r"(\w+)=", one.text)}
+    constants = {name: value for name, value in CONSTANTS.items() if name not in given}
     for statement in statements:
         text = statement.text
+        if found := TEMPERATURE.fullmatch(text):
+            try:
+                celsius = float(found[1] or found[2])
+            except ValueError:
+                raise statement.refused("must give one number, in degrees Celsius") from None
+            notes[f"measured at {celsius:g} degrees Celsius"] = None
+            yield statement._replace(text=f".temp {celsius!r}")
+            continue
         if DROPPED.fullmatch(word := text.split()[0]):
+            if word.lower() == ".global" and not GLOBAL.fullmatch(text):
+                raise statement.refused("joins nodes of all subcircuits: make them pins")
             notes[f"{word} dropped"] = None
             continue
+        if CHARGE.match(text):
+            raise statement.refused(
+                "has a charge, which ngspice does not follow: write its derivative, 'C='"
+            )
         for pattern, new, note in WORDS:
             text, count = pattern.subn(new, text)
             if count:
                 notes[note] = None
+        for constant, value in constants.items():
+            word = rf"(?<![\w.]){constant}(?![\w.(])"
+            text, count = re.subn(word, value, text, flags=re.IGNORECASE)
+            if count:
+                notes[f"{constant} written as {value}"] = None
         while call := next((one for one in CALL.finditer(text) if one[1].lower() not in own), None):
             name, (values, end) = call[1].lower(), _arguments(text, call.end())
             form = FORMS.get((name, len(values)))
+            if name == "table" and len(values) % 2 and len(values) > 4:
+                form = TABLE
+                values = [values[0], values[1], values[-2], ", ".join(values[1:])]
             if not form:
                 reason = REFUSED.get(name, f"has {len(values)} values").format(values[0])
                 raise statement.refused(f"{name}() {reason}")
             text = text[: call.start()] + form.format(*values) + text[end:]
-            notes[f"{name}() written as {form.format('x', 'a', 'b')}"] = None
+            notes[f"{name}() written as {form.format('x', 'a', 'b', '...')}"] = None
         if own and re.search("[{']", text):  # within them, ngspice misses a function behind ? or :
             text = re.sub(rf"(?<=[?:])\s*(?=(?:{'|'.join(own)})\s*\()", " 0+", text, flags=re.I)
-        notes |= {remark: None for pattern, remark in REMARKS if pattern.search(text)}
+        notes |= {remark: None for pattern, remark in REMARKS if pattern.search(statement.text)}
         yield statement._replace(text=text)
 
 

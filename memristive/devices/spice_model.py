@@ -67,6 +67,26 @@ INCLUDE = re.compile(
 MODEL = re.compile(r"\.model\s+[\w.]+\s+(\w+)(?![\w.:{'])", re.IGNORECASE)
 # no quotation marks, backslashes, dollars, backquotes
 PLAIN = re.compile(r"[ \tµμ!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")
+MOST_FILES = 1000  # that a library includes: files that include each other multiply
+# libraries of other languages
+FOREIGN = (
+    (
+        re.compile(r"^\s*(`include|module\s+\w+\s*\(|analog\s+begin)", re.MULTILINE),
+        "is Verilog-A, which ngspice does not read: write its equations as a subcircuit of B "
+        "sources, as in docs/own_model.md",
+    ),
+    (
+        re.compile(
+            r"^\s*(simulator\s+lang|(inline\s+)?subckt\s|parameters\s)", re.MULTILINE | re.I
+        ),
+        "is in the language of Spectre: write '.subckt NAME PINS PARAMETER=VALUE', '.ends' and "
+        "'.param' as SPICE does, and bsource as 'B1 a b i=...'",
+    ),
+    (
+        re.compile(r"^\s*\.prot", re.MULTILINE | re.IGNORECASE),
+        "is encrypted for another simulator: ask its author for the equations",
+    ),
+)
 # of what ngspice has to say about a cause
 END = re.compile(
     r"; from file|; (?:Error: ngspice.dll|Warning: Dynamic|tran simul)|\. Netlist to rerun"
@@ -241,8 +261,17 @@ class SpiceModel(Parameters):
                 )
         node = self.state_node.lower().rpartition(".")[2]
         if node not in re.split(r"[^\w]+", self.text.lower()):
+            inside = "." in self.state_node  # of another subcircuit
+            block = re.search(
+                rf"(?ms)^\s*\.subckt\s+{'' if inside else re.escape(words[1])}\b.*"
+                rf"{'' if inside else '?'}^\s*\.ends",
+                self.text.lower(),
+            )
+            found = re.findall(r"(?m)^\s*[a-z]\S*\s+(\w+)\s+(\w+)", block[0] if block else "")
+            nodes = sorted({name for pair in found for name in pair} - {"0"})
             raise ParameterError(
-                f"node {self.state_node} is missing in subcircuit {self.subcircuit}"
+                f"node {self.state_node} is missing in subcircuit {self.subcircuit}, whose nodes "
+                f"are {', '.join(nodes)}"
             )
 
     def add_to(self, circuit: Circuit) -> None:
@@ -367,7 +396,7 @@ def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:
     statement but a subcircuit, a model, a parameter, a function, an initial condition, or an
     element within a subcircuit.
     """
-    statements, depth = list(translated(_statements(path), notes)), 0
+    statements, depth = list(translated(_statements(path, []), notes)), 0
     for statement in statements:
         word = statement.text.split()[0].lower()
         depth += (word == ".subckt") - (word == ".ends")
@@ -383,29 +412,40 @@ def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:
     return statements
 
 
-def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> Iterator[Statement]:
+def _statements(
+    path: Path, read: list[Path], section: str = "", above: tuple[Path, ...] = ()
+) -> Iterator[Statement]:
     """Yield the allowed statements of a file, or of its `section`, and those of the files that it
-    includes. `above` are the files that include this one.
+    includes. `above` are the files that include this one; `read` collects all files.
     """
     inside = ""
-    for statement in _joined(path):
-        words = statement.text.split()
-        word = words[0].lower()
-        if (
-            word == ".lib"
-            and len(words) == 2
-            and not os.path.isfile(path.parent / words[1].strip("\"'"))
-        ):
-            inside = words[1].lower()  # .lib NAME begins a section, .lib FILE NAME includes one
+    read.append(path)
+    if len(read) > MOST_FILES:
+        raise ParameterError(f"{above[0]} includes more than {MOST_FILES} files")
+    joined, taken = _joined(path), {section}
+    if not above:  # no .lib chooses a section of the model file's own library
+        sections = {name: one for one in joined if (name := _section(one))}
+        if len(sections) > 1:
+            one = next(iter(sections.values()))
+            raise one.refused(
+                f"is one of the sections {', '.join(sections)}: choose it in a file of two lines, "
+                f"'.include {path.name}' and '.lib {path.name} {next(iter(sections))}', and name "
+                "that file in the model file"
+            )
+        taken |= set(sections)
+    for statement in joined:
+        word = statement.text.split()[0].lower()
+        if name := _section(statement):
+            inside = name
         elif word == ".endl":
             inside = ""
-        elif inside != section:
+        elif inside not in taken:
             continue
         elif include := INCLUDE.fullmatch(statement.text.strip()):
             target = path.parent / (include[2] or include[3] or include[4])
             if target.resolve() in (path.resolve(), *above):
                 raise statement.refused("includes itself")
-            yield from _statements(target, include[5].lower(), (*above, path.resolve()))
+            yield from _statements(target, read, include[5].lower(), (*above, path.resolve()))
         else:
             model = MODEL.match(statement.text)
             if DROPPED.fullmatch(word):
@@ -422,6 +462,17 @@ def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> 
             yield statement
 
 
+def _section(statement: Statement) -> str:
+    """Return the name of the section that a statement begins, in lower case; "" for other
+    statements. `.lib NAME` begins a section, `.lib FILE` and `.lib FILE NAME` include.
+    """
+    words = statement.text.split()
+    if len(words) != 2 or words[0].lower() != ".lib":
+        return ""
+    is_file = os.path.isfile(statement.path.parent / words[1].strip("\"'"))
+    return "" if is_file else words[1].lower()
+
+
 def _joined(path: Path) -> list[Statement]:
     """Return all statements of a file, without comments. A line that begins with + continues the
     statement before.
@@ -434,6 +485,9 @@ def _joined(path: Path) -> list[Statement]:
         content = data.decode("utf-16" if data[:2] in UTF_16 else "utf-8-sig")
     except UnicodeDecodeError:
         content = data.decode("latin-1")
+    for sign, words in FOREIGN:
+        if sign.search(content):
+            raise ParameterError(f"{path} {words}")
     for number, line in enumerate(content.split("\n"), 1):
         text = (
             ""

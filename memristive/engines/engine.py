@@ -12,10 +12,9 @@ circuit of the membranes alone, at the times at which the rows change.
 """
 
 import contextlib
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,7 +31,7 @@ from memristive.network.inputs import MOST_NEURONS, as_images
 from memristive.network.layer import Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
-from memristive.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.scores.checks import warn_of_layers
 from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristive.writing.base import Write
@@ -313,6 +312,7 @@ def write_columns(
     return waves.stack(vectors)[:, -1].reshape(states.shape)
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Interface to a network whose states may change between two calls, but not its shape and
     parameters.
@@ -352,63 +352,6 @@ class Engine(Protocol):
         """Return the states of a layer (columns x rows, V) after the writes `doses` of its columns,
         one after the other. `rng` draws the numbers and the noise of pulses.
         """
-
-
-class WiredClosedForm:
-    """Closed form of the paper's layer in NumPy. With resistive wires currents are solved
-    numerically.
-
-    Without wires `learning.training` uses the compiled kernel, which is faster.
-    """
-
-    def __init__(self, network: Network) -> None:
-        self._crossbar = network.crossbar
-
-    def read(
-        self,
-        network: Network,
-        image: np.ndarray,
-        wanted: int = 2,
-        label: int | None = None,
-        rng: np.random.Generator | None = None,
-        jitter: FloatOrArray = 0.0,
-    ) -> Reads:
-        """Return first spikes in s (nan: silent) and settled membranes in thresholds of one `image`
-        (inputs, levels): two lists with a single array (classes), because the network has one
-        layer. `wanted`, `label` and `rng` have no effect here.
-        """
-        race = self._crossbar.read(network.states[0], image, jitter)
-        return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
-
-    def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read of `errors` as if wires had no resistance. The rule needs no
-        back-read in a single layer.
-        """
-        return network.read_back(layer, errors)
-
-    def write(
-        self,
-        network: Network,
-        layer: int,
-        doses: Sequence[Write],
-        rng: np.random.Generator,
-    ) -> np.ndarray:
-        """Return the states of the layer (columns x rows, V) after the writes `doses`, one after
-        the other. Stuck cells keep their states.
-        """
-        states, rate = network.states[0].copy(), network.layers[0].write_rate
-        for write in doses:
-            column, dose, shares, factors = write
-            cells = self._crossbar.cells.at(column)
-            cells = dataclasses.replace(cells, transconductance=cells.transconductance * factors)
-            written = self._crossbar.write_column(
-                states, column, shares, 1 if dose > 0 else -1, abs(dose) / rate, cells
-            )
-            # 0: a stuck cell
-            states[column] = np.where(
-                np.equal(cells.transconductance, 0.0), states[column], written
-            )
-        return states
 
 
 class NgspiceNetwork:
@@ -562,37 +505,17 @@ def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
     return float(max(np.sort(times)[wanted - 1], 0.0 if label is None else times[label]))
 
 
-def make_engine(name: str, network: Network) -> Engine:
-    """Return an engine for a network.
-
-    Parameters
-    ----------
-    name : str
-        "ngspice" simulates the circuit (`NgspiceNetwork`). "closed-form" computes the paper's layer
-        in NumPy, with or without resistive wires (`WiredClosedForm`).
-    network : Network
-
-    Raises
-    ------
-    ParameterError
-        The name is unknown, or "closed-form" is to compute a network with another design.
-    """
-    check_engine(name)
-    if name == CLOSED_FORM:
-        return WiredClosedForm(network)
-    return NgspiceNetwork(network)
-
-
 @contextlib.contextmanager
 def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
     """Provide `engine` itself, or, if it is a name, a new engine of this name for the `network`.
     The circuits of a new engine are unloaded at the end of the block.
     """
-    if not isinstance(engine, str):
+    if isinstance(engine, Engine):
         yield engine
         return
+    check_engine(engine)
     with temporary_circuits():
-        yield make_engine(engine, network)
+        yield NgspiceNetwork(network)
 
 
 def reads(
@@ -664,6 +587,7 @@ def read(
     OperatingRangeWarning
         Stages clip, too many images have no spike, or cells have diverged.
     """
+    check_kind("network", network, Network)
     images, wanted = (
         as_images(images, network.sizes[0], shape=network.image_shape),
         as_whole("wanted", wanted, 1, MOST_NEURONS),

@@ -267,8 +267,6 @@ def load_checkpoint(
             progress = {name: arrays[name] for name in arrays.files}
         stored = json.loads(str(progress.pop("parameters")))
         changed = differences(stored, json.loads(to_json(parameters)))
-    except FileNotFoundError:
-        raise FileProblem(f"{path} does not exist; leave --resume out to start afresh") from None
     except (
         *(OSError, ValueError, KeyError, EOFError, AttributeError, RecursionError),
         *(zipfile.BadZipFile, zlib.error),
@@ -296,13 +294,20 @@ def resumed(
     Raises FileProblem if `resume` finds no usable checkpoint, NotOverwritten if a checkpoint exists
     and neither `resume` nor `force` is given.
     """
-    if resume:
-        return load_checkpoint(path, parameters, start or {})
-    if path.exists() and not force:
+    check_checkpoint(path, resume, force)
+    return load_checkpoint(path, parameters, start or {}) if resume else None
+
+
+def check_checkpoint(path: Path, resume: bool, force: bool) -> None:
+    """Raise FileProblem if `resume` finds no checkpoint, NotOverwritten if a checkpoint exists and
+    neither `resume` nor `force` is given.
+    """
+    if resume and not path.exists():
+        raise FileProblem(f"{path} does not exist; leave --resume out to start afresh")
+    if path.exists() and not (resume or force):
         raise NotOverwritten(
             f"{path} exists: use --resume to go on from it, or --force to start afresh."
         )
-    return None
 
 
 @contextmanager

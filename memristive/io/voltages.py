@@ -36,7 +36,7 @@ from memristive.network.design import (
 )
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import DeviceArray
-from memristive.parameters import ParameterError, Parameters
+from memristive.parameters import ParameterError, Parameters, check_kind
 from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters
 
@@ -92,6 +92,8 @@ class Voltages(Parameters):
         them, because they came as levels or it is an old file.
     past, wear : tuple of arrays
         Those of `Network`.
+    labels, patterns : tuples of str and of arrays (inputs)
+        Names and levels of a user's own patterns, one for each class; () for other datasets.
     """
 
     states: Any
@@ -113,12 +115,23 @@ class Voltages(Parameters):
     scale: tuple[float, float] | None = None
     past: tuple[Annotated[np.ndarray, 3, 1e12], ...] = ()
     wear: tuple[Annotated[np.ndarray, 2, 1e18], ...] = ()
+    labels: tuple[str, ...] = ()
+    patterns: tuple[Annotated[np.ndarray, 1, 1.0], ...] = ()
 
     # every entry may be missing; a network without parameters needs a `setup`
     newer: ClassVar = (
         *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
         *("design", "pulses", "convolution", "array", "chip", "scale", "past", "wear"),
+        *("labels", "patterns"),
     )
+
+    def check(self) -> None:
+        pixels = {len(pattern) for pattern in self.patterns} | {math.prod(self.shape)}
+        if self.patterns and (len(self.labels) != len(self.patterns) or len(pixels) > 1):
+            raise ParameterError(
+                f"patterns must be one for each of {len(self.labels)} labels, of shape "
+                f"{self.shape}, got {len(self.patterns)} of {min(pixels)} to {max(pixels)} pixels"
+            )
 
     def setup(self, default: Setup | None = None) -> Setup:
         """Return device, neuron, pulses and chip of the training; for a file without them, the
@@ -410,6 +423,7 @@ def save(
     VoltagesError
         A value could not be read back, such as a state that is nan. Nothing is written.
     """
+    check_kind("network", network, Network)
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
     inputs = network.sizes[0]
     shape = network.image_shape or shape or shape_of(inputs)

@@ -6,6 +6,7 @@ decisions.
 """
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,11 +16,18 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.engines.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
+from memristive.network.crossbar import predicted_spikes
 from memristive.network.design import Setup
 from memristive.network.inputs import as_images
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
-from memristive.scores.checks import fit_feedback_resistor, warn_of_range
-from memristive.scores.decisions import first_spikes
+from memristive.parameters import ParameterError
+from memristive.scores.checks import (
+    OperatingRangeWarning,
+    contained,
+    fit_feedback_resistor,
+    warn_of_range,
+)
+from memristive.scores.decisions import decide, first_spikes, resolution_of
 from memristive.spice.session import (
     SimulationError,
     Solver,
@@ -40,7 +48,9 @@ class Training:
     inputs, V).
 
     `inputs` are the voltages of the rows (inputs x times) and `controls` the phi (classes x times).
-    `states_over_time` holds X of all cells, class by class (cells x times).
+    `states_over_time` holds X of all cells, class by class (cells x times). `setup` is that of
+    reads: the feedback resistor of two-terminal devices follows from the states that they have
+    reached.
     """
 
     time: np.ndarray
@@ -48,14 +58,16 @@ class Training:
     controls: np.ndarray
     states_over_time: np.ndarray
     states: np.ndarray
+    setup: Setup
 
 
 def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.ndarray) -> Setup:
     """Return `setup` with two-terminal devices in the place of emulators.
 
     Pulses, read voltage and feedback resistor follow from the device file. The resistor brings the
-    membranes of trained patterns into their usual range. Reads are shorter than those of emulators,
-    because a read may move the state of a device with two terminals.
+    membranes of trained patterns into their usual range, if the states are those of the device's
+    curves; `train_hebbian` adapts it to the states that ngspice reaches. Reads are shorter than
+    those of emulators, because a read may move the state of a device with two terminals.
 
     Parameters
     ----------
@@ -190,7 +202,7 @@ def train_hebbian(
     -----
     OperatingRangeWarning
         Membranes clip or neurons stay silent on the trained patterns, one pattern contains another,
-        or ngspice rounds a long write.
+        or ngspice rounds a long write. Two-terminal devices would read patterns wrongly.
     """
     patterns = as_images(patterns, name="patterns", empty=False)
     chosen = training_solver(setup, solver)
@@ -202,7 +214,8 @@ def train_hebbian(
         # edges of nanoseconds stop the adapted solver
         training = _train(setup, patterns, solver, watch)
     if setup.array:
-        return training
+        fitted = setup_of_reads(setup, setup.array.shares(training.states), patterns)
+        return dataclasses.replace(training, setup=fitted)
     warn_of_range(
         setup,
         training.states,
@@ -212,6 +225,30 @@ def train_hebbian(
         write=setup.schedule.pulse,
     )
     return training
+
+
+def setup_of_reads(setup: Setup, x: np.ndarray, patterns: np.ndarray) -> Setup:
+    """Return `setup` with the feedback resistor that suits the shares `x` of the conductance range
+    (classes x inputs) which a training of `patterns` (classes x inputs) has reached. Warn if reads
+    would not name the classes.
+    """
+    try:
+        setup = fit_feedback_resistor(setup, patterns, x)
+    except ParameterError as error:
+        warnings.warn(str(error), OperatingRangeWarning, stacklevel=3)
+    resolution = resolution_of("hebbian", setup.neuron)
+    spikes = predicted_spikes(setup, x, patterns)
+    wrong = int(np.sum(decide(spikes, resolution)[0] != np.arange(len(patterns))))
+    if wrong:
+        advice = [*contained(patterns), "try other pulses in the model file, or the other --scheme"]
+        warnings.warn(
+            f"{wrong} of {len(patterns)} patterns will be read wrongly or not at all: cells have "
+            f"reached {x[patterns > 0].min():.1%} of the range or more in pixels that are on, and "
+            f"up to {x[patterns == 0].max(initial=0):.1%} in the others; {advice[0]}",
+            OperatingRangeWarning,
+            stacklevel=3,
+        )
+    return setup
 
 
 def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> Training:
@@ -238,6 +275,7 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> 
         waves.stack(names("phi", classes)),
         over_time.reshape(classes * inputs, -1),
         over_time[:, :, -1].copy(),
+        setup,
     )
 
 
@@ -292,6 +330,8 @@ def infer(
         Membranes clip, neurons stay silent, or membranes have not settled when the next pattern
         begins.
     """
+    if isinstance(states, Training):
+        raise ParameterError("states must be classes x inputs, got a Training: give its states")
     states, schedule = np.asarray(states, float), setup.schedule
     patterns = as_images(patterns, states.shape[1], "patterns", empty=False)
     classes = len(states)

@@ -150,6 +150,21 @@ def margin_factor(done: int, presentations: int, final: float) -> float:
 
 
 @compiled
+def first_neuron(spikes: np.ndarray, but: int) -> int:
+    """Return the index of the neuron that fires first, without the neuron `but`; -1 if none fires.
+    Of simultaneous spikes the lower class counts as first.
+    """
+    earliest = np.inf
+    for j in range(len(spikes)):
+        if j != but and spikes[j] < earliest:  # comparisons with nan are false
+            earliest = spikes[j]
+    for j in range(len(spikes)):
+        if j != but and spikes[j] <= earliest + SIMULTANEOUS:
+            return j
+    return -1
+
+
+@compiled
 def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | None:
     """Return the index of the wrong neuron that fires first. None if the right neuron, `label`,
     leads this neuron by `margin` s or more, or if no wrong neuron fires.
@@ -157,12 +172,11 @@ def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | N
     `spikes` are first spike times in s, nan for silent neurons. Ties count as errors at any margin.
     Otherwise cells that start equal would never be written at a margin of 0.
     """
-    others = np.where(np.isnan(spikes), np.inf, spikes)
-    right, others[label] = float(others[label]), np.inf
-    first = int(np.argmax(others <= others.min() + SIMULTANEOUS))
-    if np.isinf(others[first]):
+    first = first_neuron(spikes, label)
+    if first < 0:
         return None
-    return first if not others[first] - right >= max(margin, SIMULTANEOUS) else None
+    lead = spikes[first] - spikes[label]  # nan if the right neuron is silent
+    return None if lead >= max(margin, SIMULTANEOUS) else first
 
 
 @compiled
@@ -170,10 +184,7 @@ def is_right(spikes: np.ndarray, label: int) -> bool:
     """Return True if neuron `label` fires first; of simultaneous spikes the lower class counts as
     first.
     """
-    return (
-        not np.isnan(spikes[label])
-        and int(np.argmax(spikes <= np.nanmin(spikes) + SIMULTANEOUS)) == label
-    )
+    return first_neuron(spikes, len(spikes)) == label
 
 
 @compiled
@@ -210,7 +221,11 @@ def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
     array, rows, s
     """
     until = window if np.isnan(spike) else spike
-    return np.where(rows < until, until - rows, 0.0)  # comparisons with nan are false
+    result = np.zeros(len(rows))
+    for i in range(len(rows)):
+        if rows[i] < until:  # comparisons with nan are false
+            result[i] = until - rows[i]
+    return result
 
 
 @compiled
@@ -237,7 +252,11 @@ def hidden_errors(
     -------
     array, neurons, V
     """
-    return np.where(settled >= reach, read_back / scale, 0.0)
+    result = np.zeros(len(settled))
+    for j in range(len(settled)):
+        if settled[j] >= reach:
+            result[j] = read_back[j] / scale
+    return result
 
 
 class Doses(NamedTuple):
@@ -262,10 +281,9 @@ class Noise(NamedTuple):
     """
 
     read: np.ndarray  # V, presentations x output neurons: threshold noise
-    write: np.ndarray  # presentations x output columns x rows: factors on the doses
-
-
-NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
+    # presentations x output columns x rows: factors on the doses of emulators; None for measured
+    # devices
+    write: np.ndarray | None
 
 
 def doses_of(rule: Rule) -> Doses:
@@ -284,7 +302,7 @@ def plan(
     window: float,
     tau: float,
     image: np.ndarray,
-    patches: np.ndarray,
+    patches: np.ndarray | None,
     winners: np.ndarray,
     done: int,
 ) -> Plan:
@@ -308,69 +326,79 @@ def plan(
         Duration of a read, time constant of the membranes.
     image : array, rows
         Levels of the first layer's rows in a write.
-    patches, winners : array
-        As in `LayerArrays` and `Work`; empty without a convolution.
+    patches : array, optional
+        As in `design.Convolution`; None without a convolution.
+    winners : array
+        As in `Work`.
     done : int
         Presentations that came before.
     """
     share = max(dose_factor(done, doses.presentations, doses.final_dose), doses.least_dose)
     dose = share * (doses.output_dose if final else doses.hidden_dose)
-    count, of_image = np.count_nonzero(errors), len(rows) == 0 and len(patches) == 0
-    columns = len(rows) if len(rows) else patches.shape[1] - 1
-    found = Plan(
-        np.empty(count, np.int64),
-        np.empty(count),
-        image.reshape(1, -1) if of_image else np.empty((count, columns)),
-    )
+    count, columns, of_image = 0, len(rows), len(rows) == 0
+    for j in range(len(errors)):
+        count += errors[j] != 0.0
+    if patches is not None and of_image:
+        columns, of_image = patches.shape[1] - 1, False
+    shares = image.reshape(1, -1) if of_image else np.empty((count, columns))
+    found = Plan(np.empty(count, np.int64), np.empty(count), shares)
     n = 0
     for j in range(len(errors)):
         if errors[j] != 0.0:
             found.neurons[n], found.doses[n] = j % neurons, dose * errors[j]
             if len(rows):
-                found.shares[n] = overlap_times(rows, times[j], window) / tau
-            elif not of_image:  # the patch that gave the pooled spike
-                found.shares[n] = image[patches[winners[j], 1:]]
+                overlaps = overlap_times(rows, times[j], window)
+                for i in range(columns):
+                    shares[n, i] = overlaps[i] / tau
+            elif patches is not None:  # the patch that gave the pooled spike
+                for i in range(columns):
+                    shares[n, i] = image[patches[winners[j], 1 + i]]
             n += 1
     return found
 
 
-@compiled(inline="always")
+@compiled
 def correct(
     layers: tuple[kernel_arrays.LayerArrays, ...],
     timing: kernel_arrays.Timing,
     doses: Doses,
     ways: Ways,
-    counts: Counts,
+    counts: Counts | None,
     states: kernel_arrays.Arrays,
     work: kernel_arrays.Work,
     image: np.ndarray,
+    patches: np.ndarray | None,
     label: int,
     wrong: int,
     done: int,
-    factors: np.ndarray,
-    rng: np.random.Generator,
+    factors: np.ndarray | None,
+    presentation: int,
+    rng: np.random.Generator | None,
 ) -> None:
     """Correct the network after an error: back-read the errors from the last layer to the first,
     then write all layers.
 
     `image`: levels of the first layer's rows in a write. `label`: right neuron; `wrong`: first
-    wrong neuron, or -1. `done` presentations came before. `factors`: factors on the doses by write
-    noise, columns x rows, or empty. `states`, `work`, `ways` and `counts` change in place.
+    wrong neuron, or -1. `done` presentations came before. `factors`: `Noise.write`, of which
+    that of the `presentation` counts. `states`, `work`, `ways` and `counts` change in place.
     """
     last = len(states) - 1
     found = [output_errors(len(work.spikes[last]), label, wrong)]
-    for k in range(last, 0, -1):
-        volts, scale = (
-            (timing.back_voltage, 1.0) if k == last else (timing.error_voltage, doses.error_scale)
-        )
-        back = kernel.read_back(layers[k], states[k], found[-1], volts, rng)
-        found.append(hidden_errors(back, work.drives[k - 1], doses.reach, scale))
+    if len(layers) > 1:
+        for k in range(last, 0, -1):
+            volts, scale = timing.error_voltage, doses.error_scale
+            if k == last:
+                volts, scale = timing.back_voltage, 1.0
+            back = kernel.read_back(layers[k], states[k], found[-1], volts, rng)
+            found.append(hidden_errors(back, work.drives[k - 1], doses.reach, scale))
     for k in range(last + 1):
         layer, neurons = layers[k], layers[k].neurons.shape[1]
-        rows = kernel_arrays.EMPTY
-        if k:
-            start = timing.tau * math.log(timing.start)
-            rows = np.append(kernel.seconds(timing, work.spikes[k - 1]), start)
+        rows = np.empty(0)
+        if len(layers) > 1 and k:
+            below = kernel.seconds(timing, work.spikes[k - 1])
+            rows = np.full(len(below) + 1, timing.tau * math.log(timing.start))
+            for i in range(len(below)):
+                rows[i] = below[i]
         planned = plan(
             doses,
             k == last,
@@ -381,13 +409,25 @@ def correct(
             timing.window,
             timing.tau,
             image,
-            layer.patches,
+            patches,
             work.winners,
             done,
         )
-        due = due_writes(ways, k, layer.pairs, neurons, done, planned)
+        due = due_writes(ways.late, ways.gate, k, layer.pairs, neurons, done, planned)
         changed = write_due(
-            layer, timing, ways, states[k], due, factors, counts, k, work.loads[k], rng
+            layer,
+            timing,
+            ways.pulses,
+            ways.gate,
+            ways.sided,
+            states[k],
+            due,
+            factors,
+            presentation,
+            counts,
+            k,
+            work.loads[k],
+            rng,
         )
         kernel.refresh(
             layer,
@@ -398,7 +438,7 @@ def correct(
             work.weights[k],
             changed,
         )
-        if len(layer.patches):
+        if patches is not None and k == 0:
             volts = timing.row_voltage
             kernel_patches.bend(layer, volts, states[k], work.scale[k], work.bends, changed)
 
@@ -409,18 +449,19 @@ def train_compiled(
     timing: kernel_arrays.Timing,
     doses: Doses,
     ways: Ways,
-    counts: Counts,
+    counts: Counts | None,
     noise: Noise,
     states: kernel_arrays.Arrays,
     work: kernel_arrays.Work,
     images: np.ndarray,
     rows: np.ndarray,
+    patches: np.ndarray | None,
     labels: np.ndarray,
     order: np.ndarray,
     done: int,
     history: np.ndarray,
     waiting: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> int:
     """Train with the images of the indices `order`, after `done` earlier presentations, and fill
     `history`.
@@ -429,21 +470,23 @@ def train_compiled(
     were `waiting` presentations; returns the same number for the next call.
 
     `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
-    `rows` in reads. `labels`: n. `history`: presentations x 2, True if the answer was right, and
-    True if cells were written. `states`, `work`, `ways` and `counts` change in place.
+    `rows` in reads. `patches`: as in `kernel.read_image`. `labels`: n. `history`:
+    presentations x 2, True if the answer was right, and True if cells were written. `states`, `work`, `ways` and `counts` change in place.
     """
     before = -waiting
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]
-        kernel.draw(layers, timing, work, rows[order[n]], rng)
+        if rng is not None:
+            kernel.draw(layers, timing, work, rows[order[n]], patches, rng)
         kernel.read_image(
             layers,
             timing,
             states,
             work,
             rows[order[n]],
+            patches,
             label,
-            noise.read[n] if len(noise.read) else kernel_arrays.EMPTY,
+            noise.read[n : n + 1],
         )
         times = kernel.seconds(timing, work.spikes[-1])
         wrong = first_wrong_neuron(
@@ -456,7 +499,7 @@ def train_compiled(
         history[n, 1] = silent or wrong is not None
         if history[n, 1]:
             target = -1 if wrong is None else int(wrong)
-            forget(ways, n - before)
+            forget(ways.late, ways.gate, n - before)
             before = n
             correct(
                 layers,
@@ -467,10 +510,12 @@ def train_compiled(
                 states,
                 work,
                 image,
+                patches,
                 label,
                 target,
                 done + n,
-                noise.write[n] if len(noise.write) else kernel_arrays.EMPTY_TABLE,
+                noise.write,
+                n,
                 rng,
             )
     return len(order) - before

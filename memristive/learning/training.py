@@ -1,14 +1,13 @@
 """Training from errors: one loop for every network, on any engine (docs/layers.md).
 
 The circuit decides by first spike. The engine reads, reads back and writes. Python, as the teacher,
-only chooses which phi to pulse. The compiled kernel runs the same rule for networks without
-resistive wires.
+only chooses which phi to pulse. In closed form the compiled kernel runs the same rule.
 """
 
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import KernelArrays, Network
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, check_kind
 from memristive.scores.checks import warn_of_layers
 from memristive.writing.base import Due, Plan
 from memristive.writing.pulses import Counts, no_counts
@@ -49,7 +48,7 @@ class Learning:
     """
 
     network: Network
-    history: np.ndarray
+    history: np.ndarray = field(repr=False)
     done: int = 0
 
     @classmethod
@@ -128,7 +127,7 @@ def learn(
         equal. Or the network is a passive array, in which pulses disturb other cells: emulators in
         ngspice cannot simulate this.
     SimulationError
-        ngspice cannot complete a transient, or the currents through wires do not converge.
+        ngspice cannot complete a transient.
 
     Warns
     -----
@@ -136,6 +135,8 @@ def learn(
         Of the trained network: stages clip, neurons are silent, one neuron wins far too many
         images, or states diverge.
     """
+    check_kind("network", network, Network)
+    check_kind("rule", rule, rules.LayeredRule, rules.ErrorDrivenRule)
     images = as_images(images, network.sizes[0], empty=False, shape=network.image_shape)
     labels = as_labels(labels, len(images), network.sizes[-1])
     if len(labels) > 1 and np.ptp(labels) == 0:
@@ -200,11 +201,10 @@ def train(
         raise ParameterError("endurance counts pulses in closed form only: train with this engine")
     if engine == CLOSED_FORM:
         network.warn_of_doubts()
-        if not network.wired:
-            yield from _train_compiled(
-                learning, rule, images, labels, block, counts or no_counts(network)
-            )
-            return
+        yield from _train_compiled(
+            learning, rule, images, labels, block, counts or no_counts(network)
+        )
+        return
     with opened(engine, network) as own:
         for order, rng in _blocks(learning, rule, len(images), BLOCK):
             for index in order.tolist():
@@ -252,21 +252,22 @@ def _train_compiled(
             arrays.timing,
             doses,
             arrays.ways,
-            counts,
+            counts if network.pulses else None,
             noise,
             arrays.states,
             arrays.work,
             levels,
             rows,
+            arrays.patches,
             labels[order],
             np.arange(len(order)),
             learning.done,
             history,
             waiting,
-            rng,
+            None if arrays.quiet and not network.pulses else rng,
         )
         if stop % BLOCK == 0:  # as a training that is resumed here
-            forget(arrays.ways, waiting)
+            forget(arrays.ways.late, arrays.ways.gate, waiting)
             waiting = 0
         learning.network = arrays.trained(learning.network, waiting)
         if network.wears:
@@ -318,14 +319,14 @@ def train_on_image(
 
         output = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
         errors = all_errors(rule, read_back, settled, output)
-        factors = noise.write[0] if len(noise.write) else None
+        factors = noise.write[0] if noise.write is not None and len(noise.write) else None
         planned = plans(network, rule, image, times, winners, errors, k)
         states = tuple(
             engine.write(network, of, network.way.writes(due, factors), rng)
             for of, due in enumerate(due_of_layers(network, planned, ways, k))
         )
         network = dataclasses.replace(network, states=states)
-    forget(ways, 1)
+    forget(ways.late, ways.gate, 1)
     network = dataclasses.replace(network, waiting=waiting_of(ways))
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
@@ -367,7 +368,7 @@ def plans(
     convolution, or `NO_WINNERS`. `done` presentations came before.
     """
     tau, convolution = network.parameters.neuron.time_constant, network.convolution
-    patches = convolution.patches if convolution else kernel_arrays.NO_PATCHES
+    patches = convolution.patches if convolution else None
     return [
         rules.plan(
             rules.doses_of(rule),
@@ -379,7 +380,7 @@ def plans(
             layer.window,
             tau,
             network.rows(image[None])[0],
-            kernel_arrays.NO_PATCHES if k else patches,
+            patches,
             winners,
             done,
         )
@@ -392,7 +393,7 @@ def due_of_layers(network: Network, planned: list[Plan], ways: Ways, done: int) 
     presentations. Doses that must wait are added to those in `ways`.
     """
     return [
-        due_writes(ways, k, layer.pairs, layer.neurons, done, plan)
+        due_writes(ways.late, ways.gate, k, layer.pairs, layer.neurons, done, plan)
         for k, (layer, plan) in enumerate(zip(network.layers, planned, strict=True))
     ]
 
@@ -401,8 +402,8 @@ def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:
     """Return the random noise of the network's chip in the presentations from number `first` on,
     before number `stop`. Every engine gets the same noise.
     """
-    chip, write = network.chip, rules.NO_NOISE.write
-    if chip and chip.write_noise:
+    chip, write = network.chip, None if network.pulses else np.zeros((0, 0, 0))
+    if chip and chip.write_noise and not network.pulses:
         write = np.array(
             [
                 [chip.write_factors(k, column) for column in range(chip.classes)]

@@ -36,6 +36,11 @@ BELOW = 1e-3
 # inputs and columns of five currents
 SHARES, RISEN = np.array([*neuron.NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])
 
+NO_CLOSED_FORM = (
+    "row_resistance and column_resistance of a chip have no closed form: read and train in ngspice "
+    "(engine ngspice), or set both to 0"
+)
+
 
 class ClosedFormWarning(UserWarning):
     """The parameters are outside the range in which the closed form is exact to nanoseconds."""
@@ -111,10 +116,7 @@ class Crossbar:
         Through such wires columns depend on each other, so that there is no closed form.
         """
         if setup.devices.wires != Wires():
-            raise ParameterError(
-                "row_resistance and column_resistance have no closed form; use ngspice or "
-                "WiredCrossbar"
-            )
+            raise ParameterError(NO_CLOSED_FORM)
         return cls(
             Cells.of(setup.memristor, setup.devices.cells),
             Neurons.of(setup.neuron, setup.devices.neurons),
@@ -247,33 +249,8 @@ class Crossbar:
         as_images(np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1], "image")
         if not pulse > 0:
             raise ParameterError(f"a write's pulse must be above 0 s, got {pulse:g}")
-        return self.written(
-            states,
-            sign * self.schedule.input_voltage * np.asarray(image, float),
-            pulse,
-            cells or self.cells,
-        )
-
-    def write_column(
-        self,
-        states: np.ndarray,
-        column: int,
-        image: np.ndarray,
-        sign: int,
-        pulse: float,
-        cells: Cells,
-    ) -> np.ndarray:
-        """Return the states of a `column` (inputs, V) after one write. `states`: classes x inputs,
-        V; the other arguments are those of `write`.
-        """
-        return self.write(states[column], image, sign, pulse, cells)
-
-    def written(
-        self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells
-    ) -> np.ndarray:
-        """Return the states in V after a write of `pulse` s by `volts` across the cells. `states`
-        (V) and `volts` broadcast, and the result has their common shape.
-        """
+        cells = cells or self.cells
+        volts = sign * self.schedule.input_voltage * np.asarray(image, float)
         window, area = write_window(pulse, self.phi_share)
         charge = cells.transconductance * volts * area / cells.memory_capacitance
         if cells.curve:

@@ -1,7 +1,7 @@
 """Estimates of what the closed form leaves out, and which parameter is to blame if it matters.
 
-Each estimate is the shift of a typical spike in s. `studies.closed_form_range` compares the doubts
-that follow from them with transients of whole networks (docs/circuit.md).
+Each estimate is the shift of a typical spike in s. docs/circuit.md compares the doubts
+that follow from them with transients of whole networks.
 """
 
 import numpy as np

@@ -17,7 +17,7 @@ import numpy as np
 from memristive.closed_form import kernel, kernel_arrays, kernel_patches
 from memristive.closed_form.neuron import start_delay
 from memristive.network.chip import Chip
-from memristive.network.crossbar import ClosedFormWarning, Crossbar
+from memristive.network.crossbar import NO_CLOSED_FORM, ClosedFormWarning, Crossbar
 from memristive.network.design import (
     Convolution,
     Design,
@@ -104,6 +104,11 @@ class Network:
     wear: tuple[np.ndarray, ...] = ()
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        cells = f"{self.design.pairs} pairs a synapse" if self.design.pairs else "single cells"
+        chip = f", chip of seed {self.chip.seed}" if self.chip else ""
+        return f"<Network {'-'.join(map(str, self.sizes))}, {cells}{chip}>"
+
     def __post_init__(self) -> None:
         object.__setattr__(
             self, "states", tuple(np.asarray(states, float) for states in self.states)
@@ -157,12 +162,12 @@ class Network:
         if curve is None or self.past:
             return
         beyond = BEYOND_RANGE * (curve.high - curve.low)
-        for layer, states in enumerate(self.states):
+        for layer, states in enumerate(self.states, 1):
             wrong = np.argwhere((states < curve.low - beyond) | (states > curve.high + beyond))
             if len(wrong):
                 place = tuple(map(int, wrong[0]))
                 raise ParameterError(
-                    f"layers[{layer}] must be in the range of network.memristor.curve, "
+                    f"layer {layer} must be in the range of network.memristor.curve, "
                     f"{curve.low:.3g} to {curve.high:.3g} V, got {states[place]:.3g} V in cell "
                     f"{place} (column, row)"
                 )
@@ -252,21 +257,13 @@ class Network:
 
     @property
     def crossbar(self) -> Crossbar:
-        """The paper's layer in NumPy, as a `Crossbar`, which also solves currents through resistive
-        wires.
-        """
-        setup = self.setup
-        if setup.devices.wires == Wires():
-            return Crossbar.of(setup)
-        # here: importing SciPy's solver takes 0.2 s
-        from memristive.network.wire_solver import WiredCrossbar
-
-        return WiredCrossbar.of(setup)
+        """The paper's layer in NumPy, as a `Crossbar`."""
+        return Crossbar.of(self.setup)
 
     @property
     def wired(self) -> bool:
-        """True if wires have resistance, so that columns depend on each other and the kernel cannot
-        run the network.
+        """True if wires have resistance: columns then depend on each other, and only ngspice reads
+        them.
         """
         return any(devices.wires != Wires() for devices in self.devices or ())
 
@@ -319,10 +316,6 @@ class Network:
         """
         images = as_images(images, self.sizes[0])
         jitter = self.jitter("test", 0, len(images))
-        if self.wired:
-            return [
-                self.crossbar.race(self.states[0], images, jitter if len(jitter) else 0.0).spikes
-            ]
         step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [
             self.drawn(images[k : k + step], read_generator(seed, k), rails, jitter[k : k + step])[
@@ -346,18 +339,7 @@ class Network:
         it. The currents are those of `kernel_arrays.Work.noise`: an array for each layer.
         """
         arrays = KernelArrays(self, rails)
-        times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
-        kernel.read_images(
-            arrays.layers,
-            arrays.timing,
-            arrays.states,
-            arrays.work,
-            self.read_levels(images),
-            jitter,
-            times,
-            rng,
-        )
-        return list(times), arrays.work.noise
+        return arrays.read(self.read_levels(images), jitter, rng), arrays.work.noise
 
     def winners(self, image: np.ndarray) -> np.ndarray:
         """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
@@ -366,7 +348,8 @@ class Network:
         images = as_images(np.asarray(image)[None], self.sizes[0], "image")
         arrays, levels = KernelArrays(self), self.read_levels(images)[0]
         kernel_patches.read_patches(
-            arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels
+            *(arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels),
+            arrays.patches,
         )
         return arrays.work.winners
 
@@ -419,13 +402,11 @@ class Network:
         neurons = self.layers[layer].neurons
         if np.shape(errors) != (neurons,):
             raise ParameterError(
-                f"layer {layer} has {neurons} neurons, got errors of shape {np.shape(errors)}"
+                f"layer {layer + 1} has {neurons} neurons, got errors of shape {np.shape(errors)}"
             )
         arrays = KernelArrays(self)
-        quiet, volts = arrays.layers[layer]._replace(noise=0.0), self.layers[layer].back_voltage
-        return kernel.read_back(
-            quiet, arrays.states[layer], np.asarray(errors, float), volts, read_generator(0)
-        )
+        volts, errors = self.layers[layer].back_voltage, np.asarray(errors, float)
+        return kernel.read_back(arrays.layers[layer], arrays.states[layer], errors, volts, None)
 
     def faster(self, factor: float) -> Self:
         """Return a network whose membranes, edges and window are faster by a `factor`.
@@ -599,22 +580,23 @@ def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> f
 
 
 class KernelArrays:
-    """Arguments of the kernel's functions for a network: `layers`, `timing`, `ways`, `states`
-    and `work`. Without `rails`, stages never clip.
+    """Arguments of the kernel's functions for a network: `layers`, `timing`, `ways`, `states`,
+    `work` and `patches`. `quiet`: reads have no noise. Without `rails`, stages never clip.
     """
 
     def __init__(self, network: Network, rails: bool = True) -> None:
+        if network.wired:
+            raise ParameterError(NO_CLOSED_FORM)
         design, first, tau = (
             network.design,
             network.layers[0],
             network.parameters.neuron.time_constant,
         )
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
-        convolution, reads = network.convolution, 1
-        if convolution:
-            of_first = self.layers[0]._replace(patches=convolution.patches)
-            self.layers = (of_first, *self.layers[1:])
-            reads = len(convolution.patches)
+        self.quiet = all(layer.noise == 0.0 for layer in self.layers)
+        convolution = network.convolution
+        self.patches = convolution.patches if convolution else None
+        reads = len(convolution.patches) if convolution else 1
         self.timing = kernel_arrays.Timing(
             design.rise,
             design.window,
@@ -649,7 +631,21 @@ class KernelArrays:
             np.zeros(outputs[0] if convolution else 0, np.int64),
             np.zeros((3, kernels)),
         )
-        kernel.prepare(self.layers, self.timing, self.states, self.work)
+        kernel.prepare(self.layers, self.timing, self.states, self.work, self.patches)
+
+    def read(
+        self, levels: np.ndarray, jitter: np.ndarray, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Return the first spikes in s for each layer (images x neurons) of images, whose rows are
+        at `levels` (images x rows). `jitter`: as `Network.jitter` returns it. `rng`: of the read
+        noise.
+        """
+        times = tuple(np.empty((len(levels), len(spikes))) for spikes in self.work.spikes)
+        kernel.read_images(
+            *(self.layers, self.timing, self.states, self.work, levels, self.patches, jitter),
+            *(times, None if self.quiet else rng),
+        )
+        return list(times)
 
     def trained(self, network: Network, waiting: int = 0) -> Network:
         """Return `network` with the states and waiting doses that the kernel has written, the doses
@@ -658,7 +654,7 @@ class KernelArrays:
         ways = self.ways
         if waiting:
             ways = copy.deepcopy(ways)
-            forget(ways, waiting)
+            forget(ways.late, ways.gate, waiting)
         states = tuple(
             states[:, : len(before)].T.copy()
             for states, before in zip(self.states, network.states, strict=True)
@@ -700,7 +696,7 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
         layer.write_rate,
         layer.pairs,
         layer.reference,
-        memristor.curve.flow if memristor.curve else kernel_arrays.NO_FLOW,
+        memristor.curve.flow if memristor.curve else None,
         layer.read_noise,
     )
 

@@ -36,7 +36,9 @@ FULL = 0.9  # share of the conductance range at which the most written cell of a
 FEEDBACK_SWITCH = 1.0
 # share of the read voltage across a closed access switch, for a device at its highest conductance
 ACCESS = 1e-3
-SELECTED = 0.5  # V, phi above which the switches are closed
+# V, phi above which the switches are closed: so little that the voltage of a device rises with its
+# row and does not jump. After a jump amid an edge, the steps of a device that heats itself vanish.
+SELECTED = 1e-3
 ARRAY_EDGE = 0.01  # of one pulse's width
 # of a class's pulse, until the next class: short, because devices whose rate jumps at 0 V creep in
 # between

@@ -33,7 +33,7 @@ SPIKE_SHIFT = 1e-3  # share of the threshold: a membrane voltage that moves a sp
 ROUNDED = 1e-3  # relative error of X above which a warning is due
 # largest number of images that `layered_problems` examines, which takes a second for large networks
 EXAMINED = 200
-EXAMINED_SLOW = 20  # the same for the many patches of a convolution, and for resistive wires
+EXAMINED_SLOW = 20  # the same for the many patches of a convolution
 # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no
 # warning
 AGREED = 0.3e-6
@@ -96,8 +96,11 @@ def settled_membranes(setup: Setup, states: np.ndarray, images: np.ndarray) -> n
     """Return the settled membranes in V (images x classes) of a network without rails whose devices
     are all alike.
 
-    `states`: classes x inputs in V; `images`: n x inputs, 0 to 1.
+    `states`: classes x inputs in V, or shares of the conductance range of two-terminal devices;
+    `images`: n x inputs, 0 to 1.
     """
+    if setup.array:
+        return setup.neuron.transresistance * setup.array.currents(states, images)
     memristor, volts = setup.memristor, setup.schedule.input_voltage * images
     currents = [read_current(memristor, states, row).sum(axis=1) for row in volts]
     return setup.neuron.transresistance * np.array(currents)
@@ -176,19 +179,26 @@ def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, **kind: 
     `by_class` also warn of a pattern that contains another one.
     """
     problems = range_problems(setup, states, images, **kind)
-    for inner, outer in itertools.permutations(range(len(images) * kind.get("by_class", False)), 2):
-        on = images[inner] > 0
-        if np.all(images[outer][on] >= images[inner][on]):
-            problems.append(
-                f"pattern {outer} contains pattern {inner}: on pattern {inner}, neuron {outer} "
-                f"fires no later than neuron {inner}"
-            )
-            break
+    if kind.get("by_class"):
+        problems += contained(images)[:1]
     for problem in problems:
         warnings.warn(problem, OperatingRangeWarning, stacklevel=3)
 
 
-def fit_feedback_resistor(setup: Setup, patterns: ArrayLike) -> Setup:
+def contained(patterns: np.ndarray) -> list[str]:
+    """Return a message for each of the `patterns` (classes x inputs) that another one contains."""
+    pairs = itertools.permutations(range(len(patterns)), 2)
+    return [
+        f"pattern {outer} contains pattern {inner}: on pattern {inner}, neuron {outer} fires no "
+        f"later than neuron {inner}"
+        for inner, outer in pairs
+        if np.all(patterns[outer][on := patterns[inner] > 0] >= patterns[inner][on])
+    ]
+
+
+def fit_feedback_resistor(
+    setup: Setup, patterns: ArrayLike, states: np.ndarray | None = None
+) -> Setup:
     """Return `setup` with the feedback resistor that suits `patterns` trained by the Hebbian rule.
 
     With this resistor, the largest pattern's membrane settles at 1.7 thresholds, as in the paper's
@@ -199,6 +209,9 @@ def fit_feedback_resistor(setup: Setup, patterns: ArrayLike) -> Setup:
     ----------
     setup : Setup
     patterns : array_like, classes x inputs, levels 0 to 1
+    states : array, classes x inputs, optional
+        States that a training has reached: X in V, or of two-terminal devices shares of the
+        conductance range. None: those that the closed form or the devices' curves predict.
 
     Raises
     ------
@@ -212,15 +225,13 @@ def fit_feedback_resistor(setup: Setup, patterns: ArrayLike) -> Setup:
         raise ParameterError(
             f"pattern {empty[0]} has no pixel that is on: its neuron could never fire"
         )
-    if setup.array:
-        settled = setup.neuron.transresistance * np.diag(
-            setup.array.currents(setup.array.trained(patterns), patterns)
-        )
-    else:
+    if states is None and setup.array:
+        states = setup.array.trained(patterns)
+    elif states is None:
         states = trained_state(
             setup.memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse
         )
-        settled = np.diag(settled_membranes(setup, states, patterns))
+    settled = np.diag(settled_membranes(setup, states, patterns))
     needed = suitable_feedback(setup.neuron, float(settled.max()), float(settled.min()))
     if needed is None:
         raise ParameterError(
@@ -238,7 +249,8 @@ def layered_problems(
     output_dose: str = "rule.output_dose",
     labels: np.ndarray | None = None,
 ) -> list[str]:
-    """Return a message for each quantity that is out of range, with the parameter to change.
+    """Return a message for each quantity that is out of range, with the parameter to change, in
+    closed form without the resistance of wires.
 
     Parameters
     ----------
@@ -253,9 +265,12 @@ def layered_problems(
         Classes of the images. If they are given, neurons that win too many images, or none, are
         also reported, and hidden layers of which no or too few neurons fire.
     """
-    most = EXAMINED_SLOW if network.convolution or network.wired else EXAMINED
+    most = EXAMINED_SLOW if network.convolution else EXAMINED
     part = np.sort(np.random.default_rng(1).permutation(len(images))[:most])
     images, classes = images[part], network.sizes[-1]
+    if network.wired:
+        devices = (dataclasses.replace(of, wires=Wires()) for of in network.devices or ())
+        network = dataclasses.replace(network, devices=tuple(devices))
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     forward = network.forward(images)
     problems, paper = _clipping_problems(network, images, forward, doses), []
@@ -339,8 +354,6 @@ def _clipping_problems(
     Clipping matters if it changes decisions, or if it moves first spikes by more than the two
     engines differ without clipping.
     """
-    if network.wired:  # its closed form has no rails
-        return []
     free = network.forward(images, rails=False)
     changed = sum(
         strict_decision(one) != strict_decision(other)

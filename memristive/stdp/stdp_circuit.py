@@ -331,7 +331,7 @@ SURFACE = 0.6  # V, surface potential of ngspice's channels (default of PHI)
 TINY = 1e-150
 
 current, channel_current, raised_state, lowered_state, edge_gain, first_spike, leaked, written = (
-    compiled(law, error_model="numpy")
+    compiled(law)
     for law in (
         memristor.read_current,
         memristor.channel_current,

@@ -20,6 +20,7 @@ from memristive.closed_form.kernel_arrays import (
 )
 from memristive.compiled import compiled
 from memristive.writing.base import Due, Way
+from memristor import Flow
 
 leaked = compiled(memristor.leaked, inline="always")
 moved = compiled(memristor.moved)
@@ -67,9 +68,10 @@ class AtOnce(Way):
         return write_column(states, column, levels * scale, high, window, gains)
 
 
-@compiled(error_model="numpy", fastmath=SAFE_MATH)
+@compiled(fastmath=SAFE_MATH)
 def write_at_once(
     layer: LayerArrays,
+    flow: Flow | None,
     timing: Timing,
     states: np.ndarray,
     c: int,
@@ -90,15 +92,19 @@ def write_at_once(
         math.copysign(timing.write_voltage, seconds),
         len(high),
     )
-    if len(layer.flow.up) > 0:
+    if flow is not None:
         for i in range(rows):
             k, factor = row_of(cells, i), factors[i] if len(factors) else 1.0
             charge = cells[RATE, k, c] * factor * volts * high[i] * abs(seconds) * timing.write_area
-            states[i, c] = moved(layer.flow, states[i, c], charge)
+            states[i, c] = moved(flow, states[i, c], charge)
             load += loaded(cells, k, c, states[i, c])
         return load
     # shares of time: phi is high as long as the longest row
-    longest = 1.0 if timing.lifts else high.max()
+    longest = 1.0
+    if not timing.lifts:
+        longest = 0.0
+        for i in range(rows):
+            longest = max(longest, high[i])
     window = abs(seconds) * timing.write_window * longest
     if window == 0.0:
         longest, window = 1.0, 1e-300  # s: nothing is written

@@ -29,7 +29,7 @@ from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times
 from memristive.parameters import Parameters, curve, quantity
 from memristive.writing.base import Due, Laboratory, Way
 from memristive.writing.late import capacitor_ledger
-from memristive.writing.pulses import Counts, Pulses
+from memristive.writing.pulses import Counts
 from memristor import read_current
 from snn_circuit import Cells
 
@@ -101,7 +101,7 @@ class GateWrite(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """1T1R cells whose gate voltage sets the state. Without `levels` no cell has a gate."""
+    """1T1R cells whose gate voltage sets the state."""
 
     levels: np.ndarray  # V, states on an even grid of gate voltages
     low: float  # V, of the gate
@@ -110,6 +110,7 @@ class Gate(NamedTuple):
     rest: float  # V, to which gates leak
     forget: float  # share of the way to `rest` with each presentation
     always: bool  # RESET before each SET; otherwise only where the gate voltage has fallen
+    noise: float  # V, standard deviation of the state after a write
     voltages: Arrays  # rows x columns, V: gate voltages
     committed: Arrays  # rows x columns, V: gate voltage at the last write of each device
     gain: Arrays  # rows x columns: dose that a gate gets over the nominal dose
@@ -258,9 +259,7 @@ def gate_arrays(network: Any) -> Gate:
     """Return the kernel's `Gate` of a `Network`. If the network holds no gate voltages, they follow
     from its states.
     """
-    settings, nothing = network.pulses, tuple(np.zeros((0, 0)) for _ in network.layers)
-    if settings is None or not settings.levels:
-        return Gate(np.zeros(0), 0.0, 0.0, 0.0, 0.0, 0.0, False, nothing, nothing, nothing)
+    settings = network.pulses
     waiting = network.waiting or gate_voltages(settings, network.states)
     gains = [layer.write_gains.T for layer in network.layers]
     return Gate(
@@ -271,6 +270,7 @@ def gate_arrays(network: Any) -> Gate:
         settings.gate_rest,
         settings.gate_forget,
         bool(settings.gate_reset),
+        settings.write_noise,
         tuple(of_layer[0].copy() for of_layer in waiting),
         tuple(of_layer[1].copy() for of_layer in waiting),
         # the gate of a stuck cell moves
@@ -328,16 +328,22 @@ def set_level(state: float, level: float, reset: bool, scatter: float) -> float:
 
 @compiled(inline="always")
 def move_gates(
-    gate: Gate, k: int, c: int, high: np.ndarray, dose: float
-) -> tuple[np.ndarray, np.ndarray]:
+    gate: Gate,
+    k: int,
+    c: int,
+    high: np.ndarray,
+    dose: float,
+    gates: np.ndarray,
+    reset: np.ndarray,
+) -> None:
     """Move the gate voltages of column `c` in layer `k` by the `dose` in V, of which row i gets the
     share `high[i]`.
 
-    Returns two arrays (rows): the gate voltage in V of each cell that is due, nan for the others;
-    and True for each cell that needs RESET.
+    Fills two arrays (rows): `gates` with the gate voltage in V of each cell that is due, nan for
+    the others; and `reset` with True for each cell that needs RESET.
     """
     voltages, committed = gate.voltages[k], gate.committed[k]
-    gates, reset = np.full(len(high), np.nan), np.zeros(len(high), np.bool_)
+    gates.fill(np.nan)
     for i in range(len(high)):
         if high[i] > 0.0:
             voltages[i, c], due = moved_gate(
@@ -351,7 +357,6 @@ def move_gates(
             if due:
                 gates[i], reset[i] = voltages[i, c], gate.always or voltages[i, c] < committed[i, c]
                 committed[i, c] = voltages[i, c]
-    return gates, reset
 
 
 @compiled
@@ -385,7 +390,6 @@ def set_states(
 def write_gates(
     layer: LayerArrays,
     timing: Timing,
-    pulses: Pulses,
     gate: Gate,
     states: np.ndarray,
     c: int,
@@ -408,7 +412,7 @@ def write_gates(
         states[:, c].copy(),
         gates,
         reset,
-        pulses.noise,
+        gate.noise,
         bounds,
         rng,
     )

@@ -84,10 +84,9 @@ def check_late(device: MeasuredDevice) -> None:
 
 
 class Late(NamedTuple):
-    """Synapses that write late: each adds up its doses until pulses are due. If `pulses` is 0, none
-    does.
-    """
+    """Synapses that write late: each adds up its doses until pulses are due."""
 
+    step: float  # V, mean change of X by one pulse
     pulses: float  # of a synapse that is due
     forget: float  # share of the waiting doses that is lost with each presentation
     keeps: bool  # the remainder of a dose after its pulses
@@ -170,12 +169,10 @@ def late_arrays(network: Any) -> Late:
     """Return the kernel's `Late` of a `Network`: the doses that synapses hold, and the limits at
     which pulses are due.
     """
-    settings, nothing = network.pulses, tuple(np.zeros((0, 0)) for _ in network.layers)
-    if settings is None or settings.late == 0.0 or settings.levels:
-        return Late(0.0, 0.0, False, nothing, tuple(np.zeros((0, 0, 0)) for _ in nothing))
-    shapes = [(layer.rows, layer.neurons) for layer in network.layers]
+    settings, shapes = network.pulses, [(layer.rows, layer.neurons) for layer in network.layers]
     waiting = network.waiting or tuple(np.zeros(shape) for shape in shapes)
     return Late(
+        settings.step,
         float(settings.late_pulses),
         settings.late_forget,
         bool(settings.late_keeps),

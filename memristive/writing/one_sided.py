@@ -31,7 +31,7 @@ from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.base import Due, Laboratory
 from memristive.writing.late import LatePulses, capacitor_ledger
-from memristive.writing.pulses import Counts, Pulses, drawn_number
+from memristive.writing.pulses import Counts, drawn_number
 from memristor import read_current
 from snn_circuit import Cells
 
@@ -81,7 +81,7 @@ def check_pairs(settings: OneSidedSettings, pairs: int) -> None:
 
 
 class Sided(NamedTuple):
-    """Values of `OneSidedSettings` for the compiled functions; `sign` is 0 for other devices."""
+    """Values of `OneSidedSettings` and of its pulses for the compiled functions."""
 
     gradual: np.ndarray  # quantiles x states
     abrupt: np.ndarray
@@ -89,17 +89,23 @@ class Sided(NamedTuple):
     refresh_at: float
     tolerance: float
     noise: float  # standard deviation of reading a difference, share of the range
+    step: float  # V, mean change of X by one pulse
+    width: float  # s, of a pulse
 
 
 def sided_arrays(settings: Any) -> Sided:
     """Return the kernel's `Sided`."""
-    found = settings.one_sided if settings else None
-    if found is None:
-        return Sided(np.zeros((0, 0)), np.zeros((0, 0)), 0.0, 0.0, 0.0, 0.0)
+    found = settings.one_sided
     tables = np.array(found.gradual, float), np.array(found.abrupt, float)
     noise = settings.read_noise * found.mean_step / settings.step
     return Sided(
-        *tables, float(found.sign), settings.refresh_at, settings.tolerance, math.sqrt(2) * noise
+        *tables,
+        float(found.sign),
+        settings.refresh_at,
+        settings.tolerance,
+        math.sqrt(2) * noise,
+        settings.step,
+        settings.width,
     )
 
 
@@ -361,7 +367,6 @@ class OneSidedWrites(LatePulses):
 def write_pair(
     layer: LayerArrays,
     timing: Timing,
-    pulses: Pulses,
     sided: Sided,
     states: np.ndarray,
     c: int,
@@ -384,12 +389,12 @@ def write_pair(
     columns[0], columns[1] = c, (c + states.shape[1] // 2) % states.shape[1]
     numbers, wanted = np.zeros(rows), np.full(rows, np.nan)
     for i in range(rows):
-        numbers[i] = drawn_number(high[i] * abs(dose) / pulses.step, 1, rng)
+        numbers[i] = drawn_number(high[i] * abs(dose) / sided.step, 1, rng)
     counts.writes[k][c] += numbers.max() > 0.0
     for side in range(2):
         for i in range(rows):
             rate = cells[RATE, row_of(cells, i), columns[side]]
-            gains[side, i] = rate * timing.write_voltage * pulses.width / pulses.step
+            gains[side, i] = rate * timing.write_voltage * sided.width / sided.step
             x[side, i] = (states[i, columns[side]] - flow.low) / flow.span
     phase = 0
     while True:

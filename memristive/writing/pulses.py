@@ -80,9 +80,7 @@ class ModelWrite(NamedTuple):
 
 
 class Pulses(NamedTuple):
-    """Pulses that write a measured device. If `step` is 0, writes have no pulses but last in
-    proportion to their dose.
-    """
+    """Pulses that write a measured device."""
 
     step: float  # V, mean change of X by one pulse
     width: float  # s
@@ -93,9 +91,6 @@ class Pulses(NamedTuple):
     # True: V/3, unselected cells see a third of the voltage backwards; False: V/2, they see nothing
     thirds: bool
     noise_curve: np.ndarray  # factors on `noise` over the range; empty: 1 everywhere
-
-
-NO_PULSES = Pulses(0.0, 0.0, 0, 0.0, (0.0, 0.0), False, np.zeros(0))
 
 
 class Counts(NamedTuple):
@@ -249,10 +244,8 @@ def pulse_energies(
     return float(numbers @ selected) * joules, float(seen) * half**2 * joules
 
 
-def pulse_arrays(settings: PulseSettings | None) -> Pulses:
+def pulse_arrays(settings: PulseSettings) -> Pulses:
     """Return the kernel's `Pulses`."""
-    if settings is None:
-        return NO_PULSES
     return Pulses(
         settings.step,
         settings.width,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from memristive.closed_form.kernel_arrays import EMPTY, LayerArrays, Timing
+from memristive.closed_form.kernel_arrays import LayerArrays, Timing
 from memristive.compiled import compiled
 from memristive.writing.at_once import AtOnce, write_at_once
 from memristive.writing.base import Due, Plan, Way
@@ -69,12 +69,14 @@ class PulseWrites(OneSidedSettings, GateSettings, LateSettings, PulseSettings):
 
 
 class Ways(NamedTuple):
-    """Values that the compiled writes of a network need; those of other ways are empty."""
+    """Values that the compiled writes of a network need. Those of other ways are None, so that
+    their code is not compiled.
+    """
 
-    pulses: Pulses
-    late: Late
-    gate: Gate
-    sided: Sided
+    pulses: Pulses | None
+    late: Late | None
+    gate: Gate | None
+    sided: Sided | None
 
 
 def way_of(settings: PulseWrites | None) -> Way:
@@ -91,34 +93,39 @@ def way_of(settings: PulseWrites | None) -> Way:
 def kernel_ways(network: Any) -> Ways:
     """Return the `Ways` of a `Network`."""
     settings = network.pulses
-    return Ways(
-        pulse_arrays(settings),
-        late_arrays(network),
-        gate_arrays(network),
-        sided_arrays(settings),
-    )
+    if settings is None:
+        return Ways(None, None, None, None)
+    if settings.levels:
+        return Ways(None, None, gate_arrays(network), None)
+    late = late_arrays(network) if settings.late else None
+    if settings.one_sided:
+        return Ways(None, late, None, sided_arrays(settings))
+    return Ways(pulse_arrays(settings), late, None, None)
 
 
 def waiting_of(ways: Ways) -> tuple[np.ndarray, ...]:
     """Return the doses of late synapses, or the gate voltages, in the form of `Network.waiting`."""
     late, gate = ways.late, ways.gate
-    if len(gate.levels):
+    if gate is not None:
         return tuple(np.stack(both) for both in zip(gate.voltages, gate.committed, strict=True))
-    return tuple(doses.copy() for doses in late.doses) if late.pulses else ()
+    return () if late is None else tuple(doses.copy() for doses in late.doses)
 
 
 @compiled
-def forget(ways: Ways, presentations: int) -> None:
+def forget(late: Late | None, gate: Gate | None, presentations: int) -> None:
     """Apply the leak of a number of `presentations`: late-writing synapses lose a part of the doses
     that they hold, and gate voltages move towards their resting voltage.
     """
-    leak(ways.late.doses, 0.0, ways.late.forget, presentations)
-    leak(ways.gate.voltages, ways.gate.rest, ways.gate.forget, presentations)
+    if late is not None:
+        leak(late.doses, 0.0, late.forget, presentations)
+    if gate is not None:
+        leak(gate.voltages, gate.rest, gate.forget, presentations)
 
 
-@compiled(inline="always")
+@compiled
 def due_writes(
-    ways: Ways,
+    late: Late | None,
+    gate: Gate | None,
     k: int,
     pairs: int,
     neurons: int,
@@ -126,15 +133,17 @@ def due_writes(
     plan: Plan,
 ) -> Due:
     """Return the writes of layer `k`, of some `neurons`, that are due after the doses of a `plan`;
-    `ways` change in place.
+    `late` and `gate` change in place.
 
     A dose writes one of the `pairs`, which take turns over the presentations: `done` of them came
     before.
     """
-    late = ways.late
     sides, pair, rows = 2 if pairs else 1, done % max(1, pairs), plan.shares.shape[1]
-    number, equal = sides * len(plan.neurons), len(plan.shares) == 1 and late.pulses == 0.0
-    gated = number if len(ways.gate.levels) else 0
+    number, equal, gated = sides * len(plan.neurons), len(plan.shares) == 1, 0
+    if late is not None:
+        equal = False
+    if gate is not None:
+        gated = number
     due = Due(
         np.empty(number, np.int64),
         np.empty(number),
@@ -149,57 +158,59 @@ def due_writes(
             plan.doses[m],
             plan.shares[m if len(plan.shares) > 1 else 0],
         )
-        if late.pulses > 0.0:
+        if late is not None:
             # both cells of a pair get the pulses of one dose
             high = due.shares[n - 1] if side else commit(late, k, own, high, dose)
-            dose = math.copysign(ways.pulses.step, dose)
+            dose = math.copysign(late.step, dose)
         c = (side * pairs + pair) * neurons + own
         due.columns[n], due.doses[n] = c, -dose if side else dose
-        if gated:
-            due.gates[n], due.reset[n] = move_gates(ways.gate, k, c, high, due.doses[n])
+        if gate is not None:
+            move_gates(gate, k, c, high, due.doses[n], due.gates[n], due.reset[n])
         if not equal:
-            due.shares[n] = high
+            for i in range(rows):
+                due.shares[n, i] = high[i]
     return due
 
 
-@compiled(inline="always")
+@compiled
 def write_due(
     layer: LayerArrays,
     timing: Timing,
-    ways: Ways,
+    pulses: Pulses | None,
+    gate: Gate | None,
+    sided: Sided | None,
     states: np.ndarray,
     due: Due,
-    factors: np.ndarray,
-    counts: Counts,
+    factors: np.ndarray | None,
+    presentation: int,
+    counts: Counts | None,
     k: int,
     loads: np.ndarray,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> np.ndarray:
     """Make the writes of layer `k` that are `due`, one after the other, and update `states`,
     `counts` and `loads`. Return for each neuron whether its cells may have changed: 1 or 0.
 
-    `factors`: write gains over the nominal ones, columns x rows, or empty;
-    other arguments are those of `write_pulses`.
+    `factors`: write gains of emulators over the nominal ones, presentations x columns x rows, of
+    which that of the `presentation` counts; without noise, empty; None for measured devices. Other
+    arguments are those of `write_pulses`.
     """
-    pulses, neurons = ways.pulses, layer.neurons.shape[1]
-    changed = np.ones(neurons) if max(pulses.disturb) > 0.0 else np.zeros(neurons)
+    neurons = layer.neurons.shape[1]
+    changed = np.zeros(neurons)
+    if pulses is not None and max(pulses.disturb) > 0.0:
+        changed.fill(1.0)
     for n in range(len(due.columns)):
         c, dose, high = due.columns[n], due.doses[n], due.shares[n if len(due.shares) > 1 else 0]
         changed[c % neurons] = 1.0
-        if len(due.gates):
-            gates, reset = due.gates[n], due.reset[n]
-            write_gates(
-                layer, timing, pulses, ways.gate, states, c, gates, reset, counts, k, loads, rng
-            )
-        elif ways.sided.sign != 0.0:
-            write_pair(
-                layer, timing, pulses, ways.sided, states, c, high, dose, counts, k, loads, rng
-            )
-        elif pulses.step > 0.0:
+        if factors is not None:
+            of_rows = factors[presentation, c] if len(factors) else high[:0]
+            seconds = dose / layer.nominal_rate
+            loads[c] = write_at_once(layer, layer.flow, timing, states, c, high, seconds, of_rows)
+        if pulses is not None:
             write_pulses(layer, timing, pulses, states, c, high, dose, counts, k, loads, rng)
-        else:
-            of_rows = factors[c] if len(factors) else EMPTY
-            loads[c] = write_at_once(
-                layer, timing, states, c, high, dose / layer.nominal_rate, of_rows
-            )
+        if gate is not None:
+            gates, reset = due.gates[n], due.reset[n]
+            write_gates(layer, timing, gate, states, c, gates, reset, counts, k, loads, rng)
+        if sided is not None:
+            write_pair(layer, timing, sided, states, c, high, dose, counts, k, loads, rng)
     return changed

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_moons
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
@@ -78,6 +79,26 @@ def test_the_first_spike_decides(iris, fitted):
     )
 
 
+def test_curves_and_calibration_of_scikit_learn_take_the_probabilities(iris):
+    """A sample of which no neuron fires is as likely of each class. On held-out samples of three
+    and of two classes, the ranks and the probabilities suit the truth.
+    """
+    features, labels = iris
+    for kept in (slice(0, 150), slice(50, 150)):
+        rows, classes = features[kept], labels[kept]
+        model = MemristiveClassifier((6,), random_state=1).fit(rows[::2], classes[::2])
+        found, truth = model.predict_proba(rows[1::2]), classes[1::2]
+        columns = found if found.shape[1] > 2 else found[:, 1]
+        assert roc_auc_score(truth, columns, multi_class="ovr") > 0.95
+        assert log_loss(truth, found) < 0.5 * np.log(found.shape[1])
+        times = model.spike_times(rows[1::2])
+        assert np.array_equal(found.argmax(axis=1), np.nanargmin(times, axis=1))
+    silent = MemristiveClassifier((), epochs=1, random_state=1).fit(features, labels)
+    states = tuple(np.zeros_like(of) for of in silent.network_.states)
+    silent.network_ = dataclasses.replace(silent.network_, states=states)
+    assert silent.predict_proba(features) == pytest.approx(np.full((150, 3), 1 / 3))
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_curved_borders_are_learned_by_many_small_writes(seed):
     features, labels = make_moons(800, noise=0.1, random_state=1)  # a straight line separates 88 %
@@ -98,6 +119,9 @@ def test_curved_borders_are_learned_by_many_small_writes(seed):
         {"hidden": (0,)},
         {"epochs": 0},
         {"dose": 6.0},
+        {"dose": "x"},
+        {"neuron": "x"},
+        {"device": ["epiram"]},
         {"margin": -1.0},
         {"chip": "nonsense"},
         {"chip": Chip(write_noise=0.3)},

@@ -11,7 +11,6 @@ import pytest
 from memristive.__main__ import COMMANDS
 from memristive.__main__ import main as memristive
 from memristive.accounting.dissipation import write_costs
-from memristive.commands import report
 from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES
 from memristive.io.records import load_results, load_table, to_json
@@ -175,50 +174,3 @@ def test_a_training_notices_that_its_file_has_changed(tmp_path, monkeypatch, cap
     assert memristive(words) == 2
     assert "data_checksum" in one_line(capsys.readouterr().err)
     assert [path.read_bytes() for path in files] == before
-
-
-def test_a_report_is_one_page_with_all_sections(tmp_path, monkeypatch):
-    small = {"data": "digits"}
-    networks = {"one layer": (small, "none"), "two layers": (small | {"hidden": (20,)}, "none")}
-    monkeypatch.setattr(report, "NETWORKS", networks)
-    monkeypatch.setattr(report, "SHORT", 500)
-    assert memristive(["report", "pcmo", "--short", *outputs(tmp_path), "--jobs", "1"]) == 0
-    page = (tmp_path / "report_pcmo.html").read_text(encoding="utf-8")
-    assert page.count("<h2>") == 7 and page.count("<img") == 4 and "http" not in page
-    for part in ("device", "accuracy", "limits", "tolerance"):
-        assert (tmp_path / f"report_pcmo_{part}.pdf").is_file()
-    found = load_results(tmp_path / "report_pcmo.json")
-    assert len(found["advice"]) == 3
-    costs = pd.DataFrame(found["rows"]).query("section == 'costs'")
-    assert (costs["training_J"] > costs["inference_J"]).all()  # 500 reads and the writes
-
-
-def test_advice_names_the_largest_gain_that_is_clear():
-    accuracies = {
-        ("as it is", "late"): [0.80, 0.81, 0.82],
-        ("as it is", "at once"): [0.70, 0.72, 0.74],
-        ("no write noise", "late"): [0.92, 0.93, 0.94],
-        ("steps 10 times finer", "late"): [0.70, 0.83, 0.99],  # more, but not clearly
-        ("equal steps up and down", "late"): [0.845, 0.85, 0.855],
-    }
-    rows = pd.DataFrame(
-        {
-            "network": "one layer",
-            "section": "limits",
-            "variant": variant,
-            "write": way,
-            "seed": seed,
-            "strict_accuracy": accuracy,
-            "pulses_per_cell": 1.0,
-            "write_energy_J": np.nan,
-        }
-        for (variant, way), found in accuracies.items()
-        for seed, accuracy in enumerate(found)
-    )
-    first, then, last = report.advice_of(rows)
-    assert first.startswith("First: no write noise, +12.0 points") and "81.0 %" in first
-    assert then.startswith("Then: write late, +9.0 points")
-    assert "steps 10 times finer" in last and "equal steps" in last
-    drifted = pd.DataFrame({"section": "time", "aged 1e+07": [0.5, 0.52, 0.54]})
-    first, *_ = report.advice_of(pd.concat([rows, drifted]))
-    assert first.startswith("First: cells that keep their state for 1e+07 s, +29.0 points")

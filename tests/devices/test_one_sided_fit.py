@@ -8,7 +8,7 @@ import pytest
 from memristive.devices.export import files
 from memristive.devices.measured_device import ONE_SIDED_DEVICES, device_record, load_device
 from memristive.devices.one_sided import OneSided
-from memristive.devices.one_sided_fit import fit_one_sided, from_crosssim
+from memristive.devices.one_sided_fit import fit_one_sided
 from memristive.io.records import to_json
 from memristive.parameters import ParameterError
 
@@ -72,37 +72,24 @@ def test_two_abrupt_directions_and_too_few_pulses_are_refused():
         fit_one_sided([(jumps, direction, pulses)], "mine")
 
 
-def test_lookup_tables_of_crosssim_are_read():
-    """Pulses up raise G by 1, 2 or 3 uS of 10 uS; a pulse down ends at the lowest G."""
-    siemens, shares = np.linspace(1e-6, 11e-6, 11), np.array([0.0, 0.5, 1.0])
-    up = np.repeat([[1e-6], [2e-6], [3e-6]], 11, axis=1)
-    down = np.repeat([siemens[0] - siemens], 3, axis=0)
-    texts = [
-        "\n".join(["title", *(",".join(map(str, row)) for row in [siemens, shares, *table]), ""])
-        for table in (up, down)
-    ]
-    device = from_crosssim(*texts, "mine")
-    assert device.one_sided.sign == 1 and device.highest_conductance == pytest.approx(11e-6)
-    gradual = np.array(device.one_sided.gradual)
-    assert gradual[0] == pytest.approx(np.full(gradual.shape[1], 0.1))
-    assert gradual[-1] == pytest.approx(np.full(gradual.shape[1], 0.3))
-    assert np.abs(device.one_sided.abrupt).max() < 1e-9
-    with pytest.raises(ParameterError, match="table"):
-        from_crosssim("title\n1,2\nx", texts[1], "mine")
-
-
 @pytest.mark.parametrize("name", ONE_SIDED_DEVICES)
-def test_an_exported_device_comes_back_from_crosssims_tables(name):
+def test_crosssims_tables_hold_the_quantiles_of_the_changes(name):
+    """A line of text, conductances, probabilities, and a row of changes for each probability."""
     device, texts = ONE_SIDED_DEVICES[name], files(ONE_SIDED_DEVICES[name])
-    back = from_crosssim(texts["dG_increasing.txt"], texts["dG_decreasing.txt"], name)
-    assert back.one_sided.sign == device.one_sided.sign and len(texts) == 2
-    for table in ("gradual", "abrupt"):
-        found, expected = (np.array(getattr(of.one_sided, table)) for of in (back, device))
-        x = np.linspace(0, 1, expected.shape[1])
-        assert found == pytest.approx(
-            np.array([np.interp(np.linspace(0, 1, found.shape[1]), x, row) for row in expected]),
-            abs=1e-3,
-        )
+    words = "dG_increasing.txt", "dG_decreasing.txt"
+    gradual, abrupt = (texts[word] for word in words[:: device.one_sided.sign])
+    for text, quantiles, ends in (
+        (gradual, np.array(device.one_sided.gradual), False),
+        (abrupt, np.array(device.one_sided.abrupt), True),
+    ):
+        rows = [np.array(line.split(","), float) for line in text.splitlines()[1:]]
+        span = device.highest_conductance - device.lowest_conductance
+        places = (rows[0] - device.lowest_conductance) / span
+        x = np.linspace(0, 1, quantiles.shape[1])
+        expected = np.array([np.interp(places, x, row) - ends * places for row in quantiles])
+        shares = np.linspace(0, 1, len(quantiles))
+        found = [np.interp(shares, rows[1], column) for column in np.transpose(rows[2:]) / span]
+        assert np.transpose(found) == pytest.approx(expected, abs=1e-3)
 
 
 def test_its_file_gives_the_same_device_and_names_a_wrong_table(tmp_path):

@@ -211,7 +211,7 @@ def test_a_state_that_no_pulse_reaches_is_refused(tmp_path):
     content = json.loads((tmp_path / "v.json").read_text())
     content["layers"][0][1][2] = 50.0
     (tmp_path / "v.json").write_text(json.dumps(content))
-    with pytest.raises(VoltagesError, match=r"layers\[0\].* 50 V"):
+    with pytest.raises(VoltagesError, match=r"layer 1 .* 50 V"):
         load(tmp_path / "v.json")
 
 

@@ -5,14 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memristive import build, learn, read
+from memristive import build, infer, learn, read
 from memristive.datasets import matching_dataset
 from memristive.learning import build as settings
 from memristive.learning.build import initial_network
+from memristive.learning.hebbian import Training
 from memristive.learning.training import Learning, train
-from memristive.network.design import ENGINES, Convolution
+from memristive.network.design import ENGINES, Convolution, Setup
+from memristive.parameters import ParameterError
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
+from tests.helpers import one_line
 
 RNG = np.random.default_rng(1)
 IMAGES = RNG.random((40, 100))
@@ -39,6 +42,37 @@ def test_synapses_that_write_late_learn_more_with_fewer_pulses():
             accuracies.append(score_row(dataset.test.labels, spikes)["strict_accuracy"])
             pulses.append(counts.pulses[0].mean())
         assert accuracies[1] > accuracies[0] + 0.02 and pulses[1] < pulses[0]
+
+
+def test_wrong_kinds_are_refused_with_what_was_meant():
+    network, rule = build(IMAGES, 2, presentations=1)
+    trained = learn(network, rule, IMAGES, np.arange(40) % 2)
+    for use, words in (
+        (lambda: read(trained, IMAGES), "network.* give its network"),
+        (lambda: learn(trained, rule, IMAGES, np.zeros(40)), "network.* give its network"),
+        (lambda: learn(network, IMAGES, IMAGES, np.zeros(40)), "rule"),
+        (lambda: read(network, IMAGES, engine=5), "engine"),
+        (
+            lambda: infer(
+                Setup(), Training(*[np.zeros((2, 2))] * len(dataclasses.fields(Training))), IMAGES
+            ),
+            "give its states",
+        ),
+    ):
+        with pytest.raises(ParameterError, match=words):
+            use()
+    assert "100-2" in one_line(repr(trained))
+
+
+@pytest.mark.parametrize(("shape", "many", "few"), [(None, 100_000, 25_000), ({}, 40_000, 2500)])
+def test_doses_of_late_writes_grow_with_the_presentations_that_are_missing(shape, many, few):
+    """Double the dose by the root of a dense network, by the fourth root of a convolution."""
+    long, short = (
+        build(IMAGES, 2, 2, "epiram", late=True, convolution=shape, presentations=shown)[1]
+        for shown in (many, few)
+    )
+    assert short.hidden_dose == pytest.approx(2 * long.hidden_dose)
+    assert short.output_dose == pytest.approx(2 * long.output_dose)
 
 
 FEW = RNG.random((5, 2))  # images of two pixels

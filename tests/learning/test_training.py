@@ -120,6 +120,23 @@ def test_of_a_tie_the_lower_class_counts_as_first_and_the_right_and_one_wrong_co
     assert sorted(moved) == pytest.approx([-0.2, 0.0], rel=0.03, abs=1e-4)
 
 
+def test_writes_of_a_chip_have_other_noise_in_each_thousand_presentations():
+    """No neuron fires, so each presentation adds the same dose to the right column, times a factor
+    with a mean of 1 and the spread of the chip. The factors of presentations k and k + 1000 have
+    nothing in common.
+    """
+    rule, chip = ErrorDrivenRule(presentations=2000, dose=1e-3), Chip(write_noise=0.2, seed=1)
+    start = network_on_chip(Network.of(Setup(), np.zeros((2, 1))), chip)
+    learning, found = Learning.start(start, rule), [0.0]
+    for _ in train(learning, rule, np.ones((1, 1)), np.zeros(1, int), block=1):
+        found.append(learning.network.states[0][0, 0])
+    doses = 1e-3 * np.maximum(1 - np.arange(2000) / 2000, 0.01)
+    first, second = (np.diff(found) / doses).reshape(2, -1)
+    assert first.mean() == pytest.approx(1, abs=0.05)
+    assert first.std() == pytest.approx(0.2, rel=0.1)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.15
+
+
 # Several layers
 
 

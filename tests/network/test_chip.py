@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from memristive.engines.engine import NgspiceNetwork, make_engine
+from memristive.engines.engine import NgspiceNetwork
 from memristive.network.chip import Chip, load_chip, on_chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.networks import Network, network_on_chip
@@ -14,6 +14,7 @@ from memristive.parameters import ParameterError
 from memristive.writing.at_once import ColumnDose
 from memristor import MemristorParameters
 from tests.network.networks import layer_of, random_network
+from tests.network.plain import PlainClosedForm
 
 SPREADS = (
     "cell_gain",
@@ -154,8 +155,8 @@ def test_cells_of_any_threshold_leak_towards_zero_while_they_are_written(ngspice
         network = network_on_chip(Network.of(leaky, np.full((2, 20), 4.0)), chip)
         dose = ColumnDose(1, 70e-6 * network.layers[0].write_rate, np.zeros(20))
         simulated, computed = (
-            make_engine(name, network).write(network, 0, [dose], np.random.default_rng(0))[1]
-            for name in ("ngspice", "closed-form")
+            engine(network).write(network, 0, [dose], np.random.default_rng(0))[1]
+            for engine in (NgspiceNetwork, PlainClosedForm)
         )
         assert simulated == pytest.approx(computed, rel=0, abs=0.25e-3)
         assert low <= np.ptp(simulated) < high and 3.9 < simulated.mean() < 3.97

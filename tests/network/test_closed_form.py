@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memristive.datasets import encode
-from memristive.engines.engine import WiredClosedForm
 from memristive.engines.solvers import READING_LAYERS
-from memristive.engines.whole_network import STEPPED, WholeNetwork
 from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.training import learn
@@ -33,6 +31,8 @@ from memristor import (
 )
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import paper_layer, random_network
+from tests.network.plain import PlainClosedForm
+from tests.network.whole_network import STEPPED, WholeNetwork
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_compiled_training_is_the_training_image_by_image(mnist, mnist_setup, ch
     start = network_on_chip(paper_network(mnist_setup, rule, 10, 100), chip)
     compiled, plain = (
         learn(start, rule, *training_set, engine=engine)
-        for engine in ("closed-form", WiredClosedForm(start))
+        for engine in ("closed-form", PlainClosedForm(start))
     )
     (states,), (expected,) = compiled.network.states, plain.network.states
     assert states == pytest.approx(expected, abs=1e-9)

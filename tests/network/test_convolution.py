@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 
 from memristive.engines.engine import NgspiceNetwork
-from memristive.io.voltages import load, save
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.design import ENGINES, Convolution, LayerDesign
 from memristive.network.networks import Network, with_bias
 from memristive.parameters import ParameterError
-from memristive.scores.checks import layered_problems
 from memristive.scores.decisions import strict_decision
 from tests.network.networks import PULSED_IMAGES, PULSED_RULE, deviations, measured_network
 
@@ -192,13 +190,3 @@ def test_both_engines_write_measured_kernels_alike(ngspice, device, pairs, late)
         assert np.abs(theirs - before).max() > 0.05
     for ours, theirs in zip(circuit.network.waiting, closed.network.waiting, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
-
-
-def test_a_file_restores_a_convolution(tmp_path):
-    rule = dataclasses.replace(RULE, presentations=40)
-    network = learn(convolution(), rule, IMAGES, LABELS).network
-    save(tmp_path / "network.json", network, rule)
-    loaded = load(tmp_path / "network.json")
-    assert loaded.convolution == CONVOLUTION
-    assert all(map(np.array_equal, loaded.states, network.states))
-    assert layered_problems(loaded, IMAGES) == layered_problems(network, IMAGES)

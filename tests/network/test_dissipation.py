@@ -12,7 +12,6 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.accounting import dissipation
 from memristive.accounting.dissipation import read_energies, write_energies
 from memristive.datasets import xpue
-from memristive.devices import characterise
 from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
@@ -35,15 +34,6 @@ from memristive.writing.gate import GateWrite, gate_energies
 from memristive.writing.pulses import pulse_energies
 from snn_circuit import OFF, NeuronParameters, add_source
 from snn_circuit import network as network_of_cells
-from studies.late_cell import (
-    SOLVER,
-    START,
-    LateCellExperiment,
-    LateColumn,
-    by_law,
-    by_single_pulses,
-)
-from studies.late_cell import netlist as late_column
 from tests.network import ngspice_energies
 from tests.network.balance import balance
 from tests.network.networks import GRID, measured_network, random_network
@@ -108,7 +98,7 @@ def test_the_sources_of_a_read_deliver_what_the_parts_take_that_they_feed(name):
         circuit.C(f"line_{k}", f"row_0_{k}", circuit.gnd, FARADS)
     found = balance(circuit, dataclasses.replace(READING, max_step=design.rise / 20), stop)
     assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
-    assert found.of("cline") == pytest.approx(FARADS / 2 * np.square(levels).sum(), rel=0.01)
+    assert found.of("cline") == pytest.approx(FARADS / 2 * np.square(levels).sum(), rel=0.01, abs=0)
     expected = read_energies(network, image, times, stop)
     at_pins = expected[0].rows + sum(drawn.bias for drawn in expected)
     assert found.at_pins - found.of("cline") == pytest.approx(at_pins, rel=0.01)
@@ -187,10 +177,10 @@ def test_pulses_cost_what_selected_and_half_selected_devices_take(scheme, half):
     model_states = cells.states(states)
     circuit = array_network(array, NeuronParameters(), model_states, rows, phi, 1.0, neurons=False)
     found = balance(circuit, array.writing(width / 10), 1.3 * width, behind=("device_",))
-    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
+    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01, abs=0)
     expected = pulse_energies(network.layers[0], states, 1, numbers, volts**2 * width, half)
     chosen = sum(found.of(f"xcell_1_{i}") for i in (0, 2, 3))
-    assert chosen == pytest.approx(expected[0], rel=0.01)
+    assert chosen == pytest.approx(expected[0], rel=0.01, abs=0)
     assert found.of("xcell") - chosen == pytest.approx(expected[1], rel=0.01, abs=1e-6 * chosen)
 
 
@@ -231,32 +221,6 @@ def test_a_filament_in_ngspice_takes_what_the_pins_of_row_column_and_gate_delive
     limit = 20 * 200e-6 / 2 * (1.2 - 0.4) ** 2  # A, square law of the file's transistor
     assert found.of("xcell1") == pytest.approx(limit * 2.5 * model.width_up, rel=0.05)
     assert found.of("xcell0") > found.of("xcell1") > 1e6 * found.of("xcell2")
-
-
-def test_late_writes_cost_the_pulses_of_the_devices_that_are_due():
-    column = LateColumn(LateCellExperiment(cells=2, writes=8, dose=0.4), load_model("vteam"))
-    volts, model = column.experiment.draw(), column.model
-    stop = float(column.starts[-1]) + column.period
-    found = balance(
-        late_column(column, volts), SOLVER, stop, behind=("plus", "minus", "up", "down")
-    )
-    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
-    _, pulses = by_law(column, volts)
-    states = by_single_pulses(model, pulses)
-    before = np.concatenate([np.full((1, *states.shape[1:]), START), states[:-1]])
-    siemens = [
-        characterise.read_cells(model, part.ravel()).reshape(part.shape)
-        for part in (before, states)
-    ]
-    ways = {1: model.voltage_up**2 * model.width_up, -1: model.voltage_down**2 * model.width_down}
-    expected = sum(
-        ways[direction] * np.mean(siemens, axis=0)[k, side, i]
-        for (k, i), pulse in np.ndenumerate(pulses)
-        for side, direction in ((0, pulse), (1, -pulse))
-        if pulse
-    )
-    assert np.abs(pulses).sum() >= 3
-    assert found.of("xplus") + found.of("xminus") == pytest.approx(expected, rel=0.01)
 
 
 def test_columns_that_are_written_together_change_as_alone_and_cost_the_longest_write():

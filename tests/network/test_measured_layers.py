@@ -56,6 +56,7 @@ KIND = MeasuredDevice(
         ("taox-tio2", (5,), 0, None, {}),
         ("noisy", (5,), 2, None, {}),
         ("noisy", (), 0, None, {}),
+        ("noisy", (), 1, None, {"whole": 0}),
         ("pcmo", (), 1, None, LATE),
         ("ag-si", (5,), 2, SPREAD, LATE),
         ("noisy", (5,), 1, None, LATE),
@@ -142,6 +143,19 @@ def test_a_synapse_that_writes_late_adds_up_doses_and_forgets():
         )
     assert found == [pytest.approx(row) for row in ((0.36, 0), (0.684, 0), (0.0, 2), (0.36, 2))]
     assert counts.pulses[0][:, 1:6].sum() == 0
+
+
+def test_windows_of_late_synapses_have_their_width_and_their_shift():
+    """Both limits of a synapse's window shift together: its middle scatters by `late_offset`, half
+    its width by `late_spread`.
+    """
+    net = network("pcmo", (), 1)
+    pulses = dataclasses.replace(net.pulses, **LATE)
+    net = dataclasses.replace(net, states=(np.zeros((40, 400)),), pulses=pulses)
+    low, high = KernelArrays(net).ways.late.limits[0] / (pulses.late * pulses.step)
+    assert np.mean(high - low) / 2 == pytest.approx(1, abs=0.01)
+    assert np.std(high - low) / 2 == pytest.approx(0.2, rel=0.03)
+    assert np.std(high + low) / 2 == pytest.approx(0.1, rel=0.03)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

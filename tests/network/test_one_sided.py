@@ -15,7 +15,7 @@ from memristive.ledger import SELECTED
 from memristive.network.chip import Chip
 from memristive.parameters import ParameterError
 from memristive.writing.at_once import ColumnDose
-from memristive.writing.one_sided import drawn_entry, sided_arrays
+from memristive.writing.one_sided import drawn_entry, read_difference, sided_arrays
 from memristive.writing.pulses import no_counts
 
 IMAGES = np.random.default_rng(0).random((8, 6))
@@ -88,17 +88,19 @@ def test_steps_have_the_distribution_of_the_table():
 
 
 @pytest.mark.parametrize(("step", "end"), [(0.02, 0.0), (-0.02, 1.0)])
-def test_a_refresh_keeps_the_difference_and_makes_room(step, end):
+@pytest.mark.parametrize(("wanted", "refresh_at"), [(0.5, 0.9), (-0.5, 0.6)])
+def test_a_refresh_keeps_the_difference_and_makes_room(step, end, wanted, refresh_at):
     """Steps are smaller than the tolerance, so the difference comes back within it. The pair gets
-    one abrupt pulse on each side, and as many gradual ones as the difference has steps.
+    one abrupt pulse on each side, and as many gradual ones as the difference has steps. Of the
+    negative difference, the cell that is not written has run out of room.
     """
     of, tolerance = device(step, end), 0.03
-    before, after, counts = after_a_dose(of, 0.5, refresh_at=0.9, tolerance=tolerance)
+    before, after, counts = after_a_dose(of, wanted, refresh_at=refresh_at, tolerance=tolerance)
     (plus, minus), (first, second) = states_of(after, of)[:, 0], states_of(before, of)[:, 0]
     expected = first - second + abs(step)
     assert np.abs(plus - minus - expected).max() <= tolerance + 1e-9
     # one of both stays where the abrupt pulse left it
-    assert np.abs(minus if step > 0 else plus - 1.0).max() < 1e-6
+    assert np.abs((minus if step * wanted > 0 else plus) - end).max() < 1e-6
     abrupt = counts.pulses[0][0 if step > 0 else 1].T.reshape(2, 3, -1)[:, 0]
     assert np.all(abrupt == 1)
     trims = counts.pulses[0].sum() - abrupt.sum() * 1.0
@@ -128,11 +130,24 @@ def test_pulses_and_refreshes_are_counted_with_their_conductance():
     # one gradual pulse from 0 to 0.25 restores the difference
     siemens = of.conductance(np.array([0.5, 0.0, 0.75, 0.5]))
     expected = 4.0 * 1e-6 * siemens[:2].sum() + 9.0 * 1e-7 * siemens[2:].sum()
-    assert ledger.sum(name=SELECTED) == pytest.approx(expected, rel=0.02)
+    assert ledger.sum(name=SELECTED) == pytest.approx(expected, rel=0.02, abs=0)
     # reads before the abrupt pulses, after them, and after the gradual one, at 0.1 V
     reads = of.conductance(np.array([0.75, 0.5, 0.0, 0.0, 0.25, 0.0])).sum() * 0.01 * 1e-6
-    assert ledger.sum(name="write: array, reads of refreshes") == pytest.approx(reads, rel=0.02)
+    assert ledger.sum(name="write: array, reads of refreshes") == pytest.approx(
+        reads, rel=0.02, abs=0
+    )
     assert seconds["write"] == pytest.approx(2e-6 + 1e-7 + 3e-6, rel=0.02)
+    # two limits for each of these three reads of the pair
+    comparators = ledger.sum(name="write: comparators of refreshes")
+    assert comparators == pytest.approx(6 * accounts.technology.comparator_energy, abs=0)
+
+
+def test_a_refresh_reads_a_difference_with_the_noise_of_two_reads():
+    of = sided_arrays(build(IMAGES, 3, device=device(0.1, 0.0, read_noise=0.02))[0].pulses)
+    rng = np.random.default_rng(1)
+    found = [read_difference(of, np.array([0.7, 0.3]), rng) for _ in range(4000)]
+    assert np.mean(found) == pytest.approx(0.4, abs=2e-3)
+    assert np.std(found) == pytest.approx(0.02 * np.sqrt(2), rel=0.05)
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -10,15 +10,16 @@ import pytest
 from memristive.datasets import matching_dataset, xpue
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.solvers import READING_LAYERS
-from memristive.engines.whole_network import STEPPED, WholeNetwork
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip, on_chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import LayerDesign
 from memristive.network.networks import Network, network_on_chip
+from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
 from tests.network.networks import measured_network, paper_layer, random_network, with_gain
+from tests.network.whole_network import STEPPED, WholeNetwork
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
@@ -109,3 +110,33 @@ def test_layers_with_a_reference_or_pairs(name, chip):
         expected = whole.read(image, min(STOP, network.design.window))
         assert assert_equal_spikes(circuits.forward(network, image)[0], expected)
         assert_equal_spikes([layer[0] for layer in network.forward(image[None])], expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "doubted"),
+    [
+        ({"amplifier_gain": 1e3}, False),
+        ({"amplifier_gain": 1e2}, True),
+        ({"amplifier_output_resistance": 1e3}, False),
+        ({"stage_resistance": 1e2}, False),
+        ({"capacitance": 1e-14}, False),
+        ({"junction_current": 1e-3}, True),
+        ({"rise": 1e-7}, False),
+        ({"row_voltage": 0.3, "transresistance": 66e3}, False),
+    ],
+)
+def test_spikes_far_from_the_default_parameters_agree_within_10_ns_or_are_doubted(values, doubted):
+    network, image = random_network((9, 6, 4), 7, spread=1.0), np.linspace(0.1, 1.0, 9)
+
+    def changed(part):
+        own = {field.name for field in dataclasses.fields(part)} & set(values)
+        return dataclasses.replace(part, **{name: values[name] for name in own})
+
+    parameters = NetworkParameters(changed(MemristorParameters()), changed(NeuronParameters()))
+    network = dataclasses.replace(network, parameters=parameters, design=changed(network.design))
+    found = [layer[0] for layer in network.forward(image[None])]
+    whole = WholeNetwork(network).read(image, STOP)
+    early = np.concatenate(found) < CLEAR
+    assert early.sum() > 3 and bool(network.doubts) == doubted
+    off = np.abs(np.concatenate(found) - np.concatenate(whole))[early]
+    assert (np.nan_to_num(off, nan=CLEAR).max() > BOUND) == doubted

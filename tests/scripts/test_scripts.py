@@ -173,6 +173,22 @@ def test_two_terminal_devices_are_trained_and_their_voltages_file_names_device_a
     )
 
 
+def test_own_letters_are_trained_by_the_rule_of_the_paper_and_read(work, ngspice, capsys):
+    """The file of the network holds the letters, so that the inference needs nothing else."""
+    letters, voltages = work / "letters.txt", work / "letters.json"
+    letters.write_text("1100 0011 A\n0011 1100 B\n1010 1010 C\n", encoding="utf-8")
+    options = ("--patterns", letters)
+    assert started("XPUE_memristive_training.py", work, *options, voltages=voltages) == 0
+    assert started("XPUE_memristive_inference.py", work, voltages=voltages) == 0
+    record = load_results(work / "letters_inference.json")
+    assert record["strict_accuracy"] == 1.0 and record["decisions"] == ["A", "B", "C"]
+    assert load_voltages(voltages).shape == (2, 4)
+    content = json.loads(voltages.read_text())
+    voltages.write_text(json.dumps(content | {"labels": ["A", "B"]}))
+    assert started("XPUE_memristive_inference.py", work, voltages=voltages) == 2
+    assert "patterns" in one_line(capsys.readouterr().err)
+
+
 @pytest.fixture(scope="module")
 def computed(work):
     """Record and decisions of all test images in closed form."""

@@ -20,6 +20,7 @@ from memristive.network.networks import network_on_chip
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import no_counts
+from tests.devices.law import device_by_law
 
 
 def test_the_energy_of_writes_is_that_of_their_pulses():
@@ -67,7 +68,7 @@ def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
     of the number of pairs.
     """
     # nearly all weight on the noisy settings
-    device = MeasuredDevice.from_law("noisy", 100, 100, 0.5, 0.5, write_noise=0.2)
+    device = device_by_law(100, 0.5, write_noise=0.2)
     doses = [learning_of(device, 1, pairs)[1].output_dose / pairs for pairs in (1, 4)]
     assert doses[1] / doses[0] == pytest.approx(2, rel=0.02)
 
@@ -76,7 +77,7 @@ def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
 @pytest.mark.parametrize(
     ("device", "accuracy"),
     [
-        (MeasuredDevice.from_law("accelerating", 100, 100, -0.5, -0.5), 0.89),
+        (device_by_law(100, -0.5, name="accelerating"), 0.89),
         (MeasuredDevice("abrupt increase", up=(0.85, 0.0), down=(0.01, 0.01)), 0.8),
     ],
     ids=lambda value: getattr(value, "name", ""),

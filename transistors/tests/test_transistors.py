@@ -1,6 +1,4 @@
-"""The circuit of transistors: law against ngspice, energy, a chip's thresholds, learning
-in ngspice.
-"""
+"""The circuit of transistors: the contest's images, energy, learning in ngspice."""
 
 import re
 import subprocess
@@ -8,34 +6,22 @@ import subprocess
 import numpy as np
 import pytest
 
-from memristive.datasets import load_mnist, own_patterns, xpue
+from memristive.datasets import own_patterns, xpue
 from memristive.parameters import ParameterError
 from memristive.spice.power import positive_energy
 from tests.helpers import ROOT
-from transistors.circuit import (
-    PRESETS,
-    LearnerParameters,
-    draw_thresholds,
-    netlist,
-    on_chip,
-)
-from transistors.images import LABELS, drawn_images, frozen_images, pattern_images
-from transistors.law import Law
-from transistors.transient import Transient, batch_netlist, deck, sampled, simulate
+from transistors.circuit import PRESETS, LearnerParameters, netlist
+from transistors.learner import LABELS, contest
+from transistors.transient import batch_netlist, simulate
 
 COMMITTED = ROOT / "transistors" / "learns_from_errors.cir"
 
 
-def test_frozen_arrays_have_the_published_hash_and_draws_avoid_them():
-    """`frozen_images` raises for any other array."""
-    mnist = load_mnist()
-    frozen, drawn = (
-        frozen_images("mnist017", mnist),
-        drawn_images("mnist017", mnist, seed=0, test=20),
-    )
-    assert frozen.train.shape == (72, 16) and frozen.test.shape == (150, 16)
-    used = {image.tobytes() for image in frozen.train}
-    assert not used & {image.tobytes() for image in np.vstack([drawn.train, drawn.test])}
+def test_the_contests_images_have_the_published_hash():
+    """`contest` raises for any other array."""
+    transient, labels = contest("mnist017")
+    assert transient.learning.sum() == 20 * 72 and transient.inputs == 16
+    assert np.bincount(labels).tolist() == [50, 50, 0, 0, 0, 0, 0, 50]
 
 
 def test_energy_of_a_divider_and_of_a_charged_capacitor():
@@ -68,30 +54,9 @@ def test_energy_of_a_divider_and_of_a_charged_capacitor():
     )
 
 
-@pytest.mark.parametrize("deviation", [0.0, 5e-3])
-def test_law_writes_as_ngspice(deviation):
-    """Three images on an ideal chip and on one whose transistors differ: weights within 4 % of
-    their changes.
-    """
-    parameters, images = LearnerParameters(), pattern_images(xpue().patterns[:3, :4])
-    circuit = netlist(parameters, range(3), 8)
-    thresholds = draw_thresholds(circuit, seed=1, deviation=deviation)
-    circuit, models = on_chip(circuit, thresholds)
-    transient = Transient(images.train, np.arange(3), np.ones(3, bool), classes=3)
-    cells = [f"n_w{c}_{i}" for c in range(3) for i in range(8)]
-    trace = simulate(deck(circuit, transient, save=cells, transistor_models=models), transient.stop)
-    before, after = (
-        np.array([sampled(trace, f"v(xlearner.{cell})", moment) for cell in cells]).reshape(3, 8)
-        for moment in (transient.begins[0] + 1e-5, transient.stop)
-    )
-    computed = Law(parameters, range(3), 8, thresholds).train(images.train, np.arange(3), before)
-    assert np.abs(after - computed).max() < 0.04 * np.abs(after - before).max()
-    assert np.corrcoef((after - before).ravel(), (computed - before).ravel())[0, 1] > 0.999
-
-
 def test_committed_netlist_is_reproducible():
     assert COMMITTED.read_text() == batch_netlist(
-        LearnerParameters(), pattern_images(xpue().patterns), xpue().labels
+        LearnerParameters(), xpue().patterns, xpue().labels
     )
 
 
@@ -118,9 +83,7 @@ def test_own_patterns_of_any_number_are_learned_in_ngspice_alone(tmp_path, lines
     own = own_patterns(tmp_path / "own.txt")
     drawn = ["".join(line.split()[:-1]) for line in lines]
     assert own.patterns.tolist() == [[float(pixel) for pixel in pixels] for pixels in drawn]
-    (tmp_path / "own.cir").write_text(
-        batch_netlist(LearnerParameters(), pattern_images(own.patterns), own.labels)
-    )
+    (tmp_path / "own.cir").write_text(batch_netlist(LearnerParameters(), own.patterns, own.labels))
     done = subprocess.run(
         ["ngspice", "-b", tmp_path / "own.cir"],
         capture_output=True,
