@@ -18,7 +18,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm import tqdm
 
 from memristive.accounting.overview import Costs, costs
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
@@ -38,6 +37,7 @@ from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Recipe
 from memristive.parameters import ParameterError, as_whole, check_kind
+from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
@@ -436,8 +436,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _bar(self, what: str, total: int) -> Any:
         """Return what wraps steps with a progress bar on a terminal if `verbose`."""
-        hidden = None if self.verbose else True
-        return functools.partial(tqdm, total=total, desc=what, unit="sample", disable=hidden)
+        return lambda steps: progress(steps, total, what, "sample", bool(self.verbose))
 
     def _cells(self) -> ModelCells | None:
         """Return the cells of the device's SPICE model in ngspice; None without a model."""
@@ -596,10 +595,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return netlist(self.network_, levels, self.classes_, "sample", self._cells())
 
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the `netlist` of a read of one sample, and return the path. An existing file is
-        overwritten.
+        """Write the `netlist` of a read of one sample, and return the path. An earlier netlist is
+        overwritten. Raises NotOverwritten if `path` holds something else.
         """
-        write_file(path, self.netlist(x))
+        write_file(path, self.netlist(x), lambda before: before.startswith(b".title"))
         return Path(path)
 
     # Costs

@@ -50,6 +50,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--vary", nargs="+", metavar="FIELD", default=[], help="name of a field, and its values"
     )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="settings",
+        help="other values of fields, for all networks",
+    )
     parser.add_number("--presentations", 1, 10**9, None, "default: what suits the images")
     parser.add_common("--seeds", 3)
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
@@ -62,9 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
     name, values = varied(options.vary)
     layers: list[Conv | Dense] = [Conv()] if options.convolution else []
     layers += map(Dense, options.hidden)
-    changes: dict[str, Any] = {}
+    settings: dict[str, Any] = dict(one_setting(setting) for setting in options.settings)
     if options.presentations:
-        changes["rule.presentations"] = options.presentations
+        settings["rule.presentations"] = options.presentations
 
     # 1. All networks.
     runs = [
@@ -76,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
                 options.pairs,
                 None,
                 seed,
-                changes | ({name: value} if name else {}),
+                settings | ({name: value} if name else {}),
             ),
             options.data,
             options.size,
@@ -102,6 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
                 | {"recipe": run.recipe.as_dict() | {"device": run.columns["device"]}}
                 for run in runs
             ],
+            **runs[0].dataset.recorded,
         },
     )
 
@@ -115,9 +125,16 @@ def main(arguments: list[str] | None = None) -> None:
     record.plot(lines(rows, name) if name else ranking(means_of(rows, kinds)))
 
 
-def varied(words: Sequence[str]) -> tuple[str, list[float]]:
-    """Return the full name of a field and its values, from the words of --vary; without words ""
-    and one value.
+def one_setting(text: str) -> tuple[str, float]:
+    """Return the full name of a field and its value, from a word of --set."""
+    name, _, value = text.partition("=")
+    full, (number, *_) = varied([name, value], "--set")
+    return full, number
+
+
+def varied(words: Sequence[str], option: str = "--vary") -> tuple[str, list[float]]:
+    """Return the full name of a field and its values, from the words of an `option`; without words
+    "" and one value.
     """
     if not words:
         return "", [0.0]
@@ -129,7 +146,7 @@ def varied(words: Sequence[str]) -> tuple[str, list[float]]:
         numbers = []
     if not numbers:
         raise ParameterError(
-            f"--vary {name} needs one or more numbers as values, got {' '.join(texts) or 'none'}"
+            f"{option} {name} needs one or more numbers as values, got {' '.join(texts) or 'none'}"
         )
     return full, [int(value) if value == int(value) and value > 1 else value for value in numbers]
 

@@ -7,6 +7,7 @@ import itertools
 import re
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,16 @@ from memristive.io.records import report
 from memristive.parameters import ParameterError
 
 LEAST_MEMBERS = 3  # rows of each class
+# of damaged files of NumPy: among others of headers that are no Python, or larger than the memory
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 ENDINGS = (".npz", ".npy")  # of NumPy's files; all others are read as CSV
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes of .xlsx and .xls
 SPACES = r"\s+"
@@ -272,6 +283,11 @@ def read_table(
     return values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.to_numpy(str)
 
 
+def checksum(samples: np.ndarray, labels: np.ndarray) -> int:
+    """Return a checksum of the samples in a file and their labels, as `read_table` returns them."""
+    return zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(samples.tobytes()))
+
+
 def check_classes(source: str | Path, labels: pd.Series) -> None:
     """Raise ParameterError unless there are two or more classes with enough members."""
     members = labels.value_counts()
@@ -293,19 +309,27 @@ def read_arrays(
     one. `label` is the name of the array of labels. Raises ParameterError for other files.
     """
     try:
-        with np.load(source, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except AttributeError:  # np.load has returned the array of an .npy file
-        table = np.load(source, allow_pickle=False)
-        arrays = {"samples": table[:, :-1], "labels": table[:, -1]} if table.ndim == 2 else {}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        file = np.load(source, allow_pickle=False)
+        if isinstance(file, np.ndarray):  # of an .npy file
+            arrays = {"samples": file[:, :-1], "labels": file[:, -1]} if file.ndim == 2 else {}
+        else:
+            with file:
+                arrays = {name: file[name] for name in file.files}
+    except UNREADABLE as error:
         raise ParameterError(f"{source} is no file of NumPy arrays: {error}") from error
     sets = [(f"x_{part}", f"y_{part}") for part in ("train", "test")]
     if not arrays.keys() >= {name for pair in sets for name in pair}:
         sets = [_names(source, arrays, label)]
     found = []
     for samples, labels in sets:
-        values, classes = np.asarray(arrays[samples], float), arrays[labels].ravel()
+        try:
+            values, classes = np.asarray(arrays[samples], float), arrays[labels].ravel()
+        except (TypeError, ValueError):
+            raise ParameterError(
+                f"{source}: {samples} must be numbers, got {arrays[samples].dtype}"
+            ) from None
+        if classes.dtype.kind == "S":
+            classes = np.char.decode(classes, "latin-1")
         if classes.dtype.kind == "f" and np.all(classes == np.floor(classes)):
             classes = classes.astype(int)
         if values.ndim not in (2, 3) or len(values) != len(classes):
@@ -314,6 +338,12 @@ def read_arrays(
                 f"got shapes {values.shape} and {classes.shape}"
             )
         found.append((values, classes))
+    shapes = {values.shape[1:] for values, _ in found}
+    if len(shapes) > 1:
+        raise ParameterError(
+            f"{source}: x_train and x_test must have samples of one shape, got {min(shapes)} and "
+            f"{max(shapes)}"
+        )
     return found
 
 

@@ -88,6 +88,9 @@ class Voltages(Parameters):
         Parameters of the network; None if the file does not hold them.
     chip : Chip, optional
         Chip that the states were trained on; None: an ideal one.
+    scale : tuple of float, optional
+        Values that are the levels 0 and 1 of the training images; None: the file does not record
+        them, because they came as levels or it is an old file.
     recipe, past, wear : Recipe and tuples of arrays
         Those of `Network`.
     labels, patterns : tuples of str and of arrays (inputs)
@@ -111,6 +114,7 @@ class Voltages(Parameters):
     array: StoredArray | None = None
     chip: Chip | None = None
     recipe: Recipe | None = None
+    scale: tuple[float, float] | None = None
     past: tuple[Annotated[np.ndarray, 3, 1e12], ...] = ()
     wear: tuple[Annotated[np.ndarray, 2, 1e18], ...] = ()
     labels: tuple[str, ...] = ()
@@ -119,8 +123,8 @@ class Voltages(Parameters):
     # every entry may be missing; a network without parameters needs a `setup`
     newer: ClassVar = (
         *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
-        *("design", "pulses", "convolution", "array", "chip", "recipe", "past", "wear", "labels"),
-        "patterns",
+        *("design", "pulses", "convolution", "array", "chip", "recipe", "scale", "past", "wear"),
+        *("labels", "patterns"),
     )
 
     def check(self) -> None:
@@ -247,6 +251,8 @@ def voltages_of(path: str | Path, content: dict[str, Any]) -> Voltages:
         made: Voltages = restored(
             Voltages, {"states": states, "origin": content, "file": str(path), **known}
         )
+        if made.scale and not made.scale[0] < made.scale[1]:
+            raise ParameterError(f"scale must be two rising values, got {made.scale}")
         kind = LayeredRule if made.design else RULES.get(made.rule, dict)
         learning = restored(kind, made.learning, "learning") if made.learning is not None else None
     except ParameterError as error:
