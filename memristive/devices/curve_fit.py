@@ -85,7 +85,7 @@ ROUNDS, CHANGE = 10, 1e-3
 # Single bad readings: robust standard deviations from the curves and share of the range beyond
 # which they lie, steps around that give the standard deviation, rounds, and the largest share of
 # readings (or this many)
-FAR, SIZE, AROUND, SEARCHES, SPIKES, FEW_SPIKES = 6.0, 0.01, 31, 4, 0.01, 3
+FAR, SIZE, AROUND, SEARCHES, SPIKES, FEW_SPIKES = 6.0, 0.01, 31, 8, 0.01, 3
 DEVIATION = 1.4826  # standard deviation of normal values over their median distance from 0
 DEGREES, STIFF = 4, 0.1  # of Student's distribution, and weight of the penalty, in `order_losses`
 
@@ -225,12 +225,13 @@ def fit_pulses(
     numbers = numbers.astype(int)
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
         try:
-            kept, jumps, (grid, *_, rough, _) = _without_spikes(values, signs, numbers)
+            kept, jumps = _without_spikes(values, signs, numbers)
             left_out = np.flatnonzero(~kept)
             signs, numbers = merged(kept, signs, numbers)
             values = values[kept]
             low, span = values.min(), np.ptp(values)
             readings, after = (values - low) / span, np.flatnonzero(signs)
+            grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
             found = _estimate(*data, equal)
@@ -319,73 +320,79 @@ def merged(
 
 def order_losses(conductance: np.ndarray, directions: Sequence[np.ndarray]) -> np.ndarray:
     """Return minus the log of the likelihood of readings for each of several sequences of
-    `directions`, which begin sweeps at the same readings or have no pulses there (0).
-
-    All steps are of one pulse, curves of both directions are fitted by least squares, and the rest
-    follows Student's distribution, because single readings may be wrong.
+    `directions`, which begin sweeps at the same readings or have no pulses there (0). Each step is
+    of one pulse.
     """
-    y = (conductance - conductance.min()) / np.ptp(conductance)
-    after = np.flatnonzero(directions[0])
-    hats, steps = _hats(y[after - 1], np.linspace(0, 1, POINTS))[0], np.diff(y)[after - 1]
-    stiff, rests = np.sqrt(STIFF) * np.kron(np.eye(2), SECOND), []
-    for signs in (one[after, None] for one in directions):
-        design = np.hstack([hats * (signs > 0), -hats * (signs < 0)])
-        target = np.append(steps, np.zeros(len(stiff)))
-        rests.append(steps - design @ nnls(np.vstack([design, stiff]), target)[0])
-    scale = max(min(DEVIATION * np.median(np.abs(rest)) for rest in rests), SMALLEST_NOISE)
-    likely = np.log1p((np.array(rests) / scale) ** 2 / DEGREES)
-    return (DEGREES + 1) / 2 * likely.sum(axis=1)
+    y, after = (
+        (conductance - conductance.min()) / np.ptp(conductance),
+        np.flatnonzero(directions[0]),
+    )
+    rests = np.array([_rests(y, after, signs, np.ones(len(y))) for signs in directions])
+    scale = max(DEVIATION * np.median(np.abs(rests), axis=1).min(), SMALLEST_NOISE)
+    return (DEGREES + 1) / 2 * np.log1p((rests / scale) ** 2 / DEGREES).sum(axis=1)
+
+
+def _rests(
+    y: np.ndarray, after: np.ndarray, direction: np.ndarray, pulses: np.ndarray
+) -> np.ndarray:
+    """Return what smooth curves of steps, none of which is negative, leave of the steps before the
+    readings with the indices `after`. The rest follows Student's distribution, so that single bad
+    readings do not count. `y`: readings from 0 to 1.
+    """
+    number, signs = np.maximum(pulses[after], 1), direction[after, None]
+    hats = _hats(_before(y, after, (number - 1) / (2 * number)), np.linspace(0, 1, POINTS))[0]
+    design = number[:, None] * np.hstack([hats * (signs > 0), -hats * (signs < 0)])
+    steps, stiff = y[after] - y[after - 1], np.sqrt(STIFF) * np.kron(np.eye(2), SECOND)
+    weights, none = np.ones(len(after)), np.zeros(len(stiff))
+    for _ in range(ROUNDS):
+        weighted = np.vstack([weights[:, None] * design, stiff])
+        rest = steps - design @ nnls(weighted, np.append(weights * steps, none))[0]
+        scale = max(DEVIATION * np.median(np.abs(rest)), SMALLEST_NOISE)
+        weights = 1 / np.sqrt(1 + (rest / scale) ** 2 / DEGREES)
+    return np.asarray(rest)
 
 
 def _without_spikes(
     values: np.ndarray, direction: np.ndarray, pulses: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...]]:
-    """Return a mask of the readings that a fit uses, the indices of those before which the state
-    moved by chance, and the estimate (of `_estimate`) without the rest.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a mask of the readings that a fit uses, and the indices of those before which the
+    state moved by chance.
 
     A reading far from the curves is left out for a try. If the next one is far, too, the state has
     moved, and the reading stays; after the first reading of a sweep, that one was wrong.
     """
     kept, moved = np.ones(len(values), bool), np.zeros(len(values), bool)
     for _ in range(SEARCHES):
-        found, far = _far(values[kept], *merged(kept, direction, pulses))
-        far = np.flatnonzero(kept)[far]
+        far = np.flatnonzero(kept)[_far(values[kept], *merged(kept, direction, pulses))]
         new = far[(np.diff(far, prepend=-2) > 1) & ~moved[far]]  # the next one only follows
         if len(new) + np.count_nonzero(~kept) > max(FEW_SPIKES, SPIKES * len(values)):
             kept[:] = True  # not single ones
             break
         if not len(new):
-            return kept, far, found
+            break
         for n in new:
             begin = int(np.flatnonzero(kept[:n])[-1]) + 1
             moved[begin], kept[begin:n], kept[n] = begin < n, True, begin < n
             kept[begin - 1] &= not (begin < n and direction[begin - 1] == 0)
-    found, far = _far(values[kept], *merged(kept, direction, pulses))
-    return kept, np.flatnonzero(kept)[far], found
+    return kept, far[kept[far]]
 
 
-def _far(
-    values: np.ndarray, direction: np.ndarray, pulses: np.ndarray
-) -> tuple[tuple[Any, ...], np.ndarray]:
-    """Return the estimate from readings in S (of `_estimate`), and the indices of readings further
-    than `FAR` robust standard deviations from the curves: those of the `AROUND` steps of the same
-    direction from the nearest states, or of all.
+def _far(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> np.ndarray:
+    """Return the indices of readings further than `FAR` robust standard deviations from the curves,
+    which are those of the `AROUND` steps of the same direction from the nearest states, or of all.
+    Readings by far nearer than the furthest one wait, as it may have bent the curves.
     """
     y, after = (values - values.min()) / np.ptp(values), np.flatnonzero(direction)
-    found = _estimate(y, direction, pulses, after)
-    logs, data = found[-1][:2]
-    _, noise, *_, curves = _regress(logs, *data)
-    rest = data[1] - data[0] @ curves
-    white = np.abs(solve_banded((1, 0), noise, rest))
-    scale = np.full(len(white), np.median(white))
+    rest = np.abs(_rests(y, after, direction, pulses))
+    scale = np.full(len(rest), np.median(rest))
     for sign in (1, -1):
         own = np.flatnonzero(direction[after] == sign)
         own = own[np.argsort(y[after[own] - 1])]
         starts = np.clip(np.arange(len(own)) - AROUND // 2, 0, max(len(own) - AROUND, 0))
-        near = [np.median(white[own[one : one + AROUND]]) for one in starts]
+        near = [np.median(rest[own[one : one + AROUND]]) for one in starts]
         scale[own] = np.maximum(scale[own], near)
-    far = (white > FAR * DEVIATION * scale) & (np.abs(rest) > SIZE)
-    return found, after[far]
+    away = np.where(rest > SIZE, rest / np.maximum(DEVIATION * scale, SMALLEST_NOISE), 0.0)
+    return after[away > max(FAR, away.max() / 2)]
 
 
 def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> None:

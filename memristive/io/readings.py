@@ -544,12 +544,8 @@ def pulse_columns(table: pd.DataFrame, read_voltage: float, notes: list[str]) ->
     changed = number.ne(number.shift()).to_numpy(copy=True)
     if len(table) > 1 and changed.mean() > SORTED:
         raise ParameterError(
-            "the number of the sweep changes from row to row: "
-            + (
-                "sort the rows by sweep, in the order of measurement"
-                if "pulse" in table.columns
-                else "if it numbers pulses, name the column 'pulse'"
-            )
+            "the number of the sweep changes in almost every row: name the column 'pulse' if it "
+            "numbers pulses, or sort the rows by sweep, in the order of measurement"
         )
     if "sweep" in table.columns and "pulse" not in table.columns:
         first = np.flatnonzero(changed[:-1] & ~changed[1:])[1:]
@@ -613,7 +609,9 @@ def _in_likeliest_order(found: list[Ordered], notes: list[str]) -> list[Ordered]
         return found
     best, second = np.argsort(losses)[:2]
     sure = losses[second] - losses[best] > SURE
-    if best and sum(len(found[k].rows) - SHORT * turning[k].sum() for k in several) > 0:
+    turns = sum(turning[k].sum() for k in several)
+    rows = [sum(np.sum(found[k].direction == sign) for k in several) for sign in (1, -1)]
+    if best and 2 * min(rows) > SHORT * turns:
         best, sure = 2, losses[0] - losses[best] > SURE
     elif best == 2 or not sure:  # as docs/your_files.md says
         best = 0
