@@ -668,7 +668,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "span": self.encoding_.span,
             "network": network_content(self.network_, self._suited, engine=self.engine_),
         }
-        write_json(path, content, overwrite, lambda made: _stored(path, made))
+        write_json(path, content, overwrite, lambda made: _stored(path, made).trained(path))
         return Path(path)
 
     @classmethod

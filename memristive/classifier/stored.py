@@ -75,6 +75,8 @@ class StoredClassifier(Parameters):
         """Raise ParameterError unless the classes are labels of one type, and scaling and names are
         those of all features.
         """
+        if self.network is None and not self.voltages:
+            raise ParameterError("network is missing")
         kinds = {type(label) for label in self.classes}
         if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
             raise ParameterError(

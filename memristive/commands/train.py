@@ -172,7 +172,8 @@ def main(arguments: list[str] | None = None) -> None:
     def trained(learning: Learning) -> None:
         first = learning.network.states
         ngspice = options.engine == NGSPICE
-        save_voltages(path, first, ngspice=ngspice, overwrite=True, **made_with)
+        recipe: dict[str, Any] = {"recipe": start.recipe.as_dict()} if start.recipe else {}
+        save_voltages(path, first, ngspice=ngspice, overwrite=True, **made_with, **recipe)
         record.plot(plotting.learning_figure(*learning_curve(learning.history)), "learning")
 
     rows = train_and_test(options, path, parameters, trained)

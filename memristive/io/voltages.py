@@ -375,8 +375,6 @@ def describe_network(
         {"dataset": dataset, "shape": shape, "encoding": encoding},
         {"learning": rule.as_dict()} if rule else {},
     )
-    if network.recipe:
-        learning["recipe"] = network.recipe.as_dict()
     if isinstance(network.design, Schedule):
         return {
             **data,
@@ -453,6 +451,8 @@ def network_content(
     shape = network.image_shape or shape or shape_of(network.sizes[0])
     made = describe_network(dataset, shape, network, rule, engine, encoding)
     made |= {name: of for name in ("past", "wear") if (of := getattr(network, name))}
+    if network.recipe:
+        made["recipe"] = network.recipe.as_dict()
     return content_of(states, made, engine == NGSPICE)
 
 

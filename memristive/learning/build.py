@@ -23,7 +23,7 @@ from memristive.network.networks import (
     with_bias,
 )
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import ParameterError, as_whole
+from memristive.parameters import ParameterError, as_whole, check_range
 from memristive.scores.checks import USUAL, settled_membranes
 from memristive.writing.ways import PulseWrites
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -130,6 +130,7 @@ def build(
     if epochs is not None:
         learning["presentations"] = as_whole("epochs", epochs, 1, 10**6) * len(images)
     rule: dict[str, Any] = dict(learning)
+    pairs = check_range("pairs", pairs, Recipe.__dataclass_fields__["pairs"].metadata)
     recipe = Recipe(
         layers_of(hidden, convolution, device),
         device,
@@ -306,8 +307,8 @@ def initial_network(
         weights = rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
         states.append(states_of_weights(weights, design, parameters.memristor))
     network = Network(tuple(states), parameters, design, pulses=pulses, convolution=convolution)
-    for k in range(1, len(hidden)):  # later hidden layers are driven by the neurons that fire
-        if not convolution:
+    if rule.start_drive and not convolution:
+        for k in range(1, len(hidden)):  # neurons that fire drive later hidden layers as images do
             fires = with_bias(~np.isnan(network.forward(seen)[k - 1]))
             states[k] = driven(fires, states_shape(states[k], design.pairs))
             network = dataclasses.replace(network, states=tuple(states))

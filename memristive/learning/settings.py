@@ -21,7 +21,6 @@ import numpy as np
 from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator, load_device
 from memristive.learning.rule import LayeredRule
 from memristive.network.design import Convolution, LayerDesign
-from memristive.network.networks import thresholds_per_volt
 from memristive.network.recipe import EXACT, LATE, Dense, Recipe
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError, as_whole
@@ -61,6 +60,13 @@ BACK_VOLTAGE = 2e-3
 # first dose of cells whose level is set by the gate, as a share of the range of gate voltages; of a
 # convolution
 GATE_DOSE, CONVOLVED_GATE_DOSE = 0.016, 0.022
+
+
+# Emulators with several hidden layers. V times rows, and V, largest dose; V per V of dose, and V,
+# least scale of errors; thresholds
+DEEP_DOSE, LARGEST_DEEP_DOSE = 4.8, 0.03
+DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0
+DEEP_START, DEEP_START_SPREAD = 2.0, 1.5
 
 
 @dataclass(frozen=True)
@@ -339,6 +345,7 @@ START_SPREAD = 0.9  # standard deviation over images of a hidden neuron's drive 
 START_SHARE = 0.4  # standard deviation of a start weight, as a share of the range
 FIRES = 1.6  # settled membrane that reaches the threshold at the end of the window
 HIDDEN_MOVE = 0.2  # by which a first write moves a hidden neuron's drive for its own image
+DEEP_MOVE = 0.05  # the same with several hidden layers, whose errors are less certain
 OUTPUT_MOVE = 0.08  # the same for an output neuron
 OUTPUT_SPREAD = 0.1  # as START_SPREAD
 OVERLAP = 0.2  # share of hidden neurons that fire times their overlap in time constants
@@ -365,6 +372,7 @@ def hidden_layers(
     gain = START_SPREAD / START_SHARE / math.sqrt(distinct)
     output = OUTPUT_SPREAD / START_SHARE / math.sqrt(OVERLAP * sizes[-1])
     error = math.sqrt(2) * START_SHARE * span
+    move = HIDDEN_MOVE if len(sizes) == 1 else DEEP_MOVE
     cells = max(1, pairs)
     design = {
         "hidden_bias": FIRES,
@@ -372,7 +380,7 @@ def hidden_layers(
         "output_gain": output / gain,
     }
     rule = {
-        "hidden_dose": cells * HIDDEN_MOVE * dose_span / (gain * power * error),
+        "hidden_dose": cells * move * dose_span / (gain * power * error),
         "output_dose": cells * OUTPUT_MOVE * dose_span / (output * OVERLAP * sizes[-1]),
         "final_dose": DEEP_FINAL_DOSE,
         "margin": DEEP_MARGIN,
@@ -565,15 +573,8 @@ def dense(
     pairs, rule = recipe.pairs, LayeredRule(presentations=dense_presentations(len(images), recipe))
     if device is None:
         design = LayerDesign(pairs=pairs)
-        if len(sizes) < FIRST_EMULATORS:
-            return {"design": design}, rule
-        per_volt = thresholds_per_volt(NetworkParameters(), design)
-        gain, _, fields = hidden_layers(images, sizes, pairs, 1.0, 1.0)
-        span = gain / per_volt  # cells have no range: the weight that has the same effect
-        gain, circuit, fields = hidden_layers(images, sizes, pairs, span, span)
-        return {"design": dataclasses.replace(design, **circuit)}, dataclasses.replace(
-            rule, **fields
-        )
+        fields: dict[str, Any] = deep_emulators(images.shape[1]) if len(sizes) > 1 else {}
+        return {"design": design}, dataclasses.replace(rule, **fields)
     emulated, late = emulator(device), recipe.write == LATE
     whole = recipe.write != EXACT
     pulses = measured_pulses(emulated, whole, noise=whole, late=late)
@@ -597,7 +598,19 @@ def dense(
     return made, dataclasses.replace(rule, **fields)
 
 
-FIRST_EMULATORS = 2
+def deep_emulators(rows: int) -> dict[str, Any]:
+    """Return the fields of the rule of emulators with several hidden layers, for images of so many
+    `rows`. All layers must fire from the start, and errors grow on their way back, in proportion to
+    the dose.
+    """
+    dose = min(DEEP_DOSE / rows, LARGEST_DEEP_DOSE)
+    return {
+        "output_dose": dose,
+        "hidden_dose": 2 * dose,
+        "error_scale": max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE),
+        "start_drive": DEEP_START,
+        "start_drive_spread": DEEP_START_SPREAD,
+    }
 
 
 def dense_presentations(images: int, recipe: Recipe) -> int:

@@ -30,6 +30,7 @@ NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
 
+FEEDBACK = NeuronParameters.__dataclass_fields__["feedback_resistance"].metadata  # its range
 PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
 
 
@@ -298,6 +299,7 @@ class LayerDesign(Design):
                 spread = min(1.0, 3 / math.sqrt(3 * cells))
                 usual = (curve.low + curve.high + spread * (curve.high - curve.low)) / 2
             feedback = min(feedback, base.highest_feedback(current(usual) + bias))
+        feedback = min(feedback, FEEDBACK["high"])
         return dataclasses.replace(
             base,
             output_high=self.row_voltage,

@@ -133,6 +133,8 @@ def test_each_damaged_entry_is_named_or_loaded_as_it_stands(kind, tmp_path, clas
     whole = shortened(whole) if kind in ("chip", "late", "gate") else whole
     outcomes = []
     for place in places(whole):
+        if kind == "classifier" and place[0] == "network":
+            continue  # that is the content of a network's file
         for value in VALUES:
             content = copy.deepcopy(whole)
             if value is UNKNOWN:
@@ -192,7 +194,7 @@ def test_states_that_are_not_finite_are_neither_saved_nor_read(tmp_path, ngspice
         save_voltages(tmp_path / "v.json", broken, setup, ngspice=False)
     model = MemristiveClassifier.load(classifier_file)
     model.network_.states[0][0, 0] = math.nan
-    with pytest.raises(ParameterError, match=r"model\.json: voltages"):
+    with pytest.raises(ParameterError, match=r"model\.json: layers"):
         model.save(tmp_path / "model.json")
     assert not list(tmp_path.iterdir())
     with pytest.raises(ParameterError, match="states"):

@@ -129,7 +129,7 @@ def test_convolutions_of_gate_devices_learn():
             [Conv(8, window=3, regions=3)],
             "li-1t1r",
             seed=seed,
-            changes={"rule.presentations": 2000, "rule.start_drive_spread": 0.8},
+            changes={"rule.presentations": 2000, "device.stuck": 0.0},
         )
         trained = learn(*build(recipe, *dataset.training), *dataset.training).network
         spikes = trained.first_spikes(dataset.test.levels)

@@ -16,6 +16,9 @@ class PlainClosedForm:
         race = self._crossbar.read(network.states[0], image, jitter)
         return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
 
+    def read_back(self, network, layer, errors):
+        raise NotImplementedError("one layer has no layer below")
+
     def write(self, network, layer, doses, rng):
         """Return the states after the writes `doses`; stuck cells keep theirs."""
         states, rate = network.states[0].copy(), network.layers[0].write_rate

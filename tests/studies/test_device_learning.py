@@ -133,7 +133,7 @@ def test_a_network_that_collapses_is_named():
     hidden layer to fire.
     """
     device = MeasuredDevice("abrupt", up=(0.85, 0.0), down=(0.0, 0.85))
-    recipe = Recipe(100, device, changes={"rule.presentations": 40_000})
+    recipe = Recipe(100, device, changes={"rule.presentations": 10_000, "rule.hidden_dose": 5.0})
     run = Run(recipe, columns={"layers": 2})
     with pytest.warns(OperatingRangeWarning, match="abrupt.*layers: 2.*layer 1"):
         row = evaluate(run)
