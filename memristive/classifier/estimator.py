@@ -356,7 +356,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         for name, of in (kinds | {"device": (str, Path)}).items():
             if getattr(self, name) is not None:
                 check_kind(name, getattr(self, name), *of)
-        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        drawn = not isinstance(self.random_state, int | np.integer)
+        self._seed = int(
+            check_random_state(self.random_state).randint(2**31 - 1) if drawn else self.random_state
+        )
         self.encoding_ = self._encoding_of(features)
         levels = self.encoding_.levels(features)
         if self.convolution is not None and len(self._image_shape) == 3:
