@@ -16,6 +16,7 @@ from memristive.cli import script
 from memristive.io.records import describe
 from memristive.io.voltages import Voltages, load_voltages, read_voltages
 from memristive.learning.hebbian import infer, inference_netlist
+from memristive.progress import progress
 from memristive.scores.decisions import confusion, decide, decision_name, lead, resolution_of
 
 
@@ -72,7 +73,7 @@ def read_patterns(
         setup,
         voltages.states,
         patterns,
-        watch=lambda runs: script.progress(runs, classes, "inference", "pattern"),
+        watch=lambda runs: progress(runs, classes, "inference", "pattern"),
     )
 
     # 3. Decide: the first spike wins if it leads by more than the network's resolution.

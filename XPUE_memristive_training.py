@@ -20,6 +20,7 @@ from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
 from memristive.network.design import Schedule, Setup
+from memristive.progress import progress
 from memristive.scores.checks import fit_feedback_resistor
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
@@ -90,7 +91,7 @@ def train(
     training = train_hebbian(
         setup,
         patterns,
-        watch=lambda runs: script.progress(runs, len(patterns), "training", "class"),
+        watch=lambda runs: progress(runs, len(patterns), "training", "class"),
     )
     setup = training.setup
 

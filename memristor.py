@@ -519,6 +519,7 @@ class MemristorParameters(Parameters, Memory):
     aging: Aging | None = None  # of a measured device
 
     newer: ClassVar = ("junction_current", "curve", "aging")
+    unwritten: ClassVar = ("aging",)
 
     def check(self) -> None:
         if self.leak_resistance / self.switch_off > MOST_THROUGH:

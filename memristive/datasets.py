@@ -25,6 +25,7 @@ from PIL import Image
 from memristive.learning.build import grey_settings, paper_setup
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.design import Schedule, Setup
+from memristive.network.inputs import scaled
 from memristive.parameters import ParameterError, did_you_mean
 from snn_circuit import NeuronParameters
 
@@ -107,6 +108,10 @@ class Dataset:
         held-out training images; those of XOR on its four images.
     hidden : tuple of int
         Neurons of each hidden layer, chosen on the same images.
+    scale : tuple of float, optional
+        Of a file of one's own: its values that are the levels 0 and 1.
+    checksum : int, optional
+        Of a file of one's own: `memristive.io.tables.checksum` of its content.
     """
 
     name: str
@@ -119,6 +124,16 @@ class Dataset:
     load_images: Callable[[str], Images] | None = field(default=None, repr=False)
     layer_settings: Mapping[str, float] = field(default_factory=dict)
     hidden: tuple[int, ...] = (200,)
+    scale: tuple[float, float] | None = None
+    checksum: int | None = None
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """Scale and checksum of a file of one's own, for the parameters of records and networks;
+        nothing for the datasets of the project, which do not change.
+        """
+        own = {"scale": self.scale, "data_checksum": self.checksum}
+        return {} if self.checksum is None else own
 
     @property
     def size_suffix(self) -> str:
@@ -545,43 +560,70 @@ def dataset_name(text: str) -> str:
     return text
 
 
-def own_images(path: Path, seed: int = 1, whole: bool = False) -> Dataset:
+def own_images(
+    path: Path, seed: int = 1, whole: bool = False, scale: tuple[float, float] | None = None
+) -> Dataset:
     """Return the images or samples in a file (`memristive.io.tables.read_table`) as a dataset.
 
-    Levels outside of 0 to 1 are scaled together, by the least and the largest value of the training
-    samples. A file with x_train, y_train, x_test and y_test has a test set of its own. Of another
-    file a fifth of each class is the test set, drawn by the `seed`; or, for networks that are
-    trained already (`whole`), all images are the training set and the test set. Patterns are the
-    means of the classes.
+    Levels are the file's values if those of the training samples lie from 0 to 1. Others are scaled
+    together, by the least and the largest value of the training samples, or by the `scale` of a
+    network that was trained on other images. A file with x_train, y_train, x_test and y_test has a
+    test set of its own. Of another file a fifth of each class is the test set, drawn by the `seed`;
+    or, for networks that are trained already (`whole`), all images are the training set and the
+    test set. Patterns are the means of the classes. Raises DatasetError if all values are equal.
     """
     from sklearn.model_selection import train_test_split
 
-    from memristive.io.tables import ENDINGS, read_arrays, read_table
     from memristive.io.voltages import shape_of
 
-    values, labels = read_table(path)
+    values, labels, trained, checksum = _content(path, _stamp(path))
     names, numbers = np.unique(labels, return_inverse=True)
     shape = values.shape[1:] if values.ndim == 3 else shape_of(values.shape[1])
     rows = np.arange(len(values))
-    parts = read_arrays(path) if path.suffix in ENDINGS else []
-    if len(parts) == 2:
-        train, test = np.split(rows, [len(parts[0][1])])
+    if trained:
+        train, test = np.split(rows, [trained])
     elif whole:
         train = test = rows
     else:
         train, test = train_test_split(rows, test_size=0.2, stratify=numbers, random_state=seed)
-    levels = values.reshape(len(values), -1)
-    low, high = levels[train].min(), levels[train].max()
-    if low < 0 or high > 1:
-        levels = (levels - low) / (high - low)
-    levels = np.clip(levels, 0.0, 1.0)
+    raw = values.reshape(len(values), -1)
+    low, high = float(raw[train].min()), float(raw[train].max())
+    if low == high:
+        raise DatasetError(f"{path}: all values of the training images are {low:g}")
+    scale = scale or ((0.0, 1.0) if low >= 0 and high <= 1 else (low, high))
+    levels = scaled(raw, scale, path)
     sets = {
         "train": Images(levels[train], numbers[train]),
         "test": Images(levels[test], numbers[test]),
     }
     dataset = from_images(path.stem, sets["train"], sets["test"], shape, tuple(map(str, names)))
-    rule = {"presentations": 40 * len(train)}
-    return dataclasses.replace(dataset, layer_settings=rule, hidden=(100,))
+    return dataclasses.replace(
+        dataset,
+        layer_settings={"presentations": 40 * len(train)},
+        hidden=(100,),
+        scale=scale,
+        checksum=checksum,
+    )
+
+
+@functools.cache
+def _content(path: Path, stamp: object) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """Return the samples and labels in a file, the number of samples of a training set of its own
+    (0: none), which come first, and the checksum. `stamp`: of the file, as a changed file is read
+    again.
+    """
+    from memristive.io.tables import ENDINGS, checksum, read_arrays, read_table
+
+    values, labels = read_table(path)
+    parts = read_arrays(path) if path.suffix in ENDINGS else []
+    trained = len(parts[0][1]) if len(parts) == 2 else 0
+    return values, labels, trained, checksum(values, labels)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return time and size of a file, which differ once it has changed."""
+    about = path.stat()
+    return about.st_mtime_ns, about.st_size
 
 
 def matching_dataset(
@@ -590,6 +632,7 @@ def matching_dataset(
     seed: int = 1,
     encoding: str = "grey",
     whole: bool = False,
+    scale: tuple[float, float] | None = None,
 ) -> Dataset:
     """Return the dataset `name`. Arguments that this dataset does not take are ignored. Equal
     arguments return the same object.
@@ -606,6 +649,8 @@ def matching_dataset(
         "binary" or "grey".
     whole : bool
         Of a file without a test set of its own, all images are test images.
+    scale : tuple of float, optional
+        Values of a file that are the levels 0 and 1; None: by its training images.
 
     Raises
     ------
@@ -613,7 +658,9 @@ def matching_dataset(
         The images do not come in this size.
     """
     if name not in DATASETS:
-        return _own(Path(name), seed, whole)
+        return _own(Path(name), seed, whole, scale, _stamp(Path(name)))
+    if size is not None and size < 1:
+        raise DatasetError(f"size must be {SMALLEST} or more, got {size}")
     accepted = inspect.signature(DATASETS[name]).parameters
     given = {"size": size, "encoding": encoding, "seed": seed}
     dataset = _kept(
@@ -627,5 +674,12 @@ def matching_dataset(
     return dataset
 
 
-_own = functools.cache(own_images)
+@functools.cache
+def _own(
+    path: Path, seed: int, whole: bool, scale: tuple[float, float] | None, stamp: object
+) -> Dataset:
+    """Return `own_images`. `stamp`: as in `_content`."""
+    return own_images(path, seed, whole, scale)
+
+
 _kept = functools.cache(load_dataset)  # so that the tasks of a worker process share their images

@@ -170,8 +170,8 @@ class Parameters:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the parameters by name, those of nested parameters as a dict, for JSON records."""
-        return {
-            name: value
-            for name, value in dataclasses.asdict(self).items()  # type: ignore[call-overload]
-            if value or name not in self.unwritten
-        }
+        found = dataclasses.asdict(self)  # type: ignore[call-overload]
+        for name in found:
+            if isinstance(nested := getattr(self, name), Parameters):
+                found[name] = nested.as_dict()
+        return {name: of for name, of in found.items() if of or name not in self.unwritten}

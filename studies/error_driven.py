@@ -21,7 +21,6 @@ from memristive.cli.script import (
     add_resume,
     apply_settings,
     make_parser,
-    progress,
     run,
 )
 from memristive.datasets import DATASETS, ENCODINGS, Dataset, load_dataset
@@ -41,6 +40,7 @@ from memristive.network.crossbar import NO_CLOSED_FORM
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
+from memristive.progress import progress
 from memristive.scores.checks import warn_of_range
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations

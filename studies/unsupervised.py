@@ -27,11 +27,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, make_parser, print_rows, progress, run
+from memristive.cli.script import Record, make_parser, print_rows, run
 from memristive.datasets import Dataset, digits_012345, mnist, xpue
 from memristive.io.records import describe, load_table
 from memristive.network.design import Schedule
 from memristive.plotting import COLOURS, WIDTH, line_style, over_seeds
+from memristive.progress import progress
 from memristive.scores.checks import warn_of_range
 from memristive.scores.decisions import RESOLUTION, decide, lead, strict_scores
 from memristive.stdp import stdp_learning

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from memristive import datasets
+from memristive.cli.runs import data_of
 from memristive.datasets import (
     DatasetError,
     encode,
@@ -17,6 +18,8 @@ from memristive.datasets import (
     load_dataset,
     shrink,
 )
+from memristive.io.tables import read_arrays
+from memristive.parameters import ParameterError
 from memristive.scores.checks import settled_membranes
 
 
@@ -147,3 +150,34 @@ def test_copies_of_mnist_are_a_pixel_away():
     framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))  # edges are dark
     for copy, move in zip(copies, MOVES, strict=True):
         assert np.array_equal(copy, np.roll(framed, *move)[:, 1:-1, 1:-1])
+
+
+def test_held_out_images_are_not_learned(tmp_path):
+    random = np.random.default_rng(1)
+    np.savez(tmp_path / "mine.npz", images=random.random((90, 4)), labels=np.arange(90) % 3)
+    whole = datasets.matching_dataset(str(tmp_path / "mine.npz")).training
+    held_out = data_of(str(tmp_path / "mine.npz"), None, held_out=True)
+    learned, tested = (
+        {tuple(row) for row in part.levels} for part in (held_out.training, held_out.test)
+    )
+    assert not learned & tested and len(tested) == 12
+    assert learned | tested == {tuple(row) for row in whole.levels}
+
+
+def test_files_of_numpy_are_read_or_refused_in_one_line(tmp_path):
+    values, names = np.arange(24.0).reshape(12, 2), np.repeat([b"a", b"b"], 6)
+    np.save(tmp_path / "t.npy", np.column_stack([values, np.arange(12) % 2]))
+    np.savez(tmp_path / "bytes.npz", x=values, y=names)
+    assert read_arrays(tmp_path / "t.npy")[0][1].tolist() == [0, 1] * 6
+    assert read_arrays(tmp_path / "bytes.npz")[0][1].tolist() == ["a"] * 6 + ["b"] * 6
+    shapes = {"x_train": values, "x_test": values[:, :1], "y_train": names, "y_test": names}
+    np.savez(tmp_path / "shapes.npz", **shapes)
+    damaged = bytearray((tmp_path / "t.npy").read_bytes())
+    damaged[15] = ord("(")  # in the header
+    (tmp_path / "damaged.npy").write_bytes(damaged)
+    for name in ("shapes.npz", "damaged.npy"):
+        with pytest.raises(ParameterError, match=name) as error:
+            read_arrays(tmp_path / name)
+        assert "\n" not in str(error.value)
+    with pytest.raises(DatasetError, match="size"):
+        datasets.matching_dataset("mnist", 0)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from memristive.accounting import costs as accounting
 from memristive.accounting import dissipation
@@ -21,6 +20,7 @@ from memristive.ledger import ASSUMED, Ledger, Technology
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError, as_whole, check_kind
+from memristive.progress import progress
 from memristive.scores.decisions import end_of_read
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class Costs:
         if self.errors is not None:
             texts.append(f"{self.errors:,} errors in the training")
         parts = ", ".join(
-            f"{name.replace('_', ' ')} {1e12 * of:,.0f}" for name, of in self.area.items() if of
+            f"{name.replace('_', ' ')} {1e6 * of:.3g}" for name, of in self.area.items() if of
         )
-        texts.append(f"area in um^2: {parts}")
+        texts.append(f"area in mm^2: {parts}")
         if self.wear:
             texts.append(
                 "pulses a cell: mean {mean:,.0f}, most {most:,.0f}; beyond the endurance "
@@ -177,7 +177,7 @@ def inferences(
     """
     return [
         accounting.inference(network, image, accounts, *wait)
-        for image in tqdm(images, "reading", unit="image", delay=2, leave=False)
+        for image in progress(images, len(images), "reading", "image")
     ]
 
 
@@ -233,7 +233,7 @@ def training_costs(
         assert isinstance(rule, ErrorDrivenRule)
         start = paper_network(network.setup, rule, *network.states[0].shape)
     start = network_on_chip(dataclasses.replace(start, devices=None, chip=None), network.chip)
-    with tqdm(total=rule.presentations, desc="training", unit="image", delay=2, leave=False) as bar:
+    with progress(range(0), rule.presentations, "training", "image") as bar:
 
         def watch(steps: Any) -> Any:
             for done, accuracy in steps:

@@ -18,7 +18,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm import tqdm
 
 import memristive.classifier.defaults as defaults
 from memristive.accounting.overview import Costs, costs
@@ -57,6 +56,7 @@ from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution, LayerDe
 from memristive.network.inputs import layer_sizes
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
 from memristive.parameters import ParameterError, as_whole, check_kind
+from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -460,8 +460,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _bar(self, what: str, total: int) -> Any:
         """Return what wraps steps with a progress bar on a terminal if `verbose`."""
-        hidden = None if self.verbose else True
-        return functools.partial(tqdm, total=total, desc=what, unit="sample", disable=hidden)
+        return lambda steps: progress(steps, total, what, "sample", bool(self.verbose))
 
     def _rule(self) -> LayeredRule:
         """Return the learning rule, with the dose of the first write."""
@@ -681,10 +680,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return netlist(self.network_, levels, self.classes_, "sample", self._cells())
 
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the `netlist` of a read of one sample, and return the path. An existing file is
-        overwritten.
+        """Write the `netlist` of a read of one sample, and return the path. An earlier netlist is
+        overwritten. Raises NotOverwritten if `path` holds something else.
         """
-        write_file(path, self.netlist(x))
+        write_file(path, self.netlist(x), lambda before: before.startswith(b".title"))
         return Path(path)
 
     # Costs

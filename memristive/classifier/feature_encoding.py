@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memristive.network.inputs import warn_of_clipped
+
 COMPLEMENT, PLAIN = "complement", "plain"
 ENCODINGS = (COMPLEMENT, PLAIN)
 
@@ -43,8 +45,11 @@ class FeatureEncoding:
         """Return the levels (samples x rows) of `features` (samples x features), cut to the range
         from 0 to 1.
 
-        A feature that is constant in the training data becomes 0.5.
+        A feature that is constant in the training data becomes 0.5. Pixels of images share one
+        scale; a warning counts those beyond it.
         """
+        if not self.complement and np.ptp(self.low) == np.ptp(self.span) == 0 < self.span[0]:
+            warn_of_clipped(features, (float(self.low[0]), float(self.low[0] + self.span[0])))
         span = np.where(self.span > 0, self.span, 1.0)
         scaled = np.where(self.span > 0, (features - self.low) / span, 0.5)
         levels = np.clip(scaled, 0.0, 1.0)

@@ -11,9 +11,9 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
-from tqdm import tqdm
 
 from memristive.parameters import ParameterError, SimulationError
+from memristive.progress import progress
 
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
 Results = Generator[tuple[int, Any], None, None]  # number of a task, and its result
@@ -59,15 +59,7 @@ def run_tasks(
     )
     with (
         contextlib.closing(results),
-        tqdm(
-            total=sum(sizes),
-            desc=description,
-            unit=unit,
-            dynamic_ncols=True,
-            leave=False,
-            delay=2,
-            disable=None,
-        ) as bar,
+        progress(range(0), sum(sizes), description, unit) as bar,
     ):
         for k, result in results:
             bar.update(sizes[k])

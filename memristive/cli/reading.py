@@ -3,6 +3,8 @@
 A task is a range of images; circuits stay loaded between tasks.
 """
 
+import functools
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +18,7 @@ from memristive.datasets import DATASETS, Dataset, matching_dataset
 from memristive.engines.engine import NgspiceNetwork, check_engine, reads
 from memristive.engines.solvers import READING_LAYERS
 from memristive.io.records import save_decisions
-from memristive.io.voltages import Voltages, network_of, read_voltages
+from memristive.io.voltages import UNNAMED, Voltages, network_of, read_voltages
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.networks import READ_BLOCK, Network
@@ -29,8 +31,8 @@ RANGE = 50  # images in a task of the paper's layer: a second of work
 PATCHES = 400  # patches in a task of a convolution: ten seconds of work
 CHECKED = 100  # images whose membranes are compared with threshold and rail
 OF_NETWORK = (
-    "default: the dataset in the voltages file; of a file with the name of the training's, the "
-    "images that it left out, of others all"
+    "default: the dataset in the voltages file; of the file of the training, the images that it "
+    "left out, of others all"
 )
 NEURONS = 3  # spikes to wait for in the paper's layer, for the top-3 accuracy
 
@@ -86,9 +88,15 @@ def trained_network(
     """Return the network and the rule in a voltages file, what else the file holds, and images,
     encoded as those of the training.
 
-    `data`: a dataset or a file of one's own images; None: the dataset that the file names. Of a
-    file that has no test set and the name of the training's, the images are those that the training
-    left out, of another file all. Raises ParameterError if the network cannot read them.
+    `data`: a dataset or a file of one's own images; None: the dataset that the file names. Of the
+    file of the training, if it has no test set, the images are those that the training left out, of
+    another file all. Values of a file are scaled as those of the training were. Raises
+    ParameterError if the network cannot read them.
+
+    Warns
+    -----
+    UserWarning
+        Values are clipped, their scale is unknown, or images of the training may be among them.
     """
     voltages = read_voltages(path, data if data in DATASETS else "")
     name = data or voltages.origin.get("dataset", "mnist")
@@ -98,8 +106,35 @@ def trained_network(
             "file of your images, with --data"
         )
     seed = (voltages.origin.get("learning") or {}).get("seed", 1)
-    same = name in DATASETS or Path(name).stem == voltages.origin.get("dataset")
-    dataset = matching_dataset(name, voltages.shape[0], seed, voltages.encoding, whole=not same)
+    find = functools.partial(
+        matching_dataset,
+        name,
+        voltages.shape[0],
+        seed,
+        voltages.encoding,
+        scale=voltages.scale,
+    )
+    dataset = find()
+    of_training = voltages.origin.get("data_checksum")
+    if of_training is None:  # an old file has only the name
+        same = Path(name).stem == voltages.origin.get("dataset")
+    else:
+        same = dataset.checksum == of_training
+    if name not in DATASETS and not same:
+        dataset = find(whole=True)
+    if voltages.scale is None and dataset.scale and dataset.scale != (0.0, 1.0):
+        low, high = dataset.scale
+        warnings.warn(
+            f"{path} does not record the scale of its images: {name} is scaled by its own values, "
+            f"{low:g} to {high:g}",
+            stacklevel=2,
+        )
+    if voltages.origin.get("dataset") == UNNAMED or "weights_of" in voltages.origin:
+        warnings.warn(
+            f"{path} does not record which images its weights have learned: images of {name} that "
+            "were among them flatter the network",
+            stacklevel=2,
+        )
     network, rule = network_of(voltages, dataset.setup)
     check_images(dataset, network)
     return network, rule, voltages, dataset

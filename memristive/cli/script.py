@@ -7,6 +7,7 @@ failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 import argparse
 import dataclasses
 import errno
+import functools
 import importlib
 import json
 import os
@@ -14,12 +15,11 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from tqdm import tqdm
 
 from memristive.datasets import DATASETS, dataset_name
 from memristive.io import records
@@ -452,25 +452,6 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
-T = TypeVar("T")
-
-
-def progress(steps: Iterable[T], total: int | None, description: str, unit: str) -> "tqdm[T]":
-    """Return `steps`, of `total` steps in all (None: unknown), with a progress bar on a terminal,
-    shown after two seconds. The bar counts in `unit`.
-    """
-    return tqdm(
-        steps,
-        total=total,
-        desc=description,
-        unit=unit,
-        delay=2,
-        dynamic_ncols=True,
-        leave=False,
-        disable=None,
-    )
-
-
 def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> None:
     """Print the rows of a record as a table without the columns in `drop`. Without rows nothing is
     printed.
@@ -593,7 +574,7 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = functools.partial(_show_warning, set())
     name = Path(sys.argv[0]).name
     output = sys.stdout = _Output(sys.stdout)
     try:
@@ -617,5 +598,8 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     return code
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+def _show_warning(shown: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning that is not among those `shown`: workers repeat what they share."""
+    if str(message) not in shown:
+        shown.add(str(message))
+        print(f"warning: {message}", file=sys.stderr)

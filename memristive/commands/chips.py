@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--repair", 0, 10**9, REPAIR, "presentations of the training on a chip")
     options = parser.parse_args(arguments)
     keep_apart(options, options.network, options.data)
-    _, rule, voltages, _ = trained_network(options.network, options.data)
+    _, rule, voltages, dataset = trained_network(options.network, options.data)
     if rule is None and options.repair:
         raise ParameterError(
             f"{options.network} records no rule, which --repair needs: save(path, network, rule), "
@@ -91,6 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
             "spreads": options.spread,
             "chips": options.chips,
             "repair": options.repair,
+            **dataset.recorded,
         },
         others=[options.network],
     )

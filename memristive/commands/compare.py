@@ -48,6 +48,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--vary", nargs="+", metavar="FIELD", default=[], help="name of a field, and its values"
     )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="settings",
+        help="other values of fields, for all networks",
+    )
     parser.add_number("--presentations", 1, 10**9, None, "default: what suits the images")
     parser.add_common("--seeds", 3)
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
@@ -58,6 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         for device in devices:
             check_late(device)
     name, values = varied(options.vary)
+    settings = dict(one_setting(setting) for setting in options.settings)
 
     # 1. All networks.
     runs = [
@@ -72,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
             seed=seed,
             presentations=options.presentations,
             held_out=options.held_out,
-            changes={name: value} if name else {},
+            changes=settings | ({name: value} if name else {}),
             columns={"write": WRITES[write]} | ({name: value} if name else {}),
         )
         for device, write, value, seed in itertools.product(
@@ -93,6 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
                 | {"device": run.device.name}
                 for run in runs
             ],
+            **runs[0].dataset.recorded,
         },
     )
 
@@ -106,9 +117,16 @@ def main(arguments: list[str] | None = None) -> None:
     record.plot(lines(rows, name) if name else ranking(means_of(rows, kinds)))
 
 
-def varied(words: Sequence[str]) -> tuple[str, list[float]]:
-    """Return the full name of a field and its values, from the words of --vary; without words ""
-    and one value.
+def one_setting(text: str) -> tuple[str, float]:
+    """Return the full name of a field and its value, from a word of --set."""
+    name, _, value = text.partition("=")
+    full, (number, *_) = varied([name, value], "--set")
+    return full, number
+
+
+def varied(words: Sequence[str], option: str = "--vary") -> tuple[str, list[float]]:
+    """Return the full name of a field and its values, from the words of an `option`; without words
+    "" and one value.
     """
     if not words:
         return "", [0.0]
@@ -120,7 +138,7 @@ def varied(words: Sequence[str]) -> tuple[str, list[float]]:
         numbers = []
     if not numbers:
         raise ParameterError(
-            f"--vary {name} needs one or more numbers as values, got {' '.join(texts) or 'none'}"
+            f"{option} {name} needs one or more numbers as values, got {' '.join(texts) or 'none'}"
         )
     return full, [int(value) if value == int(value) and value > 1 else value for value in numbers]
 

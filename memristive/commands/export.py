@@ -21,7 +21,7 @@ from memristive.devices.measured_device import PRESETS, load_device
 from memristive.io.laboratory import conductance_tables, laboratory_files
 from memristive.io.nir_graph import save_nir
 from memristive.io.records import check_overwriting, report, write_file
-from memristive.io.voltages import is_voltages, load
+from memristive.io.voltages import is_voltages, load, read_voltages
 from memristive.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -79,8 +79,10 @@ def network_files(file: str, start: list[str]) -> dict[str, str]:
     """Return the files of an exported network: their content by name. `file`: trained network;
     `start`: argument of --start.
     """
-    network = load(file)
+    network, scale = load(file), read_voltages(file).scale
     found = laboratory_files(network, read_starts(start, conductance_tables(network)))
+    if scale:
+        found["scale.csv"] = f"level,value\n0,{scale[0]!r}\n1,{scale[1]!r}\n"
     if "pulses.csv" not in found:
         report(
             "no pulses.csv: gates, refreshes or pulses of any width write this network; train one "

@@ -66,14 +66,16 @@ KIND_ROWS = {
 ABRUPT = 0.3  # share of the range: a device with a larger step is called abrupt
 GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 # rms, shares of the range, of readings about the replay: from the first on, a warning if noise does
-# not explain them; from the second, always; from the third, no device file
+# not explain them; from the second on, the device file holds it; from the third, there is none
 MISSED, FAR, MISFIT = 0.05, 0.1, 0.2
+EXPLAINED = 1.25  # times the rms that noise explains, which 99 % of fits without misfit stay below
 # Inputs of the largest network in `studies.sweeps device_learning`. If all cells conduct, the
 # summing stage gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may
 # take 4 V, which is a current of 0.4 A: 10 mS a cell at 0.1 V.
 ROWS = 400
 # most sweeps, and readings of a sweep, that the figure shows
 SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
+SHOWN_ROWS = 5
 USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 
@@ -144,8 +146,9 @@ def save_fit(
     else:
         (one,) = tasks
         fit = fit_pulses(one.conductance, one.direction, pulses=one.pulses, **device)
-        if (count := len(one.conductance)) > len(fit.reading):
-            report(f"fitted the first {len(fit.reading):,} of {count:,} readings")
+        used = len(fit.reading) + len(fit.left_out)
+        if (count := len(one.conductance)) > used:
+            report(f"fitted the first {used:,} of {count:,} readings")
         results = {
             "standard_errors": fit.errors,
             "intervals_95": fit.intervals,
@@ -161,7 +164,8 @@ def save_fit(
         fits = {f"device {one.name}: ": one.fit for one in fit.devices}
         print_kind(fit)
         record.plot(kind_figure(fit))
-    for words, found in fits.items():
+    for one, (words, found) in zip(tasks, fits.items(), strict=True):
+        warn_of_single(found, one, words)
         if found.rms > MISFIT:
             raise ParameterError(
                 f"{words}mean pulses miss the readings by {found.rms:.0%} of the range (rms), more "
@@ -169,6 +173,8 @@ def save_fit(
                 "reading after as many as the table states? Compare the curves of the figure with "
                 "its dots"
             )
+    if (rms := max(found.rms for found in fits.values())) > FAR:
+        fit = dataclasses.replace(fit, device=dataclasses.replace(fit.device, misfit=rms))
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
@@ -240,6 +246,7 @@ def kind_results(kind: DevicesFit) -> dict[str, Any]:
                 "standard_errors": one.errors,
                 "intervals_95": one.fit.intervals,
                 "equal_noises": one.fit.equal_noises,
+                "rms_share_of_range": one.fit.rms,
             }
             for one in kind.devices
         ],
@@ -318,15 +325,37 @@ def print_fit(fit: PulseFit) -> None:
 
 def warn_of_misses(fit: PulseFit, name: str = "") -> None:
     """Warn if a replay with mean steps, without noise, misses the readings by more than the noises
-    explain, or by much. The warning begins with `name`.
+    explain. The warning begins with `name`.
     """
     expected = np.sqrt(np.mean(fit.band**2))
-    if fit.rms > min(FAR, max(MISSED, expected)):
+    if fit.rms > max(MISSED, EXPLAINED * expected):
         warnings.warn(
             f"{name}mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise "
             f"explains {expected:.0%}: see if the curves of the figure follow its dots",
             stacklevel=2,
         )
+
+
+def warn_of_single(fit: PulseFit, readings: Readings, name: str = "") -> None:
+    """Warn of single readings far from those around, by their rows in the file."""
+    rows = readings.rows if readings.rows is not None else np.arange(len(readings.direction)) + 1
+    for indices, found in (
+        (fit.left_out, "and were left out; their pulses count to the next reading"),
+        (
+            fit.jumps,
+            "and stay in the fit, as the next one does not return: noises are too large if "
+            "these are not the device's",
+        ),
+    ):
+        if len(indices):
+            shown = ", ".join(map(str, rows[indices[:SHOWN_ROWS]]))
+            warnings.warn(
+                f"{name}readings lie more than six standard deviations from those around, {found}. "
+                f"Rows: {shown}"
+                + f" and {len(indices) - SHOWN_ROWS} more"
+                * (len(indices) > SHOWN_ROWS),
+                stacklevel=2,
+            )
 
 
 def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> None:

@@ -26,7 +26,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from memristive import plotting
-from memristive.cli.script import Record, keep_apart, make_parser, progress, table
+from memristive.cli.script import Record, keep_apart, make_parser, table
 from memristive.devices.characterise import (
     BLOCK,
     GRID,
@@ -46,6 +46,7 @@ from memristive.devices.measured_device import (
 from memristive.devices.spice_model import load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.parameters import ParameterError, SimulationError
+from memristive.progress import progress
 from memristive.spice.session import time_limit
 
 # Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose

@@ -13,7 +13,6 @@ is drawn from them. Seconds for iris, minutes for digits.
 import math
 import re
 import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,7 @@ from memristive.cli.script import (
 )
 from memristive.devices.measured_device import device_record, load_device
 from memristive.io.records import check_overwriting, report
-from memristive.io.tables import read_table
+from memristive.io.tables import checksum, read_table
 from memristive.learning.build import MEASURED_NEURON, chosen_convolution
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
@@ -170,7 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
         "label": options.label,
         "drop": options.drop,
         "rows": len(labels),
-        "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
+        "table": checksum(features, labels),
         "seed": options.seed,
         "hidden": hidden,
         "epochs": options.epochs,

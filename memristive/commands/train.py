@@ -42,7 +42,6 @@ from memristive.cli.script import (
     apply_settings,
     keep_apart,
     make_parser,
-    progress,
     table,
 )
 from memristive.datasets import Dataset, Images
@@ -80,6 +79,7 @@ from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
 from memristive.plotting import BLACK, GREY, SKY, WIDTH
+from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
 from memristive.spice.session import temporary_circuits
@@ -157,6 +157,9 @@ def main(arguments: list[str] | None = None) -> None:
     beside = "_network" * (folder != NETWORKS)  # the record has the plain name
     path = options.voltages or folder / f"{stem}{beside}.json"
     made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine)
+    made_with |= dataset.recorded
+    if options.weights:
+        made_with["weights_of"] = options.weights.name
     kind = {}
     if options.convolution or device or options.held_out or options.weights:
         weights = sum(layer.neurons * layer.rows for layer in start.layers)
@@ -296,7 +299,14 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     dataset = data()
     device = load_device(options.device) if options.device else None
     levels = dataset.training.levels.reshape(-1, *dataset.shape)
-    network, found = load_weights(options.weights, levels, device, options.pairs, options.late)
+    network, found = load_weights(
+        options.weights,
+        levels,
+        device,
+        options.pairs,
+        options.late,
+        labels=dataset.training.labels,
+    )
     shape = network.states[-1].shape
     rule, chip = apply_settings(
         options, rule=found, chip=load_chip(options.chip or "ideal", len(dataset.labels), shape[1])

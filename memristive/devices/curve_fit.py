@@ -82,8 +82,15 @@ STRENGTHS = np.arange(-4.0, 3.0, 1.5)
 # most rounds of states and curves in turn; change of a state below which they end
 ROUNDS, CHANGE = 10, 1e-3
 
-BENDS = np.diff(np.eye(POINTS), 2, axis=0)
-BENDS = BENDS.T @ BENDS
+# Single bad readings: robust standard deviations from the curves and share of the range beyond
+# which they lie, steps around that give the standard deviation, rounds, and the largest share of
+# readings (or this many)
+FAR, SIZE, AROUND, SEARCHES, SPIKES, FEW_SPIKES = 6.0, 0.01, 31, 8, 0.01, 3
+DEVIATION = 1.4826  # standard deviation of normal values over their median distance from 0
+DEGREES, STIFF = 4, 0.1  # of Student's distribution, and weight of the penalty, in `order_losses`
+
+SECOND = np.diff(np.eye(POINTS), 2, axis=0)
+BENDS = SECOND.T @ SECOND
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,9 @@ class PulseFit:
     intervals : dict
         95 % intervals of `write_noise` and `read_noise`, pairs of shares of the range; empty if
         `fit_pulses` was told whether the noises are equal.
+    left_out, jumps : arrays
+        Indices of given readings that lie beyond six robust standard deviations: those that the fit
+        has left out, because the next reading returns, and those before which the state has moved.
     """
 
     device: MeasuredDevice
@@ -126,6 +136,8 @@ class PulseFit:
     noise_curves: list[tuple[float, np.ndarray]]
     equal_noises: bool
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    left_out: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    jumps: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
     @property
     def rms(self) -> float:
@@ -174,7 +186,8 @@ def fit_pulses(
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
 
-    The range of x is that of the conductances without read noise, so sweeps need not close.
+    The range of x is that of the conductances without read noise, so sweeps need not close. Single
+    readings far from those around are left out, and their pulses count to the next reading.
 
     Parameters
     ----------
@@ -210,10 +223,14 @@ def fit_pulses(
     values, signs = values[:most], signs[:most]
     _check(values, signs, numbers)
     numbers = numbers.astype(int)
-    low, span = values.min(), np.ptp(values)
     with threadpool_limits(1):  # more threads take ten times as long for such small matrices
-        readings, after = (values - low) / span, np.flatnonzero(signs)
         try:
+            kept, jumps = _without_spikes(values, signs, numbers)
+            left_out = np.flatnonzero(~kept)
+            signs, numbers = merged(kept, signs, numbers)
+            values = values[kept]
+            low, span = values.min(), np.ptp(values)
+            readings, after = (values - low) / span, np.flatnonzero(signs)
             grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
@@ -279,7 +296,103 @@ def fit_pulses(
         noise_curves,
         equal,
         shares,
+        left_out,
+        jumps,
     )
+
+
+def merged(
+    kept: np.ndarray, direction: np.ndarray, pulses: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the directions and numbers of pulses before the readings that `kept` (a mask) marks.
+    Pulses of readings that are left out count to the next one, which starts a sweep if they have
+    several directions. Arguments: as in `PulseFit`.
+    """
+    signs, numbers, own, count = list[float](), list[int](), None, 0
+    for stays, sign, number in zip(kept, direction, pulses, strict=True):
+        own, count = sign if own in (None, sign) else 0, count + number
+        if stays:
+            signs.append(own)
+            numbers.append(count if own else 0)
+            own, count = None, 0
+    return np.array(signs), np.array(numbers)
+
+
+def order_losses(conductance: np.ndarray, directions: Sequence[np.ndarray]) -> np.ndarray:
+    """Return minus the log of the likelihood of readings for each of several sequences of
+    `directions`, which begin sweeps at the same readings or have no pulses there (0). Each step is
+    of one pulse.
+    """
+    y, after = (
+        (conductance - conductance.min()) / np.ptp(conductance),
+        np.flatnonzero(directions[0]),
+    )
+    rests = np.array([_rests(y, after, signs, np.ones(len(y))) for signs in directions])
+    scale = max(DEVIATION * np.median(np.abs(rests), axis=1).min(), SMALLEST_NOISE)
+    return (DEGREES + 1) / 2 * np.log1p((rests / scale) ** 2 / DEGREES).sum(axis=1)
+
+
+def _rests(
+    y: np.ndarray, after: np.ndarray, direction: np.ndarray, pulses: np.ndarray
+) -> np.ndarray:
+    """Return what smooth curves of steps, none of which is negative, leave of the steps before the
+    readings with the indices `after`. The rest follows Student's distribution, so that single bad
+    readings do not count. `y`: readings from 0 to 1.
+    """
+    number, signs = np.maximum(pulses[after], 1), direction[after, None]
+    hats = _hats(_before(y, after, (number - 1) / (2 * number)), np.linspace(0, 1, POINTS))[0]
+    design = number[:, None] * np.hstack([hats * (signs > 0), -hats * (signs < 0)])
+    steps, stiff = y[after] - y[after - 1], np.sqrt(STIFF) * np.kron(np.eye(2), SECOND)
+    weights, none = np.ones(len(after)), np.zeros(len(stiff))
+    for _ in range(ROUNDS):
+        weighted = np.vstack([weights[:, None] * design, stiff])
+        rest = steps - design @ nnls(weighted, np.append(weights * steps, none))[0]
+        scale = max(DEVIATION * np.median(np.abs(rest)), SMALLEST_NOISE)
+        weights = 1 / np.sqrt(1 + (rest / scale) ** 2 / DEGREES)
+    return np.asarray(rest)
+
+
+def _without_spikes(
+    values: np.ndarray, direction: np.ndarray, pulses: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a mask of the readings that a fit uses, and the indices of those before which the
+    state moved by chance.
+
+    A reading far from the curves is left out for a try. If the next one is far, too, the state has
+    moved, and the reading stays; after the first reading of a sweep, that one was wrong.
+    """
+    kept, moved = np.ones(len(values), bool), np.zeros(len(values), bool)
+    for _ in range(SEARCHES):
+        far = np.flatnonzero(kept)[_far(values[kept], *merged(kept, direction, pulses))]
+        new = far[(np.diff(far, prepend=-2) > 1) & ~moved[far]]  # the next one only follows
+        if len(new) + np.count_nonzero(~kept) > max(FEW_SPIKES, SPIKES * len(values)):
+            kept[:] = True  # not single ones
+            break
+        if not len(new):
+            break
+        for n in new:
+            begin = int(np.flatnonzero(kept[:n])[-1]) + 1
+            moved[begin], kept[begin:n], kept[n] = begin < n, True, begin < n
+            kept[begin - 1] &= not (begin < n and direction[begin - 1] == 0)
+    return kept, far[kept[far]]
+
+
+def _far(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> np.ndarray:
+    """Return the indices of readings further than `FAR` robust standard deviations from the curves,
+    which are those of the `AROUND` steps of the same direction from the nearest states, or of all.
+    Readings by far nearer than the furthest one wait, as it may have bent the curves.
+    """
+    y, after = (values - values.min()) / np.ptp(values), np.flatnonzero(direction)
+    rest = np.abs(_rests(y, after, direction, pulses))
+    scale = np.full(len(rest), np.median(rest))
+    for sign in (1, -1):
+        own = np.flatnonzero(direction[after] == sign)
+        own = own[np.argsort(y[after[own] - 1])]
+        starts = np.clip(np.arange(len(own)) - AROUND // 2, 0, max(len(own) - AROUND, 0))
+        near = [np.median(rest[own[one : one + AROUND]]) for one in starts]
+        scale[own] = np.maximum(scale[own], near)
+    away = np.where(rest > SIZE, rest / np.maximum(DEVIATION * scale, SMALLEST_NOISE), 0.0)
+    return after[away > max(FAR, away.max() / 2)]
 
 
 def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> None:
@@ -316,13 +429,21 @@ def _check(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> Non
         raise ParameterError(
             f"conductances are all equal ({values[0]:g} S): there is nothing to fit"
         )
-    for sign, word, change in ((1, "up", "raise"), (-1, "down", "lower")):
-        after = np.flatnonzero(direction == sign)
-        if not sign * (values[after] - values[after - 1]).sum() > 0:
-            raise ParameterError(
-                f"direction {word!r}: these pulses do not {change} the conductance; are directions "
-                "swapped?"
+    steps = np.diff(values, prepend=values[:1])
+    wrong = [
+        f"{word!r}: these pulses do not {change} the conductance"
+        for sign, word, change in ((1, "up", "raise"), (-1, "down", "lower"))
+        if not sign * steps[direction == sign].sum() > 0
+    ]
+    if wrong:
+        raise ParameterError(
+            f"direction {', and '.join(wrong)}: "
+            + (
+                "are directions swapped, or the newest rows first?"
+                if len(wrong) > 1
+                else "are its rows in the order of measurement? Reverse a column LTD that rises"
             )
+        )
 
 
 def _before(x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:

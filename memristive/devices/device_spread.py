@@ -30,8 +30,8 @@ ONE_SIGMA = 0.1587  # probability beyond one standard deviation, on one side
 
 @dataclass(frozen=True)
 class Readings:
-    """Readings of one device in the order of measurement, as `fit_pulses` takes them, and the
-    `seed` of the simulated repeats.
+    """Readings of one device in the order of measurement, as `fit_pulses` takes them, the `seed` of
+    the simulated repeats, and the row of each reading in its file.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Readings:
     direction: np.ndarray
     pulses: np.ndarray
     seed: int = 0
+    rows: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

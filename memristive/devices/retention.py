@@ -11,6 +11,7 @@ from scipy.optimize import least_squares
 from memristive.parameters import ParameterError
 
 LEAST = 1e-12  # relative residual of a fit, below which only rounding is left
+MISFIT = 0.2  # relative residual of a fit that describes nothing
 CONSTANT, DRIFT, RELAXATION = LAWS = ("constant", "drift", "relaxation")
 
 
@@ -91,7 +92,7 @@ def fit_retention(
     ------
     ParameterError
         Times or conductances are not above 0, there are too few readings, or conductances change
-        by no more than their scatter.
+        by no more than their scatter. Or the better law misses them by more than 20 %.
     """
     seconds, siemens = (np.asarray(of, float) for of in (time, conductance))
     names = np.zeros(len(seconds)) if device is None else np.asarray(device)
@@ -141,6 +142,12 @@ def fit_retention(
         raise ParameterError(
             f"conductances change by no more than their scatter of {fit.residuals[CONSTANT]:.2g} up"
             f" to {seconds.max():g} s: there is no law to fit"
+        )
+    if (missed := fit.residuals[fit.law]) > MISFIT:
+        raise ParameterError(
+            f"no law fits these readings over time: the better one, {fit.law}, misses them by "
+            f"{missed:.0%} (rms), more than {MISFIT:.0%}. Are there pulses between them? Then name "
+            "their direction in a column 'direction'"
         )
     return fit
 

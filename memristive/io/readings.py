@@ -10,12 +10,14 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from memristive.devices.curve_fit import LARGEST, merged, order_losses
 from memristive.devices.device_spread import Readings
 from memristive.io.records import report
 from memristive.io.tables import NUMBER, read_cells
@@ -36,10 +38,15 @@ NAMES = {
     ),
     "read voltage": ("V", r"read ?(?:voltage|v)|v ?read"),
     "width": ("s", r"(?:pulse ?)?(?:width|duration|length)|[tw] ?pulse|pw"),
-    "direction": ("", r"(?:pulse ?)?(?:direction|polarity|type)|operation"),
+    "direction": ("", r"(?:pulse ?)?(?:direction|polarity|type)|operation|op|phase"),
     "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
     "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
     "device": ("", rf"(?:device|cell|dut)(?: ?name)?{NUMBERED}"),
+    # of a device on a wafer or in an array, if rows of one place follow each other
+    "place": (
+        "",
+        r"(?:die|chip|sample|row|col|column|wl|bl|word ?line|bit ?line)(?: ?[xy])?" + NUMBERED,
+    ),
 }
 READ = ("conductance", "resistance", "current")  # what is read; the first of them counts
 # words for directions, in names of columns; a column direction has some more
@@ -58,6 +65,27 @@ UNITS |= dict.fromkeys(("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}"), "oh
 EDGE = r"[\s_.,/()\[\]{}]"  # around a unit in a header
 UNIT = re.compile(rf"{EDGE}*([{''.join(PREFIXES)}]?)({'|'.join(UNITS)}){EDGE}*")
 TIME = re.compile(r"(?i)(?:t|time|elapsed ?time|delay)(?![a-z])")  # of readings without pulses
+# factor of ten in a header, which may mean that values are to be multiplied or were multiplied
+FACTOR = re.compile(
+    r"(?:(?<![A-Za-z])x|[×*·⋅]) *1(?:0|[eE])|(?<!\d)10 *(?:\^|\*\*|[-−])|\b1[eE][-+−]?\d"
+    rf"|[(\[{{/] *\d[\d.]* *[{''.join(PREFIXES)}]?(?:{'|'.join(UNITS)}){EDGE}*$"
+)
+POWERS = str.maketrans(dict.fromkeys("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "^"))
+# lines beside the table, and what they may tell
+READ_AT = re.compile(
+    r"(?i)(?:\bv[ _.-]?read|\bread[ _.-]?(?:voltage|bias|v)\b|\bbias\b)[^\d\n]{0,30}?"
+    r"(\d*\.?\d+) *(m?)(?:V\b)?|\bread\b[^\d\n]{0,20}(\d*\.?\d+) *(m?)V\b"
+)
+EVERY = re.compile(r"(?i)\b(?:every|each|after|per)\W+(\d+)(?:st|nd|rd|th)?\W+pulses?\b")
+RISING = re.compile(r"(?i)\bispp\b|\bincremental step")
+# columns that are not used and may change the pulses: with V, K, C or s, named so, or of texts
+CONDITION = re.compile(
+    r".*[\s_(\[/][pnuµμmk]?(V|K|°? ?C|s|sec)[)\]]*$"
+    r"|(?i:.*\b(?:v ?g|gate|temp|temperature|status|flag|compliance)\b)"
+)
+STEPS = re.compile(r"(?i)\bv[ _]?(?:step|incr)|(?:step|incr\w*)[ _]v")  # of rising voltages
+UNUSED = "unused "  # before the header of a column that is not used, in tables by kind
+REMARK = re.compile(r"(?i).*(?:time|date|stamp|note|comment|remark|file|user|operator|name)")
 # s, of the units of times that are no power of ten of a second
 LONG_TIMES = {r"min(?:ute)?s?": 60.0, r"h(?:our|r)?s?": 3600.0, r"d(?:ay)?s?": 86400.0}
 # other columns, and why they do not do
@@ -72,6 +100,16 @@ OVERFLOW = 9e36  # instruments write 9.9e37 for a value beyond their range
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
 NEAR = 0.1  # relative: a voltage so near the read voltage is a read
 ALIKE = 0.03  # relative: pulses that differ by less are identical
+ZERO_C = 273.15  # K
+UNUSUAL = 1e-3  # S: above it, a unit in the header must say so
+BLOCK = 5  # fewest rows that follow each other for a device
+SWEEP = 10  # voltages of an I-V sweep
+SORTED = 0.8  # share of rows with another sweep than the row before, in a table sorted by pulse
+SAME = 0.5  # correlation of neighbouring pulses, of what repeated reads differ by
+STUCK = 5  # equal readings that follow each other, of a meter at its limit
+COARSE = 10  # least steps of a reading's last digit from there to the readings around
+SURE = 5.0  # difference of the logs of likelihoods
+SHORT = 5  # most readings between turns of which each turn counts
 # reads of one pulse: how many, steps that are tested, and standard errors by which those of pulses
 # must stand out
 REPEATS, TESTED, CLEAR = range(2, 7), 600, 5.0
@@ -79,8 +117,8 @@ REPEATS, TESTED, CLEAR = range(2, 7), 600, 5.0
 
 class Column(NamedTuple):
     """Column of a table: its header, its kind in `NAMES` or "", its unit and power of ten, the
-    direction of the pulses before its readings (1 up, -1 down, 0 if the header has none), and the
-    device in its header.
+    direction of the pulses before its readings (1 up, -1 down, 0 if the header has none), the
+    device in its header, and if the header has a unit.
     """
 
     header: str
@@ -89,10 +127,36 @@ class Column(NamedTuple):
     power: int = 0
     up: int = 0
     device: str = ""
+    stated: bool = False
+
+
+class Table(NamedTuple):
+    """Columns of a file, its rows as texts, and lines beside the table by their number."""
+
+    columns: list[Column]
+    rows: pd.DataFrame
+    comments: dict[int, str]
+
+
+class Ordered(NamedTuple):
+    """Readings of one device in the order of measurement: conductances in S, the directions of the
+    pulses before each (1 up, -1 down, 0 at the start of a sweep), and their numbers; the row of
+    each in the file, and its cell.
+
+    If rows hold directions and no numbers of pulses, `before` has the directions for readings that
+    precede the pulse of their row.
+    """
+
+    conductance: np.ndarray
+    direction: np.ndarray
+    pulses: np.ndarray
+    rows: np.ndarray
+    given: np.ndarray
+    before: np.ndarray | None = None
 
 
 def read_readings(
-    path: Path, read_voltage: float, file: tuple[list[Column], pd.DataFrame] | None = None
+    path: Path, read_voltage: float, file: Table | None = None
 ) -> tuple[list[Readings], int]:
     """Return the readings of each device in a file, and a checksum of the file's values; print a
     line for each conversion. A device that has no name in the file is called "".
@@ -104,7 +168,7 @@ def read_readings(
     read_voltage : float
         V, of the measurement. Currents are divided by it, and in a column of voltages rows near it
         are reads.
-    file : tuple, optional
+    file : Table, optional
         What `read_file` has returned for this path.
 
     Raises
@@ -113,47 +177,66 @@ def read_readings(
         A column is missing or ambiguous, or values cannot be used. The message names the row of the
         file.
     """
-    columns, rows = file or read_file(path)
-    checksum = zlib.crc32(rows.reset_index(drop=True).to_csv().encode())
-    notes, found = list[str](), list[Readings]()
-    for device, table in _tables(columns, rows, read_voltage, notes):
+    table = file or read_file(path)
+    checksum = zlib.crc32(table.rows.reset_index(drop=True).to_csv().encode())
+    notes, found = list[str](), dict[str, Ordered]()
+    _check_comments(table, read_voltage)
+    for device, one in _tables(*table[:2], read_voltage, notes):
         try:
-            found.append(Readings(device, *pulse_columns(table, read_voltage, notes), len(found)))
+            found[device] = pulse_columns(one, read_voltage, notes)
         except ParameterError as error:
             raise ParameterError(f"device {device}: {error}" if device else str(error)) from None
+    ordered = [
+        _without_stuck(one, f"device {device}: " if device else "")
+        for device, one in zip(found, _in_likeliest_order(list(found.values()), notes), strict=True)
+    ]
     for note in dict.fromkeys(notes):
         report(f"{path}: {note}")
-    return found, checksum
+    return [
+        Readings(device, *one[:3], seed, one.rows)
+        for seed, (device, one) in enumerate(zip(found, ordered, strict=True))
+    ], checksum
 
 
-def read_file(path: Path) -> tuple[list[Column], pd.DataFrame]:
-    """Return the columns of a file, and its rows as texts, for `read_readings` and
-    `read_over_time`.
-    """
+def read_file(path: Path) -> Table:
+    """Return the table in a file, for `read_readings` and `read_over_time`."""
     cells = read_cells(
         path, lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ]
     )
     no_units = [""] * len(cells.header)
-    units = next((row for row in cells.below if any(map(UNIT.fullmatch, row))), no_units)
+    units = next((row for row in cells.near if _are_units(row)), no_units)
     columns = [
         column_of(f"{name} ({unit})" if unit else name)
         for name, unit in zip(cells.header, units, strict=True)
     ]
-    return columns, cells.rows.set_axis(cells.header, axis=1)
+    return Table(columns, cells.rows.set_axis(cells.header, axis=1), cells.comments)
+
+
+def _are_units(row: list[str]) -> bool:
+    """Return True for cells of which most are units or empty."""
+    of = [bool(UNIT.fullmatch(cell) or FACTOR.search(_plain(cell))) for cell in row if cell]
+    return any(of) and sum(of) >= len(of) / 2
+
+
+def _plain(header: str) -> str:
+    """Return a header with superscripts as powers."""
+    return header.translate(POWERS)
 
 
 def read_over_time(
-    path: Path, read_voltage: float, file: tuple[list[Column], pd.DataFrame]
+    path: Path, read_voltage: float, file: Table
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return the times in s, the conductances in S and the devices of readings without pulses, from
     a `file` with a column time; None for one of other readings. Raises ParameterError as
     `read_readings` does, and for times in other units.
     """
-    columns, rows = file
+    columns, rows, _ = file
     times = [k for k, column in enumerate(columns) if TIME.match(column.header)]
     kinds = {column.kind for column in columns if column.kind}
-    if not times or not kinds <= {*READ, "device", "read voltage"}:
+    directed = any(column.up for column in columns)
+    if not times or directed or not kinds <= {*READ, "device", "place", "read voltage"}:
         return None
+    _check_comments(file, read_voltage)
     header, notes = columns[times[0]].header, list[str]()
     long = [of for unit, of in LONG_TIMES.items() if re.search(f"(?i){EDGE}{unit}{EDGE}*$", header)]
     found = re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header)
@@ -174,6 +257,8 @@ def read_over_time(
     tables = list(_tables([columns[k] for k in others], rows.iloc[:, others], read_voltage, notes))
     for note in dict.fromkeys(notes):
         report(f"{path}: {note}")
+    for _, table in tables:
+        _check_unused(table, "readings over time")
     siemens = pd.concat([table["conductance"] for _, table in tables])
     names = np.repeat([name for name, _ in tables], [len(table) for _, table in tables])
     return seconds.loc[siemens.index].to_numpy(float), siemens.to_numpy(float), names
@@ -201,7 +286,7 @@ def column_of(header: str) -> Column:
             ):
                 device = which[0].replace(" ", "") if which else ""
                 stated = stated if own else unit
-                return Column(header, kind, stated or own, power, sum(signs), device)
+                return Column(header, kind, stated or own, power, sum(signs), device, bool(stated))
     return Column(header)
 
 
@@ -222,9 +307,16 @@ def _check_columns(columns: list[Column]) -> None:
         raise ParameterError(
             f"column 'conductance (S)' is missing, or 'resistance (ohm)' or 'current (A)', found "
             f"{found}: name it so, or name two such columns 'up' and 'down'"
+            + "; if letters are wrong, save the file as UTF-8"
+            * (not found.isascii())
         )
     seen = dict[tuple[str, int, str], str]()
-    for header, kind, unit, _, up, device in columns:
+    for header, kind, unit, _, up, device, _ in columns:
+        if kind and FACTOR.search(_plain(header)):
+            raise ParameterError(
+                f"column {header!r} has a factor, which may mean either way: convert the values, "
+                f"and name it '{kind} ({unit if unit in NAMES[kind][0] else NAMES[kind][0]})'"
+            )
         if kind and unit != NAMES[kind][0]:
             right = f"{kind} ({NAMES[kind][0]})".removesuffix(" ()")
             raise ParameterError(
@@ -234,8 +326,9 @@ def _check_columns(columns: list[Column]) -> None:
         key = (kind, up, device)
         if kind and key in seen:
             raise ParameterError(
-                f"columns {seen[key]!r} and {header!r} both hold {kind}: leave one out, or if they "
-                "are two devices, write them below each other, with a column 'device'"
+                f"columns {seen[key]!r} and {header!r} both hold {kind}: leave one out; if one "
+                "belongs to each direction, keep one of the pulses, and name the readings 'up' and "
+                "'down'; if to each device, write them below each other, with a column 'device'"
             )
         seen[key] = header
 
@@ -246,6 +339,7 @@ def _tables(
     """Yield the name of each device, and its readings: a table with the columns conductance in S,
     given (the cell of the file), and others by kind.
     """
+    columns, rows = _with_devices(columns, rows, notes)
     names = list(dict.fromkeys(column.device for column in columns if column.kind in READ))
     if len(names) < 2:
         columns, names = [column._replace(device="") for column in columns], [""]
@@ -254,9 +348,15 @@ def _tables(
     _check_columns(columns)
     if unused := ", ".join(column.header for column in columns if not column.kind):
         notes.append(f"columns that are not used: {unused}")
-        if not {column.kind for column in columns} & {"pulse", "voltage"}:
+        doubtful = [
+            column.header
+            for k, column in enumerate(columns)
+            if not column.kind and not REMARK.match(column.header) and _is_number(rows.iloc[:, k])
+        ]
+        if doubtful and not {column.kind for column in columns} & {"pulse", "voltage"}:
             warnings.warn(
-                f"{notes[-1]}; without a column 'pulse' each reading counts as a pulse",
+                f"columns that are not used: {', '.join(doubtful)}; without a column 'pulse' each "
+                "reading counts as a pulse",
                 stacklevel=2,
             )
     for name in names:
@@ -269,6 +369,9 @@ def _tables(
         if "amplitude" in other and "voltage" in other:  # of the pulses, and of the reads
             other.setdefault("read voltage", other.pop("voltage"))
         common, parts = pd.DataFrame(other, rows.index), []
+        for k, column in enumerate(columns):
+            if not column.kind and not REMARK.match(column.header):
+                common[UNUSED + column.header] = rows.iloc[:, k]
         for up in (0,) if {(kind, 0) for kind in READ} & own.keys() else (1, -1):
             for column, given in [own[kind, up] for kind in READ if (kind, up) in own][:1]:
                 conductance = _conductance(column, given, common, read_voltage, notes)
@@ -286,6 +389,71 @@ def _tables(
             yield f"{name} {device}".strip(), part
 
 
+def _with_devices(
+    columns: list[Column], rows: pd.DataFrame, notes: list[str]
+) -> tuple[list[Column], pd.DataFrame]:
+    """Return columns and rows with one column device in place of columns of names and places, such
+    as the row and the column in an array.
+    """
+    named = [k for k, column in enumerate(columns) if column.kind == "device"]
+    for k, column in enumerate(columns):
+        values = rows.iloc[:, k]
+        if column.kind != "place":
+            continue
+        if len(rows) > BLOCK * values.ne(values.shift()).sum() > BLOCK:
+            named.append(k)
+        elif values.nunique() > 1 and values.duplicated().any():
+            raise ParameterError(
+                f"column {column.header!r} changes too often to name devices: write their rows "
+                "below each other, name the column 'pulse' if it numbers pulses, or leave it out"
+            )
+    columns = [one if one.kind != "place" else Column(one.header) for one in columns]
+    if not named or (len(named) == 1 and columns[named[0]].kind):
+        return columns, rows
+    joined = (
+        rows.iloc[:, named].astype(str).apply(lambda row: " ".join(map(str.strip, row)), axis=1)
+    )
+    notes.append(f"devices named by {', '.join(columns[k].header for k in named)}")
+    others = [k for k in range(len(columns)) if k not in named]
+    return (
+        [*(columns[k] for k in others), Column("device", "device")],
+        rows.iloc[:, others].assign(device=joined),
+    )
+
+
+def _check_comments(table: Table, read_voltage: float) -> None:
+    """Raise ParameterError for lines beside the table that name a unit that the header lacks, or
+    pulses that no column numbers; warn of other voltages of reads.
+    """
+    columns = table.columns
+    kinds = {column.kind for column in columns}
+    read = next((one for kind in READ for one in columns if one.kind == kind), Column(""))
+    units = {"S": "[pnuµμm]S", "A": "[pnuµμm]A", "ohm": "[kKM](?:[oO]hms?|Ω)"}
+    unit = re.compile(rf"(?<![A-Za-z])(?:{units.get(read.unit, '$^')})(?![A-Za-z])")
+    for line, text in table.comments.items():
+        told = f"line {line} is {text[:60]!r}"
+        if not read.stated and (found := unit.search(text)):
+            raise ParameterError(
+                f"{told}, and column {read.header!r} has no unit: name it "
+                f"'{read.header} ({found[0]})', or with the unit that is right"
+            )
+        if (every := EVERY.search(text)) and int(every[1]) > 1 and not kinds & {"pulse", "voltage"}:
+            raise ParameterError(f"{told}: number the pulses in a column 'pulse'")
+        if RISING.search(text):
+            raise ParameterError(
+                f"{told}: the fit needs identical pulses; leave the line out if they are"
+            )
+        at = READ_AT.search(text)
+        if at and read.kind == "current" and not kinds & {"read voltage", "voltage"}:
+            volts = float(at[1] or at[3]) * (1e-3 if at[2] or at[4] else 1.0)
+            if not _near(pd.Series([volts]), read_voltage)[0]:
+                warnings.warn(
+                    f"{told}, but currents are divided by {read_voltage:g} V: if they were read at "
+                    f"{volts:g} V, give --read-voltage {volts:g}",
+                    stacklevel=2,
+                )
+
+
 def _numbers(column: Column, given: pd.Series) -> pd.Series:
     """Return numbers in SI units, nan for empty cells and inf for an overflow of the instrument;
     the cells of kinds without a unit. Raises ParameterError for texts, naming the row.
@@ -298,7 +466,8 @@ def _numbers(column: Column, given: pd.Series) -> pd.Series:
         raise ParameterError(
             f"column {column.header!r} must hold numbers, got {text!r} in row {row}"
             + f" and texts in {len(texts) - 1} more" * (len(texts) > 1)
-            + ": write decimals with points, units into the header, or leave the rows out"
+            + ": write decimals with points, thousands without marks, units into the header, or "
+            "leave the rows out"
         )
     values = values.mask(values.abs() > OVERFLOW, np.inf)
     return values * 10.0**column.power if column.power else values
@@ -309,15 +478,22 @@ def _conductance(
 ) -> pd.Series:
     """Return conductances in S: nan for empty cells, inf for an overflow of the instrument."""
     values = _numbers(column, given)
+    if not column.stated:
+        notes.append(f"column {column.header!r} has no unit: taken as {column.unit}")
     if column.power or column.kind != "conductance":
         notes.append(f"column {column.header!r} converted to S")
     if column.kind == "resistance":
-        return (1 / values).mask(values == np.inf, np.inf)
+        values = (1 / values).mask(values == np.inf, np.inf)
     if column.kind == "current":
         volts = table.get("read voltage", table.get("voltage"))
         if volts is None:
             volts = pd.Series(read_voltage, table.index)
         reads = _near(volts, read_voltage)
+        for row in table.index[~reads][: int(reads.any() and "read voltage" in table)]:
+            raise ParameterError(
+                f"row {row} was read at {volts[row]:g} V, others at {read_voltage:g} V: keep the "
+                "rows of one read voltage"
+            )
         if not reads.any() and "read voltage" in table:
             raise ParameterError(
                 f"the table says that readings were made at {volts.median():g} V: give "
@@ -331,6 +507,12 @@ def _conductance(
             )
         notes[-1] += f", read at {read_voltage:g} V"
         values = values / volts.where(reads)
+    if not column.stated and (highest := values[values < OVERFLOW].max()) > UNUSUAL:
+        warnings.warn(
+            f"column {column.header!r} has no unit and was taken as {column.unit}, so conductances "
+            f"reach {highest:.2g} S: write the unit into the header",
+            stacklevel=2,
+        )
     return values
 
 
@@ -348,23 +530,22 @@ def _during(table: pd.DataFrame, up: int) -> pd.DataFrame:
     return table.assign(direction=up, sweep=f"{up} " + sweep.astype(str), pulse=pulse)
 
 
-def pulse_columns(
-    table: pd.DataFrame, read_voltage: float, notes: list[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return three arrays (readings): conductances in S, the direction of the pulses before each
-    reading, and the number of these pulses.
-
-    The direction is 1 (up), -1 (down), or 0 at the start of a sweep. Raises ParameterError if a
-    column is missing or its values cannot be used.
+def pulse_columns(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> Ordered:
+    """Return the readings of a device in the order of measurement, without those of a meter at its
+    limit. Raises ParameterError if a column is missing or its values cannot be used.
     """
-    table = _reads(table, read_voltage, notes)
+    rows, table = len(table), _reads(table, read_voltage, notes)
+    # rows do not say if pulses were before or after
+    unclear = len(table) == rows and "pulse" not in table.columns
+    if "pulse" not in table.columns:
+        notes.append("without a column 'pulse' each reading counts as one pulse")
     pulse = table.get("pulse", pd.Series(range(len(table)))).to_numpy(float)
     number = table.get("sweep", pd.Series(0, table.index)).ffill()
     changed = number.ne(number.shift()).to_numpy(copy=True)
-    if len(table) > 1 and changed.all():
+    if len(table) > 1 and changed.mean() > SORTED:
         raise ParameterError(
-            "the number of the sweep changes in every row: if it numbers pulses, name the column "
-            "'pulse'"
+            "the number of the sweep changes in almost every row: name the column 'pulse' if it "
+            "numbers pulses, or sort the rows by sweep, in the order of measurement"
         )
     if "sweep" in table.columns and "pulse" not in table.columns:
         first = np.flatnonzero(changed[:-1] & ~changed[1:])[1:]
@@ -373,13 +554,20 @@ def pulse_columns(
             changed[1:] = False
             notes.append("each cycle begins with a pulse of the other direction: no new sweep")
     sweep = changed | (pulse == 0)
-    direction = _directions(table, sweep)
+    direction = words = _directions(table, sweep)
+    for sign, word in ((1, "up"), (-1, "down")):
+        if sweep[own := words == sign].all() and own.sum() > 1 and not changed[own].all():
+            raise ParameterError(
+                f"pulses {word} stand at pulse 0 only, which is a reading before any pulse: number "
+                "the pulses of a cycle from 1 on"
+            )
     _check_alike(table, direction)
     _check_conductance(table)
     new = changed.copy()
     new[1:] |= (np.diff(pulse) != 0) | (np.diff(direction) != 0)
     if not new.all():
         notes.append("reads of the same pulse averaged")
+        _check_repeats(table["conductance"], np.cumsum(new))
         mean = table["conductance"].groupby(np.cumsum(new)).mean()
         table = table[new].assign(conductance=mean.to_numpy())
         pulse, direction, sweep = pulse[new], direction[new], sweep[new]
@@ -397,9 +585,93 @@ def pulse_columns(
         )
     sweep |= again
     count = np.where(count > 0, count, pulse)  # numbers begin again where the direction turns
+    before = None
     if (count[~sweep] == 1).all():
         _check_single(table, direction)
-    return table["conductance"].to_numpy(float), np.where(sweep, 0, direction), count
+        if unclear and direction[sweep].all():
+            before = np.where(sweep, 0, np.roll(direction, 1))
+    found = table["conductance"].to_numpy(float), np.where(sweep, 0, direction), count
+    return Ordered(*found, table.index.to_numpy(), table["given"].to_numpy(), before)
+
+
+def _in_likeliest_order(found: list[Ordered], notes: list[str]) -> list[Ordered]:
+    """Return readings with the likeliest directions. Readings after the pulse of their row, before
+    it, and with no pulse where rows turn the direction differ at turns only. So sweeps begin at
+    turns unless readings follow their pulses, or turns are so many that each counts.
+    """
+    turning = [np.append(False, one.direction[1:] * one.direction[:-1] < 0) for one in found]
+    several, losses = dict[int, list[np.ndarray]](), np.zeros(3)
+    for k, (one, turns) in enumerate(zip(found, turning, strict=True)):
+        if one.before is not None and turns.any():
+            several[k] = [one.direction, one.before, np.where(turns, 0, one.direction)]
+            losses += order_losses(one.conductance, several[k])
+    if not several:
+        return found
+    best, second = np.argsort(losses)[:2]
+    sure = losses[second] - losses[best] > SURE
+    turns = sum(turning[k].sum() for k in several)
+    rows = [sum(np.sum(found[k].direction == sign) for k in several) for sign in (1, -1)]
+    if best and 2 * min(rows) > SHORT * turns:
+        best, sure = 2, losses[0] - losses[best] > SURE
+    elif best == 2 or not sure:  # as docs/your_files.md says
+        best = 0
+    notes.append(
+        (
+            "readings are taken as made after the pulse of their row",
+            "readings are taken as made before the pulse of their row",
+            "readings do not follow the pulse of their row where the direction turns: sweeps begin "
+            "there",
+        )[best]
+        + (", as the steps at turns show" if sure else "; the steps at turns hardly show it")
+    )
+    return [
+        one._replace(direction=several[k][best]) if k in several else one
+        for k, one in enumerate(found)
+    ]
+
+
+def _without_stuck(one: Ordered, name: str) -> Ordered:
+    """Return the readings without those of a meter at its limit, or that hangs: exactly equal ones
+    that follow each other, though the digits would show a difference. Warn of them.
+    """
+    given = pd.to_numeric(pd.Series(one.given), errors="coerce").to_numpy(float)
+    begins = np.flatnonzero(np.diff(given, prepend=np.nan) != 0)
+    kept = np.ones(len(given), bool)
+    for begin, end in itertools.pairwise([*begins.tolist(), len(given)]):
+        value, size = given[begin], np.abs(given)
+        around = given[[k for k in (begin - 1, end) if 0 <= k < len(given)]]
+        if end - begin < STUCK or not len(around):
+            continue
+        alike = given[(size <= 2 * abs(value)) & (2 * size >= abs(value)) | (value == 0)]
+        digit = 10.0 ** min(int(Decimal(repr(float(of))).as_tuple().exponent) for of in alike)
+        kept &= (np.abs(around - value).min() <= COARSE * digit) | (given != value)
+    if kept.all():
+        return one
+    rows = one.rows[~kept]
+    warnings.warn(
+        f"{name}{len(rows)} readings from row {rows[0]} to {rows[-1]} equal their neighbours in "
+        f"each digit, such as {given[~kept][0]:g}, as of a meter at its limit: they are left out. "
+        "The range of the device may be larger",
+        stacklevel=2,
+    )
+    return Ordered(one.conductance[kept], *merged(kept, *one[1:3]), one.rows[kept], given[kept])
+
+
+def _check_repeats(values: pd.Series, pulse: np.ndarray) -> None:
+    """Raise ParameterError if repeated reads of a pulse differ alike from pulse to pulse. Then they
+    are reads of several sweeps, sorted by pulse.
+    """
+    groups = [part.to_numpy(float) for _, part in values.groupby(pulse)]
+    number = int(np.median([len(part) for part in groups]))
+    reads = np.array([part for part in groups if len(part) == number])
+    away = reads / reads.mean(axis=1, keepdims=True) - 1
+    away -= away.mean(axis=0)
+    if number > 1 and len(reads) > SWEEP and np.sum(away[1:] * away[:-1]) > SAME * np.sum(away**2):
+        raise ParameterError(
+            f"the {number} readings of each pulse differ alike from pulse to pulse, as in a table "
+            "that was sorted by pulse: sort it by sweep, in a column 'sweep'. If they are reads of "
+            "one pulse, leave their means"
+        )
 
 
 def _reads(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> pd.DataFrame:
@@ -412,6 +684,12 @@ def _reads(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> pd.Dat
     pulse = ~read & (volts != 0).to_numpy()
     if not read.any() or not pulse.any():
         return table.drop(columns="voltage", errors="ignore") if read.any() else table
+    steps = volts[pulse].map("{:.3g}".format).nunique()
+    if steps > SWEEP and (np.diff(volts[pulse]) != 0).mean() > 0.5:
+        raise ParameterError(
+            f"column 'voltage' has {steps} voltages, as an I-V sweep: the fit needs readings after "
+            "identical pulses"
+        )
     sign = _signs(words)
     sign = np.where(np.isnan(sign), np.sign(volts), sign)
     ups = np.array([(pulse & (sign == way)).cumsum()[read] for way in (1, -1)])
@@ -432,7 +710,11 @@ def _reads(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> pd.Dat
             )
     last = np.maximum.accumulate(np.where(pulse, np.arange(len(table)), 0))[read]
     notes.append(f"rows at the read voltage of {read_voltage:g} V are reads, others pulses")
-    before = {name: table[name].to_numpy()[last] for name in ("voltage", "width") if name in table}
+    before = {
+        name: table[name].to_numpy()[last]
+        for name in map(str, table.columns)
+        if name in ("voltage", "width") or (name.startswith(UNUSED) and _is_number(table[name]))
+    }
     direction = np.where(ups.any(axis=0), sign[last], 0)
     return table[read].assign(direction=direction, pulse=number[read], **before)
 
@@ -465,8 +747,11 @@ def _directions(table: pd.DataFrame, start: np.ndarray) -> np.ndarray:
         )
     direction = np.nan_to_num(direction)
     ways = {*direction[~start]}
-    if named[0] == "direction" and ways == {0, 1}:
-        raise ParameterError("column 'direction' has 0 and 1: write down, or -1, in place of 0")
+    codes = sorted(pd.to_numeric(table[named[0]], errors="coerce").dropna().unique())
+    if named[0] == "direction" and ways <= {0, 1} and len(codes) == 2:
+        raise ParameterError(
+            f"column 'direction' has {codes[0]:g} and {codes[1]:g}: write 1 for up and -1 for down"
+        )
     if named[0] != "direction" and len(ways - {0}) == 1:
         raise ParameterError(
             f"{named[0]}s of all pulses have the same sign: give pulses down a minus, or write up "
@@ -486,6 +771,8 @@ def _directions(table: pd.DataFrame, start: np.ndarray) -> np.ndarray:
 
 def _check_alike(table: pd.DataFrame, direction: np.ndarray) -> None:
     """Raise ParameterError if pulses of one direction differ in voltage or width."""
+    for sign, word in ((1, "up"), (-1, "down")):
+        _check_unused(table[direction == sign], f"pulses {word}")
     for name, unit in (("amplitude", "V"), ("voltage", "V"), ("width", "s")):
         for sign, word in ((1, "up"), (-1, "down")) if name in table.columns else ():
             values = table[name][direction == sign].abs().dropna()
@@ -501,6 +788,40 @@ def _check_alike(table: pd.DataFrame, direction: np.ndarray) -> None:
                 )
 
 
+def _is_number(values: pd.Series) -> bool:
+    """Return True if all cells hold numbers or nothing."""
+    return bool((pd.to_numeric(values, errors="coerce").notna() | values.isna()).all())
+
+
+def _check_unused(table: pd.DataFrame, where: str) -> None:
+    """Raise ParameterError if a column that is not used changes, and may change the pulses."""
+    for name in (name for name in map(str, table.columns) if name.startswith(UNUSED)):
+        header, given = name.removeprefix(UNUSED), table[name].dropna()
+        of = CONDITION.match(header)
+        if not _is_number(given):
+            few = given.astype(str).str.strip().unique()
+            changes = 1 < len(few) <= len(given) / 2
+        elif of:
+            values, zero = pd.to_numeric(given), ZERO_C * (of[1] or "").endswith("C")
+            low, high = values.min(), values.max()
+            few = np.array([f"{low:g}", f"{high:g}"])
+            timed = of[1] in ("s", "sec") and values.is_monotonic_increasing
+            changes = not timed and high - low > ALIKE * max(abs(low + zero), abs(high + zero))
+            if STEPS.search(header) and values.any():
+                raise ParameterError(
+                    f"column {header!r} is a step of the voltage, {high:g}: the fit needs "
+                    "identical pulses; keep the rows of one voltage"
+                )
+        else:
+            continue
+        if changes:
+            raise ParameterError(
+                f"column {header!r} changes within {where} ({few[0]} to {few[-1]}), and is not "
+                "used: keep the rows of one value, or leave the column out if pulses and readings "
+                "do not depend on it; if it names sweeps or devices, name it 'sweep' or 'device'"
+            )
+
+
 def _check_conductance(table: pd.DataFrame) -> None:
     """Raise ParameterError for readings that are missing, too large for the instrument, or below 0,
     with a remedy that keeps count of the pulses.
@@ -511,8 +832,9 @@ def _check_conductance(table: pd.DataFrame) -> None:
             f"conductances are not positive ({values.min():g} to {values.max():g} S): if they are "
             "logarithms, write 10 to their power; if currents, leave out the minus"
         )
+    beyond = (values > LARGEST) & (values.median() <= LARGEST)  # an overflow
     for wrong, kind in (
-        (~np.isfinite(values), "no"),
+        (~np.isfinite(values) | beyond, "no"),
         (values < -NOISY * values.max(), "a negative"),
     ):
         for row, text in table["given"][wrong][:1].items():

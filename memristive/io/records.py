@@ -38,6 +38,14 @@ class NotOverwritten(RuntimeError):
     """A file exists that was made with other parameters."""
 
 
+# checksums of the files that `check_overwriting` allowed this process to replace; None: no file
+_checked: dict[str, int | None] = {}
+
+
+def _checksum(path: Path) -> int | None:
+    return zlib.crc32(path.read_bytes()) if path.is_file() else None
+
+
 def write_file(
     path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None
 ) -> None:
@@ -119,11 +127,17 @@ def write_json(
 
     A file with other content is kept as NAME.1.json, NAME.2.json and so on, and a line says so,
     unless `overwrite` is True: neither the earlier work nor the new one is lost. Its "versions" may
-    differ.
+    differ. With `overwrite`, a file is kept that has changed since `check_overwriting`, as by
+    another run at the same time.
     """
     text = to_json(content)
     check(json.loads(text))
     path = Path(path)
+    real = os.path.realpath(path)
+    if overwrite and real in _checked:
+        overwrite = _checked.pop(real) == _checksum(path)
+        if not overwrite:
+            report(f"{path} has changed since this run began")
     if path.is_file() and not overwrite:
         try:
             stored = read_json(path, "JSON")
@@ -168,7 +182,8 @@ def check_overwriting(
     ways = f"{elsewhere}, or overwrite it with --force."
     if _is_special(path):
         return
-    if any(path.resolve() == Path(other).resolve() for other in others if other is not None):
+    real = os.path.realpath(path)  # of links in a circle, Path.resolve raises
+    if any(real == os.path.realpath(other) for other in others if other is not None):
         raise NotOverwritten(
             f"{path} would replace a file that this run reads or writes: choose another folder or "
             "file for it (see --help)."
@@ -180,6 +195,7 @@ def check_overwriting(
         or not folder.is_dir()
     ):
         raise FileProblem(f"{path} cannot be written")
+    _checked[real] = _checksum(path)
     if force or not path.exists():
         return
     if parameters is None:
@@ -351,7 +367,8 @@ def write_results(
     results: Mapping[str, Any],
     ngspice: bool = True,
 ) -> None:
-    """Write a record, print its path, and delete the checkpoint of its run.
+    """Write a record, print its path, and delete the checkpoint of its run. An earlier record stays
+    only if it has changed since `check_overwriting` (`write_json`).
 
     Parameters
     ----------
@@ -363,7 +380,8 @@ def write_results(
     ngspice : bool
         True if ngspice had a part in the results, so that its version is recorded.
     """
-    write_file(path, to_json({**results, "parameters": parameters, "versions": versions(ngspice)}))
+    content = {**results, "parameters": parameters, "versions": versions(ngspice)}
+    write_json(path, content, overwrite=True)
     checkpoint_path(path).unlink(missing_ok=True)
     report(f"wrote {path}")
 

@@ -7,6 +7,7 @@ import itertools
 import re
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,16 @@ from memristive.io.records import report
 from memristive.parameters import ParameterError
 
 LEAST_MEMBERS = 3  # rows of each class
+# of damaged files of NumPy: among others of headers that are no Python, or larger than the memory
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 ENDINGS = (".npz", ".npy")  # of NumPy's files; all others are read as CSV
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes of .xlsx and .xls
 SPACES = r"\s+"
@@ -27,6 +38,10 @@ COMMENT = re.compile(r"\s*(#|%|!|//) *(?![\s,;|])")  # begins a line that is no 
 SAMPLE = 1000  # lines that show the separator and the header
 BELOW = 3  # most lines from the header to the first number: units, comments
 NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|[-+]?(nan|inf)|n/?a|\?", re.I)
+MARKED = re.compile(
+    r"[-+]?(\d+)([.,])(\d+)(e[-+]?\d+)?", re.I
+)  # with a mark of decimals or thousands
+LARGEST = float(np.finfo(np.float32).max)  # beyond it classifiers overflow
 
 
 class Cells(NamedTuple):
@@ -36,15 +51,19 @@ class Cells(NamedTuple):
     ----------
     header : list of str
         Names of the columns. Columns without a name are left out.
-    below : list of list of str
-        Rows between the header and the first row with a number, such as units.
+    near : list of list of str
+        Rows between the header and the first row with a number, such as units, and the row above
+        the header.
     rows : DataFrame
         The values. The index counts the lines of the file from 1.
+    comments : dict
+        Lines above the header and comments, by their number from 1.
     """
 
     header: list[str]
-    below: list[list[str]]
+    near: list[list[str]]
     rows: pd.DataFrame
+    comments: dict[int, str]
 
 
 def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]) -> Cells:
@@ -65,7 +84,8 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
     Raises
     ------
     ParameterError
-        The file is no text, has no header, or has rows longer than the header.
+        The file is no text, has no header, or has rows longer than the header. Or its marks may
+        divide thousands.
     """
     lines, notes = _lines(source)
     separator, width = _separator(lines[:SAMPLE])
@@ -78,7 +98,11 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
     repeated = [k for k in filled if cells[k] == header]
     rows = sorted({*filled} - {*marked, *repeated})
     start = next((n for n, k in enumerate(rows) if any(map(NUMBER.fullmatch, cells[k]))), 0)
-    below, rows = [cells[k] for k in rows[:start]], rows[start:]
+    near, rows = (
+        [*(cells[k] for k in rows[:start]), *cells[max(first - 1, 0) : first]],
+        rows[start:],
+    )
+    comments = {k + 1: lines[k].strip() for k in (*range(first), *marked) if lines[k].strip()}
     hidden = sum(len(cells[k]) == width for k in marked)
     notes += [f"header found in line {first + 1}"] * bool(first)
     notes += [f"rows that begin with # or % left out: {hidden}"] * bool(hidden)
@@ -95,6 +119,7 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
             "names: write all names into one line, and decimals with points, or put semicolons "
             "between columns"
         )
+    _check_thousands(source, {k + 1: cells[k] for k in rows}, separator)
     text = "\n".join(lines[k].rstrip(f"{separator} " * (separator != SPACES)) for k in rows)
     commas = separator != "," and _has_decimals(text, ",") and not _has_decimals(text, r"\.")
     notes += ["decimal commas read"] * commas
@@ -113,17 +138,54 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
         raise ParameterError(
             f"{source} cannot be read as a table: {str(error).splitlines()[0]}"
         ) from None
+    if commas:  # pandas reads no comma in a column with other texts
+        texts = table.select_dtypes(exclude="number").columns
+        table[texts] = table[texts].map(
+            lambda cell: (
+                cell.replace(",", ".") if isinstance(cell, str) and MARKED.fullmatch(cell) else cell
+            )
+        )
     for note in notes:
         report(f"{source}: {note}")
     named = [k for k, name in enumerate(header) if name]
-    below = [[[*row, *[""] * len(header)][k] for k in named] for row in below]
-    return Cells([header[k] for k in named], below, table[named])
+    near = [[[*row, *[""] * len(header)][k] for k in named] for row in near]
+    return Cells([header[k] for k in named], near, table[named], comments)
+
+
+def _check_thousands(source: str | Path, rows: Mapping[int, Sequence[str]], separator: str) -> None:
+    """Raise ParameterError if each number with a mark has one to three digits before it and three
+    behind: then the mark may divide thousands. Commas between columns, or points with spaces
+    between columns, show that points are decimal.
+    """
+    first, marks = None, ".," if separator != SPACES else ","
+    for row, cells in rows.items() if separator != "," else ():
+        for found in filter(None, map(MARKED.fullmatch, cells)):
+            before, mark, behind, exponent = found.groups()
+            if mark not in marks or exponent or len(behind) != 3 or not 0 < len(before) < 4:
+                return
+            if before.startswith("0"):
+                return
+            first = first or (row, found[0])
+    if first:
+        row, cell = first
+        raise ParameterError(
+            f"{source}: row {row} has {cell!r}, and all numbers with a mark have three digits "
+            f"behind it, so it may divide thousands: write {re.sub('[.,]', '', cell)} without a "
+            f"mark, or if it is decimal, one more digit, {cell}0"
+        )
+
+
+def check_file(source: str | Path) -> None:
+    """Raise ParameterError for pipes and devices, which may never end."""
+    if Path(source).exists() and not Path(source).is_file():
+        raise ParameterError(f"{source} is no file: write the table into one, and give its name")
 
 
 def _lines(source: str | Path) -> tuple[list[str], list[str]]:
     """Return the lines of a text file, and a note on its encoding. Raises ParameterError for files
     that are no text.
     """
+    check_file(source)
     try:
         data = Path(source).read_bytes()
     except OSError as error:
@@ -132,10 +194,13 @@ def _lines(source: str | Path) -> tuple[list[str], list[str]]:
         ) from None
     if data.startswith(WORKBOOKS):
         raise ParameterError(
-            f"{source} is an archive, such as an Excel workbook: save its table as CSV"
+            f"{source} is an archive, such as an Excel workbook or an .npz file: save its table as "
+            "CSV"
         )
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252", "latin-1"):
+    halves = [data[k:SAMPLE:2].count(0) > SAMPLE // 4 for k in (0, 1)]  # UTF-16 without a mark
+    encodings = ("utf-16-be",) * halves[0] + ("utf-16-le",) * halves[1]
+    for encoding in ("utf-16",) if wide else (*encodings, "utf-8-sig", "cp1252", "latin-1"):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
@@ -232,9 +297,11 @@ def read_table(
         parts = read_arrays(source, label)
         values, given = (np.concatenate(part) for part in zip(*parts, strict=True))
         check_classes(source, pd.Series(given, name=label or "labels"))
-        wrong = np.argwhere(~np.isfinite(values))
+        wrong = np.argwhere(~(np.abs(values) <= LARGEST))
         if len(wrong):
-            raise ParameterError(f"{source}: sample {wrong[0][0]} has a value that is no number")
+            raise ParameterError(
+                f"{source}: sample {wrong[0][0]} has a value that is no number up to {LARGEST:.2g}"
+            )
         return values, given if given.dtype.kind in "iub" else given.astype(str)
     cells = read_cells(
         source, lambda names: range(len(names)) if label is None or label in names else ()
@@ -258,18 +325,24 @@ def read_table(
             f"{', '.join(frame.columns)}"
         )
     labels = frame.pop(label or frame.columns[-1])
+    labels = labels.map(lambda one: one.strip() if isinstance(one, str) else one)
     check_classes(source, labels)
     values = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    for line, place in np.argwhere(~np.isfinite(values))[:1]:
+    for line, place in np.argwhere(~(np.abs(values) <= LARGEST))[:1]:
         name = frame.columns[place]
         raise ParameterError(
-            f"{source}: column {name!r} must hold finite numbers, got "
+            f"{source}: column {name!r} must hold numbers up to {LARGEST:.2g}, got "
             f"{str(frame.iloc[line, place])!r} in row {frame.index[line]}; write decimal points, "
             "fill gaps in, encode text (pandas.get_dummies), leave the column out with --drop "
             f"{name!r}, or "
             "name the class column with --label"
         )
     return values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.to_numpy(str)
+
+
+def checksum(samples: np.ndarray, labels: np.ndarray) -> int:
+    """Return a checksum of the samples in a file and their labels, as `read_table` returns them."""
+    return zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(samples.tobytes()))
 
 
 def check_classes(source: str | Path, labels: pd.Series) -> None:
@@ -292,20 +365,29 @@ def read_arrays(
     NumPy. There are two pairs, of the training and of the test, if the file separates them, else
     one. `label` is the name of the array of labels. Raises ParameterError for other files.
     """
+    check_file(source)
     try:
-        with np.load(source, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except AttributeError:  # np.load has returned the array of an .npy file
-        table = np.load(source, allow_pickle=False)
-        arrays = {"samples": table[:, :-1], "labels": table[:, -1]} if table.ndim == 2 else {}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        file = np.load(source, allow_pickle=False)
+        if isinstance(file, np.ndarray):  # of an .npy file
+            arrays = {"samples": file[:, :-1], "labels": file[:, -1]} if file.ndim == 2 else {}
+        else:
+            with file:
+                arrays = {name: file[name] for name in file.files}
+    except UNREADABLE as error:
         raise ParameterError(f"{source} is no file of NumPy arrays: {error}") from error
     sets = [(f"x_{part}", f"y_{part}") for part in ("train", "test")]
     if not arrays.keys() >= {name for pair in sets for name in pair}:
         sets = [_names(source, arrays, label)]
     found = []
     for samples, labels in sets:
-        values, classes = np.asarray(arrays[samples], float), arrays[labels].ravel()
+        try:
+            values, classes = np.asarray(arrays[samples], float), arrays[labels].ravel()
+        except (TypeError, ValueError):
+            raise ParameterError(
+                f"{source}: {samples} must be numbers, got {arrays[samples].dtype}"
+            ) from None
+        if classes.dtype.kind == "S":
+            classes = np.char.decode(classes, "latin-1")
         if classes.dtype.kind == "f" and np.all(classes == np.floor(classes)):
             classes = classes.astype(int)
         if values.ndim not in (2, 3) or len(values) != len(classes):
@@ -314,6 +396,12 @@ def read_arrays(
                 f"got shapes {values.shape} and {classes.shape}"
             )
         found.append((values, classes))
+    shapes = {values.shape[1:] for values, _ in found}
+    if len(shapes) > 1:
+        raise ParameterError(
+            f"{source}: x_train and x_test must have samples of one shape, got {min(shapes)} and "
+            f"{max(shapes)}"
+        )
     return found
 
 

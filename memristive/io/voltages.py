@@ -87,6 +87,9 @@ class Voltages(Parameters):
         Parameters of the network; None if the file does not hold them.
     chip : Chip, optional
         Chip that the states were trained on; None: an ideal one.
+    scale : tuple of float, optional
+        Values that are the levels 0 and 1 of the training images; None: the file does not record
+        them, because they came as levels or it is an old file.
     past, wear : tuple of arrays
         Those of `Network`.
     labels, patterns : tuples of str and of arrays (inputs)
@@ -109,6 +112,7 @@ class Voltages(Parameters):
     convolution: Convolution | None = None
     array: StoredArray | None = None
     chip: Chip | None = None
+    scale: tuple[float, float] | None = None
     past: tuple[Annotated[np.ndarray, 3, 1e12], ...] = ()
     wear: tuple[Annotated[np.ndarray, 2, 1e18], ...] = ()
     labels: tuple[str, ...] = ()
@@ -117,7 +121,8 @@ class Voltages(Parameters):
     # every entry may be missing; a network without parameters needs a `setup`
     newer: ClassVar = (
         *("dataset", "shape", "encoding", "rule", "engine", "learning", "network", "schedule"),
-        *("design", "pulses", "convolution", "array", "chip", "past", "wear", "labels", "patterns"),
+        *("design", "pulses", "convolution", "array", "chip", "scale", "past", "wear"),
+        *("labels", "patterns"),
     )
 
     def check(self) -> None:
@@ -237,6 +242,8 @@ def _content(path: str | Path, content: dict[str, Any]) -> Voltages:
         made: Voltages = restored(
             Voltages, {"states": states, "origin": content, "file": str(path), **known}
         )
+        if made.scale and not made.scale[0] < made.scale[1]:
+            raise ParameterError(f"scale must be two rising values, got {made.scale}")
         kind = LayeredRule if made.design else RULES.get(made.rule, dict)
         learning = restored(kind, made.learning, "learning") if made.learning is not None else None
     except ParameterError as error:

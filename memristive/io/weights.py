@@ -13,9 +13,11 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from memristive.learning.build import CONVOLUTION_WINDOW, build
 from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
 from memristive.network.design import Convolution, LayerDesign
-from memristive.network.inputs import as_images
+from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import (
     Network,
     network_on_chip,
@@ -61,6 +63,7 @@ def load_weights(
     pairs: int = 1,
     late: bool = False,
     chip: str | Chip | None = None,
+    labels: ArrayLike | None = None,
     **learning: Any,
 ) -> tuple[Network, LayeredRule]:
     """Return a network with the weights of a ReLU network, and the rule that tunes it in situ.
@@ -74,7 +77,7 @@ def load_weights(
         window is a convolution with max pooling over equal regions, followed by dense layers on its
         outputs in the order of PyTorch's flatten. Weights belong to images at levels from 0 to 1.
     images : array_like, n x inputs or n x height x width, levels 0 to 1
-        Training images, on which the scales are chosen. Labels are not needed.
+        Training images, on which the scales are chosen.
     device : str, path or MeasuredDevice, optional
         As in `build`; None: the paper's emulators and a reference column.
     pairs : int
@@ -83,6 +86,9 @@ def load_weights(
         With a `device`: the tuning writes late.
     chip : str or Chip, optional
         Chip that carries the weights, as in `build`. Scales are chosen without its deviations.
+    labels : array_like, n, optional
+        Numbers of the classes of the images, or those that the software decides. They check, apart
+        from the circuit, that the weights are read as the software means them.
     **learning
         Fields of the rule. The default is 3,000 presentations that hardly move hidden cells.
 
@@ -99,12 +105,18 @@ def load_weights(
     Warns
     -----
     UserWarning
-        Weights beyond the range of the cells were clipped, or the circuit decides more than a tenth
-        of the images otherwise than the software.
+        Weights beyond the range of the cells were clipped, the circuit decides more than a tenth of
+        the images otherwise than the software, or the weights as they are read are nearer to chance
+        than to the `labels`.
     """
     layers, window = weights_of(source)
     convolution = _convolution(layers, window, np.shape(images)) if window else None
     inputs = convolution.inputs if convolution else layers[0][0].shape[1]
+    pixels = math.prod(np.shape(images)[1:])
+    if inputs != pixels and pixels in (len(layers[0][1]), len(layers[-1][1])):
+        raise ParameterError(
+            f"images have {pixels} pixels, the first layer {inputs} inputs: transpose the weights?"
+        )
     levels = as_images(images, inputs, empty=False)
     if convolution:
         layers[1] = _regrouped(layers[1], convolution, len(layers[0][1]))
@@ -121,17 +133,27 @@ def load_weights(
         **{"presentations": REPAIR} | learning,
     )
     alike = dataclasses.replace(base, devices=None, chip=None)
-    judged = levels[np.linspace(0, len(levels) - 1, min(JUDGED, len(levels))).astype(int)]
+    chosen = np.linspace(0, len(levels) - 1, min(JUDGED, len(levels))).astype(int)
+    judged = levels[chosen]
     sums = software_sums(layers, judged, convolution)
     wanted = sums[-1].argmax(axis=1)
+    if labels is not None:
+        right = np.mean(wanted == as_labels(labels, len(levels), sizes[-1])[chosen])
+        if right < (1 + 1 / sizes[-1]) / 2:
+            warnings.warn(
+                f"in software these weights decide {right:.0%} of {len(judged)} training images as "
+                "labelled: are layers, transposition and levels of the inputs those of the "
+                "software?",
+                stacklevel=2,
+            )
     hidden = HIDDEN_SCALES if sizes[1:] else (1.0,)
     best, agreed, clipped = alike, -1.0, 0
     for scales in itertools.product(hidden, OUTPUT_SCALES, OUTPUT_BIASES, KEPT):
         network, beyond = _converted(alike, layers, sums, *scales)
         first = np.nan_to_num(network.first_spikes(judged), nan=np.inf)
-        right = (first.argmin(axis=1) == wanted) & np.isfinite(first).any(axis=1)
-        if right.mean() > agreed:
-            best, agreed, clipped = network, float(right.mean()), beyond
+        same = (first.argmin(axis=1) == wanted) & np.isfinite(first).any(axis=1)
+        if same.mean() > agreed:
+            best, agreed, clipped = network, float(same.mean()), beyond
     if clipped:
         cells = sum(weights.size for weights, _ in layers)
         warnings.warn(
@@ -157,23 +179,31 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
     arrays.
     """
     name = "weights"
+    in_order = False
     if isinstance(source, str | Path):
         name = str(source)
+        in_order = Path(source).suffix == ".nir"  # a graph has the order of its edges
         source = _read(Path(source))
     if isinstance(source, Mapping):
-        given = {key: value for key, value in source.items() if key.endswith("weight")}
-        none = np.zeros(0)
-        pairs = [
-            (value, source.get(f"{key.removesuffix('weight')}bias", none))
-            for key, value in given.items()
-        ]
-        if not pairs:
+        given = {key: np.shape(of) for key, of in source.items() if key.endswith("weight")}
+        if not given:
             raise ParameterError(
                 f"{name} has no array whose name ends in 'weight' (its bias: the same with "
                 f"'bias'), it has {', '.join(source)}"
             )
+        biases = {key: f"{key.removesuffix('weight')}bias" for key in given}
+        left = [key for key in source if key not in {*given, *biases.values()}]
+        if left:
+            raise ParameterError(
+                f"{name}: {', '.join(left)} belong to no layer: name a layer's arrays alike, with "
+                "'weight' and 'bias' at the end, and leave other arrays out"
+            )
+        keys = list(given) if in_order else _order(given, name)
+        pairs = [(source[key], source.get(biases[key], np.zeros(0))) for key in keys]
     else:
         pairs = list(source)
+    if not pairs:
+        raise ParameterError(f"{name} must be one layer or more, got none")
     layers: list[tuple[np.ndarray, np.ndarray]] = []
     window = 0
     for k, (given_weights, given_bias) in enumerate(pairs):
@@ -188,7 +218,7 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
             raise ParameterError(
                 f"{name}: layer {k + 1} must have finite weights of outputs x inputs (the first "
                 f"also kernels x 1 x window x window) and a bias for each output, got {shape} and "
-                f"{bias.shape}"
+                f"{bias.shape}" + ": transpose the weights?" * (bias.shape == shape[1:])
             )
         pooled = k == 1 and window
         below = len(layers[-1][1]) if layers else shape[1]
@@ -201,6 +231,45 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
     if window and len(layers) < 2:
         raise ParameterError(f"{name}: a convolution needs a dense layer above it")
     return layers, window
+
+
+def _order(shapes: Mapping[str, tuple[int, ...]], name: str) -> list[str]:
+    """Return the names of weights from the first layer to the last: the one order in which each
+    layer takes the outputs of the layer below, and equal names have rising numbers.
+
+    Formats sort arrays by name, so their order counts for nothing. Raises ParameterError if there
+    are several orders. If there is none, the order is that of `shapes`, whose check finds why.
+    """
+
+    def takes(above: tuple[int, ...], below: tuple[int, ...]) -> bool:
+        if len(above) != 2 or len(below) < 2:
+            return False
+        return above[1] == below[0] if len(below) == 2 else above[1] % max(1, below[0]) == 0
+
+    def chains(found: list[str], numbers: bool) -> Iterator[list[str]]:
+        left = [key for key in shapes if key not in found]
+        if not left:
+            yield found
+        for key in left:
+            word = re.sub(r"\d+", "#", key)
+            alike = [one for one in left if re.sub(r"\d+", "#", one) == word]
+            least = min(alike, key=lambda one: list(map(int, re.findall(r"\d+", one))))
+            if (not numbers or key == least) and (
+                not found or takes(shapes[key], shapes[found[-1]])
+            ):
+                yield from chains([*found, key], numbers)
+
+    for numbers in (True, False):
+        orders = list(itertools.islice(chains([], numbers), 2))
+        if len(orders) > 1:
+            one, other = next(of for of in zip(*orders, strict=True) if of[0] != of[1])
+            raise ParameterError(
+                f"{name}: shapes and names leave open whether {one} or {other} comes first: number "
+                "the names, or give a list of (weights, bias) in order"
+            )
+        if orders:
+            return orders[0]
+    return list(shapes)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -223,7 +292,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
                 )
                 arrays[name] = values.reshape(about["shape"])
         return arrays
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError),
+        *(MemoryError, NotImplementedError, SyntaxError, zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise ParameterError(
             f"{path} is no .npz file of plain arrays and no .safetensors file of "
             f"{', '.join(TYPES)}: {error}"

@@ -471,7 +471,8 @@ def train_compiled(
 
     `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
     `rows` in reads. `patches`: as in `kernel.read_image`. `labels`: n. `history`:
-    presentations x 2, True if the answer was right, and True if cells were written. `states`, `work`, `ways` and `counts` change in place.
+    presentations x 2, True if the answer was right, and True if cells were written. `states`,
+    `work`, `ways` and `counts` change in place.
     """
     before = -waiting
     for n in range(len(order)):

@@ -5,6 +5,7 @@ or as text. They raise ParameterError, which names the argument, for all else. N
 here, because scikit-learn's validators take seconds to import.
 """
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,29 @@ from numpy.typing import ArrayLike
 from memristive.parameters import ParameterError, as_whole
 
 MOST_NEURONS = 10_000  # of a layer
+
+
+def scaled(values: np.ndarray, scale: tuple[float, float], name: object = "images") -> np.ndarray:
+    """Return the levels of raw `values`, 0 at the lowest and 1 at the highest value of a `scale`.
+    Values beyond it are clipped, of which `warn_of_clipped` warns.
+    """
+    low, high = scale
+    warn_of_clipped(values, scale, name)
+    return np.clip((values - low) / (high - low), 0.0, 1.0)
+
+
+def warn_of_clipped(
+    values: np.ndarray, scale: tuple[float, float], name: object = "images"
+) -> None:
+    """Warn, with the `name` of the `values`, of those beyond the lowest and highest of a scale."""
+    low, high = scale
+    beyond = int(np.count_nonzero((values < low) | (values > high)))
+    if beyond:
+        warnings.warn(
+            f"{name}: {beyond:,} of {values.size:,} values lie beyond {low:g} to {high:g}, the "
+            "range of the training images, and are clipped",
+            stacklevel=2,
+        )
 
 
 def as_images(

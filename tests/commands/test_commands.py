@@ -5,6 +5,7 @@ import importlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from memristive.__main__ import COMMANDS
@@ -12,7 +13,7 @@ from memristive.__main__ import main as memristive
 from memristive.accounting.dissipation import write_costs
 from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES
-from memristive.io.records import load_results, load_table
+from memristive.io.records import load_results, load_table, to_json
 from memristive.io.voltages import load
 from memristive.learning.build import build
 from memristive.learning.training import Learning, train
@@ -54,9 +55,20 @@ def test_compare_has_the_accuracy_and_the_pulses_of_the_verbs(tmp_path):
     assert quiet["pulses_per_cell"] == write_costs(device, counts)["pulses_per_cell"]
 
 
+def test_compare_sets_fields_of_all_networks(tmp_path):
+    words = ["--device", "epiram", "--write", "at-once", "--seeds", "1", "--jobs", "1"]
+    found = []
+    for given in (["--set", "rule.presentations=300"], ["--presentations", "300"]):
+        assert memristive(["compare", *words, *given, *outputs(tmp_path), "--force"]) == 0
+        found += load_results(tmp_path / "compare_digits_epiram.json")["rows"]
+    assert found[0] == found[1]
+    assert found[0]["presentations"] == 300
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
+        (["--set", "write_noise=much"], "much"),
         (["--vary", "writenoise", "1"], "device.write_noise"),
         (["--vary", "write_noise", "much"], "much"),
         (["--vary", "write_noise"], "write_noise"),
@@ -93,12 +105,72 @@ def test_a_network_of_own_images_is_saved_beside_its_record(tmp_path, monkeypatc
     (row,) = load_results("own/layers_mine.json")["rows"]
     assert 0.3 < row["strict_accuracy"] <= 1
     assert load("own/layers_mine_network.json").sizes == (64, 10)
-    # the images that the training left out; of a file with another name all
+    # the images that the training left out, also if the file has another name; of other files all
     words = ["--voltages", "own/layers_mine_network.json", "--engine", "closed-form", "--data"]
     assert memristive(["test", *words, "mine.npz"]) == 0
     scores = load_results("own/layers_mine_network_read_by_closed_form.json")
     assert scores["strict_accuracy"] == row["strict_accuracy"] and scores["samples"] == 40
-    Path("mine.npz").rename("others.npz")
-    assert memristive(["test", *words, "others.npz", "--results", "others"]) == 0
-    scores = load_results("others/layers_mine_network_read_by_closed_form.json")
-    assert scores["samples"] == 200
+    Path("mine.npz").rename("renamed.npz")
+    np.savez("others.npz", images=images[:150].reshape(-1, 8, 8), labels=labels[:150])
+    for name, samples in (("renamed", 40), ("others", 150)):
+        assert memristive(["test", *words, f"{name}.npz", "--results", name]) == 0
+        scores = load_results(f"{name}/layers_mine_network_read_by_closed_form.json")
+        assert scores["samples"] == samples
+
+
+def test_all_doors_scale_images_as_the_training_did(tmp_path, monkeypatch, capsys):
+    """Of raw pixels from 0 to 16 a fifth of the light is dark, and an outlier is clipped."""
+    monkeypatch.chdir(tmp_path)
+    pixels, labels = 16 * DIGITS.training.levels[:300], DIGITS.training.labels[:300]
+    bright = pixels.copy()
+    bright[0, 0] = 1000.0
+    for name, values in (("mine", pixels), ("dark", pixels / 5), ("outlier", bright)):
+        np.savez(f"{name}.npz", images=values, labels=labels)
+    words = ["--data", "mine.npz", "--hidden", "--set", "rule.presentations=3000"]
+    assert memristive(["train", *words, "--voltages", "v.json"]) == 0
+    assert load_results("v.json")["scale"] == [0, 16]
+    expected = load("v.json").first_spikes(pixels / 16)
+    capsys.readouterr()
+    for name, least, most in (("dark", 0.0, 0.5), ("outlier", 0.9, 1.0)):
+        words = ["--data", f"{name}.npz", "--results", name, "--figures", name]
+        test = ["test", "--voltages", "v.json", "--engine", "closed-form"]
+        assert memristive([*test, *words]) == 0
+        shown = capsys.readouterr().err
+        assert ("1 of 19,200" in shown) == (name == "outlier")
+        found = load_results(f"{name}/v_read_by_closed_form.json")["strict_accuracy"]
+        right = score_row(labels, expected)["strict_accuracy"]
+        assert least <= found <= most
+        assert name == "dark" or found == pytest.approx(right, abs=0.01)
+        chips = ["chips", "v.json", "--spread", "0", "--chips", "1", "--repair", "0"]
+        assert memristive([*chips, "--jobs", "1", *words]) == 0
+        assert load_table(f"{name}/chips_v.json")["carried"][0] == found
+    assert memristive(["export", "v.json", "--results", "own"]) == 0
+    assert pd.read_csv("own/v/scale.csv")["value"].tolist() == [0, 16]
+    content = load_results("v.json")
+    del content["scale"]  # as files before
+    Path("v.json").write_text(to_json(content), encoding="utf-8")
+    capsys.readouterr()
+    assert memristive([*test, "--data", "dark.npz", "--results", "old", "--figures", "old"]) == 0
+    assert "scale" in capsys.readouterr().err
+    assert load_results("old/v_read_by_closed_form.json")["strict_accuracy"] > 0.9
+
+
+def test_a_training_notices_that_its_file_has_changed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    images, labels = DIGITS.training
+    np.savez("mine.npz", images=images[:100], labels=labels[:100])
+    words = ["train", "--data", "mine.npz", "--hidden", "--set", "rule.presentations=200"]
+    (tmp_path / "file").touch()
+    broken = [*words, "--figures", "file/folder", "--voltages", "new.json"]
+    assert memristive(broken) == 1  # leaves a checkpoint
+    assert memristive(words) == 0
+    files = sorted(Path("own").rglob("*.json"))
+    before = [path.read_bytes() for path in files]
+    np.savez("mine.npz", images=images[:100], labels=labels[1:101])
+    Path("new.json").unlink()  # of the run that failed later, which leaves its checkpoint
+    capsys.readouterr()
+    assert memristive([*words, "--voltages", "new.json", "--results", "new", "--resume"]) == 1
+    assert "data_checksum" in one_line(capsys.readouterr().err)
+    assert memristive(words) == 2
+    assert "data_checksum" in one_line(capsys.readouterr().err)
+    assert [path.read_bytes() for path in files] == before

@@ -14,6 +14,7 @@ from memristive.io.nir_graph import drives, nir_weights, save_nir
 from memristive.io.voltages import load
 from memristive.io.weights import software_sums, weights_of
 from memristive.network.design import Convolution
+from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
 from tests.helpers import ROOT
 
@@ -142,9 +143,42 @@ def test_files_of_arrays_give_the_same_layers(layers, tmp_path):
             assert np.allclose(matrix, given, rtol=1e-6) and np.allclose(bias, given_bias, 1e-6)
 
 
+@pytest.mark.parametrize("names", [("2", "10", "20"), ("encoder", "dense", "out")])
+def test_the_order_of_layers_follows_from_numbers_or_is_asked_for(names, tmp_path):
+    """Square layers that the format sorts by name: "10" before "2", "dense" before "encoder"."""
+    random = np.random.default_rng(3)
+    matrices = [random.normal(size=size) for size in ((9, 9), (9, 9), (2, 9))]
+    arrays = {f"{name}.weight": of for name, of in zip(names, matrices, strict=True)}
+    (tmp_path / "m.safetensors").write_bytes(safetensors(dict(sorted(arrays.items()))))
+    if names[0] == "2":
+        found, _ = weights_of(tmp_path / "m.safetensors")
+        assert all(np.allclose(*of) for of in zip([w for w, _ in found], matrices, strict=True))
+    else:
+        with pytest.raises(ParameterError, match=r"encoder\.weight"):
+            weights_of(tmp_path / "m.safetensors")
+
+
+def test_labels_show_that_layers_are_read_in_another_order(mlp):
+    turned = mlp.coefs_[0].T[:, ::-1], mlp.intercepts_[0]  # pixels in reverse
+    wrong = [turned, (mlp.coefs_[1].T, mlp.intercepts_[1])]
+    with pytest.warns(UserWarning, match="labelled"):
+        load_weights(wrong, IMAGES[TRAINED], labels=LABELS[TRAINED])
+
+
+@pytest.mark.parametrize("header", ["[]", "null", "[" * 100_000])
+def test_a_damaged_header_is_one_line(header, tmp_path):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    with pytest.raises(ParameterError, match=r"m\.safetensors"):
+        weights_of(path)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
+        (lambda layers: [], "none"),
+        (lambda layers: {"0.weight": layers[0][0], "0.b": layers[0][1]}, r"0\.b"),
+        (lambda layers: [(of.T, np.zeros(0)) for of, _ in layers[::-1]], "transpose"),
         (lambda layers: [layers[1], layers[0]], "64 inputs"),
         (lambda layers: [(layers[0][0].T, layers[0][1])], "outputs x inputs"),
         (lambda layers: [(layers[0][0] * np.nan, layers[0][1])], "finite"),
@@ -189,6 +223,16 @@ def test_a_graph_of_nir_has_the_first_spikes_of_the_network(name, tmp_path):
     assert np.median(late) == pytest.approx(layer.rise / 2, rel=0.2)
     order = [np.argmin(np.nan_to_num(of, nan=1.0), axis=1) for of in (times, found)]
     assert np.mean(order[0] == order[1]) > 0.97
+
+
+def test_drives_are_those_of_the_thresholds_of_a_chip():
+    """A neuron with half the threshold is driven twice as far."""
+    network = load(ROOT / "voltages" / "device_epiram_1.json")
+    chip = Chip(neuron_threshold=0.1, seed=4)
+    layer, nominal = network_on_chip(network, chip).layers[0], network.layers[0]
+    own = np.ravel(layer.devices.neurons.threshold)
+    expected = drives(nominal, network.states[0]) * (nominal.neuron.threshold / own)[:, None]
+    assert np.allclose(drives(layer, network.states[0]), expected) and np.std(own) > 0.1
 
 
 def test_nodes_that_a_circuit_lacks_are_named(tmp_path):

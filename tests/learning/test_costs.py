@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.accounting import costs, dissipation
+from memristive.accounting import costs, dissipation, overview
 from memristive.accounting.costs import Accounts
 from memristive.accounting.dissipation import joules_per_siemens
 from memristive.devices.measured_device import DEVICES
@@ -14,8 +14,9 @@ from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.ledger import COMPUTED, Technology, stage_load
+from memristive.network.chip import Chip
 from memristive.network.design import Convolution, LayerDesign, Schedule
-from memristive.network.networks import Network
+from memristive.network.networks import Network, network_on_chip
 from memristive.spice.session import run_once
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.pulses import no_counts
@@ -280,3 +281,30 @@ def test_late_writes_wait_and_charge_capacitors_meanwhile():
     assert lines["write: late comparators"] == joules(2 * cells * t.comparator_energy)
     assert costs.SELECTED not in lines or lines[costs.SELECTED] == 0
     assert seconds["commit"] == 0 and seconds["write"] > 2 * 50e-6
+
+
+def test_an_overview_counts_half_selected_arrays_the_chip_and_the_mean():
+    """Passive arrays have no transistors; the same images twice halve the squared error."""
+    network = measured_network("epiram", (), 1, noise=False)
+    images = np.random.default_rng(5).random((6, network.sizes[0]))
+    once, twice = (overview.costs(network, of) for of in (images, np.tile(images, (2, 1))))
+    # standard deviation with n - 1: sqrt(S / 5 / 6) and sqrt(2 S / 11 / 12)
+    assert twice.standard_error == joules(once.standard_error * (30 / 66) ** 0.5)
+    half = dataclasses.replace(network, pulses=dataclasses.replace(network.pulses, disturb_up=0.01))
+    assert half.way.half and half.way.half != network.way.half
+    found = overview.costs(half, images).area
+    assert found == costs.area(half, Technology(), half.way.half)
+    assert found["cells"] < once.area["cells"]
+
+
+def test_the_costs_of_a_training_are_those_on_its_chip():
+    network = random_network((9, 3))
+    chip = Chip(cell_gain=0.5, neuron_threshold=0.2, seed=2)
+    images = np.random.default_rng(6).random((8, 9))
+    found = overview.training_costs(
+        network_on_chip(network, chip), RULE, images, LABELS, Accounts(), start=network
+    )
+    learned = learn(network_on_chip(network, chip), RULE, images, LABELS).network
+    ideal = learn(network, RULE, images, LABELS).network
+    assert np.array_equal(found.network.states[-1], learned.states[-1])
+    assert not np.array_equal(found.network.states[-1], ideal.states[-1])

@@ -109,6 +109,9 @@ def test_training_gives_the_committed_voltages_and_its_netlist_agrees(name, work
         as_committed(ngspice, content, committed)("voltages")
         and record["voltages"] == content["voltages"]
     )
+    of_git = load_results(ROOT / "results" / "paper" / f"{stem}_training.json")
+    assert record["parameters"] == of_git["parameters"] and record.keys() == of_git.keys()
+    assert {**content, "versions": 0, "voltages": 0} == {**committed, "versions": 0, "voltages": 0}
     assert all(
         (work / f"{stem}_{figure}.png").stat().st_size > 5000
         for figure in ("inputs", "controls", "states", "trained")
@@ -134,6 +137,7 @@ def test_inference_gives_the_committed_spikes_and_its_netlist_agrees(name, work,
         and record["decisions"] == committed["decisions"]
     )
     assert record["strict_accuracy"] == record["paper_rule_accuracy"] == 1.0
+    assert record["parameters"] == committed["parameters"] and record.keys() == committed.keys()
     if name == "XPUE":
         waves, schedule = printed(netlist), Setup().schedule
         found = [spikes_of(waves, 4, schedule.start(k)) for k in range(4)]

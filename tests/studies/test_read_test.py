@@ -137,3 +137,20 @@ def test_a_file_of_images_has_the_classes_of_the_network(classes, tmp_path):
             ]
         )
     assert not list(tmp_path.glob("*_read*"))
+
+
+def test_a_convolution_is_read_in_closed_form_and_in_ngspice_one_image_a_class(tmp_path, ngspice):
+    images, labels = np.random.default_rng(1).random((24, 5, 5)), np.repeat([0, 1], 12)
+    network, rule = build(images, 2, hidden=3, convolution={}, presentations=30)
+    save(tmp_path / "net.json", network, rule)
+    np.savez(tmp_path / "images.npz", images=images, labels=labels)
+    options = ["--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")]
+    options += [*outputs(tmp_path), "--jobs", "1"]
+    with pytest.warns(UserWarning, match="have learned"):
+        read_test.main(options)
+    assert load_results(tmp_path / "net_read_by_closed_form.json")["samples"] == 24
+    read_test.main([*options, "--engine", "ngspice"])
+    found = load_decisions(tmp_path / "net_read_decisions.csv.gz")
+    assert found.label.tolist() == [0, 1]
+    first = np.nanmin(network.first_spikes(images[[0, 12]].reshape(2, -1)), axis=1) * 1e6
+    assert np.nanmin(found[["spike_0_us", "spike_1_us"]], axis=1) == pytest.approx(first, abs=1)
