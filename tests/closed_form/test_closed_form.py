@@ -30,8 +30,8 @@ from memristor import (
     trained_state,
 )
 from snn_circuit import NetworkParameters, NeuronParameters
+from tests.engines.whole_network import STEPPED, WholeNetwork
 from tests.network.networks import paper_layer, random_network
-from tests.network.whole_network import STEPPED, WholeNetwork
 
 
 @pytest.fixture(scope="module")
