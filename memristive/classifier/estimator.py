@@ -356,10 +356,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         for name, of in (kinds | {"device": (str, Path)}).items():
             if getattr(self, name) is not None:
                 check_kind(name, getattr(self, name), *of)
-        drawn = not isinstance(self.random_state, int | np.integer)
-        self._seed = int(
-            check_random_state(self.random_state).randint(2**31 - 1) if drawn else self.random_state
-        )
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        self._seed = int(seed)
         self.encoding_ = self._encoding_of(features)
         levels = self.encoding_.levels(features)
         if self.convolution is not None and len(self._image_shape) == 3:
