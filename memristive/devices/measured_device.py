@@ -41,7 +41,7 @@ WINDOW, LARGEST_READS = 3.0, 30.0  # smallest range of X, in V and in read volta
 CAPACITANCE = 1e-9  # F, of the memory
 PULSE = 10e-6  # s, of the emulator
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
-# largest distance of the curves from sweeps of the SPICE model, above which a warning is due
+# `misfit` of a device, above which a warning is due
 MISFIT = 0.05
 ALIKE = 0.05  # of a mean step: below it, rounding or a fit can put the balance anywhere
 # above it, the curves do not describe the device, and `memristive measure` writes no file
@@ -101,8 +101,8 @@ class MeasuredDevice(Aging):
     third_up, third_down : float
         Step at a third of the voltage over the step of a full pulse.
     misfit : float
-        Largest distance between sweeps of the SPICE model and the sweeps that the curves predict,
-        as a share of the range.
+        Distance between the sweeps that the curves predict and those of the SPICE model (the
+        largest), or without a model the readings (rms), as a share of the range.
     levels : tuple of float
         Of a 1T1R cell: x after RESET and a SET at each gate voltage, on an even grid from
         `gate_low` to `gate_high`, in rising order. (): no gate chooses the level.
@@ -165,7 +165,7 @@ class MeasuredDevice(Aging):
     third_up: float = quantity(0.0, 0.0, 1.0, "", "r at a third of the voltage, potentiation")
     third_down: float = quantity(0.0, 0.0, 1.0, "", "likewise, depression")
     misfit: float = quantity(
-        0.0, 0.0, 1.0, "", "largest distance of the curves from sweeps of the SPICE model"
+        0.0, 0.0, 1.0, "", "distance of the curves from sweeps of the SPICE model, or readings"
     )
     levels: tuple[float, ...] = curve((), "x over the gate voltage", rising=True)
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
@@ -494,7 +494,7 @@ def cure_of_misfit(device: MeasuredDevice) -> str:
 
 
 def warn_of_device(device: MeasuredDevice) -> None:
-    """Warn if a device forgets, or if its curves do not describe its SPICE model."""
+    """Warn if a device forgets, or if its curves do not describe its SPICE model or readings."""
     if device.retention:
         warnings.warn(
             f"device {device.name} forgets: without voltage x loses 63 % in "
@@ -503,10 +503,12 @@ def warn_of_device(device: MeasuredDevice) -> None:
             stacklevel=1,
         )
     if device.misfit > MISFIT:
+        data, cure = "sweeps of its SPICE model", cure_of_misfit(device)
+        if not device.model:
+            data, cure = "its readings", "compare both in the figure of memristive fit"
         warnings.warn(
-            f"the curves of device {device.name} follow sweeps of its SPICE model only within "
-            f"{device.misfit:.0%} of the range, so networks of the model do not do what they "
-            f"predict: {cure_of_misfit(device)}",
+            f"the curves of device {device.name} follow {data} only within {device.misfit:.0%} of "
+            f"the range, so networks of the device do not do what they predict: {cure}",
             stacklevel=1,
         )  # 1: once in a process
 

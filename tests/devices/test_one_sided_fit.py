@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from memristive.devices.curve_fit import merged
 from memristive.devices.export import files
 from memristive.devices.measured_device import ONE_SIDED_DEVICES, device_record, load_device
 from memristive.devices.one_sided import OneSided
@@ -60,7 +61,17 @@ def test_cells_of_several_ranges_become_one_device_with_spreads():
     device = fit_one_sided(wider, "mine")
     expected = np.std(1 + 0.1 * np.arange(6)) / 1.25
     assert device.range_spread == pytest.approx(expected, rel=0.05)
+    assert device.lowest_spread == pytest.approx(expected * LOW / SPAN, rel=0.05)
     assert device.one_sided.mean_step == pytest.approx(0.1, rel=0.1)
+
+
+def test_only_steps_of_single_pulses_count():
+    """Half of the readings are missing, so that many steps are of two pulses or more."""
+    siemens, direction, pulses = sweeps(True, 200)
+    kept = np.random.default_rng(1).random(len(siemens)) < 0.5
+    some = fit_one_sided([(siemens[kept], *merged(kept, direction, pulses))], "mine")
+    whole = fit_one_sided([(siemens, direction, pulses)], "mine")
+    assert some.one_sided.mean_step == pytest.approx(whole.one_sided.mean_step, rel=0.1)
 
 
 def test_two_abrupt_directions_and_too_few_pulses_are_refused():

@@ -193,6 +193,19 @@ def test_the_spread_of_equal_devices_is_not_that_of_their_fits():
     assert np.median(found) < 0.002
 
 
+@pytest.mark.parametrize("count", [6, 8])
+def test_few_readings_of_devices_that_keep_their_state_show_no_law(count):
+    """Laws with more parameters follow any few readings more closely."""
+    refused = 0
+    for seed in range(20):
+        scatter = 0.02 * np.random.default_rng(seed).standard_normal(count)
+        try:
+            fit_retention(np.logspace(0, 4, count), 1e-5 * np.exp(scatter))
+        except ParameterError:
+            refused += 1
+    assert refused >= 18
+
+
 @pytest.mark.parametrize(
     ("time", "conductance", "message"),
     [

@@ -121,7 +121,21 @@ def test_another_read_voltage_beside_the_table_brings_a_warning(tmp_path, line):
         read(tmp_path, written("I (uA)", 0.2e6 * SIEMENS), line)
 
 
+def test_each_current_is_divided_by_the_voltage_of_its_row(tmp_path):
+    volts = 0.1 + 0.008 * np.sin(np.arange(len(TABLE)))
+    (found,) = read(tmp_path, written("I (A)", volts * SIEMENS).assign(**{"V_read (V)": volts}))
+    assert found.conductance == pytest.approx(SIEMENS)
+
+
 # Pulses
+
+
+def test_numbers_that_begin_again_where_the_direction_turns_count_each_pulse(tmp_path):
+    """Every fifth pulse is read, and numbered from 5 to 40 in each direction."""
+    number = np.where(PLAIN["pulse"] > 40, PLAIN["pulse"] - 40, PLAIN["pulse"])
+    (found,) = read(tmp_path, PLAIN.assign(pulse=number)[::5])
+    assert (found.pulses[1:] == 5).all()
+    assert np.array_equal(found.direction[1:], np.where(UPS, 1, -1)[5::5])
 
 
 def test_a_column_of_each_direction_beside_time_has_pulses(tmp_path):

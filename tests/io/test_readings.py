@@ -367,7 +367,8 @@ def test_a_cycle_that_begins_with_a_pulse_interrupts_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("Time (h)", 3600), ("time [min]", 60), ("t (ms)", 1e-3)]
+    ("header", "seconds"),
+    [("Time (h)", 3600), ("time [min]", 60), ("t (ms)", 1e-3), ("time (d)", 86400)],
 )
 def test_times_are_converted_and_the_reading_at_0_s_is_left_out(tmp_path, header, seconds):
     path = tmp_path / "aging.csv"
