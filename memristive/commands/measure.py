@@ -140,7 +140,7 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
         ("column at spikes, at most (mV)", f"{1e3 * neuron.offset:.2f}"),
         ("fires at (A)", f"{neuron.current[0]:.3g} to {neuron.current[-1]:.3g}"),
         ("after (s)", f"{times[0]:.3g} to {times[-1]:.3g}"),
-        ("t0 (s), tau (s), I_th (A)", "{0:.3g}, {1:.4g}, {2:.4g}".format(*neuron.law)),
+        ("t0 (s), tau (s), I_th (A)", "{:.3g}, {:.4g}, {:.4g}".format(*neuron.law)),
         ("this law holds at (A)", f"{neuron.law_low:.3g} to {neuron.law_high:.3g}"),
         ("fires again while its current lasts", "yes" if neuron.repeats else "no"),
         ("change of t by other cells", f"{neuron.lift:+.2%}"),

@@ -258,15 +258,14 @@ class MeasuredNeuron(Parameters):
             warnings.warn(f"{doubt}: compare with ngspice", stacklevel=1)
 
     def spikes(self, currents: np.ndarray) -> np.ndarray:
-        """Return the first spikes in s (nan: silent) at the `currents` in A of columns, by the
-        curve; above its last current by the law.
+        """Return the first spikes in s (nan: silent) at the `currents` in A of columns: the law,
+        times the ratio of the curve to the law, which hardly depends on the current.
         """
-        log = np.log(np.maximum(currents, 1e-30))
-        times = np.exp(np.interp(log, np.log(self.current), np.log(self.time)))
-        ratio = self.threshold_current / np.maximum(currents, self.current[-1])
-        end = self.threshold_current / self.current[-1]
-        times += self.time_constant * (np.log1p(-end) - np.log1p(-ratio))
-        return np.where((currents < self.current[0]) | (times > self.window), np.nan, times)
+        at = np.array(self.current)
+        ratio = np.interp(currents, at, np.array(self.time) / law(at, *self.law))
+        fires = currents > self.threshold_current
+        times = ratio * law(np.where(fires, currents, at[-1]), *self.law)
+        return np.where(fires & (times <= self.window), times, np.nan)
 
     def parameters(self) -> NeuronParameters:
         """Return ideal neurons of the same tau and I_th, with which compiled trainings learn. They

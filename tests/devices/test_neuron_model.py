@@ -1,4 +1,4 @@
-"""Neurons of one's own: an ideal one against its formula, and one line for each that cannot learn."""
+"""Neurons of one's own: an ideal one against its formula, one line for those that cannot learn."""
 
 import json
 
