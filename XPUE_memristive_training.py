@@ -4,6 +4,7 @@
 Read it from top to bottom, change a number, run it again. The trainings of 012345 and MNIST make
 the same steps. Writes voltages/xpue.json, results/paper/xpue_training.json and figures/xpue_*.png
 in about 3 s.
+With --silicon gf180mcu every part is a foundry's transistors, about 5 s (docs/silicon.md).
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -11,6 +12,7 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 from datasets import Dataset, xpue
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
+from memristive.cli.silicon import add_silicon, train_on_silicon
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
@@ -41,7 +43,9 @@ def train(
     parser = script.make_parser(
         description, "paper", voltages=f"voltages/{stem}.json", netlist=True
     )
-    options = add_device(parser).parse_args(arguments)
+    options = add_silicon(add_device(parser)).parse_args(arguments)
+    if options.silicon:
+        return train_on_silicon(options, dataset)
     setup = Setup(
         *script.apply_settings(
             options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule
