@@ -429,7 +429,7 @@ def measure_neuron(
     model: NeuronModel,
     source: str = "",
     process: Process | None = None,
-    phase: Callable[[str], None] = lambda name: None,
+    phase: Callable[[str], Any] = lambda name: None,
 ) -> MeasuredNeuron:
     """Measure a neuron in ngspice: its column, its curve t(I) through resistors, its energy.
 
@@ -459,7 +459,7 @@ def measure_neuron(
 
 
 def _measured(
-    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], None]
+    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], Any]
 ) -> MeasuredNeuron:
     phase("rest")
     rest = bench.run(0.0)
