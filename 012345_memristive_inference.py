@@ -15,7 +15,8 @@ from XPUE_memristive_inference import read_patterns
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the digits 0 to 5."""
-    read_patterns("012345", (6, 15), lambda voltages: digits_012345(), __doc__, arguments)
+    digits = digits_012345()
+    read_patterns("012345", (6, 15), lambda voltages: digits, __doc__, arguments, digits)
 
 
 if __name__ == "__main__":

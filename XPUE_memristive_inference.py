@@ -13,6 +13,7 @@ import numpy as np
 
 from datasets import Dataset, recorded_patterns, xpue
 from memristive.cli import script
+from memristive.cli.silicon import add_silicon, read_on_silicon
 from memristive.io.records import describe
 from memristive.io.voltages import Voltages, load_voltages, read_voltages
 from memristive.learning.hebbian import infer, inference_netlist
@@ -22,7 +23,7 @@ from memristive.scores.decisions import confusion, decide, decision_name, lead, 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read X, +, U and =."""
-    read_patterns("xpue", (4, 9), lambda voltages: xpue(), __doc__, arguments)
+    read_patterns("xpue", (4, 9), lambda voltages: xpue(), __doc__, arguments, xpue())
 
 
 def read_patterns(
@@ -31,16 +32,21 @@ def read_patterns(
     dataset_of: Callable[[Voltages], Dataset],
     description: str | None,
     arguments: list[str] | None,
+    of_silicon: Dataset | None = None,
 ) -> None:
     """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset,
     decide, save, print, plot.
 
+    `of_silicon` is the dataset of reads in transistors; None: there are none.
     `name` is the stem of the voltages file, for whose content `dataset_of` returns the dataset;
     `description` is the text of --help. A file of a user's own patterns holds them, with any shape.
     """
-    options = script.make_parser(
+    parser = script.make_parser(
         description, "paper", voltages=f"voltages/{name}.json", netlist=True
-    ).parse_args(arguments)
+    )
+    options = (add_silicon(parser) if of_silicon else parser).parse_args(arguments)
+    if of_silicon and options.silicon:
+        return read_on_silicon(options, of_silicon)
     script.keep_apart(options, options.voltages)
 
     # 1. The trained network, states X in V with the device, neuron and pulses of the training, and

@@ -8,6 +8,8 @@ in about 3 s.
 --patterns FILE trains your own letters, one class each: a text file with a line for each, its rows
 in 0 and 1 and then its name ("101 010 101 X"). Writes own/FILE.json, for
 XPUE_memristive_inference.py --voltages. The feedback resistor follows from the patterns.
+
+With --silicon gf180mcu every part is a foundry's transistors, about 5 s (docs/silicon.md).
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
@@ -16,6 +18,7 @@ from pathlib import Path
 from datasets import Dataset, own_patterns, xpue
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
+from memristive.cli.silicon import add_silicon, train_on_silicon
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
@@ -50,7 +53,7 @@ def train(
     parser.add_argument(
         "--patterns", type=Path, metavar="FILE", help="your own letters, such as '101 010 101 X'"
     )
-    options = add_device(parser).parse_args(arguments)
+    options = add_silicon(add_device(parser)).parse_args(arguments)
     own = {}
     if options.patterns:
         dataset = own_patterns(options.patterns)
@@ -59,6 +62,8 @@ def train(
         folder = script.keep_apart(options, options.patterns)
         if options.voltages == options.default_voltages:
             options.voltages = options.default_voltages = folder / f"{dataset.name}.json"
+    if options.silicon:
+        return train_on_silicon(options, dataset)
     stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
     setup = Setup(
         *script.apply_settings(

@@ -1,5 +1,5 @@
 """Can your SPICE model learn in a crossbar? Measure it in ngspice: pulses at V, V/2 and V/3, reads,
-I-V loops.
+I-V loops. For a neuron: its column, its spike over the current, its energy.
 
 MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam,
 yakopcic, wox, memdiode, molecular and stanford come with the project. For a model with a gate as
@@ -11,12 +11,16 @@ have made less than 1 % of the change of the whole sweep, or after 1,000 pulses.
 is watched for 1,000 presentations, and the device file of a device that forgets has the time
 constant and the rest of its decay.
 
+A file with `pins` describes a neuron (docs/silicon.md); opamp, axon_hillock, gf180mcu and sky130
+come with the project. The study writes own/NEURON_neuron.json, for the recipe's neuron.
+
 Writes the device file own/MODEL_device.json, for --device of other scripts, the record
 own/spice_device_MODEL.json and own/spice_device_MODEL.png; those of the project's models go to
 results/devices/ and figures/. 5 to 10 s. No file is written if the curves are wrong by more than
 20 % of the range.
 """
 
+import argparse
 import dataclasses
 import tempfile
 from typing import Any
@@ -42,6 +46,13 @@ from memristive.devices.measured_device import (
     cure_of_misfit,
     device_record,
     warn_of_device,
+)
+from memristive.devices.neuron_model import (
+    FORMAT,
+    is_neuron,
+    law,
+    load_neuron_model,
+    measure_neuron,
 )
 from memristive.devices.spice_model import load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
@@ -69,6 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
+    if is_neuron(options.model):
+        return measure_one_neuron(options)
     model = load_model(options.model)
     device_file = options.results / f"{model.name}_device.json"
     pulses = ["voltage_up", "width_up", "voltage_down", "width_down", "read_voltage"]
@@ -108,6 +121,46 @@ def main(arguments: list[str] | None = None) -> None:
     write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write(results)
+    record.plot(drawn)
+
+
+def measure_one_neuron(options: argparse.Namespace) -> None:
+    """Measure the neuron of a neuron file, write its file, print, plot."""
+    model = load_neuron_model(options.model)
+    path = options.results / f"{model.name}_neuron.json"
+    parameters = {"model": options.model, **model.as_dict()}
+    record = Record(options, f"spice_neuron_{model.name}", parameters, others=[options.model])
+    check_overwriting(path, parameters, options.force, [options.model], "--results DIR")
+    report(f"measuring {model.name} in ngspice")
+    with progress(iter(""), 3, model.name, "phase") as bar:
+        neuron = measure_neuron(model, options.model, phase=lambda name: bar.update())
+    write_file(path, to_json({"format": FORMAT, **neuron.as_dict()}))
+    report(f"wrote {path}; a recipe takes it as its neuron")
+    times = np.array(neuron.time)
+    rows = [
+        ("column without current (mV from the reference)", f"{1e3 * neuron.rest:+.2f}"),
+        ("column at spikes, at most (mV)", f"{1e3 * neuron.offset:.2f}"),
+        ("fires at (A)", f"{neuron.current[0]:.3g} to {neuron.current[-1]:.3g}"),
+        ("after (s)", f"{times[0]:.3g} to {times[-1]:.3g}"),
+        ("t0 (s), tau (s), I_th (A)", "{:.3g}, {:.4g}, {:.4g}".format(*neuron.law)),
+        ("this law holds at (A)", f"{neuron.law_low:.3g} to {neuron.law_high:.3g}"),
+        ("fires again while its current lasts", "yes" if neuron.repeats else "no"),
+        ("change of t by other cells", f"{neuron.lift:+.2%}"),
+        ("energy of a read (J), power at rest (W)", f"{neuron.energy:.3g}, {neuron.power:.3g}"),
+    ]
+    print(table(("quantity", "value"), rows))
+    for doubt in neuron.doubts:
+        print(doubt)
+    record.write(neuron.as_dict())
+    drawn, axes = plt.subplots()
+    axes.loglog(1e6 * np.array(neuron.current), 1e6 * times, "o", label="ngspice")
+    axes.loglog(
+        1e6 * np.array(neuron.current),
+        1e6 * law(np.array(neuron.current), *neuron.law),
+        label="t0 + tau ln(I / (I - I_th))",
+    )
+    axes.set(xlabel="current of the column (uA)", ylabel="first spike (us)")
+    axes.legend()
     record.plot(drawn)
 
 

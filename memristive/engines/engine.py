@@ -24,6 +24,7 @@ from memristive.devices.characterise import PULSE_EDGE, characterise
 from memristive.devices.characterise_gate import measure_levels, set_cells
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import SpiceModel
+from memristive.engines.neuron_layer import NeuronLayer
 from memristive.engines.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
 from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, edges
@@ -372,6 +373,8 @@ class NgspiceNetwork:
         self.layers: list[Any] = [
             cells.layer(layer) if cells else NgspiceLayer(layer, solver) for layer in network.layers
         ]
+        if network.neuron:
+            self.layers = [NeuronLayer(network.layers[0], network.neuron)]
         self._window, self._emulated = network.design.window, cells is None
 
     def read(

@@ -382,6 +382,7 @@ def describe_network(
             "engine": engine,
             **learning,
             **describe(network.setup, network.chip),
+            **({"recipe": network.recipe.as_dict()} if network.recipe and network.neuron else {}),
         }
     return {
         **data,

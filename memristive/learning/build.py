@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.devices.measured_device import MeasuredDevice, emulator
+from memristive.devices.neuron_model import EDGE, MeasuredNeuron
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.learning.settings import settings_of
 from memristive.network.chip import OF_DEVICE, Chip, chosen_chip
@@ -26,11 +27,16 @@ from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import ParameterError, as_whole, check_range
 from memristive.scores.checks import USUAL, settled_membranes
 from memristive.writing.ways import PulseWrites
+from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 START_IMAGES = 1000  # images that drive layers at the start
 SHOWN = 100  # images whose patches set the start of a convolution
 START_STATE = 4.5  # V, for grey images
+# on silicon 80 mV/us at 0.2 V
+SMALL_CELL = MemristorParameters(
+    transconductance=8e-8, capacitance=2e-13, width=1e-6, length=1e-6, kp=1e-7
+)
 
 
 def stuck_cells(device: MeasuredDevice, seed: int) -> Chip | None:
@@ -176,7 +182,7 @@ def built(recipe: Recipe, given: ArrayLike, labels: ArrayLike | int) -> tuple[Ne
     if chip is None and device and device.stuck:
         chip = stuck_cells(device, recipe.seed)
     if recipe.layers is None:
-        setup = paper_setup(images)
+        setup = neuron_setup(images, recipe.neuron) if recipe.neuron else paper_setup(images)
         setup = setup.replace(
             memristor=recipe.applied("memristor", setup.memristor),
             neuron=recipe.applied("neuron", setup.neuron),
@@ -221,6 +227,28 @@ def paper_setup(images: np.ndarray) -> Setup:
     ).mean()
     feedback = USUAL * setup.neuron.threshold / float(settled) * setup.neuron.feedback_resistance
     return setup.replace(neuron=NeuronParameters(feedback_resistance=feedback))
+
+
+def neuron_setup(images: np.ndarray, neuron: MeasuredNeuron) -> Setup:
+    """Return the setup of the paper's layer for grey `images` (n x inputs, levels 0 to 1) with a
+    measured `neuron`.
+
+    Its cells are small, so that their gates bring the columns little charge. Their Kp replaces the
+    feedback resistor of `paper_setup`: currents of an untrained network are 1.7 times I_th.
+    """
+    schedule = Schedule(
+        pulse=neuron.window,
+        period=3 * neuron.window,
+        rise=EDGE,
+        input_voltage=neuron.row_voltage,
+        sampling_step=neuron.window / 100,
+    )
+    setup = Setup(SMALL_CELL, neuron.parameters(), schedule)
+    settled = settled_membranes(
+        setup, np.full((1, images.shape[1]), START_STATE), images[:1000]
+    ).mean()
+    kp = USUAL / float(settled) * SMALL_CELL.kp
+    return setup.replace(memristor=dataclasses.replace(SMALL_CELL, kp=kp))
 
 
 def paper_network(setup: Setup, rule: ErrorDrivenRule, classes: int, inputs: int) -> Network:

@@ -179,6 +179,12 @@ class Crossbar:
         spikes[~(spikes <= self.schedule.pulse)] = np.nan
         return Race(settled, risen, spikes, volts[-1] >= neurons.rail)
 
+    def currents(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return the currents of the columns in A (images x classes) at full levels; arguments as
+        of `first_spikes`.
+        """
+        return np.array([of[-2] for of in self._currents(states, images)]).reshape(-1, len(states))
+
     def read(self, states: np.ndarray, image: np.ndarray, jitter: FloatOrArray = 0.0) -> Race:
         """Return the `Race` of one image (inputs) with `states` (classes x inputs, V); each of its
         arrays has one value for each class.

@@ -16,6 +16,7 @@ import numpy as np
 
 from memristive.closed_form import kernel, kernel_arrays, kernel_patches
 from memristive.closed_form.neuron import start_delay
+from memristive.devices.neuron_model import MeasuredNeuron
 from memristive.network.chip import Chip
 from memristive.network.crossbar import NO_CLOSED_FORM, ClosedFormWarning, Crossbar
 from memristive.network.design import (
@@ -218,6 +219,11 @@ class Network:
         return tuple(result)
 
     @property
+    def neuron(self) -> MeasuredNeuron | None:
+        """Neuron of one's own in the place of the paper's."""
+        return self.recipe.neuron if self.recipe else None
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """Number of inputs, then the number of outputs of each layer: one for each neuron, or in a
         convolution one for each kernel in each region.
@@ -276,7 +282,8 @@ class Network:
         """Reasons why spike times of the closed form may be wrong by more than nanoseconds; each
         reason names a parameter.
         """
-        return doubts_of(self.layers, self.states)
+        own = self.neuron.doubts if self.neuron else []
+        return own + doubts_of(self.layers, self.states)
 
     def warn_of_doubts(self) -> None:
         """Issue a `ClosedFormWarning` for each of the `doubts`."""
@@ -319,6 +326,9 @@ class Network:
             The images have another shape or other levels.
         """
         images = as_images(images, self.sizes[0])
+        if self.neuron:
+            currents = self.crossbar.currents(self.states[0], images)
+            return [self.neuron.spikes(currents)]
         jitter = self.jitter("test", 0, len(images))
         step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from memristive.devices.measured_device import MeasuredDevice, load_device
+from memristive.devices.neuron_model import MeasuredNeuron, load_neuron
 from memristive.network.chip import OF_DEVICE, Chip, device_chip
 from memristive.network.design import Convolution
 from memristive.network.inputs import MOST_NEURONS
@@ -135,6 +136,8 @@ class Recipe(Parameters):
         device, with the `seed`. None: all are alike.
     seed : int
         Of the start, of the order of images and of the chip "device".
+    neuron : MeasuredNeuron, or a file of `memristive measure`; optional
+        Neuron of one's own, for the paper's layer. None: the paper's neuron.
     changes : mapping
         Values in place of those that `build` chooses, by names such as "rule.presentations",
         "neuron.threshold", "design.window", "device.write_noise", "pulses.late_forget".
@@ -151,9 +154,10 @@ class Recipe(Parameters):
     pairs: int = quantity(1, 0, 64, "", "differential pairs of a synapse; 0: single cells")
     chip: Chip | str | None = None
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of images")
+    neuron: MeasuredNeuron | None = None
     changes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    newer: ClassVar = ("changes",)
+    newer: ClassVar = ("changes", "neuron")
 
     def __init__(
         self,
@@ -164,6 +168,7 @@ class Recipe(Parameters):
         chip: str | Chip | None = None,
         seed: int = 1,
         changes: Mapping[str, Any] | None = None,
+        neuron: str | Path | MeasuredNeuron | None = None,
     ) -> None:
         values = {
             "layers": _layers(layers),
@@ -172,6 +177,7 @@ class Recipe(Parameters):
             "pairs": int(device is not None) if pairs is None else pairs,
             "chip": chip,
             "seed": seed,
+            "neuron": load_neuron(neuron) if isinstance(neuron, str | Path) else neuron,
             "changes": dict(changes or {}),
         }
         for name, value in values.items():
@@ -184,6 +190,11 @@ class Recipe(Parameters):
         if layers is None and device:
             raise ParameterError(
                 "layers: None is the paper's layer of emulators, for a device give layers=()"
+            )
+        if self.neuron and (layers is not None or self.chip):
+            raise ParameterError(
+                "neuron: a neuron of one's own is for the paper's layer without a chip: give "
+                "layers=None"
             )
         for k, layer in enumerate(layers or ()):
             if isinstance(layer, Conv) and k:
@@ -252,7 +263,9 @@ class Recipe(Parameters):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe for JSON files."""
-        return super().as_dict() | {"device": self.device and self.device.as_dict()}
+        content = super().as_dict() | {"device": self.device and self.device.as_dict()}
+        own = content.pop("neuron")
+        return content | ({"neuron": own} if own else {})
 
 
 WRITES = (AT_ONCE, LATE, EXACT)

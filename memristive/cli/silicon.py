@@ -1,0 +1,147 @@
+"""Options --silicon, --corner, --temperature and --mismatch: the paper's method in a foundry's
+transistors.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memristive.cli import script
+from memristive.datasets import Dataset
+from memristive.devices.foundry import CORNERS, FOUNDRIES, Process
+from memristive.engines.silicon import SiliconLayer
+from memristive.files import read_json, restored
+from memristive.io.records import check_overwriting, report, to_json, write_file
+from memristive.parameters import ParameterError
+from memristive.scores.decisions import confusion, decide, decision_name, lead
+
+FORMAT = "memristive silicon voltages"
+RESOLUTION = 10e-9  # s, longest lead that counts as a tie: half a time step
+
+
+def add_silicon(parser: script.Parser) -> script.Parser:
+    """Add the options of a foundry's transistors; return the parser."""
+    parser.add_argument(
+        "--silicon", choices=list(FOUNDRIES), help="cells, pumps and neurons in its transistors"
+    )
+    parser.add_argument("--corner", choices=CORNERS, default="typical", help="of --silicon")
+    parser.add_argument(
+        "--temperature", type=float, default=27.0, metavar="C", help="of --silicon (default: 27)"
+    )
+    parser.add_argument(
+        "--mismatch",
+        type=int,
+        default=0,
+        metavar="SEED",
+        help="of --silicon: chip whose transistors differ",
+    )
+    parser.set_defaults(default_voltages=parser.get_default("voltages"))
+    return parser
+
+
+def _layer(options: argparse.Namespace, dataset: Dataset) -> SiliconLayer:
+    for other in ("settings", "parameters", "netlist", "device"):
+        if getattr(options, other, None):
+            raise ParameterError(f"{other} of the paper's circuit are not for --silicon")
+    process = Process(options.silicon, options.corner, options.temperature, options.mismatch)
+    process.header()  # a missing package ends the script before anything is written
+    if options.voltages == options.default_voltages:
+        stem = options.voltages.stem
+        options.voltages = options.voltages.with_name(f"{stem}_{_name(process)}.json")
+    return SiliconLayer(process, *dataset.patterns.shape)
+
+
+def _name(process: Process) -> str:
+    own = [f"{process.temperature:g}C"] if process.temperature != 27 else []
+    own += [f"chip{process.mismatch}"] if process.mismatch else []
+    corner = [process.corner] if process.corner != "typical" else []
+    return "_".join([process.foundry, *corner, *own])
+
+
+def train_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
+    """Train the patterns of a dataset, save, print, plot."""
+    layer = _layer(options, dataset)
+    parameters: dict[str, Any] = {
+        "dataset": dataset.name,
+        "process": layer.process.as_dict(),
+        "pulses": layer.pulses.as_dict(),
+    }
+    check_overwriting(options.voltages, parameters, options.force, option="--voltages FILE")
+    name = f"{dataset.name}_{_name(layer.process)}"
+    record = script.Record(options, f"{name}_training", parameters, others=[options.voltages])
+    states, waves = layer.train(dataset.patterns)
+    content = {"format": FORMAT, **parameters, "voltages": states}
+    write_file(options.voltages, to_json(content))
+    report(f"wrote {options.voltages}")
+    power = layer.power(waves)
+    record.write({"voltages": states, "seconds": waves.time[-1], "power": power})
+    import plotting  # here, because --help needs no matplotlib
+
+    on = dataset.patterns > 0
+    print(
+        f"X after {waves.time[-1]:.3g} s at {power:.3g} W: {states[on].min():.3f} to "
+        f"{states[on].max():.3f} V in pixels that are on, up to {states[~on].max():.3f} V in others"
+    )
+    figure = plotting.weight_images(states, dataset.shape, dataset.labels, "state X (V)")
+    plotting.save(figure, options.figures / f"{name}_trained.png")
+
+
+def read_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
+    """Read the patterns of a dataset with trained cells, decide, save, print, plot."""
+    layer = _layer(options, dataset)
+    states = _voltages(options.voltages, dataset, layer)
+    name = f"{dataset.name}_{_name(layer.process)}"
+    parameters = {
+        "dataset": dataset.name,
+        "voltages": options.voltages,
+        "process": layer.process.as_dict(),
+        "pulses": layer.pulses.as_dict(),
+    }
+    record = script.Record(options, f"{name}_inference", parameters, others=[options.voltages])
+    spikes, waves = layer.read(states, dataset.patterns)
+    strict, _ = decide(spikes, RESOLUTION, RESOLUTION)
+    labels, truth = dataset.labels, np.arange(len(spikes))
+    decisions = [decision_name(one, labels) for one in strict]
+    leads, power = [lead(times) for times in spikes], layer.power(waves)
+    record.write(
+        {
+            "strict_accuracy": np.mean(strict == truth),
+            "decisions": decisions,
+            "first_spike_times": spikes,
+            "leads": leads,
+            "power": power,
+        }
+    )
+    import plotting  # here, because --help needs no matplotlib
+
+    script.print_decisions(labels, decisions, spikes, leads)
+    print(
+        f"train accuracy: strict {sum(strict == truth)}/{len(truth)}; {power:.3g} W, "
+        f"{power * layer.pulses.window:.3g} J a read of {layer.pulses.window:g} s"
+    )
+    figure = plotting.confusion(confusion(truth, strict, len(truth)), labels)
+    plotting.save(figure, options.figures / f"{name}_train_confusion.png")
+
+
+def _voltages(path: Path, dataset: Dataset, layer: SiliconLayer) -> np.ndarray:
+    """Return the states (classes x inputs, V) of a file of `train_on_silicon`."""
+    content = read_json(path, "trained voltages on silicon")
+    if content.get("format") != FORMAT or content.get("dataset") != dataset.name:
+        raise ParameterError(
+            f"{path}: no voltages of {dataset.name} on silicon; write them with the training "
+            f"script and --silicon {layer.process.foundry}"
+        )
+    process = restored(Process, content["process"], "process")
+    if (process.foundry, process.mismatch) != (layer.process.foundry, layer.process.mismatch):
+        raise ParameterError(
+            f"{path} was trained with --silicon {process.foundry} --mismatch {process.mismatch}, "
+            "read it with the same"
+        )
+    states = np.array(content["voltages"], float)
+    if states.shape != dataset.patterns.shape:
+        raise ParameterError(
+            f"{path}: voltages must be {dataset.patterns.shape} numbers, got {states.shape}"
+        )
+    return states

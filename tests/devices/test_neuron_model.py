@@ -1,0 +1,104 @@
+"""Neurons of one's own: an ideal one against its formula, one line for those that cannot learn."""
+
+import json
+
+import numpy as np
+import pytest
+
+from memristive.devices.foundry import Process
+from memristive.devices.neuron_model import (
+    load_neuron,
+    load_neuron_model,
+    measure_neuron,
+)
+from memristive.parameters import ParameterError
+
+TAU, THRESHOLD = 1e-12 * 10e6, 1.0 / 10e6  # s, A: of the neuron below
+IDEAL = """.subckt neuron col ref reset out offset=0 extra=0
+Vhold col held 0
+Bheld held 0 V=v(ref)+{offset}
+Fcopy 0 mem Vhold 1
+Iextra 0 mem {extra}
+Cm mem 0 1p
+Rm mem 0 10meg
+Sr mem 0 reset 0 close
+.model close sw vt=0.5 ron=100 roff=1e15
+Bout out 0 V=min(max(5*(v(mem)-1)+0.5,0),1)
+.ends
+"""
+NEURON = {
+    "file": "neuron.lib",
+    "subcircuit": "neuron",
+    "pins": ["column", "reference", "reset", "output"],
+    "levels": {"reference": 0.6},
+    "reset_level": 1.0,
+    "output_level": 0.5,
+    "lowest_current": 0.11e-6,
+    "highest_current": 2e-6,
+    "window": 50e-6,
+}
+
+
+def made(folder, text=IDEAL, **changes):
+    (folder / "neuron.lib").write_text(text, encoding="utf-8")
+    (folder / "neuron.json").write_text(json.dumps(NEURON | changes), encoding="utf-8")
+    return load_neuron_model(str(folder / "neuron.json"))
+
+
+def test_an_ideal_neuron_follows_its_formula(tmp_path):
+    found = measure_neuron(made(tmp_path))
+    currents = np.array(found.current)
+    edge = 10e-9  # half the edge of the rows
+    expected = edge - TAU * np.log1p(-THRESHOLD / currents)
+    np.testing.assert_allclose(found.time, expected, rtol=4e-3, atol=2e-9)
+    assert found.time_constant == pytest.approx(TAU, rel=5e-3)
+    assert found.threshold_current == pytest.approx(THRESHOLD, rel=5e-3)
+    assert found.law_low == pytest.approx(currents[0])
+    assert not found.doubts and not found.repeats
+    between = np.array([0.13e-6, 0.5e-6, 5e-6])
+    np.testing.assert_allclose(
+        found.spikes(between), edge - TAU * np.log1p(-THRESHOLD / between), rtol=0.01
+    )
+    assert np.isnan(found.spikes(np.array([0.05e-6]))).all()
+
+
+def test_a_column_that_is_not_held_is_a_doubt(tmp_path):
+    found = measure_neuron(made(tmp_path, IDEAL.replace("offset=0", "offset=5m")))
+    assert found.rest == pytest.approx(5e-3, rel=0.01)
+    assert "5 mV" in found.doubts[0]
+    # other cells that conduct as much take 5 of the 195 mV that are left of the current
+    assert found.lift > 0.02
+
+
+@pytest.mark.parametrize(
+    "text, changes, words",
+    [
+        (IDEAL, {"highest_current": 0.09e-6, "lowest_current": 0.01e-6}, "never fires"),
+        (IDEAL.replace("extra=0", "extra=0.2u"), {}, "fires without current"),
+        (IDEAL, {"output_rises": False}, "output_rises"),
+        (IDEAL, {"output_level": -0.5}, "output_rises"),
+        (IDEAL.replace("V=min", "V=0.5+0.5*sin(1e6*time)+0*min"), {}, "oscillates"),
+        (IDEAL, {"pins": ["column", "reference", "reset"]}, "pins"),
+        (IDEAL, {"pins": ["column", "reference", "reset", "supply"]}, "supply"),
+        (IDEAL, {"levels": {"ref": 0.6}}, "reference"),
+        (IDEAL, {"foundry": "gf"}, "foundry"),
+        (IDEAL, {"file": "missing.lib"}, "missing.lib"),
+        (".control\nshell true\n.endc\n" + IDEAL, {}, "neuron.lib, line 1"),
+    ],
+)
+def test_neurons_that_cannot_learn_get_one_line(tmp_path, text, changes, words):
+    with pytest.raises(ParameterError, match=words) as error:
+        measure_neuron(made(tmp_path, text, **changes))
+    assert "\n" not in str(error.value)
+
+
+def test_a_foundry_without_its_package_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    with pytest.raises(ParameterError, match="make silicon"):
+        Process("gf180mcu").header()
+
+
+def test_a_neuron_file_that_is_not_measured_is_refused(tmp_path):
+    made(tmp_path)
+    with pytest.raises(ParameterError, match="measure"):
+        load_neuron(tmp_path / "neuron.json")

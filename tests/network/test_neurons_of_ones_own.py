@@ -1,0 +1,67 @@
+"""Neurons of one's own in networks: the closed form by their curves against ngspice."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+
+import memristive
+from datasets import xpue
+from memristive.devices.neuron_model import load_neuron_model, measure_neuron
+from memristive.engines.engine import read
+from memristive.io import voltages
+from memristive.learning.build import build
+from memristive.network.design import NGSPICE
+from memristive.network.recipe import Recipe
+from memristive.parameters import ParameterError
+
+DIGITS = np.array(
+    [
+        [int(pixel) for pixel in digit]
+        for digit in (
+            *("111101101101111", "010110010010111", "111001111100111"),
+            *("111001011001111", "101101111001001", "111100111001111"),
+        )
+    ]
+)
+
+
+@pytest.fixture(scope="module", params=["opamp", "axon_hillock"])
+def neuron(request):
+    return measure_neuron(load_neuron_model(request.param), request.param)
+
+
+def of_patterns(neuron, patterns):
+    """Return a network whose cells are high at the patterns' pixels, each a little different."""
+    network, rule = build(Recipe(None, neuron=neuron), patterns, len(patterns))
+    spread = np.random.default_rng(1).uniform(-0.4, 0.4, patterns.shape)
+    states = np.where(patterns > 0, 4.5, 0.5) + spread
+    return dataclasses.replace(network, states=(states,)), rule
+
+
+@pytest.mark.parametrize("patterns", [xpue().patterns, DIGITS], ids=["xpue", "digits"])
+def test_the_closed_form_predicts_the_spikes_of_the_subcircuits(neuron, patterns):
+    network, _ = of_patterns(neuron, patterns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        predicted = read(network, patterns)
+    found = read(network, patterns, NGSPICE, wanted=len(patterns))
+    np.testing.assert_array_equal(np.isnan(predicted), np.isnan(found))
+    np.testing.assert_allclose(predicted, found, rtol=0.01)
+    assert (np.nanargmin(found, axis=1) == np.arange(len(patterns))).all()
+
+
+def test_a_network_learns_with_them_and_comes_back_from_its_file(neuron, tmp_path):
+    images, labels = np.tile(DIGITS, (20, 1)), np.tile(np.arange(6), 20)
+    network, rule = build(Recipe(None, neuron=neuron), images, labels)
+    network = memristive.learn(network, rule, images, labels).network
+    assert (np.nanargmin(network.first_spikes(DIGITS), axis=1) == np.arange(6)).all()
+    voltages.save(tmp_path / "network.json", network, rule)
+    again = voltages.load(tmp_path / "network.json")
+    np.testing.assert_array_equal(again.first_spikes(DIGITS), network.first_spikes(DIGITS))
+
+
+def test_other_networks_refuse_a_neuron(neuron):
+    with pytest.raises(ParameterError, match="neuron"):
+        Recipe((), neuron=neuron)
