@@ -67,9 +67,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     ----------
     hidden : int or sequence of int, default=None
         Neurons of each hidden layer; () for a single layer. None: (100,) without a `device`, ()
-        with one, because noise and bent curves of most measured devices silence hidden neurons at
-        the default dose. From four hidden layers on, layers start in equal parts
-        of the window (docs/layers.md).
+        with one. From four hidden layers of emulators on, layers start in equal parts of the window
+        (docs/layers.md).
     engine : {"closed-form", "ngspice"}, default="closed-form"
         Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds
         for a thousand rows. If the device file names a SPICE model, ngspice simulates its
@@ -80,26 +79,23 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         V.
     dose : float, default=None
         Change of the state X in V by the first write to an output cell whose row is high for one
-        time constant of the membrane. A hidden cell changes by twice the dose per volt of its
-        neuron's error. The dose falls to 0 over a call. None: 2.4 V over the number of features, at
-        most 0.1 V, and less for more than five classes, several hidden layers, or in `fit` for
-        fewer than 50 hidden neurons.
+        time constant of the membrane. Doses of hidden cells grow in proportion. The dose falls over
+        a call. None: the dose that suits device and samples.
     margin : float, default=None
-        Time in s by which the right neuron has to lead, or cells are written. None: 4 us for 1,500
-        samples or more, up to 12 us for fewer.
+        Time in s by which the right neuron has to lead, or cells are written. None: the margin that
+        suits the network.
     memristor : MemristorParameters, default=None
         Device. None: the default parameters.
     device : str, default=None
         Measured device instead of `memristor`: name of a preset ("epiram") or path of a device
         file, see docs/devices.md. Cells are written by whole pulses with the cycle-to-cycle noise
-        of the device. The default dose is smaller if steps depend on the state. Most presets learn
-        best with two pairs, or with one pair and `late`. None: `memristor`.
+        of the device. None: `memristor`.
     pairs : int, default=None
         Number of differential pairs of each synapse. 0: single cells and a reference column. None:
         1 with a `device`, 0 without.
     late : bool, default=False
         With a `device`: each synapse adds up doses on a poor capacitor, the paper's emulator, until
-        whole pulses are due (docs/writes_late.md). The default dose and margin are then larger.
+        whole pulses are due (docs/writes_late.md).
     convolution : Convolution or dict, default=None
         The samples are images, and the first layer reads them window by window
         (docs/convolution.md). A dict has some of the fields of a `Convolution`, such as window and

@@ -33,6 +33,9 @@ from snn_circuit import NetworkParameters, NeuronParameters
 START_IMAGES = 1000  # images that drive layers at the start
 SHOWN = 100  # images whose patches set the start of a convolution
 START_STATE = 4.5  # V, for grey images
+# hidden layers of emulators from which a network starts in equal parts of the window; standard
+# deviations over neurons of the membrane at the end of a part, in thresholds: hidden and output
+DEEP_LAYERS, PARTS_SPREAD, LAST_SPREAD = 4, 0.75, 0.3
 # on silicon 80 mV/us at 0.2 V
 SMALL_CELL = MemristorParameters(
     transconductance=8e-8, capacitance=2e-13, width=1e-6, length=1e-6, kp=1e-7
@@ -335,7 +338,9 @@ def initial_network(
         weights = rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
         states.append(states_of_weights(weights, design, parameters.memristor))
     network = Network(tuple(states), parameters, design, pulses=pulses, convolution=convolution)
-    if rule.start_drive and not convolution:
+    if len(hidden) >= DEEP_LAYERS and not pulses and not convolution:
+        network = start_in_parts(network, seen, rule.seed)
+    elif rule.start_drive and not convolution:
         for k in range(1, len(hidden)):  # neurons that fire drive later hidden layers as images do
             fires = with_bias(~np.isnan(network.forward(seen)[k - 1]))
             states[k] = driven(fires, states_shape(states[k], design.pairs))
@@ -346,3 +351,36 @@ def initial_network(
 def states_shape(states: np.ndarray, pairs: int) -> tuple[int, int]:
     """Return neurons x rows of the weights in these states."""
     return len(states) // (2 * pairs or 1), states.shape[1]
+
+
+def start_in_parts(network: Network, levels: np.ndarray, seed: int) -> Network:
+    """Return a network whose layers fire one after the other: the mean membrane of layer k reaches
+    the threshold at the end of the k-th of equal parts of the window. A last part is left for later
+    output neurons.
+
+    `levels` are the training samples (samples x rows, without the bias). The states of `network`
+    are replaced.
+    """
+    design = network.design
+    assert isinstance(design, LayerDesign)
+    rng, states = np.random.default_rng([seed, 7]), list(network.states)
+    tau = network.parameters.neuron.time_constant
+    per_volt = thresholds_per_volt(network.parameters, design)
+    for k in range(len(states)):
+        end = (k + 1) / (len(states) + 1) * design.window
+        network = dataclasses.replace(network, states=tuple(states))
+        start = network.start_time
+        heights = np.ones((len(levels), states[k].shape[1])) if k else with_bias(levels)
+        rises = (
+            with_bias(network.forward(levels)[k - 1], start) if k else np.full_like(heights, start)
+        )
+        # what a weight of one threshold adds to the membrane until the end of the part
+        reached = heights * np.where(rises < end, -np.expm1((rises - end) / tau), 0.0)
+        spread = LAST_SPREAD if k == len(states) - 1 else PARTS_SPREAD
+        weights = rng.normal(
+            1 / reached.sum(axis=1).mean(),
+            spread / math.sqrt((reached**2).sum(axis=1).mean()),
+            (network.layers[k].neurons, states[k].shape[1]),
+        )
+        states[k] = states_of_weights(weights / per_volt, design, network.parameters.memristor)
+    return dataclasses.replace(network, states=tuple(states))
