@@ -195,6 +195,7 @@ def test_unused_columns_that_say_nothing_of_the_pulses_are_allowed(tmp_path):
         (TABLE.sort_values("pulse", kind="stable"), "", "sort the rows"),
         (PLAIN.assign(direction=np.where(UPS, 1, 2)), "", "1 and 2"),
         (PLAIN.replace({"G (uS)": {TABLE["G (uS)"][50]: 1e30}}), "", "row 52"),
+        (PLAIN.replace({"G (uS)": {TABLE["G (uS)"][50]: 1e308}}), "", "row 52"),
         (
             written("I (A)", 0.1 * SIEMENS).assign(**{"Read voltage (V)": np.where(ODD, 0.1, 0.2)}),
             "",
