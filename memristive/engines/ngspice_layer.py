@@ -10,7 +10,7 @@ Only driven rows are simulated. A row at 0 V gives its columns no current, but i
 a column is at the op-amp's output over its gain, not quite at ground. One resistor for each column
 stands for these cells. A layer of many columns is divided into blocks, which are independent. With
 resistive wires everything depends on everything, so the whole crossbar is simulated.
-tests/network/test_whole_network.py compares the results with those of the whole network in one
+tests/engines/test_whole_network.py compares the results with those of the whole network in one
 transient.
 
 For a chip, `alter` sets the values of cells and neurons. Two values cannot be altered, or need not

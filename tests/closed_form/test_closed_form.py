@@ -13,7 +13,7 @@ from memristive.datasets import encode
 from memristive.engines.solvers import READING_LAYERS
 from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
-from memristive.learning.training import learn
+from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, on_chip
 from memristive.network.crossbar import ClosedFormWarning, Crossbar
 from memristive.network.design import LayerDesign, Schedule, Setup
@@ -30,9 +30,8 @@ from memristor import (
     trained_state,
 )
 from snn_circuit import NetworkParameters, NeuronParameters
+from tests.engines.whole_network import STEPPED, WholeNetwork
 from tests.network.networks import paper_layer, random_network
-from tests.network.plain import PlainClosedForm
-from tests.network.whole_network import STEPPED, WholeNetwork
 
 
 @pytest.fixture(scope="module")
@@ -247,19 +246,30 @@ def test_compiled_reads_are_the_reads(mnist_setup, states, digit_images, chip):
 
 
 @pytest.mark.parametrize("chip", [Chip(), CHIP])
-def test_compiled_training_is_the_training_image_by_image(mnist, mnist_setup, chip):
+def test_compiled_writes_are_the_writes(mnist, mnist_setup, chip):
     rule = ErrorDrivenRule(presentations=60, start_state=4.5, dose=0.1, margin=1e-6, seed=4)
-    training_set = encode(mnist["x_train"][:60], 10, "grey"), mnist["y_train"][:60].astype(int)
-    # ideal: the first read is a tie
+    images, labels = encode(mnist["x_train"][:60], 10, "grey"), mnist["y_train"][:60].astype(int)
     start = network_on_chip(paper_network(mnist_setup, rule, 10, 100), chip)
-    compiled, plain = (
-        learn(start, rule, *training_set, engine=engine)
-        for engine in ("closed-form", PlainClosedForm(start))
-    )
-    (states,), (expected,) = compiled.network.states, plain.network.states
-    assert states == pytest.approx(expected, abs=1e-9)
-    assert np.array_equal(compiled.history, plain.history) and plain.history[:, 1].sum() > 20
-    assert np.array_equal(chip.with_stuck_cells(states), states)
+    learning, crossbar, (before,) = Learning.start(start, rule), start.crossbar, start.states
+    order, rate = rule.order(60, 0, 60), start.layers[0].write_rate
+    for k, _ in enumerate(train(learning, rule, images, labels, block=1)):
+        (states,), label = learning.network.states, labels[order[k]]
+        assert (states[label] != before[label]).any() == learning.history[k, 1]
+        for column in np.flatnonzero((states != before).any(axis=1)).tolist():
+            cells = crossbar.cells.at(column)
+            factors = start.chip.write_factors(k, column) if start.chip else 1.0
+            cells = dataclasses.replace(cells, transconductance=cells.transconductance * factors)
+            pulse = max(1 - k / 60, 0.01) * rule.dose / rate
+            expected = crossbar.write(
+                before[column], images[order[k]], 1 if column == label else -1, pulse, cells
+            )
+            stuck = np.equal(cells.transconductance, 0.0)
+            assert states[column] == pytest.approx(
+                np.where(stuck, before[column], expected), abs=1e-11
+            )
+        before = states
+    assert learning.history[:, 1].sum() > 20
+    assert np.array_equal(chip.with_stuck_cells(before), before)
 
 
 # Writes

@@ -34,10 +34,10 @@ from memristive.writing.gate import GateWrite, gate_energies
 from memristive.writing.pulses import pulse_energies
 from snn_circuit import OFF, NeuronParameters, add_source
 from snn_circuit import network as network_of_cells
-from tests.network import ngspice_energies
-from tests.network.balance import balance
+from tests.accounting import ngspice_energies
+from tests.accounting.balance import balance
+from tests.accounting.ngspice_energies import step
 from tests.network.networks import GRID, measured_network, random_network
-from tests.network.ngspice_energies import step
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 GREY = np.random.default_rng(7).random(9)

@@ -25,26 +25,22 @@ from memristive.writing.at_once import ColumnDose
 from memristor import state_rate
 from tests.helpers import measured_spikes
 from tests.network.networks import drives
-from tests.network.plain import PlainClosedForm
 
 STATES, IMAGE = np.array([[15.0, 15.0, 15.0], [14.0, 15.0, 16.0]]), np.ones(3)
 NETWORK = Network.of(Setup(), STATES)
 DOSE = 20e-6 * float(state_rate(Setup().memristor, 1.0))  # V, of a write of 20 us
 
-ENGINES = (NgspiceNetwork, PlainClosedForm)
-
 pytestmark = pytest.mark.usefixtures("ngspice")
 
 
-def written(engine, network, dose=DOSE, factors=1.0):
+def written(network, dose=DOSE, factors=1.0):
     """The states of column 1 after a write."""
-    return engine(network).write(
+    return NgspiceNetwork(network).write(
         network, 0, [ColumnDose(1, dose, IMAGE, factors)], np.random.default_rng(0)
     )[1]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_jitter_shifts_the_thresholds(engine):
+def test_jitter_shifts_the_thresholds():
     """A threshold T that is off by j is crossed at -tau ln(1 - (T + j) / V), by a membrane that
     settles at V.
     """
@@ -52,26 +48,22 @@ def test_jitter_shifts_the_thresholds(engine):
     edge = 5e-6  # s; the input's edge counts as a step at its middle
     quiet = Crossbar.of(Setup()).read(STATES, IMAGE).spikes
     settled = threshold / -np.expm1(-(quiet - edge) / tau)
-    engine = engine(NETWORK)
+    engine = NgspiceNetwork(NETWORK)
     for jitter in np.array([[0.2, -0.1], [-0.3, 0.3]]):
         expected = edge - tau * np.log(1 - (threshold + jitter) / settled)
         assert engine.read(NETWORK, IMAGE, jitter=jitter)[0][0] == pytest.approx(expected, abs=1e-6)
         assert np.abs(expected - quiet).max() > 5e-6
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_each_cells_dose_is_multiplied_by_its_factor(engine):
+def test_each_cells_dose_is_multiplied_by_its_factor():
     network, factors = network_on_chip(NETWORK, Chip(write_noise=0.3)), np.array([0.5, 1.0, 1.7])
-    noisy, quiet = (
-        written(engine, network, factors=factor) - STATES[1] for factor in (factors, 1.0)
-    )
+    noisy, quiet = (written(network, factors=factor) - STATES[1] for factor in (factors, 1.0))
     assert noisy / quiet == pytest.approx(factors, abs=0.01)
     assert quiet == pytest.approx(np.full(3, 0.028), abs=1e-3)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_stuck_cells_keep_their_state_in_a_write(engine):
-    assert written(engine, network_on_chip(NETWORK, Chip(stuck_on=1.0))).tolist() == [7.0, 7.0, 7.0]
+def test_stuck_cells_keep_their_state_in_a_write():
+    assert written(network_on_chip(NETWORK, Chip(stuck_on=1.0))).tolist() == [7.0, 7.0, 7.0]
 
 
 @functools.cache

@@ -17,9 +17,9 @@ from memristive.network.design import LayerDesign
 from memristive.network.networks import Network, network_on_chip
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
+from tests.engines.whole_network import STEPPED, WholeNetwork
 from tests.helpers import ROOT
 from tests.network.networks import measured_network, paper_layer, random_network, with_gain
-from tests.network.whole_network import STEPPED, WholeNetwork
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
