@@ -393,7 +393,7 @@ class Aging(Parameters):
         0.0, 0.0, 10.0, "", "device-to-device: relative standard deviation of the endurance"
     )
 
-    newer: ClassVar = ("drift_start",)  # which `as_dict` leaves out without drift
+    newer: ClassVar[tuple[str, ...]] = ("drift_start",)  # which `as_dict` leaves out without drift
 
     def check(self) -> None:
         if self.drifts and self.retention:
