@@ -18,7 +18,7 @@ from memristive.datasets import (
     load_dataset,
     shrink,
 )
-from memristive.io.tables import read_arrays
+from memristive.io.tables import read_arrays, read_table
 from memristive.parameters import ParameterError
 from memristive.scores.checks import settled_membranes
 
@@ -164,11 +164,29 @@ def test_held_out_images_are_not_learned(tmp_path):
     assert learned | tested == {tuple(row) for row in whole.levels}
 
 
+def test_classes_that_differ_by_spaces_are_one(tmp_path):
+    rows = [f"{name},{k}" for k, name in enumerate(["A", "B", "B "] * 8)]
+    (tmp_path / "t.csv").write_text("\n".join(["class,x", *rows]))
+    assert set(read_table(tmp_path / "t.csv", "class")[1]) == {"A", "B"}
+
+
+def test_values_that_no_classifier_can_square_are_refused(tmp_path):
+    values, labels = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
+    values[3, 1] = 1e308
+    np.savez(tmp_path / "t.npz", x=values, y=labels)
+    rows = [f"{a},{b},{label}" for (a, b), label in zip(values, labels, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,class", *rows]))
+    for name, word in (("t.npz", "sample 3"), ("t.csv", "row 5")):
+        with pytest.raises(ParameterError, match=word):
+            read_table(tmp_path / name)
+
+
 def test_files_of_numpy_are_read_or_refused_in_one_line(tmp_path):
     values, names = np.arange(24.0).reshape(12, 2), np.repeat([b"a", b"b"], 6)
     np.save(tmp_path / "t.npy", np.column_stack([values, np.arange(12) % 2]))
     np.savez(tmp_path / "bytes.npz", x=values, y=names)
-    assert read_arrays(tmp_path / "t.npy")[0][1].tolist() == [0, 1] * 6
+    samples, labels = read_table(tmp_path / "t.npy")
+    assert np.array_equal(samples, values) and labels.tolist() == [0, 1] * 6
     assert read_arrays(tmp_path / "bytes.npz")[0][1].tolist() == ["a"] * 6 + ["b"] * 6
     shapes = {"x_train": values, "x_test": values[:, :1], "y_train": names, "y_test": names}
     np.savez(tmp_path / "shapes.npz", **shapes)

@@ -19,6 +19,7 @@ import pandas as pd
 
 from memristive.devices.curve_fit import LARGEST, merged, order_losses
 from memristive.devices.device_spread import Readings
+from memristive.devices.one_sided_fit import is_one_sided
 from memristive.io.records import report
 from memristive.io.tables import NUMBER, read_cells
 from memristive.parameters import ParameterError
@@ -106,7 +107,8 @@ BLOCK = 5  # fewest rows that follow each other for a device
 SWEEP = 10  # voltages of an I-V sweep
 SORTED = 0.8  # share of rows with another sweep than the row before, in a table sorted by pulse
 SAME = 0.5  # correlation of neighbouring pulses, of what repeated reads differ by
-STUCK = 5  # equal readings that follow each other, of a meter at its limit
+STUCK = 5  # equal readings of a meter at its limit
+LEAP = 10  # times the pulses before any other reading, which only a wrong number or row leaps
 COARSE = 10  # least steps of a reading's last digit from there to the readings around
 SURE = 5.0  # difference of the logs of likelihoods
 SHORT = 5  # most readings between turns of which each turn counts
@@ -585,6 +587,15 @@ def pulse_columns(table: pd.DataFrame, read_voltage: float, notes: list[str]) ->
         )
     sweep |= again
     count = np.where(count > 0, count, pulse)  # numbers begin again where the direction turns
+    after = np.flatnonzero(~sweep)
+    *others, last = after[np.argsort(count[after], kind="stable")] if len(after) > 1 else (0, 0)
+    if count[last] > LEAP * count[others[-1]]:
+        warnings.warn(
+            f"row {table.index[last]} is {count[last]:g} pulses after the reading before, others "
+            f"are {count[others[-1]]:g} at most: leave it out if it is no reading, or correct its "
+            "number",
+            stacklevel=2,
+        )
     before = None
     if (count[~sweep] == 1).all():
         _check_single(table, direction)
@@ -632,24 +643,27 @@ def _in_likeliest_order(found: list[Ordered], notes: list[str]) -> list[Ordered]
 
 def _without_stuck(one: Ordered, name: str) -> Ordered:
     """Return the readings without those of a meter at its limit, or that hangs: exactly equal ones
-    that follow each other, though the digits would show a difference. Warn of them.
+    that follow each other, or at an end of the range of readings that hardly repeat, though the
+    digits would show a difference. Warn of them.
     """
     given = pd.to_numeric(pd.Series(one.given), errors="coerce").to_numpy(float)
+    ends = [given.min(), given.max()] if 2 * len(np.unique(given)) > len(given) else []
     begins = np.flatnonzero(np.diff(given, prepend=np.nan) != 0)
     kept = np.ones(len(given), bool)
     for begin, end in itertools.pairwise([*begins.tolist(), len(given)]):
         value, size = given[begin], np.abs(given)
         around = given[[k for k in (begin - 1, end) if 0 <= k < len(given)]]
-        if end - begin < STUCK or not len(around):
+        equal = np.sum(given == value) if value in ends else end - begin
+        if equal < STUCK or not len(around):
             continue
         alike = given[(size <= 2 * abs(value)) & (2 * size >= abs(value)) | (value == 0)]
         digit = 10.0 ** min(int(Decimal(repr(float(of))).as_tuple().exponent) for of in alike)
         kept &= (np.abs(around - value).min() <= COARSE * digit) | (given != value)
-    if kept.all():
+    if kept.all() or is_one_sided([one[:3]]):  # abrupt pulses start or end there
         return one
     rows = one.rows[~kept]
     warnings.warn(
-        f"{name}{len(rows)} readings from row {rows[0]} to {rows[-1]} equal their neighbours in "
+        f"{name}{len(rows)} readings from row {rows[0]} to {rows[-1]} equal each other in "
         f"each digit, such as {given[~kept][0]:g}, as of a meter at its limit: they are left out. "
         "The range of the device may be larger",
         stacklevel=2,

@@ -2,6 +2,8 @@
 Each holds the readings of one device with a known truth (`tests.measured`).
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,6 +195,7 @@ def test_unused_columns_that_say_nothing_of_the_pulses_are_allowed(tmp_path):
         (TABLE.sort_values("pulse", kind="stable"), "", "sort the rows"),
         (PLAIN.assign(direction=np.where(UPS, 1, 2)), "", "1 and 2"),
         (PLAIN.replace({"G (uS)": {TABLE["G (uS)"][50]: 1e30}}), "", "row 52"),
+        (PLAIN.replace({"G (uS)": {TABLE["G (uS)"][50]: 1e308}}), "", "row 52"),
         (
             written("I (A)", 0.1 * SIEMENS).assign(**{"Read voltage (V)": np.where(ODD, 0.1, 0.2)}),
             "",
@@ -257,6 +260,17 @@ def test_an_abrupt_direction_is_kept_in_both_orders(tmp_path, before):
     assert (steps[found.direction[1:] > 0] > -1e-7).all()
 
 
+def test_a_row_whose_pulse_number_leaps_is_named(tmp_path):
+    """A row of means has the number of all rows. Other gaps may be of any size."""
+    footer = pd.DataFrame({"pulse": [240], "G (uS)": [31.0], "direction": ["up"]})
+    with pytest.warns(UserWarning, match="row 243"):
+        read(tmp_path, pd.concat([PLAIN, footer]))
+    kept = PLAIN["pulse"].isin([0, 1, 2, 5, 10, 20, 40, 41, 42, 45, 50, 60, 80])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(tmp_path, PLAIN[kept])
+
+
 # Single bad readings, and meters at their limit
 
 
@@ -296,7 +310,8 @@ def test_a_state_that_jumps_and_stays_is_named_and_kept():
 
 
 @pytest.mark.parametrize(
-    ("lowest", "highest", "stuck"), [(0, 42, 0), (0, 47, 0), (14, 99, 0), (0, 99, 18)]
+    ("lowest", "highest", "stuck"),
+    [(0, 42, 0), (0, 47, 0), (14, 99, 0), (10, 99, 0), (0, 99, 18)],
 )
 def test_readings_of_a_meter_at_its_limit_are_left_out(tmp_path, lowest, highest, stuck):
     """Steps within the rest of the range are within 20 %."""
