@@ -184,7 +184,7 @@ def test_partial_fit_continues(iris):
     features, labels = iris[0][order], iris[1][order]
 
     def learn(interrupted):
-        model = MemristiveClassifier((6,), dose=0.15, random_state=1)
+        model = MemristiveClassifier((12,), dose=0.15, random_state=1)
         for _ in range(8):
             model.partial_fit(features, labels, classes=np.unique(labels))
             model = pickle.loads(pickle.dumps(model)) if interrupted else model
@@ -232,7 +232,7 @@ def test_the_first_partial_fit_needs_all_classes(iris, classes):
 
 def test_both_engines_learn_alike(iris, ngspice):
     trained = MemristiveClassifier(
-        (6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=CHIP, **DEVICES
+        (12,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=CHIP, **DEVICES
     ).fit(*iris)
     features, labels = iris[0][::10], iris[1][::10]
     both = [
