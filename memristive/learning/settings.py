@@ -154,18 +154,13 @@ CONVOLUTION_RULE = LayeredRule(
     start_weight=0.0,
     start_weight_spread=0.03,
 )
-# Fields of the rule that differ for other images, chosen on held-out training images.
-CONVOLUTION_CHANGES: dict[str, dict[str, Any]] = {
-    "mnist": {},
-    "digits": {
-        "presentations": 40_000,
-        "output_dose": 30e-3,
-        "margin": 20e-6,
-        "start_drive_spread": 0.8,
-        "start_weight_spread": 0.1,
-    },
-    "mnist_shifted": {"presentations": 1_200_000},
-    "fashion": {"presentations": 1_000_000, "output_dose": 3e-3, "margin": 12e-6},
+# Fields of the rule that differ for digits, chosen on held-out training images.
+CONVOLUTION_DIGITS: dict[str, Any] = {
+    "presentations": 40_000,
+    "output_dose": 30e-3,
+    "margin": 20e-6,
+    "start_drive_spread": 0.8,
+    "start_weight_spread": 0.1,
 }
 # of these, what measured devices take: their doses and weights follow from their pulses
 CHANGES_OF_DEVICES = ("presentations", "margin", "start_drive_spread")
@@ -339,12 +334,17 @@ def single_layer(
     return values, max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
 
 
+# presentations of each image, and at least in all; most of emulators
+EPOCHS, LEAST, EMULATOR_PRESENTATIONS = 40, 3000, 1_500_000
+
 # What a network with hidden layers shall do on its own images, in thresholds. Then the same numbers
 # suit images with few and with many bright rows, few and many neurons, and any range of cells.
 START_SPREAD = 0.9  # standard deviation over images of a hidden neuron's drive at the start
 START_SHARE = 0.4  # standard deviation of a start weight, as a share of the range
 FIRES = 1.6  # settled membrane that reaches the threshold at the end of the window
-HIDDEN_MOVE = 0.2  # by which a first write moves a hidden neuron's drive for its own image
+HIDDEN_MOVE = 0.2  # by which a first write of each cell moves a hidden drive for its own image
+# pulses of a first write to a hidden cell over M: more would soon erase what the cell has learned
+HIDDEN_FORGET = 0.003
 DEEP_MOVE = 0.05  # the same with several hidden layers, whose errors are less certain
 OUTPUT_MOVE = 0.08  # the same for an output neuron
 OUTPUT_SPREAD = 0.1  # as START_SPREAD
@@ -395,9 +395,6 @@ def hidden_layers(
         rule["error_scale"] = START_SHARE * span * math.sqrt(OVERLAP * sizes[-1])
     rule["hidden_dose"] = min(rule["hidden_dose"], cells * HIDDEN_FORGET * most / error)
     return gain, design, rule
-
-
-HIDDEN_FORGET = 0.003
 
 
 def of_values(
@@ -459,7 +456,7 @@ def convolution_settings(
     late : bool
         With a `device`: synapses write late.
     changes : dict, optional
-        Fields of the rule that differ from those for MNIST, as in `CONVOLUTION_CHANGES`. Measured
+        Fields of the rule that differ from those for MNIST, as in `CONVOLUTION_DIGITS`. Measured
         devices take some of them (`CHANGES_OF_DEVICES`).
 
     Raises
@@ -493,14 +490,14 @@ def presented(images: int) -> int:
 
 
 def suited_changes(convolution: Convolution, kernels: int, presentations: int) -> dict[str, Any]:
-    """Return the fields of the rule, as in `CONVOLUTION_CHANGES`, for images of one's own.
+    """Return the fields of the rule, as in `CONVOLUTION_DIGITS`, for images of one's own.
 
     All lie between two settings that were chosen, those of digits and of MNIST: the dose and the
     start of output cells follow from the number of outputs of the convolution, the start of the
     kernels from the pixels of the window, and the margin from the number of presentations. Other
     doses and margins were no better on MNIST of 14x14 pixels (5,000 images, held-out images).
     """
-    digits, rows = CONVOLUTION_CHANGES["digits"], convolution.window**2
+    digits, rows = CONVOLUTION_DIGITS, convolution.window**2
     outputs = kernels * convolution.regions**2
     more = max(1.0, presentations / digits["presentations"])
     return {
@@ -618,11 +615,12 @@ def dense_presentations(images: int, recipe: Recipe) -> int:
     each image 40, of few images more, and of devices no more than help on MNIST. Late writes need
     half as many.
     """
-    most = DEVICE_PRESENTATIONS // (1 + (recipe.write == LATE)) if recipe.device else 1_500_000
+    most = (
+        DEVICE_PRESENTATIONS // (1 + (recipe.write == LATE))
+        if recipe.device
+        else EMULATOR_PRESENTATIONS
+    )
     return min(most, max(EPOCHS * images, LEAST))
-
-
-EPOCHS, LEAST = 40, 3000
 
 
 def with_late_doses(rule: LayeredRule, convolution: bool = False) -> LayeredRule:
