@@ -17,7 +17,14 @@ from memristive.devices.neuron_model import MeasuredNeuron, load_neuron
 from memristive.network.chip import OF_DEVICE, Chip, device_chip
 from memristive.network.design import Convolution
 from memristive.network.inputs import MOST_NEURONS
-from memristive.parameters import ParameterError, Parameters, as_whole, did_you_mean, quantity
+from memristive.parameters import (
+    ParameterError,
+    Parameters,
+    as_whole,
+    check_kind,
+    did_you_mean,
+    quantity,
+)
 from memristive.writing.late import check_late
 
 if TYPE_CHECKING:
@@ -187,6 +194,8 @@ class Recipe(Parameters):
     def check(self) -> None:
         """Raise ParameterError, which names the field, if no network can be built."""
         layers, device = self.layers, self.device
+        if device is not None:
+            check_kind("device", device, MeasuredDevice)
         if layers is None and device:
             raise ParameterError(
                 "layers: None is the paper's layer of emulators, for a device give layers=()"

@@ -50,6 +50,7 @@ def test_verbs_and_the_estimator_make_the_same_network(options):
         ("write", lambda: Recipe(5, "epiram", "slowly")),
         ("late", lambda: Recipe(5, "li-1t1r", "late")),
         ("chip", lambda: Recipe(chip=3)),
+        ("device", lambda: Recipe(device=5)),
         ("rul.margin", lambda: Recipe(changes={"rul.margin": 1e-6})),
         ("rule.margins", lambda: Recipe(changes={"rule.margins": 1e-6})),
         ("window", lambda: Recipe([Conv(window=9)])),
