@@ -576,9 +576,10 @@ def dense(
     whole = recipe.write != EXACT
     pulses = measured_pulses(emulated, whole, noise=whole, late=late)
     check_pairs(pulses, pairs)
+    neuron = recipe.applied("neuron", MEASURED_NEURON)  # its threshold is the unit of drives
     if not sizes:
         values, dose = single_layer(emulated, pairs, pulses, whole)
-        made, found = of_values(emulated, pairs, values, pulses, dose)
+        made, found = of_values(emulated, pairs, values, pulses, dose, neuron=neuron)
         return made, dataclasses.replace(found, presentations=rule.presentations)
     span = emulated.high - emulated.low
     dose_span = pulses.gate_high - pulses.gate_low if pulses.levels else span
@@ -589,7 +590,7 @@ def dense(
         circuit["back_voltage"] = BACK_VOLTAGE
     made = {
         "parameters": measured_parameters(emulated),
-        "design": measured_design(emulated, pairs, gain, **circuit),
+        "design": measured_design(emulated, pairs, gain, neuron, **circuit),
         "pulses": pulses,
     }
     return made, dataclasses.replace(rule, **fields)

@@ -61,3 +61,14 @@ def test_cells_that_forget_are_written_less():
     error = forgets.start_weight_spread
     assert forgets.hidden_dose * error / network.pulses.step < 0.05  # pulses of a full pixel
     assert forgets.hidden_dose < 0.5 * keeps.hidden_dose
+
+
+@pytest.mark.parametrize("hidden", [(), 20])
+def test_drives_are_in_thresholds_of_the_given_neuron(hidden):
+    usual, high = (
+        build(Recipe(hidden, "epiram", changes=changes), FEW_ROWS, LABELS)[0]
+        for changes in ({}, {"neuron.threshold": 6.0})
+    )
+    assert high.parameters.neuron.threshold == 6.0
+    found = [thresholds_per_volt(one.parameters, one.design) for one in (usual, high)]
+    assert found[1] == pytest.approx(found[0])
