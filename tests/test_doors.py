@@ -85,7 +85,7 @@ def test_both_engines_and_the_netlist_fire_together(kind, ngspice, tmp_path):
 
 
 def test_ngspice_learns_what_the_closed_form_learns(kind, ngspice):
-    """With a margin that no neuron reaches, so that each presentation writes, or adds a dose."""
+    """Set a margin that no neuron reaches, so that each presentation writes, or adds a dose."""
     network, rule = trained(kind)
     rule = dataclasses.replace(rule, presentations=2, margin=1e-2)
     one, other = (

@@ -119,7 +119,7 @@ def test_a_network_of_own_images_is_saved_beside_its_record(tmp_path, monkeypatc
 
 
 def test_all_doors_scale_images_as_the_training_did(tmp_path, monkeypatch, capsys):
-    """Of raw pixels from 0 to 16 a fifth of the light is dark, and an outlier is clipped."""
+    """A fifth of the light of raw pixels from 0 to 16 is dark, and an outlier is clipped."""
     monkeypatch.chdir(tmp_path)
     pixels, labels = 16 * DIGITS.training.levels[:300], DIGITS.training.labels[:300]
     bright = pixels.copy()
