@@ -316,6 +316,7 @@ def runs_of(
     device: MeasuredDevice, seeds: int, shown: int | None, networks: Networks = NETWORKS
 ) -> Iterator[Run]:
     """Yield all networks of the report; `shown`: most presentations."""
+
     def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: Any) -> Run:
         data, layers, _ = networks[network]
         made = Run(Recipe(layers, of, LATE if late else AT_ONCE, seed=seed), data)
@@ -373,9 +374,7 @@ def answer(run: Run) -> dict[str, Any]:
     return row | more | {"problem": problems[0].partition(";")[0] if problems else ""}
 
 
-def costs_of(
-    run: Run, costs: accounting.TrainingCosts, accounts: Accounts
-) -> dict[str, float]:
+def costs_of(run: Run, costs: accounting.TrainingCosts, accounts: Accounts) -> dict[str, float]:
     """Return the mean energy and time of an inference of the trained network, and those of its
     training.
     """

@@ -20,7 +20,7 @@ from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import as_images
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
-from memristive.scores.decisions import first_two, strict_decision
+from memristive.scores.decisions import RESOLUTION, decide, first_two
 from memristor import read_current, rounding, trained_state
 from snn_circuit import NeuronParameters, Wires
 
@@ -280,7 +280,7 @@ def layered_problems(
     wrong = np.ones(len(images), bool)
     if labels is not None:
         labels = np.asarray(labels)[part]
-        wrong = np.array([strict_decision(times) for times in forward[-1]]) != labels
+        wrong = decide(forward[-1], RESOLUTION)[0] != labels
     silent = False
     for layer, (states, spikes, dose) in enumerate(
         zip(network.states, forward, doses, strict=True), 1
@@ -328,9 +328,8 @@ def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
     """
     classes = spikes.shape[1]
     members = np.bincount(labels, minlength=classes)
-    won = np.bincount(
-        [decision for decision in map(strict_decision, spikes) if decision >= 0], minlength=classes
-    )
+    decided = decide(spikes, RESOLUTION)[0]
+    won = np.bincount(decided[decided >= 0], minlength=classes)
     most = int(np.argmax(won - members))
     if won[most] - members[most] > EXCESS * len(labels):
         return (
@@ -355,10 +354,8 @@ def _clipping_problems(
     engines differ without clipping.
     """
     free = network.forward(images, rails=False)
-    changed = sum(
-        strict_decision(one) != strict_decision(other)
-        for one, other in zip(free[-1], forward[-1], strict=True)
-    )
+    one, other = (decide(of[-1], RESOLUTION)[0] for of in (free, forward))
+    changed = int(np.sum(one != other))
     window = network.design.window
     moved = float(np.abs(first_two(free[-1], window) - first_two(forward[-1], window)).max())
     if not changed and moved < AGREED * len(network.states):
