@@ -368,9 +368,9 @@ def answer(run: Run) -> dict[str, Any]:
         trained = run.trained()
     row, problems = examined(run, trained)
     is_last = (run.recipe.write == LATE) == ways_of(device)[-1]
-    if run.columns["section"] == "accuracy" and run.columns["network"] == ONE and is_last:
-        if device.drifts or device.retention:
-            more |= over_time(run, trained)
+    ages = device.drifts or device.retention
+    if run.columns["section"] == "accuracy" and run.columns["network"] == ONE and is_last and ages:
+        more |= over_time(run, trained)
     return row | more | {"problem": problems[0].partition(";")[0] if problems else ""}
 
 

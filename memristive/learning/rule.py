@@ -9,6 +9,7 @@ for one presentation after the other, as online learning needs it.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -82,9 +83,7 @@ class LayeredRule(Parameters):
         number only.
         """
         epochs = range(done // count, -(-stop // count))
-        order = np.concatenate(
-            [np.random.default_rng([self.seed, 2, epoch]).permutation(count) for epoch in epochs]
-        )
+        order = np.concatenate([permuted(self.seed, epoch, count) for epoch in epochs])
         return order[done - epochs[0] * count : stop - epochs[0] * count]
 
 
@@ -131,6 +130,12 @@ class ErrorDrivenRule(Parameters):
 
 
 Rule = LayeredRule | ErrorDrivenRule
+
+
+@lru_cache(maxsize=2)  # a training asks for each epoch in many parts
+def permuted(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Return the order of `count` images in an epoch."""
+    return np.random.default_rng([seed, 2, epoch]).permutation(count)
 
 
 @compiled
