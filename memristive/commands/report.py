@@ -381,7 +381,7 @@ def costs_of(run: Run, costs: accounting.TrainingCosts, accounts: Accounts) -> d
     assert costs.network
     images = run.dataset.training.levels[:READS]
     reads = [accounting.inference(costs.network, image, accounts) for image in images]
-    row = {}
+    row: dict[str, float] = {}
     for name, (ledger, times) in {
         "inference": accounting.mean_of(reads),
         "training": (costs.ledger, costs.times),
