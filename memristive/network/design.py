@@ -12,20 +12,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.cells import IDEAL_DEVICES, Devices
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, Parameters, curve, quantity
-from memristor import FloatOrArray, MemristorParameters
-from snn_circuit import (
-    IDEAL_DEVICES,
-    Devices,
-    NetworkParameters,
-    NeuronParameters,
-    Points,
-    edges,
-    network,
-    state_names,
-)
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters, Points, edges, network, state_names
 
+FloatOrArray = np.ndarray | float
 NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.devices.cells import Wires
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import as_images
@@ -22,7 +23,7 @@ from memristive.network.networks import Network
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import first_two, strict_decision
 from memristor import read_current, rounding, trained_state
-from snn_circuit import NeuronParameters, Wires
+from snn_circuit import NeuronParameters
 
 # times the threshold: where the largest pattern's membrane settles in the paper's networks
 USUAL = 1.7
