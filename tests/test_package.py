@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import memristive
-from tests.helpers import ROOT
+from tests.helpers import ROOT, outputs
 
 
 def test_versions_agree_and_all_folders_are_packaged():
@@ -95,3 +95,25 @@ def test_modules_at_the_root_load_nothing_above_them(module, below):
     )
     loaded = done.stdout.split()
     assert loaded and {name.removeprefix("memristive.") for name in loaded} <= below, done.stderr
+
+
+def test_the_papers_training_loads_no_layers_and_no_measured_devices(ngspice, tmp_path):
+    code = (
+        "import sys, XPUE_memristive_training as script\n"
+        "script.main(sys.argv[1:])\n"
+        "print('loaded', *sys.modules)"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", code, "--voltages", str(tmp_path / "voltages.json")),
+            *outputs(tmp_path),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    loaded = set(done.stdout.rpartition("loaded")[2].split())
+    kinds = {"learning.rule", "network.networks", "writing.ways", "devices.measured_device"}
+    assert "memristive.io.voltages" in loaded, done.stderr
+    assert not loaded & {"numba", *(f"memristive.{name}" for name in kinds)}

@@ -26,8 +26,9 @@ from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.engines.engine import ModelCells, NgspiceNetwork, check_engine, read
 from memristive.engines.read_netlist import netlist
 from memristive.files import read_json, restored
+from memristive.io.networks import network_content
 from memristive.io.records import write_file, write_json
-from memristive.io.voltages import CLASSIFIER, network_content
+from memristive.io.voltages import CLASSIFIER
 from memristive.io.voltages import FORMAT as NETWORK
 from memristive.learning.build import build, layers_of
 from memristive.learning.rule import LayeredRule

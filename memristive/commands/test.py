@@ -20,8 +20,8 @@ from memristive.cli.reading import OF_NETWORK, read_images, save_test, trained_n
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser
 from memristive.datasets import Images
 from memristive.engines.read_netlist import netlist
+from memristive.io.networks import describe_network
 from memristive.io.records import describe, differences
-from memristive.io.voltages import describe_network
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.networks import network_on_chip

@@ -24,9 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from memristive.devices.measured_device import device_record
 from memristive.files import FileProblem, read_json, restored_progress
-from memristive.network.chip import Chip
 from memristive.network.design import Schedule, Setup
 from memristive.parameters import Parameters
 from memristive.scores.decisions import decide, decision_name, lead
@@ -329,6 +327,8 @@ def checkpoint_at_interrupt(
 if TYPE_CHECKING:
     import pandas as pd
 
+    from memristive.network.chip import Chip
+
 PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
 
@@ -340,7 +340,7 @@ def versions(ngspice: bool) -> dict[str, Any]:
     return found | {name: version(name) for name in PACKAGES}
 
 
-def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
+def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
     """Return the parameters of a run as plain numbers, for records and voltages files.
 
     "chip" is None for an ideal chip. For two-terminal devices there is also "array", with the
@@ -353,6 +353,8 @@ def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
         "chip": chip.as_dict() if chip else None,
     }
     if array:
+        from memristive.devices.measured_device import device_record  # emulators need none
+
         found["array"] = {
             "scheme": array.scheme,
             "pulses": array.pulses,
