@@ -331,7 +331,8 @@ def network(
     """
     classes, input_count = len(states), len(states[0])
     circuit = Circuit(title)
-    if devices.wires != Wires():
+    wired = devices.wires != Wires()
+    if wired:
         # up to 20 times faster with wires, no gain without; ngspice before 42 ignores it
         circuit.raw_spice = ".options klu"
     kind = ReadMemristor if controls is None else Memristor
@@ -339,7 +340,14 @@ def network(
     cell.add_to(circuit)
     if neurons:
         add_neuron(circuit, parameters.neuron, per_instance=devices.neurons is not None)
-    _add_sources(circuit, input_count, inputs, controls)
+    if inputs is None:
+        add_source(circuit, "pulse")
+        for i in range(input_count):
+            add_scaled(circuit, f"input_{i}")
+    for i, points in enumerate(inputs or []):
+        add_source(circuit, f"input_{i}", points)
+    for j, points in enumerate(controls or []):
+        add_source(circuit, f"phi_{j}", points)
     cell_values = cell_arguments(parameters.memristor, devices.cells, controls is not None)
     neuron_values = neuron_arguments(devices.neurons)
     for j in range(classes):
@@ -357,35 +365,18 @@ def network(
             circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
         phi = [] if controls is None else [f"phi_{j}"]
         for i in range(input_count):
-            column, row = add_wires(
-                circuit, devices.wires, (j, i), input_count, f"column_{j}", f"input_{i}"
-            )
+            ends = f"column_{j}", f"input_{i}"
+            if wired:
+                ends = add_wires(circuit, devices.wires, (j, i), input_count, *ends)
             circuit.X(
                 f"cell_{j}_{i}",
                 cell.name,
-                column,
-                row,
+                *ends,
                 *phi,
                 x0=float(states[j][i]),
                 **cell_values(j, i),
             )
     return circuit
-
-
-def _add_sources(
-    circuit: Circuit,
-    input_count: int,
-    inputs: Sequence[Points] | None,
-    controls: Sequence[Points] | None,
-) -> None:
-    if inputs is None:
-        add_source(circuit, "pulse")
-        for i in range(input_count):
-            add_scaled(circuit, f"input_{i}")
-    for i, points in enumerate(inputs or []):
-        add_source(circuit, f"input_{i}", points)
-    for j, points in enumerate(controls or []):
-        add_source(circuit, f"phi_{j}", points)
 
 
 def state_changes(

@@ -106,11 +106,11 @@ class Devices:
 
 
 IDEAL_DEVICES: Devices = Devices()
+# the instance parameters of cell (column, row)
+Arguments = Callable[[int, int], dict[str, float]]
 
 
-def cell_arguments(
-    memristor: MemristorParameters, cells: Cells | None, write: bool
-) -> Callable[[int, int], dict[str, float]]:
+def cell_arguments(memristor: MemristorParameters, cells: Cells | None, write: bool) -> Arguments:
     """Return a function that gives the instance parameters of cell (column j, row i); `write`
     includes the write gain. Without `cells` there are none.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from memristive.devices.spice_model import check_model
-from memristive.io.records import describe, report, write_json
+from memristive.io.records import as_read, describe, report, write_json
 from memristive.io.voltages import (
     UNNAMED,
     Voltages,
@@ -99,7 +99,8 @@ def save(
     """
     check_kind("network", network, Network)
     content = network_content(network, rule, dataset, shape, engine, encoding)
-    write_json(path, content, overwrite, lambda made: voltages_of(path, made))
+    voltages_of(path, as_read(content))
+    write_json(path, content, overwrite)
     report(f"wrote {path}")
 
 

@@ -101,6 +101,11 @@ def to_json(data: Any) -> str:
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
 
 
+def as_read(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a JSON file of `content`, which a caller checks before it writes."""
+    return dict(json.loads(to_json(content)))
+
+
 def _plain(data: Any) -> Any:
     if isinstance(data, Parameters):
         data = data.as_dict()
@@ -115,13 +120,8 @@ def _plain(data: Any) -> Any:
     return str(data) if isinstance(data, Path) else data
 
 
-def write_json(
-    path: str | Path,
-    content: Mapping[str, Any],
-    overwrite: bool = False,
-    check: Callable[[dict[str, Any]], Any] = lambda stored: None,
-) -> None:
-    """Write `content` as JSON, unless `check`, which gets what the file would hold, raises.
+def write_json(path: str | Path, content: Mapping[str, Any], overwrite: bool = False) -> None:
+    """Write `content` as JSON.
 
     A file with other content is kept as NAME.1.json, NAME.2.json and so on, and a line says so,
     unless `overwrite` is True: neither the earlier work nor the new one is lost. Its "versions" may
@@ -129,7 +129,6 @@ def write_json(
     another run at the same time.
     """
     text = to_json(content)
-    check(json.loads(text))
     path = Path(path)
     real = os.path.realpath(path)
     if overwrite and real in _checked:

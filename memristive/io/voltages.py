@@ -17,6 +17,7 @@ import numpy as np
 
 from memristive.files import FileProblem, States, read_json, restored
 from memristive.io.records import (
+    as_read,
     describe,
     report,
     versions,
@@ -202,7 +203,8 @@ def save_voltages(
     """
     origin = {**(describe(setup) if setup else {}), **origin}
     content = content_of(states, origin, ngspice)
-    write_json(path, content, overwrite, lambda made: voltages_of(path, made))
+    voltages_of(path, as_read(content))
+    write_json(path, content, overwrite)
     report(f"wrote {path}")
 
 
