@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.cells import cell_arguments, neuron_arguments
 from memristive.engines.engine import ModelCells
 from memristive.network.layer import (
     Layer,
@@ -21,16 +22,7 @@ from memristive.network.layer import (
 )
 from memristive.network.networks import Network
 from memristor import Cell, ReadMemristor
-from snn_circuit import (
-    LapicqueNeuron,
-    NeuronParameters,
-    Points,
-    add_amplifiers,
-    add_source,
-    cell_arguments,
-    names,
-    neuron_arguments,
-)
+from snn_circuit import LapicqueNeuron, NeuronParameters, Points, add_amplifiers, add_source, names
 
 KERNEL_TRIGGER = "kernel_trigger"  # does not latch: a kernel fires on many patches
 
@@ -159,7 +151,7 @@ def add_layer(
         )
     negatives = add_negative_stages(circuit, of, layer, neurons, f"reference_of_{layer}")
     cell_values, neuron_values = (
-        cell_arguments(network.parameters, devices.cells, False),
+        cell_arguments(network.parameters.memristor, devices.cells, False),
         neuron_arguments(devices.neurons),
     )
     add_bias(circuit, of, names(f"column_{layer}", neurons), last_row)

@@ -12,23 +12,19 @@ from typing import Any
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
+from memristive.devices.cells import IDEAL_DEVICES, Cells, Devices, Wires, add_wires
 from memristive.network.crossbar import Neurons
 from memristive.network.design import write_window
 from memristive.writing.base import Way
 from memristive.writing.ways import PulseWrites, way_of
 from memristor import Memristor, MemristorParameters, ReadMemristor, conductance, state_rate
 from snn_circuit import (
-    IDEAL_DEVICES,
-    Cells,
-    Devices,
     NeuronParameters,
-    Wires,
     add_amplifiers,
     add_membrane,
     add_scaled,
     add_source,
     add_stages,
-    add_wires,
     names,
 )
 
