@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 
 from memristive.accounting import dissipation
+from memristive.closed_form.kernel_arrays import Arrays, Seen
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.engines.latches import slot
 from memristive.engines.ngspice_layer import BACK_STOP
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
-from memristive.learning.training import (
-    NO_WINNERS,
-    Learning,
-    all_errors,
-    due_of_layers,
-    plans,
-    train,
-)
+from memristive.learning.training import Learning, corrected_layers, train
 from memristive.ledger import (
     ASSUMED,
     COMPUTED,
@@ -42,7 +36,7 @@ from memristive.network.layer import Layer
 from memristive.network.networks import KernelArrays, Network, read_generator
 from memristive.scores.decisions import RESOLUTION, end_of_read, first_two
 from memristive.writing.at_once import ColumnDose
-from memristive.writing.base import Laboratory, Write
+from memristive.writing.base import Due, Laboratory, Plan, Write
 from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import kernel_ways
 
@@ -107,7 +101,7 @@ class Accounts:
     # Reads
 
     def read(
-        self, network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
+        self, network: Network, image: np.ndarray, times: Arrays, stop: float
     ) -> tuple[Ledger, Times]:
         """Return the ledger of a read up to `stop` s, and the durations in s until its decision
         (the first output spike) and until its end. Both include the reads of all patches.
@@ -333,15 +327,11 @@ def position_bits(network: Network) -> int:
     return math.ceil(math.log2(np.bincount(of.patches[:, 0]).max())) if of else 0
 
 
-def read_in_closed_form(
-    network: Network, image: np.ndarray, seed: int = 0
-) -> tuple[list[Any], list[Any]]:
-    """Return first spikes in s and settled membranes in thresholds of an `image` (inputs), in
-    closed form: two lists with an array for each layer.
-    """
+def read_in_closed_form(network: Network, image: np.ndarray, seed: int = 0) -> Seen:
+    """Return what a read of an `image` (inputs) in closed form shows."""
     arrays, levels = KernelArrays(network), network.read_levels(image[None])
-    times = arrays.read(levels, network.jitter("test", 0, 1), read_generator(seed))
-    return [of_layer[0] for of_layer in times], [drives.copy() for drives in arrays.work.drives]
+    arrays.read(levels, network.jitter("test", 0, 1), read_generator(seed))
+    return network.seen(arrays.work.times, arrays.work.drives, arrays.work.winners)
 
 
 def inference(
@@ -354,7 +344,7 @@ def inference(
     the first. With `wait` None it ends at the second spike. Without this spike it lasts for the
     window.
     """
-    times, _ = read_in_closed_form(network, image)
+    times = read_in_closed_form(network, image).times
     first, second = first_two(times[-1], network.design.window)
     stop = second if wait is None else min(first + wait, network.design.window)
     return accounts.read(network, image, times, float(stop))
@@ -362,17 +352,15 @@ def inference(
 
 def corrected(
     network: Network, rule: Rule, image: np.ndarray, label: int, done: int = 0
-) -> tuple[list[np.ndarray], Correction | None]:
+) -> tuple[Arrays, Correction | None]:
     """Present an `image` (inputs) after `done` presentations. Return the first spikes in s of each
     layer, and the `Correction` that follows; None if the right neuron, `label`, leads by the
     margin.
     """
-    times, settled = read_in_closed_form(network, image, done)
-    margin = rule.margin * rules.margin_factor(done, rule.presentations, rule.final_margin)
-    wrong = rules.first_wrong_neuron(times[-1], label, margin)
-    if wrong is None and not np.isnan(times[-1][label]):
-        return times, None
-    return times, correction(network, rule, image, label, wrong, times, settled, done)
+    seen = read_in_closed_form(network, image, done)
+    _, error, wrong = rules.judged(rules.doses_of(rule), seen.times[-1], label, done)
+    found = correction(network, rule, image, label, wrong, seen, done) if error else None
+    return seen.times, found
 
 
 def correction(
@@ -380,36 +368,26 @@ def correction(
     rule: Rule,
     image: np.ndarray,
     label: int,
-    wrong: int | None,
-    times: list[np.ndarray],
-    settled: list[np.ndarray],
+    wrong: int,
+    seen: Seen,
     done: int = 0,
 ) -> Correction:
     """Return the `Correction` after an `image` (inputs) for which the neuron `wrong` fires too
-    early (None: no wrong neuron fires). `times`, `settled`: as `read_in_closed_form` returns them.
+    early (-1: no wrong neuron fires). `seen`: as `read_in_closed_form` returns it.
     """
-    output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
-    rng, ways = read_generator(done), kernel_ways(network)
+    rng, found = read_generator(done), Correction([], [], [])
 
-    def noisy(of: int, errors: np.ndarray) -> np.ndarray:
-        return network.read_back(of, errors) + network.layers[of].back_noise(errors, rng)
+    def read_back(network: Network, k: int, errors: np.ndarray) -> np.ndarray:
+        return network.read_back(k, errors) + network.layers[k].back_noise(errors, rng)
 
-    winners = network.winners(image) if network.convolution else NO_WINNERS
-    planned = plans(
-        network, rule, image, times, winners, all_errors(rule, noisy, settled, output), done
-    )
-    writes = [network.way.writes(due) for due in due_of_layers(network, planned, ways, done)]
-    doses = [
-        list(
-            zip(
-                np.abs(of.doses).tolist(),
-                np.broadcast_to(of.shares, (len(of.doses), of.shares.shape[1])),
-                strict=True,
-            )
-        )
-        for of in planned
-    ]
-    return Correction(all_errors(rule, network.read_back, settled, output), writes, doses)
+    def write(network: Network, k: int, planned: Plan, due: Due) -> None:
+        shares = np.broadcast_to(planned.shares, (len(planned.doses), planned.shares.shape[1]))
+        found.doses.append(list(zip(np.abs(planned.doses).tolist(), shares, strict=True)))
+        found.writes.append(network.way.writes(due))
+
+    given = rules.doses_of(rule), kernel_ways(network), seen, image, label, wrong, done
+    found.errors.extend(corrected_layers(network, network, read_back, write, *given))
+    return found
 
 
 @dataclass

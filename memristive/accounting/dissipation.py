@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from memristive.closed_form.kernel_arrays import Arrays
 from memristive.closed_form.neuron import NODES, WEIGHTS
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
@@ -96,16 +97,14 @@ def patch_levels(network: Network, image: np.ndarray) -> np.ndarray:
     return levels if convolution is None else levels[0][convolution.patches[:, 1:]]
 
 
-def read_energies(
-    network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
-) -> list[Drawn]:
+def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: float) -> list[Drawn]:
     """Return a list with the energies and the charge (`Drawn`) of each layer in a read.
 
     Parameters
     ----------
     network : Network
     image : array, inputs, levels 0 to 1
-    times : list of arrays, neurons, s
+    times : tuple of arrays, neurons, s
         First spikes of each layer.
     stop : float, s
         End of the read. The rows of the paper's layer then fall, because the image ends. The

@@ -95,17 +95,19 @@ def refresh(
     layer: LayerArrays,
     volts: float,
     states: np.ndarray,
-    loads: np.ndarray,
-    scale: np.ndarray,
-    weights: np.ndarray,
+    work: Work,
+    number: int,
+    patches: Arrays | None,
     written: np.ndarray,
 ) -> None:
-    """Update `scale` and `weights` (explained in `Work`) of neurons whose states have changed.
-    `written` (neurons) is not 0 for these.
+    """Update `scale`, `weights` and `bends` in the `work` of a layer, whose `number` counts from 0,
+    for neurons whose states have changed. `written` (neurons) is not 0 for these.
 
     The conductances `loads` must be up to date. `volts`: voltage in V of a row at level 1.
+    `patches`: as in `read_image`.
     """
     neurons, cells = layer.neurons.shape[1], layer.cells
+    loads, scale, weights = work.loads[number], work.scale[number], work.weights[number]
     for j in range(neurons):
         if written[j] == 0.0:
             continue
@@ -127,6 +129,8 @@ def refresh(
                 c = states.shape[1] - 1
                 negative = current(values_of(cells, k, c), states[i, c], volts)
             weights[0, i, j], weights[1, i, j] = scale[0, j] * positive, scale[1, j] * negative
+    if patches is not None and len(patches[number]):
+        bend(layer, volts, states, scale, work.bends[number], written)
 
 
 def prepare(
@@ -134,19 +138,16 @@ def prepare(
     timing: Timing,
     states: Arrays,
     work: Work,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
 ) -> None:
     """Fill the fields `loads`, `scale`, `weights` and, of a convolution, `bends` of `work` for all
     layers. A dense first layer has no weights, because its rows have different voltages.
     """
-    volts = timing.row_voltage
     for k, layer in enumerate(layers):
         channels = ChannelValues(*layer.cells[[GAIN, VTO, SHARE, PINCH]])
         work.loads[k][:] = memristor.conductance(channels, states[k]).sum(axis=0)
         every = np.ones(layer.neurons.shape[1])
-        refresh(layer, volts, states[k], work.loads[k], work.scale[k], work.weights[k], every)
-        if k == 0 and patches is not None:
-            bend(layer, volts, states[0], work.scale[0], work.bends, every)
+        refresh(layer, timing.row_voltage, states[k], work, k, patches, every)
 
 
 @compiled
@@ -155,7 +156,7 @@ def draw(
     timing: Timing,
     work: Work,
     image: np.ndarray,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
     rng: np.random.Generator,
 ) -> None:
     """Fill `work.noise` with random currents for one read of an `image` (levels of the rows), if
@@ -178,8 +179,8 @@ def draw(
                 power = 1.0
                 if k == 0:
                     power = 0.0
-                    if patches is not None:
-                        for row in patches[i, 1:]:
+                    if patches is not None and len(patches[0]):
+                        for row in patches[0][i, 1:]:
                             power += image[row] * image[row]
                     else:
                         for level in image:
@@ -429,17 +430,17 @@ def read_image(
     states: Arrays,
     work: Work,
     image: np.ndarray,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
     label: int,
     noise: np.ndarray,
 ) -> None:
     """Present an `image` (levels of the rows), and fill the fields `spikes` and `drives` of `work`
     for every layer.
 
-    The noise currents are those in `work.noise`, filled by `draw`. `patches`: as in
-    `design.Convolution`; None: the first layer is dense. `label`: neuron that must be exact in a
-    network of one layer, or EVERYONE. `noise`: threshold noise of the output neurons (shifts in V,
-    1 x neurons), or an empty table.
+    The noise currents are those in `work.noise`, filled by `draw`. `patches`: of each layer, as in
+    `design.Convolution`, empty for a dense layer; None: all layers are dense. `label`: neuron that
+    must be exact in a network of one layer, or EVERYONE. `noise`: threshold noise of the output
+    neurons (shifts in V, 1 x neurons), or an empty table.
     """
     last = len(states) - 1
     raised = np.ones(len(work.spikes[last]))
@@ -447,8 +448,8 @@ def read_image(
         for j in range(len(raised)):
             raised[j] += noise[0, j] / layers[last].neurons[THRESHOLD, j]
     of_first = np.ones(len(work.spikes[0])) if last else raised
-    if patches is not None:
-        read_patches(layers[0], timing, states[0], work, image, patches)
+    if patches is not None and len(patches[0]):
+        read_patches(layers[0], timing, states[0], work, image, patches[0])
     else:
         read_first(
             layers[0],
@@ -500,6 +501,15 @@ def seconds(timing: Timing, z: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def keep_times(timing: Timing, work: Work) -> None:
+    """Fill the field `times` of `work` from its `spikes`."""
+    for k in range(len(work.spikes)):
+        of_layer = seconds(timing, work.spikes[k])
+        for j in range(len(of_layer)):
+            work.times[k][j] = of_layer[j]
+
+
+@compiled
 def read_back(
     layer: LayerArrays,
     states: np.ndarray,
@@ -548,7 +558,7 @@ def read_images(
     states: Arrays,
     work: Work,
     images: np.ndarray,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
     noise: np.ndarray,
     times: Arrays,
     rng: np.random.Generator | None,
@@ -564,7 +574,7 @@ def read_images(
         if rng is not None:
             draw(layers, timing, work, images[n], patches, rng)
         read_image(layers, timing, states, work, images[n], patches, label, noise[n : n + 1])
+        keep_times(timing, work)
         for k in range(len(states)):
-            of_layer = seconds(timing, work.spikes[k])
-            for j in range(len(of_layer)):
-                times[k][n, j] = of_layer[j]
+            for j in range(len(work.times[k])):
+                times[k][n, j] = work.times[k][j]

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from memristive.closed_form import kernel, kernel_arrays, kernel_patches
+from memristive.closed_form import kernel, kernel_arrays
 from memristive.closed_form.neuron import start_delay
 from memristive.devices.neuron_model import MeasuredNeuron
 from memristive.network.chip import Chip
@@ -239,6 +239,20 @@ class Network:
         """Height and width in pixels of the images of a convolution; None for other networks."""
         return (self.convolution.height, self.convolution.width) if self.convolution else None
 
+    @property
+    def neurons(self) -> tuple[int, ...]:
+        """Number of neurons of each layer; of a convolution that of its kernels."""
+        return tuple(layer.neurons for layer in self.layers)
+
+    @property
+    def patches(self) -> tuple[np.ndarray, ...] | None:
+        """Patches of each layer, as `Convolution.patches`, empty for a dense layer; None without a
+        convolution.
+        """
+        if self.convolution is None:
+            return None
+        return self.convolution.patches, *[np.zeros((0, 0), np.int64) for _ in self.layers[1:]]
+
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:
         """Return the paper's layer with the parameters of a `setup` and `states` (classes x inputs,
@@ -355,17 +369,28 @@ class Network:
         arrays = KernelArrays(self, rails)
         return arrays.read(self.read_levels(images), jitter, rng), arrays.work.noise
 
+    def seen(
+        self,
+        times: kernel_arrays.Arrays,
+        settled: kernel_arrays.Arrays,
+        winners: kernel_arrays.Arrays,
+    ) -> kernel_arrays.Seen:
+        """Return what a read has shown, as the learning rule takes it; arguments as in `Seen`."""
+        window, tau = self.design.window, self.parameters.neuron.time_constant
+        return kernel_arrays.Seen(times, settled, winners, window, tau, self.start_time)
+
     def winners(self, image: np.ndarray) -> np.ndarray:
         """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
         the convolution (array, outputs, region by region). `image`: levels of the inputs.
         """
         images = as_images(np.asarray(image)[None], self.sizes[0], "image")
         arrays, levels = KernelArrays(self), self.read_levels(images)[0]
-        kernel_patches.read_patches(
-            *(arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels),
-            arrays.patches,
+        none = kernel_arrays.EMPTY_TABLE
+        kernel.read_image(
+            *(arrays.layers, arrays.timing, arrays.states, arrays.work, levels, arrays.patches),
+            *(np.int64(kernel.EVERYONE), none),
         )
-        return arrays.work.winners
+        return arrays.work.winners[0]
 
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the first spike times of the last layer in s (images x classes; nan: silent);
@@ -378,7 +403,9 @@ class Network:
         1.
         """
         levels = self.design.read_levels(images)
-        return with_bias(levels) if self.convolution else self.rows(levels)
+        if self.layers[0].bias is None:
+            return np.ascontiguousarray(levels, float)
+        return with_bias(levels)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
         """Return the levels (n x rows) at which the first layer's rows are written. The bias row is
@@ -609,7 +636,7 @@ class KernelArrays:
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
         self.quiet = all(layer.noise == 0.0 for layer in self.layers)
         convolution = network.convolution
-        self.patches = convolution.patches if convolution else None
+        self.patches = network.patches
         reads = len(convolution.patches) if convolution else 1
         self.timing = kernel_arrays.Timing(
             design.rise,
@@ -642,8 +669,12 @@ class KernelArrays:
                 np.zeros((rows if k else reads, 2 * count if network.design.pairs else count + 1))
                 for k, count, rows in found
             ),
-            np.zeros(outputs[0] if convolution else 0, np.int64),
-            np.zeros((3, kernels)),
+            tuple(
+                np.zeros(count if convolution and not k else 0, np.int64)
+                for k, count in enumerate(outputs)
+            ),
+            tuple(np.zeros((3, 0 if k else kernels)) for k, _, _ in found),
+            tuple(np.empty(count) for count in outputs),
         )
         kernel.prepare(self.layers, self.timing, self.states, self.work, self.patches)
 

@@ -49,9 +49,9 @@ def convolution():
 
 def an_error(network, image):
     """The changes if the second output neuron to fire is the right one."""
-    times, settled = costs.read_in_closed_form(network, image)
-    order = np.argsort(times[-1]).tolist()
-    return costs.correction(network, RULE, image, order[1], order[0], times, settled)
+    seen = costs.read_in_closed_form(network, image)
+    order = np.argsort(seen.times[-1]).tolist()
+    return costs.correction(network, RULE, image, order[1], order[0], seen)
 
 
 def test_kernels_that_won_with_the_same_patch_share_its_play():
@@ -100,8 +100,8 @@ def test_gates_are_written_once_for_all_cells_that_are_due():
     device, t = MEASURED["li-1t1r"], Technology()
     rule = dataclasses.replace(PULSED_RULE, output_dose=0.3)
     image = np.ones(PULSED_IMAGES.shape[1])
-    times, settled = costs.read_in_closed_form(network, image)
-    found = costs.correction(network, rule, image, 0, 1, times, settled)
+    seen = costs.read_in_closed_form(network, image)
+    found = costs.correction(network, rule, image, 0, 1, seen)
     assert {write.column for write in found.writes[0]} == {0, 1, 3, 4}  # both cells of the pairs
     accounts = Accounts(device=device)
     assert dissipation.device_of(network) == device
@@ -269,8 +269,8 @@ def test_late_writes_wait_and_charge_capacitors_meanwhile():
     network = dataclasses.replace(network, pulses=pulses)
     rule = dataclasses.replace(PULSED_RULE, output_dose=pulses.late * pulses.step / 2)
     ones = np.ones(PULSED_IMAGES.shape[1])
-    times, settled = costs.read_in_closed_form(network, ones)
-    found = costs.correction(network, rule, ones, 0, 1, times, settled)
+    seen = costs.read_in_closed_form(network, ones)
+    found = costs.correction(network, rule, ones, 0, 1, seen)
     ledger, seconds = Accounts(device=DEVICES["epiram"]).correct(network, found)
     lines = {line.name: line.joules for line in ledger.lines}
     t = Technology()
