@@ -15,7 +15,6 @@ import numpy as np
 from memristive.accounting import dissipation
 from memristive.closed_form.kernel_arrays import Arrays, Seen
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.engines.latches import slot
 from memristive.engines.ngspice_layer import BACK_STOP
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
@@ -110,10 +109,9 @@ class Accounts:
         """
         technology, layers = self.technology, network.layers
         drawn = dissipation.read_energies(network, image, times, stop)
-        levels = dissipation.patch_levels(network, image)
-        patches, of_patches = len(levels), 0.0
-        if network.convolution:
-            of_patches = patches * slot(network)
+        levels, first = dissipation.shown(network, image), layers[0].kind
+        tau = network.parameters.neuron.time_constant
+        of_patches = first.before(network.design.window, tau)
         charged = technology.line_capacitance * layers[0].row_voltage ** 2
         lines = charged * float(np.square(levels).sum()) * _width(layers[0])
         hidden = sum(
@@ -122,9 +120,8 @@ class Accounts:
         )
         biased = charged * sum(_width(of) for of in layers[1:])
         amplifiers = sum((self.amplifiers(network, k) for k in range(len(layers))), NO_AMPLIFIER)
-        kept = patches * layers[0].neurons * (network.convolution is not None)
         membranes = 0.0
-        capacitance = technology.neuron_capacitance / network.parameters.neuron.time_constant
+        capacitance = technology.neuron_capacitance / tau
         for of, of_neurons in zip(layers, times, strict=True):
             # the current into a membrane that settles twice above the threshold, or not at all
             fired = np.sum(of_neurons < stop)
@@ -144,20 +141,7 @@ class Accounts:
                 *wire_lines("read", lines + biased, hidden),
                 self._bias("read", amplifiers, stop),
                 self._bias("patches", self.amplifiers(network, 0), of_patches),
-                Line(
-                    "patches: kept spikes",
-                    kept * technology.comparator_energy,
-                    ASSUMED,
-                    False,
-                    "one comparison of each kernel with the earliest spike of its region",
-                ),
-                Line(
-                    "patches: kept positions",
-                    kept * position_bits(network) * technology.memory_energy,
-                    ASSUMED,
-                    False,
-                    "at most one for each comparison; only learning needs them",
-                ),
+                *first.read_lines(technology, layers[0].neurons),
                 self._currents("read", sum(d.charge for d in drawn)),
                 Line(
                     "read: membranes",
@@ -224,17 +208,10 @@ class Accounts:
                 parts += network.way.ledgers(
                     self.technology, self.pulse_of(network), layer, network.states[k], writes, doses
                 )
-        if network.convolution:
-            parts.append(self._replayed(network, found))
+            lines = layer.kind.write_lines(self.technology, found.errors[k])
+            parts.append((Ledger.of(lines), {}))
         ledgers, times = zip(*parts, strict=True)
         return sum(ledgers, Ledger()), added(times)
-
-    def _replayed(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
-        """Return the ledger of reading the winning patches' positions for a replay; no duration."""
-        bits = position_bits(network) * np.count_nonzero(found.errors[0])
-        joules = bits * self.technology.memory_energy
-        note = "of the patches that are played again"
-        return Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]), {}
 
     def _back_reads(self, network: Network, errors: list[np.ndarray]) -> tuple[Ledger, Times]:
         joules, lines, amplifiers = 0.0, 0.0, NO_AMPLIFIER
@@ -319,12 +296,6 @@ def _amplifiers(of: Layer) -> int:
     stages for each negative input.
     """
     return of.neurons * (5 if of.pairs else 3) + 2 * of.reference
-
-
-def position_bits(network: Network) -> int:
-    """Return the bits that hold a patch's position in its region; 0 without a convolution."""
-    of = network.convolution
-    return math.ceil(math.log2(np.bincount(of.patches[:, 0]).max())) if of else 0
 
 
 def read_in_closed_form(network: Network, image: np.ndarray, seed: int = 0) -> Seen:
@@ -541,7 +512,7 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
         cell = memristor.width * memristor.length
         cell += memristor.capacitance / technology.capacitor_density
     capacitors = sum(network.way.capacitors(of) for of in layers)
-    bits = position_bits(network) * network.sizes[1]
+    bits = sum(of.kind.memory_bits(of.neurons) for of in layers)
     return {
         "cells": cells * cell,
         "neurons": 1e-12 * technology.neuron_area * sum(of.neurons for of in layers),

@@ -88,13 +88,10 @@ def _drawn(of: Layer, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps
     )
 
 
-def patch_levels(network: Network, image: np.ndarray) -> np.ndarray:
-    """Return the levels of the first layer's rows in a read (patches x rows). Without a convolution
-    the image is the only patch.
-    """
-    levels = network.read_levels(image[None])
-    convolution = network.convolution
-    return levels if convolution is None else levels[0][convolution.patches[:, 1:]]
+def shown(network: Network, image: np.ndarray) -> np.ndarray:
+    """Return the levels of the first layer's rows in each read of an image (reads x rows)."""
+    levels = network.layers[0].kind.windows(network.read_levels(image[None])[0])
+    return np.atleast_2d(levels)
 
 
 def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: float) -> list[Drawn]:
@@ -112,37 +109,22 @@ def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: floa
         read the spikes that the latches have kept, up to `stop`.
     """
     design, result = network.design, []
-    patches = patch_levels(network, image)
     for k, (of, states) in enumerate(zip(network.layers, network.states, strict=True)):
         # the image, and the bias row of every layer
         seconds: Any = np.full(of.rows, stop - design.rise)
-        ramps = np.full(of.rows, design.rise * (2 if isinstance(design, Schedule) else 1))
+        ramps = np.full(of.rows, design.rise)
+        volts, rows = np.full(of.rows, of.row_voltage), slice(None)
         if k:
-            volts = np.full(of.rows, of.row_voltage)
             on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
             seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
-        elif network.convolution:  # each patch lasts for the window, and then its rows fall
-            result.append(_patches_drawn(of, of.with_reference(states), patches))
-            continue
         else:
-            volts = of.row_voltage * patches[0]
-        result.append(_drawn(of, of.with_reference(states), volts, seconds, ramps))
+            edges = 2 if isinstance(design, Schedule) else 1
+            given = network.read_levels(image[None])[0], of.window, design.rise, stop, edges
+            rows, levels, seconds, ramps = of.kind.presented(*given)
+            volts = of.row_voltage * levels
+        part = dataclasses.replace(of, devices=of.devices.of_rows(rows))
+        result.append(_drawn(part, of.with_reference(states)[:, rows], volts, seconds, ramps))
     return result
-
-
-def _patches_drawn(of: Layer, states: np.ndarray, patches: np.ndarray) -> Drawn:
-    """Return the energies and the charge (`Drawn`) of `patches` (patches x rows, levels) that a
-    layer with `states` (columns x rows, V) reads one after the other.
-
-    Only rows at a level above 0 count, as if those of all patches were rows of one crossbar. The
-    bias row is high in every patch.
-    """
-    patch, row = np.nonzero(patches[:, :-1])
-    rows, levels = np.append(row, of.rows - 1), np.append(patches[patch, row], 1.0)
-    times = np.append(np.ones(len(row)), len(patches))
-    part = dataclasses.replace(of, devices=of.devices.of_rows(rows))
-    volts, held = of.row_voltage * levels, times * (of.window - of.rise)
-    return _drawn(part, states[:, rows], volts, held, times * 2 * of.rise)
 
 
 def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[Drawn, float]:

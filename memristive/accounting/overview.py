@@ -220,14 +220,14 @@ def training_costs(
     """
     if start is None and isinstance(rule, LayeredRule):
         start = initial_network(
-            tuple(layer.neurons for layer in network.layers[:-1]),
+            network.neurons[:-1],
             network.sizes[-1],
             images,
             rule,
             network.design,  # type: ignore[arg-type]  # a LayerDesign
             network.parameters,
             network.pulses,
-            network.convolution,
+            network.kinds,
         )
     elif start is None:
         assert isinstance(rule, ErrorDrivenRule)

@@ -58,8 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     network, rule, voltages, dataset = trained_network(options.voltages, options.data)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
-    options.engine = options.engine or (CLOSED_FORM if network.convolution else NGSPICE)
-    if network.convolution and options.engine == NGSPICE and not options.samples:
+    slow = network.patches is not None
+    options.engine = options.engine or (CLOSED_FORM if slow else NGSPICE)
+    if slow and options.engine == NGSPICE and not options.samples:
         # ngspice takes seconds for an image of 36 patches, and many minutes for all of them
         chosen = np.unique(images.labels, return_index=True)[1]
         images = Images(images.levels[chosen], images.labels[chosen])

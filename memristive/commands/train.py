@@ -64,6 +64,7 @@ from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import chosen_chip, load_chip
+from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
@@ -481,7 +482,7 @@ def back_read_figure(network: Network, label: int, wrong: int, labels: Sequence[
 
 def kernels_figure(network: Network) -> Figure:
     """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
-    weights, window = kernel_weights(network), network.convolution.window  # type: ignore[union-attr]
+    weights, window = kernel_weights(network), network.layers[0].kind.window  # type: ignore[attr-defined]
     chosen = weights[:SHOWN, :-1].reshape(-1, window, window)
     across, far = 8, float(np.abs(chosen).max())
     lines = -(-len(chosen) // across)
@@ -514,8 +515,8 @@ def kernel_weights(network: Network) -> np.ndarray:
 
 def places_figure(network: Network, image: np.ndarray) -> Figure:
     """Draw an image, and where each of the kernels that fire first has its earliest spikes."""
-    of = network.convolution
-    assert of
+    of = network.layers[0].kind
+    assert isinstance(of, Convolution)
     kernels = network.layers[0].neurons
     times, winners = (
         part.reshape(-1, kernels)

@@ -29,7 +29,8 @@ from memristive.engines.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
 from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, edges
 from memristive.network.inputs import MOST_NEURONS, as_images
-from memristive.network.layer import Layer, add_drives, column_nodes
+from memristive.network.layer import Layer
+from memristive.network.netlists import add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, as_whole, check_kind
@@ -453,14 +454,10 @@ class NgspiceNetwork:
         ]
         # subcircuits bend by themselves
         levels = network.design.read_levels(image) if self._emulated else image
-        convolution, of_first = network.convolution, noise[0] if noise else None
-        if convolution:
-            patches = levels[..., convolution.patches[:, 1:-1]]
-            read = self.layers[0].read_patches if self._emulated else self.layers[0].read
-            times, settled = read(network.states[0], patches, 0, first_stop, of_first)
-            found = [(convolution.pooled(times, settled)[0], settled)]
-        else:
-            found = [self.layers[0].read(network.states[0], levels, 0, first_stop, of_first)]
+        kind, of_first = network.layers[0].kind, noise[0] if noise else None
+        shown = kind.windows(levels)
+        times, settled = self.layers[0].read(network.states[0], shown, 0, first_stop, of_first)
+        found = [(kind.kept(times, settled)[0], settled)]
         for k, until in enumerate(stops, 1):
             found.append(
                 self.layers[k].read_steps(

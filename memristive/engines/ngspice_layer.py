@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 
 from memristive.engines.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
-from memristive.network.layer import (
+from memristive.network.layer import Layer
+from memristive.network.netlists import (
     NEVER,
     NO_LOAD,
-    Layer,
     back_circuit,
     column_circuit,
     crossbar_circuit,
@@ -131,13 +131,15 @@ class NgspiceLayer:
         Parameters
         ----------
         states : array, columns x rows, V
-        levels : array, inputs, 0 to 1
+        levels : array, inputs, 0 to 1; or reads x inputs
+            Reads are made one after the other, and those at equal levels once if there is no noise,
+            because they give equal spikes.
         wanted : int
             The read ends once this many neurons have fired, or once all neurons have fired that
             will.
         stop : float, s, optional
             End of the read in the place of `wanted`.
-        noise : array, 1 x inputs of stages, A, optional
+        noise : array, reads (or 1) x inputs of stages, A, optional
             Noise currents from the read noise of the cells: one for each neuron, and then one for
             the reference column, or with pairs for each neuron's negative columns.
         jitter : array (neurons) or float, V
@@ -145,11 +147,23 @@ class NgspiceLayer:
 
         Returns
         -------
-        times : array, neurons, s
+        times : array, (reads x) neurons, s
             nan for a neuron that does not fire by `stop` or within the window.
-        settled : array, neurons
+        settled : array, (reads x) neurons
             Settled membranes in thresholds.
         """
+        if levels.ndim > 1:
+            place = np.arange(len(levels))
+            own: Any = None if noise is None else noise[:, None]
+            if noise is None or not self._layer.read_noise:
+                levels, place = np.unique(levels, axis=0, return_inverse=True)
+                own = [None] * len(levels)
+            found = [
+                self.read(states, of_read, wanted, stop, of_noise)
+                for of_read, of_noise in zip(levels, own, strict=True)
+            ]
+            each, ends = (np.array(of)[place] for of in zip(*found, strict=True))
+            return each, ends
         layer, thresholds = self._layer, self._thresholds + jitter
         pool, places, inputs = self._assign_rows(
             states, np.flatnonzero(levels), False, self._finer(states, levels)
@@ -186,34 +200,6 @@ class NgspiceLayer:
         stop = max(min(stop, layer.window) - begin, layer.rise)
         late = begin + self.race(np.zeros(1), drive[:, None], stop, start, thresholds)
         return np.where(np.isnan(first), late, first), ends / thresholds
-
-    def read_patches(
-        self,
-        states: np.ndarray,
-        levels: np.ndarray,
-        wanted: int = 0,
-        stop: float | None = None,
-        noise: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Read the patches of a convolution one after the other; return first spikes in s and
-        settled membranes in thresholds (patches x neurons).
-
-        `levels`: patches x inputs; `noise`: patches x inputs of stages (as in `read`), A; `wanted`,
-        `stop`: as in `read`. Equal patches are read once if there is no noise, because they give
-        equal spikes.
-        """
-        noises: Iterable[np.ndarray | None]
-        if noise is None or not self._layer.read_noise:
-            different, place = np.unique(levels, axis=0, return_inverse=True)
-            noises = [None] * len(different)
-        else:
-            different, place, noises = levels, np.arange(len(levels)), noise[:, None]
-        found = [
-            self.read(states, of_patch, wanted, stop, of_noise)
-            for of_patch, of_noise in zip(different, noises, strict=True)
-        ]
-        times, ends = (np.array(of)[place] for of in zip(*found, strict=True))
-        return times, ends
 
     def race(
         self,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memristive.engines.latches import slot
 from memristive.io.records import NotOverwritten, write_file
 from memristive.network.design import Schedule
-from memristive.network.layer import Layer, column_nodes
+from memristive.network.layer import Layer
+from memristive.network.netlists import column_nodes
 from memristive.network.networks import Network
 from memristor import Flow, moved, read_current
 from snn_circuit import Cells, names
@@ -150,10 +150,10 @@ def circuit_table(network: Network) -> "pd.DataFrame":
     import pandas as pd
 
     schedule = network.design if isinstance(network.design, Schedule) else None
-    found: dict[tuple[str, str], list[Any]] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    tau = network.parameters.neuron.time_constant
     for k, layer in enumerate(network.layers):
         neuron, wires, none = layer.neuron, layer.devices.wires, None
-        first = network.convolution if k == 0 else None
         own = {
             ("read_voltage", "V"): layer.row_voltage,
             ("bias_resistor", "ohm"): layer.bias_resistance,
@@ -173,20 +173,14 @@ def circuit_table(network: Network) -> "pd.DataFrame":
             ("column_wire", "ohm"): wires.column,
             ("edge", "s"): layer.rise,
             ("longest_read", "s"): layer.window,
-            ("pause_between_patches", "s"): slot(network) - layer.window if first else none,
-            **{
-                (f"patch_{name}", ""): getattr(first, name) if first else none
-                for name in ("window", "stride", "regions")
-            },
-            ("image_height", ""): first.height if first else none,
-            ("image_width", ""): first.width if first else none,
+            **layer.kind.values(layer.window, tau),
             ("write_voltage", "V"): layer.write_voltage,
             ("write_pulse", "s"): schedule.pulse if schedule else none,
             ("write_period", "s"): schedule.period if schedule else none,
             ("phi_voltage", "V"): schedule.phi_voltage if schedule else none,
         }
         for quantity, value in own.items():
-            found.setdefault(quantity, []).append(value)
+            found.setdefault(quantity, {})[f"layer_{k}"] = value
     table = pd.DataFrame(found, names("layer", len(network.layers)), dtype=float).T
     table.index.names = ["quantity", "unit"]
     return table.dropna(how="all")

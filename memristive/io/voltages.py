@@ -26,14 +26,15 @@ from memristive.io.records import (
 )
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.chip import Chip
+from memristive.network.convolution import Convolution
 from memristive.network.design import (
     CLOSED_FORM,
     NGSPICE,
-    Convolution,
     LayerDesign,
     Schedule,
     Setup,
 )
+from memristive.network.kinds import DENSE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import Recipe
 from memristive.network.two_terminal import DeviceArray
@@ -257,13 +258,8 @@ def voltages_of(path: str | Path, content: dict[str, Any]) -> Voltages:
         learning = restored(kind, made.learning, "learning") if made.learning is not None else None
     except ParameterError as error:
         raise VoltagesError(f"{path}: {error}") from error
-    inputs = (
-        made.convolution.inputs
-        if made.convolution
-        else states[0].shape[1] - 1
-        if layered
-        else states.shape[1]
-    )
+    rows = states[0].shape[1] - 1 if layered else states.shape[1]
+    inputs = (made.convolution or DENSE).inputs_of(rows)
     shape = made.shape if "shape" in content else shape_of(inputs)
     if math.prod(shape) != inputs or min(shape) < 1:
         raise VoltagesError(
@@ -384,15 +380,16 @@ def describe_network(
             **describe(network.setup, network.chip),
             **({"recipe": network.recipe.as_dict()} if network.recipe and network.neuron else {}),
         }
+    kinds: list[Any] = [layer.kind for layer in network.layers]
     return {
         **data,
         "rule": "layers",
         "engine": engine,
-        "hidden": [layer.neurons for layer in network.layers[:-1]],
+        "hidden": network.neurons[:-1],
         **learning,
         "network": network.parameters.as_dict(),
         "design": network.design.as_dict(),
-        **({"convolution": network.convolution.as_dict()} if network.convolution else {}),
+        **{kind.entry: kind.as_dict() for kind in kinds if kind.entry},
         **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
         **({"chip": network.chip.as_dict()} if network.chip else {}),
     }
@@ -514,7 +511,7 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
             setup.parameters,
             voltages.design or setup.schedule,
             pulses=pulses,
-            convolution=voltages.convolution,
+            kinds=(voltages.convolution,) if voltages.convolution else (),
             past=voltages.past,
             wear=voltages.wear,
             recipe=voltages.recipe,

@@ -307,10 +307,11 @@ def train_on_image(
         def write(engine: Engine, k: int, planned: Plan, due: Due) -> None:
             states[k] = engine.write(network, k, network.way.writes(due, factors), rng)
 
-        winners = [np.zeros(0, np.int64) for _ in settled]
-        if network.convolution:
-            _, settled[0], winners[0] = network.convolution.pooled(settled[0], settled[0])
-        seen = network.seen(tuple(times), tuple(settled), tuple(winners))
+        kept = [
+            layer.kind.kept(drives, drives)[1:]
+            for layer, drives in zip(network.layers, settled, strict=True)
+        ]
+        seen = network.seen(tuple(times), *zip(*kept, strict=True))
         corrected_layers(
             network, engine, read_back, write, doses, ways, seen, image, label, wrong, done
         )

@@ -20,7 +20,6 @@ from memristive.devices.neuron_model import MeasuredNeuron
 from memristive.network.chip import Chip
 from memristive.network.crossbar import NO_CLOSED_FORM, ClosedFormWarning, Crossbar
 from memristive.network.design import (
-    Convolution,
     Design,
     LayerDesign,
     Schedule,
@@ -29,6 +28,7 @@ from memristive.network.design import (
 )
 from memristive.network.exactness import doubts_of
 from memristive.network.inputs import as_images
+from memristive.network.kinds import DENSE, Kind
 from memristive.network.layer import Layer
 from memristive.network.recipe import Recipe
 from memristive.parameters import ParameterError, check_range, quantity
@@ -73,9 +73,9 @@ class Network:
         What waits on capacitors to be written. Synapses that write late: their doses, rows x
         neurons for each layer. Cells with a gate: the gate voltages now and at the last write, 2 x
         rows x columns. (): nothing waits.
-    convolution : Convolution, optional
-        The first layer is a convolution: its rows are a window, and its columns kernels. Layers
-        above get its pooled spikes. None: its rows are the image.
+    kinds : tuple of Kind
+        Of each layer; dense layers may be left out at the end. A `Convolution` has a window of the
+        image as rows, and kernels as columns. Layers above get its pooled spikes.
     past : tuple of arrays, 2 x columns x rows
         Of cells that have aged, a reference column included: their age in s, and their state in V
         at this age. A cell in another state has been written since then, and its age is 0. ():
@@ -93,7 +93,7 @@ class Network:
     Raises
     ------
     ParameterError
-        The shapes of layers and chip do not fit, or the design, convolution or pulses do not.
+        The shapes of layers and chip do not fit, or the design, kinds or pulses do not.
     """
 
     states: tuple[np.ndarray, ...]
@@ -103,7 +103,7 @@ class Network:
     pulses: PulseWrites | None = None
     chip: Chip | None = None
     waiting: tuple[np.ndarray, ...] = ()
-    convolution: Convolution | None = None
+    kinds: tuple[Kind, ...] = ()
     past: tuple[np.ndarray, ...] = ()
     wear: tuple[np.ndarray, ...] = ()
     recipe: Recipe | None = field(default=None, repr=False, compare=False)
@@ -146,13 +146,13 @@ class Network:
             if kept and kept != wanted:
                 raise ParameterError(f"{name} must have arrays of {wanted}, got {kept}")
         object.__setattr__(self, "layers", self._layers())
-        if self.convolution:
-            self._check_convolution(self.convolution.window**2)
-        for neurons, above in zip(self.sizes[1:], self.states[1:], strict=False):
-            if above.shape[1] != neurons + 1:
+        for k, layer in enumerate(self.layers):
+            layer.kind.check_layer(layer.inputs, layer is self.layers[-1])
+            below = self.layers[k - 1].outputs if k else layer.kind.inputs_of(layer.inputs)
+            if layer.kind.inputs_of(layer.inputs) != below:
                 raise ParameterError(
-                    f"a layer on {neurons} neurons needs {neurons + 1} rows, bias included, got "
-                    f"{above.shape[1]}"
+                    f"a layer on {below} neurons needs {layer.kind.rows_on(below) + 1} rows, bias "
+                    f"included, got {layer.rows}"
                 )
         if self.pulses and not self.parameters.memristor.curve:
             raise ParameterError(
@@ -177,17 +177,9 @@ class Network:
                     f"{place} (column, row)"
                 )
 
-    def _check_convolution(self, pixels: int) -> None:
-        if len(self.states) < 2:
-            raise ParameterError("a convolution needs a layer above it, which its spikes drive")
-        if self.layers[0].inputs != pixels:
-            raise ParameterError(
-                f"the first layer of a convolution needs {pixels + 1} rows, bias included, for a "
-                f"window of {pixels} pixels, got {self.layers[0].rows}"
-            )
-
     def _layers(self) -> tuple[Layer, ...]:
         design, memristor, result = self.design, self.parameters.memristor, []
+        kinds = [*self.kinds, *[DENSE] * (len(self.states) - len(self.kinds))]
         for k, states in enumerate(self.states):
             last, devices = (
                 k == len(self.states) - 1,
@@ -200,6 +192,7 @@ class Network:
                     states.shape[1],
                     memristor,
                     neuron,
+                    kinds[k],
                     devices,
                     design.pairs,
                     design.reference,
@@ -228,16 +221,14 @@ class Network:
         """Number of inputs, then the number of outputs of each layer: one for each neuron, or in a
         convolution one for each kernel in each region.
         """
-        first, *above = self.layers
-        neurons = [layer.neurons for layer in above]
-        if self.convolution is None:
-            return (first.inputs, first.neurons, *neurons)
-        return (self.convolution.inputs, first.neurons * self.convolution.regions**2, *neurons)
+        first = self.layers[0]
+        inputs = first.kind.inputs_of(first.inputs)
+        return (inputs, *(layer.outputs for layer in self.layers))
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
         """Height and width in pixels of the images of a convolution; None for other networks."""
-        return (self.convolution.height, self.convolution.width) if self.convolution else None
+        return self.layers[0].kind.image_shape
 
     @property
     def neurons(self) -> tuple[int, ...]:
@@ -246,12 +237,11 @@ class Network:
 
     @property
     def patches(self) -> tuple[np.ndarray, ...] | None:
-        """Patches of each layer, as `Convolution.patches`, empty for a dense layer; None without a
-        convolution.
+        """Patches of each layer, as `Convolution.patches`, empty for a dense layer; None if all
+        layers are dense.
         """
-        if self.convolution is None:
-            return None
-        return self.convolution.patches, *[np.zeros((0, 0), np.int64) for _ in self.layers[1:]]
+        found = tuple(layer.kind.patches for layer in self.layers)
+        return found if any(map(len, found)) else None
 
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:
@@ -413,7 +403,7 @@ class Network:
         """
         if isinstance(self.design, Schedule):
             return np.ascontiguousarray(images, float)
-        return with_bias(images, self.convolution.bias_level if self.convolution else 1.0)
+        return with_bias(images, self.layers[0].kind.bias_level)
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the
@@ -635,9 +625,7 @@ class KernelArrays:
         )
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
         self.quiet = all(layer.noise == 0.0 for layer in self.layers)
-        convolution = network.convolution
         self.patches = network.patches
-        reads = len(convolution.patches) if convolution else 1
         self.timing = kernel_arrays.Timing(
             design.rise,
             design.window,
@@ -655,25 +643,30 @@ class KernelArrays:
             np.array(layer.with_reference(states).T, float, order="C")
             for layer, states in zip(network.layers, network.states, strict=True)
         )
-        found = [(k, layer.neurons, layer.rows) for k, layer in enumerate(network.layers)]
-        outputs, kernels = network.sizes[1:], first.neurons if convolution else 0
+        found = [
+            (k, layer.neurons, layer.rows, len(layer.kind.patches))
+            for k, layer in enumerate(network.layers)
+        ]
+        outputs = network.sizes[1:]
         self.work = kernel_arrays.Work(
             tuple(np.zeros(states.shape[1]) for states in self.states),
-            tuple(np.zeros((2, count)) for _, count, _ in found),
+            tuple(np.zeros((2, count)) for _, count, _, _ in found),
             tuple(
-                np.zeros((2, rows if k or convolution else 0, count)) for k, count, rows in found
+                np.zeros((2, rows if k or reads else 0, count)) for k, count, rows, reads in found
             ),
             tuple(np.empty(count) for count in outputs),
             tuple(np.empty(count) for count in outputs),
             tuple(
-                np.zeros((rows if k else reads, 2 * count if network.design.pairs else count + 1))
-                for k, count, rows in found
+                np.zeros(
+                    (rows if k else reads or 1, 2 * count if network.design.pairs else count + 1)
+                )
+                for k, count, rows, reads in found
             ),
             tuple(
-                np.zeros(count if convolution and not k else 0, np.int64)
-                for k, count in enumerate(outputs)
+                np.zeros(count if reads else 0, np.int64)
+                for count, (*_, reads) in zip(outputs, found, strict=True)
             ),
-            tuple(np.zeros((3, 0 if k else kernels)) for k, _, _ in found),
+            tuple(np.zeros((3, count if reads else 0)) for _, count, _, reads in found),
             tuple(np.empty(count) for count in outputs),
         )
         kernel.prepare(self.layers, self.timing, self.states, self.work, self.patches)

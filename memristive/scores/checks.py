@@ -32,8 +32,6 @@ FEEDBACK = NeuronParameters.__dataclass_fields__["feedback_resistance"].metadata
 SPIKE_SHIFT = 1e-3  # share of the threshold: a membrane voltage that moves a spike by 0.1 us
 ROUNDED = 1e-3  # relative error of X above which a warning is due
 # largest number of images that `layered_problems` examines, which takes a second for large networks
-EXAMINED = 200
-EXAMINED_SLOW = 20  # the same for the many patches of a convolution
 # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no
 # warning
 AGREED = 0.3e-6
@@ -256,7 +254,7 @@ def layered_problems(
     ----------
     network : Network
     images : array, n x inputs, levels 0 to 1
-        At most `EXAMINED` of them are examined, or `EXAMINED_SLOW` if reads are slow. They are
+        At most `Kind.examined` of them are examined, fewer if reads are slow. They are
         drawn at random, because the classes of a user's images may come in turn.
     hidden_dose, output_dose : str
         Names of the parameters that set the doses of the hidden layers and of the last layer, for
@@ -265,7 +263,7 @@ def layered_problems(
         Classes of the images. If they are given, neurons that win too many images, or none, are
         also reported, and hidden layers of which no or too few neurons fire.
     """
-    most = EXAMINED_SLOW if network.convolution else EXAMINED
+    most = min(layer.kind.examined for layer in network.layers)
     part = np.sort(np.random.default_rng(1).permutation(len(images))[:most])
     images, classes = images[part], network.sizes[-1]
     if network.wired:

@@ -9,11 +9,10 @@ import dataclasses
 import numpy as np
 
 from memristive.accounting.dissipation import OUTPUT_EDGE
-from memristive.engines.netlists import layered_network
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.engines.solvers import READING, WRITING, WRITING_LAYERS, read_solver
 from memristive.network.design import LayerDesign, Schedule, edges
-from memristive.network.layer import back_circuit
+from memristive.network.netlists import back_circuit, layered_network
 from memristive.parameters import SimulationError
 from memristive.spice.session import run_once
 from memristor import ISOLATED
@@ -170,7 +169,7 @@ def _rows_energy(network, layer, rows, bias, solver, stop):
         dataclasses.replace(
             network,
             states=(network.states[layer],),
-            convolution=None,
+            kinds=(),
             design=design,
             parameters=dataclasses.replace(network.parameters, neuron=quiet),
             devices=network.devices and (network.devices[layer],),

@@ -15,7 +15,8 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.ledger import COMPUTED, Technology, stage_load
 from memristive.network.chip import Chip
-from memristive.network.design import Convolution, LayerDesign, Schedule
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign, Schedule
 from memristive.network.networks import Network, network_on_chip
 from memristive.spice.session import run_once
 from memristive.writing.at_once import ColumnDose
@@ -44,7 +45,7 @@ def convolution():
     rng = np.random.default_rng(8)
     design = LayerDesign(hidden_bias=0.5, output_bias=1.3, output_gain=0.5, window=300e-6)
     states = rng.normal(6.0, 0.5, (3, 10)), rng.normal(6.0, 0.5, (3, 4))
-    return Network(states, design=design, convolution=Convolution(4, 4, 3, regions=1))
+    return Network(states, design=design, kinds=(Convolution(4, 4, 3, regions=1),))
 
 
 def an_error(network, image):
@@ -61,7 +62,7 @@ def test_kernels_that_won_with_the_same_patch_share_its_play():
     used = np.flatnonzero(found.errors[0])
     assert [write.column for write in writes] == used.tolist()
     for write in writes:
-        patch = network.convolution.patches[winners[write.column], 1:]
+        patch = network.kinds[0].patches[winners[write.column], 1:]
         assert np.array_equal(write.shares, network.rows(image[None])[0][patch])
     same = [write._replace(shares=writes[0].shares, dose=abs(write.dose)) for write in writes]
     longest = max(same, key=lambda write: write.dose)
