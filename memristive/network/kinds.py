@@ -87,8 +87,9 @@ class Kind:
         layer. `cells`, `noise`: as in `netlists.layered_network`.
         """
         rows = [rising(network.design, level) for level in volts.tolist()]
-        pulse = rising(network.design, 1.0)
-        return layered_network(network, rows, title, cells, noise, pulse)
+        circuit = layered_network(network, rows, title, cells, noise)
+        circuit["Vpulse"].values = rising(network.design, 1.0)
+        return circuit
 
     def kept_nodes(self, neurons: int) -> list[str]:
         """Return the nodes that keep spikes."""

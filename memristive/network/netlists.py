@@ -20,7 +20,6 @@ from memristive.network.design import Design
 from memristive.network.layer import Layer
 from memristor import Cell, Memristor, ReadMemristor
 from snn_circuit import (
-    OFF,
     LapicqueNeuron,
     NeuronParameters,
     Points,
@@ -103,13 +102,13 @@ def layered_network(
     title: str = "layers",
     cells: ModelStates | None = None,
     noise: Sequence[np.ndarray] = (),
-    pulse: Points = OFF,
 ) -> Circuit:
     """Return the circuit of dense layers in series for a read, in which every phi is low.
 
     Parameters
     ----------
     network : Network
+        Its bias rows follow the source `pulse` (0 V at first).
     rows : sequence of points
         Sources of the first layer's rows without the bias row, as (s, V) points.
     title : str
@@ -117,11 +116,9 @@ def layered_network(
         SPICE model whose subcircuit stands in each cell instead of the emulator.
     noise : sequence of arrays, A
         Noise currents of one read, as `Network.drawn` returns them; (): none.
-    pulse : points
-        Source `pulse`, which the bias rows follow.
     """
     circuit = layers_circuit(network, title, cells)
-    add_source(circuit, "pulse", pulse)
+    add_source(circuit, "pulse")
     for k, points in enumerate(rows):
         add_source(circuit, f"row_0_{k}", points)
     add_layers(circuit, network, cells, noise)
