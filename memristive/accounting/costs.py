@@ -113,12 +113,12 @@ class Accounts:
         tau = network.parameters.neuron.time_constant
         of_patches = first.before(network.design.window, tau)
         charged = technology.line_capacitance * layers[0].row_voltage ** 2
-        lines = charged * float(np.square(levels).sum()) * _width(layers[0])
+        lines = charged * float(np.square(levels).sum()) * layers[0].width
         hidden = sum(
-            charged * _width(of) * float(np.sum(of_rows < stop))
+            charged * of.width * float(np.sum(of_rows < stop))
             for of, of_rows in zip(layers[1:], times, strict=False)
         )
-        biased = charged * sum(_width(of) for of in layers[1:])
+        biased = charged * sum(of.width for of in layers[1:])
         amplifiers = sum((self.amplifiers(network, k) for k in range(len(layers))), NO_AMPLIFIER)
         membranes = 0.0
         capacitance = technology.neuron_capacitance / tau
@@ -244,7 +244,7 @@ class Accounts:
         drawn, seconds = dissipation.write_energies(network, k, dose)
         high = dose.shares[: of.inputs]
         volts = of.write_voltage * (high > 0 if of.timed else high)
-        charged = technology.line_capacitance * _width(of) * float(volts @ volts)
+        charged = technology.line_capacitance * of.width * float(volts @ volts)
         phi = len(doses) * technology.line_capacitance * of.rows * technology.supply**2
         where = "write: array, rows of " + ("hidden neurons" if of.timed else "the image")
         return Ledger.of(
@@ -284,11 +284,6 @@ def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[Column
         key = (dose.dose > 0, dose.shares.tobytes()) if shared else k
         found.setdefault(key, []).append(dose)
     return list(found.values())
-
-
-def _width(of: Layer) -> int:
-    """Return the number of cells at a row."""
-    return of.columns + of.reference
 
 
 def _amplifiers(of: Layer) -> int:
@@ -503,7 +498,7 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
     `Accounts`; above 0 the array is passive.
     """
     memristor, layers = network.parameters.memristor, network.layers
-    cells = sum(of.rows * _width(of) for of in layers)
+    cells = sum(of.rows * of.width for of in layers)
     if network.pulses:
         cell = (
             technology.passive_cell if half else technology.selected_cell

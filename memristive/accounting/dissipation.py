@@ -17,7 +17,7 @@ from memristive.closed_form.neuron import NODES, WEIGHTS
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.ledger import Technology
-from memristive.network.design import PULSE_EDGES, Schedule
+from memristive.network.design import PULSE_EDGES
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
 from memristive.writing.at_once import ColumnDose
@@ -118,7 +118,7 @@ def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: floa
             on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
             seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
         else:
-            edges = 2 if isinstance(design, Schedule) else 1
+            edges = 1 + network.paper
             given = network.read_levels(image[None])[0], of.window, design.rise, stop, edges
             rows, levels, seconds, ramps = of.kind.presented(*given)
             volts = of.row_voltage * levels
@@ -136,7 +136,7 @@ def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[Draw
     """
     of, states = network.layers[layer], network.layers[layer].with_reference(network.states[layer])
     seconds = dose.dose / of.write_rate
-    if isinstance(network.design, Schedule):
+    if network.paper:
         sign, pulse = float(np.sign(seconds)), abs(seconds)
         rise = min(network.design.rise, PULSE_EDGES * pulse)
         volts = sign * of.write_voltage * dose.shares

@@ -23,7 +23,7 @@ from memristive.engines.read_netlist import netlist
 from memristive.io.records import describe, differences
 from memristive.io.voltages import describe_network
 from memristive.network.chip import Chip, load_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
+from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import network_on_chip
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import RESOLUTION, confusion, resolution_of
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     age = f"_after_{options.age:g}_s" if options.age else ""
     if options.age:
         network = network.aged(options.age)
-    if isinstance(network.design, Schedule):
+    if network.paper:
         described = describe(network.setup, devices)
         resolution = resolution_of(voltages.rule, network.parameters.neuron)
     else:

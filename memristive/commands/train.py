@@ -32,6 +32,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from memristive import plotting
+from memristive.accounting.costs import read_in_closed_form
 from memristive.cli.parallel import run_tasks
 from memristive.cli.reading import read_images
 from memristive.cli.runs import data_of, tuned
@@ -518,10 +519,8 @@ def places_figure(network: Network, image: np.ndarray) -> Figure:
     of = network.layers[0].kind
     assert isinstance(of, Convolution)
     kernels = network.layers[0].neurons
-    times, winners = (
-        part.reshape(-1, kernels)
-        for part in (network.forward(image[None])[0], network.winners(image))
-    )
+    seen = read_in_closed_form(network, image)
+    times, winners = (part[0].reshape(-1, kernels) for part in (seen.times, seen.winners))
     shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
     weights = kernel_weights(network)[:, :-1].reshape(kernels, of.window, of.window)
     far = np.abs(weights[shown]).max()

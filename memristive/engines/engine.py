@@ -27,7 +27,7 @@ from memristive.devices.spice_model import SpiceModel
 from memristive.engines.neuron_layer import NeuronLayer
 from memristive.engines.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
-from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, edges
+from memristive.network.design import CLOSED_FORM, ENGINES, edges
 from memristive.network.inputs import MOST_NEURONS, as_images
 from memristive.network.layer import Layer
 from memristive.network.netlists import add_drives, column_nodes
@@ -421,7 +421,7 @@ class NgspiceNetwork:
         if not self._emulated:
             return self.forward(network, image)
         # ngspice's own drives end the read, also if wires have resistance
-        if isinstance(network.design, Schedule):
+        if network.paper:
             times, membranes = self.layers[0].read(network.states[0], image, wanted, jitter=jitter)
             return [times], [membranes]
         wanted = min(wanted, network.sizes[-1])

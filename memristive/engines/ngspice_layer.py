@@ -111,7 +111,7 @@ class NgspiceLayer:
             neurons.time_constant,
         )
         # Cells of another Vto conduct like cells of the nominal Vto and a shifted state.
-        self._shift = np.zeros((layer.columns + layer.reference, layer.rows))
+        self._shift = np.zeros((layer.width, layer.rows))
         if self._cells is not None:
             self._shift = self._cells.shift(layer.memristor)
 
@@ -436,7 +436,7 @@ class NgspiceLayer:
                         name="cell_0",
                     )
                 )
-            self._of_back = np.full((layer.columns + layer.reference, layer.inputs), np.nan)
+            self._of_back = np.full((layer.width, layer.inputs), np.nan)
         circuit, target = (
             self._circuits["back"],
             (layer.with_reference(states) - self._shift)[:, : layer.inputs],

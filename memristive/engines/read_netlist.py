@@ -8,7 +8,6 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.engines.engine import ModelCells
 from memristive.engines.solvers import read_solver
-from memristive.network.design import Schedule
 from memristive.network.inputs import as_image
 from memristive.network.netlists import read_voltages, rising
 from memristive.network.networks import Network, read_generator
@@ -58,7 +57,7 @@ def netlist(
         the network's `cells`.
     """
     image = as_image(image, network.sizes[0])
-    if cells and (network.devices is not None or isinstance(network.design, Schedule)):
+    if cells and (network.devices is not None or network.paper):
         raise ParameterError(
             "the subcircuits of a SPICE model are all alike, and need layers with a reference "
             "column or pairs: leave out cells or the chip"
@@ -69,7 +68,7 @@ def netlist(
         f"One read of {sample}; the neurons stand for {named_classes(list(labels), classes)}."
     ]
     begin = kind.before(network.design.window, network.parameters.neuron.time_constant)
-    if isinstance(network.design, Schedule):
+    if network.paper:
         setup, solver = network.setup, read_solver(network.setup, network.states[0], image)
         rows = [rising(network.design, volts) for volts in read_voltages(network, image).tolist()]
         circuit = setup.crossbar(network.states[0], rows, title=title)

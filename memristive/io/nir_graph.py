@@ -64,8 +64,8 @@ def nir_graph(network: Network) -> "NIRGraph":
         own = layer.devices.neurons or layer.neuron
         seconds = layer.neuron.membrane_resistance * own.membrane_capacitance
         if below:  # NIR flattens kernel by kernel
-            inner = below.kind.by_neuron(weights[:, :-1], below.neurons)
-            weights = np.column_stack([inner, weights[:, -1]])
+            order = below.kind.by_neuron(below.neurons)
+            weights = weights[:, [*order, -1]]
         name, node, size = layer.kind.nir(nir, weights)
         nodes[f"{name}_{k}"], below = node, layer
         each = np.broadcast_to(np.asarray(seconds, float), neurons).reshape(

@@ -371,7 +371,7 @@ def describe_network(
         {"dataset": dataset, "shape": shape, "encoding": encoding},
         {"learning": rule.as_dict()} if rule else {},
     )
-    if isinstance(network.design, Schedule):
+    if network.paper:
         return {
             **data,
             "rule": "error-driven",
@@ -445,7 +445,7 @@ def network_content(
     encoding: str = "grey",
 ) -> dict[str, Any]:
     """Return the content of the file of a network. Arguments are those of `save`."""
-    states = network.states[0] if isinstance(network.design, Schedule) else network.states
+    states = network.states[0] if network.paper else network.states
     shape = network.image_shape or shape or shape_of(network.sizes[0])
     made = describe_network(dataset, shape, network, rule, engine, encoding)
     made |= {name: of for name in ("past", "wear") if (of := getattr(network, name))}

@@ -123,7 +123,8 @@ def load_weights(
         )
     levels = as_images(images, inputs, empty=False)
     if len(layers) > 1:
-        layers[1] = kind.by_output(layers[1][0], len(layers[0][1])), layers[1][1]
+        order = np.argsort(kind.by_neuron(len(layers[0][1])))
+        layers[1] = layers[1][0][:, order], layers[1][1]
     sizes = [len(bias) for _, bias in layers]
     base, rule = build(
         levels,

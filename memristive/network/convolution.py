@@ -344,14 +344,6 @@ class Convolution(Parameters, Kind):
             "flatten": nir.Flatten({"input": np.array(pooled)}, 0, -1),
         }
 
-    def by_neuron(self, weights: np.ndarray, neurons: int) -> np.ndarray:
-        inner = weights.reshape(len(weights), -1, neurons).transpose(0, 2, 1)
-        return inner.reshape(len(weights), -1)
-
-    def by_output(self, weights: np.ndarray, neurons: int) -> np.ndarray:
-        inner = weights.reshape(len(weights), neurons, -1).transpose(0, 2, 1)
-        return inner.reshape(len(weights), -1)
-
     def software_sums(
         self, values: np.ndarray, weights: np.ndarray, bias: np.ndarray
     ) -> np.ndarray:

@@ -138,17 +138,9 @@ class Kind:
         """Return the nodes between the spikes and the layer above, by name."""
         return {}
 
-    def by_neuron(self, weights: np.ndarray, neurons: int) -> np.ndarray:
-        """Return the `weights` of the layer above (neurons x rows) for rows in the order of other
-        software, neuron by neuron.
-        """
-        return weights
-
-    def by_output(self, weights: np.ndarray, neurons: int) -> np.ndarray:
-        """Return the `weights` of the layer above for rows in the order of outputs: the inverse of
-        `by_neuron`.
-        """
-        return weights
+    def by_neuron(self, neurons: int) -> np.ndarray:
+        """Return the indices of the outputs in the order of other software, neuron by neuron."""
+        return np.arange(self.outputs_of(neurons)).reshape(-1, neurons).T.ravel()
 
     def software_sums(self, values: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> Any:
         """Return the sums of this layer in software (n x outputs) for `values` (n x inputs)."""

@@ -86,6 +86,11 @@ class Layer:
         return self.columns // (2 * self.pairs or 1)
 
     @property
+    def width(self) -> int:
+        """Number of cells at a row: that of all columns, a reference column included."""
+        return self.columns + self.reference
+
+    @property
     def inputs(self) -> int:
         """Number of rows without the bias row."""
         return self.rows - (self.bias is not None)

@@ -413,7 +413,7 @@ def back_circuit(layer: Layer) -> Circuit:
     """
     circuit, nodes = (
         _circuit("back-read", layer),
-        names("column_0", layer.columns + layer.reference),
+        names("column_0", layer.width),
     )
     add_source(circuit, "pulse")
     for node in nodes:

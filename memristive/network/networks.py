@@ -120,7 +120,7 @@ class Network:
         )
         for states in self.states:
             check_states(states)
-        if len(self.states) > 1 and isinstance(self.design, Schedule):
+        if len(self.states) > 1 and self.paper:
             raise ParameterError(
                 "several layers need a LayerDesign, a Schedule is the design of a single one"
             )
@@ -215,6 +215,11 @@ class Network:
     def neuron(self) -> MeasuredNeuron | None:
         """Neuron of one's own in the place of the paper's."""
         return self.recipe.neuron if self.recipe else None
+
+    @property
+    def paper(self) -> bool:
+        """True for the paper's layer, whose design is a `Schedule`."""
+        return isinstance(self.design, Schedule)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -369,19 +374,6 @@ class Network:
         window, tau = self.design.window, self.parameters.neuron.time_constant
         return kernel_arrays.Seen(times, settled, winners, window, tau, self.start_time)
 
-    def winners(self, image: np.ndarray) -> np.ndarray:
-        """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
-        the convolution (array, outputs, region by region). `image`: levels of the inputs.
-        """
-        images = as_images(np.asarray(image)[None], self.sizes[0], "image")
-        arrays, levels = KernelArrays(self), self.read_levels(images)[0]
-        none = kernel_arrays.EMPTY_TABLE
-        kernel.read_image(
-            *(arrays.layers, arrays.timing, arrays.states, arrays.work, levels, arrays.patches),
-            *(np.int64(kernel.EVERYONE), none),
-        )
-        return arrays.work.winners[0]
-
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the first spike times of the last layer in s (images x classes; nan: silent);
         arguments are those of `forward`.
@@ -392,18 +384,18 @@ class Network:
         """Return the levels (n x rows) at which the first layer's rows are read; the bias row is at
         1.
         """
-        levels = self.design.read_levels(images)
-        if self.layers[0].bias is None:
-            return np.ascontiguousarray(levels, float)
-        return with_bias(levels)
+        return self._with_bias(self.design.read_levels(images), 1.0)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
         """Return the levels (n x rows) at which the first layer's rows are written. The bias row is
         at 1, or at the bias level of the convolution.
         """
-        if isinstance(self.design, Schedule):
-            return np.ascontiguousarray(images, float)
-        return with_bias(images, self.layers[0].kind.bias_level)
+        return self._with_bias(images, self.layers[0].kind.bias_level)
+
+    def _with_bias(self, levels: np.ndarray, level: float) -> np.ndarray:
+        if self.layers[0].bias is None:
+            return np.ascontiguousarray(levels, float)
+        return with_bias(levels, level)
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the
@@ -496,7 +488,7 @@ class Network:
         """
         curve = self.parameters.memristor.curve
         if not self.past or curve is None:
-            return tuple(np.zeros((of.columns + of.reference, of.rows)) for of in self.layers)
+            return tuple(np.zeros((of.width, of.rows)) for of in self.layers)
         found = []
         for (age, state), states in zip(self.past, self.states, strict=True):
             written = np.zeros(age.shape, bool)
@@ -643,32 +635,8 @@ class KernelArrays:
             np.array(layer.with_reference(states).T, float, order="C")
             for layer, states in zip(network.layers, network.states, strict=True)
         )
-        found = [
-            (k, layer.neurons, layer.rows, len(layer.kind.patches))
-            for k, layer in enumerate(network.layers)
-        ]
-        outputs = network.sizes[1:]
-        self.work = kernel_arrays.Work(
-            tuple(np.zeros(states.shape[1]) for states in self.states),
-            tuple(np.zeros((2, count)) for _, count, _, _ in found),
-            tuple(
-                np.zeros((2, rows if k or reads else 0, count)) for k, count, rows, reads in found
-            ),
-            tuple(np.empty(count) for count in outputs),
-            tuple(np.empty(count) for count in outputs),
-            tuple(
-                np.zeros(
-                    (rows if k else reads or 1, 2 * count if network.design.pairs else count + 1)
-                )
-                for k, count, rows, reads in found
-            ),
-            tuple(
-                np.zeros(count if reads else 0, np.int64)
-                for count, (*_, reads) in zip(outputs, found, strict=True)
-            ),
-            tuple(np.zeros((3, count if reads else 0)) for _, count, _, reads in found),
-            tuple(np.empty(count) for count in outputs),
-        )
+        each = (_work_of(layer, k > 0) for k, layer in enumerate(network.layers))
+        self.work = kernel_arrays.Work(*zip(*each, strict=True))
         kernel.prepare(self.layers, self.timing, self.states, self.work, self.patches)
 
     def read(
@@ -704,6 +672,23 @@ class KernelArrays:
         )
 
 
+def _work_of(layer: Layer, later: bool) -> tuple[np.ndarray, ...]:
+    """Return the arrays of one layer in `kernel_arrays.Work`. `later`: it is not the first one."""
+    neurons, rows, reads = layer.neurons, layer.rows, len(layer.kind.patches)
+    spikes, drives, times = np.empty((3, layer.outputs))
+    return (
+        np.zeros(layer.width),
+        np.zeros((2, neurons)),
+        np.zeros((2, rows if later or reads else 0, neurons)),
+        spikes,
+        drives,
+        np.zeros((rows if later else reads or 1, neurons + (neurons if layer.pairs else 1))),
+        np.zeros(layer.outputs if reads else 0, np.int64),
+        np.zeros((3, neurons if reads else 0)),
+        times,
+    )
+
+
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
     """Return a layer as the kernel takes it. Without `rails`, stages never clip."""
     memristor, neuron, devices, neurons = (
@@ -712,7 +697,7 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
         layer.devices,
         layer.circuits,
     )
-    columns, rows = layer.columns + layer.reference, layer.rows if devices.cells else 1
+    columns, rows = layer.width, layer.rows if devices.cells else 1
     cells = Cells.of(memristor, devices.cells)
     written = np.where(np.arange(columns) < layer.columns, 1.0, 0.0)[:, None]
     rate = cells.transconductance / cells.memory_capacitance * written
@@ -747,7 +732,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     cells get their fixed states. Raises ParameterError for deviations that layers with a reference
     or pairs cannot have.
     """
-    paper = isinstance(network.design, Schedule)
+    paper = network.paper
     other = (
         [] if paper or chip is None else [name for name in chip.deviations if name in UNSUPPORTED]
     )
@@ -762,7 +747,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     for k, (states, layer) in enumerate(zip(network.states, network.layers, strict=True)):
         part = dataclasses.replace(
             chip,
-            classes=layer.columns + layer.reference,
+            classes=layer.width,
             inputs=layer.rows,
             seed=(chip.seed + k * SEED_STEP) % 2**32,
         )
@@ -795,7 +780,7 @@ def _aged_devices(
     found, seed = [], network.chip.seed if network.chip else 0
     for k, layer in enumerate(network.layers):
         of = devices[k] if devices else IDEAL_DEVICES
-        cells = of.cells or Chip(layer.columns + layer.reference, layer.rows).cells(layer.memristor)
+        cells = of.cells or Chip(layer.width, layer.rows).cells(layer.memristor)
         threshold, gain = cells.threshold_voltage.copy(), cells.transconductance.copy()
         if aged:
             threshold[-1] += layer.rest - network.past[k][1, -1]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.network.crossbar import Crossbar
-from memristive.network.design import Schedule, Setup
+from memristive.network.design import Setup
 from memristive.network.inputs import as_images
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
@@ -272,7 +272,7 @@ def layered_problems(
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     forward = network.forward(images)
     problems, paper = _clipping_problems(network, images, forward, doses), []
-    if isinstance(network.design, Schedule):
+    if network.paper:
         paper = range_problems(network.setup, network.states[0], images)
         problems = problems and paper
     wrong = np.ones(len(images), bool)
@@ -307,7 +307,7 @@ def layered_problems(
             problems = paper
         elif found and not (last and silent):  # class neurons suffer from silent hidden layers
             few = any(neurons < FEW_HIDDEN for neurons in network.sizes[1:-1])
-            one = isinstance(network.design, Schedule)
+            one = network.paper
             advice = ["raise neuron.feedback_resistance"] * one
             advice += [
                 "let synapses write late"

@@ -58,7 +58,7 @@ def an_error(network, image):
 def test_kernels_that_won_with_the_same_patch_share_its_play():
     network, image = convolution(), np.resize(IMAGE, 16)
     found, accounts = an_error(network, image), Accounts(together=True)
-    writes, winners = found.writes[0], network.winners(image)
+    writes, winners = found.writes[0], costs.read_in_closed_form(network, image).winners[0]
     used = np.flatnonzero(found.errors[0])
     assert [write.column for write in writes] == used.tolist()
     for write in writes:
