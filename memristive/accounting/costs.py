@@ -165,8 +165,7 @@ class Accounts:
         loads[: of.neurons] += 1 / of.bias_resistance
         summing = stage_load(loads, 1 / of.neuron.feedback_resistance, stage)
         inverting = of.neurons * stage_load(2 * stage, stage)
-        negative, fed = (of.neurons, 1) if of.pairs else (int(of.reference), of.neurons)
-        inverting += negative * stage_load(stage, stage, fed * stage)
+        inverting += of.stages * stage_load(stage, stage, of.fed * stage)
         number = _amplifiers(of)
         output = technology.output_stage_current(float(summing.sum()) + inverting)
         return np.array([number, number * technology.first_stage_current + output])
@@ -218,7 +217,7 @@ class Accounts:
         for k in range(1, len(network.layers)):
             of, technology = network.layers[k], self.technology
             joules += dissipation.back_read_energy(network, k, errors[k])
-            volts = of.back_voltage * of.column_errors(errors[k])
+            volts = of.back_voltage * of.synapses.errors(errors[k])
             lines += self.technology.line_capacitance * of.rows * float(volts @ volts)
             # a stage at each row, which all cells of the row load
             loads = float(of.stage_loads(network.states[k], slice(of.inputs)).sum())
@@ -290,7 +289,7 @@ def _amplifiers(of: Layer) -> int:
     """Return the number of op-amps of a layer: two stages and a trigger for each neuron, and two
     stages for each negative input.
     """
-    return of.neurons * (5 if of.pairs else 3) + 2 * of.reference
+    return 3 * of.neurons + 2 * of.stages
 
 
 def read_in_closed_form(network: Network, image: np.ndarray, seed: int = 0) -> Seen:

@@ -164,7 +164,7 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
     """
     of = network.layers[layer]
     cells = Cells.of(of.memristor, of.devices.cells).at(slice(None), slice(-1))
-    volts = (of.back_voltage * of.column_errors(errors))[:, None]
+    volts = (of.back_voltage * of.synapses.errors(errors))[:, None]
     states = of.with_reference(network.states[layer])[:, :-1]
     return float(_held(cells, states, volts, BACK_STOP - BACK_RISE, BACK_RISE)[0].sum())
 

@@ -50,6 +50,7 @@ from memristive.datasets import Dataset, Images
 from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
+from memristive.io.nir_graph import drives
 from memristive.io.records import (
     check_overwriting,
     checkpoint_at_interrupt,
@@ -484,7 +485,7 @@ def back_read_figure(network: Network, label: int, wrong: int, labels: Sequence[
 def kernels_figure(network: Network) -> Figure:
     """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
     weights, window = kernel_weights(network), network.layers[0].kind.window  # type: ignore[attr-defined]
-    chosen = weights[:SHOWN, :-1].reshape(-1, window, window)
+    chosen = weights[:SHOWN].reshape(-1, window, window)
     across, far = 8, float(np.abs(chosen).max())
     lines = -(-len(chosen) // across)
     figure, axes = plt.subplots(
@@ -499,19 +500,8 @@ def kernels_figure(network: Network) -> Figure:
 
 
 def kernel_weights(network: Network) -> np.ndarray:
-    """Return the weights of the kernels in thresholds, kernels x rows, the bias row last."""
-    layer, states = network.layers[0], network.states[0]
-    if layer.pairs:
-        positive, negative = states.reshape(2, layer.pairs, layer.neurons, -1).mean(axis=1)
-        volts = (positive - negative) * layer.pairs
-    else:
-        volts = states - layer.rest
-    return (
-        volts
-        * layer.memristor.gain
-        * layer.row_voltage
-        * (layer.neuron.transresistance / layer.neuron.threshold)
-    )
+    """Return the weights of the kernels in thresholds, kernels x rows without the bias row."""
+    return drives(network.layers[0], network.states[0])[:, :-1]
 
 
 def places_figure(network: Network, image: np.ndarray) -> Figure:
@@ -522,7 +512,7 @@ def places_figure(network: Network, image: np.ndarray) -> Figure:
     seen = read_in_closed_form(network, image)
     times, winners = (part[0].reshape(-1, kernels) for part in (seen.times, seen.winners))
     shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
-    weights = kernel_weights(network)[:, :-1].reshape(kernels, of.window, of.window)
+    weights = kernel_weights(network).reshape(kernels, of.window, of.window)
     far = np.abs(weights[shown]).max()
     figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
     picture = image.reshape(of.height, of.width)

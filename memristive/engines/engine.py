@@ -30,7 +30,7 @@ from memristive.engines.solvers import READING_LAYERS
 from memristive.network.design import CLOSED_FORM, ENGINES, edges
 from memristive.network.inputs import MOST_NEURONS, as_images
 from memristive.network.layer import Layer
-from memristive.network.netlists import add_drives, column_nodes
+from memristive.network.netlists import add_drives
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, as_whole, check_kind
@@ -201,7 +201,7 @@ class SubcircuitLayer:
         layer, circuit, errors_of_columns = (
             self._layer,
             Circuit("back-read"),
-            self._layer.column_errors(errors),
+            self._layer.synapses.errors(errors),
         )
         self._cells.model.add_to(circuit)
         for c, error in enumerate(errors_of_columns.tolist()):
@@ -215,7 +215,7 @@ class SubcircuitLayer:
         )
         positive, negative = -_shown(circuit, [f"i(vrow_0_{k})" for k in range(layer.inputs)], 2)
         return (positive - negative) / (
-            layer.memristor.gain * layer.back_voltage * max(1, layer.pairs)
+            layer.memristor.gain * layer.back_voltage * layer.synapses.cells
         )
 
     def write(
@@ -236,7 +236,7 @@ class SubcircuitLayer:
         add_drives(circuit, layer, layer.neurons, len(used))
         for k, row in enumerate(used):
             _add_steps(circuit, f"row_0_{k}", layer.row_voltage * patterns[:, row])
-        self._add_cells(circuit, states, column_nodes(layer, 0, layer.neurons), used)
+        self._add_cells(circuit, states, layer.synapses.nodes(0, layer.neurons), used)
         return _shown(circuit, names("drive_0", layer.neurons), len(patterns))
 
     def _add_cells(

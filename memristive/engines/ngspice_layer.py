@@ -305,9 +305,7 @@ class NgspiceLayer:
         """Return the indices, as in the `noise` of `read`, of the inputs of stages of a `block` of
         neurons: of its positive columns, then of its negative ones or of the reference.
         """
-        count, layer = self._layer.neurons, self._layer
-        negative = count + block if layer.pairs else np.full(int(layer.reference), count)
-        return np.append(block, negative)
+        return self._layer.synapses.columns_of(block, self._layer.neurons, 1)
 
     def _loads(self, states: np.ndarray, undriven: np.ndarray) -> np.ndarray:
         """Return for each input of a stage the conductance in S with which the cells of `undriven`
@@ -383,10 +381,8 @@ class NgspiceLayer:
             if layer.devices.neurons is not None:
                 for kind in ("stages", "membrane"):
                     circuits[-1].alter(neuron_changes(layer.devices.neurons, block, kind))
-        columns = [
-            np.append(layer.columns_of(block), np.full(int(layer.reference), layer.columns))
-            for block in blocks
-        ]
+        own = layer.synapses
+        columns = [own.columns_of(block, layer.neurons, own.cells) for block in blocks]
         inputs = np.arange(rows) if layer.wired else np.full(rows, -1)
         pool = _RowPool(
             blocks, columns, circuits, inputs, np.full((len(self._shift), total), layer.rest)
@@ -443,11 +439,11 @@ class NgspiceLayer:
         )
         _alter_states(circuit, self._of_back, target)
         self._of_back = target
-        driven = layer.back_voltage * layer.column_errors(errors)
+        driven = layer.back_voltage * layer.synapses.errors(errors)
         circuit.alter({f"ecolumn_0_{c} gain": volts for c, volts in enumerate(driven.tolist())})
         waves = circuit.run(BACK_STOP)
         return waves.stack(currents)[:, -1] / (
-            self._memristor.gain * layer.back_voltage * max(1, layer.pairs)
+            self._memristor.gain * layer.back_voltage * layer.synapses.cells
         )
 
     # Writes

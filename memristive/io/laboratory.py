@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from memristive.io.records import NotOverwritten, write_file
 from memristive.network.design import Schedule
 from memristive.network.layer import Layer
-from memristive.network.netlists import column_nodes
 from memristive.network.networks import Network
 from memristor import Flow, moved, read_current
 from snn_circuit import Cells, names
@@ -219,9 +218,9 @@ def column_names(layer: Layer, k: int) -> list[str]:
     """Return the name of each column of layer `k`: that of its node. If a neuron has several pairs,
     the number of the pair follows, as in column_0_3_pair_1.
     """
-    nodes = column_nodes(layer, k, layer.neurons)
-    pairs = np.arange(len(nodes)) // layer.neurons % max(1, layer.pairs)
-    several = layer.pairs > 1
+    nodes, cells = layer.synapses.nodes(k, layer.neurons), layer.synapses.cells
+    pairs = np.arange(len(nodes)) // layer.neurons % cells
+    several = cells > 1
     return [
         f"{node}_pair_{pair}" if several else node for node, pair in zip(nodes, pairs, strict=True)
     ]

@@ -33,12 +33,7 @@ def drives(layer: Layer, states: np.ndarray) -> np.ndarray:
     """Return the drive of each neuron by each of its rows at full level, in thresholds (neurons x
     rows), with the bias resistor in the last row. `states`: columns x rows, V.
     """
-    siemens = conductances(layer, states)
-    if layer.pairs:
-        both = siemens.reshape(2, layer.pairs, layer.neurons, -1).sum(axis=1)
-        siemens = both[0] - both[1]
-    elif layer.reference:
-        siemens = siemens[:-1] - siemens[-1]
+    siemens = layer.synapses.difference(conductances(layer, states))
     own = layer.devices.neurons or layer.neuron
     gain = layer.neuron.membrane_transconductance * layer.neuron.membrane_resistance
     volts = np.broadcast_to(gain * own.feedback_resistance, layer.neurons) * layer.row_voltage

@@ -359,7 +359,7 @@ def _converted(
         unit = 1.0 / scale
     curve, rest = memristor.curve, design.reference_state
     swing = min(curve.high - rest, rest - curve.low) if curve else SWING
-    span = swing * (2 if design.pairs else 1)
+    span = swing * design.synapses.sides
     largest = [max(1e-12, float(np.quantile(np.abs(drive), FILLED))) for drive in drives]
     per_volt = thresholds_per_volt(base.parameters, design) / design.transresistance
     transresistance = max(largest[:-1] or largest) / span / per_volt

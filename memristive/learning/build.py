@@ -342,14 +342,9 @@ def initial_network(
     elif rule.start_drive and alike:
         for k in range(1, len(hidden)):  # neurons that fire drive later hidden layers as images do
             fires = with_bias(~np.isnan(network.forward(seen)[k - 1]))
-            states[k] = driven(fires, states_shape(states[k], design.pairs))
+            states[k] = driven(fires, (network.layers[k].neurons, network.layers[k].rows))
             network = dataclasses.replace(network, states=tuple(states))
     return committed(network, rng)
-
-
-def states_shape(states: np.ndarray, pairs: int) -> tuple[int, int]:
-    """Return neurons x rows of the weights in these states."""
-    return len(states) // (2 * pairs or 1), states.shape[1]
 
 
 def start_in_parts(network: Network, levels: np.ndarray, seed: int) -> Network:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.network.synapses import Synapses
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, Parameters, curve, quantity
 from memristor import FloatOrArray, MemristorParameters
@@ -66,9 +67,9 @@ class Design(Parameters):
         return 0.0
 
     @property
-    def reference(self) -> bool:
-        """True if a layer has a reference column."""
-        return False
+    def synapses(self) -> Synapses:
+        """Columns of a neuron, and their signs."""
+        return Synapses()
 
     def bias(self, last: bool) -> float | None:
         """Return the drive, in thresholds, that the bias row gives each neuron of a layer; None:
@@ -283,7 +284,7 @@ class LayerDesign(Design):
         any feedback resistor, because their transconductance changes in return. `last`: True for
         the last layer.
         """
-        cells, curve = rows * max(1, self.pairs), memristor.curve
+        cells, curve = rows * self.synapses.cells, memristor.curve
 
         def current(state: float) -> float:
             """Return the current in A of a column if all rows are high and all cells at a state."""
@@ -313,9 +314,8 @@ class LayerDesign(Design):
         return self.output_bias if last else self.hidden_bias
 
     @property
-    def reference(self) -> bool:
-        """True if a layer has a reference column."""
-        return self.pairs == 0
+    def synapses(self) -> Synapses:
+        return Synapses(self.pairs, not self.pairs)
 
 
 def check_states(states: np.ndarray) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from memristive.network.crossbar import Neurons
 from memristive.network.design import write_window
+from memristive.network.synapses import Synapses
 from memristive.writing.base import Way
 from memristive.writing.ways import PulseWrites, way_of
 from memristor import MemristorParameters, conductance, state_rate
@@ -33,11 +34,8 @@ class Layer:
     kind : Kind
     devices : Devices
         Values of a chip's cells (the reference column last) and neurons, and its wires.
-    pairs : int
-        Differential pairs of a synapse; 0: one cell.
-    reference : bool
-        True adds a column of cells at the state `rest`, whose current is subtracted from that of
-        every column.
+    synapses : Synapses
+        Columns of a neuron; the cells of a reference column are at the state `rest`.
     bias : float, optional
         Drive in thresholds that a resistor at the bias row gives each neuron; None: there is no
         bias row.
@@ -66,8 +64,7 @@ class Layer:
     neuron: NeuronParameters
     kind: "Kind"
     devices: Devices = IDEAL_DEVICES
-    pairs: int = 0
-    reference: bool = False
+    synapses: Synapses = Synapses()
     bias: float | None = None
     rest: float = 0.0
     row_voltage: float = 1.0
@@ -83,12 +80,12 @@ class Layer:
     @property
     def neurons(self) -> int:
         """Number of neurons, each with one column, or with a column for each cell of its pairs."""
-        return self.columns // (2 * self.pairs or 1)
+        return self.columns // (self.synapses.sides * self.synapses.cells)
 
     @property
     def width(self) -> int:
         """Number of cells at a row: that of all columns, a reference column included."""
-        return self.columns + self.reference
+        return self.columns + self.synapses.reference
 
     @property
     def inputs(self) -> int:
@@ -147,41 +144,34 @@ class Layer:
         """
         if not self.read_noise:
             return 0.0
-        carried = self.column_errors(errors)
+        carried = self.synapses.errors(errors)
         return (
             self.read_noise
             * np.sqrt(carried @ carried)
-            / max(1, self.pairs)
+            / self.synapses.cells
             * rng.standard_normal(self.inputs)
         )
 
     @property
     def circuits(self) -> Neurons:
         """Stages, thresholds and time constants of the neurons, as `Neurons`."""
-        return Neurons.of(
-            self.neuron, self.devices.neurons, 1 if self.pairs else self.neurons * self.reference
-        )
+        return Neurons.of(self.neuron, self.devices.neurons, self.fed)
 
-    def columns_of(self, neurons: np.ndarray) -> np.ndarray:
-        """Return the indices of the columns that belong to some `neurons` (indices): one for each
-        neuron, or with pairs all positive ones and then all negative ones.
-        """
-        return (np.arange(2 * self.pairs or 1)[:, None] * self.neurons + neurons).ravel()
+    @property
+    def stages(self) -> int:
+        """Number of stages for columns that subtract."""
+        return self.synapses.stages(self.neurons)
+
+    @property
+    def fed(self) -> int:
+        """Number of neurons that each of these `stages` feeds."""
+        return self.neurons // self.stages if self.stages else 0
 
     def with_reference(self, states: np.ndarray) -> np.ndarray:
         """Return `states` (columns x rows, V), and after them those of the reference column if
         there is one.
         """
-        return np.vstack([states, np.full((int(self.reference), self.rows), self.rest)])
-
-    def column_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return the error of each column in a back-read of `errors` (neurons). Negative columns of
-        pairs get minus their neuron's error. A reference column, the last, gets minus the sum of
-        all errors.
-        """
-        if self.pairs:
-            return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
-        return np.append(errors, -errors.sum()) if self.reference else np.asarray(errors, float)
+        return np.vstack([states, np.full((self.width - self.columns, self.rows), self.rest)])
 
     def stage_loads(self, states: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
         """Return the conductance in S with which the cells of some `rows` (mask or slice) load the
@@ -190,7 +180,7 @@ class Layer:
         """
         cells = Cells.of(self.memristor, self.devices.cells)
         siemens = conductance(cells, self.with_reference(states))[:, rows].sum(axis=1)
-        return siemens.reshape(2, self.pairs, -1).sum(axis=1).ravel() if self.pairs else siemens
+        return self.synapses.sums(siemens)
 
     @property
     def wired(self) -> bool:

@@ -194,7 +194,7 @@ def add_layer(
         circuit.VCVS(
             last_row, last_row, circuit.gnd, pulse, circuit.gnd, voltage_gain=of.row_voltage
         )
-    negatives = add_negative_stages(circuit, of, layer, neurons, f"reference_of_{layer}")
+    negatives = of.synapses.add_stages(circuit, layer, neurons, f"reference_of_{layer}")
     cell_values, neuron_values = (
         cell_arguments(network.parameters, devices.cells, False),
         neuron_arguments(devices.neurons),
@@ -210,7 +210,7 @@ def add_layer(
             outputs[j],
             **neuron_values(j),
         )
-    for c, node in enumerate(column_nodes(of, layer, neurons)):
+    for c, node in enumerate(of.synapses.nodes(layer, neurons)):
         for k in range(of.rows):
             name, row = f"cell_{layer}_{c}_{k}", f"row_{layer}_{k}"
             state = of.rest if c == of.columns else states[c, k]
@@ -244,7 +244,7 @@ def stage_nodes(of: Layer, layer: int) -> list[str]:
     """Return the nodes of a layer's columns without repetition, in the order of noise currents:
     those of the neurons, then the reference column or the negative columns.
     """
-    return list(dict.fromkeys(column_nodes(of, layer, of.neurons)))
+    return list(dict.fromkeys(of.synapses.nodes(layer, of.neurons)))
 
 
 def read_voltages(
@@ -274,39 +274,6 @@ class ReferenceStage(SubCircuit):
         add_stages(
             self, parameters, parameters.feedback_resistance, negative=None, drive="negative"
         )
-
-
-def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
-    """Return the name of each column's node in a layer of some `neurons`, whose number is `layer`.
-    That of the reference column comes last, if there is one.
-
-    Node column_l_j of layer l leads to neuron j. With pairs, the neuron's positive columns share
-    this node, and its negative columns share opposite_l_j.
-    """
-    if not of.pairs:
-        return names(f"column_{layer}", neurons + of.reference)
-    return (
-        names(f"column_{layer}", neurons) * of.pairs
-        + names(f"opposite_{layer}", neurons) * of.pairs
-    )
-
-
-def add_negative_stages(
-    circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str
-) -> list[str]:
-    """Add the stage of the reference column, or those of the negative columns. `stage`: name of the
-    subcircuit of a `ReferenceStage`; `layer`: its number in the nodes' names. Return the name of
-    the node `negative` for each neuron (ground if there are no such columns).
-    """
-    if not of.pairs and not of.reference:
-        return [circuit.gnd] * neurons
-    if not of.pairs:
-        circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
-        return [f"negative_{layer}"] * neurons
-    negatives = names(f"negative_{layer}", neurons)
-    for j, node in enumerate(negatives):
-        circuit.X(f"reference_{layer}_{j}", stage, f"opposite_{layer}_{j}", node)
-    return negatives
 
 
 def add_bias(circuit: Circuit, of: Layer, columns: Iterable[str], row: str) -> None:
@@ -369,7 +336,7 @@ def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -
     Gnoise_0_c_k. If an image drives the rows, all noise is at the bias row.
     """
     circuit, steps = _circuit("crossbar", layer), rows - (layer.bias is not None) if edge else 0
-    inputs = list(dict.fromkeys(column_nodes(layer, 0, neurons)))
+    inputs = list(dict.fromkeys(layer.synapses.nodes(0, neurons)))
     add_source(circuit, "pulse", [(0.0, 0.0), (layer.rise, 1.0), (1.0, 1.0)])
     if edge:
         circuit.subcircuit(StepSource(layer.row_voltage, edge))
@@ -381,7 +348,7 @@ def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -
             add_scaled(circuit, node, layer.row_voltage if edge else 0.0)
     add_drives(circuit, layer, neurons, rows)
     _add_cells(
-        circuit, layer, ReadMemristor(layer.memristor), column_nodes(layer, 0, neurons), rows
+        circuit, layer, ReadMemristor(layer.memristor), layer.synapses.nodes(0, neurons), rows
     )
     _add_membranes(circuit, layer, neurons)
     for c, node in enumerate(inputs):
@@ -471,7 +438,7 @@ def add_drives(circuit: Circuit, layer: Layer, neurons: int, rows: int) -> None:
     add_amplifiers(circuit, layer.neuron)
     circuit.subcircuit(NeuronStages(layer.neuron))
     circuit.subcircuit(ReferenceStage(layer.neuron, name="reference_stage"))
-    negatives = add_negative_stages(circuit, layer, 0, neurons, "reference_stage")
+    negatives = layer.synapses.add_stages(circuit, 0, neurons, "reference_stage")
     add_bias(circuit, layer, names("column_0", neurons), f"row_0_{rows - 1}")
     for j in range(neurons):
         circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", negatives[j], f"drive_0_{j}")

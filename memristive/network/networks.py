@@ -110,7 +110,8 @@ class Network:
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        cells = f"{self.design.pairs} pairs a synapse" if self.design.pairs else "single cells"
+        pairs = self.design.pairs
+        cells = f"{pairs} pairs a synapse" if pairs else "single cells"
         chip = f", chip of seed {self.chip.seed}" if self.chip else ""
         return f"<Network {'-'.join(map(str, self.sizes))}, {cells}{chip}>"
 
@@ -124,7 +125,8 @@ class Network:
             raise ParameterError(
                 "several layers need a LayerDesign, a Schedule is the design of a single one"
             )
-        shapes = [(len(states) + self.design.reference, states.shape[1]) for states in self.states]
+        more = self.design.synapses.reference
+        shapes = [(len(states) + more, states.shape[1]) for states in self.states]
         found = (
             shapes
             if self.devices is None
@@ -194,8 +196,7 @@ class Network:
                     neuron,
                     kinds[k],
                     devices,
-                    design.pairs,
-                    design.reference,
+                    design.synapses,
                     design.bias(last),
                     design.reference_state,
                     design.row_voltage,
@@ -529,7 +530,7 @@ class Network:
         states, past, seed = list(fresh.states), [], chip.seed if chip else 0
         for k, (layer, ages) in enumerate(zip(fresh.layers, self.ages, strict=True)):
             before = layer.with_reference(states[k])
-            if self.past and layer.reference:
+            if self.past and layer.synapses.reference:
                 before[-1] = self.past[k][1, -1]
             cells = Cells.of(memristor, layer.devices.cells)
             share, zero = (
@@ -580,11 +581,7 @@ def states_of_weights(
     A weight is X - X_ref, or with pairs X+ - X- of each pair. The range of a measured device limits
     the states.
     """
-    if design.pairs:
-        weights = np.repeat([weights / 2, -weights / 2], design.pairs, axis=0).reshape(
-            -1, weights.shape[1]
-        )
-    states = design.reference_state + weights
+    states = design.reference_state + design.synapses.parts(weights)
     return np.clip(states, memristor.curve.low, memristor.curve.high) if memristor.curve else states
 
 
@@ -592,9 +589,8 @@ def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> f
     """Return the drive in thresholds that a synapse whose row is high adds per volt of its weight,
     X - X_ref.
     """
-    cells = max(1, design.pairs)
     return (
-        cells
+        design.synapses.cells
         * design.transresistance
         * parameters.memristor.gain
         * design.row_voltage
@@ -682,7 +678,7 @@ def _work_of(layer: Layer, later: bool) -> tuple[np.ndarray, ...]:
         np.zeros((2, rows if later or reads else 0, neurons)),
         spikes,
         drives,
-        np.zeros((rows if later else reads or 1, neurons + (neurons if layer.pairs else 1))),
+        np.zeros((rows if later else reads or 1, neurons + layer.stages)),
         np.zeros(layer.outputs if reads else 0, np.int64),
         np.zeros((3, neurons if reads else 0)),
         times,
@@ -717,8 +713,8 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
         np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float),
         memristor.gain,
         layer.write_rate,
-        layer.pairs,
-        layer.reference,
+        layer.synapses.pairs,
+        layer.synapses.reference,
         memristor.curve.flow if memristor.curve else None,
         layer.read_noise,
     )
@@ -774,7 +770,10 @@ def _aged_devices(
     """Return `devices` without write gain in worn cells, and with the conductances of aged
     reference cells, for which a lower state is a higher Vto.
     """
-    aged, law = network.past and network.design.reference, network.parameters.memristor.aging
+    aged, law = (
+        network.past and network.design.synapses.reference,
+        network.parameters.memristor.aging,
+    )
     if not (aged or network.wears):
         return devices
     found, seed = [], network.chip.seed if network.chip else 0

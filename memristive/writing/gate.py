@@ -172,7 +172,7 @@ class GateWrites(Way):
     ) -> list[tuple[Ledger, Times]]:
         """One RESET and one SET go to all cells that are due."""
         # each cell of a pair has a gate of its own
-        moved = [dose for dose in doses for _ in range(2 if layer.pairs else 1)]
+        moved = [dose for dose in doses for _ in range(layer.synapses.sides)]
         of_gates = capacitor_ledger(technology, layer, moved, 1.0)
         if not writes:
             return [(Ledger(), {}), of_gates]

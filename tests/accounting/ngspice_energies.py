@@ -132,7 +132,7 @@ def write_energies(network, layer, dose):
 def back_read_energy(network, layer, errors):
     """Energy in J of the drivers of a layer's columns in a back-read of `errors` (neurons)."""
     of = network.layers[layer]
-    volts, circuit = of.back_voltage * of.column_errors(errors), back_circuit(of)
+    volts, circuit = of.back_voltage * of.synapses.errors(errors), back_circuit(of)
     circuit["Vpulse"].values = [(0.0, 0.0), (BACK_RISE, 1.0), (1.0, 1.0)]
     used = np.flatnonzero(volts).tolist()
     for j in used:
