@@ -110,6 +110,7 @@ class Accounts:
         technology, layers = self.technology, network.layers
         drawn = dissipation.read_energies(network, image, times, stop)
         levels, first = dissipation.shown(network, image), layers[0].kind
+        kept = len(first.patches) * layers[0].neurons
         tau = network.parameters.neuron.time_constant
         of_patches = first.before(network.design.window, tau)
         charged = technology.line_capacitance * layers[0].row_voltage ** 2
@@ -141,7 +142,20 @@ class Accounts:
                 *wire_lines("read", lines + biased, hidden),
                 self._bias("read", amplifiers, stop),
                 self._bias("patches", self.amplifiers(network, 0), of_patches),
-                *first.read_lines(technology, layers[0].neurons),
+                Line(
+                    "patches: kept spikes",
+                    kept * technology.comparator_energy,
+                    ASSUMED,
+                    False,
+                    "one comparison of each kernel with the earliest spike of its region",
+                ),
+                Line(
+                    "patches: kept positions",
+                    kept * first.position_bits * technology.memory_energy,
+                    ASSUMED,
+                    False,
+                    "at most one for each comparison; only learning needs them",
+                ),
                 self._currents("read", sum(d.charge for d in drawn)),
                 Line(
                     "read: membranes",
@@ -207,8 +221,12 @@ class Accounts:
                 parts += network.way.ledgers(
                     self.technology, self.pulse_of(network), layer, network.states[k], writes, doses
                 )
-            lines = layer.kind.write_lines(self.technology, found.errors[k])
-            parts.append((Ledger.of(lines), {}))
+            bits = layer.kind.position_bits * np.count_nonzero(found.errors[k])
+            joules, note = (
+                bits * self.technology.memory_energy,
+                "of the patches that are played again",
+            )
+            parts.append((Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]), {}))
         ledgers, times = zip(*parts, strict=True)
         return sum(ledgers, Ledger()), added(times)
 
@@ -460,13 +478,19 @@ def _sampled(
         label = int(labels[k])
         times, found = corrected(network, rule, images[k], label, done)
         if len(reads) < samples:
-            stop = float(end_of_read(times[-1], network.design.window))
-            own = times[-1][label]
-            stop = max(stop, network.design.window if math.isnan(own) else own)
-            reads.append(accounts.read(network, images[k], times, stop))
+            reads.append(read_in_training(network, images[k], label, times, accounts))
         if found and len(errors) < samples:
             errors.append(accounts.correct(network, found))
     return mean_of(reads), mean_of(errors) if errors else before
+
+
+def read_in_training(
+    network: Network, image: np.ndarray, label: int, times: Arrays, accounts: Accounts
+) -> tuple[Ledger, Times]:
+    """Return the ledger and durations of a read that also waits for the neuron of the `label`."""
+    own, window = times[-1][label], network.design.window
+    stop = max(float(end_of_read(times[-1], window)), window if math.isnan(own) else own)
+    return accounts.read(network, image, times, stop)
 
 
 def mean_of(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
@@ -506,7 +530,7 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
         cell = memristor.width * memristor.length
         cell += memristor.capacitance / technology.capacitor_density
     capacitors = sum(network.way.capacitors(of) for of in layers)
-    bits = sum(of.kind.memory_bits(of.neurons) for of in layers)
+    bits = sum(of.kind.position_bits * of.outputs for of in layers)
     return {
         "cells": cells * cell,
         "neurons": 1e-12 * technology.neuron_area * sum(of.neurons for of in layers),

@@ -112,18 +112,23 @@ def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: floa
     for k, (of, states) in enumerate(zip(network.layers, network.states, strict=True)):
         # the image, and the bias row of every layer
         seconds: Any = np.full(of.rows, stop - design.rise)
-        ramps = np.full(of.rows, design.rise)
-        volts, rows = np.full(of.rows, of.row_voltage), slice(None)
+        ramps: Any = np.full(of.rows, design.rise * (1 + network.paper))
+        levels, states = np.ones(of.rows), of.with_reference(states)
         if k:
             on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
             seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
+        elif len(of.kind.patches):
+            # Each patch lasts for the window. Only rows at a level above 0 count, as if those of
+            # all patches were rows of one crossbar. The bias row is high in every patch.
+            patches = shown(network, image)
+            patch, row = np.nonzero(patches[:, :-1])
+            rows, levels = np.append(row, of.rows - 1), np.append(patches[patch, row], 1.0)
+            high = np.append(np.ones(len(row)), len(patches))
+            seconds, ramps = high * (of.window - of.rise), high * 2 * of.rise
+            states, of = states[:, rows], dataclasses.replace(of, devices=of.devices.of_rows(rows))
         else:
-            edges = 1 + network.paper
-            given = network.read_levels(image[None])[0], of.window, design.rise, stop, edges
-            rows, levels, seconds, ramps = of.kind.presented(*given)
-            volts = of.row_voltage * levels
-        part = dataclasses.replace(of, devices=of.devices.of_rows(rows))
-        result.append(_drawn(part, of.with_reference(states)[:, rows], volts, seconds, ramps))
+            levels = shown(network, image)[0]
+        result.append(_drawn(of, states, of.row_voltage * levels, seconds, ramps))
     return result
 
 

@@ -195,20 +195,17 @@ def read_first(
     layer: LayerArrays,
     timing: Timing,
     states: np.ndarray,
-    scale: np.ndarray,
+    work: Work,
     image: np.ndarray,
-    noise: np.ndarray,
     raised: np.ndarray,
-    spikes: np.ndarray,
-    drives: np.ndarray,
 ) -> None:
-    """Fill the first spikes (`spikes`, neurons; z = exp(t / tau), inf: silent) and the settled
-    membranes (`drives`, neurons, in thresholds without noise) of a dense first layer, by the cheap
-    form of a read (see the module docstring).
+    """Fill the fields `spikes` and `drives` (without noise) of `work` for a dense first layer, by
+    the cheap form of a read (see the module docstring).
 
-    `scale`, `noise`: as in `Work`. `image`: levels of the rows. `raised`: threshold with threshold
-    noise over the threshold without, for each neuron.
+    `image`: levels of the rows. `raised`: threshold with threshold noise over the threshold
+    without, for each neuron.
     """
+    scale, noise, spikes, drives = work.scale[0], work.noise[0], work.spikes[0], work.drives[0]
     currents = np.empty(states.shape[1])
     column_currents(layer.cells, states, image, timing.row_voltage, currents)
     last = last_z(timing)
@@ -260,21 +257,17 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
 def read_next(
     layer: LayerArrays,
     timing: Timing,
-    scale: np.ndarray,
-    weights: np.ndarray,
-    noise: np.ndarray,
-    steps: np.ndarray,
+    work: Work,
+    number: int,
     raised: np.ndarray,
-    spikes: np.ndarray,
-    drives: np.ndarray,
 ) -> None:
-    """Fill the first spikes (`spikes`, neurons; z = exp(t / tau), inf: silent) and the settled
-    membranes (`drives`, neurons, in thresholds without noise) of any layer but the first, by the
-    cheap form of a read (see the module docstring).
+    """Fill the fields `spikes` and `drives` (without noise) of `work` for a layer above the first,
+    whose `number` counts from 0, by the cheap form of a read (see the module docstring).
 
-    `scale`, `weights`, `noise`: as in `Work`. `steps`: z at which each row steps up, without the
-    bias row. `raised`: threshold with threshold noise over the threshold without, for each neuron.
+    `raised`: threshold with threshold noise over the threshold without, for each neuron.
     """
+    scale, weights, noise = work.scale[number], work.weights[number], work.noise[number]
+    steps, spikes, drives = work.spikes[number - 1], work.spikes[number], work.drives[number]
     rows, neurons = weights.shape[1:]
     times = np.empty(rows)
     for k in range(rows - 1):
@@ -388,21 +381,19 @@ def read_exactly(
     layer: LayerArrays,
     timing: Timing,
     states: np.ndarray,
+    work: Work,
     image: np.ndarray,
-    noise: np.ndarray,
     label: int,
     raised: np.ndarray,
-    spikes: np.ndarray,
-    drives: np.ndarray,
 ) -> None:
-    """Replace, in a network of one layer, first spikes (`spikes`, neurons; z = exp(t / tau), inf:
-    silent) and settled membranes (`drives`, neurons, in thresholds without noise) by those of the
-    exact form of a read (see the module docstring).
+    """Replace, in a network of one layer, the fields `spikes` and `drives` (without noise) of
+    `work` by those of the exact form of a read (see the module docstring).
 
     Only the neurons that decide (that of `label`, and those near the first spike) are computed
     again, or all neurons if `label` is EVERYONE. `raised`: threshold with threshold noise over the
     threshold without, for each neuron.
     """
+    noise, spikes, drives = work.noise[0], work.spikes[0], work.drives[0]
     first, drive_of_first = np.inf, 0.0
     for j in range(len(spikes)):
         if j != label and spikes[j] <= first:
@@ -451,62 +442,22 @@ def read_image(
     if patches is not None and len(patches[0]):
         read_patches(layers[0], timing, states[0], work, image, patches[0])
     else:
-        read_first(
-            layers[0],
-            timing,
-            states[0],
-            work.scale[0],
-            image,
-            work.noise[0],
-            of_first,
-            work.spikes[0],
-            work.drives[0],
-        )
+        read_first(layers[0], timing, states[0], work, image, of_first)
     if len(layers) == 1:
-        read_exactly(
-            layers[0],
-            timing,
-            states[0],
-            image,
-            work.noise[0],
-            label,
-            raised,
-            work.spikes[0],
-            work.drives[0],
-        )
+        read_exactly(layers[0], timing, states[0], work, image, label, raised)
     if len(layers) > 1:
         for k in range(1, len(layers)):
-            read_next(
-                layers[k],
-                timing,
-                work.scale[k],
-                work.weights[k],
-                work.noise[k],
-                work.spikes[k - 1],
-                raised if k == last else np.ones(len(work.spikes[k])),
-                work.spikes[k],
-                work.drives[k],
-            )
+            above = raised if k == last else np.ones(len(work.spikes[k]))
+            read_next(layers[k], timing, work, k, above)
 
 
 @compiled
-def seconds(timing: Timing, z: np.ndarray) -> np.ndarray:
-    """Return the spike times in s for `z` = exp(t / tau) (any shape); nan for inf, the z of a
-    silent neuron.
-    """
-    times = np.empty(len(z))
-    for j in range(len(z)):
-        times[j] = timing.tau * math.log(z[j]) if z[j] < np.inf else np.nan
-    return times
-
-
-@compiled
-def keep_times(timing: Timing, work: Work) -> None:
-    """Fill the field `times` of `work` from its `spikes`."""
-    for k in range(len(work.spikes)):
-        of_layer = seconds(timing, work.spikes[k])
-        for j in range(len(of_layer)):
-            work.times[k][j] = of_layer[j]
+def keep_times(timing: Timing, work: Work, first: int) -> None:
+    """Fill the field `times` of `work` from its `spikes`, for all layers from number `first` on."""
+    for k in range(first, len(work.spikes)):
+        for j in range(len(work.spikes[k])):
+            z = work.spikes[k][j]
+            work.times[k][j] = timing.tau * math.log(z) if z < np.inf else np.nan
 
 
 @compiled
@@ -574,7 +525,7 @@ def read_images(
         if rng is not None:
             draw(layers, timing, work, images[n], patches, rng)
         read_image(layers, timing, states, work, images[n], patches, label, noise[n : n + 1])
-        keep_times(timing, work)
+        keep_times(timing, work, 0)
         for k in range(len(states)):
             for j in range(len(work.times[k])):
                 times[k][n, j] = work.times[k][j]

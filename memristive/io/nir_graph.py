@@ -61,8 +61,9 @@ def nir_graph(network: Network) -> "NIRGraph":
         if below:  # NIR flattens kernel by kernel
             order = below.kind.by_neuron(below.neurons)
             weights = weights[:, [*order, -1]]
-        name, node, size = layer.kind.nir(nir, weights)
-        nodes[f"{name}_{k}"], below = node, layer
+        found, size, kept = layer.kind.nir(nir, weights)
+        nodes |= {f"{name}_{k}": node for name, node in found.items()}
+        below = layer
         each = np.broadcast_to(np.asarray(seconds, float), neurons).reshape(
             -1, *[1] * (len(size) - 1)
         )
@@ -70,7 +71,6 @@ def nir_graph(network: Network) -> "NIRGraph":
         nodes[f"lif_{k}"] = nir.LIF(each * ones, ones, 0 * ones, ones, ONCE * ones)
         if k < len(network.layers) - 1:
             nodes[f"step_{k}"] = nir.I(ones)
-            kept = layer.kind.nir_kept(nir, neurons)
             nodes |= {f"{name}_{k}": node for name, node in kept.items()}
     nodes["output"] = nir.Output({"output": np.array([network.sizes[-1]])})
     names = list(nodes)

@@ -495,12 +495,12 @@ def train_compiled(
             kernel.draw(layers, timing, work, rows[n], patches, rng)
         now = noise[n : n + 1]
         kernel.read_image(layers, timing, machine.states, work, rows[n], patches, labels[n], now)
-        times = kernel.seconds(timing, work.spikes[-1])
-        history[n, 0], history[n, 1], wrong = judged(doses, times, labels[n], done + n)
+        kernel.keep_times(timing, work, len(layers) - 1)
+        history[n, 0], history[n, 1], wrong = judged(doses, work.times[-1], labels[n], done + n)
         if history[n, 1]:
             forget(machine.ways.late, machine.ways.gate, n - before)
             before, machine.presentation[0] = n, n
-            kernel.keep_times(timing, work)
+            kernel.keep_times(timing, work, 0)
             start = timing.tau * math.log(timing.start)
             compiled_correct(
                 machine,

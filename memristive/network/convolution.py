@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.ledger import ASSUMED, Line, Technology
 from memristive.network.kinds import Kept, Kind
 from memristive.network.netlists import (
     KERNEL_TRIGGER,
@@ -122,6 +121,10 @@ class Convolution(Parameters, Kind):
         return down, across
 
     @property
+    def position_bits(self) -> int:  # type: ignore[override]
+        return math.ceil(math.log2(np.bincount(self.patches[:, 0]).max()))
+
+    @property
     def image_shape(self) -> tuple[int, int]:
         return self.height, self.width
 
@@ -152,15 +155,6 @@ class Convolution(Parameters, Kind):
 
     def rows_on(self, inputs: int) -> int:
         return self.window**2
-
-    def check_layer(self, inputs: int, last: bool) -> None:
-        if last:
-            raise ParameterError("a convolution needs a layer above it, which its spikes drive")
-        if inputs != self.window**2:
-            raise ParameterError(
-                f"the first layer of a convolution needs {self.window**2 + 1} rows, bias included, "
-                f"for a window of {self.window**2} pixels, got {inputs + 1}"
-            )
 
     def windows(self, levels: np.ndarray) -> np.ndarray:
         """Return the levels of the rows in each patch, ... x patches x rows."""
@@ -266,52 +260,6 @@ class Convolution(Parameters, Kind):
             circuit.VCCS(name, circuit.gnd, node, name, circuit.gnd, transconductance=1.0)
         return circuit
 
-    # Costs
-
-    def presented(
-        self, levels: np.ndarray, window: float, rise: float, stop: float, edges: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Only rows at a level above 0 count, as if those of all patches were rows of one crossbar.
-        The bias row is high in every patch.
-        """
-        levels = self.windows(levels)
-        patch, row = np.nonzero(levels[:, :-1])
-        rows = np.append(row, levels.shape[1] - 1)
-        times = np.append(np.ones(len(row)), len(levels))
-        return rows, np.append(levels[patch, row], 1.0), times * (window - rise), times * 2 * rise
-
-    @property
-    def position_bits(self) -> int:
-        """Bits that hold a patch's position in its region."""
-        return math.ceil(math.log2(np.bincount(self.patches[:, 0]).max()))
-
-    def read_lines(self, technology: Technology, neurons: int) -> list[Line]:
-        kept = len(self.patches) * neurons
-        return [
-            Line(
-                "patches: kept spikes",
-                kept * technology.comparator_energy,
-                ASSUMED,
-                False,
-                "one comparison of each kernel with the earliest spike of its region",
-            ),
-            Line(
-                "patches: kept positions",
-                kept * self.position_bits * technology.memory_energy,
-                ASSUMED,
-                False,
-                "at most one for each comparison; only learning needs them",
-            ),
-        ]
-
-    def write_lines(self, technology: Technology, errors: np.ndarray) -> list[Line]:
-        joules = self.position_bits * np.count_nonzero(errors) * technology.memory_energy
-        note = "of the patches that are played again"
-        return [Line("write: positions", joules, ASSUMED, False, note)]
-
-    def memory_bits(self, neurons: int) -> int:
-        return self.position_bits * self.outputs_of(neurons)
-
     # Files and other software
 
     def values(self, window: float, tau: float) -> dict[tuple[str, str], float]:
@@ -324,7 +272,9 @@ class Convolution(Parameters, Kind):
             ("image_width", ""): self.width,
         }
 
-    def nir(self, nir: Any, weights: np.ndarray) -> tuple[str, Any, list[int]]:
+    def nir(
+        self, nir: Any, weights: np.ndarray
+    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
         down, across = self.places
         if down % self.regions or across % self.regions:
             raise ParameterError(
@@ -334,15 +284,14 @@ class Convolution(Parameters, Kind):
         kernels = weights[:, :-1].reshape(-1, 1, self.window, self.window)
         plain = {"padding": 0, "dilation": 1, "groups": 1, "bias": weights[:, -1]}
         node = nir.Conv2d(self.image_shape, kernels, self.stride, **plain)
-        return "conv", node, [len(weights), down, across]
-
-    def nir_kept(self, nir: Any, neurons: int) -> dict[str, Any]:
-        pool, pooled = np.array(self.places) // self.regions, (neurons, *[self.regions] * 2)
-        return {
+        pool = np.array(self.places) // self.regions
+        pooled = len(weights), self.regions, self.regions
+        kept = {
             "pool": nir.SumPool2d(pool, pool, np.zeros(2, int)),
             "first": nir.Threshold(np.full(pooled, 0.5)),
             "flatten": nir.Flatten({"input": np.array(pooled)}, 0, -1),
         }
+        return {"conv": node}, [len(weights), down, across], kept
 
     def software_sums(
         self, values: np.ndarray, weights: np.ndarray, bias: np.ndarray

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.ledger import Line, Technology
 from memristive.network.netlists import TRIGGER, ModelStates, layered_network, rising
 
 if TYPE_CHECKING:
     from memristive.network.networks import Network
 
 Kept = tuple[np.ndarray, np.ndarray, np.ndarray]
+Nodes = dict[str, Any]  # of NIR, by name
 
 
 class Kind:
@@ -27,6 +27,7 @@ class Kind:
     start_images: ClassVar[int] = 1000  # of which the first layer's start follows
     examined: ClassVar[int] = 200  # images, for checks of the operating range
     bias_level: float = 1.0  # of the bias row in writes
+    position_bits: int = 0  # that tell which patch has won
 
     @property
     def patches(self) -> np.ndarray:
@@ -49,11 +50,6 @@ class Kind:
     def rows_on(self, inputs: int) -> int:
         """Return the number of rows without the bias row, on a layer with so many outputs."""
         return inputs
-
-    def check_layer(self, inputs: int, last: bool) -> None:
-        """Raise ParameterError unless a layer of so many rows without the bias row can be of this
-        kind. `last`: it is the last layer.
-        """
 
     def windows(self, levels: np.ndarray) -> np.ndarray:
         """Return the levels of the rows in each read of an image, for `levels` (... x inputs, with
@@ -99,44 +95,19 @@ class Kind:
         """Return comments for a netlist whose layers above begin at `begin` s."""
         return []
 
-    # Costs
-
-    def presented(
-        self, levels: np.ndarray, window: float, rise: float, stop: float, edges: int
-    ) -> tuple[Any, np.ndarray, Any, Any]:
-        """Return the rows that a read up to `stop` s drives (indices or a slice), their levels, and
-        the times in s for which they are high and on their edges. `levels`: of the inputs, the bias
-        last; `edges`: of a single read, at its start and perhaps at its end.
-        """
-        return slice(None), levels, stop - rise, rise * edges
-
-    def read_lines(self, technology: Technology, neurons: int) -> list[Line]:
-        """Return further lines of the ledger of a read."""
-        return []
-
-    def write_lines(self, technology: Technology, errors: np.ndarray) -> list[Line]:
-        """Return further lines of the ledger after an error. `errors`: of the outputs."""
-        return []
-
-    def memory_bits(self, neurons: int) -> int:
-        """Return the bits of memory beside a layer of some `neurons`."""
-        return 0
-
     # Files and other software
 
     def values(self, window: float, tau: float) -> dict[tuple[str, str], float]:
         """Return what a laboratory builds beside the crossbar, by name and unit."""
         return {}
 
-    def nir(self, nir: Any, weights: np.ndarray) -> tuple[str, Any, list[int]]:
-        """Return the node of a layer's drives in NIR, its name and the shape of its outputs.
-        `weights`: neurons x rows, the bias last.
+    def nir(
+        self, nir: Any, weights: np.ndarray
+    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
+        """Return the nodes of a layer's drives in NIR, by name, the shape of their outputs, and the
+        nodes between the spikes and the layer above. `weights`: neurons x rows, the bias last.
         """
-        return "affine", nir.Affine(weights[:, :-1], weights[:, -1]), [len(weights)]
-
-    def nir_kept(self, nir: Any, neurons: int) -> dict[str, Any]:
-        """Return the nodes between the spikes and the layer above, by name."""
-        return {}
+        return {"affine": nir.Affine(weights[:, :-1], weights[:, -1])}, [len(weights)], {}
 
     def by_neuron(self, neurons: int) -> np.ndarray:
         """Return the indices of the outputs in the order of other software, neuron by neuron."""

@@ -148,13 +148,14 @@ class Network:
             if kept and kept != wanted:
                 raise ParameterError(f"{name} must have arrays of {wanted}, got {kept}")
         object.__setattr__(self, "layers", self._layers())
-        for k, layer in enumerate(self.layers):
-            layer.kind.check_layer(layer.inputs, layer is self.layers[-1])
-            below = self.layers[k - 1].outputs if k else layer.kind.inputs_of(layer.inputs)
-            if layer.kind.inputs_of(layer.inputs) != below:
+        if len(self.layers[-1].kind.patches):
+            raise ParameterError("a convolution needs a layer above it, which its spikes drive")
+        for k, (layer, below) in enumerate(zip(self.layers, self.sizes, strict=False), 1):
+            needed = layer.kind.rows_on(below) + layer.rows - layer.inputs
+            if layer.rows != needed:
                 raise ParameterError(
-                    f"a layer on {below} neurons needs {layer.kind.rows_on(below) + 1} rows, bias "
-                    f"included, got {layer.rows}"
+                    f"layer {k} needs {needed} rows, bias included, for {below} inputs, got "
+                    f"{layer.rows}"
                 )
         if self.pulses and not self.parameters.memristor.curve:
             raise ParameterError(
