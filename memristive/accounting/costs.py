@@ -488,7 +488,7 @@ def read_in_training(
     network: Network, image: np.ndarray, label: int, times: Arrays, accounts: Accounts
 ) -> tuple[Ledger, Times]:
     """Return the ledger and durations of a read that also waits for the neuron of the `label`."""
-    own, window = times[-1][label], network.design.window
+    own, window = float(times[-1][label]), network.design.window
     stop = max(float(end_of_read(times[-1], window)), window if math.isnan(own) else own)
     return accounts.read(network, image, times, stop)
 
