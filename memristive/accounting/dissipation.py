@@ -14,6 +14,7 @@ import numpy as np
 
 from memristive.closed_form.kernel_arrays import Arrays
 from memristive.closed_form.neuron import NODES, WEIGHTS
+from memristive.devices.cells import Cells
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.ledger import Technology
@@ -23,7 +24,6 @@ from memristive.network.networks import Network
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.pulses import Counts
 from memristor import channel_current, raised_state, read_current
-from snn_circuit import Cells
 
 OUTPUT_EDGE = 0.5e-6  # s, of a hidden neuron's output
 PATH = np.polynomial.legendre.leggauss(8)  # over the way of X during a write, from -1 to 1

@@ -26,8 +26,9 @@ from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.engines.engine import ModelCells, NgspiceNetwork, check_engine, read
 from memristive.engines.read_netlist import netlist
 from memristive.files import read_json, restored
-from memristive.io.records import write_file, write_json
-from memristive.io.voltages import CLASSIFIER, network_content
+from memristive.io.networks import network_content
+from memristive.io.records import as_read, write_file, write_json
+from memristive.io.voltages import CLASSIFIER
 from memristive.io.voltages import FORMAT as NETWORK
 from memristive.learning.build import build, layers_of
 from memristive.learning.rule import LayeredRule
@@ -668,7 +669,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "span": self.encoding_.span,
             "network": network_content(self.network_, self._suited, engine=self.engine_),
         }
-        write_json(path, content, overwrite, lambda made: _stored(path, made).trained(path))
+        _stored(path, as_read(content)).trained(path)
+        write_json(path, content, overwrite)
         return Path(path)
 
     @classmethod

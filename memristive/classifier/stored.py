@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 from memristive.devices.measured_device import device_of_record, emulator
 from memristive.devices.spice_model import check_model
 from memristive.files import States, Vector
-from memristive.io.voltages import VoltagesError, network_of, voltages_of
+from memristive.io.networks import network_of
+from memristive.io.voltages import VoltagesError, voltages_of
 from memristive.learning.build import layers_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses

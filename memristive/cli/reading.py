@@ -17,8 +17,9 @@ from memristive.cli.script import Record, table
 from memristive.datasets import DATASETS, Dataset, matching_dataset
 from memristive.engines.engine import NgspiceNetwork, check_engine, reads
 from memristive.engines.solvers import READING_LAYERS
+from memristive.io.networks import network_of
 from memristive.io.records import save_decisions
-from memristive.io.voltages import UNNAMED, Voltages, network_of, read_voltages
+from memristive.io.voltages import UNNAMED, Voltages, read_voltages
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.networks import READ_BLOCK, Network

@@ -18,6 +18,7 @@ import pandas as pd
 import memristive.learning.build
 from memristive.accounting.dissipation import write_costs
 from memristive.datasets import Dataset, Images, matching_dataset
+from memristive.devices.aging import Aging
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.files import read_json
 from memristive.learning.build import build
@@ -31,7 +32,6 @@ from memristive.scores.checks import OperatingRangeWarning, layered_problems
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import PulseWrites
-from memristor import Aging
 
 HELD_OUT = 10_000  # most images
 AGING = {one.name for one in dataclasses.fields(Aging) if not one.name.startswith("endurance")}

@@ -10,8 +10,6 @@ times z_k, the neuron fires at z = sum(u_k z_k) / (sum(u_k) - 1), with sums over
 of one layer use it for the neurons that decide: the label's, and those near the first spike.
 
 Arguments that are None leave out what a kind of network does not need, so that it is not compiled.
-`compiled` keeps the result until this file, or a file that it
-imports, changes.
 """
 
 import math

@@ -50,6 +50,7 @@ from memristive.datasets import Dataset, Images
 from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
+from memristive.io.networks import describe_network, load_network
 from memristive.io.nir_graph import drives
 from memristive.io.records import (
     check_overwriting,
@@ -60,7 +61,7 @@ from memristive.io.records import (
     save_checkpoint,
     to_json,
 )
-from memristive.io.voltages import describe_network, load_network, save_voltages
+from memristive.io.voltages import save_voltages
 from memristive.io.weights import load_weights
 from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors

@@ -27,7 +27,7 @@ from memristive.devices.spice_model import SpiceModel
 from memristive.engines.neuron_layer import NeuronLayer
 from memristive.engines.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
-from memristive.network.design import CLOSED_FORM, ENGINES, edges
+from memristive.network.design import CLOSED_FORM, ENGINES, FloatOrArray, edges
 from memristive.network.inputs import MOST_NEURONS, as_images
 from memristive.network.layer import Layer
 from memristive.network.netlists import add_drives
@@ -39,7 +39,6 @@ from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristive.writing.base import Write
 from memristive.writing.gate import GateWrite
 from memristive.writing.pulses import ModelWrite
-from memristor import FloatOrArray
 from snn_circuit import NeuronParameters, Points, names
 
 RUN = 50  # patterns of a transient

@@ -25,7 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from memristive.devices.cells import Cells, cell_changes, neuron_changes
 from memristive.engines.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
+from memristive.network.design import FloatOrArray
 from memristive.network.layer import Layer
 from memristive.network.netlists import (
     NEVER,
@@ -44,8 +46,8 @@ from memristive.spice.session import (
     Waveforms,
 )
 from memristive.writing.base import Write
-from memristor import FloatOrArray, leaked
-from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
+from memristor import leaked
+from snn_circuit import names, state_changes
 
 # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
 ROWS = 10

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.devices.cells import Cells
+from memristive.devices.write_curve import Flow, moved
 from memristive.io.records import NotOverwritten, write_file
 from memristive.network.design import Schedule
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
-from memristor import Flow, moved, read_current
-from snn_circuit import Cells, names
+from memristor import read_current
+from snn_circuit import names
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memristive.io.laboratory import conductances
-from memristive.io.voltages import describe_network
+from memristive.io.networks import describe_network
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError

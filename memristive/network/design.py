@@ -11,21 +11,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.cells import IDEAL_DEVICES, Devices
 from memristive.network.synapses import Synapses
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, Parameters, curve, quantity
-from memristor import FloatOrArray, MemristorParameters
-from snn_circuit import (
-    IDEAL_DEVICES,
-    Devices,
-    NetworkParameters,
-    NeuronParameters,
-    Points,
-    edges,
-    network,
-    state_names,
-)
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters, Points, edges, network, state_names
 
+FloatOrArray = np.ndarray | float
 NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
@@ -178,6 +171,13 @@ class DevicePulses(Schedule):
     period: float = quantity(2e-3, 1e-12, 1e12, "s", "from one class's pulse to the next")
     rise: float = quantity(1e-6, 1e-15, 1e12, "s", "duration of each edge")
     sampling_step: float = quantity(1e-6, 1e-15, 1e12, "s", "not used")
+
+    @classmethod
+    def of(cls, array: DeviceArray, phi_voltage: float) -> Self:
+        """Return the pulses that train the devices of an `array`; `phi_voltage` in V."""
+        width = array.model.width_up
+        pulse, edge = array.pulses * width, ARRAY_EDGE * width
+        return cls(pulse, (1 + REST) * pulse, edge, array.row_voltage(), phi_voltage, edge)
 
 
 @dataclass(frozen=True)
@@ -373,18 +373,8 @@ class Setup:
     @property
     def writing(self) -> Schedule:
         """Pulses of Hebbian training; for emulators they are also the pulses of reads."""
-        if self.array is None:
-            return self.schedule
-        width = self.array.model.width_up
-        pulse = self.array.pulses * width
-        return DevicePulses(
-            pulse=pulse,
-            period=(1 + REST) * pulse,
-            rise=ARRAY_EDGE * width,
-            sampling_step=ARRAY_EDGE * width,
-            input_voltage=self.array.row_voltage(),
-            phi_voltage=self.schedule.phi_voltage,
-        )
+        phi = self.schedule.phi_voltage
+        return DevicePulses.of(self.array, phi) if self.array else self.schedule
 
     @property
     def suffix(self) -> str:

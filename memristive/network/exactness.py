@@ -7,10 +7,10 @@ that follow from them with transients of whole networks.
 import numpy as np
 
 from memristive.closed_form.neuron import NODES, WEIGHTS
+from memristive.devices.cells import Cells
 from memristive.network.crossbar import Neurons
 from memristive.network.layer import Layer
 from memristor import raised_state, read_current
-from snn_circuit import Cells
 
 # share of the membranes' time constant: 10 ns for the paper's 150 us, half of the resolution
 BOUND = 1 / 15_000

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from memristive.devices.cells import IDEAL_DEVICES, Cells, Devices, Wires
 from memristive.network.crossbar import Neurons
 from memristive.network.design import write_window
 from memristive.network.synapses import Synapses
 from memristive.writing.base import Way
 from memristive.writing.ways import PulseWrites, way_of
 from memristor import MemristorParameters, conductance, state_rate
-from snn_circuit import IDEAL_DEVICES, Cells, Devices, NeuronParameters, Wires
+from snn_circuit import NeuronParameters
 
 if TYPE_CHECKING:
     from memristive.network.kinds import Kind

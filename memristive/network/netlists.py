@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
+from memristive.devices.cells import add_wires, cell_arguments, neuron_arguments
 from memristive.devices.spice_model import SpiceModel
 from memristive.network.design import Design
 from memristive.network.layer import Layer
@@ -28,11 +29,8 @@ from snn_circuit import (
     add_scaled,
     add_source,
     add_stages,
-    add_wires,
-    cell_arguments,
     edges,
     names,
-    neuron_arguments,
 )
 
 if TYPE_CHECKING:
@@ -196,7 +194,7 @@ def add_layer(
         )
     negatives = of.synapses.add_stages(circuit, layer, neurons, f"reference_of_{layer}")
     cell_values, neuron_values = (
-        cell_arguments(network.parameters, devices.cells, False),
+        cell_arguments(network.parameters.memristor, devices.cells, False),
         neuron_arguments(devices.neurons),
     )
     add_bias(circuit, of, names(f"column_{layer}", neurons), last_row)

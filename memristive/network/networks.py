@@ -16,6 +16,7 @@ import numpy as np
 
 from memristive.closed_form import kernel, kernel_arrays
 from memristive.closed_form.neuron import start_delay
+from memristive.devices.cells import IDEAL_DEVICES, Cells, Devices, NeuronValues, Wires
 from memristive.devices.neuron_model import MeasuredNeuron
 from memristive.network.chip import Chip
 from memristive.network.crossbar import NO_CLOSED_FORM, ClosedFormWarning, Crossbar
@@ -35,7 +36,7 @@ from memristive.parameters import ParameterError, check_range, quantity
 from memristive.writing.base import Way
 from memristive.writing.ways import PulseWrites, forget, kernel_ways, waiting_of, way_of
 from memristor import MemristorParameters
-from snn_circuit import IDEAL_DEVICES, Cells, Devices, NetworkParameters, NeuronValues, Wires
+from snn_circuit import NetworkParameters
 
 UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "column_resistance")
 SEED_STEP = 7919  # between the seeds of two layers

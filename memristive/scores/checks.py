@@ -10,19 +10,22 @@ rail) before the neuron's spike. Clipping after the spike has no effect.
 import dataclasses
 import itertools
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.devices.cells import Wires
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import Setup
 from memristive.network.inputs import as_images
-from memristive.network.networks import Network
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import first_two, strict_decision
 from memristor import read_current, rounding, trained_state
-from snn_circuit import NeuronParameters, Wires
+from snn_circuit import NeuronParameters
+
+if TYPE_CHECKING:
+    from memristive.network.networks import Network
 
 # times the threshold: where the largest pattern's membrane settles in the paper's networks
 USUAL = 1.7
@@ -241,7 +244,7 @@ def fit_feedback_resistor(
 
 
 def layered_problems(
-    network: Network,
+    network: "Network",
     images: np.ndarray,
     hidden_dose: str = "rule.hidden_dose",
     output_dose: str = "rule.output_dose",
@@ -344,7 +347,7 @@ def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
 
 
 def _clipping_problems(
-    network: Network, images: np.ndarray, forward: list[np.ndarray], doses: list[str]
+    network: "Network", images: np.ndarray, forward: list[np.ndarray], doses: list[str]
 ) -> list[str]:
     """Return a list with a message if clipping matters, else an empty one. `forward`: first spikes
     of all layers; `doses`: for each layer the name of the parameter that sets its dose.
@@ -372,7 +375,7 @@ def _clipping_problems(
 
 
 def warn_of_layers(
-    network: Network,
+    network: "Network",
     images: np.ndarray,
     hidden_dose: str = "rule.hidden_dose",
     output_dose: str = "rule.output_dose",

@@ -24,6 +24,7 @@ from memristive.closed_form.kernel_arrays import (
     values_of,
 )
 from memristive.compiled import compiled
+from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
 from memristive.parameters import Parameters, curve, quantity
@@ -31,7 +32,6 @@ from memristive.writing.base import Due, Laboratory, Way
 from memristive.writing.late import capacitor_ledger
 from memristive.writing.pulses import Counts
 from memristor import read_current
-from snn_circuit import Cells
 
 # move of a gate at which its device is due, as a share of the range of gate voltages
 GATE_STEP = 0.036

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from memristive.accounting.dissipation import OUTPUT_EDGE
+from memristive.devices.cells import cell_changes
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.engines.solvers import READING, WRITING, WRITING_LAYERS, read_solver
 from memristive.network.design import LayerDesign, Schedule, edges
@@ -16,7 +17,7 @@ from memristive.network.netlists import back_circuit, layered_network
 from memristive.parameters import SimulationError
 from memristive.spice.session import run_once
 from memristor import ISOLATED
-from snn_circuit import OFF, cell_changes, names, state_changes
+from snn_circuit import OFF, names, state_changes
 
 UNREACHED = 100.0  # V, a threshold that no membrane reaches
 

@@ -10,8 +10,8 @@ from sklearn.neural_network import MLPClassifier
 from memristive import Chip, learn, load_weights
 from memristive.datasets import matching_dataset
 from memristive.io import weights
+from memristive.io.networks import load
 from memristive.io.nir_graph import drives, nir_weights, save_nir
-from memristive.io.voltages import load
 from memristive.io.weights import software_sums, weights_of
 from memristive.network.convolution import Convolution
 from memristive.network.networks import network_on_chip

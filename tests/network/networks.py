@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from memristive.devices.cells import Cells, Devices, NeuronValues
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
@@ -12,7 +13,6 @@ from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.networks import Network
-from snn_circuit import Cells, Devices, NeuronValues
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 RULE = LayeredRule(
