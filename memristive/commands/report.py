@@ -73,7 +73,7 @@ NETWORKS: Networks = {
 }
 ONE = "one layer"
 INSTALLED = Path(memristive.__file__).parent / "published"  # exists if pip has installed it
-PUBLISHED = INSTALLED if INSTALLED.exists() else Path("results/published")
+PUBLISHED = INSTALLED if INSTALLED.exists() else INSTALLED.parents[1] / "results/published"
 AS_IT_IS, EVERYTHING = "as it is", "without all of these"
 FINER = 10  # steps are divided by this factor
 SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
@@ -476,7 +476,7 @@ def device_section(given: Given) -> Section:
 
 def curves(device: MeasuredDevice, readings: Sequence[Readings] = ()) -> Figure:
     """Draw a sweep of pulses up and down without noise, and the steps over the state. Dots are
-    `readings`, each run of pulses in one direction from the state on at which it begins.
+    `readings`, each run of pulses in one direction where it misses the sweep least.
     """
     if device.one_sided:
         figure = one_sided_steps([device])
@@ -500,8 +500,10 @@ def curves(device: MeasuredDevice, readings: Sequence[Readings] = ()) -> Figure:
         word = "up" if up else "down"
         siemens = device.conductance(states)
         for since, read in runs_read(readings, up):
-            start = np.interp(read[0], *(siemens, pulses) if up else (siemens[::-1], pulses[::-1]))
-            left.plot(start + since, factor * read, ".", color=colour, markersize=3, alpha=0.4)
+            missed = [
+                np.square(read - np.interp(k + since, pulses, siemens)).sum() for k in pulses
+            ]
+            left.plot(np.argmin(missed) + since, factor * read, ".", color=colour, markersize=3, alpha=0.4)
         left.plot(pulses, factor * siemens, color=colour, label=word)
         right.plot(x, 100 * device.step(x, up), color=colour, label=word)
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", ylim=(0, None))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from memristive.devices.cells import Wires
 from memristive.network.crossbar import Crossbar
-from memristive.network.design import Schedule, Setup
+from memristive.network.design import Setup
 from memristive.network.inputs import as_images
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import RESOLUTION, decide, first_two
@@ -35,8 +35,6 @@ FEEDBACK = NeuronParameters.__dataclass_fields__["feedback_resistance"].metadata
 SPIKE_SHIFT = 1e-3  # share of the threshold: a membrane voltage that moves a spike by 0.1 us
 ROUNDED = 1e-3  # relative error of X above which a warning is due
 # largest number of images that `layered_problems` examines, which takes a second for large networks
-EXAMINED = 200
-EXAMINED_SLOW = 20  # the same for the many patches of a convolution
 # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no
 # warning
 AGREED = 0.3e-6
@@ -259,7 +257,7 @@ def layered_problems(
     ----------
     network : Network
     images : array, n x inputs, levels 0 to 1
-        At most `EXAMINED` of them are examined, or `EXAMINED_SLOW` if reads are slow. They are
+        At most `Kind.examined` of them are examined, fewer if reads are slow. They are
         drawn at random, because the classes of a user's images may come in turn.
     hidden_dose, output_dose : str
         Names of the parameters that set the doses of the hidden layers and of the last layer, for
@@ -268,7 +266,7 @@ def layered_problems(
         Classes of the images. If they are given, neurons that win too many images, or none, are
         also reported, and hidden layers of which no or too few neurons fire.
     """
-    most = EXAMINED_SLOW if network.convolution else EXAMINED
+    most = min(layer.kind.examined for layer in network.layers)
     part = np.sort(np.random.default_rng(1).permutation(len(images))[:most])
     images, classes = images[part], network.sizes[-1]
     if network.wired:
@@ -277,7 +275,7 @@ def layered_problems(
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     forward = network.forward(images)
     problems, paper = _clipping_problems(network, images, forward, doses), []
-    if isinstance(network.design, Schedule):
+    if network.paper:
         paper = range_problems(network.setup, network.states[0], images)
         problems = problems and paper
     wrong = np.ones(len(images), bool)
@@ -312,7 +310,7 @@ def layered_problems(
             problems = paper
         elif found and not (last and silent):  # class neurons suffer from silent hidden layers
             few = any(neurons < FEW_HIDDEN for neurons in network.sizes[1:-1])
-            one = isinstance(network.design, Schedule)
+            one = network.paper
             advice = ["raise neuron.feedback_resistance"] * one
             advice += [
                 "let synapses write late"

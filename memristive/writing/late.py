@@ -142,7 +142,7 @@ def capacitor_ledger(
         moved = shares * dose * scale * technology.late_capacitance
         charge += float(moved.sum())
         seconds += float(moved.max()) / (EMULATOR.transconductance * layer.write_voltage)
-        width = layer.columns + layer.reference
+        width = layer.width
         lines += technology.line_capacitance * (
             width * float(np.sum(shares > 0)) * layer.write_voltage**2
             + layer.rows * technology.supply**2
