@@ -500,10 +500,10 @@ def curves(device: MeasuredDevice, readings: Sequence[Readings] = ()) -> Figure:
         word = "up" if up else "down"
         siemens = device.conductance(states)
         for since, read in runs_read(readings, up):
-            missed = [
-                np.square(read - np.interp(k + since, pulses, siemens)).sum() for k in pulses
-            ]
-            left.plot(np.argmin(missed) + since, factor * read, ".", color=colour, markersize=3, alpha=0.4)
+            starts = np.arange(0, pulses[-1], 0.1)
+            curve = np.interp(starts[:, None] + since, pulses, siemens)
+            after = starts[np.square(read - curve).sum(axis=1).argmin()] + since
+            left.plot(after, factor * read, ".", color=colour, markersize=3, alpha=0.4)
         left.plot(pulses, factor * siemens, color=colour, label=word)
         right.plot(x, 100 * device.step(x, up), color=colour, label=word)
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", ylim=(0, None))
