@@ -427,7 +427,7 @@ def read_image(
     for every layer.
 
     The noise currents are those in `work.noise`, filled by `draw`. `patches`: of each layer, as in
-    `design.Convolution`, empty for a dense layer; None: all layers are dense. `label`: neuron that
+    `Convolution.patches`, empty for a dense layer; None: all layers are dense. `label`: neuron that
     must be exact in a network of one layer, or EVERYONE. `noise`: threshold noise of the output
     neurons (shifts in V, 1 x neurons), or an empty table.
     """

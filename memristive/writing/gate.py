@@ -121,6 +121,27 @@ class GateWrites(Way):
 
     kind = ASSUMED
 
+    def arrays(self, network: Any) -> dict[str, Any]:
+        """If the network holds no gate voltages, they follow from its states."""
+        settings = self.settings
+        waiting = network.waiting or gate_voltages(settings, network.states)
+        gains = [layer.write_gains.T for layer in network.layers]
+        gate = Gate(
+            np.array(settings.levels),
+            settings.gate_low,
+            settings.gate_high,
+            settings.gate_step,
+            settings.gate_rest,
+            settings.gate_forget,
+            bool(settings.gate_reset),
+            settings.write_noise,
+            tuple(of_layer[0].copy() for of_layer in waiting),
+            tuple(of_layer[1].copy() for of_layer in waiting),
+            # the gate of a stuck cell moves
+            tuple(np.where(gain == 0.0, 1.0, gain) for gain in gains),
+        )
+        return {"gate": gate}
+
     def writes(self, due: Due, factors: np.ndarray | None = None) -> list[GateWrite]:
         """Leave out columns in which no cell is due."""
         every = zip(due.columns.tolist(), due.gates, due.reset, strict=True)
@@ -253,29 +274,6 @@ def gate_voltages(settings: Any, states: tuple[np.ndarray, ...]) -> tuple[np.nda
     grid = np.linspace(settings.gate_low, settings.gate_high, len(settings.levels))
     found = [np.interp(of.T, settings.levels, grid) for of in states]
     return tuple(np.stack([of_layer, of_layer]) for of_layer in found)
-
-
-def gate_arrays(network: Any) -> Gate:
-    """Return the kernel's `Gate` of a `Network`. If the network holds no gate voltages, they follow
-    from its states.
-    """
-    settings = network.pulses
-    waiting = network.waiting or gate_voltages(settings, network.states)
-    gains = [layer.write_gains.T for layer in network.layers]
-    return Gate(
-        np.array(settings.levels),
-        settings.gate_low,
-        settings.gate_high,
-        settings.gate_step,
-        settings.gate_rest,
-        settings.gate_forget,
-        bool(settings.gate_reset),
-        settings.write_noise,
-        tuple(of_layer[0].copy() for of_layer in waiting),
-        tuple(of_layer[1].copy() for of_layer in waiting),
-        # the gate of a stuck cell moves
-        tuple(np.where(gain == 0.0, 1.0, gain) for gain in gains),
-    )
 
 
 @compiled(inline="always")
