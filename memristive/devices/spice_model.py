@@ -172,8 +172,10 @@ class SpiceModel(Parameters):
         Lowest and highest gate voltage in V of a pulse up (SET), which chooses the level.
     gate_open : float
         Gate voltage in V of reads and of pulses down (RESET), and of cells that are not selected.
+    selects : bool
+        True if the gate lets pulses in, and False if it chooses the level or there is none.
     select_on : float
-        Gate voltage in V that lets pulses in, at any level; `gate_open`: the gate does not select.
+        Gate voltage in V that lets pulses in.
     settle : float
         Time in s that the circuit of a cell needs before the first pulse and after the last.
     foundry : str
@@ -202,6 +204,7 @@ class SpiceModel(Parameters):
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of a pulse up")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of a pulse up")
     gate_open: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of reads and pulses down")
+    selects: bool = False
     select_on: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of selected cells")
     settle: float = quantity(0.0, 0.0, 1.0, "s", "before the first pulse and after the last")
     foundry: str = ""
@@ -210,13 +213,9 @@ class SpiceModel(Parameters):
 
     newer: ClassVar = (
         *("initial_parameter", "row_pin", "read_voltage", "parameters", "notes", "places"),
-        *("gate_pin", "gate_low", "gate_high", "gate_open", "select_on", "settle", "foundry"),
+        *("gate_pin", "gate_low", "gate_high", "gate_open", "selects"),
+        *("select_on", "settle", "foundry"),
     )
-
-    @property
-    def selects(self) -> bool:
-        """True if the gate lets pulses in."""
-        return self.select_on != self.gate_open and not self.gate_low < self.gate_high
 
     @property
     def has_levels(self) -> bool:
@@ -235,7 +234,7 @@ class SpiceModel(Parameters):
                     for key, value in (self.as_dict() | {"name": ""}).items()
                     if key not in ("notes", "places")
                     and (self.gate_pin or not key.startswith("gate_"))
-                    and (value or key not in ("select_on", "settle", "foundry"))
+                    and (value or key not in ("selects", "select_on", "settle", "foundry"))
                 },
                 sort_keys=True,
             ).encode()
@@ -390,6 +389,7 @@ def load_model(name: str) -> SpiceModel:
         if "select" in content:
             select = restored(Select, content.pop("select"), "select")
             given |= {"gate_open": select.off, "select_on": select.on, "settle": select.settle}
+            given["selects"] = True
         if given["voltage_up"] < 0 < given["voltage_down"]:
             raise ParameterError(
                 f"up is {given['voltage_up']:g} V: voltages count from the row to the column, so "
