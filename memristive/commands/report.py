@@ -500,10 +500,9 @@ def curves(device: MeasuredDevice, readings: Sequence[Readings] = ()) -> Figure:
         word = "up" if up else "down"
         siemens = device.conductance(states)
         for since, read in runs_read(readings, up):
-            missed = [
-                np.square(read - np.interp(k + since, pulses, siemens)).sum() for k in pulses
-            ]
-            left.plot(np.argmin(missed) + since, factor * read, ".", color=colour, markersize=3, alpha=0.4)
+            missed = [np.square(read - np.interp(k + since, pulses, siemens)).sum() for k in pulses]
+            after = np.argmin(missed) + since
+            left.plot(after, factor * read, ".", color=colour, markersize=3, alpha=0.4)
         left.plot(pulses, factor * siemens, color=colour, label=word)
         right.plot(x, 100 * device.step(x, up), color=colour, label=word)
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", ylim=(0, None))

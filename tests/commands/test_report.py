@@ -193,13 +193,14 @@ def test_dots_of_readings_lie_on_the_curves_of_their_device(name):
         return
     siemens, up = sweeps(device)
     up[[0, 81]] = 0  # each sweep begins with a reading
+    siemens[up == 0] *= 0.95  # which noise has moved
     axis = report.curves(device, [Readings("", siemens, up, np.ones(len(up), int))]).axes[0]
     dots = [line for line in axis.lines if line.get_marker() == "."]
     curves = {line.get_color(): line for line in axis.lines if line.get_marker() != "."}
     assert sorted(len(line.get_xdata()) for line in dots) == [41] * 4
     for line in dots:
         expected = np.interp(line.get_xdata(), *curves[line.get_color()].get_data())
-        assert line.get_ydata() == pytest.approx(expected, rel=0.02)
+        assert line.get_ydata()[1:] == pytest.approx(expected[1:], rel=0.02)
 
 
 def test_a_checkpoint_is_found_before_the_fit(tmp_path, capsys):
