@@ -5,19 +5,20 @@ transistors.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memristive.cli import script
-from memristive.cli.parallel import run_tasks
 from memristive.datasets import Dataset
 from memristive.devices.foundry import CORNERS, FOUNDRIES, Process
-from memristive.engines.silicon import SiliconLayer
 from memristive.files import read_json, restored
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import confusion, decide, decision_name, lead
+
+if TYPE_CHECKING:
+    from memristive.engines.silicon import SiliconLayer
 
 FORMAT = "memristive silicon voltages"
 RESOLUTION = 10e-9  # s, longest lead that counts as a tie: half a time step
@@ -54,8 +55,10 @@ def add_silicon(parser: script.Parser) -> script.Parser:
     return script.add_jobs(parser)
 
 
-def _layers(options: argparse.Namespace, dataset: Dataset) -> list[SiliconLayer]:
+def _layers(options: argparse.Namespace, dataset: Dataset) -> list["SiliconLayer"]:
     """Return the layer in each corner at each temperature; the first one names the files."""
+    from memristive.engines.silicon import SiliconLayer  # the paper's circuit needs none
+
     for other in ("settings", "parameters", "netlist", "device"):
         if getattr(options, other, None):
             raise ParameterError(f"{other} of the paper's circuit are not for --silicon")
@@ -152,12 +155,14 @@ def read_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
 def _compare(
     options: argparse.Namespace,
     dataset: Dataset,
-    layers: Sequence[SiliconLayer],
+    layers: Sequence["SiliconLayer"],
     states: np.ndarray | None,
 ) -> None:
     """Train and read the patterns of a dataset in several conditions, or with `states` only read
     them; save and print a table.
     """
+    from memristive.cli.parallel import run_tasks  # here: the import takes long
+
     process, kind = layers[0].process, "reads" if states is not None else "conditions"
     conditions = [layer.process.as_dict() for layer in layers]
     name = f"{dataset.name}_{process.foundry}_{kind}"
@@ -171,7 +176,7 @@ def _compare(
     script.print_rows(rows)
 
 
-def _condition(task: tuple[SiliconLayer, np.ndarray, np.ndarray | None]) -> dict[str, Any]:
+def _condition(task: tuple["SiliconLayer", np.ndarray, np.ndarray | None]) -> dict[str, Any]:
     """Return the row of `_compare`'s table of a layer, patterns, and states in V (None: train)."""
     layer, patterns, states = task
     row: dict[str, Any] = {"corner": layer.process.corner, "C": layer.process.temperature}
@@ -192,7 +197,7 @@ def _condition(task: tuple[SiliconLayer, np.ndarray, np.ndarray | None]) -> dict
     }
 
 
-def _voltages(path: Path, dataset: Dataset, layer: SiliconLayer) -> np.ndarray:
+def _voltages(path: Path, dataset: Dataset, layer: "SiliconLayer") -> np.ndarray:
     """Return the states (classes x inputs, V) of a file of `train_on_silicon`."""
     content = read_json(path, "trained voltages on silicon")
     if content.get("format") != FORMAT or content.get("dataset") != dataset.name:
