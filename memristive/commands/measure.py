@@ -2,7 +2,8 @@
 I-V loops. For a neuron: its column, its spike over the current, its energy.
 
 MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam,
-yakopcic, wox, memdiode, molecular and stanford come with the project. For a model with a gate as
+yakopcic, wox, memdiode, molecular and stanford come with the project, and cells of a foundry's
+transistors, gf180mcu_cell and sky130_cell (docs/silicon.md). For a model with a gate as
 the third pin, such as stanford_1t1r, the study measures other things: the level over the gate
 voltage, after RESET from lower and from higher levels; the influence of earlier writes; and
 half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses define the
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = load_model(options.model)
     device_file = options.results / f"{model.name}_device.json"
     pulses = ["voltage_up", "width_up", "voltage_down", "width_down", "read_voltage"]
-    pulses += ["gate_low", "gate_high", "gate_open"] if model.gate_pin else []
+    pulses += ["gate_low", "gate_high", "gate_open"] if model.has_levels else []
     parameters = {"model": options.model, **{name: getattr(model, name) for name in pulses}}
     record = Record(options, f"spice_device_{model.name}", parameters, others=[options.model])
     check_overwriting(device_file, parameters, options.force, [options.model], "--results DIR")
@@ -93,13 +94,13 @@ def main(arguments: list[str] | None = None) -> None:
     report(f"measuring {model.name} in ngspice")
     for note in model.notes:
         report(f"- {note}")
-    measure = characterise_gate if model.gate_pin else characterise
+    measure = characterise_gate if model.has_levels else characterise
     source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"
     try:
         with (
             tempfile.TemporaryDirectory() as tempfile.tempdir,  # where failed netlists go
             time_limit(LIMIT),
-            progress(iter(""), 2 if model.gate_pin else 5, model.name, "phase") as bar,
+            progress(iter(""), 2 if model.has_levels else 5, model.name, "phase") as bar,
         ):
 
             def phase(name: str) -> None:
@@ -111,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SimulationError(model.explained(error)) from None
     finally:
         tempfile.tempdir = None
-    describe = measured_gate if model.gate_pin else measured_steps
+    describe = measured_gate if model.has_levels else measured_steps
     device, results, drawn = describe(found)
     if device.misfit > LARGEST_MISFIT:
         raise ParameterError(

@@ -1,10 +1,10 @@
 """A layer wholly in a foundry's transistors: cells, pumps of rows and neurons, written and read in
 ngspice.
 
-A cell is a channel whose gate holds X on 200 fF, and two switches. The pump of a row turns the
-row's voltage over the reference into a current, up or down. The switches are cascodes, so that the
-lines of a row hardly move as they open: with transmission gates the lines' charge would move every
-cell of the column. While no column is selected, a dump takes the pumps' currents.
+The cell and the pump of a row stand in `devices/models/transistor_cell.lib`. The cell's switches
+are cascodes, so that the lines of a row hardly move as they open: with transmission gates the
+lines' charge would move every cell of the column. While no column is selected, a dump takes the
+pumps' currents.
 
 Ideal are the sources of rows, selection, reset, supplies and bias currents, and wires of 10 fF.
 """
@@ -17,31 +17,13 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import EDGE, NeuronModel, load_neuron_model
+from memristive.devices.spice_model import NO_LEAK, load_model
 from memristive.parameters import Parameters, quantity
 from memristive.spice.session import Solver, Waveforms, run_once
 from snn_circuit import Points, add_source, edges, names
 
-PARTS = """.options gmin=1e-18
-.subckt cell row col up dn phi phib vdd g
-Xn dn phi g nfet w={wmin} l={lmin}
-Xp g phib up vdd pfet w={wmin} l={lmin}
-C1 g 0 200f
-Xc row g col nfet w=0.5u l=20u
-.ends
-.subckt pump row ref up dn dphi dphib vmid vbp vdd
-Xt t vbp vdd vdd pfet w=1u l=4u
-Xa a ref t vdd pfet w=4u l=2u
-Xb b row t vdd pfet w=4u l=2u
-Xn1 a a 0 nfet w=1u l=8u
-Xn2 c a 0 nfet w=1u l=8u
-Xn3 b b 0 nfet w=1u l=8u
-Xn4 dn b 0 nfet w=1u l=8u
-Xp1 c c vdd vdd pfet w=1u l=8u
-Xp2 up c vdd vdd pfet w=1u l=8u
-Xdn dn dphi vmid nfet w={wmin} l={lmin}
-Xdp vmid dphib up vdd pfet w={wmin} l={lmin}
-.ends
-Ibias pump_bias 0 20n
+# the bias that all pumps share
+BIAS = """Ibias pump_bias 0 20n
 Xbias pump_bias pump_bias supply supply pfet w=1u l=4u
 """
 SELECT_N, SELECT_P = 1.2, 2.0  # V, gates of selected cascodes
@@ -145,7 +127,8 @@ class SiliconLayer:
         supply, rest = model.levels["supply"], model.levels["reference"]
         circuit = Circuit(f"layer in {self.process.foundry}")
         model.add_to(circuit, self.process)
-        circuit.raw_spice += PARTS
+        # with the cells and pumps that `memristive measure` measures
+        circuit.raw_spice += NO_LEAK + load_model(f"{self.process.foundry}_cell").text + BIAS
         reset: Points = [(0.0, model.reset_level)]
         for start in reads:
             # neurons are free from 1 us before the image on, when their columns have settled

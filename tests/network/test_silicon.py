@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+import XPUE_memristive_training
 from datasets import xpue
+from memristive.cli.script import exit_code
 from memristive.devices.foundry import Process
 from memristive.engines.silicon import SiliconLayer
+from memristive.io.records import load_results
 from memristive.parameters import ParameterError
 
 
@@ -31,3 +34,16 @@ def test_transistors_learn_and_read_xpue(foundry):
 def test_process_refuses_mismatch_without_statistics():
     with pytest.raises(ParameterError, match="mismatch"):
         Process("sky130", mismatch=1)
+
+
+def test_corners_and_temperatures_give_a_table(tmp_path):
+    """In slow and in skewed transistors when hot, training and reading succeed as in typical."""
+    layer("gf180mcu")
+    folders = ["--results", str(tmp_path), "--figures", str(tmp_path), "--jobs", "1"]
+    conditions = ["--silicon", "gf180mcu", "--corner", "ss", "sf", "--temperature", "125"]
+    assert exit_code(XPUE_memristive_training.main, [*conditions, *folders]) == 0
+    rows = load_results(tmp_path / "xpue_gf180mcu_conditions.json")["conditions"]
+    assert [(row["corner"], row["C"], row["right"]) for row in rows] == [
+        ("ss", 125, 4),
+        ("sf", 125, 4),
+    ]
