@@ -33,6 +33,7 @@ from typing import Any, ClassVar
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
+from memristive.devices.verilog_a import ENDINGS, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
 
@@ -72,8 +73,7 @@ MOST_FILES = 1000  # that a library includes: files that include each other mult
 FOREIGN = (
     (
         re.compile(r"^\s*(`include|module\s+\w+\s*\(|analog\s+begin)", re.MULTILINE),
-        "is Verilog-A, which ngspice does not read: write its equations as a subcircuit of B "
-        "sources, as in docs/own_model.md",
+        "is Verilog-A: let its name end in .va, and name it in the model file",
     ),
     (
         re.compile(
@@ -156,6 +156,8 @@ class SpiceModel(Parameters):
         Lowest and highest gate voltage in V of a pulse up (SET), which chooses the level.
     gate_open : float
         Gate voltage in V of reads and of pulses down (RESET).
+    verilog_a : str
+        Source of the compiled module in the subcircuit; "": the library is SPICE.
     notes : tuple of str
         What ngspice gets in other words than the user's file.
     places : tuple of str
@@ -180,11 +182,13 @@ class SpiceModel(Parameters):
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of a pulse up")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of a pulse up")
     gate_open: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of reads and pulses down")
+    verilog_a: str = field(default="", repr=False, compare=False)
     notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
     places: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     newer: ClassVar = (
         *("initial_parameter", "row_pin", "read_voltage", "parameters", "notes", "places"),
+        "verilog_a",
         *("gate_pin", "gate_low", "gate_high", "gate_open"),
     )
 
@@ -198,7 +202,7 @@ class SpiceModel(Parameters):
                 {
                     key: value
                     for key, value in (self.as_dict() | {"name": ""}).items()
-                    if key not in ("notes", "places")
+                    if key not in ("notes", "places", "verilog_a")
                     and (self.gate_pin or not key.startswith("gate_"))
                 },
                 sort_keys=True,
@@ -278,6 +282,8 @@ class SpiceModel(Parameters):
         """Add the subcircuit's definition to a circuit, and for a cell with a gate the source of
         the node gate_open, at `gate_open` V.
         """
+        if self.verilog_a:
+            circuit.raw_spice += loading(self.verilog_a)
         circuit.raw_spice += self.text
         if self.gate_pin:
             circuit.V("gate_open", "gate_open", circuit.gnd, self.gate_open)
@@ -350,12 +356,18 @@ def load_model(name: str) -> SpiceModel:
             )
         library = path.parent / restored(str, content.pop("file", None), "file")
         notes: dict[str, None] = {}
-        statements = fitted(checked_library(library, notes), content, notes)
+        if library.suffix in ENDINGS:
+            lines, given["verilog_a"] = as_subcircuit(library, content, notes)
+            places = [str(library)] * len(lines)
+        else:
+            statements = fitted(checked_library(library, notes), content, notes)
+            lines = [one.text for one in statements]
+            places = [f"{one.path}, line {one.line}" for one in statements]
         given |= {
             "name": path.stem,
-            "text": "".join(f"{one.text}\n" for one in statements),
+            "text": "".join(f"{line}\n" for line in lines),
             "notes": list(notes),
-            "places": [f"{one.path}, line {one.line}" for one in statements],
+            "places": places,
         }
         return restored(SpiceModel, content | given)
     except ParameterError as error:
