@@ -1,5 +1,5 @@
-"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, and the
-model file that describes it.
+"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, or a
+module of Verilog-A, and the model file that describes it.
 
 A model file is JSON::
 
@@ -19,6 +19,7 @@ all includes in place.
 """
 
 import codecs
+import contextlib
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ from typing import Any, ClassVar
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
-from memristive.devices.verilog_a import ENDINGS, as_subcircuit, loading
+from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
 
@@ -371,7 +372,7 @@ def load_model(name: str) -> SpiceModel:
         }
         return restored(SpiceModel, content | given)
     except ParameterError as error:
-        raise ParameterError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
 def measure_again(model: str) -> str:
@@ -394,10 +395,12 @@ def unchanged_model(name: str, sha256: str) -> SpiceModel:
 
 def check_model(name: str, sha256: str) -> None:
     """Raise ParameterError if the SPICE model of a device that is loaded has changed since the
-    measurement. Devices without a model or a hash, or whose model file is not found, pass.
+    measurement. Devices without a model or a hash, or whose model file or compiler is not found,
+    pass.
     """
     if sha256 and (not Path(name).suffix or os.path.isfile(name)):
-        unchanged_model(name, sha256)
+        with contextlib.suppress(CompilerMissing):
+            unchanged_model(name, sha256)
 
 
 def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:

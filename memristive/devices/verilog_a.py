@@ -49,7 +49,7 @@ NOISE = re.compile(r"\b(white_noise|flicker_noise|noise_table)\b")
 FARADS = 1e-9
 INSTANCE = '(* type="instance" *)'
 START, STATE = "start_of_state", "state_of_integral"
-ERROR = re.compile(r"error: (.*)\n\s*--> .*?:(\d+):")
+ERROR = re.compile(r"error: (.*?)\s+--> .*?:(\d+):", re.DOTALL)
 
 
 class CompilerMissing(ParameterError):
@@ -80,11 +80,10 @@ def compiled(path: Path, *options: str | Path) -> str:
         return done.stdout
     printed = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
     found = ERROR.search(printed)
-    what = f", line {found[2]}: {found[1]}" if found else f": {printed.strip()[:200]}"
-    cure = ": leave random numbers out, and give the device file a write_noise"
-    raise ParameterError(
-        f"{path}{what}{cure if re.search('random|rdist', what) else ''}".replace("\n", " ")
-    )
+    what = f", line {found[2]}: {found[1]}" if found else f": {printed[:200]}"
+    if re.search("random|rdist", what):
+        what += ": leave it out, and give the device file a write_noise"
+    raise ParameterError(" ".join(f"{path}{what}".split()))
 
 
 def loading(source: str) -> str:
@@ -136,8 +135,8 @@ def as_subcircuit(
         r'\banalysis\s*\(\s*"(\w+)"\s*\)', lambda found: str(int(found[1] == "tran")), body
     )
     kinds = "|".join(set(re.findall(r"\bdiscipline\s+(\w+)", whole)))
-    declared = re.findall(rf"\b(?:{kinds})\s+([\w\s,]+)", f"{header.replace(',', ';')};{body}")
-    nodes = dict.fromkeys(re.findall(r"\w+", " ".join(declared)))
+    named = re.findall(rf"\b(?:{kinds})\s+([\w\s,]+)", f"{header.replace(',', ';')};{body}")
+    nodes = dict.fromkeys(re.findall(r"\w+", " ".join(named)))
     ports = [part.split()[-1] for part in header.split(",") if part.strip()]
     for key in [*values, *filter(None, [own])]:
         if not re.search(PARAMETER.format(re.escape(key)), body):
@@ -168,10 +167,12 @@ def as_subcircuit(
             raise ParameterError(f"{path}: the default of parameter {own} must be a number")
         begin = repr(value)
         values.pop(own, None)
-        body = re.sub(f"({PARAMETER.format(own)})", rf"{INSTANCE} \1", body)
+        # a state may pass its range by some 0.1 %
+        declared = rf"({PARAMETER.format(own)}[^,;]*?)(\b(from|exclude)\b[^,;]*)?(?=[,;])"
+        body = re.sub(declared, rf"{INSTANCE} \1", body)
     for other in dict.fromkeys(re.findall(r"\bddt\s*\([^;]*?\w\s*\(\s*(\w+)\s*\)", body)):
         if other in nodes and other not in (node, *ports):
-            notes[f"node {other} starts at 0: let it be the change since t = 0"] = None
+            notes[f"node {other} starts at 0 V: let it be a change since t = 0"] = None
     if node not in ports:
         ports.append(node)
         direction = "inout " * bool(re.match(r"\s*\w+\s+\w", header))
@@ -227,9 +228,8 @@ def _with_integrals(
             raise ParameterError(f"{path}: idt() has a reset, which a compiled module ignores")
         start, node, name = more[0] if more else "0", f"change_{len(names)}", call[1] or call[2]
         names.append(name or node)
-        size = _number(body, start, values)
-        near = not size or 1e-3 <= abs(size) <= 1e3
-        unit = 1.0 if near else 1000.0 ** round(math.log10(abs(size)) / 3)
+        size = abs(_number(body, start, values) or 1.0)
+        unit = 1.0 if 1e-3 <= size <= 1e3 else 1000.0 ** round(math.log10(size) / 3)
         after = body[end:]
         if name == state:
             start = f"({START} > 9e98 ? ({start}) : {unit!r}*{START})"
