@@ -33,6 +33,7 @@ from typing import Any, ClassVar
 
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.faster import compiled_library
 from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
 from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
@@ -279,10 +280,14 @@ class SpiceModel(Parameters):
                 f"are {', '.join(nodes)}"
             )
 
-    def add_to(self, circuit: Circuit) -> None:
+    def add_to(self, circuit: Circuit, compiled: bool = False) -> None:
         """Add the subcircuit's definition to a circuit, and for a cell with a gate the source of
-        the node gate_open, at `gate_open` V.
+        the node gate_open, at `gate_open` V. `compiled`: let ngspice run a compiled module of the
+        same equations if it can.
         """
+        if compiled and not self.verilog_a:
+            module = compiled_library(self.text, self.subcircuit, self.state_node)
+            circuit.faster = (self.text, module)
         if self.verilog_a:
             circuit.raw_spice += loading(self.verilog_a)
         circuit.raw_spice += self.text

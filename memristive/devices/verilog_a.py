@@ -142,7 +142,7 @@ def as_subcircuit(
         if not re.search(PARAMETER.format(re.escape(key)), body):
             raise ParameterError(f"{path}: module {name} has no parameter {key}")
     body, integrals = _with_integrals(path, body, state, values)
-    if kept := _kept(body):
+    if kept := kept_variables(body):
         raise ParameterError(
             f"{path}: {', '.join(sorted(kept))} keeps a value from one time step to the next, "
             "which a compiled module forgets: write NAME = idt(RATE, START), with state_node NAME"
@@ -250,7 +250,7 @@ def _with_integrals(
     return body, names
 
 
-def _kept(body: str) -> set[str]:
+def kept_variables(body: str) -> set[str]:
     """Return the variables of a module that are read before they are written in the same time
     step, and written somewhere.
 

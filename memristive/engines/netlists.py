@@ -117,7 +117,7 @@ def layers_circuit(network: Network, title: str, cells: ModelCells | None = None
     """
     circuit, own = Circuit(title), network.devices is not None
     if cells:
-        cells.model.add_to(circuit)
+        cells.model.add_to(circuit, compiled=True)
     ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
     add_amplifiers(circuit, network.parameters.neuron)
     SharpTrigger(network.layers[-1].neuron, own).add_to(circuit)

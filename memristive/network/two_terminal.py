@@ -206,7 +206,7 @@ def array_network(
     title : str
     """
     circuit = Circuit(title)
-    array.model.add_to(circuit)
+    array.model.add_to(circuit, compiled=True)
     half = array.scheme == HALF
     if neurons:
         add_neuron(circuit, neuron)

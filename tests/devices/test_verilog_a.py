@@ -11,10 +11,11 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.characterise import model_solver, pulse_train, read_cells, write_cells
+from memristive.devices.faster import compiled_library
 from memristive.devices.spice_model import load_model
 from memristive.devices.verilog_a import find_compiler
 from memristive.parameters import ParameterError
-from memristive.spice.session import netlist_text
+from memristive.spice.session import netlist_text, run_once
 from snn_circuit import add_source
 
 needs_compiler = pytest.mark.skipif(
@@ -140,6 +141,44 @@ def test_what_a_compiled_module_cannot_do_is_refused(tmp_path, old, new, words):
         )
     assert all(word in str(caught.value) for word in ["device.va", *words])
     assert "\n" not in str(caught.value)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford"])
+def test_a_crossbar_of_b_sources_is_compiled(ngspice, name):
+    """Cells and half-selected cells move as those of the library."""
+    model, states = load_model(name), [0.4, 0.7]
+    found = []
+    for compiled in (True, False):
+        circuit = Circuit("two cells")
+        model.add_to(circuit, compiled)
+        assert bool(getattr(circuit, "faster", ("", ""))[1]) == compiled
+        for k, state in enumerate(states):
+            model.add_cell(circuit, f"cell{k}", f"row{k}", circuit.gnd, state)
+            volts = model.voltage_down / (1 + k)
+            add_source(circuit, f"row{k}", pulse_train(volts, model.width_down, 2))
+        solver, stop = model_solver(model, model.width_down / 20), 2.2 * model.width_down
+        nodes = [f"v({model.state_vector(f'cell{k}')})" for k in (0, 1)]
+        waves = run_once(circuit, solver, [*nodes, "i(vrow0)"], stop)
+        found.append(waves.stack(nodes)[:, -1] - states)
+    assert found[0] == pytest.approx(found[1], abs=1e-3 * np.abs(found[1]).max())
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Dx row column diode\n.model diode d",
+        "Ry row column 1k\nBy y 0 v=log(v(x))\nRx y 0 1",
+        "By y 0 v=v(z)\nBz z 0 v=v(y)",
+        "Cy row column 1p ic=0.1",
+        "Ry row column 'temper'",
+    ],
+)
+def test_what_has_no_translation_stays_a_subcircuit(other):
+    text = f".subckt a row column x0=0\nCx x 0 1 ic={{x0}}\nRm row column 1k\n{{}}.ends a\n"
+    assert "pre_osdi" in compiled_library(text.format(""), "a", "x")
+    assert not compiled_library(text.format(f"{other}\n"), "a", "x")
 
 
 def test_binaries_of_others_are_refused(tmp_path):
