@@ -33,16 +33,12 @@ BLOCK = re.compile(
     r"\banalog\s+begin\b(\s*:\s*\w+)?(\s*(real|integer|parameter|localparam)\b[^;]*;)*"
 )
 PARAMETER = r"\bparameter\b[^;]*\b{}\s*="
-STATEMENT = re.compile(r";|\bbegin\b(\s*:\s*\w+)?|\bend\b")
-INTEGRAL = re.compile(r"(?:(\w+)\s*=\s*|\bV\s*\(\s*(\w+)\s*\)\s*<\+\s*)?\bidt\s*\(")
+BEFORE = re.compile(r".*(;|\bend\b|\bbegin\b(\s*:\s*\w+)?)", re.DOTALL)  # a statement
+INTEGRAL = re.compile(r"((\w+)\s*=\s*|\bV\s*\(\s*(\w+)\s*\)\s*<\+\s*)?\bidt\s*\(")
 NUMBER = re.compile(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)([TGMKkmunpfa]?)\s*(from|exclude|$)")
 SCALES = dict(zip("TGMKkmunpfa", (12, 9, 6, 3, 3, -3, -6, -9, -12, -15, -18), strict=True))
 # what the compiler accepts, but no module does
-REFUSED = {
-    r"\bidtmod\b": "idtmod() has no start: write idt(RATE, START)",
-    r"\babsdelay\b": "absdelay() delays nothing: leave it out",
-    r"\$(finish|stop|fatal)\b": "$finish, $stop and $fatal end no simulation: leave them out",
-}
+REFUSED = re.compile(r"\b(idtmod|absdelay)\b|\$(finish|stop|fatal)\b")
 FUNCTION = re.compile(r"\banalog\s+function\b.*?\bendfunction\b", re.DOTALL)
 NOISE = re.compile(r"\b(white_noise|flicker_noise|noise_table)\b")
 # F, of an integral: a rate of 1e7 /s is 10 mA, as in the models of B sources
@@ -125,10 +121,10 @@ def as_subcircuit(
     header, body = modules[name][2] or "", modules[name][3]
     values = restored(dict[str, float], content.get("parameters", {}), "parameters")
     own = str(content.get("initial_parameter") or "")
-    unique = f"{name}_{_hash(header, body, state, own)[:16]}".lower()
-    for pattern, reason in REFUSED.items():
-        if re.search(pattern, body):
-            raise ParameterError(f"{path}: {reason}")
+    text = " ".join(f"{header};{body};{state};{own}".split())
+    unique = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}".lower()
+    if found := REFUSED.search(body):
+        raise ParameterError(f"{path}: {found[0]} has no effect in a compiled module: leave it out")
     if NOISE.search(body):
         notes["noise sources are silent: give the device file a write_noise"] = None
     body = re.sub(
@@ -141,7 +137,7 @@ def as_subcircuit(
     for key in [*values, *filter(None, [own])]:
         if not re.search(PARAMETER.format(re.escape(key)), body):
             raise ParameterError(f"{path}: module {name} has no parameter {key}")
-    body, integrals = _with_integrals(path, body, state, values)
+    body, integrals = _with_integrals(path, body, state, values, notes)
     if kept := kept_variables(body):
         raise ParameterError(
             f"{path}: {', '.join(sorted(kept))} keeps a value from one time step to the next, "
@@ -185,7 +181,6 @@ def as_subcircuit(
             notes[f"{pin} is an output and stays open"] = None
     order = [state if port == node else f"pin_{port}" for port in ports]
     content |= {"parameters": {}, "initial_parameter": start}
-    notes[f"{state} starts at any value"] = None
     lines = [
         f".subckt {name} {' '.join(pins)} {start}={begin}",
         f"N1 {' '.join(order)} of_{name} {given and f'{given}={{{given}}}'}",
@@ -195,10 +190,6 @@ def as_subcircuit(
     ]
     before = whole[: min(one.start() for one in modules.values())]
     return list(filter(None, lines)), f"{before}module {unique}({header});{body}endmodule\n"
-
-
-def _hash(*texts: str) -> str:
-    return hashlib.sha256("\n".join(" ".join(text.split()) for text in texts).encode()).hexdigest()
 
 
 def _number(body: str, text: str, values: dict[str, float]) -> float | None:
@@ -213,10 +204,10 @@ def _number(body: str, text: str, values: dict[str, float]) -> float | None:
 
 
 def _with_integrals(
-    path: Path, body: str, state: str, values: dict[str, float]
+    path: Path, body: str, state: str, values: dict[str, float], notes: dict[str, None]
 ) -> tuple[str, list[str]]:
     """Return a module's `body` with a node in the place of each idt(), and the names of the
-    integrals. `values`: parameters of the model file.
+    integrals. `values`: parameters of the model file. Adds a line to `notes`.
 
     A node holds the change since t = 0, in units near the start, because ngspice resolves 1 uV. The
     integral `state` starts at the parameter `START`, in these units, and the node `STATE` is it.
@@ -226,25 +217,23 @@ def _with_integrals(
         (rate, *more), end = arguments(body, call.end())
         if len(more) > 1:
             raise ParameterError(f"{path}: idt() has a reset, which a compiled module ignores")
-        start, node, name = more[0] if more else "0", f"change_{len(names)}", call[1] or call[2]
+        start, node, name = more[0] if more else "0", f"change_{len(names)}", call[2] or call[3]
         names.append(name or node)
         size = abs(_number(body, start, values) or 1.0)
         unit = 1.0 if 1e-3 <= size <= 1e3 else 1000.0 ** round(math.log10(size) / 3)
-        after = body[end:]
+        before, after = body[: call.start()], body[end:]
         if name == state:
-            start = f"({START} > 9e98 ? ({start}) : {unit!r}*{START})"
-            if call[1]:
+            start = f"({START} > 9e98 ? ({start}) : {unit if call[2] else 1.0!r}*{START})"
+            if call[2]:
+                notes[f"states count in units of {unit:g}"] = None
                 after = after.replace(";", f"; V({STATE}) <+ {name}/{unit!r};", 1)
                 after += f"electrical {STATE};"
         value = f"({start} + {unit!r}*V({node}))"
-        before = body[: call.start()]
-        place = max((one.end() for one in STATEMENT.finditer(before)), default=0)
         charge = f"I({node}) <+ ddt({FARADS}*V({node})) - {FARADS / unit!r}*({rate});"
-        written = body[call.start() : call.end()].removesuffix("(").rstrip().removesuffix("idt")
-        before = f"{before[:place]} {charge}{before[place:]}"
-        if call[1]:
+        before = BEFORE.sub(rf"\g<0> {charge}", before, count=1)
+        if call[2]:
             before = BLOCK.sub(rf"\g<0> {name} = {value};", before, count=1)
-        body = f"electrical {node};{before}{written}{value}{after}"
+        body = f"electrical {node};{before}{call[1] or ''}{value}{after}"
     if state in names:
         body = f"{INSTANCE} parameter real {START} = {DEFAULT};{body}"
     return body, names
@@ -261,55 +250,51 @@ def kept_variables(body: str) -> set[str]:
     variables = set(re.findall(r"(\w+)\s*(?:=[^,]*)?(?:,|$)", ",".join(DECLARED.findall(text))))
     tokens, read, written = re.findall(r'"[^"]*"|[\w$.]+|\S', DECLARED.sub(" ", text)), set(), set()
 
-    def closing(k: int) -> int:
-        depth = 0
-        while True:
-            depth += (tokens[k] == "(") - (tokens[k] == ")")
-            k += 1
-            if not depth:
-                return k
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for k, token in enumerate(tokens):
+        if token == "(":
+            opened.append(k)
+        elif token == ")":
+            closing[opened.pop()] = k + 1
 
     def statement(k: int, done: set[str], once: bool = False) -> int:
         """Follow the statement that begins at token `k`, add what it surely writes to `done`, and
         return where it ends.
         """
-        word, branches = tokens[k], []
+        word = tokens[k]
         if word == "begin":
             k += 3 if tokens[k + 1] == ":" else 1
             while tokens[k] != "end":
                 k = statement(k, done, once)
             return k + 1
-        if word not in ("if", "case", "for", "while", "repeat", "@"):
-            end = tokens.index(";", k)
-            assigned = tokens[k + 1] == "="
-            read.update(variables.intersection(tokens[k + 2 * assigned : end]) - done)
-            if assigned and not once:
-                done.add(word)
-                written.add(word)
-            return end + 1
-        end = closing(k + 1)
-        if word == "for":
-            done.add(tokens[k + 2])
-        read.update(variables.intersection(tokens[k + 1 : end]) - done)
-        if word == "case":
-            covered = False
-            while tokens[end] != "endcase":
-                covered |= tokens[end] == "default"
-                while tokens[end] != ":" and tokens[end] != "default":
+        if word in ("if", "case", "for", "while", "repeat", "@"):
+            end = closing[k + 1]
+            if word == "for":
+                done.add(tokens[k + 2])
+            read.update(variables.intersection(tokens[k + 1 : end]) - done)
+            branches, covered = [set(done)], False
+            if word != "case":
+                end = statement(end, branches[0], once or word == "@")
+                if covered := word == "if" and tokens[end] == "else":
+                    branches.append(set(done))
+                    end = statement(end + 1, branches[1], once)
+            while word == "case" and tokens[end] != "endcase":
+                while tokens[end] not in (":", "default"):
                     end += 1
+                covered |= tokens[end] == "default"
                 branches.append(set(done))
                 end = statement(end + 1 + (tokens[end + 1] == ":"), branches[-1], once)
-            end += 1
-        else:
-            branches.append(set(done))
-            end = statement(end, branches[-1], once or word == "@")
-            covered = word == "if" and tokens[end : end + 1] == ["else"]
             if covered:
-                branches.append(set(done))
-                end = statement(end + 1, branches[-1], once)
-        if covered:
-            done |= set.intersection(*branches)
-        return end
+                done |= set.intersection(*branches[word == "case" :])
+            return end + (word == "case")
+        end = tokens.index(";", k)
+        assigned = tokens[k + 1] == "="
+        read.update(variables.intersection(tokens[k + 2 * assigned : end]) - done)
+        if assigned and not once:
+            done.add(word)
+            written.add(word)
+        return end + 1
 
     k = 0
     while k < len(tokens):
