@@ -60,13 +60,11 @@ def spice_library(device: MeasuredDevice) -> str:
     return "\n".join(lines) + "\n"
 
 
-def model_file(device: MeasuredDevice, ending: str = ".lib") -> dict[str, Any]:
-    """Return the content of the model file (docs/own_model.md) of the exported library or, with the
-    `ending` ".va", of the Verilog-A module.
-    """
+def model_file(device: MeasuredDevice) -> dict[str, Any]:
+    """Return the content of the model file (docs/own_model.md) of the exported library."""
     name = identifier(device.name)
     return {
-        "file": f"{name}{ending}",
+        "file": f"{name}.lib",
         "subcircuit": name,
         "row_pin": 1 if device.voltage_up > 0 else 2,
         "state_node": "x",
@@ -173,7 +171,6 @@ def files(device: MeasuredDevice) -> dict[str, str]:
     return {
         f"{name}.lib": spice_library(device),
         f"{name}.json": json.dumps(model_file(device), indent=1) + "\n",
-        f"{name}_va.json": json.dumps(model_file(device, ".va"), indent=1) + "\n",
         f"{name}.va": verilog_a(device),
         **tables,
         "aihwkit.json": json.dumps(aihwkit_parameters(device), indent=1) + "\n",

@@ -74,6 +74,8 @@ def _translated(text: str, name: str, state: str) -> str:
                 if b == "0" and a not in ports:  # a variable needs no unknown
                     inner.append(a)
                     target = f"S_{a} ="
+        elif kind == "i" and rest[0] == "{":
+            law = formula(rest)
         elif kind == "r":
             law = f"{across}/({formula(rest)})"
         elif kind == "c":

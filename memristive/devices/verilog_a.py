@@ -225,7 +225,8 @@ def _with_integrals(
         if name == state:
             start = f"({START} > 9e98 ? ({start}) : {unit if call[2] else 1.0!r}*{START})"
             if call[2]:
-                notes[f"states count in units of {unit:g}"] = None
+                if unit != 1:
+                    notes[f"states count in units of {unit:g}"] = None
                 after = after.replace(";", f"; V({STATE}) <+ {name}/{unit!r};", 1)
                 after += f"electrical {STATE};"
         value = f"({start} + {unit!r}*V({node}))"

@@ -16,7 +16,9 @@ from memristive.devices.export import (
     crosssim_table,
     files,
     identifier,
+    model_file,
 )
+from memristive.devices.faster import compiled_library
 from memristive.devices.measured_device import (
     DEVICES,
     ONE_SIDED_DEVICES,
@@ -142,11 +144,15 @@ def test_the_library_needs_no_initial_conditions(tmp_path):
 @pytest.mark.parametrize("device", [DEVICES["pcmo"], OWN], ids=lambda device: device.name)
 def test_ngspice_follows_the_compiled_verilog_a(ngspice, device, tmp_path):
     library, pulses = exported(device, tmp_path), np.arange(101)
-    model = load_model(str(tmp_path / f"{identifier(device.name)}_va.json"))
+    content = model_file(device)
+    content["file"] = content["file"].replace(".lib", ".va")
+    (tmp_path / "va.json").write_text(json.dumps(content))
+    model = load_model(str(tmp_path / "va.json"))
     (up,) = write_cells(model, [0.0], True, 100)
     (down,) = write_cells(model, up[-1:], False, 100)
     assert up == pytest.approx(device.after(0.0, pulses), abs=TOLERANCE)
     assert down == pytest.approx(device.after(up[-1], pulses, False), abs=TOLERANCE)
+    assert compiled_library(library.text, library.subcircuit, "x")
     assert read_cells(model, [0.2, 1.0]) == pytest.approx(read_cells(library, [0.2, 1.0]), rel=1e-6)
 
 
