@@ -4,16 +4,9 @@ The formulas, called laws, are those of the current of the channel, of the lift 
 and of writes (docs/circuit.md). Each law stands here once, in NumPy's functions, and the
 kernels compile it. Laws take numbers or arrays of any shape that broadcast.
 
-Run alone, it simulates the emulator in ngspice and writes results/devices/memristor.json,
-figures/memristor_iv.png (pinched hysteresis loop, state over time) and
-figures/memristor_fingerprints.png (loops at several frequencies). With --stdp it measures the STDP
-window and writes results/devices/memristor_stdp.json and figures/memristor_stdp.png. About 2 s
-each.
+`python -m memristive.commands.loop` simulates the emulator alone.
 """
 
-import dataclasses
-import importlib
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -21,12 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.parameters import ParameterError, Parameters, curve, quantity
+from memristive.devices.aging import Aging
+from memristive.devices.write_curve import WriteCurve
+from memristive.parameters import ParameterError, Parameters, quantity
 
-FloatOrArray = np.ndarray | float
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
-# of random numbers: drift exponents, and pulses that the cells survive
-DRIFT_STREAM, ENDURANCE_STREAM = 11, 13
 
 
 class Channel(Protocol):
@@ -171,114 +163,6 @@ def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
     return state + (charged - lift - state) * share
 
 
-class Flow(NamedTuple):
-    """Write curves of a device: its range of X, and the rates dX/dq on an even grid of this range.
-    q is the change that X would have with the nominal gain K.
-    """
-
-    up: Any  # array, for positive voltages, from the lowest X on
-    down: Any  # array, for negative voltages, from the highest X on; the numbers are positive
-    low: float  # V
-    span: float  # V
-
-
-def moved(flow: Flow, state: float, charge: float) -> float:
-    """Return X in V after a write along the curves of a device, exactly: between grid points, X(t)
-    is an exponential.
-
-    Parameters
-    ----------
-    flow : Flow
-        Curves of the device. Below the range, the upward rate keeps its first value. Above the
-        range it falls to 0 within the share `BEYOND` of the range, so that writes end there. For
-        downward writes the two ends change places.
-    state : float
-        X in V before.
-    charge : float
-        Change in V that the nominal gain K makes: K V t / (C + C_gate), negative for negative
-        voltages.
-    """
-    rates = flow.up if charge > 0.0 else flow.down
-    last, left, x = len(rates) - 1, abs(charge) / flow.span, (state - flow.low) / flow.span
-    x = x if charge > 0.0 else 1.0 - x
-    k = int(np.floor(x * last)) if x < 1.0 else last
-    while left > 0.0:
-        if k < 0:
-            end, rate, slope = 0.0, rates[0], 0.0
-        elif k < last:
-            end, slope = (k + 1) / last, (rates[k + 1] - rates[k]) * last
-            rate = rates[k] + slope * (x - k / last)
-        else:
-            end, slope = 1.0 + BEYOND, -rates[last] / BEYOND
-            rate = rates[last] + slope * (x - 1.0)
-        if rate <= 0.0:
-            break
-        bend = slope * left
-        x_after = x + rate * left * (
-            np.expm1(min(bend, 700.0)) / bend if abs(bend) > 1e-12 else 1.0
-        )
-        if x_after <= end or k == last:
-            x = min(x_after, end)
-            break
-        ratio = slope * (end - x) / rate
-        left -= (
-            np.log1p(max(ratio, -1.0 + 1e-16)) / slope if abs(ratio) > 1e-12 else (end - x) / rate
-        )
-        x, k = end, max(k + 1, 0)
-    return flow.low + flow.span * (x if charge > 0.0 else 1.0 - x)
-
-
-# `moved` for arrays of states and charges that broadcast
-move = np.vectorize(moved, excluded={0}, otypes=[float])
-
-
-def drawn_number(wanted: float, whole: int, rng: np.random.Generator) -> float:
-    """Return the number of pulses that a cell gets if its dose asks for `wanted` pulses. If `whole`
-    is 1, the number is rounded at random: the fraction of `wanted` is the probability of rounding
-    up. If it is more, a dose below this number becomes this number of pulses, or none. 0: the
-    number is not rounded.
-    """
-    if wanted <= 0.0 or not whole:
-        return max(wanted, 0.0)
-    group = float(whole) if wanted < whole else 1.0
-    parts = wanted / group
-    return group * (np.floor(parts) + (rng.random() < parts - np.floor(parts)))
-
-
-def noise_factor(curve: np.ndarray, flow: Flow, state: float) -> float:
-    """Return the factor on the device's `write_noise` at the `state` X in V. `curve` holds factors
-    on an even grid of the range; an empty curve is 1 everywhere.
-    """
-    last = len(curve) - 1
-    if last < 1:
-        return 1.0
-    place = min(max((state - flow.low) / flow.span, 0.0), 1.0) * last
-    k = min(int(place), last - 1)
-    return curve[k] + (place - k) * (curve[k + 1] - curve[k])
-
-
-def due_pulses(
-    held: float, dose: float, lower: float, upper: float, pulses: float, keeps: bool
-) -> tuple[float, float]:
-    """Return the pulses of a synapse that writes late after one more dose: their number with its
-    sign, and the dose that the synapse holds afterwards.
-
-    Its emulator adds `dose` to the doses `held`. If the sum leaves the window between `lower` and
-    `upper`, the devices get `pulses`, and the emulator is reset, which loses the remainder of the
-    sum. If the synapse `keeps` the remainder, as a digital memory does, the devices get `pulses` as
-    many times as the limit fits into the sum. All doses have the same unit: V of X, or pulses.
-    """
-    held += dose
-    if lower < held < upper:
-        return 0.0, held
-    if keeps:
-        limit = upper if held > 0.0 else lower
-        times = math.floor(held / limit)
-        return math.copysign(times * pulses, held), held - times * limit
-    return math.copysign(pulses, held), 0.0
-
-
-BEYOND = 1e-3  # of the range, within which writes end beyond its bounds
 TINY = 1e-300  # V, keeps the quotient of a gate at rest finite
 
 
@@ -289,173 +173,6 @@ SURFACE_POTENTIAL = 0.6  # V, ngspice's default phi of MOSFET models
 EDGE_COUPLING = 5.8e-3  # V, see first_write_offset
 # F/m, silicon dioxide; the constant of ngspice's MOSFET models
 OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12
-
-
-@dataclass(frozen=True)
-class WriteCurve(Parameters):
-    """Write gain of a device whose steps depend on its state: one curve for positive and one for
-    negative voltages over X.
-
-    Above `high` the upward gain falls to 0 within the share `BEYOND` of the range, and below `low`
-    the downward gain, so that writes end there.
-
-    Parameters
-    ----------
-    low, high : float
-        Range of X in V.
-    up, down : tuples of float
-        Gain in units of the transconductance K on an even grid of X from `low` to `high`; straight
-        lines between its points.
-    """
-
-    low: float = quantity(-1.5, -1e6, 1e6, "V", "lowest X")
-    high: float = quantity(1.5, -1e6, 1e6, "V", "highest X")
-    up: tuple[float, ...] = curve((1.0, 1.0), "gain upwards")
-    down: tuple[float, ...] = curve((1.0, 1.0), "gain downwards")
-
-    def check(self) -> None:
-        if not self.low < self.high:
-            raise ParameterError(f"low must be below high, got {self.low:g} and {self.high:g} V")
-
-    @property
-    def span(self) -> float:
-        """Width of the range of X in V."""
-        return self.high - self.low
-
-    @property
-    def flow(self) -> Flow:
-        """The curves in the form that the function `moved` takes."""
-        return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.span)
-
-    def points(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return two arrays, the points of the curve of one direction (upward if `up`): X in V, and
-        the gain. The gain falls to 0 beyond the end at which writes end, and is constant beyond the
-        other end. Straight lines join the points; before the first and after the last point these
-        lines continue.
-        """
-        span, gains = self.high - self.low, self.up if up else self.down
-        grid, beyond = np.linspace(self.low, self.high, len(gains)), BEYOND * span
-        below, above = (span, beyond) if up else (beyond, span)
-        ends = (gains[0], 0.0) if up else (0.0, gains[-1])
-        return (
-            np.array([self.low - below, *grid, self.high + above]),
-            np.array([ends[0], *gains, ends[1]]),
-        )
-
-    def expression(self) -> str:
-        """Return the expression for ngspice of the write gain at X times the voltage between the
-        nodes input and neuron.
-        """
-        up, down = (_table(*self.points(way)) for way in (True, False))
-        volts = "v(input)-v(neuron)"
-        return f"uramp({volts})*pwl(v(gate),{up})-uramp(-({volts}))*pwl(v(gate),{down})"
-
-
-def _table(x: np.ndarray, y: np.ndarray) -> str:
-    """Return, as text, the points (x, y) of a `pwl` of ngspice, which continues its first and its
-    last straight line.
-    """
-    return ",".join(f"{number!r}" for number in np.column_stack([x, y]).ravel().tolist())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Aging(Parameters):
-    """Laws of a cell without voltage; by default it keeps its state.
-
-    Parameters
-    ----------
-    drift, drift_spread : float
-        Exponent nu of G(t) = G (t / t0)^-nu, with the time t since the last write of the cell: mean
-        and standard deviation from device to device. No cell has an exponent below 0.
-    drift_start : float
-        t0 in s: until then the conductance G after the write stays.
-    retention, rest : float
-        Time constant in s with which x relaxes, and the x that it relaxes to.
-    endurance, endurance_spread : float
-        Pulses after which a cell sticks where it is: mean, and relative standard deviation of a
-        log-normal distribution from device to device. 0: cells survive all pulses.
-
-    Raises
-    ------
-    ParameterError
-        Both laws are given.
-    """
-
-    drift: float = quantity(0.0, 0.0, 1.0, "", "exponent nu of (t / t0)^-nu; 0: no drift")
-    drift_spread: float = quantity(
-        0.0, 0.0, 1.0, "", "device-to-device: standard deviation of the drift exponent"
-    )
-    drift_start: float = quantity(1.0, 1e-9, 1e9, "s", "t0, at which the drift begins")
-    retention: float = quantity(0.0, 0.0, 1e9, "s", "without voltage x loses 63 %; 0: it keeps")
-    rest: float = quantity(0.0, 0.0, 1.0, "", "x that a cell relaxes to")
-    endurance: float = quantity(0.0, 0.0, 1e15, "", "pulses until a cell sticks; 0: it never does")
-    endurance_spread: float = quantity(
-        0.0, 0.0, 10.0, "", "device-to-device: relative standard deviation of the endurance"
-    )
-
-    newer: ClassVar[tuple[str, ...]] = ("drift_start",)  # which `as_dict` leaves out without drift
-
-    def check(self) -> None:
-        if self.drifts and self.retention:
-            raise ParameterError(
-                f"drift and retention are two laws: give one, got {self.drift:g} and "
-                f"{self.retention:g} s"
-            )
-
-    def as_dict(self) -> dict[str, Any]:
-        content = super().as_dict()
-        if not self.drifts:
-            content.pop("drift_start")
-        return content
-
-    @property
-    def drifts(self) -> bool:
-        """True if conductances drift."""
-        return bool(self.drift or self.drift_spread)
-
-    @property
-    def aging(self) -> "Aging | None":
-        """These laws alone, without the other fields of a device; None if there are none."""
-        names = [field.name for field in dataclasses.fields(Aging)]
-        keeps = not (self.drifts or self.retention or self.endurance)
-        return None if keeps else Aging(**{name: getattr(self, name) for name in names})
-
-    def exponents(self, shape: tuple[int, int], seed: int, layer: int) -> np.ndarray:
-        """Return the drift exponents of the cells of a `layer` (counted from 0) of a chip with this
-        `seed`: array of this `shape`.
-        """
-        rng = np.random.default_rng([seed, DRIFT_STREAM, layer])
-        return np.maximum(self.drift + self.drift_spread * rng.standard_normal(shape), 0.0)
-
-    def limits(self, shape: tuple[int, int], seed: int, layer: int) -> np.ndarray:
-        """Return the number of pulses after which each cell sticks; arguments as of
-        `exponents`.
-        """
-        rng, sigma = (
-            np.random.default_rng([seed, ENDURANCE_STREAM, layer]),
-            np.sqrt(np.log1p(self.endurance_spread**2)),
-        )
-        return self.endurance * np.exp(sigma * rng.standard_normal(shape) - sigma**2 / 2)
-
-    def aged(self, x: Any, zero: Any, exponents: Any, age: Any, seconds: float) -> np.ndarray:
-        """Return x after some more `seconds` without a write; all arguments broadcast.
-
-        Parameters
-        ----------
-        x : array_like
-            States as shares of the range.
-        zero : array_like
-            x at which a cell would not conduct, 0 or below.
-        exponents : array_like
-            From `exponents`.
-        age : array_like, s
-            Time since the last write.
-        seconds : float
-        """
-        if self.retention:
-            return self.rest + (np.asarray(x) - self.rest) * np.exp(-seconds / self.retention)
-        before, after = (np.maximum(time, self.drift_start) for time in (age, age + seconds))
-        return zero + (np.asarray(x) - zero) * (after / before) ** -exponents
 
 
 class Memory:
@@ -754,5 +471,4 @@ class Memristor(ReadMemristor):
 
 
 if __name__ == "__main__":
-    device = importlib.import_module("memristive.commands.loop")  # it imports this module
-    device.run(device.main)
+    raise SystemExit("memristor.py simulates nothing: run python -m memristive.commands.loop")

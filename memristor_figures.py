@@ -1,7 +1,7 @@
 """Theoretical I-V loop of an ideal memristor: i = exp(-cos t) sin t against v = sin t (Jurj 2024).
 
-Writes figures/memristor_theoretical_iv.png in about 1 s. Nothing is simulated; memristor.py draws
-the emulator's loop.
+Writes figures/memristor_theoretical_iv.png in about 1 s. Nothing is simulated; `python -m
+memristive.commands.loop` draws the emulator's loop.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401

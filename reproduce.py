@@ -43,8 +43,8 @@ def chains(full: bool) -> Iterator[list[Command]]:
 
     yield [
         ["memristor_figures.py"],
-        ["memristor.py"],
-        ["memristor.py", "--stdp"],
+        ["-m", "memristive.commands.loop"],
+        ["-m", "memristive.commands.loop", "--stdp"],
         ["-m", "memristive.commands.presets"],
         [
             *("-m", "memristive", "compare", "--data", "mnist", "--write", "at-once"),

@@ -5,23 +5,29 @@ Nodes of a network: input_i, phi_j, column_j, membrane_j, output_j; the state of
 input i) is the node xcell_j_i.gate.
 """
 
-import dataclasses
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
+from memristive.devices.cells import (
+    IDEAL_DEVICES,
+    Cells,  # noqa: F401  # pickles of version 1.2 find it and the next one here
+    Devices,
+    NeuronValues,  # noqa: F401
+    Wires,
+    add_wires,
+    cell_arguments,
+    neuron_arguments,
+)
 from memristive.parameters import ParameterError, Parameters, quantity
 from memristor import (
     Cell,
-    Memory,
     Memristor,
     MemristorParameters,
     ReadMemristor,
-    WriteCurve,
     altered_state,
 )
 
@@ -257,99 +263,6 @@ def add_neuron(circuit: Circuit, parameters: NeuronParameters, per_instance: boo
     circuit.subcircuit(LapicqueNeuron(parameters, per_instance=per_instance))
 
 
-@dataclass(frozen=True, eq=False)
-class Cells(Memory):
-    """Parameters of a crossbar's cells: floats, or arrays that broadcast with the states (columns x
-    rows), as on a chip.
-    """
-
-    gain: Any  # A/V^2, Kp W/L of the channel
-    threshold_voltage: Any  # V, Vto of the channel
-    transconductance: Any  # S, K, the write gain
-    capacitance: Any  # F, the explicit memory capacitor C
-    gate_capacitance: Any  # F, of the channel's gate
-    leak_resistance: Any  # ohm
-    curve: WriteCurve | None  # of a measured device: write gain over X; None: constant
-    write_noise: Any = 1.0  # over the nominal noise of a pulse
-
-    @classmethod
-    def of(cls, parameters: MemristorParameters, chip: "Cells | None" = None) -> "Cells":
-        """Return the cells of a `chip`; None: cells that are all alike, with these `parameters`."""
-        return chip or cls(
-            **{
-                name: getattr(parameters, name)
-                for name in cls.__dataclass_fields__
-                if name != "write_noise"
-            }
-        )
-
-    def at(self, columns: Any, rows: Any = slice(None)) -> "Cells":
-        """Return the cells of some columns and rows, given as indices or slices."""
-        arrays: dict[str, Any] = {
-            key: value[columns, rows]
-            for key, value in vars(self).items()
-            if isinstance(value, np.ndarray)
-        }
-        return dataclasses.replace(self, **arrays) if arrays else self
-
-    def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Return two arrays, widths and lengths in m, with which the channels have the gains of
-        these cells. Gates keep their area and capacitance.
-        """
-        stretch = np.sqrt(self.gain / memristor.gain)
-        return memristor.width * stretch, memristor.length / stretch
-
-    def shift(self, memristor: MemristorParameters) -> Any:
-        """Return the deviations of Vto in V. A cell conducts like a nominal cell whose state is
-        lower by the deviation.
-        """
-        return self.threshold_voltage - memristor.threshold_voltage
-
-    @property
-    def leak(self) -> Any:
-        """Rate in 1/s at which X leaks in a write."""
-        return 1 / (self.leak_resistance * self.memory_capacitance)
-
-
-@dataclass(frozen=True, eq=False)
-class NeuronValues:
-    """Parameters of each neuron of a chip: arrays with a value for each class."""
-
-    threshold: np.ndarray  # V, membrane voltage of a spike
-    feedback_resistance: np.ndarray  # ohm, of the summing stage
-    membrane_capacitance: np.ndarray  # F
-
-
-@dataclass(frozen=True)
-class Wires:
-    """Resistance in ohm of the wire of a row between two columns, and of the wire of a column
-    between two rows.
-
-    Inputs drive their rows at column 0; neurons hold their columns beyond the last row.
-    """
-
-    row: float = 0.0
-    column: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Devices:
-    """Values of all cells and neurons of a chip, and its wires. None: all cells or all neurons have
-    the nominal values.
-    """
-
-    cells: Cells | None = None
-    neurons: NeuronValues | None = None
-    wires: Wires = Wires()
-
-    def of_rows(self, rows: np.ndarray) -> "Devices":
-        """Return the devices of a crossbar that has only the rows `rows` of this one."""
-        return dataclasses.replace(self, cells=self.cells and self.cells.at(slice(None), rows))
-
-
-IDEAL_DEVICES: Devices = Devices()
-
-
 @dataclass(frozen=True)
 class NetworkParameters(Parameters):
     """Device and neuron of a network."""
@@ -418,7 +331,8 @@ def network(
     """
     classes, input_count = len(states), len(states[0])
     circuit = Circuit(title)
-    if devices.wires != Wires():
+    wired = devices.wires != Wires()
+    if wired:
         # up to 20 times faster with wires, no gain without; ngspice before 42 ignores it
         circuit.raw_spice = ".options klu"
     kind = ReadMemristor if controls is None else Memristor
@@ -426,8 +340,15 @@ def network(
     cell.add_to(circuit)
     if neurons:
         add_neuron(circuit, parameters.neuron, per_instance=devices.neurons is not None)
-    _add_sources(circuit, input_count, inputs, controls)
-    cell_values = cell_arguments(parameters, devices.cells, controls is not None)
+    if inputs is None:
+        add_source(circuit, "pulse")
+        for i in range(input_count):
+            add_scaled(circuit, f"input_{i}")
+    for i, points in enumerate(inputs or []):
+        add_source(circuit, f"input_{i}", points)
+    for j, points in enumerate(controls or []):
+        add_source(circuit, f"phi_{j}", points)
+    cell_values = cell_arguments(parameters.memristor, devices.cells, controls is not None)
     neuron_values = neuron_arguments(devices.neurons)
     for j in range(classes):
         if neurons:
@@ -444,88 +365,18 @@ def network(
             circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
         phi = [] if controls is None else [f"phi_{j}"]
         for i in range(input_count):
-            column, row = add_wires(
-                circuit, devices.wires, (j, i), input_count, f"column_{j}", f"input_{i}"
-            )
+            ends = f"column_{j}", f"input_{i}"
+            if wired:
+                ends = add_wires(circuit, devices.wires, (j, i), input_count, *ends)
             circuit.X(
                 f"cell_{j}_{i}",
                 cell.name,
-                column,
-                row,
+                *ends,
                 *phi,
                 x0=float(states[j][i]),
                 **cell_values(j, i),
             )
     return circuit
-
-
-def _add_sources(
-    circuit: Circuit,
-    input_count: int,
-    inputs: Sequence[Points] | None,
-    controls: Sequence[Points] | None,
-) -> None:
-    if inputs is None:
-        add_source(circuit, "pulse")
-        for i in range(input_count):
-            add_scaled(circuit, f"input_{i}")
-    for i, points in enumerate(inputs or []):
-        add_source(circuit, f"input_{i}", points)
-    for j, points in enumerate(controls or []):
-        add_source(circuit, f"phi_{j}", points)
-
-
-def cell_arguments(
-    parameters: NetworkParameters, cells: Cells | None, write: bool
-) -> Callable[[int, int], dict[str, float]]:
-    """Return a function that gives the instance parameters of cell (column j, row i); `write`
-    includes the write gain. Without `cells` there are none.
-    """
-    if cells is None:
-        return lambda j, i: {}
-    width, length = cells.geometry(parameters.memristor)
-    arrays = {"w": width, "l": length, "vto": cells.threshold_voltage, "c": cells.capacitance}
-    if write:
-        arrays["k"] = cells.transconductance
-    return lambda j, i: {key: float(values[j, i]) for key, values in arrays.items()}
-
-
-def neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, float]]:
-    """Return a function that gives the instance parameters of neuron j; none without `neurons`."""
-    if neurons is None:
-        return lambda j: {}
-    arrays = {
-        "threshold": neurons.threshold,
-        "feedback": neurons.feedback_resistance,
-        "capacitance": neurons.membrane_capacitance,
-    }
-    return lambda j: {key: float(values[j]) for key, values in arrays.items()}
-
-
-def add_wires(
-    circuit: Circuit,
-    wires: Wires,
-    cell: tuple[int, int],
-    rows: int,
-    column: str,
-    row: str,
-    kinds: tuple[str, str] = ("row", "wire"),
-) -> tuple[str, str]:
-    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with a number of
-    `rows`; return the nodes of the cell on column and row.
-
-    `column` and `row` are the nodes at the neuron and at the input, `kinds` the names of nodes on
-    wires of rows and of columns.
-    """
-    (j, i), (of_row, of_column) = cell, kinds
-    if wires.row:
-        before, row = row if j == 0 else f"{of_row}_{j - 1}_{i}", f"{of_row}_{j}_{i}"
-        circuit.R(row, before, row, wires.row)
-    if wires.column:
-        after = column if i == rows - 1 else f"{of_column}_{j}_{i + 1}"
-        column = f"{of_column}_{j}_{i}"
-        circuit.R(column, column, after, wires.column)
-    return column, row
 
 
 def state_changes(
@@ -538,60 +389,6 @@ def state_changes(
     for (j, i), state in zip(cells, states, strict=True):
         changes |= altered_state(f"x{name}_{j}_{i}", state)
     return changes
-
-
-def cell_changes(
-    cells: Cells,
-    memristor: MemristorParameters,
-    write: bool = False,
-    name: str = "cell",
-    places: Sequence[int] | None = None,
-) -> dict[str, float]:
-    """Return the `alter` changes that give cells of a netlist the values of `cells` (columns x
-    rows).
-
-    Vto belongs to a model and cannot be altered, so shift the states instead (`Cells.shift`).
-
-    Parameters
-    ----------
-    cells : Cells
-    memristor : MemristorParameters
-    write : bool
-        Include the write gain.
-    name : str
-        Cells are called xNAME_column_row.
-    places : sequence of int, optional
-        Rows of the netlist that get the values; None: the first rows.
-    """
-    width, length = cells.geometry(memristor)
-    changes: dict[str, float] = {}
-    rows = range(width.shape[1]) if places is None else places
-    for j, (i, k) in itertools.product(range(len(width)), enumerate(rows)):
-        element = f"x{name}_{j}_{k}"
-        changes[f"m.{element}.mchannel w"] = float(width[j, i])
-        changes[f"m.{element}.mchannel l"] = float(length[j, i])
-        changes[f"c.{element}.cmemory"] = float(cells.capacitance[j, i])
-        if write:
-            changes[f"g.{element}.gcharge gain"] = float(cells.transconductance[j, i])
-    return changes
-
-
-def neuron_changes(neurons: NeuronValues, which: Iterable[int], kind: str) -> dict[str, float]:
-    """Return the `alter` changes that give the first neurons of a netlist the values of the chip's
-    neurons `which`.
-
-    `kind` is "stages" for the feedback of the elements xneuron_0_j, or "membrane" for the capacitor
-    of the elements xmembrane_0_j.
-    """
-    if kind == "stages":
-        return {
-            f"r.xneuron_0_{j}.rfeedback": float(neurons.feedback_resistance[n])
-            for j, n in enumerate(which)
-        }
-    return {
-        f"c.xmembrane_0_{j}.cmembrane": float(neurons.membrane_capacitance[n])
-        for j, n in enumerate(which)
-    }
 
 
 def names(kind: str, count: int) -> list[str]:

@@ -12,7 +12,7 @@ __version__ = "1.2.0"
 _HOMES = {
     "Chip": "memristive.network.chip",
     "Conv": "memristive.network.recipe",
-    "Convolution": "memristive.network.design",
+    "Convolution": "memristive.network.convolution",
     "Crossbar": "memristive.network.crossbar",
     "Dense": "memristive.network.recipe",
     "ErrorDrivenRule": "memristive.learning.rule",
@@ -33,7 +33,7 @@ _HOMES = {
     "export": "memristive.io.laboratory",
     "infer": "memristive.learning.hebbian",
     "learn": "memristive.learning.training",
-    "load": "memristive.io.voltages",
+    "load": "memristive.io.networks",
     "load_results": "memristive.io.records",
     "load_table": "memristive.io.records",
     "load_weights": "memristive.io.weights",
@@ -41,7 +41,7 @@ _HOMES = {
     "netlist": "memristive.engines.read_netlist",
     "network_on_chip": "memristive.network.networks",
     "read": "memristive.engines.engine",
-    "save": "memristive.io.voltages",
+    "save": "memristive.io.networks",
     "save_voltages": "memristive.io.voltages",
     "train_hebbian": "memristive.learning.hebbian",
 }

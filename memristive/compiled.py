@@ -1,13 +1,11 @@
 """Functions compiled by numba, in a cache that is never stale. numba is imported when the first of
 them is called: the import takes a third of a second, and the paper's scripts call none.
 
-numba keeps compiled code for each file and compiles it anew when that file changes. But the code
-also holds functions and constants of other files. Therefore `compiled` gives each file a folder for
-its code. The name of the folder depends on the content of the file and of all project files that it
-imports, so a change in any of them leads to a new folder.
+numba compiles a file anew when it changes, but compiled code also holds functions and constants of
+other files. Therefore the cache is one folder, whose name is a hash of all sources of kernels: a
+change in any of them leads to a new folder.
 """
 
-import ast
 import contextlib
 import functools
 import hashlib
@@ -21,14 +19,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+# files with compiled functions, and with the constants that these use
+KERNELS = (
+    *("memristor.py", "memristive/devices/write_curve.py", "memristive/scores/decisions.py"),
+    *("memristive/closed_form/*.py", "memristive/writing/*.py", "memristive/learning/rule.py"),
+    *("memristive/stdp/stdp_circuit.py", "memristive/compiled.py"),
+)
 # s; a folder of older content is kept for so long, because another process may still write to it
 UNUSED = 24 * 3600.0
 
 # numba gives functions without these options those of the caller that it compiles first
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False}
-
-# for each compiled function, a file in its folder that exists once a line was printed
-_marks: dict[Callable[..., Any], Path] = {}
 
 
 class Waiting:
@@ -52,10 +53,8 @@ class Waiting:
 
         config: Any = numba.config  # its values are set as NUMBA_CACHE_DIR and the like
         before = config.CACHE_DIR
-        folder = _cache_folder(Path(self.function.__code__.co_filename), before)
-        config.CACHE_DIR = folder or before
-        if folder:
-            _marks[self.function] = Path(folder) / "announced"
+        folder = cache_folder()
+        config.CACHE_DIR = str(folder or before)
         try:
             return numba.njit(cache=folder is not None, **OPTIONS | self.options)(self.function)
         finally:
@@ -75,7 +74,7 @@ def start() -> None:
         """
 
         def on_start(self, event: Any) -> None:
-            announce(event.data["dispatcher"].py_func)
+            announce()
 
         def on_end(self, event: Any) -> None:
             pass
@@ -87,28 +86,24 @@ def start() -> None:
                 setattr(module, name, value.dispatcher)
 
 
-def announce(function: Callable[..., Any]) -> None:
-    """Print a line at the first compilation into a new folder; one line for all folders of this
-    process, and for processes that start together.
+@functools.cache
+def announce() -> None:
+    """Print a line at the first compilation into a new folder, once for processes that start
+    together.
     """
-    mark = _marks.get(function)
-    if mark is None or mark.exists():
-        return
-    with contextlib.suppress(OSError):
-        mark.touch(exist_ok=False)  # FileExistsError: another process was faster
-        print(
-            "compiling: the first run of each kind of network takes longer",
-            file=sys.stderr,
-            flush=True,
-        )
-    for other in _marks.values():
+    if folder := cache_folder():
         with contextlib.suppress(OSError):
-            other.touch()
+            (folder / "announced").touch(exist_ok=False)  # FileExistsError: announced before
+            print(
+                "compiling: the first run of each kind of network takes longer",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Compile a function as `numba.njit` does and keep the result until a file that it depends on
-    changes.
+    """Compile a function as `numba.njit` does and keep the result until a file of `KERNELS`
+    changes. The function's file must be one of them.
 
     Parameters
     ----------
@@ -128,14 +123,17 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
 
 
 @functools.cache
-def _cache_folder(file: Path, chosen: str) -> str | None:
-    """Return the folder for the compiled functions of `file`, and remove its older folders; None if
-    no folder is writable. `chosen`: the value of NUMBA_CACHE_DIR, or "".
+def cache_folder() -> Path | None:
+    """Return the folder for compiled functions, and remove older ones; None if no folder is
+    writable.
     """
-    sources = _with_imports(file, {})
-    content = b"".join(hashlib.sha256(sources[path]).digest() for path in sorted(sources))
-    name = f"{file.stem}-{hashlib.sha256(content).hexdigest()[:16]}"
-    for parent in (chosen or file.parent / "__pycache__", os.path.expanduser("~/.cache")):
+    files = sorted(path for pattern in KERNELS for path in ROOT.glob(pattern))
+    content = b"".join(path.read_bytes() for path in files)
+    name = f"kernels-{hashlib.sha256(content).hexdigest()[:16]}"
+    for parent in (
+        os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__",
+        os.path.expanduser("~/.cache"),
+    ):
         folder = Path(parent, "memristive", name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -143,25 +141,9 @@ def _cache_folder(file: Path, chosen: str) -> str | None:
             tempfile.NamedTemporaryFile(dir=folder).close()
         except OSError:
             continue
-        for other in folder.parent.glob(f"{file.stem}-*"):
+        for other in folder.parent.glob("kernels-*"):
             with contextlib.suppress(OSError):  # another process has removed it
                 if other != folder and time.time() - other.stat().st_mtime > UNUSED:
                     shutil.rmtree(other)
-        return str(folder)
+        return folder
     return None
-
-
-def _with_imports(file: Path, found: dict[Path, bytes]) -> dict[Path, bytes]:
-    """Add to `found`, by path, the content of `file` and of all project files that are imported
-    when it is loaded.
-    """
-    found[file] = file.read_bytes()
-    for node in ast.parse(found[file]).body:
-        if isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        for path in (ROOT / f"{name.replace('.', '/')}.py" for name in names):
-            if path not in found and path.is_file():
-                _with_imports(path, found)
-    return found

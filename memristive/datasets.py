@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from memristive.learning.build import grey_settings, paper_setup
-from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import scaled
 from memristive.parameters import ParameterError, did_you_mean
@@ -31,6 +29,7 @@ from snn_circuit import NeuronParameters
 
 if TYPE_CHECKING:
     from memristive.io.voltages import Voltages
+    from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 
 INSTALLED = Path(__file__).parent / "data"  # exists if pip has installed the project
 MNIST_FILE = (INSTALLED if INSTALLED.exists() else Path(__file__).parents[1] / "data") / "mnist.npz"
@@ -144,13 +143,17 @@ class Dataset:
         return f"_{rows}x{columns}" * (self.name.startswith(("mnist", "fashion")) and rows != SIZE)
 
     @property
-    def rule(self) -> ErrorDrivenRule:
+    def rule(self) -> "ErrorDrivenRule":
         """Error-driven rule that suits the images."""
+        from memristive.learning.rule import ErrorDrivenRule
+
         return ErrorDrivenRule(**self.settings)  # type: ignore[arg-type]
 
     @property
-    def layer_rule(self) -> LayeredRule:
+    def layer_rule(self) -> "LayeredRule":
         """Rule for several layers that suits the images."""
+        from memristive.learning.rule import LayeredRule
+
         return LayeredRule(**self.layer_settings)  # type: ignore[arg-type]
 
     @functools.cached_property
@@ -506,6 +509,8 @@ def from_images(
     The patterns are the mean images of the classes. `shape`: rows and columns of an image.
     `labels`: names of the classes, by default their numbers.
     """
+    from memristive.learning.build import grey_settings, paper_setup  # patterns need no layers
+
     classes = int(train.labels.max()) + 1
     patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])
     names = tuple(labels) or tuple(str(k) for k in range(classes))

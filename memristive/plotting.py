@@ -23,7 +23,6 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from memristive.closed_form import neuron
-from memristive.devices.measured_device import MeasuredDevice
 from memristive.io.records import report, write_file
 from memristive.learning.hebbian import Inference
 from memristive.network.crossbar import Crossbar, Race
@@ -32,6 +31,8 @@ from memristive.scores.decisions import UNDECIDED, decision_name, lead, strict_d
 
 if TYPE_CHECKING:  # the import of pandas takes long
     from pandas.api.typing import SeriesGroupBy
+
+    from memristive.devices.measured_device import MeasuredDevice
 
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
@@ -465,7 +466,7 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
     return figure
 
 
-def one_sided_steps(devices: Sequence[MeasuredDevice]) -> Figure:
+def one_sided_steps(devices: "Sequence[MeasuredDevice]") -> Figure:
     """Draw the distributions of both kinds of pulses over the state before, for each of some
     devices with one gradual direction: medians, quarters and tenths.
     """

@@ -20,7 +20,7 @@ from memristive.cli.reading import ranges, read_range
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, print_rows, run
 from memristive.datasets import DATASETS, matching_dataset
 from memristive.engines.solvers import READING_LAYERS
-from memristive.io.voltages import describe_network, load_network
+from memristive.io.networks import describe_network, load_network
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import (
     decide,

@@ -25,6 +25,7 @@ from memristive.cli.script import (
 )
 from memristive.datasets import DATASETS, ENCODINGS, Dataset, load_dataset
 from memristive.engines.read_netlist import netlist
+from memristive.io.networks import describe_network, save
 from memristive.io.records import (
     check_overwriting,
     checkpoint_at_interrupt,
@@ -32,7 +33,6 @@ from memristive.io.records import (
     resumed,
     save_checkpoint,
 )
-from memristive.io.voltages import describe_network, save
 from memristive.learning.build import paper_network
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import Chip, load_chip

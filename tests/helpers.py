@@ -32,10 +32,8 @@ def script(*arguments, code=0, folder=ROOT, **options):
 
 
 def page(name):
-    """Return the module whose `main` a script or study runs; memristor.py starts a study."""
-    return importlib.import_module(
-        "memristive.commands.loop" if name == "memristor.py" else name.removesuffix(".py")
-    )
+    """Return the module whose `main` a script runs."""
+    return importlib.import_module(name.removesuffix(".py"))
 
 
 def outputs(folder):

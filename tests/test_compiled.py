@@ -1,11 +1,19 @@
 """The cache of compiled functions follows every file that they depend on."""
 
+import ast
+import importlib
+import inspect
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
 import time
+import types
+from pathlib import Path
 
+import memristive
+from memristive.compiled import KERNELS
 from tests.helpers import ROOT
 
 USE = """
@@ -23,7 +31,7 @@ def dose_factor(done, presentations, final):
     return 2.0
 """
 CALL = """
-from memristive.learning.use import first_dose
+from memristive.writing.use import first_dose
 print(first_dose({}), len(first_dose.stats.cache_hits))
 """
 
@@ -36,7 +44,7 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
     )
 
     def append(name, text):
-        with (tmp_path / "memristive/learning" / name).open("a", encoding="utf-8") as file:
+        with (tmp_path / "memristive" / name).open("a", encoding="utf-8") as file:
             file.write(text)
 
     def first_dose(presentations=9):
@@ -53,12 +61,43 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
         )
         return done.stdout.strip() or done.stderr, "compiling" in done.stderr
 
-    append("use.py", USE)  # compiled in a second, the kernel itself in half a minute
+    append("writing/use.py", USE)  # compiled in a second, the kernel itself in half a minute
     assert first_dose() == ("1.0 0", True)
     assert first_dose() == ("1.0 1", False)  # from the cache, without a word
     for file in (tmp_path / "memristive").rglob("__pycache__/memristive/**/*"):
         os.utime(file, (0, time.time() - 3600))
     # as for a network of another depth, an hour later: announced before
     assert first_dose(9.0) == ("1.0 0", False)
-    append("rule.py", CHANGE)
+    append("learning/rule.py", CHANGE)
     assert first_dose()[0] == "2.0 0"
+
+
+def test_the_hashed_files_hold_all_kernels_and_their_constants():
+    hashed = {path for pattern in KERNELS for path in ROOT.glob(pattern)}
+    for found in pkgutil.walk_packages(memristive.__path__, "memristive."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    kernels = {
+        inspect.unwrap(getattr(value, "py_func", value))
+        for module in list(sys.modules.values())
+        for value in list(vars(module).values())
+        if type(value).__name__ in ("Waiting", "CPUDispatcher")
+        and value.__module__.startswith(("memristive", "memristor"))
+    }
+    assert len(kernels) > 50
+    for kernel in kernels:
+        assert Path(kernel.__code__.co_filename) in hashed, kernel
+    files = {kernel.__code__.co_filename: kernel.__module__ for kernel in kernels}
+    for file, module in files.items():
+        used = {name for kernel in kernels if kernel.__module__ == module for name in names(kernel)}
+        for node in ast.parse(Path(file).read_text(encoding="utf-8")).body:
+            for name in getattr(node, "names", ()):
+                value = vars(sys.modules[module]).get(name.asname or name.name)
+                if isinstance(value, int | float | tuple | type) and name.name in used:
+                    assert ROOT / f"{node.module.replace('.', '/')}.py" in hashed, (name.name, file)
+
+
+def names(kernel):
+    """Return the global names that a kernel uses."""
+    nested = [part for part in kernel.__code__.co_consts if isinstance(part, types.CodeType)]
+    return {name for code in (kernel.__code__, *nested) for name in code.co_names}

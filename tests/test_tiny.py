@@ -11,13 +11,14 @@ import pytest
 import memristor
 from memristive import tiny
 from memristive.datasets import xor, xpue
+from memristive.devices.cells import Cells
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.crossbar import hebbian_state
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import Network
-from snn_circuit import Cells, NetworkParameters, NeuronParameters
+from snn_circuit import NetworkParameters, NeuronParameters
 
 IDEAL = NeuronParameters(
     amplifier_gain=1e8,

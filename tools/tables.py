@@ -20,8 +20,6 @@ from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
 from memristive.ledger import ASSUMED
-from studies.drift import FOLLOWING, LAST, PAIRS, SPREAD, TOGETHER, YEAR
-from studies.drift import LAYERS as LAYERS_OF_DRIFT
 from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
@@ -340,16 +338,7 @@ def learning_rows() -> pd.DataFrame:
     )
 
 
-def drift_rows(condition: str) -> pd.DataFrame:
-    """Return the rows of the study of drift that meet a condition."""
-    rows = sweep("devices/drift", condition)
-    rows["age"] = rows.age.fillna(0).map(AGES)
-    rows["us"] = 1e6 * rows.first_spike_s
-    return rows[rows.age.notna()].replace({"case": {"aged": "nothing follows"}})
-
-
 LAYERS = {1: "one layer", 2: "two layers"}
-AGES = {0: "trained", 1e3: "1e3 s", 1e5: "1e5 s", 1e7: "1e7 s", YEAR: "a year"}
 LATE = {True: "late", False: "rounded"}
 GATED = {  # cells of the sweep gate_commit
     "li-1t1r": f"device == '{LI}' and size == 10 and series == 'usual'",
@@ -589,53 +578,6 @@ TABLES = {
             "networks without an error": "{epochs_count:.0f} of {count}",
             "epochs: mean (range)": "{epochs:.1f} ({epochs_min:.0f}-{epochs_max:.0f})",
             "writes of a cell": "{writes_per_cell:.1f}",
-        },
-    ),
-    "drift_ages": Table(
-        lambda: drift_rows("part == 'ages' and case in ('trained', 'aged')"),
-        "kind spread",
-        {
-            "cells": "{kind}, spread {spread:g}",
-            "{age}": "{percent:.1f} ({percent_min:.0f} to {percent_max:.0f})",
-        },
-    ),
-    "drift_relearned": Table(
-        lambda: drift_rows(
-            f"kind == '{PAIRS}' and case == 'relearned' and spread > 0 and "
-            f"(spread == {SPREAD} or age == {LAST})"
-        ),
-        "relearned",
-        {
-            "presentations": "{relearned:,.0f}",
-            "{age}, spread {spread:g}": "{percent:.1f}%, {pulses:.1f}",
-        },
-    ),
-    "drift_waited": Table(
-        lambda: drift_rows(f"case in ('waited', 'relearned twice') and relearned == {TOGETHER}"),
-        "age",
-        {"wait": "{age}", "{kind}, {spread:g}, {case}": "{percent:.1f}%"},
-    ),
-    "drift_followed": Table(
-        lambda: drift_rows(
-            f"case in {('aged', *FOLLOWING)} and (kind == '{LAYERS_OF_DRIFT}' or "
-            f"kind == '{PAIRS}' and spread == {SPREAD}) and age < {YEAR}"
-        ),
-        "kind spread age",
-        {
-            "network": "{kind}, spread {spread:g}",
-            "age": "{age}",
-            "{case}": "{percent:.1f}%, {us:.0f} us",
-        },
-    ),
-    "drift_endurance": Table(
-        lambda: sweep("devices/drift_endurance", "training in (1, 2, 4, 8, 12)").assign(
-            pulses=lambda rows: rows.pulses_per_cell.where(rows.training == 1)
-        ),
-        "way",
-        {
-            "way": "{way}",
-            "pulses of a cell": "{pulses:.0f}",
-            "training {training:.0f}": "{percent:.1f}% ({stuck:.0%})",
         },
     ),
     "costs": Table(

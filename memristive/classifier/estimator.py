@@ -26,14 +26,16 @@ from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.engines.engine import ModelCells, NgspiceNetwork, check_engine, read
 from memristive.engines.read_netlist import netlist
 from memristive.files import read_json, restored
-from memristive.io.records import write_file, write_json
-from memristive.io.voltages import CLASSIFIER, network_content
+from memristive.io.networks import network_content
+from memristive.io.records import as_read, write_file, write_json
+from memristive.io.voltages import CLASSIFIER
 from memristive.io.voltages import FORMAT as NETWORK
 from memristive.learning.build import build, layers_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, chosen_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution
+from memristive.network.convolution import Convolution
+from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Recipe
 from memristive.parameters import ParameterError, as_whole, check_kind
@@ -655,8 +657,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "estimator": {
                 **self.get_params(),
                 **self._fixed,
-                "hidden": tuple(layer.neurons for layer in self.network_.layers[:-1]),
-                "convolution": self.network_.convolution,
+                "hidden": self.network_.neurons[:-1],
+                "convolution": next(iter(self.network_.kinds), None),
                 "random_state": seed,
             },
             "presentations": self.n_presentations_,
@@ -667,7 +669,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "span": self.encoding_.span,
             "network": network_content(self.network_, self._suited, engine=self.engine_),
         }
-        write_json(path, content, overwrite, lambda made: _stored(path, made).trained(path))
+        _stored(path, as_read(content)).trained(path)
+        write_json(path, content, overwrite)
         return Path(path)
 
     @classmethod

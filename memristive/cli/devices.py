@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from memristive.cli.script import Parser, keep_apart
-from memristive.devices.measured_device import load_device
 from memristive.io import records
 from memristive.learning.hebbian import array_setup
 from memristive.network.design import Setup
@@ -50,6 +49,8 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
             "write one with: python -m memristive measure MODEL, a model's .json file or one of "
             "the project's, such as vteam"
         )
+    from memristive.devices.measured_device import load_device  # emulators need none
+
     networks, device = keep_apart(options, options.device), load_device(options.device)
     if device.levels:
         raise ParameterError(

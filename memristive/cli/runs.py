@@ -18,6 +18,7 @@ import pandas as pd
 import memristive.learning.build
 from memristive.accounting.dissipation import write_costs
 from memristive.datasets import Dataset, Images, matching_dataset
+from memristive.devices.aging import Aging
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.files import read_json
 from memristive.learning.build import build
@@ -31,7 +32,6 @@ from memristive.scores.checks import OperatingRangeWarning, layered_problems
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import PulseWrites
-from memristor import Aging
 
 HELD_OUT = 10_000  # most images
 AGING = {one.name for one in dataclasses.fields(Aging) if not one.name.startswith("endurance")}
@@ -135,11 +135,13 @@ def evaluate(run: Run) -> dict[str, Any]:
     return row
 
 
-def examined(run: Run) -> tuple[dict[str, Any], list[str]]:
-    """Train and test the network of a `run`. Return scores, pulses and energy of its writes as a
-    row, and a message for each quantity that is out of range.
+def examined(
+    run: Run, trained: tuple[Network, LayeredRule, Counts] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Test the network of a `run`, which is trained if it is not given. Return scores, pulses and
+    energy of its writes as a row, and a message for each quantity that is out of range.
     """
-    network, rule, counts = run.trained()
+    network, rule, counts = trained or run.trained()
     device = run.recipe.device
     assert device
     test = run.dataset.test

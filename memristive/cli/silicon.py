@@ -4,18 +4,20 @@ transistors.
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memristive.cli import script
 from memristive.datasets import Dataset
 from memristive.devices.foundry import CORNERS, FOUNDRIES, Process
-from memristive.engines.silicon import SiliconLayer
 from memristive.files import read_json, restored
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import confusion, decide, decision_name, lead
+
+if TYPE_CHECKING:
+    from memristive.engines.silicon import SiliconLayer
 
 FORMAT = "memristive silicon voltages"
 RESOLUTION = 10e-9  # s, longest lead that counts as a tie: half a time step
@@ -41,7 +43,9 @@ def add_silicon(parser: script.Parser) -> script.Parser:
     return parser
 
 
-def _layer(options: argparse.Namespace, dataset: Dataset) -> SiliconLayer:
+def _layer(options: argparse.Namespace, dataset: Dataset) -> "SiliconLayer":
+    from memristive.engines.silicon import SiliconLayer  # the paper's circuit needs none
+
     for other in ("settings", "parameters", "netlist", "device"):
         if getattr(options, other, None):
             raise ParameterError(f"{other} of the paper's circuit are not for --silicon")
@@ -125,7 +129,7 @@ def read_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
     plotting.save(figure, options.figures / f"{name}_train_confusion.png")
 
 
-def _voltages(path: Path, dataset: Dataset, layer: SiliconLayer) -> np.ndarray:
+def _voltages(path: Path, dataset: Dataset, layer: "SiliconLayer") -> np.ndarray:
     """Return the states (classes x inputs, V) of a file of `train_on_silicon`."""
     content = read_json(path, "trained voltages on silicon")
     if content.get("format") != FORMAT or content.get("dataset") != dataset.name:

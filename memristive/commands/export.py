@@ -19,9 +19,10 @@ from memristive.cli.script import OWN, make_parser
 from memristive.devices.export import files, identifier
 from memristive.devices.measured_device import PRESETS, load_device
 from memristive.io.laboratory import conductance_tables, laboratory_files
+from memristive.io.networks import load
 from memristive.io.nir_graph import save_nir
 from memristive.io.records import check_overwriting, report, write_file
-from memristive.io.voltages import is_voltages, load, read_voltages
+from memristive.io.voltages import is_voltages, read_voltages
 from memristive.parameters import ParameterError
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
-"""I-V experiment of `python memristor.py`: the hysteresis loop of one memristor under a sine, and
-its three fingerprints.
+"""I-V experiment: the hysteresis loop of one emulator under a sine in ngspice, and its three
+fingerprints.
 
 A memristor has three fingerprints (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop
 is pinched at the origin, the lobes of the loop shrink with frequency, and at high frequency the
@@ -70,8 +70,8 @@ class IvExperiment(Parameters):
 
 
 def run_iv(options: argparse.Namespace) -> None:
-    """Run the I-V experiment of `python memristor.py`: compare one loop with its closed form, and
-    measure the fingerprints.
+    """Run the I-V experiment: compare one loop with its closed form, and measure the
+    fingerprints.
     """
     memristor, experiment = apply_settings(options, memristor=IV_MEMRISTOR, iv=IvExperiment())
     record = Record(

@@ -1,9 +1,9 @@
 """STDP window of one cell without leak: the change of X over the time between a pre pulse and a
 post spike.
 
-`python memristor.py --stdp` measures the window. The pre pulse has a negative tail, and the post
-spike opens phi. Writes results/devices/memristor_stdp.json and figures/memristor_stdp.png. About
-2 s.
+`python -m memristive.commands.loop --stdp` measures the window. The pre pulse has a negative tail,
+and the post spike opens phi. Writes results/devices/memristor_stdp.json and
+figures/memristor_stdp.png. About 2 s.
 """
 
 import argparse
@@ -89,9 +89,7 @@ class StdpExperiment:
 
 
 def run_stdp(options: argparse.Namespace) -> None:
-    """Run the STDP experiment of `python memristor.py --stdp`: measure the window, compare it with
-    the closed form, draw it.
-    """
+    """Run the STDP experiment: measure the window, compare it with the closed form, draw it."""
     (memristor,) = apply_settings(options, memristor=MemristorParameters())
     experiment = StdpExperiment()
     parameters = {"memristor": memristor.as_dict(), "stdp": dataclasses.asdict(experiment)}

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.stats import norm
 
 from memristive.devices.measured_device import MeasuredDevice
+from memristive.devices.write_curve import WriteCurve
 from memristive.parameters import ParameterError
 from memristive.spice.session import one_line
-from memristor import WriteCurve
 
 # ohm: the state's leak, without which an operating point has no solution. Its time constant is so
 # many pulses.

@@ -18,12 +18,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.devices.aging import Aging
 from memristive.devices.one_sided import OneSided
 from memristive.devices.spice_model import (
     SpiceModel,
     check_model,
     unchanged_model,
 )
+from memristive.devices.write_curve import Flow, WriteCurve, move
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import (
     ParameterError,
@@ -31,7 +33,7 @@ from memristive.parameters import (
     did_you_mean,
     quantity,
 )
-from memristor import ISOLATED, Aging, Flow, MemristorParameters, WriteCurve, move
+from memristor import ISOLATED, MemristorParameters
 
 FORMAT = "device curves"
 # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it

@@ -1,4 +1,4 @@
-"""Fit of the laws of `memristor.Aging` to readings of devices without pulses (docs/drift.md)."""
+"""Fit of the laws of `Aging` to readings of devices without pulses (docs/drift.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

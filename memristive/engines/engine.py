@@ -27,9 +27,10 @@ from memristive.devices.spice_model import SpiceModel
 from memristive.engines.neuron_layer import NeuronLayer
 from memristive.engines.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
-from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, edges
+from memristive.network.design import CLOSED_FORM, ENGINES, FloatOrArray, edges
 from memristive.network.inputs import MOST_NEURONS, as_images
-from memristive.network.layer import Layer, add_drives, column_nodes
+from memristive.network.layer import Layer
+from memristive.network.netlists import add_drives
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, as_whole, check_kind
@@ -38,7 +39,6 @@ from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristive.writing.base import Write
 from memristive.writing.gate import GateWrite
 from memristive.writing.pulses import ModelWrite
-from memristor import FloatOrArray
 from snn_circuit import NeuronParameters, Points, names
 
 RUN = 50  # patterns of a transient
@@ -200,7 +200,7 @@ class SubcircuitLayer:
         layer, circuit, errors_of_columns = (
             self._layer,
             Circuit("back-read"),
-            self._layer.column_errors(errors),
+            self._layer.synapses.errors(errors),
         )
         self._cells.model.add_to(circuit, compiled=True)
         for c, error in enumerate(errors_of_columns.tolist()):
@@ -214,7 +214,7 @@ class SubcircuitLayer:
         )
         positive, negative = -_shown(circuit, [f"i(vrow_0_{k})" for k in range(layer.inputs)], 2)
         return (positive - negative) / (
-            layer.memristor.gain * layer.back_voltage * max(1, layer.pairs)
+            layer.memristor.gain * layer.back_voltage * layer.synapses.cells
         )
 
     def write(
@@ -235,7 +235,7 @@ class SubcircuitLayer:
         add_drives(circuit, layer, layer.neurons, len(used))
         for k, row in enumerate(used):
             _add_steps(circuit, f"row_0_{k}", layer.row_voltage * patterns[:, row])
-        self._add_cells(circuit, states, column_nodes(layer, 0, layer.neurons), used)
+        self._add_cells(circuit, states, layer.synapses.nodes(0, layer.neurons), used)
         return _shown(circuit, names("drive_0", layer.neurons), len(patterns))
 
     def _add_cells(
@@ -420,7 +420,7 @@ class NgspiceNetwork:
         if not self._emulated:
             return self.forward(network, image)
         # ngspice's own drives end the read, also if wires have resistance
-        if isinstance(network.design, Schedule):
+        if network.paper:
             times, membranes = self.layers[0].read(network.states[0], image, wanted, jitter=jitter)
             return [times], [membranes]
         wanted = min(wanted, network.sizes[-1])
@@ -453,14 +453,10 @@ class NgspiceNetwork:
         ]
         # subcircuits bend by themselves
         levels = network.design.read_levels(image) if self._emulated else image
-        convolution, of_first = network.convolution, noise[0] if noise else None
-        if convolution:
-            patches = levels[..., convolution.patches[:, 1:-1]]
-            read = self.layers[0].read_patches if self._emulated else self.layers[0].read
-            times, settled = read(network.states[0], patches, 0, first_stop, of_first)
-            found = [(convolution.pooled(times, settled)[0], settled)]
-        else:
-            found = [self.layers[0].read(network.states[0], levels, 0, first_stop, of_first)]
+        kind, of_first = network.layers[0].kind, noise[0] if noise else None
+        shown = kind.windows(levels)
+        times, settled = self.layers[0].read(network.states[0], shown, 0, first_stop, of_first)
+        found = [(kind.kept(times, settled)[0], settled)]
         for k, until in enumerate(stops, 1):
             found.append(
                 self.layers[k].read_steps(

@@ -5,9 +5,10 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.neuron_model import EDGE, SOLVER, MeasuredNeuron
 from memristive.engines.ngspice_layer import NgspiceLayer
+from memristive.network.design import FloatOrArray
 from memristive.network.layer import Layer
 from memristive.spice.session import LoadedCircuit, NgspiceSession
-from memristor import FloatOrArray, ReadMemristor
+from memristor import ReadMemristor
 from snn_circuit import add_scaled, add_source, names, state_changes
 
 

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
+from memristive.devices.cells import Cells, Devices, Wires
 from memristive.network import two_terminal
 from memristive.network.design import Setup
 from memristive.spice.session import Solver
 from memristor import Channel, read_current, trained_state
-from snn_circuit import Cells, Devices, Wires
 
 # Training must give every class the same voltage to 0.02 %. Otherwise the scatter, not the
 # patterns, decides between classes that an image overlaps equally (docs/circuit.md). The charge

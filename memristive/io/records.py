@@ -24,9 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from memristive.devices.measured_device import device_record
 from memristive.files import FileProblem, read_json, restored_progress
-from memristive.network.chip import Chip
 from memristive.network.design import Schedule, Setup
 from memristive.parameters import Parameters
 from memristive.scores.decisions import decide, decision_name, lead
@@ -103,6 +101,11 @@ def to_json(data: Any) -> str:
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
 
 
+def as_read(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a JSON file of `content`, which a caller checks before it writes."""
+    return dict(json.loads(to_json(content)))
+
+
 def _plain(data: Any) -> Any:
     if isinstance(data, Parameters):
         data = data.as_dict()
@@ -117,13 +120,8 @@ def _plain(data: Any) -> Any:
     return str(data) if isinstance(data, Path) else data
 
 
-def write_json(
-    path: str | Path,
-    content: Mapping[str, Any],
-    overwrite: bool = False,
-    check: Callable[[dict[str, Any]], Any] = lambda stored: None,
-) -> None:
-    """Write `content` as JSON, unless `check`, which gets what the file would hold, raises.
+def write_json(path: str | Path, content: Mapping[str, Any], overwrite: bool = False) -> None:
+    """Write `content` as JSON.
 
     A file with other content is kept as NAME.1.json, NAME.2.json and so on, and a line says so,
     unless `overwrite` is True: neither the earlier work nor the new one is lost. Its "versions" may
@@ -131,7 +129,6 @@ def write_json(
     another run at the same time.
     """
     text = to_json(content)
-    check(json.loads(text))
     path = Path(path)
     real = os.path.realpath(path)
     if overwrite and real in _checked:
@@ -329,6 +326,8 @@ def checkpoint_at_interrupt(
 if TYPE_CHECKING:
     import pandas as pd
 
+    from memristive.network.chip import Chip
+
 PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
 
@@ -340,7 +339,7 @@ def versions(ngspice: bool) -> dict[str, Any]:
     return found | {name: version(name) for name in PACKAGES}
 
 
-def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
+def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
     """Return the parameters of a run as plain numbers, for records and voltages files.
 
     "chip" is None for an ideal chip. For two-terminal devices there is also "array", with the
@@ -353,6 +352,8 @@ def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
         "chip": chip.as_dict() if chip else None,
     }
     if array:
+        from memristive.devices.measured_device import device_record  # emulators need none
+
         found["array"] = {
             "scheme": array.scheme,
             "pulses": array.pulses,

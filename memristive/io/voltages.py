@@ -11,41 +11,41 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from memristive.devices.measured_device import device_of_record, model_of
-from memristive.devices.spice_model import check_model
 from memristive.files import FileProblem, States, read_json, restored
 from memristive.io.records import (
+    as_read,
     describe,
     report,
     versions,
     write_json,
 )
-from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
-from memristive.network.chip import Chip
 from memristive.network.design import (
-    CLOSED_FORM,
-    NGSPICE,
-    Convolution,
     LayerDesign,
     Schedule,
     Setup,
 )
-from memristive.network.networks import Network, network_on_chip
-from memristive.network.recipe import Recipe
 from memristive.network.two_terminal import DeviceArray
-from memristive.parameters import ParameterError, Parameters, check_kind
-from memristive.writing.ways import PulseWrites
+from memristive.parameters import ParameterError, Parameters
 from snn_circuit import NetworkParameters
+
+if TYPE_CHECKING:
+    from memristive.network.chip import Chip
+    from memristive.network.convolution import Convolution
+    from memristive.network.recipe import Recipe
+    from memristive.writing.ways import PulseWrites
+else:  # the paper's files have none of them, and `_classes` loads them for other files
+    Chip = Convolution = Recipe = PulseWrites = dict
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 CLASSIFIER = "in-situ memristive classifier"  # format of the files of `MemristiveClassifier.save`
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
+# entries that `voltages_of` restores last
+LATER = ("chip", "convolution", "pulses", "recipe", "learning")
 UNNAMED = "own"  # dataset of a network that was saved without the name of its data
-RULES: dict[str, type] = {"error-driven": ErrorDrivenRule}  # for networks without a design
 
 
 class VoltagesError(RuntimeError):
@@ -156,6 +156,8 @@ class Voltages(Parameters):
         try:
             nominal = Setup(network.memristor, network.neuron, self.schedule or default.schedule)
             if self.array:
+                from memristive.devices.measured_device import device_of_record, model_of
+
                 device = device_of_record(self.array.device)
                 return nominal.replace(
                     array=DeviceArray(
@@ -202,7 +204,8 @@ def save_voltages(
     """
     origin = {**(describe(setup) if setup else {}), **origin}
     content = content_of(states, origin, ngspice)
-    write_json(path, content, overwrite, lambda made: voltages_of(path, made))
+    voltages_of(path, as_read(content))
+    write_json(path, content, overwrite)
     report(f"wrote {path}")
 
 
@@ -253,23 +256,41 @@ def voltages_of(path: str | Path, content: dict[str, Any]) -> Voltages:
         )
         if made.scale and not made.scale[0] < made.scale[1]:
             raise ParameterError(f"scale must be two rising values, got {made.scale}")
-        kind = LayeredRule if made.design else RULES.get(made.rule, dict)
-        learning = restored(kind, made.learning, "learning") if made.learning is not None else None
+        given = [name for name in LATER if getattr(made, name) is not None]
+        classes = _classes(made) if given else {}
+        later = {name: restored(classes[name], getattr(made, name), name) for name in given}
     except ParameterError as error:
         raise VoltagesError(f"{path}: {error}") from error
-    inputs = (
-        made.convolution.inputs
-        if made.convolution
-        else states[0].shape[1] - 1
-        if layered
-        else states.shape[1]
-    )
+    first = later.get("convolution")
+    rows = states[0].shape[1] - 1 if layered else states.shape[1]
+    inputs = first.inputs if first else rows
     shape = made.shape if "shape" in content else shape_of(inputs)
     if math.prod(shape) != inputs or min(shape) < 1:
         raise VoltagesError(
             f"{path}: {name} and convolution read {inputs} pixels, but shape is {shape}"
         )
-    return dataclasses.replace(made, shape=shape, learning=learning)
+    return dataclasses.replace(made, shape=shape, **later)
+
+
+def _classes(made: Voltages) -> dict[str, type]:
+    """Return the classes of the entries `LATER` of a file. Their import loads all kinds of layers,
+    of which the paper's files have none.
+    """
+    from memristive.learning.rule import ErrorDrivenRule, LayeredRule
+    from memristive.network.chip import Chip
+    from memristive.network.convolution import Convolution
+    from memristive.network.recipe import Recipe
+    from memristive.writing.ways import PulseWrites
+
+    rules: dict[str, type] = {"error-driven": ErrorDrivenRule}  # of networks without a design
+    learning = LayeredRule if made.design else rules.get(made.rule, dict)
+    return {
+        "chip": Chip,
+        "convolution": Convolution,
+        "pulses": PulseWrites,
+        "recipe": Recipe,
+        "learning": learning,
+    }
 
 
 def shape_of(inputs: int) -> tuple[int, int]:
@@ -356,173 +377,3 @@ def _paper_states(path: str | Path, content: Mapping[str, Any]) -> list[list[Any
             "xsnn.xmemristor_p<class>_<input>.cmem: it is no file of a network"
         )
     return [[cells[j, i] for i in range(inputs)] for j in range(classes)]
-
-
-def describe_network(
-    dataset: str,
-    shape: tuple[int, int],
-    network: Network,
-    rule: Rule | None = None,
-    engine: str = CLOSED_FORM,
-    encoding: str = "grey",
-) -> dict[str, Any]:
-    """Return the parameters that determine a trained network, for records, checkpoints and voltages
-    files.
-
-    Arguments are those of `save`.
-    """
-    data, learning = (
-        {"dataset": dataset, "shape": shape, "encoding": encoding},
-        {"learning": rule.as_dict()} if rule else {},
-    )
-    if isinstance(network.design, Schedule):
-        return {
-            **data,
-            "rule": "error-driven",
-            "engine": engine,
-            **learning,
-            **describe(network.setup, network.chip),
-            **({"recipe": network.recipe.as_dict()} if network.recipe and network.neuron else {}),
-        }
-    return {
-        **data,
-        "rule": "layers",
-        "engine": engine,
-        "hidden": [layer.neurons for layer in network.layers[:-1]],
-        **learning,
-        "network": network.parameters.as_dict(),
-        "design": network.design.as_dict(),
-        **({"convolution": network.convolution.as_dict()} if network.convolution else {}),
-        **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
-        **({"chip": network.chip.as_dict()} if network.chip else {}),
-    }
-
-
-def save(
-    path: str | Path,
-    network: Network,
-    rule: Rule | None = None,
-    dataset: str = UNNAMED,
-    shape: tuple[int, int] | None = None,
-    engine: str = CLOSED_FORM,
-    encoding: str = "grey",
-    overwrite: bool = False,
-) -> None:
-    """Write a trained network with everything that made it, and print the path.
-
-    Parameters
-    ----------
-    path : path
-    network : Network
-    rule : LayeredRule or ErrorDrivenRule, optional
-        Rule that trained the network; None: it is not recorded.
-    dataset : str
-        Name of the dataset.
-    shape : tuple of int, optional
-        Rows and columns of an image; None: those of a square, or a single row. A convolution knows
-        its own.
-    engine : str
-        Engine that trained the network.
-    encoding : str
-        "grey" or "binary".
-    overwrite : bool
-        Replace a file with other content. Otherwise the earlier file is kept as NAME.1.json.
-
-    Raises
-    ------
-    VoltagesError
-        A value could not be read back, such as a state that is nan. Nothing is written.
-    """
-    check_kind("network", network, Network)
-    content = network_content(network, rule, dataset, shape, engine, encoding)
-    write_json(path, content, overwrite, lambda made: voltages_of(path, made))
-    report(f"wrote {path}")
-
-
-def network_content(
-    network: Network,
-    rule: Rule | None = None,
-    dataset: str = UNNAMED,
-    shape: tuple[int, int] | None = None,
-    engine: str = CLOSED_FORM,
-    encoding: str = "grey",
-) -> dict[str, Any]:
-    """Return the content of the file of a network. Arguments are those of `save`."""
-    states = network.states[0] if isinstance(network.design, Schedule) else network.states
-    shape = network.image_shape or shape or shape_of(network.sizes[0])
-    made = describe_network(dataset, shape, network, rule, engine, encoding)
-    made |= {name: of for name in ("past", "wear") if (of := getattr(network, name))}
-    if network.recipe:
-        made["recipe"] = network.recipe.as_dict()
-    return content_of(states, made, engine == NGSPICE)
-
-
-def load(path: str | Path, setup: Setup | None = None) -> Network:
-    """Return the network of a voltages file of any version, on the chip that it was trained on.
-
-    Parameters
-    ----------
-    path : path
-    setup : Setup, optional
-        Device, neuron and pulses of a file without them, as in the paper's flat layout.
-
-    Raises
-    ------
-    VoltagesError
-        The file is missing or damaged, holds two-terminal devices, or has no parameters and there
-        is no `setup`. Or the SPICE model of its device has changed since the training.
-    """
-    voltages = read_voltages(path)
-    return network_on_chip(network_of(voltages, setup)[0], voltages.chip)
-
-
-def load_network(path: str | Path, dataset: str = "") -> tuple[Network, Rule | None, Voltages]:
-    """Return the network of a voltages file on an ideal chip, the rule that trained it, and the
-    content of the file.
-
-    The rule is None if the file has none. Raises VoltagesError if the file is missing, damaged, of
-    another `dataset`, without parameters, or holds two-terminal devices.
-    """
-    voltages = read_voltages(path, dataset)
-    return *network_of(voltages), voltages
-
-
-def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Network, Rule | None]:
-    """Return the network in a file's content, on an ideal chip, and the rule that trained it (None
-    if the file has none). `default` is the setup of a file without one.
-
-    Raises VoltagesError for two-terminal devices, and for a setup that is missing or cannot be
-    used.
-    """
-    setup, pulses, states = voltages.setup(default), voltages.pulses, voltages.states
-    if setup.array:
-        raise VoltagesError(
-            f"{voltages.file} holds the voltages of two-terminal devices, which only the scripts "
-            "for XPUE and 012345 read"
-        )
-    layered = isinstance(states, tuple)
-    if layered != (voltages.design is not None):
-        raise VoltagesError(f"{voltages.file}: layers need a design, and voltages have none")
-    if pulses:
-        try:
-            check_model(pulses.model, pulses.model_sha256)
-        except ParameterError as error:
-            raise VoltagesError(f"{voltages.file}: {error}") from error
-    try:
-        network = Network(
-            states if layered else (states,),
-            setup.parameters,
-            voltages.design or setup.schedule,
-            pulses=pulses,
-            convolution=voltages.convolution,
-            past=voltages.past,
-            wear=voltages.wear,
-            recipe=voltages.recipe,
-        )
-        network.check_range()
-    except ParameterError as error:
-        raise VoltagesError(
-            f"{voltages.file}: layers and design do not suit each other: {error}"
-        ) from error
-    learning = voltages.learning
-    return network, None if isinstance(learning, dict) else learning

@@ -9,12 +9,12 @@ import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import MeasuredDevice, model_of
 from memristive.engines.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.crossbar import predicted_spikes
 from memristive.network.design import Setup
@@ -37,6 +37,9 @@ from memristive.spice.session import (
     run_once,
 )
 from snn_circuit import names
+
+if TYPE_CHECKING:
+    from memristive.devices.measured_device import MeasuredDevice
 
 # s: longest read of two-terminal devices, which each read disturbs; spikes fall within half of it
 SHORT_READ = 1e-3
@@ -61,7 +64,7 @@ class Training:
     setup: Setup
 
 
-def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.ndarray) -> Setup:
+def array_setup(setup: Setup, device: "MeasuredDevice", scheme: str, patterns: np.ndarray) -> Setup:
     """Return `setup` with two-terminal devices in the place of emulators.
 
     Pulses, read voltage and feedback resistor follow from the device file. The resistor brings the
@@ -83,6 +86,8 @@ def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.
     ParameterError
         The device names no model, the model is missing, or no feedback resistor fits.
     """
+    from memristive.devices.measured_device import model_of  # emulators need none
+
     array = DeviceArray(
         model_of(device), device, scheme, pulses_of_a_class(device, scheme, len(patterns))
     )

@@ -20,7 +20,9 @@ import numpy as np
 
 from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator, load_device
 from memristive.learning.rule import LayeredRule
-from memristive.network.design import Convolution, LayerDesign
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign
+from memristive.network.kinds import Kind
 from memristive.network.recipe import EXACT, LATE, Dense, Recipe
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError, as_whole
@@ -514,7 +516,7 @@ class Settings:
     """Circuit, pulses and rule of a network with layers."""
 
     hidden: tuple[int, ...]
-    convolution: Convolution | None
+    kinds: tuple[Kind, ...]
     design: LayerDesign
     parameters: NetworkParameters
     pulses: PulseWrites | None
@@ -553,7 +555,7 @@ def settings_of(
     )
     return Settings(
         tuple(sizes),
-        convolution,
+        (convolution,) if convolution else (),
         recipe.applied("design", made["design"]),
         parameters,
         pulses and recipe.applied("pulses", pulses),

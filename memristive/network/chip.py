@@ -14,12 +14,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from memristive.devices.cells import Cells, Devices, NeuronValues, Wires
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.files import FileProblem, read_json, restored
 from memristive.network.design import Setup
 from memristive.parameters import ParameterError, Parameters, did_you_mean, quantity
 from memristor import MemristorParameters
-from snn_circuit import Cells, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
+from snn_circuit import NetworkParameters, NeuronParameters
 
 MIXED_SIGNAL = (
     "about 0.2 in uncalibrated mixed-signal neurons "

@@ -14,22 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from memristive.closed_form import neuron
-from memristive.network.design import Schedule, Setup, write_window
+from memristive.devices.cells import Cells, NeuronValues, Wires
+from memristive.devices.write_curve import move, moved
+from memristive.network.design import FloatOrArray, Schedule, Setup, write_window
 from memristive.network.inputs import as_images
 from memristive.parameters import ParameterError
 from memristor import (
-    FloatOrArray,
     conductance,
     first_write_offset,
     leaked,
-    move,
-    moved,
     raised_state,
     read_current,
     trained_state,
     written,
 )
-from snn_circuit import Cells, NeuronParameters, NeuronValues, Wires
+from snn_circuit import NeuronParameters
 
 # V, a small rise of a column: the change of its current over it gives the column's conductance
 BELOW = 1e-3

@@ -7,10 +7,10 @@ that follow from them with transients of whole networks.
 import numpy as np
 
 from memristive.closed_form.neuron import NODES, WEIGHTS
+from memristive.devices.cells import Cells
 from memristive.network.crossbar import Neurons
 from memristive.network.layer import Layer
 from memristor import raised_state, read_current
-from snn_circuit import Cells
 
 # share of the membranes' time constant: 10 ns for the paper's 150 us, half of the resolution
 BOUND = 1 / 15_000
@@ -50,7 +50,7 @@ def shifts(layer: Layer, states: np.ndarray, alone: bool = True) -> dict[str, fl
     )
     pushed = np.trapezoid(np.where(conducts, capacitance, 0.0), start, axis=0).sum(axis=-1)
     bright = currents[-1] > currents[-1, column] / 2
-    subtracts = layer.reference or layer.pairs > 0
+    subtracts = layer.stages > 0
 
     # Three currents stand for all of the edge, or the full one for a current that grows linearly.
     nodes = sum(
@@ -62,7 +62,7 @@ def shifts(layer: Layer, states: np.ndarray, alone: bool = True) -> dict[str, fl
     full = np.asarray(
         read_current(layer.memristor, layer.with_reference(states), layer.row_voltage)
     )
-    single = full - full[-1] if layer.reference else full
+    single = full - full[-1] if layer.synapses.reference else full
     drive = float(neuron.transresistance * single.max() / neuron.threshold)
     early = 0.0
     if not alone and drive > 2 * neuron.time_constant / layer.rise:

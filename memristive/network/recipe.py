@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.neuron_model import MeasuredNeuron, load_neuron
 from memristive.network.chip import OF_DEVICE, Chip, device_chip
-from memristive.network.design import Convolution
+from memristive.network.convolution import Convolution
 from memristive.network.inputs import MOST_NEURONS
 from memristive.parameters import (
     ParameterError,

@@ -19,16 +19,18 @@ lower the conductance. The node `half` carries V/2, so that one source chooses t
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.devices.characterise import model_solver, read_cells, write_cells
-from memristive.devices.measured_device import MeasuredDevice
-from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import Solver
 from snn_circuit import NeuronParameters, Points, add_membrane, add_neuron, add_source, add_stages
+
+if TYPE_CHECKING:  # networks of emulators load nothing that measures devices
+    from memristive.devices.measured_device import MeasuredDevice
+    from memristive.devices.spice_model import SpiceModel
 
 ONE_TRANSISTOR, HALF = SCHEMES = ("1t1r", "v/2")
 FULL = 0.9  # share of the conductance range at which the most written cell of a training ends
@@ -62,8 +64,8 @@ class DeviceArray(Parameters):
         longer by this factor, replaces them.
     """
 
-    model: SpiceModel
-    device: MeasuredDevice
+    model: "SpiceModel"
+    device: "MeasuredDevice"
     scheme: str
     pulses: float = quantity(1.0, 1.0, 1e9, "", "pulses that write one class")
 
@@ -89,6 +91,8 @@ class DeviceArray(Parameters):
         """State of the model at x = 0, its lowest level: depressing pulses, starting at the default
         state, bring it there. The Hebbian rule starts here.
         """
+        from memristive.devices.characterise import write_cells
+
         return float(
             write_cells(self.model, None, up=False, count=int(np.ceil(self.device.pulses(False))))[
                 0, -1
@@ -111,6 +115,8 @@ class DeviceArray(Parameters):
         """Return the shares of the conductance range (any shape) at `states` of the model, read in
         ngspice.
         """
+        from memristive.devices.characterise import read_cells
+
         low, high = self.device.lowest_conductance, self.device.highest_conductance
         return (read_cells(self.model, np.ravel(states)).reshape(np.shape(states)) - low) / (
             high - low
@@ -130,6 +136,8 @@ class DeviceArray(Parameters):
 
     def writing(self, pulse: float) -> Solver:
         """Return the solver for writes with pulses of `pulse` s."""
+        from memristive.devices.characterise import model_solver
+
         return model_solver(self.model, pulse / 50)
 
 
@@ -138,7 +146,7 @@ class DeviceArray(Parameters):
 ARRAY_READING = Solver(max_step=20e-6, reltol=1e-5, trtol=10.0, chgtol=1e-9, method="trap")
 
 
-def pulses_of_a_class(device: MeasuredDevice, scheme: str, classes: int) -> float:
+def pulses_of_a_class(device: "MeasuredDevice", scheme: str, classes: int) -> float:
     """Return the number of pulses that write each of the `classes`.
 
     With this number the most written cell, which also gets the half pulses of all other classes,

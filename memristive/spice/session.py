@@ -531,7 +531,8 @@ def run_once(
     """
     loaded = NgspiceSession().load(circuit, solver, save)
     try:
-        loaded.alter(changes or {})
+        if changes:
+            loaded.alter(changes)
         return deque(watch(loaded.run(stop, pauses)), maxlen=1).pop()
     finally:
         loaded.unload()

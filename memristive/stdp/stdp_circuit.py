@@ -37,6 +37,7 @@ import memristor
 from memristive.closed_form import neuron
 from memristive.closed_form.neuron import NODES, WEIGHTS
 from memristive.compiled import compiled
+from memristive.devices.cells import cell_arguments, neuron_arguments
 from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import as_images
 from memristive.parameters import ParameterError, Parameters, quantity
@@ -44,15 +45,7 @@ from memristive.scores.checks import rail
 from memristive.scores.decisions import SILENT
 from memristive.spice.session import Solver, Watch, Waveforms, run_once
 from memristor import ChannelValues, Memristor, MemristorParameters
-from snn_circuit import (
-    NeuronParameters,
-    add_neuron,
-    add_source,
-    cell_arguments,
-    names,
-    neuron_arguments,
-    state_names,
-)
+from snn_circuit import NeuronParameters, add_neuron, add_source, names, state_names
 
 # Tighter tolerances change no winner; looser ones lose gate charge.
 LEARNING = Solver(max_step=200e-6, reltol=1e-4, trtol=20.0, method="trap")
@@ -173,7 +166,7 @@ def self_learning_network(
     for i, levels in enumerate(np.transpose(images)):
         add_source(circuit, f"input_{i}", schedule.train(schedule.input_voltage * levels))
     cell_values, neuron_values = (
-        cell_arguments(setup.parameters, devices.cells, True),
+        cell_arguments(setup.memristor, devices.cells, True),
         neuron_arguments(devices.neurons),
     )
     for j in range(neurons):

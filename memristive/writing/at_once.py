@@ -19,11 +19,12 @@ from memristive.closed_form.kernel_arrays import (
     values_of,
 )
 from memristive.compiled import compiled
+from memristive.devices import write_curve
+from memristive.devices.write_curve import Flow
 from memristive.writing.base import Due, Way
-from memristor import Flow
 
 leaked = compiled(memristor.leaked, inline="always")
-moved = compiled(memristor.moved)
+moved = compiled(write_curve.moved)
 written = compiled(memristor.written, inline="always")
 
 

@@ -24,6 +24,7 @@ from memristive.closed_form.kernel_arrays import (
     values_of,
 )
 from memristive.compiled import compiled
+from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
 from memristive.parameters import Parameters, curve, quantity
@@ -31,7 +32,6 @@ from memristive.writing.base import Due, Laboratory, Way
 from memristive.writing.late import capacitor_ledger
 from memristive.writing.pulses import Counts
 from memristor import read_current
-from snn_circuit import Cells
 
 # move of a gate at which its device is due, as a share of the range of gate voltages
 GATE_STEP = 0.036
@@ -159,7 +159,7 @@ class GateWrites(Way):
 
     def capacitors(self, layer: Any) -> int:
         """A cell holds two gate voltages: X, and that of its last write."""
-        return int(2 * layer.rows * (layer.columns + layer.reference))
+        return int(2 * layer.rows * layer.width)
 
     def ledgers(
         self,
@@ -172,7 +172,7 @@ class GateWrites(Way):
     ) -> list[tuple[Ledger, Times]]:
         """One RESET and one SET go to all cells that are due."""
         # each cell of a pair has a gate of its own
-        moved = [dose for dose in doses for _ in range(2 if layer.pairs else 1)]
+        moved = [dose for dose in doses for _ in range(layer.synapses.sides)]
         of_gates = capacitor_ledger(technology, layer, moved, 1.0)
         if not writes:
             return [(Ledger(), {}), of_gates]
@@ -183,7 +183,7 @@ class GateWrites(Way):
         opened = technology.gate_open**2
         # all gates are open in reads: they fall before the pulses, and rise again after them
         squares = layer.rows * layer.columns * opened + reset.sum() * opened + np.nansum(gates**2)
-        lines = layer.rows * (layer.columns + layer.reference) * technology.line_capacitance
+        lines = layer.rows * layer.width * technology.line_capacitance
         lines *= volts[1] ** 2 + volts[0] ** 2 * bool(reset.any())
         ledger = Ledger.of(
             [

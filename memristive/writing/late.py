@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import memristor
 from memristive.closed_form.kernel_arrays import Arrays
 from memristive.compiled import compiled
 from memristive.devices.measured_device import MeasuredDevice
@@ -26,8 +25,6 @@ EMULATOR = MemristorParameters()  # of a synapse that writes late
 # make together if steps are fine, as a share of the range, share that it forgets with each
 # presentation, spread of the dose at which it is due (gain and threshold differ by 20 % each).
 LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 1e-2, 1e-4, 0.28
-
-due_pulses = compiled(memristor.due_pulses, inline="always")
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,7 @@ def capacitor_ledger(
         moved = shares * dose * scale * technology.late_capacitance
         charge += float(moved.sum())
         seconds += float(moved.max()) / (EMULATOR.transconductance * layer.write_voltage)
-        width = layer.columns + layer.reference
+        width = layer.width
         lines += technology.line_capacitance * (
             width * float(np.sum(shares > 0)) * layer.write_voltage**2
             + layer.rows * technology.supply**2
@@ -198,6 +195,28 @@ def drawn_limits(network: Any, shapes: list[tuple[int, int]]) -> Arrays:
             )
         )
     return tuple(limits)
+
+
+@compiled(inline="always")
+def due_pulses(
+    held: float, dose: float, lower: float, upper: float, pulses: float, keeps: bool
+) -> tuple[float, float]:
+    """Return the pulses of a synapse that writes late after one more dose: their number with its
+    sign, and the dose that the synapse holds afterwards.
+
+    Its emulator adds `dose` to the doses `held`. If the sum leaves the window between `lower` and
+    `upper`, the devices get `pulses`, and the emulator is reset, which loses the remainder of the
+    sum. If the synapse `keeps` the remainder, as a digital memory does, the devices get `pulses` as
+    many times as the limit fits into the sum. All doses have the same unit: V of X, or pulses.
+    """
+    held += dose
+    if lower < held < upper:
+        return 0.0, held
+    if keeps:
+        limit = upper if held > 0.0 else lower
+        times = math.floor(held / limit)
+        return math.copysign(times * pulses, held), held - times * limit
+    return math.copysign(pulses, held), 0.0
 
 
 @compiled(inline="always")

@@ -24,6 +24,7 @@ from memristive.closed_form.kernel_arrays import (
     values_of,
 )
 from memristive.compiled import compiled
+from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.devices.one_sided import OneSided
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
@@ -33,7 +34,6 @@ from memristive.writing.base import Due, Laboratory
 from memristive.writing.late import LatePulses, capacitor_ledger
 from memristive.writing.pulses import Counts, drawn_number
 from memristor import read_current
-from snn_circuit import Cells
 
 # Share of the mean step: a cell whose next step is smaller is refreshed, because its pulses would
 # be noise only. Change of a difference that a refresh may leave, in mean steps: a smaller one asks

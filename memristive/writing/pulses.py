@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import memristor
 from memristive.closed_form.kernel_arrays import (
     NOISE,
     RATE,
@@ -22,15 +21,16 @@ from memristive.closed_form.kernel_arrays import (
     values_of,
 )
 from memristive.compiled import compiled
+from memristive.devices import write_curve
+from memristive.devices.cells import Cells
 from memristive.ledger import COMPUTED, SELECTED, Ledger, Line, Technology, Times, wire_lines
 from memristive.parameters import Parameters, curve, quantity
 from memristive.writing.at_once import AtOnce, ColumnDose, moved
 from memristive.writing.base import Laboratory
 from memristor import read_current
-from snn_circuit import Cells
 
-drawn_number = compiled(memristor.drawn_number)
-noise_factor = compiled(memristor.noise_factor, inline="always")
+drawn_number = compiled(write_curve.drawn_number)
+noise_factor = compiled(write_curve.noise_factor, inline="always")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,9 @@ class RoundedPulses(AtOnce):
         numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]
         scale = ones if cells is None else (cells.write_noise * np.ones_like(cells.gain))[place]
         for k, share in enumerate(shares.tolist()):  # draws in the order of the kernel
-            numbers[k] = memristor.drawn_number(share * abs(dose) / pulses.step, pulses.whole, rng)
+            numbers[k] = write_curve.drawn_number(
+                share * abs(dose) / pulses.step, pulses.whole, rng
+            )
             if pulses.write_noise and not stuck[k]:
                 noise[k] = [
                     pulses.write_noise * rng.standard_normal() for _ in range(math.ceil(numbers[k]))
@@ -142,7 +144,7 @@ class RoundedPulses(AtOnce):
             if pulses.write_noise:
                 noise_curve = np.array(pulses.noise_curve)
                 added = scale * [
-                    memristor.noise_factor(noise_curve, curve.flow, state)
+                    write_curve.noise_factor(noise_curve, curve.flow, state)
                     * (draws[pulse] if pulse < len(draws) else 0.0)
                     for state, draws in zip(states[place], noise, strict=True)
                 ]
@@ -154,7 +156,7 @@ class RoundedPulses(AtOnce):
     def numbers(self, write: ColumnDose, whole: int, rng: np.random.Generator) -> np.ndarray:
         """Return the number of pulses of each row of a `write`, rounded at random (`whole`)."""
         wanted = (write.shares * abs(write.dose) / self.settings.step).tolist()
-        return np.array([memristor.drawn_number(number, whole, rng) for number in wanted])
+        return np.array([write_curve.drawn_number(number, whole, rng) for number in wanted])
 
     def in_model(
         self, cells: Any, states: np.ndarray, writes: list[ColumnDose], rng: np.random.Generator
@@ -195,7 +197,7 @@ class RoundedPulses(AtOnce):
                 layer, states, dose.column, numbers, laboratory.joules[up], laboratory.half
             )
             selected, disturbed = selected + found[0], disturbed + found[1]
-            width = layer.columns + layer.reference
+            width = layer.width
             lines += technology.line_capacitance * (
                 width * float(numbers.sum()) * laboratory.volts[up] ** 2
                 + layer.rows * technology.supply**2

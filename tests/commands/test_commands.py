@@ -13,8 +13,8 @@ from memristive.__main__ import main as memristive
 from memristive.accounting.dissipation import write_costs
 from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES
+from memristive.io.networks import load
 from memristive.io.records import load_results, load_table, to_json
-from memristive.io.voltages import load
 from memristive.learning.build import build
 from memristive.learning.training import Learning, train
 from memristive.scores.decisions import score_row

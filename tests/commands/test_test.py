@@ -9,8 +9,9 @@ from memristive import build
 from memristive.commands import test as read_test
 from memristive.datasets import mnist
 from memristive.devices.measured_device import load_device
+from memristive.io.networks import save
 from memristive.io.records import load_decisions, load_results
-from memristive.io.voltages import load_voltages, save
+from memristive.io.voltages import load_voltages
 from memristive.network.chip import on_chip
 from memristive.network.crossbar import Crossbar
 from memristive.parameters import ParameterError

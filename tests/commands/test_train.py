@@ -10,6 +10,7 @@ import pytest
 from memristive.commands import test as read_test
 from memristive.commands.train import main
 from memristive.datasets import xor
+from memristive.io.networks import load
 from memristive.io.records import (
     FileProblem,
     NotOverwritten,
@@ -20,7 +21,6 @@ from memristive.io.records import (
     save_checkpoint,
     to_json,
 )
-from memristive.io.voltages import load
 from memristive.learning.build import initial_network
 from memristive.learning.training import Learning, learn, train
 from tests.helpers import outputs

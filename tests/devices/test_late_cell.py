@@ -7,7 +7,8 @@ import pytest
 
 from memristive.devices import characterise
 from memristive.devices.spice_model import load_model
-from memristor import ISOLATED, MemristorParameters, due_pulses, leaked, state_rate
+from memristive.writing.late import due_pulses
+from memristor import ISOLATED, MemristorParameters, leaked, state_rate
 from tests.helpers import ROOT, printed
 
 CIRCUIT, CELLS = ROOT / "docs/writes_late.cir", 2

@@ -8,12 +8,13 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 
 from memristive import Chip, build, learn, load, save
+from memristive.devices.aging import Aging
+from memristive.devices.cells import Cells
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.retention import fit_retention
 from memristive.io.voltages import VoltagesError
 from memristive.parameters import ParameterError
-from memristor import Aging, read_current
-from snn_circuit import Cells
+from memristor import read_current
 from tests.network.networks import drives
 
 IMAGES = np.random.default_rng(1).random((12, 9))

@@ -7,10 +7,11 @@ import pytest
 from badcrossbar.compute import compute
 
 import memristive
+from memristive.devices.cells import Cells, Devices, Wires
 from memristive.network.chip import Chip
 from memristive.parameters import ParameterError
 from memristor import read_current
-from snn_circuit import Cells, Devices, Wires, network
+from snn_circuit import network
 
 
 def test_currents_agree_with_badcrossbar(simulate, parameters):

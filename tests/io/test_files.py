@@ -18,6 +18,7 @@ from memristive.commands import fit as device_fit
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.files import REMOVED, FileProblem
+from memristive.io.networks import describe_network, load, load_network
 from memristive.io.records import (
     checkpoint_at_interrupt,
     load_checkpoint,
@@ -25,18 +26,12 @@ from memristive.io.records import (
     save_checkpoint,
     to_json,
 )
-from memristive.io.voltages import (
-    Voltages,
-    VoltagesError,
-    describe_network,
-    load,
-    load_network,
-    save_voltages,
-)
+from memristive.io.voltages import Voltages, VoltagesError, save_voltages
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning
 from memristive.network.chip import Chip
-from memristive.network.design import Convolution, LayerDesign, Setup
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign, Setup
 from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
 from memristive.writing.ways import PulseWrites

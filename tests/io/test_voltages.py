@@ -9,17 +9,9 @@ import pytest
 
 from memristive.classifier import MemristiveClassifier
 from memristive.engines.engine import read
+from memristive.io.networks import load, load_network, save
 from memristive.io.records import describe, to_json
-from memristive.io.voltages import (
-    FORMAT,
-    VERSION,
-    VoltagesError,
-    load,
-    load_network,
-    load_voltages,
-    save,
-    save_voltages,
-)
+from memristive.io.voltages import FORMAT, VERSION, VoltagesError, load_voltages, save_voltages
 from memristive.learning.build import build
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.chip import Chip, on_chip

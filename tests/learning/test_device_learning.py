@@ -12,8 +12,8 @@ from memristive.accounting.dissipation import write_costs
 from memristive.cli.runs import Run, evaluate
 from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES, MeasuredDevice
+from memristive.io.networks import describe_network
 from memristive.io.records import check_overwriting
-from memristive.io.voltages import describe_network
 from memristive.learning.settings import memory
 from memristive.learning.training import learn
 from memristive.network.networks import network_on_chip

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from memristive.devices.cells import Cells, Devices, NeuronValues
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
@@ -12,7 +13,6 @@ from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.networks import Network
-from snn_circuit import Cells, Devices, NeuronValues
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 RULE = LayeredRule(
@@ -62,7 +62,7 @@ MEASURED = {
 }
 
 
-def measured_network(device, hidden, pairs, convolution=None, **pulses):
+def measured_network(device, hidden, pairs, kinds=(), **pulses):
     """A network of random weights of a measured device for `PULSED_IMAGES` of three classes."""
     emulated = emulator(MEASURED[device])
     return initial_network(
@@ -73,7 +73,7 @@ def measured_network(device, hidden, pairs, convolution=None, **pulses):
         measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5),
         measured_parameters(emulated),
         measured_pulses(emulated, **pulses),
-        convolution,
+        kinds,
     )
 
 

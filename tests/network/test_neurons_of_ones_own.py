@@ -10,7 +10,7 @@ import memristive
 from datasets import xpue
 from memristive.devices.neuron_model import load_neuron_model, measure_neuron
 from memristive.engines.engine import read
-from memristive.io import voltages
+from memristive.io import networks
 from memristive.learning.build import build
 from memristive.network.design import NGSPICE
 from memristive.network.recipe import Recipe
@@ -57,8 +57,8 @@ def test_a_network_learns_with_them_and_comes_back_from_its_file(neuron, tmp_pat
     network, rule = build(Recipe(None, neuron=neuron), images, labels)
     network = memristive.learn(network, rule, images, labels).network
     assert (np.nanargmin(network.first_spikes(DIGITS), axis=1) == np.arange(6)).all()
-    voltages.save(tmp_path / "network.json", network, rule)
-    again = voltages.load(tmp_path / "network.json")
+    networks.save(tmp_path / "network.json", network, rule)
+    again = networks.load(tmp_path / "network.json")
     np.testing.assert_array_equal(again.first_spikes(DIGITS), network.first_spikes(DIGITS))
 
 

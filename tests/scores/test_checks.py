@@ -13,7 +13,7 @@ import pytest
 from memristive import datasets
 from memristive.datasets import digits_012345, mnist, xpue
 from memristive.engines.engine import read
-from memristive.io.voltages import load
+from memristive.io.networks import load
 from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule

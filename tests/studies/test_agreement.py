@@ -7,8 +7,9 @@ import pytest
 
 from memristive.datasets import digits_012345, matching_dataset, xpue
 from memristive.engines.solvers import READING, TRAINING
+from memristive.io.networks import describe_network
 from memristive.io.records import NotOverwritten, load_results, load_table
-from memristive.io.voltages import describe_network, save_voltages
+from memristive.io.voltages import save_voltages
 from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.training import learn

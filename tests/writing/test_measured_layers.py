@@ -10,6 +10,7 @@ import pytest
 
 from memristive.closed_form import kernel
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.devices.write_curve import drawn_number
 from memristive.engines.engine import read
 from memristive.learning.build import build, initial_network
 from memristive.learning.rule import LayeredRule
@@ -19,7 +20,7 @@ from memristive.network.chip import Chip, device_chip
 from memristive.network.design import ENGINES, LayerDesign
 from memristive.network.networks import KernelArrays, Network, network_on_chip
 from memristive.writing.pulses import no_counts, write_pulses
-from memristor import MemristorParameters, drawn_number, read_current
+from memristor import MemristorParameters, read_current
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import PULSED_IMAGES as IMAGES
 from tests.network.networks import PULSED_RULE as RULE
