@@ -1,5 +1,5 @@
-"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, and the
-model file that describes it.
+"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, or a
+module of Verilog-A, and the model file that describes it.
 
 A model file is JSON::
 
@@ -23,6 +23,7 @@ all includes in place.
 """
 
 import codecs
+import contextlib
 import hashlib
 import json
 import os
@@ -36,8 +37,10 @@ from typing import Any, ClassVar
 
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.faster import compiled_library
 from memristive.devices.foundry import Process
 from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
+from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
 
@@ -77,8 +80,7 @@ MOST_FILES = 1000  # that a library includes: files that include each other mult
 FOREIGN = (
     (
         re.compile(r"^\s*(`include|module\s+\w+\s*\(|analog\s+begin)", re.MULTILINE),
-        "is Verilog-A, which ngspice does not read: write its equations as a subcircuit of B "
-        "sources, as in docs/own_model.md",
+        "is Verilog-A: let its name end in .va, and name it in the model file",
     ),
     (
         re.compile(
@@ -180,6 +182,8 @@ class SpiceModel(Parameters):
         Time in s that the circuit of a cell needs before the first pulse and after the last.
     foundry : str
         Process of the transistors nfet and pfet that the library uses; "": none.
+    verilog_a : str
+        Source of the compiled module in the subcircuit; "": the library is SPICE.
     notes : tuple of str
         What ngspice gets in other words than the user's file.
     places : tuple of str
@@ -208,11 +212,13 @@ class SpiceModel(Parameters):
     select_on: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of selected cells")
     settle: float = quantity(0.0, 0.0, 1.0, "s", "before the first pulse and after the last")
     foundry: str = ""
+    verilog_a: str = field(default="", repr=False, compare=False)
     notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
     places: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     newer: ClassVar = (
         *("initial_parameter", "row_pin", "read_voltage", "parameters", "notes", "places"),
+        "verilog_a",
         *("gate_pin", "gate_low", "gate_high", "gate_open", "selects"),
         *("select_on", "settle", "foundry"),
     )
@@ -232,7 +238,7 @@ class SpiceModel(Parameters):
                 {
                     key: value
                     for key, value in (self.as_dict() | {"name": ""}).items()
-                    if key not in ("notes", "places")
+                    if key not in ("notes", "places", "verilog_a")
                     and (self.gate_pin or not key.startswith("gate_"))
                     and (value or key not in ("selects", "select_on", "settle", "foundry"))
                 },
@@ -313,14 +319,20 @@ class SpiceModel(Parameters):
                 f"are {', '.join(nodes)}"
             )
 
-    def add_to(self, circuit: Circuit) -> None:
+    def add_to(self, circuit: Circuit, compiled: bool = False) -> None:
         """Add the subcircuit's definition to a circuit, and for a cell with a gate the source of
-        the node gate_open, at `gate_open` V.
+        the node gate_open, at `gate_open` V. `compiled`: let ngspice run a compiled module of the
+        same equations if it can.
         """
         if self.foundry:
             circuit.raw_spice += Process(self.foundry).header()
         if self.selects:
             circuit.raw_spice += NO_LEAK
+        if compiled and not (self.verilog_a or self.foundry):
+            module = compiled_library(self.text, self.subcircuit, self.state_node)
+            circuit.faster = (self.text, module)
+        if self.verilog_a:
+            circuit.raw_spice += loading(self.verilog_a)
         circuit.raw_spice += self.text
         if self.gate_pin:
             circuit.V("gate_open", "gate_open", circuit.gnd, self.gate_open)
@@ -397,16 +409,22 @@ def load_model(name: str) -> SpiceModel:
             )
         library = path.parent / restored(str, content.pop("file", None), "file")
         notes: dict[str, None] = {}
-        statements = fitted(checked_library(library, notes), content, notes)
+        if library.suffix in ENDINGS:
+            lines, given["verilog_a"] = as_subcircuit(library, content, notes)
+            places = [str(library)] * len(lines)
+        else:
+            statements = fitted(checked_library(library, notes), content, notes)
+            lines = [one.text for one in statements]
+            places = [f"{one.path}, line {one.line}" for one in statements]
         given |= {
             "name": path.stem,
-            "text": "".join(f"{one.text}\n" for one in statements),
+            "text": "".join(f"{line}\n" for line in lines),
             "notes": list(notes),
-            "places": [f"{one.path}, line {one.line}" for one in statements],
+            "places": places,
         }
         return restored(SpiceModel, content | given)
     except ParameterError as error:
-        raise ParameterError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
 def measure_again(model: str) -> str:
@@ -429,10 +447,12 @@ def unchanged_model(name: str, sha256: str) -> SpiceModel:
 
 def check_model(name: str, sha256: str) -> None:
     """Raise ParameterError if the SPICE model of a device that is loaded has changed since the
-    measurement. Devices without a model or a hash, or whose model file is not found, pass.
+    measurement. Devices without a model or a hash, or whose model file or compiler is not found,
+    pass.
     """
     if sha256 and (not Path(name).suffix or os.path.isfile(name)):
-        unchanged_model(name, sha256)
+        with contextlib.suppress(CompilerMissing):
+            unchanged_model(name, sha256)
 
 
 def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:

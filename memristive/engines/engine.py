@@ -204,7 +204,7 @@ class SubcircuitLayer:
             Circuit("back-read"),
             self._layer.synapses.errors(errors),
         )
-        self._cells.model.add_to(circuit)
+        self._cells.model.add_to(circuit, compiled=True)
         for c, error in enumerate(errors_of_columns.tolist()):
             volts = -layer.back_voltage * np.maximum([error, -error], 0.0)
             _add_steps(circuit, f"column_0_{c}", volts, self._pattern)
@@ -233,7 +233,7 @@ class SubcircuitLayer:
         """
         used, layer = np.flatnonzero(patterns.any(axis=0)), self._layer
         circuit = Circuit("patterns")
-        self._cells.model.add_to(circuit)
+        self._cells.model.add_to(circuit, compiled=True)
         add_drives(circuit, layer, layer.neurons, len(used))
         for k, row in enumerate(used):
             volts = layer.row_voltage * patterns[:, row]

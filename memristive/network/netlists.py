@@ -151,7 +151,7 @@ def layers_circuit(network: "Network", title: str, cells: ModelStates | None = N
     """
     circuit, own = Circuit(title), network.devices is not None
     if cells:
-        cells.model.add_to(circuit)
+        cells.model.add_to(circuit, compiled=True)
     ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
     add_amplifiers(circuit, network.parameters.neuron)
     SharpTrigger(network.layers[-1].neuron, own).add_to(circuit)

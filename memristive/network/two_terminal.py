@@ -220,7 +220,7 @@ def array_network(
     title : str
     """
     circuit = Circuit(title)
-    array.model.add_to(circuit)
+    array.model.add_to(circuit, compiled=True)
     half, selects = array.scheme == HALF, array.model.selects
     if neurons:
         add_neuron(circuit, neuron)
