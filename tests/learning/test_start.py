@@ -105,7 +105,7 @@ def test_the_bias_fires_the_neurons_of_few_rows_in_both_engines(ngspice, made):
 
 @pytest.mark.parametrize(
     ("device", "hidden", "late"),
-    [("epiram", 6, False), ("epiram", 2, True), ("pcmo", 6, True), ("ideal", 2, False)],
+    [("epiram", 6, False), ("epiram", 2, True), ("pcmo", 6, True), ("ideal", 4, False)],
 )
 def test_networks_of_few_hidden_neurons_fire_and_learn(device, hidden, late):
     dataset = matching_dataset("digits")
