@@ -605,10 +605,13 @@ TABLES = {
         {"device": "{device}", "{way}, {spread:.0%}": "{loss:+.1f} ± {loss_sem:.1f}"},
     ),
     "writes_late": Table(
-        lambda: sweep(WAYS, "layers == 1"), "device", {"device": "{device}", "{value}": PULSES}
-    ),
-    "writes_late_deep": Table(
-        lambda: sweep(WAYS, "layers == 2"), "device", {"device": "{device}", "{value}": PULSES}
+        lambda: sweep(
+            WAYS,
+            "value in ('rounded', 'remainder', 'late')",
+            layers={1: "one layer", 2: "two layers"},
+        ),
+        "device",
+        {"device": "{device}", "{layers}: {value}": PULSES},
     ),
     "writes_gate": Table(
         gated_rows,
@@ -644,13 +647,10 @@ TABLES = {
         "network",
         {
             "network": "{network}",
-            "an error: pins": "{error_pins}",
-            "error: all parts": "{error}",
-            "error: time": "{error_time}",
             "errors": "{errors}",
-            "a training: pins": "{training_pins}",
-            "training: all parts": "{training}",
-            "training: time": "{training_time}",
+            "at the pins": "{training_pins}",
+            "all parts": "{training}",
+            "time": "{training_time}",
             "pulses a cell, mean/most": "{wear}",
         },
     ),
