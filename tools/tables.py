@@ -20,7 +20,7 @@ from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
 from memristive.ledger import ASSUMED
-from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
+from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
@@ -366,17 +366,6 @@ def spread_rows() -> pd.DataFrame:
     return rows.assign(loss=100 * (rows[STRICT] - rows.ideal))
 
 
-def learning_rows() -> pd.DataFrame:
-    """Return the rows of the sweep device_learning on MNIST, with the kind of cells."""
-    rows = sweep("devices/device_learning", "data == 'mnist'", layers=LAYERS)
-    kinds = rows.pairs.map({0: "single", 1: "pair", 4: "4 pairs"}).where(rows.whole, "any width")
-    published = rows.device.map(lambda name: NEUROSIM.get(name, (None, None)))
-    return rows.assign(
-        kind=kinds,
-        published=["/".join(f"{one:g}" if one else "-" for one in pair) for pair in published],
-    )
-
-
 LAYERS = {1: "one layer", 2: "two layers"}
 LATE = {True: "late", False: "rounded"}
 GATED = {  # cells of the sweep gate_commit
@@ -590,15 +579,6 @@ TABLES = {
             "{refreshes_per_cell:,.1f}",
         },
     ),
-    "device_learning": Table(
-        learning_rows,
-        "device",
-        {
-            "device": "{device}",
-            "NeuroSim 2.0/3.0": "{published}",
-            "{layers}: {kind}": "{percent:.1f}",
-        },
-    ),
     "device_spread": Table(
         spread_rows,
         "device",
@@ -608,7 +588,7 @@ TABLES = {
         lambda: sweep(
             WAYS,
             "value in ('rounded', 'remainder', 'late')",
-            layers={1: "one layer", 2: "two layers"},
+            layers=LAYERS,
         ),
         "device",
         {"device": "{device}", "{layers}: {value}": PULSES},
