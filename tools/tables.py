@@ -19,7 +19,6 @@ from memristive.accounting.costs import duration
 from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
-from memristive.ledger import ASSUMED
 from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
@@ -316,7 +315,7 @@ def commands_rows() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-JOULES, SECONDS, WATTS = (EngFormatter(unit, places=1) for unit in ("J", "s", "W"))
+JOULES, SECONDS = (EngFormatter(unit, places=1) for unit in ("J", "s"))
 COSTS = {  # records of `memristive costs`
     "XPUE, the paper's rule": "xpue",
     "MNIST, one layer": "mnist_closed_form_grey",
@@ -342,14 +341,10 @@ def costs_rows() -> pd.DataFrame:
         for kind, ledger in drawn[name].items():
             times = record["times_s"][kind]
             row[f"{kind}_pins"] = JOULES(ledger.sum(pins=True))
-            row[f"{kind}_known"] = JOULES(ledger.sum() - ledger.sum(kind=ASSUMED))
             row[kind] = JOULES(ledger.sum())
             row[f"{kind}_time"] = SECONDS(
                 times.get("read") if kind == "inference" else duration(times)
             )
-        lines = drawn[name]["inference"].lines
-        bias = sum(line.joules for line in lines if "amplifiers, bias" in line.name)
-        row["bias"] = WATTS(bias / record["times_s"]["inference"]["read"])
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
         row["errors"] = f"{record['errors']:,}" if "training" in drawn[name] else "nan"
         wear = record.get("wear")
@@ -587,7 +582,7 @@ TABLES = {
     "writes_late": Table(
         lambda: sweep(
             WAYS,
-            "value in ('rounded', 'remainder', 'late')",
+            "value in ('rounded', 'late')",
             layers=LAYERS,
         ),
         "device",
@@ -615,9 +610,7 @@ TABLES = {
             "network": "{network}",
             "accuracy": "{accuracy}",
             "at the pins": "{inference_pins}",
-            "known parts": "{inference_known}",
             "all parts": "{inference}",
-            "amplifiers' bias": "{bias}",
             "time": "{inference_time}",
             "area, mm²": "{area}",
         },
