@@ -321,7 +321,6 @@ COSTS = {  # records of `memristive costs`
     "MNIST, one layer": "mnist_closed_form_grey",
     "MNIST, 200 hidden": "layers_mnist",
     "the same, 20 times faster": "layers_mnist_faster_20",
-    "the same, columns one by one": "layers_mnist_one_by_one",
     "digits, convolution": "convolution_digits",
     "MNIST, convolution": "convolution_mnist",
     "EpiRAM, one layer": "epiram_100000",
@@ -346,19 +345,10 @@ def costs_rows() -> pd.DataFrame:
                 times.get("read") if kind == "inference" else duration(times)
             )
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
-        row["errors"] = f"{record['errors']:,}" if "training" in drawn[name] else "nan"
         wear = record.get("wear")
         row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def spread_rows() -> pd.DataFrame:
-    """Return the rows of the sweep device_spread, with the points lost by the spread."""
-    rows, keys = sweep("chips/device_spread"), ["device", "way", "seed"]
-    ideal = rows[rows.spread == 0].set_index(keys)[STRICT].rename("ideal")
-    rows = rows[rows.spread > 0].join(ideal, on=keys)
-    return rows.assign(loss=100 * (rows[STRICT] - rows.ideal))
 
 
 LAYERS = {1: "one layer", 2: "two layers"}
@@ -563,7 +553,9 @@ TABLES = {
         },
     ),
     "one_sided": Table(
-        lambda: sweep("devices/one_sided", layers=LAYERS, late=LATE).sort_values(
+        lambda: sweep(
+            "devices/one_sided", "data == 'mnist' or layers == 1", layers=LAYERS, late=LATE
+        ).sort_values(
             ["data", "layers", "device"], key=lambda x: x if x.name != "data" else x != "mnist"
         ),
         "data layers device",
@@ -574,17 +566,8 @@ TABLES = {
             "{refreshes_per_cell:,.1f}",
         },
     ),
-    "device_spread": Table(
-        spread_rows,
-        "device",
-        {"device": "{device}", "{way}, {spread:.0%}": "{loss:+.1f} ± {loss_sem:.1f}"},
-    ),
     "writes_late": Table(
-        lambda: sweep(
-            WAYS,
-            "value in ('rounded', 'late')",
-            layers=LAYERS,
-        ),
+        lambda: sweep(WAYS, "value in ('rounded', 'late')", layers=LAYERS),
         "device",
         {"device": "{device}", "{layers}: {value}": PULSES},
     ),
@@ -604,26 +587,18 @@ TABLES = {
         },
     ),
     "costs": Table(
-        lambda: costs_rows().query("network != 'the same, columns one by one'"),
-        "network",
-        {
-            "network": "{network}",
-            "accuracy": "{accuracy}",
-            "at the pins": "{inference_pins}",
-            "all parts": "{inference}",
-            "time": "{inference_time}",
-            "area, mm²": "{area}",
-        },
-    ),
-    "costs_learning": Table(
         costs_rows,
         "network",
         {
             "network": "{network}",
-            "errors": "{errors}",
-            "at the pins": "{training_pins}",
-            "all parts": "{training}",
-            "time": "{training_time}",
+            "accuracy": "{accuracy}",
+            "area, mm²": "{area}",
+            "an inference: pins": "{inference_pins}",
+            "all parts": "{inference}",
+            "time": "{inference_time}",
+            "a training: pins": "{training_pins}",
+            "training: all parts": "{training}",
+            "training: time": "{training_time}",
             "pulses a cell, mean/most": "{wear}",
         },
     ),
