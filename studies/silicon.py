@@ -14,7 +14,7 @@ in the corners at -20, 27 and 85 C. Needs make silicon.
 
 Writes results/devices/silicon_TASK.json, figures/silicon_circuit.png, and figures/silicon_chips.png
 from the records that are there.
-Five minutes. Ctrl-C saves a checkpoint for --resume.
+Ten minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -51,8 +51,9 @@ NEURON = Path("results/devices/gf180mcu_neuron.json")
 DRAWN = ("digits", "mnist", "xpue")  # tasks of figures/silicon_chips.png
 TASKS = ("circuit", *DRAWN)
 PUMPS = 0.08  # relative spread of the gain of rows' pumps (30 draws in ngspice)
-DOSES, REPAIRS = (0.03, 0.1, 0.3), (0.01, 0.03, 0.1)  # V
-FACTORS, CHIPS, REPAIR = (1, 2, 4), 10, 6000  # presentations of a correction
+DOSES, REPAIRS = (0.01, 0.03, 0.1), (0.003, 0.01, 0.03)  # V
+FACTORS = {"digits": (1, 2, 4), "mnist": (1,)}  # on the spreads
+CHIPS, REPAIR = 10, 6000  # presentations of a correction
 KINDS = ("carried", "corrected", "scratch")
 LABELS = ("carried", "carried, then corrected on the chip", "learned on the chip from the start")
 # in ngspice: factor on gates, rounds, pulse in s, margin as a share of the rival's spike
@@ -82,9 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(table(*found))
     records = {name: options.results / f"silicon_{name}.json" for name in DRAWN}
     rows = {
-        name: read_json(path, "a record")["results"]["rows"]
-        for name, path in records.items()
-        if path.exists()
+        name: read_json(path, "a record")["rows"] for name, path in records.items() if path.exists()
     }
     drawn = Record(options, "silicon_chips", {"tasks": list(rows)})
     drawn.plot(figure(rows))
@@ -95,11 +94,13 @@ def in_closed_form(options: Any, data: str) -> tuple[tuple[str, ...], list[tuple
     given = {"data": data, "pumps": PUMPS, "doses": DOSES, "repairs": REPAIRS, "repair": REPAIR}
     record = Record(options, f"silicon_{data}", {**given, "neuron": NEURON, "chips": CHIPS})
     chosen = chosen_doses(data)
-    tasks = [OnChips(data, *one, chosen) for one in itertools.product(FACTORS, range(1, CHIPS + 1))]
+    tasks = [
+        OnChips(data, *one, chosen) for one in itertools.product(FACTORS[data], range(1, CHIPS + 1))
+    ]
     rows = record.run_tasks(evaluate, tasks)
     record.write({"doses": chosen, "rows": rows}, ngspice=False)
     lines = []
-    for factor in FACTORS:
+    for factor in FACTORS[data]:
         of = [row for row in rows if row["factor"] == factor]
         values = {kind: 100 * np.array([row[kind] for row in of]) for kind in ("ideal", *KINDS)}
         lines.append(
@@ -152,12 +153,19 @@ def chosen_doses(data: str) -> tuple[float, float]:
     return best, short
 
 
+@functools.cache
+def ideal_network(data: str, dose: float) -> Network:
+    """Return the network that an ideal chip learns."""
+    network, rule, (images, labels, *_), _ = start(OnChips(data, 1, 1))
+    return learn(network, dataclasses.replace(rule, dose=dose), images, labels).network
+
+
 def evaluate(task: OnChips) -> dict[str, Any]:
     """Return the accuracies of a chip: ideal, carried, corrected, learned from the start."""
     network, rule, (images, labels, *test), chip = start(task)
     dose, short = task.doses
     rule = dataclasses.replace(rule, dose=dose)
-    ideal = learn(network, rule, images, labels).network
+    ideal = ideal_network(task.data, dose)
     carried = network_on_chip(ideal, chip)
     correction = dataclasses.replace(rule, dose=short, presentations=REPAIR)
     corrected = learn(carried, correction, images, labels).network
@@ -202,23 +210,31 @@ def of_circuit(options: Any) -> None:
     top.set(title="a training: cells of neuron X", xlabel="time (us)", ylabel="gate X (V)")
     top.legend()
     for j in range(len(patterns)):
-        style = dict(color=COLOURS[j], label=xpue().labels[j])
-        right.plot(1e6 * waves.time, waves[f"output_{j}"], **style)
+        right.plot(
+            *(1e6 * waves.time, waves[f"output_{j}"], ("-", "-", "-", "--")[j]),
+            color=COLOURS[j],
+            label=xpue().labels[j],
+        )
     right.set(title="a read of X: outputs of neurons", xlabel="time (us)", ylabel="output (V)")
     right.set_xlim(3, 14)
     right.legend(title="neuron")
-    for k, (name, neuron) in enumerate(curves.items()):
-        amperes, times = np.array(neuron.current), np.array(neuron.time)
-        curve.loglog(1e6 * amperes, 1e6 * times, color=COLOURS[k], label=name)
     typical_one = curves["typical, 27 C"]
     amperes = np.array(typical_one.current)
     times = np.array(typical_one.time)
     bottom.loglog(1e6 * amperes, 1e6 * times, "o", markersize=4, label="ngspice")
     fitted = 1e6 * law(amperes, *typical_one.law)
     bottom.loglog(1e6 * amperes, fitted, color=COLOURS[1], label="t0 + tau ln(I / (I - I_th))")
-    for axis, title in ((bottom, "first spike and its law"), (curve, "corners, temperatures")):
+    for k, (name, neuron) in enumerate(curves.items()):
+        change = 100 * (neuron.spikes(amperes) / times - 1)
+        if k:
+            curve.semilogx(1e6 * amperes, change, color=COLOURS[k], label=name)
+    for axis, title in (
+        (bottom, "first spike and its law"),
+        (curve, "corners beside typical, 27 C"),
+    ):
         axis.set(title=title, xlabel="current of the column (uA)", ylabel="first spike (us)")
         axis.legend(fontsize="small")
+    curve.set_ylabel("change of the first spike (%)")
     record.plot(drawn)
 
 
@@ -279,17 +295,18 @@ def figure(rows: dict[str, list[dict[str, Any]]]) -> Figure:
         ):
             points = {
                 f: 100 * np.array([row[kind] for row in found if row["factor"] == f])
-                for f in FACTORS
+                for f in FACTORS[name]
             }
             mean = np.array([v.mean() for v in points.values()])
             low = mean - [v.min() for v in points.values()]
             high = [v.max() for v in points.values()] - mean
-            at = np.array(FACTORS) + move
+            at = np.array(FACTORS[name]) + move
             axis.errorbar(at, mean, (low, high), marker="o", color=colour, label=label, capsize=2)
         axis.axhline(100 * found[0]["ideal"], color="0.4", linestyle="--", label="ideal chip")
         title = "digits" if name == "digits" else "MNIST 10x10"
         axis.set(title=title, xlabel="factor on the foundry's spread", ylabel="test accuracy (%)")
-        axis.set_xticks(FACTORS)
+        axis.set_xticks(FACTORS[name])
+        axis.set_xlim(0.5, FACTORS[name][-1] + 0.5)
     drawn.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return drawn
 
