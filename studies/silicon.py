@@ -273,7 +273,7 @@ def correct(seed: int) -> dict[str, Any]:
         wrong = np.flatnonzero(own >= (1 - MARGIN) * others)
         if not len(wrong) or k == ROUNDS:
             break
-        columns = [column for q in wrong for column in (q, rivals[q])]
+        columns = [int(column) for q in wrong for column in (q, rivals[q])]
         levels = np.array([sign * patterns[q] for q in wrong for sign in (1, -1)])
         states, _ = layer.write(states, columns, levels, PULSE)
     return {"chip": seed, "right": right}
