@@ -340,7 +340,13 @@ class Network:
         images = as_images(images, self.sizes[0])
         if self.neuron:
             currents = self.crossbar.currents(self.states[0], images)
-            return [self.neuron.spikes(currents)]
+            own, nominal = self.setup.devices.neurons, self.parameters.neuron
+            if own is None:
+                return [self.neuron.spikes(currents)]
+            threshold = own.threshold / nominal.threshold
+            threshold = threshold * nominal.feedback_resistance / own.feedback_resistance
+            slower = own.membrane_capacitance / nominal.membrane_capacitance
+            return [self.neuron.spikes(currents, threshold, slower)]
         jitter = self.jitter("test", 0, len(images))
         step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [
