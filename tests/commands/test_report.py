@@ -52,6 +52,11 @@ def test_a_report_is_one_page_with_all_sections(tmp_path):
     assert (rows["training_J"] > rows["inference_J"]).all()  # 300 reads and the writes
 
 
+def test_published_devices_stand_beside_yours_in_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert {"epiram", "pcmo"} <= set(report.published(report.NETWORKS)["device"])
+
+
 def test_each_seed_has_a_chip_of_its_own():
     device = dataclasses.replace(EPIRAM, spread=0.2)
     first, second, again, _ = [
