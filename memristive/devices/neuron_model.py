@@ -372,7 +372,9 @@ def load_neuron(name: str | Path) -> MeasuredNeuron:
     return neuron
 
 
-def law(currents: np.ndarray, delay: float, tau: FloatOrArray, threshold: float) -> np.ndarray:
+def law(
+    currents: np.ndarray, delay: float, tau: np.ndarray | float, threshold: float
+) -> np.ndarray:
     """Return t0 + tau ln(I / (I - I_th)) in s."""
     return delay - tau * np.log1p(-threshold / currents)
 

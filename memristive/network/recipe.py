@@ -211,8 +211,12 @@ class Recipe(Parameters):
                 )
         if self.write not in WRITES:
             raise ParameterError(f"write must be one of {', '.join(WRITES)}, got {self.write!r}")
-        if self.write != AT_ONCE and device is None:
-            raise ParameterError(f"write: {self.write} is for measured devices: give a device")
+        of_devices = [f"write: {self.write}"] * (self.write != AT_ONCE)
+        of_devices += [
+            f"changes: {name}" for name in self.changes if name.startswith(("device.", "pulses."))
+        ]
+        if of_devices and device is None:
+            raise ParameterError(f"{of_devices[0]} is for measured devices: give a device")
         if self.write == LATE and device:
             check_late(device)
         if not isinstance(self.chip, str | Chip | None):
