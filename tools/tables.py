@@ -213,15 +213,6 @@ SHORT = [
         JUMPS.format("taox", 1, True),
     ),
     (
-        "MNIST 20x20, coarse phase change, 100 hidden",
-        "",
-        CLOSED_FORM,
-        "**{0[min]:.1%}**",
-        PAIRED,
-        STRICT,
-        JUMPS.format("generic-pcm", 2, True),
-    ),
-    (
         "MNIST 8x8, filaments behind gates, 54 hidden",
         "91.7% (memristor chip [5])",
         CLOSED_FORM,
