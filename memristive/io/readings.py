@@ -535,7 +535,10 @@ def _during(table: pd.DataFrame, up: int) -> pd.DataFrame:
 
 
 def pulse_columns(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> Ordered:
-    """Return the readings of a device in the order of measurement, without a meter's limit. Raises ParameterError if a column is missing or its values cannot be used."""
+    """Return the readings of a device in the order of measurement, without a meter's limit.
+
+    Raises ParameterError if a column is missing or its values cannot be used.
+    """
     rows, table = len(table), _reads(table, read_voltage, notes)
     # rows do not say if pulses were before or after
     unclear = len(table) == rows and "pulse" not in table.columns
