@@ -438,30 +438,6 @@ TABLES = {
         "title",
         {"training set, grey images, network": "{title}", "accuracy": ACCURACY},
     ),
-    "layers_in_ngspice": Table(
-        lambda: (
-            records(
-                {
-                    "10x10, 200 hidden": "layers/layers_in_ngspice_mnist",
-                    "10x10, 200-100 hidden": "layers/layers_in_ngspice_mnist_200_100",
-                    "14x14, 300 hidden": "layers/layers_in_ngspice_mnist_shifted_14x14",
-                    "Fashion-MNIST, 10x10, 200 hidden": "fashion/layers_in_ngspice_fashion",
-                }
-            )
-            .query("compared_with == 'closed form' and read == 'layer by layer'")
-            .groupby("title", sort=False)
-            .tail(1)
-            .assign(us=lambda rows: 1e6 * rows.largest_difference_s)
-        ),
-        "title",
-        {
-            "network": "{title}",
-            "images": "{images:,.0f}",
-            "accuracy": "{record_ngspice_strict_accuracy:.2%}",
-            "decided differently": "{decided_differently:.0f}",
-            "spikes differ by at most, us": "{us:.2f}",
-        },
-    ),
     "convolution": Table(
         convolution_rows,
         "title cells",
@@ -559,16 +535,6 @@ TABLES = {
         "title",
         {"cells": "{title}", "{way}": "{percent:.1f} ({pulses_per_cell:,.0f})"},
     ),
-    "gate_cells": Table(
-        lambda: sweep("devices/gate_cells"),
-        "task",
-        {
-            "task": "{task}",
-            "networks without an error": "{epochs_count:.0f} of {count}",
-            "epochs: mean (range)": "{epochs:.1f} ({epochs_min:.0f}-{epochs_max:.0f})",
-            "writes of a cell": "{writes_per_cell:.1f}",
-        },
-    ),
     "costs": Table(
         costs_rows,
         "network",
@@ -606,17 +572,6 @@ TABLES = {
             "devices and inputs": "{devices}",
             "{data}: seeds that succeed": "{one_to_one_sum:.0f} of {count}",
         },
-    ),
-    "stdp_mnist": Table(
-        lambda: records(
-            {
-                name: f"stdp/mnist_stdp_grey_{name}"
-                for neurons in (100, 300)
-                for name in (f"{neurons}", f"{neurons}_seed_2", f"{neurons}_seed_3")
-            }
-        ),
-        "neurons",
-        {"neurons": "{neurons:.0f}", "{engine}": ACCURACY},
     ),
     "transistors_contest": Table(
         contest_rows,
