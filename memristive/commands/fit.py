@@ -10,7 +10,7 @@ docs/your_files.md:
 
 With several devices of one kind, the device file holds their mean curves and noises, and how much
 they differ from device to device. A network draws each cell from these spreads. If mean pulses miss
-the readings by more than 20 % of the range, no device file is written.
+the readings by more than 20 % of the range without read noise, no device file is written.
 
 If one pulse of a direction crosses most of the range, the device has one gradual direction, and its
 file holds the distributions of both kinds of pulses (docs/devices.md).
@@ -168,19 +168,19 @@ def save_fit(
         record.plot(kind_figure(fit))
     for one, (words, found) in zip(tasks, fits.items(), strict=True):
         warn_of_single(found, one, words)
-        if found.rms > MISFIT:
+        if found.missed > MISFIT:
             raise ParameterError(
-                f"{words}mean pulses miss the readings by {found.rms:.0%} of the range (rms), more "
-                f"than {MISFIT:.0%}: no device file was written. Are all pulses alike, and each "
-                "reading after as many as the table states? Compare the curves of the figure with "
-                "its dots"
+                f"{words}mean pulses miss the readings by {found.missed:.0%} of the range (rms, "
+                f"without read noise), more than {MISFIT:.0%}: no device file was written. Are all "
+                "pulses alike, and each reading after as many as the table states? Compare the "
+                "curves of the figure with its dots"
             )
-    if (rms := max(found.rms for found in fits.values())) > FAR:
-        fit = dataclasses.replace(fit, device=dataclasses.replace(fit.device, misfit=rms))
+    if (missed := max(found.missed for found in fits.values())) > FAR:
+        fit = dataclasses.replace(fit, device=dataclasses.replace(fit.device, misfit=missed))
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
-    return max(found.rms for found in fits.values())
+    return missed
 
 
 def save_retention(

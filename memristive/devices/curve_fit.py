@@ -147,6 +147,11 @@ class PulseFit:
         return float(np.sqrt(np.mean((self.reading - self.replay) ** 2)))
 
     @property
+    def missed(self) -> float:
+        """The same of the states without read noise, which no curve follows."""
+        return float(np.sqrt(np.mean((self.state - self.replay) ** 2)))
+
+    @property
     def largest(self) -> float:
         """Largest distance between a reading and the replay, as a share of the range."""
         return float(np.abs(self.reading - self.replay).max())
