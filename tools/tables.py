@@ -68,7 +68,8 @@ def summary(group: pd.DataFrame) -> dict[Any, Any]:
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return `heading` and `rows` as an aligned Markdown table."""
+    """Return `heading` and `rows` as an aligned Markdown table, with a space before each %."""
+    heading, *rows = ([re.sub(r"(\d)%", r"\1 %", cell) for cell in row] for row in (heading, *rows))
     widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
     lines = [
         f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
@@ -109,8 +110,9 @@ def sweep(name: str, condition: str = "", **names: Mapping[Any, str]) -> pd.Data
     return rows.copy()
 
 
-# README: experiment, published accuracy, text, record, field, and conditions on the rows. The text
-# has the lowest and highest of the devices' mean values for each condition.
+# README: experiment, published accuracy, engines that train and test, text, record, field, and
+# conditions on the rows. The text has the lowest and highest of the devices' mean values for each
+# condition.
 ONE, FROM_TO = (
     "{0[min]:.2%}",
     "before {0[min]:.0%} to {0[max]:.0%}, **now {1[min]:.1%} to {1[max]:.1%}**",
@@ -118,12 +120,32 @@ ONE, FROM_TO = (
 SIX = "device not in ('ideal', 'linear') and layers == {} and value == '{}'"
 JUMPS = "data == 'mnist' and device == '{}' and layers == {} and late == {}"
 STRICT, WAYS, PAIRED = "strict_accuracy", "devices/late_ways", "devices/one_sided"
+CLOSED_FORM, READ_IN_NGSPICE, IN_NGSPICE = (
+    ("closed form", "closed form"),
+    ("closed form", "ngspice"),
+    ("ngspice", "ngspice"),
+)
 SHORT = [
-    ("XPUE, the paper's rule, training patterns", "100%", ONE, "paper/xpue_inference", STRICT),
-    ("012345, the paper's rule, training patterns", "100%", ONE, "paper/012345_inference", STRICT),
+    (
+        "XPUE, the paper's rule, training patterns",
+        "100%",
+        IN_NGSPICE,
+        ONE,
+        "paper/xpue_inference",
+        STRICT,
+    ),
+    (
+        "012345, the paper's rule, training patterns",
+        "100%",
+        IN_NGSPICE,
+        ONE,
+        "paper/012345_inference",
+        STRICT,
+    ),
     (
         "MNIST, the paper's rule, first 100 images",
         "60% (the paper)",
+        IN_NGSPICE,
         ONE,
         "one_layer/mnist_test",
         "paper_rule_first_100",
@@ -131,6 +153,7 @@ SHORT = [
     (
         "MNIST 10x10, one layer that learns from errors",
         "92.0% (logistic regression)",
+        READ_IN_NGSPICE,
         ONE,
         "one_layer/mnist_test_closed_form_grey",
         STRICT,
@@ -138,6 +161,7 @@ SHORT = [
     (
         "MNIST 10x10, 200 hidden neurons",
         "98.1% (28x28, backpropagation [1])",
+        READ_IN_NGSPICE,
         ONE,
         "layers/layers_in_ngspice_mnist",
         "record_ngspice_strict_accuracy",
@@ -145,6 +169,7 @@ SHORT = [
     (
         "MNIST 28x28, a convolution",
         "96% (memristor chip [2])",
+        CLOSED_FORM,
         ONE,
         "convolution/convolution_mnist",
         STRICT,
@@ -152,6 +177,7 @@ SHORT = [
     (
         "MNIST 10x10, 300 neurons without labels",
         "93.5% (28x28 [3])",
+        READ_IN_NGSPICE,
         ONE,
         "stdp/mnist_stdp_grey_300",
         STRICT,
@@ -160,6 +186,7 @@ SHORT = [
     (
         "MNIST 10x10, six published devices, one layer",
         "",
+        CLOSED_FORM,
         FROM_TO,
         WAYS,
         STRICT,
@@ -169,6 +196,7 @@ SHORT = [
     (
         "MNIST 20x20, six published devices, 100 hidden",
         "10 to 92% (NeuroSim [4])",
+        CLOSED_FORM,
         FROM_TO,
         WAYS,
         STRICT,
@@ -178,6 +206,7 @@ SHORT = [
     (
         "MNIST 10x10, TaOx cells that jump up",
         "",
+        CLOSED_FORM,
         "before {0[min]:.0%}, **now {1[min]:.1%}**",
         PAIRED,
         STRICT,
@@ -187,6 +216,7 @@ SHORT = [
     (
         "MNIST 20x20, coarse phase change, 100 hidden",
         "",
+        CLOSED_FORM,
         "**{0[min]:.1%}**",
         PAIRED,
         STRICT,
@@ -195,6 +225,7 @@ SHORT = [
     (
         "MNIST 8x8, filaments behind gates, 54 hidden",
         "91.7% (memristor chip [5])",
+        CLOSED_FORM,
         ONE,
         "devices/gate_commit",
         STRICT,
@@ -206,11 +237,19 @@ SHORT = [
 def short_rows() -> pd.DataFrame:
     """Return the rows of the README's table."""
     rows = []
-    for experiment, published, text, name, field, *conditions in SHORT:
+    for experiment, published, (trained, tested), text, name, field, *conditions in SHORT:
         found = [sweep(name, condition) for condition in conditions or [""]]
         means = [one.groupby(one.get("device", one.title))[field].mean() for one in found]
         text = text.format(*(one.agg(["min", "max"]) for one in means))
-        rows.append({"experiment": experiment, "published": published, "text": text})
+        rows.append(
+            {
+                "experiment": experiment,
+                "published": published,
+                "trained": trained,
+                "tested": tested,
+                "text": text,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -415,7 +454,13 @@ TABLES = {
     "short_results": Table(
         short_rows,
         "experiment",
-        {"experiment": "{experiment}", "published": "{published}", "this circuit": "{text}"},
+        {
+            "experiment": "{experiment}",
+            "published": "{published}",
+            "this circuit": "{text}",
+            "trained in": "{trained}",
+            "tested in": "{tested}",
+        },
     ),
     "commands": Table(
         commands_rows,
@@ -560,10 +605,13 @@ TABLES = {
         {"device": "{device}", "{way}, {spread:.0%}": "{loss:+.1f} ± {loss_sem:.1f}"},
     ),
     "writes_late": Table(
-        lambda: sweep(WAYS, "layers == 1"), "device", {"device": "{device}", "{value}": PULSES}
-    ),
-    "writes_late_deep": Table(
-        lambda: sweep(WAYS, "layers == 2"), "device", {"device": "{device}", "{value}": PULSES}
+        lambda: sweep(
+            WAYS,
+            "value in ('rounded', 'remainder', 'late')",
+            layers={1: "one layer", 2: "two layers"},
+        ),
+        "device",
+        {"device": "{device}", "{layers}: {value}": PULSES},
     ),
     "writes_gate": Table(
         gated_rows,
@@ -599,13 +647,10 @@ TABLES = {
         "network",
         {
             "network": "{network}",
-            "an error: pins": "{error_pins}",
-            "error: all parts": "{error}",
-            "error: time": "{error_time}",
             "errors": "{errors}",
-            "a training: pins": "{training_pins}",
-            "training: all parts": "{training}",
-            "training: time": "{training_time}",
+            "at the pins": "{training_pins}",
+            "all parts": "{training}",
+            "time": "{training_time}",
             "pulses a cell, mean/most": "{wear}",
         },
     ),

@@ -13,19 +13,12 @@ from typing import Any
 import numpy as np
 
 from memristive.accounting import dissipation
+from memristive.closed_form.kernel_arrays import Arrays, Seen
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.engines.latches import slot
 from memristive.engines.ngspice_layer import BACK_STOP
 from memristive.learning import rule as rules
 from memristive.learning.rule import Rule
-from memristive.learning.training import (
-    NO_WINNERS,
-    Learning,
-    all_errors,
-    due_of_layers,
-    plans,
-    train,
-)
+from memristive.learning.training import Learning, corrected_layers, train
 from memristive.ledger import (
     ASSUMED,
     COMPUTED,
@@ -42,7 +35,7 @@ from memristive.network.layer import Layer
 from memristive.network.networks import KernelArrays, Network, read_generator
 from memristive.scores.decisions import RESOLUTION, end_of_read, first_two
 from memristive.writing.at_once import ColumnDose
-from memristive.writing.base import Laboratory, Write
+from memristive.writing.base import Due, Laboratory, Plan, Write
 from memristive.writing.pulses import Counts, no_counts
 from memristive.writing.ways import kernel_ways
 
@@ -107,7 +100,7 @@ class Accounts:
     # Reads
 
     def read(
-        self, network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
+        self, network: Network, image: np.ndarray, times: Arrays, stop: float
     ) -> tuple[Ledger, Times]:
         """Return the ledger of a read up to `stop` s, and the durations in s until its decision
         (the first output spike) and until its end. Both include the reads of all patches.
@@ -116,21 +109,20 @@ class Accounts:
         """
         technology, layers = self.technology, network.layers
         drawn = dissipation.read_energies(network, image, times, stop)
-        levels = dissipation.patch_levels(network, image)
-        patches, of_patches = len(levels), 0.0
-        if network.convolution:
-            of_patches = patches * slot(network)
+        levels, first = dissipation.shown(network, image), layers[0].kind
+        kept = len(first.patches) * layers[0].neurons
+        tau = network.parameters.neuron.time_constant
+        of_patches = first.before(network.design.window, tau)
         charged = technology.line_capacitance * layers[0].row_voltage ** 2
-        lines = charged * float(np.square(levels).sum()) * _width(layers[0])
+        lines = charged * float(np.square(levels).sum()) * layers[0].width
         hidden = sum(
-            charged * _width(of) * float(np.sum(of_rows < stop))
+            charged * of.width * float(np.sum(of_rows < stop))
             for of, of_rows in zip(layers[1:], times, strict=False)
         )
-        biased = charged * sum(_width(of) for of in layers[1:])
+        biased = charged * sum(of.width for of in layers[1:])
         amplifiers = sum((self.amplifiers(network, k) for k in range(len(layers))), NO_AMPLIFIER)
-        kept = patches * layers[0].neurons * (network.convolution is not None)
         membranes = 0.0
-        capacitance = technology.neuron_capacitance / network.parameters.neuron.time_constant
+        capacitance = technology.neuron_capacitance / tau
         for of, of_neurons in zip(layers, times, strict=True):
             # the current into a membrane that settles twice above the threshold, or not at all
             fired = np.sum(of_neurons < stop)
@@ -159,7 +151,7 @@ class Accounts:
                 ),
                 Line(
                     "patches: kept positions",
-                    kept * position_bits(network) * technology.memory_energy,
+                    kept * first.position_bits * technology.memory_energy,
                     ASSUMED,
                     False,
                     "at most one for each comparison; only learning needs them",
@@ -187,8 +179,7 @@ class Accounts:
         loads[: of.neurons] += 1 / of.bias_resistance
         summing = stage_load(loads, 1 / of.neuron.feedback_resistance, stage)
         inverting = of.neurons * stage_load(2 * stage, stage)
-        negative, fed = (of.neurons, 1) if of.pairs else (int(of.reference), of.neurons)
-        inverting += negative * stage_load(stage, stage, fed * stage)
+        inverting += of.stages * stage_load(stage, stage, of.fed * stage)
         number = _amplifiers(of)
         output = technology.output_stage_current(float(summing.sum()) + inverting)
         return np.array([number, number * technology.first_stage_current + output])
@@ -230,24 +221,21 @@ class Accounts:
                 parts += network.way.ledgers(
                     self.technology, self.pulse_of(network), layer, network.states[k], writes, doses
                 )
-        if network.convolution:
-            parts.append(self._replayed(network, found))
+            bits = layer.kind.position_bits * np.count_nonzero(found.errors[k])
+            joules, note = (
+                bits * self.technology.memory_energy,
+                "of the patches that are played again",
+            )
+            parts.append((Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]), {}))
         ledgers, times = zip(*parts, strict=True)
         return sum(ledgers, Ledger()), added(times)
-
-    def _replayed(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
-        """Return the ledger of reading the winning patches' positions for a replay; no duration."""
-        bits = position_bits(network) * np.count_nonzero(found.errors[0])
-        joules = bits * self.technology.memory_energy
-        note = "of the patches that are played again"
-        return Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]), {}
 
     def _back_reads(self, network: Network, errors: list[np.ndarray]) -> tuple[Ledger, Times]:
         joules, lines, amplifiers = 0.0, 0.0, NO_AMPLIFIER
         for k in range(1, len(network.layers)):
             of, technology = network.layers[k], self.technology
             joules += dissipation.back_read_energy(network, k, errors[k])
-            volts = of.back_voltage * of.column_errors(errors[k])
+            volts = of.back_voltage * of.synapses.errors(errors[k])
             lines += self.technology.line_capacitance * of.rows * float(volts @ volts)
             # a stage at each row, which all cells of the row load
             loads = float(of.stage_loads(network.states[k], slice(of.inputs)).sum())
@@ -273,7 +261,7 @@ class Accounts:
         drawn, seconds = dissipation.write_energies(network, k, dose)
         high = dose.shares[: of.inputs]
         volts = of.write_voltage * (high > 0 if of.timed else high)
-        charged = technology.line_capacitance * _width(of) * float(volts @ volts)
+        charged = technology.line_capacitance * of.width * float(volts @ volts)
         phi = len(doses) * technology.line_capacitance * of.rows * technology.supply**2
         where = "write: array, rows of " + ("hidden neurons" if of.timed else "the image")
         return Ledger.of(
@@ -315,33 +303,18 @@ def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[Column
     return list(found.values())
 
 
-def _width(of: Layer) -> int:
-    """Return the number of cells at a row."""
-    return of.columns + of.reference
-
-
 def _amplifiers(of: Layer) -> int:
     """Return the number of op-amps of a layer: two stages and a trigger for each neuron, and two
     stages for each negative input.
     """
-    return of.neurons * (5 if of.pairs else 3) + 2 * of.reference
+    return 3 * of.neurons + 2 * of.stages
 
 
-def position_bits(network: Network) -> int:
-    """Return the bits that hold a patch's position in its region; 0 without a convolution."""
-    of = network.convolution
-    return math.ceil(math.log2(np.bincount(of.patches[:, 0]).max())) if of else 0
-
-
-def read_in_closed_form(
-    network: Network, image: np.ndarray, seed: int = 0
-) -> tuple[list[Any], list[Any]]:
-    """Return first spikes in s and settled membranes in thresholds of an `image` (inputs), in
-    closed form: two lists with an array for each layer.
-    """
+def read_in_closed_form(network: Network, image: np.ndarray, seed: int = 0) -> Seen:
+    """Return what a read of an `image` (inputs) in closed form shows."""
     arrays, levels = KernelArrays(network), network.read_levels(image[None])
-    times = arrays.read(levels, network.jitter("test", 0, 1), read_generator(seed))
-    return [of_layer[0] for of_layer in times], [drives.copy() for drives in arrays.work.drives]
+    arrays.read(levels, network.jitter("test", 0, 1), read_generator(seed))
+    return network.seen(arrays.work.times, arrays.work.drives, arrays.work.winners)
 
 
 def inference(
@@ -354,7 +327,7 @@ def inference(
     the first. With `wait` None it ends at the second spike. Without this spike it lasts for the
     window.
     """
-    times, _ = read_in_closed_form(network, image)
+    times = read_in_closed_form(network, image).times
     first, second = first_two(times[-1], network.design.window)
     stop = second if wait is None else min(first + wait, network.design.window)
     return accounts.read(network, image, times, float(stop))
@@ -362,17 +335,15 @@ def inference(
 
 def corrected(
     network: Network, rule: Rule, image: np.ndarray, label: int, done: int = 0
-) -> tuple[list[np.ndarray], Correction | None]:
+) -> tuple[Arrays, Correction | None]:
     """Present an `image` (inputs) after `done` presentations. Return the first spikes in s of each
     layer, and the `Correction` that follows; None if the right neuron, `label`, leads by the
     margin.
     """
-    times, settled = read_in_closed_form(network, image, done)
-    margin = rule.margin * rules.margin_factor(done, rule.presentations, rule.final_margin)
-    wrong = rules.first_wrong_neuron(times[-1], label, margin)
-    if wrong is None and not np.isnan(times[-1][label]):
-        return times, None
-    return times, correction(network, rule, image, label, wrong, times, settled, done)
+    seen = read_in_closed_form(network, image, done)
+    _, error, wrong = rules.judged(rules.doses_of(rule), seen.times[-1], label, done)
+    found = correction(network, rule, image, label, wrong, seen, done) if error else None
+    return seen.times, found
 
 
 def correction(
@@ -380,36 +351,26 @@ def correction(
     rule: Rule,
     image: np.ndarray,
     label: int,
-    wrong: int | None,
-    times: list[np.ndarray],
-    settled: list[np.ndarray],
+    wrong: int,
+    seen: Seen,
     done: int = 0,
 ) -> Correction:
     """Return the `Correction` after an `image` (inputs) for which the neuron `wrong` fires too
-    early (None: no wrong neuron fires). `times`, `settled`: as `read_in_closed_form` returns them.
+    early (-1: no wrong neuron fires). `seen`: as `read_in_closed_form` returns it.
     """
-    output = rules.output_errors(network.sizes[-1], label, -1 if wrong is None else wrong)
-    rng, ways = read_generator(done), kernel_ways(network)
+    rng, found = read_generator(done), Correction([], [], [])
 
-    def noisy(of: int, errors: np.ndarray) -> np.ndarray:
-        return network.read_back(of, errors) + network.layers[of].back_noise(errors, rng)
+    def read_back(network: Network, k: int, errors: np.ndarray) -> np.ndarray:
+        return network.read_back(k, errors) + network.layers[k].back_noise(errors, rng)
 
-    winners = network.winners(image) if network.convolution else NO_WINNERS
-    planned = plans(
-        network, rule, image, times, winners, all_errors(rule, noisy, settled, output), done
-    )
-    writes = [network.way.writes(due) for due in due_of_layers(network, planned, ways, done)]
-    doses = [
-        list(
-            zip(
-                np.abs(of.doses).tolist(),
-                np.broadcast_to(of.shares, (len(of.doses), of.shares.shape[1])),
-                strict=True,
-            )
-        )
-        for of in planned
-    ]
-    return Correction(all_errors(rule, network.read_back, settled, output), writes, doses)
+    def write(network: Network, k: int, planned: Plan, due: Due) -> None:
+        shares = np.broadcast_to(planned.shares, (len(planned.doses), planned.shares.shape[1]))
+        found.doses.append(list(zip(np.abs(planned.doses).tolist(), shares, strict=True)))
+        found.writes.append(network.way.writes(due))
+
+    given = rules.doses_of(rule), kernel_ways(network), seen, image, label, wrong, done
+    found.errors.extend(corrected_layers(network, network, read_back, write, *given))
+    return found
 
 
 @dataclass
@@ -517,13 +478,19 @@ def _sampled(
         label = int(labels[k])
         times, found = corrected(network, rule, images[k], label, done)
         if len(reads) < samples:
-            stop = float(end_of_read(times[-1], network.design.window))
-            own = times[-1][label]
-            stop = max(stop, network.design.window if math.isnan(own) else own)
-            reads.append(accounts.read(network, images[k], times, stop))
+            reads.append(read_in_training(network, images[k], label, times, accounts))
         if found and len(errors) < samples:
             errors.append(accounts.correct(network, found))
     return mean_of(reads), mean_of(errors) if errors else before
+
+
+def read_in_training(
+    network: Network, image: np.ndarray, label: int, times: Arrays, accounts: Accounts
+) -> tuple[Ledger, Times]:
+    """Return the ledger and durations of a read that also waits for the neuron of the `label`."""
+    own, window = float(times[-1][label]), network.design.window
+    stop = max(float(end_of_read(times[-1], window)), window if math.isnan(own) else own)
+    return accounts.read(network, image, times, stop)
 
 
 def mean_of(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
@@ -554,7 +521,7 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
     `Accounts`; above 0 the array is passive.
     """
     memristor, layers = network.parameters.memristor, network.layers
-    cells = sum(of.rows * _width(of) for of in layers)
+    cells = sum(of.rows * of.width for of in layers)
     if network.pulses:
         cell = (
             technology.passive_cell if half else technology.selected_cell
@@ -563,7 +530,7 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
         cell = memristor.width * memristor.length
         cell += memristor.capacitance / technology.capacitor_density
     capacitors = sum(network.way.capacitors(of) for of in layers)
-    bits = position_bits(network) * network.sizes[1]
+    bits = sum(of.kind.position_bits * of.outputs for of in layers)
     return {
         "cells": cells * cell,
         "neurons": 1e-12 * technology.neuron_area * sum(of.neurons for of in layers),

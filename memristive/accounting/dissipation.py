@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from memristive.closed_form.kernel_arrays import Arrays
 from memristive.closed_form.neuron import NODES, WEIGHTS
 from memristive.devices.cells import Cells
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.ledger import Technology
-from memristive.network.design import PULSE_EDGES, Schedule
+from memristive.network.design import PULSE_EDGES
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
 from memristive.writing.at_once import ColumnDose
@@ -87,25 +88,20 @@ def _drawn(of: Layer, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps
     )
 
 
-def patch_levels(network: Network, image: np.ndarray) -> np.ndarray:
-    """Return the levels of the first layer's rows in a read (patches x rows). Without a convolution
-    the image is the only patch.
-    """
-    levels = network.read_levels(image[None])
-    convolution = network.convolution
-    return levels if convolution is None else levels[0][convolution.patches[:, 1:]]
+def shown(network: Network, image: np.ndarray) -> np.ndarray:
+    """Return the levels of the first layer's rows in each read of an image (reads x rows)."""
+    levels = network.layers[0].kind.windows(network.read_levels(image[None])[0])
+    return np.atleast_2d(levels)
 
 
-def read_energies(
-    network: Network, image: np.ndarray, times: list[np.ndarray], stop: float
-) -> list[Drawn]:
+def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: float) -> list[Drawn]:
     """Return a list with the energies and the charge (`Drawn`) of each layer in a read.
 
     Parameters
     ----------
     network : Network
     image : array, inputs, levels 0 to 1
-    times : list of arrays, neurons, s
+    times : tuple of arrays, neurons, s
         First spikes of each layer.
     stop : float, s
         End of the read. The rows of the paper's layer then fall, because the image ends. The
@@ -113,37 +109,27 @@ def read_energies(
         read the spikes that the latches have kept, up to `stop`.
     """
     design, result = network.design, []
-    patches = patch_levels(network, image)
     for k, (of, states) in enumerate(zip(network.layers, network.states, strict=True)):
         # the image, and the bias row of every layer
         seconds: Any = np.full(of.rows, stop - design.rise)
-        ramps = np.full(of.rows, design.rise * (2 if isinstance(design, Schedule) else 1))
+        ramps: Any = np.full(of.rows, design.rise * (1 + network.paper))
+        levels, states = np.ones(of.rows), of.with_reference(states)
         if k:
-            volts = np.full(of.rows, of.row_voltage)
             on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
             seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
-        elif network.convolution:  # each patch lasts for the window, and then its rows fall
-            result.append(_patches_drawn(of, of.with_reference(states), patches))
-            continue
+        elif len(of.kind.patches):
+            # Each patch lasts for the window. Only rows at a level above 0 count, as if those of
+            # all patches were rows of one crossbar. The bias row is high in every patch.
+            patches = shown(network, image)
+            patch, row = np.nonzero(patches[:, :-1])
+            rows, levels = np.append(row, of.rows - 1), np.append(patches[patch, row], 1.0)
+            high = np.append(np.ones(len(row)), len(patches))
+            seconds, ramps = high * (of.window - of.rise), high * 2 * of.rise
+            states, of = states[:, rows], dataclasses.replace(of, devices=of.devices.of_rows(rows))
         else:
-            volts = of.row_voltage * patches[0]
-        result.append(_drawn(of, of.with_reference(states), volts, seconds, ramps))
+            levels = shown(network, image)[0]
+        result.append(_drawn(of, states, of.row_voltage * levels, seconds, ramps))
     return result
-
-
-def _patches_drawn(of: Layer, states: np.ndarray, patches: np.ndarray) -> Drawn:
-    """Return the energies and the charge (`Drawn`) of `patches` (patches x rows, levels) that a
-    layer with `states` (columns x rows, V) reads one after the other.
-
-    Only rows at a level above 0 count, as if those of all patches were rows of one crossbar. The
-    bias row is high in every patch.
-    """
-    patch, row = np.nonzero(patches[:, :-1])
-    rows, levels = np.append(row, of.rows - 1), np.append(patches[patch, row], 1.0)
-    times = np.append(np.ones(len(row)), len(patches))
-    part = dataclasses.replace(of, devices=of.devices.of_rows(rows))
-    volts, held = of.row_voltage * levels, times * (of.window - of.rise)
-    return _drawn(part, states[:, rows], volts, held, times * 2 * of.rise)
 
 
 def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[Drawn, float]:
@@ -155,7 +141,7 @@ def write_energies(network: Network, layer: int, dose: ColumnDose) -> tuple[Draw
     """
     of, states = network.layers[layer], network.layers[layer].with_reference(network.states[layer])
     seconds = dose.dose / of.write_rate
-    if isinstance(network.design, Schedule):
+    if network.paper:
         sign, pulse = float(np.sign(seconds)), abs(seconds)
         rise = min(network.design.rise, PULSE_EDGES * pulse)
         volts = sign * of.write_voltage * dose.shares
@@ -183,7 +169,7 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
     """
     of = network.layers[layer]
     cells = Cells.of(of.memristor, of.devices.cells).at(slice(None), slice(-1))
-    volts = (of.back_voltage * of.column_errors(errors))[:, None]
+    volts = (of.back_voltage * of.synapses.errors(errors))[:, None]
     states = of.with_reference(network.states[layer])[:, :-1]
     return float(_held(cells, states, volts, BACK_STOP - BACK_RISE, BACK_RISE)[0].sum())
 

@@ -21,7 +21,6 @@ from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.progress import progress
-from memristive.scores.decisions import end_of_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,10 +195,7 @@ def first_errors(
     for image, label in zip(images[:SEARCHED], labels[:SEARCHED], strict=True):
         spikes, correction = accounting.corrected(network, rule, image, int(label))
         if correction:
-            own = spikes[-1][int(label)]
-            stop = float(end_of_read(spikes[-1], network.design.window))
-            stop = max(stop, network.design.window if np.isnan(own) else float(own))
-            read = accounts.read(network, image, spikes, stop)
+            read = accounting.read_in_training(network, image, int(label), spikes, accounts)
             written = accounts.correct(network, correction)
             found.append((read[0] + written[0], accounting.added([read[1], written[1]])))
         if len(found) == count:
@@ -220,14 +216,14 @@ def training_costs(
     """
     if start is None and isinstance(rule, LayeredRule):
         start = initial_network(
-            tuple(layer.neurons for layer in network.layers[:-1]),
+            network.neurons[:-1],
             network.sizes[-1],
             images,
             rule,
             network.design,  # type: ignore[arg-type]  # a LayerDesign
             network.parameters,
             network.pulses,
-            network.convolution,
+            network.kinds,
         )
     elif start is None:
         assert isinstance(rule, ErrorDrivenRule)

@@ -34,7 +34,8 @@ from memristive.learning.build import build, layers_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, chosen_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, Convolution
+from memristive.network.convolution import Convolution
+from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Recipe
 from memristive.parameters import ParameterError, as_whole, check_kind
@@ -656,8 +657,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             "estimator": {
                 **self.get_params(),
                 **self._fixed,
-                "hidden": tuple(layer.neurons for layer in self.network_.layers[:-1]),
-                "convolution": self.network_.convolution,
+                "hidden": self.network_.neurons[:-1],
+                "convolution": next(iter(self.network_.kinds), None),
                 "random_state": seed,
             },
             "presentations": self.n_presentations_,

@@ -14,7 +14,8 @@ from memristive.learning.build import layers_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.chip import Chip, chosen_chip
-from memristive.network.design import Convolution, LayerDesign
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
 from memristive.network.recipe import AT_ONCE, LATE, Recipe
 from memristive.parameters import ParameterError, Parameters, quantity
@@ -138,7 +139,11 @@ class StoredClassifier(Parameters):
             self.seed,
         )
         network = Network(
-            self.voltages, parameters, design, pulses=pulses, convolution=given.convolution
+            self.voltages,
+            parameters,
+            design,
+            pulses=pulses,
+            kinds=(given.convolution,) if given.convolution else (),
         )
         network.check_range()
         chip = chosen_chip(given.chip, device, seed=self.seed)

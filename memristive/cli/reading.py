@@ -55,9 +55,10 @@ class Range(NamedTuple):
 
 def ranges(network: Network, images: np.ndarray) -> list[Range]:
     """Return tasks of `read_range` that together read all `images`."""
-    size = RANGE if isinstance(network.design, Schedule) else READ_BLOCK
-    if network.convolution and not network.layers[0].read_noise:  # a block shares its noise
-        size = min(size, max(1, PATCHES // len(network.convolution.patches)))
+    size = RANGE if network.paper else READ_BLOCK
+    patches = len(network.layers[0].kind.patches)
+    if patches and not network.layers[0].read_noise:  # a block shares its noise
+        size = min(size, max(1, PATCHES // patches))
     return [Range(network, images[k : k + size], k) for k in range(0, len(images), size)]
 
 
@@ -77,7 +78,7 @@ def read_range(task: Range) -> list[np.ndarray]:
         network,
         images,
         _readers[key],
-        NEURONS if isinstance(network.design, Schedule) else 2,
+        NEURONS if network.paper else 2,
         first=first,
     )
     return [np.array(layer) for layer in zip(*spikes, strict=True)]
@@ -199,7 +200,7 @@ def read_images(
         The closed form is not exact for these parameters.
     """
     check_engine(engine)
-    if isinstance(network.design, Schedule):  # studies of other networks warn with their labels
+    if network.paper:  # studies of other networks warn with their labels
         warn_of_range(network.setup, network.states[0], images[:CHECKED])
     if engine == CLOSED_FORM:
         network.warn_of_doubts()

@@ -135,11 +135,13 @@ def evaluate(run: Run) -> dict[str, Any]:
     return row
 
 
-def examined(run: Run) -> tuple[dict[str, Any], list[str]]:
-    """Train and test the network of a `run`. Return scores, pulses and energy of its writes as a
-    row, and a message for each quantity that is out of range.
+def examined(
+    run: Run, trained: tuple[Network, LayeredRule, Counts] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Test the network of a `run`, which is trained if it is not given. Return scores, pulses and
+    energy of its writes as a row, and a message for each quantity that is out of range.
     """
-    network, rule, counts = run.trained()
+    network, rule, counts = trained or run.trained()
     device = run.recipe.device
     assert device
     test = run.dataset.test

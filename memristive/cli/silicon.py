@@ -3,6 +3,7 @@ transistors.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,20 @@ def add_silicon(parser: script.Parser) -> script.Parser:
     parser.add_argument(
         "--silicon", choices=list(FOUNDRIES), help="cells, pumps and neurons in its transistors"
     )
-    parser.add_argument("--corner", choices=CORNERS, default="typical", help="of --silicon")
     parser.add_argument(
-        "--temperature", type=float, default=27.0, metavar="C", help="of --silicon (default: 27)"
+        "--corner",
+        nargs="+",
+        choices=[*CORNERS, "all"],
+        default=["typical"],
+        help="of --silicon; several corners or temperatures give a table and no voltages file",
+    )
+    parser.add_argument(
+        "--temperature",
+        nargs="+",
+        type=float,
+        default=[27.0],
+        metavar="C",
+        help="of --silicon (default: 27)",
     )
     parser.add_argument(
         "--mismatch",
@@ -40,21 +52,28 @@ def add_silicon(parser: script.Parser) -> script.Parser:
         help="of --silicon: chip whose transistors differ",
     )
     parser.set_defaults(default_voltages=parser.get_default("voltages"))
-    return parser
+    return script.add_jobs(parser)
 
 
-def _layer(options: argparse.Namespace, dataset: Dataset) -> "SiliconLayer":
+def _layers(options: argparse.Namespace, dataset: Dataset) -> list["SiliconLayer"]:
+    """Return the layer in each corner at each temperature; the first one names the files."""
     from memristive.engines.silicon import SiliconLayer  # the paper's circuit needs none
 
     for other in ("settings", "parameters", "netlist", "device"):
         if getattr(options, other, None):
             raise ParameterError(f"{other} of the paper's circuit are not for --silicon")
-    process = Process(options.silicon, options.corner, options.temperature, options.mismatch)
+    corners = CORNERS if "all" in options.corner else dict.fromkeys(options.corner)
+    processes = [
+        Process(options.silicon, corner, temperature, options.mismatch)
+        for corner in corners
+        for temperature in dict.fromkeys(options.temperature)
+    ]
+    process = processes[0]
     process.header()  # a missing package ends the script before anything is written
     if options.voltages == options.default_voltages:
         stem = options.voltages.stem
         options.voltages = options.voltages.with_name(f"{stem}_{_name(process)}.json")
-    return SiliconLayer(process, *dataset.patterns.shape)
+    return [SiliconLayer(one, *dataset.patterns.shape) for one in processes]
 
 
 def _name(process: Process) -> str:
@@ -66,7 +85,9 @@ def _name(process: Process) -> str:
 
 def train_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
     """Train the patterns of a dataset, save, print, plot."""
-    layer = _layer(options, dataset)
+    layer, *others = _layers(options, dataset)
+    if others:
+        return _compare(options, dataset, [layer, *others], None)
     parameters: dict[str, Any] = {
         "dataset": dataset.name,
         "process": layer.process.as_dict(),
@@ -94,8 +115,10 @@ def train_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
 
 def read_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
     """Read the patterns of a dataset with trained cells, decide, save, print, plot."""
-    layer = _layer(options, dataset)
+    layer, *others = _layers(options, dataset)
     states = _voltages(options.voltages, dataset, layer)
+    if others:
+        return _compare(options, dataset, [layer, *others], states)
     name = f"{dataset.name}_{_name(layer.process)}"
     parameters = {
         "dataset": dataset.name,
@@ -127,6 +150,51 @@ def read_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
     )
     figure = plotting.confusion(confusion(truth, strict, len(truth)), labels)
     plotting.save(figure, options.figures / f"{name}_train_confusion.png")
+
+
+def _compare(
+    options: argparse.Namespace,
+    dataset: Dataset,
+    layers: Sequence["SiliconLayer"],
+    states: np.ndarray | None,
+) -> None:
+    """Train and read the patterns of a dataset in several conditions, or with `states` only read
+    them; save and print a table.
+    """
+    from memristive.cli.parallel import run_tasks  # here: the import takes long
+
+    process, kind = layers[0].process, "reads" if states is not None else "conditions"
+    conditions = [layer.process.as_dict() for layer in layers]
+    name = f"{dataset.name}_{process.foundry}_{kind}"
+    parameters = {"dataset": dataset.name, "conditions": conditions}
+    parameters |= {"voltages": options.voltages} if states is not None else {}
+    record = script.Record(options, name, parameters)
+    tasks = [(layer, dataset.patterns, states) for layer in layers]
+    found = run_tasks(_condition, tasks, options.jobs, options.scheduler, description="conditions")
+    rows = [row for _, row in sorted(found, key=lambda one: one[0])]
+    record.write({"conditions": rows})
+    script.print_rows(rows)
+
+
+def _condition(task: tuple["SiliconLayer", np.ndarray, np.ndarray | None]) -> dict[str, Any]:
+    """Return the row of `_compare`'s table of a layer, patterns, and states in V (None: train)."""
+    layer, patterns, states = task
+    row: dict[str, Any] = {"corner": layer.process.corner, "C": layer.process.temperature}
+    if states is None:
+        states, waves = layer.train(patterns)
+        on = patterns > 0
+        row |= {"lowest X on (V)": states[on].min(), "highest X off (V)": states[~on].max()}
+        row["write (W)"] = layer.power(waves)
+    spikes, waves = layer.read(states, patterns)
+    strict, _ = decide(spikes, RESOLUTION, RESOLUTION)
+    fired = spikes[~np.isnan(spikes)]
+    return row | {
+        "right": int(np.sum(strict == np.arange(len(patterns)))),
+        "of": len(patterns),
+        "first spike (s)": fired.min() if len(fired) else None,
+        "least lead (s)": min(map(lead, spikes)),
+        "read (W)": layer.power(waves),
+    }
 
 
 def _voltages(path: Path, dataset: Dataset, layer: "SiliconLayer") -> np.ndarray:

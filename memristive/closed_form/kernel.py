@@ -93,17 +93,19 @@ def refresh(
     layer: LayerArrays,
     volts: float,
     states: np.ndarray,
-    loads: np.ndarray,
-    scale: np.ndarray,
-    weights: np.ndarray,
+    work: Work,
+    number: int,
+    patches: Arrays | None,
     written: np.ndarray,
 ) -> None:
-    """Update `scale` and `weights` (explained in `Work`) of neurons whose states have changed.
-    `written` (neurons) is not 0 for these.
+    """Update `scale`, `weights` and `bends` in the `work` of a layer, whose `number` counts from 0,
+    for neurons whose states have changed. `written` (neurons) is not 0 for these.
 
     The conductances `loads` must be up to date. `volts`: voltage in V of a row at level 1.
+    `patches`: as in `read_image`.
     """
     neurons, cells = layer.neurons.shape[1], layer.cells
+    loads, scale, weights = work.loads[number], work.scale[number], work.weights[number]
     for j in range(neurons):
         if written[j] == 0.0:
             continue
@@ -125,6 +127,8 @@ def refresh(
                 c = states.shape[1] - 1
                 negative = current(values_of(cells, k, c), states[i, c], volts)
             weights[0, i, j], weights[1, i, j] = scale[0, j] * positive, scale[1, j] * negative
+    if patches is not None and len(patches[number]):
+        bend(layer, volts, states, scale, work.bends[number], written)
 
 
 def prepare(
@@ -132,19 +136,16 @@ def prepare(
     timing: Timing,
     states: Arrays,
     work: Work,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
 ) -> None:
     """Fill the fields `loads`, `scale`, `weights` and, of a convolution, `bends` of `work` for all
     layers. A dense first layer has no weights, because its rows have different voltages.
     """
-    volts = timing.row_voltage
     for k, layer in enumerate(layers):
         channels = ChannelValues(*layer.cells[[GAIN, VTO, SHARE, PINCH]])
         work.loads[k][:] = memristor.conductance(channels, states[k]).sum(axis=0)
         every = np.ones(layer.neurons.shape[1])
-        refresh(layer, volts, states[k], work.loads[k], work.scale[k], work.weights[k], every)
-        if k == 0 and patches is not None:
-            bend(layer, volts, states[0], work.scale[0], work.bends, every)
+        refresh(layer, timing.row_voltage, states[k], work, k, patches, every)
 
 
 @compiled
@@ -153,7 +154,7 @@ def draw(
     timing: Timing,
     work: Work,
     image: np.ndarray,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
     rng: np.random.Generator,
 ) -> None:
     """Fill `work.noise` with random currents for one read of an `image` (levels of the rows), if
@@ -176,8 +177,8 @@ def draw(
                 power = 1.0
                 if k == 0:
                     power = 0.0
-                    if patches is not None:
-                        for row in patches[i, 1:]:
+                    if patches is not None and len(patches[0]):
+                        for row in patches[0][i, 1:]:
                             power += image[row] * image[row]
                     else:
                         for level in image:
@@ -192,20 +193,17 @@ def read_first(
     layer: LayerArrays,
     timing: Timing,
     states: np.ndarray,
-    scale: np.ndarray,
+    work: Work,
     image: np.ndarray,
-    noise: np.ndarray,
     raised: np.ndarray,
-    spikes: np.ndarray,
-    drives: np.ndarray,
 ) -> None:
-    """Fill the first spikes (`spikes`, neurons; z = exp(t / tau), inf: silent) and the settled
-    membranes (`drives`, neurons, in thresholds without noise) of a dense first layer, by the cheap
-    form of a read (see the module docstring).
+    """Fill the fields `spikes` and `drives` (without noise) of `work` for a dense first layer, by
+    the cheap form of a read (see the module docstring).
 
-    `scale`, `noise`: as in `Work`. `image`: levels of the rows. `raised`: threshold with threshold
-    noise over the threshold without, for each neuron.
+    `image`: levels of the rows. `raised`: threshold with threshold noise over the threshold
+    without, for each neuron.
     """
+    scale, noise, spikes, drives = work.scale[0], work.noise[0], work.spikes[0], work.drives[0]
     currents = np.empty(states.shape[1])
     column_currents(layer.cells, states, image, timing.row_voltage, currents)
     last = last_z(timing)
@@ -257,21 +255,17 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
 def read_next(
     layer: LayerArrays,
     timing: Timing,
-    scale: np.ndarray,
-    weights: np.ndarray,
-    noise: np.ndarray,
-    steps: np.ndarray,
+    work: Work,
+    number: int,
     raised: np.ndarray,
-    spikes: np.ndarray,
-    drives: np.ndarray,
 ) -> None:
-    """Fill the first spikes (`spikes`, neurons; z = exp(t / tau), inf: silent) and the settled
-    membranes (`drives`, neurons, in thresholds without noise) of any layer but the first, by the
-    cheap form of a read (see the module docstring).
+    """Fill the fields `spikes` and `drives` (without noise) of `work` for a layer above the first,
+    whose `number` counts from 0, by the cheap form of a read (see the module docstring).
 
-    `scale`, `weights`, `noise`: as in `Work`. `steps`: z at which each row steps up, without the
-    bias row. `raised`: threshold with threshold noise over the threshold without, for each neuron.
+    `raised`: threshold with threshold noise over the threshold without, for each neuron.
     """
+    scale, weights, noise = work.scale[number], work.weights[number], work.noise[number]
+    steps, spikes, drives = work.spikes[number - 1], work.spikes[number], work.drives[number]
     rows, neurons = weights.shape[1:]
     times = np.empty(rows)
     for k in range(rows - 1):
@@ -385,21 +379,19 @@ def read_exactly(
     layer: LayerArrays,
     timing: Timing,
     states: np.ndarray,
+    work: Work,
     image: np.ndarray,
-    noise: np.ndarray,
     label: int,
     raised: np.ndarray,
-    spikes: np.ndarray,
-    drives: np.ndarray,
 ) -> None:
-    """Replace, in a network of one layer, first spikes (`spikes`, neurons; z = exp(t / tau), inf:
-    silent) and settled membranes (`drives`, neurons, in thresholds without noise) by those of the
-    exact form of a read (see the module docstring).
+    """Replace, in a network of one layer, the fields `spikes` and `drives` (without noise) of
+    `work` by those of the exact form of a read (see the module docstring).
 
     Only the neurons that decide (that of `label`, and those near the first spike) are computed
     again, or all neurons if `label` is EVERYONE. `raised`: threshold with threshold noise over the
     threshold without, for each neuron.
     """
+    noise, spikes, drives = work.noise[0], work.spikes[0], work.drives[0]
     first, drive_of_first = np.inf, 0.0
     for j in range(len(spikes)):
         if j != label and spikes[j] <= first:
@@ -427,17 +419,17 @@ def read_image(
     states: Arrays,
     work: Work,
     image: np.ndarray,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
     label: int,
     noise: np.ndarray,
 ) -> None:
     """Present an `image` (levels of the rows), and fill the fields `spikes` and `drives` of `work`
     for every layer.
 
-    The noise currents are those in `work.noise`, filled by `draw`. `patches`: as in
-    `design.Convolution`; None: the first layer is dense. `label`: neuron that must be exact in a
-    network of one layer, or EVERYONE. `noise`: threshold noise of the output neurons (shifts in V,
-    1 x neurons), or an empty table.
+    The noise currents are those in `work.noise`, filled by `draw`. `patches`: of each layer, as in
+    `Convolution.patches`, empty for a dense layer; None: all layers are dense. `label`: neuron that
+    must be exact in a network of one layer, or EVERYONE. `noise`: threshold noise of the output
+    neurons (shifts in V, 1 x neurons), or an empty table.
     """
     last = len(states) - 1
     raised = np.ones(len(work.spikes[last]))
@@ -445,56 +437,25 @@ def read_image(
         for j in range(len(raised)):
             raised[j] += noise[0, j] / layers[last].neurons[THRESHOLD, j]
     of_first = np.ones(len(work.spikes[0])) if last else raised
-    if patches is not None:
-        read_patches(layers[0], timing, states[0], work, image, patches)
+    if patches is not None and len(patches[0]):
+        read_patches(layers[0], timing, states[0], work, image, patches[0])
     else:
-        read_first(
-            layers[0],
-            timing,
-            states[0],
-            work.scale[0],
-            image,
-            work.noise[0],
-            of_first,
-            work.spikes[0],
-            work.drives[0],
-        )
+        read_first(layers[0], timing, states[0], work, image, of_first)
     if len(layers) == 1:
-        read_exactly(
-            layers[0],
-            timing,
-            states[0],
-            image,
-            work.noise[0],
-            label,
-            raised,
-            work.spikes[0],
-            work.drives[0],
-        )
+        read_exactly(layers[0], timing, states[0], work, image, label, raised)
     if len(layers) > 1:
         for k in range(1, len(layers)):
-            read_next(
-                layers[k],
-                timing,
-                work.scale[k],
-                work.weights[k],
-                work.noise[k],
-                work.spikes[k - 1],
-                raised if k == last else np.ones(len(work.spikes[k])),
-                work.spikes[k],
-                work.drives[k],
-            )
+            above = raised if k == last else np.ones(len(work.spikes[k]))
+            read_next(layers[k], timing, work, k, above)
 
 
 @compiled
-def seconds(timing: Timing, z: np.ndarray) -> np.ndarray:
-    """Return the spike times in s for `z` = exp(t / tau) (any shape); nan for inf, the z of a
-    silent neuron.
-    """
-    times = np.empty(len(z))
-    for j in range(len(z)):
-        times[j] = timing.tau * math.log(z[j]) if z[j] < np.inf else np.nan
-    return times
+def keep_times(timing: Timing, work: Work, first: int) -> None:
+    """Fill the field `times` of `work` from its `spikes`, for all layers from number `first` on."""
+    for k in range(first, len(work.spikes)):
+        for j in range(len(work.spikes[k])):
+            z = work.spikes[k][j]
+            work.times[k][j] = timing.tau * math.log(z) if z < np.inf else np.nan
 
 
 @compiled
@@ -546,7 +507,7 @@ def read_images(
     states: Arrays,
     work: Work,
     images: np.ndarray,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
     noise: np.ndarray,
     times: Arrays,
     rng: np.random.Generator | None,
@@ -562,7 +523,7 @@ def read_images(
         if rng is not None:
             draw(layers, timing, work, images[n], patches, rng)
         read_image(layers, timing, states, work, images[n], patches, label, noise[n : n + 1])
+        keep_times(timing, work, 0)
         for k in range(len(states)):
-            of_layer = seconds(timing, work.spikes[k])
-            for j in range(len(of_layer)):
-                times[k][n, j] = of_layer[j]
+            for j in range(len(work.times[k])):
+                times[k][n, j] = work.times[k][j]

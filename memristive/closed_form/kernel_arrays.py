@@ -97,11 +97,23 @@ class Work(NamedTuple):
     # Noise currents of a read in A at full level, one for each input of a stage. In the first layer
     # the array has a row for each patch, or a single one, in later layers as many as the crossbar.
     noise: Arrays
-    winners: np.ndarray  # outputs of a convolution: the patch of the earliest spike
+    winners: Arrays  # outputs of a convolution: the patch of the earliest spike
     # 3 x kernels, V: the least and the most that the curves of the channels add to the sum of the
     # `weights`, for each unit of level x (1 - level); and the voltage up to which this sum ranks
     # the patches
-    bends: np.ndarray
+    bends: Arrays
+    times: Arrays  # outputs, s: `spikes` as `kernel.keep_times` converts them
+
+
+class Seen(NamedTuple):
+    """What a read has shown: fields of type `Arrays` have one array for each layer."""
+
+    times: Arrays  # outputs, s: first spikes; nan: silent
+    settled: Arrays  # outputs, thresholds: settled membranes
+    winners: Arrays  # outputs, as in `Work`
+    window: float  # s, duration of a read
+    tau: float  # s, time constant of the membranes
+    start: float  # s, time at which the bias rows step up
 
 
 @compiled(inline="always")

@@ -192,7 +192,7 @@ def read_patches(
     scale, spikes, drives = work.scale[0], work.spikes[0], work.drives[0]
     surely = np.full((len(drives) // kernels, kernels), -np.inf)
     seen, last, volts = np.zeros(len(surely), np.bool_), last_z(timing), timing.row_voltage
-    least, most, limits = work.bends[0], work.bends[1], work.bends[2]
+    least, most, limits = work.bends[0][0], work.bends[0][1], work.bends[0][2]
     for p in range(len(patches)):
         raise_bounds(surely[patches[p, 0]], sums[p], greys[p], least, limits)
     surely -= ROUNDED
@@ -224,6 +224,6 @@ def read_patches(
             down = scale[1, j] * (negative + less)
             drive = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
             if drive > drives[k]:
-                drives[k], work.winners[k] = drive, p
+                drives[k], work.winners[0][k] = drive, p
     for k in range(len(drives)):
         spikes[k] = step_spike(layer, timing, last, k % kernels, drives[k], 1.0)

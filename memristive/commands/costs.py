@@ -137,7 +137,7 @@ def ledgers_of(
     network, rule, voltages, dataset = trained_network(path, options.data)
     if (options.device or options.scheme) and not network.pulses:
         raise ParameterError(f"{path}: --device and --scheme are for cells of measured devices")
-    if options.training and rule is None and not isinstance(network.design, Schedule):
+    if options.training and rule is None and not network.paper:
         raise ParameterError(
             f"{path} records no rule, which --training needs: save(path, network, rule)"
         )
@@ -225,7 +225,7 @@ def ledgers_of(
         "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
         "times_s": times,
         "area_m2": costs.area(network, technology, half),
-        "cells": sum(of.rows * (of.columns + of.reference) for of in network.layers),
+        "cells": sum(of.rows * of.width for of in network.layers),
         "shorter": shorter,
         "assumptions": assumptions(technology),
     }

@@ -2,7 +2,8 @@
 I-V loops. For a neuron: its column, its spike over the current, its energy.
 
 MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam,
-yakopcic, wox, memdiode, molecular and stanford come with the project. For a model with a gate as
+yakopcic, wox, memdiode, molecular and stanford come with the project, and cells of a foundry's
+transistors, gf180mcu_cell and sky130_cell (docs/silicon.md). For a model with a gate as
 the third pin, such as stanford_1t1r, the study measures other things: the level over the gate
 voltage, after RESET from lower and from higher levels; the influence of earlier writes; and
 half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses define the
@@ -40,6 +41,7 @@ from memristive.devices.characterise import (
     characterise,
 )
 from memristive.devices.characterise_gate import SIDES, GateCharacterisation, characterise_gate
+from memristive.devices.foundry import Process
 from memristive.devices.measured_device import (
     LARGEST_MISFIT,
     MeasuredDevice,
@@ -53,6 +55,7 @@ from memristive.devices.neuron_model import (
     law,
     load_neuron_model,
     measure_neuron,
+    with_spreads,
 )
 from memristive.devices.spice_model import load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
@@ -78,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="MODEL.json",
         help="model file, or the name of a model that comes with the project",
     )
+    parser.add_number("--draws", 0, 10**4, 0, "chips of mismatch, of a foundry's neuron")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
     if is_neuron(options.model):
@@ -85,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = load_model(options.model)
     device_file = options.results / f"{model.name}_device.json"
     pulses = ["voltage_up", "width_up", "voltage_down", "width_down", "read_voltage"]
-    pulses += ["gate_low", "gate_high", "gate_open"] if model.gate_pin else []
+    pulses += ["gate_low", "gate_high", "gate_open"] if model.has_levels else []
     parameters = {"model": options.model, **{name: getattr(model, name) for name in pulses}}
     record = Record(options, f"spice_device_{model.name}", parameters, others=[options.model])
     check_overwriting(device_file, parameters, options.force, [options.model], "--results DIR")
@@ -93,13 +97,13 @@ def main(arguments: list[str] | None = None) -> None:
     report(f"measuring {model.name} in ngspice")
     for note in model.notes:
         report(f"- {note}")
-    measure = characterise_gate if model.gate_pin else characterise
+    measure = characterise_gate if model.has_levels else characterise
     source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"
     try:
         with (
             tempfile.TemporaryDirectory() as tempfile.tempdir,  # where failed netlists go
             time_limit(LIMIT),
-            progress(iter(""), 2 if model.gate_pin else 5, model.name, "phase") as bar,
+            progress(iter(""), 2 if model.has_levels else 5, model.name, "phase") as bar,
         ):
 
             def phase(name: str) -> None:
@@ -111,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SimulationError(model.explained(error)) from None
     finally:
         tempfile.tempdir = None
-    describe = measured_gate if model.gate_pin else measured_steps
+    describe = measured_gate if model.has_levels else measured_steps
     device, results, drawn = describe(found)
     if device.misfit > LARGEST_MISFIT:
         raise ParameterError(
@@ -128,12 +132,22 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
     """Measure the neuron of a neuron file, write its file, print, plot."""
     model = load_neuron_model(options.model)
     path = options.results / f"{model.name}_neuron.json"
-    parameters = {"model": options.model, **model.as_dict()}
+    parameters = {"model": options.model, "draws": options.draws, **model.as_dict()}
     record = Record(options, f"spice_neuron_{model.name}", parameters, others=[options.model])
     check_overwriting(path, parameters, options.force, [options.model], "--results DIR")
     report(f"measuring {model.name} in ngspice")
-    with progress(iter(""), 3, model.name, "phase") as bar:
-        neuron = measure_neuron(model, options.model, phase=lambda name: bar.update())
+    if options.draws and (options.draws < 3 or not model.foundry):
+        raise ParameterError(
+            f"--draws {options.draws} needs a neuron of a foundry, and 3 chips or more"
+        )
+    with progress(iter(""), 3 + options.draws, model.name, "phase") as bar:
+
+        def phase(name: str) -> None:
+            bar.update()
+
+        neuron = measure_neuron(model, options.model, phase=phase)
+        if options.draws:
+            neuron = with_spreads(neuron, model, Process(model.foundry), options.draws, phase)
     write_file(path, to_json({"format": FORMAT, **neuron.as_dict()}))
     report(f"wrote {path}; a recipe takes it as its neuron")
     times = np.array(neuron.time)
@@ -149,6 +163,9 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
         ("energy of a read (J), power at rest (W)", f"{neuron.energy:.3g}, {neuron.power:.3g}"),
     ]
     print(table(("quantity", "value"), rows))
+    if neuron.draws:
+        spreads = (neuron.threshold_spread, neuron.time_constant_spread, neuron.leak_spread)
+        print("spread of I_th {:.1%}, tau {:.1%}, membrane's resistance {:.1%}".format(*spreads))
     for doubt in neuron.doubts:
         print(doubt)
     record.write(neuron.as_dict())

@@ -53,13 +53,16 @@ from memristive.io.records import (
     report,
     write_file,
 )
+from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.ledger import Technology
+from memristive.network.networks import Network
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
+from memristive.writing.pulses import Counts
 
 # images and layers of each network, and the record of the published devices
 Networks = Mapping[str, tuple[str, tuple[Conv | Dense, ...], str]]
@@ -78,6 +81,7 @@ SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
 SHORT = 40_000  # presentations
 READS, MOMENTS = 20, (5, 5)  # images whose reads are counted; moments and images of a training
 AGES, RELEARNED = (1e3, 1e5, 1e7), 1000  # s without a write; presentations afterwards
+AGED = f"aged {AGES[-1]:g}"
 CLEAR = 2.0  # standard errors from which a difference counts
 WORTH = 0.5  # points of accuracy from which it matters
 MISFIT = 0.1  # share of the range: curves that miss their data by more are no good picture of them
@@ -313,8 +317,6 @@ def runs_of(
     device: MeasuredDevice, seeds: int, shown: int | None, networks: Networks = NETWORKS
 ) -> Iterator[Run]:
     """Yield all networks of the report; `shown`: most presentations."""
-    # rounded writes of devices with one gradual direction take many times the pulses
-    ways = (False,) if device.levels else (True,) if device.one_sided else (False, True)
 
     def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: Any) -> Run:
         data, layers, _ = networks[network]
@@ -330,59 +332,77 @@ def runs_of(
         known |= {"variant": AS_IT_IS, "cells": 0.0, "section": "accuracy"}
         return dataclasses.replace(made, columns=known | columns)
 
-    for late in ways:
+    for late in ways_of(device):
         for network in networks:
             for seed in range(1, seeds + 1):
                 yield run(network, device, late, seed)
-            yield run(network, device, late, 1, section="costs")
         for seed in range(1, seeds + 1):
             for name, fields in variants(device).items():
                 of = dataclasses.replace(device, **fields)
                 if fields:
                     yield run(ONE, of, late, seed, variant=name, section="limits")
-            if late == ways[-1] and (device.drifts or device.retention):
-                yield run(ONE, device, late, seed, section="time")
             for spread in SPREADS:
                 of = dataclasses.replace(device, spread=spread, range_spread=spread)
                 yield run(ONE, of, late, seed, cells=spread, section="tolerance")
 
 
+def ways_of(device: MeasuredDevice) -> tuple[bool, ...]:
+    """Return the ways in which the device is written: True is late."""
+    # rounded writes of devices with one gradual direction take many times the pulses
+    return (False,) if device.levels else (True,) if device.one_sided else (False, True)
+
+
 def answer(run: Run) -> dict[str, Any]:
-    """Return the row of a run: accuracy and pulses, or energies and times. Runs in a worker."""
-    if run.columns["section"] == "time":
-        return over_time(run)
-    if run.columns["section"] == "costs":
-        return costs_of(run)
-    row, problems = examined(run)
-    return row | {"problem": problems[0].partition(";")[0] if problems else ""}
+    """Return the row of a run: accuracy and pulses, for the first seed of the device as it is also
+    energies and times, and for one layer accuracies at later ages. Runs in a worker.
+    """
+    device, more = run.recipe.device, {}
+    assert isinstance(device, MeasuredDevice)
+    if run.columns["section"] == "accuracy" and run.recipe.seed == 1:
+        network, rule = run.prepared()
+        accounts = Accounts(Technology(), device)
+        costs = accounting.training(network, rule, *run.dataset.training, accounts, *MOMENTS)
+        assert costs.network and costs.counts
+        trained = costs.network, rule, costs.counts
+        more = costs_of(run, costs, accounts)
+    else:
+        trained = run.trained()
+    row, problems = examined(run, trained)
+    is_last = (run.recipe.write == LATE) == ways_of(device)[-1]
+    ages = device.drifts or device.retention
+    if run.columns["section"] == "accuracy" and run.columns["network"] == ONE and is_last and ages:
+        more |= over_time(run, trained)
+    return row | more | {"problem": problems[0].partition(";")[0] if problems else ""}
 
 
-def costs_of(run: Run) -> dict[str, Any]:
+def costs_of(run: Run, costs: accounting.TrainingCosts, accounts: Accounts) -> dict[str, float]:
     """Return the mean energy and time of an inference of the trained network, and those of its
     training.
     """
-    network, rule = run.prepared()
-    images, labels = run.dataset.training
-    accounts = Accounts(Technology(), run.recipe.device)
-    trained = accounting.training(network, rule, images, labels, accounts, *MOMENTS)
-    assert trained.network
-    reads = [accounting.inference(trained.network, image, accounts) for image in images[:READS]]
-    row = {**run.columns}
+    assert costs.network
+    images = run.dataset.training.levels[:READS]
+    reads = [accounting.inference(costs.network, image, accounts) for image in images]
+    row: dict[str, float] = {}
     for name, (ledger, times) in {
         "inference": accounting.mean_of(reads),
-        "training": (trained.ledger, trained.times),
+        "training": (costs.ledger, costs.times),
     }.items():
         row |= {f"{name}_J": ledger.sum(), f"{name}_s": accounting.duration(times)}
     return row
 
 
-def over_time(run: Run, ages: Sequence[float] = AGES, relearned: int = RELEARNED) -> dict[str, Any]:
+def over_time(
+    run: Run,
+    trained: tuple[Network, LayeredRule, Counts],
+    ages: Sequence[float] = AGES,
+    relearned: int = RELEARNED,
+) -> dict[str, float]:
     """Return the accuracies of a trained network at each of some `ages` in s, and after `relearned`
     presentations there.
     """
-    network, rule, _ = run.trained()
+    network, rule, _ = trained
     test, short = run.dataset.test, dataclasses.replace(rule, presentations=relearned)
-    row = {**run.columns, "seed": run.recipe.seed}
+    row = {}
     for age in ages:
         old = network.aged(age)
         again = learn(old, short, *run.dataset.training).network
@@ -394,7 +414,7 @@ def over_time(run: Run, ages: Sequence[float] = AGES, relearned: int = RELEARNED
 
 def warn_of_failures(rows: pd.DataFrame) -> None:
     """Warn once of each kind of network that does not work as it should, with the first cause."""
-    for (network, way), of in rows[rows["section"] != "costs"].groupby(["network", "write"]):
+    for (network, way), of in rows.groupby(["network", "write"]):
         causes = [text for text in of.get("problem", []) if isinstance(text, str) and text]
         if causes:
             warnings.warn(
@@ -457,7 +477,7 @@ def device_section(given: Given) -> Section:
 
 def curves(device: MeasuredDevice, readings: Sequence[Readings] = ()) -> Figure:
     """Draw a sweep of pulses up and down without noise, and the steps over the state. Dots are
-    `readings`, each run of pulses in one direction from the state on at which it begins.
+    `readings`, each run of pulses in one direction where it misses the sweep least.
     """
     if device.one_sided:
         figure = one_sided_steps([device])
@@ -481,8 +501,10 @@ def curves(device: MeasuredDevice, readings: Sequence[Readings] = ()) -> Figure:
         word = "up" if up else "down"
         siemens = device.conductance(states)
         for since, read in runs_read(readings, up):
-            start = np.interp(read[0], *(siemens, pulses) if up else (siemens[::-1], pulses[::-1]))
-            left.plot(start + since, factor * read, ".", color=colour, markersize=3, alpha=0.4)
+            starts = np.arange(0, pulses[-1], 0.1)
+            curve = np.interp(starts[:, None] + since, pulses, siemens)
+            after = starts[np.square(read - curve).sum(axis=1).argmin()] + since
+            left.plot(after, factor * read, ".", color=colour, markersize=3, alpha=0.4)
         left.plot(pulses, factor * siemens, color=colour, label=word)
         right.plot(x, 100 * device.step(x, up), color=colour, label=word)
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", ylim=(0, None))
@@ -653,9 +675,9 @@ def tolerance_section(rows: pd.DataFrame) -> Section:
 
 def time_section(rows: pd.DataFrame) -> list[Section]:
     """Return what time does, if the device states a law."""
-    found = rows[rows["section"] == "time"]
-    if not len(found):
+    if AGED not in rows:
         return []
+    found = rows[rows[AGED].notna()]
     table = pd.DataFrame(
         {
             "age (s)": [f"{age:g}" for age in AGES],
@@ -698,7 +720,7 @@ def wear_section(rows: pd.DataFrame) -> Section:
 
 def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
     """Return energy and time of an inference and of a training."""
-    found = rows[rows["section"] == "costs"]
+    found = rows[rows["inference_J"].notna()]
     columns: dict[str, Any] = {"network": found["network"], "written": found["write"]}
     for name in ("inference", "training"):
         for unit in "Js":
@@ -748,9 +770,8 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
             gains[f"write {best}"] = reached - mean, both
         elif name not in (AS_IT_IS, EVERYTHING) and way == best:
             gains[name] = mean - reached, both
-    time = rows[rows["section"] == "time"]
-    if len(time):
-        old = 100 * time[f"aged {AGES[-1]:g}"]
+    if AGED in rows:
+        old = 100 * rows[AGED].dropna()
         lost, of_mean = reached - old.mean(), float(old.std() / math.sqrt(len(old)))
         gains[f"cells that keep their state for {AGES[-1]:g} s"] = lost, of_mean
     clear = sorted(

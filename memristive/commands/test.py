@@ -5,9 +5,9 @@ chip.NAME=VALUE) is the ex-situ case: the weights were not learned there. With -
 drift or relax for this time as their device does, or lose charge on a chip with decay. Writes
 results/reads/NAME_read.json, results/reads/NAME_read_decisions.csv.gz and
 figures/NAME_read_confusion.png; names for another chip, an age and the closed form follow
-NAME_read. A convolution is read in closed form by default, and in ngspice one image of each class.
-For MNIST and one layer: a minute in ngspice, two seconds in closed form; with 200 hidden neurons an
-hour in ngspice.
+NAME_read. Networks with hidden layers are read in closed form by default. In ngspice a convolution
+reads one image of each class. For MNIST and one layer: a minute in ngspice, two seconds in closed
+form; with 200 hidden neurons an hour in ngspice.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from memristive.engines.read_netlist import netlist
 from memristive.io.networks import describe_network
 from memristive.io.records import describe, differences
 from memristive.network.chip import Chip, load_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
+from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import network_on_chip
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import RESOLUTION, confusion, resolution_of
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="SECONDS",
         help="time since the training, of a device that drifts or relaxes, or a chip with decay",
     )
-    parser.add_common("--engine", None, "default: ngspice; of a convolution closed-form")
+    parser.add_common("--engine", None, "default: ngspice; closed-form with hidden layers")
     parser.add_common("--samples", None, "default: all; of a convolution in ngspice one a class")
     options = parser.parse_args(arguments)
     keep_apart(options, options.voltages, options.chip)
@@ -58,8 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     network, rule, voltages, dataset = trained_network(options.voltages, options.data)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
-    options.engine = options.engine or (CLOSED_FORM if network.convolution else NGSPICE)
-    if network.convolution and options.engine == NGSPICE and not options.samples:
+    deep = len(network.states) > 1  # ngspice takes an hour for 10,000 images and 200 hidden neurons
+    options.engine = options.engine or (CLOSED_FORM if deep else NGSPICE)
+    if network.patches and options.engine == NGSPICE and not options.samples:
         # ngspice takes seconds for an image of 36 patches, and many minutes for all of them
         chosen = np.unique(images.labels, return_index=True)[1]
         images = Images(images.levels[chosen], images.labels[chosen])
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     age = f"_after_{options.age:g}_s" if options.age else ""
     if options.age:
         network = network.aged(options.age)
-    if isinstance(network.design, Schedule):
+    if network.paper:
         described = describe(network.setup, devices)
         resolution = resolution_of(voltages.rule, network.parameters.neuron)
     else:

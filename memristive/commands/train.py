@@ -32,6 +32,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from memristive import plotting
+from memristive.accounting.costs import read_in_closed_form
 from memristive.cli.parallel import run_tasks
 from memristive.cli.reading import read_images
 from memristive.cli.runs import data_of, tuned
@@ -50,6 +51,7 @@ from memristive.devices.measured_device import load_device
 from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
 from memristive.io.networks import describe_network, load_network
+from memristive.io.nir_graph import drives
 from memristive.io.records import (
     check_overwriting,
     checkpoint_at_interrupt,
@@ -65,6 +67,7 @@ from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import chosen_chip, load_chip
+from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
@@ -482,8 +485,8 @@ def back_read_figure(network: Network, label: int, wrong: int, labels: Sequence[
 
 def kernels_figure(network: Network) -> Figure:
     """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
-    weights, window = kernel_weights(network), network.convolution.window  # type: ignore[union-attr]
-    chosen = weights[:SHOWN, :-1].reshape(-1, window, window)
+    weights, window = kernel_weights(network), network.layers[0].kind.window  # type: ignore[attr-defined]
+    chosen = weights[:SHOWN].reshape(-1, window, window)
     across, far = 8, float(np.abs(chosen).max())
     lines = -(-len(chosen) // across)
     figure, axes = plt.subplots(
@@ -498,32 +501,19 @@ def kernels_figure(network: Network) -> Figure:
 
 
 def kernel_weights(network: Network) -> np.ndarray:
-    """Return the weights of the kernels in thresholds, kernels x rows, the bias row last."""
-    layer, states = network.layers[0], network.states[0]
-    if layer.pairs:
-        positive, negative = states.reshape(2, layer.pairs, layer.neurons, -1).mean(axis=1)
-        volts = (positive - negative) * layer.pairs
-    else:
-        volts = states - layer.rest
-    return (
-        volts
-        * layer.memristor.gain
-        * layer.row_voltage
-        * (layer.neuron.transresistance / layer.neuron.threshold)
-    )
+    """Return the weights of the kernels in thresholds, kernels x rows without the bias row."""
+    return drives(network.layers[0], network.states[0])[:, :-1]
 
 
 def places_figure(network: Network, image: np.ndarray) -> Figure:
     """Draw an image, and where each of the kernels that fire first has its earliest spikes."""
-    of = network.convolution
-    assert of
+    of = network.layers[0].kind
+    assert isinstance(of, Convolution)
     kernels = network.layers[0].neurons
-    times, winners = (
-        part.reshape(-1, kernels)
-        for part in (network.forward(image[None])[0], network.winners(image))
-    )
+    seen = read_in_closed_form(network, image)
+    times, winners = (part[0].reshape(-1, kernels) for part in (seen.times, seen.winners))
     shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
-    weights = kernel_weights(network)[:, :-1].reshape(kernels, of.window, of.window)
+    weights = kernel_weights(network).reshape(kernels, of.window, of.window)
     far = np.abs(weights[shown]).max()
     figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
     picture = image.reshape(of.height, of.width)

@@ -100,8 +100,8 @@ class Devices:
     neurons: NeuronValues | None = None
     wires: Wires = Wires()
 
-    def of_rows(self, rows: np.ndarray) -> "Devices":
-        """Return the devices of a crossbar that has only the rows `rows` of this one."""
+    def of_rows(self, rows: Any) -> "Devices":
+        """Return the devices of a crossbar that has only the rows `rows` (indices or a slice)."""
         return dataclasses.replace(self, cells=self.cells and self.cells.at(slice(None), rows))
 
 

@@ -205,20 +205,29 @@ def write_cells(
     volts, width = (
         (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
     )
-    period = PERIOD * width
-    points = [(0.0, 0.0), *pulse_train(share * volts, width, count)]
-    time, moved, _ = transient(model, states, [points], count * period, width / 10)
-    return np.array([np.interp(period * np.arange(count + 1), time, state) for state in moved])
+    period, settle = PERIOD * width, model.settle
+    points = [(0.0, 0.0), *pulse_train(share * volts, width, count, settle)]
+    at = settle + period * np.arange(count + 1)
+    at[-1] += settle  # what the last pulse still moves
+    gate = None
+    if model.selects:
+        span = model.select_on - model.gate_open
+        opened = edges(settle, at[-1] - settle, PULSE_EDGE * width, span)
+        gate = [(t, model.gate_open + volt) for t, volt in [(0.0, 0.0), *opened]]
+    time, moved, _ = transient(model, states, [points], at[-1], width / 10, gate)
+    return np.array([np.interp(at, time, state) for state in moved])
 
 
-def pulse_train(volts: float, width: float, count: int) -> Points:
-    """Return the corners (s, V) of `count` equal pulses, one in each period of `PERIOD` widths.
+def pulse_train(volts: float, width: float, count: int, begin: float = 0.0) -> Points:
+    """Return the corners (s, V) of `count` equal pulses from `begin` s on, one in each period of
+    `PERIOD` widths.
 
     Edges last `PULSE_EDGE` widths, and at half of its height each pulse is `width` s long.
     """
     points: Points = []
     for k in range(count):
-        points += edges(k * (PERIOD * width) + 0.05 * width, width, PULSE_EDGE * width, volts)
+        at = begin + k * (PERIOD * width) + 0.05 * width
+        points += edges(at, width, PULSE_EDGE * width, volts)
     return points
 
 
@@ -229,7 +238,7 @@ def read_cells(
     voltage; `volts` gives each state a voltage of its own.
     """
     levels = np.array(volts or [model.read_voltage])
-    stop = 0.1 * min(model.width_up, model.width_down)
+    stop = max(0.1 * min(model.width_up, model.width_down), model.settle)
     return (
         transient(model, states, [[(0.0, volt), (stop, volt)] for volt in levels], stop, stop / 5)[
             2

@@ -137,7 +137,7 @@ def translated(statements: Iterable[Statement], notes: dict[str, None]) -> Itera
             if count:
                 notes[f"{constant} written as {value}"] = None
         while call := next((one for one in CALL.finditer(text) if one[1].lower() not in own), None):
-            name, (values, end) = call[1].lower(), _arguments(text, call.end())
+            name, (values, end) = call[1].lower(), arguments(text, call.end())
             form = FORMS.get((name, len(values)))
             if name == "table" and len(values) % 2 and len(values) > 4:
                 form = TABLE
@@ -153,7 +153,7 @@ def translated(statements: Iterable[Statement], notes: dict[str, None]) -> Itera
         yield statement._replace(text=text)
 
 
-def _arguments(text: str, begin: int) -> tuple[list[str], int]:
+def arguments(text: str, begin: int) -> tuple[list[str], int]:
     """Return the arguments of a call whose parenthesis opens before `begin`, and where it ends."""
     depth, values = 1, [""]
     for k, letter in enumerate(text[begin:], begin + 1):

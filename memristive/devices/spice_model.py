@@ -1,5 +1,5 @@
-"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, and the
-model file that describes it.
+"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, or a
+module of Verilog-A, and the model file that describes it.
 
 A model file is JSON::
 
@@ -12,6 +12,10 @@ A cell of a memristor and a transistor adds ``"gate_pin": 3, "gate": {"low": 0.7
 "open": 3.0}``. Then the gate voltage of SET, from low to high, chooses the level
 (docs/writes_gate.md).
 
+A cell that a third pin opens to pulses, as phi opens the paper's, has ``"gate_pin": 3, "select":
+{"off": 0, "on": 1, "settle": 2e-6}`` instead. Reads leave it shut. With ``"foundry"`` its
+subcircuit may use the transistors of `foundry.py` (docs/silicon.md).
+
 ngspice executes commands that it finds in a netlist, in a `.control` block, after `*#`, or as a
 program that a code model starts. So ngspice never reads a stranger's library itself. This module
 reads it and lets only harmless statements pass. ngspice loads their text, without comments and with
@@ -19,6 +23,7 @@ all includes in place.
 """
 
 import codecs
+import contextlib
 import hashlib
 import json
 import os
@@ -32,7 +37,10 @@ from typing import Any, ClassVar
 
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.faster import compiled_library
+from memristive.devices.foundry import Process
 from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
+from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
 
@@ -72,8 +80,7 @@ MOST_FILES = 1000  # that a library includes: files that include each other mult
 FOREIGN = (
     (
         re.compile(r"^\s*(`include|module\s+\w+\s*\(|analog\s+begin)", re.MULTILINE),
-        "is Verilog-A, which ngspice does not read: write its equations as a subcircuit of B "
-        "sources, as in docs/own_model.md",
+        "is Verilog-A: let its name end in .va, and name it in the model file",
     ),
     (
         re.compile(
@@ -108,6 +115,8 @@ CURES = (
 )
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NAME = re.compile(r"\w+", re.ASCII)
+# ngspice's default of 1e-12 S empties a storage capacitor of 200 fF in 0.2 s
+NO_LEAK = ".options gmin=1e-18\n"
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,15 @@ class Gate(Parameters):
     low: float
     high: float
     open: float
+
+
+@dataclass(frozen=True)
+class Select(Parameters):
+    """Entry `select` of a model file: levels in V, and time in s."""
+
+    off: float
+    on: float
+    settle: float
 
 
 @dataclass(frozen=True)
@@ -155,7 +173,17 @@ class SpiceModel(Parameters):
     gate_low, gate_high : float
         Lowest and highest gate voltage in V of a pulse up (SET), which chooses the level.
     gate_open : float
-        Gate voltage in V of reads and of pulses down (RESET).
+        Gate voltage in V of reads and of pulses down (RESET), and of cells that are not selected.
+    selects : bool
+        True if the gate lets pulses in, and False if it chooses the level or there is none.
+    select_on : float
+        Gate voltage in V that lets pulses in.
+    settle : float
+        Time in s that the circuit of a cell needs before the first pulse and after the last.
+    foundry : str
+        Process of the transistors nfet and pfet that the library uses; "": none.
+    verilog_a : str
+        Source of the compiled module in the subcircuit; "": the library is SPICE.
     notes : tuple of str
         What ngspice gets in other words than the user's file.
     places : tuple of str
@@ -180,13 +208,25 @@ class SpiceModel(Parameters):
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of a pulse up")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of a pulse up")
     gate_open: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of reads and pulses down")
+    selects: bool = False
+    select_on: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of selected cells")
+    settle: float = quantity(0.0, 0.0, 1.0, "s", "before the first pulse and after the last")
+    foundry: str = ""
+    verilog_a: str = field(default="", repr=False, compare=False)
     notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
     places: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     newer: ClassVar = (
         *("initial_parameter", "row_pin", "read_voltage", "parameters", "notes", "places"),
-        *("gate_pin", "gate_low", "gate_high", "gate_open"),
+        "verilog_a",
+        *("gate_pin", "gate_low", "gate_high", "gate_open", "selects"),
+        *("select_on", "settle", "foundry"),
     )
+
+    @property
+    def has_levels(self) -> bool:
+        """True if the gate chooses the level of a write."""
+        return self.gate_pin > 0 and not self.selects
 
     @property
     def sha256(self) -> str:
@@ -198,8 +238,9 @@ class SpiceModel(Parameters):
                 {
                     key: value
                     for key, value in (self.as_dict() | {"name": ""}).items()
-                    if key not in ("notes", "places")
+                    if key not in ("notes", "places", "verilog_a")
                     and (self.gate_pin or not key.startswith("gate_"))
+                    and (value or key not in ("selects", "select_on", "settle", "foundry"))
                 },
                 sort_keys=True,
             ).encode()
@@ -248,7 +289,11 @@ class SpiceModel(Parameters):
             raise ParameterError(
                 f"row_pin must be a pin from 1 to {wanted} and not gate_pin, got {self.row_pin}"
             )
-        if self.gate_pin and not self.gate_low < self.gate_high:
+        if self.selects and not self.gate_pin:
+            raise ParameterError("select needs gate_pin, the pin that lets pulses in")
+        if self.foundry:
+            Process(self.foundry)
+        if self.gate_pin and not self.selects and not self.gate_low < self.gate_high:
             raise ParameterError(
                 f"gate: low must be below high, got {self.gate_low:g} and {self.gate_high:g} V"
             )
@@ -274,10 +319,20 @@ class SpiceModel(Parameters):
                 f"are {', '.join(nodes)}"
             )
 
-    def add_to(self, circuit: Circuit) -> None:
+    def add_to(self, circuit: Circuit, compiled: bool = False) -> None:
         """Add the subcircuit's definition to a circuit, and for a cell with a gate the source of
-        the node gate_open, at `gate_open` V.
+        the node gate_open, at `gate_open` V. `compiled`: let ngspice run a compiled module of the
+        same equations if it can.
         """
+        if self.foundry:
+            circuit.raw_spice += Process(self.foundry).header()
+        if self.selects:
+            circuit.raw_spice += NO_LEAK
+        if compiled and not (self.verilog_a or self.foundry):
+            module = compiled_library(self.text, self.subcircuit, self.state_node)
+            circuit.faster = (self.text, module)
+        if self.verilog_a:
+            circuit.raw_spice += loading(self.verilog_a)
         circuit.raw_spice += self.text
         if self.gate_pin:
             circuit.V("gate_open", "gate_open", circuit.gnd, self.gate_open)
@@ -343,6 +398,10 @@ def load_model(name: str) -> SpiceModel:
         if "gate" in content:
             gate = restored(Gate, content.pop("gate"), "gate")
             given |= {f"gate_{name}": volts for name, volts in vars(gate).items()}
+        if "select" in content:
+            select = restored(Select, content.pop("select"), "select")
+            given |= {"gate_open": select.off, "select_on": select.on, "settle": select.settle}
+            given["selects"] = True
         if given["voltage_up"] < 0 < given["voltage_down"]:
             raise ParameterError(
                 f"up is {given['voltage_up']:g} V: voltages count from the row to the column, so "
@@ -350,16 +409,22 @@ def load_model(name: str) -> SpiceModel:
             )
         library = path.parent / restored(str, content.pop("file", None), "file")
         notes: dict[str, None] = {}
-        statements = fitted(checked_library(library, notes), content, notes)
+        if library.suffix in ENDINGS:
+            lines, given["verilog_a"] = as_subcircuit(library, content, notes)
+            places = [str(library)] * len(lines)
+        else:
+            statements = fitted(checked_library(library, notes), content, notes)
+            lines = [one.text for one in statements]
+            places = [f"{one.path}, line {one.line}" for one in statements]
         given |= {
             "name": path.stem,
-            "text": "".join(f"{one.text}\n" for one in statements),
+            "text": "".join(f"{line}\n" for line in lines),
             "notes": list(notes),
-            "places": [f"{one.path}, line {one.line}" for one in statements],
+            "places": places,
         }
         return restored(SpiceModel, content | given)
     except ParameterError as error:
-        raise ParameterError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
 def measure_again(model: str) -> str:
@@ -382,10 +447,12 @@ def unchanged_model(name: str, sha256: str) -> SpiceModel:
 
 def check_model(name: str, sha256: str) -> None:
     """Raise ParameterError if the SPICE model of a device that is loaded has changed since the
-    measurement. Devices without a model or a hash, or whose model file is not found, pass.
+    measurement. Devices without a model or a hash, or whose model file or compiler is not found,
+    pass.
     """
     if sha256 and (not Path(name).suffix or os.path.isfile(name)):
-        unchanged_model(name, sha256)
+        with contextlib.suppress(CompilerMissing):
+            unchanged_model(name, sha256)
 
 
 def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:

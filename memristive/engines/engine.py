@@ -12,6 +12,7 @@ circuit of the membranes alone, at the times at which the rows change.
 """
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -27,9 +28,10 @@ from memristive.devices.spice_model import SpiceModel
 from memristive.engines.neuron_layer import NeuronLayer
 from memristive.engines.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
-from memristive.network.design import CLOSED_FORM, ENGINES, FloatOrArray, Schedule, edges
+from memristive.network.design import CLOSED_FORM, ENGINES, FloatOrArray, edges
 from memristive.network.inputs import MOST_NEURONS, as_images
-from memristive.network.layer import Layer, add_drives, column_nodes
+from memristive.network.layer import Layer
+from memristive.network.netlists import add_drives
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, as_whole, check_kind
@@ -73,7 +75,7 @@ class ModelCells:
 
     def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
         self.model = model
-        self.found: Any = measure_levels(model) if model.gate_pin else characterise(model)
+        self.found: Any = measure_levels(model) if model.has_levels else characterise(model)
         self.device: MeasuredDevice = self.found.device
         self.array, self._emulated = DeviceArray(model, self.device, scheme), emulator(self.device)
 
@@ -124,6 +126,7 @@ class SubcircuitLayer:
 
     def __init__(self, cells: ModelCells, layer: Layer) -> None:
         self._cells, self._layer, self._membranes = cells, layer, NgspiceLayer(layer)
+        self._pattern = max(PATTERN, 2 * cells.model.settle)
 
     def read(
         self,
@@ -199,21 +202,21 @@ class SubcircuitLayer:
         layer, circuit, errors_of_columns = (
             self._layer,
             Circuit("back-read"),
-            self._layer.column_errors(errors),
+            self._layer.synapses.errors(errors),
         )
-        self._cells.model.add_to(circuit)
+        self._cells.model.add_to(circuit, compiled=True)
         for c, error in enumerate(errors_of_columns.tolist()):
-            _add_steps(
-                circuit, f"column_0_{c}", -layer.back_voltage * np.maximum([error, -error], 0.0)
-            )
+            volts = -layer.back_voltage * np.maximum([error, -error], 0.0)
+            _add_steps(circuit, f"column_0_{c}", volts, self._pattern)
         for k in range(layer.inputs):
             circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
         self._add_cells(
             circuit, states, names("column_0", len(errors_of_columns)), range(layer.inputs)
         )
-        positive, negative = -_shown(circuit, [f"i(vrow_0_{k})" for k in range(layer.inputs)], 2)
+        rows = [f"i(vrow_0_{k})" for k in range(layer.inputs)]
+        positive, negative = -_shown(circuit, rows, 2, self._pattern)
         return (positive - negative) / (
-            layer.memristor.gain * layer.back_voltage * max(1, layer.pairs)
+            layer.memristor.gain * layer.back_voltage * layer.synapses.cells
         )
 
     def write(
@@ -230,12 +233,13 @@ class SubcircuitLayer:
         """
         used, layer = np.flatnonzero(patterns.any(axis=0)), self._layer
         circuit = Circuit("patterns")
-        self._cells.model.add_to(circuit)
+        self._cells.model.add_to(circuit, compiled=True)
         add_drives(circuit, layer, layer.neurons, len(used))
         for k, row in enumerate(used):
-            _add_steps(circuit, f"row_0_{k}", layer.row_voltage * patterns[:, row])
-        self._add_cells(circuit, states, column_nodes(layer, 0, layer.neurons), used)
-        return _shown(circuit, names("drive_0", layer.neurons), len(patterns))
+            volts = layer.row_voltage * patterns[:, row]
+            _add_steps(circuit, f"row_0_{k}", volts, self._pattern)
+        self._add_cells(circuit, states, layer.synapses.nodes(0, layer.neurons), used)
+        return _shown(circuit, names("drive_0", layer.neurons), len(patterns), self._pattern)
 
     def _add_cells(
         self, circuit: Circuit, states: np.ndarray, columns: Sequence[str], rows: Iterable[int]
@@ -250,21 +254,22 @@ class SubcircuitLayer:
             )
 
 
-def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
-    """Add a behavioural source at a `node` that holds each of the `volts` for `PATTERN` s. At each
+def _add_steps(circuit: Circuit, node: str, volts: np.ndarray, pattern: float) -> None:
+    """Add a behavioural source at a `node` that holds each of the `volts` for `pattern` s. At each
     corner of a PWL source ngspice would shorten its time steps.
     """
-    times = PATTERN * (np.arange(len(volts))[:, None] + [0.1, 0.9]).ravel()
+    times = pattern * (np.arange(len(volts))[:, None] + [0.1, 0.9]).ravel()
     table = ",".join(map(repr, np.stack([times, np.repeat(volts, 2)], axis=1).ravel().tolist()))
     circuit.B(node, node, circuit.gnd, voltage_expression=f"pwl(time,{table})")
 
 
-def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
+def _shown(circuit: Circuit, vectors: Sequence[str], count: int, pattern: float) -> np.ndarray:
     """Return the values of the `vectors` (patterns x vectors, V or A) in the middle of each of the
-    `count` patterns that the rows of a circuit get one after the other.
+    `count` patterns that the rows of a circuit get one after the other, for `pattern` s each.
     """
-    waves = run_once(circuit, CROSSBAR, vectors, count * PATTERN)
-    middle = PATTERN * (np.arange(count) + 0.5)
+    solver = dataclasses.replace(CROSSBAR, max_step=pattern / 2)
+    waves = run_once(circuit, solver, vectors, count * pattern)
+    middle = pattern * (np.arange(count) + 0.5)
     nearest = np.abs(waves.time[:, None] - middle).argmin(axis=0)  # within a quarter of a pattern
     return waves.stack(vectors)[:, nearest].T
 
@@ -280,7 +285,8 @@ def write_columns(
     """
     rows: list[Points] = [[(0.0, 0.0)] for _ in states.T]
     controls: list[Points] = [[(0.0, 0.0)] for _ in states]
-    time, model = 0.0, array.model
+    model = array.model
+    time = start = model.settle
     for column, up, numbers in writes:
         # shorter pulses would be all edge
         numbers = np.where(numbers > 2 * PULSE_EDGE, numbers, 0.0)
@@ -289,11 +295,12 @@ def write_columns(
         volts, width = array.row_voltage(up), model.width_up if up else model.width_down
         phi = volts / array.row_voltage() if array.scheme == HALF else 1.0
         begin = time + REST * width / 2
-        driven = [(rows[i], volts, numbers[i]) for i in np.flatnonzero(numbers)]
-        for points, level, count in [*driven, (controls[column], phi, numbers.max())]:
-            points += edges(begin, count * width, PULSE_EDGE * width, level)
-        time = begin + (numbers.max() + REST / 2) * width
-    if not time:
+        driven = [(rows[i], volts, numbers[i] * width) for i in np.flatnonzero(numbers)]
+        selected = numbers.max() * width + model.settle  # with what the pulses still move
+        for points, level, seconds in [*driven, (controls[column], phi, selected)]:
+            points += edges(begin, seconds, PULSE_EDGE * width, level)
+        time = begin + (numbers.max() + REST / 2) * width + model.settle
+    if time == start:
         return states
     circuit = array_network(
         array,
@@ -419,7 +426,7 @@ class NgspiceNetwork:
         if not self._emulated:
             return self.forward(network, image)
         # ngspice's own drives end the read, also if wires have resistance
-        if isinstance(network.design, Schedule):
+        if network.paper:
             times, membranes = self.layers[0].read(network.states[0], image, wanted, jitter=jitter)
             return [times], [membranes]
         wanted = min(wanted, network.sizes[-1])
@@ -452,14 +459,10 @@ class NgspiceNetwork:
         ]
         # subcircuits bend by themselves
         levels = network.design.read_levels(image) if self._emulated else image
-        convolution, of_first = network.convolution, noise[0] if noise else None
-        if convolution:
-            patches = levels[..., convolution.patches[:, 1:-1]]
-            read = self.layers[0].read_patches if self._emulated else self.layers[0].read
-            times, settled = read(network.states[0], patches, 0, first_stop, of_first)
-            found = [(convolution.pooled(times, settled)[0], settled)]
-        else:
-            found = [self.layers[0].read(network.states[0], levels, 0, first_stop, of_first)]
+        kind, of_first = network.layers[0].kind, noise[0] if noise else None
+        shown = kind.windows(levels)
+        times, settled = self.layers[0].read(network.states[0], shown, 0, first_stop, of_first)
+        found = [(kind.kept(times, settled)[0], settled)]
         for k, until in enumerate(stops, 1):
             found.append(
                 self.layers[k].read_steps(

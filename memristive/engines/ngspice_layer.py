@@ -28,10 +28,10 @@ import numpy as np
 from memristive.devices.cells import Cells, cell_changes, neuron_changes
 from memristive.engines.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
 from memristive.network.design import FloatOrArray
-from memristive.network.layer import (
+from memristive.network.layer import Layer
+from memristive.network.netlists import (
     NEVER,
     NO_LOAD,
-    Layer,
     back_circuit,
     column_circuit,
     crossbar_circuit,
@@ -113,7 +113,7 @@ class NgspiceLayer:
             neurons.time_constant,
         )
         # Cells of another Vto conduct like cells of the nominal Vto and a shifted state.
-        self._shift = np.zeros((layer.columns + layer.reference, layer.rows))
+        self._shift = np.zeros((layer.width, layer.rows))
         if self._cells is not None:
             self._shift = self._cells.shift(layer.memristor)
 
@@ -133,13 +133,15 @@ class NgspiceLayer:
         Parameters
         ----------
         states : array, columns x rows, V
-        levels : array, inputs, 0 to 1
+        levels : array, inputs, 0 to 1; or reads x inputs
+            Reads are made one after the other, and those at equal levels once if there is no noise,
+            because they give equal spikes.
         wanted : int
             The read ends once this many neurons have fired, or once all neurons have fired that
             will.
         stop : float, s, optional
             End of the read in the place of `wanted`.
-        noise : array, 1 x inputs of stages, A, optional
+        noise : array, reads (or 1) x inputs of stages, A, optional
             Noise currents from the read noise of the cells: one for each neuron, and then one for
             the reference column, or with pairs for each neuron's negative columns.
         jitter : array (neurons) or float, V
@@ -147,11 +149,23 @@ class NgspiceLayer:
 
         Returns
         -------
-        times : array, neurons, s
+        times : array, (reads x) neurons, s
             nan for a neuron that does not fire by `stop` or within the window.
-        settled : array, neurons
+        settled : array, (reads x) neurons
             Settled membranes in thresholds.
         """
+        if levels.ndim > 1:
+            place = np.arange(len(levels))
+            own: Any = None if noise is None else noise[:, None]
+            if noise is None or not self._layer.read_noise:
+                levels, place = np.unique(levels, axis=0, return_inverse=True)
+                own = [None] * len(levels)
+            found = [
+                self.read(states, of_read, wanted, stop, of_noise)
+                for of_read, of_noise in zip(levels, own, strict=True)
+            ]
+            each, ends = (np.array(of)[place] for of in zip(*found, strict=True))
+            return each, ends
         layer, thresholds = self._layer, self._thresholds + jitter
         pool, places, inputs = self._assign_rows(
             states, np.flatnonzero(levels), False, self._finer(states, levels)
@@ -188,34 +202,6 @@ class NgspiceLayer:
         stop = max(min(stop, layer.window) - begin, layer.rise)
         late = begin + self.race(np.zeros(1), drive[:, None], stop, start, thresholds)
         return np.where(np.isnan(first), late, first), ends / thresholds
-
-    def read_patches(
-        self,
-        states: np.ndarray,
-        levels: np.ndarray,
-        wanted: int = 0,
-        stop: float | None = None,
-        noise: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Read the patches of a convolution one after the other; return first spikes in s and
-        settled membranes in thresholds (patches x neurons).
-
-        `levels`: patches x inputs; `noise`: patches x inputs of stages (as in `read`), A; `wanted`,
-        `stop`: as in `read`. Equal patches are read once if there is no noise, because they give
-        equal spikes.
-        """
-        noises: Iterable[np.ndarray | None]
-        if noise is None or not self._layer.read_noise:
-            different, place = np.unique(levels, axis=0, return_inverse=True)
-            noises = [None] * len(different)
-        else:
-            different, place, noises = levels, np.arange(len(levels)), noise[:, None]
-        found = [
-            self.read(states, of_patch, wanted, stop, of_noise)
-            for of_patch, of_noise in zip(different, noises, strict=True)
-        ]
-        times, ends = (np.array(of)[place] for of in zip(*found, strict=True))
-        return times, ends
 
     def race(
         self,
@@ -321,9 +307,7 @@ class NgspiceLayer:
         """Return the indices, as in the `noise` of `read`, of the inputs of stages of a `block` of
         neurons: of its positive columns, then of its negative ones or of the reference.
         """
-        count, layer = self._layer.neurons, self._layer
-        negative = count + block if layer.pairs else np.full(int(layer.reference), count)
-        return np.append(block, negative)
+        return self._layer.synapses.columns_of(block, self._layer.neurons, 1)
 
     def _loads(self, states: np.ndarray, undriven: np.ndarray) -> np.ndarray:
         """Return for each input of a stage the conductance in S with which the cells of `undriven`
@@ -399,10 +383,8 @@ class NgspiceLayer:
             if layer.devices.neurons is not None:
                 for kind in ("stages", "membrane"):
                     circuits[-1].alter(neuron_changes(layer.devices.neurons, block, kind))
-        columns = [
-            np.append(layer.columns_of(block), np.full(int(layer.reference), layer.columns))
-            for block in blocks
-        ]
+        own = layer.synapses
+        columns = [own.columns_of(block, layer.neurons, own.cells) for block in blocks]
         inputs = np.arange(rows) if layer.wired else np.full(rows, -1)
         pool = _RowPool(
             blocks, columns, circuits, inputs, np.full((len(self._shift), total), layer.rest)
@@ -452,18 +434,18 @@ class NgspiceLayer:
                         name="cell_0",
                     )
                 )
-            self._of_back = np.full((layer.columns + layer.reference, layer.inputs), np.nan)
+            self._of_back = np.full((layer.width, layer.inputs), np.nan)
         circuit, target = (
             self._circuits["back"],
             (layer.with_reference(states) - self._shift)[:, : layer.inputs],
         )
         _alter_states(circuit, self._of_back, target)
         self._of_back = target
-        driven = layer.back_voltage * layer.column_errors(errors)
+        driven = layer.back_voltage * layer.synapses.errors(errors)
         circuit.alter({f"ecolumn_0_{c} gain": volts for c, volts in enumerate(driven.tolist())})
         waves = circuit.run(BACK_STOP)
         return waves.stack(currents)[:, -1] / (
-            self._memristor.gain * layer.back_voltage * max(1, layer.pairs)
+            self._memristor.gain * layer.back_voltage * layer.synapses.cells
         )
 
     # Writes

@@ -7,15 +7,13 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.engines.engine import ModelCells
-from memristive.engines.latches import held_names, patches_circuit, replay_start
-from memristive.engines.netlists import layered_network, read_voltages
 from memristive.engines.solvers import read_solver
-from memristive.network.design import Schedule, edges
 from memristive.network.inputs import as_image
+from memristive.network.netlists import read_voltages, rising
 from memristive.network.networks import Network, read_generator
 from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, named_classes, netlist_text
-from snn_circuit import Points, names
+from snn_circuit import names
 
 STEPS = 30  # in a time constant of the membranes
 # The membranes (1e-4 C) govern the steps, not the gates of the cells.
@@ -59,20 +57,21 @@ def netlist(
         the network's `cells`.
     """
     image = as_image(image, network.sizes[0])
-    if cells and (network.devices is not None or isinstance(network.design, Schedule)):
+    if cells and (network.devices is not None or network.paper):
         raise ParameterError(
             "the subcircuits of a SPICE model are all alike, and need layers with a reference "
             "column or pairs: leave out cells or the chip"
         )
     network, title, classes = _shifted(network), f"read of {sample}", network.sizes[-1]
-    convolution, outputs, inner = network.convolution, names("output", classes), list[str]()
+    kind, outputs, inner = network.layers[0].kind, names("output", classes), list[str]()
     comments = [
         f"One read of {sample}; the neurons stand for {named_classes(list(labels), classes)}."
     ]
-    begin = replay_start(network) if convolution else 0.0
-    if isinstance(network.design, Schedule):
+    begin = kind.before(network.design.window, network.parameters.neuron.time_constant)
+    if network.paper:
         setup, solver = network.setup, read_solver(network.setup, network.states[0], image)
-        circuit = setup.crossbar(network.states[0], _rows(network, image), title=title)
+        rows = [rising(network.design, volts) for volts in read_voltages(network, image).tolist()]
+        circuit = setup.crossbar(network.states[0], rows, title=title)
         membranes = names("membrane", classes)
     else:
         # the trapezoidal rule rings on the currents that hold a model's state within its bounds
@@ -88,11 +87,7 @@ def netlist(
         comments.append(
             "Hidden layer l, counted from 0: membrane_l_j, and the neurons' outputs row_(l+1)_j."
         )
-    if convolution:
-        comments.append(
-            f"{len(convolution.patches)} patches one after the other. Their latches (held_r_m: "
-            f"kernel m, region r) drive the next layer from {begin:.9g} s on."
-        )
+    comments += kind.comments(begin)
     thresholds = np.broadcast_to(network.layers[-1].circuits.threshold, classes).tolist()
     return netlist_text(
         circuit,
@@ -117,16 +112,13 @@ def _layers(
     noise: tuple[np.ndarray, ...] = ()
     if network.layers[0].read_noise and not cells:
         noise = network.drawn(image[None], read_generator(seed))[1]
-    if network.convolution:
-        return patches_circuit(network, image, title, cells, noise)
-    circuit = layered_network(network, _rows(network, image, cells), title, cells, noise)
-    circuit["Vpulse"].values = _rising(network, 1.0)
-    return circuit
+    volts = read_voltages(network, image, cells)
+    return network.layers[0].kind.circuit(network, volts, title, cells, noise)
 
 
 def _inner_nodes(network: Network) -> list[str]:
     """Return the nodes of hidden layers: membranes, latches, and rows that neurons drive."""
-    found = held_names(network) if network.convolution else []
+    found = network.layers[0].kind.kept_nodes(network.layers[0].neurons)
     for k, layer in enumerate(network.layers[:-1]):
         found += names(f"membrane_{k}", layer.neurons)
         found += names(f"row_{k + 1}", network.sizes[k + 1])
@@ -137,16 +129,6 @@ def with_steps(solver: Solver, network: Network) -> Solver:
     """Return a `solver` whose steps resolve the membranes of a network."""
     longest = network.parameters.neuron.time_constant / STEPS
     return dataclasses.replace(solver, max_step=min(solver.max_step, longest))
-
-
-def _rising(network: Network, level: float) -> Points:
-    """Return the points of a source that rises to `level` V and stays there for the read."""
-    return edges(0.0, network.design.window + network.design.rise, network.design.rise, level)[:3]
-
-
-def _rows(network: Network, image: np.ndarray, cells: ModelCells | None = None) -> list[Points]:
-    """Return the sources of the first layer's rows, without the bias row."""
-    return [_rising(network, volts) for volts in read_voltages(network, image, cells).tolist()]
 
 
 def _shifted(network: Network) -> Network:

@@ -1,10 +1,10 @@
 """A layer wholly in a foundry's transistors: cells, pumps of rows and neurons, written and read in
 ngspice.
 
-A cell is a channel whose gate holds X on 200 fF, and two switches. The pump of a row turns the
-row's voltage over the reference into a current, up or down. The switches are cascodes, so that the
-lines of a row hardly move as they open: with transmission gates the lines' charge would move every
-cell of the column. While no column is selected, a dump takes the pumps' currents.
+The cell and the pump of a row stand in `devices/models/transistor_cell.lib`. The cell's switches
+are cascodes, so that the lines of a row hardly move as they open: with transmission gates the
+lines' charge would move every cell of the column. While no column is selected, a dump takes the
+pumps' currents.
 
 Ideal are the sources of rows, selection, reset, supplies and bias currents, and wires of 10 fF.
 """
@@ -17,31 +17,13 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import EDGE, NeuronModel, load_neuron_model
+from memristive.devices.spice_model import NO_LEAK, load_model
 from memristive.parameters import Parameters, quantity
 from memristive.spice.session import Solver, Waveforms, run_once
 from snn_circuit import Points, add_source, edges, names
 
-PARTS = """.options gmin=1e-18
-.subckt cell row col up dn phi phib vdd g
-Xn dn phi g nfet w={wmin} l={lmin}
-Xp g phib up vdd pfet w={wmin} l={lmin}
-C1 g 0 200f
-Xc row g col nfet w=0.5u l=20u
-.ends
-.subckt pump row ref up dn dphi dphib vmid vbp vdd
-Xt t vbp vdd vdd pfet w=1u l=4u
-Xa a ref t vdd pfet w=4u l=2u
-Xb b row t vdd pfet w=4u l=2u
-Xn1 a a 0 nfet w=1u l=8u
-Xn2 c a 0 nfet w=1u l=8u
-Xn3 b b 0 nfet w=1u l=8u
-Xn4 dn b 0 nfet w=1u l=8u
-Xp1 c c vdd vdd pfet w=1u l=8u
-Xp2 up c vdd vdd pfet w=1u l=8u
-Xdn dn dphi vmid nfet w={wmin} l={lmin}
-Xdp vmid dphib up vdd pfet w={wmin} l={lmin}
-.ends
-Ibias pump_bias 0 20n
+# the bias that all pumps share
+BIAS = """Ibias pump_bias 0 20n
 Xbias pump_bias pump_bias supply supply pfet w=1u l=4u
 """
 SELECT_N, SELECT_P = 1.2, 2.0  # V, gates of selected cascodes
@@ -83,11 +65,28 @@ class SiliconLayer:
         """Write one of the `patterns` (columns x rows, 0 to 1) into each column, one after the
         other. Return X in V (columns x rows) and the waveforms.
         """
+        return self.write(
+            np.full(patterns.shape, self.pulses.start), range(len(patterns)), patterns
+        )
+
+    def write(
+        self,
+        states: np.ndarray,
+        columns: Sequence[int],
+        levels: np.ndarray,
+        width: float | None = None,
+    ) -> tuple[np.ndarray, Waveforms]:
+        """Write `levels` (writes x rows, -1 to 1) into `columns`, one after the other, by pulses of
+        `width` s, from X at `states` (columns x rows, V) on. Return X afterwards and the waveforms.
+        """
         p = self.pulses
-        starts = self._starts(len(patterns), p.write)
-        rows = self._row_pulses(patterns, starts, p.write, p.write_voltage)
-        waves = self._run(np.full(patterns.shape, p.start), rows, starts, [], starts[-1] + p.write)
-        return waves.stack(self.states)[:, -1].reshape(patterns.shape), waves
+        width = width or p.write
+        starts = self._starts(len(columns), width)
+        rows = self._row_pulses(levels, starts, width, p.write_voltage)
+        writes = [edges(start - OPEN, width + CLOSE, EDGE, 1.0) for start in starts]
+        chosen = list(zip(columns, writes, strict=True))
+        waves = self._run(states, rows, chosen, [], starts[-1] + width)
+        return waves.stack(self.states)[:, -1].reshape(self.columns, self.rows), waves
 
     def read(self, states: np.ndarray, patterns: np.ndarray) -> tuple[np.ndarray, Waveforms]:
         """Read `patterns` (images x rows, 0 to 1) one after the other with X at `states` (columns x
@@ -134,18 +133,20 @@ class SiliconLayer:
         self,
         states: np.ndarray,
         rows: Sequence[Points],
-        writes: Sequence[float],
+        writes: Sequence[tuple[int, Points]],
         reads: Sequence[float],
         last: float,
     ) -> Waveforms:
-        """Return the waveforms of a run in which column j is written from `writes[j]` s on, and
-        neurons race from each of `reads` s on, until the end `last` s of the last pulse.
+        """Return the waveforms of a run in which each of `writes` selects a column for a window (s,
+        0 to 1), and neurons race from each of `reads` s on, until the end `last` s of the last
+        pulse.
         """
         p, model = self.pulses, self.neuron
         supply, rest = model.levels["supply"], model.levels["reference"]
         circuit = Circuit(f"layer in {self.process.foundry}")
         model.add_to(circuit, self.process)
-        circuit.raw_spice += PARTS
+        # with the cells and pumps that `memristive measure` measures
+        circuit.raw_spice += NO_LEAK + load_model(f"{self.process.foundry}_cell").text + BIAS
         reset: Points = [(0.0, model.reset_level)]
         for start in reads:
             # neurons are free from 1 us before the image on, when their columns have settled
@@ -155,14 +156,13 @@ class SiliconLayer:
         circuit["Vreset"].detach()
         add_source(circuit, "reset", reset)
         gates = {"dump_n": (SELECT_N, 0.0), "dump_p": (SELECT_P, supply)}
-        windows = [edges(t - OPEN, p.write + CLOSE, EDGE, 1.0) for t in writes]
         for name, (idle, taken) in gates.items():
-            self._gate(circuit, name, idle, taken, [c for window in windows for c in window])
+            self._gate(circuit, name, idle, taken, [c for _, window in writes for c in window])
         circuit.V("middle", "middle", circuit.gnd, MIDDLE)
         initial = {"supply": supply, "reference": rest, "pump_bias": supply - 1, "middle": MIDDLE}
         initial |= {"dump_n": SELECT_N, "dump_p": SELECT_P, "threshold": model.levels["threshold"]}
         for j in range(self.columns):
-            window = windows[j] if writes else []
+            window = [c for column, window in writes if column == j for c in window]
             self._gate(circuit, f"phi_{j}", 0.0, SELECT_N, window)
             self._gate(circuit, f"phib_{j}", supply, SELECT_P, window)
             model.add_neuron(circuit, j, f"column_{j}")

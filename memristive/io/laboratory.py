@@ -16,10 +16,9 @@ from numpy.typing import ArrayLike
 
 from memristive.devices.cells import Cells
 from memristive.devices.write_curve import Flow, moved
-from memristive.engines.latches import slot
 from memristive.io.records import NotOverwritten, write_file
 from memristive.network.design import Schedule
-from memristive.network.layer import Layer, column_nodes
+from memristive.network.layer import Layer
 from memristive.network.networks import Network
 from memristor import read_current
 from snn_circuit import names
@@ -152,10 +151,10 @@ def circuit_table(network: Network) -> "pd.DataFrame":
     import pandas as pd
 
     schedule = network.design if isinstance(network.design, Schedule) else None
-    found: dict[tuple[str, str], list[Any]] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    tau = network.parameters.neuron.time_constant
     for k, layer in enumerate(network.layers):
         neuron, wires, none = layer.neuron, layer.devices.wires, None
-        first = network.convolution if k == 0 else None
         own = {
             ("read_voltage", "V"): layer.row_voltage,
             ("bias_resistor", "ohm"): layer.bias_resistance,
@@ -175,20 +174,14 @@ def circuit_table(network: Network) -> "pd.DataFrame":
             ("column_wire", "ohm"): wires.column,
             ("edge", "s"): layer.rise,
             ("longest_read", "s"): layer.window,
-            ("pause_between_patches", "s"): slot(network) - layer.window if first else none,
-            **{
-                (f"patch_{name}", ""): getattr(first, name) if first else none
-                for name in ("window", "stride", "regions")
-            },
-            ("image_height", ""): first.height if first else none,
-            ("image_width", ""): first.width if first else none,
+            **layer.kind.values(layer.window, tau),
             ("write_voltage", "V"): layer.write_voltage,
             ("write_pulse", "s"): schedule.pulse if schedule else none,
             ("write_period", "s"): schedule.period if schedule else none,
             ("phi_voltage", "V"): schedule.phi_voltage if schedule else none,
         }
         for quantity, value in own.items():
-            found.setdefault(quantity, []).append(value)
+            found.setdefault(quantity, {})[f"layer_{k}"] = value
     table = pd.DataFrame(found, names("layer", len(network.layers)), dtype=float).T
     table.index.names = ["quantity", "unit"]
     return table.dropna(how="all")
@@ -227,9 +220,9 @@ def column_names(layer: Layer, k: int) -> list[str]:
     """Return the name of each column of layer `k`: that of its node. If a neuron has several pairs,
     the number of the pair follows, as in column_0_3_pair_1.
     """
-    nodes = column_nodes(layer, k, layer.neurons)
-    pairs = np.arange(len(nodes)) // layer.neurons % max(1, layer.pairs)
-    several = layer.pairs > 1
+    nodes, cells = layer.synapses.nodes(k, layer.neurons), layer.synapses.cells
+    pairs = np.arange(len(nodes)) // layer.neurons % cells
+    several = cells > 1
     return [
         f"{node}_pair_{pair}" if several else node for node, pair in zip(nodes, pairs, strict=True)
     ]

@@ -17,7 +17,7 @@ from memristive.io.voltages import (
     voltages_of,
 )
 from memristive.learning.rule import Rule
-from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule, Setup
+from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError, check_kind
 
@@ -39,7 +39,7 @@ def describe_network(
         {"dataset": dataset, "shape": shape, "encoding": encoding},
         {"learning": rule.as_dict()} if rule else {},
     )
-    if isinstance(network.design, Schedule):
+    if network.paper:
         return {
             **data,
             "rule": "error-driven",
@@ -48,15 +48,16 @@ def describe_network(
             **describe(network.setup, network.chip),
             **({"recipe": network.recipe.as_dict()} if network.recipe and network.neuron else {}),
         }
+    kinds: list[Any] = [layer.kind for layer in network.layers]
     return {
         **data,
         "rule": "layers",
         "engine": engine,
-        "hidden": [layer.neurons for layer in network.layers[:-1]],
+        "hidden": network.neurons[:-1],
         **learning,
         "network": network.parameters.as_dict(),
         "design": network.design.as_dict(),
-        **({"convolution": network.convolution.as_dict()} if network.convolution else {}),
+        **{kind.entry: kind.as_dict() for kind in kinds if kind.entry},
         **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
         **({"chip": network.chip.as_dict()} if network.chip else {}),
     }
@@ -113,7 +114,7 @@ def network_content(
     encoding: str = "grey",
 ) -> dict[str, Any]:
     """Return the content of the file of a network. Arguments are those of `save`."""
-    states = network.states[0] if isinstance(network.design, Schedule) else network.states
+    states = network.states[0] if network.paper else network.states
     shape = network.image_shape or shape or shape_of(network.sizes[0])
     made = describe_network(dataset, shape, network, rule, engine, encoding)
     made |= {name: of for name in ("past", "wear") if (of := getattr(network, name))}
@@ -179,7 +180,7 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
             setup.parameters,
             voltages.design or setup.schedule,
             pulses=pulses,
-            convolution=voltages.convolution,
+            kinds=(voltages.convolution,) if voltages.convolution else (),
             past=voltages.past,
             wear=voltages.wear,
             recipe=voltages.recipe,

@@ -33,12 +33,7 @@ def drives(layer: Layer, states: np.ndarray) -> np.ndarray:
     """Return the drive of each neuron by each of its rows at full level, in thresholds (neurons x
     rows), with the bias resistor in the last row. `states`: columns x rows, V.
     """
-    siemens = conductances(layer, states)
-    if layer.pairs:
-        both = siemens.reshape(2, layer.pairs, layer.neurons, -1).sum(axis=1)
-        siemens = both[0] - both[1]
-    elif layer.reference:
-        siemens = siemens[:-1] - siemens[-1]
+    siemens = layer.synapses.difference(conductances(layer, states))
     own = layer.devices.neurons or layer.neuron
     gain = layer.neuron.membrane_transconductance * layer.neuron.membrane_resistance
     volts = np.broadcast_to(gain * own.feedback_resistance, layer.neurons) * layer.row_voltage
@@ -53,7 +48,7 @@ def nir_graph(network: Network) -> "NIRGraph":
     Raises ParameterError without the package `nir`, or for a convolution whose regions differ in
     size or whose stride is not 1.
     """
-    nir, convolution = _nir(), network.convolution
+    nir, below = _nir(), None
     nodes: dict[str, Any] = {}
     shape = (1, *network.image_shape) if network.image_shape else (network.sizes[0],)
     nodes["input"] = nir.Input({"input": np.array(shape)})
@@ -61,29 +56,14 @@ def nir_graph(network: Network) -> "NIRGraph":
         weights, neurons = drives(layer, states), layer.neurons
         if layer.bias is None:
             weights = np.column_stack([weights, np.zeros(neurons)])
-        own, size = layer.devices.neurons or layer.neuron, [neurons]
+        own = layer.devices.neurons or layer.neuron
         seconds = layer.neuron.membrane_resistance * own.membrane_capacitance
-        if k == 0 and convolution:
-            down, across = convolution.places
-            if down % convolution.regions or across % convolution.regions:
-                raise ParameterError(
-                    f"NIR pools regions of one size: {down} x {across} places do not divide into "
-                    f"{convolution.regions} x {convolution.regions} regions"
-                )
-            side = convolution.window
-            kernels = weights[:, :-1].reshape(neurons, 1, side, side)
-            stride = convolution.stride
-            plain = {"padding": 0, "dilation": 1, "groups": 1}
-            nodes["conv_0"] = nir.Conv2d(
-                network.image_shape, kernels, stride, bias=weights[:, -1], **plain
-            )
-            size = [neurons, down, across]
-        else:
-            if k == 1 and convolution:  # NIR flattens kernel by kernel
-                below, regions = network.layers[0].neurons, convolution.regions**2
-                inner = weights[:, :-1].reshape(neurons, regions, below).transpose(0, 2, 1)
-                weights = np.column_stack([inner.reshape(neurons, -1), weights[:, -1]])
-            nodes[f"affine_{k}"] = nir.Affine(weights[:, :-1], weights[:, -1])
+        if below:  # NIR flattens kernel by kernel
+            order = below.kind.by_neuron(below.neurons)
+            weights = weights[:, [*order, -1]]
+        found, size, kept = layer.kind.nir(nir, weights)
+        nodes |= {f"{name}_{k}": node for name, node in found.items()}
+        below = layer
         each = np.broadcast_to(np.asarray(seconds, float), neurons).reshape(
             -1, *[1] * (len(size) - 1)
         )
@@ -91,12 +71,7 @@ def nir_graph(network: Network) -> "NIRGraph":
         nodes[f"lif_{k}"] = nir.LIF(each * ones, ones, 0 * ones, ones, ONCE * ones)
         if k < len(network.layers) - 1:
             nodes[f"step_{k}"] = nir.I(ones)
-            if k == 0 and convolution:
-                pool = np.array(convolution.places) // convolution.regions
-                nodes["pool_0"] = nir.SumPool2d(pool, pool, np.zeros(2, int))
-                pooled = (neurons, convolution.regions, convolution.regions)
-                nodes["first_0"] = nir.Threshold(np.full(pooled, 0.5))
-                nodes["flatten_0"] = nir.Flatten({"input": np.array(pooled)}, 0, -1)
+            nodes |= {f"{name}_{k}": node for name, node in kept.items()}
     nodes["output"] = nir.Output({"output": np.array([network.sizes[-1]])})
     names = list(nodes)
     edges = list(itertools.pairwise(names))

@@ -424,8 +424,8 @@ def _with_devices(
 
 
 def _check_comments(table: Table, read_voltage: float) -> None:
-    """Raise ParameterError for lines beside the table that name a unit that the header lacks, or
-    pulses that no column numbers; warn of other voltages of reads.
+    """Raise ParameterError for lines beside the table that name a unit that the header lacks,
+    pulses that no column numbers, or another voltage of reads.
     """
     columns = table.columns
     kinds = {column.kind for column in columns}
@@ -449,10 +449,9 @@ def _check_comments(table: Table, read_voltage: float) -> None:
         if at and read.kind == "current" and not kinds & {"read voltage", "voltage"}:
             volts = float(at[1] or at[3]) * (1e-3 if at[2] or at[4] else 1.0)
             if not _near(pd.Series([volts]), read_voltage)[0]:
-                warnings.warn(
-                    f"{told}, but currents are divided by {read_voltage:g} V: if they were read at "
-                    f"{volts:g} V, give --read-voltage {volts:g}",
-                    stacklevel=2,
+                raise ParameterError(
+                    f"{told}, but currents would be divided by {read_voltage:g} V: give "
+                    f"--read-voltage {volts:g}, or leave the line out"
                 )
 
 
@@ -510,10 +509,10 @@ def _conductance(
         notes[-1] += f", read at {read_voltage:g} V"
         values = values / volts.where(reads)
     if not column.stated and (highest := values[values < OVERFLOW].max()) > UNUSUAL:
-        warnings.warn(
-            f"column {column.header!r} has no unit and was taken as {column.unit}, so conductances "
-            f"reach {highest:.2g} S: write the unit into the header",
-            stacklevel=2,
+        raise ParameterError(
+            f"column {column.header!r} has no unit, and in {column.unit} conductances would reach "
+            f"{highest:.2g} S: write the unit into the header, as in 'conductance (uS)', or "
+            "multiply shares of a range, 0 to 1, by the range in S"
         )
     return values
 

@@ -24,7 +24,6 @@ from memristive.io.records import (
     write_json,
 )
 from memristive.network.design import (
-    Convolution,
     LayerDesign,
     Schedule,
     Setup,
@@ -35,15 +34,17 @@ from snn_circuit import NetworkParameters
 
 if TYPE_CHECKING:
     from memristive.network.chip import Chip
+    from memristive.network.convolution import Convolution
     from memristive.network.recipe import Recipe
     from memristive.writing.ways import PulseWrites
 else:  # the paper's files have none of them, and `_classes` loads them for other files
-    Chip = Recipe = PulseWrites = dict
+    Chip = Convolution = Recipe = PulseWrites = dict
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 CLASSIFIER = "in-situ memristive classifier"  # format of the files of `MemristiveClassifier.save`
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
-LATER = ("chip", "pulses", "recipe", "learning")  # entries that `voltages_of` restores last
+# entries that `voltages_of` restores last
+LATER = ("chip", "convolution", "pulses", "recipe", "learning")
 UNNAMED = "own"  # dataset of a network that was saved without the name of its data
 
 
@@ -260,13 +261,9 @@ def voltages_of(path: str | Path, content: dict[str, Any]) -> Voltages:
         later = {name: restored(classes[name], getattr(made, name), name) for name in given}
     except ParameterError as error:
         raise VoltagesError(f"{path}: {error}") from error
-    inputs = (
-        made.convolution.inputs
-        if made.convolution
-        else states[0].shape[1] - 1
-        if layered
-        else states.shape[1]
-    )
+    first = later.get("convolution")
+    rows = states[0].shape[1] - 1 if layered else states.shape[1]
+    inputs = first.inputs if first else rows
     shape = made.shape if "shape" in content else shape_of(inputs)
     if math.prod(shape) != inputs or min(shape) < 1:
         raise VoltagesError(
@@ -281,12 +278,19 @@ def _classes(made: Voltages) -> dict[str, type]:
     """
     from memristive.learning.rule import ErrorDrivenRule, LayeredRule
     from memristive.network.chip import Chip
+    from memristive.network.convolution import Convolution
     from memristive.network.recipe import Recipe
     from memristive.writing.ways import PulseWrites
 
     rules: dict[str, type] = {"error-driven": ErrorDrivenRule}  # of networks without a design
     learning = LayeredRule if made.design else rules.get(made.rule, dict)
-    return {"chip": Chip, "pulses": PulseWrites, "recipe": Recipe, "learning": learning}
+    return {
+        "chip": Chip,
+        "convolution": Convolution,
+        "pulses": PulseWrites,
+        "recipe": Recipe,
+        "learning": learning,
+    }
 
 
 def shape_of(inputs: int) -> tuple[int, int]:

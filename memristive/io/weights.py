@@ -30,8 +30,10 @@ from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import CONVOLUTION_WINDOW
 from memristive.network.chip import Chip
-from memristive.network.design import Convolution, LayerDesign
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign
 from memristive.network.inputs import as_images, as_labels
+from memristive.network.kinds import DENSE, Kind
 from memristive.network.networks import (
     Network,
     network_on_chip,
@@ -112,15 +114,17 @@ def load_weights(
     """
     layers, window = weights_of(source)
     convolution = _convolution(layers, window, np.shape(images)) if window else None
-    inputs = convolution.inputs if convolution else layers[0][0].shape[1]
+    kind: Kind = convolution or DENSE
+    inputs = kind.inputs_of(layers[0][0].shape[1])
     pixels = math.prod(np.shape(images)[1:])
     if inputs != pixels and pixels in (len(layers[0][1]), len(layers[-1][1])):
         raise ParameterError(
             f"images have {pixels} pixels, the first layer {inputs} inputs: transpose the weights?"
         )
     levels = as_images(images, inputs, empty=False)
-    if convolution:
-        layers[1] = _regrouped(layers[1], convolution, len(layers[0][1]))
+    if len(layers) > 1:
+        order = np.argsort(kind.by_neuron(len(layers[0][1])))
+        layers[1] = layers[1][0][:, order], layers[1][1]
     sizes = [len(bias) for _, bias in layers]
     base, rule = build(
         levels,
@@ -136,7 +140,7 @@ def load_weights(
     alike = dataclasses.replace(base, devices=None, chip=None)
     chosen = np.linspace(0, len(levels) - 1, min(JUDGED, len(levels))).astype(int)
     judged = levels[chosen]
-    sums = software_sums(layers, judged, convolution)
+    sums = software_sums(layers, judged, kind)
     wanted = sums[-1].argmax(axis=1)
     if labels is not None:
         right = np.mean(wanted == as_labels(labels, len(levels), sizes[-1])[chosen])
@@ -326,31 +330,13 @@ def _convolution(layers: Weights, window: int, shape: tuple[int, ...]) -> Convol
     return found
 
 
-def _regrouped(
-    layer: tuple[np.ndarray, np.ndarray], convolution: Convolution, kernels: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a layer whose inputs are ordered region by region, not kernel by kernel."""
-    weights, bias = layer
-    regions = convolution.regions**2
-    return weights.reshape(-1, kernels, regions).transpose(0, 2, 1).reshape(len(weights), -1), bias
-
-
-def software_sums(
-    layers: Weights, images: np.ndarray, convolution: Convolution | None = None
-) -> list[np.ndarray]:
-    """Return the sums before ReLU of each layer of the network in software, images x outputs."""
+def software_sums(layers: Weights, images: np.ndarray, first: Kind = DENSE) -> list[np.ndarray]:
+    """Return the sums before ReLU of each layer of the network in software, images x outputs.
+    `first`: kind of the first layer.
+    """
     values, found = images, []
     for k, (weights, bias) in enumerate(layers):
-        if k == 0 and convolution:
-            patches = convolution.patches
-            each = images[:, patches[:, 1:-1]] @ weights.T + bias
-            of_region = [
-                each[:, patches[:, 0] == region].max(axis=1)
-                for region in range(convolution.regions**2)
-            ]
-            found.append(np.concatenate(of_region, axis=1))
-        else:
-            found.append(values @ weights.T + bias)
+        found.append((DENSE if k else first).software_sums(values, weights, bias))
         values = np.maximum(found[-1], 0.0)
     return found
 
@@ -379,7 +365,7 @@ def _converted(
         unit = 1.0 / scale
     curve, rest = memristor.curve, design.reference_state
     swing = min(curve.high - rest, rest - curve.low) if curve else SWING
-    span = swing * (2 if design.pairs else 1)
+    span = swing * design.synapses.sides
     largest = [max(1e-12, float(np.quantile(np.abs(drive), FILLED))) for drive in drives]
     per_volt = thresholds_per_volt(base.parameters, design) / design.transresistance
     transresistance = max(largest[:-1] or largest) / span / per_volt

@@ -14,8 +14,10 @@ from memristive.devices.neuron_model import EDGE, MeasuredNeuron
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.learning.settings import settings_of
 from memristive.network.chip import OF_DEVICE, Chip, chosen_chip
-from memristive.network.design import Convolution, LayerDesign, Schedule, Setup
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.inputs import MOST_NEURONS, as_images, layer_sizes
+from memristive.network.kinds import DENSE, Kind
 from memristive.network.networks import (
     Network,
     network_on_chip,
@@ -30,8 +32,6 @@ from memristive.writing.ways import PulseWrites
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
-START_IMAGES = 1000  # images that drive layers at the start
-SHOWN = 100  # images whose patches set the start of a convolution
 START_STATE = 4.5  # V, for grey images
 # hidden layers of emulators from which a network starts in equal parts of the window; standard
 # deviations over neurons of the membrane at the end of a part, in thresholds: hidden and output
@@ -179,7 +179,7 @@ def built(recipe: Recipe, given: ArrayLike, labels: ArrayLike | int) -> tuple[Ne
     )
     shape = (classes, images.shape[1])
     device = recipe.device and recipe.applied("device", recipe.device)
-    chip = chosen_chip(recipe.chip, device, shape, recipe.seed)
+    chip = chosen_chip(recipe.chip, device, shape, recipe.seed, recipe.neuron)
     if recipe.of_group("chip"):
         chip = recipe.applied("chip", chip or Chip(*shape, seed=recipe.seed))
     if chip is None and device and device.stuck:
@@ -205,7 +205,7 @@ def built(recipe: Recipe, given: ArrayLike, labels: ArrayLike | int) -> tuple[Ne
             settings.design,
             settings.parameters,
             settings.pulses,
-            settings.convolution,
+            settings.kinds,
         )
     if isinstance(recipe.chip, str) and recipe.chip != OF_DEVICE:
         recipe = recipe.replace(chip=chip)  # the file may change
@@ -276,7 +276,7 @@ def initial_network(
     design: LayerDesign | None = None,
     parameters: NetworkParameters | None = None,
     pulses: PulseWrites | None = None,
-    convolution: Convolution | None = None,
+    kinds: tuple[Kind, ...] = (),
 ) -> Network:
     """Return an untrained network with random states.
 
@@ -289,37 +289,32 @@ def initial_network(
     classes : int
     images : array, n x inputs, levels 0 to 1
         Images over which the membranes of the first layer settle with the mean and the spread that
-        the rule gives. A convolution settles over the patches of the first `SHOWN` images.
+        the rule gives. A convolution settles over their patches.
     rule : LayeredRule
         Distribution of the start and its seed.
     design : LayerDesign, optional
     parameters : NetworkParameters, optional
     pulses : PulseWrites, optional
-    convolution : Convolution, optional
-        Windows and regions, if the first layer is a convolution.
+    kinds : tuple of Kind
+        Of each layer; dense layers may be left out at the end.
 
     Raises
     ------
     ParameterError
         The images are not levels from 0 to 1, or have another size than the convolution reads.
     """
-    images = as_images(images)
-    if convolution and convolution.inputs != images.shape[1]:
+    images, first = as_images(images), kinds[0] if kinds else DENSE
+    if first.inputs_of(images.shape[1]) != images.shape[1]:
         raise ParameterError(
-            f"the convolution reads {convolution.height} x {convolution.width} pixels, the images "
-            f"have {images.shape[1]}"
+            f"the first layer reads {first.inputs_of(0)} pixels, the images have {images.shape[1]}"
         )
     design, parameters = design or LayerDesign(), parameters or NetworkParameters()
     rng = np.random.default_rng([rule.seed, 1])
-    seen = images[: SHOWN if convolution else START_IMAGES]
-    levels = with_bias(design.read_levels(seen))
-    regions = 1
-    if convolution:
-        places = convolution.patches[:, 1:]
-        levels, regions = levels[:, places].reshape(-1, places.shape[1]), convolution.regions**2
+    seen = images[: first.start_images]
+    levels = first.windows(with_bias(design.read_levels(seen)))
+    levels = levels.reshape(-1, levels.shape[-1])
     per_volt = thresholds_per_volt(parameters, design)
-    sizes = (levels.shape[1] - 1, *hidden, classes)
-    outputs = (sizes[1] * regions, *sizes[2:])
+    sizes, alike = (*hidden, classes), not any(len(kind.patches) for kind in kinds)
 
     def driven(rows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """Return random states of a layer whose settled membranes have the mean and the spread of
@@ -333,24 +328,23 @@ def initial_network(
         )
         return states_of_weights(weights, design, parameters.memristor)
 
-    states = [driven(levels, (sizes[1], sizes[0] + 1))]
-    for below, above in zip(outputs, sizes[2:], strict=False):
-        weights = rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
+    states = [driven(levels, (sizes[0], levels.shape[1]))]
+    of_layers = [*kinds, *[DENSE] * (len(sizes) - len(kinds))]
+    below = of_layers[0].outputs_of(sizes[0])
+    for neurons, kind in zip(sizes[1:], of_layers[1:], strict=True):
+        shape = neurons, kind.rows_on(below) + 1
+        weights = rng.normal(rule.start_weight, rule.start_weight_spread, shape)
         states.append(states_of_weights(weights, design, parameters.memristor))
-    network = Network(tuple(states), parameters, design, pulses=pulses, convolution=convolution)
-    if len(hidden) >= DEEP_LAYERS and not pulses and not convolution:
+        below = kind.outputs_of(neurons)
+    network = Network(tuple(states), parameters, design, pulses=pulses, kinds=kinds)
+    if len(hidden) >= DEEP_LAYERS and not pulses and alike:
         network = start_in_parts(network, seen, rule.seed)
-    elif rule.start_drive and not convolution:
+    elif rule.start_drive and alike:
         for k in range(1, len(hidden)):  # neurons that fire drive later hidden layers as images do
             fires = with_bias(~np.isnan(network.forward(seen)[k - 1]))
-            states[k] = driven(fires, states_shape(states[k], design.pairs))
+            states[k] = driven(fires, (network.layers[k].neurons, network.layers[k].rows))
             network = dataclasses.replace(network, states=tuple(states))
     return committed(network, rng)
-
-
-def states_shape(states: np.ndarray, pairs: int) -> tuple[int, int]:
-    """Return neurons x rows of the weights in these states."""
-    return len(states) // (2 * pairs or 1), states.shape[1]
 
 
 def start_in_parts(network: Network, levels: np.ndarray, seed: int) -> Network:

@@ -8,15 +8,18 @@ for one presentation after the other, as online learning needs it.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from memristive.closed_form import kernel, kernel_arrays, kernel_patches
+from memristive.closed_form import kernel, kernel_arrays
+from memristive.closed_form.kernel_arrays import Arrays, Seen
 from memristive.compiled import compiled
 from memristive.parameters import Parameters, quantity
-from memristive.writing.base import Plan
+from memristive.writing.base import Due, Plan
 from memristive.writing.pulses import Counts
 from memristive.writing.ways import Ways, due_writes, forget, write_due
 
@@ -82,9 +85,7 @@ class LayeredRule(Parameters):
         number only.
         """
         epochs = range(done // count, -(-stop // count))
-        order = np.concatenate(
-            [np.random.default_rng([self.seed, 2, epoch]).permutation(count) for epoch in epochs]
-        )
+        order = np.concatenate([permuted(self.seed, epoch, count) for epoch in epochs])
         return order[done - epochs[0] * count : stop - epochs[0] * count]
 
 
@@ -131,6 +132,12 @@ class ErrorDrivenRule(Parameters):
 
 
 Rule = LayeredRule | ErrorDrivenRule
+
+
+@lru_cache(maxsize=2)  # a training asks for each epoch in many parts
+def permuted(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Return the order of `count` images in an epoch."""
+    return np.random.default_rng([seed, 2, epoch]).permutation(count)
 
 
 @compiled
@@ -292,231 +299,227 @@ def doses_of(rule: Rule) -> Doses:
 
 
 @compiled
+def judged(doses: Doses, times: np.ndarray, label: int, done: int) -> tuple[bool, bool, int]:
+    """Return whether the neuron of the `label` fires first, whether the answer is an error, because
+    this neuron is silent or leads by less than the margin, and the first wrong neuron; -1 if none
+    is too early. `times`: classes, s; `done` presentations came before.
+    """
+    margin = doses.margin * margin_factor(done, doses.presentations, doses.final_margin)
+    wrong = first_wrong_neuron(times, label, margin)
+    error = bool(np.isnan(times[label])) or wrong is not None
+    return is_right(times, label), error, -1 if wrong is None else int(wrong)
+
+
+@compiled
 def plan(
     doses: Doses,
-    final: bool,
+    k: int,
     neurons: int,
     errors: np.ndarray,
-    rows: np.ndarray,
-    times: np.ndarray,
-    window: float,
-    tau: float,
+    seen: Seen,
     image: np.ndarray,
-    patches: np.ndarray | None,
-    winners: np.ndarray,
+    patches: Arrays | None,
     done: int,
 ) -> Plan:
-    """Return the doses of a layer for the `errors` of its outputs. All engines and the ledger of
-    costs call this function.
+    """Return the doses of layer `k`, of some `neurons`, for the `errors` of its outputs.
 
     Parameters
     ----------
     doses : Doses
-    final : bool
-        True for the last layer.
-    neurons : int
-        Of the layer.
+    k, neurons : int
     errors : array, outputs
         As `output_errors` and `hidden_errors` return them; outputs with an error of 0 get no dose.
-    rows : array, rows, s
-        Times at which the rows step up, the bias row last; empty for the first layer.
-    times : array, outputs, s
-        First spikes of the layer.
-    window, tau : float, s
-        Duration of a read, time constant of the membranes.
+    seen : Seen
     image : array, rows
         Levels of the first layer's rows in a write.
-    patches : array, optional
-        As in `design.Convolution`; None without a convolution.
-    winners : array
-        As in `Work`.
+    patches : tuple of arrays, optional
+        As in `kernel.read_image`.
     done : int
         Presentations that came before.
     """
     share = max(dose_factor(done, doses.presentations, doses.final_dose), doses.least_dose)
-    dose = share * (doses.output_dose if final else doses.hidden_dose)
-    count, columns, of_image = 0, len(rows), len(rows) == 0
+    dose = share * (doses.output_dose if k == len(seen.times) - 1 else doses.hidden_dose)
+    rows = image  # levels; in later layers times, the bias row last
+    if k > 0:
+        below = seen.times[k - 1]
+        rows = np.full(len(below) + 1, seen.start)
+        for i in range(len(below)):
+            rows[i] = below[i]
+    count, columns, equal = 0, len(rows), k == 0
     for j in range(len(errors)):
         count += errors[j] != 0.0
-    if patches is not None and of_image:
-        columns, of_image = patches.shape[1] - 1, False
-    shares = image.reshape(1, -1) if of_image else np.empty((count, columns))
+    if patches is not None and len(patches[k]):
+        columns, equal = patches[k].shape[1] - 1, False
+    shares = image.reshape(1, -1) if equal else np.empty((count, columns))
     found = Plan(np.empty(count, np.int64), np.empty(count), shares)
     n = 0
     for j in range(len(errors)):
         if errors[j] != 0.0:
             found.neurons[n], found.doses[n] = j % neurons, dose * errors[j]
-            if len(rows):
-                overlaps = overlap_times(rows, times[j], window)
+            own = rows
+            if patches is not None and len(patches[k]):  # the patch that gave the pooled spike
+                own = rows[patches[k][seen.winners[k][j], 1:]]
+            if k > 0:
+                own = overlap_times(own, seen.times[k][j], seen.window) / seen.tau
+            if not equal:
                 for i in range(columns):
-                    shares[n, i] = overlaps[i] / tau
-            elif patches is not None:  # the patch that gave the pooled spike
-                for i in range(columns):
-                    shares[n, i] = image[patches[winners[j], 1 + i]]
+                    shares[n, i] = own[i]
             n += 1
     return found
 
 
-@compiled
 def correct(
-    layers: tuple[kernel_arrays.LayerArrays, ...],
-    timing: kernel_arrays.Timing,
+    machine: Any,
+    read_back: Callable[[Any, int, np.ndarray], np.ndarray],
+    write: Callable[[Any, int, Plan, Due], None],
+    neurons: tuple[int, ...],
+    pairs: int,
     doses: Doses,
     ways: Ways,
-    counts: Counts | None,
-    states: kernel_arrays.Arrays,
-    work: kernel_arrays.Work,
+    seen: Seen,
     image: np.ndarray,
-    patches: np.ndarray | None,
+    patches: Arrays | None,
     label: int,
     wrong: int,
     done: int,
-    factors: np.ndarray | None,
-    presentation: int,
-    rng: np.random.Generator | None,
-) -> None:
-    """Correct the network after an error: back-read the errors from the last layer to the first,
-    then write all layers.
+) -> list[np.ndarray]:
+    """Correct a network after an error: read the errors back from the last layer to the first, then
+    write all layers. Return the errors of the outputs, those of the last layer first.
 
-    `image`: levels of the first layer's rows in a write. `label`: right neuron; `wrong`: first
-    wrong neuron, or -1. `done` presentations came before. `factors`: `Noise.write`, of which
-    that of the `presentation` counts. `states`, `work`, `ways` and `counts` change in place.
+    Each engine, and the ledger of costs, calls this function with a `machine` of its own.
+
+    Parameters
+    ----------
+    machine : any
+        First argument of the next two.
+    read_back : callable
+        Returns the back-read of a layer (its number) for the errors of its outputs.
+    write : callable
+        Writes a layer (its number): takes its `Plan`, and the writes that are `Due` after it.
+    neurons : tuple of int
+        Of each layer.
+    pairs : int
+        Differential pairs of a synapse.
+    doses, seen, image, patches, done
+        As for `plan`.
+    ways : Ways
+        Doses that must wait are added to those in it.
+    label, wrong : int
+        Right neuron; first wrong neuron, or -1.
     """
-    last = len(states) - 1
-    found = [output_errors(len(work.spikes[last]), label, wrong)]
-    if len(layers) > 1:
-        for k in range(last, 0, -1):
-            volts, scale = timing.error_voltage, doses.error_scale
-            if k == last:
-                volts, scale = timing.back_voltage, 1.0
-            back = kernel.read_back(layers[k], states[k], found[-1], volts, rng)
-            found.append(hidden_errors(back, work.drives[k - 1], doses.reach, scale))
+    last = len(neurons) - 1
+    errors = [output_errors(len(seen.times[last]), label, wrong)]
+    for k in range(last, 0, -1):
+        scale = 1.0 if k == last else doses.error_scale
+        back = read_back(machine, k, errors[-1])
+        errors.append(hidden_errors(back, seen.settled[k - 1], doses.reach, scale))
     for k in range(last + 1):
-        layer, neurons = layers[k], layers[k].neurons.shape[1]
-        rows = np.empty(0)
-        if len(layers) > 1 and k:
-            below = kernel.seconds(timing, work.spikes[k - 1])
-            rows = np.full(len(below) + 1, timing.tau * math.log(timing.start))
-            for i in range(len(below)):
-                rows[i] = below[i]
-        planned = plan(
-            doses,
-            k == last,
-            neurons,
-            found[last - k],
-            rows,
-            kernel.seconds(timing, work.spikes[k]),
-            timing.window,
-            timing.tau,
-            image,
-            patches,
-            work.winners,
-            done,
-        )
-        due = due_writes(ways.late, ways.gate, k, layer.pairs, neurons, done, planned)
-        changed = write_due(
-            layer,
-            timing,
-            ways.pulses,
-            ways.gate,
-            ways.sided,
-            states[k],
-            due,
-            factors,
-            presentation,
-            counts,
-            k,
-            work.loads[k],
-            rng,
-        )
-        kernel.refresh(
-            layer,
-            timing.row_voltage,
-            states[k],
-            work.loads[k],
-            work.scale[k],
-            work.weights[k],
-            changed,
-        )
-        if patches is not None and k == 0:
-            volts = timing.row_voltage
-            kernel_patches.bend(layer, volts, states[k], work.scale[k], work.bends, changed)
+        planned = plan(doses, k, neurons[k], errors[last - k], seen, image, patches, done)
+        due = due_writes(ways.late, ways.gate, k, pairs, neurons[k], done, planned)
+        write(machine, k, planned, due)
+    return errors
+
+
+compiled_correct = compiled(correct, inline="always")
+
+
+class Machine(NamedTuple):
+    """Network in closed form in one presentation: the `machine` of `correct`."""
+
+    layers: tuple[kernel_arrays.LayerArrays, ...]
+    timing: kernel_arrays.Timing
+    ways: Ways
+    counts: Counts | None
+    states: Arrays
+    work: kernel_arrays.Work
+    patches: Arrays | None
+    factors: np.ndarray | None  # `Noise.write`
+    presentation: np.ndarray  # 1: of which the factors count
+    neurons: tuple[int, ...]  # of each layer
+    rng: np.random.Generator | None
+
+
+@compiled
+def read_back(machine: Machine, k: int, errors: np.ndarray) -> np.ndarray:
+    """Return the back-read of layer `k`, with its noise."""
+    timing, volts = machine.timing, machine.timing.error_voltage
+    if k == len(machine.states) - 1:
+        volts = timing.back_voltage
+    return kernel.read_back(machine.layers[k], machine.states[k], errors, volts, machine.rng)
+
+
+@compiled
+def write(machine: Machine, k: int, planned: Plan, due: Due) -> None:
+    """Make the writes of layer `k` that are `due`, and update what follows from the states."""
+    layer, states, work, ways = machine.layers[k], machine.states[k], machine.work, machine.ways
+    changed = write_due(
+        layer,
+        machine.timing,
+        ways.pulses,
+        ways.gate,
+        ways.sided,
+        states,
+        due,
+        machine.factors,
+        machine.presentation[0],
+        machine.counts,
+        k,
+        work.loads[k],
+        machine.rng,
+    )
+    kernel.refresh(layer, machine.timing.row_voltage, states, work, k, machine.patches, changed)
 
 
 @compiled
 def train_compiled(
-    layers: tuple[kernel_arrays.LayerArrays, ...],
-    timing: kernel_arrays.Timing,
+    machine: Machine,
+    patches: Arrays | None,
     doses: Doses,
-    ways: Ways,
-    counts: Counts | None,
-    noise: Noise,
-    states: kernel_arrays.Arrays,
-    work: kernel_arrays.Work,
+    noise: np.ndarray,
     images: np.ndarray,
     rows: np.ndarray,
-    patches: np.ndarray | None,
     labels: np.ndarray,
-    order: np.ndarray,
     done: int,
     history: np.ndarray,
     waiting: int,
     rng: np.random.Generator | None,
 ) -> int:
-    """Train with the images of the indices `order`, after `done` earlier presentations, and fill
-    `history`.
+    """Train with all `images`, after `done` earlier presentations, and fill `history`.
 
     The leak of late-writing synapses and gates is applied at each error. Since the last one there
     were `waiting` presentations; returns the same number for the next call.
 
     `images` and `rows` hold the levels of the first layer's rows (n x rows), `images` in writes,
-    `rows` in reads. `patches`: as in `kernel.read_image`. `labels`: n. `history`:
-    presentations x 2, True if the answer was right, and True if cells were written. `states`,
-    `work`, `ways` and `counts` change in place.
+    `rows` in reads. `labels`: n. `noise`: `Noise.read`. `history`: presentations x 2, True if the
+    answer was right, and True if cells were written. What the `machine` holds changes in place;
+    `patches` and `rng` are its own, because only arguments that are None are left out.
     """
-    before = -waiting
-    for n in range(len(order)):
-        image, label = images[order[n]], labels[order[n]]
+    layers, timing, work, before = machine.layers, machine.timing, machine.work, -waiting
+    for n in range(len(images)):
         if rng is not None:
-            kernel.draw(layers, timing, work, rows[order[n]], patches, rng)
-        kernel.read_image(
-            layers,
-            timing,
-            states,
-            work,
-            rows[order[n]],
-            patches,
-            label,
-            noise.read[n : n + 1],
-        )
-        times = kernel.seconds(timing, work.spikes[-1])
-        wrong = first_wrong_neuron(
-            times,
-            label,
-            doses.margin * margin_factor(done + n, doses.presentations, doses.final_margin),
-        )
-        silent = np.isnan(times[label])
-        history[n, 0] = is_right(times, label)
-        history[n, 1] = silent or wrong is not None
+            kernel.draw(layers, timing, work, rows[n], patches, rng)
+        now = noise[n : n + 1]
+        kernel.read_image(layers, timing, machine.states, work, rows[n], patches, labels[n], now)
+        kernel.keep_times(timing, work, len(layers) - 1)
+        history[n, 0], history[n, 1], wrong = judged(doses, work.times[-1], labels[n], done + n)
         if history[n, 1]:
-            target = -1 if wrong is None else int(wrong)
-            forget(ways.late, ways.gate, n - before)
-            before = n
-            correct(
-                layers,
-                timing,
+            forget(machine.ways.late, machine.ways.gate, n - before)
+            before, machine.presentation[0] = n, n
+            kernel.keep_times(timing, work, 0)
+            start = timing.tau * math.log(timing.start)
+            compiled_correct(
+                machine,
+                read_back,
+                write,
+                machine.neurons,
+                layers[0].pairs,
                 doses,
-                ways,
-                counts,
-                states,
-                work,
-                image,
+                machine.ways,
+                Seen(work.times, work.drives, work.winners, timing.window, timing.tau, start),
+                images[n],
                 patches,
-                label,
-                target,
+                labels[n],
+                wrong,
                 done + n,
-                noise.write,
-                n,
-                rng,
             )
-    return len(order) - before
+    return len(images) - before

@@ -20,7 +20,9 @@ import numpy as np
 
 from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator, load_device
 from memristive.learning.rule import LayeredRule
-from memristive.network.design import Convolution, LayerDesign
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign
+from memristive.network.kinds import Kind
 from memristive.network.recipe import EXACT, LATE, Dense, Recipe
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError, as_whole
@@ -334,8 +336,9 @@ def single_layer(
     return values, max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
 
 
-# presentations of each image, and at least in all; most of emulators
-EPOCHS, LEAST, EMULATOR_PRESENTATIONS = 40, 3000, 1_500_000
+# presentations of each image, and at least in all, then with several hidden layers of devices,
+# whose features take longer to form; most of emulators
+EPOCHS, LEAST, LEAST_DEEP, EMULATOR_PRESENTATIONS = 40, 3000, 40_000, 1_500_000
 
 # What a network with hidden layers shall do on its own images, in thresholds. Then the same numbers
 # suit images with few and with many bright rows, few and many neurons, and any range of cells.
@@ -345,11 +348,11 @@ FIRES = 1.6  # settled membrane that reaches the threshold at the end of the win
 HIDDEN_MOVE = 0.2  # by which a first write of each cell moves a hidden drive for its own image
 # pulses of a first write to a hidden cell over M: more would soon erase what the cell has learned
 HIDDEN_FORGET = 0.003
-DEEP_MOVE = 0.05  # the same with several hidden layers, whose errors are less certain
 OUTPUT_MOVE = 0.08  # the same for an output neuron
 OUTPUT_SPREAD = 0.1  # as START_SPREAD
 OVERLAP = 0.2  # share of hidden neurons that fire times their overlap in time constants
 FIRING_REACH = 1.5  # drive from which a hidden neuron is written: only those that fire
+DEEP_REACH = 0.0  # the same with several hidden layers: otherwise silent neurons stay silent
 OUTPUT_BIAS = 1.9
 DEEP_MARGIN, DEEP_FINAL_MARGIN, DEEP_FINAL_DOSE = 15e-6, 0.26, 0.03
 
@@ -357,7 +360,7 @@ DEEP_MARGIN, DEEP_FINAL_MARGIN, DEEP_FINAL_DOSE = 15e-6, 0.26, 0.03
 def hidden_layers(
     images: np.ndarray,
     sizes: Sequence[int],
-    pairs: int,
+    doses: int,
     span: float,
     dose_span: float,
     most: float = math.inf,
@@ -365,35 +368,44 @@ def hidden_layers(
     """Return the gain, the fields of the design and those of the rule of a network with hidden
     layers of these `sizes`, for `images` as they are read (n x inputs).
 
-    `span` is the range of a weight in V, and `dose_span` the range of what doses change.
+    A weight moves by twice a dose if it is written `doses` times. `span` is the range of a weight
+    in V, and `dose_span` the range of what doses change.
     """
-    power = float((images**2).sum(axis=1).mean() + 1)  # with the bias row
-    distinct = max(float(images.var(axis=0).sum()), 1e-3)  # what tells images apart
-    gain = START_SPREAD / START_SHARE / math.sqrt(distinct)
+    power = [float((images**2).sum(axis=1).mean() + 1)]  # with the bias row
+    distinct = [max(float(images.var(axis=0).sum()), 1e-3)]  # what tells images apart
+    for size in sizes[:-1]:  # neurons drive the next layer as rows of an image do
+        distinct.append(OVERLAP * size * distinct[-1] / power[-1])
+        power.append(OVERLAP * size + 1)
+    # all hidden layers have the same gain: the geometric mean of what suits each
+    gain = START_SPREAD / START_SHARE / math.prod(distinct) ** (0.5 / len(sizes))
     output = OUTPUT_SPREAD / START_SHARE / math.sqrt(OVERLAP * sizes[-1])
     error = math.sqrt(2) * START_SHARE * span
-    move = HIDDEN_MOVE if len(sizes) == 1 else DEEP_MOVE
-    cells = max(1, pairs)
     design = {
         "hidden_bias": FIRES,
         "output_bias": OUTPUT_BIAS,
         "output_gain": output / gain,
     }
     rule = {
-        "hidden_dose": cells * move * dose_span / (gain * power * error),
-        "output_dose": cells * OUTPUT_MOVE * dose_span / (output * OVERLAP * sizes[-1]),
+        "hidden_dose": min(
+            doses * HIDDEN_MOVE * dose_span / (gain * power[-1] * error),
+            doses * HIDDEN_FORGET * most / error,
+        ),
+        "output_dose": doses * OUTPUT_MOVE * dose_span / (output * OVERLAP * sizes[-1]),
         "final_dose": DEEP_FINAL_DOSE,
         "margin": DEEP_MARGIN,
         "final_margin": DEEP_FINAL_MARGIN,
         "reach": FIRING_REACH,
         "start_drive": 0.0,
-        "start_drive_spread": START_SPREAD * math.sqrt(power / distinct),
+        "start_drive_spread": START_SPREAD * math.sqrt(power[0] / distinct[0]),
         "start_weight": 0.0,
         "start_weight_spread": START_SHARE * span,
     }
-    if len(sizes) > 1:
-        rule["error_scale"] = START_SHARE * span * math.sqrt(OVERLAP * sizes[-1])
-    rule["hidden_dose"] = min(rule["hidden_dose"], cells * HIDDEN_FORGET * most / error)
+    if above := sizes[1:]:
+        # Half the neurons add up to an error of the layer below. There, a write moves drives as
+        # in the last hidden layer.
+        grown = math.prod(math.sqrt(size / 2) for size in above) * power[0] / power[-1]
+        rule["error_scale"] = START_SHARE * span * grown ** (1 / len(above))
+        rule["reach"] = DEEP_REACH
     return gain, design, rule
 
 
@@ -514,7 +526,7 @@ class Settings:
     """Circuit, pulses and rule of a network with layers."""
 
     hidden: tuple[int, ...]
-    convolution: Convolution | None
+    kinds: tuple[Kind, ...]
     design: LayerDesign
     parameters: NetworkParameters
     pulses: PulseWrites | None
@@ -553,7 +565,7 @@ def settings_of(
     )
     return Settings(
         tuple(sizes),
-        convolution,
+        (convolution,) if convolution else (),
         recipe.applied("design", made["design"]),
         parameters,
         pulses and recipe.applied("pulses", pulses),
@@ -585,7 +597,9 @@ def dense(
     dose_span = pulses.gate_high - pulses.gate_low if pulses.levels else span
     levels = measured_design(emulated, pairs, 1.0).read_levels(images)
     most = math.inf if late or pulses.levels else memory(device) * pulses.step
-    gain, circuit, fields = hidden_layers(levels, sizes, pairs, span, dose_span, most)
+    # a write moves both cells of a pair, but only one of a one-sided pair, and no reference cell
+    doses = max(1, pairs) * (1 if pairs and not pulses.one_sided else 2)
+    gain, circuit, fields = hidden_layers(levels, sizes, doses, span, dose_span, most)
     if late:
         circuit["back_voltage"] = BACK_VOLTAGE
     made = {
@@ -621,7 +635,8 @@ def dense_presentations(images: int, recipe: Recipe) -> int:
         if recipe.device
         else EMULATOR_PRESENTATIONS
     )
-    return min(most, max(EPOCHS * images, LEAST))
+    least = LEAST_DEEP if recipe.device and len(recipe.layers or ()) > 1 else LEAST
+    return min(most, max(EPOCHS * images, least))
 
 
 def with_late_doses(rule: LayeredRule, convolution: bool = False) -> LayeredRule:

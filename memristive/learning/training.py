@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memristive.closed_form import kernel_arrays
+from memristive.closed_form.kernel_arrays import Seen
 from memristive.engines.engine import Engine, opened
 from memristive.files import FileProblem, restored_progress
 from memristive.learning import rule as rules
-from memristive.learning.rule import Rule
+from memristive.learning.rule import Doses, Rule, doses_of
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import KernelArrays, Network
@@ -25,12 +25,11 @@ from memristive.parameters import ParameterError, check_kind
 from memristive.scores.checks import warn_of_layers
 from memristive.writing.base import Due, Plan
 from memristive.writing.pulses import Counts, no_counts
-from memristive.writing.ways import Ways, due_writes, forget, kernel_ways, waiting_of
+from memristive.writing.ways import Ways, forget, kernel_ways, waiting_of
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
 # presentations between two reports of a training; each block of them has a stream of random numbers
 BLOCK = 1000
-NO_WINNERS = np.zeros(0, np.int64)  # of a network without a convolution
 
 
 @dataclass
@@ -239,32 +238,26 @@ def _train_compiled(
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
-        # an ohmic device of dense layers gives the same array: less memory to read
-        rows = (
-            network.read_levels(images[order])
-            if network.convolution
-            else network.design.read_levels(levels)
-        )
+        rows = network.read_levels(images[order])
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
         noise = chip_noise(network, learning.done, stop)
-        waiting = rules.train_compiled(
+        drawing = None if arrays.quiet and not network.pulses else rng
+        machine = rules.Machine(
             arrays.layers,
             arrays.timing,
-            doses,
             arrays.ways,
             counts if network.pulses else None,
-            noise,
             arrays.states,
             arrays.work,
-            levels,
-            rows,
             arrays.patches,
-            labels[order],
-            np.arange(len(order)),
-            learning.done,
-            history,
-            waiting,
-            None if arrays.quiet and not network.pulses else rng,
+            noise.write,
+            np.zeros(1, int),
+            network.neurons,
+            drawing,
+        )
+        waiting = rules.train_compiled(
+            *(machine, arrays.patches, doses, noise.read, levels, rows, labels[order]),
+            *(learning.done, history, waiting, drawing),
         )
         if stop % BLOCK == 0:  # as a training that is resumed here
             forget(arrays.ways.late, arrays.ways.gate, waiting)
@@ -297,105 +290,61 @@ def train_on_image(
     Updates `learning`; returns the first spikes of the last layer in s (nan: silent). Raises
     SimulationError.
     """
-    k, network = learning.done, learning.network
-    noise, ways = chip_noise(network, k, k + 1), kernel_ways(network)
+    done, network = learning.done, learning.network
+    noise, ways, doses = chip_noise(network, done, done + 1), kernel_ways(network), doses_of(rule)
     times, settled = engine.read(
         network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0
     )
-    margin = rule.margin * rules.margin_factor(k, rule.presentations, rule.final_margin)
-    wrong, silent = (
-        rules.first_wrong_neuron(times[-1], label, margin),
-        bool(np.isnan(times[-1][label])),
-    )
-    if silent or wrong is not None:
-        winners = NO_WINNERS
-        if network.convolution:
-            _, of_winners, winners = network.convolution.pooled(settled[0], settled[0])
-            settled = [of_winners, *settled[1:]]
-
-        def read_back(of: int, errors: np.ndarray) -> np.ndarray:
-            noise = network.layers[of].back_noise(errors, rng)
-            return engine.read_back(network, of, errors) + noise
-
-        output = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
-        errors = all_errors(rule, read_back, settled, output)
+    right, error, wrong = rules.judged(doses, times[-1], label, done)
+    if error:
         factors = noise.write[0] if noise.write is not None and len(noise.write) else None
-        planned = plans(network, rule, image, times, winners, errors, k)
-        states = tuple(
-            engine.write(network, of, network.way.writes(due, factors), rng)
-            for of, due in enumerate(due_of_layers(network, planned, ways, k))
+        states = list(network.states)
+
+        def read_back(engine: Engine, k: int, errors: np.ndarray) -> np.ndarray:
+            noise = network.layers[k].back_noise(errors, rng)
+            return engine.read_back(network, k, errors) + noise
+
+        def write(engine: Engine, k: int, planned: Plan, due: Due) -> None:
+            states[k] = engine.write(network, k, network.way.writes(due, factors), rng)
+
+        kept = [
+            layer.kind.kept(drives, drives)[1:]
+            for layer, drives in zip(network.layers, settled, strict=True)
+        ]
+        seen = network.seen(tuple(times), *zip(*kept, strict=True))
+        corrected_layers(
+            network, engine, read_back, write, doses, ways, seen, image, label, wrong, done
         )
-        network = dataclasses.replace(network, states=states)
+        network = dataclasses.replace(network, states=tuple(states))
     forget(ways.late, ways.gate, 1)
     network = dataclasses.replace(network, waiting=waiting_of(ways))
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
-    learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
-    learning.network, learning.done = network, k + 1
+    learning.history[done] = right, error
+    learning.network, learning.done = network, done + 1
     return times[-1]
 
 
-def all_errors(
-    rule: Rule,
-    read_back: Callable[[int, np.ndarray], np.ndarray],
-    settled: list[np.ndarray],
-    output: np.ndarray,
-) -> list[np.ndarray]:
-    """Read the `output` errors back from the last layer to the first, and return the errors of each
-    layer's outputs.
-
-    `read_back` returns the back-read of a layer (counted from 0) for its errors. `settled`:
-    membranes in thresholds of each layer, of a convolution those of its outputs.
-    """
-    found, last = [output], len(settled) - 1
-    for k in range(last, 0, -1):
-        back, scale = read_back(k, found[0]), 1.0 if k == last else rule.error_scale
-        found.insert(0, rules.hidden_errors(back, settled[k - 1], rule.reach, scale))
-    return found
-
-
-def plans(
+def corrected_layers(
     network: Network,
-    rule: Rule,
+    machine: Any,
+    read_back: Callable[[Any, int, np.ndarray], np.ndarray],
+    write: Callable[[Any, int, Plan, Due], None],
+    doses: Doses,
+    ways: Ways,
+    seen: Seen,
     image: np.ndarray,
-    times: list[np.ndarray],
-    winners: np.ndarray,
-    errors: list[np.ndarray],
+    label: int,
+    wrong: int,
     done: int,
-) -> list[Plan]:
-    """Return for each layer the doses (`rule.plan`) after an `image` (inputs) with these `errors`.
-
-    `times`: first spikes of each layer in s. `winners`: patches that gave the outputs of a
-    convolution, or `NO_WINNERS`. `done` presentations came before.
+) -> list[np.ndarray]:
+    """Call `rule.correct` for a `network` and an `image` (inputs, levels), and return the errors of
+    each layer's outputs, those of the first layer first.
     """
-    tau, convolution = network.parameters.neuron.time_constant, network.convolution
-    patches = convolution.patches if convolution else None
-    return [
-        rules.plan(
-            rules.doses_of(rule),
-            k == len(errors) - 1,
-            layer.neurons,
-            errors[k],
-            np.append(times[k - 1], network.start_time) if k else kernel_arrays.EMPTY,
-            times[k],
-            layer.window,
-            tau,
-            network.rows(image[None])[0],
-            patches,
-            winners,
-            done,
-        )
-        for k, layer in enumerate(network.layers)
-    ]
-
-
-def due_of_layers(network: Network, planned: list[Plan], ways: Ways, done: int) -> list[Due]:
-    """Return for each layer the writes that are due after its `planned` doses, after `done`
-    presentations. Doses that must wait are added to those in `ways`.
-    """
-    return [
-        due_writes(ways.late, ways.gate, k, layer.pairs, layer.neurons, done, plan)
-        for k, (layer, plan) in enumerate(zip(network.layers, planned, strict=True))
-    ]
+    found = rules.correct(
+        *(machine, read_back, write, network.neurons, network.design.pairs, doses, ways, seen),
+        *(network.rows(image[None])[0], network.patches, label, wrong, done),
+    )
+    return found[::-1]
 
 
 def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:

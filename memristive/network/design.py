@@ -3,7 +3,6 @@ neuron and pulses of an experiment in one object.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.cells import IDEAL_DEVICES, Devices
+from memristive.network.synapses import Synapses
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, Parameters, curve, quantity
 from memristor import MemristorParameters
@@ -60,9 +60,9 @@ class Design(Parameters):
         return 0.0
 
     @property
-    def reference(self) -> bool:
-        """True if a layer has a reference column."""
-        return False
+    def synapses(self) -> Synapses:
+        """Columns of a neuron, and their signs."""
+        return Synapses()
 
     def bias(self, last: bool) -> float | None:
         """Return the drive, in thresholds, that the bias row gives each neuron of a layer; None:
@@ -284,7 +284,7 @@ class LayerDesign(Design):
         any feedback resistor, because their transconductance changes in return. `last`: True for
         the last layer.
         """
-        cells, curve = rows * max(1, self.pairs), memristor.curve
+        cells, curve = rows * self.synapses.cells, memristor.curve
 
         def current(state: float) -> float:
             """Return the current in A of a column if all rows are high and all cells at a state."""
@@ -314,104 +314,8 @@ class LayerDesign(Design):
         return self.output_bias if last else self.hidden_bias
 
     @property
-    def reference(self) -> bool:
-        """True if a layer has a reference column."""
-        return self.pairs == 0
-
-
-@dataclass(frozen=True)
-class Convolution(Parameters):
-    """First layer whose rows are a window of the image (docs/convolution.md).
-
-    The window moves over the image, one patch after the other, and the columns of the crossbar are
-    kernels. For each kernel and each region of the image a latch keeps the earliest spike of all
-    patches. These pooled spikes are the outputs of the layer, region by region: output r x kernels
-    + m is that of kernel m in region r. If there are as many regions as patches, nothing is pooled.
-
-    """
-
-    height: int = quantity(28, 1, 10_000, "", "rows of pixels of an image")
-    width: int = quantity(28, 1, 10_000, "", "columns of pixels of an image")
-    window: int = quantity(7, 1, 1000, "", "pixels a side of the window")
-    stride: int = quantity(1, 1, 1000, "", "pixels from one patch to the next")
-    regions: int = quantity(4, 1, 1000, "", "regions a side, in which the earliest spike is kept")
-    bias_level: float = quantity(
-        0.2,
-        0.0,
-        1.0,
-        "",
-        "level of the bias row in writes; at a full level it would move the drives of all patches",
-    )
-
-    def check(self) -> None:
-        """Raise ParameterError if the window exceeds the image, or a region has no patch."""
-        if self.window > min(self.height, self.width):
-            raise ParameterError(
-                f"window must fit in an image of {self.height} x {self.width} pixels, got "
-                f"{self.window}"
-            )
-        if self.regions > min(self.places):
-            raise ParameterError(
-                f"regions must be at most {min(self.places)}, the patches of a side, got "
-                f"{self.regions}"
-            )
-
-    @property
-    def places(self) -> tuple[int, int]:
-        """Number of patches from top to bottom, and from left to right."""
-        down, across = (
-            (side - self.window) // self.stride + 1 for side in (self.height, self.width)
-        )
-        return down, across
-
-    @property
-    def inputs(self) -> int:
-        """Number of pixels of an image."""
-        return self.height * self.width
-
-    @functools.cached_property
-    def patches(self) -> np.ndarray:
-        """Patches, row by row of the image: integers, patches x (1 + rows of the crossbar).
-
-        Each row of the array has the index of the patch's region, the indices of the pixels in its
-        window, and `inputs`, the index of the bias in `Network.rows`.
-        """
-        pixels = np.arange(self.inputs).reshape(self.height, self.width)
-        windows = np.lib.stride_tricks.sliding_window_view(pixels, (self.window, self.window))
-        chosen = windows[:: self.stride, :: self.stride].reshape(-1, self.window**2)
-        down, across = (np.arange(count) * self.regions // count for count in self.places)
-        regions = (down[:, None] * self.regions + across).reshape(-1, 1)
-        return np.hstack([regions, chosen, np.full_like(regions, self.inputs)])
-
-    def pooled(
-        self, times: np.ndarray, settled: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the first spikes, the settled membranes and the winning patches of all outputs of
-        a convolution that keeps the earliest spikes.
-
-        In each region the patch wins on which the kernel's neuron fires first. On this patch the
-        membrane also settles highest. So the settled membranes choose the winner also where no
-        patch has a spike.
-
-        Parameters
-        ----------
-        times, settled : arrays, ... x patches x kernels
-            Of all patches: first spikes in s (nan: silent), settled membranes in thresholds.
-
-        Returns
-        -------
-        three arrays, ... x outputs
-            First spikes in s, settled membranes in thresholds, and winning patches (rows of
-            `patches`).
-        """
-        of_patches, found = self.patches[:, 0], []
-        for region in range(self.regions**2):
-            members = np.flatnonzero(of_patches == region)
-            found.append(members[settled[..., members, :].argmax(axis=-2)])
-        winners = np.stack(found, axis=-2)
-        kept = (np.take_along_axis(of, winners, axis=-2) for of in (times, settled))
-        flat = (*winners.shape[:-2], -1)
-        return *(of.reshape(flat) for of in kept), winners.reshape(flat)  # type: ignore[return-value]
+    def synapses(self) -> Synapses:
+        return Synapses(self.pairs, not self.pairs)
 
 
 def check_states(states: np.ndarray) -> None:

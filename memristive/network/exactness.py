@@ -50,7 +50,7 @@ def shifts(layer: Layer, states: np.ndarray, alone: bool = True) -> dict[str, fl
     )
     pushed = np.trapezoid(np.where(conducts, capacitance, 0.0), start, axis=0).sum(axis=-1)
     bright = currents[-1] > currents[-1, column] / 2
-    subtracts = layer.reference or layer.pairs > 0
+    subtracts = layer.stages > 0
 
     # Three currents stand for all of the edge, or the full one for a current that grows linearly.
     nodes = sum(
@@ -62,7 +62,7 @@ def shifts(layer: Layer, states: np.ndarray, alone: bool = True) -> dict[str, fl
     full = np.asarray(
         read_current(layer.memristor, layer.with_reference(states), layer.row_voltage)
     )
-    single = full - full[-1] if layer.reference else full
+    single = full - full[-1] if layer.synapses.reference else full
     drive = float(neuron.transresistance * single.max() / neuron.threshold)
     early = 0.0
     if not alone and drive > 2 * neuron.time_constant / layer.rise:

@@ -14,14 +14,13 @@ from typing import Self
 
 import numpy as np
 
-from memristive.closed_form import kernel, kernel_arrays, kernel_patches
+from memristive.closed_form import kernel, kernel_arrays
 from memristive.closed_form.neuron import start_delay
 from memristive.devices.cells import IDEAL_DEVICES, Cells, Devices, NeuronValues, Wires
 from memristive.devices.neuron_model import MeasuredNeuron
 from memristive.network.chip import Chip
 from memristive.network.crossbar import NO_CLOSED_FORM, ClosedFormWarning, Crossbar
 from memristive.network.design import (
-    Convolution,
     Design,
     LayerDesign,
     Schedule,
@@ -30,6 +29,7 @@ from memristive.network.design import (
 )
 from memristive.network.exactness import doubts_of
 from memristive.network.inputs import as_images
+from memristive.network.kinds import DENSE, Kind
 from memristive.network.layer import Layer
 from memristive.network.recipe import Recipe
 from memristive.parameters import ParameterError, check_range, quantity
@@ -74,9 +74,9 @@ class Network:
         What waits on capacitors to be written. Synapses that write late: their doses, rows x
         neurons for each layer. Cells with a gate: the gate voltages now and at the last write, 2 x
         rows x columns. (): nothing waits.
-    convolution : Convolution, optional
-        The first layer is a convolution: its rows are a window, and its columns kernels. Layers
-        above get its pooled spikes. None: its rows are the image.
+    kinds : tuple of Kind
+        Of each layer; dense layers may be left out at the end. A `Convolution` has a window of the
+        image as rows, and kernels as columns. Layers above get its pooled spikes.
     past : tuple of arrays, 2 x columns x rows
         Of cells that have aged, a reference column included: their age in s, and their state in V
         at this age. A cell in another state has been written since then, and its age is 0. ():
@@ -94,7 +94,7 @@ class Network:
     Raises
     ------
     ParameterError
-        The shapes of layers and chip do not fit, or the design, convolution or pulses do not.
+        The shapes of layers and chip do not fit, or the design, kinds or pulses do not.
     """
 
     states: tuple[np.ndarray, ...]
@@ -104,14 +104,15 @@ class Network:
     pulses: PulseWrites | None = None
     chip: Chip | None = None
     waiting: tuple[np.ndarray, ...] = ()
-    convolution: Convolution | None = None
+    kinds: tuple[Kind, ...] = ()
     past: tuple[np.ndarray, ...] = ()
     wear: tuple[np.ndarray, ...] = ()
     recipe: Recipe | None = field(default=None, repr=False, compare=False)
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        cells = f"{self.design.pairs} pairs a synapse" if self.design.pairs else "single cells"
+        pairs = self.design.pairs
+        cells = f"{pairs} pairs a synapse" if pairs else "single cells"
         chip = f", chip of seed {self.chip.seed}" if self.chip else ""
         return f"<Network {'-'.join(map(str, self.sizes))}, {cells}{chip}>"
 
@@ -121,11 +122,12 @@ class Network:
         )
         for states in self.states:
             check_states(states)
-        if len(self.states) > 1 and isinstance(self.design, Schedule):
+        if len(self.states) > 1 and self.paper:
             raise ParameterError(
                 "several layers need a LayerDesign, a Schedule is the design of a single one"
             )
-        shapes = [(len(states) + self.design.reference, states.shape[1]) for states in self.states]
+        more = self.design.synapses.reference
+        shapes = [(len(states) + more, states.shape[1]) for states in self.states]
         found = (
             shapes
             if self.devices is None
@@ -147,13 +149,14 @@ class Network:
             if kept and kept != wanted:
                 raise ParameterError(f"{name} must have arrays of {wanted}, got {kept}")
         object.__setattr__(self, "layers", self._layers())
-        if self.convolution:
-            self._check_convolution(self.convolution.window**2)
-        for neurons, above in zip(self.sizes[1:], self.states[1:], strict=False):
-            if above.shape[1] != neurons + 1:
+        if len(self.layers[-1].kind.patches):
+            raise ParameterError("a convolution needs a layer above it, which its spikes drive")
+        for k, (layer, below) in enumerate(zip(self.layers, self.sizes, strict=False), 1):
+            needed = layer.kind.rows_on(below) + layer.rows - layer.inputs
+            if layer.rows != needed:
                 raise ParameterError(
-                    f"a layer on {neurons} neurons needs {neurons + 1} rows, bias included, got "
-                    f"{above.shape[1]}"
+                    f"layer {k} needs {needed} rows, bias included, for {below} inputs, got "
+                    f"{layer.rows}"
                 )
         if self.pulses and not self.parameters.memristor.curve:
             raise ParameterError(
@@ -178,17 +181,9 @@ class Network:
                     f"{place} (column, row)"
                 )
 
-    def _check_convolution(self, pixels: int) -> None:
-        if len(self.states) < 2:
-            raise ParameterError("a convolution needs a layer above it, which its spikes drive")
-        if self.layers[0].inputs != pixels:
-            raise ParameterError(
-                f"the first layer of a convolution needs {pixels + 1} rows, bias included, for a "
-                f"window of {pixels} pixels, got {self.layers[0].rows}"
-            )
-
     def _layers(self) -> tuple[Layer, ...]:
         design, memristor, result = self.design, self.parameters.memristor, []
+        kinds = [*self.kinds, *[DENSE] * (len(self.states) - len(self.kinds))]
         for k, states in enumerate(self.states):
             last, devices = (
                 k == len(self.states) - 1,
@@ -201,9 +196,9 @@ class Network:
                     states.shape[1],
                     memristor,
                     neuron,
+                    kinds[k],
                     devices,
-                    design.pairs,
-                    design.reference,
+                    design.synapses,
                     design.bias(last),
                     design.reference_state,
                     design.row_voltage,
@@ -225,20 +220,36 @@ class Network:
         return self.recipe.neuron if self.recipe else None
 
     @property
+    def paper(self) -> bool:
+        """True for the paper's layer, whose design is a `Schedule`."""
+        return isinstance(self.design, Schedule)
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """Number of inputs, then the number of outputs of each layer: one for each neuron, or in a
         convolution one for each kernel in each region.
         """
-        first, *above = self.layers
-        neurons = [layer.neurons for layer in above]
-        if self.convolution is None:
-            return (first.inputs, first.neurons, *neurons)
-        return (self.convolution.inputs, first.neurons * self.convolution.regions**2, *neurons)
+        first = self.layers[0]
+        inputs = first.kind.inputs_of(first.inputs)
+        return (inputs, *(layer.outputs for layer in self.layers))
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
         """Height and width in pixels of the images of a convolution; None for other networks."""
-        return (self.convolution.height, self.convolution.width) if self.convolution else None
+        return self.layers[0].kind.image_shape
+
+    @property
+    def neurons(self) -> tuple[int, ...]:
+        """Number of neurons of each layer; of a convolution that of its kernels."""
+        return tuple(layer.neurons for layer in self.layers)
+
+    @property
+    def patches(self) -> tuple[np.ndarray, ...] | None:
+        """Patches of each layer, as `Convolution.patches`, empty for a dense layer; None if all
+        layers are dense.
+        """
+        found = tuple(layer.kind.patches for layer in self.layers)
+        return found if any(map(len, found)) else None
 
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:
@@ -329,7 +340,13 @@ class Network:
         images = as_images(images, self.sizes[0])
         if self.neuron:
             currents = self.crossbar.currents(self.states[0], images)
-            return [self.neuron.spikes(currents)]
+            own, nominal = self.setup.devices.neurons, self.parameters.neuron
+            if own is None:
+                return [self.neuron.spikes(currents)]
+            threshold = own.threshold / nominal.threshold
+            threshold = threshold * nominal.feedback_resistance / own.feedback_resistance
+            slower = own.membrane_capacitance / nominal.membrane_capacitance
+            return [self.neuron.spikes(currents, threshold, slower)]
         jitter = self.jitter("test", 0, len(images))
         step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [
@@ -356,17 +373,15 @@ class Network:
         arrays = KernelArrays(self, rails)
         return arrays.read(self.read_levels(images), jitter, rng), arrays.work.noise
 
-    def winners(self, image: np.ndarray) -> np.ndarray:
-        """Return the index of the winning patch (a row of `Convolution.patches`) for each output of
-        the convolution (array, outputs, region by region). `image`: levels of the inputs.
-        """
-        images = as_images(np.asarray(image)[None], self.sizes[0], "image")
-        arrays, levels = KernelArrays(self), self.read_levels(images)[0]
-        kernel_patches.read_patches(
-            *(arrays.layers[0], arrays.timing, arrays.states[0], arrays.work, levels),
-            arrays.patches,
-        )
-        return arrays.work.winners
+    def seen(
+        self,
+        times: kernel_arrays.Arrays,
+        settled: kernel_arrays.Arrays,
+        winners: kernel_arrays.Arrays,
+    ) -> kernel_arrays.Seen:
+        """Return what a read has shown, as the learning rule takes it; arguments as in `Seen`."""
+        window, tau = self.design.window, self.parameters.neuron.time_constant
+        return kernel_arrays.Seen(times, settled, winners, window, tau, self.start_time)
 
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the first spike times of the last layer in s (images x classes; nan: silent);
@@ -378,16 +393,18 @@ class Network:
         """Return the levels (n x rows) at which the first layer's rows are read; the bias row is at
         1.
         """
-        levels = self.design.read_levels(images)
-        return with_bias(levels) if self.convolution else self.rows(levels)
+        return self._with_bias(self.design.read_levels(images), 1.0)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
         """Return the levels (n x rows) at which the first layer's rows are written. The bias row is
         at 1, or at the bias level of the convolution.
         """
-        if isinstance(self.design, Schedule):
-            return np.ascontiguousarray(images, float)
-        return with_bias(images, self.convolution.bias_level if self.convolution else 1.0)
+        return self._with_bias(images, self.layers[0].kind.bias_level)
+
+    def _with_bias(self, levels: np.ndarray, level: float) -> np.ndarray:
+        if self.layers[0].bias is None:
+            return np.ascontiguousarray(levels, float)
+        return with_bias(levels, level)
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the
@@ -480,7 +497,7 @@ class Network:
         """
         curve = self.parameters.memristor.curve
         if not self.past or curve is None:
-            return tuple(np.zeros((of.columns + of.reference, of.rows)) for of in self.layers)
+            return tuple(np.zeros((of.width, of.rows)) for of in self.layers)
         found = []
         for (age, state), states in zip(self.past, self.states, strict=True):
             written = np.zeros(age.shape, bool)
@@ -521,7 +538,7 @@ class Network:
         states, past, seed = list(fresh.states), [], chip.seed if chip else 0
         for k, (layer, ages) in enumerate(zip(fresh.layers, self.ages, strict=True)):
             before = layer.with_reference(states[k])
-            if self.past and layer.reference:
+            if self.past and layer.synapses.reference:
                 before[-1] = self.past[k][1, -1]
             cells = Cells.of(memristor, layer.devices.cells)
             share, zero = (
@@ -572,11 +589,7 @@ def states_of_weights(
     A weight is X - X_ref, or with pairs X+ - X- of each pair. The range of a measured device limits
     the states.
     """
-    if design.pairs:
-        weights = np.repeat([weights / 2, -weights / 2], design.pairs, axis=0).reshape(
-            -1, weights.shape[1]
-        )
-    states = design.reference_state + weights
+    states = design.reference_state + design.synapses.parts(weights)
     return np.clip(states, memristor.curve.low, memristor.curve.high) if memristor.curve else states
 
 
@@ -584,9 +597,8 @@ def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> f
     """Return the drive in thresholds that a synapse whose row is high adds per volt of its weight,
     X - X_ref.
     """
-    cells = max(1, design.pairs)
     return (
-        cells
+        design.synapses.cells
         * design.transresistance
         * parameters.memristor.gain
         * design.row_voltage
@@ -609,9 +621,7 @@ class KernelArrays:
         )
         self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
         self.quiet = all(layer.noise == 0.0 for layer in self.layers)
-        convolution = network.convolution
-        self.patches = convolution.patches if convolution else None
-        reads = len(convolution.patches) if convolution else 1
+        self.patches = network.patches
         self.timing = kernel_arrays.Timing(
             design.rise,
             design.window,
@@ -629,23 +639,8 @@ class KernelArrays:
             np.array(layer.with_reference(states).T, float, order="C")
             for layer, states in zip(network.layers, network.states, strict=True)
         )
-        found = [(k, layer.neurons, layer.rows) for k, layer in enumerate(network.layers)]
-        outputs, kernels = network.sizes[1:], first.neurons if convolution else 0
-        self.work = kernel_arrays.Work(
-            tuple(np.zeros(states.shape[1]) for states in self.states),
-            tuple(np.zeros((2, count)) for _, count, _ in found),
-            tuple(
-                np.zeros((2, rows if k or convolution else 0, count)) for k, count, rows in found
-            ),
-            tuple(np.empty(count) for count in outputs),
-            tuple(np.empty(count) for count in outputs),
-            tuple(
-                np.zeros((rows if k else reads, 2 * count if network.design.pairs else count + 1))
-                for k, count, rows in found
-            ),
-            np.zeros(outputs[0] if convolution else 0, np.int64),
-            np.zeros((3, kernels)),
-        )
+        each = (_work_of(layer, k > 0) for k, layer in enumerate(network.layers))
+        self.work = kernel_arrays.Work(*zip(*each, strict=True))
         kernel.prepare(self.layers, self.timing, self.states, self.work, self.patches)
 
     def read(
@@ -681,6 +676,23 @@ class KernelArrays:
         )
 
 
+def _work_of(layer: Layer, later: bool) -> tuple[np.ndarray, ...]:
+    """Return the arrays of one layer in `kernel_arrays.Work`. `later`: it is not the first one."""
+    neurons, rows, reads = layer.neurons, layer.rows, len(layer.kind.patches)
+    spikes, drives, times = np.empty((3, layer.outputs))
+    return (
+        np.zeros(layer.width),
+        np.zeros((2, neurons)),
+        np.zeros((2, rows if later or reads else 0, neurons)),
+        spikes,
+        drives,
+        np.zeros((rows if later else reads or 1, neurons + layer.stages)),
+        np.zeros(layer.outputs if reads else 0, np.int64),
+        np.zeros((3, neurons if reads else 0)),
+        times,
+    )
+
+
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
     """Return a layer as the kernel takes it. Without `rails`, stages never clip."""
     memristor, neuron, devices, neurons = (
@@ -689,7 +701,7 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
         layer.devices,
         layer.circuits,
     )
-    columns, rows = layer.columns + layer.reference, layer.rows if devices.cells else 1
+    columns, rows = layer.width, layer.rows if devices.cells else 1
     cells = Cells.of(memristor, devices.cells)
     written = np.where(np.arange(columns) < layer.columns, 1.0, 0.0)[:, None]
     rate = cells.transconductance / cells.memory_capacitance * written
@@ -709,8 +721,8 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel_arrays.LayerArrays:
         np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float),
         memristor.gain,
         layer.write_rate,
-        layer.pairs,
-        layer.reference,
+        layer.synapses.pairs,
+        layer.synapses.reference,
         memristor.curve.flow if memristor.curve else None,
         layer.read_noise,
     )
@@ -724,7 +736,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     cells get their fixed states. Raises ParameterError for deviations that layers with a reference
     or pairs cannot have.
     """
-    paper = isinstance(network.design, Schedule)
+    paper = network.paper
     other = (
         [] if paper or chip is None else [name for name in chip.deviations if name in UNSUPPORTED]
     )
@@ -739,7 +751,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     for k, (states, layer) in enumerate(zip(network.states, network.layers, strict=True)):
         part = dataclasses.replace(
             chip,
-            classes=layer.columns + layer.reference,
+            classes=layer.width,
             inputs=layer.rows,
             seed=(chip.seed + k * SEED_STEP) % 2**32,
         )
@@ -766,13 +778,16 @@ def _aged_devices(
     """Return `devices` without write gain in worn cells, and with the conductances of aged
     reference cells, for which a lower state is a higher Vto.
     """
-    aged, law = network.past and network.design.reference, network.parameters.memristor.aging
+    aged, law = (
+        network.past and network.design.synapses.reference,
+        network.parameters.memristor.aging,
+    )
     if not (aged or network.wears):
         return devices
     found, seed = [], network.chip.seed if network.chip else 0
     for k, layer in enumerate(network.layers):
         of = devices[k] if devices else IDEAL_DEVICES
-        cells = of.cells or Chip(layer.columns + layer.reference, layer.rows).cells(layer.memristor)
+        cells = of.cells or Chip(layer.width, layer.rows).cells(layer.memristor)
         threshold, gain = cells.threshold_voltage.copy(), cells.transconductance.copy()
         if aged:
             threshold[-1] += layer.rest - network.past[k][1, -1]

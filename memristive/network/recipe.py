@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.neuron_model import MeasuredNeuron, load_neuron
 from memristive.network.chip import OF_DEVICE, Chip, device_chip
-from memristive.network.design import Convolution
+from memristive.network.convolution import Convolution
 from memristive.network.inputs import MOST_NEURONS
 from memristive.parameters import (
     ParameterError,
@@ -140,7 +140,7 @@ class Recipe(Parameters):
         device, 0 with emulators.
     chip : Chip, name of a preset or file, or "device"; optional
         Deviations of cells and neurons. "device": each cell is drawn from the spreads of the
-        device, with the `seed`. None: all are alike.
+        device, or each neuron from those of the `neuron`, with the `seed`. None: all are alike.
     seed : int
         Of the start, of the order of images and of the chip "device".
     neuron : MeasuredNeuron, or a file of `memristive measure`; optional
@@ -200,10 +200,9 @@ class Recipe(Parameters):
             raise ParameterError(
                 "layers: None is the paper's layer of emulators, for a device give layers=()"
             )
-        if self.neuron and (layers is not None or self.chip):
+        if self.neuron and layers is not None:
             raise ParameterError(
-                "neuron: a neuron of one's own is for the paper's layer without a chip: give "
-                "layers=None"
+                "neuron: a neuron of one's own is for the paper's layer: give layers=None"
             )
         for k, layer in enumerate(layers or ()):
             if isinstance(layer, Conv) and k:

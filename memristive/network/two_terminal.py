@@ -6,6 +6,7 @@ device with two pins has no third terminal, so something else must protect the o
 
 - ``1t1r``: phi_j closes an access switch in series with each device of column j. Rows carry the
   pulse's voltage V. Reads close all switches.
+  A cell that selects itself (`SpiceModel.selects`) has no switch: phi_j drives its gate in writes.
 - ``v/2``: nothing in series. Rows carry V/2, and phi_j moves the virtual ground of column j to
   -V/2, because the plus input of the summing op-amp goes there. Selected cells see V. Half-selected
   ones, in the other columns and in rows without a pixel, see V/2.
@@ -72,6 +73,11 @@ class DeviceArray(Parameters):
     def check(self) -> None:
         if self.scheme not in SCHEMES:
             raise ParameterError(f"scheme must be one of {', '.join(SCHEMES)}, got {self.scheme!r}")
+        if self.scheme == HALF and self.model.selects:
+            raise ParameterError(
+                f"scheme must be {ONE_TRANSISTOR}, because cells of {self.model.name} select "
+                f"themselves, got {HALF!r}"
+            )
 
     @property
     def disturb(self) -> float:
@@ -214,8 +220,8 @@ def array_network(
     title : str
     """
     circuit = Circuit(title)
-    array.model.add_to(circuit)
-    half = array.scheme == HALF
+    array.model.add_to(circuit, compiled=True)
+    half, selects = array.scheme == HALF, array.model.selects
     if neurons:
         add_neuron(circuit, neuron)
         circuit.model("hold", "sw", vt=SELECTED, vh=0, ron=FEEDBACK_SWITCH, roff=1e12)
@@ -223,7 +229,7 @@ def array_network(
         circuit.V("write", "write", circuit.gnd, 0.0 if controls is None else phi_voltage)
     if half:
         circuit.V("half", "half", circuit.gnd, array.row_voltage())
-    else:
+    elif not selects:
         circuit.model(
             "access",
             "sw",
@@ -234,7 +240,7 @@ def array_network(
         )
     for i, points in enumerate(inputs):
         add_source(circuit, f"input_{i}", points)
-    level = 0.0 if half else phi_voltage
+    level = 0.0 if half or selects else phi_voltage
     for j, points in enumerate(
         [[(0.0, level), (1.0, level)]] * len(states) if controls is None else controls
     ):
@@ -257,10 +263,19 @@ def array_network(
                 plus,
                 "write",
             )
+        gate = "gate_open"
+        if selects:
+            gate, span = f"gate_{j}", array.model.select_on - array.model.gate_open
+            circuit.B(
+                gate,
+                gate,
+                circuit.gnd,
+                voltage_expression=f"{array.model.gate_open!r}+{span / phi_voltage!r}*v({phi})",
+            )
         for i, state in enumerate(states[j]):
             row = f"input_{i}"
-            if not half:
+            if not half and not selects:
                 circuit.S(f"cell_{j}_{i}", row, f"device_{j}_{i}", phi, circuit.gnd, model="access")
                 row = f"device_{j}_{i}"
-            array.model.add_cell(circuit, f"cell_{j}_{i}", row, column, float(state))
+            array.model.add_cell(circuit, f"cell_{j}_{i}", row, column, float(state), gate)
     return circuit

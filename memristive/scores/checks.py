@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 
 from memristive.devices.cells import Wires
 from memristive.network.crossbar import Crossbar
-from memristive.network.design import Schedule, Setup
+from memristive.network.design import Setup
 from memristive.network.inputs import as_images
 from memristive.parameters import ParameterError
-from memristive.scores.decisions import first_two, strict_decision
+from memristive.scores.decisions import RESOLUTION, decide, first_two
 from memristor import read_current, rounding, trained_state
 from snn_circuit import NeuronParameters
 
@@ -35,8 +35,6 @@ FEEDBACK = NeuronParameters.__dataclass_fields__["feedback_resistance"].metadata
 SPIKE_SHIFT = 1e-3  # share of the threshold: a membrane voltage that moves a spike by 0.1 us
 ROUNDED = 1e-3  # relative error of X above which a warning is due
 # largest number of images that `layered_problems` examines, which takes a second for large networks
-EXAMINED = 200
-EXAMINED_SLOW = 20  # the same for the many patches of a convolution
 # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no
 # warning
 AGREED = 0.3e-6
@@ -259,7 +257,7 @@ def layered_problems(
     ----------
     network : Network
     images : array, n x inputs, levels 0 to 1
-        At most `EXAMINED` of them are examined, or `EXAMINED_SLOW` if reads are slow. They are
+        At most `Kind.examined` of them are examined, fewer if reads are slow. They are
         drawn at random, because the classes of a user's images may come in turn.
     hidden_dose, output_dose : str
         Names of the parameters that set the doses of the hidden layers and of the last layer, for
@@ -268,7 +266,7 @@ def layered_problems(
         Classes of the images. If they are given, neurons that win too many images, or none, are
         also reported, and hidden layers of which no or too few neurons fire.
     """
-    most = EXAMINED_SLOW if network.convolution else EXAMINED
+    most = min(layer.kind.examined for layer in network.layers)
     part = np.sort(np.random.default_rng(1).permutation(len(images))[:most])
     images, classes = images[part], network.sizes[-1]
     if network.wired:
@@ -277,13 +275,13 @@ def layered_problems(
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     forward = network.forward(images)
     problems, paper = _clipping_problems(network, images, forward, doses), []
-    if isinstance(network.design, Schedule):
+    if network.paper:
         paper = range_problems(network.setup, network.states[0], images)
         problems = problems and paper
     wrong = np.ones(len(images), bool)
     if labels is not None:
         labels = np.asarray(labels)[part]
-        wrong = np.array([strict_decision(times) for times in forward[-1]]) != labels
+        wrong = decide(forward[-1], RESOLUTION)[0] != labels
     silent = False
     for layer, (states, spikes, dose) in enumerate(
         zip(network.states, forward, doses, strict=True), 1
@@ -312,7 +310,7 @@ def layered_problems(
             problems = paper
         elif found and not (last and silent):  # class neurons suffer from silent hidden layers
             few = any(neurons < FEW_HIDDEN for neurons in network.sizes[1:-1])
-            one = isinstance(network.design, Schedule)
+            one = network.paper
             advice = ["raise neuron.feedback_resistance"] * one
             advice += [
                 "let synapses write late"
@@ -331,9 +329,8 @@ def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
     """
     classes = spikes.shape[1]
     members = np.bincount(labels, minlength=classes)
-    won = np.bincount(
-        [decision for decision in map(strict_decision, spikes) if decision >= 0], minlength=classes
-    )
+    decided = decide(spikes, RESOLUTION)[0]
+    won = np.bincount(decided[decided >= 0], minlength=classes)
     most = int(np.argmax(won - members))
     if won[most] - members[most] > EXCESS * len(labels):
         return (
@@ -358,10 +355,8 @@ def _clipping_problems(
     engines differ without clipping.
     """
     free = network.forward(images, rails=False)
-    changed = sum(
-        strict_decision(one) != strict_decision(other)
-        for one, other in zip(free[-1], forward[-1], strict=True)
-    )
+    one, other = (decide(of[-1], RESOLUTION)[0] for of in (free, forward))
+    changed = int(np.sum(one != other))
     window = network.design.window
     moved = float(np.abs(first_two(free[-1], window) - first_two(forward[-1], window)).max())
     if not changed and moved < AGREED * len(network.states):

@@ -108,20 +108,18 @@ def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) 
 
 
 def _in_order(spikes: np.ndarray) -> np.ndarray:
-    """Return sorted times of one image's `spikes` (classes) in s, inf for silent neurons, and one
-    more inf, because a single class has no second spike.
+    """Return sorted times of `spikes` (... x classes) in s, inf for silent neurons, and one more
+    inf, because a single class has no second spike.
     """
-    return np.sort(np.append(np.where(np.isnan(spikes), np.inf, spikes), np.inf))
+    none = np.full((*np.shape(spikes)[:-1], 1), np.inf)
+    return np.sort(np.concatenate([np.where(np.isnan(spikes), np.inf, spikes), none], axis=-1))
 
 
 def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
     """Return the class that fires first in `spikes` (classes, s; nan: silent), if it leads by more
     than `resolution` s; else TIED, or SILENT if none fires.
     """
-    order = _in_order(spikes)
-    if np.isinf(order[0]):
-        return SILENT
-    return int(np.nanargmin(spikes)) if order[1] - order[0] > resolution else TIED
+    return int(decide(np.array([spikes]), resolution)[0][0])
 
 
 def lead(spikes: np.ndarray) -> float:
@@ -147,8 +145,7 @@ def paper_decision(spikes: np.ndarray, step: float) -> int:
     If several classes fire within the same step, the lowest of them wins. If no neuron fires, class
     0 wins.
     """
-    samples = np.ceil(np.where(np.isnan(spikes), np.inf, spikes) / step)
-    return int(np.argmin(samples))
+    return int(decide(np.array([spikes]), 0.0, step)[1][0])
 
 
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
@@ -164,10 +161,14 @@ def decide(
     are ties. The paper's rule samples the outputs every `sampling_step` s; without a sampling step
     its decisions are all -1.
     """
-    strict = np.array([strict_decision(times, resolution) for times in spikes])
+    times, order = np.where(np.isnan(spikes), np.inf, spikes), _in_order(spikes)
+    fires = np.isfinite(order[:, 0])
+    leads = np.subtract(order[:, 1], order[:, 0], out=np.zeros(len(order)), where=fires)
+    first = np.where(leads > resolution, times.argmin(axis=1), TIED)
+    strict = np.where(fires, first, SILENT)
     if sampling_step is None:
         return strict, np.full(len(spikes), -1)
-    return strict, np.array([paper_decision(times, sampling_step) for times in spikes])
+    return strict, np.ceil(times / sampling_step).argmin(axis=1)
 
 
 def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:

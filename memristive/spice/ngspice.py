@@ -3,6 +3,7 @@ and Ctrl-C.
 """
 
 import contextlib
+import ctypes
 import ctypes.util
 import logging
 import os
@@ -237,6 +238,10 @@ class Ngspice(NgSpiceShared):
         done = threading.Event()
 
         def target() -> None:
+            # Modules of Verilog-A are computed in parallel, where threads take more time than they
+            # save. OpenMP counts for each thread anew.
+            with contextlib.suppress(AttributeError):
+                ctypes.CDLL(self.LIBRARY_PATH).omp_set_num_threads(1)
             self._execute(command)
             done.set()
 

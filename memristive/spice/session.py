@@ -492,7 +492,11 @@ class NgspiceSession:
         SimulationError
             ngspice refuses the netlist.
         """
-        return LoadedCircuit(self._ngspice, netlist_text(circuit, solver, save=save), solver)
+        text = netlist_text(circuit, solver, save=save)
+        slower, faster = getattr(circuit, "faster", ("", ""))  # statements with the same meaning
+        return LoadedCircuit(
+            self._ngspice, text.replace(slower, faster, 1) if faster else text, solver
+        )
 
 
 def run_once(

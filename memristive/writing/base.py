@@ -62,6 +62,10 @@ class Way:
         """Share of a pulse's voltage that moves half-selected cells: 1/2, 1/3, or 0 for none."""
         return 0.0
 
+    def arrays(self, network: Any) -> dict[str, Any]:
+        """Return what the compiled writes of a `Network` need, by its name in `ways.Ways`."""
+        return {}
+
     def writes(self, due: Due, factors: np.ndarray | None = None) -> list[Write]:
         """Return the writes of a layer that are `due`, in the form of this way. `factors`: write
         gains over the nominal ones, columns x rows, of a chip's noise.

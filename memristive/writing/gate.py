@@ -121,6 +121,27 @@ class GateWrites(Way):
 
     kind = ASSUMED
 
+    def arrays(self, network: Any) -> dict[str, Any]:
+        """If the network holds no gate voltages, they follow from its states."""
+        settings = self.settings
+        waiting = network.waiting or gate_voltages(settings, network.states)
+        gains = [layer.write_gains.T for layer in network.layers]
+        gate = Gate(
+            np.array(settings.levels),
+            settings.gate_low,
+            settings.gate_high,
+            settings.gate_step,
+            settings.gate_rest,
+            settings.gate_forget,
+            bool(settings.gate_reset),
+            settings.write_noise,
+            tuple(of_layer[0].copy() for of_layer in waiting),
+            tuple(of_layer[1].copy() for of_layer in waiting),
+            # the gate of a stuck cell moves
+            tuple(np.where(gain == 0.0, 1.0, gain) for gain in gains),
+        )
+        return {"gate": gate}
+
     def writes(self, due: Due, factors: np.ndarray | None = None) -> list[GateWrite]:
         """Leave out columns in which no cell is due."""
         every = zip(due.columns.tolist(), due.gates, due.reset, strict=True)
@@ -159,7 +180,7 @@ class GateWrites(Way):
 
     def capacitors(self, layer: Any) -> int:
         """A cell holds two gate voltages: X, and that of its last write."""
-        return int(2 * layer.rows * (layer.columns + layer.reference))
+        return int(2 * layer.rows * layer.width)
 
     def ledgers(
         self,
@@ -172,7 +193,7 @@ class GateWrites(Way):
     ) -> list[tuple[Ledger, Times]]:
         """One RESET and one SET go to all cells that are due."""
         # each cell of a pair has a gate of its own
-        moved = [dose for dose in doses for _ in range(2 if layer.pairs else 1)]
+        moved = [dose for dose in doses for _ in range(layer.synapses.sides)]
         of_gates = capacitor_ledger(technology, layer, moved, 1.0)
         if not writes:
             return [(Ledger(), {}), of_gates]
@@ -183,7 +204,7 @@ class GateWrites(Way):
         opened = technology.gate_open**2
         # all gates are open in reads: they fall before the pulses, and rise again after them
         squares = layer.rows * layer.columns * opened + reset.sum() * opened + np.nansum(gates**2)
-        lines = layer.rows * (layer.columns + layer.reference) * technology.line_capacitance
+        lines = layer.rows * layer.width * technology.line_capacitance
         lines *= volts[1] ** 2 + volts[0] ** 2 * bool(reset.any())
         ledger = Ledger.of(
             [
@@ -253,29 +274,6 @@ def gate_voltages(settings: Any, states: tuple[np.ndarray, ...]) -> tuple[np.nda
     grid = np.linspace(settings.gate_low, settings.gate_high, len(settings.levels))
     found = [np.interp(of.T, settings.levels, grid) for of in states]
     return tuple(np.stack([of_layer, of_layer]) for of_layer in found)
-
-
-def gate_arrays(network: Any) -> Gate:
-    """Return the kernel's `Gate` of a `Network`. If the network holds no gate voltages, they follow
-    from its states.
-    """
-    settings = network.pulses
-    waiting = network.waiting or gate_voltages(settings, network.states)
-    gains = [layer.write_gains.T for layer in network.layers]
-    return Gate(
-        np.array(settings.levels),
-        settings.gate_low,
-        settings.gate_high,
-        settings.gate_step,
-        settings.gate_rest,
-        settings.gate_forget,
-        bool(settings.gate_reset),
-        settings.write_noise,
-        tuple(of_layer[0].copy() for of_layer in waiting),
-        tuple(of_layer[1].copy() for of_layer in waiting),
-        # the gate of a stuck cell moves
-        tuple(np.where(gain == 0.0, 1.0, gain) for gain in gains),
-    )
 
 
 @compiled(inline="always")

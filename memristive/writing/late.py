@@ -99,6 +99,20 @@ class LatePulses(RoundedPulses):
     def rounds(self) -> bool:
         return False
 
+    def arrays(self, network: Any) -> dict[str, Any]:
+        """Add the doses that synapses hold, and the limits at which pulses are due."""
+        settings, shapes = self.settings, [(layer.rows, layer.neurons) for layer in network.layers]
+        waiting = network.waiting or tuple(np.zeros(shape) for shape in shapes)
+        late = Late(
+            settings.step,
+            float(settings.late_pulses),
+            settings.late_forget,
+            bool(settings.late_keeps),
+            tuple(of_layer.copy() for of_layer in waiting),
+            drawn_limits(network, shapes),
+        )
+        return super().arrays(network) | {"late": late}
+
     def writes(self, due: Due, factors: np.ndarray | None = None) -> list[ColumnDose]:
         """Leave out columns without a pulse."""
         return [write for write in super().writes(due, factors) if write.shares.any()]
@@ -142,7 +156,7 @@ def capacitor_ledger(
         moved = shares * dose * scale * technology.late_capacitance
         charge += float(moved.sum())
         seconds += float(moved.max()) / (EMULATOR.transconductance * layer.write_voltage)
-        width = layer.columns + layer.reference
+        width = layer.width
         lines += technology.line_capacitance * (
             width * float(np.sum(shares > 0)) * layer.write_voltage**2
             + layer.rows * technology.supply**2
@@ -160,22 +174,6 @@ def capacitor_ledger(
             ),
         ]
     ), {"write": seconds + len(doses) * technology.driver_step}
-
-
-def late_arrays(network: Any) -> Late:
-    """Return the kernel's `Late` of a `Network`: the doses that synapses hold, and the limits at
-    which pulses are due.
-    """
-    settings, shapes = network.pulses, [(layer.rows, layer.neurons) for layer in network.layers]
-    waiting = network.waiting or tuple(np.zeros(shape) for shape in shapes)
-    return Late(
-        settings.step,
-        float(settings.late_pulses),
-        settings.late_forget,
-        bool(settings.late_keeps),
-        tuple(of_layer.copy() for of_layer in waiting),
-        drawn_limits(network, shapes),
-    )
 
 
 def drawn_limits(network: Any, shapes: list[tuple[int, int]]) -> Arrays:

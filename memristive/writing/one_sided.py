@@ -232,6 +232,10 @@ class OneSidedWrites(LatePulses):
     def rounds(self) -> bool:
         return not self.settings.late
 
+    def arrays(self, network: Any) -> dict[str, Any]:
+        late = super().arrays(network)["late"] if self.settings.late else None
+        return {"sided": self._sided, "late": late}
+
     def writes(self, due: Due, factors: np.ndarray | None = None) -> list[ColumnDose]:
         """Leave out the columns that would need the abrupt direction."""
         sign = self.settings.one_sided.sign

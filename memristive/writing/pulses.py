@@ -115,6 +115,19 @@ class RoundedPulses(AtOnce):
             return 0.0
         return 1 / 3 if self.settings.thirds else 1 / 2
 
+    def arrays(self, network: Any) -> dict[str, Any]:
+        settings = self.settings
+        pulses = Pulses(
+            settings.step,
+            settings.width,
+            int(settings.whole),
+            settings.write_noise,
+            (float(settings.disturb_down), float(settings.disturb_up)),
+            bool(settings.thirds),
+            np.array(settings.noise_curve, float),
+        )
+        return {"pulses": pulses}
+
     def in_ngspice(
         self,
         layer: Any,
@@ -197,7 +210,7 @@ class RoundedPulses(AtOnce):
                 layer, states, dose.column, numbers, laboratory.joules[up], laboratory.half
             )
             selected, disturbed = selected + found[0], disturbed + found[1]
-            width = layer.columns + layer.reference
+            width = layer.width
             lines += technology.line_capacitance * (
                 width * float(numbers.sum()) * laboratory.volts[up] ** 2
                 + layer.rows * technology.supply**2
@@ -244,19 +257,6 @@ def pulse_energies(
     waits = numbers.max() - numbers
     seen = numbers @ others + waits @ selected + (waits @ others) * (half < 1 / 2)
     return float(numbers @ selected) * joules, float(seen) * half**2 * joules
-
-
-def pulse_arrays(settings: PulseSettings) -> Pulses:
-    """Return the kernel's `Pulses`."""
-    return Pulses(
-        settings.step,
-        settings.width,
-        int(settings.whole),
-        settings.write_noise,
-        (float(settings.disturb_down), float(settings.disturb_up)),
-        bool(settings.thirds),
-        np.array(settings.noise_curve, float),
-    )
 
 
 def no_counts(network: Any) -> Counts:

@@ -14,16 +14,14 @@ from memristive.writing.gate import (
     Gate,
     GateSettings,
     GateWrites,
-    gate_arrays,
     move_gates,
     write_gates,
 )
-from memristive.writing.late import Late, LatePulses, LateSettings, commit, late_arrays, leak
+from memristive.writing.late import Late, LatePulses, LateSettings, commit, leak
 from memristive.writing.one_sided import (
     OneSidedSettings,
     OneSidedWrites,
     Sided,
-    sided_arrays,
     write_pair,
 )
 from memristive.writing.pulses import (
@@ -31,7 +29,6 @@ from memristive.writing.pulses import (
     Pulses,
     PulseSettings,
     RoundedPulses,
-    pulse_arrays,
     write_pulses,
 )
 
@@ -73,10 +70,10 @@ class Ways(NamedTuple):
     their code is not compiled.
     """
 
-    pulses: Pulses | None
-    late: Late | None
-    gate: Gate | None
-    sided: Sided | None
+    pulses: Pulses | None = None
+    late: Late | None = None
+    gate: Gate | None = None
+    sided: Sided | None = None
 
 
 def way_of(settings: PulseWrites | None) -> Way:
@@ -92,15 +89,7 @@ def way_of(settings: PulseWrites | None) -> Way:
 
 def kernel_ways(network: Any) -> Ways:
     """Return the `Ways` of a `Network`."""
-    settings = network.pulses
-    if settings is None:
-        return Ways(None, None, None, None)
-    if settings.levels:
-        return Ways(None, None, gate_arrays(network), None)
-    late = late_arrays(network) if settings.late else None
-    if settings.one_sided:
-        return Ways(None, late, None, sided_arrays(settings))
-    return Ways(pulse_arrays(settings), late, None, None)
+    return Ways(**way_of(network.pulses).arrays(network))
 
 
 def waiting_of(ways: Ways) -> tuple[np.ndarray, ...]:

@@ -10,11 +10,10 @@ import numpy as np
 
 from memristive.accounting.dissipation import OUTPUT_EDGE
 from memristive.devices.cells import cell_changes
-from memristive.engines.netlists import layered_network
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.engines.solvers import READING, WRITING, WRITING_LAYERS, read_solver
 from memristive.network.design import LayerDesign, Schedule, edges
-from memristive.network.layer import back_circuit
+from memristive.network.netlists import back_circuit, layered_network
 from memristive.parameters import SimulationError
 from memristive.spice.session import run_once
 from memristor import ISOLATED
@@ -134,7 +133,7 @@ def write_energies(network, layer, dose):
 def back_read_energy(network, layer, errors):
     """Energy in J of the drivers of a layer's columns in a back-read of `errors` (neurons)."""
     of = network.layers[layer]
-    volts, circuit = of.back_voltage * of.column_errors(errors), back_circuit(of)
+    volts, circuit = of.back_voltage * of.synapses.errors(errors), back_circuit(of)
     circuit["Vpulse"].values = [(0.0, 0.0), (BACK_RISE, 1.0), (1.0, 1.0)]
     used = np.flatnonzero(volts).tolist()
     for j in used:
@@ -171,7 +170,7 @@ def _rows_energy(network, layer, rows, bias, solver, stop):
         dataclasses.replace(
             network,
             states=(network.states[layer],),
-            convolution=None,
+            kinds=(),
             design=design,
             parameters=dataclasses.replace(network.parameters, neuron=quiet),
             devices=network.devices and (network.devices[layer],),

@@ -15,7 +15,8 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.ledger import COMPUTED, Technology, stage_load
 from memristive.network.chip import Chip
-from memristive.network.design import Convolution, LayerDesign, Schedule
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign, Schedule
 from memristive.network.networks import Network, network_on_chip
 from memristive.spice.session import run_once
 from memristive.writing.at_once import ColumnDose
@@ -44,24 +45,24 @@ def convolution():
     rng = np.random.default_rng(8)
     design = LayerDesign(hidden_bias=0.5, output_bias=1.3, output_gain=0.5, window=300e-6)
     states = rng.normal(6.0, 0.5, (3, 10)), rng.normal(6.0, 0.5, (3, 4))
-    return Network(states, design=design, convolution=Convolution(4, 4, 3, regions=1))
+    return Network(states, design=design, kinds=(Convolution(4, 4, 3, regions=1),))
 
 
 def an_error(network, image):
     """The changes if the second output neuron to fire is the right one."""
-    times, settled = costs.read_in_closed_form(network, image)
-    order = np.argsort(times[-1]).tolist()
-    return costs.correction(network, RULE, image, order[1], order[0], times, settled)
+    seen = costs.read_in_closed_form(network, image)
+    order = np.argsort(seen.times[-1]).tolist()
+    return costs.correction(network, RULE, image, order[1], order[0], seen)
 
 
 def test_kernels_that_won_with_the_same_patch_share_its_play():
     network, image = convolution(), np.resize(IMAGE, 16)
     found, accounts = an_error(network, image), Accounts(together=True)
-    writes, winners = found.writes[0], network.winners(image)
+    writes, winners = found.writes[0], costs.read_in_closed_form(network, image).winners[0]
     used = np.flatnonzero(found.errors[0])
     assert [write.column for write in writes] == used.tolist()
     for write in writes:
-        patch = network.convolution.patches[winners[write.column], 1:]
+        patch = network.kinds[0].patches[winners[write.column], 1:]
         assert np.array_equal(write.shares, network.rows(image[None])[0][patch])
     same = [write._replace(shares=writes[0].shares, dose=abs(write.dose)) for write in writes]
     longest = max(same, key=lambda write: write.dose)
@@ -100,8 +101,8 @@ def test_gates_are_written_once_for_all_cells_that_are_due():
     device, t = MEASURED["li-1t1r"], Technology()
     rule = dataclasses.replace(PULSED_RULE, output_dose=0.3)
     image = np.ones(PULSED_IMAGES.shape[1])
-    times, settled = costs.read_in_closed_form(network, image)
-    found = costs.correction(network, rule, image, 0, 1, times, settled)
+    seen = costs.read_in_closed_form(network, image)
+    found = costs.correction(network, rule, image, 0, 1, seen)
     assert {write.column for write in found.writes[0]} == {0, 1, 3, 4}  # both cells of the pairs
     accounts = Accounts(device=device)
     assert dissipation.device_of(network) == device
@@ -269,8 +270,8 @@ def test_late_writes_wait_and_charge_capacitors_meanwhile():
     network = dataclasses.replace(network, pulses=pulses)
     rule = dataclasses.replace(PULSED_RULE, output_dose=pulses.late * pulses.step / 2)
     ones = np.ones(PULSED_IMAGES.shape[1])
-    times, settled = costs.read_in_closed_form(network, ones)
-    found = costs.correction(network, rule, ones, 0, 1, times, settled)
+    seen = costs.read_in_closed_form(network, ones)
+    found = costs.correction(network, rule, ones, 0, 1, seen)
     ledger, seconds = Accounts(device=DEVICES["epiram"]).correct(network, found)
     lines = {line.name: line.joules for line in ledger.lines}
     t = Technology()

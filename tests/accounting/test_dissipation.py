@@ -16,15 +16,15 @@ from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
 from memristive.engines.engine import ModelCells, NgspiceNetwork
-from memristive.engines.latches import patches_circuit, replay_start
-from memristive.engines.netlists import layered_network
 from memristive.engines.ngspice_layer import WRITE_EDGE
 from memristive.engines.read_netlist import SOLVER as READ
 from memristive.engines.read_netlist import with_steps
 from memristive.engines.solvers import READING, READING_LAYERS, WRITING_LAYERS
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.chip import Chip
-from memristive.network.design import Convolution, LayerDesign, edges
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign, edges
+from memristive.network.netlists import layered_network, read_voltages
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
 from memristive.scores.decisions import end_of_read
@@ -61,7 +61,7 @@ def convolution():
     rng = np.random.default_rng(8)
     design = LayerDesign(hidden_bias=0.5, output_bias=1.3, window=300e-6)
     states = rng.normal(6.0, 0.5, (2, 10)), rng.normal(6.0, 0.5, (3, 9))
-    return Network(states, design=design, convolution=Convolution(4, 4, 3, regions=2))
+    return Network(states, design=design, kinds=(Convolution(4, 4, 3, regions=2),))
 
 
 def networks():
@@ -121,7 +121,9 @@ def test_a_convolution_takes_what_the_pins_deliver_in_all_patches():
     assert (times[0] < network.design.window).any()
     window = network.design.window
     solver = with_steps(READ, network)
-    found = balance(patches_circuit(network, image), solver, replay_start(network) + window)
+    kind, tau = network.kinds[0], network.parameters.neuron.time_constant
+    circuit = kind.circuit(network, read_voltages(network, image), "convolution", None, ())
+    found = balance(circuit, solver, kind.before(window, tau) + window)
     assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
     expected = read_energies(network, image, times, window)
     at_pins = expected[0].rows + sum(drawn.bias for drawn in expected)

@@ -14,7 +14,7 @@ from memristive.devices.characterise import one_cell
 from memristive.devices.measured_device import emulator
 from memristive.io.networks import save
 from memristive.io.voltages import save_voltages
-from memristive.network.design import Convolution
+from memristive.network.convolution import Convolution
 from memristive.network.networks import network_on_chip
 from snn_circuit import add_source
 from tests.helpers import one_line

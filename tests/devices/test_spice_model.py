@@ -457,7 +457,7 @@ def test_models_in_the_words_of_other_simulators(ngspice, tmp_path, name, given,
         ("team", {"subcircuit": "team", "up": {"voltage": -1, "width": 1e-6}}, ["row_pin"]),
         ("pins", {"subcircuit": "heated"}, ["temperature", ".subckt two"]),
         ("pins", {"subcircuit": "cold"}, ["heated"]),
-        ("veriloga", {}, ["Verilog-A", "B sources"]),
+        ("veriloga", {}, ["Verilog-A", ".va"]),
         ("spectre", {}, ["Spectre", ".subckt"]),
     ],
 )

@@ -17,8 +17,9 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
+from memristive.network.convolution import Convolution
 from memristive.network.crossbar import Crossbar
-from memristive.network.design import Convolution, Setup
+from memristive.network.design import Setup
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
 from memristive.writing.at_once import ColumnDose
@@ -165,19 +166,19 @@ def test_filaments_with_a_gate_learn_as_the_closed_form():
 
 # the last one bends with the state
 @pytest.mark.parametrize(
-    ("name", "pairs", "convolution"),
+    ("name", "pairs", "kinds"),
     [
-        ("wox", 1, None),
-        ("wox", 0, None),
-        ("yakopcic", 1, None),
-        ("wox", 1, Convolution(2, 3, 2, regions=1)),
+        ("wox", 1, ()),
+        ("wox", 0, ()),
+        ("yakopcic", 1, ()),
+        ("wox", 1, (Convolution(2, 3, 2, regions=1),)),
     ],
 )
 def test_the_program_reads_a_netlist_of_subcircuits_as_the_closed_form(
-    name, pairs, convolution, tmp_path
+    name, pairs, kinds, tmp_path
 ):
     cells, network = network_of(name, (4, 3, 2), 2, pairs=pairs)
-    network = dataclasses.replace(network, convolution=convolution)
+    network = dataclasses.replace(network, kinds=kinds)
     image, path = np.random.default_rng(6).random(network.sizes[0]), tmp_path / "read.cir"
     path.write_text(netlist(network, image, cells=cells), encoding="utf-8")
     expected = network.first_spikes(image[None])[0]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.engines.netlists import layered_network
 from memristive.engines.read_netlist import netlist
 from memristive.network.design import LayerDesign
+from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
 from snn_circuit import NeuronParameters, add_amplifiers
 from tests.helpers import printed

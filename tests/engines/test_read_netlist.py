@@ -64,7 +64,7 @@ def test_the_seed_chooses_the_noise_as_in_a_read(tmp_path):
 
 def test_latches_keep_the_earliest_spike_of_each_region(tmp_path):
     """Their rows rise in the replay at the pooled spikes; each kernel has its own threshold."""
-    network = layers((2,), chip=CHIP, convolution=WINDOWS)
+    network = layers((2,), chip=CHIP, kinds=(WINDOWS,))
     pooled = network.forward(IMAGE[None])[0][0]
     text = netlist(network, IMAGE)
     (start,) = set(re.findall(r"trig at=(\S+)", text))

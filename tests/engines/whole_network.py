@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from memristive.engines.netlists import layered_network
+from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
 from memristive.scores.decisions import first_spikes
 from memristive.spice.session import NgspiceSession, Solver

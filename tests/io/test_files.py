@@ -30,7 +30,8 @@ from memristive.io.voltages import Voltages, VoltagesError, save_voltages
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning
 from memristive.network.chip import Chip
-from memristive.network.design import Convolution, LayerDesign, Setup
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign, Setup
 from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
 from memristive.writing.ways import PulseWrites

@@ -108,18 +108,20 @@ def test_a_unit_beside_the_table_is_refused_unless_the_header_has_one(tmp_path, 
 
 
 @pytest.mark.parametrize("header", ["G", "Current"])
-def test_conductances_above_1_ms_without_a_unit_bring_a_warning(tmp_path, header):
+def test_conductances_above_1_ms_need_a_unit(tmp_path, header):
     values = 1e3 * SIEMENS * (1 if header == "G" else 0.1)
-    with pytest.warns(UserWarning, match="no unit"):
+    with pytest.raises(ParameterError, match="no unit"):
         read(tmp_path, written(header, values))
+    stated = header + (" (S)" if header == "G" else " (A)")
+    assert read(tmp_path, written(stated, values))[0].conductance == pytest.approx(1e3 * SIEMENS)
 
 
 @pytest.mark.parametrize(
     "line",
     ["# Vread = 0.2 V\n", "TestParameter, Measurement.Bias.Source, 0.2\n", "# read at 200 mV\n"],
 )
-def test_another_read_voltage_beside_the_table_brings_a_warning(tmp_path, line):
-    with pytest.warns(UserWarning, match=r"--read-voltage 0\.2"):
+def test_another_read_voltage_beside_the_table_is_refused(tmp_path, line):
+    with pytest.raises(ParameterError, match=r"--read-voltage 0\.2"):
         read(tmp_path, written("I (uA)", 0.2e6 * SIEMENS), line)
 
 

@@ -13,7 +13,7 @@ from memristive.io import weights
 from memristive.io.networks import load
 from memristive.io.nir_graph import drives, nir_weights, save_nir
 from memristive.io.weights import software_sums, weights_of
-from memristive.network.design import Convolution
+from memristive.network.convolution import Convolution
 from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
 from tests.helpers import ROOT
@@ -93,7 +93,7 @@ def test_a_convolution_keeps_the_largest_sum_of_each_region():
     images = IMAGES[:200].reshape(-1, 8, 8)
     with pytest.warns(UserWarning):
         network, _ = load_weights(arrays, images)
-    assert network.convolution == Convolution(8, 8, 3, 1, 2)
+    assert network.kinds == (Convolution(8, 8, 3, 1, 2),)
     sums = np.array(  # by the definition, as PyTorch's conv2d and max_pool2d do it
         [
             [
@@ -213,7 +213,7 @@ def test_a_graph_of_nir_has_the_first_spikes_of_the_network(name, tmp_path):
     assert np.allclose(
         arrays[0].reshape(layer.neurons, -1), drives(layer, network.states[0])[:, : layer.inputs]
     )
-    if network.convolution:
+    if network.kinds:
         return
     images = matching_dataset("mnist").test.levels[:300]
     sums = network.design.read_levels(images) @ arrays[0].T + arrays[1]

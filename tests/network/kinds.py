@@ -9,7 +9,8 @@ from memristive.learning.build import build, initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.network.chip import Chip
-from memristive.network.design import Convolution, LayerDesign
+from memristive.network.convolution import Convolution
+from memristive.network.design import LayerDesign
 from memristive.network.networks import network_on_chip
 from tests.network.networks import MEASURED
 
@@ -24,7 +25,7 @@ RULE = LayeredRule(
 BIASES = {"hidden_bias": 1.6, "output_bias": 1.9}
 
 
-def layers(hidden, device=None, pairs=1, chip=None, convolution=None, **pulses):
+def layers(hidden, device=None, pairs=1, chip=None, kinds=(), **pulses):
     """A network of random weights, which are not trained."""
     made = {"design": LayerDesign(**BIASES)}
     if device:
@@ -34,7 +35,7 @@ def layers(hidden, device=None, pairs=1, chip=None, convolution=None, **pulses):
             "parameters": measured_parameters(emulated),
             "pulses": measured_pulses(emulated, **pulses),
         }
-    network = initial_network(hidden, 2, IMAGES, RULE, convolution=convolution, **made)
+    network = initial_network(hidden, 2, IMAGES, RULE, kinds=kinds, **made)
     return network_on_chip(network, chip)
 
 
@@ -50,11 +51,11 @@ KINDS = {
     "read noise": functools.partial(layers, (3,), "noisy"),
     "late, hidden, chip": functools.partial(layers, (3,), "pcmo", chip=CHIP, late=True),
     "gate": lambda: build(IMAGES, 2, device="li-1t1r")[0],
-    "convolution": functools.partial(layers, (2,), convolution=WINDOWS),
+    "convolution": functools.partial(layers, (2,), kinds=(WINDOWS,)),
     "convolution, noise, chip": functools.partial(
-        layers, (2,), "noisy", chip=CHIP, convolution=WINDOWS
+        layers, (2,), "noisy", chip=CHIP, kinds=(WINDOWS,)
     ),
     "convolution, late, hidden": functools.partial(
-        layers, (2, 3), "epiram", convolution=WINDOWS, late=True
+        layers, (2, 3), "epiram", kinds=(WINDOWS,), late=True
     ),
 }

@@ -62,7 +62,7 @@ MEASURED = {
 }
 
 
-def measured_network(device, hidden, pairs, convolution=None, **pulses):
+def measured_network(device, hidden, pairs, kinds=(), **pulses):
     """A network of random weights of a measured device for `PULSED_IMAGES` of three classes."""
     emulated = emulator(MEASURED[device])
     return initial_network(
@@ -73,7 +73,7 @@ def measured_network(device, hidden, pairs, convolution=None, **pulses):
         measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5),
         measured_parameters(emulated),
         measured_pulses(emulated, **pulses),
-        convolution,
+        kinds,
     )
 
 

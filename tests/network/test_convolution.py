@@ -11,7 +11,8 @@ from memristive.engines.engine import NgspiceNetwork
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.network.design import ENGINES, Convolution, LayerDesign
+from memristive.network.convolution import Convolution
+from memristive.network.design import ENGINES, LayerDesign
 from memristive.network.networks import Network, with_bias
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import strict_decision
@@ -37,7 +38,7 @@ LABELS = np.arange(9) % 3
 def convolution(hidden=(4,), of=CONVOLUTION, **design):
     """An untrained network of three classes, with four kernels."""
     made = dataclasses.replace(DESIGN, **design)
-    return initial_network(hidden, 3, IMAGES, RULE, made, convolution=of)
+    return initial_network(hidden, 3, IMAGES, RULE, made, kinds=(of,))
 
 
 def spread(network, volts, seed=0):
@@ -49,11 +50,11 @@ def spread(network, volts, seed=0):
 
 def read_patch_by_patch(network, image):
     """Pooled spikes of the first layer: the earliest spikes of a dense layer in each region."""
-    of, kernels = network.convolution, network.layers[0].neurons
+    of, kernels = network.kinds[0], network.layers[0].neurons
     rows = with_bias(image[None])[0]
     # a layer above, so that the patches are read by the form of hidden layers
     above = np.full((2, kernels + 1), network.design.reference_state)
-    dense = dataclasses.replace(network, convolution=None, states=(network.states[0], above))
+    dense = dataclasses.replace(network, kinds=(), states=(network.states[0], above))
     times = dense.forward(rows[of.patches[:, 1:-1]])[0]
     regions = [times[of.patches[:, 0] == region] for region in range(of.regions**2)]
     return np.concatenate([np.where(np.isnan(found), np.inf, found).min(0) for found in regions])
@@ -89,8 +90,8 @@ def test_regions_divide_the_patches_and_rows_are_windows():
     [
         (lambda: Convolution(6, 7, window=7), "window"),
         (lambda: Convolution(6, 7, window=3, regions=5), "regions"),
-        (lambda: Network((np.ones((4, 10)),), convolution=CONVOLUTION), "layer"),
-        (lambda: Network((np.ones((4, 9)), np.ones((3, 17))), convolution=CONVOLUTION), "rows"),
+        (lambda: Network((np.ones((4, 10)),), kinds=(CONVOLUTION,)), "layer"),
+        (lambda: Network((np.ones((4, 9)), np.ones((3, 17))), kinds=(CONVOLUTION,)), "rows"),
         (lambda: convolution().forward(np.ones((1, 9))), "images"),
     ],
 )
@@ -107,7 +108,7 @@ def test_a_written_kernel_moves_by_its_error_times_the_patch_that_won():
     start = Network(
         (first, np.array([[5.3, 5.0], [5.1, 5.0]])),
         design=LayerDesign(hidden_bias=0.9, output_bias=1.5, window=600e-6),
-        convolution=of,
+        kinds=(of,),
     )
     rule = LayeredRule(presentations=1, hidden_dose=0.1, output_dose=0.0, margin=1e-2, reach=1.0)
     trained = learn(start, rule, image[None], np.array([0])).network
@@ -145,7 +146,7 @@ def test_kernels_know_a_pattern_at_places_that_they_have_not_seen_and_dense_laye
     design = dataclasses.replace(DESIGN, hidden_bias=0.5, window=600e-6, back_voltage=2e-3)
     changes = {"presentations": 600, "hidden_dose": 0.2, "margin": 20e-6, "start_drive": 0.8}
     of = Convolution(8, 8, window=3, regions=1, bias_level=1.0)
-    assert accuracy((8,), dataclasses.replace(RULE, **changes), design, convolution=of) > 0.9
+    assert accuracy((8,), dataclasses.replace(RULE, **changes), design, kinds=(of,)) > 0.9
     dense = LayeredRule(presentations=6000, start_drive_spread=0.8)
     assert accuracy((), dense) < 0.4 and accuracy((8,), dense) < 0.65
 
@@ -176,7 +177,7 @@ def test_both_engines_read_and_learn_the_same(ngspice, hidden, changes):
 )
 def test_both_engines_write_measured_kernels_alike(ngspice, device, pairs, late):
     """Rounding, the noise of each pulse and that of each patch's read are drawn alike."""
-    net = measured_network(device, (4,), pairs, Convolution(2, 3, window=2, regions=1))
+    net = measured_network(device, (4,), pairs, (Convolution(2, 3, window=2, regions=1),))
     net = dataclasses.replace(net, pulses=dataclasses.replace(net.pulses, **late))
     closed, circuit = (
         learn(net, PULSED_RULE, PULSED_IMAGES, np.arange(8) % 3, engine=engine)

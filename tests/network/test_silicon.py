@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+import XPUE_memristive_training
 from datasets import xpue
+from memristive.cli.script import exit_code
 from memristive.devices.foundry import Process
+from memristive.devices.neuron_model import load_neuron, load_neuron_model, with_spreads
 from memristive.engines.silicon import SiliconLayer
+from memristive.io.records import load_results
 from memristive.parameters import ParameterError
 
 
@@ -31,3 +35,34 @@ def test_transistors_learn_and_read_xpue(foundry):
 def test_process_refuses_mismatch_without_statistics():
     with pytest.raises(ParameterError, match="mismatch"):
         Process("sky130", mismatch=1)
+
+
+def test_corners_and_temperatures_give_a_table(tmp_path):
+    """In slow and in skewed transistors when hot, training and reading succeed as in typical."""
+    layer("gf180mcu")
+    folders = ["--results", str(tmp_path), "--figures", str(tmp_path), "--jobs", "1"]
+    conditions = ["--silicon", "gf180mcu", "--corner", "ss", "sf", "--temperature", "125"]
+    assert exit_code(XPUE_memristive_training.main, [*conditions, *folders]) == 0
+    rows = load_results(tmp_path / "xpue_gf180mcu_conditions.json")["conditions"]
+    assert [(row["corner"], row["C"], row["right"]) for row in rows] == [
+        ("ss", 125, 4),
+        ("sf", 125, 4),
+    ]
+
+
+def test_errors_write_one_column_up_and_down():
+    made = SiliconLayer(layer("gf180mcu")[0].process, 2, 3)
+    states, _ = made.write(np.full((2, 3), 1.8), [1], np.array([[1.0, -1.0, 0.0]]), 2e-6)
+    moved = states - 1.8
+    assert moved[1, 0] > 0.1 and moved[1, 1] < -0.1
+    np.testing.assert_allclose([*moved[0], moved[1, 2]], 0.0, atol=0.02)
+
+
+def test_smaller_gates_differ_more():
+    process = layer("gf180mcu")[0].process
+    model = load_neuron_model("gf180mcu")
+    neuron = load_neuron("results/devices/gf180mcu_neuron.json")
+    small, large = (
+        with_spreads(neuron, model, process.replace(scale=scale), 3) for scale in (0.7, 1.4)
+    )
+    assert small.threshold_spread + small.leak_spread > large.threshold_spread + large.leak_spread

@@ -1,0 +1,121 @@
+"""Kinds of layers: how the rows of a crossbar see the image, or the layer below.
+
+A `Kind` owns what differs from one kind to the next: reads, spikes that are kept, circuit, costs,
+and entries of files. The kernel has no kinds: it gets the arrays `patches`, one for each layer.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from memristive.network.netlists import TRIGGER, ModelStates, layered_network, rising
+
+if TYPE_CHECKING:
+    from memristive.network.networks import Network
+
+Kept = tuple[np.ndarray, np.ndarray, np.ndarray]
+Nodes = dict[str, Any]  # of NIR, by name
+
+
+class Kind:
+    """Dense layer: each row is a pixel or a neuron below. Other kinds are subclasses."""
+
+    entry: ClassVar[str] = ""  # of the kind's fields in files; "": none
+    trigger: ClassVar[str] = TRIGGER  # subcircuit at the neurons' outputs
+    start_images: ClassVar[int] = 1000  # of which the first layer's start follows
+    examined: ClassVar[int] = 200  # images, for checks of the operating range
+    bias_level: float = 1.0  # of the bias row in writes
+    position_bits: int = 0  # that tell which patch has won
+
+    @property
+    def patches(self) -> np.ndarray:
+        """Indices of the rows of each read, for the kernel; empty if a read has all rows."""
+        return np.zeros((0, 0), np.int64)
+
+    @property
+    def image_shape(self) -> tuple[int, int] | None:
+        """Height and width of an image in pixels, if they matter."""
+        return None
+
+    def inputs_of(self, rows: int) -> int:
+        """Return the number of outputs of the layer below, for `rows` without the bias row."""
+        return rows
+
+    def outputs_of(self, neurons: int) -> int:
+        """Return the number of outputs of a layer of some `neurons`."""
+        return neurons
+
+    def rows_on(self, inputs: int) -> int:
+        """Return the number of rows without the bias row, on a layer with so many outputs."""
+        return inputs
+
+    def windows(self, levels: np.ndarray) -> np.ndarray:
+        """Return the levels of the rows in each read of an image, for `levels` (... x inputs, with
+        or without a bias as last): here those of the single read.
+        """
+        return levels
+
+    def kept(self, times: np.ndarray, settled: np.ndarray) -> Kept:
+        """Return first spikes, settled membranes and winning patches of the outputs, for those of
+        all reads.
+        """
+        return times, settled, np.zeros(0, np.int64)
+
+    # The netlist of a read
+
+    def before(self, window: float, tau: float) -> float:
+        """Return the time in s that reads take before the layers above begin. `window`: of a read;
+        `tau`: time constant of the membranes.
+        """
+        return 0.0
+
+    def circuit(
+        self,
+        network: "Network",
+        volts: np.ndarray,
+        title: str,
+        cells: ModelStates | None,
+        noise: Sequence[np.ndarray],
+    ) -> Circuit:
+        """Return the circuit that reads an image whose rows are at `volts`, with this as first
+        layer. `cells`, `noise`: as in `netlists.layered_network`.
+        """
+        rows = [rising(network.design, level) for level in volts.tolist()]
+        circuit = layered_network(network, rows, title, cells, noise)
+        circuit["Vpulse"].values = rising(network.design, 1.0)
+        return circuit
+
+    def kept_nodes(self, neurons: int) -> list[str]:
+        """Return the nodes that keep spikes."""
+        return []
+
+    def comments(self, begin: float) -> list[str]:
+        """Return comments for a netlist whose layers above begin at `begin` s."""
+        return []
+
+    # Files and other software
+
+    def values(self, window: float, tau: float) -> dict[tuple[str, str], float]:
+        """Return what a laboratory builds beside the crossbar, by name and unit."""
+        return {}
+
+    def nir(
+        self, nir: Any, weights: np.ndarray
+    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
+        """Return the nodes of a layer's drives in NIR, by name, the shape of their outputs, and the
+        nodes between the spikes and the layer above. `weights`: neurons x rows, the bias last.
+        """
+        return {"affine": nir.Affine(weights[:, :-1], weights[:, -1])}, [len(weights)], {}
+
+    def by_neuron(self, neurons: int) -> np.ndarray:
+        """Return the indices of the outputs in the order of other software, neuron by neuron."""
+        return np.arange(self.outputs_of(neurons)).reshape(-1, neurons).T.ravel()
+
+    def software_sums(self, values: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> Any:
+        """Return the sums of this layer in software (n x outputs) for `values` (n x inputs)."""
+        return values @ weights.T + bias
+
+
+DENSE = Kind()
