@@ -79,7 +79,9 @@ def test_a_conductance_beyond_the_op_amps_brings_a_warning(tmp_path, capsys):
     """
     assert fitted(tmp_path, long(("up", UP), ("down", DOWN)), "--name", "good") == 0
     assert "warning" not in capsys.readouterr().err
-    assert fitted(tmp_path, long(("up", 5e3 * UP), ("down", 5e3 * DOWN)), "--name", "high") == 0
+    high = long(("up", 5e3 * UP), ("down", 5e3 * DOWN))
+    high = high.rename(columns={"conductance": "conductance (S)"})
+    assert fitted(tmp_path, high, "--name", "high") == 0
     assert "0.02 S" in capsys.readouterr().err
 
 
