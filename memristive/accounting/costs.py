@@ -83,7 +83,7 @@ class Accounts:
     device : MeasuredDevice, optional
         Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
     half : float, optional
-        Share of a pulse's voltage across half-selected cells; None: that of the network's pulses.
+        Share of a pulse's voltage across half-selected cells; None: as the network's pulses.
     together : bool
         For emulators in a layer whose rows show an image or a patch. True: one write potentiates
         all due columns, a second one depresses all due columns. Rows stay high for the longest

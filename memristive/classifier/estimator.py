@@ -63,7 +63,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     Each feature drives a row of the first crossbar, each class has an output neuron. A sample is
     presented. If the right neuron does not lead by the margin, cells of the right class are
-    potentiated and those of the first wrong class depressed.
+    potentiated and the columns of the first wrong class depressed.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             self._check_unchanged()
             if not np.array_equal(known, self.classes_):
                 raise ValueError(
-                    f"classes must be those of the first call, {self.classes_}, got {known}"
+                    f"classes must be as in the first call, {self.classes_}, got {known}"
                 )
         features, targets = self._training_data(X, y, reset=first)
         unknown = np.setdiff1d(targets, known)

@@ -188,7 +188,7 @@ def read_images(
     Raises
     ------
     ParameterError
-        The number of inputs of the images is not that of the network.
+        The number of inputs of the images differs from the network's.
     SimulationError
         ngspice fails, or a worker died twice.
 

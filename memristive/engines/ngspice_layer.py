@@ -490,7 +490,7 @@ class NgspiceLayer:
             Width in s; negative: at the negative voltage. `lengthened` makes short pulses longer,
             at a lower voltage.
         gains : array, rows, S, optional
-            Write gains of the column's cells in this write; None: those of the chip.
+            Write gains of the column's cells in this write; None: the chip's.
         """
         layer, memristor = self._layer, self._memristor
         pulse, levels, window = lengthened(pulse, levels, high)
@@ -612,7 +612,7 @@ def lengthened(
     width of its pulse in s, its levels (rows), and the time in s for which phi is high (0 if no row
     is high).
 
-    Arguments are those of `write_column`. A `pulse` that is too short is made longer, with lower
+    Arguments are as in `write_column`. A `pulse` that is too short is made longer, with lower
     `levels`.
     """
     window = float(abs(pulse) * high.max())

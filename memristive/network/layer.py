@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Layer:
     """A crossbar with its neurons: everything but its states (columns x rows, V), which change.
 
-    The defaults are those of the paper's layer: single cells, no reference column, no bias row.
+    The defaults make the paper's layer: single cells, no reference column, no bias row.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Layer:
 
     @property
     def width(self) -> int:
-        """Number of cells at a row: that of all columns, a reference column included."""
+        """Number of cells at a row, in all columns, a reference column included."""
         return self.columns + self.synapses.reference
 
     @property

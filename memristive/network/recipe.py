@@ -61,7 +61,7 @@ class Conv(Parameters):
     stride : int
         Pixels from one patch to the next.
     height, width : int, optional
-        Pixels of an image. None: those of the images.
+        Pixels of an image. None: as in the images.
     """
 
     kernels: int | None = None

@@ -179,7 +179,7 @@ class GateWrites(Way):
         return scattered, gate_voltages(self.settings, states)
 
     def capacitors(self, layer: Any) -> int:
-        """A cell holds two gate voltages: X, and that of its last write."""
+        """A cell holds two gate voltages: X now, and X at its last write."""
         return int(2 * layer.rows * layer.width)
 
     def ledgers(
