@@ -124,7 +124,7 @@ CLOSED_FORM, READ_IN_NGSPICE, IN_NGSPICE = (
     ("closed form", "ngspice"),
     ("ngspice", "ngspice"),
 )
-SHORT = [
+SHORT: list[tuple[str, str, tuple[str, str], *tuple[str, ...]]] = [
     (
         "XPUE, the paper's rule, training patterns",
         "100%",
