@@ -120,11 +120,11 @@ SIX = "device not in ('ideal', 'linear') and layers == {} and value == '{}'"
 JUMPS = "data == 'mnist' and device == '{}' and layers == {} and late == {}"
 STRICT, WAYS, PAIRED = "strict_accuracy", "devices/late_ways", "devices/one_sided"
 CLOSED_FORM, READ_IN_NGSPICE, IN_NGSPICE = (
-    ("closed form", "closed form"),
-    ("closed form", "ngspice"),
-    ("ngspice", "ngspice"),
+    "closed form, closed form",
+    "closed form, ngspice",
+    "ngspice, ngspice",
 )
-SHORT: list[Any] = [
+SHORT = [
     (
         "XPUE, the paper's rule, training patterns",
         "100%",
@@ -231,16 +231,8 @@ def short_rows() -> pd.DataFrame:
         found = [sweep(name, condition) for condition in conditions or [""]]
         means = [one.groupby(one.get("device", one.title))[field].mean() for one in found]
         text = text.format(*(one.agg(["min", "max"]) for one in means))
-        rows.append(
-            {
-                "experiment": experiment,
-                "published": published,
-                "trained": engines[0],
-                "tested": engines[1],
-                "text": text,
-            }
-        )
-    return pd.DataFrame(rows)
+        rows.append((experiment, published, *engines.split(", "), text))
+    return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
 
 
 def results_rows() -> pd.DataFrame:

@@ -293,8 +293,10 @@ class Accounts:
 
 
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
-    """Return groups of writes that are made together: those of one sign with equal rows, as of an
-    image, or of a patch that several kernels have won. Unless `shared`, each write is a group.
+    """Return groups of writes that are made together.
+
+    They have one sign and equal rows, as of an image, or of a patch that several kernels have won.
+    Unless `shared`, each write is a group.
     """
     found: dict[Any, list[ColumnDose]] = {}
     for k, dose in enumerate(writes):

@@ -368,7 +368,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self._set_network(network)
 
     def _recipe(self, samples: int) -> Recipe:
-        """Return the recipe of the network for a training on so many `samples`."""
+        """Return the recipe of the network for a training on a number of `samples`."""
         given = [name for name in ("memristor", "neuron") if getattr(self, name) is not None]
         if self.device and "memristor" in given:
             raise ParameterError("give device or memristor, not both")

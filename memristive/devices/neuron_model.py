@@ -453,7 +453,7 @@ def measure_neuron(
     model: NeuronModel,
     source: str = "",
     process: Process | None = None,
-    phase: Callable[[str], Any] = lambda name: None,
+    phase: Callable[[str], Any] = str,
 ) -> MeasuredNeuron:
     """Measure a neuron in ngspice: its column, its curve t(I) through resistors, its energy.
 
@@ -552,7 +552,7 @@ def with_spreads(
     model: NeuronModel,
     process: Process,
     draws: int,
-    phase: Callable[[str], Any] = lambda name: None,
+    phase: Callable[[str], Any] = str,
 ) -> MeasuredNeuron:
     """Return `neuron` with its spreads over `draws` neurons whose transistors differ.
 

@@ -294,9 +294,7 @@ def _classes(made: Voltages) -> dict[str, type]:
 
 
 def shape_of(inputs: int) -> tuple[int, int]:
-    """Return rows and columns of an image without a known shape: those of a square, or a single
-    row.
-    """
+    """Return rows and columns of an image without a known shape: a square, or a single row."""
     side = math.isqrt(inputs)
     return (side, side) if side**2 == inputs else (1, inputs)
 

@@ -176,8 +176,10 @@ class Layer:
 
     def stage_loads(self, states: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
         """Return the conductance in S with which the cells of some `rows` (mask or slice) load the
-        input of each stage: one for each neuron, and then one for the reference column, or with
-        pairs for each neuron's negative columns. `states`: columns x rows, V.
+        input of each stage.
+
+        Stages of the neurons come first, then the stage of the reference column, or with pairs of
+        each neuron's negative columns. `states`: columns x rows, V.
         """
         cells = Cells.of(self.memristor, self.devices.cells)
         siemens = conductance(cells, self.with_reference(states))[:, rows].sum(axis=1)

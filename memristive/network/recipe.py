@@ -83,7 +83,7 @@ class Conv(Parameters):
     def of(
         cls, given: "Conv | Convolution | Mapping[str, Any]", kernels: int | None = None
     ) -> "Conv":
-        """Return the layer of a convolution, or of a dict of its fields, with so many `kernels`."""
+        """Return the layer of a convolution, or of its fields in a dict, with its `kernels`."""
         if isinstance(given, Conv):
             return dataclasses.replace(given, kernels=kernels or given.kernels)
         if isinstance(given, Convolution):
