@@ -326,6 +326,9 @@ def initial_network(
             rule.start_drive_spread / math.sqrt(power) / per_volt,
             shape,
         )
+        if hidden and alike and not rule.start_drive:  # else some neurons fire for all images
+            common = rows.mean(axis=0)
+            weights -= np.outer(weights @ common, common) / (common @ common)
         return states_of_weights(weights, design, parameters.memristor)
 
     states = [driven(levels, (sizes[0], levels.shape[1]))]

@@ -64,7 +64,11 @@ class LayeredRule(Parameters):
         "hidden neurons are written if they settle above this share of the threshold",
     )
     start_drive: float = quantity(
-        1.0, -100.0, 100.0, "", "mean settled membrane of hidden neurons, in thresholds"
+        1.0,
+        -100.0,
+        100.0,
+        "",
+        "mean settled membrane of hidden neurons, in thresholds; 0: of each of them",
     )
     start_drive_spread: float = quantity(
         1.5, 0.0, 100.0, "", "standard deviation of the same, over neurons"

@@ -342,7 +342,8 @@ EPOCHS, LEAST, LEAST_DEEP, EMULATOR_PRESENTATIONS = 40, 3000, 40_000, 1_500_000
 
 # What a network with hidden layers shall do on its own images, in thresholds. Then the same numbers
 # suit images with few and with many bright rows, few and many neurons, and any range of cells.
-START_SPREAD = 0.9  # standard deviation over images of a hidden neuron's drive at the start
+# standard deviation over images of a hidden neuron's drive at the start; its mean is 0
+START_SPREAD = 0.9
 START_SHARE = 0.4  # standard deviation of a start weight, as a share of the range
 FIRES = 1.6  # settled membrane that reaches the threshold at the end of the window
 HIDDEN_MOVE = 0.2  # by which a first write of each cell moves a hidden drive for its own image

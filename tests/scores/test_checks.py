@@ -9,18 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 
 from memristive import datasets
+from memristive.classifier.feature_encoding import FeatureEncoding
 from memristive.datasets import digits_012345, mnist, xpue
 from memristive.engines.engine import read
 from memristive.io.networks import load
-from memristive.learning.build import initial_network
+from memristive.learning.build import built, initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import Network
+from memristive.network.recipe import Recipe
 from memristive.parameters import ParameterError
 from memristive.scores import checks
 from memristive.scores.checks import (
@@ -220,6 +223,59 @@ def test_learn_and_read_warn_of_networks_that_fail(network, images, word):
         for one in caught:
             assert one.category is OperatingRangeWarning and re.search(word, str(one.message))
             assert "\n" not in str(one.message)
+
+
+# what each advice changes in a recipe, from its settings
+CURES = {
+    "design.stage_swing to half": lambda recipe, network, _: recipe.changed(
+        {"design.stage_swing": network.design.stage_swing / 2}
+    ),
+    "to a tenth": lambda recipe, _, rule: recipe.changed(
+        {
+            "rule.hidden_dose": rule.hidden_dose / 10,
+            "rule.output_dose": rule.output_dose / 10,
+        }
+    ),
+    "write late": lambda recipe, *_: recipe.replace(write="late"),
+    "five times as long": lambda recipe, _, rule: recipe.changed(
+        {"rule.presentations": 5 * rule.presentations}
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "field", "factor", "word", "advised"),
+    [
+        (Recipe(()), "dose", 20, "diverge", ["a tenth"]),
+        (Recipe(()), "design.stage_swing", 4, "clip", ["stage_swing to half"]),
+        (Recipe(50, "ideal"), "dose", 20, "fires for", ["write late", "a tenth"]),
+        (Recipe(50, "li-1t1r"), "dose", 20, "fires for", ["a tenth"]),
+        (Recipe((), "ag-si"), "rule.presentations", 0.5, "win none", ["write late"]),
+        (Recipe((), "ideal"), "rule.presentations", 0.05, "win", ["write late"]),
+        (Recipe((), "li-1t1r"), "dose", 0.05, "win", ["five times"]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::memristive.scores.checks.OperatingRangeWarning")
+def test_each_cure_that_a_warning_names_removes_it(recipe, field, factor, word, advised):
+    features, labels = load_iris(return_X_y=True)
+    levels = FeatureEncoding.of(features, True).levels(features)
+
+    def found(recipe):
+        network, rule = built(recipe, levels, labels)
+        trained = learn(network, rule, levels, labels).network
+        return network, rule, layered_problems(trained, levels, labels=labels)
+
+    network, rule = built(recipe, levels, labels)
+    given = {"rule": rule, "design": network.design}
+    fields = ["rule.hidden_dose", "rule.output_dose"] if field == "dose" else [field]
+    changes = {name: getattr(given[(of := name.split("."))[0]], of[1]) * factor for name in fields}
+    ill = recipe.changed({"rule.presentations": 3000} | changes)
+    *settings, (problem,) = found(ill)
+    assert word in problem
+    named = [cure for text, cure in CURES.items() if text in problem]
+    assert len(named) == len(advised) and all(part in problem for part in advised)
+    for cure in named:
+        assert found(cure(ill, *settings))[-1] == []
 
 
 def test_no_stage_clips_in_the_trained_networks():
