@@ -199,15 +199,20 @@ def own_patterns(path: Path) -> Dataset:
     shape = (len(drawings[0]), len("".join(drawings[0][:1]))) if lines else (0, 0)
     pattern = re.compile(rf"(?:[01]{{{shape[1]}}} ){{{shape[0]}}}")
     name = re.compile(rf"(?![01]{{{shape[1]}}}$)[\w+=]+")  # a row is no name
-    if (
-        not 1 < len(lines) == len(set(names)) == len(set(map(tuple, drawings)))
-        or not shape[1]
-        or not all(pattern.fullmatch("".join(f"{row} " for row in rows)) for rows in drawings)
-        or not all(map(name.fullmatch, names))
-    ):
+    wrong = [
+        " ".join(line)
+        for k, (line, rows) in enumerate(zip(lines, drawings, strict=True))
+        if not shape[1]
+        or not pattern.fullmatch("".join(f"{row} " for row in rows))
+        or not name.fullmatch(names[k])
+        or names[k] in names[:k]
+        or rows in drawings[:k]
+    ]
+    if wrong or len(lines) < 2:
         raise DatasetError(
-            f"{path} must hold two or more patterns, all of one shape: in each line the rows in 0 "
-            "and 1, and then a name of its own, as in '101 010 101 X'"
+            f"{path} must hold two or more patterns of one shape, no two alike: in each line the "
+            "rows in 0 and 1, and then a name of its own, as in '101 010 101 X'; got "
+            + (repr(wrong[0]) if wrong else f"{len(lines)} lines")
         )
     return _drawn(path.stem, names, shape, list(map("".join, drawings)))
 

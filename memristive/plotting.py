@@ -179,6 +179,18 @@ def cross(axis: Axes) -> None:
 # Patterns and weights
 
 
+def lowest(axes: np.ndarray, count: int) -> list[Axes]:
+    """Hide the panels of a grid after the first `count` ones, and return the lowest panel of each
+    column, with numbers at its x axis.
+    """
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    found = list(axes.flat[count - axes.shape[1] : count])
+    for axis in found:
+        axis.tick_params(labelbottom=True)
+    return found
+
+
 def weight_images(
     states: np.ndarray, shape: tuple[int, int], labels: Sequence[str], quantity: str = "state X (V)"
 ) -> Figure:
@@ -263,8 +275,6 @@ def memristor_states(
         rows, columns, figsize=(WIDTH, rows * 2.1), squeeze=False, sharex=True, sharey=True
     )
     written = states[:, -1] > np.max(states) / 2 if written is None else written
-    for axis in axes.flat[len(labels) :]:
-        axis.set_axis_off()
     for axis, label, cells, on in zip(
         axes.flat,
         labels,
@@ -277,7 +287,7 @@ def memristor_states(
                 ends = cells[part].min(axis=0), cells[part].max(axis=0)
                 axis.fill_between(time * factor, *ends, color=colour, linewidth=1.2, label=name)
         axis.set_title(f"class {label}")
-    for axis in axes[-1]:
+    for axis in lowest(axes, len(labels)):
         axis.set_xlabel(f"time ({unit})")
     for axis in axes[:, 0]:
         axis.set_ylabel(quantity)
@@ -322,8 +332,6 @@ def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
         sharex=True,
         sharey=True,
     )
-    for axis in axes.flat[count:]:
-        axis.set_axis_off()
     for k, axis in enumerate(axes.flat[:count]):
         start = setup.schedule.start(k)
         part = slice(
@@ -339,7 +347,7 @@ def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
     axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))
     for axis in axes[:, 0]:
         axis.set_ylabel("membrane (V)")
-    for axis in axes[-1]:
+    for axis in lowest(axes, count):
         axis.set_xlabel("time (µs)")
     _neuron_legend(figure, axes[0, 0])
     return figure

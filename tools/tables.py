@@ -19,8 +19,7 @@ from memristive.accounting.costs import duration
 from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
-from memristive.ledger import ASSUMED
-from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
+from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
@@ -68,7 +67,8 @@ def summary(group: pd.DataFrame) -> dict[Any, Any]:
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return `heading` and `rows` as an aligned Markdown table."""
+    """Return `heading` and `rows` as an aligned Markdown table, with a space before each %."""
+    heading, *rows = ([re.sub(r"(\d)%", r"\1 %", cell) for cell in row] for row in (heading, *rows))
     widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
     lines = [
         f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
@@ -109,8 +109,9 @@ def sweep(name: str, condition: str = "", **names: Mapping[Any, str]) -> pd.Data
     return rows.copy()
 
 
-# README: experiment, published accuracy, text, record, field, and conditions on the rows. The text
-# has the lowest and highest of the devices' mean values for each condition.
+# README: experiment, published accuracy, engines that train and test, text, record, field, and
+# conditions on the rows. The text has the lowest and highest of the devices' mean values for each
+# condition.
 ONE, FROM_TO = (
     "{0[min]:.2%}",
     "before {0[min]:.0%} to {0[max]:.0%}, **now {1[min]:.1%} to {1[max]:.1%}**",
@@ -118,12 +119,32 @@ ONE, FROM_TO = (
 SIX = "device not in ('ideal', 'linear') and layers == {} and value == '{}'"
 JUMPS = "data == 'mnist' and device == '{}' and layers == {} and late == {}"
 STRICT, WAYS, PAIRED = "strict_accuracy", "devices/late_ways", "devices/one_sided"
+CLOSED_FORM, READ_IN_NGSPICE, IN_NGSPICE = (
+    "closed form, closed form",
+    "closed form, ngspice",
+    "ngspice, ngspice",
+)
 SHORT = [
-    ("XPUE, the paper's rule, training patterns", "100%", ONE, "paper/xpue_inference", STRICT),
-    ("012345, the paper's rule, training patterns", "100%", ONE, "paper/012345_inference", STRICT),
+    (
+        "XPUE, the paper's rule, training patterns",
+        "100%",
+        IN_NGSPICE,
+        ONE,
+        "paper/xpue_inference",
+        STRICT,
+    ),
+    (
+        "012345, the paper's rule, training patterns",
+        "100%",
+        IN_NGSPICE,
+        ONE,
+        "paper/012345_inference",
+        STRICT,
+    ),
     (
         "MNIST, the paper's rule, first 100 images",
         "60% (the paper)",
+        IN_NGSPICE,
         ONE,
         "one_layer/mnist_test",
         "paper_rule_first_100",
@@ -131,6 +152,7 @@ SHORT = [
     (
         "MNIST 10x10, one layer that learns from errors",
         "92.0% (logistic regression)",
+        READ_IN_NGSPICE,
         ONE,
         "one_layer/mnist_test_closed_form_grey",
         STRICT,
@@ -138,6 +160,7 @@ SHORT = [
     (
         "MNIST 10x10, 200 hidden neurons",
         "98.1% (28x28, backpropagation [1])",
+        READ_IN_NGSPICE,
         ONE,
         "layers/layers_in_ngspice_mnist",
         "record_ngspice_strict_accuracy",
@@ -145,6 +168,7 @@ SHORT = [
     (
         "MNIST 28x28, a convolution",
         "96% (memristor chip [2])",
+        CLOSED_FORM,
         ONE,
         "convolution/convolution_mnist",
         STRICT,
@@ -152,6 +176,7 @@ SHORT = [
     (
         "MNIST 10x10, 300 neurons without labels",
         "93.5% (28x28 [3])",
+        READ_IN_NGSPICE,
         ONE,
         "stdp/mnist_stdp_grey_300",
         STRICT,
@@ -160,6 +185,7 @@ SHORT = [
     (
         "MNIST 10x10, six published devices, one layer",
         "",
+        CLOSED_FORM,
         FROM_TO,
         WAYS,
         STRICT,
@@ -169,6 +195,7 @@ SHORT = [
     (
         "MNIST 20x20, six published devices, 100 hidden",
         "10 to 92% (NeuroSim [4])",
+        CLOSED_FORM,
         FROM_TO,
         WAYS,
         STRICT,
@@ -178,6 +205,7 @@ SHORT = [
     (
         "MNIST 10x10, TaOx cells that jump up",
         "",
+        CLOSED_FORM,
         "before {0[min]:.0%}, **now {1[min]:.1%}**",
         PAIRED,
         STRICT,
@@ -185,16 +213,9 @@ SHORT = [
         JUMPS.format("taox", 1, True),
     ),
     (
-        "MNIST 20x20, coarse phase change, 100 hidden",
-        "",
-        "**{0[min]:.1%}**",
-        PAIRED,
-        STRICT,
-        JUMPS.format("generic-pcm", 2, True),
-    ),
-    (
         "MNIST 8x8, filaments behind gates, 54 hidden",
         "91.7% (memristor chip [5])",
+        CLOSED_FORM,
         ONE,
         "devices/gate_commit",
         STRICT,
@@ -206,12 +227,12 @@ SHORT = [
 def short_rows() -> pd.DataFrame:
     """Return the rows of the README's table."""
     rows = []
-    for experiment, published, text, name, field, *conditions in SHORT:
+    for experiment, published, engines, text, name, field, *conditions in SHORT:
         found = [sweep(name, condition) for condition in conditions or [""]]
         means = [one.groupby(one.get("device", one.title))[field].mean() for one in found]
         text = text.format(*(one.agg(["min", "max"]) for one in means))
-        rows.append({"experiment": experiment, "published": published, "text": text})
-    return pd.DataFrame(rows)
+        rows.append((experiment, published, *engines.split(", "), text))
+    return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
 
 
 def results_rows() -> pd.DataFrame:
@@ -277,13 +298,12 @@ def commands_rows() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-JOULES, SECONDS, WATTS = (EngFormatter(unit, places=1) for unit in ("J", "s", "W"))
+JOULES, SECONDS = (EngFormatter(unit, places=1) for unit in ("J", "s"))
 COSTS = {  # records of `memristive costs`
     "XPUE, the paper's rule": "xpue",
     "MNIST, one layer": "mnist_closed_form_grey",
     "MNIST, 200 hidden": "layers_mnist",
     "the same, 20 times faster": "layers_mnist_faster_20",
-    "the same, columns one by one": "layers_mnist_one_by_one",
     "digits, convolution": "convolution_digits",
     "MNIST, convolution": "convolution_mnist",
     "EpiRAM, one layer": "epiram_100000",
@@ -303,39 +323,15 @@ def costs_rows() -> pd.DataFrame:
         for kind, ledger in drawn[name].items():
             times = record["times_s"][kind]
             row[f"{kind}_pins"] = JOULES(ledger.sum(pins=True))
-            row[f"{kind}_known"] = JOULES(ledger.sum() - ledger.sum(kind=ASSUMED))
             row[kind] = JOULES(ledger.sum())
             row[f"{kind}_time"] = SECONDS(
                 times.get("read") if kind == "inference" else duration(times)
             )
-        lines = drawn[name]["inference"].lines
-        bias = sum(line.joules for line in lines if "amplifiers, bias" in line.name)
-        row["bias"] = WATTS(bias / record["times_s"]["inference"]["read"])
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
-        row["errors"] = f"{record['errors']:,}" if "training" in drawn[name] else "nan"
         wear = record.get("wear")
         row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def spread_rows() -> pd.DataFrame:
-    """Return the rows of the sweep device_spread, with the points lost by the spread."""
-    rows, keys = sweep("chips/device_spread"), ["device", "way", "seed"]
-    ideal = rows[rows.spread == 0].set_index(keys)[STRICT].rename("ideal")
-    rows = rows[rows.spread > 0].join(ideal, on=keys)
-    return rows.assign(loss=100 * (rows[STRICT] - rows.ideal))
-
-
-def learning_rows() -> pd.DataFrame:
-    """Return the rows of the sweep device_learning on MNIST, with the kind of cells."""
-    rows = sweep("devices/device_learning", "data == 'mnist'", layers=LAYERS)
-    kinds = rows.pairs.map({0: "single", 1: "pair", 4: "4 pairs"}).where(rows.whole, "any width")
-    published = rows.device.map(lambda name: NEUROSIM.get(name, (None, None)))
-    return rows.assign(
-        kind=kinds,
-        published=["/".join(f"{one:g}" if one else "-" for one in pair) for pair in published],
-    )
 
 
 LAYERS = {1: "one layer", 2: "two layers"}
@@ -415,7 +411,13 @@ TABLES = {
     "short_results": Table(
         short_rows,
         "experiment",
-        {"experiment": "{experiment}", "published": "{published}", "this circuit": "{text}"},
+        {
+            "experiment": "{experiment}",
+            "published": "{published}",
+            "this circuit": "{text}",
+            "trained in": "{trained}",
+            "tested in": "{tested}",
+        },
     ),
     "commands": Table(
         commands_rows,
@@ -534,7 +536,9 @@ TABLES = {
         },
     ),
     "one_sided": Table(
-        lambda: sweep("devices/one_sided", layers=LAYERS, late=LATE).sort_values(
+        lambda: sweep(
+            "devices/one_sided", "data == 'mnist' or layers == 1", layers=LAYERS, late=LATE
+        ).sort_values(
             ["data", "layers", "device"], key=lambda x: x if x.name != "data" else x != "mnist"
         ),
         "data layers device",
@@ -545,25 +549,10 @@ TABLES = {
             "{refreshes_per_cell:,.1f}",
         },
     ),
-    "device_learning": Table(
-        learning_rows,
-        "device",
-        {
-            "device": "{device}",
-            "NeuroSim 2.0/3.0": "{published}",
-            "{layers}: {kind}": "{percent:.1f}",
-        },
-    ),
-    "device_spread": Table(
-        spread_rows,
-        "device",
-        {"device": "{device}", "{way}, {spread:.0%}": "{loss:+.1f} ± {loss_sem:.1f}"},
-    ),
     "writes_late": Table(
-        lambda: sweep(WAYS, "layers == 1"), "device", {"device": "{device}", "{value}": PULSES}
-    ),
-    "writes_late_deep": Table(
-        lambda: sweep(WAYS, "layers == 2"), "device", {"device": "{device}", "{value}": PULSES}
+        lambda: sweep(WAYS, "value in ('rounded', 'late')", layers=LAYERS),
+        "device",
+        {"device": "{device}", "{layers}: {value}": PULSES},
     ),
     "writes_gate": Table(
         gated_rows,
@@ -581,28 +570,15 @@ TABLES = {
         },
     ),
     "costs": Table(
-        lambda: costs_rows().query("network != 'the same, columns one by one'"),
-        "network",
-        {
-            "network": "{network}",
-            "accuracy": "{accuracy}",
-            "at the pins": "{inference_pins}",
-            "known parts": "{inference_known}",
-            "all parts": "{inference}",
-            "amplifiers' bias": "{bias}",
-            "time": "{inference_time}",
-            "area, mm²": "{area}",
-        },
-    ),
-    "costs_learning": Table(
         costs_rows,
         "network",
         {
             "network": "{network}",
-            "an error: pins": "{error_pins}",
-            "error: all parts": "{error}",
-            "error: time": "{error_time}",
-            "errors": "{errors}",
+            "accuracy": "{accuracy}",
+            "area, mm²": "{area}",
+            "an inference: pins": "{inference_pins}",
+            "all parts": "{inference}",
+            "time": "{inference_time}",
             "a training: pins": "{training_pins}",
             "training: all parts": "{training}",
             "training: time": "{training_time}",

@@ -415,7 +415,7 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
 
 def changed_settings(options: argparse.Namespace, **groups: Any) -> dict[str, Any]:
     """Return the changes of --set by name, such as "memristor.width"; arguments, --parameters and
-    errors are those of `apply_settings`.
+    errors are as in `apply_settings`.
     """
     known = {
         f"{group}.{field.name}": field

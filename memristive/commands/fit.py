@@ -10,7 +10,7 @@ docs/your_files.md:
 
 With several devices of one kind, the device file holds their mean curves and noises, and how much
 they differ from device to device. A network draws each cell from these spreads. If mean pulses miss
-the readings by more than 20 % of the range, no device file is written.
+the readings by more than 20 % of the range without read noise, no device file is written.
 
 If one pulse of a direction crosses most of the range, the device has one gradual direction, and its
 file holds the distributions of both kinds of pulses (docs/devices.md).
@@ -75,6 +75,8 @@ EXPLAINED = 1.25  # times the rms that noise explains, which 99 % of fits withou
 ROWS = 400
 # most sweeps, and readings of a sweep, that the figure shows
 SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
+# bins of x, whose measured steps a dot of the figure averages
+SHOWN_STEPS = 10
 SHOWN_ROWS = 5
 USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
@@ -84,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_jobs(make_parser(__doc__, parameters=False))
     parser.set_defaults(results=OWN, figures=OWN)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
-    parser.add_argument("--name", help="name of the device (default: that of the file)")
+    parser.add_argument("--name", help="name of the device (default: the file's)")
     parser.add_argument(
         "--read-voltage",
         type=float,
@@ -166,19 +168,19 @@ def save_fit(
         record.plot(kind_figure(fit))
     for one, (words, found) in zip(tasks, fits.items(), strict=True):
         warn_of_single(found, one, words)
-        if found.rms > MISFIT:
+        if found.missed > MISFIT:
             raise ParameterError(
-                f"{words}mean pulses miss the readings by {found.rms:.0%} of the range (rms), more "
-                f"than {MISFIT:.0%}: no device file was written. Are all pulses alike, and each "
-                "reading after as many as the table states? Compare the curves of the figure with "
-                "its dots"
+                f"{words}mean pulses miss the readings by {found.missed:.0%} of the range (rms, "
+                f"without read noise), more than {MISFIT:.0%}: no device file was written. Are all "
+                "pulses alike, and each reading after as many as the table states? Compare the "
+                "curves of the figure with its dots"
             )
-    if (rms := max(found.rms for found in fits.values())) > FAR:
-        fit = dataclasses.replace(fit, device=dataclasses.replace(fit.device, misfit=rms))
+    if (missed := max(found.missed for found in fits.values())) > FAR:
+        fit = dataclasses.replace(fit, device=dataclasses.replace(fit.device, misfit=missed))
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
-    return max(found.rms for found in fits.values())
+    return missed
 
 
 def save_retention(
@@ -484,28 +486,29 @@ def pulse_figure(fit: PulseFit) -> Figure:
         )
         pulses = fit.pulses[sweep].cumsum()
         lines = [
-            *left.plot(pulses, read, color=plotting.SKY, linewidth=0.7),
+            *left.plot(pulses, read, ".", color=plotting.SKY, markersize=4),
             *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
             left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0),
         ]
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
     figure.legend(
-        lines, ["measured", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3
+        lines, ["readings", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3
     )
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         near = pd.DataFrame(dict(zip(("x", "step"), fit.steps(word == "up"), strict=True)))
-        near = near.groupby((near["x"] * (len(grid) - 1)).round()).mean()
+        bins = near.groupby((near["x"] * SHOWN_STEPS).round())
+        near, count = bins.mean(), bins.size()
         curve, error = device.step(grid, word == "up"), fit.errors[word]
         right.fill_between(
             grid, 100 * (curve - error), 100 * (curve + error), color=colour, alpha=0.2, linewidth=0
         )
         right.plot(grid, 100 * curve, color=colour, label=word)
-        right.plot(near["x"], 100 * near["step"], "o", color=colour, markersize=4)
+        right.scatter(near["x"], 100 * near["step"], 35 * count / count.max() + 3, color=colour)
+    right.axhline(0, color=plotting.GREY, linewidth=0.7)
     right.set(
         xlabel="x, share of the range",
         ylabel="step of a pulse (% of the range)",
-        ylim=(0, None),
-        title="dots: mean measured steps",
+        title="dots: mean measured steps (small: of few)",
     )
     right.legend()
     return figure

@@ -41,6 +41,7 @@ from memristive.devices.characterise import (
     characterise,
 )
 from memristive.devices.characterise_gate import SIDES, GateCharacterisation, characterise_gate
+from memristive.devices.foundry import Process
 from memristive.devices.measured_device import (
     LARGEST_MISFIT,
     MeasuredDevice,
@@ -54,6 +55,7 @@ from memristive.devices.neuron_model import (
     law,
     load_neuron_model,
     measure_neuron,
+    with_spreads,
 )
 from memristive.devices.spice_model import load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
@@ -79,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="MODEL.json",
         help="model file, or the name of a model that comes with the project",
     )
+    parser.add_number("--draws", 0, 10**4, 0, "chips of mismatch, of a foundry's neuron")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
     if is_neuron(options.model):
@@ -129,12 +132,22 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
     """Measure the neuron of a neuron file, write its file, print, plot."""
     model = load_neuron_model(options.model)
     path = options.results / f"{model.name}_neuron.json"
-    parameters = {"model": options.model, **model.as_dict()}
+    parameters = {"model": options.model, "draws": options.draws, **model.as_dict()}
     record = Record(options, f"spice_neuron_{model.name}", parameters, others=[options.model])
     check_overwriting(path, parameters, options.force, [options.model], "--results DIR")
     report(f"measuring {model.name} in ngspice")
-    with progress(iter(""), 3, model.name, "phase") as bar:
-        neuron = measure_neuron(model, options.model, phase=lambda name: bar.update())
+    if options.draws and (options.draws < 3 or not model.foundry):
+        raise ParameterError(
+            f"--draws {options.draws} needs a neuron of a foundry, and 3 chips or more"
+        )
+    with progress(iter(""), 3 + options.draws, model.name, "phase") as bar:
+
+        def phase(name: str) -> None:
+            bar.update()
+
+        neuron = measure_neuron(model, options.model, phase=phase)
+        if options.draws:
+            neuron = with_spreads(neuron, model, Process(model.foundry), options.draws, phase)
     write_file(path, to_json({"format": FORMAT, **neuron.as_dict()}))
     report(f"wrote {path}; a recipe takes it as its neuron")
     times = np.array(neuron.time)
@@ -150,6 +163,9 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
         ("energy of a read (J), power at rest (W)", f"{neuron.energy:.3g}, {neuron.power:.3g}"),
     ]
     print(table(("quantity", "value"), rows))
+    if neuron.draws:
+        spreads = (neuron.threshold_spread, neuron.time_constant_spread, neuron.leak_spread)
+        print("spread of I_th {:.1%}, tau {:.1%}, membrane's resistance {:.1%}".format(*spreads))
     for doubt in neuron.doubts:
         print(doubt)
     record.write(neuron.as_dict())

@@ -72,8 +72,9 @@ NETWORKS: Networks = {
     "convolution": ("digits", (Conv(),), "compare_digits_convolution"),
 }
 ONE = "one layer"
-INSTALLED = Path(memristive.__file__).parent / "published"  # exists if pip has installed it
-PUBLISHED = INSTALLED if INSTALLED.exists() else INSTALLED.parents[1] / "results/published"
+PACKAGE = Path(memristive.__file__).parent
+INSTALLED = PACKAGE / "published"  # exists if pip has installed it
+PUBLISHED = INSTALLED if INSTALLED.exists() else PACKAGE.parent / "results/published"
 AS_IT_IS, EVERYTHING = "as it is", "without all of these"
 FINER = 10  # steps are divided by this factor
 SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
@@ -116,7 +117,7 @@ class Given(NamedTuple):
         """A sentence for the accuracies if the curves miss the data by more than `MISFIT`."""
         return [
             f"The curves miss the data of {self.device.name} by {self.misfit:.0%} of the range: "
-            "these accuracies are those of the curves, and the device itself may do better or worse"
+            "these accuracies belong to the curves, and the device itself may do better or worse"
         ] * (self.misfit > MISFIT)
 
 

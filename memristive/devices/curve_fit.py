@@ -71,7 +71,7 @@ SMALLEST_NOISE, REGULAR = 1e-5, 1e-6
 BENT = 0.05  # typical second difference of a curve, in units of its largest step
 # of the logs of noises and second differences
 BOUNDS = [(np.log(SMALLEST_NOISE), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2
-WIDEST = 0.25  # variance of x, which is from 0 to 1: no distribution has a larger one
+REPLAYS = 200  # with write noise, which give the distance of readings from mean pulses
 # Intervals: probability outside, parameters that two straight curves take from the steps, and drop
 # of the log of the likelihood, beyond that at the ends, up to which a finer lattice looks again. A
 # lattice has `LATTICE` values of each noise, up to `WIDE` times the noise of the steps, and
@@ -145,6 +145,11 @@ class PulseFit:
         range.
         """
         return float(np.sqrt(np.mean((self.reading - self.replay) ** 2)))
+
+    @property
+    def missed(self) -> float:
+        """The same of the states without read noise, which no curve follows."""
+        return float(np.sqrt(np.mean((self.state - self.replay) ** 2)))
 
     @property
     def largest(self) -> float:
@@ -750,17 +755,16 @@ def _replay(
     device: MeasuredDevice, state: np.ndarray, direction: np.ndarray, pulses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return two arrays (readings): x if each pulse since the start of the sweep makes the device's
-    mean step, and the standard deviation of a reading about this x. `state`: estimated x at each
-    reading, used at the starts of sweeps. `direction`, `pulses`: as in `PulseFit`.
+    mean step, and the standard deviation of a reading about this x, of replays with write noise.
+    `state`: estimated x at each reading, used at the starts of sweeps. `direction`, `pulses`: as in
+    `PulseFit`.
     """
-    mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
+    rng, x = np.random.default_rng(1), np.repeat(state[:, None], 1 + REPLAYS, axis=1)
+    noise = np.append(0, np.full(REPLAYS, device.write_noise))  # the first one has mean steps
     for n in np.flatnonzero(direction):
-        mean[n], variance[n] = mean[n - 1], variance[n - 1]
+        x[n] = x[n - 1]
         for _ in range(pulses[n]):
-            below, step, above = (
-                device.step(mean[n] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]
-            )
-            mean[n] = np.clip(mean[n] + step, 0, 1)
-            spread = (1 + (above - below) / (2 * near)) ** 2 * variance[n] + device.write_noise**2
-            variance[n] = min(spread, WIDEST)
-    return mean, np.sqrt(variance + device.read_noise**2)
+            step = device.step(x[n], direction[n] > 0) * direction[n]
+            x[n] = np.clip(x[n] + step + noise * rng.standard_normal(len(noise)), 0, 1)
+    variance = ((x[:, 1:] - x[:, :1]) ** 2).mean(axis=1)
+    return x[:, 0], np.sqrt(variance + device.read_noise**2)

@@ -13,6 +13,7 @@ A neuron file is JSON::
 `levels` (sources in V) or `biases` (ideal currents into the pin in A).
 """
 
+import dataclasses
 import hashlib
 import json
 import warnings
@@ -40,6 +41,7 @@ SOLVER = Solver(max_step=20e-9, reltol=1e-4, trtol=7.0, chgtol=1e-16, method="ge
 POINTS = 24  # currents of a curve
 HELD = 3e-3  # V: a column that is farther from its reference lets other cells conduct
 FOLLOWED = 0.01  # largest relative error of the three numbers where they hold
+DRAWN = (1.3, 2.0, 4.0, 8.0, 16.0)  # currents at which drawn neurons are measured, in I_th
 LIFT = 0.01  # relative change of t by the conductance of other cells that is worth a doubt
 
 
@@ -207,6 +209,11 @@ class MeasuredNeuron(Parameters):
     energy, power : float
         Energy in J that its sources give from the step to a spike in the middle of the range, and
         power in W at rest.
+    draws : int
+        Draws of the foundry's mismatch behind the spreads; 0: they are unknown.
+    threshold_spread, time_constant_spread, leak_spread : float
+        Relative spreads of I_th, tau, and of the membrane's resistance, which raises tau and
+        lowers I_th by the same factor.
     """
 
     name: str
@@ -228,7 +235,15 @@ class MeasuredNeuron(Parameters):
     model: str = ""
     model_sha256: str = ""
 
-    newer: ClassVar = ("model", "model_sha256")
+    draws: int = quantity(0, 0, 10**4, "", "draws of mismatch")
+    threshold_spread: float = quantity(0.0, 0.0, 2.0, "", "relative spread of I_th")
+    time_constant_spread: float = quantity(0.0, 0.0, 2.0, "", "relative spread of tau")
+    leak_spread: float = quantity(0.0, 0.0, 2.0, "", "relative spread of the membrane's resistance")
+
+    newer: ClassVar = (
+        *("model", "model_sha256", "draws", "threshold_spread", "time_constant_spread"),
+        "leak_spread",
+    )
 
     @property
     def law(self) -> tuple[float, float, float]:
@@ -257,14 +272,21 @@ class MeasuredNeuron(Parameters):
         for doubt in self.doubts:
             warnings.warn(f"{doubt}: compare with ngspice", stacklevel=1)
 
-    def spikes(self, currents: np.ndarray) -> np.ndarray:
+    def spikes(
+        self,
+        currents: np.ndarray,
+        threshold: np.ndarray | float = 1.0,
+        slower: np.ndarray | float = 1.0,
+    ) -> np.ndarray:
         """Return the first spikes in s (nan: silent) at the `currents` in A of columns: the law,
-        times the ratio of the curve to the law, which hardly depends on the current.
+        times the ratio of the curve to the law, which hardly depends on the current. `threshold`
+        and `slower`: factors on I_th and tau of each column.
         """
-        at = np.array(self.current)
-        ratio = np.interp(currents, at, np.array(self.time) / law(at, *self.law))
-        fires = currents > self.threshold_current
-        times = ratio * law(np.where(fires, currents, at[-1]), *self.law)
+        at, scaled = np.array(self.current), currents / threshold
+        ratio = np.interp(scaled, at, np.array(self.time) / law(at, *self.law))
+        fires = scaled > self.threshold_current
+        delay, tau, least = self.law
+        times = ratio * law(np.where(fires, scaled, at[-1]), delay, tau * slower, least)
         return np.where(fires & (times <= self.window), times, np.nan)
 
     def parameters(self) -> NeuronParameters:
@@ -350,7 +372,9 @@ def load_neuron(name: str | Path) -> MeasuredNeuron:
     return neuron
 
 
-def law(currents: np.ndarray, delay: float, tau: float, threshold: float) -> np.ndarray:
+def law(
+    currents: np.ndarray, delay: float, tau: np.ndarray | float, threshold: float
+) -> np.ndarray:
     """Return t0 + tau ln(I / (I - I_th)) in s."""
     return delay - tau * np.log1p(-threshold / currents)
 
@@ -429,7 +453,7 @@ def measure_neuron(
     model: NeuronModel,
     source: str = "",
     process: Process | None = None,
-    phase: Callable[[str], Any] = lambda name: None,
+    phase: Callable[[str], Any] = str,
 ) -> MeasuredNeuron:
     """Measure a neuron in ngspice: its column, its curve t(I) through resistors, its energy.
 
@@ -520,6 +544,47 @@ def _measured(
         float(bench.power(rest)[quiet].mean()),
         source or model.name,
         model.sha256,
+    )
+
+
+def with_spreads(
+    neuron: MeasuredNeuron,
+    model: NeuronModel,
+    process: Process,
+    draws: int,
+    phase: Callable[[str], Any] = str,
+) -> MeasuredNeuron:
+    """Return `neuron` with its spreads over `draws` neurons whose transistors differ.
+
+    The membrane's resistance takes the share of the spreads of I_th and tau with opposite signs.
+
+    Raises
+    ------
+    ParameterError
+        The foundry's models know no mismatch, or a drawn neuron does not fire.
+    """
+    currents = np.array(DRAWN) * neuron.threshold_current
+    found = []
+    for seed in range(1, draws + 1):
+        phase("mismatch")
+        with temporary_circuits():
+            bench = _Bench(model, process.replace(mismatch=seed))
+            spikes = [bench.spikes(bench.run(float(current))) for current in currents]
+        if not all(len(times) for times in spikes):
+            raise ParameterError(
+                f"{model.name} is silent at {DRAWN[0]:g} I_th or more on chip {seed} within "
+                f"{model.window:g} s: raise window"
+            )
+        found.append(fit_law(currents, np.array([times[0] for times in spikes]))[0][1:])
+    (tau, both), (_, threshold) = np.cov(np.log(found).T)
+    leak = min(max(-both, 0.0), tau, threshold)
+    spreads = np.sqrt(np.expm1([threshold - leak, tau - leak, leak]))
+    return dataclasses.replace(
+        neuron,
+        draws=draws,
+        threshold_spread=float(spreads[0]),
+        time_constant_spread=float(spreads[1]),
+        leak_spread=float(spreads[2]),
     )
 
 

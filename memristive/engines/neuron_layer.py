@@ -7,6 +7,7 @@ from memristive.devices.neuron_model import EDGE, SOLVER, MeasuredNeuron
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.network.design import FloatOrArray
 from memristive.network.layer import Layer
+from memristive.parameters import ParameterError
 from memristive.spice.session import LoadedCircuit, NgspiceSession
 from memristor import ReadMemristor
 from snn_circuit import add_scaled, add_source, names, state_changes
@@ -24,6 +25,11 @@ class NeuronLayer(NgspiceLayer):
 
     def __init__(self, layer: Layer, neuron: MeasuredNeuron) -> None:
         super().__init__(layer)
+        if layer.devices.neurons is not None:
+            raise ParameterError(
+                f"chip: neurons {neuron.name} in ngspice are all alike; use the closed form, or "
+                "--silicon and --mismatch of the scripts"
+            )
         self._neuron, self._model = neuron, neuron.spice()
         self._read: LoadedCircuit | None = None
 

@@ -207,6 +207,12 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
         pairs = [(source[key], source.get(biases[key], np.zeros(0))) for key in keys]
     else:
         pairs = list(source)
+        odd = [pair for pair in pairs if not isinstance(pair, tuple | list) or len(pair) != 2]
+        if odd:
+            raise ParameterError(
+                f"{name} must be a pair (weights, bias) for each layer, got {type(odd[0]).__name__}"
+                ": without biases give (weights, [])"
+            )
     if not pairs:
         raise ParameterError(f"{name} must be one layer or more, got none")
     layers: list[tuple[np.ndarray, np.ndarray]] = []

@@ -179,7 +179,7 @@ def built(recipe: Recipe, given: ArrayLike, labels: ArrayLike | int) -> tuple[Ne
     )
     shape = (classes, images.shape[1])
     device = recipe.device and recipe.applied("device", recipe.device)
-    chip = chosen_chip(recipe.chip, device, shape, recipe.seed)
+    chip = chosen_chip(recipe.chip, device, shape, recipe.seed, recipe.neuron)
     if recipe.of_group("chip"):
         chip = recipe.applied("chip", chip or Chip(*shape, seed=recipe.seed))
     if chip is None and device and device.stuck:

@@ -61,7 +61,7 @@ class Conv(Parameters):
     stride : int
         Pixels from one patch to the next.
     height, width : int, optional
-        Pixels of an image. None: those of the images.
+        Pixels of an image. None: as in the images.
     """
 
     kernels: int | None = None
@@ -83,7 +83,7 @@ class Conv(Parameters):
     def of(
         cls, given: "Conv | Convolution | Mapping[str, Any]", kernels: int | None = None
     ) -> "Conv":
-        """Return the layer of a convolution, or of a dict of its fields, with so many `kernels`."""
+        """Return the layer of a convolution, or of its fields in a dict, with its `kernels`."""
         if isinstance(given, Conv):
             return dataclasses.replace(given, kernels=kernels or given.kernels)
         if isinstance(given, Convolution):
@@ -140,7 +140,7 @@ class Recipe(Parameters):
         device, 0 with emulators.
     chip : Chip, name of a preset or file, or "device"; optional
         Deviations of cells and neurons. "device": each cell is drawn from the spreads of the
-        device, with the `seed`. None: all are alike.
+        device, or each neuron from those of the `neuron`, with the `seed`. None: all are alike.
     seed : int
         Of the start, of the order of images and of the chip "device".
     neuron : MeasuredNeuron, or a file of `memristive measure`; optional
@@ -200,10 +200,9 @@ class Recipe(Parameters):
             raise ParameterError(
                 "layers: None is the paper's layer of emulators, for a device give layers=()"
             )
-        if self.neuron and (layers is not None or self.chip):
+        if self.neuron and layers is not None:
             raise ParameterError(
-                "neuron: a neuron of one's own is for the paper's layer without a chip: give "
-                "layers=None"
+                "neuron: a neuron of one's own is for the paper's layer: give layers=None"
             )
         for k, layer in enumerate(layers or ()):
             if isinstance(layer, Conv) and k:
@@ -212,8 +211,12 @@ class Recipe(Parameters):
                 )
         if self.write not in WRITES:
             raise ParameterError(f"write must be one of {', '.join(WRITES)}, got {self.write!r}")
-        if self.write != AT_ONCE and device is None:
-            raise ParameterError(f"write: {self.write} is for measured devices: give a device")
+        of_devices = [f"write: {self.write}"] * (self.write != AT_ONCE)
+        of_devices += [
+            f"changes: {name}" for name in self.changes if name.startswith(("device.", "pulses."))
+        ]
+        if of_devices and device is None:
+            raise ParameterError(f"{of_devices[0]} is for measured devices: give a device")
         if self.write == LATE and device:
             check_late(device)
         if not isinstance(self.chip, str | Chip | None):
