@@ -2,8 +2,8 @@
 I-V loops. For a neuron: its column, its spike over the current, its energy.
 
 MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam,
-yakopcic, wox, memdiode, molecular and stanford come with the project, and cells of a foundry's
-transistors, gf180mcu_cell and sky130_cell (docs/silicon.md). For a model with a gate as
+yakopcic, wox, memdiode, molecular, stanford and sky130_reram come with the project, and cells of a
+foundry's transistors, gf180mcu_cell and sky130_cell (docs/silicon.md). For a model with a gate as
 the third pin, such as stanford_1t1r, the study measures other things: the level over the gate
 voltage, after RESET from lower and from higher levels; the influence of earlier writes; and
 half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses define the
