@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from memristive.parameters import Fields
+
 ROOT = Path(__file__).parents[1]
 # files with compiled functions, and with the constants that these use
 KERNELS = (
@@ -29,7 +31,7 @@ KERNELS = (
 UNUSED = 24 * 3600.0
 
 # numba gives functions without these options those of the caller that it compiles first
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False}
+OPTIONS: Fields = {"error_model": "numpy", "fastmath": False}
 
 
 class Waiting:
@@ -37,7 +39,7 @@ class Waiting:
     time.
     """
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+    def __init__(self, function: Callable[..., Any], options: Fields) -> None:
         functools.update_wrapper(self, function)
         self.function, self.options = function, options
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from memristive.parameters import ParameterError, Parameters, did_you_mean
+from memristive.parameters import Fields, ParameterError, Parameters, Values, did_you_mean
 
 LARGEST = 1e300  # of a number without a range of its own
 Vector = Annotated[np.ndarray, 1, LARGEST]  # dimensions, and largest magnitude
@@ -34,7 +34,7 @@ class FileProblem(RuntimeError):
     """A file cannot be read, written or used."""
 
 
-def read_json(path: str | Path, what: str) -> dict[str, Any]:
+def read_json(path: str | Path, what: str) -> Fields:
     """Return the JSON object in a file. Raises FileProblem, which names the file and the expected
     content, `what`.
     """
@@ -141,7 +141,7 @@ def _parameters(kind: Any, content: Any, name: str, partial: bool) -> Any:
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type) -> Fields:
     return get_type_hints(kind, include_extras=True)
 
 
@@ -162,9 +162,7 @@ def _array(content: Any, name: str, dimensions: int, largest: float) -> np.ndarr
     return found.astype(float)
 
 
-def restored_progress(
-    found: Mapping[str, Any], start: Mapping[str, Any], file: object
-) -> dict[str, Any]:
+def restored_progress(found: Values, start: Values, file: object) -> Fields:
     """Return the arrays `found` in the checkpoint `file` that a run has by the names in `start`,
     its values at the start. Raises FileProblem, which names file and entry, if one is missing, has
     another shape or type, or is not finite.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memristive.parameters import Parameters, quantity
+from memristive.parameters import Fields, Parameters, quantity
 
 COMPUTED, ASSUMED = "computed", "assumed"
 SELECTED = "write: array, selected cells"
@@ -66,7 +66,7 @@ class Ledger:
             if all(getattr(line, field) == value for field, value in wanted.items())
         )
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Fields]:
         """Return the lines as rows of a record."""
         return [line._asdict() for line in self.lines]
 
@@ -206,7 +206,7 @@ SOURCES = {
 }
 
 
-def assumptions(technology: Technology) -> list[dict[str, Any]]:
+def assumptions(technology: Technology) -> list[Fields]:
     """Return the values of a `technology` as rows of a record: name, value, unit, meaning,
     source.
     """

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from numbers import Number
 from typing import Any, ClassVar
 
+Fields = dict[str, Any]  # values by name: a JSON object, or arguments of a class
+Values = Mapping[str, Any]  # the same, to read only
+
 
 class ParameterError(ValueError):
     """A parameter lies outside its allowed range, or does not suit the others."""
@@ -49,13 +52,13 @@ def quantity(default: float, low: float, high: float, unit: str, meaning: str) -
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def allowed_range(metadata: Mapping[str, Any]) -> str:
+def allowed_range(metadata: Values) -> str:
     """Return the allowed range and unit in the `metadata` of a `quantity` as text."""
     unit = f" {metadata['unit']}" if metadata["unit"] else ""
     return f"{metadata['low']:.10g} to {metadata['high']:.10g}{unit}"
 
 
-def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
+def check_range(name: str, value: Any, metadata: Values) -> Any:
     """Return `value` as a float, or as an int if the quantity is a whole number, which may be given
     as 1e4. Raise ParameterError unless `value` is a number within the range of `metadata`, the
     metadata of a `quantity`. `name` stands in the message.
@@ -117,7 +120,7 @@ def curve(default: tuple[float, ...], meaning: str, low: float = 0.0, rising: bo
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def check_curve(name: str, values: Any, metadata: Mapping[str, Any]) -> tuple[float, ...]:
+def check_curve(name: str, values: Any, metadata: Values) -> tuple[float, ...]:
     """Return the points of a curve as a tuple. Raise ParameterError unless `values` suit the
     `metadata` of a `curve`. `name` stands in the message.
     """
@@ -168,7 +171,7 @@ class Parameters:
         method.
         """
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Fields:
         """Return the parameters by name, those of nested parameters as a dict, for JSON records."""
         found = dataclasses.asdict(self)  # type: ignore[call-overload]
         for name in found:

@@ -12,7 +12,6 @@ saves a checkpoint for --resume.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from memristive.cli.script import Record, add_resume, keep_apart, make_parser, p
 from memristive.datasets import DATASETS, matching_dataset
 from memristive.engines.solvers import READING_LAYERS
 from memristive.io.networks import describe_network, load_network
+from memristive.parameters import Fields
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import (
     decide,
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def compare_layers(
     spikes: Spikes, exact: Spikes, window: float, resolution: float
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[Fields], list[Fields]]:
     """Compare first spikes of each layer (images x neurons, s) in ngspice, `spikes`, and in closed
     form, `exact`.
 

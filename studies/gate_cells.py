@@ -34,7 +34,7 @@ from memristive.learning.settings import measured_design, measured_parameters, m
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
 from memristive.network.networks import Network
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 MODEL = "stanford_1t1r"
 STEP = 0.03  # of the range of gate voltages: move of X at which a device is written
@@ -140,7 +140,7 @@ class CountingEngine(NgspiceNetwork):
         return super().write(network, layer, doses, rng)
 
 
-def learned(task: tuple[str, str, int]) -> dict[str, Any]:
+def learned(task: tuple[str, str, int]) -> Fields:
     """Train one network in ngspice until it makes no error; return its errors in each epoch as a
     row. `task`: model, key of `TASKS`, seed. Runs in a worker.
     """
@@ -191,7 +191,7 @@ def count_wrong(spikes: np.ndarray, labels: np.ndarray) -> int:
     return right.count(False)
 
 
-def figure(rows: list[dict[str, Any]]) -> Figure:
+def figure(rows: list[Fields]) -> Figure:
     """Draw the share of wrong images over epochs of each network."""
     drawn, axes = plt.subplots(1, len(TASKS), figsize=(plotting.WIDTH, 2.8), sharey=True)
     for axis, (kind, task) in zip(axes, TASKS.items(), strict=True):

@@ -44,6 +44,7 @@ from memristive.learning.training import learn
 from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import Recipe
+from memristive.parameters import Fields
 from memristive.plotting import COLOURS, WIDTH
 from memristive.scores.decisions import score_row
 
@@ -124,7 +125,7 @@ def start(task: OnChips, held: bool = False) -> tuple[Any, Any, tuple[Any, ...],
     """Return the untrained network, its rule, the images, and the chip."""
     neuron, found = load_neuron(NEURON), parts(task.data, held)
     own = neuron_chip(neuron)
-    spreads: dict[str, Any] = {name: task.factor * getattr(own, name) for name in own.deviations}
+    spreads: Fields = {name: task.factor * getattr(own, name) for name in own.deviations}
     chip = dataclasses.replace(own, seed=task.seed, row_write_gain=task.factor * PUMPS, **spreads)
     return *build(Recipe(layers=None, neuron=neuron), found[0], found[1]), found, chip
 
@@ -160,7 +161,7 @@ def ideal_network(data: str, dose: float) -> Network:
     return learn(network, dataclasses.replace(rule, dose=dose), images, labels).network
 
 
-def evaluate(task: OnChips) -> dict[str, Any]:
+def evaluate(task: OnChips) -> Fields:
     """Return the accuracies of a chip: ideal, carried, corrected, learned from the start."""
     network, rule, (images, labels, *test), chip = start(task)
     dose, short = task.doses
@@ -257,7 +258,7 @@ def typical() -> np.ndarray:
     return SiliconLayer(Process("gf180mcu", scale=SCALE), *patterns.shape).train(patterns)[0]
 
 
-def correct(seed: int) -> dict[str, Any]:
+def correct(seed: int) -> Fields:
     """Return the numbers of right decisions of a chip: carried, and after each round of writes."""
     patterns = xpue().patterns
     truth, right = np.arange(len(patterns)), []
@@ -279,7 +280,7 @@ def correct(seed: int) -> dict[str, Any]:
     return {"chip": seed, "right": right}
 
 
-def figure(rows: dict[str, list[dict[str, Any]]]) -> Figure:
+def figure(rows: dict[str, list[Fields]]) -> Figure:
     """Draw accuracy over the spread of chips, and right decisions in ngspice."""
     drawn, axes = plt.subplots(1, len(rows), figsize=(WIDTH, 3.4), squeeze=False)
     for axis, (name, found) in zip(axes[0], rows.items(), strict=True):

@@ -19,10 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from memristive.parameters import Fields
+
 ROOT = Path(__file__).parents[1]
 # Options of `build`, by kind. CHIP stands for a chip with deviations of cells and neurons.
 CHIP = "chip"
-KINDS: dict[str, dict[str, Any]] = {
+KINDS: dict[str, Fields] = {
     "paper's layer": {},
     "paper's layer on a chip": {CHIP: True},
     "emulators, hidden": {"hidden": 5},
@@ -59,7 +61,7 @@ def cases() -> Iterator[tuple[str, Callable[[], str]]]:
     images, labels = rng.random((20, 16)) * (rng.random((20, 16)) < 0.7), np.arange(20) % 3
     patterns = (rng.random((3, 9)) < 0.5).astype(float)
 
-    def learned(options: dict[str, Any], engine: str, presentations: int) -> Any:
+    def learned(options: Fields, engine: str, presentations: int) -> Any:
         given = {**options}
         if given.pop(CHIP, False):
             given[CHIP] = m.Chip(cell_gain=0.05, neuron_threshold=0.02, seed=3)
@@ -69,15 +71,15 @@ def cases() -> Iterator[tuple[str, Callable[[], str]]]:
     def of(learning: Any) -> str:
         return digest(learning.history, *learning.network.states)
 
-    def closed_form(options: dict[str, Any]) -> str:
+    def closed_form(options: Fields) -> str:
         learning = learned(options, "closed-form", 60)
         return digest(of(learning), m.read(learning.network, images))
 
-    def ngspice(options: dict[str, Any]) -> str:
+    def ngspice(options: Fields) -> str:
         learning = learned(options, "ngspice", 3)
         return digest(of(learning), m.read(learning.network, images[:2], engine="ngspice"))
 
-    def netlist(options: dict[str, Any]) -> str:
+    def netlist(options: Fields) -> str:
         return digest(m.netlist(learned(options, "closed-form", 10).network, images[0]))
 
     def hebbian() -> str:

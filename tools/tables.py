@@ -20,6 +20,7 @@ from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
 from memristive.ledger import ASSUMED
+from memristive.parameters import Fields
 from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
@@ -337,7 +338,7 @@ def costs_rows() -> pd.DataFrame:
     """Return a row for each record of costs: energies, times and area as text."""
     rows, drawn = [], all_ledgers(RESULTS / "costs")
     for title, name in COSTS.items():
-        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), dict[str, Any]()
+        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), Fields()
         row = {"network": title, "accuracy": f"{record['shorter'][0][STRICT]:.1%}"}
         for kind, ledger in drawn[name].items():
             times = record["times_s"][kind]

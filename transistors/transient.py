@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.parameters import SimulationError
+from memristive.parameters import Fields, SimulationError
 from memristive.spice.power import positive_energy
 from transistors.circuit import (
     BIAS,
@@ -276,7 +276,7 @@ def predictions(trace: Trace, transient: Transient, shown: np.ndarray) -> np.nda
     return np.where(first - second <= RESOLUTION, TIED, outputs.argmax(axis=1))
 
 
-def score(trace: Trace, transient: Transient, labels: np.ndarray) -> dict[str, Any]:
+def score(trace: Trace, transient: Transient, labels: np.ndarray) -> Fields:
     """Return by name the contest's numbers: correct test images, predictions, and the energies in J
     that the drivers deliver.
 

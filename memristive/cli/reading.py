@@ -5,7 +5,7 @@ A task is a range of images; circuits stay loaded between tasks.
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from memristive.io.voltages import UNNAMED, Voltages, read_voltages
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.networks import READ_BLOCK, Network
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, Values
 from memristive.scores.checks import warn_of_range
 from memristive.scores.decisions import RESOLUTION, decide, summary
 from memristive.spice.session import Solver
@@ -257,7 +257,7 @@ def save_test(
     return decide(spikes, resolution)[0]
 
 
-def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
+def print_scores(scores: Values, labels: Sequence[str]) -> None:
     """Print the scores that `decisions.summary` computed, one a line. `labels` are the names of the
     classes.
     """

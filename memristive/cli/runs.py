@@ -7,10 +7,9 @@ verbs. A sweep is a list of runs, a table of their rows, and means over the seed
 import dataclasses
 import difflib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip
 from memristive.network.networks import Network
 from memristive.network.recipe import Conv, Dense, Recipe
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError, Values
 from memristive.scores.checks import OperatingRangeWarning, layered_problems
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts, no_counts
@@ -64,14 +63,14 @@ class Run:
     data: str = "digits"
     size: int | None = None
     held_out: bool = False
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Values = field(default_factory=dict)
 
     @property
     def dataset(self) -> Dataset:
         """Images to learn and to test."""
         return data_of(self.data, self.size, self.held_out, self.recipe.seed)
 
-    def changed(self, changes: Mapping[str, Any]) -> "Run":
+    def changed(self, changes: Values) -> "Run":
         """Return this run with further changes of its recipe."""
         return dataclasses.replace(self, recipe=self.recipe.changed(changes))
 
@@ -126,7 +125,7 @@ def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Datas
     return dataclasses.replace(dataset, load_images=parts.__getitem__)
 
 
-def evaluate(run: Run) -> dict[str, Any]:
+def evaluate(run: Run) -> Fields:
     """Return the row of `examined`, and warn of what is out of range. Runs in a worker."""
     row, problems = examined(run)
     kind = ", ".join(f"{name}: {row[name]}" for name in ("device", *run.columns, "seed"))
@@ -137,7 +136,7 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 def examined(
     run: Run, trained: tuple[Network, LayeredRule, Counts] | None = None
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[Fields, list[str]]:
     """Test the network of a `run`, which is trained if it is not given. Return scores, pulses and
     energy of its writes as a row, and a message for each quantity that is out of range.
     """

@@ -15,7 +15,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,9 +27,11 @@ from memristive.io.voltages import VoltagesError
 from memristive.network.crossbar import hebbian_state
 from memristive.network.design import ENGINES, Setup
 from memristive.parameters import (
+    Fields,
     NgspiceMissing,
     ParameterError,
     SimulationError,
+    Values,
     allowed_range,
     as_whole,
     check_range,
@@ -69,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         """Add an option that has the same meaning in each script. In --help, `note` stands in place
         of the default. `changed` replaces arguments of `add_argument`.
         """
-        given: dict[str, dict[str, Any]] = {
+        given: dict[str, Fields] = {
             "--data": {
                 "type": dataset_name,
                 "metavar": "DATA",
@@ -290,7 +292,7 @@ class Record:
         self,
         options: argparse.Namespace,
         name: str,
-        parameters: Mapping[str, Any],
+        parameters: Values,
         others: Sequence[str | Path | None] = (),
     ) -> None:
         if Path(name).name != name:
@@ -334,7 +336,7 @@ class Record:
         saved = records.resumed(
             checkpoint, parameters, options.resume, options.force, {"found": "{}"}
         )
-        found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
+        found: Fields = json.loads(str(saved["found"])) if saved else {}
         left = [k for k in range(len(tasks)) if str(k) not in found]
         with records.checkpoint_at_interrupt(
             checkpoint, lambda: {"found": records.to_json(found)}, parameters
@@ -351,7 +353,7 @@ class Record:
                 records.save_checkpoint(checkpoint, {"found": records.to_json(found)}, parameters)
         return [found[str(k)] for k in range(len(tasks))]
 
-    def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
+    def write(self, results: Values, ngspice: bool = True) -> None:
         """Write the record with these results, print its path and delete its checkpoint. With
         `ngspice`, record the version of ngspice.
         """
@@ -413,7 +415,7 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     )
 
 
-def changed_settings(options: argparse.Namespace, **groups: Any) -> dict[str, Any]:
+def changed_settings(options: argparse.Namespace, **groups: Any) -> Fields:
     """Return the changes of --set by name, such as "memristor.width"; arguments, --parameters and
     errors are those of `apply_settings`.
     """
@@ -432,7 +434,7 @@ def changed_settings(options: argparse.Namespace, **groups: Any) -> dict[str, An
             rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
         print(table(("parameter", "default", "range", "meaning"), rows))
         sys.exit(0)
-    changes: dict[str, Any] = {}
+    changes: Fields = {}
     for setting in options.settings:
         name, _, text = setting.partition("=")
         if name not in known:
@@ -467,7 +469,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> None:
+def print_rows(rows: Sequence[Values], drop: Sequence[str] = ()) -> None:
     """Print the rows of a record as a table without the columns in `drop`. Without rows nothing is
     printed.
     """

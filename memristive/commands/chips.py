@@ -15,7 +15,6 @@ import dataclasses
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -27,7 +26,7 @@ from memristive.devices.neuron_model import load_neuron
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import network_on_chip
-from memristive.parameters import ParameterError, check_range
+from memristive.parameters import Fields, ParameterError, check_range
 from memristive.plotting import COLOURS, WIDTH, over_seeds
 from memristive.scores.decisions import score_row
 
@@ -127,12 +126,12 @@ def main(arguments: list[str] | None = None) -> None:
     record.plot(figure(percent, columns, options.repair))
 
 
-def evaluate(task: OnChip) -> dict[str, Any]:
+def evaluate(task: OnChip) -> Fields:
     """Return the accuracies of a network on a chip, before and after the training there."""
     network, rule, _, dataset = trained_network(task.path, task.data)
     images = dataset.test if dataset.load_images else dataset.training
     chip = network.chip or Chip(network.sizes[-1], network.states[-1].shape[1])
-    changes: dict[str, Any] = task.fields
+    changes: Fields = task.fields
     chip = dataclasses.replace(chip, seed=task.seed, **changes)
     network = network_on_chip(network, None if chip.ideal else chip)
 

@@ -14,7 +14,6 @@ of your own all goes to own/. Seconds to a minute for each network. Ctrl-C saves
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +26,7 @@ from memristive.cli.runs import Run, evaluate, field_named, means_of
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.plotting import BLUE, COLOURS, VERMILLION, WIDTH, over_seeds
 from memristive.writing.late import check_late
 
@@ -71,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     name, values = varied(options.vary)
     layers: list[Conv | Dense] = [Conv()] if options.convolution else []
     layers += map(Dense, options.hidden)
-    settings: dict[str, Any] = dict(one_setting(setting) for setting in options.settings)
+    settings: Fields = dict(one_setting(setting) for setting in options.settings)
     if options.presentations:
         settings["rule.presentations"] = options.presentations
 

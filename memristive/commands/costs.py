@@ -50,7 +50,7 @@ from memristive.network.chip import device_chip
 from memristive.network.design import Schedule
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError, Values
 from memristive.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 from memristive.scores.decisions import decide, resolution_of
 from memristive.writing.at_once import ColumnDose
@@ -186,7 +186,7 @@ def ledgers_of(
     error = rule and first_errors(network, rule, *dataset.training, accounts)
     if error:
         found["error"] = error
-    results: dict[str, Any] = {}
+    results: Fields = {}
     if options.training:
         trained = (
             training_costs(network, rule, *dataset.training, accounts)
@@ -281,7 +281,7 @@ def part_of(name: str) -> str:
     return next((part for word, part in words.items() if word in found), LATE)
 
 
-def answers(results: Mapping[str, Any]) -> str:
+def answers(results: Values) -> str:
     """Return what the results say about costs, as sentences to print."""
     first, fastest = results["shorter"][0], results["fastest"]
     before = sum(line["joules"] for line in results["ledgers"]["inference"])

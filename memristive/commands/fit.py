@@ -27,7 +27,6 @@ import argparse
 import dataclasses
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,7 +51,7 @@ from memristive.devices.retention import DRIFT, LAWS, RELAXATION, fit_retention
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.settings import MEASURED_NEURON, STAGE_SWING
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 # values of several devices in the printed table: name, unit, and what the spread is a share of
 KIND_ROWS = {
@@ -208,7 +207,7 @@ def save_retention(
         print("give the device file with --device FILE to write the better law into a copy of it")
         return
     base = load_device(options.device)
-    changes: dict[str, Any] = fit.changes(base.lowest_conductance, base.highest_conductance)
+    changes: Fields = fit.changes(base.lowest_conductance, base.highest_conductance)
     print(", ".join(f"{field} {value:.3g}" for field, value in changes.items() if value))
     source = f"{base.source}; {fit.law} fitted to {options.file.name}"
     made = dataclasses.replace(base, name=name, source=source, **changes)
@@ -234,7 +233,7 @@ def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) ->
     record.plot(plotting.one_sided_steps([device]))
 
 
-def kind_results(kind: DevicesFit) -> dict[str, Any]:
+def kind_results(kind: DevicesFit) -> Fields:
     """Return a dict with the fit of several devices of one kind, for the record."""
     return {
         "standard_errors": kind.errors,
@@ -287,7 +286,7 @@ def print_kind(kind: DevicesFit) -> None:
     warn_of_device(kind.device, *starts)
 
 
-def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
+def print_steps(device: MeasuredDevice, errors: Fields) -> None:
     """Print the range and the steps with their standard errors."""
     x = np.linspace(0, 1, 5)
     columns = [x]

@@ -59,7 +59,7 @@ from memristive.devices.neuron_model import (
 )
 from memristive.devices.spice_model import load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
-from memristive.parameters import ParameterError, SimulationError
+from memristive.parameters import Fields, ParameterError, SimulationError
 from memristive.progress import progress
 from memristive.spice.session import time_limit
 
@@ -181,7 +181,7 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
     record.plot(drawn)
 
 
-def measured_steps(found: Characterisation) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
+def measured_steps(found: Characterisation) -> tuple[MeasuredDevice, Fields, Figure]:
     """Print the measurement of a model with two pins; return the device, the results for the
     record, and the figure.
     """
@@ -204,7 +204,7 @@ def measured_steps(found: Characterisation) -> tuple[MeasuredDevice, dict[str, A
     return found.device, results, figure(found)
 
 
-def measured_gate(found: GateCharacterisation) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
+def measured_gate(found: GateCharacterisation) -> tuple[MeasuredDevice, Fields, Figure]:
     """Print the measurement of a model with a gate; return the device, the results for the record,
     and the figure.
     """

@@ -58,7 +58,7 @@ from memristive.learning.training import learn
 from memristive.ledger import Technology
 from memristive.network.networks import Network
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
@@ -250,7 +250,7 @@ def fitted(path: Path, options: argparse.Namespace) -> Given:
     return Given(device, device.source, told, readings, misfit)
 
 
-def fit_told(found: dict[str, Any]) -> list[str]:
+def fit_told(found: Fields) -> list[str]:
     """Return sentences on what the readings tell and what they do not, from the record of a fit."""
     texts = []
     for kind, (low, high) in sorted((found.get("intervals_95") or {}).items()):
@@ -270,12 +270,12 @@ def fit_told(found: dict[str, Any]) -> list[str]:
 # What is trained
 
 
-def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
+def variants(device: MeasuredDevice) -> dict[str, Fields]:
     """Return the device's fields without each of its faults in turn, by the name of what is
     missing; faults that it does not have are left out.
     """
     equal, pairs = (device.mean_step,) * 2, device.one_sided
-    finer: dict[str, Any] = {
+    finer: Fields = {
         "up": tuple(np.array(device.up) / FINER),
         "down": tuple(np.array(device.down) / FINER),
         "write_noise": device.write_noise / math.sqrt(FINER),
@@ -283,7 +283,7 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
     spread = dict.fromkeys(
         ("spread", "range_spread", "lowest_spread", "write_noise_spread", "read_noise_spread"), 0.0
     )
-    quiet: dict[str, Any] = {"write_noise": 0.0}
+    quiet: Fields = {"write_noise": 0.0}
     if pairs:  # distributions in place of curves and noise
         means = middles(pairs.gradual).mean(axis=0)
         away = np.array(pairs.gradual) - means
@@ -291,7 +291,7 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
         small, plain = (tuple(map(tuple, of.tolist())) for of in tables)
         finer = {"one_sided": dataclasses.replace(pairs, gradual=small)}
         quiet = {"one_sided": dataclasses.replace(pairs, gradual=plain)}
-    found: dict[str, dict[str, Any]] = {
+    found: dict[str, Fields] = {
         f"steps {FINER} times finer": {} if device.levels else finer,
         "equal steps up and down": {} if device.levels or pairs else {"up": equal, "down": equal},
         "no write noise": quiet,
@@ -304,7 +304,7 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
         for name, fields in found.items()
         if any(getattr(device, field) != value for field, value in fields.items())
     }
-    both: dict[str, Any] = {}
+    both: Fields = {}
     for fields in found.values():
         both |= fields
     if {"up", "down"} <= both.keys():
@@ -324,7 +324,7 @@ def runs_of(
         if shown:
             usual = made.prepared()[1].presentations
             made = made.changed({"rule.presentations": min(shown, usual)})
-        known: dict[str, Any] = {
+        known: Fields = {
             "device": of.name,
             "write": LATE if late else AT_ONCE,
             "network": network,
@@ -352,7 +352,7 @@ def ways_of(device: MeasuredDevice) -> tuple[bool, ...]:
     return (False,) if device.levels else (True,) if device.one_sided else (False, True)
 
 
-def answer(run: Run) -> dict[str, Any]:
+def answer(run: Run) -> Fields:
     """Return the row of a run: accuracy and pulses, for the first seed of the device as it is also
     energies and times, and for one layer accuracies at later ages. Runs in a worker.
     """
@@ -721,7 +721,7 @@ def wear_section(rows: pd.DataFrame) -> Section:
 def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
     """Return energy and time of an inference and of a training."""
     found = rows[rows["inference_J"].notna()]
-    columns: dict[str, Any] = {"network": found["network"], "written": found["write"]}
+    columns: Fields = {"network": found["network"], "written": found["write"]}
     for name in ("inference", "training"):
         for unit in "Js":
             values = found.get(f"{name}_{unit}", pd.Series(np.nan, found.index))

@@ -46,7 +46,7 @@ from memristive.learning.settings import MEASURED_NEURON
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.recipe import Conv
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.scores.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
 from memristive.writing.late import check_late
 from memristor import MemristorParameters
@@ -342,7 +342,7 @@ def evaluate(task: Fold) -> list[np.ndarray]:
     return [predicted, decide(fitted.spike_times(task.features[task.test]), RESOLUTION)[0]]
 
 
-def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
+def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> Fields:
     """Return a dict with the accuracy, its 95 % interval, and the recall of each class under its
     name in `classes`. `truth` and `predicted` hold a class number for each sample.
     """
@@ -356,7 +356,7 @@ def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dic
 
 def compare_in_ngspice(
     network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray
-) -> dict[str, Any]:
+) -> Fields:
     """Train on nine tenths of each class, and test the rest in ngspice and in closed form. Return a
     dict with the number of test samples, the numbers of those that ngspice decides right and that
     both engines decide alike, and the largest difference of spikes in s.

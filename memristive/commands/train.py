@@ -71,7 +71,7 @@ from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.plotting import BLACK, GREY, SKY, WIDTH
 from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
@@ -176,7 +176,7 @@ def main(arguments: list[str] | None = None) -> None:
     def trained(learning: Learning) -> None:
         first = learning.network.states
         ngspice = options.engine == NGSPICE
-        recipe: dict[str, Any] = {"recipe": start.recipe.as_dict()} if start.recipe else {}
+        recipe: Fields = {"recipe": start.recipe.as_dict()} if start.recipe else {}
         save_voltages(path, first, ngspice=ngspice, overwrite=True, **made_with, **recipe)
         record.plot(plotting.learning_figure(*learning_curve(learning.history)), "learning")
 
@@ -293,7 +293,7 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     return start_with
 
 
-def shown(row: dict[str, Any]) -> tuple[Any, ...]:
+def shown(row: Fields) -> tuple[Any, ...]:
     """Return a row of the record as cells of a table to print."""
     low, high = (100 * row[f"interval_95_{end}"] for end in ("low", "high"))
     return (
@@ -324,7 +324,7 @@ class Training:
     """
 
     options: argparse.Namespace
-    parameters: dict[str, Any]
+    parameters: Fields
     number: int
     checkpoint: Path
     alone: bool
@@ -333,9 +333,9 @@ class Training:
 def train_and_test(
     options: argparse.Namespace,
     path: Path,
-    parameters: dict[str, Any],
+    parameters: Fields,
     trained: Callable[[Learning], None],
-) -> list[dict[str, Any]]:
+) -> list[Fields]:
     """Train and test a network for each seed, several at a time with --jobs or --scheduler; return
     their rows: scores, and pulses a cell if they are written by pulses.
 
@@ -375,7 +375,7 @@ def checkpoints_of(path: Path, seeds: int) -> list[Path]:
     return list(map(checkpoint_path, [path, *others]))
 
 
-def train_one(task: Training) -> tuple[dict[str, Any], Learning | None]:
+def train_one(task: Training) -> tuple[Fields, Learning | None]:
     """Train and test one network, from its checkpoint if there is one; return its row, and of the
     first network the training. Runs in a worker.
     """
@@ -400,7 +400,7 @@ def train_one(task: Training) -> tuple[dict[str, Any], Learning | None]:
             scheduler=options.scheduler if task.alone else None,
         )
     writes = learning_curve(learning.history)[1][-1]
-    row: dict[str, Any] = {"seed": rule.seed, "presentations_that_wrote": int(writes)}
+    row: Fields = {"seed": rule.seed, "presentations_that_wrote": int(writes)}
     if counts:
         cells = sum(states.size for states in start.states)
         row["pulses_a_cell"] = float(state["pulses"]) / cells
@@ -412,7 +412,7 @@ def make_presentations(
     task: Training,
     rule: LayeredRule,
     training: Images,
-    state: dict[str, Any],
+    state: Fields,
     counts: Counts | None,
 ) -> None:
     """Make the remaining presentations; keep the checkpoint's `state` up to date, and save it every

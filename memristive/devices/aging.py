@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, quantity
 
 # of random numbers: drift exponents, and pulses that the cells survive
 DRIFT_STREAM, ENDURANCE_STREAM = 11, 13
@@ -56,7 +56,7 @@ class Aging(Parameters):
                 f"{self.retention:g} s"
             )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Fields:
         content = super().as_dict()
         if not self.drifts:
             content.pop("drift_start")

@@ -12,6 +12,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.write_curve import WriteCurve
+from memristive.parameters import Fields
 from memristor import Memory, MemristorParameters
 
 
@@ -43,7 +44,7 @@ class Cells(Memory):
 
     def at(self, columns: Any, rows: Any = slice(None)) -> "Cells":
         """Return the cells of some columns and rows, given as indices or slices."""
-        arrays: dict[str, Any] = {
+        arrays: Fields = {
             key: value[columns, rows]
             for key, value in vars(self).items()
             if isinstance(value, np.ndarray)

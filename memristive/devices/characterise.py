@@ -9,14 +9,13 @@ state node, becomes the start of the next one by the initial parameter.
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import TURNING_WINDOW, Emulator, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.spice.session import Solver, run_once
 from memristor import Memristor, MemristorParameters
 from snn_circuit import Points, add_source, edges
@@ -324,7 +323,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     return found, counts, all_arrived
 
 
-def retention(model: SpiceModel, found: StateMap) -> dict[str, Any]:
+def retention(model: SpiceModel, found: StateMap) -> Fields:
     """Return the time constant `retention` in s and the `rest` with which x relaxes without voltage
     (`memristor.Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training. `found`
     converts states to x.
@@ -427,7 +426,7 @@ def characterise(
         for up in (True, False)
         for part in (2, 3)
     }
-    selected: dict[str, Any] = {
+    selected: Fields = {
         f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
         for side, up in (("up", True), ("down", False))
         for part, share in (("half", 2), ("third", 3))
@@ -474,7 +473,7 @@ def characterise(
     )
 
 
-def described(model: SpiceModel, low: float, high: float, source: str, path: str) -> dict[str, Any]:
+def described(model: SpiceModel, low: float, high: float, source: str, path: str) -> Fields:
     """Return the fields of the device that do not depend on how it is written. `low`, `high`: its
     states at the ends of the range; other arguments are those of `characterise`.
     """

@@ -59,7 +59,7 @@ from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs
@@ -126,7 +126,7 @@ class PulseFit:
     """
 
     device: MeasuredDevice
-    errors: dict[str, Any]
+    errors: Fields
     direction: np.ndarray
     pulses: np.ndarray
     reading: np.ndarray

@@ -21,7 +21,7 @@ from scipy.special import chdtri
 
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 REPEATS, LEAST_REPEATS = 5, 3  # simulated measurements of each device; fewest that must be fitted
 NOISE_POINTS = (1, 2, 3)  # of the write noise over x; the first is a constant
@@ -100,7 +100,7 @@ class DevicesFit:
 
     device: MeasuredDevice
     spreads: dict[str, Spread]
-    errors: dict[str, Any]
+    errors: Fields
     write_noise_at: np.ndarray
     evidence: list[float]
     devices: list[FittedDevice]

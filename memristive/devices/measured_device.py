@@ -13,7 +13,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,6 +28,7 @@ from memristive.devices.spice_model import (
 from memristive.devices.write_curve import Flow, WriteCurve, move
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import (
+    Fields,
     ParameterError,
     curve,
     did_you_mean,
@@ -408,12 +409,12 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(rates.tolist())
 
 
-def device_record(device: MeasuredDevice) -> dict[str, Any]:
+def device_record(device: MeasuredDevice) -> Fields:
     """Return the content of a device file."""
     return {"format": FORMAT, **device.as_dict()}
 
 
-def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
+def device_of_record(content: Fields) -> MeasuredDevice:
     """Return the device of a device file's content. Raises ParameterError, which names the field,
     for other content.
     """

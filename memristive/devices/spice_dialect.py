@@ -8,10 +8,10 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from memristive.files import restored
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 # no part of a device: analyses, output, settings of another simulator
 DROPPED = re.compile(
@@ -174,9 +174,7 @@ def pins_of(words: list[str]) -> list[str]:
     )
 
 
-def fitted(
-    statements: list[Statement], content: dict[str, Any], notes: dict[str, None]
-) -> list[Statement]:
+def fitted(statements: list[Statement], content: Fields, notes: dict[str, None]) -> list[Statement]:
     """Return a library's `statements` such that a circuit can set what it needs in the subcircuit:
     no pin for the state, a parameter for the state at t = 0, and the model file's `parameters` also
     where they stand in .param.

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from PySpice.Spice.Netlist import Circuit
 
@@ -42,7 +42,7 @@ from memristive.devices.foundry import Process
 from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
 from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
-from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, SimulationError, quantity
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
 CARDS = (".subckt", ".ends", ".model", ".param", ".params", ".func", ".ic")
@@ -391,7 +391,7 @@ def load_model(name: str) -> SpiceModel:
     except FileProblem as error:
         raise ParameterError(f"model {name!r} is none of {', '.join(presets)}: {error}") from None
     try:
-        given: dict[str, Any] = {}
+        given: Fields = {}
         for way in ("up", "down"):
             pulse = restored(Pulse, content.pop(way, None), way)
             given |= {f"voltage_{way}": pulse.voltage, f"width_{way}": pulse.width}

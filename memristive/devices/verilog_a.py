@@ -18,11 +18,10 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from memristive.devices.spice_dialect import DEFAULT, arguments
 from memristive.files import restored
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 ENDINGS = (".va", ".vams")
 COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -102,9 +101,7 @@ def loading(source: str) -> str:
     return f".control\nset num_threads=1\npre_osdi '{path}'\n.endc\n"
 
 
-def as_subcircuit(
-    path: Path, content: dict[str, Any], notes: dict[str, None]
-) -> tuple[list[str], str]:
+def as_subcircuit(path: Path, content: Fields, notes: dict[str, None]) -> tuple[list[str], str]:
     """Return the lines of a subcircuit around a module of Verilog-A, and the source for `loading`.
 
     Changes the model file's `content` accordingly, and adds lines to `notes`. Raises

@@ -37,6 +37,7 @@ from memristive.network.netlists import (
     crossbar_circuit,
     membrane_circuit,
 )
+from memristive.parameters import Fields
 from memristive.scores.decisions import first_spikes
 from memristive.spice.session import (
     LoadedCircuit,
@@ -547,7 +548,7 @@ class NgspiceLayer:
         window: float,
         together: bool,
         place: int,
-    ) -> tuple[dict[str, Any], float]:
+    ) -> tuple[Fields, float]:
         """Return the changes for `alter` by which a write drives rows and phi, and the end of the
         transient in s. `levels`, `high`, `pulse`: as in `write_column`. `window`: time in s for
         which phi number `place` is high. `together`: all rows rise at the same time.
@@ -559,7 +560,7 @@ class NgspiceLayer:
         # exact.
         crossing = edge * memristor.switch_threshold / phi
         start, end = 3 * edge, 3 * edge + window
-        changes: dict[str, Any] = {
+        changes: Fields = {
             f"vphi_{c} pwl": [0.0, 0.0, 1.0, 0.0]
             for c in range(self._layer.columns * self._layer.wired)
         }

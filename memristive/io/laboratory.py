@@ -9,7 +9,7 @@ side of neuron j; without pairs, the last column may be the reference column.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,7 @@ from memristive.io.records import NotOverwritten, write_file
 from memristive.network.design import Schedule
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
+from memristive.parameters import Fields
 from memristor import read_current
 from snn_circuit import names
 
@@ -151,7 +152,7 @@ def circuit_table(network: Network) -> "pd.DataFrame":
     import pandas as pd
 
     schedule = network.design if isinstance(network.design, Schedule) else None
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str], Fields] = {}
     tau = network.parameters.neuron.time_constant
     for k, layer in enumerate(network.layers):
         neuron, wires, none = layer.neuron, layer.devices.wires, None

@@ -20,7 +20,7 @@ from memristive.io.laboratory import conductances
 from memristive.io.networks import describe_network
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 if TYPE_CHECKING:
     from nir import NIRGraph  # type: ignore[import-untyped]
@@ -49,7 +49,7 @@ def nir_graph(network: Network) -> "NIRGraph":
     size or whose stride is not 1.
     """
     nir, below = _nir(), None
-    nodes: dict[str, Any] = {}
+    nodes: Fields = {}
     shape = (1, *network.image_shape) if network.image_shape else (network.sizes[0],)
     nodes["input"] = nir.Input({"input": np.array(shape)})
     for k, (layer, states) in enumerate(zip(network.layers, network.states, strict=True)):

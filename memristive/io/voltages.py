@@ -8,7 +8,7 @@ value found and the value expected.
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -29,7 +29,7 @@ from memristive.network.design import (
     Setup,
 )
 from memristive.network.two_terminal import DeviceArray
-from memristive.parameters import ParameterError, Parameters
+from memristive.parameters import Fields, ParameterError, Parameters, Values
 from snn_circuit import NetworkParameters
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class VoltagesError(RuntimeError):
 class StoredArray(Parameters):
     """Two-terminal devices in a voltages file: what `DeviceArray` needs."""
 
-    device: dict[str, Any]
+    device: Fields
     scheme: str
     pulses: float
 
@@ -98,7 +98,7 @@ class Voltages(Parameters):
     """
 
     states: Any
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: Fields = field(default_factory=dict)
     file: str = "the voltages file"
     dataset: str = UNNAMED
     shape: tuple[int, int] = (0, 0)
@@ -209,9 +209,7 @@ def save_voltages(
     report(f"wrote {path}")
 
 
-def content_of(
-    states: np.ndarray | Sequence[np.ndarray], origin: Mapping[str, Any], ngspice: bool
-) -> dict[str, Any]:
+def content_of(states: np.ndarray | Sequence[np.ndarray], origin: Values, ngspice: bool) -> Fields:
     """Return the content of a voltages file. Arguments are those of `save_voltages`."""
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
     return {
@@ -234,7 +232,7 @@ def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     return voltages_of(path, _read(path, dataset))
 
 
-def voltages_of(path: str | Path, content: dict[str, Any]) -> Voltages:
+def voltages_of(path: str | Path, content: Fields) -> Voltages:
     """Return the checked content of a voltages file; raise VoltagesError, which names the file and
     the entry.
     """
@@ -344,7 +342,7 @@ def load_voltages(
     return found
 
 
-def _read(path: str | Path, dataset: str) -> dict[str, Any]:
+def _read(path: str | Path, dataset: str) -> Fields:
     try:
         content = read_json(path, "a voltages file; the training scripts write it")
     except FileProblem as error:
@@ -364,7 +362,7 @@ def _read(path: str | Path, dataset: str) -> dict[str, Any]:
     return content
 
 
-def _paper_states(path: str | Path, content: Mapping[str, Any]) -> list[list[Any]]:
+def _paper_states(path: str | Path, content: Values) -> list[list[Any]]:
     cells = {
         (int(match[1]), int(match[2])): value
         for key, value in content.items()

@@ -6,7 +6,7 @@ only chooses which phi to pulse. In closed form the compiled kernel runs the sam
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from memristive.learning.rule import Doses, Rule, doses_of
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import KernelArrays, Network
-from memristive.parameters import ParameterError, check_kind
+from memristive.parameters import Fields, ParameterError, Values, check_kind
 from memristive.scores.checks import warn_of_layers
 from memristive.writing.base import Due, Plan
 from memristive.writing.pulses import Counts, no_counts
@@ -55,7 +55,7 @@ class Learning:
         """Return a training before its first presentation."""
         return cls(network, np.zeros((rule.presentations, 2), bool))
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Fields:
         """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
         waiting = waiting_of(kernel_ways(self.network))
@@ -63,7 +63,7 @@ class Learning:
         layers |= {f"wear_{k}": of_layer for k, of_layer in enumerate(self.network.wear)}
         return {**layers, "history": self.history, "done": self.done}
 
-    def restored(self, arrays: Mapping[str, Any], file: object = "the checkpoint") -> "Learning":
+    def restored(self, arrays: Values, file: object = "the checkpoint") -> "Learning":
         """Return this training, which has just been started, as far as the `arrays` of the
         checkpoint `file` have come. Raises FileProblem, which names file and entry, if an array
         does not suit it.

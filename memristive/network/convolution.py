@@ -31,7 +31,7 @@ from memristive.network.netlists import (
     layers_circuit,
     stage_nodes,
 )
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from snn_circuit import Points, add_source, edges, names
 
 if TYPE_CHECKING:
@@ -272,9 +272,7 @@ class Convolution(Parameters, Kind):
             ("image_width", ""): self.width,
         }
 
-    def nir(
-        self, nir: Any, weights: np.ndarray
-    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
+    def nir(self, nir: Any, weights: np.ndarray) -> tuple[Fields, list[int], Fields]:
         down, across = self.places
         if down % self.regions or across % self.regions:
             raise ParameterError(

@@ -11,12 +11,13 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.netlists import TRIGGER, ModelStates, layered_network, rising
+from memristive.parameters import Fields
 
 if TYPE_CHECKING:
     from memristive.network.networks import Network
 
 Kept = tuple[np.ndarray, np.ndarray, np.ndarray]
-Nodes = dict[str, Any]  # of NIR, by name
+Nodes = Fields  # of NIR, by name
 
 
 class Kind:
@@ -101,9 +102,7 @@ class Kind:
         """Return what a laboratory builds beside the crossbar, by name and unit."""
         return {}
 
-    def nir(
-        self, nir: Any, weights: np.ndarray
-    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
+    def nir(self, nir: Any, weights: np.ndarray) -> tuple[Fields, list[int], Fields]:
         """Return the nodes of a layer's drives in NIR, by name, the shape of their outputs, and the
         nodes between the spikes and the layer above. `weights`: neurons x rows, the bias last.
         """

@@ -18,8 +18,10 @@ from memristive.network.chip import OF_DEVICE, Chip, device_chip
 from memristive.network.convolution import Convolution
 from memristive.network.inputs import MOST_NEURONS
 from memristive.parameters import (
+    Fields,
     ParameterError,
     Parameters,
+    Values,
     as_whole,
     check_kind,
     did_you_mean,
@@ -80,9 +82,7 @@ class Conv(Parameters):
                 object.__setattr__(self, name, checked)
 
     @classmethod
-    def of(
-        cls, given: "Conv | Convolution | Mapping[str, Any]", kernels: int | None = None
-    ) -> "Conv":
+    def of(cls, given: "Conv | Convolution | Values", kernels: int | None = None) -> "Conv":
         """Return the layer of a convolution, or of a dict of its fields, with so many `kernels`."""
         if isinstance(given, Conv):
             return dataclasses.replace(given, kernels=kernels or given.kernels)
@@ -162,7 +162,7 @@ class Recipe(Parameters):
     chip: Chip | str | None = None
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of images")
     neuron: MeasuredNeuron | None = None
-    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    changes: Fields = dataclasses.field(default_factory=dict)
 
     newer: ClassVar = ("changes", "neuron")
 
@@ -174,7 +174,7 @@ class Recipe(Parameters):
         pairs: int | None = None,
         chip: str | Chip | None = None,
         seed: int = 1,
-        changes: Mapping[str, Any] | None = None,
+        changes: Values | None = None,
         neuron: str | Path | MeasuredNeuron | None = None,
     ) -> None:
         values = {
@@ -240,7 +240,7 @@ class Recipe(Parameters):
         """Return this recipe with other values of some fields."""
         return dataclasses.replace(self, **changes)
 
-    def changed(self, changes: Mapping[str, Any]) -> "Recipe":
+    def changed(self, changes: Values) -> "Recipe":
         """Return this recipe with further `changes`."""
         return self.replace(changes=self.changes | dict(changes))
 
@@ -252,7 +252,7 @@ class Recipe(Parameters):
         own = self.chip is None and device and device_chip(device)
         return self.replace(chip=OF_DEVICE) if own else self
 
-    def of_group(self, group: str) -> dict[str, Any]:
+    def of_group(self, group: str) -> Fields:
         """Return the changes of a group by field."""
         start = f"{group}."
         return {
@@ -273,7 +273,7 @@ class Recipe(Parameters):
             )
         return dataclasses.replace(chosen, **found)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Fields:
         """Return the recipe for JSON files."""
         content = super().as_dict() | {"device": self.device and self.device.as_dict()}
         own = content.pop("neuron")

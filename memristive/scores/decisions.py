@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from memristive.network.design import Schedule
+from memristive.parameters import Fields
 from snn_circuit import NeuronParameters
 
 LATE = 1e-9  # s: ngspice's time point for the end of a pulse may lie this much after the end
@@ -184,7 +185,7 @@ def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.nda
 
 def summary(
     labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule: Schedule | None = None
-) -> dict[str, Any]:
+) -> Fields:
     """Return a dict with the scores of a set of images: accuracies and their interval, numbers of
     silent and tied images, and the recall of each class (nan: no image).
 
@@ -230,7 +231,7 @@ def summary(
     }
 
 
-def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
+def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> Fields:
     """Return a dict with the strict accuracy, the ends of its 95 % interval, and the numbers of
     silent and tied images. `labels`, `decisions`: true and decided class number of each image.
     """
@@ -245,7 +246,7 @@ def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
     }
 
 
-def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
+def score_row(labels: np.ndarray, spikes: np.ndarray) -> Fields:
     """Return a dict with the number of images and their `strict_scores`. `labels`: class number of
     each image; `spikes`: first spikes, images x classes, s.
     """

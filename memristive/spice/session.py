@@ -14,14 +14,14 @@ import re
 import shlex
 import tempfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
+from memristive.parameters import ParameterError, Parameters, SimulationError, Values, quantity
 from memristive.spice.ngspice import LOOK, Ngspice, start_ngspice
 
 METHODS = ("trap", "gear")
@@ -244,7 +244,7 @@ class Waveforms:
     between two nodes in V, and `waves["i(vin)"]` the current of a source in A.
     """
 
-    def __init__(self, plot: Mapping[str, Any]) -> None:
+    def __init__(self, plot: Values) -> None:
         self._plot = plot
         self.time = self["time"]
 
@@ -301,7 +301,7 @@ class LoadedCircuit:
             self._ngspice.send([f"{command} = {value}" for command, value in self._sent.items()])
         self._ngspice.select(self)
 
-    def alter(self, changes: Mapping[str, Any]) -> None:
+    def alter(self, changes: Values) -> None:
         """Change element values for all later runs. Elements that already have these values are
         skipped.
 
@@ -504,7 +504,7 @@ def run_once(
     solver: Solver,
     save: Sequence[str],
     stop: float,
-    changes: Mapping[str, Any] | None = None,
+    changes: Values | None = None,
     pauses: Iterable[float] = (),
     watch: Watch = lambda steps: steps,
 ) -> Waveforms:

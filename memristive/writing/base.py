@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from memristive.ledger import COMPUTED, Ledger, Technology, Times
+from memristive.parameters import Fields
 
 # Write of one column in the form of its way: `ColumnDose`, or `GateWrite`.
 Write = Any
@@ -62,7 +63,7 @@ class Way:
         """Share of a pulse's voltage that moves half-selected cells: 1/2, 1/3, or 0 for none."""
         return 0.0
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: Any) -> Fields:
         """Return what the compiled writes of a `Network` need, by its name in `ways.Ways`."""
         return {}
 

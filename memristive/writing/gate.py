@@ -27,7 +27,7 @@ from memristive.compiled import compiled
 from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import Parameters, curve, quantity
+from memristive.parameters import Fields, Parameters, curve, quantity
 from memristive.writing.base import Due, Laboratory, Way
 from memristive.writing.late import capacitor_ledger
 from memristive.writing.pulses import Counts
@@ -61,7 +61,7 @@ class GateSettings(Parameters):
     )
 
 
-def gate_settings(emulator: Emulator, noise: bool = True) -> dict[str, Any]:
+def gate_settings(emulator: Emulator, noise: bool = True) -> Fields:
     """Return the fields of `PulseWrites` for 1T1R cells whose gates set the levels of a device, for
     which the `emulator` stands.
 
@@ -121,7 +121,7 @@ class GateWrites(Way):
 
     kind = ASSUMED
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: Any) -> Fields:
         """If the network holds no gate voltages, they follow from its states."""
         settings = self.settings
         waiting = network.waiting or gate_voltages(settings, network.states)

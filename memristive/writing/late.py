@@ -12,7 +12,7 @@ from memristive.closed_form.kernel_arrays import Arrays
 from memristive.compiled import compiled
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.ledger import ASSUMED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.base import Due, Laboratory
 from memristive.writing.pulses import RoundedPulses
@@ -53,7 +53,7 @@ class LateSettings(Parameters):
     )
 
 
-def late_settings(device: MeasuredDevice) -> dict[str, Any]:
+def late_settings(device: MeasuredDevice) -> Fields:
     """Return the fields of `PulseWrites` for synapses of a `device` that write late.
 
     A synapse waits until several pulses are due in two cases: if the noise of a pulse is several
@@ -99,7 +99,7 @@ class LatePulses(RoundedPulses):
     def rounds(self) -> bool:
         return False
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: Any) -> Fields:
         """Add the doses that synapses hold, and the limits at which pulses are due."""
         settings, shapes = self.settings, [(layer.rows, layer.neurons) for layer in network.layers]
         waiting = network.waiting or tuple(np.zeros(shape) for shape in shapes)

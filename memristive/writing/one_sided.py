@@ -28,7 +28,7 @@ from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.devices.one_sided import OneSided
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.base import Due, Laboratory
 from memristive.writing.late import LatePulses, capacitor_ledger
@@ -57,7 +57,7 @@ class OneSidedSettings(Parameters):
     )
 
 
-def one_sided_settings(emulator: Emulator) -> dict[str, Any]:
+def one_sided_settings(emulator: Emulator) -> Fields:
     """Return the fields of `PulseWrites` for pairs of a device with one gradual direction, for
     which the `emulator` stands; {} for other devices.
     """
@@ -232,7 +232,7 @@ class OneSidedWrites(LatePulses):
     def rounds(self) -> bool:
         return not self.settings.late
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: Any) -> Fields:
         late = super().arrays(network)["late"] if self.settings.late else None
         return {"sided": self._sided, "late": late}
 

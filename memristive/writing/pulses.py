@@ -24,7 +24,7 @@ from memristive.compiled import compiled
 from memristive.devices import write_curve
 from memristive.devices.cells import Cells
 from memristive.ledger import COMPUTED, SELECTED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import Parameters, curve, quantity
+from memristive.parameters import Fields, Parameters, curve, quantity
 from memristive.writing.at_once import AtOnce, ColumnDose, moved
 from memristive.writing.base import Laboratory
 from memristor import read_current
@@ -115,7 +115,7 @@ class RoundedPulses(AtOnce):
             return 0.0
         return 1 / 3 if self.settings.thirds else 1 / 2
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: Any) -> Fields:
         settings = self.settings
         pulses = Pulses(
             settings.step,
