@@ -111,7 +111,7 @@ def restored(kind: Any, content: Any, name: str = "", partial: bool = False) -> 
     return content
 
 
-def _parameters(kind: Any, content: Any, name: str, partial: bool) -> Any:
+def _parameters(kind: Any, content: object, name: str, partial: bool) -> Parameters:
     if not isinstance(content, Mapping):
         raise ParameterError(f"{name} must be the fields of {kind.__name__}, got {content!r:.60}")
     within = f"{name}." if name else ""
@@ -145,7 +145,7 @@ def _hints(kind: type) -> Fields:
     return get_type_hints(kind, include_extras=True)
 
 
-def _array(content: Any, name: str, dimensions: int, largest: float) -> np.ndarray:
+def _array(content: object, name: str, dimensions: int, largest: float) -> np.ndarray:
     try:
         found = np.array(content)
     except ValueError:  # rows of different lengths

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memristive.parameters import Fields, Parameters, quantity
+from memristive.parameters import Fields, FloatOrArray, Parameters, quantity
 
 COMPUTED, ASSUMED = "computed", "assumed"
 SELECTED = "write: array, selected cells"
@@ -56,7 +56,7 @@ class Ledger:
     def __mul__(self, factor: float) -> "Ledger":
         return Ledger(tuple(line._replace(joules=factor * line.joules) for line in self.lines))
 
-    def sum(self, **wanted: Any) -> float:
+    def sum(self, **wanted: object) -> float:
         """Return the energy in J of all lines whose fields have the `wanted` values, as
         sum(pins=True).
         """
@@ -161,7 +161,7 @@ class Technology(Parameters):
         return self.loop_gain / self.first_stage_gain * load / self.gm_over_current
 
 
-def stage_load(inputs: Any, feedback: Any, output: Any = 0.0) -> Any:
+def stage_load(inputs: FloatOrArray, feedback: FloatOrArray, output: FloatOrArray = 0.0) -> Any:
     """Return the transconductance in S with which an inverting stage has a loop gain of 1.
 
     The transconductance drives the conductances `feedback`, back to the input, and `output`. All

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from numbers import Number
 from typing import Any, ClassVar
 
+import numpy as np
+
+FloatOrArray = np.ndarray | float
 Fields = dict[str, Any]  # values by name: a JSON object, or arguments of a class
 Values = Mapping[str, Any]  # the same, to read only
 
@@ -76,14 +79,14 @@ def check_range(name: str, value: Any, metadata: Values) -> Any:
     return value if whole else float(value)
 
 
-def as_whole(name: str, value: Any, low: int, high: int) -> int:
+def as_whole(name: str, value: object, low: int, high: int) -> int:
     """Return `value` as an int. Raise ParameterError, which names `name`, unless it is a whole
     number from `low` to `high`.
     """
     return int(check_range(name, value, quantity(low, low, high, "", "").metadata))
 
 
-def check_kind(name: str, value: Any, *kinds: type) -> None:
+def check_kind(name: str, value: object, *kinds: type) -> None:
     """Raise ParameterError, which names `name`, unless `value` is of one of some `kinds`, and the
     attribute of `value` that is, if there is one.
     """

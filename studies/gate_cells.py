@@ -15,8 +15,8 @@ Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -35,6 +35,7 @@ from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
 from memristive.network.networks import Network
 from memristive.parameters import Fields, ParameterError
+from memristive.writing.gate import GateWrite
 
 MODEL = "stanford_1t1r"
 STEP = 0.03  # of the range of gate voltages: move of X at which a device is written
@@ -132,7 +133,9 @@ class CountingEngine(NgspiceNetwork):
 
     writes = 0
 
-    def write(self, network: Network, layer: int, doses: Any, rng: Any) -> Any:
+    def write(
+        self, network: Network, layer: int, doses: Sequence[GateWrite], rng: np.random.Generator
+    ) -> np.ndarray:
         """Count the writes `doses`, make them, and return the states of the layer (columns x rows,
         V) afterwards.
         """

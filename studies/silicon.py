@@ -17,6 +17,7 @@ from the records that are there.
 Ten minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
+import argparse
 import dataclasses
 import functools
 import itertools
@@ -90,7 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
     drawn.plot(figure(rows))
 
 
-def in_closed_form(options: Any, data: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+def in_closed_form(
+    options: argparse.Namespace, data: str
+) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Write the record of a dataset; return the heading and the rows of its table."""
     given = {"data": data, "pumps": PUMPS, "doses": DOSES, "repairs": REPAIRS, "repair": REPAIR}
     record = Record(options, f"silicon_{data}", {**given, "neuron": NEURON, "chips": CHIPS})
@@ -110,7 +113,7 @@ def in_closed_form(options: Any, data: str) -> tuple[tuple[str, ...], list[tuple
     return ("data", "spread", "ideal", *KINDS), lines
 
 
-def parts(data: str, held: bool) -> tuple[Any, ...]:
+def parts(data: str, held: bool) -> tuple[np.ndarray, ...]:
     """Return training images and labels, and those for the test: of the test set, or `held` out."""
     dataset = matching_dataset(data)
     images, labels = dataset.training.levels, dataset.training.labels
@@ -121,7 +124,7 @@ def parts(data: str, held: bool) -> tuple[Any, ...]:
     return images[:first], labels[:first], images[last], labels[last]
 
 
-def start(task: OnChips, held: bool = False) -> tuple[Any, Any, tuple[Any, ...], Chip]:
+def start(task: OnChips, held: bool = False) -> tuple[Network, Any, tuple[np.ndarray, ...], Chip]:
     """Return the untrained network, its rule, the images, and the chip."""
     neuron, found = load_neuron(NEURON), parts(task.data, held)
     own = neuron_chip(neuron)
@@ -179,7 +182,7 @@ def evaluate(task: OnChips) -> Fields:
 CONDITIONS = (("typical", 27.0), ("ff", -20.0), ("ss", 85.0), ("fs", 27.0), ("sf", 27.0))
 
 
-def of_circuit(options: Any) -> None:
+def of_circuit(options: argparse.Namespace) -> None:
     """Write the record of a training, a read and curves of XPUE's layer, and draw them."""
     record = Record(options, "silicon_circuit", {"conditions": CONDITIONS})
     patterns, process = xpue().patterns, Process("gf180mcu")
@@ -239,7 +242,7 @@ def of_circuit(options: Any) -> None:
     record.plot(drawn)
 
 
-def in_ngspice(options: Any) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+def in_ngspice(options: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Write the record of XPUE in transistors; return the heading and the rows of its table."""
     given = {"scale": SCALE, "rounds": ROUNDS, "pulse": PULSE, "margin": MARGIN, "chips": 8}
     record = Record(options, "silicon_xpue", given)

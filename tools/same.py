@@ -61,14 +61,14 @@ def cases() -> Iterator[tuple[str, Callable[[], str]]]:
     images, labels = rng.random((20, 16)) * (rng.random((20, 16)) < 0.7), np.arange(20) % 3
     patterns = (rng.random((3, 9)) < 0.5).astype(float)
 
-    def learned(options: Fields, engine: str, presentations: int) -> Any:
+    def learned(options: Fields, engine: str, presentations: int) -> "m.Learning":
         given = {**options}
         if given.pop(CHIP, False):
             given[CHIP] = m.Chip(cell_gain=0.05, neuron_threshold=0.02, seed=3)
         network, rule = m.build(images, 3, **given, presentations=presentations, seed=1)
         return m.learn(network, rule, images, labels, engine=engine)
 
-    def of(learning: Any) -> str:
+    def of(learning: "m.Learning") -> str:
         return digest(learning.history, *learning.network.states)
 
     def closed_form(options: Fields) -> str:

@@ -42,7 +42,7 @@ class Table(NamedTuple):
 
     def __str__(self) -> str:
         rows, by = self.rows(), self.by.split()
-        lines, headings = dict[Any, dict[str, str]](), dict[str, None]()
+        lines, headings = dict[tuple[object, ...], dict[str, str]](), dict[str, None]()
         if "strict_accuracy" in rows:
             rows["percent"] = 100 * rows.strict_accuracy
         for heading, text in self.cells.items():
@@ -126,7 +126,7 @@ CLOSED_FORM, READ_IN_NGSPICE, IN_NGSPICE = (
     ("closed form", "ngspice"),
     ("ngspice", "ngspice"),
 )
-SHORT = [
+SHORT: list[tuple] = [
     (
         "XPUE, the paper's rule, training patterns",
         "100%",

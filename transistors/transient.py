@@ -12,11 +12,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from memristive.parameters import Fields, SimulationError
+from memristive.parameters import Fields, FloatOrArray, SimulationError
 from memristive.spice.power import positive_energy
 from transistors.circuit import (
     BIAS,
@@ -261,9 +260,9 @@ def simulate(text: str, stop: float) -> Trace:
     return dict(zip(names, points.T, strict=True))
 
 
-def sampled(trace: Trace, name: str, times: Any) -> Any:
+def sampled(trace: Trace, name: str, times: FloatOrArray) -> np.ndarray:
     """Return the vector `name` of a trace (V or A) at `times` in s (any shape), interpolated."""
-    return np.interp(times, trace["time"], trace[name])
+    return np.asarray(np.interp(times, trace["time"], trace[name]))
 
 
 def predictions(trace: Trace, transient: Transient, shown: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -292,11 +291,14 @@ class Accounts:
         return Laboratory((volts**2 * width,) * 2, (-volts, volts), (width, width), half)
 
 
+Steps = Iterator[tuple[int, float]]  # of `train`
+
+
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
     """Return groups of writes that are made together: those of one sign with equal rows, as of an
     image, or of a patch that several kernels have won. Unless `shared`, each write is a group.
     """
-    found: dict[Any, list[ColumnDose]] = {}
+    found: dict[object, list[ColumnDose]] = {}
     for k, dose in enumerate(writes):
         key = (dose.dose > 0, dose.shares.tobytes()) if shared else k
         found.setdefault(key, []).append(dose)
@@ -397,7 +399,7 @@ def training(
     accounts: Accounts,
     segments: int = SEGMENTS,
     samples: int = SAMPLES,
-    watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
+    watch: Callable[[Steps], Steps] = lambda steps: steps,
 ) -> TrainingCosts:
     """Train a network in closed form, and return the costs of its training.
 

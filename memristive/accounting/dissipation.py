@@ -8,7 +8,7 @@ the laboratory, not by those of the emulator that stands for it in ngspice.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from memristive.ledger import Technology
 from memristive.network.design import PULSE_EDGES
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
+from memristive.parameters import FloatOrArray
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.pulses import Counts
-from memristor import channel_current, raised_state, read_current
+from memristor import Channel, channel_current, raised_state, read_current
 
 OUTPUT_EDGE = 0.5e-6  # s, of a hidden neuron's output
 PATH = np.polynomial.legendre.leggauss(8)  # over the way of X during a write, from -1 to 1
@@ -39,7 +40,7 @@ class Drawn(NamedTuple):
     charge: float = 0.0
 
 
-def current(cells: Any, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
+def current(cells: Channel, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
     """Return the absolute value of the currents in A through the channels of `cells` at `states`
     (V), with rows at `volts` (of any sign) and columns at 0 V; all broadcast.
 
@@ -54,23 +55,29 @@ def current(cells: Any, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
 
 
 def _held(
-    cells: Any, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps: Any
+    cells: Channel,
+    states: np.ndarray,
+    volts: np.ndarray,
+    seconds: FloatOrArray,
+    ramps: FloatOrArray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the energies in J and the charges in C of cells at `volts` for `seconds`, and on
     straight ramps from or to 0 V that take `ramps` s together. All arguments broadcast, and the
     results have their common shape.
     """
-    energy, charge = 0.0, 0.0
+    energy, charge = np.zeros(()), np.zeros(())
     for share, time in (
         (1.0, seconds),
         *((s, w * ramps) for s, w in zip(NODES, WEIGHTS, strict=True)),
     ):
         amperes = current(cells, states, share * volts) * time
         energy, charge = energy + np.abs(share * volts) * amperes, charge + amperes
-    return np.asarray(energy), np.asarray(charge)
+    return energy, charge
 
 
-def _drawn(of: Layer, states: np.ndarray, volts: np.ndarray, seconds: Any, ramps: Any) -> Drawn:
+def _drawn(
+    of: Layer, states: np.ndarray, volts: np.ndarray, seconds: FloatOrArray, ramps: FloatOrArray
+) -> Drawn:
     """Return the energies and the charge (`Drawn`) of rows at `volts` (rows) in a layer with these
     `states` (columns x rows, V); `seconds` and `ramps` (s) as in `_held`.
     """
@@ -111,8 +118,8 @@ def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: floa
     design, result = network.design, []
     for k, (of, states) in enumerate(zip(network.layers, network.states, strict=True)):
         # the image, and the bias row of every layer
-        seconds: Any = np.full(of.rows, stop - design.rise)
-        ramps: Any = np.full(of.rows, design.rise * (1 + network.paper))
+        seconds = np.full(of.rows, stop - design.rise)
+        ramps = np.full(of.rows, design.rise * (1 + network.paper))
         levels, states = np.ones(of.rows), of.with_reference(states)
         if k:
             on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -231,7 +231,7 @@ def training_costs(
     start = network_on_chip(dataclasses.replace(start, devices=None, chip=None), network.chip)
     with progress(range(0), rule.presentations, "training", "image") as bar:
 
-        def watch(steps: Any) -> Any:
+        def watch(steps: accounting.Steps) -> accounting.Steps:
             for done, accuracy in steps:
                 bar.update(done - bar.n)
                 yield done, accuracy

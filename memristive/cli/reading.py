@@ -7,7 +7,7 @@ import functools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -145,7 +145,7 @@ def trained_network(
     return network, rule, voltages, dataset
 
 
-def check_images(dataset: Any, network: Network) -> None:
+def check_images(dataset: Dataset, network: Network) -> None:
     """Raise ParameterError unless the images of a `Dataset` have the inputs and the classes of a
     network.
     """
@@ -222,7 +222,7 @@ def save_test(
     classes: Sequence[str],
     resolution: float = RESOLUTION,
     schedule: Schedule | None = None,
-    **more: Any,
+    **more: object,
 ) -> np.ndarray:
     """Write the record and NAME_decisions.csv.gz beside it, print the scores, and return the strict
     decisions (images).

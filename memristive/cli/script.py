@@ -17,7 +17,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
 RESULTS, FIGURES, NETWORKS, OWN = Path("results"), Path("figures"), Path("voltages"), Path("own")
 
 
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
 class Parser(argparse.ArgumentParser):
     """Argument parser whose errors are one line."""
 
@@ -67,7 +71,7 @@ class Parser(argparse.ArgumentParser):
             help=meaning + stated,
         )
 
-    def add_common(self, option: str, default: Any, note: str = "", **changed: Any) -> None:
+    def add_common(self, option: str, default: object, note: str = "", **changed: Any) -> None:
         """Add an option that has the same meaning in each script. In --help, `note` stands in place
         of the default. `changed` replaces arguments of `add_argument`.
         """
@@ -116,7 +120,7 @@ class Parser(argparse.ArgumentParser):
 class AlsoPdf(argparse.Action):
     """Let `plotting.save` write a PDF file beside each PNG file."""
 
-    def __call__(self, *_: Any) -> None:
+    def __call__(self, *_: object) -> None:
         """Set matplotlib's format."""
         import matplotlib
 
@@ -307,10 +311,10 @@ class Record:
 
     def run_tasks(
         self,
-        function: Callable[[Any], Any],
-        tasks: Sequence[Any],
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
         sizes: Sequence[int] | None = None,
-    ) -> list[Any]:
+    ) -> list[Result]:
         """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks
         beside the record.
 
@@ -453,7 +457,7 @@ def changed_settings(options: argparse.Namespace, **groups: Any) -> Fields:
     return changes
 
 
-def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return `heading` and `rows` as the text of an aligned table; columns of numbers are aligned
     at the right.
     """
@@ -544,7 +548,7 @@ class _Output:
     its files.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.failure: OSError | None = None
 
@@ -559,12 +563,13 @@ class _Output:
         """Flush the stream."""
         self._attempt(self.stream.flush)
 
-    def _attempt(self, action: Callable[[], Any]) -> Any:
+    def _attempt(self, action: Callable[[], Result]) -> Result | None:
         try:
             return action() if self.failure is None else None
         except OSError as error:
             self.failure = error
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            return None
 
 
 Main = Callable[[list[str] | None], int | None]
@@ -586,7 +591,7 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     """
     received = []
 
-    def stop(number: int, frame: Any) -> None:
+    def stop(number: int, frame: object) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
@@ -615,7 +620,7 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     return code
 
 
-def _show_warning(shown: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
+def _show_warning(shown: set[str], message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning that is not among those `shown`: workers repeat what they share."""
     if str(message) not in shown:
         shown.add(str(message))

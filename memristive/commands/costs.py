@@ -15,7 +15,6 @@ import argparse
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -254,7 +253,7 @@ def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> Train
     return found
 
 
-def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -> list[Any]:
+def shortened(network: Network, sets: Mapping[str, Images], resolution: float) -> list[Fields]:
     """Return a row for each of `FACTORS`: the factor by which all times of a read are shortened,
     and the strict accuracy on each of the `sets` under its name.
 

@@ -20,7 +20,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -318,7 +318,7 @@ def runs_of(
 ) -> Iterator[Run]:
     """Yield all networks of the report; `shown`: most presentations."""
 
-    def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: Any) -> Run:
+    def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: object) -> Run:
         data, layers, _ = networks[network]
         made = Run(Recipe(layers, of, LATE if late else AT_ONCE, seed=seed), data)
         if shown:

@@ -16,11 +16,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import sklearn.datasets
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -264,10 +263,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(
         f"{NETWORK}, strictly: {np.mean(strict == truth):.2%}, {np.mean(strict < 0):.2%} undecided"
     )
-    for engine, one in compared.items():
+    for engine, shares in compared.items():
         print(
-            f"held-out tenth: {engine} decides {one['right']} of {one['samples']} right, "
-            f"{one['same_decision']} as the closed form"
+            f"held-out tenth: {engine} decides {shares['right']} of {shares['samples']} right, "
+            f"{shares['same_decision']} as the closed form"
         )
 
     # 6. Plot.
@@ -318,7 +317,7 @@ class Fold:
     """
 
     name: str
-    method: Any
+    method: BaseEstimator
     features: np.ndarray
     truth: np.ndarray
     train: np.ndarray

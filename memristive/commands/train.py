@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -293,7 +292,7 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     return start_with
 
 
-def shown(row: Fields) -> tuple[Any, ...]:
+def shown(row: Fields) -> tuple[object, ...]:
     """Return a row of the record as cells of a table to print."""
     low, high = (100 * row[f"interval_95_{end}"] for end in ("low", "high"))
     return (

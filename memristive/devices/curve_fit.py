@@ -478,7 +478,7 @@ def _regress(
     writes: np.ndarray,
     shared: np.ndarray,
     bent: np.ndarray,
-) -> tuple[Any, ...]:
+) -> tuple:
     """Return minus the log of the restricted likelihood, and the parts of the regression.
 
     The parts are the Cholesky factors of the noise's covariance and of the normal equations, the
@@ -593,7 +593,7 @@ def _estimate(
     after: np.ndarray,
     equal: bool = False,
     start: np.ndarray | None = None,
-) -> tuple[Any, ...]:
+) -> tuple:
     """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
     (read, write), the estimated states at all readings, and the arguments of `_noise_curve` after
     `grid`.
@@ -716,7 +716,7 @@ def _likelihoods(
     return losses, smooth[best]
 
 
-def _noise_intervals(last: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _noise_intervals(last: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Return 95 % intervals of the noises (read, write) by profile likelihood, and the likeliest
     `logs` of `_regress`. `last`: the last entry of `_estimate`.
     """

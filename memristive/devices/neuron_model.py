@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
@@ -391,7 +391,9 @@ def fit_law(currents: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.nda
         amperes, seconds = currents[used], times[used]
         scale = np.array([seconds[-1], seconds[0], amperes[0]])
 
-        def error(x: np.ndarray, a: Any = amperes, s: Any = seconds, k: Any = scale) -> np.ndarray:
+        def error(
+            x: np.ndarray, a: np.ndarray = amperes, s: np.ndarray = seconds, k: np.ndarray = scale
+        ) -> np.ndarray:
             return law(a, *(x * k)) / s - 1
 
         bounds = ([-1.0, 1e-3, 1e-6], [1.0, 1e3, 1 - 1e-9])
@@ -453,7 +455,7 @@ def measure_neuron(
     model: NeuronModel,
     source: str = "",
     process: Process | None = None,
-    phase: Callable[[str], Any] = lambda name: None,
+    phase: Callable[[str], None] = lambda name: None,
 ) -> MeasuredNeuron:
     """Measure a neuron in ngspice: its column, its curve t(I) through resistors, its energy.
 
@@ -483,7 +485,7 @@ def measure_neuron(
 
 
 def _measured(
-    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], Any]
+    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], None]
 ) -> MeasuredNeuron:
     phase("rest")
     rest = bench.run(0.0)
@@ -552,7 +554,7 @@ def with_spreads(
     model: NeuronModel,
     process: Process,
     draws: int,
-    phase: Callable[[str], Any] = lambda name: None,
+    phase: Callable[[str], None] = lambda name: None,
 ) -> MeasuredNeuron:
     """Return `neuron` with its spreads over `draws` neurons whose transistors differ.
 

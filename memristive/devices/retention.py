@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -72,7 +71,7 @@ class RetentionFit:
 def fit_retention(
     time: Sequence[float] | np.ndarray,
     conductance: Sequence[float] | np.ndarray,
-    device: Sequence[Any] | np.ndarray | None = None,
+    device: Sequence[object] | np.ndarray | None = None,
 ) -> RetentionFit:
     """Fit both laws to readings of devices that nobody writes.
 

@@ -75,7 +75,7 @@ class ModelCells:
 
     def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
         self.model = model
-        self.found: Any = measure_levels(model) if model.has_levels else characterise(model)
+        self.found = measure_levels(model) if model.has_levels else characterise(model)
         self.device: MeasuredDevice = self.found.device
         self.array, self._emulated = DeviceArray(model, self.device, scheme), emulator(self.device)
 
@@ -443,7 +443,7 @@ class NgspiceNetwork:
         self,
         network: Network,
         image: np.ndarray,
-        noise: Sequence[Any] = (),
+        noise: Sequence[np.ndarray] = (),
         stop: float | None = None,
         hidden_stop: float | None = None,
     ) -> Reads:

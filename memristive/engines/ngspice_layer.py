@@ -21,9 +21,9 @@ simulated membranes are compared.
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.cells import Cells, cell_changes, neuron_changes
 from memristive.engines.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
@@ -106,7 +106,7 @@ class NgspiceLayer:
             solver.max_step / READING_LAYERS.max_step,
         )
         self._pools: dict[tuple[int, bool, float], _RowPool] = {}
-        self._circuits: dict[Any, LoadedCircuit] = {}  # membranes, back-reads, writes
+        self._circuits: dict[object, LoadedCircuit] = {}  # membranes, back-reads, writes
         neurons = layer.circuits
         # V, s
         self._thresholds, self.time_constant = (
@@ -157,10 +157,10 @@ class NgspiceLayer:
         """
         if levels.ndim > 1:
             place = np.arange(len(levels))
-            own: Any = None if noise is None else noise[:, None]
             if noise is None or not self._layer.read_noise:
                 levels, place = np.unique(levels, axis=0, return_inverse=True)
-                own = [None] * len(levels)
+                noise = None
+            own = [None] * len(levels) if noise is None else noise[:, None]
             found = [
                 self.read(states, of_read, wanted, stop, of_noise)
                 for of_read, of_noise in zip(levels, own, strict=True)
@@ -289,7 +289,11 @@ class NgspiceLayer:
         )
 
     def _noise(
-        self, block: np.ndarray, noise: np.ndarray | None, slots: Iterable[int], rows: Any
+        self,
+        block: np.ndarray,
+        noise: np.ndarray | None,
+        slots: Iterable[int],
+        rows: np.ndarray | Sequence[int] | slice,
     ) -> dict[str, float]:
         """Return the changes for `alter` that set the noise currents of a `block` of neurons. Rows
         `rows` of `noise` (as in `read` or `read_steps`) go to the rows `slots` of the circuit, one
@@ -583,7 +587,9 @@ class NgspiceLayer:
             )
         return changes, end + 4 * edge
 
-    def _load(self, key: Any, circuit: Any, solver: Solver, saved: list[str]) -> LoadedCircuit:
+    def _load(
+        self, key: object, circuit: Circuit, solver: Solver, saved: list[str]
+    ) -> LoadedCircuit:
         self._circuits[key] = NgspiceSession().load(circuit, solver, saved)
         return self._circuits[key]
 

@@ -12,7 +12,8 @@ of the stages, noise, and the end of the read.
 import itertools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -114,7 +115,7 @@ def nir_weights(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _nir() -> Any:
+def _nir() -> ModuleType:
     try:
         import nir
     except ImportError as error:

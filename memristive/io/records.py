@@ -94,7 +94,7 @@ def report(text: str) -> None:
     sys.stdout.flush()
 
 
-def to_json(data: Any) -> str:
+def to_json(data: object) -> str:
     """Return `data` as indented JSON: parameters by name, NumPy values as lists, values that are
     not finite as null.
     """
@@ -106,7 +106,7 @@ def as_read(content: Values) -> Fields:
     return dict(json.loads(to_json(content)))
 
 
-def _plain(data: Any) -> Any:
+def _plain(data: Any) -> object:
     if isinstance(data, Parameters):
         data = data.as_dict()
     if isinstance(data, Mapping):
@@ -231,7 +231,7 @@ def differences(stored: Values, wanted: Values, prefix: str = "") -> list[str]:
     return found
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else text[:37] + "..."
 

@@ -178,7 +178,7 @@ def save_voltages(
     *,
     ngspice: bool = True,
     overwrite: bool = False,
-    **origin: Any,
+    **origin: object,
 ) -> None:
     """Write trained states and print the path.
 
@@ -362,7 +362,7 @@ def _read(path: str | Path, dataset: str) -> Fields:
     return content
 
 
-def _paper_states(path: str | Path, content: Values) -> list[list[Any]]:
+def _paper_states(path: str | Path, content: Values) -> list[list[float]]:
     cells = {
         (int(match[1]), int(match[2])): value
         for key, value in content.items()

@@ -74,7 +74,7 @@ def build(
     convolution: Convolution | Conv | Values | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
-    **learning: Any,
+    **learning: object,
 ) -> tuple[Network, Rule]: ...
 
 
@@ -88,7 +88,7 @@ def build(
     convolution: Convolution | Conv | Values | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
-    **learning: Any,
+    **learning: object,
 ) -> tuple[Network, Rule]:
     """Return an untrained network for images, and the rule that suits it.
 
@@ -155,7 +155,7 @@ def build(
 def layers_of(
     hidden: int | Sequence[int] | None,
     convolution: Convolution | Conv | Values | None = None,
-    device: Any = None,
+    device: object = None,
 ) -> tuple[Conv | Dense, ...] | None:
     """Return the layers of a recipe from the options of `build`."""
     sizes = layer_sizes(hidden)

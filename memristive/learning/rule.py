@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -368,10 +368,13 @@ def plan(
     return found
 
 
+M = TypeVar("M")
+
+
 def correct(
-    machine: Any,
-    read_back: Callable[[Any, int, np.ndarray], np.ndarray],
-    write: Callable[[Any, int, Plan, Due], None],
+    machine: M,
+    read_back: Callable[[M, int, np.ndarray], np.ndarray],
+    write: Callable[[M, int, Plan, Due], None],
     neurons: tuple[int, ...],
     pairs: int,
     doses: Doses,
@@ -390,7 +393,7 @@ def correct(
 
     Parameters
     ----------
-    machine : any
+    machine : object
         First argument of the next two.
     read_back : callable
         Returns the back-read of a layer (its number) for the errors of its outputs.

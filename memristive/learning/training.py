@@ -8,7 +8,6 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -326,9 +325,9 @@ def train_on_image(
 
 def corrected_layers(
     network: Network,
-    machine: Any,
-    read_back: Callable[[Any, int, np.ndarray], np.ndarray],
-    write: Callable[[Any, int, Plan, Due], None],
+    machine: rules.M,
+    read_back: Callable[[rules.M, int, np.ndarray], np.ndarray],
+    write: Callable[[rules.M, int, Plan, Due], None],
     doses: Doses,
     ways: Ways,
     seen: Seen,

@@ -16,7 +16,8 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
@@ -272,7 +273,7 @@ class Convolution(Parameters, Kind):
             ("image_width", ""): self.width,
         }
 
-    def nir(self, nir: Any, weights: np.ndarray) -> tuple[Fields, list[int], Fields]:
+    def nir(self, nir: ModuleType, weights: np.ndarray) -> tuple[Fields, list[int], Fields]:
         down, across = self.places
         if down % self.regions or across % self.regions:
             raise ParameterError(

@@ -164,7 +164,7 @@ def _floats(values: ArrayLike) -> np.ndarray:
     return np.asarray(array, float)
 
 
-def _is_number(label: Any) -> bool:
+def _is_number(label: str | float) -> bool:
     try:
         float(label)
     except (TypeError, ValueError):

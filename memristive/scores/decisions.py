@@ -3,7 +3,6 @@ engines and datasets.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -305,6 +304,6 @@ def interval(right: int, count: int) -> list[float]:
     return [bounds.low, bounds.high]
 
 
-def decision_name(decision: int, labels: Sequence[Any]) -> str:
+def decision_name(decision: int, labels: Sequence[object]) -> str:
     """Return the text of a `decision`: the name of the class in `labels`, or "tied" or "silent"."""
     return UNDECIDED.get(decision) or str(labels[decision])

@@ -14,8 +14,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared
 
@@ -83,8 +82,8 @@ def signals_deferred() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    received: list[tuple[int, Any]] = []
-    handlers: dict[int, Any] = {
+    received: list[tuple[int, object]] = []
+    handlers: dict[int, Callable] = {
         number: handler
         for number in (signal.SIGINT, signal.SIGTERM)
         if callable(handler := signal.getsignal(number))
@@ -117,7 +116,7 @@ class Ngspice(NgSpiceShared):
     # ngspice keeps every command until then; joined alters are long
     NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = 200
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(self, *arguments: object, **more: object) -> None:
         self._printed: list[str] = []
         self._owner = threading.current_thread()
         self._loading = False
@@ -135,7 +134,7 @@ class Ngspice(NgSpiceShared):
         self._printed.append(message)
         return 0
 
-    def load_circuit(self, circuit: Any) -> None:
+    def load_circuit(self, circuit: object) -> None:
         """Load a netlist into ngspice. `load` calls this method; if PySpice's own simulator calls
         it, SimulationError is raised.
         """

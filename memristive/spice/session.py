@@ -16,7 +16,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
@@ -84,7 +84,7 @@ class Solver(Parameters):
 
 
 def netlist_text(
-    circuit: Any,
+    circuit: Circuit | str,
     solver: Solver,
     stop: float = 0.0,
     save: Sequence[str] = (),
@@ -283,7 +283,7 @@ class LoadedCircuit:
         except SimulationError as error:
             raise self._failure("refused the netlist", "op", error) from None
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a loaded circuit belongs to its process; load it in the function that the worker runs"
         )
@@ -466,7 +466,7 @@ class NgspiceSession:
     def __init__(self) -> None:
         self._ngspice = start_ngspice()
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a session belongs to its process; make one in the function that the worker runs"
         )
@@ -476,7 +476,7 @@ class NgspiceSession:
         """Version number of ngspice."""
         return int(self._ngspice.ngspice_version)
 
-    def load(self, circuit: Any, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
+    def load(self, circuit: Circuit | str, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
         """Load a circuit, which stays in ngspice, and return it as a `LoadedCircuit`.
 
         Parameters
@@ -500,7 +500,7 @@ class NgspiceSession:
 
 
 def run_once(
-    circuit: Any,
+    circuit: Circuit | str,
     solver: Solver,
     save: Sequence[str],
     stop: float,

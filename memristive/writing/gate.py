@@ -9,7 +9,7 @@ form and in ngspice call these functions.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,10 +28,13 @@ from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
 from memristive.parameters import Fields, Parameters, curve, quantity
-from memristive.writing.base import Due, Laboratory, Way
+from memristive.writing.base import Due, Laboratory, Way, WrittenCells, WrittenLayer, WrittenNetwork
 from memristive.writing.late import capacitor_ledger
 from memristive.writing.pulses import Counts
 from memristor import read_current
+
+if TYPE_CHECKING:
+    from memristive.writing.ways import PulseWrites
 
 # move of a gate at which its device is due, as a share of the range of gate voltages
 GATE_STEP = 0.036
@@ -121,7 +124,7 @@ class GateWrites(Way):
 
     kind = ASSUMED
 
-    def arrays(self, network: Any) -> Fields:
+    def arrays(self, network: WrittenNetwork) -> Fields:
         """If the network holds no gate voltages, they follow from its states."""
         settings = self.settings
         waiting = network.waiting or gate_voltages(settings, network.states)
@@ -149,7 +152,7 @@ class GateWrites(Way):
 
     def in_ngspice(
         self,
-        layer: Any,
+        layer: WrittenLayer,
         write_column: Callable[..., np.ndarray],
         states: np.ndarray,
         write: GateWrite,
@@ -161,7 +164,11 @@ class GateWrites(Way):
         return self.emulated(layer, write_column, states, write.column, after)
 
     def in_model(
-        self, cells: Any, states: np.ndarray, writes: list[GateWrite], rng: np.random.Generator
+        self,
+        cells: WrittenCells,
+        states: np.ndarray,
+        writes: list[GateWrite],
+        rng: np.random.Generator,
     ) -> np.ndarray:
         return np.asarray(cells.set_at_gates(states, writes))
 
@@ -178,7 +185,7 @@ class GateWrites(Way):
         )
         return scattered, gate_voltages(self.settings, states)
 
-    def capacitors(self, layer: Any) -> int:
+    def capacitors(self, layer: WrittenLayer) -> int:
         """A cell holds two gate voltages: X, and that of its last write."""
         return int(2 * layer.rows * layer.width)
 
@@ -186,7 +193,7 @@ class GateWrites(Way):
         self,
         technology: Technology,
         laboratory: Laboratory,
-        layer: Any,
+        layer: WrittenLayer,
         states: np.ndarray,
         writes: list[GateWrite],
         doses: list[tuple[float, np.ndarray]],
@@ -223,7 +230,7 @@ class GateWrites(Way):
 
 
 def gate_energies(
-    layer: Any, states: np.ndarray, write: GateWrite, joules: tuple[float, float]
+    layer: WrittenLayer, states: np.ndarray, write: GateWrite, joules: tuple[float, float]
 ) -> float:
     """Return an upper bound in J of the energy that one column of ohmic cells takes in a write at
     its gates. `states`: of the `layer`, columns x rows, V.
@@ -245,14 +252,18 @@ def gate_energies(
 
 
 def set_column(
-    layer: Any, states: np.ndarray, write: GateWrite, noise: float, rng: np.random.Generator
+    layer: WrittenLayer,
+    states: np.ndarray,
+    write: GateWrite,
+    noise: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return the states in V (rows) of a column of a `layer` after a `write` at its gates.
 
     `states`: those before the write. `noise`: standard deviation in V of the random part of each
     write, which is drawn from `rng`. Stuck cells are not considered.
     """
-    settings, curve = layer.pulses, layer.memristor.curve
+    settings, curve = layer.way.settings, layer.memristor.curve
     return np.asarray(
         set_states(
             np.array(settings.levels),
@@ -267,7 +278,9 @@ def set_column(
     )
 
 
-def gate_voltages(settings: Any, states: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+def gate_voltages(
+    settings: "PulseWrites", states: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
     """Return the gate voltages that belong to the `states` of all layers, twice (2 x rows x
     columns): now, and at the last writes.
     """

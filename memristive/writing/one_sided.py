@@ -10,7 +10,7 @@ on a capacitor until pulses are due. Trainings in closed form and in ngspice cal
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,10 +30,13 @@ from memristive.devices.one_sided import OneSided
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
 from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
-from memristive.writing.base import Due, Laboratory
+from memristive.writing.base import Due, Laboratory, WrittenLayer, WrittenNetwork
 from memristive.writing.late import LatePulses, capacitor_ledger
 from memristive.writing.pulses import Counts, drawn_number
 from memristor import read_current
+
+if TYPE_CHECKING:
+    from memristive.writing.ways import PulseWrites
 
 # Share of the mean step: a cell whose next step is smaller is refreshed, because its pulses would
 # be noise only. Change of a difference that a refresh may leave, in mean steps: a smaller one asks
@@ -93,9 +96,10 @@ class Sided(NamedTuple):
     width: float  # s, of a pulse
 
 
-def sided_arrays(settings: Any) -> Sided:
+def sided_arrays(settings: "PulseWrites") -> Sided:
     """Return the kernel's `Sided`."""
     found = settings.one_sided
+    assert found
     tables = np.array(found.gradual, float), np.array(found.abrupt, float)
     noise = settings.read_noise * found.mean_step / settings.step
     return Sided(
@@ -232,18 +236,18 @@ class OneSidedWrites(LatePulses):
     def rounds(self) -> bool:
         return not self.settings.late
 
-    def arrays(self, network: Any) -> Fields:
+    def arrays(self, network: WrittenNetwork) -> Fields:
         late = super().arrays(network)["late"] if self.settings.late else None
         return {"sided": self._sided, "late": late}
 
     def writes(self, due: Due, factors: np.ndarray | None = None) -> list[ColumnDose]:
         """Leave out the columns that would need the abrupt direction."""
-        sign = self.settings.one_sided.sign
+        sign = self._sided.sign
         return [write for write in super().writes(due, factors) if write.dose * sign > 0]
 
     def in_ngspice(
         self,
-        layer: Any,
+        layer: WrittenLayer,
         write_column: Callable[..., np.ndarray],
         states: np.ndarray,
         write: ColumnDose,
@@ -268,11 +272,13 @@ class OneSidedWrites(LatePulses):
     def _sided(self) -> Sided:
         return sided_arrays(self.settings)
 
-    def _columns(self, layer: Any, write: ColumnDose) -> list[int]:
+    def _columns(self, layer: WrittenLayer, write: ColumnDose) -> list[int]:
         """Return the number of the written column, and that of the other one of its pair."""
         return [write.column, (write.column + layer.columns // 2) % layer.columns]
 
-    def _reading(self, layer: Any, columns: list[int]) -> Callable[[np.ndarray], np.ndarray]:
+    def _reading(
+        self, layer: WrittenLayer, columns: list[int]
+    ) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that gives the conductances of two `columns` (2 x rows, in units of the
         nominal range) for their states (shares).
         """
@@ -300,14 +306,14 @@ class OneSidedWrites(LatePulses):
             found.append((curve.low + span * x).reshape(of.shape))
         return tuple(found), ()
 
-    def capacitors(self, layer: Any) -> int:
+    def capacitors(self, layer: WrittenLayer) -> int:
         return super().capacitors(layer) if self.settings.late else 0
 
     def ledgers(
         self,
         technology: Technology,
         laboratory: Laboratory,
-        layer: Any,
+        layer: WrittenLayer,
         states: np.ndarray,
         writes: list[ColumnDose],
         doses: list[tuple[float, np.ndarray]],
