@@ -43,12 +43,12 @@ class Ledger:
         """Return a ledger of `lines`. Lines that agree in `name`, `kind` and `pins` become one, and
         lines of 0 J are left out.
         """
-        found: dict[tuple[str, str, bool], Line] = {}
+        sums: dict[tuple[str, str, bool], Line] = {}
         for line in lines:
             key = line.name, line.kind, line.pins
-            before = found[key].joules if key in found else 0.0
-            found[key] = line._replace(joules=before + float(line.joules))
-        return cls(tuple(line for line in found.values() if line.joules))
+            before = sums[key].joules if key in sums else 0.0
+            sums[key] = line._replace(joules=before + float(line.joules))
+        return cls(tuple(line for line in sums.values() if line.joules))
 
     def __add__(self, other: "Ledger") -> "Ledger":
         return Ledger.of([*self.lines, *other.lines])

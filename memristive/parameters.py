@@ -176,8 +176,10 @@ class Parameters:
 
     def as_dict(self) -> Fields:
         """Return the parameters by name, those of nested parameters as a dict, for JSON records."""
-        found = dataclasses.asdict(self)  # type: ignore[call-overload]
-        for name in found:
+        values = dataclasses.asdict(self)  # type: ignore[call-overload]
+        for name in values:
             if isinstance(nested := getattr(self, name), Parameters):
-                found[name] = nested.as_dict()
-        return {name: of for name, of in found.items() if of or name not in self.unwritten}
+                values[name] = nested.as_dict()
+        return {
+            name: value for name, value in values.items() if value or name not in self.unwritten
+        }

@@ -186,10 +186,10 @@ def lowest(axes: np.ndarray, count: int) -> list[Axes]:
     """
     for axis in axes.flat[count:]:
         axis.set_axis_off()
-    found = list(axes.flat[count - axes.shape[1] : count])
-    for axis in found:
+    panels = list(axes.flat[count - axes.shape[1] : count])
+    for axis in panels:
         axis.tick_params(labelbottom=True)
-    return found
+    return panels
 
 
 def weight_images(
@@ -489,7 +489,7 @@ def one_sided_steps(devices: "Sequence[MeasuredDevice]") -> Figure:
             values = np.array(table)
             x, shares = np.linspace(0, 1, values.shape[1]), np.linspace(0, 1, len(values))
             at = {
-                share: np.array([np.interp(share, shares, of) for of in values.T])
+                share: np.array([np.interp(share, shares, value) for value in values.T])
                 for share in (0.1, 0.25, 0.5, 0.75, 0.9)
             }
             for low, high in ((0.1, 0.9), (0.25, 0.75)):

@@ -75,14 +75,14 @@ def main(arguments: list[str] | None = None) -> None:
     exact = network.forward(images)
     tasks = [task._replace(solver=solver) for task in ranges(network, images)]
     parts = record.run_tasks(read_range, tasks, [len(task.images) for task in tasks])
-    found = [
+    simulated = [
         np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)
     ]
     resolution = resolution_of(voltages.rule, network.parameters.neuron)
-    rows, differing = compare_layers(found, exact, network.design.window, resolution)
+    rows, differing = compare_layers(simulated, exact, network.design.window, resolution)
     scores = {
-        name: {"samples": len(labels), **strict_scores(labels, decide(of[-1], resolution)[0])}
-        for name, of in (("ngspice", found), ("closed_form", exact))
+        name: {"samples": len(labels), **strict_scores(labels, decide(spikes[-1], resolution)[0])}
+        for name, spikes in (("ngspice", simulated), ("closed_form", exact))
     }
     record.write({"rows": rows, "decided_differently": differing, **scores})
     print_rows(rows)

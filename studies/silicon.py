@@ -56,7 +56,7 @@ PUMPS = 0.08  # relative spread of the gain of rows' pumps (30 draws in ngspice)
 DOSES, REPAIRS = (0.01, 0.03, 0.1), (0.003, 0.01, 0.03)  # V
 FACTORS = {"digits": (1, 2, 4), "mnist": (1,)}  # on the spreads
 CHIPS, REPAIR = 10, 6000  # presentations of a correction
-KINDS = ("carried", "corrected", "scratch")
+TRAININGS = ("carried", "corrected", "scratch")
 LABELS = ("carried", "carried, then corrected on the chip", "learned on the chip from the start")
 # in ngspice: factor on gates, rounds, pulse in s, margin as a share of the rival's spike
 SCALE, ROUNDS, PULSE, MARGIN = 1 / 6, 5, 1.5e-6, 0.05
@@ -81,8 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
         if task == "circuit":
             of_circuit(options)
             continue
-        found = in_ngspice(options) if task == "xpue" else in_closed_form(options, task)
-        print(table(*found))
+        shown = in_ngspice(options) if task == "xpue" else in_closed_form(options, task)
+        print(table(*shown))
     records = {name: options.results / f"silicon_{name}.json" for name in DRAWN}
     rows = {
         name: read_json(path, "a record")["rows"] for name, path in records.items() if path.exists()
@@ -105,12 +105,14 @@ def in_closed_form(
     record.write({"doses": chosen, "rows": rows}, ngspice=False)
     lines = []
     for factor in FACTORS[data]:
-        of = [row for row in rows if row["factor"] == factor]
-        values = {kind: 100 * np.array([row[kind] for row in of]) for kind in ("ideal", *KINDS)}
+        chips = [row for row in rows if row["factor"] == factor]
+        values = {
+            kind: 100 * np.array([row[kind] for row in chips]) for kind in ("ideal", *TRAININGS)
+        }
         lines.append(
             (data, factor, *(f"{v.mean():.1f} ({v.min():.1f} lowest)" for v in values.values()))
         )
-    return ("data", "spread", "ideal", *KINDS), lines
+    return ("data", "spread", "ideal", *TRAININGS), lines
 
 
 def parts(data: str, held: bool) -> tuple[np.ndarray, ...]:
@@ -126,11 +128,11 @@ def parts(data: str, held: bool) -> tuple[np.ndarray, ...]:
 
 def start(task: OnChips, held: bool = False) -> tuple[Network, Any, tuple[np.ndarray, ...], Chip]:
     """Return the untrained network, its rule, the images, and the chip."""
-    neuron, found = load_neuron(NEURON), parts(task.data, held)
+    neuron, images = load_neuron(NEURON), parts(task.data, held)
     own = neuron_chip(neuron)
     spreads: Fields = {name: task.factor * getattr(own, name) for name in own.deviations}
     chip = dataclasses.replace(own, seed=task.seed, row_write_gain=task.factor * PUMPS, **spreads)
-    return *build(Recipe(layers=None, neuron=neuron), found[0], found[1]), found, chip
+    return *build(Recipe(layers=None, neuron=neuron), images[0], images[1]), images, chip
 
 
 def share(network: Network, images: np.ndarray, labels: np.ndarray) -> float:
@@ -174,9 +176,9 @@ def evaluate(task: OnChips) -> Fields:
     correction = dataclasses.replace(rule, dose=short, presentations=REPAIR)
     corrected = learn(carried, correction, images, labels).network
     scratch = learn(network_on_chip(network, chip), rule, images, labels).network
-    found = dict(zip(KINDS, (carried, corrected, scratch), strict=True))
+    networks = dict(zip(TRAININGS, (carried, corrected, scratch), strict=True))
     row = {"factor": task.factor, "chip": task.seed, "ideal": share(ideal, *test)}
-    return row | {kind: share(one, *test) for kind, one in found.items()}
+    return row | {kind: share(one, *test) for kind, one in networks.items()}
 
 
 CONDITIONS = (("typical", 27.0), ("ff", -20.0), ("ss", 85.0), ("fs", 27.0), ("sf", 27.0))
@@ -286,19 +288,19 @@ def correct(seed: int) -> Fields:
 def figure(rows: dict[str, list[Fields]]) -> Figure:
     """Draw accuracy over the spread of chips, and right decisions in ngspice."""
     drawn, axes = plt.subplots(1, len(rows), figsize=(WIDTH, 3.4), squeeze=False)
-    for axis, (name, found) in zip(axes[0], rows.items(), strict=True):
+    for axis, (name, of_data) in zip(axes[0], rows.items(), strict=True):
         if name == "xpue":
-            chips = np.array([row["chip"] for row in found])
-            axis.bar(chips - 0.2, [row["right"][0] for row in found], 0.4, color=COLOURS[1])
-            axis.bar(chips + 0.2, [row["right"][-1] for row in found], 0.4, color=COLOURS[0])
+            chips = np.array([row["chip"] for row in of_data])
+            axis.bar(chips - 0.2, [row["right"][0] for row in of_data], 0.4, color=COLOURS[1])
+            axis.bar(chips + 0.2, [row["right"][-1] for row in of_data], 0.4, color=COLOURS[0])
             title = "XPUE in ngspice, gates / 6"
             axis.set(title=title, xlabel="chip", ylabel="right (of 4)", yticks=range(5))
             continue
         for kind, label, colour, move in zip(
-            KINDS, LABELS, (COLOURS[1], COLOURS[0], COLOURS[2]), (-0.05, 0, 0.05), strict=True
+            TRAININGS, LABELS, (COLOURS[1], COLOURS[0], COLOURS[2]), (-0.05, 0, 0.05), strict=True
         ):
             points = {
-                f: 100 * np.array([row[kind] for row in found if row["factor"] == f])
+                f: 100 * np.array([row[kind] for row in of_data if row["factor"] == f])
                 for f in FACTORS[name]
             }
             mean = np.array([v.mean() for v in points.values()])
@@ -306,7 +308,7 @@ def figure(rows: dict[str, list[Fields]]) -> Figure:
             high = [v.max() for v in points.values()] - mean
             at = np.array(FACTORS[name]) + move
             axis.errorbar(at, mean, (low, high), marker="o", color=colour, label=label, capsize=2)
-        axis.axhline(100 * found[0]["ideal"], color="0.4", linestyle="--", label="ideal chip")
+        axis.axhline(100 * of_data[0]["ideal"], color="0.4", linestyle="--", label="ideal chip")
         title = "digits" if name == "digits" else "MNIST 10x10"
         axis.set(title=title, xlabel="factor on the foundry's spread", ylabel="test accuracy (%)")
         axis.set_xticks(FACTORS[name])

@@ -343,10 +343,10 @@ def drawn_series(
         if name in ("late_forget", "leak"):
             column[1].set_xscale("symlog", linthresh=1e-5)
         for label, (which, look) in lines.items():
-            found = of_series.query(which).groupby("value")
-            x = share * np.array(list(found.groups), float)
-            over_seeds(column[0], x, found.accuracy, label=label, **look)
-            over_seeds(column[1], x, found.pulses_per_cell, **look)
+            groups = of_series.query(which).groupby("value")
+            x = share * np.array(list(groups.groups), float)
+            over_seeds(column[0], x, groups.accuracy, label=label, **look)
+            over_seeds(column[1], x, groups.pulses_per_cell, **look)
         column[1].set_yscale("log")
         column[1].set_xlabel(LABELS[name])
     axes[0, 0].set_ylabel("test accuracy (%)")

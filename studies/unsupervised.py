@@ -236,16 +236,21 @@ def learn_mnist(options: argparse.Namespace) -> None:
     if options.samples:
         levels, count = test.levels[: options.samples], options.contenders
         reads = stdp_learning.read_in_ngspice(learning, network, levels, digits, count)
-        found = list(progress(reads, options.samples, "reading in ngspice", "image"))
-        decided["ngspice"] = decide(np.array(found), RESOLUTION)[0]
+        simulated = list(progress(reads, options.samples, "reading in ngspice", "image"))
+        decided["ngspice"] = decide(np.array(simulated), RESOLUTION)[0]
         other = decided["ngspice"] != decided["closed-form"][: options.samples]
         results["different_decisions"] = [
             {"image": n, "lead_s": lead(spikes[n])} for n in np.flatnonzero(other).tolist()
         ]
     known = {"encoding": "grey", "neurons": learning.neurons, "seed": learning.seed}
     rows = [
-        {**known, "engine": engine, "images": len(of), **strict_scores(test.labels[: len(of)], of)}
-        for engine, of in decided.items()
+        {
+            **known,
+            "engine": engine,
+            "images": len(decisions),
+            **strict_scores(test.labels[: len(decisions)], decisions),
+        }
+        for engine, decisions in decided.items()
     ]
     record.write({"rows": rows, **results}, ngspice=bool(options.samples))
     print_rows(rows)

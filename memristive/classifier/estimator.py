@@ -314,8 +314,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         self._check_unchanged()
         model = copy.deepcopy(self).set_params(chip=chip)
-        found = chosen_chip(chip, self._device, seed=self._seed)
-        model._set_network(network_on_chip(self.network_, found))
+        own = chosen_chip(chip, self._device, seed=self._seed)
+        model._set_network(network_on_chip(self.network_, own))
         return model
 
     def _training_data(
@@ -351,9 +351,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             )
         self.classes_, self.n_presentations_ = classes, 0
         kinds = {"memristor": (MemristorParameters,), "neuron": (NeuronParameters,)}
-        for name, of in (kinds | {"device": (str, Path)}).items():
+        for name, allowed in (kinds | {"device": (str, Path)}).items():
             if getattr(self, name) is not None:
-                check_kind(name, getattr(self, name), *of)
+                check_kind(name, getattr(self, name), *allowed)
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)

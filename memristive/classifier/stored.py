@@ -99,13 +99,13 @@ class StoredClassifier(Parameters):
         if self.network is None:
             return *self._version_3(), self.trained_by
         try:
-            found = voltages_of(path, dict(self.network))
-            network, rule = network_of(found)
+            voltages = voltages_of(path, dict(self.network))
+            network, rule = network_of(voltages)
         except VoltagesError as error:
             raise ParameterError(str(error)) from error
         if not isinstance(rule, LayeredRule):
             raise ParameterError(f"{path}: learning must be the rule of layers")
-        return network_on_chip(network, found.chip), rule, found.engine
+        return network_on_chip(network, voltages.chip), rule, voltages.engine
 
     def _version_3(self) -> tuple[Network, LayeredRule]:
         """Return the network and the rule of a file of version 3, which has no design."""

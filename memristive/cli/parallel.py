@@ -134,9 +134,9 @@ def _on_cores(
             ):
                 results = _results(function, left.copy())
             try:
-                for found in results:
-                    del left[found[0]]
-                    yield _warned(*found)
+                for result in results:
+                    del left[result[0]]
+                    yield _warned(*result)
             finally:
                 with warnings.catch_warnings():
                     # joblib's warning of tasks that Ctrl-C leaves unfinished
@@ -183,7 +183,7 @@ def _on_cluster(
         try:
             with parallel_config(backend="dask", client=client):
                 results = _results(function, dict(enumerate(tasks)))
-            for found in results:
-                yield _warned(*found)
+            for result in results:
+                yield _warned(*result)
         except KilledWorker as error:
             raise SimulationError(f"workers of --scheduler died repeatedly: {error}") from error

@@ -206,12 +206,12 @@ def read_images(
         network.warn_of_doubts()
         return network.first_spikes(images)
     tasks = ranges(network, images)
-    found = dict(
+    results = dict(
         run_tasks(
             read_range, tasks, jobs, scheduler, [len(task.images) for task in tasks], "reading"
         )
     )
-    return np.vstack([found[k][-1] for k in range(len(tasks))])
+    return np.vstack([results[k][-1] for k in range(len(tasks))])
 
 
 def save_test(

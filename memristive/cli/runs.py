@@ -92,11 +92,11 @@ def tuned(data: str, convolution: bool = False, device: bool = False) -> Recipe 
     """Return the recipe whose settings were chosen on held-out images of a dataset; None if there
     is none. With a `device`, the settings of emulators do not count.
     """
-    found = read_json(TUNED, "tuned recipes").get(data + " convolution" * convolution)
-    if not found or (device and not convolution):
+    recipe = read_json(TUNED, "tuned recipes").get(data + " convolution" * convolution)
+    if not recipe or (device and not convolution):
         return None
-    layers = [Conv(**layer) if convolution else Dense(**layer) for layer in found["layers"]]
-    kept = found["changes"].items()
+    layers = [Conv(**layer) if convolution else Dense(**layer) for layer in recipe["layers"]]
+    kept = recipe["changes"].items()
     changes = {name: value for name, value in kept if not device or name in FOR_DEVICES}
     return Recipe(layers, changes=changes)
 
@@ -168,15 +168,15 @@ def field_named(name: str) -> str:
     """
     known = {
         f"{group}.{one.name}": one.name
-        for group, of in GROUPS.items()
-        for one in dataclasses.fields(of)
+        for group, kind in GROUPS.items()
+        for one in dataclasses.fields(kind)
         if "unit" in one.metadata
     }
-    found = [full for full, short in known.items() if name in (full, short)]
-    if found and found[0].partition(".")[2] in AGING:
-        raise ParameterError(f"{found[0]} counts in time only: use memristive test --age SECONDS")
-    if found:
-        return found[0]
+    names = [full for full, short in known.items() if name in (full, short)]
+    if names and names[0].partition(".")[2] in AGING:
+        raise ParameterError(f"{names[0]} counts in time only: use memristive test --age SECONDS")
+    if names:
+        return names[0]
     close = difflib.get_close_matches(name.rpartition(".")[2], list(known.values()), 3, 0.7)
     near = [full for full, short in known.items() if short in close] or list(known)
     raise ParameterError(f"no field {name!r}; did you mean {', '.join(near)}?")

@@ -340,10 +340,10 @@ class Record:
         saved = records.resumed(
             checkpoint, parameters, options.resume, options.force, {"found": "{}"}
         )
-        found: Fields = json.loads(str(saved["found"])) if saved else {}
-        left = [k for k in range(len(tasks)) if str(k) not in found]
+        results: Fields = json.loads(str(saved["found"])) if saved else {}
+        left = [k for k in range(len(tasks)) if str(k) not in results]
         with records.checkpoint_at_interrupt(
-            checkpoint, lambda: {"found": records.to_json(found)}, parameters
+            checkpoint, lambda: {"found": records.to_json(results)}, parameters
         ):
             for k, result in run_tasks(
                 function,
@@ -353,9 +353,9 @@ class Record:
                 sizes and [sizes[k] for k in left],
                 "running",
             ):
-                found[str(left[k])] = result
-                records.save_checkpoint(checkpoint, {"found": records.to_json(found)}, parameters)
-        return [found[str(k)] for k in range(len(tasks))]
+                results[str(left[k])] = result
+                records.save_checkpoint(checkpoint, {"found": records.to_json(results)}, parameters)
+        return [results[str(k)] for k in range(len(tasks))]
 
     def write(self, results: Values, ngspice: bool = True) -> None:
         """Write the record with these results, print its path and delete its checkpoint. With
@@ -405,13 +405,13 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     ParameterError
         A name is unknown, or a value is outside its range.
     """
-    found = changed_settings(options, **groups)
+    changes = changed_settings(options, **groups)
     return tuple(
         dataclasses.replace(
             parameters,
             **{
                 name.removeprefix(f"{group}."): value
-                for name, value in found.items()
+                for name, value in changes.items()
                 if name.startswith(f"{group}.")
             },
         )
@@ -498,8 +498,8 @@ def print_training(
     """
     cells, kind = (setup.array.shares(states), "share") if setup.array else (states, "X/V")
 
-    def limits(of: np.ndarray) -> str:
-        return f"{of.min():z.4f} to {of.max():z.4f}" if len(of) else "-"
+    def limits(values: np.ndarray) -> str:
+        return f"{values.min():z.4f} to {values.max():z.4f}" if len(values) else "-"
 
     rows = [
         (label, on.sum(), limits(row[on]), limits(row[~on]))

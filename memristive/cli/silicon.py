@@ -170,8 +170,10 @@ def _compare(
     parameters |= {"voltages": options.voltages} if states is not None else {}
     record = script.Record(options, name, parameters)
     tasks = [(layer, dataset.patterns, states) for layer in layers]
-    found = run_tasks(_condition, tasks, options.jobs, options.scheduler, description="conditions")
-    rows = [row for _, row in sorted(found, key=lambda one: one[0])]
+    results = run_tasks(
+        _condition, tasks, options.jobs, options.scheduler, description="conditions"
+    )
+    rows = [row for _, row in sorted(results, key=lambda one: one[0])]
     record.write({"conditions": rows})
     script.print_rows(rows)
 

@@ -82,8 +82,8 @@ def main(arguments: list[str] | None = None) -> None:
         own = neuron_chip(load_neuron(options.neuron))
         deviations = {"neurons": {name: getattr(own, name) for name in own.deviations}}
     spreads = options.spread or (FACTORS if options.neuron else SPREADS)
-    for spread, of in itertools.product(spreads, deviations.values()):
-        for name, value in of.items():
+    for spread, values in itertools.product(spreads, deviations.values()):
+        for name, value in values.items():
             fields = Chip.__dataclass_fields__[name].metadata
             check_range("--spread", spread * value, fields)
     chips = [
@@ -118,8 +118,14 @@ def main(arguments: list[str] | None = None) -> None:
     means = percent.groupby(["deviation", "spread"], sort=False)
     columns = ["carried", "repaired"] if options.repair else ["carried"]
     lines = [
-        (*kind, *(f"{of[name].mean():.1f} ({of[name].min():.1f} lowest)" for name in columns))
-        for kind, of in means
+        (
+            *kind,
+            *(
+                f"{means_of[name].mean():.1f} ({means_of[name].min():.1f} lowest)"
+                for name in columns
+            ),
+        )
+        for kind, means_of in means
     ]
     heading = {"carried": "carried (%)", "repaired": f"after {options.repair:,} on the chip (%)"}
     print(table(("deviation", "spread", *(heading[name] for name in columns)), lines))
@@ -141,12 +147,12 @@ def evaluate(task: OnChip) -> Fields:
         )
 
     row = {"deviation": task.deviation, "spread": task.spread, "chip": task.seed}
-    found = {"carried": accuracy(), "repaired": float("nan")}
+    accuracies = {"carried": accuracy(), "repaired": float("nan")}
     if task.repair and rule:
         short = dataclasses.replace(rule, presentations=task.repair)
         network = learn(network, short, *dataset.training).network
-        found["repaired"] = accuracy()
-    return row | found
+        accuracies["repaired"] = accuracy()
+    return row | accuracies
 
 
 def figure(rows: pd.DataFrame, columns: list[str], repair: int) -> Figure:
@@ -155,10 +161,15 @@ def figure(rows: pd.DataFrame, columns: list[str], repair: int) -> Figure:
     drawn, axes = plt.subplots(1, len(deviations), figsize=(WIDTH, 3.2), sharey=True, squeeze=False)
     names = {"carried": "carried to the chip", "repaired": f"after {repair:,} images on the chip"}
     for axis, deviation in zip(axes[0], deviations, strict=True):
-        of = rows[(rows["deviation"] == deviation) | (rows["spread"] == 0)].groupby("spread")
+        groups = rows[(rows["deviation"] == deviation) | (rows["spread"] == 0)].groupby("spread")
         for name, colour in zip(columns, COLOURS[1::-1], strict=False):
             over_seeds(
-                axis, of[name].mean().index, of[name], label=names[name], color=colour, markersize=4
+                axis,
+                groups[name].mean().index,
+                groups[name],
+                label=names[name],
+                color=colour,
+                markersize=4,
             )
         axis.set(title=deviation, xlabel="spread")
         axis.grid(alpha=0.3)

@@ -176,10 +176,16 @@ def lines(rows: pd.DataFrame, name: str) -> Figure:
         itertools.cycle(COLOURS),
         strict=False,
     ):
-        of = accuracy[(accuracy["device"] == device) & (accuracy["write"] == write)].groupby(name)
+        groups = accuracy[(accuracy["device"] == device) & (accuracy["write"] == write)].groupby(
+            name
+        )
         style = {"fmt": "o-" if write == LATE else "s--", "color": colour, "markersize": 4}
         over_seeds(
-            axis, of["accuracy"].mean().index, of["accuracy"], label=f"{device}, {write}", **style
+            axis,
+            groups["accuracy"].mean().index,
+            groups["accuracy"],
+            label=f"{device}, {write}",
+            **style,
         )
     values = np.array(sorted(set(rows[name])), float)
     positive = values[values > 0]
@@ -210,11 +216,11 @@ def dots(axis: Axes, means: pd.DataFrame, kind: str, order: list[str]) -> None:
     """Draw mean accuracies: a line for each value of the column `kind`, in this `order`, a mark for
     each way to write, and bars from the lowest to the highest seed.
     """
-    for write, of in means.groupby("write"):
+    for write, group in means.groupby("write"):
         axis.errorbar(
-            of["mean"],
-            of[kind].map(order.index),
-            xerr=[(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)],
+            group["mean"],
+            group[kind].map(order.index),
+            xerr=[(group["mean"] - group["min"]).clip(0), (group["max"] - group["mean"]).clip(0)],
             fmt="s" if write == AT_ONCE else "o",
             color=COLOUR_OF[str(write)],
             capsize=2.0,

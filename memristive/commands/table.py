@@ -201,10 +201,10 @@ def main(arguments: list[str] | None = None) -> None:
         for number, part in enumerate(parts, 1)
         for method, classifier in methods.items()
     ]
-    found = record.run_tasks(evaluate, tasks, [len(task.train) for task in tasks])
+    results = record.run_tasks(evaluate, tasks, [len(task.train) for task in tasks])
     # decisions, strict decisions
     decided = {method: np.zeros((2, len(labels)), int) for method in methods}
-    for task, method, one in zip(tasks, len(parts) * list(methods), found, strict=True):
+    for task, method, one in zip(tasks, len(parts) * list(methods), results, strict=True):
         decided[method][:, task.test] = one
 
     # 4. Test a held-out tenth in ngspice.
@@ -284,16 +284,21 @@ def window_of(text: str, shape: tuple[int, ...]) -> dict[str, int]:
     """Return the fields of a convolution with a window such as "3x3", for samples of a `shape`.
     Raises ParameterError for other texts, and for samples that are no images.
     """
-    found = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
-    if not found:
+    match = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
+    if not match:
         raise ParameterError(f"--convolution takes a window such as 3x3, got {text}")
     if len(shape) == 2 and math.isqrt(shape[1]) ** 2 != shape[1]:
         raise ParameterError(
             "--convolution needs images: an .npz or .npy file of n x height x width, or a table "
             f"whose columns are the pixels of a square, got {shape[1]} columns"
         )
-    of, _ = Conv(window=int(found[1])).on(shape)
-    return {"height": of.height, "width": of.width, "window": of.window, "regions": of.regions}
+    convolution, _ = Conv(window=int(match[1])).on(shape)
+    return {
+        "height": convolution.height,
+        "width": convolution.width,
+        "window": convolution.window,
+        "regions": convolution.regions,
+    }
 
 
 def samples_of(
@@ -365,14 +370,16 @@ def compare_in_ngspice(
         features, labels, test_size=held_out, stratify=labels, random_state=network.random_state
     )
     fitted = clone(network).fit(train, known)
-    found, exact = (
+    spikes, exact = (
         fitted.set_params(engine=engine, verbose=1).spike_times(tested)
         for engine in (NGSPICE, CLOSED_FORM)
     )
-    simulated, computed = (decide(times, RESOLUTION)[0] for times in (found, exact))
+    simulated, computed = (decide(times, RESOLUTION)[0] for times in (spikes, exact))
     return {
         "samples": len(truth),
         "right": int((simulated == np.searchsorted(fitted.classes_, truth)).sum()),
         "same_decision": int((simulated == computed).sum()),
-        "largest_spike_deviation_s": largest_deviation(found, exact, fitted.network_.design.window),
+        "largest_spike_deviation_s": largest_deviation(
+            spikes, exact, fitted.network_.design.window
+        ),
     }

@@ -239,19 +239,19 @@ def fit_pulses(
             grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
-            found = _estimate(*data, equal)
+            estimate = _estimate(*data, equal)
             if equal_noises is None:
-                intervals, likeliest = _noise_intervals(found[-1])
+                intervals, likeliest = _noise_intervals(estimate[-1])
                 # a maximum beside the highest one
-                if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
-                    found = _estimate(*data, start=likeliest)
-                    intervals, _ = _noise_intervals(found[-1])
+                if not ((intervals[:, 0] <= estimate[3]) & (estimate[3] <= intervals[:, 1])).all():
+                    estimate = _estimate(*data, start=likeliest)
+                    intervals, _ = _noise_intervals(estimate[-1])
                     # a ridge of the likelihood may have its best point outside of the lattice
-                    intervals[:, 0] = np.minimum(intervals[:, 0], found[3])
-                    intervals[:, 1] = np.maximum(intervals[:, 1], found[3])
+                    intervals[:, 0] = np.minimum(intervals[:, 0], estimate[3])
+                    intervals[:, 1] = np.maximum(intervals[:, 1], estimate[3])
                 if equal := not intervals[:, 0].any():
-                    found = _estimate(*data, equal)
-            grid, curves, curve_errors, noises, state, last = found
+                    estimate = _estimate(*data, equal)
+            grid, curves, curve_errors, noises, state, last = estimate
             noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
             raise ParameterError(
@@ -554,8 +554,8 @@ def _path(
     ways, weights, slopes = [np.zeros(len(start))], list[np.ndarray](), list[np.ndarray]()
     for j in range(pulses.max()):
         x, left = start + ways[-1], pulses[:, None] > j
-        for found, hats in zip((weights, slopes), _hats(x, grid), strict=True):
-            found.append(np.hstack([hats * (up & left), -hats * (~up & left)]))
+        for columns, hats in zip((weights, slopes), _hats(x, grid), strict=True):
+            columns.append(np.hstack([hats * (up & left), -hats * (~up & left)]))
         step = (end - start) / pulses if curves is None else weights[-1] @ curves
         ways.append(np.clip(x + step, grid[0], grid[-1]) - start)
     return ways[:-1], weights, slopes
@@ -678,14 +678,14 @@ def _noise_curve(
         noise, parts = np.exp(values[1:]), np.array([values[0], 0.0, *logs[2:]])
         return float(_regress(parts, design, target, slope, terms @ noise @ noise, shared, bent)[0])
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.array([logs[0], *[logs[1]] * points]),
         method="L-BFGS-B",
         bounds=[BOUNDS[0]] * (points + 1),
         options={"ftol": 1e-9, "eps": 1e-4},  # larger than the rounding of the likelihood
     )
-    return found.fun, np.exp(found.x[1:])
+    return optimum.fun, np.exp(optimum.x[1:])
 
 
 def _likelihoods(

@@ -397,7 +397,7 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
     rates = np.interp(grid, middle, steps)
     # in twice the range, with constant rates beyond 1, so that no step ends at the bound
     for _ in range(ITERATIONS):
-        made = (
+        moves = (
             move(
                 Flow(np.append(rates, np.full(len(grid) - 1, rates[-1])), rates, 0.0, 2.0),
                 grid,
@@ -405,7 +405,9 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
             )
             - grid
         )
-        rates *= np.interp(grid, middle, np.where(steps > 0, steps / np.maximum(made, 1e-300), 1.0))
+        rates *= np.interp(
+            grid, middle, np.where(steps > 0, steps / np.maximum(moves, 1e-300), 1.0)
+        )
     return tuple(rates.tolist())
 
 

@@ -81,8 +81,8 @@ class OneSided(Parameters):
         table = np.array(self.gradual if gradual else self.abrupt)
         states, levels = (np.linspace(0, 1, count) for count in table.shape[::-1])
         at_x = np.array([np.interp(x, states, row) for row in table])
-        found = np.array([np.interp(shares, levels, of_x) for of_x in at_x.T]).T
-        return found if gradual else found - x
+        quantiles = np.array([np.interp(shares, levels, of_x) for of_x in at_x.T]).T
+        return quantiles if gradual else quantiles - x
 
     @property
     def noise(self) -> float:

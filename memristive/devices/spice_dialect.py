@@ -105,14 +105,14 @@ def translated(statements: Iterable[Statement], notes: dict[str, None]) -> Itera
     takes for random numbers.
     """
     statements = list(statements)
-    own = {found[1].lower() for one in statements if (found := DEFINED.match(one.text))}
+    own = {match[1].lower() for one in statements if (match := DEFINED.match(one.text))}
     given = {word.lower() for one in statements for word in re.findall(r"(\w+)=", one.text)}
     constants = {name: value for name, value in CONSTANTS.items() if name not in given}
     for statement in statements:
         text = statement.text
-        if found := TEMPERATURE.fullmatch(text):
+        if match := TEMPERATURE.fullmatch(text):
             try:
-                celsius = float(found[1] or found[2])
+                celsius = float(match[1] or match[2])
             except ValueError:
                 raise statement.refused("must give one number, in degrees Celsius") from None
             notes[f"measured at {celsius:g} degrees Celsius"] = None
@@ -188,8 +188,8 @@ def fitted(statements: list[Statement], content: Fields, notes: dict[str, None])
         hits = ((k, re.search(pattern, texts[k], re.IGNORECASE)) for k in within)
         return next(((k, hit) for k, hit in hits if hit), None)
 
-    def put(found: tuple[int, re.Match[str]], text: str) -> None:
-        k, hit = found
+    def put(place: tuple[int, re.Match[str]], text: str) -> None:
+        k, hit = place
         texts[k] = texts[k][: hit.start(1)] + text + texts[k][hit.end(1) :]
 
     everywhere = range(len(texts))
@@ -201,12 +201,12 @@ def fitted(statements: list[Statement], content: Fields, notes: dict[str, None])
     known = rf"\b{re.escape(wanted)}="
     for key in list(given):
         entry = rf"\b{re.escape(key)}=(.*?)(?=\s+\w+(?:\(.*?\))?=(?!=)|$)"
-        if not find(entry, body[:1]) and (found := find(r"^\.param.*?" + entry, everywhere)):
-            put(found, repr(given.pop(key)))
+        if not find(entry, body[:1]) and (place := find(r"^\.param.*?" + entry, everywhere)):
+            put(place, repr(given.pop(key)))
     content["parameters"] = given
 
-    if found := find(rf"^\.subckt(?:\s+[^\s=]+)+?(\s+{node})(?=\s|$)", body[:1]):
-        put(found, "")
+    if place := find(rf"^\.subckt(?:\s+[^\s=]+)+?(\s+{node})(?=\s|$)", body[:1]):
+        put(place, "")
         notes[f"pin {node} is the state and stays open; row_pin counts the other pins"] = None
 
     memory = find(rf"^c\S*\s+{node}\s.*?()$", body)

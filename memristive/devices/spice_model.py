@@ -128,7 +128,7 @@ class Pulse(Parameters):
 
 
 @dataclass(frozen=True)
-class Gate(Parameters):
+class GateEntry(Parameters):
     """Entry `gate` of a model file, in V."""
 
     low: float
@@ -312,8 +312,8 @@ class SpiceModel(Parameters):
                 rf"{'' if inside else '?'}^\s*\.ends",
                 self.text.lower(),
             )
-            found = re.findall(r"(?m)^\s*[a-z]\S*\s+(\w+)\s+(\w+)", block[0] if block else "")
-            nodes = sorted({name for pair in found for name in pair} - {"0"})
+            pairs = re.findall(r"(?m)^\s*[a-z]\S*\s+(\w+)\s+(\w+)", block[0] if block else "")
+            nodes = sorted({name for pair in pairs for name in pair} - {"0"})
             raise ParameterError(
                 f"node {self.state_node} is missing in subcircuit {self.subcircuit}, whose nodes "
                 f"are {', '.join(nodes)}"
@@ -396,7 +396,7 @@ def load_model(name: str) -> SpiceModel:
             pulse = restored(Pulse, content.pop(way, None), way)
             given |= {f"voltage_{way}": pulse.voltage, f"width_{way}": pulse.width}
         if "gate" in content:
-            gate = restored(Gate, content.pop("gate"), "gate")
+            gate = restored(GateEntry, content.pop("gate"), "gate")
             given |= {f"gate_{name}": volts for name, volts in vars(gate).items()}
         if "select" in content:
             select = restored(Select, content.pop("select"), "select")
@@ -546,7 +546,7 @@ def _joined(path: Path) -> list[Statement]:
     """
     if not os.path.isfile(path):
         raise ParameterError(f"{path} does not exist")
-    found: list[Statement] = []
+    statements: list[Statement] = []
     data = path.read_bytes()
     try:
         content = data.decode("utf-16" if data[:2] in UTF_16 else "utf-8-sig")
@@ -561,10 +561,10 @@ def _joined(path: Path) -> list[Statement]:
             if line.lstrip().startswith("*")
             else re.sub(r"\s*=\s*", "=", COMMENT.sub("", line).strip())
         )
-        if text.startswith("+") and found:
-            found[-1] = found[-1]._replace(
-                text=re.sub(r"\s*=\s*", "=", f"{found[-1].text} {text[1:].strip()}")
+        if text.startswith("+") and statements:
+            statements[-1] = statements[-1]._replace(
+                text=re.sub(r"\s*=\s*", "=", f"{statements[-1].text} {text[1:].strip()}")
             )
         elif text:
-            found.append(Statement(path, number, text))
-    return found
+            statements.append(Statement(path, number, text))
+    return statements

@@ -161,11 +161,11 @@ class NgspiceLayer:
                 levels, place = np.unique(levels, axis=0, return_inverse=True)
                 noise = None
             own = [None] * len(levels) if noise is None else noise[:, None]
-            found = [
+            results = [
                 self.read(states, of_read, wanted, stop, of_noise)
                 for of_read, of_noise in zip(levels, own, strict=True)
             ]
-            each, ends = (np.array(of)[place] for of in zip(*found, strict=True))
+            each, ends = (np.array(values)[place] for values in zip(*results, strict=True))
             return each, ends
         layer, thresholds = self._layer, self._thresholds + jitter
         pool, places, inputs = self._assign_rows(
@@ -541,8 +541,8 @@ class NgspiceLayer:
             waves = run(WRITING_LAYERS)
         except SimulationError:
             waves = run(WRITING)
-        found = waves.stack(f"xcell_0_{place}_{k}.gate" for k in range(layer.rows))[:, -1] + back
-        return np.where(stuck, states[column], found)
+        after = waves.stack(f"xcell_0_{place}_{k}.gate" for k in range(layer.rows))[:, -1] + back
+        return np.where(stuck, states[column], after)
 
     def _waves(
         self,

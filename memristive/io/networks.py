@@ -116,11 +116,11 @@ def network_content(
     """Return the content of the file of a network. Arguments are those of `save`."""
     states = network.states[0] if network.paper else network.states
     shape = network.image_shape or shape or shape_of(network.sizes[0])
-    made = describe_network(dataset, shape, network, rule, engine, encoding)
-    made |= {name: of for name in ("past", "wear") if (of := getattr(network, name))}
+    content = describe_network(dataset, shape, network, rule, engine, encoding)
+    content |= {name: arrays for name in ("past", "wear") if (arrays := getattr(network, name))}
     if network.recipe:
-        made["recipe"] = network.recipe.as_dict()
-    return content_of(states, made, engine == NGSPICE)
+        content["recipe"] = network.recipe.as_dict()
+    return content_of(states, content, engine == NGSPICE)
 
 
 def load(path: str | Path, setup: Setup | None = None) -> Network:

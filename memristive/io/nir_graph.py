@@ -62,8 +62,8 @@ def nir_graph(network: Network) -> "NIRGraph":
         if below:  # NIR flattens kernel by kernel
             order = below.kind.by_neuron(below.neurons)
             weights = weights[:, [*order, -1]]
-        found, size, kept = layer.kind.nir(nir, weights)
-        nodes |= {f"{name}_{k}": node for name, node in found.items()}
+        parts, size, kept = layer.kind.nir(nir, weights)
+        nodes |= {f"{name}_{k}": node for name, node in parts.items()}
         below = layer
         each = np.broadcast_to(np.asarray(seconds, float), neurons).reshape(
             -1, *[1] * (len(size) - 1)

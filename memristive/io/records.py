@@ -221,14 +221,14 @@ def differences(stored: Values, wanted: Values, prefix: str = "") -> list[str]:
     A parameter that is missing in `stored` does not count, because it is newer than the file. A
     missing group of parameters counts.
     """
-    found = []
+    changes = []
     for key, value in wanted.items():
         before = stored.get(key)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            found += differences(before, value, f"{prefix}{key}.")
+            changes += differences(before, value, f"{prefix}{key}.")
         elif before != value and (key in stored or isinstance(value, Mapping)):
-            found.append(f"{prefix}{key} ({_short(before)} there, {_short(value)} now)")
-    return found
+            changes.append(f"{prefix}{key} ({_short(before)} there, {_short(value)} now)")
+    return changes
 
 
 def _short(value: object) -> str:
@@ -331,8 +331,8 @@ def versions(ngspice: bool) -> Fields:
     """Return the versions of the packages that a result depends on, and the version of ngspice if
     `ngspice` is True.
     """
-    found: Fields = {"ngspice": NgspiceSession().version} if ngspice else {}
-    return found | {name: version(name) for name in PACKAGES}
+    known: Fields = {"ngspice": NgspiceSession().version} if ngspice else {}
+    return known | {name: version(name) for name in PACKAGES}
 
 
 def describe(setup: Setup, chip: "Chip | None" = None) -> Fields:
@@ -342,7 +342,7 @@ def describe(setup: Setup, chip: "Chip | None" = None) -> Fields:
     content of the device file, which names the SPICE model.
     """
     array = setup.array
-    found = {
+    content = {
         "network": setup.parameters.as_dict(),
         "schedule": dataclasses.asdict(setup.schedule),
         "chip": chip.as_dict() if chip else None,
@@ -350,12 +350,12 @@ def describe(setup: Setup, chip: "Chip | None" = None) -> Fields:
     if array:
         from memristive.devices.measured_device import device_record  # emulators need none
 
-        found["array"] = {
+        content["array"] = {
             "scheme": array.scheme,
             "pulses": array.pulses,
             "device": device_record(array.device),
         }
-    return found
+    return content
 
 
 def write_results(

@@ -249,28 +249,28 @@ def voltages_of(path: str | Path, content: Fields) -> Voltages:
         # of the first files of error-driven learning
         if known.get("rule") and isinstance(known["rule"], dict):
             known |= {"rule": "error-driven", "learning": known["rule"]}
-        made: Voltages = restored(
+        voltages: Voltages = restored(
             Voltages, {"states": states, "origin": content, "file": str(path), **known}
         )
-        if made.scale and not made.scale[0] < made.scale[1]:
-            raise ParameterError(f"scale must be two rising values, got {made.scale}")
-        given = [name for name in LATER if getattr(made, name) is not None]
-        classes = _classes(made) if given else {}
-        later = {name: restored(classes[name], getattr(made, name), name) for name in given}
+        if voltages.scale and not voltages.scale[0] < voltages.scale[1]:
+            raise ParameterError(f"scale must be two rising values, got {voltages.scale}")
+        given = [name for name in LATER if getattr(voltages, name) is not None]
+        classes = _classes(voltages) if given else {}
+        later = {name: restored(classes[name], getattr(voltages, name), name) for name in given}
     except ParameterError as error:
         raise VoltagesError(f"{path}: {error}") from error
     first = later.get("convolution")
     rows = states[0].shape[1] - 1 if layered else states.shape[1]
     inputs = first.inputs if first else rows
-    shape = made.shape if "shape" in content else shape_of(inputs)
+    shape = voltages.shape if "shape" in content else shape_of(inputs)
     if math.prod(shape) != inputs or min(shape) < 1:
         raise VoltagesError(
             f"{path}: {name} and convolution read {inputs} pixels, but shape is {shape}"
         )
-    return dataclasses.replace(made, shape=shape, **later)
+    return dataclasses.replace(voltages, shape=shape, **later)
 
 
-def _classes(made: Voltages) -> dict[str, type]:
+def _classes(voltages: Voltages) -> dict[str, type]:
     """Return the classes of the entries `LATER` of a file. Their import loads all kinds of layers,
     of which the paper's files have none.
     """
@@ -281,7 +281,7 @@ def _classes(made: Voltages) -> dict[str, type]:
     from memristive.writing.ways import PulseWrites
 
     rules: dict[str, type] = {"error-driven": ErrorDrivenRule}  # of networks without a design
-    learning = LayeredRule if made.design else rules.get(made.rule, dict)
+    learning = LayeredRule if voltages.design else rules.get(voltages.rule, dict)
     return {
         "chip": Chip,
         "convolution": Convolution,
@@ -326,20 +326,20 @@ def load_voltages(
     VoltagesError
         The file is missing, damaged, or made for another network.
     """
-    found = read_voltages(path, dataset)
-    if isinstance(found.states, tuple):
+    voltages = read_voltages(path, dataset)
+    if isinstance(voltages.states, tuple):
         raise VoltagesError(
             f"{path} holds pairs, devices or several layers, expected the paper's layer"
         )
     shape, expected = (
-        found.states.shape,
-        (classes or len(found.states), inputs or found.states.shape[1]),
+        voltages.states.shape,
+        (classes or len(voltages.states), inputs or voltages.states.shape[1]),
     )
     if shape != expected:
         raise VoltagesError(
             f"{path} holds {shape[0]} x {shape[1]} voltages, expected {expected[0]} x {expected[1]}"
         )
-    return found
+    return voltages
 
 
 def _read(path: str | Path, dataset: str) -> Fields:

@@ -351,11 +351,11 @@ def plan(
     if patches is not None and len(patches[k]):
         columns, equal = patches[k].shape[1] - 1, False
     shares = image.reshape(1, -1) if equal else np.empty((count, columns))
-    found = Plan(np.empty(count, np.int64), np.empty(count), shares)
+    plan = Plan(np.empty(count, np.int64), np.empty(count), shares)
     n = 0
     for j in range(len(errors)):
         if errors[j] != 0.0:
-            found.neurons[n], found.doses[n] = j % neurons, dose * errors[j]
+            plan.neurons[n], plan.doses[n] = j % neurons, dose * errors[j]
             own = rows
             if patches is not None and len(patches[k]):  # the patch that gave the pooled spike
                 own = rows[patches[k][seen.winners[k][j], 1:]]
@@ -365,7 +365,7 @@ def plan(
                 for i in range(columns):
                     shares[n, i] = own[i]
             n += 1
-    return found
+    return plan
 
 
 M = TypeVar("M")

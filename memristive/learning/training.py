@@ -67,17 +67,17 @@ class Learning:
         checkpoint `file` have come. Raises FileProblem, which names file and entry, if an array
         does not suit it.
         """
-        found = restored_progress(arrays, self.arrays(), file)
-        done = int(found["done"])
+        stored = restored_progress(arrays, self.arrays(), file)
+        done = int(stored["done"])
         if not 0 <= done <= len(self.history):
             raise FileProblem(f"{file}: done must be 0 to {len(self.history)}, got {done}")
         layers = range(len(self.network.states))
-        states = tuple(found[f"states_{k}"] for k in layers)
-        waiting = tuple(found[f"held_{k}"] for k in layers if f"held_{k}" in found)
+        states = tuple(stored[f"states_{k}"] for k in layers)
+        waiting = tuple(stored[f"held_{k}"] for k in layers if f"held_{k}" in stored)
         network = dataclasses.replace(self.network, states=states, waiting=waiting)
         if network.wears:
-            network = network.worn(tuple((found[f"wear_{k}"] - network.wear[k]).T for k in layers))
-        return Learning(network, found["history"].copy(), done)
+            network = network.worn(tuple((stored[f"wear_{k}"] - network.wear[k]).T for k in layers))
+        return Learning(network, stored["history"].copy(), done)
 
     @property
     def running_accuracy(self) -> float:
@@ -220,7 +220,7 @@ def _blocks(
     rng = write_generator(rule, learning.done)
     while learning.done < rule.presentations:
         rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
-        stop = min((learning.done // of + 1) * of for of in (block, BLOCK))
+        stop = min((learning.done // size + 1) * size for size in (block, BLOCK))
         yield rule.order(count, learning.done, min(stop, rule.presentations)), rng
 
 
@@ -233,7 +233,11 @@ def _train_compiled(
     counts: Counts,
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
-    doses, waiting, counted = rules.doses_of(rule), 0, tuple(of.copy() for of in counts.pulses)
+    doses, waiting, counted = (
+        rules.doses_of(rule),
+        0,
+        tuple(pulses.copy() for pulses in counts.pulses),
+    )
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
@@ -264,10 +268,10 @@ def _train_compiled(
         learning.network = arrays.trained(learning.network, waiting)
         if network.wears:
             used = tuple(  # of all directions
-                (of - before).reshape(-1, *of.shape[-2:]).sum(axis=0)
-                for of, before in zip(counts.pulses, counted, strict=True)
+                (pulses - before).reshape(-1, *pulses.shape[-2:]).sum(axis=0)
+                for pulses, before in zip(counts.pulses, counted, strict=True)
             )
-            counted = tuple(of.copy() for of in counts.pulses)
+            counted = tuple(pulses.copy() for pulses in counts.pulses)
             learning.network = learning.network.worn(used)
             if stop % BLOCK == 0:  # until then, worn cells can still be written
                 arrays = KernelArrays(learning.network)
@@ -339,11 +343,11 @@ def corrected_layers(
     """Call `rule.correct` for a `network` and an `image` (inputs, levels), and return the errors of
     each layer's outputs, those of the first layer first.
     """
-    found = rules.correct(
+    errors = rules.correct(
         *(machine, read_back, write, network.neurons, network.design.pairs, doses, ways, seen),
         *(network.rows(image[None])[0], network.patches, label, wrong, done),
     )
-    return found[::-1]
+    return errors[::-1]
 
 
 def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:

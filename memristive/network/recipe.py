@@ -116,8 +116,8 @@ class Conv(Parameters):
         window = self.window or min(small, 3 if small < 12 else 5 if small < 20 else 7)
         places = (small - window) // self.stride + 1
         regions = self.regions or max(1, min(places, 2 if small < 20 else 3))
-        found = Convolution(height, width, window, self.stride, regions, self.bias_level)
-        return found, self.kernels or round(1.5 * window**2)
+        convolution = Convolution(height, width, window, self.stride, regions, self.bias_level)
+        return convolution, self.kernels or round(1.5 * window**2)
 
 
 @dataclass(frozen=True, init=False)
@@ -265,13 +265,13 @@ class Recipe(Parameters):
         """Return the parameters `chosen` for a group with the recipe's changes. Raises
         ParameterError for a field that they do not have.
         """
-        found, fields = self.of_group(group), [one.name for one in dataclasses.fields(chosen)]
-        for name in found.keys() - fields:
+        changes, fields = self.of_group(group), [one.name for one in dataclasses.fields(chosen)]
+        for name in changes.keys() - fields:
             raise ParameterError(
                 f"{group}.{name} is no setting of this network, which has {', '.join(fields)}"
                 f"{did_you_mean(name, fields)}"
             )
-        return dataclasses.replace(chosen, **found)
+        return dataclasses.replace(chosen, **changes)
 
     def as_dict(self) -> Fields:
         """Return the recipe for JSON files."""

@@ -290,8 +290,8 @@ def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> 
     `others` (images x neurons, s). Reads end at their second spike, or after the `window` in s.
     None if no neuron fires.
     """
-    found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
-    return None if np.isnan(found).all() else float(np.nanmax(found))
+    seconds = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
+    return None if np.isnan(seconds).all() else float(np.nanmax(seconds))
 
 
 def interval(right: int, count: int) -> list[float]:

@@ -67,10 +67,10 @@ def find_library() -> str:
         os.path.join(prefix, f"libngspice.{ending}"),
         f"/opt/homebrew/lib/libngspice.{ending}",
     ]
-    found = ctypes.util.find_library("ngspice") or next(filter(os.path.exists, candidates), None)
-    if not found:
+    library = ctypes.util.find_library("ngspice") or next(filter(os.path.exists, candidates), None)
+    if not library:
         raise NgspiceMissing(f"the shared library of ngspice was not found ({INSTALL_HINT})")
-    return found
+    return library
 
 
 @contextlib.contextmanager
@@ -299,16 +299,16 @@ class Ngspice(NgSpiceShared):
 
     def _raise_complaints(self, printed: Sequence[str], refused: str = "") -> None:
         lines = [message.partition(" ") for message in printed]
-        found = [
+        complaining = [
             text.strip()
             for stream, _, text in lines
             if not HARMLESS.search(text.strip())
             and (stream == "stderr" or (stream == "stdout" and ERROR.search(text)))
         ]
-        if not refused and all(map(WARNING.search, found)):
+        if not refused and all(map(WARNING.search, complaining)):
             return
-        complaints = "; ".join(dict.fromkeys(found)) or refused
-        if any(map(FATAL.search, found)):
+        complaints = "; ".join(dict.fromkeys(complaining)) or refused
+        if any(map(FATAL.search, complaining)):
             self.end = complaints
         raise SimulationError(complaints)
 

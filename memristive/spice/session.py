@@ -192,10 +192,10 @@ def vector_name(name: str) -> str:
     """Return ngspice's name of a saved vector: "out" for "V(out)", "vsupply#branch" for
     "i(Vsupply)".
     """
-    found = FUNCTION.fullmatch(name.strip().lower())
-    if not found:
+    match = FUNCTION.fullmatch(name.strip().lower())
+    if not match:
         return name.strip().lower()
-    return f"{found[2]}#branch" if found[1] == "i" else found[2]
+    return f"{match[2]}#branch" if match[1] == "i" else match[2]
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -203,12 +203,12 @@ def alter_command(name: str) -> str:
     """Return the `alter` command, without a value, for a name such as "Vin" (element) or "Vin pwl"
     (element parameter). Raises ParameterError for any other form.
     """
-    found = ELEMENT.fullmatch(name.strip().lower())
-    if not found:
+    match = ELEMENT.fullmatch(name.strip().lower())
+    if not match:
         raise ParameterError(
             f'{name!r} cannot be altered: expected "element" or "element parameter"'
         )
-    return " ".join(["alter", *filter(None, found.groups())])
+    return " ".join(["alter", *filter(None, match.groups())])
 
 
 def value_text(name: str, value: Any) -> str:

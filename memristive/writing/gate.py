@@ -180,8 +180,8 @@ class GateWrites(Way):
         """
         noise = self.settings.write_noise
         scattered = tuple(
-            np.clip(of + noise * rng.standard_normal(of.shape), curve.low, curve.high)
-            for of in states
+            np.clip(wanted + noise * rng.standard_normal(wanted.shape), curve.low, curve.high)
+            for wanted in states
         )
         return scattered, gate_voltages(self.settings, states)
 
@@ -245,8 +245,8 @@ def gate_energies(
     after = np.where(layer.write_gains[write.column] == 0, before, after)  # stuck cells stay
     cells = Cells.of(layer.memristor, layer.devices.cells).at(write.column)
     siemens = [
-        read_current(cells, found, np.full(layer.rows, layer.row_voltage)) / layer.row_voltage
-        for found in (before, after)
+        read_current(cells, column, np.full(layer.rows, layer.row_voltage)) / layer.row_voltage
+        for column in (before, after)
     ]
     return float(joules[0] * siemens[0] @ (due & write.reset) + joules[1] * siemens[1] @ due)
 
@@ -285,8 +285,8 @@ def gate_voltages(
     columns): now, and at the last writes.
     """
     grid = np.linspace(settings.gate_low, settings.gate_high, len(settings.levels))
-    found = [np.interp(of.T, settings.levels, grid) for of in states]
-    return tuple(np.stack([of_layer, of_layer]) for of_layer in found)
+    volts = [np.interp(layer.T, settings.levels, grid) for layer in states]
+    return tuple(np.stack([of_layer, of_layer]) for of_layer in volts)
 
 
 @compiled(inline="always")

@@ -64,13 +64,13 @@ def one_sided_settings(emulator: Emulator) -> Fields:
     """Return the fields of `PulseWrites` for pairs of a device with one gradual direction, for
     which the `emulator` stands; {} for other devices.
     """
-    found = emulator.device.one_sided
-    if not found:
+    pulses = emulator.device.one_sided
+    if not pulses:
         return {}
     return {
-        "one_sided": found,
-        "refresh_at": found.last_room(REFRESH_STEP),
-        "tolerance": TOLERANCE * found.mean_step,
+        "one_sided": pulses,
+        "refresh_at": pulses.last_room(REFRESH_STEP),
+        "tolerance": TOLERANCE * pulses.mean_step,
     }
 
 
@@ -98,13 +98,13 @@ class Sided(NamedTuple):
 
 def sided_arrays(settings: "PulseWrites") -> Sided:
     """Return the kernel's `Sided`."""
-    found = settings.one_sided
-    assert found
-    tables = np.array(found.gradual, float), np.array(found.abrupt, float)
-    noise = settings.read_noise * found.mean_step / settings.step
+    pulses = settings.one_sided
+    assert pulses
+    tables = np.array(pulses.gradual, float), np.array(pulses.abrupt, float)
+    noise = settings.read_noise * pulses.mean_step / settings.step
     return Sided(
         *tables,
-        float(found.sign),
+        float(pulses.sign),
         settings.refresh_at,
         settings.tolerance,
         math.sqrt(2) * noise,
@@ -176,8 +176,8 @@ def next_pulses(
                 wanted[i] = read_difference(sided, reads[:, i], rng)
             kinds[:, i] = 0 if np.isnan(wanted[i]) else ABRUPT
         elif phase <= doses + TRIES and not np.isnan(wanted[i]):
-            found = read_difference(sided, reads[:, i], rng)
-            missing = sided.sign * (wanted[i] - found)
+            difference = read_difference(sided, reads[:, i], rng)
+            missing = sided.sign * (wanted[i] - difference)
             side = 0 if missing > 0 else 1
             if abs(missing) > sided.tolerance and room[side] > sided.refresh_at:
                 kinds[side, i] = GRADUAL
@@ -288,7 +288,7 @@ class OneSidedWrites(LatePulses):
 
         def read(x: np.ndarray) -> np.ndarray:
             both = zip(columns, low + span * x, strict=True)
-            amperes = [read_current(cells.at(column), of, volts) for column, of in both]
+            amperes = [read_current(cells.at(column), volts_of, volts) for column, volts_of in both]
             return np.array(amperes) / (layer.row_voltage * memristor.gain * span)
 
         return read
@@ -297,14 +297,14 @@ class OneSidedWrites(LatePulses):
         self, states: tuple[np.ndarray, ...], curve: Any, rng: np.random.Generator
     ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         """Refresh each pair once, with the difference of its wanted states."""
-        span, found = curve.high - curve.low, []
-        for of in states:
-            x = ((of - curve.low) / span).reshape(2, -1)
+        span, refreshed = curve.high - curve.low, []
+        for wanted in states:
+            x = ((wanted - curve.low) / span).reshape(2, -1)
             nothing, ones = np.zeros(x.shape[1]), np.ones(x.shape)
             for _ in phases(self._sided, x, nothing, ones, rng, np.copy, x[0] - x[1]):
                 pass
-            found.append((curve.low + span * x).reshape(of.shape))
-        return tuple(found), ()
+            refreshed.append((curve.low + span * x).reshape(wanted.shape))
+        return tuple(refreshed), ()
 
     def capacitors(self, layer: WrittenLayer) -> int:
         return super().capacitors(layer) if self.settings.late else 0

@@ -179,8 +179,11 @@ class RoundedPulses(AtOnce):
         rng: np.random.Generator,
     ) -> np.ndarray:
         whole = self.settings.whole
-        made = [ModelWrite(of.column, of.dose > 0, self.numbers(of, whole, rng)) for of in writes]
-        return np.asarray(cells.written(states, made))
+        model_writes = [
+            ModelWrite(write.column, write.dose > 0, self.numbers(write, whole, rng))
+            for write in writes
+        ]
+        return np.asarray(cells.written(states, model_writes))
 
     def ledgers(
         self,
@@ -210,10 +213,10 @@ class RoundedPulses(AtOnce):
         for dose in writes:
             up = int(dose.dose > 0)
             numbers = dose.shares * abs(dose.dose) / self.settings.step
-            found = pulse_energies(
+            joules = pulse_energies(
                 layer, states, dose.column, numbers, laboratory.joules[up], laboratory.half
             )
-            selected, disturbed = selected + found[0], disturbed + found[1]
+            selected, disturbed = selected + joules[0], disturbed + joules[1]
             width = layer.width
             lines += technology.line_capacitance * (
                 width * float(numbers.sum()) * laboratory.volts[up] ** 2
