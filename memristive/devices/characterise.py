@@ -325,8 +325,8 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
 
 def retention(model: SpiceModel, states: StateMap) -> Fields:
     """Return the time constant `retention` in s and the `rest` with which x relaxes without voltage
-    (`memristor.Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training. `states`
-    converts states to x.
+    (`memristor.Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training.
+    `states` converts states to x.
 
     The law is fitted to reads over times from `LONGER` trainings down to those in which x hardly
     changes, so that decays of any speed have many points.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.devices.one_sided import OneSided, Table
+from memristive.devices.one_sided import OneSided, Quantiles
 from memristive.parameters import ParameterError
 
 QUANTILES, STATES = 21, 21  # of the tables
@@ -22,19 +22,19 @@ FEWEST = 5  # steps of a direction
 ABRUPT = 0.7
 
 
-Cell = tuple[np.ndarray, np.ndarray, np.ndarray]
+CellReadings = tuple[np.ndarray, np.ndarray, np.ndarray]
 # state before and state after each pulse, two rows; by the direction, 1 or -1
 Steps = dict[int, np.ndarray]
 
 
-def is_one_sided(cells: Sequence[Cell]) -> bool:
+def is_one_sided(cells: Sequence[CellReadings]) -> bool:
     """Return True if exactly one direction of some `cells`, as in `fit_one_sided`, is abrupt."""
     steps = _steps(cells)[0] if all(len(siemens) for siemens, *_ in cells) else Steps()
     enough = all(pairs.shape[1] >= FEWEST for pairs in steps.values())
     return enough and len(_abrupt(steps)) == 1
 
 
-def fit_one_sided(cells: Sequence[Cell], name: str, **more: Any) -> MeasuredDevice:
+def fit_one_sided(cells: Sequence[CellReadings], name: str, **more: Any) -> MeasuredDevice:
     """Return the device of one or several cells with one gradual direction.
 
     Parameters
@@ -79,7 +79,7 @@ def one_sided_device(name: str, tables: OneSided, **more: Any) -> MeasuredDevice
     )
 
 
-def _steps(cells: Sequence[Cell]) -> tuple[Steps, np.ndarray]:
+def _steps(cells: Sequence[CellReadings]) -> tuple[Steps, np.ndarray]:
     """Return the steps of all single pulses, and the lowest and highest conductance of each cell in
     S (cells x 2).
     """
@@ -114,7 +114,7 @@ def _only(abrupt: list[int]) -> int:
     return abrupt[0]
 
 
-def _quantiles(x: np.ndarray, values: np.ndarray) -> Table:
+def _quantiles(x: np.ndarray, values: np.ndarray) -> Quantiles:
     """Return the table of quantiles of `values` at the states `x`: those of the steps within
     `WINDOW` of each state of the table, but at least of the `LEAST` nearest.
     """
@@ -126,5 +126,5 @@ def _quantiles(x: np.ndarray, values: np.ndarray) -> Table:
     return _table(np.array(rows).T)
 
 
-def _table(values: np.ndarray) -> Table:
+def _table(values: np.ndarray) -> Quantiles:
     return tuple(tuple(row) for row in np.round(values, 4).tolist())
