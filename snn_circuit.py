@@ -396,5 +396,5 @@ def names(kind: str, count: int) -> list[str]:
 
 
 def state_names(classes: int, inputs: int) -> list[str]:
-    """Return ngspice's names of the cells' states, for each class those of all inputs."""
+    """Return ngspice's names of the cells' states, for each class and all inputs."""
     return [f"xcell_{j}_{i}.gate" for j in range(classes) for i in range(inputs)]

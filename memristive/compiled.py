@@ -137,7 +137,7 @@ def cache_folder() -> Path | None:
         folder = Path(parent, "memristive", name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # a test, and the mark that the folder is in use
+            # fails if not writable; refreshes the folder's mtime
             tempfile.NamedTemporaryFile(dir=folder).close()
         except OSError:
             continue

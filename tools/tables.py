@@ -19,9 +19,8 @@ from memristive.accounting.costs import duration
 from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
-from memristive.ledger import ASSUMED
 from memristive.parameters import Fields
-from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
+from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
@@ -122,11 +121,11 @@ SIX = "device not in ('ideal', 'linear') and layers == {} and value == '{}'"
 JUMPS = "data == 'mnist' and device == '{}' and layers == {} and late == {}"
 STRICT, WAYS, PAIRED = "strict_accuracy", "devices/late_ways", "devices/one_sided"
 CLOSED_FORM, READ_IN_NGSPICE, IN_NGSPICE = (
-    ("closed form", "closed form"),
-    ("closed form", "ngspice"),
-    ("ngspice", "ngspice"),
+    "closed form, closed form",
+    "closed form, ngspice",
+    "ngspice, ngspice",
 )
-SHORT: list[tuple] = [
+SHORT = [
     (
         "XPUE, the paper's rule, training patterns",
         "100%",
@@ -215,15 +214,6 @@ SHORT: list[tuple] = [
         JUMPS.format("taox", 1, True),
     ),
     (
-        "MNIST 20x20, coarse phase change, 100 hidden",
-        "",
-        CLOSED_FORM,
-        "**{0[min]:.1%}**",
-        PAIRED,
-        STRICT,
-        JUMPS.format("generic-pcm", 2, True),
-    ),
-    (
         "MNIST 8x8, filaments behind gates, 54 hidden",
         "91.7% (memristor chip [5])",
         CLOSED_FORM,
@@ -238,20 +228,12 @@ SHORT: list[tuple] = [
 def short_rows() -> pd.DataFrame:
     """Return the rows of the README's table."""
     rows = []
-    for experiment, published, (trained, tested), text, name, field, *conditions in SHORT:
+    for experiment, published, engines, text, name, field, *conditions in SHORT:
         tables = [sweep(name, condition) for condition in conditions or [""]]
         means = [one.groupby(one.get("device", one.title))[field].mean() for one in tables]
         text = text.format(*(one.agg(["min", "max"]) for one in means))
-        rows.append(
-            {
-                "experiment": experiment,
-                "published": published,
-                "trained": trained,
-                "tested": tested,
-                "text": text,
-            }
-        )
-    return pd.DataFrame(rows)
+        rows.append((experiment, published, *engines.split(", "), text))
+    return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
 
 
 def results_rows() -> pd.DataFrame:
@@ -317,13 +299,12 @@ def commands_rows() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-JOULES, SECONDS, WATTS = (EngFormatter(unit, places=1) for unit in ("J", "s", "W"))
+JOULES, SECONDS = (EngFormatter(unit, places=1) for unit in ("J", "s"))
 COSTS = {  # records of `memristive costs`
     "XPUE, the paper's rule": "xpue",
     "MNIST, one layer": "mnist_closed_form_grey",
     "MNIST, 200 hidden": "layers_mnist",
     "the same, 20 times faster": "layers_mnist_faster_20",
-    "the same, columns one by one": "layers_mnist_one_by_one",
     "digits, convolution": "convolution_digits",
     "MNIST, convolution": "convolution_mnist",
     "EpiRAM, one layer": "epiram_100000",
@@ -343,39 +324,15 @@ def costs_rows() -> pd.DataFrame:
         for kind, ledger in drawn[name].items():
             times = record["times_s"][kind]
             row[f"{kind}_pins"] = JOULES(ledger.sum(pins=True))
-            row[f"{kind}_known"] = JOULES(ledger.sum() - ledger.sum(kind=ASSUMED))
             row[kind] = JOULES(ledger.sum())
             row[f"{kind}_time"] = SECONDS(
                 times.get("read") if kind == "inference" else duration(times)
             )
-        lines = drawn[name]["inference"].lines
-        bias = sum(line.joules for line in lines if "amplifiers, bias" in line.name)
-        row["bias"] = WATTS(bias / record["times_s"]["inference"]["read"])
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
-        row["errors"] = f"{record['errors']:,}" if "training" in drawn[name] else "nan"
         wear = record.get("wear")
         row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def spread_rows() -> pd.DataFrame:
-    """Return the rows of the sweep device_spread, with the points lost by the spread."""
-    rows, keys = sweep("chips/device_spread"), ["device", "way", "seed"]
-    ideal = rows[rows.spread == 0].set_index(keys)[STRICT].rename("ideal")
-    rows = rows[rows.spread > 0].join(ideal, on=keys)
-    return rows.assign(loss=100 * (rows[STRICT] - rows.ideal))
-
-
-def learning_rows() -> pd.DataFrame:
-    """Return the rows of the sweep device_learning on MNIST, with the kind of cells."""
-    rows = sweep("devices/device_learning", "data == 'mnist'", layers=LAYERS)
-    kinds = rows.pairs.map({0: "single", 1: "pair", 4: "4 pairs"}).where(rows.whole, "any width")
-    published = rows.device.map(lambda name: NEUROSIM.get(name, (None, None)))
-    return rows.assign(
-        kind=kinds,
-        published=["/".join(f"{one:g}" if one else "-" for one in pair) for pair in published],
-    )
 
 
 LAYERS = {1: "one layer", 2: "two layers"}
@@ -580,7 +537,9 @@ TABLES = {
         },
     ),
     "one_sided": Table(
-        lambda: sweep("devices/one_sided", layers=LAYERS, late=LATE).sort_values(
+        lambda: sweep(
+            "devices/one_sided", "data == 'mnist' or layers == 1", layers=LAYERS, late=LATE
+        ).sort_values(
             ["data", "layers", "device"], key=lambda x: x if x.name != "data" else x != "mnist"
         ),
         "data layers device",
@@ -591,26 +550,8 @@ TABLES = {
             "{refreshes_per_cell:,.1f}",
         },
     ),
-    "device_learning": Table(
-        learning_rows,
-        "device",
-        {
-            "device": "{device}",
-            "NeuroSim 2.0/3.0": "{published}",
-            "{layers}: {kind}": "{percent:.1f}",
-        },
-    ),
-    "device_spread": Table(
-        spread_rows,
-        "device",
-        {"device": "{device}", "{way}, {spread:.0%}": "{loss:+.1f} ± {loss_sem:.1f}"},
-    ),
     "writes_late": Table(
-        lambda: sweep(
-            WAYS,
-            "value in ('rounded', 'remainder', 'late')",
-            layers={1: "one layer", 2: "two layers"},
-        ),
+        lambda: sweep(WAYS, "value in ('rounded', 'late')", layers=LAYERS),
         "device",
         {"device": "{device}", "{layers}: {value}": PULSES},
     ),
@@ -630,28 +571,18 @@ TABLES = {
         },
     ),
     "costs": Table(
-        lambda: costs_rows().query("network != 'the same, columns one by one'"),
-        "network",
-        {
-            "network": "{network}",
-            "accuracy": "{accuracy}",
-            "at the pins": "{inference_pins}",
-            "known parts": "{inference_known}",
-            "all parts": "{inference}",
-            "amplifiers' bias": "{bias}",
-            "time": "{inference_time}",
-            "area, mm²": "{area}",
-        },
-    ),
-    "costs_learning": Table(
         costs_rows,
         "network",
         {
             "network": "{network}",
-            "errors": "{errors}",
-            "at the pins": "{training_pins}",
-            "all parts": "{training}",
-            "time": "{training_time}",
+            "accuracy": "{accuracy}",
+            "area, mm²": "{area}",
+            "an inference: pins": "{inference_pins}",
+            "all parts": "{inference}",
+            "time": "{inference_time}",
+            "a training: pins": "{training_pins}",
+            "training: all parts": "{training}",
+            "training: time": "{training_time}",
             "pulses a cell, mean/most": "{wear}",
         },
     ),

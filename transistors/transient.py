@@ -1,7 +1,7 @@
 """One ngspice transient: start-up, training images with labels, test images without; its netlist,
 its outputs and energies.
 
-Times, voltages and options are those of the contest mnist4-circuit-learning-v0
+Times, voltages and options follow the contest mnist4-circuit-learning-v0
 (docs/transistors.md).
 """
 

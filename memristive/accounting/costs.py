@@ -82,7 +82,7 @@ class Accounts:
     device : MeasuredDevice, optional
         Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
     half : float, optional
-        Share of a pulse's voltage across half-selected cells; None: that of the network's pulses.
+        Share of a pulse's voltage across half-selected cells; None: as the network's pulses.
     together : bool
         For emulators in a layer whose rows show an image or a patch. True: one write potentiates
         all due columns, a second one depresses all due columns. Rows stay high for the longest
@@ -295,8 +295,10 @@ Steps = Iterator[tuple[int, float]]  # of `train`
 
 
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
-    """Return groups of writes that are made together: those of one sign with equal rows, as of an
-    image, or of a patch that several kernels have won. Unless `shared`, each write is a group.
+    """Return groups of writes that are made together.
+
+    They have one sign and equal rows, as of an image, or of a patch that several kernels have won.
+    Unless `shared`, each write is a group.
     """
     groups: dict[object, list[ColumnDose]] = {}
     for k, dose in enumerate(writes):

@@ -212,9 +212,11 @@ def joules_per_siemens(device: MeasuredDevice) -> tuple[float, float]:
 
 
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
-    """Return a dict with the costs of all writes in a training: mean and largest number of pulses
-    of a cell, energy in J, number of column writes, and the share of cells with more pulses than a
-    device endures (`Technology`); of devices with one gradual direction also the refreshes.
+    """Return a dict with the costs of all writes in a training.
+
+    It holds the mean and the largest number of pulses of a cell, the energy in J, the number of
+    column writes, and the share of cells with more pulses than a device endures (`Technology`).
+    Devices with one gradual direction also have their refreshes.
 
     A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
     device was measured. G is the conductance of the cell before the write, at the read voltage.

@@ -63,7 +63,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     Each feature drives a row of the first crossbar, each class has an output neuron. A sample is
     presented. If the right neuron does not lead by the margin, cells of the right class are
-    potentiated and those of the first wrong class depressed.
+    potentiated and the columns of the first wrong class depressed.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             self._check_unchanged()
             if not np.array_equal(known, self.classes_):
                 raise ValueError(
-                    f"classes must be those of the first call, {self.classes_}, got {known}"
+                    f"classes must be as in the first call, {self.classes_}, got {known}"
                 )
         features, targets = self._training_data(X, y, reset=first)
         unknown = np.setdiff1d(targets, known)
@@ -368,7 +368,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self._set_network(network)
 
     def _recipe(self, samples: int) -> Recipe:
-        """Return the recipe of the network for a training on so many `samples`."""
+        """Return the recipe of the network for a training on a number of `samples`."""
         given = [name for name in ("memristor", "neuron") if getattr(self, name) is not None]
         if self.device and "memristor" in given:
             raise ParameterError("give device or memristor, not both")

@@ -88,11 +88,11 @@ def trained_network(
     path: Path, data: str | None = None
 ) -> tuple[Network, Rule | None, Voltages, Dataset]:
     """Return the network and the rule in a voltages file, what else the file holds, and images,
-    encoded as those of the training.
+    encoded as in the training.
 
     `data`: a dataset or a file of one's own images; None: the dataset that the file names. Of the
     file of the training, if it has no test set, the images are those that the training left out, of
-    another file all. Values of a file are scaled as those of the training were. Raises
+    another file all. Values of a file are scaled as in the training. Raises
     ParameterError if the network cannot read them.
 
     Warns
@@ -188,7 +188,7 @@ def read_images(
     Raises
     ------
     ParameterError
-        The number of inputs of the images is not that of the network.
+        The number of inputs of the images differs from the network's.
     SimulationError
         ngspice fails, or a worker died twice.
 

@@ -421,7 +421,7 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
 
 def changed_settings(options: argparse.Namespace, **groups: Any) -> Fields:
     """Return the changes of --set by name, such as "memristor.width"; arguments, --parameters and
-    errors are those of `apply_settings`.
+    errors are as in `apply_settings`.
     """
     known = {
         f"{group}.{field.name}": field

@@ -153,8 +153,8 @@ def membrane(
 
 
 def start_delay(rise: float, tau: float) -> float:
-    """Return the time in s, counted from the start of a linear edge of `rise` s, at which an ideal
-    step of the input would have to come to leave membranes in the same state after the edge.
-    `tau`: time constant of the membranes in s.
+    """Return the delay in s of the ideal step that leaves membranes as a linear edge of `rise` s.
+
+    The delay counts from the start of the edge. `tau`: time constant of the membranes in s.
     """
     return rise + tau * math.log(-math.expm1(-rise / tau) * tau / rise)

@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_jobs(make_parser(__doc__, parameters=False))
     parser.set_defaults(results=OWN, figures=OWN)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
-    parser.add_argument("--name", help="name of the device (default: that of the file)")
+    parser.add_argument("--name", help="name of the device (default: the file's)")
     parser.add_argument(
         "--read-voltage",
         type=float,

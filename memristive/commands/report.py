@@ -117,7 +117,7 @@ class Given(NamedTuple):
         """A sentence for the accuracies if the curves miss the data by more than `MISFIT`."""
         return [
             f"The curves miss the data of {self.device.name} by {self.misfit:.0%} of the range: "
-            "these accuracies are those of the curves, and the device itself may do better or worse"
+            "these accuracies belong to the curves, and the device itself may do better or worse"
         ] * (self.misfit > MISFIT)
 
 

@@ -475,7 +475,7 @@ def characterise(
 
 def described(model: SpiceModel, low: float, high: float, source: str, path: str) -> Fields:
     """Return the fields of the device that do not depend on how it is written. `low`, `high`: its
-    states at the ends of the range; other arguments are those of `characterise`.
+    states at the ends of the range; other arguments are as in `characterise`.
     """
     volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
     # Differences of cells make weights, so the range counts: what all states have in common

@@ -110,7 +110,7 @@ def gates_circuit(
     model: SpiceModel, states: Sequence[float] | np.ndarray, gates: np.ndarray, reset: np.ndarray
 ) -> tuple[Circuit, float]:
     """Return the netlist in which `set_cells` writes cells, and the time in s at which the writes
-    end; arguments are those of `set_cells`.
+    end; arguments are as in `set_cells`.
 
     Nodes: row, column, gate{k}; cell k is Xcell{k}.
     """
@@ -201,7 +201,7 @@ def characterise_gate(
     model: SpiceModel, source: str = "", path: str = "", phase: Callable[[str], object] = str
 ) -> GateCharacterisation:
     """Measure a 1T1R cell in ngspice: levels, the influence of earlier writes (history),
-    half-selected cells and I-V loops. Arguments and exceptions are those of `measure_levels`;
+    half-selected cells and I-V loops. Arguments and exceptions are as in `measure_levels`;
     `phase` is called with the name of each phase.
     """
     phase("levels")

@@ -455,7 +455,7 @@ def measure_neuron(
     model: NeuronModel,
     source: str = "",
     process: Process | None = None,
-    phase: Callable[[str], None] = lambda name: None,
+    phase: Callable[[str], object] = str,
 ) -> MeasuredNeuron:
     """Measure a neuron in ngspice: its column, its curve t(I) through resistors, its energy.
 
@@ -485,7 +485,7 @@ def measure_neuron(
 
 
 def _measured(
-    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], None]
+    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], object]
 ) -> MeasuredNeuron:
     phase("rest")
     rest = bench.run(0.0)
@@ -554,7 +554,7 @@ def with_spreads(
     model: NeuronModel,
     process: Process,
     draws: int,
-    phase: Callable[[str], None] = lambda name: None,
+    phase: Callable[[str], object] = str,
 ) -> MeasuredNeuron:
     """Return `neuron` with its spreads over `draws` neurons whose transistors differ.
 

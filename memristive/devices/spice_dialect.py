@@ -175,9 +175,10 @@ def pins_of(words: list[str]) -> list[str]:
 
 
 def fitted(statements: list[Statement], content: Fields, notes: dict[str, None]) -> list[Statement]:
-    """Return a library's `statements` such that a circuit can set what it needs in the subcircuit:
-    no pin for the state, a parameter for the state at t = 0, and the model file's `parameters` also
-    where they stand in .param.
+    """Return a library's `statements`, changed such that a circuit can set the subcircuit's values.
+
+    The state has no pin, its value at t = 0 is a parameter, and the model file's `parameters` also
+    replace values in .param.
 
     Changes the model file's `content` accordingly, and adds a line to `notes` for each change.
     """

@@ -94,7 +94,7 @@ class NgspiceLayer:
     ----------
     layer : Layer
     solver : Solver
-        All time steps of reads are scaled by the ratio of its `max_step` to that of
+        All time steps of reads are scaled by the ratio of its `max_step` to the `max_step` of
         `READING_LAYERS`.
     """
 
@@ -495,7 +495,7 @@ class NgspiceLayer:
             Width in s; negative: at the negative voltage. `lengthened` makes short pulses longer,
             at a lower voltage.
         gains : array, rows, S, optional
-            Write gains of the column's cells in this write; None: those of the chip.
+            Write gains of the column's cells in this write; None: the chip's.
         """
         layer, memristor = self._layer, self._memristor
         pulse, levels, window = lengthened(pulse, levels, high)
@@ -615,11 +615,12 @@ def _alter_states(circuit: LoadedCircuit, before: np.ndarray, states: np.ndarray
 def lengthened(
     pulse: float, levels: np.ndarray, high: np.ndarray
 ) -> tuple[float, np.ndarray, float]:
-    """Return a write of the same dose during which phi is high for at least `SHORTEST_WRITE`: the
-    width of its pulse in s, its levels (rows), and the time in s for which phi is high (0 if no row
-    is high).
+    """Return a write of the same dose during which phi is high for at least `SHORTEST_WRITE`.
 
-    Arguments are those of `write_column`. A `pulse` that is too short is made longer, with lower
+    It is the width of its pulse in s, its levels (rows), and the time in s for which phi is high (0
+    if no row is high).
+
+    Arguments are as in `write_column`. A `pulse` that is too short is made longer, with lower
     `levels`.
     """
     window = float(abs(pulse) * high.max())

@@ -32,7 +32,7 @@ def netlist(
 
     ``ngspice -b FILE`` prints the first spikes of the output neurons in s, as spike_0, spike_1, and
     so on, and then the waveforms. Where a neuron does not fire, ngspice prints "failed". The spikes
-    are those of ``read(network, image[None], seed=seed)`` and include the read noise of the
+    are as in ``read(network, image[None], seed=seed)`` and include the read noise of the
     devices. Spikes before 250 us agree within 0.1 us; later ones belong to membranes that settle
     little above their threshold. In a convolution the patches come one after the other, and spikes
     count from the end of the last one (docs/convolution.md).
@@ -106,8 +106,9 @@ def netlist(
 def _layers(
     network: Network, image: np.ndarray, title: str, cells: ModelCells | None, seed: int
 ) -> Circuit:
-    """Return the circuit that reads an image with layers, and their noise; arguments are those of
-    `netlist`.
+    """Return the circuit that reads an image, layer by layer, with noise sources.
+
+    Arguments are as in `netlist`.
     """
     noise: tuple[np.ndarray, ...] = ()
     if network.layers[0].read_noise and not cells:

@@ -218,7 +218,7 @@ def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
 
 
 def column_names(layer: Layer, k: int) -> list[str]:
-    """Return the name of each column of layer `k`: that of its node. If a neuron has several pairs,
+    """Return the name of each column's node of layer `k`. If a neuron has several pairs,
     the number of the pair follows, as in column_0_3_pair_1.
     """
     nodes, cells = layer.synapses.nodes(k, layer.neurons), layer.synapses.cells

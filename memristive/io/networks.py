@@ -1,4 +1,4 @@
-"""Files of whole networks: layers of any kind, their rule and their chip. The format is that of
+"""Files of whole networks: layers of any kind, their rule and their chip. The format is as in
 `memristive.io.voltages`.
 """
 
@@ -33,7 +33,7 @@ def describe_network(
     """Return the parameters that determine a trained network, for records, checkpoints and voltages
     files.
 
-    Arguments are those of `save`.
+    Arguments are as in `save`.
     """
     data, learning = (
         {"dataset": dataset, "shape": shape, "encoding": encoding},
@@ -113,7 +113,7 @@ def network_content(
     engine: str = CLOSED_FORM,
     encoding: str = "grey",
 ) -> Fields:
-    """Return the content of the file of a network. Arguments are those of `save`."""
+    """Return the content of the file of a network. Arguments are as in `save`."""
     states = network.states[0] if network.paper else network.states
     shape = network.image_shape or shape or shape_of(network.sizes[0])
     content = describe_network(dataset, shape, network, rule, engine, encoding)

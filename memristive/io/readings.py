@@ -118,9 +118,11 @@ REPEATS, TESTED, CLEAR = range(2, 7), 600, 5.0
 
 
 class Column(NamedTuple):
-    """Column of a table: its header, its kind in `NAMES` or "", its unit and power of ten, the
-    direction of the pulses before its readings (1 up, -1 down, 0 if the header has none), the
-    device in its header, and if the header has a unit.
+    """Column of a table: what its header says.
+
+    In order: the header, its kind in `NAMES` or "", its unit and power of ten, the direction of the
+    pulses before its readings (1 up, -1 down, 0 if the header has none), the device, and if the
+    header has a unit.
     """
 
     header: str
@@ -141,9 +143,10 @@ class Table(NamedTuple):
 
 
 class Ordered(NamedTuple):
-    """Readings of one device in the order of measurement: conductances in S, the directions of the
-    pulses before each (1 up, -1 down, 0 at the start of a sweep), and their numbers; the row of
-    each in the file, and its cell.
+    """Readings of one device in the order of measurement.
+
+    Each has its conductance in S, the direction of the pulses before it (1 up, -1 down, 0 at the
+    start of a sweep), their number, its row in the file, and its cell.
 
     If rows hold directions and no numbers of pulses, `before` has the directions for readings that
     precede the pulse of their row.
@@ -538,8 +541,9 @@ def _during(table: pd.DataFrame, up: int) -> pd.DataFrame:
 
 
 def pulse_columns(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> Ordered:
-    """Return the readings of a device in the order of measurement, without those of a meter at its
-    limit. Raises ParameterError if a column is missing or its values cannot be used.
+    """Return the readings of a device in the order of measurement, without a meter's limit.
+
+    Raises ParameterError if a column is missing or its values cannot be used.
     """
     rows, table = len(table), _reads(table, read_voltage, notes)
     # rows do not say if pulses were before or after
@@ -647,9 +651,10 @@ def _in_likeliest_order(devices: list[Ordered], notes: list[str]) -> list[Ordere
 
 
 def _without_stuck(one: Ordered, name: str) -> Ordered:
-    """Return the readings without those of a meter at its limit, or that hangs: exactly equal ones
-    that follow each other, or at an end of the range of readings that hardly repeat, though the
-    digits would show a difference. Warn of them.
+    """Return the readings that no meter at its limit, or that hangs, has made; warn of the others.
+
+    Such a meter gives exactly equal readings, one after the other, or at an end of the range of
+    readings that hardly repeat, though the digits would show a difference.
     """
     given = pd.to_numeric(pd.Series(one.given), errors="coerce").to_numpy(float)
     ends = [given.min(), given.max()] if 2 * len(np.unique(given)) > len(given) else []

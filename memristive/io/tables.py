@@ -243,9 +243,10 @@ def _separator(lines: list[str]) -> tuple[str, int]:
 def _header(
     lines: list[list[str]], width: int, numeric: Callable[[list[str]], Sequence[int]]
 ) -> int | None:
-    """Return the index of the header among the cells of lines: the first line of texts, as wide as
-    the table, with a number just below a name of a `numeric` column; else the first line as wide as
-    the table. The header of R is one cell shorter.
+    """Return the index of the header among the cells of lines.
+
+    It is the first line of texts, as wide as the table, with a number just below a name of a
+    `numeric` column; else the first line as wide as the table. The header of R is one cell shorter.
     """
     filled = [(k, cells) for k, cells in enumerate(lines) if cells]
     depths = range(1, 1 + BELOW)

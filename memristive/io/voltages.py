@@ -92,7 +92,7 @@ class Voltages(Parameters):
         Values that are the levels 0 and 1 of the training images; None: the file does not record
         them, because they came as levels or it is an old file.
     recipe, past, wear : Recipe and tuples of arrays
-        Those of `Network`.
+        As in `Network`.
     labels, patterns : tuples of str and of arrays (inputs)
         Names and levels of a user's own patterns, one for each class; () for other datasets.
     """
@@ -210,7 +210,7 @@ def save_voltages(
 
 
 def content_of(states: np.ndarray | Sequence[np.ndarray], origin: Values, ngspice: bool) -> Fields:
-    """Return the content of a voltages file. Arguments are those of `save_voltages`."""
+    """Return the content of a voltages file. Arguments are as in `save_voltages`."""
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
     return {
         "format": FORMAT,
@@ -292,9 +292,7 @@ def _classes(voltages: Voltages) -> dict[str, type]:
 
 
 def shape_of(inputs: int) -> tuple[int, int]:
-    """Return rows and columns of an image without a known shape: those of a square, or a single
-    row.
-    """
+    """Return rows and columns of an image without a known shape: a square, or a single row."""
     side = math.isqrt(inputs)
     return (side, side) if side**2 == inputs else (1, inputs)
 

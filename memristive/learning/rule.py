@@ -300,9 +300,11 @@ def doses_of(rule: Rule) -> Doses:
 
 @compiled
 def judged(doses: Doses, times: np.ndarray, label: int, done: int) -> tuple[bool, bool, int]:
-    """Return whether the neuron of the `label` fires first, whether the answer is an error, because
-    this neuron is silent or leads by less than the margin, and the first wrong neuron; -1 if none
-    is too early. `times`: classes, s; `done` presentations came before.
+    """Return True if the neuron of the `label` fires first, True if the answer is an error, and the
+    first wrong neuron (-1 if none is too early).
+
+    An answer is an error if the label's neuron is silent or leads by less than the margin. `times`:
+    classes, s; `done` presentations came before.
     """
     margin = doses.margin * margin_factor(done, doses.presentations, doses.final_margin)
     wrong = first_wrong_neuron(times, label, margin)
@@ -387,7 +389,7 @@ def correct(
     done: int,
 ) -> list[np.ndarray]:
     """Correct a network after an error: read the errors back from the last layer to the first, then
-    write all layers. Return the errors of the outputs, those of the last layer first.
+    write all layers. Return the errors of the outputs, from the last layer to the first.
 
     Each engine, and the ledger of costs, calls this function with a `machine` of its own.
 

@@ -238,7 +238,7 @@ class Chip(Parameters):
         )
 
     def cells(self, memristor: MemristorParameters) -> Cells:
-        """Return the parameters of the cells (classes x inputs), spread around those of
+        """Return the parameters of the cells (classes x inputs), spread around
         `memristor`. The write gain of a stuck cell is 0.
         """
         threshold = memristor.threshold_voltage + self.cell_threshold * self._normal(
@@ -258,7 +258,7 @@ class Chip(Parameters):
         )
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:
-        """Return the parameters of the neurons (arrays, classes), spread around those of
+        """Return the parameters of the neurons (arrays, classes), spread around
         `neuron`.
         """
         leak = self._factor("neuron_leak", 1.0)

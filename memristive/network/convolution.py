@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 REST = 8.0  # time constants of the membranes between two patches, in which they fall to 0
 GUARD = 1e-6  # s for which the ramp stays at its end, until no region is shown
 EMPTY = 1.2  # V of a latch without a spike; the ramp ends at 1 V
-# A latch follows the ramp within 5 ns. Its charge is as large as that of a membrane, because it has
+# A latch follows the ramp within 5 ns. Its charge is as large as a membrane's, because it has
 # to govern ngspice's steps, and the gates of the cells must not.
 LATCH_FARAD, LATCH_SIEMENS = 1e-4, 2e4
 

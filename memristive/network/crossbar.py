@@ -32,7 +32,7 @@ from snn_circuit import NeuronParameters
 
 # V, a small rise of a column: the change of its current over it gives the column's conductance
 BELOW = 1e-3
-# inputs and columns of five currents
+# row shares and column voltages at which the five currents are taken
 SHARES, RISEN = np.array([*neuron.NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])
 
 NO_CLOSED_FORM = (

@@ -105,7 +105,7 @@ def as_image(image: ArrayLike, inputs: int) -> np.ndarray:
     Raises
     ------
     ParameterError
-        The image has not so many `inputs`, or a value is no level.
+        The image does not have `inputs` values, or a value is no level.
     """
     return as_images(np.ravel(np.asarray(image))[None], inputs, "image")[0]
 

@@ -50,7 +50,7 @@ class Kind:
         return neurons
 
     def rows_on(self, inputs: int) -> int:
-        """Return the number of rows without the bias row, on a layer with so many outputs."""
+        """Return the number of rows without the bias row, above a layer with `inputs` outputs."""
         return inputs
 
     def windows(self, levels: np.ndarray) -> np.ndarray:

@@ -61,7 +61,7 @@ class Network:
         With a `LayerDesign`, the last row is the bias, which is high in every read.
     parameters : NetworkParameters
     design : LayerDesign or Schedule
-        Signs, scales and times. A `Schedule` is that of the paper's layer.
+        Signs, scales and times. A `Schedule` belongs to the paper's layer.
     devices : tuple of Devices, optional
         Values of the cells and neurons of each layer; None: all alike. A reference column is the
         last column of the cells.
@@ -240,7 +240,7 @@ class Network:
 
     @property
     def neurons(self) -> tuple[int, ...]:
-        """Number of neurons of each layer; of a convolution that of its kernels."""
+        """Number of neurons of each layer; of a convolution, of its kernels."""
         return tuple(layer.neurons for layer in self.layers)
 
     @property
@@ -368,7 +368,7 @@ class Network:
         image.
 
         The noise is drawn from `rng`; `jitter` is the threshold noise as `Network.jitter` returns
-        it. The currents are those of `kernel_arrays.Work.noise`: an array for each layer.
+        it. The currents are as in `kernel_arrays.Work.noise`: an array for each layer.
         """
         arrays = KernelArrays(self, rails)
         return arrays.read(self.read_levels(images), jitter, rng), arrays.work.noise
@@ -385,7 +385,7 @@ class Network:
 
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the first spike times of the last layer in s (images x classes; nan: silent);
-        arguments are those of `forward`.
+        arguments are as in `forward`.
         """
         return self.forward(images, seed=seed)[-1]
 

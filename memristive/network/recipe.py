@@ -63,7 +63,7 @@ class Conv(Parameters):
     stride : int
         Pixels from one patch to the next.
     height, width : int, optional
-        Pixels of an image. None: those of the images.
+        Pixels of an image. None: as in the images.
     """
 
     kernels: int | None = None
@@ -83,7 +83,7 @@ class Conv(Parameters):
 
     @classmethod
     def of(cls, given: "Conv | Convolution | Values", kernels: int | None = None) -> "Conv":
-        """Return the layer of a convolution, or of a dict of its fields, with so many `kernels`."""
+        """Return the layer of a convolution, or of its fields in a dict, with its `kernels`."""
         if isinstance(given, Conv):
             return dataclasses.replace(given, kernels=kernels or given.kernels)
         if isinstance(given, Convolution):

@@ -21,7 +21,7 @@ class Synapses:
     pairs : int
         Differential pairs of a synapse; 0: one cell.
     reference : bool
-        True adds a column of cells at rest, whose current is subtracted from that of every column.
+        True adds a column of cells at rest, whose current is subtracted from every column's.
     """
 
     pairs: int = 0

@@ -85,9 +85,9 @@ def first_spikes(
 
 
 def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
-    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k: by a
-    cubic through four points, or by a straight line where the membrane does not rise through four
-    points.
+    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k.
+
+    A cubic through four points gives it, or a straight line where the membrane does not rise.
 
     All four points lie within the pulse, because the membrane has kinks at the ends of the pulse.
     """

@@ -274,7 +274,7 @@ class LoadedCircuit:
 
     def __init__(self, ngspice: Ngspice, text: str, solver: Solver) -> None:
         self._ngspice, self.text, self.solver = ngspice, text, solver
-        # alter commands and their values, the last one sent at the end
+        # alter command -> value, in the order last sent
         self._sent: dict[str, str] = {}
         # last changes of each element ("vin" and "vin dc" are one value)
         self._last: dict[str, list[tuple[str, str]]] = {}

@@ -155,7 +155,7 @@ class Way:
         after: np.ndarray,
     ) -> np.ndarray:
         """Let the emulators of a column move to the states `after` (rows, V) in ngspice, downwards,
-        then upwards, and return their states. Other arguments are those of `in_ngspice`.
+        then upwards, and return their states. Other arguments are as in `in_ngspice`.
         """
         pulses, ones, gains = self.settings, np.ones(layer.rows), layer.write_gains[column]
         moves, states = after - states[column], states.copy()

@@ -125,7 +125,7 @@ class GateWrites(Way):
     kind = ASSUMED
 
     def arrays(self, network: WrittenNetwork) -> Fields:
-        """If the network holds no gate voltages, they follow from its states."""
+        """Return the arrays; without gate voltages in the network they follow from its states."""
         settings = self.settings
         waiting = network.waiting or gate_voltages(settings, network.states)
         gains = [layer.write_gains.T for layer in network.layers]
@@ -186,7 +186,7 @@ class GateWrites(Way):
         return scattered, gate_voltages(self.settings, states)
 
     def capacitors(self, layer: WrittenLayer) -> int:
-        """A cell holds two gate voltages: X, and that of its last write."""
+        """A cell holds two gate voltages: X now, and X at its last write."""
         return int(2 * layer.rows * layer.width)
 
     def ledgers(

@@ -219,7 +219,7 @@ def phases(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield for each phase of a write the kinds of its pulses, and the states `x` after it. The
     next phase begins with what then stands in `x`. `read` returns `reads` for states; other
-    arguments are those of `next_pulses` and `after_pulses`.
+    arguments are as in `next_pulses` and `after_pulses`.
     """
     phase, wanted = 0, np.full(len(numbers), np.nan) if wanted is None else wanted
     while (kinds := next_pulses(sided, x, read(x), numbers, wanted, phase, rng)).any():
@@ -273,7 +273,7 @@ class OneSidedWrites(LatePulses):
         return sided_arrays(self.settings)
 
     def _columns(self, layer: WrittenLayer, write: ColumnDose) -> list[int]:
-        """Return the number of the written column, and that of the other one of its pair."""
+        """Return the numbers of the written column and of the other one of its pair."""
         return [write.column, (write.column + layer.columns // 2) % layer.columns]
 
     def _reading(
@@ -389,7 +389,7 @@ def write_pair(
 ) -> None:
     """Write column `c` of layer `k`, refresh its pairs that run out of room, and update `counts`
     and `loads`. A `dose` in the abrupt direction does nothing: its pair has another column.
-    Arguments are those of `write_pulses`.
+    Arguments are as in `write_pulses`.
     """
     if dose * sided.sign <= 0.0:
         return

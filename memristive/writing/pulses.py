@@ -207,7 +207,7 @@ class RoundedPulses(AtOnce):
         writes: list[ColumnDose],
     ) -> tuple[Ledger, list[float]]:
         """Return the ledger of the pulses of some `writes`, and the duration of each write in s.
-        Other arguments are those of `ledgers`.
+        Other arguments are as in `ledgers`.
         """
         selected, disturbed, lines, times = 0.0, 0.0, 0.0, [0.0]
         for dose in writes:

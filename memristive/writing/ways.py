@@ -182,7 +182,7 @@ def write_due(
 
     `factors`: write gains of emulators over the nominal ones, presentations x columns x rows, of
     which that of the `presentation` counts; without noise, empty; None for measured devices. Other
-    arguments are those of `write_pulses`.
+    arguments are as in `write_pulses`.
     """
     neurons = layer.neurons.shape[1]
     changed = np.zeros(neurons)
