@@ -24,7 +24,7 @@ from PIL import Image
 
 from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import scaled
-from memristive.parameters import ParameterError, did_you_mean
+from memristive.parameters import Fields, ParameterError, did_you_mean
 from snn_circuit import NeuronParameters
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Dataset:
     checksum: int | None = None
 
     @property
-    def recorded(self) -> dict[str, Any]:
+    def recorded(self) -> Fields:
         """Scale and checksum of a file of one's own, for the parameters of records and networks;
         nothing for the datasets of the project, which do not change.
         """

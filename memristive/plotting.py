@@ -27,6 +27,7 @@ from memristive.io.records import report, write_file
 from memristive.learning.hebbian import Inference
 from memristive.network.crossbar import Crossbar, Race
 from memristive.network.design import Setup
+from memristive.parameters import Fields
 from memristive.scores.decisions import UNDECIDED, decision_name, lead, strict_decision
 
 if TYPE_CHECKING:  # the import of pandas takes long
@@ -52,7 +53,7 @@ HIGHEST = 8.0  # in, of a heat map
 RESOLUTION = 150  # dots per in
 HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
 
-THRESHOLD: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}  # look of a line
+THRESHOLD: Fields = {"color": GREY, "linestyle": ":", "linewidth": 1.2}  # look of a line
 
 LOOK: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
@@ -159,7 +160,7 @@ def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
     return 1e-3**power, "fpnµm kMGT"[power + 5].strip() + unit
 
 
-def line_style(j: int, count: int) -> dict[str, Any]:
+def line_style(j: int, count: int) -> Fields:
     """Return the style of line j of `count` lines as arguments of `Axes.plot`. Lines are dashed
     once colours run out, and each line is thinner than those that it may cover.
     """
@@ -185,10 +186,10 @@ def lowest(axes: np.ndarray, count: int) -> list[Axes]:
     """
     for axis in axes.flat[count:]:
         axis.set_axis_off()
-    found = list(axes.flat[count - axes.shape[1] : count])
-    for axis in found:
+    panels = list(axes.flat[count - axes.shape[1] : count])
+    for axis in panels:
         axis.tick_params(labelbottom=True)
-    return found
+    return panels
 
 
 def weight_images(
@@ -488,7 +489,7 @@ def one_sided_steps(devices: "Sequence[MeasuredDevice]") -> Figure:
             values = np.array(table)
             x, shares = np.linspace(0, 1, values.shape[1]), np.linspace(0, 1, len(values))
             at = {
-                share: np.array([np.interp(share, shares, of) for of in values.T])
+                share: np.array([np.interp(share, shares, value) for value in values.T])
                 for share in (0.1, 0.25, 0.5, 0.75, 0.9)
             }
             for low, high in ((0.1, 0.9), (0.25, 0.75)):

@@ -17,6 +17,7 @@ from the records that are there.
 Ten minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
+import argparse
 import dataclasses
 import functools
 import itertools
@@ -44,6 +45,7 @@ from memristive.learning.training import learn
 from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import Recipe
+from memristive.parameters import Fields
 from memristive.plotting import COLOURS, WIDTH
 from memristive.scores.decisions import score_row
 
@@ -54,7 +56,7 @@ PUMPS = 0.08  # relative spread of the gain of rows' pumps (30 draws in ngspice)
 DOSES, REPAIRS = (0.01, 0.03, 0.1), (0.003, 0.01, 0.03)  # V
 FACTORS = {"digits": (1, 2, 4), "mnist": (1,)}  # on the spreads
 CHIPS, REPAIR = 10, 6000  # presentations of a correction
-KINDS = ("carried", "corrected", "scratch")
+TRAININGS = ("carried", "corrected", "scratch")
 LABELS = ("carried", "carried, then corrected on the chip", "learned on the chip from the start")
 # in ngspice: factor on gates, rounds, pulse in s, margin as a share of the rival's spike
 SCALE, ROUNDS, PULSE, MARGIN = 1 / 6, 5, 1.5e-6, 0.05
@@ -79,8 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
         if task == "circuit":
             of_circuit(options)
             continue
-        found = in_ngspice(options) if task == "xpue" else in_closed_form(options, task)
-        print(table(*found))
+        shown = in_ngspice(options) if task == "xpue" else in_closed_form(options, task)
+        print(table(*shown))
     records = {name: options.results / f"silicon_{name}.json" for name in DRAWN}
     rows = {
         name: read_json(path, "a record")["rows"] for name, path in records.items() if path.exists()
@@ -89,7 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
     drawn.plot(figure(rows))
 
 
-def in_closed_form(options: Any, data: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+def in_closed_form(
+    options: argparse.Namespace, data: str
+) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Write the record of a dataset; return the heading and the rows of its table."""
     given = {"data": data, "pumps": PUMPS, "doses": DOSES, "repairs": REPAIRS, "repair": REPAIR}
     record = Record(options, f"silicon_{data}", {**given, "neuron": NEURON, "chips": CHIPS})
@@ -101,15 +105,17 @@ def in_closed_form(options: Any, data: str) -> tuple[tuple[str, ...], list[tuple
     record.write({"doses": chosen, "rows": rows}, ngspice=False)
     lines = []
     for factor in FACTORS[data]:
-        of = [row for row in rows if row["factor"] == factor]
-        values = {kind: 100 * np.array([row[kind] for row in of]) for kind in ("ideal", *KINDS)}
+        chips = [row for row in rows if row["factor"] == factor]
+        values = {
+            kind: 100 * np.array([row[kind] for row in chips]) for kind in ("ideal", *TRAININGS)
+        }
         lines.append(
             (data, factor, *(f"{v.mean():.1f} ({v.min():.1f} lowest)" for v in values.values()))
         )
-    return ("data", "spread", "ideal", *KINDS), lines
+    return ("data", "spread", "ideal", *TRAININGS), lines
 
 
-def parts(data: str, held: bool) -> tuple[Any, ...]:
+def parts(data: str, held: bool) -> tuple[np.ndarray, ...]:
     """Return training images and labels, and those for the test: of the test set, or `held` out."""
     dataset = matching_dataset(data)
     images, labels = dataset.training.levels, dataset.training.labels
@@ -120,13 +126,13 @@ def parts(data: str, held: bool) -> tuple[Any, ...]:
     return images[:first], labels[:first], images[last], labels[last]
 
 
-def start(task: OnChips, held: bool = False) -> tuple[Any, Any, tuple[Any, ...], Chip]:
+def start(task: OnChips, held: bool = False) -> tuple[Network, Any, tuple[np.ndarray, ...], Chip]:
     """Return the untrained network, its rule, the images, and the chip."""
-    neuron, found = load_neuron(NEURON), parts(task.data, held)
+    neuron, images = load_neuron(NEURON), parts(task.data, held)
     own = neuron_chip(neuron)
-    spreads: dict[str, Any] = {name: task.factor * getattr(own, name) for name in own.deviations}
+    spreads: Fields = {name: task.factor * getattr(own, name) for name in own.deviations}
     chip = dataclasses.replace(own, seed=task.seed, row_write_gain=task.factor * PUMPS, **spreads)
-    return *build(Recipe(layers=None, neuron=neuron), found[0], found[1]), found, chip
+    return *build(Recipe(layers=None, neuron=neuron), images[0], images[1]), images, chip
 
 
 def share(network: Network, images: np.ndarray, labels: np.ndarray) -> float:
@@ -160,7 +166,7 @@ def ideal_network(data: str, dose: float) -> Network:
     return learn(network, dataclasses.replace(rule, dose=dose), images, labels).network
 
 
-def evaluate(task: OnChips) -> dict[str, Any]:
+def evaluate(task: OnChips) -> Fields:
     """Return the accuracies of a chip: ideal, carried, corrected, learned from the start."""
     network, rule, (images, labels, *test), chip = start(task)
     dose, short = task.doses
@@ -170,15 +176,15 @@ def evaluate(task: OnChips) -> dict[str, Any]:
     correction = dataclasses.replace(rule, dose=short, presentations=REPAIR)
     corrected = learn(carried, correction, images, labels).network
     scratch = learn(network_on_chip(network, chip), rule, images, labels).network
-    found = dict(zip(KINDS, (carried, corrected, scratch), strict=True))
+    networks = dict(zip(TRAININGS, (carried, corrected, scratch), strict=True))
     row = {"factor": task.factor, "chip": task.seed, "ideal": share(ideal, *test)}
-    return row | {kind: share(one, *test) for kind, one in found.items()}
+    return row | {kind: share(one, *test) for kind, one in networks.items()}
 
 
 CONDITIONS = (("typical", 27.0), ("ff", -20.0), ("ss", 85.0), ("fs", 27.0), ("sf", 27.0))
 
 
-def of_circuit(options: Any) -> None:
+def of_circuit(options: argparse.Namespace) -> None:
     """Write the record of a training, a read and curves of XPUE's layer, and draw them."""
     record = Record(options, "silicon_circuit", {"conditions": CONDITIONS})
     patterns, process = xpue().patterns, Process("gf180mcu")
@@ -238,7 +244,7 @@ def of_circuit(options: Any) -> None:
     record.plot(drawn)
 
 
-def in_ngspice(options: Any) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+def in_ngspice(options: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Write the record of XPUE in transistors; return the heading and the rows of its table."""
     given = {"scale": SCALE, "rounds": ROUNDS, "pulse": PULSE, "margin": MARGIN, "chips": 8}
     record = Record(options, "silicon_xpue", given)
@@ -257,7 +263,7 @@ def typical() -> np.ndarray:
     return SiliconLayer(Process("gf180mcu", scale=SCALE), *patterns.shape).train(patterns)[0]
 
 
-def correct(seed: int) -> dict[str, Any]:
+def correct(seed: int) -> Fields:
     """Return the numbers of right decisions of a chip: carried, and after each round of writes."""
     patterns = xpue().patterns
     truth, right = np.arange(len(patterns)), []
@@ -279,22 +285,22 @@ def correct(seed: int) -> dict[str, Any]:
     return {"chip": seed, "right": right}
 
 
-def figure(rows: dict[str, list[dict[str, Any]]]) -> Figure:
+def figure(rows: dict[str, list[Fields]]) -> Figure:
     """Draw accuracy over the spread of chips, and right decisions in ngspice."""
     drawn, axes = plt.subplots(1, len(rows), figsize=(WIDTH, 3.4), squeeze=False)
-    for axis, (name, found) in zip(axes[0], rows.items(), strict=True):
+    for axis, (name, of_data) in zip(axes[0], rows.items(), strict=True):
         if name == "xpue":
-            chips = np.array([row["chip"] for row in found])
-            axis.bar(chips - 0.2, [row["right"][0] for row in found], 0.4, color=COLOURS[1])
-            axis.bar(chips + 0.2, [row["right"][-1] for row in found], 0.4, color=COLOURS[0])
+            chips = np.array([row["chip"] for row in of_data])
+            axis.bar(chips - 0.2, [row["right"][0] for row in of_data], 0.4, color=COLOURS[1])
+            axis.bar(chips + 0.2, [row["right"][-1] for row in of_data], 0.4, color=COLOURS[0])
             title = "XPUE in ngspice, gates / 6"
             axis.set(title=title, xlabel="chip", ylabel="right (of 4)", yticks=range(5))
             continue
         for kind, label, colour, move in zip(
-            KINDS, LABELS, (COLOURS[1], COLOURS[0], COLOURS[2]), (-0.05, 0, 0.05), strict=True
+            TRAININGS, LABELS, (COLOURS[1], COLOURS[0], COLOURS[2]), (-0.05, 0, 0.05), strict=True
         ):
             points = {
-                f: 100 * np.array([row[kind] for row in found if row["factor"] == f])
+                f: 100 * np.array([row[kind] for row in of_data if row["factor"] == f])
                 for f in FACTORS[name]
             }
             mean = np.array([v.mean() for v in points.values()])
@@ -302,7 +308,7 @@ def figure(rows: dict[str, list[dict[str, Any]]]) -> Figure:
             high = [v.max() for v in points.values()] - mean
             at = np.array(FACTORS[name]) + move
             axis.errorbar(at, mean, (low, high), marker="o", color=colour, label=label, capsize=2)
-        axis.axhline(100 * found[0]["ideal"], color="0.4", linestyle="--", label="ideal chip")
+        axis.axhline(100 * of_data[0]["ideal"], color="0.4", linestyle="--", label="ideal chip")
         title = "digits" if name == "digits" else "MNIST 10x10"
         axis.set(title=title, xlabel="factor on the foundry's spread", ylabel="test accuracy (%)")
         axis.set_xticks(FACTORS[name])

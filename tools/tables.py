@@ -19,6 +19,7 @@ from memristive.accounting.costs import duration
 from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
+from memristive.parameters import Fields
 from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
@@ -40,17 +41,17 @@ class Table(NamedTuple):
 
     def __str__(self) -> str:
         rows, by = self.rows(), self.by.split()
-        lines, headings = dict[Any, dict[str, str]](), dict[str, None]()
+        lines, headings = dict[tuple[object, ...], dict[str, str]](), dict[str, None]()
         if "strict_accuracy" in rows:
             rows["percent"] = 100 * rows.strict_accuracy
         for heading, text in self.cells.items():
             across = [name for _, name, _, _ in Formatter().parse(heading) if name]
             for _, group in rows.groupby(by + across, sort=False, dropna=False):
-                found = summary(group)
-                line = lines.setdefault(tuple(found[name] for name in by), {})
-                cell = text.format(**found).replace(" ± nan", "")
-                line[heading.format(**found)] = "" if "nan" in cell else cell
-                headings[heading.format(**found)] = None
+                values = summary(group)
+                line = lines.setdefault(tuple(values[name] for name in by), {})
+                cell = text.format(**values).replace(" ± nan", "")
+                line[heading.format(**values)] = "" if "nan" in cell else cell
+                headings[heading.format(**values)] = None
         return markdown(
             list(headings), [[line.get(name, "") for name in headings] for line in lines.values()]
         )
@@ -59,11 +60,11 @@ class Table(NamedTuple):
 def summary(group: pd.DataFrame) -> dict[Any, Any]:
     """Return the values of a group by their names in cells: see the module."""
     numbers = group.select_dtypes(["number", "bool"]).astype(float)
-    found = group.iloc[0].to_dict() | numbers.mean().to_dict() | {"count": len(group)}
-    found |= numbers.sum(min_count=1).add_suffix("_sum").to_dict()
+    values = group.iloc[0].to_dict() | numbers.mean().to_dict() | {"count": len(group)}
+    values |= numbers.sum(min_count=1).add_suffix("_sum").to_dict()
     for kind in ("std", "sem", "min", "max", "count"):
-        found |= getattr(numbers, kind)().add_suffix(f"_{kind}").to_dict()
-    return found
+        values |= getattr(numbers, kind)().add_suffix(f"_{kind}").to_dict()
+    return values
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -228,8 +229,8 @@ def short_rows() -> pd.DataFrame:
     """Return the rows of the README's table."""
     rows = []
     for experiment, published, engines, text, name, field, *conditions in SHORT:
-        found = [sweep(name, condition) for condition in conditions or [""]]
-        means = [one.groupby(one.get("device", one.title))[field].mean() for one in found]
+        tables = [sweep(name, condition) for condition in conditions or [""]]
+        means = [one.groupby(one.get("device", one.title))[field].mean() for one in tables]
         text = text.format(*(one.agg(["min", "max"]) for one in means))
         rows.append((experiment, published, *engines.split(", "), text))
     return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
@@ -241,7 +242,7 @@ def results_rows() -> pd.DataFrame:
     """
     agreement = load_results(RESULTS / "one_layer/agreement.json")
     tests = {network.name: in_ngspice(network).relative_to(RESULTS) for network in NETWORKS}
-    found = records({name: str(path.with_suffix("")) for name, path in tests.items()}).assign(
+    tested = records({name: str(path.with_suffix("")) for name, path in tests.items()}).assign(
         experiment=[network.title[0].upper() + network.title[1:] for network in NETWORKS],
         encoding=[network.encoding for network in NETWORKS],
         images=[agreement[network.name]["images"] for network in NETWORKS],
@@ -263,7 +264,7 @@ def results_rows() -> pd.DataFrame:
         for title, encoding, name, field in others
     ]
     compared = pd.DataFrame(rows)
-    return pd.concat([compared[:2], found, compared[2:]])
+    return pd.concat([compared[:2], tested, compared[2:]])
 
 
 # experiments of docs/reproducing.md, whose commands stand there, and their records
@@ -318,7 +319,7 @@ def costs_rows() -> pd.DataFrame:
     """Return a row for each record of costs: energies, times and area as text."""
     rows, drawn = [], all_ledgers(RESULTS / "costs")
     for title, name in COSTS.items():
-        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), dict[str, Any]()
+        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), Fields()
         row = {"network": title, "accuracy": f"{record['shorter'][0][STRICT]:.1%}"}
         for kind, ledger in drawn[name].items():
             times = record["times_s"][kind]
@@ -494,12 +495,12 @@ TABLES = {
         lambda: pd.DataFrame(
             {
                 **vars(one),
-                "gradual": "up" if found.sign > 0 else "down",
-                **{"step": found.mean_step, "noise": found.noise, "x": np.mean(found.abrupt)},
+                "gradual": "up" if pulses.sign > 0 else "down",
+                **{"step": pulses.mean_step, "noise": pulses.noise, "x": np.mean(pulses.abrupt)},
                 "ratio": one.on_off_ratio,
             }
             for one in ONE_SIDED_DEVICES.values()
-            if (found := one.one_sided)
+            if (pulses := one.one_sided)
         ),
         "name",
         {
@@ -592,7 +593,7 @@ def write_tables(path: Path) -> bool:
     before = path.read_text(encoding="utf-8")
     after = re.sub(
         r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)",
-        lambda found: f"{found[1]}\n{TABLES[found[2]]}\n\n{found[3]}",
+        lambda match: f"{match[1]}\n{TABLES[match[2]]}\n\n{match[3]}",
         before,
         flags=re.DOTALL,
     )

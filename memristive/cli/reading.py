@@ -5,9 +5,9 @@ A task is a range of images; circuits stay loaded between tasks.
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -23,7 +23,7 @@ from memristive.io.voltages import UNNAMED, Voltages, read_voltages
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.networks import READ_BLOCK, Network
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, Values
 from memristive.scores.checks import warn_of_range
 from memristive.scores.decisions import RESOLUTION, decide, summary
 from memristive.spice.session import Solver
@@ -145,7 +145,7 @@ def trained_network(
     return network, rule, voltages, dataset
 
 
-def check_images(dataset: Any, network: Network) -> None:
+def check_images(dataset: Dataset, network: Network) -> None:
     """Raise ParameterError unless the images of a `Dataset` have the inputs and the classes of a
     network.
     """
@@ -206,12 +206,12 @@ def read_images(
         network.warn_of_doubts()
         return network.first_spikes(images)
     tasks = ranges(network, images)
-    found = dict(
+    results = dict(
         run_tasks(
             read_range, tasks, jobs, scheduler, [len(task.images) for task in tasks], "reading"
         )
     )
-    return np.vstack([found[k][-1] for k in range(len(tasks))])
+    return np.vstack([results[k][-1] for k in range(len(tasks))])
 
 
 def save_test(
@@ -222,7 +222,7 @@ def save_test(
     classes: Sequence[str],
     resolution: float = RESOLUTION,
     schedule: Schedule | None = None,
-    **more: Any,
+    **more: object,
 ) -> np.ndarray:
     """Write the record and NAME_decisions.csv.gz beside it, print the scores, and return the strict
     decisions (images).
@@ -257,7 +257,7 @@ def save_test(
     return decide(spikes, resolution)[0]
 
 
-def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
+def print_scores(scores: Values, labels: Sequence[str]) -> None:
     """Print the scores that `decisions.summary` computed, one a line. `labels` are the names of the
     classes.
     """

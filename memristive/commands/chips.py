@@ -15,7 +15,6 @@ import dataclasses
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -27,7 +26,7 @@ from memristive.devices.neuron_model import load_neuron
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import network_on_chip
-from memristive.parameters import ParameterError, check_range
+from memristive.parameters import Fields, ParameterError, check_range
 from memristive.plotting import COLOURS, WIDTH, over_seeds
 from memristive.scores.decisions import score_row
 
@@ -83,8 +82,8 @@ def main(arguments: list[str] | None = None) -> None:
         own = neuron_chip(load_neuron(options.neuron))
         deviations = {"neurons": {name: getattr(own, name) for name in own.deviations}}
     spreads = options.spread or (FACTORS if options.neuron else SPREADS)
-    for spread, of in itertools.product(spreads, deviations.values()):
-        for name, value in of.items():
+    for spread, values in itertools.product(spreads, deviations.values()):
+        for name, value in values.items():
             fields = Chip.__dataclass_fields__[name].metadata
             check_range("--spread", spread * value, fields)
     chips = [
@@ -119,20 +118,26 @@ def main(arguments: list[str] | None = None) -> None:
     means = percent.groupby(["deviation", "spread"], sort=False)
     columns = ["carried", "repaired"] if options.repair else ["carried"]
     lines = [
-        (*kind, *(f"{of[name].mean():.1f} ({of[name].min():.1f} lowest)" for name in columns))
-        for kind, of in means
+        (
+            *kind,
+            *(
+                f"{means_of[name].mean():.1f} ({means_of[name].min():.1f} lowest)"
+                for name in columns
+            ),
+        )
+        for kind, means_of in means
     ]
     heading = {"carried": "carried (%)", "repaired": f"after {options.repair:,} on the chip (%)"}
     print(table(("deviation", "spread", *(heading[name] for name in columns)), lines))
     record.plot(figure(percent, columns, options.repair))
 
 
-def evaluate(task: OnChip) -> dict[str, Any]:
+def evaluate(task: OnChip) -> Fields:
     """Return the accuracies of a network on a chip, before and after the training there."""
     network, rule, _, dataset = trained_network(task.path, task.data)
     images = dataset.test if dataset.load_images else dataset.training
     chip = network.chip or Chip(network.sizes[-1], network.states[-1].shape[1])
-    changes: dict[str, Any] = task.fields
+    changes: Fields = task.fields
     chip = dataclasses.replace(chip, seed=task.seed, **changes)
     network = network_on_chip(network, None if chip.ideal else chip)
 
@@ -142,12 +147,12 @@ def evaluate(task: OnChip) -> dict[str, Any]:
         )
 
     row = {"deviation": task.deviation, "spread": task.spread, "chip": task.seed}
-    found = {"carried": accuracy(), "repaired": float("nan")}
+    accuracies = {"carried": accuracy(), "repaired": float("nan")}
     if task.repair and rule:
         short = dataclasses.replace(rule, presentations=task.repair)
         network = learn(network, short, *dataset.training).network
-        found["repaired"] = accuracy()
-    return row | found
+        accuracies["repaired"] = accuracy()
+    return row | accuracies
 
 
 def figure(rows: pd.DataFrame, columns: list[str], repair: int) -> Figure:
@@ -156,10 +161,15 @@ def figure(rows: pd.DataFrame, columns: list[str], repair: int) -> Figure:
     drawn, axes = plt.subplots(1, len(deviations), figsize=(WIDTH, 3.2), sharey=True, squeeze=False)
     names = {"carried": "carried to the chip", "repaired": f"after {repair:,} images on the chip"}
     for axis, deviation in zip(axes[0], deviations, strict=True):
-        of = rows[(rows["deviation"] == deviation) | (rows["spread"] == 0)].groupby("spread")
+        groups = rows[(rows["deviation"] == deviation) | (rows["spread"] == 0)].groupby("spread")
         for name, colour in zip(columns, COLOURS[1::-1], strict=False):
             over_seeds(
-                axis, of[name].mean().index, of[name], label=names[name], color=colour, markersize=4
+                axis,
+                groups[name].mean().index,
+                groups[name],
+                label=names[name],
+                color=colour,
+                markersize=4,
             )
         axis.set(title=deviation, xlabel="spread")
         axis.grid(alpha=0.3)

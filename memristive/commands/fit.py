@@ -27,7 +27,6 @@ import argparse
 import dataclasses
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,7 +51,7 @@ from memristive.devices.retention import DRIFT, LAWS, RELAXATION, fit_retention
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.settings import MEASURED_NEURON, STAGE_SWING
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 # values of several devices in the printed table: name, unit, and what the spread is a share of
 KIND_ROWS = {
@@ -166,16 +165,16 @@ def save_fit(
         fits = {f"device {one.name}: ": one.fit for one in fit.devices}
         print_kind(fit)
         record.plot(kind_figure(fit))
-    for one, (words, found) in zip(tasks, fits.items(), strict=True):
-        warn_of_single(found, one, words)
-        if found.missed > MISFIT:
+    for one, (words, result) in zip(tasks, fits.items(), strict=True):
+        warn_of_single(result, one, words)
+        if result.missed > MISFIT:
             raise ParameterError(
-                f"{words}mean pulses miss the readings by {found.missed:.0%} of the range (rms, "
+                f"{words}mean pulses miss the readings by {result.missed:.0%} of the range (rms, "
                 f"without read noise), more than {MISFIT:.0%}: no device file was written. Are all "
                 "pulses alike, and each reading after as many as the table states? Compare the "
                 "curves of the figure with its dots"
             )
-    if (missed := max(found.missed for found in fits.values())) > FAR:
+    if (missed := max(result.missed for result in fits.values())) > FAR:
         fit = dataclasses.replace(fit, device=dataclasses.replace(fit.device, misfit=missed))
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
@@ -208,33 +207,33 @@ def save_retention(
         print("give the device file with --device FILE to write the better law into a copy of it")
         return
     base = load_device(options.device)
-    changes: dict[str, Any] = fit.changes(base.lowest_conductance, base.highest_conductance)
+    changes: Fields = fit.changes(base.lowest_conductance, base.highest_conductance)
     print(", ".join(f"{field} {value:.3g}" for field, value in changes.items() if value))
     source = f"{base.source}; {fit.law} fitted to {options.file.name}"
-    made = dataclasses.replace(base, name=name, source=source, **changes)
+    device = dataclasses.replace(base, name=name, source=source, **changes)
     own = {"name": name, "source": source}
     check_overwriting(device_file, own, options.force, [options.file], "--results DIR")
-    write_file(device_file, to_json(device_record(made)))
+    write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
 
 
 def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) -> None:
     """Save, print and plot a device with one gradual direction."""
-    found = device.one_sided
-    assert found
+    pulses = device.one_sided
+    assert pulses
     write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it in pairs with: --device {device_file} --late")
     record.write({"device": dataclasses.asdict(device)}, ngspice=False)
-    way, other = ("up", "down") if found.sign > 0 else ("down", "up")
+    way, other = ("up", "down") if pulses.sign > 0 else ("down", "up")
     print(
-        f"one gradual direction, {way}: steps of {found.mean_step:.1%} of the range with a noise "
-        f"of {found.noise:.1%} (means over the range); pulses {other} end at "
-        f"{np.mean(found.abrupt):.2f} of the range"
+        f"one gradual direction, {way}: steps of {pulses.mean_step:.1%} of the range with a noise "
+        f"of {pulses.noise:.1%} (means over the range); pulses {other} end at "
+        f"{np.mean(pulses.abrupt):.2f} of the range"
     )
     record.plot(plotting.one_sided_steps([device]))
 
 
-def kind_results(kind: DevicesFit) -> dict[str, Any]:
+def kind_results(kind: DevicesFit) -> Fields:
     """Return a dict with the fit of several devices of one kind, for the record."""
     return {
         "standard_errors": kind.errors,
@@ -287,7 +286,7 @@ def print_kind(kind: DevicesFit) -> None:
     warn_of_device(kind.device, *starts)
 
 
-def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
+def print_steps(device: MeasuredDevice, errors: Fields) -> None:
     """Print the range and the steps with their standard errors."""
     x = np.linspace(0, 1, 5)
     columns = [x]
@@ -341,7 +340,7 @@ def warn_of_misses(fit: PulseFit, name: str = "") -> None:
 def warn_of_single(fit: PulseFit, readings: Readings, name: str = "") -> None:
     """Warn of single readings far from those around, by their rows in the file."""
     rows = readings.rows if readings.rows is not None else np.arange(len(readings.direction)) + 1
-    for indices, found in (
+    for indices, what in (
         (fit.left_out, "and were left out; their pulses count to the next reading"),
         (
             fit.jumps,
@@ -352,7 +351,7 @@ def warn_of_single(fit: PulseFit, readings: Readings, name: str = "") -> None:
         if len(indices):
             shown = ", ".join(map(str, rows[indices[:SHOWN_ROWS]]))
             warnings.warn(
-                f"{name}readings lie more than six standard deviations from those around, {found}. "
+                f"{name}readings lie more than six standard deviations from those around, {what}. "
                 f"Rows: {shown}"
                 + f" and {len(indices) - SHOWN_ROWS} more"
                 * (len(indices) > SHOWN_ROWS),
@@ -419,11 +418,11 @@ def kind_figure(kind: DevicesFit) -> Figure:
     left.legend()
 
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
-    found = sorted(
+    devices = sorted(
         (one.fit.device for one in kind.devices), key=lambda one: one.highest_conductance
     )
-    ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in found])
-    places = np.arange(1, len(found) + 1)
+    ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in devices])
+    places = np.arange(1, len(devices) + 1)
     each = middle.vlines(places, *ends.T, color=plotting.SKY, linewidth=2.0)
     middle.xaxis.set_major_locator(MaxNLocator(integer=True))
     low, span = factor * device.lowest_conductance, factor * spreads["range"].mean

@@ -59,7 +59,7 @@ from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs
@@ -126,7 +126,7 @@ class PulseFit:
     """
 
     device: MeasuredDevice
-    errors: dict[str, Any]
+    errors: Fields
     direction: np.ndarray
     pulses: np.ndarray
     reading: np.ndarray
@@ -239,19 +239,19 @@ def fit_pulses(
             grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
-            found = _estimate(*data, equal)
+            estimate = _estimate(*data, equal)
             if equal_noises is None:
-                intervals, likeliest = _noise_intervals(found[-1])
+                intervals, likeliest = _noise_intervals(estimate[-1])
                 # a maximum beside the highest one
-                if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
-                    found = _estimate(*data, start=likeliest)
-                    intervals, _ = _noise_intervals(found[-1])
+                if not ((intervals[:, 0] <= estimate[3]) & (estimate[3] <= intervals[:, 1])).all():
+                    estimate = _estimate(*data, start=likeliest)
+                    intervals, _ = _noise_intervals(estimate[-1])
                     # a ridge of the likelihood may have its best point outside of the lattice
-                    intervals[:, 0] = np.minimum(intervals[:, 0], found[3])
-                    intervals[:, 1] = np.maximum(intervals[:, 1], found[3])
+                    intervals[:, 0] = np.minimum(intervals[:, 0], estimate[3])
+                    intervals[:, 1] = np.maximum(intervals[:, 1], estimate[3])
                 if equal := not intervals[:, 0].any():
-                    found = _estimate(*data, equal)
-            grid, curves, curve_errors, noises, state, last = found
+                    estimate = _estimate(*data, equal)
+            grid, curves, curve_errors, noises, state, last = estimate
             noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
             raise ParameterError(
@@ -478,7 +478,7 @@ def _regress(
     writes: np.ndarray,
     shared: np.ndarray,
     bent: np.ndarray,
-) -> tuple[Any, ...]:
+) -> tuple:
     """Return minus the log of the restricted likelihood, and the parts of the regression.
 
     The parts are the Cholesky factors of the noise's covariance and of the normal equations, the
@@ -554,8 +554,8 @@ def _path(
     ways, weights, slopes = [np.zeros(len(start))], list[np.ndarray](), list[np.ndarray]()
     for j in range(pulses.max()):
         x, left = start + ways[-1], pulses[:, None] > j
-        for found, hats in zip((weights, slopes), _hats(x, grid), strict=True):
-            found.append(np.hstack([hats * (up & left), -hats * (~up & left)]))
+        for columns, hats in zip((weights, slopes), _hats(x, grid), strict=True):
+            columns.append(np.hstack([hats * (up & left), -hats * (~up & left)]))
         step = (end - start) / pulses if curves is None else weights[-1] @ curves
         ways.append(np.clip(x + step, grid[0], grid[-1]) - start)
     return ways[:-1], weights, slopes
@@ -593,7 +593,7 @@ def _estimate(
     after: np.ndarray,
     equal: bool = False,
     start: np.ndarray | None = None,
-) -> tuple[Any, ...]:
+) -> tuple:
     """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
     (read, write), the estimated states at all readings, and the arguments of `_noise_curve` after
     `grid`.
@@ -678,14 +678,14 @@ def _noise_curve(
         noise, parts = np.exp(values[1:]), np.array([values[0], 0.0, *logs[2:]])
         return float(_regress(parts, design, target, slope, terms @ noise @ noise, shared, bent)[0])
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.array([logs[0], *[logs[1]] * points]),
         method="L-BFGS-B",
         bounds=[BOUNDS[0]] * (points + 1),
         options={"ftol": 1e-9, "eps": 1e-4},  # larger than the rounding of the likelihood
     )
-    return found.fun, np.exp(found.x[1:])
+    return optimum.fun, np.exp(optimum.x[1:])
 
 
 def _likelihoods(
@@ -716,7 +716,7 @@ def _likelihoods(
     return losses, smooth[best]
 
 
-def _noise_intervals(last: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _noise_intervals(last: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Return 95 % intervals of the noises (read, write) by profile likelihood, and the likeliest
     `logs` of `_regress`. `last`: the last entry of `_estimate`.
     """

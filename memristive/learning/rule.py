@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -357,11 +357,11 @@ def plan(
     if patches is not None and len(patches[k]):
         columns, equal = patches[k].shape[1] - 1, False
     shares = image.reshape(1, -1) if equal else np.empty((count, columns))
-    found = Plan(np.empty(count, np.int64), np.empty(count), shares)
+    plan = Plan(np.empty(count, np.int64), np.empty(count), shares)
     n = 0
     for j in range(len(errors)):
         if errors[j] != 0.0:
-            found.neurons[n], found.doses[n] = j % neurons, dose * errors[j]
+            plan.neurons[n], plan.doses[n] = j % neurons, dose * errors[j]
             own = rows
             if patches is not None and len(patches[k]):  # the patch that gave the pooled spike
                 own = rows[patches[k][seen.winners[k][j], 1:]]
@@ -371,13 +371,16 @@ def plan(
                 for i in range(columns):
                     shares[n, i] = own[i]
             n += 1
-    return found
+    return plan
+
+
+M = TypeVar("M")
 
 
 def correct(
-    machine: Any,
-    read_back: Callable[[Any, int, np.ndarray], np.ndarray],
-    write: Callable[[Any, int, Plan, Due], None],
+    machine: M,
+    read_back: Callable[[M, int, np.ndarray], np.ndarray],
+    write: Callable[[M, int, Plan, Due], None],
     neurons: tuple[int, ...],
     pairs: int,
     doses: Doses,
@@ -396,7 +399,7 @@ def correct(
 
     Parameters
     ----------
-    machine : any
+    machine : object
         First argument of the next two.
     read_back : callable
         Returns the back-read of a layer (its number) for the errors of its outputs.

@@ -404,13 +404,13 @@ def chosen_chip(
     if chip == OF_DEVICE:
         if device is None:
             raise ParameterError("chip 'device' is for measured devices: give a device")
-        found = device_chip(device, seed)
-        if found is None:
+        own = device_chip(device, seed)
+        if own is None:
             raise ParameterError(
                 f"chip 'device': {device.name} states no spread from device to device; measure "
                 "several devices (docs/fit.md), or give a chip"
             )
-        return found
+        return own
     if isinstance(chip, str):
         return load_chip(chip, *shape)
     if not isinstance(chip, Chip | None):

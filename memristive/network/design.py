@@ -14,11 +14,10 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.devices.cells import IDEAL_DEVICES, Devices
 from memristive.network.synapses import Synapses
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
-from memristive.parameters import ParameterError, Parameters, curve, quantity
+from memristive.parameters import FloatOrArray, ParameterError, Parameters, curve, quantity
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters, Points, edges, network, state_names
 
-FloatOrArray = np.ndarray | float
 NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)

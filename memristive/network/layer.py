@@ -1,7 +1,7 @@
 """One layer as data."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -174,7 +174,7 @@ class Layer:
         """
         return np.vstack([states, np.full((self.width - self.columns, self.rows), self.rest)])
 
-    def stage_loads(self, states: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+    def stage_loads(self, states: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Return the conductance in S with which the cells of some `rows` (mask or slice) load the
         input of each stage.
 

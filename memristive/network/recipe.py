@@ -18,8 +18,10 @@ from memristive.network.chip import OF_DEVICE, Chip, device_chip
 from memristive.network.convolution import Convolution
 from memristive.network.inputs import MOST_NEURONS
 from memristive.parameters import (
+    Fields,
     ParameterError,
     Parameters,
+    Values,
     as_whole,
     check_kind,
     did_you_mean,
@@ -80,9 +82,7 @@ class Conv(Parameters):
                 object.__setattr__(self, name, checked)
 
     @classmethod
-    def of(
-        cls, given: "Conv | Convolution | Mapping[str, Any]", kernels: int | None = None
-    ) -> "Conv":
+    def of(cls, given: "Conv | Convolution | Values", kernels: int | None = None) -> "Conv":
         """Return the layer of a convolution, or of its fields in a dict, with its `kernels`."""
         if isinstance(given, Conv):
             return dataclasses.replace(given, kernels=kernels or given.kernels)
@@ -116,8 +116,8 @@ class Conv(Parameters):
         window = self.window or min(small, 3 if small < 12 else 5 if small < 20 else 7)
         places = (small - window) // self.stride + 1
         regions = self.regions or max(1, min(places, 2 if small < 20 else 3))
-        found = Convolution(height, width, window, self.stride, regions, self.bias_level)
-        return found, self.kernels or round(1.5 * window**2)
+        convolution = Convolution(height, width, window, self.stride, regions, self.bias_level)
+        return convolution, self.kernels or round(1.5 * window**2)
 
 
 @dataclass(frozen=True, init=False)
@@ -162,7 +162,7 @@ class Recipe(Parameters):
     chip: Chip | str | None = None
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of images")
     neuron: MeasuredNeuron | None = None
-    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    changes: Fields = dataclasses.field(default_factory=dict)
 
     newer: ClassVar = ("changes", "neuron")
 
@@ -174,7 +174,7 @@ class Recipe(Parameters):
         pairs: int | None = None,
         chip: str | Chip | None = None,
         seed: int = 1,
-        changes: Mapping[str, Any] | None = None,
+        changes: Values | None = None,
         neuron: str | Path | MeasuredNeuron | None = None,
     ) -> None:
         values = {
@@ -240,7 +240,7 @@ class Recipe(Parameters):
         """Return this recipe with other values of some fields."""
         return dataclasses.replace(self, **changes)
 
-    def changed(self, changes: Mapping[str, Any]) -> "Recipe":
+    def changed(self, changes: Values) -> "Recipe":
         """Return this recipe with further `changes`."""
         return self.replace(changes=self.changes | dict(changes))
 
@@ -252,7 +252,7 @@ class Recipe(Parameters):
         own = self.chip is None and device and device_chip(device)
         return self.replace(chip=OF_DEVICE) if own else self
 
-    def of_group(self, group: str) -> dict[str, Any]:
+    def of_group(self, group: str) -> Fields:
         """Return the changes of a group by field."""
         start = f"{group}."
         return {
@@ -265,15 +265,15 @@ class Recipe(Parameters):
         """Return the parameters `chosen` for a group with the recipe's changes. Raises
         ParameterError for a field that they do not have.
         """
-        found, fields = self.of_group(group), [one.name for one in dataclasses.fields(chosen)]
-        for name in found.keys() - fields:
+        changes, fields = self.of_group(group), [one.name for one in dataclasses.fields(chosen)]
+        for name in changes.keys() - fields:
             raise ParameterError(
                 f"{group}.{name} is no setting of this network, which has {', '.join(fields)}"
                 f"{did_you_mean(name, fields)}"
             )
-        return dataclasses.replace(chosen, **found)
+        return dataclasses.replace(chosen, **changes)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Fields:
         """Return the recipe for JSON files."""
         content = super().as_dict() | {"device": self.device and self.device.as_dict()}
         own = content.pop("neuron")

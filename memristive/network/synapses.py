@@ -88,5 +88,5 @@ class Synapses:
         ends = [f"{layer}"] * self.reference or names(f"{layer}", neurons * (self.sides - 1))
         for end, node in zip(ends, inputs, strict=True):
             circuit.X(f"reference_{end}", stage, node, f"negative_{end}")
-        found = [f"negative_{end}" for end in ends] or [circuit.gnd]
-        return found * (neurons // len(found))
+        nodes = [f"negative_{end}" for end in ends] or [circuit.gnd]
+        return nodes * (neurons // len(nodes))
