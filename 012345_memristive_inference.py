@@ -1,7 +1,7 @@
 """012345 inference: the trained crossbar reads its six patterns in ngspice; the neuron that fires
 first names the class.
 
-The steps are those of XPUE_memristive_inference.py. Reads voltages/012345.json, which
+The steps are as in XPUE_memristive_inference.py. Reads voltages/012345.json, which
 012345_memristive_training.py writes, or any file in the paper's flat layout. Writes
 results/paper/012345_inference.json and figures/012345_*.png in about 3 s.
 """

@@ -1,7 +1,7 @@
 """012345 training: a 6 x 15 crossbar of memristors learns six 5x3 digits in one ngspice transient
 (Jurj 2024, section 3).
 
-The steps are those of XPUE_memristive_training.py. Change a number, run it again. Writes
+The steps are as in XPUE_memristive_training.py. Change a number, run it again. Writes
 voltages/012345.json, results/paper/012345_training.json and figures/012345_*.png in about 4 s.
 """
 

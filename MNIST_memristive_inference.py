@@ -1,7 +1,7 @@
 """MNIST inference: the trained crossbar reads its ten templates in ngspice; the neuron that fires
 first names the class.
 
-The steps are those of XPUE_memristive_inference.py. Reads voltages/mnist.json, which
+The steps are as in XPUE_memristive_inference.py. Reads voltages/mnist.json, which
 MNIST_memristive_training.py writes, or any file in the paper's flat layout. Writes
 results/paper/mnist_inference.json and figures/mnist_*.png in about 3 s.
 """

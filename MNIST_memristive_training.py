@@ -1,7 +1,7 @@
 """MNIST training: a 10 x 100 crossbar of memristors learns ten 10x10 templates in one ngspice
 transient (Jurj 2024, section 3).
 
-The steps are those of XPUE_memristive_training.py. Change a number, run it again. Writes
+The steps are as in XPUE_memristive_training.py. Change a number, run it again. Writes
 voltages/mnist.json, results/paper/mnist_training.json and figures/mnist_*.png in about 4 s.
 """
 

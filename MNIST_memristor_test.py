@@ -7,7 +7,6 @@ A minute in ngspice on two cores, two seconds in closed form.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-from typing import Any
 
 from datasets import mnist
 from memristive.cli.reading import read_images, save_test
@@ -17,6 +16,7 @@ from memristive.io.records import describe
 from memristive.io.voltages import load_voltages
 from memristive.network.design import NGSPICE
 from memristive.network.networks import Network, network_on_chip
+from memristive.parameters import Fields
 from memristive.scores.decisions import confusion, equal_templates, resolution_of
 
 
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Decide, score, save, print. A lead below the resolution is a tie; tied and silent images
     #    count as wrong.
-    more: dict[str, Any] = (
+    more: Fields = (
         {"equal_templates": equal_templates(dataset.patterns, images)}
         if voltages.rule == "hebbian"
         else {}

@@ -16,7 +16,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.devices.aging import Aging
 from memristive.devices.write_curve import WriteCurve
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import FloatOrArray, ParameterError, Parameters, quantity
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 
@@ -25,19 +25,19 @@ class Channel(Protocol):
     """Parameters of a channel: numbers, or arrays of many cells' values (any shape)."""
 
     @property
-    def gain(self) -> Any:
+    def gain(self) -> FloatOrArray:
         """Gain Kp W/L of the channel in A/V^2."""
 
     @property
-    def threshold_voltage(self) -> Any:
+    def threshold_voltage(self) -> FloatOrArray:
         """Threshold voltage Vto in V."""
 
     @property
-    def share(self) -> Any:
+    def share(self) -> FloatOrArray:
         """Share C / (C + C_gate) of the explicit capacitor in the memory."""
 
     @property
-    def pinch(self) -> Any:
+    def pinch(self) -> FloatOrArray:
         """Overdrive of the lifted gate over the overdrive at rest, of a saturated channel: 3 / (2 +
         share).
         """
@@ -46,13 +46,13 @@ class Channel(Protocol):
 class ChannelValues(NamedTuple):
     """A `Channel` as plain values, which kernels pass to the laws."""
 
-    gain: Any
-    threshold_voltage: Any
-    share: Any
-    pinch: Any
+    gain: FloatOrArray
+    threshold_voltage: FloatOrArray
+    share: FloatOrArray
+    pinch: FloatOrArray
 
 
-def channel_current(channel: Channel, state: Any, voltage: Any) -> Any:
+def channel_current(channel: Channel, state: FloatOrArray, voltage: FloatOrArray) -> FloatOrArray:
     """Return the channel current in A from the input to a neuron at 0 V: the square law of Shichman
     and Hodges.
 
@@ -72,7 +72,7 @@ def channel_current(channel: Channel, state: Any, voltage: Any) -> Any:
     return channel.gain * (overdrive * drop - drop**2 / 2)
 
 
-def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
+def raised_state(channel: Channel, state: FloatOrArray, voltage: FloatOrArray) -> FloatOrArray:
     """Return the voltage in V of the floating gate while the input is at `voltage` V: the channel
     lifts its gate.
 
@@ -94,7 +94,7 @@ def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
     return state + conducts * (is_linear * linear + (1 - is_linear) * pinched - start)
 
 
-def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
+def lowered_state(channel: Channel, state: FloatOrArray, voltage: FloatOrArray) -> FloatOrArray:
     """Return the voltage in V of a gate after the input has fallen from `voltage` (V, 0 or above)
     to 0 V.
 
@@ -109,7 +109,7 @@ def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
     return state + lifted * (channel.share * start + (1 - channel.share) * charge - start)
 
 
-def read_current(channel: Channel, state: Any, voltage: Any) -> Any:
+def read_current(channel: Channel, state: FloatOrArray, voltage: FloatOrArray) -> Any:
     """Return the channel current in A while the input is at `voltage` V and the gate floats.
     `state`: X in V with the input at 0 V; shapes broadcast.
 
@@ -129,7 +129,7 @@ def read_current(channel: Channel, state: Any, voltage: Any) -> Any:
     )
 
 
-def conductance(channel: Channel, state: Any) -> Any:
+def conductance(channel: Channel, state: FloatOrArray) -> Any:
     """Return the conductance Kp W/L (X - Vto) in S with which a cell loads its column, whatever the
     cell's input is.
 
@@ -138,14 +138,16 @@ def conductance(channel: Channel, state: Any) -> Any:
     return channel.gain * np.maximum(state - channel.threshold_voltage, 0.0)
 
 
-def leaked(window: Any, leak: Any) -> Any:
+def leaked(window: FloatOrArray, leak: FloatOrArray) -> Any:
     """Return the share of X that leaks away while phi is high for `window` s. The rate `leak` is 1
     / (R_leak (C + C_gate)), in 1/s.
     """
     return -np.expm1(-window * leak)
 
 
-def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
+def written(
+    state: FloatOrArray, charged: FloatOrArray, lift: FloatOrArray, share: FloatOrArray
+) -> FloatOrArray:
     """Return X in V after a write, in which dX/dt = (K V - X' / R_leak) / (C + C_gate) with the
     lifted gate X'.
 
@@ -178,13 +180,16 @@ OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12
 class Memory:
     """Memory of a cell: its explicit capacitor beside the channel's gate."""
 
+    capacitance: Any
+    gate_capacitance: Any
+
     @property
-    def memory_capacitance(self: Any) -> Any:
+    def memory_capacitance(self) -> Any:
         """Capacitance that the transconductance charges, C + C_gate, in F."""
         return self.capacitance + self.gate_capacitance
 
     @property
-    def share(self: Any) -> Any:
+    def share(self) -> Any:
         """Share C / (C + C_gate) of the explicit capacitor in the memory."""
         return self.capacitance / self.memory_capacitance
 

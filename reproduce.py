@@ -23,7 +23,7 @@ from memristive.cli.script import run
 from tools.networks import NETWORKS, QUICK, write_agreement
 from tools.tables import TABLES
 
-MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford")  # SPICE models
+MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford", "sky130_reram")
 FIRST = 1000  # test images of each network that a quick reproduction puts through ngspice
 Command = list[str]
 

@@ -7,7 +7,6 @@ input i) is the node xcell_j_i.gate.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
@@ -22,7 +21,7 @@ from memristive.devices.cells import (
     cell_arguments,
     neuron_arguments,
 )
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import FloatOrArray, ParameterError, Parameters, quantity
 from memristor import (
     Cell,
     Memristor,
@@ -88,13 +87,13 @@ class NeuronParameters(Parameters):
         """Settled membrane voltage per ampere of column current, in V/A."""
         return self.feedback_resistance * self.membrane_gain
 
-    def highest_drive(self, feedback_resistance: Any) -> Any:
+    def highest_drive(self, feedback_resistance: FloatOrArray) -> FloatOrArray:
         """Return the largest voltage in V that drives the membrane before a stage clips.
         `feedback_resistance`: ohm, number or array.
         """
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
-    def highest_sum(self, feedback_resistance: Any) -> Any:
+    def highest_sum(self, feedback_resistance: FloatOrArray) -> FloatOrArray:
         """Return the largest magnitude in V of the summing stage's output, which is negative: the
         rail less the op-amp's voltage drop. `feedback_resistance`: ohm.
         """
@@ -397,5 +396,5 @@ def names(kind: str, count: int) -> list[str]:
 
 
 def state_names(classes: int, inputs: int) -> list[str]:
-    """Return ngspice's names of the cells' states, for each class those of all inputs."""
+    """Return ngspice's names of the cells' states, for each class and all inputs."""
     return [f"xcell_{j}_{i}.gate" for j in range(classes) for i in range(inputs)]

@@ -37,11 +37,11 @@ class Waiting:
     time.
     """
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+    def __init__(self, function: Callable, options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
         self.function, self.options = function, options
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: object) -> Any:
         """Compile or load the function, and call it."""
         start()
         return self.dispatcher(*arguments)
@@ -73,10 +73,10 @@ def start() -> None:
         cache.
         """
 
-        def on_start(self, event: Any) -> None:
+        def on_start(self, event: object) -> None:
             announce()
 
-        def on_end(self, event: Any) -> None:
+        def on_end(self, event: object) -> None:
             pass
 
     register("numba:compile", Announcement())
@@ -101,7 +101,7 @@ def announce() -> None:
             )
 
 
-def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+def compiled(function: Callable | None = None, /, **options: Any) -> Any:
     """Compile a function as `numba.njit` does and keep the result until a file of `KERNELS`
     changes. The function's file must be one of them.
 
@@ -137,7 +137,7 @@ def cache_folder() -> Path | None:
         folder = Path(parent, "memristive", name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # a test, and the mark that the folder is in use
+            # fails if not writable; refreshes the folder's mtime
             tempfile.NamedTemporaryFile(dir=folder).close()
         except OSError:
             continue

@@ -24,7 +24,7 @@ from PIL import Image
 
 from memristive.network.design import Schedule, Setup
 from memristive.network.inputs import scaled
-from memristive.parameters import ParameterError, did_you_mean
+from memristive.parameters import Fields, ParameterError, did_you_mean
 from snn_circuit import NeuronParameters
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Dataset:
     checksum: int | None = None
 
     @property
-    def recorded(self) -> dict[str, Any]:
+    def recorded(self) -> Fields:
         """Scale and checksum of a file of one's own, for the parameters of records and networks;
         nothing for the datasets of the project, which do not change.
         """
@@ -199,15 +199,20 @@ def own_patterns(path: Path) -> Dataset:
     shape = (len(drawings[0]), len("".join(drawings[0][:1]))) if lines else (0, 0)
     pattern = re.compile(rf"(?:[01]{{{shape[1]}}} ){{{shape[0]}}}")
     name = re.compile(rf"(?![01]{{{shape[1]}}}$)[\w+=]+")  # a row is no name
-    if (
-        not 1 < len(lines) == len(set(names)) == len(set(map(tuple, drawings)))
-        or not shape[1]
-        or not all(pattern.fullmatch("".join(f"{row} " for row in rows)) for rows in drawings)
-        or not all(map(name.fullmatch, names))
-    ):
+    wrong = [
+        " ".join(line)
+        for k, (line, rows) in enumerate(zip(lines, drawings, strict=True))
+        if not shape[1]
+        or not pattern.fullmatch("".join(f"{row} " for row in rows))
+        or not name.fullmatch(names[k])
+        or names[k] in names[:k]
+        or rows in drawings[:k]
+    ]
+    if wrong or len(lines) < 2:
         raise DatasetError(
-            f"{path} must hold two or more patterns, all of one shape: in each line the rows in 0 "
-            "and 1, and then a name of its own, as in '101 010 101 X'"
+            f"{path} must hold two or more patterns of one shape, no two alike: in each line the "
+            "rows in 0 and 1, and then a name of its own, as in '101 010 101 X'; got "
+            + (repr(wrong[0]) if wrong else f"{len(lines)} lines")
         )
     return _drawn(path.stem, names, shape, list(map("".join, drawings)))
 

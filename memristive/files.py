@@ -14,12 +14,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from memristive.parameters import ParameterError, Parameters, did_you_mean
+from memristive.parameters import Fields, ParameterError, Parameters, Values, did_you_mean
 
 LARGEST = 1e300  # of a number without a range of its own
 Vector = Annotated[np.ndarray, 1, LARGEST]  # dimensions, and largest magnitude
 States = Annotated[np.ndarray, 2, 1e6]  # V
-KINDS = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
+TYPE_NAMES = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
 # Parameters that files of earlier versions hold, with the values at which they have no effect.
 REMOVED = {
     "leak_per_volt": 0.0,
@@ -34,7 +34,7 @@ class FileProblem(RuntimeError):
     """A file cannot be read, written or used."""
 
 
-def read_json(path: str | Path, what: str) -> dict[str, Any]:
+def read_json(path: str | Path, what: str) -> Fields:
     """Return the JSON object in a file. Raises FileProblem, which names the file and the expected
     content, `what`.
     """
@@ -107,11 +107,11 @@ def restored(kind: Any, content: Any, name: str = "", partial: bool = False) -> 
     if issubclass(kind, Parameters):
         return _parameters(kind, content, name, partial)
     if type(content) is not kind:
-        raise ParameterError(f"{name} must be {KINDS[kind]}, got {content!r:.60}")
+        raise ParameterError(f"{name} must be {TYPE_NAMES[kind]}, got {content!r:.60}")
     return content
 
 
-def _parameters(kind: Any, content: Any, name: str, partial: bool) -> Any:
+def _parameters(kind: Any, content: object, name: str, partial: bool) -> Parameters:
     if not isinstance(content, Mapping):
         raise ParameterError(f"{name} must be the fields of {kind.__name__}, got {content!r:.60}")
     within = f"{name}." if name else ""
@@ -130,51 +130,49 @@ def _parameters(kind: Any, content: Any, name: str, partial: bool) -> Any:
         raise ParameterError(f"{within}{missing[0]} is missing")
     types_of = _hints(kind)
     # the class itself checks fields with a range
-    made = {
+    checked = {
         key: value if fields[key].metadata else restored(types_of[key], value, f"{within}{key}")
         for key, value in values.items()
     }
     try:
-        return kind(**made)
+        return kind(**checked)
     except ParameterError as error:
         raise ParameterError(f"{name}: {error}" if name else str(error)) from None
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type) -> Fields:
     return get_type_hints(kind, include_extras=True)
 
 
-def _array(content: Any, name: str, dimensions: int, largest: float) -> np.ndarray:
+def _array(content: object, name: str, dimensions: int, largest: float) -> np.ndarray:
     try:
-        found = np.array(content)
+        array = np.array(content)
     except ValueError:  # rows of different lengths
-        found = np.array(None)
-    if found.ndim != dimensions or not found.size or found.dtype.kind not in "iuf":
+        array = np.array(None)
+    if array.ndim != dimensions or not array.size or array.dtype.kind not in "iuf":
         form = "rows of equal length, each of numbers" if dimensions == 2 else "a list of numbers"
         raise ParameterError(f"{name} must be {form}, got {content!r:.60}")
-    wrong = found[~(np.abs(found) <= largest)]  # also nan
+    wrong = array[~(np.abs(array) <= largest)]  # also nan
     if wrong.size:
         raise ParameterError(
             f"{name} must be numbers of up to {largest:g}, got {wrong[0]:g} and {wrong.size - 1} "
             "other values out of range"
         )
-    return found.astype(float)
+    return array.astype(float)
 
 
-def restored_progress(
-    found: Mapping[str, Any], start: Mapping[str, Any], file: object
-) -> dict[str, Any]:
-    """Return the arrays `found` in the checkpoint `file` that a run has by the names in `start`,
+def restored_progress(stored: Values, start: Values, file: object) -> Fields:
+    """Return the arrays `stored` in the checkpoint `file` that a run has by the names in `start`,
     its values at the start. Raises FileProblem, which names file and entry, if one is missing, has
     another shape or type, or is not finite.
 
     Texts are JSON objects or lists, as in `start`.
     """
     for name, value in start.items():
-        if name not in found:
+        if name not in stored:
             raise FileProblem(f"{file}: {name} is missing")
-        expected, array = np.asarray(value), np.asarray(found[name])
+        expected, array = np.asarray(value), np.asarray(stored[name])
         if array.shape != expected.shape or array.dtype.kind != expected.dtype.kind:
             raise FileProblem(
                 f"{file}: {name} must be {expected.dtype} of shape {expected.shape}, got "
@@ -189,4 +187,4 @@ def restored_progress(
                 raise FileProblem(f"{file}: {name} is not valid JSON: {error}") from None
             if type(content) is not type(json.loads(str(value))):
                 raise FileProblem(f"{file}: {name} must be like {value}, got {content!r:.60}")
-    return {name: found[name] for name in start}
+    return {name: stored[name] for name in start}

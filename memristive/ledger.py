@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memristive.parameters import Parameters, quantity
+from memristive.parameters import Fields, FloatOrArray, Parameters, quantity
 
 COMPUTED, ASSUMED = "computed", "assumed"
 SELECTED = "write: array, selected cells"
@@ -43,12 +43,12 @@ class Ledger:
         """Return a ledger of `lines`. Lines that agree in `name`, `kind` and `pins` become one, and
         lines of 0 J are left out.
         """
-        found: dict[tuple[str, str, bool], Line] = {}
+        sums: dict[tuple[str, str, bool], Line] = {}
         for line in lines:
             key = line.name, line.kind, line.pins
-            before = found[key].joules if key in found else 0.0
-            found[key] = line._replace(joules=before + float(line.joules))
-        return cls(tuple(line for line in found.values() if line.joules))
+            before = sums[key].joules if key in sums else 0.0
+            sums[key] = line._replace(joules=before + float(line.joules))
+        return cls(tuple(line for line in sums.values() if line.joules))
 
     def __add__(self, other: "Ledger") -> "Ledger":
         return Ledger.of([*self.lines, *other.lines])
@@ -56,7 +56,7 @@ class Ledger:
     def __mul__(self, factor: float) -> "Ledger":
         return Ledger(tuple(line._replace(joules=factor * line.joules) for line in self.lines))
 
-    def sum(self, **wanted: Any) -> float:
+    def sum(self, **wanted: object) -> float:
         """Return the energy in J of all lines whose fields have the `wanted` values, as
         sum(pins=True).
         """
@@ -66,7 +66,7 @@ class Ledger:
             if all(getattr(line, field) == value for field, value in wanted.items())
         )
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Fields]:
         """Return the lines as rows of a record."""
         return [line._asdict() for line in self.lines]
 
@@ -161,7 +161,7 @@ class Technology(Parameters):
         return self.loop_gain / self.first_stage_gain * load / self.gm_over_current
 
 
-def stage_load(inputs: Any, feedback: Any, output: Any = 0.0) -> Any:
+def stage_load(inputs: FloatOrArray, feedback: FloatOrArray, output: FloatOrArray = 0.0) -> Any:
     """Return the transconductance in S with which an inverting stage has a loop gain of 1.
 
     The transconductance drives the conductances `feedback`, back to the input, and `output`. All
@@ -206,7 +206,7 @@ SOURCES = {
 }
 
 
-def assumptions(technology: Technology) -> list[dict[str, Any]]:
+def assumptions(technology: Technology) -> list[Fields]:
     """Return the values of a `technology` as rows of a record: name, value, unit, meaning,
     source.
     """

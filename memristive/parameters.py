@@ -10,6 +10,12 @@ from collections.abc import Iterable, Mapping
 from numbers import Number
 from typing import Any, ClassVar
 
+import numpy as np
+
+FloatOrArray = np.ndarray | float
+Fields = dict[str, Any]  # values by name: a JSON object, or arguments of a class
+Values = Mapping[str, Any]  # the same, to read only
+
 
 class ParameterError(ValueError):
     """A parameter lies outside its allowed range, or does not suit the others."""
@@ -49,13 +55,13 @@ def quantity(default: float, low: float, high: float, unit: str, meaning: str) -
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def allowed_range(metadata: Mapping[str, Any]) -> str:
+def allowed_range(metadata: Values) -> str:
     """Return the allowed range and unit in the `metadata` of a `quantity` as text."""
     unit = f" {metadata['unit']}" if metadata["unit"] else ""
     return f"{metadata['low']:.10g} to {metadata['high']:.10g}{unit}"
 
 
-def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
+def check_range(name: str, value: Any, metadata: Values) -> Any:
     """Return `value` as a float, or as an int if the quantity is a whole number, which may be given
     as 1e4. Raise ParameterError unless `value` is a number within the range of `metadata`, the
     metadata of a `quantity`. `name` stands in the message.
@@ -73,14 +79,14 @@ def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
     return value if whole else float(value)
 
 
-def as_whole(name: str, value: Any, low: int, high: int) -> int:
+def as_whole(name: str, value: object, low: int, high: int) -> int:
     """Return `value` as an int. Raise ParameterError, which names `name`, unless it is a whole
     number from `low` to `high`.
     """
     return int(check_range(name, value, quantity(low, low, high, "", "").metadata))
 
 
-def check_kind(name: str, value: Any, *kinds: type) -> None:
+def check_kind(name: str, value: object, *kinds: type) -> None:
     """Raise ParameterError, which names `name`, unless `value` is of one of some `kinds`, and the
     attribute of `value` that is, if there is one.
     """
@@ -117,7 +123,7 @@ def curve(default: tuple[float, ...], meaning: str, low: float = 0.0, rising: bo
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def check_curve(name: str, values: Any, metadata: Mapping[str, Any]) -> tuple[float, ...]:
+def check_curve(name: str, values: Any, metadata: Values) -> tuple[float, ...]:
     """Return the points of a curve as a tuple. Raise ParameterError unless `values` suit the
     `metadata` of a `curve`. `name` stands in the message.
     """
@@ -168,10 +174,12 @@ class Parameters:
         method.
         """
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Fields:
         """Return the parameters by name, those of nested parameters as a dict, for JSON records."""
-        found = dataclasses.asdict(self)  # type: ignore[call-overload]
-        for name in found:
+        values = dataclasses.asdict(self)  # type: ignore[call-overload]
+        for name in values:
             if isinstance(nested := getattr(self, name), Parameters):
-                found[name] = nested.as_dict()
-        return {name: of for name, of in found.items() if of or name not in self.unwritten}
+                values[name] = nested.as_dict()
+        return {
+            name: value for name, value in values.items() if value or name not in self.unwritten
+        }

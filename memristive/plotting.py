@@ -27,6 +27,7 @@ from memristive.io.records import report, write_file
 from memristive.learning.hebbian import Inference
 from memristive.network.crossbar import Crossbar, Race
 from memristive.network.design import Setup
+from memristive.parameters import Fields
 from memristive.scores.decisions import UNDECIDED, decision_name, lead, strict_decision
 
 if TYPE_CHECKING:  # the import of pandas takes long
@@ -52,7 +53,7 @@ HIGHEST = 8.0  # in, of a heat map
 RESOLUTION = 150  # dots per in
 HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
 
-THRESHOLD: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}  # look of a line
+THRESHOLD: Fields = {"color": GREY, "linestyle": ":", "linewidth": 1.2}  # look of a line
 
 LOOK: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
@@ -159,7 +160,7 @@ def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
     return 1e-3**power, "fpnµm kMGT"[power + 5].strip() + unit
 
 
-def line_style(j: int, count: int) -> dict[str, Any]:
+def line_style(j: int, count: int) -> Fields:
     """Return the style of line j of `count` lines as arguments of `Axes.plot`. Lines are dashed
     once colours run out, and each line is thinner than those that it may cover.
     """
@@ -177,6 +178,18 @@ def cross(axis: Axes) -> None:
 
 
 # Patterns and weights
+
+
+def lowest(axes: np.ndarray, count: int) -> list[Axes]:
+    """Hide the panels of a grid after the first `count` ones, and return the lowest panel of each
+    column, with numbers at its x axis.
+    """
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    panels = list(axes.flat[count - axes.shape[1] : count])
+    for axis in panels:
+        axis.tick_params(labelbottom=True)
+    return panels
 
 
 def weight_images(
@@ -263,8 +276,6 @@ def memristor_states(
         rows, columns, figsize=(WIDTH, rows * 2.1), squeeze=False, sharex=True, sharey=True
     )
     written = states[:, -1] > np.max(states) / 2 if written is None else written
-    for axis in axes.flat[len(labels) :]:
-        axis.set_axis_off()
     for axis, label, cells, on in zip(
         axes.flat,
         labels,
@@ -277,7 +288,7 @@ def memristor_states(
                 ends = cells[part].min(axis=0), cells[part].max(axis=0)
                 axis.fill_between(time * factor, *ends, color=colour, linewidth=1.2, label=name)
         axis.set_title(f"class {label}")
-    for axis in axes[-1]:
+    for axis in lowest(axes, len(labels)):
         axis.set_xlabel(f"time ({unit})")
     for axis in axes[:, 0]:
         axis.set_ylabel(quantity)
@@ -322,8 +333,6 @@ def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
         sharex=True,
         sharey=True,
     )
-    for axis in axes.flat[count:]:
-        axis.set_axis_off()
     for k, axis in enumerate(axes.flat[:count]):
         start = setup.schedule.start(k)
         part = slice(
@@ -339,7 +348,7 @@ def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
     axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))
     for axis in axes[:, 0]:
         axis.set_ylabel("membrane (V)")
-    for axis in axes[-1]:
+    for axis in lowest(axes, count):
         axis.set_xlabel("time (µs)")
     _neuron_legend(figure, axes[0, 0])
     return figure
@@ -480,7 +489,7 @@ def one_sided_steps(devices: "Sequence[MeasuredDevice]") -> Figure:
             values = np.array(table)
             x, shares = np.linspace(0, 1, values.shape[1]), np.linspace(0, 1, len(values))
             at = {
-                share: np.array([np.interp(share, shares, of) for of in values.T])
+                share: np.array([np.interp(share, shares, value) for value in values.T])
                 for share in (0.1, 0.25, 0.5, 0.75, 0.9)
             }
             for low, high in ((0.1, 0.9), (0.25, 0.75)):

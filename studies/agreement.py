@@ -12,7 +12,6 @@ saves a checkpoint for --resume.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from memristive.cli.script import Record, add_resume, keep_apart, make_parser, p
 from memristive.datasets import DATASETS, matching_dataset
 from memristive.engines.solvers import READING_LAYERS
 from memristive.io.networks import describe_network, load_network
+from memristive.parameters import Fields
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import (
     decide,
@@ -75,14 +75,14 @@ def main(arguments: list[str] | None = None) -> None:
     exact = network.forward(images)
     tasks = [task._replace(solver=solver) for task in ranges(network, images)]
     parts = record.run_tasks(read_range, tasks, [len(task.images) for task in tasks])
-    found = [
+    simulated = [
         np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)
     ]
     resolution = resolution_of(voltages.rule, network.parameters.neuron)
-    rows, differing = compare_layers(found, exact, network.design.window, resolution)
+    rows, differing = compare_layers(simulated, exact, network.design.window, resolution)
     scores = {
-        name: {"samples": len(labels), **strict_scores(labels, decide(of[-1], resolution)[0])}
-        for name, of in (("ngspice", found), ("closed_form", exact))
+        name: {"samples": len(labels), **strict_scores(labels, decide(spikes[-1], resolution)[0])}
+        for name, spikes in (("ngspice", simulated), ("closed_form", exact))
     }
     record.write({"rows": rows, "decided_differently": differing, **scores})
     print_rows(rows)
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def compare_layers(
     spikes: Spikes, exact: Spikes, window: float, resolution: float
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[Fields], list[Fields]]:
     """Compare first spikes of each layer (images x neurons, s) in ngspice, `spikes`, and in closed
     form, `exact`.
 

@@ -15,8 +15,8 @@ Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -34,7 +34,8 @@ from memristive.learning.settings import measured_design, measured_parameters, m
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
 from memristive.network.networks import Network
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
+from memristive.writing.gate import GateWrite
 
 MODEL = "stanford_1t1r"
 STEP = 0.03  # of the range of gate voltages: move of X at which a device is written
@@ -132,7 +133,9 @@ class CountingEngine(NgspiceNetwork):
 
     writes = 0
 
-    def write(self, network: Network, layer: int, doses: Any, rng: Any) -> Any:
+    def write(
+        self, network: Network, layer: int, doses: Sequence[GateWrite], rng: np.random.Generator
+    ) -> np.ndarray:
         """Count the writes `doses`, make them, and return the states of the layer (columns x rows,
         V) afterwards.
         """
@@ -140,7 +143,7 @@ class CountingEngine(NgspiceNetwork):
         return super().write(network, layer, doses, rng)
 
 
-def learned(task: tuple[str, str, int]) -> dict[str, Any]:
+def learned(task: tuple[str, str, int]) -> Fields:
     """Train one network in ngspice until it makes no error; return its errors in each epoch as a
     row. `task`: model, key of `TASKS`, seed. Runs in a worker.
     """
@@ -191,7 +194,7 @@ def count_wrong(spikes: np.ndarray, labels: np.ndarray) -> int:
     return right.count(False)
 
 
-def figure(rows: list[dict[str, Any]]) -> Figure:
+def figure(rows: list[Fields]) -> Figure:
     """Draw the share of wrong images over epochs of each network."""
     drawn, axes = plt.subplots(1, len(TASKS), figsize=(plotting.WIDTH, 2.8), sharey=True)
     for axis, (kind, task) in zip(axes, TASKS.items(), strict=True):

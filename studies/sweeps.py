@@ -28,7 +28,6 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -49,6 +48,7 @@ from memristive.devices.measured_device import (
 from memristive.learning.settings import LATE_DOSE
 from memristive.network import recipe as recipes
 from memristive.network.recipe import EXACT, LATE, Recipe
+from memristive.parameters import Fields, Values
 from memristive.plotting import COLOURS, GREY, WIDTH, over_seeds
 from memristive.writing.late import late_settings
 
@@ -132,7 +132,7 @@ def late_ways(seeds: int) -> Iterator[Run]:
             for seed in range(1, count + 1):
                 for way in (ROUNDED, MANHATTAN, REMAINDER, LATE, EAPU):
                     exact = {"pulses.late_forget": 0.0, "pulses.late_spread": 0.0}
-                    changes: dict[str, Any] = {}
+                    changes: Fields = {}
                     if way == REMAINDER:
                         changes = exact | {"pulses.late_keeps": 1}
                     if way == EAPU:
@@ -167,11 +167,11 @@ def network(
     seed: int,
     layers: int,
     presentations: int,
-    columns: Mapping[str, Any],
+    columns: Values,
     late: bool = False,
     whole: bool = True,
     pairs: int = 1,
-    changes: Mapping[str, Any] = MappingProxyType({}),
+    changes: Values = MappingProxyType({}),
 ) -> Run:
     """Return one network of pairs. One layer learns MNIST, two layers
     its central pixels, both `columns["data"]` if it names other images.
@@ -200,7 +200,7 @@ def gate_commit(seeds: int) -> Iterator[Run]:
     ]
     for name, size, way, series, value in points:
         device = GATE_DEVICES[name]
-        varied: dict[str, dict[str, Any]] = {
+        varied: dict[str, Fields] = {
             "step": {"pulses.gate_step": value * (device.gate_high - device.gate_low)},
             "scatter": {"device.write_noise": value},
             "stuck": {"device.stuck": value},
@@ -255,7 +255,7 @@ class Sweep:
     runs: Callable[[int], Iterator[Run]]
     folder: str
     seeds: int
-    parameters: Callable[[int], Mapping[str, Any]] = lambda seeds: {}
+    parameters: Callable[[int], Values] = lambda seeds: {}
     drawn: Callable[[pd.DataFrame], Figure] | None = None
 
 
@@ -322,8 +322,8 @@ def learning_figure(table: pd.DataFrame) -> Figure:
 
 def drawn_series(
     table: pd.DataFrame,
-    series: Mapping[str, Any],
-    lines: Mapping[str, tuple[str, dict[str, Any]]],
+    series: Values,
+    lines: Mapping[str, tuple[str, Fields]],
     share: float = 1.0,
     cost: str = "pulses",
 ) -> tuple[Figure, np.ndarray]:
@@ -343,10 +343,10 @@ def drawn_series(
         if name in ("late_forget", "leak"):
             column[1].set_xscale("symlog", linthresh=1e-5)
         for label, (which, look) in lines.items():
-            found = of_series.query(which).groupby("value")
-            x = share * np.array(list(found.groups), float)
-            over_seeds(column[0], x, found.accuracy, label=label, **look)
-            over_seeds(column[1], x, found.pulses_per_cell, **look)
+            groups = of_series.query(which).groupby("value")
+            x = share * np.array(list(groups.groups), float)
+            over_seeds(column[0], x, groups.accuracy, label=label, **look)
+            over_seeds(column[1], x, groups.pulses_per_cell, **look)
         column[1].set_yscale("log")
         column[1].set_xlabel(LABELS[name])
     axes[0, 0].set_ylabel("test accuracy (%)")

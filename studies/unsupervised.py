@@ -19,7 +19,6 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,6 +30,7 @@ from memristive.cli.script import Record, make_parser, print_rows, run
 from memristive.datasets import Dataset, digits_012345, mnist, xpue
 from memristive.io.records import describe, load_table
 from memristive.network.design import Schedule
+from memristive.parameters import Fields
 from memristive.plotting import COLOURS, WIDTH, line_style, over_seeds
 from memristive.progress import progress
 from memristive.scores.checks import warn_of_range
@@ -143,7 +143,7 @@ def learn_alone(options: argparse.Namespace) -> None:
     record.write_netlist(lambda: batch_netlist(trials[0], labels))
 
     # 2. One transient for each seed, and the winners in closed form.
-    runs, rows = [], list[dict[str, Any]]()
+    runs, rows = [], list[Fields]()
     for seed, trial in zip(seeds, trials, strict=True):
         learned = learn_patterns(
             trial, partial(progress, total=PARTS, description=f"learning, seed {seed}", unit="part")
@@ -230,22 +230,27 @@ def learn_mnist(options: argparse.Namespace) -> None:
     digits = stdp_learning.assign_digits(learning, network, images, dataset.training.labels)
 
     # 2. Test in closed form and in ngspice.
-    test, results = dataset.test, dict[str, Any]()
+    test, results = dataset.test, Fields()
     spikes = stdp_learning.read_in_closed_form(learning, network, test.levels, digits)
     decided = {"closed-form": decide(spikes, RESOLUTION)[0]}
     if options.samples:
         levels, count = test.levels[: options.samples], options.contenders
         reads = stdp_learning.read_in_ngspice(learning, network, levels, digits, count)
-        found = list(progress(reads, options.samples, "reading in ngspice", "image"))
-        decided["ngspice"] = decide(np.array(found), RESOLUTION)[0]
+        simulated = list(progress(reads, options.samples, "reading in ngspice", "image"))
+        decided["ngspice"] = decide(np.array(simulated), RESOLUTION)[0]
         other = decided["ngspice"] != decided["closed-form"][: options.samples]
         results["different_decisions"] = [
             {"image": n, "lead_s": lead(spikes[n])} for n in np.flatnonzero(other).tolist()
         ]
     known = {"encoding": "grey", "neurons": learning.neurons, "seed": learning.seed}
     rows = [
-        {**known, "engine": engine, "images": len(of), **strict_scores(test.labels[: len(of)], of)}
-        for engine, of in decided.items()
+        {
+            **known,
+            "engine": engine,
+            "images": len(decisions),
+            **strict_scores(test.labels[: len(decisions)], decisions),
+        }
+        for engine, decisions in decided.items()
     ]
     record.write({"rows": rows, **results}, ngspice=bool(options.samples))
     print_rows(rows)
@@ -287,7 +292,7 @@ def accuracy_against_neurons(tests: pd.DataFrame) -> Figure:
     groups = computed.groupby("neurons").accuracy
     label = f"10x10, read by the closed form (mean and range of {tests.seed.nunique()} seeds)"
     over_seeds(axis, groups.mean().index, groups, color=COLOURS[0], label=label)
-    look: dict[str, Any] = {"linestyle": "none", "markersize": 10, "markerfacecolor": "none"}
+    look: Fields = {"linestyle": "none", "markersize": 10, "markerfacecolor": "none"}
     axis.plot(
         simulated.neurons, simulated.accuracy, marker="s", label="10x10, read by ngspice", **look
     )

@@ -22,6 +22,12 @@ def test_non_uniform_time_is_drawn_where_it_belongs():
     assert image[0].argmax() / image.shape[1] == pytest.approx(0.1, abs=0.01)
 
 
+def test_each_column_of_panels_has_an_axis_of_time():
+    figure = plotting.memristor_states(np.arange(3), np.eye(3), ["X", "+", "L"])
+    (drawn,) = {axis.get_xlabel() for axis in figure.axes[1:3]}  # the fourth panel is empty
+    assert "(s)" in drawn and not figure.axes[0].get_xlabel() and not figure.axes[3].axison
+
+
 @pytest.mark.parametrize(
     ("kind", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
 )

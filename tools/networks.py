@@ -67,9 +67,9 @@ class TestedNetwork:
 
 
 def _networks() -> list[TestedNetwork]:
-    found = [TestedNetwork("mnist", "Hebbian", "hebbian", "binary")]
+    tested = [TestedNetwork("mnist", "Hebbian", "hebbian", "binary")]
     for encoding, ending in (("binary", ""), ("grey", "_grey")):
-        found.append(
+        tested.append(
             TestedNetwork(
                 f"mnist_ex_situ{ending}", "logistic regression's weights", "ex-situ", encoding
             )
@@ -80,8 +80,8 @@ def _networks() -> list[TestedNetwork]:
                 title = (
                     f"learned from errors in {'ngspice' if engine == 'ngspice' else 'closed form'}"
                 )
-                found.append(TestedNetwork(name, title, "error-driven", encoding, engine, seed))
-    return found
+                tested.append(TestedNetwork(name, title, "error-driven", encoding, engine, seed))
+    return tested
 
 
 NETWORKS = _networks()

@@ -19,10 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from memristive.parameters import Fields
+
 ROOT = Path(__file__).parents[1]
 # Options of `build`, by kind. CHIP stands for a chip with deviations of cells and neurons.
 CHIP = "chip"
-KINDS: dict[str, dict[str, Any]] = {
+OPTIONS: dict[str, Fields] = {
     "paper's layer": {},
     "paper's layer on a chip": {CHIP: True},
     "emulators, hidden": {"hidden": 5},
@@ -40,13 +42,13 @@ SAVED = ("convolution_digits", "layers_xor", "device_epiram_1_late")  # files of
 
 def digest(*values: Any) -> str:
     """Return the hash of arrays (of their bytes), of texts, and of lists of both."""
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for value in values:
         if isinstance(value, list | tuple):
-            found.update(digest(*value).encode())
+            hashed.update(digest(*value).encode())
         else:
-            found.update(value.encode() if isinstance(value, str) else value.tobytes())
-    return found.hexdigest()[:16]
+            hashed.update(value.encode() if isinstance(value, str) else value.tobytes())
+    return hashed.hexdigest()[:16]
 
 
 def cases() -> Iterator[tuple[str, Callable[[], str]]]:
@@ -59,25 +61,25 @@ def cases() -> Iterator[tuple[str, Callable[[], str]]]:
     images, labels = rng.random((20, 16)) * (rng.random((20, 16)) < 0.7), np.arange(20) % 3
     patterns = (rng.random((3, 9)) < 0.5).astype(float)
 
-    def learned(options: dict[str, Any], engine: str, presentations: int) -> Any:
+    def learned(options: Fields, engine: str, presentations: int) -> "m.Learning":
         given = {**options}
         if given.pop(CHIP, False):
             given[CHIP] = m.Chip(cell_gain=0.05, neuron_threshold=0.02, seed=3)
         network, rule = m.build(images, 3, **given, presentations=presentations, seed=1)
         return m.learn(network, rule, images, labels, engine=engine)
 
-    def of(learning: Any) -> str:
+    def state_of(learning: "m.Learning") -> str:
         return digest(learning.history, *learning.network.states)
 
-    def closed_form(options: dict[str, Any]) -> str:
+    def closed_form(options: Fields) -> str:
         learning = learned(options, "closed-form", 60)
-        return digest(of(learning), m.read(learning.network, images))
+        return digest(state_of(learning), m.read(learning.network, images))
 
-    def ngspice(options: dict[str, Any]) -> str:
+    def ngspice(options: Fields) -> str:
         learning = learned(options, "ngspice", 3)
-        return digest(of(learning), m.read(learning.network, images[:2], engine="ngspice"))
+        return digest(state_of(learning), m.read(learning.network, images[:2], engine="ngspice"))
 
-    def netlist(options: dict[str, Any]) -> str:
+    def netlist(options: Fields) -> str:
         return digest(m.netlist(learned(options, "closed-form", 10).network, images[0]))
 
     def hebbian() -> str:
@@ -91,7 +93,7 @@ def cases() -> Iterator[tuple[str, Callable[[], str]]]:
         return digest(m.read(network, rows))
 
     yield "Hebbian, ngspice", hebbian
-    for kind, options in KINDS.items():
+    for kind, options in OPTIONS.items():
         for name, run in (("closed form", closed_form), ("ngspice", ngspice), ("netlist", netlist)):
             yield f"{kind}, {name}", partial(run, options)
     for name in SAVED:
@@ -104,13 +106,13 @@ ROOT_OF_RUN = Path.cwd()
 def hashes() -> dict[str, str]:
     """Return the hash of each case of the checkout in the working folder, or the error instead."""
     warnings.simplefilter("ignore")
-    found = {}
+    hashes = {}
     for name, run in cases():
         try:
-            found[name] = run()
+            hashes[name] = run()
         except Exception as error:  # a kind that the other commit does not have
-            found[name] = f"{type(error).__name__}: {error}"
-    return found
+            hashes[name] = f"{type(error).__name__}: {error}"
+    return hashes
 
 
 def hashes_of(folder: Path) -> dict[str, str]:

@@ -19,8 +19,8 @@ from memristive.accounting.costs import duration
 from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
-from memristive.ledger import ASSUMED
-from studies.sweeps import AT_ONCE, LI, NEUROSIM, WAITS, WANG
+from memristive.parameters import Fields
+from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
@@ -41,17 +41,17 @@ class Table(NamedTuple):
 
     def __str__(self) -> str:
         rows, by = self.rows(), self.by.split()
-        lines, headings = dict[Any, dict[str, str]](), dict[str, None]()
+        lines, headings = dict[tuple[object, ...], dict[str, str]](), dict[str, None]()
         if "strict_accuracy" in rows:
             rows["percent"] = 100 * rows.strict_accuracy
         for heading, text in self.cells.items():
             across = [name for _, name, _, _ in Formatter().parse(heading) if name]
             for _, group in rows.groupby(by + across, sort=False, dropna=False):
-                found = summary(group)
-                line = lines.setdefault(tuple(found[name] for name in by), {})
-                cell = text.format(**found).replace(" ± nan", "")
-                line[heading.format(**found)] = "" if "nan" in cell else cell
-                headings[heading.format(**found)] = None
+                values = summary(group)
+                line = lines.setdefault(tuple(values[name] for name in by), {})
+                cell = text.format(**values).replace(" ± nan", "")
+                line[heading.format(**values)] = "" if "nan" in cell else cell
+                headings[heading.format(**values)] = None
         return markdown(
             list(headings), [[line.get(name, "") for name in headings] for line in lines.values()]
         )
@@ -60,15 +60,16 @@ class Table(NamedTuple):
 def summary(group: pd.DataFrame) -> dict[Any, Any]:
     """Return the values of a group by their names in cells: see the module."""
     numbers = group.select_dtypes(["number", "bool"]).astype(float)
-    found = group.iloc[0].to_dict() | numbers.mean().to_dict() | {"count": len(group)}
-    found |= numbers.sum(min_count=1).add_suffix("_sum").to_dict()
+    values = group.iloc[0].to_dict() | numbers.mean().to_dict() | {"count": len(group)}
+    values |= numbers.sum(min_count=1).add_suffix("_sum").to_dict()
     for kind in ("std", "sem", "min", "max", "count"):
-        found |= getattr(numbers, kind)().add_suffix(f"_{kind}").to_dict()
-    return found
+        values |= getattr(numbers, kind)().add_suffix(f"_{kind}").to_dict()
+    return values
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return `heading` and `rows` as an aligned Markdown table."""
+    """Return `heading` and `rows` as an aligned Markdown table, with a space before each %."""
+    heading, *rows = ([re.sub(r"(\d)%", r"\1 %", cell) for cell in row] for row in (heading, *rows))
     widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
     lines = [
         f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
@@ -109,8 +110,9 @@ def sweep(name: str, condition: str = "", **names: Mapping[Any, str]) -> pd.Data
     return rows.copy()
 
 
-# README: experiment, published accuracy, text, record, field, and conditions on the rows. The text
-# has the lowest and highest of the devices' mean values for each condition.
+# README: experiment, published accuracy, engines that train and test, text, record, field, and
+# conditions on the rows. The text has the lowest and highest of the devices' mean values for each
+# condition.
 ONE, FROM_TO = (
     "{0[min]:.2%}",
     "before {0[min]:.0%} to {0[max]:.0%}, **now {1[min]:.1%} to {1[max]:.1%}**",
@@ -118,12 +120,32 @@ ONE, FROM_TO = (
 SIX = "device not in ('ideal', 'linear') and layers == {} and value == '{}'"
 JUMPS = "data == 'mnist' and device == '{}' and layers == {} and late == {}"
 STRICT, WAYS, PAIRED = "strict_accuracy", "devices/late_ways", "devices/one_sided"
+CLOSED_FORM, READ_IN_NGSPICE, IN_NGSPICE = (
+    "closed form, closed form",
+    "closed form, ngspice",
+    "ngspice, ngspice",
+)
 SHORT = [
-    ("XPUE, the paper's rule, training patterns", "100%", ONE, "paper/xpue_inference", STRICT),
-    ("012345, the paper's rule, training patterns", "100%", ONE, "paper/012345_inference", STRICT),
+    (
+        "XPUE, the paper's rule, training patterns",
+        "100%",
+        IN_NGSPICE,
+        ONE,
+        "paper/xpue_inference",
+        STRICT,
+    ),
+    (
+        "012345, the paper's rule, training patterns",
+        "100%",
+        IN_NGSPICE,
+        ONE,
+        "paper/012345_inference",
+        STRICT,
+    ),
     (
         "MNIST, the paper's rule, first 100 images",
         "60% (the paper)",
+        IN_NGSPICE,
         ONE,
         "one_layer/mnist_test",
         "paper_rule_first_100",
@@ -131,6 +153,7 @@ SHORT = [
     (
         "MNIST 10x10, one layer that learns from errors",
         "92.0% (logistic regression)",
+        READ_IN_NGSPICE,
         ONE,
         "one_layer/mnist_test_closed_form_grey",
         STRICT,
@@ -138,6 +161,7 @@ SHORT = [
     (
         "MNIST 10x10, 200 hidden neurons",
         "98.1% (28x28, backpropagation [1])",
+        READ_IN_NGSPICE,
         ONE,
         "layers/layers_in_ngspice_mnist",
         "record_ngspice_strict_accuracy",
@@ -145,6 +169,7 @@ SHORT = [
     (
         "MNIST 28x28, a convolution",
         "96% (memristor chip [2])",
+        CLOSED_FORM,
         ONE,
         "convolution/convolution_mnist",
         STRICT,
@@ -152,6 +177,7 @@ SHORT = [
     (
         "MNIST 10x10, 300 neurons without labels",
         "93.5% (28x28 [3])",
+        READ_IN_NGSPICE,
         ONE,
         "stdp/mnist_stdp_grey_300",
         STRICT,
@@ -160,6 +186,7 @@ SHORT = [
     (
         "MNIST 10x10, six published devices, one layer",
         "",
+        CLOSED_FORM,
         FROM_TO,
         WAYS,
         STRICT,
@@ -169,6 +196,7 @@ SHORT = [
     (
         "MNIST 20x20, six published devices, 100 hidden",
         "10 to 92% (NeuroSim [4])",
+        CLOSED_FORM,
         FROM_TO,
         WAYS,
         STRICT,
@@ -178,6 +206,7 @@ SHORT = [
     (
         "MNIST 10x10, TaOx cells that jump up",
         "",
+        CLOSED_FORM,
         "before {0[min]:.0%}, **now {1[min]:.1%}**",
         PAIRED,
         STRICT,
@@ -185,16 +214,9 @@ SHORT = [
         JUMPS.format("taox", 1, True),
     ),
     (
-        "MNIST 20x20, coarse phase change, 100 hidden",
-        "",
-        "**{0[min]:.1%}**",
-        PAIRED,
-        STRICT,
-        JUMPS.format("generic-pcm", 2, True),
-    ),
-    (
         "MNIST 8x8, filaments behind gates, 54 hidden",
         "91.7% (memristor chip [5])",
+        CLOSED_FORM,
         ONE,
         "devices/gate_commit",
         STRICT,
@@ -206,12 +228,12 @@ SHORT = [
 def short_rows() -> pd.DataFrame:
     """Return the rows of the README's table."""
     rows = []
-    for experiment, published, text, name, field, *conditions in SHORT:
-        found = [sweep(name, condition) for condition in conditions or [""]]
-        means = [one.groupby(one.get("device", one.title))[field].mean() for one in found]
+    for experiment, published, engines, text, name, field, *conditions in SHORT:
+        tables = [sweep(name, condition) for condition in conditions or [""]]
+        means = [one.groupby(one.get("device", one.title))[field].mean() for one in tables]
         text = text.format(*(one.agg(["min", "max"]) for one in means))
-        rows.append({"experiment": experiment, "published": published, "text": text})
-    return pd.DataFrame(rows)
+        rows.append((experiment, published, *engines.split(", "), text))
+    return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
 
 
 def results_rows() -> pd.DataFrame:
@@ -220,7 +242,7 @@ def results_rows() -> pd.DataFrame:
     """
     agreement = load_results(RESULTS / "one_layer/agreement.json")
     tests = {network.name: in_ngspice(network).relative_to(RESULTS) for network in NETWORKS}
-    found = records({name: str(path.with_suffix("")) for name, path in tests.items()}).assign(
+    tested = records({name: str(path.with_suffix("")) for name, path in tests.items()}).assign(
         experiment=[network.title[0].upper() + network.title[1:] for network in NETWORKS],
         encoding=[network.encoding for network in NETWORKS],
         images=[agreement[network.name]["images"] for network in NETWORKS],
@@ -242,7 +264,7 @@ def results_rows() -> pd.DataFrame:
         for title, encoding, name, field in others
     ]
     compared = pd.DataFrame(rows)
-    return pd.concat([compared[:2], found, compared[2:]])
+    return pd.concat([compared[:2], tested, compared[2:]])
 
 
 # experiments of docs/reproducing.md, whose commands stand there, and their records
@@ -277,13 +299,12 @@ def commands_rows() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-JOULES, SECONDS, WATTS = (EngFormatter(unit, places=1) for unit in ("J", "s", "W"))
+JOULES, SECONDS = (EngFormatter(unit, places=1) for unit in ("J", "s"))
 COSTS = {  # records of `memristive costs`
     "XPUE, the paper's rule": "xpue",
     "MNIST, one layer": "mnist_closed_form_grey",
     "MNIST, 200 hidden": "layers_mnist",
     "the same, 20 times faster": "layers_mnist_faster_20",
-    "the same, columns one by one": "layers_mnist_one_by_one",
     "digits, convolution": "convolution_digits",
     "MNIST, convolution": "convolution_mnist",
     "EpiRAM, one layer": "epiram_100000",
@@ -298,44 +319,20 @@ def costs_rows() -> pd.DataFrame:
     """Return a row for each record of costs: energies, times and area as text."""
     rows, drawn = [], all_ledgers(RESULTS / "costs")
     for title, name in COSTS.items():
-        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), dict[str, Any]()
+        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), Fields()
         row = {"network": title, "accuracy": f"{record['shorter'][0][STRICT]:.1%}"}
         for kind, ledger in drawn[name].items():
             times = record["times_s"][kind]
             row[f"{kind}_pins"] = JOULES(ledger.sum(pins=True))
-            row[f"{kind}_known"] = JOULES(ledger.sum() - ledger.sum(kind=ASSUMED))
             row[kind] = JOULES(ledger.sum())
             row[f"{kind}_time"] = SECONDS(
                 times.get("read") if kind == "inference" else duration(times)
             )
-        lines = drawn[name]["inference"].lines
-        bias = sum(line.joules for line in lines if "amplifiers, bias" in line.name)
-        row["bias"] = WATTS(bias / record["times_s"]["inference"]["read"])
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
-        row["errors"] = f"{record['errors']:,}" if "training" in drawn[name] else "nan"
         wear = record.get("wear")
         row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def spread_rows() -> pd.DataFrame:
-    """Return the rows of the sweep device_spread, with the points lost by the spread."""
-    rows, keys = sweep("chips/device_spread"), ["device", "way", "seed"]
-    ideal = rows[rows.spread == 0].set_index(keys)[STRICT].rename("ideal")
-    rows = rows[rows.spread > 0].join(ideal, on=keys)
-    return rows.assign(loss=100 * (rows[STRICT] - rows.ideal))
-
-
-def learning_rows() -> pd.DataFrame:
-    """Return the rows of the sweep device_learning on MNIST, with the kind of cells."""
-    rows = sweep("devices/device_learning", "data == 'mnist'", layers=LAYERS)
-    kinds = rows.pairs.map({0: "single", 1: "pair", 4: "4 pairs"}).where(rows.whole, "any width")
-    published = rows.device.map(lambda name: NEUROSIM.get(name, (None, None)))
-    return rows.assign(
-        kind=kinds,
-        published=["/".join(f"{one:g}" if one else "-" for one in pair) for pair in published],
-    )
 
 
 LAYERS = {1: "one layer", 2: "two layers"}
@@ -415,7 +412,13 @@ TABLES = {
     "short_results": Table(
         short_rows,
         "experiment",
-        {"experiment": "{experiment}", "published": "{published}", "this circuit": "{text}"},
+        {
+            "experiment": "{experiment}",
+            "published": "{published}",
+            "this circuit": "{text}",
+            "trained in": "{trained}",
+            "tested in": "{tested}",
+        },
     ),
     "commands": Table(
         commands_rows,
@@ -435,30 +438,6 @@ TABLES = {
         ),
         "title",
         {"training set, grey images, network": "{title}", "accuracy": ACCURACY},
-    ),
-    "layers_in_ngspice": Table(
-        lambda: (
-            records(
-                {
-                    "10x10, 200 hidden": "layers/layers_in_ngspice_mnist",
-                    "10x10, 200-100 hidden": "layers/layers_in_ngspice_mnist_200_100",
-                    "14x14, 300 hidden": "layers/layers_in_ngspice_mnist_shifted_14x14",
-                    "Fashion-MNIST, 10x10, 200 hidden": "fashion/layers_in_ngspice_fashion",
-                }
-            )
-            .query("compared_with == 'closed form' and read == 'layer by layer'")
-            .groupby("title", sort=False)
-            .tail(1)
-            .assign(us=lambda rows: 1e6 * rows.largest_difference_s)
-        ),
-        "title",
-        {
-            "network": "{title}",
-            "images": "{images:,.0f}",
-            "accuracy": "{record_ngspice_strict_accuracy:.2%}",
-            "decided differently": "{decided_differently:.0f}",
-            "spikes differ by at most, us": "{us:.2f}",
-        },
     ),
     "convolution": Table(
         convolution_rows,
@@ -516,12 +495,12 @@ TABLES = {
         lambda: pd.DataFrame(
             {
                 **vars(one),
-                "gradual": "up" if found.sign > 0 else "down",
-                **{"step": found.mean_step, "noise": found.noise, "x": np.mean(found.abrupt)},
+                "gradual": "up" if pulses.sign > 0 else "down",
+                **{"step": pulses.mean_step, "noise": pulses.noise, "x": np.mean(pulses.abrupt)},
                 "ratio": one.on_off_ratio,
             }
             for one in ONE_SIDED_DEVICES.values()
-            if (found := one.one_sided)
+            if (pulses := one.one_sided)
         ),
         "name",
         {
@@ -534,7 +513,9 @@ TABLES = {
         },
     ),
     "one_sided": Table(
-        lambda: sweep("devices/one_sided", layers=LAYERS, late=LATE).sort_values(
+        lambda: sweep(
+            "devices/one_sided", "data == 'mnist' or layers == 1", layers=LAYERS, late=LATE
+        ).sort_values(
             ["data", "layers", "device"], key=lambda x: x if x.name != "data" else x != "mnist"
         ),
         "data layers device",
@@ -545,64 +526,26 @@ TABLES = {
             "{refreshes_per_cell:,.1f}",
         },
     ),
-    "device_learning": Table(
-        learning_rows,
-        "device",
-        {
-            "device": "{device}",
-            "NeuroSim 2.0/3.0": "{published}",
-            "{layers}: {kind}": "{percent:.1f}",
-        },
-    ),
-    "device_spread": Table(
-        spread_rows,
-        "device",
-        {"device": "{device}", "{way}, {spread:.0%}": "{loss:+.1f} ± {loss_sem:.1f}"},
-    ),
     "writes_late": Table(
-        lambda: sweep(WAYS, "layers == 1"), "device", {"device": "{device}", "{value}": PULSES}
-    ),
-    "writes_late_deep": Table(
-        lambda: sweep(WAYS, "layers == 2"), "device", {"device": "{device}", "{value}": PULSES}
+        lambda: sweep(WAYS, "value in ('rounded', 'late')", layers=LAYERS),
+        "device",
+        {"device": "{device}", "{layers}: {value}": PULSES},
     ),
     "writes_gate": Table(
         gated_rows,
         "title",
         {"cells": "{title}", "{way}": "{percent:.1f} ({pulses_per_cell:,.0f})"},
     ),
-    "gate_cells": Table(
-        lambda: sweep("devices/gate_cells"),
-        "task",
-        {
-            "task": "{task}",
-            "networks without an error": "{epochs_count:.0f} of {count}",
-            "epochs: mean (range)": "{epochs:.1f} ({epochs_min:.0f}-{epochs_max:.0f})",
-            "writes of a cell": "{writes_per_cell:.1f}",
-        },
-    ),
     "costs": Table(
-        lambda: costs_rows().query("network != 'the same, columns one by one'"),
-        "network",
-        {
-            "network": "{network}",
-            "accuracy": "{accuracy}",
-            "at the pins": "{inference_pins}",
-            "known parts": "{inference_known}",
-            "all parts": "{inference}",
-            "amplifiers' bias": "{bias}",
-            "time": "{inference_time}",
-            "area, mm²": "{area}",
-        },
-    ),
-    "costs_learning": Table(
         costs_rows,
         "network",
         {
             "network": "{network}",
-            "an error: pins": "{error_pins}",
-            "error: all parts": "{error}",
-            "error: time": "{error_time}",
-            "errors": "{errors}",
+            "accuracy": "{accuracy}",
+            "area, mm²": "{area}",
+            "an inference: pins": "{inference_pins}",
+            "all parts": "{inference}",
+            "time": "{inference_time}",
             "a training: pins": "{training_pins}",
             "training: all parts": "{training}",
             "training: time": "{training_time}",
@@ -631,17 +574,6 @@ TABLES = {
             "{data}: seeds that succeed": "{one_to_one_sum:.0f} of {count}",
         },
     ),
-    "stdp_mnist": Table(
-        lambda: records(
-            {
-                name: f"stdp/mnist_stdp_grey_{name}"
-                for neurons in (100, 300)
-                for name in (f"{neurons}", f"{neurons}_seed_2", f"{neurons}_seed_3")
-            }
-        ),
-        "neurons",
-        {"neurons": "{neurons:.0f}", "{engine}": ACCURACY},
-    ),
     "transistors_contest": Table(
         contest_rows,
         "task circuit",
@@ -661,7 +593,7 @@ def write_tables(path: Path) -> bool:
     before = path.read_text(encoding="utf-8")
     after = re.sub(
         r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)",
-        lambda found: f"{found[1]}\n{TABLES[found[2]]}\n\n{found[3]}",
+        lambda match: f"{match[1]}\n{TABLES[match[2]]}\n\n{match[3]}",
         before,
         flags=re.DOTALL,
     )

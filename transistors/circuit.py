@@ -5,7 +5,7 @@ Pins: vdd and five bias voltages, `reset`, `learn`, an input `in0`, `in1`, ... f
 target and an output for each class. Internal nodes begin with `n_`. Nothing here reads data: the
 netlist depends on the numbers of classes and inputs only.
 
-The elements, voltages and times are those of mnist4-circuit-learning-v0
+The elements, voltages and times follow mnist4-circuit-learning-v0
 (github.com/thomasnormal/spicenn2, competition/RULES.md, November 2026).
 """
 

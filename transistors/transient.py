@@ -1,7 +1,7 @@
 """One ngspice transient: start-up, training images with labels, test images without; its netlist,
 its outputs and energies.
 
-Times, voltages and options are those of the contest mnist4-circuit-learning-v0
+Times, voltages and options follow the contest mnist4-circuit-learning-v0
 (docs/transistors.md).
 """
 
@@ -12,11 +12,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from memristive.parameters import SimulationError
+from memristive.parameters import Fields, FloatOrArray, SimulationError
 from memristive.spice.power import positive_energy
 from transistors.circuit import (
     BIAS,
@@ -261,9 +260,9 @@ def simulate(text: str, stop: float) -> Trace:
     return dict(zip(names, points.T, strict=True))
 
 
-def sampled(trace: Trace, name: str, times: Any) -> Any:
+def sampled(trace: Trace, name: str, times: FloatOrArray) -> np.ndarray:
     """Return the vector `name` of a trace (V or A) at `times` in s (any shape), interpolated."""
-    return np.interp(times, trace["time"], trace[name])
+    return np.asarray(np.interp(times, trace["time"], trace[name]))
 
 
 def predictions(trace: Trace, transient: Transient, shown: np.ndarray) -> np.ndarray:
@@ -276,7 +275,7 @@ def predictions(trace: Trace, transient: Transient, shown: np.ndarray) -> np.nda
     return np.where(first - second <= RESOLUTION, TIED, outputs.argmax(axis=1))
 
 
-def score(trace: Trace, transient: Transient, labels: np.ndarray) -> dict[str, Any]:
+def score(trace: Trace, transient: Transient, labels: np.ndarray) -> Fields:
     """Return by name the contest's numbers: correct test images, predictions, and the energies in J
     that the drivers deliver.
 

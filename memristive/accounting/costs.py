@@ -8,7 +8,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -51,11 +50,11 @@ def duration(times: Times) -> float:
 
 def added(times: Iterable[Times], factor: float = 1.0) -> Times:
     """Return the sum of the durations of each phase (read, back-read ...), times `factor`, in s."""
-    found: Times = {}
+    sums: Times = {}
     for each in times:
         for phase, seconds in each.items():
-            found[phase] = found.get(phase, 0.0) + factor * seconds
-    return found
+            sums[phase] = sums.get(phase, 0.0) + factor * seconds
+    return sums
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Accounts:
     device : MeasuredDevice, optional
         Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
     half : float, optional
-        Share of a pulse's voltage across half-selected cells; None: that of the network's pulses.
+        Share of a pulse's voltage across half-selected cells; None: as the network's pulses.
     together : bool
         For emulators in a layer whose rows show an image or a patch. True: one write potentiates
         all due columns, a second one depresses all due columns. Rows stay high for the longest
@@ -116,17 +115,17 @@ class Accounts:
         charged = technology.line_capacitance * layers[0].row_voltage ** 2
         lines = charged * float(np.square(levels).sum()) * layers[0].width
         hidden = sum(
-            charged * of.width * float(np.sum(of_rows < stop))
-            for of, of_rows in zip(layers[1:], times, strict=False)
+            charged * layer.width * float(np.sum(of_rows < stop))
+            for layer, of_rows in zip(layers[1:], times, strict=False)
         )
-        biased = charged * sum(of.width for of in layers[1:])
+        biased = charged * sum(layer.width for layer in layers[1:])
         amplifiers = sum((self.amplifiers(network, k) for k in range(len(layers))), NO_AMPLIFIER)
         membranes = 0.0
         capacitance = technology.neuron_capacitance / tau
-        for of, of_neurons in zip(layers, times, strict=True):
+        for layer, of_neurons in zip(layers, times, strict=True):
             # the current into a membrane that settles twice above the threshold, or not at all
             fired = np.sum(of_neurons < stop)
-            membranes += 2 * of.neuron.threshold * capacitance * stop * float(fired)
+            membranes += 2 * layer.neuron.threshold * capacitance * stop * float(fired)
         seconds = float(np.nanmin(np.append(times[-1], stop)))
         return Ledger.of(
             [
@@ -174,13 +173,13 @@ class Accounts:
         The output stage of a summing stage must outweigh all cells of its column. A trigger drives
         nothing.
         """
-        of, technology = network.layers[k], self.technology
-        stage, loads = 1 / technology.stage_resistance, of.stage_loads(network.states[k])
-        loads[: of.neurons] += 1 / of.bias_resistance
-        summing = stage_load(loads, 1 / of.neuron.feedback_resistance, stage)
-        inverting = of.neurons * stage_load(2 * stage, stage)
-        inverting += of.stages * stage_load(stage, stage, of.fed * stage)
-        number = _amplifiers(of)
+        layer, technology = network.layers[k], self.technology
+        stage, loads = 1 / technology.stage_resistance, layer.stage_loads(network.states[k])
+        loads[: layer.neurons] += 1 / layer.bias_resistance
+        summing = stage_load(loads, 1 / layer.neuron.feedback_resistance, stage)
+        inverting = layer.neurons * stage_load(2 * stage, stage)
+        inverting += layer.stages * stage_load(stage, stage, layer.fed * stage)
+        number = _amplifiers(layer)
         output = technology.output_stage_current(float(summing.sum()) + inverting)
         return np.array([number, number * technology.first_stage_current + output])
 
@@ -205,12 +204,12 @@ class Accounts:
 
     # Errors
 
-    def correct(self, network: Network, found: Correction) -> tuple[Ledger, Times]:
+    def correct(self, network: Network, correction: Correction) -> tuple[Ledger, Times]:
         """Return the ledger of the back-reads and writes of an error, and the duration in s of each
         phase.
         """
-        parts = [self._back_reads(network, found.errors)]
-        for k, (writes, doses) in enumerate(zip(found.writes, found.doses, strict=True)):
+        parts = [self._back_reads(network, correction.errors)]
+        for k, (writes, doses) in enumerate(zip(correction.writes, correction.doses, strict=True)):
             layer = network.layers[k]
             if network.pulses is None:
                 shared = self.together and not layer.timed
@@ -221,7 +220,7 @@ class Accounts:
                 parts += network.way.ledgers(
                     self.technology, self.pulse_of(network), layer, network.states[k], writes, doses
                 )
-            bits = layer.kind.position_bits * np.count_nonzero(found.errors[k])
+            bits = layer.kind.position_bits * np.count_nonzero(correction.errors[k])
             joules, note = (
                 bits * self.technology.memory_energy,
                 "of the patches that are played again",
@@ -233,15 +232,15 @@ class Accounts:
     def _back_reads(self, network: Network, errors: list[np.ndarray]) -> tuple[Ledger, Times]:
         joules, lines, amplifiers = 0.0, 0.0, NO_AMPLIFIER
         for k in range(1, len(network.layers)):
-            of, technology = network.layers[k], self.technology
+            layer, technology = network.layers[k], self.technology
             joules += dissipation.back_read_energy(network, k, errors[k])
-            volts = of.back_voltage * of.synapses.errors(errors[k])
-            lines += self.technology.line_capacitance * of.rows * float(volts @ volts)
+            volts = layer.back_voltage * layer.synapses.errors(errors[k])
+            lines += self.technology.line_capacitance * layer.rows * float(volts @ volts)
             # a stage at each row, which all cells of the row load
-            loads = float(of.stage_loads(network.states[k], slice(of.inputs)).sum())
+            loads = float(layer.stage_loads(network.states[k], slice(layer.inputs)).sum())
             output = technology.output_stage_current(loads)
-            amperes = of.inputs * technology.first_stage_current + output
-            amplifiers = amplifiers + np.array([of.inputs, amperes])
+            amperes = layer.inputs * technology.first_stage_current + output
+            amplifiers = amplifiers + np.array([layer.inputs, amperes])
         if len(network.layers) == 1:
             return Ledger(), {}
         return Ledger.of(
@@ -256,19 +255,19 @@ class Accounts:
         """Return the ledger and duration of one write of emulators' columns with equal rows. The
         channels of all columns conduct, and the longest dose ends the write.
         """
-        of, technology = network.layers[k], self.technology
+        layer, technology = network.layers[k], self.technology
         dose = max(doses, key=lambda dose: abs(dose.dose))
         drawn, seconds = dissipation.write_energies(network, k, dose)
-        high = dose.shares[: of.inputs]
-        volts = of.write_voltage * (high > 0 if of.timed else high)
-        charged = technology.line_capacitance * of.width * float(volts @ volts)
-        phi = len(doses) * technology.line_capacitance * of.rows * technology.supply**2
-        where = "write: array, rows of " + ("hidden neurons" if of.timed else "the image")
+        high = dose.shares[: layer.inputs]
+        volts = layer.write_voltage * (high > 0 if layer.timed else high)
+        charged = technology.line_capacitance * layer.width * float(volts @ volts)
+        phi = len(doses) * technology.line_capacitance * layer.rows * technology.supply**2
+        where = "write: array, rows of " + ("hidden neurons" if layer.timed else "the image")
         return Ledger.of(
             [
-                Line(where, drawn.rows, COMPUTED, not of.timed, "all columns conduct"),
+                Line(where, drawn.rows, COMPUTED, not layer.timed, "all columns conduct"),
                 Line("write: array, bias rows", drawn.bias, COMPUTED, True),
-                *wire_lines("write", phi + charged * (not of.timed), charged * of.timed),
+                *wire_lines("write", phi + charged * (not layer.timed), charged * layer.timed),
                 self._bias("write", self.amplifiers(network, k), seconds),
                 self._currents("write", drawn.charge),
             ]
@@ -292,22 +291,27 @@ class Accounts:
         return Laboratory((volts**2 * width,) * 2, (-volts, volts), (width, width), half)
 
 
+Steps = Iterator[tuple[int, float]]  # of `train`
+
+
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
-    """Return groups of writes that are made together: those of one sign with equal rows, as of an
-    image, or of a patch that several kernels have won. Unless `shared`, each write is a group.
+    """Return groups of writes that are made together.
+
+    They have one sign and equal rows, as of an image, or of a patch that several kernels have won.
+    Unless `shared`, each write is a group.
     """
-    found: dict[Any, list[ColumnDose]] = {}
+    groups: dict[object, list[ColumnDose]] = {}
     for k, dose in enumerate(writes):
         key = (dose.dose > 0, dose.shares.tobytes()) if shared else k
-        found.setdefault(key, []).append(dose)
-    return list(found.values())
+        groups.setdefault(key, []).append(dose)
+    return list(groups.values())
 
 
-def _amplifiers(of: Layer) -> int:
+def _amplifiers(layer: Layer) -> int:
     """Return the number of op-amps of a layer: two stages and a trigger for each neuron, and two
     stages for each negative input.
     """
-    return 3 * of.neurons + 2 * of.stages
+    return 3 * layer.neurons + 2 * layer.stages
 
 
 def read_in_closed_form(network: Network, image: np.ndarray, seed: int = 0) -> Seen:
@@ -342,8 +346,8 @@ def corrected(
     """
     seen = read_in_closed_form(network, image, done)
     _, error, wrong = rules.judged(rules.doses_of(rule), seen.times[-1], label, done)
-    found = correction(network, rule, image, label, wrong, seen, done) if error else None
-    return seen.times, found
+    due = correction(network, rule, image, label, wrong, seen, done) if error else None
+    return seen.times, due
 
 
 def correction(
@@ -358,19 +362,19 @@ def correction(
     """Return the `Correction` after an `image` (inputs) for which the neuron `wrong` fires too
     early (-1: no wrong neuron fires). `seen`: as `read_in_closed_form` returns it.
     """
-    rng, found = read_generator(done), Correction([], [], [])
+    rng, result = read_generator(done), Correction([], [], [])
 
     def read_back(network: Network, k: int, errors: np.ndarray) -> np.ndarray:
         return network.read_back(k, errors) + network.layers[k].back_noise(errors, rng)
 
     def write(network: Network, k: int, planned: Plan, due: Due) -> None:
         shares = np.broadcast_to(planned.shares, (len(planned.doses), planned.shares.shape[1]))
-        found.doses.append(list(zip(np.abs(planned.doses).tolist(), shares, strict=True)))
-        found.writes.append(network.way.writes(due))
+        result.doses.append(list(zip(np.abs(planned.doses).tolist(), shares, strict=True)))
+        result.writes.append(network.way.writes(due))
 
     given = rules.doses_of(rule), kernel_ways(network), seen, image, label, wrong, done
-    found.errors.extend(corrected_layers(network, network, read_back, write, *given))
-    return found
+    result.errors.extend(corrected_layers(network, network, read_back, write, *given))
+    return result
 
 
 @dataclass
@@ -397,7 +401,7 @@ def training(
     accounts: Accounts,
     segments: int = SEGMENTS,
     samples: int = SAMPLES,
-    watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps,
+    watch: Callable[[Steps], Steps] = lambda steps: steps,
 ) -> TrainingCosts:
     """Train a network in closed form, and return the costs of its training.
 
@@ -443,7 +447,9 @@ def training(
     costs.counts, costs.network = counts, learning.network
     if network.pulses:
         joules = accounts.pulse_of(network).joules
-        exact = sum(float(np.dot(joules, of.sum(axis=(1, 2)))) for of in counts.conducted)
+        exact = sum(
+            float(np.dot(joules, conducted.sum(axis=(1, 2)))) for conducted in counts.conducted
+        )
         costs.ledger = Ledger.of(
             [
                 *(line for line in costs.ledger.lines if line.name != SELECTED),
@@ -476,11 +482,11 @@ def _sampled(
         if len(reads) >= samples and len(errors) >= samples:
             break
         label = int(labels[k])
-        times, found = corrected(network, rule, images[k], label, done)
+        times, due = corrected(network, rule, images[k], label, done)
         if len(reads) < samples:
             reads.append(read_in_training(network, images[k], label, times, accounts))
-        if found and len(errors) < samples:
-            errors.append(accounts.correct(network, found))
+        if due and len(errors) < samples:
+            errors.append(accounts.correct(network, due))
     return mean_of(reads), mean_of(errors) if errors else before
 
 
@@ -493,9 +499,9 @@ def read_in_training(
     return accounts.read(network, image, times, stop)
 
 
-def mean_of(found: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
+def mean_of(parts: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
     """Return the mean ledger and the mean durations of several reads or errors."""
-    ledgers, times = zip(*found, strict=True)
+    ledgers, times = zip(*parts, strict=True)
     return mean(list(ledgers)), added(times, 1 / len(times))
 
 
@@ -521,7 +527,7 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
     `Accounts`; above 0 the array is passive.
     """
     memristor, layers = network.parameters.memristor, network.layers
-    cells = sum(of.rows * of.width for of in layers)
+    cells = sum(layer.rows * layer.width for layer in layers)
     if network.pulses:
         cell = (
             technology.passive_cell if half else technology.selected_cell
@@ -529,12 +535,14 @@ def area(network: Network, technology: Technology, half: float = 0.0) -> dict[st
     else:
         cell = memristor.width * memristor.length
         cell += memristor.capacitance / technology.capacitor_density
-    capacitors = sum(network.way.capacitors(of) for of in layers)
-    bits = sum(of.kind.position_bits * of.outputs for of in layers)
+    capacitors = sum(network.way.capacitors(layer) for layer in layers)
+    bits = sum(layer.kind.position_bits * layer.outputs for layer in layers)
     return {
         "cells": cells * cell,
-        "neurons": 1e-12 * technology.neuron_area * sum(of.neurons for of in layers),
-        "amplifiers": 1e-12 * technology.amplifier_area * sum(_amplifiers(of) for of in layers),
+        "neurons": 1e-12 * technology.neuron_area * sum(layer.neurons for layer in layers),
+        "amplifiers": 1e-12
+        * technology.amplifier_area
+        * sum(_amplifiers(layer) for layer in layers),
         "late_capacitors": capacitors * technology.late_capacitance / technology.capacitor_density,
         "positions": bits * technology.memory_cell * technology.feature_size**2,
     }

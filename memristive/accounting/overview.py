@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -84,7 +84,7 @@ class Costs:
         if self.errors is not None:
             texts.append(f"{self.errors:,} errors in the training")
         parts = ", ".join(
-            f"{name.replace('_', ' ')} {1e6 * of:.3g}" for name, of in self.area.items() if of
+            f"{name.replace('_', ' ')} {1e6 * area:.3g}" for name, area in self.area.items() if area
         )
         texts.append(f"area in mm^2: {parts}")
         if self.wear:
@@ -147,19 +147,19 @@ def costs(
         chosen = np.random.default_rng(1).choice(images, sample, replace=False)
     reads = inferences(network, chosen, accounts)
     energies = [ledger.sum() for ledger, _ in reads]
-    found = {"inference": accounting.mean_of(reads)}
+    costs = {"inference": accounting.mean_of(reads)}
     training, wear = None, {}
     if rule is not None and labels is not None:
         targets = as_labels(labels, len(images), network.sizes[-1])
         error = first_errors(network, rule, images, targets, accounts)
-        found |= {"error": error} if error else {}
+        costs |= {"error": error} if error else {}
         training = training_costs(network, rule, images, targets, accounts, start)
-        found["training"] = training.ledger, training.times
+        costs["training"] = training.ledger, training.times
         if network.pulses and training.counts:
             wear = accounting.wear(training.counts, technology.endurance)
     return Costs(
-        {name: ledger for name, (ledger, _) in found.items()},
-        {name: times for name, (_, times) in found.items()},
+        {name: ledger for name, (ledger, _) in costs.items()},
+        {name: times for name, (_, times) in costs.items()},
         len(chosen),
         float(np.std(energies, ddof=1) / math.sqrt(len(energies))) if len(energies) > 1 else 0.0,
         accounting.area(network, technology, network.way.half),
@@ -191,16 +191,16 @@ def first_errors(
     """Return the mean ledger and durations of the first `count` errors on training images, each
     with its read and its first dose; None if the first `SEARCHED` images bring no error.
     """
-    found = []
+    errors = []
     for image, label in zip(images[:SEARCHED], labels[:SEARCHED], strict=True):
         spikes, correction = accounting.corrected(network, rule, image, int(label))
         if correction:
             read = accounting.read_in_training(network, image, int(label), spikes, accounts)
             written = accounts.correct(network, correction)
-            found.append((read[0] + written[0], accounting.added([read[1], written[1]])))
-        if len(found) == count:
+            errors.append((read[0] + written[0], accounting.added([read[1], written[1]])))
+        if len(errors) == count:
             break
-    return accounting.mean_of(found) if found else None
+    return accounting.mean_of(errors) if errors else None
 
 
 def training_costs(
@@ -231,7 +231,7 @@ def training_costs(
     start = network_on_chip(dataclasses.replace(start, devices=None, chip=None), network.chip)
     with progress(range(0), rule.presentations, "training", "image") as bar:
 
-        def watch(steps: Any) -> Any:
+        def watch(steps: accounting.Steps) -> accounting.Steps:
             for done, accuracy in steps:
                 bar.update(done - bar.n)
                 yield done, accuracy
@@ -264,7 +264,7 @@ def described(name: str, ledger: Ledger, times: Times) -> str:
         rows.append(
             f"  {f'{len(lines) - len(shown)} smaller parts':{width}}  {with_unit(rest, 'J'):>9}"
         )
-    durations = ", ".join(f"{phase} {with_unit(of, 's')}" for phase, of in times.items())
+    durations = ", ".join(f"{phase} {with_unit(seconds, 's')}" for phase, seconds in times.items())
     return "\n".join(
         [
             f"{name}: {with_unit(total, 'J')} in all parts, "

@@ -6,7 +6,7 @@ They learn from their errors online, by local writes (docs/layers.md), in closed
 import copy
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -38,7 +38,7 @@ from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Recipe
-from memristive.parameters import ParameterError, as_whole, check_kind
+from memristive.parameters import Fields, ParameterError, Values, as_whole, check_kind
 from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
 from memristor import MemristorParameters
@@ -63,7 +63,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     Each feature drives a row of the first crossbar, each class has an output neuron. A sample is
     presented. If the right neuron does not lead by the margin, cells of the right class are
-    potentiated and those of the first wrong class depressed.
+    potentiated and the columns of the first wrong class depressed.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         device: str | None = None,
         pairs: int | None = None,
         late: bool = False,
-        convolution: Convolution | Mapping[str, Any] | None = None,
+        convolution: Convolution | Values | None = None,
         neuron: NeuronParameters | None = None,
         chip: str | Chip | None = None,
         encoding: str = COMPLEMENT,
@@ -256,7 +256,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             self._check_unchanged()
             if not np.array_equal(known, self.classes_):
                 raise ValueError(
-                    f"classes must be those of the first call, {self.classes_}, got {known}"
+                    f"classes must be as in the first call, {self.classes_}, got {known}"
                 )
         features, targets = self._training_data(X, y, reset=first)
         unknown = np.setdiff1d(targets, known)
@@ -314,8 +314,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         self._check_unchanged()
         model = copy.deepcopy(self).set_params(chip=chip)
-        found = chosen_chip(chip, self._device, seed=self._seed)
-        model._set_network(network_on_chip(self.network_, found))
+        own = chosen_chip(chip, self._device, seed=self._seed)
+        model._set_network(network_on_chip(self.network_, own))
         return model
 
     def _training_data(
@@ -351,9 +351,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             )
         self.classes_, self.n_presentations_ = classes, 0
         kinds = {"memristor": (MemristorParameters,), "neuron": (NeuronParameters,)}
-        for name, of in (kinds | {"device": (str, Path)}).items():
+        for name, allowed in (kinds | {"device": (str, Path)}).items():
             if getattr(self, name) is not None:
-                check_kind(name, getattr(self, name), *of)
+                check_kind(name, getattr(self, name), *allowed)
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)
@@ -368,7 +368,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self._set_network(network)
 
     def _recipe(self, samples: int) -> Recipe:
-        """Return the recipe of the network for a training on so many `samples`."""
+        """Return the recipe of the network for a training on a number of `samples`."""
         given = [name for name in ("memristor", "neuron") if getattr(self, name) is not None]
         if self.device and "memristor" in given:
             raise ParameterError("give device or memristor, not both")
@@ -377,7 +377,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         hidden = self.hidden
         if hidden is None and self.convolution is None:
             hidden = HIDDEN_LAYERS if self.device is None else ()
-        changes: dict[str, Any] = {
+        changes: Fields = {
             f"{name}.{field}": value
             for name in given
             for field, value in vars(getattr(self, name)).items()
@@ -629,7 +629,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def save(
         self,
         path: str | Path,
-        origin: Mapping[str, Any] | None = None,
+        origin: Values | None = None,
         overwrite: bool = False,
     ) -> Path:
         """Write parameters, scaling and voltages as JSON, and return the path.
@@ -710,7 +710,7 @@ def check_dose(dose: float) -> None:
         )
 
 
-def _stored(path: str | Path, content: dict[str, Any]) -> StoredClassifier:
+def _stored(path: str | Path, content: Fields) -> StoredClassifier:
     """Return the checked content of a classifier's file; raise ParameterError, which names the file
     and the entry.
     """

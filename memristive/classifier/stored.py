@@ -18,7 +18,7 @@ from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
 from memristive.network.recipe import AT_ONCE, LATE, Recipe
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -55,7 +55,7 @@ class StoredClassifier(Parameters):
 
     format: Literal["in-situ memristive classifier"]
     version: int = quantity(VERSION, 3, VERSION, "", "of the format")
-    parameters: dict[str, Any]
+    parameters: Fields
     estimator: StoredEstimator
     presentations: int = quantity(0, 0, 10**15, "", "so far")
     classes: tuple[Any, ...]
@@ -63,10 +63,10 @@ class StoredClassifier(Parameters):
     feature_names: tuple[str, ...] | None
     low: Vector
     span: Vector
-    network: dict[str, Any] | None = None  # as in a voltages file
+    network: Fields | None = None  # as in a voltages file
     # of version 3
     voltages: tuple[States, ...] = ()
-    device: dict[str, Any] | None = None
+    device: Fields | None = None
     trained_by: Engine = "closed-form"
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the initial states")
     margin: float = quantity(0.0, 0.0, 1e-2, "s", "that suits the training data")
@@ -99,13 +99,13 @@ class StoredClassifier(Parameters):
         if self.network is None:
             return *self._version_3(), self.trained_by
         try:
-            found = voltages_of(path, dict(self.network))
-            network, rule = network_of(found)
+            voltages = voltages_of(path, dict(self.network))
+            network, rule = network_of(voltages)
         except VoltagesError as error:
             raise ParameterError(str(error)) from error
         if not isinstance(rule, LayeredRule):
             raise ParameterError(f"{path}: learning must be the rule of layers")
-        return network_on_chip(network, found.chip), rule, found.engine
+        return network_on_chip(network, voltages.chip), rule, voltages.engine
 
     def _version_3(self) -> tuple[Network, LayeredRule]:
         """Return the network and the rule of a file of version 3, which has no design."""

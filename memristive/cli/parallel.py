@@ -8,25 +8,27 @@ import signal
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import Any, TypeVar
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from memristive.parameters import ParameterError, SimulationError
 from memristive.progress import progress
 
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
-Results = Generator[tuple[int, Any], None, None]  # number of a task, and its result
+Results = Generator[tuple[int, Result], None, None]  # number of a task, and its result
 
 
 def run_tasks(
-    function: Callable[[Any], Any],
-    tasks: Sequence[Any],
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
     jobs: int | None = None,
     scheduler: str | None = None,
     sizes: Sequence[int] | None = None,
     description: str = "",
-) -> Results:
+) -> Results[Result]:
     """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar. Warnings of workers
     are issued in this process.
 
@@ -67,8 +69,8 @@ def run_tasks(
 
 
 def _numbered(
-    function: Callable[[Any], Any], k: int, task: Any
-) -> tuple[int, Any, list[Warning | str]]:
+    function: Callable[[Task], Result], k: int, task: Task
+) -> tuple[int, Result, list[Warning | str]]:
     """Return k, the task's result, and its warnings, which a worker cannot show to the user as the
     main process does.
     """
@@ -76,7 +78,7 @@ def _numbered(
         return k, function(task), [one.message for one in caught]
 
 
-def _warned(k: int, result: Any, messages: Sequence[Warning | str]) -> tuple[int, Any]:
+def _warned(k: int, result: Result, messages: Sequence[Warning | str]) -> tuple[int, Result]:
     """Issue the warnings of a task, and return k and its result."""
     for message in messages:
         warnings.warn(message, stacklevel=2)
@@ -102,7 +104,7 @@ def _interrupts_blocked() -> Generator[None, None, None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)  # a Ctrl-C since then is raised here
 
 
-def _results(function: Callable[[Any], Any], tasks: Mapping[int, Any]) -> Any:
+def _results(function: Callable[[Task], Result], tasks: Mapping[int, Task]) -> Any:
     """Start the tasks in joblib's workers, and return the generator of what `_numbered` returns, as
     the tasks complete.
     """
@@ -111,7 +113,9 @@ def _results(function: Callable[[Any], Any], tasks: Mapping[int, Any]) -> Any:
     )
 
 
-def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Results:
+def _on_cores(
+    function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
+) -> Results[Result]:
     if jobs == 1 or len(tasks) <= 1:
         yield from ((k, function(task)) for k, task in enumerate(tasks))
         return
@@ -130,9 +134,9 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
             ):
                 results = _results(function, left.copy())
             try:
-                for found in results:
-                    del left[found[0]]
-                    yield _warned(*found)
+                for result in results:
+                    del left[result[0]]
+                    yield _warned(*result)
             finally:
                 with warnings.catch_warnings():
                     # joblib's warning of tasks that Ctrl-C leaves unfinished
@@ -146,7 +150,9 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
                 ) from error
 
 
-def _on_cluster(function: Callable[[Any], Any], tasks: Sequence[Any], scheduler: str) -> Results:
+def _on_cluster(
+    function: Callable[[Task], Result], tasks: Sequence[Task], scheduler: str
+) -> Results[Result]:
     try:
         from dask.distributed import Client, KilledWorker
     except ImportError as error:
@@ -177,7 +183,7 @@ def _on_cluster(function: Callable[[Any], Any], tasks: Sequence[Any], scheduler:
         try:
             with parallel_config(backend="dask", client=client):
                 results = _results(function, dict(enumerate(tasks)))
-            for found in results:
-                yield _warned(*found)
+            for result in results:
+                yield _warned(*result)
         except KilledWorker as error:
             raise SimulationError(f"workers of --scheduler died repeatedly: {error}") from error

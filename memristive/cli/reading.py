@@ -5,9 +5,9 @@ A task is a range of images; circuits stay loaded between tasks.
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -23,7 +23,7 @@ from memristive.io.voltages import UNNAMED, Voltages, read_voltages
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.networks import READ_BLOCK, Network
-from memristive.parameters import ParameterError
+from memristive.parameters import ParameterError, Values
 from memristive.scores.checks import warn_of_range
 from memristive.scores.decisions import RESOLUTION, decide, summary
 from memristive.spice.session import Solver
@@ -88,11 +88,11 @@ def trained_network(
     path: Path, data: str | None = None
 ) -> tuple[Network, Rule | None, Voltages, Dataset]:
     """Return the network and the rule in a voltages file, what else the file holds, and images,
-    encoded as those of the training.
+    encoded as in the training.
 
     `data`: a dataset or a file of one's own images; None: the dataset that the file names. Of the
     file of the training, if it has no test set, the images are those that the training left out, of
-    another file all. Values of a file are scaled as those of the training were. Raises
+    another file all. Values of a file are scaled as in the training. Raises
     ParameterError if the network cannot read them.
 
     Warns
@@ -131,18 +131,21 @@ def trained_network(
             f"{low:g} to {high:g}",
             stacklevel=2,
         )
+    unknown = ""
     if voltages.origin.get("dataset") == UNNAMED or "weights_of" in voltages.origin:
+        unknown = f"{path} does not record which images its weights have learned"
+    elif name not in DATASETS and not same and Path(name).stem == voltages.origin.get("dataset"):
+        unknown = f"{name} has changed since the training, so all its images are read"
+    if unknown:
         warnings.warn(
-            f"{path} does not record which images its weights have learned: images of {name} that "
-            "were among them flatter the network",
-            stacklevel=2,
+            f"{unknown}: images of {name} that the network has learned flatter it", stacklevel=2
         )
     network, rule = network_of(voltages, dataset.setup)
     check_images(dataset, network)
     return network, rule, voltages, dataset
 
 
-def check_images(dataset: Any, network: Network) -> None:
+def check_images(dataset: Dataset, network: Network) -> None:
     """Raise ParameterError unless the images of a `Dataset` have the inputs and the classes of a
     network.
     """
@@ -185,7 +188,7 @@ def read_images(
     Raises
     ------
     ParameterError
-        The number of inputs of the images is not that of the network.
+        The number of inputs of the images differs from the network's.
     SimulationError
         ngspice fails, or a worker died twice.
 
@@ -203,12 +206,12 @@ def read_images(
         network.warn_of_doubts()
         return network.first_spikes(images)
     tasks = ranges(network, images)
-    found = dict(
+    results = dict(
         run_tasks(
             read_range, tasks, jobs, scheduler, [len(task.images) for task in tasks], "reading"
         )
     )
-    return np.vstack([found[k][-1] for k in range(len(tasks))])
+    return np.vstack([results[k][-1] for k in range(len(tasks))])
 
 
 def save_test(
@@ -219,7 +222,7 @@ def save_test(
     classes: Sequence[str],
     resolution: float = RESOLUTION,
     schedule: Schedule | None = None,
-    **more: Any,
+    **more: object,
 ) -> np.ndarray:
     """Write the record and NAME_decisions.csv.gz beside it, print the scores, and return the strict
     decisions (images).
@@ -254,7 +257,7 @@ def save_test(
     return decide(spikes, resolution)[0]
 
 
-def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
+def print_scores(scores: Values, labels: Sequence[str]) -> None:
     """Print the scores that `decisions.summary` computed, one a line. `labels` are the names of the
     classes.
     """

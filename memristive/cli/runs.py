@@ -7,10 +7,9 @@ verbs. A sweep is a list of runs, a table of their rows, and means over the seed
 import dataclasses
 import difflib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip
 from memristive.network.networks import Network
 from memristive.network.recipe import Conv, Dense, Recipe
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError, Values
 from memristive.scores.checks import OperatingRangeWarning, layered_problems
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts, no_counts
@@ -64,14 +63,14 @@ class Run:
     data: str = "digits"
     size: int | None = None
     held_out: bool = False
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Values = field(default_factory=dict)
 
     @property
     def dataset(self) -> Dataset:
         """Images to learn and to test."""
         return data_of(self.data, self.size, self.held_out, self.recipe.seed)
 
-    def changed(self, changes: Mapping[str, Any]) -> "Run":
+    def changed(self, changes: Values) -> "Run":
         """Return this run with further changes of its recipe."""
         return dataclasses.replace(self, recipe=self.recipe.changed(changes))
 
@@ -93,11 +92,11 @@ def tuned(data: str, convolution: bool = False, device: bool = False) -> Recipe 
     """Return the recipe whose settings were chosen on held-out images of a dataset; None if there
     is none. With a `device`, the settings of emulators do not count.
     """
-    found = read_json(TUNED, "tuned recipes").get(data + " convolution" * convolution)
-    if not found or (device and not convolution):
+    recipe = read_json(TUNED, "tuned recipes").get(data + " convolution" * convolution)
+    if not recipe or (device and not convolution):
         return None
-    layers = [Conv(**layer) if convolution else Dense(**layer) for layer in found["layers"]]
-    kept = found["changes"].items()
+    layers = [Conv(**layer) if convolution else Dense(**layer) for layer in recipe["layers"]]
+    kept = recipe["changes"].items()
     changes = {name: value for name, value in kept if not device or name in FOR_DEVICES}
     return Recipe(layers, changes=changes)
 
@@ -126,7 +125,7 @@ def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Datas
     return dataclasses.replace(dataset, load_images=parts.__getitem__)
 
 
-def evaluate(run: Run) -> dict[str, Any]:
+def evaluate(run: Run) -> Fields:
     """Return the row of `examined`, and warn of what is out of range. Runs in a worker."""
     row, problems = examined(run)
     kind = ", ".join(f"{name}: {row[name]}" for name in ("device", *run.columns, "seed"))
@@ -137,7 +136,7 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 def examined(
     run: Run, trained: tuple[Network, LayeredRule, Counts] | None = None
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[Fields, list[str]]:
     """Test the network of a `run`, which is trained if it is not given. Return scores, pulses and
     energy of its writes as a row, and a message for each quantity that is out of range.
     """
@@ -169,15 +168,15 @@ def field_named(name: str) -> str:
     """
     known = {
         f"{group}.{one.name}": one.name
-        for group, of in GROUPS.items()
-        for one in dataclasses.fields(of)
+        for group, kind in GROUPS.items()
+        for one in dataclasses.fields(kind)
         if "unit" in one.metadata
     }
-    found = [full for full, short in known.items() if name in (full, short)]
-    if found and found[0].partition(".")[2] in AGING:
-        raise ParameterError(f"{found[0]} counts in time only: use memristive test --age SECONDS")
-    if found:
-        return found[0]
+    names = [full for full, short in known.items() if name in (full, short)]
+    if names and names[0].partition(".")[2] in AGING:
+        raise ParameterError(f"{names[0]} counts in time only: use memristive test --age SECONDS")
+    if names:
+        return names[0]
     close = difflib.get_close_matches(name.rpartition(".")[2], list(known.values()), 3, 0.7)
     near = [full for full, short in known.items() if short in close] or list(known)
     raise ParameterError(f"no field {name!r}; did you mean {', '.join(near)}?")

@@ -15,9 +15,9 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import numpy as np
 
@@ -27,9 +27,11 @@ from memristive.io.voltages import VoltagesError
 from memristive.network.crossbar import hebbian_state
 from memristive.network.design import ENGINES, Setup
 from memristive.parameters import (
+    Fields,
     NgspiceMissing,
     ParameterError,
     SimulationError,
+    Values,
     allowed_range,
     as_whole,
     check_range,
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
 # Folders of what the project itself makes, and the one of outputs about a user's own files, which
 # git ignores.
 RESULTS, FIGURES, NETWORKS, OWN = Path("results"), Path("figures"), Path("voltages"), Path("own")
+
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,11 +71,11 @@ class Parser(argparse.ArgumentParser):
             help=meaning + stated,
         )
 
-    def add_common(self, option: str, default: Any, note: str = "", **changed: Any) -> None:
+    def add_common(self, option: str, default: object, note: str = "", **changed: Any) -> None:
         """Add an option that has the same meaning in each script. In --help, `note` stands in place
         of the default. `changed` replaces arguments of `add_argument`.
         """
-        given: dict[str, dict[str, Any]] = {
+        given: dict[str, Fields] = {
             "--data": {
                 "type": dataset_name,
                 "metavar": "DATA",
@@ -114,7 +120,7 @@ class Parser(argparse.ArgumentParser):
 class AlsoPdf(argparse.Action):
     """Let `plotting.save` write a PDF file beside each PNG file."""
 
-    def __call__(self, *_: Any) -> None:
+    def __call__(self, *_: object) -> None:
         """Set matplotlib's format."""
         import matplotlib
 
@@ -290,7 +296,7 @@ class Record:
         self,
         options: argparse.Namespace,
         name: str,
-        parameters: Mapping[str, Any],
+        parameters: Values,
         others: Sequence[str | Path | None] = (),
     ) -> None:
         if Path(name).name != name:
@@ -305,10 +311,10 @@ class Record:
 
     def run_tasks(
         self,
-        function: Callable[[Any], Any],
-        tasks: Sequence[Any],
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
         sizes: Sequence[int] | None = None,
-    ) -> list[Any]:
+    ) -> list[Result]:
         """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks
         beside the record.
 
@@ -334,10 +340,10 @@ class Record:
         saved = records.resumed(
             checkpoint, parameters, options.resume, options.force, {"found": "{}"}
         )
-        found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
-        left = [k for k in range(len(tasks)) if str(k) not in found]
+        results: Fields = json.loads(str(saved["found"])) if saved else {}
+        left = [k for k in range(len(tasks)) if str(k) not in results]
         with records.checkpoint_at_interrupt(
-            checkpoint, lambda: {"found": records.to_json(found)}, parameters
+            checkpoint, lambda: {"found": records.to_json(results)}, parameters
         ):
             for k, result in run_tasks(
                 function,
@@ -347,11 +353,11 @@ class Record:
                 sizes and [sizes[k] for k in left],
                 "running",
             ):
-                found[str(left[k])] = result
-                records.save_checkpoint(checkpoint, {"found": records.to_json(found)}, parameters)
-        return [found[str(k)] for k in range(len(tasks))]
+                results[str(left[k])] = result
+                records.save_checkpoint(checkpoint, {"found": records.to_json(results)}, parameters)
+        return [results[str(k)] for k in range(len(tasks))]
 
-    def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
+    def write(self, results: Values, ngspice: bool = True) -> None:
         """Write the record with these results, print its path and delete its checkpoint. With
         `ngspice`, record the version of ngspice.
         """
@@ -399,13 +405,13 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     ParameterError
         A name is unknown, or a value is outside its range.
     """
-    found = changed_settings(options, **groups)
+    changes = changed_settings(options, **groups)
     return tuple(
         dataclasses.replace(
             parameters,
             **{
                 name.removeprefix(f"{group}."): value
-                for name, value in found.items()
+                for name, value in changes.items()
                 if name.startswith(f"{group}.")
             },
         )
@@ -413,9 +419,9 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     )
 
 
-def changed_settings(options: argparse.Namespace, **groups: Any) -> dict[str, Any]:
+def changed_settings(options: argparse.Namespace, **groups: Any) -> Fields:
     """Return the changes of --set by name, such as "memristor.width"; arguments, --parameters and
-    errors are those of `apply_settings`.
+    errors are as in `apply_settings`.
     """
     known = {
         f"{group}.{field.name}": field
@@ -432,7 +438,7 @@ def changed_settings(options: argparse.Namespace, **groups: Any) -> dict[str, An
             rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
         print(table(("parameter", "default", "range", "meaning"), rows))
         sys.exit(0)
-    changes: dict[str, Any] = {}
+    changes: Fields = {}
     for setting in options.settings:
         name, _, text = setting.partition("=")
         if name not in known:
@@ -451,7 +457,7 @@ def changed_settings(options: argparse.Namespace, **groups: Any) -> dict[str, An
     return changes
 
 
-def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return `heading` and `rows` as the text of an aligned table; columns of numbers are aligned
     at the right.
     """
@@ -467,7 +473,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> None:
+def print_rows(rows: Sequence[Values], drop: Sequence[str] = ()) -> None:
     """Print the rows of a record as a table without the columns in `drop`. Without rows nothing is
     printed.
     """
@@ -492,8 +498,8 @@ def print_training(
     """
     cells, kind = (setup.array.shares(states), "share") if setup.array else (states, "X/V")
 
-    def limits(of: np.ndarray) -> str:
-        return f"{of.min():z.4f} to {of.max():z.4f}" if len(of) else "-"
+    def limits(values: np.ndarray) -> str:
+        return f"{values.min():z.4f} to {values.max():z.4f}" if len(values) else "-"
 
     rows = [
         (label, on.sum(), limits(row[on]), limits(row[~on]))
@@ -542,7 +548,7 @@ class _Output:
     its files.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.failure: OSError | None = None
 
@@ -557,12 +563,13 @@ class _Output:
         """Flush the stream."""
         self._attempt(self.stream.flush)
 
-    def _attempt(self, action: Callable[[], Any]) -> Any:
+    def _attempt(self, action: Callable[[], Result]) -> Result | None:
         try:
             return action() if self.failure is None else None
         except OSError as error:
             self.failure = error
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            return None
 
 
 Main = Callable[[list[str] | None], int | None]
@@ -584,7 +591,7 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     """
     received = []
 
-    def stop(number: int, frame: Any) -> None:
+    def stop(number: int, frame: object) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
@@ -613,7 +620,7 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     return code
 
 
-def _show_warning(shown: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
+def _show_warning(shown: set[str], message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning that is not among those `shown`: workers repeat what they share."""
     if str(message) not in shown:
         shown.add(str(message))

@@ -5,7 +5,7 @@ transistors.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from memristive.datasets import Dataset
 from memristive.devices.foundry import CORNERS, FOUNDRIES, Process
 from memristive.files import read_json, restored
 from memristive.io.records import check_overwriting, report, to_json, write_file
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.scores.decisions import confusion, decide, decision_name, lead
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def train_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
     layer, *others = _layers(options, dataset)
     if others:
         return _compare(options, dataset, [layer, *others], None)
-    parameters: dict[str, Any] = {
+    parameters: Fields = {
         "dataset": dataset.name,
         "process": layer.process.as_dict(),
         "pulses": layer.pulses.as_dict(),
@@ -170,16 +170,18 @@ def _compare(
     parameters |= {"voltages": options.voltages} if states is not None else {}
     record = script.Record(options, name, parameters)
     tasks = [(layer, dataset.patterns, states) for layer in layers]
-    found = run_tasks(_condition, tasks, options.jobs, options.scheduler, description="conditions")
-    rows = [row for _, row in sorted(found, key=lambda one: one[0])]
+    results = run_tasks(
+        _condition, tasks, options.jobs, options.scheduler, description="conditions"
+    )
+    rows = [row for _, row in sorted(results, key=lambda one: one[0])]
     record.write({"conditions": rows})
     script.print_rows(rows)
 
 
-def _condition(task: tuple["SiliconLayer", np.ndarray, np.ndarray | None]) -> dict[str, Any]:
+def _condition(task: tuple["SiliconLayer", np.ndarray, np.ndarray | None]) -> Fields:
     """Return the row of `_compare`'s table of a layer, patterns, and states in V (None: train)."""
     layer, patterns, states = task
-    row: dict[str, Any] = {"corner": layer.process.corner, "C": layer.process.temperature}
+    row: Fields = {"corner": layer.process.corner, "C": layer.process.temperature}
     if states is None:
         states, waves = layer.train(patterns)
         on = patterns > 0

@@ -106,7 +106,7 @@ class Work(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a read has shown: fields of type `Arrays` have one array for each layer."""
+    """Results of a read: fields of type `Arrays` have one array for each layer."""
 
     times: Arrays  # outputs, s: first spikes; nan: silent
     settled: Arrays  # outputs, thresholds: settled membranes

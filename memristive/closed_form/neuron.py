@@ -7,9 +7,14 @@ of the neuron: these are "in thresholds".
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from memristive.parameters import FloatOrArray
+
+if TYPE_CHECKING:
+    from snn_circuit import NeuronParameters
 
 # Nodes of Gauss-Legendre quadrature on the input's edge, as shares of it, and their weights: three
 # are exact to nanoseconds.
@@ -28,19 +33,19 @@ class Stages(NamedTuple):
     were smaller.
     """
 
-    feedback: Any  # ohm, of the summing stage: volts per column ampere
-    negative_feedback: Any  # ohm, of the negative columns' summing stage
+    feedback: FloatOrArray  # ohm, of the summing stage: volts per column ampere
+    negative_feedback: FloatOrArray  # ohm, of the negative columns' summing stage
     # of the summing op-amps with their load, which leave a column at 1 / gain of their output
-    amplifier_gain: Any
+    amplifier_gain: FloatOrArray
     # settled membrane in V per volt of the inverting stage, less what the op-amps lack
-    membrane_gain: Any
-    negative_gain: Any  # of the negative columns' inverting stage
-    highest_sum: Any  # V, rails as the stages reach them
-    highest_negative: Any  # V
-    highest_inverse: Any  # V
+    membrane_gain: FloatOrArray
+    negative_gain: FloatOrArray  # of the negative columns' inverting stage
+    highest_sum: FloatOrArray  # V, rails as the stages reach them
+    highest_negative: FloatOrArray  # V
+    highest_inverse: FloatOrArray  # V
 
 
-def stages(parameters: Any, loads: int = 0) -> Stages:
+def stages(parameters: "NeuronParameters", loads: int = 0) -> Stages:
     """Return the stages of neurons with these `parameters` (`snn_circuit.NeuronParameters`).
 
     `loads`: number of inverting stages that the negative columns' stage feeds.
@@ -65,7 +70,7 @@ def stages(parameters: Any, loads: int = 0) -> Stages:
     )
 
 
-def column_resistance(stages: Stages, conductance: Any) -> Any:
+def column_resistance(stages: Stages, conductance: FloatOrArray) -> FloatOrArray:
     """Return the voltage in V that the summing stage gives for each ampere of its column's current.
 
     The cells of the column, whose conductances add up to `conductance` (S), take some of the
@@ -74,7 +79,7 @@ def column_resistance(stages: Stages, conductance: Any) -> Any:
     return stages.feedback / (1 + (1 + stages.feedback * conductance) / stages.amplifier_gain)
 
 
-def negative_resistance(stages: Stages, conductance: Any) -> Any:
+def negative_resistance(stages: Stages, conductance: FloatOrArray) -> FloatOrArray:
     """Return the voltage in V that the negative columns' inverting stage gives for each ampere of
     their current. `conductance`: sum over the cells of these columns in S.
     """
@@ -85,7 +90,7 @@ def negative_resistance(stages: Stages, conductance: Any) -> Any:
     )
 
 
-def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
+def settled_membrane(stages: Stages, up: FloatOrArray, down: FloatOrArray) -> Any:
     """Return the voltage in V at which membranes settle.
 
     `up` and `down` are the outputs in V that the summing stage and the stage of the negative
@@ -95,7 +100,9 @@ def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
     return stages.membrane_gain * np.minimum(difference, stages.highest_inverse)
 
 
-def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
+def edge_gain(
+    node: FloatOrArray, weight: FloatOrArray, rise: FloatOrArray, tau: FloatOrArray
+) -> FloatOrArray:
     """Return the weight (V per V) with which the drive at one moment of the input's edge enters the
     membrane at the end of the edge.
 
@@ -106,7 +113,13 @@ def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
     return weight * rise / tau * np.exp(-rise / tau * (1 - node))
 
 
-def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) -> Any:
+def spike_time(
+    settled: FloatOrArray,
+    risen: FloatOrArray,
+    threshold: FloatOrArray,
+    rise: FloatOrArray,
+    tau: FloatOrArray,
+) -> FloatOrArray:
     """Return the first spike in s after the input's start, of membranes that settle above their
     threshold.
 
@@ -130,7 +143,9 @@ def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) ->
     )
 
 
-def membrane(settled: Any, risen: Any, elapsed: Any, tau: Any) -> Any:
+def membrane(
+    settled: FloatOrArray, risen: FloatOrArray, elapsed: FloatOrArray, tau: FloatOrArray
+) -> FloatOrArray:
     """Return the membrane in V, `elapsed` s after the input has risen, of membranes that settle at
     `settled` V and were at `risen` V at the end of the input's edge. `tau`: time constant in s.
     """
@@ -138,8 +153,8 @@ def membrane(settled: Any, risen: Any, elapsed: Any, tau: Any) -> Any:
 
 
 def start_delay(rise: float, tau: float) -> float:
-    """Return the time in s, counted from the start of a linear edge of `rise` s, at which an ideal
-    step of the input would have to come to leave membranes in the same state after the edge.
-    `tau`: time constant of the membranes in s.
+    """Return the delay in s of the ideal step that leaves membranes as a linear edge of `rise` s.
+
+    The delay counts from the start of the edge. `tau`: time constant of the membranes in s.
     """
     return rise + tau * math.log(-math.expm1(-rise / tau) * tau / rise)

@@ -4,6 +4,8 @@ NETWORK is a voltages file of any kind of network, trained on an ideal chip or o
 weights are carried to random chips, whose neurons (thresholds), cells (read and write gains) or
 both differ by a spread. There the network reads the test images, before and after a training on the
 chip with --repair presentations. All in closed form. docs/chips.md says why chips lose weights.
+--neuron FILE: neurons differ as those of a measured neuron of a foundry (docs/silicon.md), times
+the factors of --spread.
 
 Writes results/chips/chips_NAME.json and figures/chips_NAME.png; for a file of your own to own/.
 Seconds to a minute for each chip. Ctrl-C saves a checkpoint for --resume.
@@ -13,7 +15,6 @@ import dataclasses
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -21,19 +22,22 @@ from matplotlib.figure import Figure
 
 from memristive.cli.reading import OF_NETWORK, trained_network
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
+from memristive.devices.neuron_model import load_neuron
 from memristive.learning.training import learn
-from memristive.network.chip import Chip
+from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import network_on_chip
-from memristive.parameters import ParameterError, check_range
+from memristive.parameters import Fields, ParameterError, check_range
 from memristive.plotting import COLOURS, WIDTH, over_seeds
 from memristive.scores.decisions import score_row
 
-# fields of `Chip` that a spread sets
+# fields of `Chip` that a spread sets, and their values at a spread of 1
+CELLS = {"cell_gain": 1.0, "cell_write_gain": 1.0}
 DEVIATIONS = {
-    "neurons": ("neuron_threshold",),
-    "cells": ("cell_gain", "cell_write_gain"),
-    "both": ("neuron_threshold", "cell_gain", "cell_write_gain"),
+    "neurons": {"neuron_threshold": 1.0},
+    "cells": CELLS,
+    "both": {"neuron_threshold": 1.0, **CELLS},
 }
+FACTORS = (0.0, 1.0, 2.0, 4.0)  # on the spreads of a neuron
 SPREADS, REPAIR = (0.0, 0.02, 0.05, 0.1, 0.2), 3000
 
 
@@ -43,8 +47,9 @@ class OnChip:
 
     path: Path
     data: str | None
-    deviation: str  # of `DEVIATIONS`
+    deviation: str
     spread: float
+    fields: dict[str, float]  # of `Chip`
     seed: int  # of the chip
     repair: int  # presentations of the training on the chip; 0: none
 
@@ -58,10 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--spread",
         type=float,
         nargs="+",
-        default=SPREADS,
         metavar="S",
-        help=f"relative standard deviations (default: {' '.join(map(str, SPREADS))})",
+        help=f"relative standard deviations (default: {' '.join(map(str, SPREADS))}), or factors",
     )
+    parser.add_argument("--neuron", metavar="FILE", help="measured with --draws")
     parser.add_number("--chips", 1, 1000, 3, "random chips for each spread")
     parser.add_number("--repair", 0, 10**9, REPAIR, "presentations of the training on a chip")
     options = parser.parse_args(arguments)
@@ -72,14 +77,25 @@ def main(arguments: list[str] | None = None) -> None:
             f"{options.network} records no rule, which --repair needs: save(path, network, rule), "
             "or --repair 0"
         )
-    for spread in options.spread:
-        check_range("--spread", spread, Chip.__dataclass_fields__["cell_gain"].metadata)
+    deviations = DEVIATIONS
+    if options.neuron:
+        own = neuron_chip(load_neuron(options.neuron))
+        deviations = {"neurons": {name: getattr(own, name) for name in own.deviations}}
+    spreads = options.spread or (FACTORS if options.neuron else SPREADS)
+    for spread, values in itertools.product(spreads, deviations.values()):
+        for name, value in values.items():
+            fields = Chip.__dataclass_fields__[name].metadata
+            check_range("--spread", spread * value, fields)
     chips = [
-        OnChip(options.network, options.data, deviation, spread, seed, options.repair)
-        for deviation, spread, seed in itertools.product(
-            DEVIATIONS, options.spread, range(1, options.chips + 1)
+        OnChip(
+            *(options.network, options.data, deviation, spread),
+            {name: spread * value for name, value in deviations[deviation].items()},
+            *(seed, options.repair),
         )
-        if spread or deviation == "both"  # without a spread all are alike
+        for deviation, spread, seed in itertools.product(
+            deviations, spreads, range(1, options.chips + 1)
+        )
+        if spread or deviation == list(deviations)[-1]  # without a spread all are alike
     ]
     record = Record(
         options,
@@ -88,7 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
             "network": options.network.stem,
             "origin": voltages.origin,
             "data": options.data,
-            "spreads": options.spread,
+            "spreads": spreads,
+            **({"neuron": options.neuron} if options.neuron else {}),
             "chips": options.chips,
             "repair": options.repair,
             **dataset.recorded,
@@ -101,21 +118,27 @@ def main(arguments: list[str] | None = None) -> None:
     means = percent.groupby(["deviation", "spread"], sort=False)
     columns = ["carried", "repaired"] if options.repair else ["carried"]
     lines = [
-        (*kind, *(f"{of[name].mean():.1f} ({of[name].min():.1f} lowest)" for name in columns))
-        for kind, of in means
+        (
+            *kind,
+            *(
+                f"{means_of[name].mean():.1f} ({means_of[name].min():.1f} lowest)"
+                for name in columns
+            ),
+        )
+        for kind, means_of in means
     ]
     heading = {"carried": "carried (%)", "repaired": f"after {options.repair:,} on the chip (%)"}
     print(table(("deviation", "spread", *(heading[name] for name in columns)), lines))
     record.plot(figure(percent, columns, options.repair))
 
 
-def evaluate(task: OnChip) -> dict[str, Any]:
+def evaluate(task: OnChip) -> Fields:
     """Return the accuracies of a network on a chip, before and after the training there."""
     network, rule, _, dataset = trained_network(task.path, task.data)
     images = dataset.test if dataset.load_images else dataset.training
     chip = network.chip or Chip(network.sizes[-1], network.states[-1].shape[1])
-    deviations: dict[str, Any] = dict.fromkeys(DEVIATIONS[task.deviation], task.spread)
-    chip = dataclasses.replace(chip, seed=task.seed, **deviations)
+    changes: Fields = task.fields
+    chip = dataclasses.replace(chip, seed=task.seed, **changes)
     network = network_on_chip(network, None if chip.ideal else chip)
 
     def accuracy() -> float:
@@ -124,29 +147,35 @@ def evaluate(task: OnChip) -> dict[str, Any]:
         )
 
     row = {"deviation": task.deviation, "spread": task.spread, "chip": task.seed}
-    found = {"carried": accuracy(), "repaired": float("nan")}
+    accuracies = {"carried": accuracy(), "repaired": float("nan")}
     if task.repair and rule:
         short = dataclasses.replace(rule, presentations=task.repair)
         network = learn(network, short, *dataset.training).network
-        found["repaired"] = accuracy()
-    return row | found
+        accuracies["repaired"] = accuracy()
+    return row | accuracies
 
 
 def figure(rows: pd.DataFrame, columns: list[str], repair: int) -> Figure:
     """Draw accuracy over the spread, carried and repaired: a panel for each deviation."""
-    drawn, axes = plt.subplots(1, len(DEVIATIONS), figsize=(WIDTH, 3.2), sharey=True)
+    deviations = rows["deviation"].unique()
+    drawn, axes = plt.subplots(1, len(deviations), figsize=(WIDTH, 3.2), sharey=True, squeeze=False)
     names = {"carried": "carried to the chip", "repaired": f"after {repair:,} images on the chip"}
-    for axis, deviation in zip(axes, DEVIATIONS, strict=True):
-        of = rows[(rows["deviation"] == deviation) | (rows["spread"] == 0)].groupby("spread")
+    for axis, deviation in zip(axes[0], deviations, strict=True):
+        groups = rows[(rows["deviation"] == deviation) | (rows["spread"] == 0)].groupby("spread")
         for name, colour in zip(columns, COLOURS[1::-1], strict=False):
             over_seeds(
-                axis, of[name].mean().index, of[name], label=names[name], color=colour, markersize=4
+                axis,
+                groups[name].mean().index,
+                groups[name],
+                label=names[name],
+                color=colour,
+                markersize=4,
             )
-        axis.set(title=deviation, xlabel="relative spread")
+        axis.set(title=deviation, xlabel="spread")
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("test accuracy (%)")
+    axes[0, 0].set_ylabel("test accuracy (%)")
     drawn.legend(
-        *axes[0].get_legend_handles_labels(),
+        *axes[0, 0].get_legend_handles_labels(),
         loc="outside upper center",
         ncols=2,
         title=f"means of {rows['chip'].nunique()} chips, bars: lowest to highest",

@@ -14,7 +14,6 @@ of your own all goes to own/. Seconds to a minute for each network. Ctrl-C saves
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +26,7 @@ from memristive.cli.runs import Run, evaluate, field_named, means_of
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.plotting import BLUE, COLOURS, VERMILLION, WIDTH, over_seeds
 from memristive.writing.late import check_late
 
@@ -71,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     name, values = varied(options.vary)
     layers: list[Conv | Dense] = [Conv()] if options.convolution else []
     layers += map(Dense, options.hidden)
-    settings: dict[str, Any] = dict(one_setting(setting) for setting in options.settings)
+    settings: Fields = dict(one_setting(setting) for setting in options.settings)
     if options.presentations:
         settings["rule.presentations"] = options.presentations
 
@@ -177,10 +176,16 @@ def lines(rows: pd.DataFrame, name: str) -> Figure:
         itertools.cycle(COLOURS),
         strict=False,
     ):
-        of = accuracy[(accuracy["device"] == device) & (accuracy["write"] == write)].groupby(name)
+        groups = accuracy[(accuracy["device"] == device) & (accuracy["write"] == write)].groupby(
+            name
+        )
         style = {"fmt": "o-" if write == LATE else "s--", "color": colour, "markersize": 4}
         over_seeds(
-            axis, of["accuracy"].mean().index, of["accuracy"], label=f"{device}, {write}", **style
+            axis,
+            groups["accuracy"].mean().index,
+            groups["accuracy"],
+            label=f"{device}, {write}",
+            **style,
         )
     values = np.array(sorted(set(rows[name])), float)
     positive = values[values > 0]
@@ -211,11 +216,11 @@ def dots(axis: Axes, means: pd.DataFrame, kind: str, order: list[str]) -> None:
     """Draw mean accuracies: a line for each value of the column `kind`, in this `order`, a mark for
     each way to write, and bars from the lowest to the highest seed.
     """
-    for write, of in means.groupby("write"):
+    for write, group in means.groupby("write"):
         axis.errorbar(
-            of["mean"],
-            of[kind].map(order.index),
-            xerr=[(of["mean"] - of["min"]).clip(0), (of["max"] - of["mean"]).clip(0)],
+            group["mean"],
+            group[kind].map(order.index),
+            xerr=[(group["mean"] - group["min"]).clip(0), (group["max"] - group["mean"]).clip(0)],
             fmt="s" if write == AT_ONCE else "o",
             color=COLOUR_OF[str(write)],
             capsize=2.0,

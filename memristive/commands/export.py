@@ -81,19 +81,19 @@ def network_files(file: str, start: list[str]) -> dict[str, str]:
     `start`: argument of --start.
     """
     network, scale = load(file), read_voltages(file).scale
-    found = laboratory_files(network, read_starts(start, conductance_tables(network)))
+    files = laboratory_files(network, read_starts(start, conductance_tables(network)))
     if scale:
-        found["scale.csv"] = f"level,value\n0,{scale[0]!r}\n1,{scale[1]!r}\n"
-    if "pulses.csv" not in found:
+        files["scale.csv"] = f"level,value\n0,{scale[0]!r}\n1,{scale[1]!r}\n"
+    if "pulses.csv" not in files:
         report(
             "no pulses.csv: gates, refreshes or pulses of any width write this network; train one "
             "of a measured device (--device) for numbers of pulses"
         )
     else:
-        lines = found["pulses.csv"].splitlines()[1:]
+        lines = files["pulses.csv"].splitlines()[1:]
         pulses = sum(int(line.rpartition(",")[2]) for line in lines)
         report(f"{pulses:,} pulses for {len(lines):,} cells")
-    return found
+    return files
 
 
 def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.DataFrame] | float":
@@ -115,7 +115,7 @@ def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.Data
             f"--start must be a share from 0 to 1, or a file for each of {len(tables)} layers, got "
             f"{' '.join(start)}"
         )
-    found = []
+    starts = []
     for path, table in zip(start, tables, strict=True):
         try:
             read = pd.read_csv(path, index_col=0).astype(float)
@@ -128,5 +128,5 @@ def read_starts(start: list[str], tables: list["pd.DataFrame"]) -> "list[pd.Data
             )
         if read.isna().any(axis=None):
             raise ParameterError(f"{path} has empty cells: give each conductance in S")
-        found.append(read)
-    return found
+        starts.append(read)
+    return starts

@@ -10,7 +10,7 @@ docs/your_files.md:
 
 With several devices of one kind, the device file holds their mean curves and noises, and how much
 they differ from device to device. A network draws each cell from these spreads. If mean pulses miss
-the readings by more than 20 % of the range, no device file is written.
+the readings by more than 20 % of the range without read noise, no device file is written.
 
 If one pulse of a direction crosses most of the range, the device has one gradual direction, and its
 file holds the distributions of both kinds of pulses (docs/devices.md).
@@ -27,7 +27,6 @@ import argparse
 import dataclasses
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,7 +51,7 @@ from memristive.devices.retention import DRIFT, LAWS, RELAXATION, fit_retention
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.learning.settings import MEASURED_NEURON, STAGE_SWING
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 # values of several devices in the printed table: name, unit, and what the spread is a share of
 KIND_ROWS = {
@@ -75,6 +74,8 @@ EXPLAINED = 1.25  # times the rms that noise explains, which 99 % of fits withou
 ROWS = 400
 # most sweeps, and readings of a sweep, that the figure shows
 SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
+# bins of x, whose measured steps a dot of the figure averages
+SHOWN_STEPS = 10
 SHOWN_ROWS = 5
 USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_jobs(make_parser(__doc__, parameters=False))
     parser.set_defaults(results=OWN, figures=OWN)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
-    parser.add_argument("--name", help="name of the device (default: that of the file)")
+    parser.add_argument("--name", help="name of the device (default: the file's)")
     parser.add_argument(
         "--read-voltage",
         type=float,
@@ -164,21 +165,21 @@ def save_fit(
         fits = {f"device {one.name}: ": one.fit for one in fit.devices}
         print_kind(fit)
         record.plot(kind_figure(fit))
-    for one, (words, found) in zip(tasks, fits.items(), strict=True):
-        warn_of_single(found, one, words)
-        if found.rms > MISFIT:
+    for one, (words, result) in zip(tasks, fits.items(), strict=True):
+        warn_of_single(result, one, words)
+        if result.missed > MISFIT:
             raise ParameterError(
-                f"{words}mean pulses miss the readings by {found.rms:.0%} of the range (rms), more "
-                f"than {MISFIT:.0%}: no device file was written. Are all pulses alike, and each "
-                "reading after as many as the table states? Compare the curves of the figure with "
-                "its dots"
+                f"{words}mean pulses miss the readings by {result.missed:.0%} of the range (rms, "
+                f"without read noise), more than {MISFIT:.0%}: no device file was written. Are all "
+                "pulses alike, and each reading after as many as the table states? Compare the "
+                "curves of the figure with its dots"
             )
-    if (rms := max(found.rms for found in fits.values())) > FAR:
-        fit = dataclasses.replace(fit, device=dataclasses.replace(fit.device, misfit=rms))
+    if (missed := max(result.missed for result in fits.values())) > FAR:
+        fit = dataclasses.replace(fit, device=dataclasses.replace(fit.device, misfit=missed))
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
-    return max(found.rms for found in fits.values())
+    return missed
 
 
 def save_retention(
@@ -206,33 +207,33 @@ def save_retention(
         print("give the device file with --device FILE to write the better law into a copy of it")
         return
     base = load_device(options.device)
-    changes: dict[str, Any] = fit.changes(base.lowest_conductance, base.highest_conductance)
+    changes: Fields = fit.changes(base.lowest_conductance, base.highest_conductance)
     print(", ".join(f"{field} {value:.3g}" for field, value in changes.items() if value))
     source = f"{base.source}; {fit.law} fitted to {options.file.name}"
-    made = dataclasses.replace(base, name=name, source=source, **changes)
+    device = dataclasses.replace(base, name=name, source=source, **changes)
     own = {"name": name, "source": source}
     check_overwriting(device_file, own, options.force, [options.file], "--results DIR")
-    write_file(device_file, to_json(device_record(made)))
+    write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
 
 
 def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) -> None:
     """Save, print and plot a device with one gradual direction."""
-    found = device.one_sided
-    assert found
+    pulses = device.one_sided
+    assert pulses
     write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it in pairs with: --device {device_file} --late")
     record.write({"device": dataclasses.asdict(device)}, ngspice=False)
-    way, other = ("up", "down") if found.sign > 0 else ("down", "up")
+    way, other = ("up", "down") if pulses.sign > 0 else ("down", "up")
     print(
-        f"one gradual direction, {way}: steps of {found.mean_step:.1%} of the range with a noise "
-        f"of {found.noise:.1%} (means over the range); pulses {other} end at "
-        f"{np.mean(found.abrupt):.2f} of the range"
+        f"one gradual direction, {way}: steps of {pulses.mean_step:.1%} of the range with a noise "
+        f"of {pulses.noise:.1%} (means over the range); pulses {other} end at "
+        f"{np.mean(pulses.abrupt):.2f} of the range"
     )
     record.plot(plotting.one_sided_steps([device]))
 
 
-def kind_results(kind: DevicesFit) -> dict[str, Any]:
+def kind_results(kind: DevicesFit) -> Fields:
     """Return a dict with the fit of several devices of one kind, for the record."""
     return {
         "standard_errors": kind.errors,
@@ -285,7 +286,7 @@ def print_kind(kind: DevicesFit) -> None:
     warn_of_device(kind.device, *starts)
 
 
-def print_steps(device: MeasuredDevice, errors: dict[str, Any]) -> None:
+def print_steps(device: MeasuredDevice, errors: Fields) -> None:
     """Print the range and the steps with their standard errors."""
     x = np.linspace(0, 1, 5)
     columns = [x]
@@ -339,7 +340,7 @@ def warn_of_misses(fit: PulseFit, name: str = "") -> None:
 def warn_of_single(fit: PulseFit, readings: Readings, name: str = "") -> None:
     """Warn of single readings far from those around, by their rows in the file."""
     rows = readings.rows if readings.rows is not None else np.arange(len(readings.direction)) + 1
-    for indices, found in (
+    for indices, what in (
         (fit.left_out, "and were left out; their pulses count to the next reading"),
         (
             fit.jumps,
@@ -350,7 +351,7 @@ def warn_of_single(fit: PulseFit, readings: Readings, name: str = "") -> None:
         if len(indices):
             shown = ", ".join(map(str, rows[indices[:SHOWN_ROWS]]))
             warnings.warn(
-                f"{name}readings lie more than six standard deviations from those around, {found}. "
+                f"{name}readings lie more than six standard deviations from those around, {what}. "
                 f"Rows: {shown}"
                 + f" and {len(indices) - SHOWN_ROWS} more"
                 * (len(indices) > SHOWN_ROWS),
@@ -417,11 +418,11 @@ def kind_figure(kind: DevicesFit) -> Figure:
     left.legend()
 
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
-    found = sorted(
+    devices = sorted(
         (one.fit.device for one in kind.devices), key=lambda one: one.highest_conductance
     )
-    ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in found])
-    places = np.arange(1, len(found) + 1)
+    ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in devices])
+    places = np.arange(1, len(devices) + 1)
     each = middle.vlines(places, *ends.T, color=plotting.SKY, linewidth=2.0)
     middle.xaxis.set_major_locator(MaxNLocator(integer=True))
     low, span = factor * device.lowest_conductance, factor * spreads["range"].mean
@@ -484,28 +485,29 @@ def pulse_figure(fit: PulseFit) -> Figure:
         )
         pulses = fit.pulses[sweep].cumsum()
         lines = [
-            *left.plot(pulses, read, color=plotting.SKY, linewidth=0.7),
+            *left.plot(pulses, read, ".", color=plotting.SKY, markersize=4),
             *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
             left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0),
         ]
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
     figure.legend(
-        lines, ["measured", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3
+        lines, ["readings", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3
     )
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         near = pd.DataFrame(dict(zip(("x", "step"), fit.steps(word == "up"), strict=True)))
-        near = near.groupby((near["x"] * (len(grid) - 1)).round()).mean()
+        bins = near.groupby((near["x"] * SHOWN_STEPS).round())
+        near, count = bins.mean(), bins.size()
         curve, error = device.step(grid, word == "up"), fit.errors[word]
         right.fill_between(
             grid, 100 * (curve - error), 100 * (curve + error), color=colour, alpha=0.2, linewidth=0
         )
         right.plot(grid, 100 * curve, color=colour, label=word)
-        right.plot(near["x"], 100 * near["step"], "o", color=colour, markersize=4)
+        right.scatter(near["x"], 100 * near["step"], 35 * count / count.max() + 3, color=colour)
+    right.axhline(0, color=plotting.GREY, linewidth=0.7)
     right.set(
         xlabel="x, share of the range",
         ylabel="step of a pulse (% of the range)",
-        ylim=(0, None),
-        title="dots: mean measured steps",
+        title="dots: mean measured steps (small: of few)",
     )
     right.legend()
     return figure

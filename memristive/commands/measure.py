@@ -2,8 +2,8 @@
 I-V loops. For a neuron: its column, its spike over the current, its energy.
 
 MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam,
-yakopcic, wox, memdiode, molecular and stanford come with the project, and cells of a foundry's
-transistors, gf180mcu_cell and sky130_cell (docs/silicon.md). For a model with a gate as
+yakopcic, wox, memdiode, molecular, stanford and sky130_reram come with the project, and cells of a
+foundry's transistors, gf180mcu_cell and sky130_cell (docs/silicon.md). For a model with a gate as
 the third pin, such as stanford_1t1r, the study measures other things: the level over the gate
 voltage, after RESET from lower and from higher levels; the influence of earlier writes; and
 half-selected cells. x is the conductance as a share of its range. Two sweeps of pulses define the
@@ -41,6 +41,7 @@ from memristive.devices.characterise import (
     characterise,
 )
 from memristive.devices.characterise_gate import SIDES, GateCharacterisation, characterise_gate
+from memristive.devices.foundry import Process
 from memristive.devices.measured_device import (
     LARGEST_MISFIT,
     MeasuredDevice,
@@ -54,10 +55,11 @@ from memristive.devices.neuron_model import (
     law,
     load_neuron_model,
     measure_neuron,
+    with_spreads,
 )
 from memristive.devices.spice_model import load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
-from memristive.parameters import ParameterError, SimulationError
+from memristive.parameters import Fields, ParameterError, SimulationError
 from memristive.progress import progress
 from memristive.spice.session import time_limit
 
@@ -79,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="MODEL.json",
         help="model file, or the name of a model that comes with the project",
     )
+    parser.add_number("--draws", 0, 10**4, 0, "chips of mismatch, of a foundry's neuron")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
     if is_neuron(options.model):
@@ -107,13 +110,13 @@ def main(arguments: list[str] | None = None) -> None:
                 bar.set_description(name, refresh=False)  # not before two seconds
                 bar.update()
 
-            found: Any = measure(model, source, options.model, phase)
+            measured: Any = measure(model, source, options.model, phase)
     except SimulationError as error:
         raise SimulationError(model.explained(error)) from None
     finally:
         tempfile.tempdir = None
     describe = measured_gate if model.has_levels else measured_steps
-    device, results, drawn = describe(found)
+    device, results, drawn = describe(measured)
     if device.misfit > LARGEST_MISFIT:
         raise ParameterError(
             f"{model.name}: no device file, because its curves are wrong by up to "
@@ -129,12 +132,22 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
     """Measure the neuron of a neuron file, write its file, print, plot."""
     model = load_neuron_model(options.model)
     path = options.results / f"{model.name}_neuron.json"
-    parameters = {"model": options.model, **model.as_dict()}
+    parameters = {"model": options.model, "draws": options.draws, **model.as_dict()}
     record = Record(options, f"spice_neuron_{model.name}", parameters, others=[options.model])
     check_overwriting(path, parameters, options.force, [options.model], "--results DIR")
     report(f"measuring {model.name} in ngspice")
-    with progress(iter(""), 3, model.name, "phase") as bar:
-        neuron = measure_neuron(model, options.model, phase=lambda name: bar.update())
+    if options.draws and (options.draws < 3 or not model.foundry):
+        raise ParameterError(
+            f"--draws {options.draws} needs a neuron of a foundry, and 3 chips or more"
+        )
+    with progress(iter(""), 3 + options.draws, model.name, "phase") as bar:
+
+        def phase(name: str) -> None:
+            bar.update()
+
+        neuron = measure_neuron(model, options.model, phase=phase)
+        if options.draws:
+            neuron = with_spreads(neuron, model, Process(model.foundry), options.draws, phase)
     write_file(path, to_json({"format": FORMAT, **neuron.as_dict()}))
     report(f"wrote {path}; a recipe takes it as its neuron")
     times = np.array(neuron.time)
@@ -150,6 +163,9 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
         ("energy of a read (J), power at rest (W)", f"{neuron.energy:.3g}, {neuron.power:.3g}"),
     ]
     print(table(("quantity", "value"), rows))
+    if neuron.draws:
+        spreads = (neuron.threshold_spread, neuron.time_constant_spread, neuron.leak_spread)
+        print("spread of I_th {:.1%}, tau {:.1%}, membrane's resistance {:.1%}".format(*spreads))
     for doubt in neuron.doubts:
         print(doubt)
     record.write(neuron.as_dict())
@@ -165,46 +181,46 @@ def measure_one_neuron(options: argparse.Namespace) -> None:
     record.plot(drawn)
 
 
-def measured_steps(found: Characterisation) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
+def measured_steps(measured: Characterisation) -> tuple[MeasuredDevice, Fields, Figure]:
     """Print the measurement of a model with two pins; return the device, the results for the
     record, and the figure.
     """
-    results = dataclasses.asdict(found) | {
+    results = dataclasses.asdict(measured) | {
         "x": GRID,
         "starts": STARTS,
         **{
             name: {
                 f"{'up' if up else 'down'} V/{part}": value
-                for (up, part), value in getattr(found, name).items()
+                for (up, part), value in getattr(measured, name).items()
             }
             for name in ("steps", "disturb")
         },
         "loops": [
             {"period_s": period, "voltage_V": volts, "current_A": amperes}
-            for period, volts, amperes in found.loops
+            for period, volts, amperes in measured.loops
         ],
     }
-    print_result(found)
-    return found.device, results, figure(found)
+    print_result(measured)
+    return measured.device, results, figure(measured)
 
 
-def measured_gate(found: GateCharacterisation) -> tuple[MeasuredDevice, dict[str, Any], Figure]:
+def measured_gate(measured: GateCharacterisation) -> tuple[MeasuredDevice, Fields, Figure]:
     """Print the measurement of a model with a gate; return the device, the results for the record,
     and the figure.
     """
-    results = dataclasses.asdict(found) | {
+    results = dataclasses.asdict(measured) | {
         "loops": [
             {"gate_V": gate, "voltage_V": volts, "current_A": amperes}
-            for gate, volts, amperes in found.loops
+            for gate, volts, amperes in measured.loops
         ]
     }
-    print_gate(found)
-    return found.device, results, gate_figure(found)
+    print_gate(measured)
+    return measured.device, results, gate_figure(measured)
 
 
-def print_result(found: Characterisation) -> None:
+def print_result(measured: Characterisation) -> None:
     """Print steps, r, the drift by reads, and the consequences for learning."""
-    device = found.device
+    device = measured.device
     both = (True, False)
     rows = [
         (
@@ -212,7 +228,7 @@ def print_result(found: Characterisation) -> None:
             f"{device.voltage_up:g}, {device.width_up:g}",
             f"{device.voltage_down:g}, {device.width_down:g}",
         ),
-        ("pulses that define the range", *found.reach[::-1]),
+        ("pulses that define the range", *measured.reach[::-1]),
         ("pulses across the range, or 99 % of it", *(f"{device.pulses(up):.4g}" for up in both)),
         (
             "change a pulse, share of the range: mean",
@@ -225,7 +241,7 @@ def print_result(found: Characterisation) -> None:
         *(
             (
                 f"r: step at V/{part} over that at V",
-                *(f"{found.disturb[up, part]:z.2%}" for up in both),
+                *(f"{measured.disturb[up, part]:z.2%}" for up in both),
             )
             for part in (2, 3)
         ),
@@ -235,12 +251,12 @@ def print_result(found: Characterisation) -> None:
         f"conductance {device.lowest_conductance:.4g} to {device.highest_conductance:.4g} S at "
         f"{device.read_voltage:g} V; near 0 V the range is {device.read_curve[0]:.3f} times as wide"
     )
-    if not found.arrived:
+    if not measured.arrived:
         print(
-            f"the range is not the device's: its bounds are farther than {max(found.reach)} pulses "
-            "away: try a longer pulse, or a higher voltage"
+            f"the range is not the device's: its bounds are farther than {max(measured.reach)} "
+            "pulses away: try a longer pulse, or a higher voltage"
         )
-    drift = np.abs(found.drift).max()
+    drift = np.abs(measured.drift).max()
     steps = drift / device.mean_step
     neglected = (
         f", {steps:.1f} steps, which trainings neglect: lower read_voltage"
@@ -265,11 +281,11 @@ def print_result(found: Characterisation) -> None:
     print(meaning(device))
 
 
-def print_gate(found: GateCharacterisation) -> None:
+def print_gate(measured: GateCharacterisation) -> None:
     """Print the range of levels, and how far a level depends on what came before."""
-    device, (below, above, blind) = found.device, (found.levels[side] for side in SIDES)
+    device, (below, above, blind) = measured.device, (measured.levels[side] for side in SIDES)
     span = device.highest_conductance - device.lowest_conductance
-    expected, reached = found.history
+    expected, reached = measured.history
     rows = [
         ("levels (S)", f"{below[0]:.4g} to {below[-1]:.4g}"),
         ("gate voltages (V)", f"{device.gate_low:g} to {device.gate_high:g}"),
@@ -280,28 +296,30 @@ def print_gate(found: GateCharacterisation) -> None:
             f"{np.mean(reached - expected) / span:.2%}, "
             f"{np.abs(reached - expected).max() / span:.2%}",
         ),
-        *((f"change by {name}", f"{value:.2g}") for name, value in found.disturb.items()),
+        *((f"change by {name}", f"{value:.2g}") for name, value in measured.disturb.items()),
     ]
     print(table(("quantity", "value, or share of the range"), rows))
 
 
-def gate_figure(found: GateCharacterisation) -> Figure:
+def gate_figure(measured: GateCharacterisation) -> Figure:
     """Draw I-V loops, levels from both sides, and random levels over those that are expected."""
     drawn, (loops, levels, history) = plt.subplots(1, 3, figsize=(plotting.WIDTH * 1.1, 3.2))
-    factor, unit = plotting.prefixed(np.concatenate([amperes for *_, amperes in found.loops]), "A")
-    for gate, volts, amperes in found.loops:
+    factor, unit = plotting.prefixed(
+        np.concatenate([amperes for *_, amperes in measured.loops]), "A"
+    )
+    for gate, volts, amperes in measured.loops:
         loops.plot(volts, factor * amperes, label=f"{gate:.2f} V")
     loops.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="loops")
     plotting.cross(loops)
     loops.legend(title="gate in SET")
 
-    factor, unit = plotting.prefixed(found.history, "S")
-    for (side, siemens), style in zip(found.levels.items(), ("-", "--", ":"), strict=True):
-        levels.plot(found.gates, factor * siemens, style, label=side)
+    factor, unit = plotting.prefixed(measured.history, "S")
+    for (side, siemens), style in zip(measured.levels.items(), ("-", "--", ":"), strict=True):
+        levels.plot(measured.gates, factor * siemens, style, label=side)
     levels.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})", title="levels")
     levels.legend(fontsize="x-small")
 
-    expected, reached = factor * found.history
+    expected, reached = factor * measured.history
     history.plot(expected, expected, color=plotting.GREY, linewidth=0.8)
     history.plot(expected, reached, "o", markersize=4)
     history.set(
@@ -337,22 +355,24 @@ def meaning(device: MeasuredDevice) -> str:
     return f"scheme v/2 {cost}\nscheme 1t1r has no half-selected cells: r does not matter"
 
 
-def figure(found: Characterisation) -> Figure:
+def figure(measured: Characterisation) -> Figure:
     """Draw I-V loops, sweeps of pulses, and steps at V, V/2 and V/3."""
     drawn, axes = plt.subplot_mosaic(
         [["loops", "sweeps"], ["steps", "steps"]], figsize=(plotting.WIDTH, 6.0)
     )
     loops, sweeps, steps = (axes[name] for name in ("loops", "sweeps", "steps"))
-    factor, unit = plotting.prefixed(np.concatenate([amperes for *_, amperes in found.loops]), "A")
-    for period, volts, amperes in found.loops:
+    factor, unit = plotting.prefixed(
+        np.concatenate([amperes for *_, amperes in measured.loops]), "A"
+    )
+    for period, volts, amperes in measured.loops:
         scale, hertz = plotting.prefixed(1 / period, "Hz")
         loops.plot(volts, factor * amperes, label=f"{scale / period:.3g} {hertz}")
     loops.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="pinched loop")
     plotting.cross(loops)
     loops.legend()
 
-    factor, unit = plotting.prefixed(found.sweeps, "S")
-    for start, sweep in zip(STARTS, found.sweeps, strict=True):
+    factor, unit = plotting.prefixed(measured.sweeps, "S")
+    for start, sweep in zip(STARTS, measured.sweeps, strict=True):
         sweeps.plot(factor * sweep, label=f"x = {start:.2g}")
     sweeps.axvline(BLOCK, color=plotting.GREY, linewidth=0.6)
     sweeps.set(
@@ -363,7 +383,7 @@ def figure(found: Characterisation) -> Figure:
     for up, colour in ((True, plotting.BLUE), (False, plotting.VERMILLION)):
         for part, style in STYLES.items():
             # at the ends the bound cuts steps off
-            percent = 100 * np.maximum(np.abs(found.steps[up, part]), 1e-9)[1:-1]
+            percent = 100 * np.maximum(np.abs(measured.steps[up, part]), 1e-9)[1:-1]
             steps.plot(
                 GRID[1:-1],
                 percent,
@@ -371,7 +391,7 @@ def figure(found: Characterisation) -> Figure:
                 color=colour,
                 label=f"{'up' if up else 'down'}, V/{part}".removesuffix("/1"),
             )
-    changes = np.concatenate([np.abs(of) for of in found.steps.values()])
+    changes = np.concatenate([np.abs(moves) for moves in measured.steps.values()])
     steps.set(
         xlabel="x",
         ylabel="change of x by a pulse (%)",

@@ -20,7 +20,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,7 +58,7 @@ from memristive.learning.training import learn
 from memristive.ledger import Technology
 from memristive.network.networks import Network
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
@@ -72,8 +72,9 @@ NETWORKS: Networks = {
     "convolution": ("digits", (Conv(),), "compare_digits_convolution"),
 }
 ONE = "one layer"
-INSTALLED = Path(memristive.__file__).parent / "published"  # exists if pip has installed it
-PUBLISHED = INSTALLED if INSTALLED.exists() else INSTALLED.parents[1] / "results/published"
+PACKAGE = Path(memristive.__file__).parent
+INSTALLED = PACKAGE / "published"  # exists if pip has installed it
+PUBLISHED = INSTALLED if INSTALLED.exists() else PACKAGE.parent / "results/published"
 AS_IT_IS, EVERYTHING = "as it is", "without all of these"
 FINER = 10  # steps are divided by this factor
 SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
@@ -116,7 +117,7 @@ class Given(NamedTuple):
         """A sentence for the accuracies if the curves miss the data by more than `MISFIT`."""
         return [
             f"The curves miss the data of {self.device.name} by {self.misfit:.0%} of the range: "
-            "these accuracies are those of the curves, and the device itself may do better or worse"
+            "these accuracies belong to the curves, and the device itself may do better or worse"
         ] * (self.misfit > MISFIT)
 
 
@@ -213,22 +214,22 @@ def given_device(options: argparse.Namespace) -> Given:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if path.is_file() and not is_json:
-            found = fitted(path, options)
+            given = fitted(path, options)
         elif is_json and "subcircuit" in read_json(path, "device file"):
             outputs = ["--results", str(options.results), "--figures", str(options.figures)]
             measure.main([str(path), *outputs, *["--force"] * options.force])
             device = load_device(str(options.results / f"{name_of(path)}_device.json"))
-            found = Given(device, device.source, misfit=device.misfit)
+            given = Given(device, device.source, misfit=device.misfit)
         else:
             device = load_device(options.device)
-            found = Given(device, device.source or "device file", misfit=device.misfit)
+            given = Given(device, device.source or "device file", misfit=device.misfit)
     messages = list(dict.fromkeys(str(one.message) for one in caught))
     for text in messages:
         warnings.warn(text, stacklevel=2)
-    device = found.device
+    device = given.device
     if PRESETS.get(device.name, device) != device:
         device = dataclasses.replace(device, name=f"{device.name} (yours)")
-    return found._replace(device=device, told=[*found.told, *messages])
+    return given._replace(device=device, told=[*given.told, *messages])
 
 
 def fitted(path: Path, options: argparse.Namespace) -> Given:
@@ -249,19 +250,19 @@ def fitted(path: Path, options: argparse.Namespace) -> Given:
     return Given(device, device.source, told, readings, misfit)
 
 
-def fit_told(found: dict[str, Any]) -> list[str]:
+def fit_told(fit: Fields) -> list[str]:
     """Return sentences on what the readings tell and what they do not, from the record of a fit."""
     texts = []
-    for kind, (low, high) in sorted((found.get("intervals_95") or {}).items()):
+    for kind, (low, high) in sorted((fit.get("intervals_95") or {}).items()):
         texts.append(
             f"{kind.replace('_', ' ')}: 95 % interval {low:.2%} to {high:.2%} of the range"
         )
-    if found.get("equal_noises"):
+    if fit.get("equal_noises"):
         texts.append("the readings cannot tell write noise and read noise apart; both are equal")
-    if "rms_share_of_range" in found:
+    if "rms_share_of_range" in fit:
         texts.append(
-            f"a replay of mean pulses misses the readings by {found['rms_share_of_range']:.2%} of "
-            f"the range (rms), {found['largest_share_of_range']:.2%} at most"
+            f"a replay of mean pulses misses the readings by {fit['rms_share_of_range']:.2%} of "
+            f"the range (rms), {fit['largest_share_of_range']:.2%} at most"
         )
     return texts
 
@@ -269,12 +270,12 @@ def fit_told(found: dict[str, Any]) -> list[str]:
 # What is trained
 
 
-def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
+def variants(device: MeasuredDevice) -> dict[str, Fields]:
     """Return the device's fields without each of its faults in turn, by the name of what is
     missing; faults that it does not have are left out.
     """
     equal, pairs = (device.mean_step,) * 2, device.one_sided
-    finer: dict[str, Any] = {
+    finer: Fields = {
         "up": tuple(np.array(device.up) / FINER),
         "down": tuple(np.array(device.down) / FINER),
         "write_noise": device.write_noise / math.sqrt(FINER),
@@ -282,15 +283,15 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
     spread = dict.fromkeys(
         ("spread", "range_spread", "lowest_spread", "write_noise_spread", "read_noise_spread"), 0.0
     )
-    quiet: dict[str, Any] = {"write_noise": 0.0}
+    quiet: Fields = {"write_noise": 0.0}
     if pairs:  # distributions in place of curves and noise
         means = middles(pairs.gradual).mean(axis=0)
         away = np.array(pairs.gradual) - means
         tables = (means / FINER + away / math.sqrt(FINER), np.tile(means, (2, 1)))
-        small, plain = (tuple(map(tuple, of.tolist())) for of in tables)
+        small, plain = (tuple(map(tuple, table.tolist())) for table in tables)
         finer = {"one_sided": dataclasses.replace(pairs, gradual=small)}
         quiet = {"one_sided": dataclasses.replace(pairs, gradual=plain)}
-    found: dict[str, dict[str, Any]] = {
+    changes: dict[str, Fields] = {
         f"steps {FINER} times finer": {} if device.levels else finer,
         "equal steps up and down": {} if device.levels or pairs else {"up": equal, "down": equal},
         "no write noise": quiet,
@@ -298,18 +299,18 @@ def variants(device: MeasuredDevice) -> dict[str, dict[str, Any]]:
         "cells alike": spread,
         "no stuck cells": {"stuck": 0.0},
     }
-    found = {
+    changes = {
         name: fields
-        for name, fields in found.items()
+        for name, fields in changes.items()
         if any(getattr(device, field) != value for field, value in fields.items())
     }
-    both: dict[str, Any] = {}
-    for fields in found.values():
+    both: Fields = {}
+    for fields in changes.values():
         both |= fields
     if {"up", "down"} <= both.keys():
         both |= dict.fromkeys(("up", "down"), (device.mean_step / FINER,) * 2)
-    several = len(found) > 1 and not pairs
-    return {AS_IT_IS: {}, **found, **({EVERYTHING: both} if several else {})}
+    several = len(changes) > 1 and not pairs
+    return {AS_IT_IS: {}, **changes, **({EVERYTHING: both} if several else {})}
 
 
 def runs_of(
@@ -317,19 +318,19 @@ def runs_of(
 ) -> Iterator[Run]:
     """Yield all networks of the report; `shown`: most presentations."""
 
-    def run(network: str, of: MeasuredDevice, late: bool, seed: int, **columns: Any) -> Run:
+    def run(network: str, device: MeasuredDevice, late: bool, seed: int, **columns: object) -> Run:
         data, layers, _ = networks[network]
-        made = Run(Recipe(layers, of, LATE if late else AT_ONCE, seed=seed), data)
+        result = Run(Recipe(layers, device, LATE if late else AT_ONCE, seed=seed), data)
         if shown:
-            usual = made.prepared()[1].presentations
-            made = made.changed({"rule.presentations": min(shown, usual)})
-        known: dict[str, Any] = {
-            "device": of.name,
+            usual = result.prepared()[1].presentations
+            result = result.changed({"rule.presentations": min(shown, usual)})
+        known: Fields = {
+            "device": device.name,
             "write": LATE if late else AT_ONCE,
             "network": network,
         }
         known |= {"variant": AS_IT_IS, "cells": 0.0, "section": "accuracy"}
-        return dataclasses.replace(made, columns=known | columns)
+        return dataclasses.replace(result, columns=known | columns)
 
     for late in ways_of(device):
         for network in networks:
@@ -337,12 +338,12 @@ def runs_of(
                 yield run(network, device, late, seed)
         for seed in range(1, seeds + 1):
             for name, fields in variants(device).items():
-                of = dataclasses.replace(device, **fields)
+                variant = dataclasses.replace(device, **fields)
                 if fields:
-                    yield run(ONE, of, late, seed, variant=name, section="limits")
+                    yield run(ONE, variant, late, seed, variant=name, section="limits")
             for spread in SPREADS:
-                of = dataclasses.replace(device, spread=spread, range_spread=spread)
-                yield run(ONE, of, late, seed, cells=spread, section="tolerance")
+                variant = dataclasses.replace(device, spread=spread, range_spread=spread)
+                yield run(ONE, variant, late, seed, cells=spread, section="tolerance")
 
 
 def ways_of(device: MeasuredDevice) -> tuple[bool, ...]:
@@ -351,7 +352,7 @@ def ways_of(device: MeasuredDevice) -> tuple[bool, ...]:
     return (False,) if device.levels else (True,) if device.one_sided else (False, True)
 
 
-def answer(run: Run) -> dict[str, Any]:
+def answer(run: Run) -> Fields:
     """Return the row of a run: accuracy and pulses, for the first seed of the device as it is also
     energies and times, and for one layer accuracies at later ages. Runs in a worker.
     """
@@ -405,19 +406,19 @@ def over_time(
     for age in ages:
         old = network.aged(age)
         again = learn(old, short, *run.dataset.training).network
-        for name, of in (("aged", old), ("relearned", again)):
-            scores = score_row(test.labels, of.first_spikes(test.levels))
+        for name, one in (("aged", old), ("relearned", again)):
+            scores = score_row(test.labels, one.first_spikes(test.levels))
             row[f"{name} {age:g}"] = scores["strict_accuracy"]
     return row
 
 
 def warn_of_failures(rows: pd.DataFrame) -> None:
     """Warn once of each kind of network that does not work as it should, with the first cause."""
-    for (network, way), of in rows.groupby(["network", "write"]):
-        causes = [text for text in of.get("problem", []) if isinstance(text, str) and text]
+    for (network, way), group in rows.groupby(["network", "write"]):
+        causes = [text for text in group.get("problem", []) if isinstance(text, str) and text]
         if causes:
             warnings.warn(
-                f"{network}, written {way}: {len(causes)} of {len(of)} networks fail, the first "
+                f"{network}, written {way}: {len(causes)} of {len(group)} networks fail, the first "
                 f"because {causes[0]}. Their accuracies say little of the device",
                 OperatingRangeWarning,
                 stacklevel=2,
@@ -434,18 +435,18 @@ def described(device: MeasuredDevice) -> pd.DataFrame:
     rows = [("conductance", f"{low:.3g} to {high:.3g} {unit} at {device.read_voltage:g} V")]
     if device.levels:
         rows.append(("gate voltage", f"{device.gate_low:g} to {device.gate_high:g} V"))
-    if found := device.one_sided:
-        word = "up" if found.sign > 0 else "down"
-        rows.append((f"gradual pulse {word}", f"{found.mean_step:.1%}, noise {found.noise:.1%}"))
-        rows.append(("abrupt pulse to", f"x = {np.mean(found.abrupt):.2f}"))
+    if pulses := device.one_sided:
+        word = "up" if pulses.sign > 0 else "down"
+        rows.append((f"gradual pulse {word}", f"{pulses.mean_step:.1%}, noise {pulses.noise:.1%}"))
+        rows.append(("abrupt pulse to", f"x = {np.mean(pulses.abrupt):.2f}"))
     for up, word in ((True, "up"), (False, "down")):
-        if not device.levels and not found:
+        if not device.levels and not pulses:
             first, middle, last = (f"{device.step(x, up):.2%}" for x in (0.0, 0.5, 1.0))
             rows.append(
                 (f"step of a pulse {word}", f"{first} at x = 0, {middle} at 0.5, {last} at 1")
             )
             rows.append((f"pulses {word} across the range", f"{device.pulses(up):,.0f}"))
-    if not found:
+    if not pulses:
         rows.append(("write noise of a pulse", f"{device.write_noise:.2%} of the range"))
     rows += [
         ("noise of a reading", f"{device.read_noise:.2%} of the range"),
@@ -518,15 +519,15 @@ def runs_read(readings: Sequence[Readings], up: bool) -> Iterator[tuple[np.ndarr
     """Yield some runs of pulses in one direction: the pulses since the run began, and the readings
     in S, with the reading before as the first.
     """
-    found = []
+    curves = []
     for one in readings:
         turns = np.flatnonzero(np.diff(one.direction)) + 1
         for part in np.split(np.arange(len(one.direction)), turns):
             if one.direction[part[0]] == (1 if up else -1):
                 part = part[:DOTS]
                 since = np.append(0, np.cumsum(one.pulses[part]))
-                found.append((since, one.conductance[np.append(part[0] - 1, part)]))
-    yield from found[:: -(-len(found) // RUNS) or 1]
+                curves.append((since, one.conductance[np.append(part[0] - 1, part)]))
+    yield from curves[:: -(-len(curves) // RUNS) or 1]
 
 
 def steps_read(
@@ -544,12 +545,12 @@ def steps_read(
 
 def published(networks: Networks) -> pd.DataFrame:
     """Return the rows of the published devices, from records of `memristive compare`."""
-    found = [
+    tables = [
         load_table(path).assign(network=network)
         for network, (*_, name) in networks.items()
         if (path := PUBLISHED / f"{name}.json").exists()
     ]
-    return pd.concat(found) if found else pd.DataFrame()
+    return pd.concat(tables) if tables else pd.DataFrame()
 
 
 def accuracy_section(
@@ -656,8 +657,8 @@ def tolerance_section(rows: pd.DataFrame) -> Section:
     """Return accuracy over the spread from cell to cell."""
     used = rows[(rows["network"] == ONE) & rows["section"].isin(["accuracy", "tolerance"])]
     figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 3.0))
-    for way, of in used.groupby("write", sort=False):
-        groups = (100 * of["strict_accuracy"]).groupby(of["cells"])
+    for way, group in used.groupby("write", sort=False):
+        groups = (100 * group["strict_accuracy"]).groupby(group["cells"])
         look = {"color": COLOUR_OF[str(way)], "markersize": 4, "label": way}
         over_seeds(axis, groups.mean().index, groups, **look)
     axis.set(xlabel="relative spread of steps and of ranges", ylabel="test accuracy (%)")
@@ -676,12 +677,12 @@ def time_section(rows: pd.DataFrame) -> list[Section]:
     """Return what time does, if the device states a law."""
     if AGED not in rows:
         return []
-    found = rows[rows[AGED].notna()]
+    aged = rows[rows[AGED].notna()]
     table = pd.DataFrame(
         {
             "age (s)": [f"{age:g}" for age in AGES],
             **{
-                f"{name} (%)": [f"{100 * found[f'{name} {age:g}'].mean():.1f}" for age in AGES]
+                f"{name} (%)": [f"{100 * aged[f'{name} {age:g}'].mean():.1f}" for age in AGES]
                 for name in ("aged", "relearned")
             },
         }
@@ -698,15 +699,15 @@ def wear_section(rows: pd.DataFrame) -> Section:
     endurance = Technology().endurance
     own = rows[rows["section"] == "accuracy"]
     groups = own.groupby(["network", "write"], sort=False)
-    found = groups[["presentations", "pulses_per_cell", "most_pulses"]].mean().reset_index()
+    means = groups[["presentations", "pulses_per_cell", "most_pulses"]].mean().reset_index()
     table = pd.DataFrame(
         {
-            "network": found["network"],
-            "written": found["write"],
-            "presentations": [f"{value:,.0f}" for value in found["presentations"]],
-            "pulses a cell": [f"{value:,.1f}" for value in found["pulses_per_cell"]],
-            "most of a cell": [f"{value:,.0f}" for value in found["most_pulses"]],
-            "trainings in a life": [f"{endurance / value:,.0f}" for value in found["most_pulses"]],
+            "network": means["network"],
+            "written": means["write"],
+            "presentations": [f"{value:,.0f}" for value in means["presentations"]],
+            "pulses a cell": [f"{value:,.1f}" for value in means["pulses_per_cell"]],
+            "most of a cell": [f"{value:,.0f}" for value in means["most_pulses"]],
+            "trainings in a life": [f"{endurance / value:,.0f}" for value in means["most_pulses"]],
         }
     )
     texts = [
@@ -719,11 +720,11 @@ def wear_section(rows: pd.DataFrame) -> Section:
 
 def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
     """Return energy and time of an inference and of a training."""
-    found = rows[rows["inference_J"].notna()]
-    columns: dict[str, Any] = {"network": found["network"], "written": found["write"]}
+    costs = rows[rows["inference_J"].notna()]
+    columns: Fields = {"network": costs["network"], "written": costs["write"]}
     for name in ("inference", "training"):
         for unit in "Js":
-            values = found.get(f"{name}_{unit}", pd.Series(np.nan, found.index))
+            values = costs.get(f"{name}_{unit}", pd.Series(np.nan, costs.index))
             columns[f"{name}, {'energy' if unit == 'J' else 'time'}"] = [
                 "" if np.isnan(value) else with_unit(value, unit) for value in values
             ]

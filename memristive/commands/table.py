@@ -16,11 +16,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import sklearn.datasets
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -46,7 +45,7 @@ from memristive.learning.settings import MEASURED_NEURON
 from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.recipe import Conv
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.scores.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
 from memristive.writing.late import check_late
 from memristor import MemristorParameters
@@ -202,10 +201,10 @@ def main(arguments: list[str] | None = None) -> None:
         for number, part in enumerate(parts, 1)
         for method, classifier in methods.items()
     ]
-    found = record.run_tasks(evaluate, tasks, [len(task.train) for task in tasks])
+    results = record.run_tasks(evaluate, tasks, [len(task.train) for task in tasks])
     # decisions, strict decisions
     decided = {method: np.zeros((2, len(labels)), int) for method in methods}
-    for task, method, one in zip(tasks, len(parts) * list(methods), found, strict=True):
+    for task, method, one in zip(tasks, len(parts) * list(methods), results, strict=True):
         decided[method][:, task.test] = one
 
     # 4. Test a held-out tenth in ngspice.
@@ -264,10 +263,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(
         f"{NETWORK}, strictly: {np.mean(strict == truth):.2%}, {np.mean(strict < 0):.2%} undecided"
     )
-    for engine, one in compared.items():
+    for engine, shares in compared.items():
         print(
-            f"held-out tenth: {engine} decides {one['right']} of {one['samples']} right, "
-            f"{one['same_decision']} as the closed form"
+            f"held-out tenth: {engine} decides {shares['right']} of {shares['samples']} right, "
+            f"{shares['same_decision']} as the closed form"
         )
 
     # 6. Plot.
@@ -285,16 +284,21 @@ def window_of(text: str, shape: tuple[int, ...]) -> dict[str, int]:
     """Return the fields of a convolution with a window such as "3x3", for samples of a `shape`.
     Raises ParameterError for other texts, and for samples that are no images.
     """
-    found = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
-    if not found:
+    match = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
+    if not match:
         raise ParameterError(f"--convolution takes a window such as 3x3, got {text}")
     if len(shape) == 2 and math.isqrt(shape[1]) ** 2 != shape[1]:
         raise ParameterError(
             "--convolution needs images: an .npz or .npy file of n x height x width, or a table "
             f"whose columns are the pixels of a square, got {shape[1]} columns"
         )
-    of, _ = Conv(window=int(found[1])).on(shape)
-    return {"height": of.height, "width": of.width, "window": of.window, "regions": of.regions}
+    convolution, _ = Conv(window=int(match[1])).on(shape)
+    return {
+        "height": convolution.height,
+        "width": convolution.width,
+        "window": convolution.window,
+        "regions": convolution.regions,
+    }
 
 
 def samples_of(
@@ -318,7 +322,7 @@ class Fold:
     """
 
     name: str
-    method: Any
+    method: BaseEstimator
     features: np.ndarray
     truth: np.ndarray
     train: np.ndarray
@@ -342,7 +346,7 @@ def evaluate(task: Fold) -> list[np.ndarray]:
     return [predicted, decide(fitted.spike_times(task.features[task.test]), RESOLUTION)[0]]
 
 
-def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
+def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> Fields:
     """Return a dict with the accuracy, its 95 % interval, and the recall of each class under its
     name in `classes`. `truth` and `predicted` hold a class number for each sample.
     """
@@ -356,7 +360,7 @@ def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dic
 
 def compare_in_ngspice(
     network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray
-) -> dict[str, Any]:
+) -> Fields:
     """Train on nine tenths of each class, and test the rest in ngspice and in closed form. Return a
     dict with the number of test samples, the numbers of those that ngspice decides right and that
     both engines decide alike, and the largest difference of spikes in s.
@@ -366,14 +370,16 @@ def compare_in_ngspice(
         features, labels, test_size=held_out, stratify=labels, random_state=network.random_state
     )
     fitted = clone(network).fit(train, known)
-    found, exact = (
+    spikes, exact = (
         fitted.set_params(engine=engine, verbose=1).spike_times(tested)
         for engine in (NGSPICE, CLOSED_FORM)
     )
-    simulated, computed = (decide(times, RESOLUTION)[0] for times in (found, exact))
+    simulated, computed = (decide(times, RESOLUTION)[0] for times in (spikes, exact))
     return {
         "samples": len(truth),
         "right": int((simulated == np.searchsorted(fitted.classes_, truth)).sum()),
         "same_decision": int((simulated == computed).sum()),
-        "largest_spike_deviation_s": largest_deviation(found, exact, fitted.network_.design.window),
+        "largest_spike_deviation_s": largest_deviation(
+            spikes, exact, fitted.network_.design.window
+        ),
     }

@@ -11,7 +11,6 @@ form; with 200 hidden neurons an hour in ngspice.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from memristive.io.records import describe, differences
 from memristive.network.chip import Chip, load_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import network_on_chip
+from memristive.parameters import Fields
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import RESOLUTION, confusion, resolution_of
 
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     if changes:
         print(f"ex situ: the chip differs from that of the training: {', '.join(changes)}")
     on = f"_on_{Path(options.chip).stem}" if options.chip else ""
-    described: dict[str, Any]
+    described: Fields
     network, resolution = network_on_chip(network, devices), RESOLUTION
     age = f"_after_{options.age:g}_s" if options.age else ""
     if options.age:

@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,7 +70,7 @@ from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.plotting import BLACK, GREY, SKY, WIDTH
 from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
@@ -176,7 +175,7 @@ def main(arguments: list[str] | None = None) -> None:
     def trained(learning: Learning) -> None:
         first = learning.network.states
         ngspice = options.engine == NGSPICE
-        recipe: dict[str, Any] = {"recipe": start.recipe.as_dict()} if start.recipe else {}
+        recipe: Fields = {"recipe": start.recipe.as_dict()} if start.recipe else {}
         save_voltages(path, first, ngspice=ngspice, overwrite=True, **made_with, **recipe)
         record.plot(plotting.learning_figure(*learning_curve(learning.history)), "learning")
 
@@ -252,8 +251,8 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         given = {
             name: getattr(options, name) for name in ("kernels", "window", "regions", "stride")
         }
-        found = {name: value for name, value in given.items() if value}
-        conv = dataclasses.replace(recipe.convolution or Conv(), **found)
+        fields = {name: value for name, value in given.items() if value}
+        conv = dataclasses.replace(recipe.convolution or Conv(), **fields)
         layers = [conv, *map(Dense, options.hidden or ())]
     elif options.hidden is not None:
         layers = list(map(Dense, options.hidden))
@@ -272,7 +271,7 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     dataset = data()
     device = load_device(options.device) if options.device else None
     levels = dataset.training.levels.reshape(-1, *dataset.shape)
-    network, found = load_weights(
+    network, loaded = load_weights(
         options.weights,
         levels,
         device,
@@ -282,7 +281,7 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     )
     shape = network.states[-1].shape
     rule, chip = apply_settings(
-        options, rule=found, chip=load_chip(options.chip or "ideal", len(dataset.labels), shape[1])
+        options, rule=loaded, chip=load_chip(options.chip or "ideal", len(dataset.labels), shape[1])
     )
     network = network_on_chip(network, None if chip.ideal else chip)
 
@@ -293,7 +292,7 @@ def tuned_weights(options: argparse.Namespace, data: Callable[..., Dataset]) -> 
     return start_with
 
 
-def shown(row: dict[str, Any]) -> tuple[Any, ...]:
+def shown(row: Fields) -> tuple[object, ...]:
     """Return a row of the record as cells of a table to print."""
     low, high = (100 * row[f"interval_95_{end}"] for end in ("low", "high"))
     return (
@@ -308,7 +307,7 @@ def shown(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True)
-class Training:
+class SeedTraining:
     """Training of the network of one seed.
 
     Parameters
@@ -324,7 +323,7 @@ class Training:
     """
 
     options: argparse.Namespace
-    parameters: dict[str, Any]
+    parameters: Fields
     number: int
     checkpoint: Path
     alone: bool
@@ -333,9 +332,9 @@ class Training:
 def train_and_test(
     options: argparse.Namespace,
     path: Path,
-    parameters: dict[str, Any],
+    parameters: Fields,
     trained: Callable[[Learning], None],
-) -> list[dict[str, Any]]:
+) -> list[Fields]:
     """Train and test a network for each seed, several at a time with --jobs or --scheduler; return
     their rows: scores, and pulses a cell if they are written by pulses.
 
@@ -354,10 +353,10 @@ def train_and_test(
             checkpoint.unlink(missing_ok=True)
     left = [number for number in range(options.seeds) if number not in rows]
     alone = len(left) == 1 or (options.jobs == 1 and not options.scheduler)
-    tasks = [Training(options, parameters, k, checkpoints[k], alone) for k in left]
-    found = run_tasks(train_one, tasks, options.jobs, options.scheduler, None, "networks")
+    tasks = [SeedTraining(options, parameters, k, checkpoints[k], alone) for k in left]
+    results = run_tasks(train_one, tasks, options.jobs, options.scheduler, None, "networks")
     try:
-        for k, (row, learning) in found:
+        for k, (row, learning) in results:
             if learning:
                 trained(learning)
             rows[left[k]] = row
@@ -375,7 +374,7 @@ def checkpoints_of(path: Path, seeds: int) -> list[Path]:
     return list(map(checkpoint_path, [path, *others]))
 
 
-def train_one(task: Training) -> tuple[dict[str, Any], Learning | None]:
+def train_one(task: SeedTraining) -> tuple[Fields, Learning | None]:
     """Train and test one network, from its checkpoint if there is one; return its row, and of the
     first network the training. Runs in a worker.
     """
@@ -400,7 +399,7 @@ def train_one(task: Training) -> tuple[dict[str, Any], Learning | None]:
             scheduler=options.scheduler if task.alone else None,
         )
     writes = learning_curve(learning.history)[1][-1]
-    row: dict[str, Any] = {"seed": rule.seed, "presentations_that_wrote": int(writes)}
+    row: Fields = {"seed": rule.seed, "presentations_that_wrote": int(writes)}
     if counts:
         cells = sum(states.size for states in start.states)
         row["pulses_a_cell"] = float(state["pulses"]) / cells
@@ -409,10 +408,10 @@ def train_one(task: Training) -> tuple[dict[str, Any], Learning | None]:
 
 def make_presentations(
     learning: Learning,
-    task: Training,
+    task: SeedTraining,
     rule: LayeredRule,
     training: Images,
-    state: dict[str, Any],
+    state: Fields,
     counts: Counts | None,
 ) -> None:
     """Make the remaining presentations; keep the checkpoint's `state` up to date, and save it every
@@ -427,7 +426,7 @@ def make_presentations(
         for done, accuracy in steps:
             state |= learning.arrays()
             if counts:
-                state["pulses"] = before + sum(float(of.sum()) for of in counts.pulses)
+                state["pulses"] = before + sum(float(pulses.sum()) for pulses in counts.pulses)
             if task.alone:
                 bar.update(done - bar.n)
                 bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
@@ -507,24 +506,24 @@ def kernel_weights(network: Network) -> np.ndarray:
 
 def places_figure(network: Network, image: np.ndarray) -> Figure:
     """Draw an image, and where each of the kernels that fire first has its earliest spikes."""
-    of = network.layers[0].kind
-    assert isinstance(of, Convolution)
+    kind = network.layers[0].kind
+    assert isinstance(kind, Convolution)
     kernels = network.layers[0].neurons
     seen = read_in_closed_form(network, image)
     times, winners = (part[0].reshape(-1, kernels) for part in (seen.times, seen.winners))
     shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
-    weights = kernel_weights(network).reshape(kernels, of.window, of.window)
+    weights = kernel_weights(network).reshape(kernels, kind.window, kind.window)
     far = np.abs(weights[shown]).max()
     figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
-    picture = image.reshape(of.height, of.width)
+    picture = image.reshape(kind.height, kind.width)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(True)
     axes[0, 0].imshow(picture, cmap="Greys", vmin=0, vmax=1)
     axes[0, 0].set_title("image", fontsize=9)
     axes[1, 0].set_axis_off()
-    centres = (of.window - 1) / 2 + of.stride * np.stack(
-        np.divmod(np.arange(len(of.patches)), of.places[1]), axis=1
+    centres = (kind.window - 1) / 2 + kind.stride * np.stack(
+        np.divmod(np.arange(len(kind.patches)), kind.places[1]), axis=1
     )
     norm = LogNorm(np.nanmin(times[:, shown]) * 1e6, np.nanmax(times[:, shown]) * 1e6)
     for column, kernel in enumerate(shown, 1):

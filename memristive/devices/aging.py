@@ -2,11 +2,11 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, FloatOrArray, ParameterError, Parameters, quantity
 
 # of random numbers: drift exponents, and pulses that the cells survive
 DRIFT_STREAM, ENDURANCE_STREAM = 11, 13
@@ -56,7 +56,7 @@ class Aging(Parameters):
                 f"{self.retention:g} s"
             )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Fields:
         content = super().as_dict()
         if not self.drifts:
             content.pop("drift_start")
@@ -91,7 +91,14 @@ class Aging(Parameters):
         )
         return self.endurance * np.exp(sigma * rng.standard_normal(shape) - sigma**2 / 2)
 
-    def aged(self, x: Any, zero: Any, exponents: Any, age: Any, seconds: float) -> np.ndarray:
+    def aged(
+        self,
+        x: FloatOrArray,
+        zero: FloatOrArray,
+        exponents: FloatOrArray,
+        age: FloatOrArray,
+        seconds: float,
+    ) -> np.ndarray:
         """Return x after some more `seconds` without a write; all arguments broadcast.
 
         Parameters

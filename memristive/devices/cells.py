@@ -12,7 +12,11 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.write_curve import WriteCurve
+from memristive.parameters import Fields
 from memristor import Memory, MemristorParameters
+
+Index = int | slice | np.ndarray
+PerCell = Any  # a float, or an array
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,14 +25,14 @@ class Cells(Memory):
     rows), as on a chip.
     """
 
-    gain: Any  # A/V^2, Kp W/L of the channel
-    threshold_voltage: Any  # V, Vto of the channel
-    transconductance: Any  # S, K, the write gain
-    capacitance: Any  # F, the explicit memory capacitor C
-    gate_capacitance: Any  # F, of the channel's gate
-    leak_resistance: Any  # ohm
+    gain: PerCell  # A/V^2, Kp W/L of the channel
+    threshold_voltage: PerCell  # V, Vto of the channel
+    transconductance: PerCell  # S, K, the write gain
+    capacitance: PerCell  # F, the explicit memory capacitor C
+    gate_capacitance: PerCell  # F, of the channel's gate
+    leak_resistance: PerCell  # ohm
     curve: WriteCurve | None  # of a measured device: write gain over X; None: constant
-    write_noise: Any = 1.0  # over the nominal noise of a pulse
+    write_noise: PerCell = 1.0  # over the nominal noise of a pulse
 
     @classmethod
     def of(cls, parameters: MemristorParameters, chip: "Cells | None" = None) -> "Cells":
@@ -41,9 +45,9 @@ class Cells(Memory):
             }
         )
 
-    def at(self, columns: Any, rows: Any = slice(None)) -> "Cells":
+    def at(self, columns: Index, rows: Index = slice(None)) -> "Cells":
         """Return the cells of some columns and rows, given as indices or slices."""
-        arrays: dict[str, Any] = {
+        arrays: Fields = {
             key: value[columns, rows]
             for key, value in vars(self).items()
             if isinstance(value, np.ndarray)
@@ -100,7 +104,7 @@ class Devices:
     neurons: NeuronValues | None = None
     wires: Wires = Wires()
 
-    def of_rows(self, rows: Any) -> "Devices":
+    def of_rows(self, rows: Index) -> "Devices":
         """Return the devices of a crossbar that has only the rows `rows` (indices or a slice)."""
         return dataclasses.replace(self, cells=self.cells and self.cells.at(slice(None), rows))
 

@@ -9,14 +9,13 @@ state node, becomes the start of the next one by the initial parameter.
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import TURNING_WINDOW, Emulator, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.spice.session import Solver, run_once
 from memristor import Memristor, MemristorParameters
 from snn_circuit import Points, add_source, edges
@@ -116,9 +115,9 @@ class Characterisation:
     loops: list[tuple[float, np.ndarray, np.ndarray]]
 
 
-def check_rise(model: SpiceModel, found: StateMap) -> None:
+def check_rise(model: SpiceModel, states: StateMap) -> None:
     """Raise ParameterError unless the conductance rises from 0 S or more over a model's states."""
-    siemens, (bottom, top), node = found.conductances, found.states[[0, -1]], model.state_node
+    siemens, (bottom, top), node = states.conductances, states.states[[0, -1]], model.state_node
     if siemens[0] < 0 or not (np.diff(siemens) > 0).all():
         raise ParameterError(
             f"{model.name}: the conductance must rise over node {node}, from 0 S or more, got "
@@ -255,7 +254,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
     not set the state.
     """
     default = state = write_cells(model, None, up=True)[0, 0]
-    found, counts, changes, all_arrived = [], [], [], True
+    ends, counts, changes, all_arrived = [], [], [], True
     wanted = 0.9 * state or 0.1
     if abs((started := write_cells(model, [wanted], up=True)[0, 0]) - wanted) > 0.1 * abs(wanted):
         cure = "; ngspice resolves 1 uV, so let the state be about 1, in nm for example"
@@ -274,7 +273,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
             if arrived or (block == 1 and abs(now - last) < LEAST_CHANGE * abs(last)):
                 break
             last = now
-        found.append(float(state))
+        ends.append(float(state))
         counts.append(block * BLOCK)
         all_arrived &= arrived
         changes.append((now - begin) / abs(begin))
@@ -294,7 +293,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
             "device is bipolar; others cannot learn here"
         )
     if abs(change) < LEAST_CHANGE:
-        middle, node = (default + found[0]) / 2, model.state_node
+        middle, node = (default + ends[0]) / 2, model.state_node
         idle = write_cells(model, [middle], True, share=0.0)[0, -1]
         cure = "give the model file other voltages or widths"
         if abs(idle - middle) > 0.1 * abs(middle):
@@ -302,15 +301,15 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
                 f"the device forgets: without voltage {node} goes from {middle:.2g} to {idle:.2g} "
                 f"in {PERIOD * width:.2g} s"
             )
-        elif abs(found[1] - found[0]) > 0.01 * abs(default - found[0]):
+        elif abs(ends[1] - ends[0]) > 0.01 * abs(default - ends[0]):
             cure = (
-                f"{node} has gone to {found[0]:.2g}, beyond the end of the conductance: "
+                f"{node} has gone to {ends[0]:.2g}, beyond the end of the conductance: "
                 + BOUND_STATE.format(node)
             )
         elif abs(rise(middle)) >= LEAST_CHANGE:
             cure = (
                 f"{node} moves from {middle:.2g}, but is stuck at its bound "
-                f"{found[0]:.2g} (boundary lock); give the state {TURNING_WINDOW}"
+                f"{ends[0]:.2g} (boundary lock); give the state {TURNING_WINDOW}"
             )
         raise ParameterError(
             f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the "
@@ -321,13 +320,13 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
             f"{model.name}: pulses of {volts:g} V lower the conductance: give the model file the "
             "other row_pin"
         )
-    return found, counts, all_arrived
+    return ends, counts, all_arrived
 
 
-def retention(model: SpiceModel, found: StateMap) -> dict[str, Any]:
+def retention(model: SpiceModel, states: StateMap) -> Fields:
     """Return the time constant `retention` in s and the `rest` with which x relaxes without voltage
-    (`memristor.Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training. `found`
-    converts states to x.
+    (`memristor.Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training.
+    `states` converts states to x.
 
     The law is fitted to reads over times from `LONGER` trainings down to those in which x hardly
     changes, so that decays of any speed have many points.
@@ -338,9 +337,9 @@ def retention(model: SpiceModel, found: StateMap) -> dict[str, Any]:
     def lose(stop: float) -> tuple[np.ndarray, np.ndarray]:
         grid = np.linspace(0, stop, 51)[1:]
         time, moved, _ = transient(
-            model, found.state(np.array(STARTS)), [[(0.0, 0.0)]], stop, stop / 50
+            model, states.state(np.array(STARTS)), [[(0.0, 0.0)]], stop, stop / 50
         )
-        return grid, np.array([np.interp(grid, time, row) for row in found.share(moved)])
+        return grid, np.array([np.interp(grid, time, row) for row in states.share(moved)])
 
     if np.abs(lose(stop)[1] - starts).max() < FORGOTTEN:
         return {"retention": 0.0, "rest": 0.0}
@@ -351,7 +350,7 @@ def retention(model: SpiceModel, found: StateMap) -> dict[str, Any]:
     ):
         parts.append(lose(stop))
         stop /= 10
-    seconds, x = (np.concatenate(of, axis=-1) for of in zip(*parts, strict=True))
+    seconds, x = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
 
     def fit(tau: float) -> tuple[float, float, float]:
         kept = np.exp(-seconds / tau)
@@ -393,16 +392,16 @@ def characterise(
     (bottom, top), reach, arrived = ends(model)
     phase("conductance of each state")
     fine = np.linspace(bottom, top, 129)
-    found = StateMap(fine, read_cells(model, fine))
+    states = StateMap(fine, read_cells(model, fine))
     for _ in range(HALVINGS):
-        jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
+        jumps = np.flatnonzero(np.diff(states.conductances) > JUMP * np.ptp(states.conductances))
         if not jumps.size:
             break
         fine = np.insert(fine, jumps + 1, (fine[jumps] + fine[jumps + 1]) / 2)
-        found = StateMap(fine, read_cells(model, fine))
-    low, high = found.conductances[[0, -1]]
-    check_rise(model, found)
-    grid = found.state(GRID)
+        states = StateMap(fine, read_cells(model, fine))
+    low, high = states.conductances[[0, -1]]
+    check_rise(model, states)
+    grid = states.state(GRID)
     steps, cut = {}, {}
     phase("steps of each state")
     for up in (True, False):
@@ -427,7 +426,7 @@ def characterise(
         for up in (True, False)
         for part in (2, 3)
     }
-    selected: dict[str, Any] = {
+    selected: Fields = {
         f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
         for side, up in (("up", True), ("down", False))
         for part, share in (("half", 2), ("third", 3))
@@ -445,7 +444,7 @@ def characterise(
     potentiated = write_cells(model, np.interp(STARTS, GRID, grid), True, BLOCK)
     depressed = write_cells(model, potentiated[:, -1], False, BLOCK)
     moved, pulses = np.hstack([potentiated, depressed[:, 1:]]), np.arange(BLOCK + 1)
-    x = found.share(moved)
+    x = states.share(moved)
     misfit = max(
         np.abs(device.after(x[:, :1], pulses) - x[:, : BLOCK + 1]).max(),
         np.abs(device.after(x[:, BLOCK : BLOCK + 1], pulses, False) - x[:, BLOCK:]).max(),
@@ -456,27 +455,27 @@ def characterise(
     _, held, _ = transient(
         model, grid, [[(0.0, model.read_voltage), (stop, model.read_voltage)]], stop, stop / 50
     )
-    drift = found.share(held[:, -1]) - GRID
+    drift = states.share(held[:, -1]) - GRID
     loops = [
         (period, *loop(model, float(grid[len(grid) // 2]), period, period / 200))
         for period in np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)
     ]
     return Characterisation(
-        dataclasses.replace(device, misfit=min(float(misfit), 1.0), **retention(model, found)),
-        found,
+        dataclasses.replace(device, misfit=min(float(misfit), 1.0), **retention(model, states)),
+        states,
         (reach[0], reach[1]),
         arrived,
         steps,
         disturb,
-        found.conductance(moved),
+        states.conductance(moved),
         drift,
         loops,
     )
 
 
-def described(model: SpiceModel, low: float, high: float, source: str, path: str) -> dict[str, Any]:
+def described(model: SpiceModel, low: float, high: float, source: str, path: str) -> Fields:
     """Return the fields of the device that do not depend on how it is written. `low`, `high`: its
-    states at the ends of the range; other arguments are those of `characterise`.
+    states at the ends of the range; other arguments are as in `characterise`.
     """
     volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
     # Differences of cells make weights, so the range counts: what all states have in common

@@ -110,7 +110,7 @@ def gates_circuit(
     model: SpiceModel, states: Sequence[float] | np.ndarray, gates: np.ndarray, reset: np.ndarray
 ) -> tuple[Circuit, float]:
     """Return the netlist in which `set_cells` writes cells, and the time in s at which the writes
-    end; arguments are those of `set_cells`.
+    end; arguments are as in `set_cells`.
 
     Nodes: row, column, gate{k}; cell k is Xcell{k}.
     """
@@ -167,12 +167,12 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
     first = set_cells(model, np.full(LEVELS, default), gates, every)
     # the lowest level after the highest one, and the other way round
     low, high = (set_cells(model, first[[end]], gates[[-1 - end]], every[:1])[0] for end in (-1, 0))
-    found = {
+    by_side = {
         SIDES[0]: set_cells(model, np.full(LEVELS, low), gates, every),
         SIDES[1]: set_cells(model, np.full(LEVELS, high), gates, every),
         SIDES[2]: set_cells(model, np.full(LEVELS, low), gates, never),
     }
-    levels = {side: read_cells(model, states) for side, states in found.items()}
+    levels = {side: read_cells(model, states) for side, states in by_side.items()}
     curve = (levels[SIDES[0]] + levels[SIDES[1]]) / 2
     if not curve[0] < curve[-1] or not (np.diff(curve) >= 0).all():
         raise ParameterError(
@@ -180,7 +180,7 @@ def measure_levels(model: SpiceModel, source: str = "", path: str = "") -> Level
             f"{gates[0]:g} V and {curve[-1]:.3g} S at {gates[-1]:g} V: give the model file other "
             "gate voltages"
         )
-    fine = np.linspace(found[SIDES[0]][0], found[SIDES[0]][-1], STATES)
+    fine = np.linspace(by_side[SIDES[0]][0], by_side[SIDES[0]][-1], STATES)
     mapped = StateMap(fine, read_cells(model, fine))
     check_rise(model, mapped)
     x = (curve - curve[0]) / (curve[-1] - curve[0])
@@ -201,7 +201,7 @@ def characterise_gate(
     model: SpiceModel, source: str = "", path: str = "", phase: Callable[[str], object] = str
 ) -> GateCharacterisation:
     """Measure a 1T1R cell in ngspice: levels, the influence of earlier writes (history),
-    half-selected cells and I-V loops. Arguments and exceptions are those of `measure_levels`;
+    half-selected cells and I-V loops. Arguments and exceptions are as in `measure_levels`;
     `phase` is called with the name of each phase.
     """
     phase("levels")
@@ -233,12 +233,12 @@ def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: floa
     lowest level.
     """
     wanted = np.random.default_rng(1).uniform(gates[0], gates[-1], HISTORY)
-    expected, found, last = np.interp(wanted, gates, curve), [], gates[0]
+    expected, reached, last = np.interp(wanted, gates, curve), [], gates[0]
     for gate in wanted:
         state = set_cells(model, [state], np.array([gate]), np.array([gate < last]))[0]
         last = gate
-        found.append(state)
-    return np.array([expected, read_cells(model, found)])
+        reached.append(state)
+    return np.array([expected, read_cells(model, reached)])
 
 
 def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str, float]:

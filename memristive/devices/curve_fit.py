@@ -59,7 +59,7 @@ from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 POINTS = 21  # of a curve; one cell is 5 % of the range
 FEWEST = 3  # pulses of each direction that a fit needs
@@ -71,7 +71,7 @@ SMALLEST_NOISE, REGULAR = 1e-5, 1e-6
 BENT = 0.05  # typical second difference of a curve, in units of its largest step
 # of the logs of noises and second differences
 BOUNDS = [(np.log(SMALLEST_NOISE), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2
-WIDEST = 0.25  # variance of x, which is from 0 to 1: no distribution has a larger one
+REPLAYS = 200  # with write noise, which give the distance of readings from mean pulses
 # Intervals: probability outside, parameters that two straight curves take from the steps, and drop
 # of the log of the likelihood, beyond that at the ends, up to which a finer lattice looks again. A
 # lattice has `LATTICE` values of each noise, up to `WIDE` times the noise of the steps, and
@@ -126,7 +126,7 @@ class PulseFit:
     """
 
     device: MeasuredDevice
-    errors: dict[str, Any]
+    errors: Fields
     direction: np.ndarray
     pulses: np.ndarray
     reading: np.ndarray
@@ -145,6 +145,11 @@ class PulseFit:
         range.
         """
         return float(np.sqrt(np.mean((self.reading - self.replay) ** 2)))
+
+    @property
+    def missed(self) -> float:
+        """The same of the states without read noise, which no curve follows."""
+        return float(np.sqrt(np.mean((self.state - self.replay) ** 2)))
 
     @property
     def largest(self) -> float:
@@ -234,19 +239,19 @@ def fit_pulses(
             grid, *_, rough, _ = _estimate(readings, signs, numbers, after)
             after = after[_moving(after, signs, numbers, (rough - grid[0]) / (grid[-1] - grid[0]))]
             data, equal, intervals = (readings, signs, numbers, after), bool(equal_noises), None
-            found = _estimate(*data, equal)
+            estimate = _estimate(*data, equal)
             if equal_noises is None:
-                intervals, likeliest = _noise_intervals(found[-1])
+                intervals, likeliest = _noise_intervals(estimate[-1])
                 # a maximum beside the highest one
-                if not ((intervals[:, 0] <= found[3]) & (found[3] <= intervals[:, 1])).all():
-                    found = _estimate(*data, start=likeliest)
-                    intervals, _ = _noise_intervals(found[-1])
+                if not ((intervals[:, 0] <= estimate[3]) & (estimate[3] <= intervals[:, 1])).all():
+                    estimate = _estimate(*data, start=likeliest)
+                    intervals, _ = _noise_intervals(estimate[-1])
                     # a ridge of the likelihood may have its best point outside of the lattice
-                    intervals[:, 0] = np.minimum(intervals[:, 0], found[3])
-                    intervals[:, 1] = np.maximum(intervals[:, 1], found[3])
+                    intervals[:, 0] = np.minimum(intervals[:, 0], estimate[3])
+                    intervals[:, 1] = np.maximum(intervals[:, 1], estimate[3])
                 if equal := not intervals[:, 0].any():
-                    found = _estimate(*data, equal)
-            grid, curves, curve_errors, noises, state, last = found
+                    estimate = _estimate(*data, equal)
+            grid, curves, curve_errors, noises, state, last = estimate
             noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
         except LinAlgError:
             raise ParameterError(
@@ -473,7 +478,7 @@ def _regress(
     writes: np.ndarray,
     shared: np.ndarray,
     bent: np.ndarray,
-) -> tuple[Any, ...]:
+) -> tuple:
     """Return minus the log of the restricted likelihood, and the parts of the regression.
 
     The parts are the Cholesky factors of the noise's covariance and of the normal equations, the
@@ -549,8 +554,8 @@ def _path(
     ways, weights, slopes = [np.zeros(len(start))], list[np.ndarray](), list[np.ndarray]()
     for j in range(pulses.max()):
         x, left = start + ways[-1], pulses[:, None] > j
-        for found, hats in zip((weights, slopes), _hats(x, grid), strict=True):
-            found.append(np.hstack([hats * (up & left), -hats * (~up & left)]))
+        for columns, hats in zip((weights, slopes), _hats(x, grid), strict=True):
+            columns.append(np.hstack([hats * (up & left), -hats * (~up & left)]))
         step = (end - start) / pulses if curves is None else weights[-1] @ curves
         ways.append(np.clip(x + step, grid[0], grid[-1]) - start)
     return ways[:-1], weights, slopes
@@ -588,7 +593,7 @@ def _estimate(
     after: np.ndarray,
     equal: bool = False,
     start: np.ndarray | None = None,
-) -> tuple[Any, ...]:
+) -> tuple:
     """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
     (read, write), the estimated states at all readings, and the arguments of `_noise_curve` after
     `grid`.
@@ -673,14 +678,14 @@ def _noise_curve(
         noise, parts = np.exp(values[1:]), np.array([values[0], 0.0, *logs[2:]])
         return float(_regress(parts, design, target, slope, terms @ noise @ noise, shared, bent)[0])
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.array([logs[0], *[logs[1]] * points]),
         method="L-BFGS-B",
         bounds=[BOUNDS[0]] * (points + 1),
         options={"ftol": 1e-9, "eps": 1e-4},  # larger than the rounding of the likelihood
     )
-    return found.fun, np.exp(found.x[1:])
+    return optimum.fun, np.exp(optimum.x[1:])
 
 
 def _likelihoods(
@@ -711,7 +716,7 @@ def _likelihoods(
     return losses, smooth[best]
 
 
-def _noise_intervals(last: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _noise_intervals(last: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Return 95 % intervals of the noises (read, write) by profile likelihood, and the likeliest
     `logs` of `_regress`. `last`: the last entry of `_estimate`.
     """
@@ -750,17 +755,16 @@ def _replay(
     device: MeasuredDevice, state: np.ndarray, direction: np.ndarray, pulses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return two arrays (readings): x if each pulse since the start of the sweep makes the device's
-    mean step, and the standard deviation of a reading about this x. `state`: estimated x at each
-    reading, used at the starts of sweeps. `direction`, `pulses`: as in `PulseFit`.
+    mean step, and the standard deviation of a reading about this x, of replays with write noise.
+    `state`: estimated x at each reading, used at the starts of sweeps. `direction`, `pulses`: as in
+    `PulseFit`.
     """
-    mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
+    rng, x = np.random.default_rng(1), np.repeat(state[:, None], 1 + REPLAYS, axis=1)
+    noise = np.append(0, np.full(REPLAYS, device.write_noise))  # the first one has mean steps
     for n in np.flatnonzero(direction):
-        mean[n], variance[n] = mean[n - 1], variance[n - 1]
+        x[n] = x[n - 1]
         for _ in range(pulses[n]):
-            below, step, above = (
-                device.step(mean[n] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]
-            )
-            mean[n] = np.clip(mean[n] + step, 0, 1)
-            spread = (1 + (above - below) / (2 * near)) ** 2 * variance[n] + device.write_noise**2
-            variance[n] = min(spread, WIDEST)
-    return mean, np.sqrt(variance + device.read_noise**2)
+            step = device.step(x[n], direction[n] > 0) * direction[n]
+            x[n] = np.clip(x[n] + step + noise * rng.standard_normal(len(noise)), 0, 1)
+    variance = ((x[:, 1:] - x[:, :1]) ** 2).mean(axis=1)
+    return x[:, 0], np.sqrt(variance + device.read_noise**2)

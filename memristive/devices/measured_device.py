@@ -13,7 +13,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,6 +28,7 @@ from memristive.devices.spice_model import (
 from memristive.devices.write_curve import Flow, WriteCurve, move
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import (
+    Fields,
     ParameterError,
     curve,
     did_you_mean,
@@ -396,7 +397,7 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
     rates = np.interp(grid, middle, steps)
     # in twice the range, with constant rates beyond 1, so that no step ends at the bound
     for _ in range(ITERATIONS):
-        made = (
+        moves = (
             move(
                 Flow(np.append(rates, np.full(len(grid) - 1, rates[-1])), rates, 0.0, 2.0),
                 grid,
@@ -404,16 +405,18 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
             )
             - grid
         )
-        rates *= np.interp(grid, middle, np.where(steps > 0, steps / np.maximum(made, 1e-300), 1.0))
+        rates *= np.interp(
+            grid, middle, np.where(steps > 0, steps / np.maximum(moves, 1e-300), 1.0)
+        )
     return tuple(rates.tolist())
 
 
-def device_record(device: MeasuredDevice) -> dict[str, Any]:
+def device_record(device: MeasuredDevice) -> Fields:
     """Return the content of a device file."""
     return {"format": FORMAT, **device.as_dict()}
 
 
-def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
+def device_of_record(content: Fields) -> MeasuredDevice:
     """Return the device of a device file's content. Raises ParameterError, which names the field,
     for other content.
     """

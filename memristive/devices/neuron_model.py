@@ -13,6 +13,7 @@ A neuron file is JSON::
 `levels` (sources in V) or `biases` (ideal currents into the pin in A).
 """
 
+import dataclasses
 import hashlib
 import json
 import warnings
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
@@ -40,6 +41,7 @@ SOLVER = Solver(max_step=20e-9, reltol=1e-4, trtol=7.0, chgtol=1e-16, method="ge
 POINTS = 24  # currents of a curve
 HELD = 3e-3  # V: a column that is farther from its reference lets other cells conduct
 FOLLOWED = 0.01  # largest relative error of the three numbers where they hold
+DRAWN = (1.3, 2.0, 4.0, 8.0, 16.0)  # currents at which drawn neurons are measured, in I_th
 LIFT = 0.01  # relative change of t by the conductance of other cells that is worth a doubt
 
 
@@ -207,6 +209,11 @@ class MeasuredNeuron(Parameters):
     energy, power : float
         Energy in J that its sources give from the step to a spike in the middle of the range, and
         power in W at rest.
+    draws : int
+        Draws of the foundry's mismatch behind the spreads; 0: they are unknown.
+    threshold_spread, time_constant_spread, leak_spread : float
+        Relative spreads of I_th, tau, and of the membrane's resistance, which raises tau and
+        lowers I_th by the same factor.
     """
 
     name: str
@@ -228,7 +235,15 @@ class MeasuredNeuron(Parameters):
     model: str = ""
     model_sha256: str = ""
 
-    newer: ClassVar = ("model", "model_sha256")
+    draws: int = quantity(0, 0, 10**4, "", "draws of mismatch")
+    threshold_spread: float = quantity(0.0, 0.0, 2.0, "", "relative spread of I_th")
+    time_constant_spread: float = quantity(0.0, 0.0, 2.0, "", "relative spread of tau")
+    leak_spread: float = quantity(0.0, 0.0, 2.0, "", "relative spread of the membrane's resistance")
+
+    newer: ClassVar = (
+        *("model", "model_sha256", "draws", "threshold_spread", "time_constant_spread"),
+        "leak_spread",
+    )
 
     @property
     def law(self) -> tuple[float, float, float]:
@@ -238,33 +253,40 @@ class MeasuredNeuron(Parameters):
     @property
     def doubts(self) -> list[str]:
         """Reasons why a network may differ from what the curve predicts."""
-        found = []
+        doubts = []
         worst = max(abs(self.rest), self.offset)
         if worst > HELD:
-            found.append(
+            doubts.append(
                 f"neuron {self.name} holds its column only within {1e3 * worst:.2g} mV, so that "
                 "other cells conduct"
             )
         if abs(self.lift) > LIFT:
-            found.append(
+            doubts.append(
                 f"neuron {self.name} fires {self.lift:+.1%} later if other cells conduct as much "
                 "as the driven ones"
             )
-        return found
+        return doubts
 
     def warn(self) -> None:
         """Warn of the doubts, once in a process."""
         for doubt in self.doubts:
             warnings.warn(f"{doubt}: compare with ngspice", stacklevel=1)
 
-    def spikes(self, currents: np.ndarray) -> np.ndarray:
+    def spikes(
+        self,
+        currents: np.ndarray,
+        threshold: np.ndarray | float = 1.0,
+        slower: np.ndarray | float = 1.0,
+    ) -> np.ndarray:
         """Return the first spikes in s (nan: silent) at the `currents` in A of columns: the law,
-        times the ratio of the curve to the law, which hardly depends on the current.
+        times the ratio of the curve to the law, which hardly depends on the current. `threshold`
+        and `slower`: factors on I_th and tau of each column.
         """
-        at = np.array(self.current)
-        ratio = np.interp(currents, at, np.array(self.time) / law(at, *self.law))
-        fires = currents > self.threshold_current
-        times = ratio * law(np.where(fires, currents, at[-1]), *self.law)
+        at, scaled = np.array(self.current), currents / threshold
+        ratio = np.interp(scaled, at, np.array(self.time) / law(at, *self.law))
+        fires = scaled > self.threshold_current
+        delay, tau, least = self.law
+        times = ratio * law(np.where(fires, scaled, at[-1]), delay, tau * slower, least)
         return np.where(fires & (times <= self.window), times, np.nan)
 
     def parameters(self) -> NeuronParameters:
@@ -350,7 +372,9 @@ def load_neuron(name: str | Path) -> MeasuredNeuron:
     return neuron
 
 
-def law(currents: np.ndarray, delay: float, tau: float, threshold: float) -> np.ndarray:
+def law(
+    currents: np.ndarray, delay: float, tau: np.ndarray | float, threshold: float
+) -> np.ndarray:
     """Return t0 + tau ln(I / (I - I_th)) in s."""
     return delay - tau * np.log1p(-threshold / currents)
 
@@ -367,15 +391,17 @@ def fit_law(currents: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.nda
         amperes, seconds = currents[used], times[used]
         scale = np.array([seconds[-1], seconds[0], amperes[0]])
 
-        def error(x: np.ndarray, a: Any = amperes, s: Any = seconds, k: Any = scale) -> np.ndarray:
+        def error(
+            x: np.ndarray, a: np.ndarray = amperes, s: np.ndarray = seconds, k: np.ndarray = scale
+        ) -> np.ndarray:
             return law(a, *(x * k)) / s - 1
 
         bounds = ([-1.0, 1e-3, 1e-6], [1.0, 1e3, 1 - 1e-9])
-        found = least_squares(error, [0.1, 0.5, 0.9], bounds=bounds, xtol=1e-14, ftol=1e-14)
-        if np.abs(found.fun).max() <= FOLLOWED or used.sum() <= 4:
-            return found.x * scale, used
+        optimum = least_squares(error, [0.1, 0.5, 0.9], bounds=bounds, xtol=1e-14, ftol=1e-14)
+        if np.abs(optimum.fun).max() <= FOLLOWED or used.sum() <= 4:
+            return optimum.x * scale, used
         first, last = np.flatnonzero(used)[[0, -1]]
-        used[first if abs(found.fun[0]) > abs(found.fun[-1]) else last] = False
+        used[first if abs(optimum.fun[0]) > abs(optimum.fun[-1]) else last] = False
 
 
 class _Bench:
@@ -429,7 +455,7 @@ def measure_neuron(
     model: NeuronModel,
     source: str = "",
     process: Process | None = None,
-    phase: Callable[[str], Any] = lambda name: None,
+    phase: Callable[[str], object] = str,
 ) -> MeasuredNeuron:
     """Measure a neuron in ngspice: its column, its curve t(I) through resistors, its energy.
 
@@ -459,7 +485,7 @@ def measure_neuron(
 
 
 def _measured(
-    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], Any]
+    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], object]
 ) -> MeasuredNeuron:
     phase("rest")
     rest = bench.run(0.0)
@@ -470,12 +496,12 @@ def _measured(
     guess = model.window / 10
     for current in currents:
         waves = bench.run(float(current), guess=guess)
-        found = bench.spikes(waves)
-        if not len(found):
+        spikes = bench.spikes(waves)
+        if not len(spikes):
             break
-        times.append(found[0])
-        guess = 2 * found[0]
-        ends.append(float(np.interp(model.start + found[0], waves.time, waves["column"])))
+        times.append(spikes[0])
+        guess = 2 * spikes[0]
+        ends.append(float(np.interp(model.start + spikes[0], waves.time, waves["column"])))
     if len(times) < 4:
         output = bench.run(model.highest_current)["output_0"]
         raise ParameterError(
@@ -520,6 +546,47 @@ def _measured(
         float(bench.power(rest)[quiet].mean()),
         source or model.name,
         model.sha256,
+    )
+
+
+def with_spreads(
+    neuron: MeasuredNeuron,
+    model: NeuronModel,
+    process: Process,
+    draws: int,
+    phase: Callable[[str], object] = str,
+) -> MeasuredNeuron:
+    """Return `neuron` with its spreads over `draws` neurons whose transistors differ.
+
+    The membrane's resistance takes the share of the spreads of I_th and tau with opposite signs.
+
+    Raises
+    ------
+    ParameterError
+        The foundry's models know no mismatch, or a drawn neuron does not fire.
+    """
+    currents = np.array(DRAWN) * neuron.threshold_current
+    laws = []
+    for seed in range(1, draws + 1):
+        phase("mismatch")
+        with temporary_circuits():
+            bench = _Bench(model, process.replace(mismatch=seed))
+            spikes = [bench.spikes(bench.run(float(current))) for current in currents]
+        if not all(len(times) for times in spikes):
+            raise ParameterError(
+                f"{model.name} is silent at {DRAWN[0]:g} I_th or more on chip {seed} within "
+                f"{model.window:g} s: raise window"
+            )
+        laws.append(fit_law(currents, np.array([times[0] for times in spikes]))[0][1:])
+    (tau, both), (_, threshold) = np.cov(np.log(laws).T)
+    leak = min(max(-both, 0.0), tau, threshold)
+    spreads = np.sqrt(np.expm1([threshold - leak, tau - leak, leak]))
+    return dataclasses.replace(
+        neuron,
+        draws=draws,
+        threshold_spread=float(spreads[0]),
+        time_constant_spread=float(spreads[1]),
+        leak_spread=float(spreads[2]),
     )
 
 

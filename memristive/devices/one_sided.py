@@ -11,7 +11,7 @@ import numpy as np
 
 from memristive.parameters import ParameterError, Parameters
 
-Table = tuple[tuple[float, ...], ...]
+Quantiles = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class OneSided(Parameters):
         Or the gradual pulses have no direction.
     """
 
-    gradual: Table
-    abrupt: Table
+    gradual: Quantiles
+    abrupt: Quantiles
 
     def check(self) -> None:
         for name in ("gradual", "abrupt"):
@@ -81,8 +81,8 @@ class OneSided(Parameters):
         table = np.array(self.gradual if gradual else self.abrupt)
         states, levels = (np.linspace(0, 1, count) for count in table.shape[::-1])
         at_x = np.array([np.interp(x, states, row) for row in table])
-        found = np.array([np.interp(shares, levels, of_x) for of_x in at_x.T]).T
-        return found if gradual else found - x
+        quantiles = np.array([np.interp(shares, levels, of_x) for of_x in at_x.T]).T
+        return quantiles if gradual else quantiles - x
 
     @property
     def noise(self) -> float:
@@ -90,7 +90,7 @@ class OneSided(Parameters):
         return float(np.sqrt(np.mean(np.var(middles(self.gradual), axis=0))))
 
 
-def middles(table: Table) -> np.ndarray:
+def middles(table: Quantiles) -> np.ndarray:
     """Return the means of neighbouring quantiles: values that are equally probable."""
     rows = np.array(table)
     return (rows[1:] + rows[:-1]) / 2

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.devices.one_sided import OneSided, Table
+from memristive.devices.one_sided import OneSided, Quantiles
 from memristive.parameters import ParameterError
 
 QUANTILES, STATES = 21, 21  # of the tables
@@ -22,19 +22,19 @@ FEWEST = 5  # steps of a direction
 ABRUPT = 0.7
 
 
-Cell = tuple[np.ndarray, np.ndarray, np.ndarray]
+CellReadings = tuple[np.ndarray, np.ndarray, np.ndarray]
 # state before and state after each pulse, two rows; by the direction, 1 or -1
 Steps = dict[int, np.ndarray]
 
 
-def is_one_sided(cells: Sequence[Cell]) -> bool:
+def is_one_sided(cells: Sequence[CellReadings]) -> bool:
     """Return True if exactly one direction of some `cells`, as in `fit_one_sided`, is abrupt."""
     steps = _steps(cells)[0] if all(len(siemens) for siemens, *_ in cells) else Steps()
-    enough = all(of.shape[1] >= FEWEST for of in steps.values())
+    enough = all(pairs.shape[1] >= FEWEST for pairs in steps.values())
     return enough and len(_abrupt(steps)) == 1
 
 
-def fit_one_sided(cells: Sequence[Cell], name: str, **more: Any) -> MeasuredDevice:
+def fit_one_sided(cells: Sequence[CellReadings], name: str, **more: Any) -> MeasuredDevice:
     """Return the device of one or several cells with one gradual direction.
 
     Parameters
@@ -65,7 +65,7 @@ def fit_one_sided(cells: Sequence[Cell], name: str, **more: Any) -> MeasuredDevi
     tables = OneSided(_quantiles(before, after - before), _quantiles(start, end))
     spans, lows = ranges[:, 1] - ranges[:, 0], ranges[:, 0]
     if len(cells) > 1:
-        spread, shift = (float(of.std() / spans.mean()) for of in (spans, lows))
+        spread, shift = (float(bounds.std() / spans.mean()) for bounds in (spans, lows))
         more = {"range_spread": spread, "lowest_spread": shift} | more
     low, high = ranges.mean(axis=0).tolist()
     return one_sided_device(name, tables, lowest_conductance=low, highest_conductance=high, **more)
@@ -79,31 +79,31 @@ def one_sided_device(name: str, tables: OneSided, **more: Any) -> MeasuredDevice
     )
 
 
-def _steps(cells: Sequence[Cell]) -> tuple[Steps, np.ndarray]:
+def _steps(cells: Sequence[CellReadings]) -> tuple[Steps, np.ndarray]:
     """Return the steps of all single pulses, and the lowest and highest conductance of each cell in
     S (cells x 2).
     """
     ranges = np.array([np.quantile(siemens, [EDGE, 1 - EDGE]) for siemens, _, _ in cells])
-    found: dict[int, list[np.ndarray]] = {1: [], -1: []}
+    by_sign: dict[int, list[np.ndarray]] = {1: [], -1: []}
     for (siemens, direction, pulses), (low, high) in zip(cells, ranges, strict=True):
         x = np.clip((siemens - low) / max(high - low, 1e-300), 0.0, 1.0)
-        for sign, steps in found.items():
+        for sign, steps in by_sign.items():
             after = np.flatnonzero((direction[1:] == sign) & (pulses[1:] == 1)) + 1
             steps.append(np.stack([x[after - 1], x[after]]))
-    return {sign: np.hstack(steps) for sign, steps in found.items()}, ranges
+    return {sign: np.hstack(steps) for sign, steps in by_sign.items()}, ranges
 
 
 def _abrupt(steps: Steps) -> list[int]:
     """Return the directions whose pulses cover, from the far half of the range, more than the share
     `ABRUPT` of their way to its end, on average.
     """
-    found = []
+    signs = []
     for sign, (before, after) in steps.items():
         left, moved = (1 - before, after - before) if sign > 0 else (before, before - after)
         far = left > 1 / 2
         if far.any() and (moved[far] / left[far]).mean() > ABRUPT:
-            found.append(sign)
-    return found
+            signs.append(sign)
+    return signs
 
 
 def _only(abrupt: list[int]) -> int:
@@ -114,17 +114,17 @@ def _only(abrupt: list[int]) -> int:
     return abrupt[0]
 
 
-def _quantiles(x: np.ndarray, values: np.ndarray) -> Table:
+def _quantiles(x: np.ndarray, values: np.ndarray) -> Quantiles:
     """Return the table of quantiles of `values` at the states `x`: those of the steps within
     `WINDOW` of each state of the table, but at least of the `LEAST` nearest.
     """
-    found = []
+    rows = []
     for state in np.linspace(0, 1, STATES):
         away = np.abs(x - state)
         near = away <= max(WINDOW, np.sort(away)[:LEAST][-1])
-        found.append(np.quantile(values[near], np.linspace(0, 1, QUANTILES)))
-    return _table(np.array(found).T)
+        rows.append(np.quantile(values[near], np.linspace(0, 1, QUANTILES)))
+    return _table(np.array(rows).T)
 
 
-def _table(values: np.ndarray) -> Table:
+def _table(values: np.ndarray) -> Quantiles:
     return tuple(tuple(row) for row in np.round(values, 4).tolist())

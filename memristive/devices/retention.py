@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -72,7 +71,7 @@ class RetentionFit:
 def fit_retention(
     time: Sequence[float] | np.ndarray,
     conductance: Sequence[float] | np.ndarray,
-    device: Sequence[Any] | np.ndarray | None = None,
+    device: Sequence[object] | np.ndarray | None = None,
 ) -> RetentionFit:
     """Fit both laws to readings of devices that nobody writes.
 
@@ -94,10 +93,10 @@ def fit_retention(
         Times or conductances are not above 0, there are too few readings, or conductances change
         by no more than their scatter. Or the better law misses them by more than 20 %.
     """
-    seconds, siemens = (np.asarray(of, float) for of in (time, conductance))
+    seconds, siemens = (np.asarray(given, float) for given in (time, conductance))
     names = np.zeros(len(seconds)) if device is None else np.asarray(device)
-    found, places = np.unique(names, return_inverse=True)
-    count, devices = len(seconds), len(found)
+    kinds, places = np.unique(names, return_inverse=True)
+    count, devices = len(seconds), len(kinds)
     for values, name, unit in ((siemens, "conductance", "S"), (seconds, "time", "s")):
         for row in np.flatnonzero(~((values > 0) & np.isfinite(values)))[:1]:
             raise ParameterError(
@@ -122,7 +121,7 @@ def fit_retention(
         rests[CONSTANT][own] = logs[own] - logs[own].mean()
         rests[DRIFT][own] = logs[own] - line.intercept - line.slope * decades[own]
     rests[RELAXATION], time_constant, rest = _relaxation(seconds, logs, places)
-    squares = {law: max(float(np.mean(of**2)), LEAST**2) for law, of in rests.items()}
+    squares = {law: max(float(np.mean(misses**2)), LEAST**2) for law, misses in rests.items()}
     criteria = {
         law: count * np.log(squares[law]) + 2 * k * count / (count - k - 1)
         for law, k in numbers.items()
@@ -136,7 +135,7 @@ def fit_retention(
         time_constant,
         rest,
         {law: float(value - min(criteria.values())) for law, value in criteria.items()},
-        {law: float(np.sqrt(of)) for law, of in squares.items()},
+        {law: float(np.sqrt(square)) for law, square in squares.items()},
     )
     if fit.law == CONSTANT:
         raise ParameterError(

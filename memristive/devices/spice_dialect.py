@@ -8,10 +8,10 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from memristive.files import restored
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 # no part of a device: analyses, output, settings of another simulator
 DROPPED = re.compile(
@@ -105,14 +105,14 @@ def translated(statements: Iterable[Statement], notes: dict[str, None]) -> Itera
     takes for random numbers.
     """
     statements = list(statements)
-    own = {found[1].lower() for one in statements if (found := DEFINED.match(one.text))}
+    own = {match[1].lower() for one in statements if (match := DEFINED.match(one.text))}
     given = {word.lower() for one in statements for word in re.findall(r"(\w+)=", one.text)}
     constants = {name: value for name, value in CONSTANTS.items() if name not in given}
     for statement in statements:
         text = statement.text
-        if found := TEMPERATURE.fullmatch(text):
+        if match := TEMPERATURE.fullmatch(text):
             try:
-                celsius = float(found[1] or found[2])
+                celsius = float(match[1] or match[2])
             except ValueError:
                 raise statement.refused("must give one number, in degrees Celsius") from None
             notes[f"measured at {celsius:g} degrees Celsius"] = None
@@ -174,12 +174,11 @@ def pins_of(words: list[str]) -> list[str]:
     )
 
 
-def fitted(
-    statements: list[Statement], content: dict[str, Any], notes: dict[str, None]
-) -> list[Statement]:
-    """Return a library's `statements` such that a circuit can set what it needs in the subcircuit:
-    no pin for the state, a parameter for the state at t = 0, and the model file's `parameters` also
-    where they stand in .param.
+def fitted(statements: list[Statement], content: Fields, notes: dict[str, None]) -> list[Statement]:
+    """Return a library's `statements`, changed such that a circuit can set the subcircuit's values.
+
+    The state has no pin, its value at t = 0 is a parameter, and the model file's `parameters` also
+    replace values in .param.
 
     Changes the model file's `content` accordingly, and adds a line to `notes` for each change.
     """
@@ -190,8 +189,8 @@ def fitted(
         hits = ((k, re.search(pattern, texts[k], re.IGNORECASE)) for k in within)
         return next(((k, hit) for k, hit in hits if hit), None)
 
-    def put(found: tuple[int, re.Match[str]], text: str) -> None:
-        k, hit = found
+    def put(place: tuple[int, re.Match[str]], text: str) -> None:
+        k, hit = place
         texts[k] = texts[k][: hit.start(1)] + text + texts[k][hit.end(1) :]
 
     everywhere = range(len(texts))
@@ -203,12 +202,12 @@ def fitted(
     known = rf"\b{re.escape(wanted)}="
     for key in list(given):
         entry = rf"\b{re.escape(key)}=(.*?)(?=\s+\w+(?:\(.*?\))?=(?!=)|$)"
-        if not find(entry, body[:1]) and (found := find(r"^\.param.*?" + entry, everywhere)):
-            put(found, repr(given.pop(key)))
+        if not find(entry, body[:1]) and (place := find(r"^\.param.*?" + entry, everywhere)):
+            put(place, repr(given.pop(key)))
     content["parameters"] = given
 
-    if found := find(rf"^\.subckt(?:\s+[^\s=]+)+?(\s+{node})(?=\s|$)", body[:1]):
-        put(found, "")
+    if place := find(rf"^\.subckt(?:\s+[^\s=]+)+?(\s+{node})(?=\s|$)", body[:1]):
+        put(place, "")
         notes[f"pin {node} is the state and stays open; row_pin counts the other pins"] = None
 
     memory = find(rf"^c\S*\s+{node}\s.*?()$", body)

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from PySpice.Spice.Netlist import Circuit
 
@@ -42,7 +42,7 @@ from memristive.devices.foundry import Process
 from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
 from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
-from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, SimulationError, quantity
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
 CARDS = (".subckt", ".ends", ".model", ".param", ".params", ".func", ".ic")
@@ -128,7 +128,7 @@ class Pulse(Parameters):
 
 
 @dataclass(frozen=True)
-class Gate(Parameters):
+class GateEntry(Parameters):
     """Entry `gate` of a model file, in V."""
 
     low: float
@@ -312,8 +312,8 @@ class SpiceModel(Parameters):
                 rf"{'' if inside else '?'}^\s*\.ends",
                 self.text.lower(),
             )
-            found = re.findall(r"(?m)^\s*[a-z]\S*\s+(\w+)\s+(\w+)", block[0] if block else "")
-            nodes = sorted({name for pair in found for name in pair} - {"0"})
+            pairs = re.findall(r"(?m)^\s*[a-z]\S*\s+(\w+)\s+(\w+)", block[0] if block else "")
+            nodes = sorted({name for pair in pairs for name in pair} - {"0"})
             raise ParameterError(
                 f"node {self.state_node} is missing in subcircuit {self.subcircuit}, whose nodes "
                 f"are {', '.join(nodes)}"
@@ -391,12 +391,12 @@ def load_model(name: str) -> SpiceModel:
     except FileProblem as error:
         raise ParameterError(f"model {name!r} is none of {', '.join(presets)}: {error}") from None
     try:
-        given: dict[str, Any] = {}
+        given: Fields = {}
         for way in ("up", "down"):
             pulse = restored(Pulse, content.pop(way, None), way)
             given |= {f"voltage_{way}": pulse.voltage, f"width_{way}": pulse.width}
         if "gate" in content:
-            gate = restored(Gate, content.pop("gate"), "gate")
+            gate = restored(GateEntry, content.pop("gate"), "gate")
             given |= {f"gate_{name}": volts for name, volts in vars(gate).items()}
         if "select" in content:
             select = restored(Select, content.pop("select"), "select")
@@ -546,7 +546,7 @@ def _joined(path: Path) -> list[Statement]:
     """
     if not os.path.isfile(path):
         raise ParameterError(f"{path} does not exist")
-    found: list[Statement] = []
+    statements: list[Statement] = []
     data = path.read_bytes()
     try:
         content = data.decode("utf-16" if data[:2] in UTF_16 else "utf-8-sig")
@@ -561,10 +561,10 @@ def _joined(path: Path) -> list[Statement]:
             if line.lstrip().startswith("*")
             else re.sub(r"\s*=\s*", "=", COMMENT.sub("", line).strip())
         )
-        if text.startswith("+") and found:
-            found[-1] = found[-1]._replace(
-                text=re.sub(r"\s*=\s*", "=", f"{found[-1].text} {text[1:].strip()}")
+        if text.startswith("+") and statements:
+            statements[-1] = statements[-1]._replace(
+                text=re.sub(r"\s*=\s*", "=", f"{statements[-1].text} {text[1:].strip()}")
             )
         elif text:
-            found.append(Statement(path, number, text))
-    return found
+            statements.append(Statement(path, number, text))
+    return statements

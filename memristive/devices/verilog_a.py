@@ -18,11 +18,10 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from memristive.devices.spice_dialect import DEFAULT, arguments
 from memristive.files import restored
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 ENDINGS = (".va", ".vams")
 COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -75,8 +74,8 @@ def compiled(path: Path, *options: str | Path) -> str:
     if not done.returncode:
         return done.stdout
     printed = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
-    found = ERROR.search(printed)
-    what = f", line {found[2]}: {found[1]}" if found else f": {printed[:200]}"
+    match = ERROR.search(printed)
+    what = f", line {match[2]}: {match[1]}" if match else f": {printed[:200]}"
     if re.search("random|rdist", what):
         what += ": leave it out, and give the device file a write_noise"
     raise ParameterError(" ".join(f"{path}{what}".split()))
@@ -102,9 +101,7 @@ def loading(source: str) -> str:
     return f".control\nset num_threads=1\npre_osdi '{path}'\n.endc\n"
 
 
-def as_subcircuit(
-    path: Path, content: dict[str, Any], notes: dict[str, None]
-) -> tuple[list[str], str]:
+def as_subcircuit(path: Path, content: Fields, notes: dict[str, None]) -> tuple[list[str], str]:
     """Return the lines of a subcircuit around a module of Verilog-A, and the source for `loading`.
 
     Changes the model file's `content` accordingly, and adds lines to `notes`. Raises
@@ -114,7 +111,7 @@ def as_subcircuit(
         raise ParameterError(f"{path} does not exist")
     compiled(path, "--dry-run")
     whole = COMMENT.sub(r"\1 ", compiled(path, "--print-expansion"))
-    modules = {found[1]: found for found in MODULE.finditer(whole)}
+    modules = {match[1]: match for match in MODULE.finditer(whole)}
     name, state = (restored(str, content.get(key), key) for key in ("subcircuit", "state_node"))
     if name not in modules:
         raise ParameterError(f"{path}: module {name} is missing; it has {', '.join(modules)}")
@@ -123,12 +120,12 @@ def as_subcircuit(
     own = str(content.get("initial_parameter") or "")
     text = " ".join(f"{header};{body};{state};{own}".split())
     unique = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}".lower()
-    if found := REFUSED.search(body):
-        raise ParameterError(f"{path}: {found[0]} has no effect in a compiled module: leave it out")
+    if match := REFUSED.search(body):
+        raise ParameterError(f"{path}: {match[0]} has no effect in a compiled module: leave it out")
     if NOISE.search(body):
         notes["noise sources are silent: give the device file a write_noise"] = None
     body = re.sub(
-        r'\banalysis\s*\(\s*"(\w+)"\s*\)', lambda found: str(int(found[1] == "tran")), body
+        r'\banalysis\s*\(\s*"(\w+)"\s*\)', lambda match: str(int(match[1] == "tran")), body
     )
     kinds = "|".join(set(re.findall(r"\bdiscipline\s+(\w+)", whole)))
     named = re.findall(rf"\b(?:{kinds})\s+([\w\s,]+)", f"{header.replace(',', ';')};{body}")
@@ -199,8 +196,8 @@ def _number(body: str, text: str, values: dict[str, float]) -> float | None:
     if text in values:
         return values[text]
     default = re.search(PARAMETER.format(re.escape(text)) + "([^,;]*)", body)
-    found = NUMBER.match(default[1] if default else text)
-    return float(found[1]) * 10.0 ** SCALES.get(found[2], 0) if found else None
+    match = NUMBER.match(default[1] if default else text)
+    return float(match[1]) * 10.0 ** SCALES.get(match[2], 0) if match else None
 
 
 def _with_integrals(

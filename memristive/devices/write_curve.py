@@ -3,7 +3,7 @@ the noise, and the number of pulses of a dose. Kernels compile these functions.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,10 @@ class Flow(NamedTuple):
     q is the change that X would have with the nominal gain K.
     """
 
-    up: Any  # array, for positive voltages, from the lowest X on
-    down: Any  # array, for negative voltages, from the highest X on; the numbers are positive
+    up: np.ndarray  # array, for positive voltages, from the lowest X on
+    down: (
+        np.ndarray
+    )  # array, for negative voltages, from the highest X on; the numbers are positive
     low: float  # V
     span: float  # V
 

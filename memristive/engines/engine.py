@@ -75,7 +75,7 @@ class ModelCells:
 
     def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
         self.model = model
-        self.found: Any = measure_levels(model) if model.has_levels else characterise(model)
+        self.found = measure_levels(model) if model.has_levels else characterise(model)
         self.device: MeasuredDevice = self.found.device
         self.array, self._emulated = DeviceArray(model, self.device, scheme), emulator(self.device)
 
@@ -165,7 +165,7 @@ class SubcircuitLayer:
         patterns: Sequence[np.ndarray],
         shape: tuple[int, ...],
     ) -> Read:
-        layer, together, found = self._layer, np.vstack(patterns), []
+        layer, together, spikes = self._layer, np.vstack(patterns), []
         drives = np.vstack(
             [self._drives(states, together[k : k + RUN]) for k in range(0, len(together), RUN)]
         )
@@ -180,14 +180,14 @@ class SubcircuitLayer:
                 volts, axis=0
             )
             rising = np.minimum(time / layer.rise, 1.0)[:, None] * volts[0]
-            found.append(self._membranes.race(time, (rising + stepped).T, layer.window))
+            spikes.append(self._membranes.race(time, (rising + stepped).T, layer.window))
         self._membranes.unload()
         last = (
             layer.neuron.membrane_gain
             * np.array([volts[-1] for volts in of_images])
             / layer.neuron.threshold
         )
-        return np.reshape(found, (*shape, -1)), last.reshape(*shape, -1)
+        return np.reshape(spikes, (*shape, -1)), last.reshape(*shape, -1)
 
     def _with_bias(self, levels: np.ndarray) -> np.ndarray:
         return levels if self._layer.bias is None else with_bias(levels)
@@ -443,7 +443,7 @@ class NgspiceNetwork:
         self,
         network: Network,
         image: np.ndarray,
-        noise: Sequence[Any] = (),
+        noise: Sequence[np.ndarray] = (),
         stop: float | None = None,
         hidden_stop: float | None = None,
     ) -> Reads:
@@ -462,14 +462,14 @@ class NgspiceNetwork:
         kind, of_first = network.layers[0].kind, noise[0] if noise else None
         shown = kind.windows(levels)
         times, settled = self.layers[0].read(network.states[0], shown, 0, first_stop, of_first)
-        found = [(kind.kept(times, settled)[0], settled)]
+        layers = [(kind.kept(times, settled)[0], settled)]
         for k, until in enumerate(stops, 1):
-            found.append(
+            layers.append(
                 self.layers[k].read_steps(
-                    network.states[k], found[-1][0], until, noise[k] if noise else None
+                    network.states[k], layers[-1][0], until, noise[k] if noise else None
                 )
             )
-        return [times for times, _ in found], [settled for _, settled in found]
+        return [times for times, _ in layers], [settled for _, settled in layers]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the back-read of a layer (counted from 0): for each row except the bias row, the
@@ -602,8 +602,8 @@ def read(
         spikes = network.first_spikes(images, seed)
     else:
         with opened(engine, network) as own:
-            found = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
-        spikes = np.array(found).reshape(-1, network.sizes[-1])
+            outputs = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
+        spikes = np.array(outputs).reshape(-1, network.sizes[-1])
     warn_of_layers(network, images, "the doses", "the doses")
     return spikes
 

@@ -7,6 +7,7 @@ from memristive.devices.neuron_model import EDGE, SOLVER, MeasuredNeuron
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.network.design import FloatOrArray
 from memristive.network.layer import Layer
+from memristive.parameters import ParameterError
 from memristive.spice.session import LoadedCircuit, NgspiceSession
 from memristor import ReadMemristor
 from snn_circuit import add_scaled, add_source, names, state_changes
@@ -24,6 +25,11 @@ class NeuronLayer(NgspiceLayer):
 
     def __init__(self, layer: Layer, neuron: MeasuredNeuron) -> None:
         super().__init__(layer)
+        if layer.devices.neurons is not None:
+            raise ParameterError(
+                f"chip: neurons {neuron.name} in ngspice are all alike; use the closed form, or "
+                "--silicon and --mismatch of the scripts"
+            )
         self._neuron, self._model = neuron, neuron.spice()
         self._read: LoadedCircuit | None = None
 
@@ -51,8 +57,8 @@ class NeuronLayer(NgspiceLayer):
         waves = circuit.run(model.start + layer.window)
         spikes = np.full(layer.columns, np.nan)
         for j in range(layer.columns):
-            found = model.spikes(waves.time, waves[f"output_{j}"], model.start)
-            spikes[j] = found[0] if len(found) else np.nan
+            times = model.spikes(waves.time, waves[f"output_{j}"], model.start)
+            spikes[j] = times[0] if len(times) else np.nan
         currents = -waves.stack(f"i(vbattery_{j})" for j in range(layer.columns))[:, -1]
         return spikes, currents / self._neuron.threshold_current
 

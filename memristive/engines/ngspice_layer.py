@@ -21,9 +21,9 @@ simulated membranes are compared.
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.cells import Cells, cell_changes, neuron_changes
 from memristive.engines.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
@@ -37,6 +37,7 @@ from memristive.network.netlists import (
     crossbar_circuit,
     membrane_circuit,
 )
+from memristive.parameters import Fields
 from memristive.scores.decisions import first_spikes
 from memristive.spice.session import (
     LoadedCircuit,
@@ -93,7 +94,7 @@ class NgspiceLayer:
     ----------
     layer : Layer
     solver : Solver
-        All time steps of reads are scaled by the ratio of its `max_step` to that of
+        All time steps of reads are scaled by the ratio of its `max_step` to the `max_step` of
         `READING_LAYERS`.
     """
 
@@ -105,7 +106,7 @@ class NgspiceLayer:
             solver.max_step / READING_LAYERS.max_step,
         )
         self._pools: dict[tuple[int, bool, float], _RowPool] = {}
-        self._circuits: dict[Any, LoadedCircuit] = {}  # membranes, back-reads, writes
+        self._circuits: dict[object, LoadedCircuit] = {}  # membranes, back-reads, writes
         neurons = layer.circuits
         # V, s
         self._thresholds, self.time_constant = (
@@ -156,15 +157,15 @@ class NgspiceLayer:
         """
         if levels.ndim > 1:
             place = np.arange(len(levels))
-            own: Any = None if noise is None else noise[:, None]
             if noise is None or not self._layer.read_noise:
                 levels, place = np.unique(levels, axis=0, return_inverse=True)
-                own = [None] * len(levels)
-            found = [
+                noise = None
+            own = [None] * len(levels) if noise is None else noise[:, None]
+            results = [
                 self.read(states, of_read, wanted, stop, of_noise)
                 for of_read, of_noise in zip(levels, own, strict=True)
             ]
-            each, ends = (np.array(of)[place] for of in zip(*found, strict=True))
+            each, ends = (np.array(values)[place] for values in zip(*results, strict=True))
             return each, ends
         layer, thresholds = self._layer, self._thresholds + jitter
         pool, places, inputs = self._assign_rows(
@@ -288,7 +289,11 @@ class NgspiceLayer:
         )
 
     def _noise(
-        self, block: np.ndarray, noise: np.ndarray | None, slots: Iterable[int], rows: Any
+        self,
+        block: np.ndarray,
+        noise: np.ndarray | None,
+        slots: Iterable[int],
+        rows: np.ndarray | Sequence[int] | slice,
     ) -> dict[str, float]:
         """Return the changes for `alter` that set the noise currents of a `block` of neurons. Rows
         `rows` of `noise` (as in `read` or `read_steps`) go to the rows `slots` of the circuit, one
@@ -490,7 +495,7 @@ class NgspiceLayer:
             Width in s; negative: at the negative voltage. `lengthened` makes short pulses longer,
             at a lower voltage.
         gains : array, rows, S, optional
-            Write gains of the column's cells in this write; None: those of the chip.
+            Write gains of the column's cells in this write; None: the chip's.
         """
         layer, memristor = self._layer, self._memristor
         pulse, levels, window = lengthened(pulse, levels, high)
@@ -536,8 +541,8 @@ class NgspiceLayer:
             waves = run(WRITING_LAYERS)
         except SimulationError:
             waves = run(WRITING)
-        found = waves.stack(f"xcell_0_{place}_{k}.gate" for k in range(layer.rows))[:, -1] + back
-        return np.where(stuck, states[column], found)
+        after = waves.stack(f"xcell_0_{place}_{k}.gate" for k in range(layer.rows))[:, -1] + back
+        return np.where(stuck, states[column], after)
 
     def _waves(
         self,
@@ -547,7 +552,7 @@ class NgspiceLayer:
         window: float,
         together: bool,
         place: int,
-    ) -> tuple[dict[str, Any], float]:
+    ) -> tuple[Fields, float]:
         """Return the changes for `alter` by which a write drives rows and phi, and the end of the
         transient in s. `levels`, `high`, `pulse`: as in `write_column`. `window`: time in s for
         which phi number `place` is high. `together`: all rows rise at the same time.
@@ -559,7 +564,7 @@ class NgspiceLayer:
         # exact.
         crossing = edge * memristor.switch_threshold / phi
         start, end = 3 * edge, 3 * edge + window
-        changes: dict[str, Any] = {
+        changes: Fields = {
             f"vphi_{c} pwl": [0.0, 0.0, 1.0, 0.0]
             for c in range(self._layer.columns * self._layer.wired)
         }
@@ -582,7 +587,9 @@ class NgspiceLayer:
             )
         return changes, end + 4 * edge
 
-    def _load(self, key: Any, circuit: Any, solver: Solver, saved: list[str]) -> LoadedCircuit:
+    def _load(
+        self, key: object, circuit: Circuit, solver: Solver, saved: list[str]
+    ) -> LoadedCircuit:
         self._circuits[key] = NgspiceSession().load(circuit, solver, saved)
         return self._circuits[key]
 
@@ -608,11 +615,12 @@ def _alter_states(circuit: LoadedCircuit, before: np.ndarray, states: np.ndarray
 def lengthened(
     pulse: float, levels: np.ndarray, high: np.ndarray
 ) -> tuple[float, np.ndarray, float]:
-    """Return a write of the same dose during which phi is high for at least `SHORTEST_WRITE`: the
-    width of its pulse in s, its levels (rows), and the time in s for which phi is high (0 if no row
-    is high).
+    """Return a write of the same dose during which phi is high for at least `SHORTEST_WRITE`.
 
-    Arguments are those of `write_column`. A `pulse` that is too short is made longer, with lower
+    It is the width of its pulse in s, its levels (rows), and the time in s for which phi is high (0
+    if no row is high).
+
+    Arguments are as in `write_column`. A `pulse` that is too short is made longer, with lower
     `levels`.
     """
     window = float(abs(pulse) * high.max())

@@ -32,7 +32,7 @@ def netlist(
 
     ``ngspice -b FILE`` prints the first spikes of the output neurons in s, as spike_0, spike_1, and
     so on, and then the waveforms. Where a neuron does not fire, ngspice prints "failed". The spikes
-    are those of ``read(network, image[None], seed=seed)`` and include the read noise of the
+    are as in ``read(network, image[None], seed=seed)`` and include the read noise of the
     devices. Spikes before 250 us agree within 0.1 us; later ones belong to membranes that settle
     little above their threshold. In a convolution the patches come one after the other, and spikes
     count from the end of the last one (docs/convolution.md).
@@ -106,8 +106,9 @@ def netlist(
 def _layers(
     network: Network, image: np.ndarray, title: str, cells: ModelCells | None, seed: int
 ) -> Circuit:
-    """Return the circuit that reads an image with layers, and their noise; arguments are those of
-    `netlist`.
+    """Return the circuit that reads an image, layer by layer, with noise sources.
+
+    Arguments are as in `netlist`.
     """
     noise: tuple[np.ndarray, ...] = ()
     if network.layers[0].read_noise and not cells:
@@ -118,11 +119,11 @@ def _layers(
 
 def _inner_nodes(network: Network) -> list[str]:
     """Return the nodes of hidden layers: membranes, latches, and rows that neurons drive."""
-    found = network.layers[0].kind.kept_nodes(network.layers[0].neurons)
+    nodes = network.layers[0].kind.kept_nodes(network.layers[0].neurons)
     for k, layer in enumerate(network.layers[:-1]):
-        found += names(f"membrane_{k}", layer.neurons)
-        found += names(f"row_{k + 1}", network.sizes[k + 1])
-    return found
+        nodes += names(f"membrane_{k}", layer.neurons)
+        nodes += names(f"row_{k + 1}", network.sizes[k + 1])
+    return nodes
 
 
 def with_steps(solver: Solver, network: Network) -> Solver:
@@ -136,7 +137,7 @@ def _shifted(network: Network) -> Network:
     jitter = network.jitter("test", 0, 1)
     if not jitter.size or not network.devices:
         return network
-    of = network.devices[0]
-    assert of.neurons
-    neurons = dataclasses.replace(of.neurons, threshold=of.neurons.threshold + jitter[0])
-    return dataclasses.replace(network, devices=(dataclasses.replace(of, neurons=neurons),))
+    devices = network.devices[0]
+    assert devices.neurons
+    neurons = dataclasses.replace(devices.neurons, threshold=devices.neurons.threshold + jitter[0])
+    return dataclasses.replace(network, devices=(dataclasses.replace(devices, neurons=neurons),))

@@ -65,11 +65,28 @@ class SiliconLayer:
         """Write one of the `patterns` (columns x rows, 0 to 1) into each column, one after the
         other. Return X in V (columns x rows) and the waveforms.
         """
+        return self.write(
+            np.full(patterns.shape, self.pulses.start), range(len(patterns)), patterns
+        )
+
+    def write(
+        self,
+        states: np.ndarray,
+        columns: Sequence[int],
+        levels: np.ndarray,
+        width: float | None = None,
+    ) -> tuple[np.ndarray, Waveforms]:
+        """Write `levels` (writes x rows, -1 to 1) into `columns`, one after the other, by pulses of
+        `width` s, from X at `states` (columns x rows, V) on. Return X afterwards and the waveforms.
+        """
         p = self.pulses
-        starts = self._starts(len(patterns), p.write)
-        rows = self._row_pulses(patterns, starts, p.write, p.write_voltage)
-        waves = self._run(np.full(patterns.shape, p.start), rows, starts, [], starts[-1] + p.write)
-        return waves.stack(self.states)[:, -1].reshape(patterns.shape), waves
+        width = width or p.write
+        starts = self._starts(len(columns), width)
+        rows = self._row_pulses(levels, starts, width, p.write_voltage)
+        writes = [edges(start - OPEN, width + CLOSE, EDGE, 1.0) for start in starts]
+        chosen = list(zip(columns, writes, strict=True))
+        waves = self._run(states, rows, chosen, [], starts[-1] + width)
+        return waves.stack(self.states)[:, -1].reshape(self.columns, self.rows), waves
 
     def read(self, states: np.ndarray, patterns: np.ndarray) -> tuple[np.ndarray, Waveforms]:
         """Read `patterns` (images x rows, 0 to 1) one after the other with X at `states` (columns x
@@ -83,9 +100,9 @@ class SiliconLayer:
         spikes = np.full((len(patterns), self.columns), np.nan)
         for q, start in enumerate(starts):
             for j, output in enumerate(outputs):
-                found = model.spikes(waves.time, output, start)
-                if len(found) and found[0] <= p.window:
-                    spikes[q, j] = found[0]
+                times = model.spikes(waves.time, output, start)
+                if len(times) and times[0] <= p.window:
+                    spikes[q, j] = times[0]
         return spikes, waves
 
     def power(self, waves: Waveforms) -> float:
@@ -101,7 +118,7 @@ class SiliconLayer:
     def _row_pulses(
         self, patterns: np.ndarray, starts: Sequence[float], width: float, volts: float
     ) -> list[Points]:
-        rest, found = self.neuron.levels["reference"], []
+        rest, pulses = self.neuron.levels["reference"], []
         for levels in patterns.T:
             points: Points = [(0.0, rest)]
             for start, level in zip(starts, levels, strict=True):
@@ -109,19 +126,20 @@ class SiliconLayer:
                     points += [
                         (t, rest + v) for t, v in edges(start, width, EDGE, float(volts * level))
                     ]
-            found.append(points)
-        return found
+            pulses.append(points)
+        return pulses
 
     def _run(
         self,
         states: np.ndarray,
         rows: Sequence[Points],
-        writes: Sequence[float],
+        writes: Sequence[tuple[int, Points]],
         reads: Sequence[float],
         last: float,
     ) -> Waveforms:
-        """Return the waveforms of a run in which column j is written from `writes[j]` s on, and
-        neurons race from each of `reads` s on, until the end `last` s of the last pulse.
+        """Return the waveforms of a run in which each of `writes` selects a column for a window (s,
+        0 to 1), and neurons race from each of `reads` s on, until the end `last` s of the last
+        pulse.
         """
         p, model = self.pulses, self.neuron
         supply, rest = model.levels["supply"], model.levels["reference"]
@@ -138,14 +156,13 @@ class SiliconLayer:
         circuit["Vreset"].detach()
         add_source(circuit, "reset", reset)
         gates = {"dump_n": (SELECT_N, 0.0), "dump_p": (SELECT_P, supply)}
-        windows = [edges(t - OPEN, p.write + CLOSE, EDGE, 1.0) for t in writes]
         for name, (idle, taken) in gates.items():
-            self._gate(circuit, name, idle, taken, [c for window in windows for c in window])
+            self._gate(circuit, name, idle, taken, [c for _, window in writes for c in window])
         circuit.V("middle", "middle", circuit.gnd, MIDDLE)
         initial = {"supply": supply, "reference": rest, "pump_bias": supply - 1, "middle": MIDDLE}
         initial |= {"dump_n": SELECT_N, "dump_p": SELECT_P, "threshold": model.levels["threshold"]}
         for j in range(self.columns):
-            window = windows[j] if writes else []
+            window = [c for column, window in writes if column == j for c in window]
             self._gate(circuit, f"phi_{j}", 0.0, SELECT_N, window)
             self._gate(circuit, f"phib_{j}", supply, SELECT_P, window)
             model.add_neuron(circuit, j, f"column_{j}")

@@ -9,7 +9,7 @@ side of neuron j; without pairs, the last column may be the reference column.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,7 @@ from memristive.io.records import NotOverwritten, write_file
 from memristive.network.design import Schedule
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
+from memristive.parameters import Fields
 from memristor import read_current
 from snn_circuit import names
 
@@ -63,13 +64,13 @@ class PulseLaw:
             x before the pulses, and the wanted x; shapes broadcast.
         """
         begin, end = np.broadcast_arrays(np.asarray(start, float), np.asarray(target, float))
-        found = np.zeros(begin.shape, int)
+        numbers = np.zeros(begin.shape, int)
         for sign in (1, -1):
             cells = sign * (end - begin) > 0
             pulses, x = self._sweep(sign)
             elapsed = np.interp(sign * end[cells], x, pulses)
-            found[cells] = sign * np.rint(elapsed - np.interp(sign * begin[cells], x, pulses))
-        return found
+            numbers[cells] = sign * np.rint(elapsed - np.interp(sign * begin[cells], x, pulses))
+        return numbers
 
     def _sweep(self, sign: int) -> tuple[np.ndarray, np.ndarray]:
         """Return two arrays for a sweep over the whole range: the numbers of pulses 0, 1/`PARTS`,
@@ -134,14 +135,14 @@ def laboratory_files(
     conductances_K.csv.
     """
     tables, law = conductance_tables(network), pulse_law(network)
-    found = {"circuit.csv": circuit_table(network).to_csv(float_format="%.9g")}
+    files = {"circuit.csv": circuit_table(network).to_csv(float_format="%.9g")}
     for k, table in enumerate(neuron_tables(network)):
-        found[f"neurons_{k}.csv"] = table.to_csv(float_format="%.9g")
+        files[f"neurons_{k}.csv"] = table.to_csv(float_format="%.9g")
     for k, table in enumerate(tables):
-        found[f"conductances_{k}.csv"] = table.to_csv(index_label="siemens", float_format="%.9g")
+        files[f"conductances_{k}.csv"] = table.to_csv(index_label="siemens", float_format="%.9g")
     if law:
-        found["pulses.csv"] = pulse_table(law, tables, start).to_csv(index=False)
-    return found
+        files["pulses.csv"] = pulse_table(law, tables, start).to_csv(index=False)
+    return files
 
 
 def circuit_table(network: Network) -> "pd.DataFrame":
@@ -151,7 +152,7 @@ def circuit_table(network: Network) -> "pd.DataFrame":
     import pandas as pd
 
     schedule = network.design if isinstance(network.design, Schedule) else None
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    values: dict[tuple[str, str], Fields] = {}
     tau = network.parameters.neuron.time_constant
     for k, layer in enumerate(network.layers):
         neuron, wires, none = layer.neuron, layer.devices.wires, None
@@ -181,8 +182,8 @@ def circuit_table(network: Network) -> "pd.DataFrame":
             ("phi_voltage", "V"): schedule.phi_voltage if schedule else none,
         }
         for quantity, value in own.items():
-            found.setdefault(quantity, {})[f"layer_{k}"] = value
-    table = pd.DataFrame(found, names("layer", len(network.layers)), dtype=float).T
+            values.setdefault(quantity, {})[f"layer_{k}"] = value
+    table = pd.DataFrame(values, names("layer", len(network.layers)), dtype=float).T
     table.index.names = ["quantity", "unit"]
     return table.dropna(how="all")
 
@@ -217,7 +218,7 @@ def conductances(layer: Layer, states: np.ndarray) -> np.ndarray:
 
 
 def column_names(layer: Layer, k: int) -> list[str]:
-    """Return the name of each column of layer `k`: that of its node. If a neuron has several pairs,
+    """Return the name of each column's node of layer `k`. If a neuron has several pairs,
     the number of the pair follows, as in column_0_3_pair_1.
     """
     nodes, cells = layer.synapses.nodes(k, layer.neurons), layer.synapses.cells

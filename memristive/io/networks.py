@@ -1,4 +1,4 @@
-"""Files of whole networks: layers of any kind, their rule and their chip. The format is that of
+"""Files of whole networks: layers of any kind, their rule and their chip. The format is as in
 `memristive.io.voltages`.
 """
 
@@ -19,7 +19,7 @@ from memristive.io.voltages import (
 from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.networks import Network, network_on_chip
-from memristive.parameters import ParameterError, check_kind
+from memristive.parameters import Fields, ParameterError, check_kind
 
 
 def describe_network(
@@ -29,11 +29,11 @@ def describe_network(
     rule: Rule | None = None,
     engine: str = CLOSED_FORM,
     encoding: str = "grey",
-) -> dict[str, Any]:
+) -> Fields:
     """Return the parameters that determine a trained network, for records, checkpoints and voltages
     files.
 
-    Arguments are those of `save`.
+    Arguments are as in `save`.
     """
     data, learning = (
         {"dataset": dataset, "shape": shape, "encoding": encoding},
@@ -112,15 +112,15 @@ def network_content(
     shape: tuple[int, int] | None = None,
     engine: str = CLOSED_FORM,
     encoding: str = "grey",
-) -> dict[str, Any]:
-    """Return the content of the file of a network. Arguments are those of `save`."""
+) -> Fields:
+    """Return the content of the file of a network. Arguments are as in `save`."""
     states = network.states[0] if network.paper else network.states
     shape = network.image_shape or shape or shape_of(network.sizes[0])
-    made = describe_network(dataset, shape, network, rule, engine, encoding)
-    made |= {name: of for name in ("past", "wear") if (of := getattr(network, name))}
+    content = describe_network(dataset, shape, network, rule, engine, encoding)
+    content |= {name: arrays for name in ("past", "wear") if (arrays := getattr(network, name))}
     if network.recipe:
-        made["recipe"] = network.recipe.as_dict()
-    return content_of(states, made, engine == NGSPICE)
+        content["recipe"] = network.recipe.as_dict()
+    return content_of(states, content, engine == NGSPICE)
 
 
 def load(path: str | Path, setup: Setup | None = None) -> Network:

@@ -12,7 +12,8 @@ of the stages, noise, and the end of the read.
 import itertools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from memristive.io.laboratory import conductances
 from memristive.io.networks import describe_network
 from memristive.network.layer import Layer
 from memristive.network.networks import Network
-from memristive.parameters import ParameterError
+from memristive.parameters import Fields, ParameterError
 
 if TYPE_CHECKING:
     from nir import NIRGraph  # type: ignore[import-untyped]
@@ -49,7 +50,7 @@ def nir_graph(network: Network) -> "NIRGraph":
     size or whose stride is not 1.
     """
     nir, below = _nir(), None
-    nodes: dict[str, Any] = {}
+    nodes: Fields = {}
     shape = (1, *network.image_shape) if network.image_shape else (network.sizes[0],)
     nodes["input"] = nir.Input({"input": np.array(shape)})
     for k, (layer, states) in enumerate(zip(network.layers, network.states, strict=True)):
@@ -61,8 +62,8 @@ def nir_graph(network: Network) -> "NIRGraph":
         if below:  # NIR flattens kernel by kernel
             order = below.kind.by_neuron(below.neurons)
             weights = weights[:, [*order, -1]]
-        found, size, kept = layer.kind.nir(nir, weights)
-        nodes |= {f"{name}_{k}": node for name, node in found.items()}
+        parts, size, kept = layer.kind.nir(nir, weights)
+        nodes |= {f"{name}_{k}": node for name, node in parts.items()}
         below = layer
         each = np.broadcast_to(np.asarray(seconds, float), neurons).reshape(
             -1, *[1] * (len(size) - 1)
@@ -114,7 +115,7 @@ def nir_weights(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _nir() -> Any:
+def _nir() -> ModuleType:
     try:
         import nir
     except ImportError as error:

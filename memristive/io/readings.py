@@ -118,9 +118,11 @@ REPEATS, TESTED, CLEAR = range(2, 7), 600, 5.0
 
 
 class Column(NamedTuple):
-    """Column of a table: its header, its kind in `NAMES` or "", its unit and power of ten, the
-    direction of the pulses before its readings (1 up, -1 down, 0 if the header has none), the
-    device in its header, and if the header has a unit.
+    """Column of a table: what its header says.
+
+    In order: the header, its kind in `NAMES` or "", its unit and power of ten, the direction of the
+    pulses before its readings (1 up, -1 down, 0 if the header has none), the device, and if the
+    header has a unit.
     """
 
     header: str
@@ -141,9 +143,10 @@ class Table(NamedTuple):
 
 
 class Ordered(NamedTuple):
-    """Readings of one device in the order of measurement: conductances in S, the directions of the
-    pulses before each (1 up, -1 down, 0 at the start of a sweep), and their numbers; the row of
-    each in the file, and its cell.
+    """Readings of one device in the order of measurement.
+
+    Each has its conductance in S, the direction of the pulses before it (1 up, -1 down, 0 at the
+    start of a sweep), their number, its row in the file, and its cell.
 
     If rows hold directions and no numbers of pulses, `before` has the directions for readings that
     precede the pulse of their row.
@@ -181,22 +184,24 @@ def read_readings(
     """
     table = file or read_file(path)
     checksum = zlib.crc32(table.rows.reset_index(drop=True).to_csv().encode())
-    notes, found = list[str](), dict[str, Ordered]()
+    notes, devices = list[str](), dict[str, Ordered]()
     _check_comments(table, read_voltage)
     for device, one in _tables(*table[:2], read_voltage, notes):
         try:
-            found[device] = pulse_columns(one, read_voltage, notes)
+            devices[device] = pulse_columns(one, read_voltage, notes)
         except ParameterError as error:
             raise ParameterError(f"device {device}: {error}" if device else str(error)) from None
     ordered = [
         _without_stuck(one, f"device {device}: " if device else "")
-        for device, one in zip(found, _in_likeliest_order(list(found.values()), notes), strict=True)
+        for device, one in zip(
+            devices, _in_likeliest_order(list(devices.values()), notes), strict=True
+        )
     ]
     for note in dict.fromkeys(notes):
         report(f"{path}: {note}")
     return [
         Readings(device, *one[:3], seed, one.rows)
-        for seed, (device, one) in enumerate(zip(found, ordered, strict=True))
+        for seed, (device, one) in enumerate(zip(devices, ordered, strict=True))
     ], checksum
 
 
@@ -216,8 +221,8 @@ def read_file(path: Path) -> Table:
 
 def _are_units(row: list[str]) -> bool:
     """Return True for cells of which most are units or empty."""
-    of = [bool(UNIT.fullmatch(cell) or FACTOR.search(_plain(cell))) for cell in row if cell]
-    return any(of) and sum(of) >= len(of) / 2
+    units = [bool(UNIT.fullmatch(cell) or FACTOR.search(_plain(cell))) for cell in row if cell]
+    return any(units) and sum(units) >= len(units) / 2
 
 
 def _plain(header: str) -> str:
@@ -240,15 +245,19 @@ def read_over_time(
         return None
     _check_comments(file, read_voltage)
     header, notes = columns[times[0]].header, list[str]()
-    long = [of for unit, of in LONG_TIMES.items() if re.search(f"(?i){EDGE}{unit}{EDGE}*$", header)]
-    found = re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header)
-    if (found and UNITS[found[3]] != "s") or not (
-        found or long or not re.search(r"[\[(/]", header)
+    long = [
+        factor
+        for unit, factor in LONG_TIMES.items()
+        if re.search(f"(?i){EDGE}{unit}{EDGE}*$", header)
+    ]
+    match = re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header)
+    if (match and UNITS[match[3]] != "s") or not (
+        match or long or not re.search(r"[\[(/]", header)
     ):
         raise ParameterError(
             f"column {header!r} must be in s: convert the times, name it 'time (s)'"
         )
-    power = PREFIXES[found[2]] if found else 0
+    power = PREFIXES[match[2]] if match else 0
     seconds = _numbers(Column(header, "time", "s", power), rows.iloc[:, times[0]])
     if long:
         seconds, notes = seconds * long[0], [f"column {header!r} converted to s"]
@@ -269,8 +278,8 @@ def read_over_time(
 def column_of(header: str) -> Column:
     """Return what a column with this header holds. Its unit is "?" if it cannot be read."""
     name, unit, power = header, "", 0
-    if found := re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header):
-        name, unit, power = found[1], UNITS[found[3]], PREFIXES[found[2]]
+    if match := re.fullmatch(f"(.+?)(?={EDGE}){UNIT.pattern}", header):
+        name, unit, power = match[1], UNITS[match[3]], PREFIXES[match[2]]
     # brackets hold a direction, a device, a note, or a unit that is none
     texts = name, re.split(r"[\[({]", name)[0]
     named, plain = (" ".join(re.findall(r"[a-z]+|\d+|#", text.lower())) for text in texts)
@@ -294,10 +303,10 @@ def column_of(header: str) -> Column:
 
 def _check_columns(columns: list[Column]) -> None:
     """Raise ParameterError for columns that are missing, appear twice or have a wrong unit."""
-    found = ", ".join(column.header for column in columns)
+    headers = ", ".join(column.header for column in columns)
     if any(NUMBER.fullmatch(column.header) for column in columns):
         raise ParameterError(
-            f"there is no header above numbers ({found}): write one, such as "
+            f"there is no header above numbers ({headers}): write one, such as "
             "pulse,conductance,direction"
         )
     for column in columns:
@@ -308,9 +317,9 @@ def _check_columns(columns: list[Column]) -> None:
     if not any(column.kind in READ for column in columns):
         raise ParameterError(
             f"column 'conductance (S)' is missing, or 'resistance (ohm)' or 'current (A)', found "
-            f"{found}: name it so, or name two such columns 'up' and 'down'"
+            f"{headers}: name it so, or name two such columns 'up' and 'down'"
             + "; if letters are wrong, save the file as UTF-8"
-            * (not found.isascii())
+            * (not headers.isascii())
         )
     seen = dict[tuple[str, int, str], str]()
     for header, kind, unit, _, up, device, _ in columns:
@@ -434,10 +443,10 @@ def _check_comments(table: Table, read_voltage: float) -> None:
     unit = re.compile(rf"(?<![A-Za-z])(?:{units.get(read.unit, '$^')})(?![A-Za-z])")
     for line, text in table.comments.items():
         told = f"line {line} is {text[:60]!r}"
-        if not read.stated and (found := unit.search(text)):
+        if not read.stated and (match := unit.search(text)):
             raise ParameterError(
                 f"{told}, and column {read.header!r} has no unit: name it "
-                f"'{read.header} ({found[0]})', or with the unit that is right"
+                f"'{read.header} ({match[0]})', or with the unit that is right"
             )
         if (every := EVERY.search(text)) and int(every[1]) > 1 and not kinds & {"pulse", "voltage"}:
             raise ParameterError(f"{told}: number the pulses in a column 'pulse'")
@@ -532,8 +541,9 @@ def _during(table: pd.DataFrame, up: int) -> pd.DataFrame:
 
 
 def pulse_columns(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> Ordered:
-    """Return the readings of a device in the order of measurement, without those of a meter at its
-    limit. Raises ParameterError if a column is missing or its values cannot be used.
+    """Return the readings of a device in the order of measurement, without a meter's limit.
+
+    Raises ParameterError if a column is missing or its values cannot be used.
     """
     rows, table = len(table), _reads(table, read_voltage, notes)
     # rows do not say if pulses were before or after
@@ -600,27 +610,27 @@ def pulse_columns(table: pd.DataFrame, read_voltage: float, notes: list[str]) ->
         _check_single(table, direction)
         if unclear and direction[sweep].all():
             before = np.where(sweep, 0, np.roll(direction, 1))
-    found = table["conductance"].to_numpy(float), np.where(sweep, 0, direction), count
-    return Ordered(*found, table.index.to_numpy(), table["given"].to_numpy(), before)
+    read = table["conductance"].to_numpy(float), np.where(sweep, 0, direction), count
+    return Ordered(*read, table.index.to_numpy(), table["given"].to_numpy(), before)
 
 
-def _in_likeliest_order(found: list[Ordered], notes: list[str]) -> list[Ordered]:
+def _in_likeliest_order(devices: list[Ordered], notes: list[str]) -> list[Ordered]:
     """Return readings with the likeliest directions. Readings after the pulse of their row, before
     it, and with no pulse where rows turn the direction differ at turns only. So sweeps begin at
     turns unless readings follow their pulses, or turns are so many that each counts.
     """
-    turning = [np.append(False, one.direction[1:] * one.direction[:-1] < 0) for one in found]
+    turning = [np.append(False, one.direction[1:] * one.direction[:-1] < 0) for one in devices]
     several, losses = dict[int, list[np.ndarray]](), np.zeros(3)
-    for k, (one, turns) in enumerate(zip(found, turning, strict=True)):
+    for k, (one, turns) in enumerate(zip(devices, turning, strict=True)):
         if one.before is not None and turns.any():
             several[k] = [one.direction, one.before, np.where(turns, 0, one.direction)]
             losses += order_losses(one.conductance, several[k])
     if not several:
-        return found
+        return devices
     best, second = np.argsort(losses)[:2]
     sure = losses[second] - losses[best] > SURE
     turns = sum(turning[k].sum() for k in several)
-    rows = [sum(np.sum(found[k].direction == sign) for k in several) for sign in (1, -1)]
+    rows = [sum(np.sum(devices[k].direction == sign) for k in several) for sign in (1, -1)]
     if best and 2 * min(rows) > SHORT * turns:
         best, sure = 2, losses[0] - losses[best] > SURE
     elif best == 2 or not sure:  # as docs/your_files.md says
@@ -636,14 +646,15 @@ def _in_likeliest_order(found: list[Ordered], notes: list[str]) -> list[Ordered]
     )
     return [
         one._replace(direction=several[k][best]) if k in several else one
-        for k, one in enumerate(found)
+        for k, one in enumerate(devices)
     ]
 
 
 def _without_stuck(one: Ordered, name: str) -> Ordered:
-    """Return the readings without those of a meter at its limit, or that hangs: exactly equal ones
-    that follow each other, or at an end of the range of readings that hardly repeat, though the
-    digits would show a difference. Warn of them.
+    """Return the readings that no meter at its limit, or that hangs, has made; warn of the others.
+
+    Such a meter gives exactly equal readings, one after the other, or at an end of the range of
+    readings that hardly repeat, though the digits would show a difference.
     """
     given = pd.to_numeric(pd.Series(one.given), errors="coerce").to_numpy(float)
     ends = [given.min(), given.max()] if 2 * len(np.unique(given)) > len(given) else []
@@ -656,7 +667,9 @@ def _without_stuck(one: Ordered, name: str) -> Ordered:
         if equal < STUCK or not len(around):
             continue
         alike = given[(size <= 2 * abs(value)) & (2 * size >= abs(value)) | (value == 0)]
-        digit = 10.0 ** min(int(Decimal(repr(float(of))).as_tuple().exponent) for of in alike)
+        digit = 10.0 ** min(
+            int(Decimal(repr(float(number))).as_tuple().exponent) for number in alike
+        )
         kept &= (np.abs(around - value).min() <= COARSE * digit) | (given != value)
     if kept.all() or is_one_sided([one[:3]]):  # abrupt pulses start or end there
         return one
@@ -736,8 +749,8 @@ def _signs(given: pd.Series) -> np.ndarray:
     """Return the directions of pulses, 1 up and -1 down, from words or numbers with a sign; 0 for
     the number 0, nan for other values.
     """
-    codes, found = pd.factorize(given)  # few different ones, in up to millions of rows
-    texts = pd.Series(found).astype(str).str.strip(" '\"").str.lower()
+    codes, kinds = pd.factorize(given)  # few different ones, in up to millions of rows
+    texts = pd.Series(kinds).astype(str).str.strip(" '\"").str.lower()
     words = texts.map(lambda text: SIGNS.get(text, text))
     return np.append(np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float)), np.nan)[codes]
 
@@ -810,15 +823,15 @@ def _check_unused(table: pd.DataFrame, where: str) -> None:
     """Raise ParameterError if a column that is not used changes, and may change the pulses."""
     for name in (name for name in map(str, table.columns) if name.startswith(UNUSED)):
         header, given = name.removeprefix(UNUSED), table[name].dropna()
-        of = CONDITION.match(header)
+        condition = CONDITION.match(header)
         if not _is_number(given):
             few = given.astype(str).str.strip().unique()
             changes = 1 < len(few) <= len(given) / 2
-        elif of:
-            values, zero = pd.to_numeric(given), ZERO_C * (of[1] or "").endswith("C")
+        elif condition:
+            values, zero = pd.to_numeric(given), ZERO_C * (condition[1] or "").endswith("C")
             low, high = values.min(), values.max()
             few = np.array([f"{low:g}", f"{high:g}"])
-            timed = of[1] in ("s", "sec") and values.is_monotonic_increasing
+            timed = condition[1] in ("s", "sec") and values.is_monotonic_increasing
             changes = not timed and high - low > ALIKE * max(abs(low + zero), abs(high + zero))
             if STEPS.search(header) and values.any():
                 raise ParameterError(

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from memristive.files import FileProblem, read_json, restored_progress
 from memristive.network.design import Schedule, Setup
-from memristive.parameters import Parameters
+from memristive.parameters import Fields, Parameters, Values
 from memristive.scores.decisions import decide, decision_name, lead
 from memristive.spice.ngspice import signals_deferred
 from memristive.spice.session import NgspiceSession
@@ -94,19 +94,19 @@ def report(text: str) -> None:
     sys.stdout.flush()
 
 
-def to_json(data: Any) -> str:
+def to_json(data: object) -> str:
     """Return `data` as indented JSON: parameters by name, NumPy values as lists, values that are
     not finite as null.
     """
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
 
 
-def as_read(content: Mapping[str, Any]) -> dict[str, Any]:
+def as_read(content: Values) -> Fields:
     """Return the content of a JSON file of `content`, which a caller checks before it writes."""
     return dict(json.loads(to_json(content)))
 
 
-def _plain(data: Any) -> Any:
+def _plain(data: Any) -> object:
     if isinstance(data, Parameters):
         data = data.as_dict()
     if isinstance(data, Mapping):
@@ -120,7 +120,7 @@ def _plain(data: Any) -> Any:
     return str(data) if isinstance(data, Path) else data
 
 
-def write_json(path: str | Path, content: Mapping[str, Any], overwrite: bool = False) -> None:
+def write_json(path: str | Path, content: Values, overwrite: bool = False) -> None:
     """Write `content` as JSON.
 
     A file with other content is kept as NAME.1.json, NAME.2.json and so on, and a line says so,
@@ -150,7 +150,7 @@ def write_json(path: str | Path, content: Mapping[str, Any], overwrite: bool = F
 
 def check_overwriting(
     path: str | Path,
-    parameters: Mapping[str, Any] | None,
+    parameters: Values | None,
     force: bool,
     others: Iterable[str | Path | None] = (),
     option: str = "",
@@ -214,26 +214,24 @@ def check_overwriting(
         )
 
 
-def differences(
-    stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
-) -> list[str]:
+def differences(stored: Values, wanted: Values, prefix: str = "") -> list[str]:
     """Return a text for each parameter of `wanted` whose value differs from that in `stored`: its
     name, with `prefix` in front, and both values.
 
     A parameter that is missing in `stored` does not count, because it is newer than the file. A
     missing group of parameters counts.
     """
-    found = []
+    changes = []
     for key, value in wanted.items():
         before = stored.get(key)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            found += differences(before, value, f"{prefix}{key}.")
+            changes += differences(before, value, f"{prefix}{key}.")
         elif before != value and (key in stored or isinstance(value, Mapping)):
-            found.append(f"{prefix}{key} ({_short(before)} there, {_short(value)} now)")
-    return found
+            changes.append(f"{prefix}{key} ({_short(before)} there, {_short(value)} now)")
+    return changes
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -243,7 +241,7 @@ def checkpoint_path(path: str | Path) -> Path:
     return Path(f"{path}.checkpoint")
 
 
-def save_checkpoint(path: Path, progress: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, progress: Values, parameters: Values) -> None:
     """Write `progress` (arrays and numbers by name) and the parameters of its run to a compressed
     NumPy file.
     """
@@ -252,9 +250,7 @@ def save_checkpoint(path: Path, progress: Mapping[str, Any], parameters: Mapping
     write_file(path, buffer.getvalue())
 
 
-def load_checkpoint(
-    path: Path, parameters: Mapping[str, Any], start: Mapping[str, Any]
-) -> dict[str, Any]:
+def load_checkpoint(path: Path, parameters: Values, start: Values) -> Fields:
     """Return the progress that `save_checkpoint` wrote, as arrays by name. Raises FileProblem for a
     file that is missing, damaged, of other parameters, or without the entries of `start`, the
     progress of a run that starts (`restored_progress`).
@@ -280,11 +276,11 @@ def load_checkpoint(
 
 def resumed(
     path: Path,
-    parameters: Mapping[str, Any],
+    parameters: Values,
     resume: bool,
     force: bool,
-    start: Mapping[str, Any] | None = None,
-) -> dict[str, Any] | None:
+    start: Values | None = None,
+) -> Fields | None:
     """Return the progress to resume from, or None for a run that starts afresh. `start`: entries
     that the checkpoint must have, with their values at the start of a run.
 
@@ -309,7 +305,7 @@ def check_checkpoint(path: Path, resume: bool, force: bool) -> None:
 
 @contextmanager
 def checkpoint_at_interrupt(
-    path: Path, progress: Callable[[], Mapping[str, Any]], parameters: Mapping[str, Any]
+    path: Path, progress: Callable[[], Values], parameters: Values
 ) -> Iterator[None]:
     """Save a checkpoint if the block ends early, by Ctrl-C or by an error. The function `progress`
     then returns what to save. A further Ctrl-C waits until the file is written.
@@ -331,22 +327,22 @@ if TYPE_CHECKING:
 PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
 
-def versions(ngspice: bool) -> dict[str, Any]:
+def versions(ngspice: bool) -> Fields:
     """Return the versions of the packages that a result depends on, and the version of ngspice if
     `ngspice` is True.
     """
-    found: dict[str, Any] = {"ngspice": NgspiceSession().version} if ngspice else {}
-    return found | {name: version(name) for name in PACKAGES}
+    known: Fields = {"ngspice": NgspiceSession().version} if ngspice else {}
+    return known | {name: version(name) for name in PACKAGES}
 
 
-def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
+def describe(setup: Setup, chip: "Chip | None" = None) -> Fields:
     """Return the parameters of a run as plain numbers, for records and voltages files.
 
     "chip" is None for an ideal chip. For two-terminal devices there is also "array", with the
     content of the device file, which names the SPICE model.
     """
     array = setup.array
-    found = {
+    content = {
         "network": setup.parameters.as_dict(),
         "schedule": dataclasses.asdict(setup.schedule),
         "chip": chip.as_dict() if chip else None,
@@ -354,18 +350,18 @@ def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
     if array:
         from memristive.devices.measured_device import device_record  # emulators need none
 
-        found["array"] = {
+        content["array"] = {
             "scheme": array.scheme,
             "pulses": array.pulses,
             "device": device_record(array.device),
         }
-    return found
+    return content
 
 
 def write_results(
     path: str | Path,
-    parameters: Mapping[str, Any],
-    results: Mapping[str, Any],
+    parameters: Values,
+    results: Values,
     ngspice: bool = True,
 ) -> None:
     """Write a record, print its path, and delete the checkpoint of its run. An earlier record stays
@@ -387,7 +383,7 @@ def write_results(
     report(f"wrote {path}")
 
 
-def load_results(path: str | Path) -> dict[str, Any]:
+def load_results(path: str | Path) -> Fields:
     """Return the content of a record. Raises FileProblem if it cannot be read."""
     return read_json(path, "results of this project")
 

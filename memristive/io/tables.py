@@ -44,7 +44,7 @@ MARKED = re.compile(
 LARGEST = float(np.finfo(np.float32).max)  # beyond it classifiers overflow
 
 
-class Cells(NamedTuple):
+class FileTable(NamedTuple):
     """Table as it stands in a file.
 
     Parameters
@@ -66,7 +66,7 @@ class Cells(NamedTuple):
     comments: dict[int, str]
 
 
-def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]) -> Cells:
+def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]) -> FileTable:
     """Return the table in a text file; print a line for each conversion.
 
     Most lines with numbers are rows of the table, which gives the separator. Lines above the
@@ -149,7 +149,7 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
         report(f"{source}: {note}")
     named = [k for k, name in enumerate(header) if name]
     near = [[[*row, *[""] * len(header)][k] for k in named] for row in near]
-    return Cells([header[k] for k in named], near, table[named], comments)
+    return FileTable([header[k] for k in named], near, table[named], comments)
 
 
 def _check_thousands(source: str | Path, rows: Mapping[int, Sequence[str]], separator: str) -> None:
@@ -159,13 +159,13 @@ def _check_thousands(source: str | Path, rows: Mapping[int, Sequence[str]], sepa
     """
     first, marks = None, ".," if separator != SPACES else ","
     for row, cells in rows.items() if separator != "," else ():
-        for found in filter(None, map(MARKED.fullmatch, cells)):
-            before, mark, behind, exponent = found.groups()
+        for match in filter(None, map(MARKED.fullmatch, cells)):
+            before, mark, behind, exponent = match.groups()
             if mark not in marks or exponent or len(behind) != 3 or not 0 < len(before) < 4:
                 return
             if before.startswith("0"):
                 return
-            first = first or (row, found[0])
+            first = first or (row, match[0])
     if first:
         row, cell = first
         raise ParameterError(
@@ -217,10 +217,10 @@ def _split(line: str, separator: str) -> list[str]:
     line = COMMENT.sub("", line, count=1) if COMMENT.match(line) else line.strip(" ")
     separator = " " if separator == SPACES else separator
     try:
-        (found,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
+        (row,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
     except csv.Error as error:
         raise ParameterError(f"a line cannot be divided into cells: {error}") from None
-    cells = [cell.strip() for cell in found]
+    cells = [cell.strip() for cell in row]
     while cells and not cells[-1]:
         cells.pop()
     return cells
@@ -243,19 +243,20 @@ def _separator(lines: list[str]) -> tuple[str, int]:
 def _header(
     lines: list[list[str]], width: int, numeric: Callable[[list[str]], Sequence[int]]
 ) -> int | None:
-    """Return the index of the header among the cells of lines: the first line of texts, as wide as
-    the table, with a number just below a name of a `numeric` column; else the first line as wide as
-    the table. The header of R is one cell shorter.
+    """Return the index of the header among the cells of lines.
+
+    It is the first line of texts, as wide as the table, with a number just below a name of a
+    `numeric` column; else the first line as wide as the table. The header of R is one cell shorter.
     """
-    found = [(k, cells) for k, cells in enumerate(lines) if cells]
+    filled = [(k, cells) for k, cells in enumerate(lines) if cells]
     depths = range(1, 1 + BELOW)
     for least, depth in (*itertools.product((width, width - 1), depths), (1, 1)):
-        for (k, cells), (_, below) in zip(found, found[depth:], strict=False):
+        for (k, cells), (_, below) in zip(filled, filled[depth:], strict=False):
             if len(cells) >= least and not any(map(NUMBER.fullmatch, cells)):
                 for place in numeric(cells):
                     if any(map(NUMBER.fullmatch, below[place : place + 2])):
                         return k
-    return next((k for k, cells in found if len(cells) >= width), None)
+    return next((k for k, cells in filled if len(cells) >= width), None)
 
 
 def _has_decimals(text: str, mark: str) -> bool:
@@ -378,7 +379,7 @@ def read_arrays(
     sets = [(f"x_{part}", f"y_{part}") for part in ("train", "test")]
     if not arrays.keys() >= {name for pair in sets for name in pair}:
         sets = [_names(source, arrays, label)]
-    found = []
+    parts = []
     for samples, labels in sets:
         try:
             values, classes = np.asarray(arrays[samples], float), arrays[labels].ravel()
@@ -395,14 +396,14 @@ def read_arrays(
                 f"{source} must have samples of n x features or n x height x width and n labels, "
                 f"got shapes {values.shape} and {classes.shape}"
             )
-        found.append((values, classes))
-    shapes = {values.shape[1:] for values, _ in found}
+        parts.append((values, classes))
+    shapes = {values.shape[1:] for values, _ in parts}
     if len(shapes) > 1:
         raise ParameterError(
             f"{source}: x_train and x_test must have samples of one shape, got {min(shapes)} and "
             f"{max(shapes)}"
         )
-    return found
+    return parts
 
 
 def _names(

@@ -8,7 +8,7 @@ value found and the value expected.
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -29,7 +29,7 @@ from memristive.network.design import (
     Setup,
 )
 from memristive.network.two_terminal import DeviceArray
-from memristive.parameters import ParameterError, Parameters
+from memristive.parameters import Fields, ParameterError, Parameters, Values
 from snn_circuit import NetworkParameters
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class VoltagesError(RuntimeError):
 class StoredArray(Parameters):
     """Two-terminal devices in a voltages file: what `DeviceArray` needs."""
 
-    device: dict[str, Any]
+    device: Fields
     scheme: str
     pulses: float
 
@@ -92,13 +92,13 @@ class Voltages(Parameters):
         Values that are the levels 0 and 1 of the training images; None: the file does not record
         them, because they came as levels or it is an old file.
     recipe, past, wear : Recipe and tuples of arrays
-        Those of `Network`.
+        As in `Network`.
     labels, patterns : tuples of str and of arrays (inputs)
         Names and levels of a user's own patterns, one for each class; () for other datasets.
     """
 
     states: Any
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: Fields = field(default_factory=dict)
     file: str = "the voltages file"
     dataset: str = UNNAMED
     shape: tuple[int, int] = (0, 0)
@@ -178,7 +178,7 @@ def save_voltages(
     *,
     ngspice: bool = True,
     overwrite: bool = False,
-    **origin: Any,
+    **origin: object,
 ) -> None:
     """Write trained states and print the path.
 
@@ -209,10 +209,8 @@ def save_voltages(
     report(f"wrote {path}")
 
 
-def content_of(
-    states: np.ndarray | Sequence[np.ndarray], origin: Mapping[str, Any], ngspice: bool
-) -> dict[str, Any]:
-    """Return the content of a voltages file. Arguments are those of `save_voltages`."""
+def content_of(states: np.ndarray | Sequence[np.ndarray], origin: Values, ngspice: bool) -> Fields:
+    """Return the content of a voltages file. Arguments are as in `save_voltages`."""
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
     return {
         "format": FORMAT,
@@ -234,7 +232,7 @@ def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
     return voltages_of(path, _read(path, dataset))
 
 
-def voltages_of(path: str | Path, content: dict[str, Any]) -> Voltages:
+def voltages_of(path: str | Path, content: Fields) -> Voltages:
     """Return the checked content of a voltages file; raise VoltagesError, which names the file and
     the entry.
     """
@@ -251,28 +249,28 @@ def voltages_of(path: str | Path, content: dict[str, Any]) -> Voltages:
         # of the first files of error-driven learning
         if known.get("rule") and isinstance(known["rule"], dict):
             known |= {"rule": "error-driven", "learning": known["rule"]}
-        made: Voltages = restored(
+        voltages: Voltages = restored(
             Voltages, {"states": states, "origin": content, "file": str(path), **known}
         )
-        if made.scale and not made.scale[0] < made.scale[1]:
-            raise ParameterError(f"scale must be two rising values, got {made.scale}")
-        given = [name for name in LATER if getattr(made, name) is not None]
-        classes = _classes(made) if given else {}
-        later = {name: restored(classes[name], getattr(made, name), name) for name in given}
+        if voltages.scale and not voltages.scale[0] < voltages.scale[1]:
+            raise ParameterError(f"scale must be two rising values, got {voltages.scale}")
+        given = [name for name in LATER if getattr(voltages, name) is not None]
+        classes = _classes(voltages) if given else {}
+        later = {name: restored(classes[name], getattr(voltages, name), name) for name in given}
     except ParameterError as error:
         raise VoltagesError(f"{path}: {error}") from error
     first = later.get("convolution")
     rows = states[0].shape[1] - 1 if layered else states.shape[1]
     inputs = first.inputs if first else rows
-    shape = made.shape if "shape" in content else shape_of(inputs)
+    shape = voltages.shape if "shape" in content else shape_of(inputs)
     if math.prod(shape) != inputs or min(shape) < 1:
         raise VoltagesError(
             f"{path}: {name} and convolution read {inputs} pixels, but shape is {shape}"
         )
-    return dataclasses.replace(made, shape=shape, **later)
+    return dataclasses.replace(voltages, shape=shape, **later)
 
 
-def _classes(made: Voltages) -> dict[str, type]:
+def _classes(voltages: Voltages) -> dict[str, type]:
     """Return the classes of the entries `LATER` of a file. Their import loads all kinds of layers,
     of which the paper's files have none.
     """
@@ -283,7 +281,7 @@ def _classes(made: Voltages) -> dict[str, type]:
     from memristive.writing.ways import PulseWrites
 
     rules: dict[str, type] = {"error-driven": ErrorDrivenRule}  # of networks without a design
-    learning = LayeredRule if made.design else rules.get(made.rule, dict)
+    learning = LayeredRule if voltages.design else rules.get(voltages.rule, dict)
     return {
         "chip": Chip,
         "convolution": Convolution,
@@ -294,9 +292,7 @@ def _classes(made: Voltages) -> dict[str, type]:
 
 
 def shape_of(inputs: int) -> tuple[int, int]:
-    """Return rows and columns of an image without a known shape: those of a square, or a single
-    row.
-    """
+    """Return rows and columns of an image without a known shape: a square, or a single row."""
     side = math.isqrt(inputs)
     return (side, side) if side**2 == inputs else (1, inputs)
 
@@ -328,23 +324,23 @@ def load_voltages(
     VoltagesError
         The file is missing, damaged, or made for another network.
     """
-    found = read_voltages(path, dataset)
-    if isinstance(found.states, tuple):
+    voltages = read_voltages(path, dataset)
+    if isinstance(voltages.states, tuple):
         raise VoltagesError(
             f"{path} holds pairs, devices or several layers, expected the paper's layer"
         )
     shape, expected = (
-        found.states.shape,
-        (classes or len(found.states), inputs or found.states.shape[1]),
+        voltages.states.shape,
+        (classes or len(voltages.states), inputs or voltages.states.shape[1]),
     )
     if shape != expected:
         raise VoltagesError(
             f"{path} holds {shape[0]} x {shape[1]} voltages, expected {expected[0]} x {expected[1]}"
         )
-    return found
+    return voltages
 
 
-def _read(path: str | Path, dataset: str) -> dict[str, Any]:
+def _read(path: str | Path, dataset: str) -> Fields:
     try:
         content = read_json(path, "a voltages file; the training scripts write it")
     except FileProblem as error:
@@ -364,7 +360,7 @@ def _read(path: str | Path, dataset: str) -> dict[str, Any]:
     return content
 
 
-def _paper_states(path: str | Path, content: Mapping[str, Any]) -> list[list[Any]]:
+def _paper_states(path: str | Path, content: Values) -> list[list[float]]:
     cells = {
         (int(match[1]), int(match[2])): value
         for key, value in content.items()

@@ -190,7 +190,7 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
         in_order = Path(source).suffix == ".nir"  # a graph has the order of its edges
         source = _read(Path(source))
     if isinstance(source, Mapping):
-        given = {key: np.shape(of) for key, of in source.items() if key.endswith("weight")}
+        given = {key: np.shape(array) for key, array in source.items() if key.endswith("weight")}
         if not given:
             raise ParameterError(
                 f"{name} has no array whose name ends in 'weight' (its bias: the same with "
@@ -207,6 +207,12 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
         pairs = [(source[key], source.get(biases[key], np.zeros(0))) for key in keys]
     else:
         pairs = list(source)
+        odd = [pair for pair in pairs if not isinstance(pair, tuple | list) or len(pair) != 2]
+        if odd:
+            raise ParameterError(
+                f"{name} must be a pair (weights, bias) for each layer, got {type(odd[0]).__name__}"
+                ": without biases give (weights, [])"
+            )
     if not pairs:
         raise ParameterError(f"{name} must be one layer or more, got none")
     layers: list[tuple[np.ndarray, np.ndarray]] = []
@@ -251,23 +257,23 @@ def _order(shapes: Mapping[str, tuple[int, ...]], name: str) -> list[str]:
             return False
         return above[1] == below[0] if len(below) == 2 else above[1] % max(1, below[0]) == 0
 
-    def chains(found: list[str], numbers: bool) -> Iterator[list[str]]:
-        left = [key for key in shapes if key not in found]
+    def chains(chain: list[str], numbers: bool) -> Iterator[list[str]]:
+        left = [key for key in shapes if key not in chain]
         if not left:
-            yield found
+            yield chain
         for key in left:
             word = re.sub(r"\d+", "#", key)
             alike = [one for one in left if re.sub(r"\d+", "#", one) == word]
             least = min(alike, key=lambda one: list(map(int, re.findall(r"\d+", one))))
             if (not numbers or key == least) and (
-                not found or takes(shapes[key], shapes[found[-1]])
+                not chain or takes(shapes[key], shapes[chain[-1]])
             ):
-                yield from chains([*found, key], numbers)
+                yield from chains([*chain, key], numbers)
 
     for numbers in (True, False):
         orders = list(itertools.islice(chains([], numbers), 2))
         if len(orders) > 1:
-            one, other = next(of for of in zip(*orders, strict=True) if of[0] != of[1])
+            one, other = next(pair for pair in zip(*orders, strict=True) if pair[0] != pair[1])
             raise ParameterError(
                 f"{name}: shapes and names leave open whether {one} or {other} comes first: number "
                 "the names, or give a list of (weights, bias) in order"
@@ -312,27 +318,27 @@ def _convolution(layers: Weights, window: int, shape: tuple[int, ...]) -> Convol
     side = math.isqrt(shape[-1])
     height, width = shape[1:] if len(shape) == 3 else (side, side)
     regions = math.isqrt(layers[1][0].shape[1] // len(layers[0][1]))
-    found = Convolution(height, width, window, 1, max(1, regions))
+    convolution = Convolution(height, width, window, 1, max(1, regions))
     if regions**2 * len(layers[0][1]) != layers[1][0].shape[1] or any(
-        places % regions for places in found.places
+        places % regions for places in convolution.places
     ):
         raise ParameterError(
             f"the layer above the convolution must take kernels x regions x regions inputs, with "
-            f"equal regions of the {found.places[0]} x {found.places[1]} places, got "
+            f"equal regions of the {convolution.places[0]} x {convolution.places[1]} places, got "
             f"{layers[1][0].shape[1]} inputs for {len(layers[0][1])} kernels"
         )
-    return found
+    return convolution
 
 
 def software_sums(layers: Weights, images: np.ndarray, first: Kind = DENSE) -> list[np.ndarray]:
     """Return the sums before ReLU of each layer of the network in software, images x outputs.
     `first`: kind of the first layer.
     """
-    values, found = images, []
+    values, sums = images, []
     for k, (weights, bias) in enumerate(layers):
-        found.append((DENSE if k else first).software_sums(values, weights, bias))
-        values = np.maximum(found[-1], 0.0)
-    return found
+        sums.append((DENSE if k else first).software_sums(values, weights, bias))
+        values = np.maximum(sums[-1], 0.0)
+    return sums
 
 
 def _converted(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -26,7 +26,7 @@ from memristive.network.networks import (
     with_bias,
 )
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import ParameterError, as_whole, check_range
+from memristive.parameters import Fields, ParameterError, Values, as_whole, check_range
 from memristive.scores.checks import USUAL, settled_membranes
 from memristive.writing.ways import PulseWrites
 from memristor import MemristorParameters
@@ -71,10 +71,10 @@ def build(
     device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
     late: bool = False,
-    convolution: Convolution | Conv | Mapping[str, Any] | None = None,
+    convolution: Convolution | Conv | Values | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
-    **learning: Any,
+    **learning: object,
 ) -> tuple[Network, Rule]: ...
 
 
@@ -85,10 +85,10 @@ def build(
     device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
     late: bool = False,
-    convolution: Convolution | Conv | Mapping[str, Any] | None = None,
+    convolution: Convolution | Conv | Values | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
-    **learning: Any,
+    **learning: object,
 ) -> tuple[Network, Rule]:
     """Return an untrained network for images, and the rule that suits it.
 
@@ -138,7 +138,7 @@ def build(
         raise ParameterError("give epochs or presentations, not both")
     if epochs is not None:
         learning["presentations"] = as_whole("epochs", epochs, 1, 10**6) * len(images)
-    rule: dict[str, Any] = dict(learning)
+    rule: Fields = dict(learning)
     pairs = check_range("pairs", pairs, Recipe.__dataclass_fields__["pairs"].metadata)
     recipe = Recipe(
         layers_of(hidden, convolution, device),
@@ -154,8 +154,8 @@ def build(
 
 def layers_of(
     hidden: int | Sequence[int] | None,
-    convolution: Convolution | Conv | Mapping[str, Any] | None = None,
-    device: Any = None,
+    convolution: Convolution | Conv | Values | None = None,
+    device: object = None,
 ) -> tuple[Conv | Dense, ...] | None:
     """Return the layers of a recipe from the options of `build`."""
     sizes = layer_sizes(hidden)
@@ -179,7 +179,7 @@ def built(recipe: Recipe, given: ArrayLike, labels: ArrayLike | int) -> tuple[Ne
     )
     shape = (classes, images.shape[1])
     device = recipe.device and recipe.applied("device", recipe.device)
-    chip = chosen_chip(recipe.chip, device, shape, recipe.seed)
+    chip = chosen_chip(recipe.chip, device, shape, recipe.seed, recipe.neuron)
     if recipe.of_group("chip"):
         chip = recipe.applied("chip", chip or Chip(*shape, seed=recipe.seed))
     if chip is None and device and device.stuck:
@@ -212,7 +212,7 @@ def built(recipe: Recipe, given: ArrayLike, labels: ArrayLike | int) -> tuple[Ne
     return dataclasses.replace(network_on_chip(network, chip), recipe=recipe), rule
 
 
-def grey_settings(images: np.ndarray) -> dict[str, Any]:
+def grey_settings(images: np.ndarray) -> Fields:
     """Return a dict of the fields of an `ErrorDrivenRule` that suit grey `images` (n x inputs)."""
     return {"presentations": min(60_000, 40 * len(images)), "start_state": START_STATE, "dose": 0.1}
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -304,9 +304,11 @@ def doses_of(rule: Rule) -> Doses:
 
 @compiled
 def judged(doses: Doses, times: np.ndarray, label: int, done: int) -> tuple[bool, bool, int]:
-    """Return whether the neuron of the `label` fires first, whether the answer is an error, because
-    this neuron is silent or leads by less than the margin, and the first wrong neuron; -1 if none
-    is too early. `times`: classes, s; `done` presentations came before.
+    """Return True if the neuron of the `label` fires first, True if the answer is an error, and the
+    first wrong neuron (-1 if none is too early).
+
+    An answer is an error if the label's neuron is silent or leads by less than the margin. `times`:
+    classes, s; `done` presentations came before.
     """
     margin = doses.margin * margin_factor(done, doses.presentations, doses.final_margin)
     wrong = first_wrong_neuron(times, label, margin)
@@ -355,11 +357,11 @@ def plan(
     if patches is not None and len(patches[k]):
         columns, equal = patches[k].shape[1] - 1, False
     shares = image.reshape(1, -1) if equal else np.empty((count, columns))
-    found = Plan(np.empty(count, np.int64), np.empty(count), shares)
+    plan = Plan(np.empty(count, np.int64), np.empty(count), shares)
     n = 0
     for j in range(len(errors)):
         if errors[j] != 0.0:
-            found.neurons[n], found.doses[n] = j % neurons, dose * errors[j]
+            plan.neurons[n], plan.doses[n] = j % neurons, dose * errors[j]
             own = rows
             if patches is not None and len(patches[k]):  # the patch that gave the pooled spike
                 own = rows[patches[k][seen.winners[k][j], 1:]]
@@ -369,13 +371,16 @@ def plan(
                 for i in range(columns):
                     shares[n, i] = own[i]
             n += 1
-    return found
+    return plan
+
+
+M = TypeVar("M")
 
 
 def correct(
-    machine: Any,
-    read_back: Callable[[Any, int, np.ndarray], np.ndarray],
-    write: Callable[[Any, int, Plan, Due], None],
+    machine: M,
+    read_back: Callable[[M, int, np.ndarray], np.ndarray],
+    write: Callable[[M, int, Plan, Due], None],
     neurons: tuple[int, ...],
     pairs: int,
     doses: Doses,
@@ -388,13 +393,13 @@ def correct(
     done: int,
 ) -> list[np.ndarray]:
     """Correct a network after an error: read the errors back from the last layer to the first, then
-    write all layers. Return the errors of the outputs, those of the last layer first.
+    write all layers. Return the errors of the outputs, from the last layer to the first.
 
     Each engine, and the ledger of costs, calls this function with a `machine` of its own.
 
     Parameters
     ----------
-    machine : any
+    machine : object
         First argument of the next two.
     read_back : callable
         Returns the back-read of a layer (its number) for the errors of its outputs.

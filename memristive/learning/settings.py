@@ -612,8 +612,8 @@ def dense(
 
 
 def deep_emulators(rows: int) -> dict[str, Any]:
-    """Return the fields of the rule of emulators with several hidden layers, for images of so many
-    `rows`. All layers must fire from the start, and errors grow on their way back, in proportion to
+    """Return the fields of the rule of emulators with several hidden layers, for images of `rows`
+    rows. All layers must fire from the start, and errors grow on their way back, in proportion to
     the dose.
     """
     dose = min(DEEP_DOSE / rows, LARGEST_DEEP_DOSE)
@@ -627,9 +627,10 @@ def deep_emulators(rows: int) -> dict[str, Any]:
 
 
 def dense_presentations(images: int, recipe: Recipe) -> int:
-    """Return the presentations of a network without a convolution on so many training `images`: of
-    each image 40, of few images more, and of devices no more than help on MNIST. Late writes need
-    half as many.
+    """Return the presentations of a network without a convolution for a number of `images`.
+
+    Each image is shown 40 times, of few images more often. Devices get no more presentations than
+    help on MNIST, and late writes half as many.
     """
     most = (
         DEVICE_PRESENTATIONS // (1 + (recipe.write == LATE))

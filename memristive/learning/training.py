@@ -6,9 +6,8 @@ only chooses which phi to pulse. In closed form the compiled kernel runs the sam
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +20,7 @@ from memristive.learning.rule import Doses, Rule, doses_of
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import KernelArrays, Network
-from memristive.parameters import ParameterError, check_kind
+from memristive.parameters import Fields, ParameterError, Values, check_kind
 from memristive.scores.checks import warn_of_layers
 from memristive.writing.base import Due, Plan
 from memristive.writing.pulses import Counts, no_counts
@@ -55,7 +54,7 @@ class Learning:
         """Return a training before its first presentation."""
         return cls(network, np.zeros((rule.presentations, 2), bool))
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Fields:
         """Return all arrays that a training changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
         waiting = waiting_of(kernel_ways(self.network))
@@ -63,22 +62,22 @@ class Learning:
         layers |= {f"wear_{k}": of_layer for k, of_layer in enumerate(self.network.wear)}
         return {**layers, "history": self.history, "done": self.done}
 
-    def restored(self, arrays: Mapping[str, Any], file: object = "the checkpoint") -> "Learning":
+    def restored(self, arrays: Values, file: object = "the checkpoint") -> "Learning":
         """Return this training, which has just been started, as far as the `arrays` of the
         checkpoint `file` have come. Raises FileProblem, which names file and entry, if an array
         does not suit it.
         """
-        found = restored_progress(arrays, self.arrays(), file)
-        done = int(found["done"])
+        stored = restored_progress(arrays, self.arrays(), file)
+        done = int(stored["done"])
         if not 0 <= done <= len(self.history):
             raise FileProblem(f"{file}: done must be 0 to {len(self.history)}, got {done}")
         layers = range(len(self.network.states))
-        states = tuple(found[f"states_{k}"] for k in layers)
-        waiting = tuple(found[f"held_{k}"] for k in layers if f"held_{k}" in found)
+        states = tuple(stored[f"states_{k}"] for k in layers)
+        waiting = tuple(stored[f"held_{k}"] for k in layers if f"held_{k}" in stored)
         network = dataclasses.replace(self.network, states=states, waiting=waiting)
         if network.wears:
-            network = network.worn(tuple((found[f"wear_{k}"] - network.wear[k]).T for k in layers))
-        return Learning(network, found["history"].copy(), done)
+            network = network.worn(tuple((stored[f"wear_{k}"] - network.wear[k]).T for k in layers))
+        return Learning(network, stored["history"].copy(), done)
 
     @property
     def running_accuracy(self) -> float:
@@ -221,7 +220,7 @@ def _blocks(
     rng = write_generator(rule, learning.done)
     while learning.done < rule.presentations:
         rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
-        stop = min((learning.done // of + 1) * of for of in (block, BLOCK))
+        stop = min((learning.done // size + 1) * size for size in (block, BLOCK))
         yield rule.order(count, learning.done, min(stop, rule.presentations)), rng
 
 
@@ -234,7 +233,11 @@ def _train_compiled(
     counts: Counts,
 ) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
-    doses, waiting, counted = rules.doses_of(rule), 0, tuple(of.copy() for of in counts.pulses)
+    doses, waiting, counted = (
+        rules.doses_of(rule),
+        0,
+        tuple(pulses.copy() for pulses in counts.pulses),
+    )
     for order, rng in _blocks(learning, rule, len(images), block):
         # only a block's levels are copied, so that memory does not grow with the number of images
         levels = network.rows(images[order])
@@ -265,10 +268,10 @@ def _train_compiled(
         learning.network = arrays.trained(learning.network, waiting)
         if network.wears:
             used = tuple(  # of all directions
-                (of - before).reshape(-1, *of.shape[-2:]).sum(axis=0)
-                for of, before in zip(counts.pulses, counted, strict=True)
+                (pulses - before).reshape(-1, *pulses.shape[-2:]).sum(axis=0)
+                for pulses, before in zip(counts.pulses, counted, strict=True)
             )
-            counted = tuple(of.copy() for of in counts.pulses)
+            counted = tuple(pulses.copy() for pulses in counts.pulses)
             learning.network = learning.network.worn(used)
             if stop % BLOCK == 0:  # until then, worn cells can still be written
                 arrays = KernelArrays(learning.network)
@@ -326,9 +329,9 @@ def train_on_image(
 
 def corrected_layers(
     network: Network,
-    machine: Any,
-    read_back: Callable[[Any, int, np.ndarray], np.ndarray],
-    write: Callable[[Any, int, Plan, Due], None],
+    machine: rules.M,
+    read_back: Callable[[rules.M, int, np.ndarray], np.ndarray],
+    write: Callable[[rules.M, int, Plan, Due], None],
     doses: Doses,
     ways: Ways,
     seen: Seen,
@@ -340,11 +343,11 @@ def corrected_layers(
     """Call `rule.correct` for a `network` and an `image` (inputs, levels), and return the errors of
     each layer's outputs, those of the first layer first.
     """
-    found = rules.correct(
+    errors = rules.correct(
         *(machine, read_back, write, network.neurons, network.design.pairs, doses, ways, seen),
         *(network.rows(image[None])[0], network.patches, label, wrong, done),
     )
-    return found[::-1]
+    return errors[::-1]
 
 
 def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:

@@ -16,6 +16,7 @@ import numpy as np
 
 from memristive.devices.cells import Cells, Devices, NeuronValues, Wires
 from memristive.devices.measured_device import MeasuredDevice, emulator
+from memristive.devices.neuron_model import MeasuredNeuron
 from memristive.files import FileProblem, read_json, restored
 from memristive.network.design import Setup
 from memristive.parameters import ParameterError, Parameters, did_you_mean, quantity
@@ -114,6 +115,22 @@ class Chip(Parameters):
         "relative spread of the membrane's time constant",
         MIXED_SIGNAL,
     )
+    neuron_leak: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the membrane's resistance, which slows it and lowers I_th",
+        "0.06 in GF180MCU (docs/silicon.md)",
+    )
+    row_write_gain: float = deviation(
+        2.0,
+        "",
+        "d2d",
+        "log-normal",
+        "relative spread of the write gain K of all cells of a row: its pump",
+        "0.08 in GF180MCU (docs/silicon.md)",
+    )
     stuck_off: float = deviation(
         1.0, "", "d2d", "uniform", "share of cells that stand at 0 V, whatever is written", STUCK
     )
@@ -173,7 +190,9 @@ class Chip(Parameters):
         1e6, "ohm", "d2d", "the same everywhere", "a column's wire from one row to the next", COPPER
     )
 
-    newer: ClassVar = ("cell_write_noise", "stuck_anywhere", "stuck_lowest")
+    newer: ClassVar = (
+        *("cell_write_noise", "stuck_anywhere", "stuck_lowest", "neuron_leak", "row_write_gain"),
+    )
 
     def check(self) -> None:
         if not self.stuck_off + self.stuck_anywhere + self.stuck_on <= 1:
@@ -219,16 +238,18 @@ class Chip(Parameters):
         )
 
     def cells(self, memristor: MemristorParameters) -> Cells:
-        """Return the parameters of the cells (classes x inputs), spread around those of
+        """Return the parameters of the cells (classes x inputs), spread around
         `memristor`. The write gain of a stuck cell is 0.
         """
         threshold = memristor.threshold_voltage + self.cell_threshold * self._normal(
             "cell_threshold"
         )
+        write_gain = self._factor("cell_write_gain", memristor.transconductance)
+        write_gain = write_gain * self._factor("row_write_gain", 1.0)
         return Cells(
             self._factor("cell_gain", memristor.gain),
             threshold,
-            np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
+            np.where(self.stuck, 0.0, write_gain),
             self._factor("cell_capacitance", memristor.capacitance),
             memristor.gate_capacitance,
             memristor.leak_resistance,
@@ -237,13 +258,14 @@ class Chip(Parameters):
         )
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:
-        """Return the parameters of the neurons (arrays, classes), spread around those of
+        """Return the parameters of the neurons (arrays, classes), spread around
         `neuron`.
         """
+        leak = self._factor("neuron_leak", 1.0)
         return NeuronValues(
-            self._factor("neuron_threshold", neuron.threshold),
+            self._factor("neuron_threshold", neuron.threshold) / leak,
             self._factor("neuron_gain", neuron.feedback_resistance),
-            self._factor("neuron_time_constant", neuron.membrane_capacitance),
+            self._factor("neuron_time_constant", neuron.membrane_capacitance) * leak,
         )
 
     @property
@@ -295,7 +317,8 @@ class Chip(Parameters):
         return _block(self.seed, stream, count // NOISE_ROWS, size)[count % NOISE_ROWS]
 
     def _normal(self, name: str) -> np.ndarray:
-        shape = (self.classes,) if name.startswith("neuron") else (self.classes, self.inputs)
+        shapes = {"neuron": (self.classes,), "row": (self.inputs,)}
+        shape = shapes.get(name.partition("_")[0], (self.classes, self.inputs))
         return _generator(self.seed, name).standard_normal(shape)
 
     def _factor(self, name: str, nominal: float) -> np.ndarray:
@@ -345,28 +368,49 @@ def device_chip(device: MeasuredDevice, seed: int = 1) -> Chip | None:
     return None if chip.ideal else chip
 
 
+def neuron_chip(neuron: MeasuredNeuron, seed: int = 1) -> Chip:
+    """Return the chip whose neurons differ as draws of one measured neuron do.
+
+    Raises ParameterError if the neuron was measured without mismatch.
+    """
+    if not neuron.draws:
+        raise ParameterError(
+            f"neuron {neuron.name} states no spread: measure it again with --draws 20; its foundry "
+            "must know mismatch"
+        )
+    return Chip(
+        seed=seed,
+        neuron_threshold=neuron.threshold_spread,
+        neuron_time_constant=neuron.time_constant_spread,
+        neuron_leak=neuron.leak_spread,
+    )
+
+
 def chosen_chip(
     chip: str | Chip | None,
     device: MeasuredDevice | None = None,
     shape: tuple[int, int] = (1, 1),
     seed: int = 1,
+    neuron: MeasuredNeuron | None = None,
 ) -> Chip | None:
     """Return the chip that a user chose: a chip, the name of a preset or file (`load_chip`, with
-    this `shape`), or "device" for the `device_chip` of a measured device with this `seed`; None if
-    `chip` is None.
+    this `shape`), or "device" for the `device_chip` of a measured device, or the `neuron_chip`
+    of a measured `neuron`, with this `seed`; None if `chip` is None.
 
     Raises ParameterError as `load_chip` does, and for "device" without a `device`.
     """
+    if chip == OF_DEVICE and neuron:
+        return neuron_chip(neuron, seed)
     if chip == OF_DEVICE:
         if device is None:
             raise ParameterError("chip 'device' is for measured devices: give a device")
-        found = device_chip(device, seed)
-        if found is None:
+        own = device_chip(device, seed)
+        if own is None:
             raise ParameterError(
                 f"chip 'device': {device.name} states no spread from device to device; measure "
                 "several devices (docs/fit.md), or give a chip"
             )
-        return found
+        return own
     if isinstance(chip, str):
         return load_chip(chip, *shape)
     if not isinstance(chip, Chip | None):

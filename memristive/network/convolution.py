@@ -16,7 +16,8 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
@@ -31,7 +32,7 @@ from memristive.network.netlists import (
     layers_circuit,
     stage_nodes,
 )
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from snn_circuit import Points, add_source, edges, names
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 REST = 8.0  # time constants of the membranes between two patches, in which they fall to 0
 GUARD = 1e-6  # s for which the ramp stays at its end, until no region is shown
 EMPTY = 1.2  # V of a latch without a spike; the ramp ends at 1 V
-# A latch follows the ramp within 5 ns. Its charge is as large as that of a membrane, because it has
+# A latch follows the ramp within 5 ns. Its charge is as large as a membrane's, because it has
 # to govern ngspice's steps, and the gates of the cells must not.
 LATCH_FARAD, LATCH_SIEMENS = 1e-4, 2e4
 
@@ -179,14 +180,14 @@ class Convolution(Parameters, Kind):
             First spikes in s, settled membranes in thresholds, and winning patches (rows of
             `patches`).
         """
-        of_patches, found = self.patches[:, 0], []
+        of_patches, best = self.patches[:, 0], []
         for region in range(self.regions**2):
             members = np.flatnonzero(of_patches == region)
-            found.append(members[settled[..., members, :].argmax(axis=-2)])
-        winners = np.stack(found, axis=-2)
-        kept = (np.take_along_axis(of, winners, axis=-2) for of in (times, settled))
+            best.append(members[settled[..., members, :].argmax(axis=-2)])
+        winners = np.stack(best, axis=-2)
+        kept = (np.take_along_axis(values, winners, axis=-2) for values in (times, settled))
         flat = (*winners.shape[:-2], -1)
-        return *(of.reshape(flat) for of in kept), winners.reshape(flat)  # type: ignore[return-value]
+        return *(values.reshape(flat) for values in kept), winners.reshape(flat)  # type: ignore[return-value]
 
     # The netlist of a read
 
@@ -222,11 +223,11 @@ class Convolution(Parameters, Kind):
         end = self.before(design.window, tau)
 
         def pulses(heights: np.ndarray, begin: np.ndarray = starts) -> Points:
-            found = [(0.0, 0.0)]
+            points = [(0.0, 0.0)]
             for start, height in zip(begin.tolist(), heights.tolist(), strict=True):
                 if height:
-                    found += edges(start, design.window, design.rise, height)
-            return found[1:] if found[1:2] == [(0.0, 0.0)] else found
+                    points += edges(start, design.window, design.rise, height)
+            return points[1:] if points[1:2] == [(0.0, 0.0)] else points
 
         for k, pixels in enumerate(self.patches[:, 1:-1].T):
             add_source(circuit, f"row_0_{k}", pulses(volts[pixels]))
@@ -272,9 +273,7 @@ class Convolution(Parameters, Kind):
             ("image_width", ""): self.width,
         }
 
-    def nir(
-        self, nir: Any, weights: np.ndarray
-    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
+    def nir(self, nir: ModuleType, weights: np.ndarray) -> tuple[Fields, list[int], Fields]:
         down, across = self.places
         if down % self.regions or across % self.regions:
             raise ParameterError(
@@ -298,4 +297,4 @@ class Convolution(Parameters, Kind):
     ) -> np.ndarray:
         each = self.windows(values) @ weights.T + bias
         regions = [self.patches[:, 0] == region for region in range(self.regions**2)]
-        return np.concatenate([each[:, of].max(axis=1) for of in regions], axis=1)
+        return np.concatenate([each[:, members].max(axis=1) for members in regions], axis=1)

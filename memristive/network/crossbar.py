@@ -32,7 +32,7 @@ from snn_circuit import NeuronParameters
 
 # V, a small rise of a column: the change of its current over it gives the column's conductance
 BELOW = 1e-3
-# inputs and columns of five currents
+# row shares and column voltages at which the five currents are taken
 SHARES, RISEN = np.array([*neuron.NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])
 
 NO_CLOSED_FORM = (
@@ -182,7 +182,9 @@ class Crossbar:
         """Return the currents of the columns in A (images x classes) at full levels; arguments as
         of `first_spikes`.
         """
-        return np.array([of[-2] for of in self._currents(states, images)]).reshape(-1, len(states))
+        return np.array([currents[-2] for currents in self._currents(states, images)]).reshape(
+            -1, len(states)
+        )
 
     def read(self, states: np.ndarray, image: np.ndarray, jitter: FloatOrArray = 0.0) -> Race:
         """Return the `Race` of one image (inputs) with `states` (classes x inputs, V); each of its

@@ -14,11 +14,10 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.devices.cells import IDEAL_DEVICES, Devices
 from memristive.network.synapses import Synapses
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
-from memristive.parameters import ParameterError, Parameters, curve, quantity
+from memristive.parameters import FloatOrArray, ParameterError, Parameters, curve, quantity
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters, Points, edges, network, state_names
 
-FloatOrArray = np.ndarray | float
 NGSPICE = "ngspice"
 CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
@@ -29,7 +28,7 @@ PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pu
 
 class Design(Parameters):
     """Voltages, durations, and the scale and sign of weights that the layers of a network have in
-    common. The values of this class are those of the paper's layer.
+    common. The values of this class belong to the paper's layer.
 
     The class is no dataclass. Otherwise its values would be fields of its subclasses and be stored
     in their files.
@@ -186,7 +185,7 @@ class LayerDesign(Design):
 
     The weight of a synapse is its current minus the current of the reference cell in the same row.
     This weight is in proportion to X - X_ref. Differential pairs need no reference column: the
-    weight is the current of the positive cells minus that of the negative ones. The columns of a
+    weight is the current of the positive minus the current of the negative cells. The columns of a
     layer are then ordered by polarity (positive first), then by pair, then by neuron.
     """
 
@@ -420,7 +419,7 @@ class Setup:
         return np.full(shape, self.array.erased if self.array else 0.0)
 
     def state_names(self, classes: int, inputs: int) -> list[str]:
-        """Return ngspice's names of the cells' states, for each class those of all inputs."""
+        """Return ngspice's names of the cells' states, for each class and all inputs."""
         return (
             self.array.state_names(classes, inputs) if self.array else state_names(classes, inputs)
         )

@@ -96,12 +96,12 @@ def doubts_of(layers: tuple[Layer, ...], states: tuple[np.ndarray, ...]) -> list
     states : tuple of arrays, columns x rows, V
         Of each layer.
     """
-    found: dict[str, float] = {}
-    for layer, of in zip(layers, states, strict=True):
-        for reason, shift in shifts(layer, of, len(layers) == 1).items():
+    largest: dict[str, float] = {}
+    for layer, own in zip(layers, states, strict=True):
+        for reason, shift in shifts(layer, own, len(layers) == 1).items():
             if shift > BOUND * layer.neuron.time_constant:
-                found[reason] = max(shift, found.get(reason, 0.0))
-    reasons = [f"{reason}: about {1e9 * shift:.2g} ns" for reason, shift in found.items()]
+                largest[reason] = max(shift, largest.get(reason, 0.0))
+    reasons = [f"{reason}: about {1e9 * shift:.2g} ns" for reason, shift in largest.items()]
     longest = LONGEST_EDGE if len(layers) == 1 else LONGEST_EDGE_OF_LAYERS
     first = layers[0]
     tau = float(np.min(Neurons.of(first.neuron, first.devices.neurons).time_constant))

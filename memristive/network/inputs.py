@@ -67,35 +67,36 @@ def as_images(
         The images have another shape, or a value is no level.
     """
     try:
-        found = _floats(images)
+        levels = _floats(images)
     except (TypeError, ValueError) as error:
         raise ParameterError(
             f"{name} must be rows of real numbers, all of equal length: {error}"
         ) from None
-    if found.ndim > 3 or (found.ndim == 3 and shape and found.shape[1:] != shape):
+    if levels.ndim > 3 or (levels.ndim == 3 and shape and levels.shape[1:] != shape):
         wanted = "n x height x width" if shape is None else f"n x {shape[0]} x {shape[1]}"
-        raise ParameterError(f"{name} must be {wanted}, in grey levels, got shape {found.shape}")
-    if found.ndim == 3:
-        found = found.reshape(len(found), -1) if len(found) else found.reshape(0, inputs or 0)
-    size = found.shape[-1] if found.ndim and inputs is None else inputs
-    if found.ndim != 2 or found.shape[1] != size or not size or not (empty or len(found)):
-        one = found.ndim == 1 or (found.ndim == 2 and found.size == inputs)
+        raise ParameterError(f"{name} must be {wanted}, in grey levels, got shape {levels.shape}")
+    if levels.ndim == 3:
+        levels = levels.reshape(len(levels), -1) if len(levels) else levels.reshape(0, inputs or 0)
+    size = levels.shape[-1] if levels.ndim and inputs is None else inputs
+    if levels.ndim != 2 or levels.shape[1] != size or not size or not (empty or len(levels)):
+        one = levels.ndim == 1 or (levels.ndim == 2 and levels.size == inputs)
         remedy = f": for one image use np.reshape({name}, (1, -1))" if one else ""
         raise ParameterError(
             f"{name} must be {'n' if empty else 'one or more'} x {inputs or 'inputs'}, got shape "
-            f"{found.shape}{remedy}"
+            f"{levels.shape}{remedy}"
         )
-    if found.size and not (found.min() >= 0 and found.max() <= 1):
-        if not np.isfinite(found).all():
-            row, column = np.argwhere(~np.isfinite(found))[0]
+    if levels.size and not (levels.min() >= 0 and levels.max() <= 1):
+        if not np.isfinite(levels).all():
+            row, column = np.argwhere(~np.isfinite(levels))[0]
             raise ParameterError(
-                f"{name} must be levels from 0 to 1, got {found[row, column]:g} at row {row}, "
+                f"{name} must be levels from 0 to 1, got {levels[row, column]:g} at row {row}, "
                 f"column {column}, counted from 0: replace missing values, or leave the row out"
             )
         raise ParameterError(
-            f"{name} must be levels from 0 to 1, got {found.min():g} to {found.max():g}: scale them"
+            f"{name} must be levels from 0 to 1, got {levels.min():g} to {levels.max():g}: scale "
+            "them"
         )
-    return found
+    return levels
 
 
 def as_image(image: ArrayLike, inputs: int) -> np.ndarray:
@@ -104,7 +105,7 @@ def as_image(image: ArrayLike, inputs: int) -> np.ndarray:
     Raises
     ------
     ParameterError
-        The image has not so many `inputs`, or a value is no level.
+        The image does not have `inputs` values, or a value is no level.
     """
     return as_images(np.ravel(np.asarray(image))[None], inputs, "image")[0]
 
@@ -164,7 +165,7 @@ def _floats(values: ArrayLike) -> np.ndarray:
     return np.asarray(array, float)
 
 
-def _is_number(label: Any) -> bool:
+def _is_number(label: str | float) -> bool:
     try:
         float(label)
     except (TypeError, ValueError):

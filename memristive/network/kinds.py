@@ -5,18 +5,20 @@ and entries of files. The kernel has no kinds: it gets the arrays `patches`, one
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.netlists import TRIGGER, ModelStates, layered_network, rising
+from memristive.parameters import Fields
 
 if TYPE_CHECKING:
     from memristive.network.networks import Network
 
 Kept = tuple[np.ndarray, np.ndarray, np.ndarray]
-Nodes = dict[str, Any]  # of NIR, by name
+Nodes = Fields  # of NIR, by name
 
 
 class Kind:
@@ -48,7 +50,7 @@ class Kind:
         return neurons
 
     def rows_on(self, inputs: int) -> int:
-        """Return the number of rows without the bias row, on a layer with so many outputs."""
+        """Return the number of rows without the bias row, above a layer with `inputs` outputs."""
         return inputs
 
     def windows(self, levels: np.ndarray) -> np.ndarray:
@@ -101,9 +103,7 @@ class Kind:
         """Return what a laboratory builds beside the crossbar, by name and unit."""
         return {}
 
-    def nir(
-        self, nir: Any, weights: np.ndarray
-    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
+    def nir(self, nir: ModuleType, weights: np.ndarray) -> tuple[Fields, list[int], Fields]:
         """Return the nodes of a layer's drives in NIR, by name, the shape of their outputs, and the
         nodes between the spikes and the layer above. `weights`: neurons x rows, the bias last.
         """
@@ -113,7 +113,9 @@ class Kind:
         """Return the indices of the outputs in the order of other software, neuron by neuron."""
         return np.arange(self.outputs_of(neurons)).reshape(-1, neurons).T.ravel()
 
-    def software_sums(self, values: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> Any:
+    def software_sums(
+        self, values: np.ndarray, weights: np.ndarray, bias: np.ndarray
+    ) -> np.ndarray:
         """Return the sums of this layer in software (n x outputs) for `values` (n x inputs)."""
         return values @ weights.T + bias
 

@@ -1,7 +1,7 @@
 """One layer as data."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Layer:
     """A crossbar with its neurons: everything but its states (columns x rows, V), which change.
 
-    The defaults are those of the paper's layer: single cells, no reference column, no bias row.
+    The defaults make the paper's layer: single cells, no reference column, no bias row.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Layer:
 
     @property
     def width(self) -> int:
-        """Number of cells at a row: that of all columns, a reference column included."""
+        """Number of cells at a row, in all columns, a reference column included."""
         return self.columns + self.synapses.reference
 
     @property
@@ -174,10 +174,12 @@ class Layer:
         """
         return np.vstack([states, np.full((self.width - self.columns, self.rows), self.rest)])
 
-    def stage_loads(self, states: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+    def stage_loads(self, states: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Return the conductance in S with which the cells of some `rows` (mask or slice) load the
-        input of each stage: one for each neuron, and then one for the reference column, or with
-        pairs for each neuron's negative columns. `states`: columns x rows, V.
+        input of each stage.
+
+        Stages of the neurons come first, then the stage of the reference column, or with pairs of
+        each neuron's negative columns. `states`: columns x rows, V.
         """
         cells = Cells.of(self.memristor, self.devices.cells)
         siemens = conductance(cells, self.with_reference(states))[:, rows].sum(axis=1)

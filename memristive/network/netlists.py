@@ -1,5 +1,5 @@
-"""Circuits of layers: those of a single layer, which reads, reads back and writes are made of, and
-layers in series. Nothing runs here.
+"""Circuits of layers: single layers, of which reads, back-reads and writes are made, and layers in
+series. Nothing runs here.
 
 Nodes of layer l (counted from 0): row_l_k, column_l_j, drive_l_j, membrane_l_j. The last row is the
 bias row, if there is one, the last column the reference column. The output of a hidden neuron is
@@ -165,39 +165,39 @@ def add_layer(
     circuit: Circuit,
     network: "Network",
     layer: int,
-    of: Layer,
+    own: Layer,
     outputs: list[str],
     cells: ModelStates | None = None,
     pulse: str = "pulse",
 ) -> None:
-    """Add layer number `layer` (counted from 0), whose description is `of`, with its cells and
+    """Add layer number `layer` (counted from 0), whose description is `own`, with its cells and
     neurons. `outputs`: nodes of the neurons' outputs. The bias row follows the source `pulse`.
     """
     neurons, last_row, devices, states = (
-        of.neurons,
-        f"row_{layer}_{of.rows - 1}",
-        of.devices,
+        own.neurons,
+        f"row_{layer}_{own.rows - 1}",
+        own.devices,
         network.states[layer],
     )
     circuit.subcircuit(
         LapicqueNeuron(
-            of.neuron,
+            own.neuron,
             f"neuron_of_{layer}",
             devices.neurons is not None,
-            of.kind.trigger,
+            own.kind.trigger,
         )
     )
-    circuit.subcircuit(ReferenceStage(of.neuron, name=f"reference_of_{layer}"))
-    if of.bias is not None:  # the bias row follows the pulse at a full pixel's level
+    circuit.subcircuit(ReferenceStage(own.neuron, name=f"reference_of_{layer}"))
+    if own.bias is not None:  # the bias row follows the pulse at a full pixel's level
         circuit.VCVS(
-            last_row, last_row, circuit.gnd, pulse, circuit.gnd, voltage_gain=of.row_voltage
+            last_row, last_row, circuit.gnd, pulse, circuit.gnd, voltage_gain=own.row_voltage
         )
-    negatives = of.synapses.add_stages(circuit, layer, neurons, f"reference_of_{layer}")
+    negatives = own.synapses.add_stages(circuit, layer, neurons, f"reference_of_{layer}")
     cell_values, neuron_values = (
         cell_arguments(network.parameters.memristor, devices.cells, False),
         neuron_arguments(devices.neurons),
     )
-    add_bias(circuit, of, names(f"column_{layer}", neurons), last_row)
+    add_bias(circuit, own, names(f"column_{layer}", neurons), last_row)
     for j in range(neurons):
         circuit.X(
             f"neuron_{layer}_{j}",
@@ -208,25 +208,25 @@ def add_layer(
             outputs[j],
             **neuron_values(j),
         )
-    for c, node in enumerate(of.synapses.nodes(layer, neurons)):
-        for k in range(of.rows):
+    for c, node in enumerate(own.synapses.nodes(layer, neurons)):
+        for k in range(own.rows):
             name, row = f"cell_{layer}_{c}_{k}", f"row_{layer}_{k}"
-            state = of.rest if c == of.columns else states[c, k]
+            state = own.rest if c == own.columns else states[c, k]
             if cells:
                 cells.model.add_cell(circuit, name, row, node, float(cells.states(state)))
             else:
                 circuit.X(name, "read_memristor", node, row, x0=float(state), **cell_values(c, k))
 
 
-def add_noise(circuit: Circuit, of: Layer, layer: int, noise: np.ndarray) -> None:
+def add_noise(circuit: Circuit, own: Layer, layer: int, noise: np.ndarray) -> None:
     """Add the noise currents of a read to the columns of layer number `layer`, whose description is
-    `of`.
+    `own`.
 
     `noise`: currents in A at full rows, as `kernel_arrays.Work.noise` has them: a row for each row
     of the crossbar, or a single one, whose currents then follow the bias row.
     """
-    first = of.rows - len(noise)
-    for c, node in enumerate(stage_nodes(of, layer)):
+    first = own.rows - len(noise)
+    for c, node in enumerate(stage_nodes(own, layer)):
         for k, ampere in enumerate(noise[:, c].tolist(), first):
             circuit.VCCS(
                 f"noise_{layer}_{c}_{k}",
@@ -234,15 +234,15 @@ def add_noise(circuit: Circuit, of: Layer, layer: int, noise: np.ndarray) -> Non
                 node,
                 f"row_{layer}_{k}",
                 circuit.gnd,
-                transconductance=ampere / of.row_voltage,
+                transconductance=ampere / own.row_voltage,
             )
 
 
-def stage_nodes(of: Layer, layer: int) -> list[str]:
+def stage_nodes(own: Layer, layer: int) -> list[str]:
     """Return the nodes of a layer's columns without repetition, in the order of noise currents:
     those of the neurons, then the reference column or the negative columns.
     """
-    return list(dict.fromkeys(of.synapses.nodes(layer, of.neurons)))
+    return list(dict.fromkeys(own.synapses.nodes(layer, own.neurons)))
 
 
 def read_voltages(
@@ -274,13 +274,13 @@ class ReferenceStage(SubCircuit):
         )
 
 
-def add_bias(circuit: Circuit, of: Layer, columns: Iterable[str], row: str) -> None:
+def add_bias(circuit: Circuit, own: Layer, columns: Iterable[str], row: str) -> None:
     """Add the resistors of a layer from its bias `row` to each of the neurons' `columns`, if it has
     any.
     """
-    if of.bias:
+    if own.bias:
         for node in columns:
-            circuit.R(f"bias_{node}", row, node, of.bias_resistance)
+            circuit.R(f"bias_{node}", row, node, own.bias_resistance)
 
 
 class NeuronStages(SubCircuit):

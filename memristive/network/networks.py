@@ -61,7 +61,7 @@ class Network:
         With a `LayerDesign`, the last row is the bias, which is high in every read.
     parameters : NetworkParameters
     design : LayerDesign or Schedule
-        Signs, scales and times. A `Schedule` is that of the paper's layer.
+        Signs, scales and times. A `Schedule` belongs to the paper's layer.
     devices : tuple of Devices, optional
         Values of the cells and neurons of each layer; None: all alike. A reference column is the
         last column of the cells.
@@ -128,24 +128,24 @@ class Network:
             )
         more = self.design.synapses.reference
         shapes = [(len(states) + more, states.shape[1]) for states in self.states]
-        found = (
+        given = (
             shapes
             if self.devices is None
             else [
-                of.cells.gain.shape if of.cells else shape
-                for of, shape in zip(self.devices, shapes, strict=False)
+                own.cells.gain.shape if own.cells else shape
+                for own, shape in zip(self.devices, shapes, strict=False)
             ]
         )
-        if found != shapes:
+        if given != shapes:
             raise ParameterError(
                 f"the chip's layers must have {shapes} cells, reference columns and bias rows "
-                f"included, got {found}"
+                f"included, got {given}"
             )
         of_states = [states.shape for states in self.states]
         if self.wears and not self.wear:
             object.__setattr__(self, "wear", tuple(map(np.zeros, of_states)))
         for name, wanted in (("past", [(2, *shape) for shape in shapes]), ("wear", of_states)):
-            kept = [of.shape for of in getattr(self, name)]
+            kept = [array.shape for array in getattr(self, name)]
             if kept and kept != wanted:
                 raise ParameterError(f"{name} must have arrays of {wanted}, got {kept}")
         object.__setattr__(self, "layers", self._layers())
@@ -240,7 +240,7 @@ class Network:
 
     @property
     def neurons(self) -> tuple[int, ...]:
-        """Number of neurons of each layer; of a convolution that of its kernels."""
+        """Number of neurons of each layer; of a convolution, of its kernels."""
         return tuple(layer.neurons for layer in self.layers)
 
     @property
@@ -248,8 +248,8 @@ class Network:
         """Patches of each layer, as `Convolution.patches`, empty for a dense layer; None if all
         layers are dense.
         """
-        found = tuple(layer.kind.patches for layer in self.layers)
-        return found if any(map(len, found)) else None
+        patches = tuple(layer.kind.patches for layer in self.layers)
+        return patches if any(map(len, patches)) else None
 
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:
@@ -340,7 +340,13 @@ class Network:
         images = as_images(images, self.sizes[0])
         if self.neuron:
             currents = self.crossbar.currents(self.states[0], images)
-            return [self.neuron.spikes(currents)]
+            own, nominal = self.setup.devices.neurons, self.parameters.neuron
+            if own is None:
+                return [self.neuron.spikes(currents)]
+            threshold = own.threshold / nominal.threshold
+            threshold = threshold * nominal.feedback_resistance / own.feedback_resistance
+            slower = own.membrane_capacitance / nominal.membrane_capacitance
+            return [self.neuron.spikes(currents, threshold, slower)]
         jitter = self.jitter("test", 0, len(images))
         step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [
@@ -362,7 +368,7 @@ class Network:
         image.
 
         The noise is drawn from `rng`; `jitter` is the threshold noise as `Network.jitter` returns
-        it. The currents are those of `kernel_arrays.Work.noise`: an array for each layer.
+        it. The currents are as in `kernel_arrays.Work.noise`: an array for each layer.
         """
         arrays = KernelArrays(self, rails)
         return arrays.read(self.read_levels(images), jitter, rng), arrays.work.noise
@@ -379,7 +385,7 @@ class Network:
 
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the first spike times of the last layer in s (images x classes; nan: silent);
-        arguments are those of `forward`.
+        arguments are as in `forward`.
         """
         return self.forward(images, seed=seed)[-1]
 
@@ -459,15 +465,15 @@ class Network:
         )
         if devices:
             devices = tuple(
-                of
-                if of.neurons is None
+                own
+                if own.neurons is None
                 else dataclasses.replace(
-                    of,
+                    own,
                     neurons=dataclasses.replace(
-                        of.neurons, membrane_capacitance=of.neurons.membrane_capacitance / factor
+                        own.neurons, membrane_capacitance=own.neurons.membrane_capacitance / factor
                     ),
                 )
-                for of in devices
+                for own in devices
             )
         return dataclasses.replace(self, parameters=parameters, design=design, devices=devices)
 
@@ -491,13 +497,13 @@ class Network:
         """
         curve = self.parameters.memristor.curve
         if not self.past or curve is None:
-            return tuple(np.zeros((of.width, of.rows)) for of in self.layers)
-        found = []
+            return tuple(np.zeros((layer.width, layer.rows)) for layer in self.layers)
+        ages = []
         for (age, state), states in zip(self.past, self.states, strict=True):
             written = np.zeros(age.shape, bool)
             written[: len(states)] = np.abs(states - state[: len(states)]) > UNWRITTEN * curve.span
-            found.append(np.where(written, 0.0, age))
-        return tuple(found)
+            ages.append(np.where(written, 0.0, age))
+        return tuple(ages)
 
     def aged(self, seconds: float, follow: bool = False) -> "Network":
         """Return this network after some `seconds` without a write (docs/drift.md).
@@ -741,7 +747,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
         )
     if chip is None or (paper and chip.ideal):
         return dataclasses.replace(network, devices=_aged_devices(network, None), chip=None)
-    devices, found = [], []
+    devices, stuck = [], []
     for k, (states, layer) in enumerate(zip(network.states, network.layers, strict=True)):
         part = dataclasses.replace(
             chip,
@@ -757,10 +763,10 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
                 part.cells(layer.memristor), own, Wires(chip.row_resistance, chip.column_resistance)
             )
         )
-        found.append(part.with_stuck_cells(layer.with_reference(states))[: layer.columns])
+        stuck.append(part.with_stuck_cells(layer.with_reference(states))[: layer.columns])
     return dataclasses.replace(
         network,
-        states=tuple(found),
+        states=tuple(stuck),
         devices=_aged_devices(network, tuple(devices)),
         chip=part if paper else chip,
     )
@@ -778,10 +784,10 @@ def _aged_devices(
     )
     if not (aged or network.wears):
         return devices
-    found, seed = [], network.chip.seed if network.chip else 0
+    aged_devices, seed = [], network.chip.seed if network.chip else 0
     for k, layer in enumerate(network.layers):
-        of = devices[k] if devices else IDEAL_DEVICES
-        cells = of.cells or Chip(layer.width, layer.rows).cells(layer.memristor)
+        own = devices[k] if devices else IDEAL_DEVICES
+        cells = own.cells or Chip(layer.width, layer.rows).cells(layer.memristor)
         threshold, gain = cells.threshold_voltage.copy(), cells.transconductance.copy()
         if aged:
             threshold[-1] += layer.rest - network.past[k][1, -1]
@@ -789,5 +795,5 @@ def _aged_devices(
             wear = network.wear[k]
             gain[: layer.columns][wear >= law.limits(wear.shape, seed, k)] = 0.0
         cells = dataclasses.replace(cells, threshold_voltage=threshold, transconductance=gain)
-        found.append(dataclasses.replace(of, cells=cells))
-    return tuple(found)
+        aged_devices.append(dataclasses.replace(own, cells=cells))
+    return tuple(aged_devices)

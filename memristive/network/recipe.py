@@ -18,8 +18,10 @@ from memristive.network.chip import OF_DEVICE, Chip, device_chip
 from memristive.network.convolution import Convolution
 from memristive.network.inputs import MOST_NEURONS
 from memristive.parameters import (
+    Fields,
     ParameterError,
     Parameters,
+    Values,
     as_whole,
     check_kind,
     did_you_mean,
@@ -61,7 +63,7 @@ class Conv(Parameters):
     stride : int
         Pixels from one patch to the next.
     height, width : int, optional
-        Pixels of an image. None: those of the images.
+        Pixels of an image. None: as in the images.
     """
 
     kernels: int | None = None
@@ -80,10 +82,8 @@ class Conv(Parameters):
                 object.__setattr__(self, name, checked)
 
     @classmethod
-    def of(
-        cls, given: "Conv | Convolution | Mapping[str, Any]", kernels: int | None = None
-    ) -> "Conv":
-        """Return the layer of a convolution, or of a dict of its fields, with so many `kernels`."""
+    def of(cls, given: "Conv | Convolution | Values", kernels: int | None = None) -> "Conv":
+        """Return the layer of a convolution, or of its fields in a dict, with its `kernels`."""
         if isinstance(given, Conv):
             return dataclasses.replace(given, kernels=kernels or given.kernels)
         if isinstance(given, Convolution):
@@ -116,8 +116,8 @@ class Conv(Parameters):
         window = self.window or min(small, 3 if small < 12 else 5 if small < 20 else 7)
         places = (small - window) // self.stride + 1
         regions = self.regions or max(1, min(places, 2 if small < 20 else 3))
-        found = Convolution(height, width, window, self.stride, regions, self.bias_level)
-        return found, self.kernels or round(1.5 * window**2)
+        convolution = Convolution(height, width, window, self.stride, regions, self.bias_level)
+        return convolution, self.kernels or round(1.5 * window**2)
 
 
 @dataclass(frozen=True, init=False)
@@ -140,7 +140,7 @@ class Recipe(Parameters):
         device, 0 with emulators.
     chip : Chip, name of a preset or file, or "device"; optional
         Deviations of cells and neurons. "device": each cell is drawn from the spreads of the
-        device, with the `seed`. None: all are alike.
+        device, or each neuron from those of the `neuron`, with the `seed`. None: all are alike.
     seed : int
         Of the start, of the order of images and of the chip "device".
     neuron : MeasuredNeuron, or a file of `memristive measure`; optional
@@ -162,7 +162,7 @@ class Recipe(Parameters):
     chip: Chip | str | None = None
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of images")
     neuron: MeasuredNeuron | None = None
-    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    changes: Fields = dataclasses.field(default_factory=dict)
 
     newer: ClassVar = ("changes", "neuron")
 
@@ -174,7 +174,7 @@ class Recipe(Parameters):
         pairs: int | None = None,
         chip: str | Chip | None = None,
         seed: int = 1,
-        changes: Mapping[str, Any] | None = None,
+        changes: Values | None = None,
         neuron: str | Path | MeasuredNeuron | None = None,
     ) -> None:
         values = {
@@ -200,10 +200,9 @@ class Recipe(Parameters):
             raise ParameterError(
                 "layers: None is the paper's layer of emulators, for a device give layers=()"
             )
-        if self.neuron and (layers is not None or self.chip):
+        if self.neuron and layers is not None:
             raise ParameterError(
-                "neuron: a neuron of one's own is for the paper's layer without a chip: give "
-                "layers=None"
+                "neuron: a neuron of one's own is for the paper's layer: give layers=None"
             )
         for k, layer in enumerate(layers or ()):
             if isinstance(layer, Conv) and k:
@@ -212,8 +211,12 @@ class Recipe(Parameters):
                 )
         if self.write not in WRITES:
             raise ParameterError(f"write must be one of {', '.join(WRITES)}, got {self.write!r}")
-        if self.write != AT_ONCE and device is None:
-            raise ParameterError(f"write: {self.write} is for measured devices: give a device")
+        of_devices = [f"write: {self.write}"] * (self.write != AT_ONCE)
+        of_devices += [
+            f"changes: {name}" for name in self.changes if name.startswith(("device.", "pulses."))
+        ]
+        if of_devices and device is None:
+            raise ParameterError(f"{of_devices[0]} is for measured devices: give a device")
         if self.write == LATE and device:
             check_late(device)
         if not isinstance(self.chip, str | Chip | None):
@@ -237,7 +240,7 @@ class Recipe(Parameters):
         """Return this recipe with other values of some fields."""
         return dataclasses.replace(self, **changes)
 
-    def changed(self, changes: Mapping[str, Any]) -> "Recipe":
+    def changed(self, changes: Values) -> "Recipe":
         """Return this recipe with further `changes`."""
         return self.replace(changes=self.changes | dict(changes))
 
@@ -249,7 +252,7 @@ class Recipe(Parameters):
         own = self.chip is None and device and device_chip(device)
         return self.replace(chip=OF_DEVICE) if own else self
 
-    def of_group(self, group: str) -> dict[str, Any]:
+    def of_group(self, group: str) -> Fields:
         """Return the changes of a group by field."""
         start = f"{group}."
         return {
@@ -262,15 +265,15 @@ class Recipe(Parameters):
         """Return the parameters `chosen` for a group with the recipe's changes. Raises
         ParameterError for a field that they do not have.
         """
-        found, fields = self.of_group(group), [one.name for one in dataclasses.fields(chosen)]
-        for name in found.keys() - fields:
+        changes, fields = self.of_group(group), [one.name for one in dataclasses.fields(chosen)]
+        for name in changes.keys() - fields:
             raise ParameterError(
                 f"{group}.{name} is no setting of this network, which has {', '.join(fields)}"
                 f"{did_you_mean(name, fields)}"
             )
-        return dataclasses.replace(chosen, **found)
+        return dataclasses.replace(chosen, **changes)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Fields:
         """Return the recipe for JSON files."""
         content = super().as_dict() | {"device": self.device and self.device.as_dict()}
         own = content.pop("neuron")

@@ -21,7 +21,7 @@ class Synapses:
     pairs : int
         Differential pairs of a synapse; 0: one cell.
     reference : bool
-        True adds a column of cells at rest, whose current is subtracted from that of every column.
+        True adds a column of cells at rest, whose current is subtracted from every column's.
     """
 
     pairs: int = 0
@@ -88,5 +88,5 @@ class Synapses:
         ends = [f"{layer}"] * self.reference or names(f"{layer}", neurons * (self.sides - 1))
         for end, node in zip(ends, inputs, strict=True):
             circuit.X(f"reference_{end}", stage, node, f"negative_{end}")
-        found = [f"negative_{end}" for end in ends] or [circuit.gnd]
-        return found * (neurons // len(found))
+        nodes = [f"negative_{end}" for end in ends] or [circuit.gnd]
+        return nodes * (neurons // len(nodes))

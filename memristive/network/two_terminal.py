@@ -81,7 +81,7 @@ class DeviceArray(Parameters):
 
     @property
     def disturb(self) -> float:
-        """r: step of a half-selected cell over that of a selected cell; 0 with access switches."""
+        """r: step of a half-selected over a selected cell; 0 with access switches."""
         return self.device.half_up if self.scheme == HALF else 0.0
 
     def row_voltage(self, up: bool = True) -> float:
@@ -135,7 +135,7 @@ class DeviceArray(Parameters):
         return self.device.read_voltage * np.asarray(images) @ self.device.conductance(x).T
 
     def state_names(self, classes: int, inputs: int) -> list[str]:
-        """Return ngspice's names of the cells' states, for each class those of all inputs."""
+        """Return ngspice's names of the cells' states, for each class and all inputs."""
         return [
             self.model.state_vector(f"cell_{j}_{i}") for j in range(classes) for i in range(inputs)
         ]

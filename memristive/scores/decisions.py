@@ -3,11 +3,11 @@ engines and datasets.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from memristive.network.design import Schedule
+from memristive.parameters import Fields
 from snn_circuit import NeuronParameters
 
 LATE = 1e-9  # s: ngspice's time point for the end of a pulse may lie this much after the end
@@ -85,9 +85,9 @@ def first_spikes(
 
 
 def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
-    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k: by a
-    cubic through four points, or by a straight line where the membrane does not rise through four
-    points.
+    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k.
+
+    A cubic through four points gives it, or a straight line where the membrane does not rise.
 
     All four points lie within the pulse, because the membrane has kinks at the ends of the pulse.
     """
@@ -184,7 +184,7 @@ def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.nda
 
 def summary(
     labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule: Schedule | None = None
-) -> dict[str, Any]:
+) -> Fields:
     """Return a dict with the scores of a set of images: accuracies and their interval, numbers of
     silent and tied images, and the recall of each class (nan: no image).
 
@@ -230,7 +230,7 @@ def summary(
     }
 
 
-def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
+def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> Fields:
     """Return a dict with the strict accuracy, the ends of its 95 % interval, and the numbers of
     silent and tied images. `labels`, `decisions`: true and decided class number of each image.
     """
@@ -245,7 +245,7 @@ def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
     }
 
 
-def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
+def score_row(labels: np.ndarray, spikes: np.ndarray) -> Fields:
     """Return a dict with the number of images and their `strict_scores`. `labels`: class number of
     each image; `spikes`: first spikes, images x classes, s.
     """
@@ -290,8 +290,8 @@ def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> 
     `others` (images x neurons, s). Reads end at their second spike, or after the `window` in s.
     None if no neuron fires.
     """
-    found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
-    return None if np.isnan(found).all() else float(np.nanmax(found))
+    seconds = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
+    return None if np.isnan(seconds).all() else float(np.nanmax(seconds))
 
 
 def interval(right: int, count: int) -> list[float]:
@@ -304,6 +304,6 @@ def interval(right: int, count: int) -> list[float]:
     return [bounds.low, bounds.high]
 
 
-def decision_name(decision: int, labels: Sequence[Any]) -> str:
+def decision_name(decision: int, labels: Sequence[object]) -> str:
     """Return the text of a `decision`: the name of the class in `labels`, or "tied" or "silent"."""
     return UNDECIDED.get(decision) or str(labels[decision])

@@ -14,8 +14,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared
 
@@ -68,10 +67,10 @@ def find_library() -> str:
         os.path.join(prefix, f"libngspice.{ending}"),
         f"/opt/homebrew/lib/libngspice.{ending}",
     ]
-    found = ctypes.util.find_library("ngspice") or next(filter(os.path.exists, candidates), None)
-    if not found:
+    library = ctypes.util.find_library("ngspice") or next(filter(os.path.exists, candidates), None)
+    if not library:
         raise NgspiceMissing(f"the shared library of ngspice was not found ({INSTALL_HINT})")
-    return found
+    return library
 
 
 @contextlib.contextmanager
@@ -83,8 +82,8 @@ def signals_deferred() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    received: list[tuple[int, Any]] = []
-    handlers: dict[int, Any] = {
+    received: list[tuple[int, object]] = []
+    handlers: dict[int, Callable] = {
         number: handler
         for number in (signal.SIGINT, signal.SIGTERM)
         if callable(handler := signal.getsignal(number))
@@ -117,7 +116,7 @@ class Ngspice(NgSpiceShared):
     # ngspice keeps every command until then; joined alters are long
     NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = 200
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(self, *arguments: object, **more: object) -> None:
         self._printed: list[str] = []
         self._owner = threading.current_thread()
         self._loading = False
@@ -135,7 +134,7 @@ class Ngspice(NgSpiceShared):
         self._printed.append(message)
         return 0
 
-    def load_circuit(self, circuit: Any) -> None:
+    def load_circuit(self, circuit: object) -> None:
         """Load a netlist into ngspice. `load` calls this method; if PySpice's own simulator calls
         it, SimulationError is raised.
         """
@@ -300,16 +299,16 @@ class Ngspice(NgSpiceShared):
 
     def _raise_complaints(self, printed: Sequence[str], refused: str = "") -> None:
         lines = [message.partition(" ") for message in printed]
-        found = [
+        complaining = [
             text.strip()
             for stream, _, text in lines
             if not HARMLESS.search(text.strip())
             and (stream == "stderr" or (stream == "stdout" and ERROR.search(text)))
         ]
-        if not refused and all(map(WARNING.search, found)):
+        if not refused and all(map(WARNING.search, complaining)):
             return
-        complaints = "; ".join(dict.fromkeys(found)) or refused
-        if any(map(FATAL.search, found)):
+        complaints = "; ".join(dict.fromkeys(complaining)) or refused
+        if any(map(FATAL.search, complaining)):
             self.end = complaints
         raise SimulationError(complaints)
 

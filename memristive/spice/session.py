@@ -14,14 +14,14 @@ import re
 import shlex
 import tempfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.parameters import ParameterError, Parameters, SimulationError, quantity
+from memristive.parameters import ParameterError, Parameters, SimulationError, Values, quantity
 from memristive.spice.ngspice import LOOK, Ngspice, start_ngspice
 
 METHODS = ("trap", "gear")
@@ -84,7 +84,7 @@ class Solver(Parameters):
 
 
 def netlist_text(
-    circuit: Any,
+    circuit: Circuit | str,
     solver: Solver,
     stop: float = 0.0,
     save: Sequence[str] = (),
@@ -192,10 +192,10 @@ def vector_name(name: str) -> str:
     """Return ngspice's name of a saved vector: "out" for "V(out)", "vsupply#branch" for
     "i(Vsupply)".
     """
-    found = FUNCTION.fullmatch(name.strip().lower())
-    if not found:
+    match = FUNCTION.fullmatch(name.strip().lower())
+    if not match:
         return name.strip().lower()
-    return f"{found[2]}#branch" if found[1] == "i" else found[2]
+    return f"{match[2]}#branch" if match[1] == "i" else match[2]
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -203,12 +203,12 @@ def alter_command(name: str) -> str:
     """Return the `alter` command, without a value, for a name such as "Vin" (element) or "Vin pwl"
     (element parameter). Raises ParameterError for any other form.
     """
-    found = ELEMENT.fullmatch(name.strip().lower())
-    if not found:
+    match = ELEMENT.fullmatch(name.strip().lower())
+    if not match:
         raise ParameterError(
             f'{name!r} cannot be altered: expected "element" or "element parameter"'
         )
-    return " ".join(["alter", *filter(None, found.groups())])
+    return " ".join(["alter", *filter(None, match.groups())])
 
 
 def value_text(name: str, value: Any) -> str:
@@ -244,7 +244,7 @@ class Waveforms:
     between two nodes in V, and `waves["i(vin)"]` the current of a source in A.
     """
 
-    def __init__(self, plot: Mapping[str, Any]) -> None:
+    def __init__(self, plot: Values) -> None:
         self._plot = plot
         self.time = self["time"]
 
@@ -274,7 +274,7 @@ class LoadedCircuit:
 
     def __init__(self, ngspice: Ngspice, text: str, solver: Solver) -> None:
         self._ngspice, self.text, self.solver = ngspice, text, solver
-        # alter commands and their values, the last one sent at the end
+        # alter command -> value, in the order last sent
         self._sent: dict[str, str] = {}
         # last changes of each element ("vin" and "vin dc" are one value)
         self._last: dict[str, list[tuple[str, str]]] = {}
@@ -283,7 +283,7 @@ class LoadedCircuit:
         except SimulationError as error:
             raise self._failure("refused the netlist", "op", error) from None
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a loaded circuit belongs to its process; load it in the function that the worker runs"
         )
@@ -301,7 +301,7 @@ class LoadedCircuit:
             self._ngspice.send([f"{command} = {value}" for command, value in self._sent.items()])
         self._ngspice.select(self)
 
-    def alter(self, changes: Mapping[str, Any]) -> None:
+    def alter(self, changes: Values) -> None:
         """Change element values for all later runs. Elements that already have these values are
         skipped.
 
@@ -466,7 +466,7 @@ class NgspiceSession:
     def __init__(self) -> None:
         self._ngspice = start_ngspice()
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a session belongs to its process; make one in the function that the worker runs"
         )
@@ -476,7 +476,7 @@ class NgspiceSession:
         """Version number of ngspice."""
         return int(self._ngspice.ngspice_version)
 
-    def load(self, circuit: Any, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
+    def load(self, circuit: Circuit | str, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
         """Load a circuit, which stays in ngspice, and return it as a `LoadedCircuit`.
 
         Parameters
@@ -500,11 +500,11 @@ class NgspiceSession:
 
 
 def run_once(
-    circuit: Any,
+    circuit: Circuit | str,
     solver: Solver,
     save: Sequence[str],
     stop: float,
-    changes: Mapping[str, Any] | None = None,
+    changes: Values | None = None,
     pauses: Iterable[float] = (),
     watch: Watch = lambda steps: steps,
 ) -> Waveforms:

@@ -246,14 +246,14 @@ def winners(
     `waves`; SILENT if none fired.
     """
     outputs = waves.stack(names("output", neurons)) > setup.neuron.output_high / 2
-    found = np.full(presentations, SILENT)
+    first = np.full(presentations, SILENT)
     for k in range(presentations):
         start = setup.schedule.start(k)
         low, high = np.searchsorted(waves.time, [start, start + setup.schedule.pulse])
         fired = outputs[:, low:high]
         if fired.any():
-            found[k] = np.argmax(fired[:, np.argmax(fired.any(axis=0))])
-    return found
+            first[k] = np.argmax(fired[:, np.argmax(fired.any(axis=0))])
+    return first
 
 
 def simulate(
@@ -568,7 +568,7 @@ def learn_images(
     them, as `learn_image` does: `states` and `homeostasis` change in place. Return the index of
     each presentation's winner, or SILENT.
     """
-    found = np.empty(len(order), np.int64)
+    winner = np.empty(len(order), np.int64)
     for n in range(len(order)):
-        found[n] = learn_image(states, homeostasis, volts[order[n]], k)
-    return found
+        winner[n] = learn_image(states, homeostasis, volts[order[n]], k)
+    return winner

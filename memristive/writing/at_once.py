@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from memristive.closed_form.kernel_arrays import (
 from memristive.compiled import compiled
 from memristive.devices import write_curve
 from memristive.devices.write_curve import Flow
-from memristive.writing.base import Due, Way
+from memristive.writing.base import Due, Way, WrittenLayer
 
 leaked = compiled(memristor.leaked, inline="always")
 moved = compiled(write_curve.moved)
@@ -54,7 +54,7 @@ class AtOnce(Way):
 
     def in_ngspice(
         self,
-        layer: Any,
+        layer: WrittenLayer,
         write_column: Callable[..., np.ndarray],
         states: np.ndarray,
         write: ColumnDose,

@@ -1,11 +1,19 @@
 """Interface of a way of writing: each of the files beside this one holds one way."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from memristive.closed_form.kernel_arrays import Arrays
+from memristive.devices.cells import Devices
+from memristive.devices.write_curve import WriteCurve
 from memristive.ledger import COMPUTED, Ledger, Technology, Times
+from memristive.parameters import Fields
+
+if TYPE_CHECKING:
+    from memristive.writing.ways import PulseWrites
 
 # Write of one column in the form of its way: `ColumnDose`, or `GateWrite`.
 Write = Any
@@ -40,17 +48,67 @@ class Laboratory(NamedTuple):
     half: float
 
 
+@dataclass(frozen=True, match_args=False)  # frozen: its fields are only read
+class WrittenLayer(Protocol):
+    """What ways of writing know of a `Layer`, which stands above this folder."""
+
+    columns: int
+    rows: int
+    memristor: Any  # `MemristorParameters`
+    devices: Devices
+    synapses: Any  # `Synapses`
+    row_voltage: float
+    write_voltage: float
+    timed: bool
+
+    @property
+    def neurons(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def write_rate(self) -> float: ...
+    @property
+    def write_gains(self) -> np.ndarray: ...
+    @property
+    def way(self) -> "Way": ...
+    def write_law(self, seconds: float) -> tuple[float, float]: ...
+    def with_reference(self, states: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, match_args=False)
+class WrittenNetwork(Protocol):
+    """What they know of a `Network`."""
+
+    states: Arrays
+    waiting: Arrays
+    chip: Any  # `Chip`, or None
+
+    @property
+    def layers(self) -> Sequence[WrittenLayer]: ...
+    @property
+    def way(self) -> "Way": ...
+
+
+class WrittenCells(Protocol):
+    """What they know of a SPICE model's cells, `ModelCells`."""
+
+    def written(self, emulated: np.ndarray, writes: list[Any]) -> np.ndarray: ...
+    def set_at_gates(self, emulated: np.ndarray, writes: list[Any]) -> np.ndarray: ...
+
+
 class Way:
     """Way of writing the cells of a network. Subclasses have the `settings` of their devices.
 
-    Layers are arguments of type `Layer`, which stands above this folder. States are columns x
-    rows, in V.
+    States are columns x rows, in V.
     """
 
     kind: ClassVar = COMPUTED  # of the energies of written cells in a ledger
 
-    def __init__(self, settings: Any = None) -> None:
-        self.settings = settings
+    settings: "PulseWrites"  # of measured devices; emulators have none
+
+    def __init__(self, settings: "PulseWrites | None" = None) -> None:
+        if settings is not None:
+            self.settings = settings
 
     @property
     def rounds(self) -> bool:
@@ -62,7 +120,7 @@ class Way:
         """Share of a pulse's voltage that moves half-selected cells: 1/2, 1/3, or 0 for none."""
         return 0.0
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: WrittenNetwork) -> Fields:
         """Return what the compiled writes of a `Network` need, by its name in `ways.Ways`."""
         return {}
 
@@ -74,7 +132,7 @@ class Way:
 
     def in_ngspice(
         self,
-        layer: Any,
+        layer: WrittenLayer,
         write_column: Callable[..., np.ndarray],
         states: np.ndarray,
         write: Write,
@@ -90,14 +148,14 @@ class Way:
 
     def emulated(
         self,
-        layer: Any,
+        layer: WrittenLayer,
         write_column: Callable[..., np.ndarray],
         states: np.ndarray,
         column: int,
         after: np.ndarray,
     ) -> np.ndarray:
         """Let the emulators of a column move to the states `after` (rows, V) in ngspice, downwards,
-        then upwards, and return their states. Other arguments are those of `in_ngspice`.
+        then upwards, and return their states. Other arguments are as in `in_ngspice`.
         """
         pulses, ones, gains = self.settings, np.ones(layer.rows), layer.write_gains[column]
         moves, states = after - states[column], states.copy()
@@ -111,7 +169,7 @@ class Way:
         return states[column]
 
     def in_model(
-        self, cells: Any, states: np.ndarray, writes: list[Write], rng: np.random.Generator
+        self, cells: WrittenCells, states: np.ndarray, writes: list[Write], rng: np.random.Generator
     ) -> np.ndarray:
         """Return the states of a layer after `writes` of a SPICE model's `cells` (`ModelCells`).
         Numbers of pulses are drawn from `rng`.
@@ -119,14 +177,14 @@ class Way:
         raise NotImplementedError
 
     def started(
-        self, states: tuple[np.ndarray, ...], curve: Any, rng: np.random.Generator
+        self, states: tuple[np.ndarray, ...], curve: WriteCurve | None, rng: np.random.Generator
     ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         """Return the states of untrained layers and their `Network.waiting`, for wanted `states`.
         `curve`: `WriteCurve` of the device.
         """
         return states, ()
 
-    def capacitors(self, layer: Any) -> int:
+    def capacitors(self, layer: WrittenLayer) -> int:
         """Return the number of capacitors of a layer that hold doses or gate voltages."""
         return 0
 
@@ -134,7 +192,7 @@ class Way:
         self,
         technology: Technology,
         laboratory: Laboratory,
-        layer: Any,
+        layer: WrittenLayer,
         states: np.ndarray,
         writes: list[Write],
         doses: list[tuple[float, np.ndarray]],

@@ -9,7 +9,7 @@ form and in ngspice call these functions.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,11 +27,14 @@ from memristive.compiled import compiled
 from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import Parameters, curve, quantity
-from memristive.writing.base import Due, Laboratory, Way
+from memristive.parameters import Fields, Parameters, curve, quantity
+from memristive.writing.base import Due, Laboratory, Way, WrittenCells, WrittenLayer, WrittenNetwork
 from memristive.writing.late import capacitor_ledger
 from memristive.writing.pulses import Counts
 from memristor import read_current
+
+if TYPE_CHECKING:
+    from memristive.writing.ways import PulseWrites
 
 # move of a gate at which its device is due, as a share of the range of gate voltages
 GATE_STEP = 0.036
@@ -61,7 +64,7 @@ class GateSettings(Parameters):
     )
 
 
-def gate_settings(emulator: Emulator, noise: bool = True) -> dict[str, Any]:
+def gate_settings(emulator: Emulator, noise: bool = True) -> Fields:
     """Return the fields of `PulseWrites` for 1T1R cells whose gates set the levels of a device, for
     which the `emulator` stands.
 
@@ -121,8 +124,8 @@ class GateWrites(Way):
 
     kind = ASSUMED
 
-    def arrays(self, network: Any) -> dict[str, Any]:
-        """If the network holds no gate voltages, they follow from its states."""
+    def arrays(self, network: WrittenNetwork) -> Fields:
+        """Return the arrays; without gate voltages in the network they follow from its states."""
         settings = self.settings
         waiting = network.waiting or gate_voltages(settings, network.states)
         gains = [layer.write_gains.T for layer in network.layers]
@@ -149,7 +152,7 @@ class GateWrites(Way):
 
     def in_ngspice(
         self,
-        layer: Any,
+        layer: WrittenLayer,
         write_column: Callable[..., np.ndarray],
         states: np.ndarray,
         write: GateWrite,
@@ -161,7 +164,11 @@ class GateWrites(Way):
         return self.emulated(layer, write_column, states, write.column, after)
 
     def in_model(
-        self, cells: Any, states: np.ndarray, writes: list[GateWrite], rng: np.random.Generator
+        self,
+        cells: WrittenCells,
+        states: np.ndarray,
+        writes: list[GateWrite],
+        rng: np.random.Generator,
     ) -> np.ndarray:
         return np.asarray(cells.set_at_gates(states, writes))
 
@@ -173,20 +180,20 @@ class GateWrites(Way):
         """
         noise = self.settings.write_noise
         scattered = tuple(
-            np.clip(of + noise * rng.standard_normal(of.shape), curve.low, curve.high)
-            for of in states
+            np.clip(wanted + noise * rng.standard_normal(wanted.shape), curve.low, curve.high)
+            for wanted in states
         )
         return scattered, gate_voltages(self.settings, states)
 
-    def capacitors(self, layer: Any) -> int:
-        """A cell holds two gate voltages: X, and that of its last write."""
+    def capacitors(self, layer: WrittenLayer) -> int:
+        """A cell holds two gate voltages: X now, and X at its last write."""
         return int(2 * layer.rows * layer.width)
 
     def ledgers(
         self,
         technology: Technology,
         laboratory: Laboratory,
-        layer: Any,
+        layer: WrittenLayer,
         states: np.ndarray,
         writes: list[GateWrite],
         doses: list[tuple[float, np.ndarray]],
@@ -223,7 +230,7 @@ class GateWrites(Way):
 
 
 def gate_energies(
-    layer: Any, states: np.ndarray, write: GateWrite, joules: tuple[float, float]
+    layer: WrittenLayer, states: np.ndarray, write: GateWrite, joules: tuple[float, float]
 ) -> float:
     """Return an upper bound in J of the energy that one column of ohmic cells takes in a write at
     its gates. `states`: of the `layer`, columns x rows, V.
@@ -238,21 +245,25 @@ def gate_energies(
     after = np.where(layer.write_gains[write.column] == 0, before, after)  # stuck cells stay
     cells = Cells.of(layer.memristor, layer.devices.cells).at(write.column)
     siemens = [
-        read_current(cells, found, np.full(layer.rows, layer.row_voltage)) / layer.row_voltage
-        for found in (before, after)
+        read_current(cells, column, np.full(layer.rows, layer.row_voltage)) / layer.row_voltage
+        for column in (before, after)
     ]
     return float(joules[0] * siemens[0] @ (due & write.reset) + joules[1] * siemens[1] @ due)
 
 
 def set_column(
-    layer: Any, states: np.ndarray, write: GateWrite, noise: float, rng: np.random.Generator
+    layer: WrittenLayer,
+    states: np.ndarray,
+    write: GateWrite,
+    noise: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return the states in V (rows) of a column of a `layer` after a `write` at its gates.
 
     `states`: those before the write. `noise`: standard deviation in V of the random part of each
     write, which is drawn from `rng`. Stuck cells are not considered.
     """
-    settings, curve = layer.pulses, layer.memristor.curve
+    settings, curve = layer.way.settings, layer.memristor.curve
     return np.asarray(
         set_states(
             np.array(settings.levels),
@@ -267,13 +278,15 @@ def set_column(
     )
 
 
-def gate_voltages(settings: Any, states: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+def gate_voltages(
+    settings: "PulseWrites", states: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
     """Return the gate voltages that belong to the `states` of all layers, twice (2 x rows x
     columns): now, and at the last writes.
     """
     grid = np.linspace(settings.gate_low, settings.gate_high, len(settings.levels))
-    found = [np.interp(of.T, settings.levels, grid) for of in states]
-    return tuple(np.stack([of_layer, of_layer]) for of_layer in found)
+    volts = [np.interp(layer.T, settings.levels, grid) for layer in states]
+    return tuple(np.stack([of_layer, of_layer]) for of_layer in volts)
 
 
 @compiled(inline="always")

@@ -4,7 +4,7 @@ emulator, which adds up doses until whole pulses are due (docs/writes_late.md).
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from memristive.closed_form.kernel_arrays import Arrays
 from memristive.compiled import compiled
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.ledger import ASSUMED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
-from memristive.writing.base import Due, Laboratory
+from memristive.writing.base import Due, Laboratory, WrittenLayer, WrittenNetwork
 from memristive.writing.pulses import RoundedPulses
 from memristor import MemristorParameters
 
@@ -53,7 +53,7 @@ class LateSettings(Parameters):
     )
 
 
-def late_settings(device: MeasuredDevice) -> dict[str, Any]:
+def late_settings(device: MeasuredDevice) -> Fields:
     """Return the fields of `PulseWrites` for synapses of a `device` that write late.
 
     A synapse waits until several pulses are due in two cases: if the noise of a pulse is several
@@ -99,7 +99,7 @@ class LatePulses(RoundedPulses):
     def rounds(self) -> bool:
         return False
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: WrittenNetwork) -> Fields:
         """Add the doses that synapses hold, and the limits at which pulses are due."""
         settings, shapes = self.settings, [(layer.rows, layer.neurons) for layer in network.layers]
         waiting = network.waiting or tuple(np.zeros(shape) for shape in shapes)
@@ -117,14 +117,14 @@ class LatePulses(RoundedPulses):
         """Leave out columns without a pulse."""
         return [write for write in super().writes(due, factors) if write.shares.any()]
 
-    def capacitors(self, layer: Any) -> int:
+    def capacitors(self, layer: WrittenLayer) -> int:
         return int(layer.rows * layer.neurons)
 
     def ledgers(
         self,
         technology: Technology,
         laboratory: Laboratory,
-        layer: Any,
+        layer: WrittenLayer,
         states: np.ndarray,
         writes: list[ColumnDose],
         doses: list[tuple[float, np.ndarray]],
@@ -145,7 +145,7 @@ class LatePulses(RoundedPulses):
 
 
 def capacitor_ledger(
-    technology: Technology, layer: Any, doses: list[tuple[float, np.ndarray]], scale: float
+    technology: Technology, layer: WrittenLayer, doses: list[tuple[float, np.ndarray]], scale: float
 ) -> tuple[Ledger, Times]:
     """Return the ledger and the duration of `doses` on capacitors of a `layer`: each is a size in
     V, of which a row gets its share. Pumps charge the capacitors, then the limits are compared.
@@ -176,11 +176,11 @@ def capacitor_ledger(
     ), {"write": seconds + len(doses) * technology.driver_step}
 
 
-def drawn_limits(network: Any, shapes: list[tuple[int, int]]) -> Arrays:
+def drawn_limits(network: WrittenNetwork, shapes: list[tuple[int, int]]) -> Arrays:
     """Return the lower and upper limits (2 x shape) in V of the doses in each layer, at which
     pulses are due. The limits are random and follow from the seed of the network's chip.
     """
-    settings, limits = network.pulses, []
+    settings, limits = network.way.settings, []
     dose = settings.late * settings.step
     for k, shape in enumerate(shapes):
         rng = np.random.default_rng([network.chip.seed if network.chip else 0, LIMIT_STREAM, k])

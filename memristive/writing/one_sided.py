@@ -10,7 +10,7 @@ on a capacitor until pulses are due. Trainings in closed form and in ngspice cal
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,12 +28,15 @@ from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.devices.one_sided import OneSided
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
-from memristive.writing.base import Due, Laboratory
+from memristive.writing.base import Due, Laboratory, WrittenLayer, WrittenNetwork
 from memristive.writing.late import LatePulses, capacitor_ledger
 from memristive.writing.pulses import Counts, drawn_number
 from memristor import read_current
+
+if TYPE_CHECKING:
+    from memristive.writing.ways import PulseWrites
 
 # Share of the mean step: a cell whose next step is smaller is refreshed, because its pulses would
 # be noise only. Change of a difference that a refresh may leave, in mean steps: a smaller one asks
@@ -57,17 +60,17 @@ class OneSidedSettings(Parameters):
     )
 
 
-def one_sided_settings(emulator: Emulator) -> dict[str, Any]:
+def one_sided_settings(emulator: Emulator) -> Fields:
     """Return the fields of `PulseWrites` for pairs of a device with one gradual direction, for
     which the `emulator` stands; {} for other devices.
     """
-    found = emulator.device.one_sided
-    if not found:
+    pulses = emulator.device.one_sided
+    if not pulses:
         return {}
     return {
-        "one_sided": found,
-        "refresh_at": found.last_room(REFRESH_STEP),
-        "tolerance": TOLERANCE * found.mean_step,
+        "one_sided": pulses,
+        "refresh_at": pulses.last_room(REFRESH_STEP),
+        "tolerance": TOLERANCE * pulses.mean_step,
     }
 
 
@@ -93,14 +96,15 @@ class Sided(NamedTuple):
     width: float  # s, of a pulse
 
 
-def sided_arrays(settings: Any) -> Sided:
+def sided_arrays(settings: "PulseWrites") -> Sided:
     """Return the kernel's `Sided`."""
-    found = settings.one_sided
-    tables = np.array(found.gradual, float), np.array(found.abrupt, float)
-    noise = settings.read_noise * found.mean_step / settings.step
+    pulses = settings.one_sided
+    assert pulses
+    tables = np.array(pulses.gradual, float), np.array(pulses.abrupt, float)
+    noise = settings.read_noise * pulses.mean_step / settings.step
     return Sided(
         *tables,
-        float(found.sign),
+        float(pulses.sign),
         settings.refresh_at,
         settings.tolerance,
         math.sqrt(2) * noise,
@@ -172,8 +176,8 @@ def next_pulses(
                 wanted[i] = read_difference(sided, reads[:, i], rng)
             kinds[:, i] = 0 if np.isnan(wanted[i]) else ABRUPT
         elif phase <= doses + TRIES and not np.isnan(wanted[i]):
-            found = read_difference(sided, reads[:, i], rng)
-            missing = sided.sign * (wanted[i] - found)
+            difference = read_difference(sided, reads[:, i], rng)
+            missing = sided.sign * (wanted[i] - difference)
             side = 0 if missing > 0 else 1
             if abs(missing) > sided.tolerance and room[side] > sided.refresh_at:
                 kinds[side, i] = GRADUAL
@@ -215,7 +219,7 @@ def phases(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield for each phase of a write the kinds of its pulses, and the states `x` after it. The
     next phase begins with what then stands in `x`. `read` returns `reads` for states; other
-    arguments are those of `next_pulses` and `after_pulses`.
+    arguments are as in `next_pulses` and `after_pulses`.
     """
     phase, wanted = 0, np.full(len(numbers), np.nan) if wanted is None else wanted
     while (kinds := next_pulses(sided, x, read(x), numbers, wanted, phase, rng)).any():
@@ -232,18 +236,18 @@ class OneSidedWrites(LatePulses):
     def rounds(self) -> bool:
         return not self.settings.late
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: WrittenNetwork) -> Fields:
         late = super().arrays(network)["late"] if self.settings.late else None
         return {"sided": self._sided, "late": late}
 
     def writes(self, due: Due, factors: np.ndarray | None = None) -> list[ColumnDose]:
         """Leave out the columns that would need the abrupt direction."""
-        sign = self.settings.one_sided.sign
+        sign = self._sided.sign
         return [write for write in super().writes(due, factors) if write.dose * sign > 0]
 
     def in_ngspice(
         self,
-        layer: Any,
+        layer: WrittenLayer,
         write_column: Callable[..., np.ndarray],
         states: np.ndarray,
         write: ColumnDose,
@@ -268,11 +272,13 @@ class OneSidedWrites(LatePulses):
     def _sided(self) -> Sided:
         return sided_arrays(self.settings)
 
-    def _columns(self, layer: Any, write: ColumnDose) -> list[int]:
-        """Return the number of the written column, and that of the other one of its pair."""
+    def _columns(self, layer: WrittenLayer, write: ColumnDose) -> list[int]:
+        """Return the numbers of the written column and of the other one of its pair."""
         return [write.column, (write.column + layer.columns // 2) % layer.columns]
 
-    def _reading(self, layer: Any, columns: list[int]) -> Callable[[np.ndarray], np.ndarray]:
+    def _reading(
+        self, layer: WrittenLayer, columns: list[int]
+    ) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that gives the conductances of two `columns` (2 x rows, in units of the
         nominal range) for their states (shares).
         """
@@ -282,7 +288,7 @@ class OneSidedWrites(LatePulses):
 
         def read(x: np.ndarray) -> np.ndarray:
             both = zip(columns, low + span * x, strict=True)
-            amperes = [read_current(cells.at(column), of, volts) for column, of in both]
+            amperes = [read_current(cells.at(column), volts_of, volts) for column, volts_of in both]
             return np.array(amperes) / (layer.row_voltage * memristor.gain * span)
 
         return read
@@ -291,23 +297,23 @@ class OneSidedWrites(LatePulses):
         self, states: tuple[np.ndarray, ...], curve: Any, rng: np.random.Generator
     ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         """Refresh each pair once, with the difference of its wanted states."""
-        span, found = curve.high - curve.low, []
-        for of in states:
-            x = ((of - curve.low) / span).reshape(2, -1)
+        span, refreshed = curve.high - curve.low, []
+        for wanted in states:
+            x = ((wanted - curve.low) / span).reshape(2, -1)
             nothing, ones = np.zeros(x.shape[1]), np.ones(x.shape)
             for _ in phases(self._sided, x, nothing, ones, rng, np.copy, x[0] - x[1]):
                 pass
-            found.append((curve.low + span * x).reshape(of.shape))
-        return tuple(found), ()
+            refreshed.append((curve.low + span * x).reshape(wanted.shape))
+        return tuple(refreshed), ()
 
-    def capacitors(self, layer: Any) -> int:
+    def capacitors(self, layer: WrittenLayer) -> int:
         return super().capacitors(layer) if self.settings.late else 0
 
     def ledgers(
         self,
         technology: Technology,
         laboratory: Laboratory,
-        layer: Any,
+        layer: WrittenLayer,
         states: np.ndarray,
         writes: list[ColumnDose],
         doses: list[tuple[float, np.ndarray]],
@@ -383,7 +389,7 @@ def write_pair(
 ) -> None:
     """Write column `c` of layer `k`, refresh its pairs that run out of room, and update `counts`
     and `loads`. A `dose` in the abrupt direction does nothing: its pair has another column.
-    Arguments are those of `write_pulses`.
+    Arguments are as in `write_pulses`.
     """
     if dose * sided.sign <= 0.0:
         return

@@ -5,7 +5,7 @@ number of pulses, or the pulses have any width (docs/devices.md).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,9 @@ from memristive.compiled import compiled
 from memristive.devices import write_curve
 from memristive.devices.cells import Cells
 from memristive.ledger import COMPUTED, SELECTED, Ledger, Line, Technology, Times, wire_lines
-from memristive.parameters import Parameters, curve, quantity
+from memristive.parameters import Fields, Parameters, curve, quantity
 from memristive.writing.at_once import AtOnce, ColumnDose, moved
-from memristive.writing.base import Laboratory
+from memristive.writing.base import Laboratory, WrittenCells, WrittenLayer, WrittenNetwork
 from memristor import read_current
 
 drawn_number = compiled(write_curve.drawn_number)
@@ -115,7 +115,7 @@ class RoundedPulses(AtOnce):
             return 0.0
         return 1 / 3 if self.settings.thirds else 1 / 2
 
-    def arrays(self, network: Any) -> dict[str, Any]:
+    def arrays(self, network: WrittenNetwork) -> Fields:
         settings = self.settings
         pulses = Pulses(
             settings.step,
@@ -130,7 +130,7 @@ class RoundedPulses(AtOnce):
 
     def in_ngspice(
         self,
-        layer: Any,
+        layer: WrittenLayer,
         write_column: Callable[..., np.ndarray],
         states: np.ndarray,
         write: ColumnDose,
@@ -172,17 +172,24 @@ class RoundedPulses(AtOnce):
         return np.array([write_curve.drawn_number(number, whole, rng) for number in wanted])
 
     def in_model(
-        self, cells: Any, states: np.ndarray, writes: list[ColumnDose], rng: np.random.Generator
+        self,
+        cells: WrittenCells,
+        states: np.ndarray,
+        writes: list[ColumnDose],
+        rng: np.random.Generator,
     ) -> np.ndarray:
         whole = self.settings.whole
-        made = [ModelWrite(of.column, of.dose > 0, self.numbers(of, whole, rng)) for of in writes]
-        return np.asarray(cells.written(states, made))
+        model_writes = [
+            ModelWrite(write.column, write.dose > 0, self.numbers(write, whole, rng))
+            for write in writes
+        ]
+        return np.asarray(cells.written(states, model_writes))
 
     def ledgers(
         self,
         technology: Technology,
         laboratory: Laboratory,
-        layer: Any,
+        layer: WrittenLayer,
         states: np.ndarray,
         writes: list[ColumnDose],
         doses: list[tuple[float, np.ndarray]],
@@ -195,21 +202,21 @@ class RoundedPulses(AtOnce):
         self,
         technology: Technology,
         laboratory: Laboratory,
-        layer: Any,
+        layer: WrittenLayer,
         states: np.ndarray,
         writes: list[ColumnDose],
     ) -> tuple[Ledger, list[float]]:
         """Return the ledger of the pulses of some `writes`, and the duration of each write in s.
-        Other arguments are those of `ledgers`.
+        Other arguments are as in `ledgers`.
         """
         selected, disturbed, lines, times = 0.0, 0.0, 0.0, [0.0]
         for dose in writes:
             up = int(dose.dose > 0)
             numbers = dose.shares * abs(dose.dose) / self.settings.step
-            found = pulse_energies(
+            joules = pulse_energies(
                 layer, states, dose.column, numbers, laboratory.joules[up], laboratory.half
             )
-            selected, disturbed = selected + found[0], disturbed + found[1]
+            selected, disturbed = selected + joules[0], disturbed + joules[1]
             width = layer.width
             lines += technology.line_capacitance * (
                 width * float(numbers.sum()) * laboratory.volts[up] ** 2
@@ -228,7 +235,12 @@ class RoundedPulses(AtOnce):
 
 
 def pulse_energies(
-    layer: Any, states: np.ndarray, column: int, numbers: np.ndarray, joules: float, half: float
+    layer: WrittenLayer,
+    states: np.ndarray,
+    column: int,
+    numbers: np.ndarray,
+    joules: float,
+    half: float,
 ) -> tuple[float, float]:
     """Return the energies in J of the selected cells and of the half-selected ones, while rows of a
     `layer` get `numbers` of pulses.
@@ -259,7 +271,7 @@ def pulse_energies(
     return float(numbers @ selected) * joules, float(seen) * half**2 * joules
 
 
-def no_counts(network: Any) -> Counts:
+def no_counts(network: WrittenNetwork) -> Counts:
     """Return the counts of pulses of a `Network` before its training: all 0."""
     shapes = [states.T.shape for states in network.states]
     return Counts(

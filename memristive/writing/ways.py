@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from memristive.closed_form.kernel_arrays import LayerArrays, Timing
 from memristive.compiled import compiled
 from memristive.writing.at_once import AtOnce, write_at_once
-from memristive.writing.base import Due, Plan, Way
+from memristive.writing.base import Due, Plan, Way, WrittenNetwork
 from memristive.writing.gate import (
     Gate,
     GateSettings,
@@ -87,9 +87,9 @@ def way_of(settings: PulseWrites | None) -> Way:
     return LatePulses(settings) if settings.late else RoundedPulses(settings)
 
 
-def kernel_ways(network: Any) -> Ways:
+def kernel_ways(network: WrittenNetwork) -> Ways:
     """Return the `Ways` of a `Network`."""
-    return Ways(**way_of(network.pulses).arrays(network))
+    return Ways(**network.way.arrays(network))
 
 
 def waiting_of(ways: Ways) -> tuple[np.ndarray, ...]:
@@ -182,7 +182,7 @@ def write_due(
 
     `factors`: write gains of emulators over the nominal ones, presentations x columns x rows, of
     which that of the `presentation` counts; without noise, empty; None for measured devices. Other
-    arguments are those of `write_pulses`.
+    arguments are as in `write_pulses`.
     """
     neurons = layer.neurons.shape[1]
     changed = np.zeros(neurons)

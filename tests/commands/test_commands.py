@@ -174,3 +174,6 @@ def test_a_training_notices_that_its_file_has_changed(tmp_path, monkeypatch, cap
     assert memristive(words) == 2
     assert "data_checksum" in one_line(capsys.readouterr().err)
     assert [path.read_bytes() for path in files] == before
+    test = ["test", "--voltages", "own/layers_mine_network.json", "--engine", "closed-form"]
+    assert memristive([*test, "--data", "mine.npz", "--results", "new"]) == 0
+    assert "changed" in capsys.readouterr().err  # learned images are among all 100

@@ -79,7 +79,9 @@ def test_a_conductance_beyond_the_op_amps_brings_a_warning(tmp_path, capsys):
     """
     assert fitted(tmp_path, long(("up", UP), ("down", DOWN)), "--name", "good") == 0
     assert "warning" not in capsys.readouterr().err
-    assert fitted(tmp_path, long(("up", 5e3 * UP), ("down", 5e3 * DOWN)), "--name", "high") == 0
+    high = long(("up", 5e3 * UP), ("down", 5e3 * DOWN))
+    high = high.rename(columns={"conductance": "conductance (S)"})
+    assert fitted(tmp_path, high, "--name", "high") == 0
     assert "0.02 S" in capsys.readouterr().err
 
 
@@ -92,6 +94,19 @@ def test_a_device_that_no_mean_pulse_follows_is_not_written(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert "no device file" in lines[-1] and not (tmp_path / "curve_device.json").exists()
     assert (tmp_path / "device_fit_curve.png").exists()
+
+
+def test_a_device_whose_reads_are_noisy_gets_its_steps(tmp_path):
+    rng, up = np.random.default_rng(1), 3e-5 + 2e-5 * (1 - 0.95 ** np.arange(60))
+    both = (("up", up), ("down", 8e-5 - up))
+    sweeps = [(word, mean + 3e-6 * rng.standard_normal(60)) for word, mean in both * 8]
+    assert fitted(tmp_path, long(*sweeps)) == 0
+    device = load_device(str(tmp_path / "curve_device.json"))
+    span = device.highest_conductance - device.lowest_conductance
+    assert span * device.step((3.5e-5 - device.lowest_conductance) / span) == pytest.approx(
+        0.05 * 1.5e-5, rel=0.2
+    )
+    assert span * device.read_noise == pytest.approx(3e-6, rel=0.05) and not device.misfit
 
 
 def test_an_abrupt_device_is_named_and_missing_data_too(tmp_path, capsys):

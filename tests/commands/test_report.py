@@ -61,6 +61,11 @@ def test_no_network_of_a_report_is_trained_twice(changes):
     assert len({(repr(run.recipe), run.data) for run in runs}) == len(runs)
 
 
+def test_published_devices_stand_beside_yours_in_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert {"epiram", "pcmo"} <= set(report.published(report.NETWORKS)["device"])
+
+
 def test_each_seed_has_a_chip_of_its_own():
     device = dataclasses.replace(EPIRAM, spread=0.2)
     first, second, again, _ = [

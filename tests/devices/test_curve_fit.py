@@ -163,6 +163,17 @@ def test_pulses_of_both_directions_may_alternate():
 
 
 @pytest.mark.filterwarnings("error")
+def test_the_scatter_of_readings_at_an_end_of_the_range_is_that_of_the_replays():
+    pulses = ([1] * 100 + [-1] * 100) * 3
+    at = np.concatenate([np.arange(171, 201) + 200 * k for k in range(3)])  # the end holds x
+    conductance, direction = measure(
+        lambda x: 0.02, lambda x: 0.03 - 0.015 * x, pulses, write=0.03, read=0.02, seed=1
+    )
+    fit = fit_pulses(conductance, direction, equal_noises=False)
+    scatter = np.sqrt(np.mean((fit.reading - fit.replay)[at] ** 2))
+    assert np.sqrt(np.mean(fit.band[at] ** 2)) == pytest.approx(scatter, rel=0.2)
+
+
 def test_a_curve_without_noise_is_followed():
     """The field's law with A = 0.4 up and A = -0.7 down, over 60 and 40 pulses."""
     p, q = np.arange(61) / 60, np.arange(41) / 40

@@ -161,6 +161,32 @@ def test_models_of_the_project_follow_their_equations(ngspice, law, low, high):
         assert ends.min() > low - 1e-4 and ends.max() < high + 1e-4
 
 
+def sky130_reram(t, y, volts, width):
+    """Rates of the filament in nm and of its temperature in K, by SkyWater's equations."""
+    (f, kelvin), v = y, volts if t < width else 0.0
+    current = 61.4e-6 * math.exp(-(5 - f) / 0.2751) * math.sinh(v / 0.43)
+    kt, lowered = 8.617333e-5 * kelvin, 0.05 * (16.5 - 1.25 * (5 - f) ** 3) * v
+    rate = 150e9 * (math.exp((lowered - 1.501) / kt) - math.exp((-lowered - 1.5) / kt))
+    return rate, v * current / 3.1825e-16 - (kelvin - 300) / 0.23e-9
+
+
+def test_a_foundrys_filament_follows_its_equations(ngspice):
+    """Within 1 % of a step, with a temperature that lags behind the current, and in its bounds."""
+    model, states = load_model("sky130_reram"), np.array([4.6, 4.7, 4.8])
+    expected = 6.14e-5 * np.exp((states - 5) / 0.2751) * math.sinh(0.1 / 0.43) / 0.1
+    assert read_cells(model, states) == pytest.approx(expected, rel=1e-3)
+    for up, volts, width in (
+        (True, model.voltage_up, model.width_up),
+        (False, model.voltage_down, model.width_down),
+    ):
+        given = {"args": (volts, width), "method": "LSODA", "rtol": 1e-8, "max_step": width / 100}
+        ends = [solve_ivp(sky130_reram, (0, 1.1 * width), [f, 300.0], **given) for f in states]
+        moved = np.array([end.y[0, -1] for end in ends]) - states
+        found = write_cells(model, states, up)[:, -1] - states
+        assert found == pytest.approx(moved, abs=1e-2 * np.abs(moved).max())
+    assert 4.88 < write_cells(model, [4.88], True, 100)[0, -1] < 4.9 + 1e-4
+
+
 def test_a_gate_sets_a_filament_whatever_came_before(ngspice):
     """The gap after SET solves the filament's equation with the current of the transistor's square
     law. RESET leads there from above, too, and a gate at 0 V blocks both pulses.

@@ -144,7 +144,9 @@ def test_what_a_compiled_module_cannot_do_is_refused(tmp_path, old, new, words):
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", ["vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford"])
+@pytest.mark.parametrize(
+    "name", ["vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford", "sky130_reram"]
+)
 def test_a_crossbar_of_b_sources_is_compiled(ngspice, name):
     """Cells and half-selected cells move as those of the library."""
     model, states = load_model(name), [0.4, 0.7]

@@ -184,6 +184,7 @@ def test_a_damaged_header_is_one_line(header, tmp_path):
         (lambda layers: [(layers[0][0] * np.nan, layers[0][1])], "finite"),
         (lambda layers: [(layers[0][0][:, :9], layers[0][1])], "x 9"),
         (lambda layers: {"a": layers[0][0]}, "'weight'"),
+        (lambda layers: [weights for weights, _ in layers], "pair"),
         (lambda layers: ROOT / "README.md", "README.md"),
     ],
 )

@@ -243,3 +243,10 @@ def test_unusable_chip_file_is_refused(tmp_path, content, word):
         path.write_text(content)
     with pytest.raises(ParameterError, match=word):
         load_chip(str(path), 4, 9)
+
+
+def test_a_rows_pump_writes_all_its_cells_alike():
+    chip = Chip(4, 5000, row_write_gain=0.08)
+    gains = chip.cells(MemristorParameters()).transconductance
+    assert (gains == gains[0]).all()
+    assert gains[0].std() / gains[0].mean() == pytest.approx(0.08, rel=0.05)

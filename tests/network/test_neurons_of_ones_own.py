@@ -8,7 +8,12 @@ import pytest
 
 import memristive
 from datasets import xpue
-from memristive.devices.neuron_model import load_neuron_model, measure_neuron
+from memristive.devices.neuron_model import (
+    MeasuredNeuron,
+    law,
+    load_neuron_model,
+    measure_neuron,
+)
 from memristive.engines.engine import read
 from memristive.io import networks
 from memristive.learning.build import build
@@ -65,3 +70,24 @@ def test_a_network_learns_with_them_and_comes_back_from_its_file(neuron, tmp_pat
 def test_other_networks_refuse_a_neuron(neuron):
     with pytest.raises(ParameterError, match="neuron"):
         Recipe((), neuron=neuron)
+
+
+def test_each_neuron_of_a_chip_follows_its_own_law():
+    currents = np.geomspace(1.01e-6, 1e-4, 200)
+    neuron = MeasuredNeuron(
+        "own", tuple(currents), tuple(law(currents, 1e-7, 1e-5, 1e-6)), 1e-7, 1e-5, 1e-6
+    )
+    images, labels = np.eye(3), np.arange(3)
+    spread = dataclasses.replace(
+        neuron, draws=9, threshold_spread=0.05, time_constant_spread=0.1, leak_spread=0.2
+    )
+    network, _ = build(Recipe(None, neuron=spread, chip="device", seed=4), images, labels)
+    own, ideal = network.setup.devices.neurons, neuron.parameters()
+    slower = own.membrane_capacitance / ideal.membrane_capacitance
+    least = own.threshold / ideal.threshold * 1e-6
+    reached = network.crossbar.currents(network.states[0], images)
+    expected = 1e-7 + 1e-5 * slower * np.log(reached / (reached - least))
+    np.testing.assert_allclose(network.first_spikes(images), expected, rtol=1e-3)
+    assert np.corrcoef(np.log(least), np.log(slower))[0, 1] < 0  # one resistance does both
+    with pytest.raises(ParameterError, match="--draws"):
+        build(Recipe(None, neuron=neuron, chip="device"), images, labels)

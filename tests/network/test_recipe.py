@@ -54,6 +54,7 @@ def test_verbs_and_the_estimator_make_the_same_network(options):
         ("rul.margin", lambda: Recipe(changes={"rul.margin": 1e-6})),
         ("rule.margins", lambda: Recipe(changes={"rule.margins": 1e-6})),
         ("window", lambda: Recipe([Conv(window=9)])),
+        ("give a device", lambda: Recipe(5, changes={"device.write_noise": 0.01})),
     ],
 )
 def test_what_cannot_be_built_is_named(name, made):

@@ -7,6 +7,7 @@ import XPUE_memristive_training
 from datasets import xpue
 from memristive.cli.script import exit_code
 from memristive.devices.foundry import Process
+from memristive.devices.neuron_model import load_neuron, load_neuron_model, with_spreads
 from memristive.engines.silicon import SiliconLayer
 from memristive.io.records import load_results
 from memristive.parameters import ParameterError
@@ -47,3 +48,21 @@ def test_corners_and_temperatures_give_a_table(tmp_path):
         ("ss", 125, 4),
         ("sf", 125, 4),
     ]
+
+
+def test_errors_write_one_column_up_and_down():
+    made = SiliconLayer(layer("gf180mcu")[0].process, 2, 3)
+    states, _ = made.write(np.full((2, 3), 1.8), [1], np.array([[1.0, -1.0, 0.0]]), 2e-6)
+    moved = states - 1.8
+    assert moved[1, 0] > 0.1 and moved[1, 1] < -0.1
+    np.testing.assert_allclose([*moved[0], moved[1, 2]], 0.0, atol=0.02)
+
+
+def test_smaller_gates_differ_more():
+    process = layer("gf180mcu")[0].process
+    model = load_neuron_model("gf180mcu")
+    neuron = load_neuron("results/devices/gf180mcu_neuron.json")
+    small, large = (
+        with_spreads(neuron, model, process.replace(scale=scale), 3) for scale in (0.7, 1.4)
+    )
+    assert small.threshold_spread + small.leak_spread > large.threshold_spread + large.leak_spread
