@@ -91,7 +91,9 @@ def wait_until(condition, seconds=120):
 
 
 def one_line(text):
-    """Return a message after asserting that it is one line and no traceback."""
-    lines = text.strip().splitlines()
+    """Return a message after asserting that it is one line and no traceback, beside the word of a
+    first compilation.
+    """
+    lines = [line for line in text.strip().splitlines() if not line.startswith("compiling:")]
     assert len(lines) == 1 and "Traceback" not in text, text
     return lines[0]

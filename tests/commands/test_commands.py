@@ -96,6 +96,18 @@ def test_a_network_is_carried_to_chips_and_repaired_there(tmp_path, capsys):
     assert "--repair 0" in one_line(capsys.readouterr().err)
 
 
+def test_weights_are_carried_to_chips_with_the_spread_of_a_measured_neuron(tmp_path):
+    path = ROOT / "voltages" / "mnist_error_driven_grey.json"
+    neuron = ROOT / "results" / "devices" / "gf180mcu_neuron.json"
+    words = ["--neuron", str(neuron), "--spread", "0", "0.01", "1", "--chips", "1", "--repair", "0"]
+    assert memristive(["chips", str(path), *words, *outputs(tmp_path), "--jobs", "1"]) == 0
+    rows = load_table(tmp_path / "chips_mnist_error_driven_grey.json").sort_values("spread")
+    assert set(rows["deviation"]) == {"neurons"}
+    ideal, near, far = rows["carried"]
+    assert ideal == pytest.approx(0.91, abs=0.01) and near == pytest.approx(ideal, abs=0.03)
+    assert far < ideal - 0.2
+
+
 def test_a_network_of_own_images_is_saved_beside_its_record(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     images, labels = DIGITS.training
