@@ -30,6 +30,7 @@ MOST_CIRCUITS = 100  # ngspice 44 has a table of 100, and crashes when the 101st
 # Time points of a run between two looks at its progress: few runs have so many, and after a pause
 # ngspice 39 goes on less exactly (0.09 % of a device's range in the place of 0.02 %).
 LOOK = 30_000
+MODULE = re.compile(r"(?m)^pre_osdi (.+)")
 FIRST_LOOK = f"stop after {LOOK}"  # stays with a circuit
 LAST_WORD = 10.0  # s within which ngspice must stop once it is told to
 LIMIT_LOOK = 0.1  # s between two looks at a run's time limit
@@ -124,6 +125,7 @@ class Ngspice(NgSpiceShared):
         self.circuits: list[object] = []  # loaded circuits, the oldest first
         # circuits that were unloaded to make room for others
         self.aside: weakref.WeakSet[object] = weakref.WeakSet()
+        self.modules: set[str] = set()  # of Verilog-A, loaded for the life of the process
         self.results_of: object = None  # the run whose results ngspice holds
         self.limit: float | None = None  # s of processor time, of a run
         self._begin = 0.0  # processor time at which the run began
@@ -157,14 +159,19 @@ class Ngspice(NgSpiceShared):
     def load(self, circuit: object, text: str) -> None:
         """Load `text`, the netlist of `circuit`. Raises SimulationError with ngspice's complaints.
 
-        If `MOST_CIRCUITS` are loaded, the oldest is unloaded first and added to `aside`.
+        If `MOST_CIRCUITS` are loaded, the oldest is unloaded first and added to `aside`; before a
+        new module of Verilog-A all are.
         """
         self.check()
         self.aside.discard(circuit)
-        if len(self.circuits) == MOST_CIRCUITS:
+        # A module of Verilog-A adds a type of device, for which older circuits have no room:
+        # ngspice crashes when it removes them.
+        modules = set(MODULE.findall(text)) - self.modules
+        while self.circuits and (modules or len(self.circuits) >= MOST_CIRCUITS):
             oldest = self.circuits[0]
             self.unload(oldest)
             self.aside.add(oldest)
+        self.modules |= modules
         self._printed.clear()
         refused = ""
         with signals_deferred():

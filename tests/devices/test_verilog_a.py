@@ -194,3 +194,24 @@ def test_without_a_compiler_one_line_tells_the_way(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ParameterError, match=r"device\.va .*pip install .*verilog-a"):
         made(tmp_path, VTEAM)
+
+
+@needs_compiler
+def test_circuits_that_were_loaded_before_a_module_still_run_and_go():
+    """In a process of its own: ngspice crashes where the room for a new type of device lacks."""
+    script = """
+from memristive.devices.faster import compiled_library
+from memristive.devices.spice_model import load_model
+from memristive.spice.session import NgspiceSession, Solver
+session, divider = NgspiceSession(), "* divider\\nV1 a 0 1\\nR1 a b 1k\\nR2 b 0 1k\\n.end\\n"
+older = [session.load(divider, Solver(), ["b"]) for _ in range(20)]
+for model in map(load_model, ("vteam", "molecular", "memdiode")):
+    module = compiled_library(model.text, model.subcircuit, model.state_node)
+    session.load(f"* x\\n{module}\\nV1 a 0 1\\nR1 a 0 1k\\n.end\\n", Solver(), ["a"])
+print(older[0].run(1e-6)["b"][-1])
+for circuit in older:
+    circuit.unload()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-500:]
+    assert float(run.stdout) == pytest.approx(0.5)
