@@ -50,7 +50,7 @@ class Laboratory(NamedTuple):
 
 @dataclass(frozen=True, match_args=False)  # frozen: its fields are only read
 class WrittenLayer(Protocol):
-    """What ways of writing know of a `Layer`, which stands above this folder."""
+    """Layer as ways of writing see it: `network.layer.Layer` stands above this folder."""
 
     columns: int
     rows: int
@@ -77,7 +77,7 @@ class WrittenLayer(Protocol):
 
 @dataclass(frozen=True, match_args=False)
 class WrittenNetwork(Protocol):
-    """What they know of a `Network`."""
+    """Network as ways of writing see it."""
 
     states: Arrays
     waiting: Arrays
@@ -90,7 +90,7 @@ class WrittenNetwork(Protocol):
 
 
 class WrittenCells(Protocol):
-    """What they know of a SPICE model's cells, `ModelCells`."""
+    """Cells of a SPICE model, `ModelCells`, as ways of writing see them."""
 
     def written(self, emulated: np.ndarray, writes: list[Any]) -> np.ndarray: ...
     def set_at_gates(self, emulated: np.ndarray, writes: list[Any]) -> np.ndarray: ...
