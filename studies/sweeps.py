@@ -1,31 +1,25 @@
-"""Evidence for docs/devices.md, docs/writes_late.md, docs/writes_gate.md, docs/chips.md: sweeps.
+"""Evidence for docs/devices.md, docs/writes_late.md, docs/writes_gate.md: sweeps.
 
-Sweeps: networks that differ in one property, behind sentences of four pages.
+Sweeps: networks that differ in one property, behind tables of three pages. Two layers have
+400-100-10 neurons on the central 20x20 pixels.
 
-- device_learning (docs/devices.md): can published synapses learn online? A synapse is a single
-  cell, one differential pair, or four pairs. For comparison, one pair is also trained by pulses of
-  any width without noise. Two layers have 400-100-10 neurons on the central 20x20 pixels, as
-  NeuroSim's network. On scikit-learn's digits, networks of one and of two layers have one pair.
 - late_ways (docs/writes_late.md, "Four ways"): fractions of a pulse rounded at random; Manhattan,
   a pulse to each row whose input is above half; a digital memory that keeps the remainder; late;
   and EaPU, in which a dose below the write noise is written as this noise, or not at all.
-- late_poverty (docs/writes_late.md, "How poor"): leak, spread and offset of the capacitor, and a
-  passive array whose half-selected cells move by the share r of a step.
 - gate_commit (docs/writes_gate.md): how often must a 1T1R cell be written? Step, scatter, stuck
   cells, leak of X.
 - one_sided (docs/devices.md): pairs of devices with one gradual direction, late and rounded.
   Rounded writes, which need many pulses, are tried in one layer only; in two layers on MNIST pcm
   has one seed, and taox is not tried.
-- device_spread (docs/chips.md): what do layers lose on a chip whose devices differ?
 
 All networks learn MNIST by the settings of `memristive.learning.build`, except for the property.
-Closed form, strict accuracy on all test images. Writes results/*/NAME.json and, of device_learning,
-late_poverty and gate_commit, figures/NAME.png; half an hour for device_learning and late_ways on
-two cores, minutes for the others. Ctrl-C saves a checkpoint for --resume.
+Closed form, strict accuracy on all test images. Writes results/devices/NAME.json and, of
+gate_commit and one_sided, figures/NAME.png; half an hour for late_ways on two cores, minutes for
+the others. Ctrl-C saves a checkpoint for --resume.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -37,7 +31,6 @@ from matplotlib.figure import Figure
 from memristive import plotting
 from memristive.cli.runs import Run, evaluate, means_of
 from memristive.cli.script import Record, add_resume, make_parser, run
-from memristive.commands.chips import DEVIATIONS
 from memristive.devices.measured_device import (
     DEVICES,
     GATE_DEVICES,
@@ -47,23 +40,11 @@ from memristive.devices.measured_device import (
 )
 from memristive.learning.settings import LATE_DOSE
 from memristive.network import recipe as recipes
-from memristive.network.recipe import EXACT, LATE, Recipe
+from memristive.network.recipe import LATE, Recipe
 from memristive.parameters import Fields, Values
-from memristive.plotting import COLOURS, GREY, WIDTH, over_seeds
+from memristive.plotting import COLOURS, WIDTH, over_seeds
 from memristive.writing.late import late_settings
 
-# device_learning. NeuroSim's accuracies, 400-100-10, in %: NeuroSim 2.0 (Table I of the paper in
-# docs/devices.md) and 3.0 (its manual, Tables I and II).
-NEUROSIM = {
-    "ag-si": (73, 72),
-    "taox-tio2": (10, None),
-    "pcmo": (10, 33),
-    "alox-hfo2": (41, 20),
-    "epiram": (91.5, 92),
-    "taox-hfox": (None, 80),
-}
-SIZES = {1: "one layer, 100-10", 2: "two layers, 400-100-10"}
-CELLS = {0: "single cells", 1: "one pair", 4: "four pairs"}
 # late_ways
 ROUNDED, MANHATTAN, REMAINDER = "rounded", "Manhattan", "remainder"
 EAPU = "EaPU"
@@ -71,15 +52,6 @@ DEEP_SEEDS = 3  # of two layers
 # The size of a dose means nothing to the Manhattan rule: it does not fall. The margin is the best
 # of four on held-out images.
 UNFALLING = {"rule.final_dose": 1.0, "rule.margin": 60e-6}
-# late_poverty: fields of `PulseWrites` and their values. A share of 1e-4 is a time constant of
-# 10,000 presentations.
-POOR, HALF_SELECTED = ("pcmo", "epiram", "taox-hfox"), "half-selected"
-POVERTY: dict[str, tuple[float, ...]] = {
-    "late_forget": (0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2),
-    "late_spread": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
-    "late_offset": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
-    HALF_SELECTED: (0.0, 0.02, 0.05, 0.1, 0.2),
-}
 # gate_commit: shares of the range of gate voltages (step), of the range of conductance (scatter),
 # of the cells, and of X - rest in one presentation (leak)
 LI, WANG = "li-1t1r", "wang-1t1r"
@@ -95,34 +67,12 @@ LOWEST = 82  # % in the figure; a strong leak leaves less
 WAITS, AT_ONCE, TO_GROUND = WAYS = ("with a step", "at each dose", "leak towards 0 V")
 # one_sided: most seeds of two layers on MNIST, where cells need hundreds of pulses
 SLOW = {"pcm": 1, "taox": 0}
-# device_spread
-SPREADS, DIFFERING = (0.0, 0.1, 0.2), DEVIATIONS["both"]
 LABELS = {
-    "late_forget": "forgotten in a presentation",
-    "late_spread": "spread of the limits",
-    "late_offset": "offset of the windows",
-    HALF_SELECTED: "r of half-selected cells",
     "step": "step of X before a write (%)",
     "scatter": "scatter of a write (%)",
     "stuck": "stuck cells (%)",
     "leak": "leak in a presentation (%)",
 }
-
-
-def device_learning(seeds: int) -> Iterator[Run]:
-    """Yield the networks of each preset: one layer with all `seeds`, two layers with one. Two
-    layers get more presentations if they have several pairs, or pulses of any width, because then
-    they gain.
-    """
-    for layers, count in ((1, seeds), (2, 1)):
-        for seed, device in itertools.product(range(1, count + 1), DEVICES.values()):
-            for pairs, whole in ((0, True), (1, True), (4, True), (1, False)):
-                deep = (240_000 if pairs > 1 else 120_000) if whole else 500_000
-                shown = 200_000 if layers == 1 else deep
-                columns = {"data": "mnist", "layers": layers, "pairs": pairs, "whole": whole}
-                yield network(device, seed, layers, shown, columns, pairs=pairs, whole=whole)
-            columns = {"data": "digits", "layers": layers, "pairs": 1, "whole": True}
-            yield network(device, seed, layers, 60_000, columns)
 
 
 def late_ways(seeds: int) -> Iterator[Run]:
@@ -146,46 +96,31 @@ def late_ways(seeds: int) -> Iterator[Run]:
                         changes |= {"pulses.late": half, **UNFALLING}
                     late = way not in (ROUNDED, EAPU)
                     columns = {"layers": layers, "late": late, "series": "way", "value": way}
-                    shown = 100_000 if layers == 1 else 120_000
-                    yield network(device, seed, layers, shown, columns, late=late, changes=changes)
-
-
-def late_poverty(seeds: int) -> Iterator[Run]:
-    """Yield the networks of poorer and poorer capacitors, and of passive arrays."""
-    points = [(True, name, value) for name in POVERTY for value in POVERTY[name]]
-    points += [(False, HALF_SELECTED, r) for r in POVERTY[HALF_SELECTED]]
-    for device, seed, (late, name, value) in itertools.product(POOR, range(1, seeds + 1), points):
-        changes = {f"pulses.{name}": value}
-        if name == HALF_SELECTED:
-            changes = {"pulses.disturb_up": value, "pulses.disturb_down": value}
-        columns = {"layers": 1, "late": late, "series": name, "value": value}
-        yield network(DEVICES[device], seed, 1, 100_000, columns, late=late, changes=changes)
+                    yield network(device, seed, layers, late, columns, changes)
 
 
 def network(
     device: MeasuredDevice,
     seed: int,
     layers: int,
-    presentations: int,
+    late: bool,
     columns: Values,
-    late: bool = False,
-    whole: bool = True,
-    pairs: int = 1,
     changes: Values = MappingProxyType({}),
+    data: str = "mnist",
 ) -> Run:
-    """Return one network of pairs. One layer learns MNIST, two layers
-    its central pixels, both `columns["data"]` if it names other images.
+    """Return one network of pairs. One layer learns MNIST, two layers its central pixels, both
+    `data` if it names other images.
     """
-    data = str(columns.get("data", "mnist"))
-    central = "_central" * (layers == 2 and data == "mnist")
+    shown = 60_000 if data == "digits" else 100_000 if layers == 1 else 120_000
     recipe = Recipe(
         (100,) * (layers - 1),
         device,
-        LATE if late else recipes.AT_ONCE if whole else EXACT,
-        pairs,
+        LATE if late else recipes.AT_ONCE,
+        1,
         seed=seed,
-        changes={"rule.presentations": presentations} | dict(changes),
+        changes={"rule.presentations": shown, **changes},
     )
+    central = "_central" * (layers == 2 and data == "mnist")
     return Run(recipe, data + central, columns=columns)
 
 
@@ -231,29 +166,17 @@ def one_sided(seeds: int) -> Iterator[Run]:
                 for seed in range(1, seeds + 1):
                     if data == "mnist" and layers == 2 and seed > SLOW.get(name, seed):
                         continue
-                    shown = 60_000 if data == "digits" else 100_000 if layers == 1 else 120_000
                     columns = {"data": data, "layers": layers, "late": late}
-                    yield network(device, seed, layers, shown, columns, late=late)
-
-
-def device_spread(seeds: int) -> Iterator[Run]:
-    """Yield one layer of each preset on chips whose devices and neurons differ."""
-    for device, late, spread, seed in itertools.product(
-        DEVICES.values(), (False, True), SPREADS, range(1, seeds + 1)
-    ):
-        changes = {f"chip.{name}": spread for name in DIFFERING} if spread else {}
-        columns = {"way": LATE if late else ROUNDED, "spread": spread}
-        yield network(device, seed, 1, 100_000, columns, late=late, changes=changes)
+                    yield network(device, seed, layers, late, columns, data=data)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Networks of a record: function that yields them, folder, number of seeds, further parameters,
-    and the way to draw them.
+    """Networks of a record: function that yields them, number of seeds, further parameters, and the
+    way to draw them.
     """
 
     runs: Callable[[int], Iterator[Run]]
-    folder: str
     seeds: int
     parameters: Callable[[int], Values] = lambda seeds: {}
     drawn: Callable[[pd.DataFrame], Figure] | None = None
@@ -261,13 +184,11 @@ class Sweep:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train all networks, save, print, plot."""
-    parser = add_resume(make_parser(__doc__, parameters=False))
+    parser = add_resume(make_parser(__doc__, "devices", parameters=False))
     parser.add_argument("name", choices=SWEEPS)
-    parser.add_common("--seeds", None, "default: 3, of late_ways and device_spread 5")
+    parser.add_common("--seeds", None, "default: 3, of late_ways 5")
     options = parser.parse_args(arguments)
     sweep = SWEEPS[options.name]
-    if options.results is options.default_results:
-        options.results = options.results / sweep.folder
     seeds = options.seeds or sweep.seeds
     runs = list(sweep.runs(seeds))
     devices = {
@@ -286,145 +207,47 @@ def main(arguments: list[str] | None = None) -> None:
         record.plot(sweep.drawn(table))
 
 
-def learning_figure(table: pd.DataFrame) -> Figure:
-    """Draw device_learning: accuracies with whole pulses and noise, a panel for each size of
-    network, means over the seeds, and bars from the lowest to the highest. The panel of two layers
-    also has the accuracies that NeuroSim published for this size.
+def commit_figure(table: pd.DataFrame) -> Figure:
+    """Draw gate_commit: accuracy, and below it writes of a cell, over the values of each series, a
+    line for each way: means over the seeds, and bars from the lowest to the highest.
     """
-    devices, table = list(table.device.unique()), table.assign(accuracy=100 * table.strict_accuracy)
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 4.2), sharex=True, sharey=True)
-    for axis, (layers, size) in zip(axes, SIZES.items(), strict=True):
-        for version, marker in enumerate("xd" * (layers == 2)):
-            published = [NEUROSIM.get(device, (None, None))[version] for device in devices]
-            x, label = np.array(published, float), f"NeuroSim {version + 2}.0"
-            axis.plot(x, range(len(devices)), marker, color=GREY, label=label)
-        own = table[(table.data == "mnist") & table.whole & (table.layers == layers)]
-        for k, (pairs, kind) in enumerate(CELLS.items()):
-            runs = own[own.pairs == pairs].groupby("device", sort=False).accuracy
-            mean = runs.mean().clip(runs.min(), runs.max())
-            places = [devices.index(device) + 0.2 * (k - 1) for device in mean.index]
-            bars = [mean - runs.min(), runs.max() - mean]
-            style = {"fmt": "osD"[k], "color": COLOURS[k], "markersize": 5, "capsize": 2.5}
-            axis.errorbar(mean, places, xerr=bars, label=kind, **style)
-        axis.set(title=f"{size}, seeds: {own.seed.nunique()}", xlabel="test accuracy on MNIST (%)")
-        axis.grid(alpha=0.3, axis="x")
-    axes[0].set_yticks(range(len(devices)), devices)
-    axes[0].invert_yaxis()
-    axes[0].set_xlim(0, 100)
-    figure.legend(
-        *axes[-1].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=5,
-        title="the same devices, pulses and noise in both panels; bars: lowest to highest seed",
+    figure, axes = plt.subplots(
+        2, len(GATE), figsize=(WIDTH * 1.25, 4.6), sharex="col", sharey="row"
     )
-    return figure
-
-
-def drawn_series(
-    table: pd.DataFrame,
-    series: Values,
-    lines: Mapping[str, tuple[str, Fields]],
-    share: float = 1.0,
-    cost: str = "pulses",
-) -> tuple[Figure, np.ndarray]:
-    """Draw accuracy, and below it pulses a cell (named `cost`), over the values of each of the
-    `series`, times `share`: means over the seeds, and bars from the lowest to the highest.
-
-    `lines`: for each label, a query that selects rows, and arguments of `Axes.errorbar`.
-    """
-    figure, axes = plt.subplots(2, len(series), figsize=(WIDTH * 1.25, 4.6), sharex="col")
     table = table.assign(accuracy=100 * table.strict_accuracy)
-    apart = HALF_SELECTED in series  # in the last column accuracy falls much lower
-    for row, shared in zip(axes, (len(series) - apart, len(series)), strict=True):
-        for axis in row[1:shared]:
-            axis.sharey(row[0])
-    for column, name in zip(axes.T, series, strict=True):
-        of_series = table[table.series == name]
-        if name in ("late_forget", "leak"):
+    for column, name in zip(axes.T, GATE, strict=True):
+        if name == "leak":
             column[1].set_xscale("symlog", linthresh=1e-5)
-        for label, (which, look) in lines.items():
-            groups = of_series.query(which).groupby("value")
-            x = share * np.array(list(groups.groups), float)
-            over_seeds(column[0], x, groups.accuracy, label=label, **look)
-            over_seeds(column[1], x, groups.pulses_per_cell, **look)
+        for way, colour in zip(WAYS, COLOURS, strict=False):
+            groups = table[(table.series == name) & (table.way == way)].groupby("value")
+            x = 100 * np.array(list(groups.groups), float)
+            over_seeds(column[0], x, groups.accuracy, label=way, color=colour)
+            over_seeds(column[1], x, groups.pulses_per_cell, color=colour)
         column[1].set_yscale("log")
         column[1].set_xlabel(LABELS[name])
     axes[0, 0].set_ylabel("test accuracy (%)")
-    axes[1, 0].set_ylabel(f"{cost} of a cell")
+    axes[1, 0].set_ylabel("writes of a cell")
     figure.legend(
-        *axes[0, -1 if share == 1 else 0].get_legend_handles_labels(),
+        *axes[0, 0].get_legend_handles_labels(),
         loc="outside upper center",
         ncols=6,
         title=f"means of {table.seed.nunique()} seeds, bars: lowest to highest",
     )
-    return figure, axes
-
-
-def poverty_figure(table: pd.DataFrame) -> Figure:
-    """Draw late_poverty: a line for each device, dashed if it is written rounded."""
-    lines = {
-        device if late else f"{device}, rounded": (
-            f"device == '{device}' and late == {late}",
-            {
-                "fmt": "o-" if late else "o--",
-                "color": colour,
-                "markerfacecolor": colour if late else "white",
-                "markersize": 5,
-            },
-        )
-        for device, colour in zip(POOR, COLOURS, strict=False)
-        for late in (True, False)
-    }
-    figure, axes = drawn_series(table, POVERTY, lines)
-    axes[0, -1].set_title("(another scale)")
-    return figure
-
-
-def commit_figure(table: pd.DataFrame) -> Figure:
-    """Draw gate_commit: a line for each way."""
-    lines = {
-        way: (f"way == '{way}'", {"color": colour})
-        for way, colour in zip(WAYS, COLOURS, strict=False)
-    }
-    figure, axes = drawn_series(table, GATE, lines, 100, "writes")
     axes[1, -1].set_xticks([0.0, 1e-5, 1e-3], ["0", "$10^{-5}$", "$10^{-3}$"])
-    axes[0, 0].set_ylim(LOWEST, 100 * table.strict_accuracy.max() + 0.5)
+    axes[0, 0].set_ylim(LOWEST, table.accuracy.max() + 0.5)
     axes[0, 0].yaxis.set_major_formatter("{x:g}")
     return figure
 
 
 SWEEPS = {
-    "device_learning": Sweep(
-        device_learning,
-        "devices",
-        3,
-        lambda seeds: {"seeds": [seeds, 1]},
-        learning_figure,
-    ),
-    "late_ways": Sweep(
-        late_ways, "devices", 5, lambda seeds: {"seeds": [seeds, min(seeds, DEEP_SEEDS)]}
-    ),
-    "late_poverty": Sweep(
-        late_poverty, "devices", 3, lambda seeds: {"series": POVERTY}, poverty_figure
-    ),
+    "late_ways": Sweep(late_ways, 5, lambda seeds: {"seeds": [seeds, min(seeds, DEEP_SEEDS)]}),
     "gate_commit": Sweep(
-        gate_commit,
-        "devices",
-        3,
-        lambda seeds: {"presentations": SHOWN, "series": GATE},
-        commit_figure,
+        gate_commit, 3, lambda seeds: {"presentations": SHOWN, "series": GATE}, commit_figure
     ),
     "one_sided": Sweep(
         one_sided,
-        "devices",
         3,
         drawn=lambda table: plotting.one_sided_steps(list(ONE_SIDED_DEVICES.values())),
-    ),
-    "device_spread": Sweep(
-        device_spread,
-        "chips",
-        5,
-        lambda seeds: {"deviations": DIFFERING, "presentations": 100_000},
     ),
 }
 
