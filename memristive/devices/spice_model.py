@@ -439,11 +439,6 @@ def load_model(name: str) -> SpiceModel:
         raise type(error)(f"{path}: {error}") from None
 
 
-def measure_again(model: str) -> str:
-    """Return the command that measures the device of a model file."""
-    return f"python -m memristive measure {shlex.quote(model)}"
-
-
 def unchanged_model(name: str, sha256: str) -> SpiceModel:
     """Return the model `name`. Raises ParameterError if it has changed since the measurement, when
     its hash was `sha256` ("": unknown).
@@ -452,7 +447,7 @@ def unchanged_model(name: str, sha256: str) -> SpiceModel:
     if sha256 and sha256 != model.sha256:
         raise ParameterError(
             f"SPICE model {name} has changed since its device was measured: measure it again with "
-            f"{measure_again(name)}, and train again"
+            f"python -m memristive measure {shlex.quote(name)}, and train again"
         )
     return model
 
