@@ -431,6 +431,7 @@ class _Bench:
         return np.asarray(given)
 
 
+@temporary_circuits()
 def measure_neuron(
     model: NeuronModel,
     source: str = "",
@@ -460,13 +461,7 @@ def measure_neuron(
     SimulationError
         ngspice cannot simulate the neuron.
     """
-    with temporary_circuits():
-        return _measured(model, source, _Bench(model, process), phase)
-
-
-def _measured(
-    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], object]
-) -> MeasuredNeuron:
+    bench = _Bench(model, process)
     phase("rest")
     rest = bench.run(0.0)
     _check_rest(model, bench, rest)

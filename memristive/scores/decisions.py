@@ -132,16 +132,6 @@ def lead(spikes: np.ndarray) -> float:
     return np.nan if np.isinf(first) else second - first
 
 
-def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Return the decision of the paper's rule on one image's first `spikes` (classes, s): the index
-    of the class that fires first. The rule samples the outputs every `step` s.
-
-    If several classes fire within the same step, the lowest of them wins. If no neuron fires, class
-    0 wins.
-    """
-    return int(decide(np.array([spikes]), 0.0, step)[1][0])
-
-
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
 
 
@@ -152,8 +142,9 @@ def decide(
     rule. A decision is a class number; a strict one may also be TIED or SILENT.
 
     `spikes`: first spike times, images x classes, s; nan: silent. Leads up to the `resolution` (s)
-    are ties. The paper's rule samples the outputs every `sampling_step` s; without a sampling step
-    its decisions are all -1.
+    are ties. The paper's rule samples the outputs every `sampling_step` s. If several classes fire
+    within the same step, the lowest of them wins; if no neuron fires, class 0 wins. Without a
+    sampling step its decisions are all -1.
     """
     times, order = np.where(np.isnan(spikes), np.inf, spikes), first_two(spikes, np.inf)
     fires = np.isfinite(order[:, 0])
