@@ -51,13 +51,13 @@ from memristive.devices.measured_device import (
 )
 from memristive.devices.neuron_model import (
     FORMAT,
-    is_neuron,
     law,
     load_neuron_model,
     measure_neuron,
     with_spreads,
 )
-from memristive.devices.spice_model import load_model
+from memristive.devices.neuron_model import PRESETS as NEURONS
+from memristive.devices.spice_model import has_entry, load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.parameters import Fields, ParameterError, SimulationError
 from memristive.progress import progress
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--draws", 0, 10**4, 0, "chips of mismatch, of a foundry's neuron")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
-    if is_neuron(options.model):
+    if has_entry(NEURONS, options.model, "pins"):
         return measure_one_neuron(options)
     model = load_model(options.model)
     device_file = options.results / f"{model.name}_device.json"

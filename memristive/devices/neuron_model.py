@@ -311,14 +311,6 @@ class MeasuredNeuron(Parameters):
         return model
 
 
-def is_neuron(name: str) -> bool:
-    """Return True if `name` is a neuron file, or a neuron that comes with the project."""
-    try:
-        return "pins" in preset_or_file(PRESETS, name, "neuron")[1]
-    except ParameterError:
-        return False
-
-
 def load_neuron_model(name: str) -> NeuronModel:
     """Return the neuron of a neuron file, given its path, or one that comes with the project, given
     its name. Raises ParameterError, which names the file, for anything missing or not allowed.

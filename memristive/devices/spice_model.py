@@ -386,10 +386,10 @@ def preset_or_file(folder: Path, name: str, kind: str) -> tuple[Path, Fields]:
         raise ParameterError(f"{kind} {name!r} is none of {', '.join(presets)}: {error}") from None
 
 
-def is_model(name: str) -> bool:
-    """Return True if `name` is a model file, or a model that comes with the project."""
+def has_entry(folder: Path, name: str, entry: str) -> bool:
+    """Return True if `name` is a preset in a `folder` or a file, and has an `entry`."""
     try:
-        return "state_node" in preset_or_file(PRESETS, name, "model")[1]
+        return entry in preset_or_file(folder, name, "model")[1]
     except ParameterError:
         return False
 
