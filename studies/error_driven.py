@@ -58,15 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
         help="pixels on or off, or voltages proportional to grey levels",
     )
     parser.add_common("--engine", NGSPICE)
-    parser.add_argument(
-        "--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)"
-    )
-    parser.add_argument(
-        "--voltages",
-        type=Path,
-        metavar="FILE",
-        help="trained voltages (default: voltages/NAME.json)",
-    )
+    parser.add_common("--chip", "ideal")
+    parser.add_common("--voltages", None, "default: voltages/NAME.json")
     options = parser.parse_args(arguments)
 
     # 1. Data, device, neuron, pulses, rule and chip.

@@ -269,15 +269,6 @@ def deviations(
     return np.where(np.isnan(spikes) & np.isnan(others), np.nan, np.abs(one - other))
 
 
-def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
-    """Return the largest of the `deviations` in s between first spikes of two reads, `spikes` and
-    `others` (images x neurons, s). Reads end at their second spike, or after the `window` in s.
-    None if no neuron fires.
-    """
-    seconds = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
-    return None if np.isnan(seconds).all() else float(np.nanmax(seconds))
-
-
 def interval(right: int, count: int) -> list[float]:
     """Return the 95 % confidence interval, [low, high], of the accuracy `right` / `count` (E. B.
     Wilson, J. Am. Stat. Assoc. 22, 1927).
