@@ -7,7 +7,6 @@ import itertools
 
 import numpy as np
 import pytest
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.accounting import dissipation
 from memristive.accounting.dissipation import read_energies, write_energies
@@ -28,16 +27,15 @@ from memristive.network.netlists import layered_network, read_voltages
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
 from memristive.scores.decisions import end_of_read
-from memristive.spice.session import Solver, run_once, temporary_circuits
+from memristive.spice.session import run_once, temporary_circuits
 from memristive.writing.at_once import ColumnDose
-from memristive.writing.gate import GateWrite, gate_energies
 from memristive.writing.pulses import pulse_energies
-from snn_circuit import OFF, NeuronParameters, add_source
+from snn_circuit import OFF, NeuronParameters
 from snn_circuit import network as network_of_cells
 from tests.accounting import ngspice_energies
 from tests.accounting.balance import balance
 from tests.accounting.ngspice_energies import step
-from tests.network.networks import GRID, measured_network, random_network
+from tests.network.networks import measured_network, random_network
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 GREY = np.random.default_rng(7).random(9)
@@ -184,30 +182,6 @@ def test_pulses_cost_what_selected_and_half_selected_devices_take(scheme, half):
     chosen = sum(found.of(f"xcell_1_{i}") for i in (0, 2, 3))
     assert chosen == pytest.approx(expected[0], rel=0.01, abs=0)
     assert found.of("xcell") - chosen == pytest.approx(expected[1], rel=0.01, abs=1e-6 * chosen)
-
-
-def test_a_write_at_the_gate_costs_reset_and_set_of_the_ohmic_cells_that_are_due():
-    """RESET finds the conductances before it, and SET those that it leaves. Other gates block."""
-    network, (down, up), width = measured_network("bent-1t1r", (), 1), (2.0, 1.5), 1e-6
-    gates = np.array([0.7, np.nan, 1.4, 1.1, np.nan, 0.6, 1.0])
-    reset = np.array([True, False, False, True, False, False, False])
-    layer, before = network.layers[0], network.states[0][1]
-    levels = np.interp(gates, np.linspace(0.5, 1.5, len(GRID)), network.pulses.levels)
-    after = np.where(reset, levels, np.fmax(before, levels))
-    circuit = Circuit("ohmic cells")
-    for name, volts, states, on in (
-        ("column", down, before, reset),
-        ("row", up, after, ~np.isnan(gates)),
-    ):
-        add_source(circuit, name, edges(0.0, width, width / 100, volts))
-        read = np.full(len(states), layer.row_voltage)
-        siemens = dissipation.current(layer.memristor, states, read) / read
-        for i in np.flatnonzero(on).tolist():
-            circuit.R(f"{name}_{i}", name, circuit.gnd, 1 / siemens[i])
-    found = balance(circuit, Solver(max_step=width / 200), 1.1 * width)
-    joules = down**2 * width, up**2 * width
-    computed = gate_energies(layer, network.states[0], GateWrite(1, gates, reset), joules)
-    assert computed == pytest.approx(found.at_pins, rel=0.01)
 
 
 def test_a_filament_in_ngspice_takes_what_the_pins_of_row_column_and_gate_deliver():

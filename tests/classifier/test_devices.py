@@ -8,8 +8,6 @@ from sklearn.datasets import load_digits, load_iris
 
 from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import device_record, load_device
-from memristive.parameters import ParameterError
-from memristor import MemristorParameters
 from tests.helpers import ROOT
 
 X, Y = load_iris(return_X_y=True)
@@ -43,11 +41,6 @@ def test_hidden_layers_of_devices_learn_by_default(options):
         assert right > 0.9
 
 
-def test_device_and_memristor_exclude_each_other():
-    with pytest.raises(ParameterError, match="not both"):
-        MemristiveClassifier(device="epiram", memristor=MemristorParameters()).fit(X, Y)
-
-
 def test_a_saved_classifier_needs_no_device_file(tmp_path):
     device = tmp_path / "mine.json"
     device.write_text(json.dumps(device_record(load_device("epiram")) | {"name": "mine"}))
@@ -56,19 +49,3 @@ def test_a_saved_classifier_needs_no_device_file(tmp_path):
     path = model.save(tmp_path / "model.json")
     device.unlink()
     assert (MemristiveClassifier.load(path).predict(X) == predicted).all()
-
-
-@pytest.mark.parametrize("device", ["ideal", "linear", "pcmo"])
-def test_late_writes_learn_a_small_table_no_worse_than_rounded_ones(device):
-    scores = {
-        late: np.mean(
-            [
-                MemristiveClassifier(device=device, pairs=1, late=late, random_state=seed)
-                .fit(X[seed % 2 :: 2], Y[seed % 2 :: 2])
-                .score(X[1 - seed % 2 :: 2], Y[1 - seed % 2 :: 2])
-                for seed in range(6)
-            ]
-        )
-        for late in (False, True)
-    }
-    assert scores[True] > scores[False] - 0.02

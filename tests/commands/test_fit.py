@@ -59,20 +59,6 @@ def test_a_file_gives_the_device_in_siemens(tmp_path, capsys, layout):
     assert (tmp_path / "device_fit_curve.png").exists() and "--device" in capsys.readouterr().out
 
 
-def test_pulse_numbers_count_the_pulses_between_readings(tmp_path):
-    """A device read after every tenth pulse, in a table with a usual header, and with rows that are
-    missing.
-    """
-    every = long(("up", UP[::10]), ("down", DOWN[::10]), ("up", UP[::10]), ("down", DOWN[::10]))
-    every["pulse"] *= 10
-    assert (
-        fitted(tmp_path, every.rename(columns={"pulse": "Pulse #", "conductance": "Conductance"}))
-        == 0
-    )
-    device = load_device(str(tmp_path / "curve_device.json"))
-    assert device.up[0] == pytest.approx((1 - math.exp(-1 / 20)) / (1 - math.exp(-2)), rel=0.02)
-
-
 def test_a_conductance_beyond_the_op_amps_brings_a_warning(tmp_path, capsys):
     """20 mS of 400 cells at 0.1 V are 0.8 A, on which an output resistance of 10 ohm loses 8 V of
     20 V.
@@ -94,32 +80,6 @@ def test_a_device_that_no_mean_pulse_follows_is_not_written(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert "no device file" in lines[-1] and not (tmp_path / "curve_device.json").exists()
     assert (tmp_path / "device_fit_curve.png").exists()
-
-
-def test_a_device_whose_reads_are_noisy_gets_its_steps(tmp_path):
-    rng, up = np.random.default_rng(1), 3e-5 + 2e-5 * (1 - 0.95 ** np.arange(60))
-    both = (("up", up), ("down", 8e-5 - up))
-    sweeps = [(word, mean + 3e-6 * rng.standard_normal(60)) for word, mean in both * 8]
-    assert fitted(tmp_path, long(*sweeps)) == 0
-    device = load_device(str(tmp_path / "curve_device.json"))
-    span = device.highest_conductance - device.lowest_conductance
-    assert span * device.step((3.5e-5 - device.lowest_conductance) / span) == pytest.approx(
-        0.05 * 1.5e-5, rel=0.2
-    )
-    assert span * device.read_noise == pytest.approx(3e-6, rel=0.05) and not device.misfit
-
-
-def test_an_abrupt_device_is_named_and_missing_data_too(tmp_path, capsys):
-    rng = np.random.default_rng(0)
-    up, down = 1e-6 + 4e-6 * (1 - 0.4 ** np.arange(9)), 1e-6 + 4e-6 * 0.95 ** np.arange(60)
-    sweeps = [
-        (name, curve + 2e-8 * rng.standard_normal(len(curve)))
-        for name, curve in [("up", up), ("down", down)] * 3
-    ]
-    assert fitted(tmp_path, long(*sweeps)) == 0
-    output = capsys.readouterr()
-    assert "up moves x by 6" in output.out and "no pulse up" in output.err
-    assert load_device(str(tmp_path / "curve_device.json")).up[0] == pytest.approx(0.6, abs=0.06)
 
 
 def test_other_readings_in_a_file_of_the_same_name_replace_nothing(tmp_path, capsys):

@@ -56,13 +56,6 @@ def test_known_spreads_are_recovered_within_their_errors():
     assert np.abs(off).max() < 3 and 0.4 < np.mean(np.square(off)) < 2
 
 
-def test_devices_that_are_alike_have_spreads_of_zero_within_their_errors():
-    found = kind(3, dict.fromkeys(TRUTH, 0.0), 5)
-    for name in TRUTH:
-        spread, error = found.spreads[name][2:]
-        assert spread < 3 * error < 1
-
-
 def test_a_write_noise_that_depends_on_the_state_is_found():
     found = kind(4, dict.fromkeys(TRUTH, 0.0), 3, lambda x: 0.005 + 0.02 * x, PULSES * 2)
     assert len(found.write_noise_at) == 2

@@ -21,7 +21,6 @@ from memristive.devices.export import (
 from memristive.devices.faster import compiled_library
 from memristive.devices.measured_device import (
     DEVICES,
-    ONE_SIDED_DEVICES,
     MeasuredDevice,
     load_device,
 )
@@ -175,20 +174,6 @@ def test_crosssim_table_repeats_steps_and_noise(up):
     scatter = changes / 4e-6 - step
     quartiles = [np.interp(share, shares, scatter[:, 0]) for share in (0.25, 0.75)]
     assert quartiles == pytest.approx(0.015 * norm.ppf([0.25, 0.75]), rel=1e-3)
-
-
-@pytest.mark.parametrize("name", ONE_SIDED_DEVICES)
-def test_crosssim_tables_hold_the_distributions_of_one_gradual_direction(name):
-    """The lowest, the middle and the highest change at both ends of the range."""
-    device, found = ONE_SIDED_DEVICES[name], files(ONE_SIDED_DEVICES[name])
-    assert len(found) == 2
-    for file, up in (("dG_increasing.txt", True), ("dG_decreasing.txt", False)):
-        siemens, _, changes = crosssim(found[file])
-        gradual = up == (device.one_sided.sign > 0)
-        table = np.array(device.one_sided.gradual if gradual else device.one_sided.abrupt)
-        expected = table[[0, len(table) // 2, -1]][:, [0, -1]] - (0 if gradual else [0, 1])
-        made = changes[[0, len(changes) // 2, -1]][:, [0, -1]] / np.ptp(siemens)
-        assert made == pytest.approx(expected, abs=1e-6)
 
 
 def test_aihwkit_parameters_repeat_a_sweep():

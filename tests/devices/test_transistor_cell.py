@@ -2,14 +2,11 @@
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from memristive.cli.script import exit_code
-from memristive.commands import measure
 from memristive.devices.characterise import read_cells, write_cells
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import PRESETS, load_model
@@ -76,10 +73,3 @@ def test_cell_that_selects_itself_needs_no_half_voltages(cell):
         dataclasses.replace(cell, gate_pin=0)
     with pytest.raises(ParameterError, match="foundry"):
         dataclasses.replace(cell, foundry="gf")
-
-
-def test_measure_without_the_models_names_the_package(tmp_path, monkeypatch, capsys):
-    folders = [path for path in sys.path if not (Path(path) / "c4m").is_dir()]
-    monkeypatch.setattr("sys.path", folders)
-    assert exit_code(measure.main, ["gf180mcu_cell", "--results", str(tmp_path)]) == 2
-    assert "make silicon" in capsys.readouterr().err

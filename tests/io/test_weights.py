@@ -245,24 +245,3 @@ def test_nodes_that_a_circuit_lacks_are_named(tmp_path):
     nir.write(tmp_path / "x.nir", nir.NIRGraph(nodes, [("input", "delay"), ("delay", "output")]))
     with pytest.raises(ParameterError, match=r"delay \(Delay\)"):
         nir_weights(tmp_path / "x.nir")
-
-
-def test_norse_reads_a_graph_and_finds_the_first_spikes(tmp_path):
-    """Of a layer on 1,000 images: the same neuron is first wherever it leads by two steps."""
-    torch, norse = pytest.importorskip("torch"), pytest.importorskip("norse.torch")
-    network, step = load(ROOT / "voltages" / "device_epiram_1.json"), 2e-7
-    images = matching_dataset("mnist").test.levels[:1000]
-    save_nir(tmp_path / "x.nir", network)
-    reader = norse.from_nir(nir.read(tmp_path / "x.nir"), dt=step).double()
-    rows, state = torch.tensor(network.design.read_levels(images)), None
-    times = network.first_spikes(images)
-    found = np.full(times.shape, np.inf)
-    with torch.no_grad():
-        for k in range(int(network.design.window / step)):
-            fired, state = reader(rows, state)
-            found[(fired.numpy() > 0) & np.isinf(found)] = k * step
-    ordered = np.sort(np.nan_to_num(times, nan=np.inf), axis=1)
-    clear = ordered[:, 1] - ordered[:, 0] > 2 * step
-    assert clear.sum() > 900
-    first = np.nan_to_num(times, nan=np.inf).argmin(axis=1)
-    assert np.array_equal(found.argmin(axis=1)[clear], first[clear])

@@ -17,7 +17,6 @@ from memristive.learning.hebbian import (
 from memristive.network.chip import Chip, on_chip
 from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule, Setup
-from memristive.parameters import ParameterError
 from memristive.scores import decisions
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import HEBBIAN_RESOLUTION, TIED, lead, strict_decision
@@ -131,26 +130,6 @@ def test_identical_patterns_tie(ngspice):
     spikes = infer(Setup(), states, patterns).spikes
     assert [strict_decision(times, HEBBIAN_RESOLUTION) for times in spikes] == [TIED, TIED]
     assert max(lead(times) for times in spikes) < HEBBIAN_RESOLUTION / 2
-
-
-def test_ties_are_the_images_of_two_equal_templates(templates, mnist_setup):
-    """The committed network in closed form: leads are below 0.15 us for ties, above 14.8 us for all
-    other test images.
-    """
-    states = load_voltages(ROOT / "voltages" / "mnist.json", "mnist", 10, 100).states
-    images = templates.test.levels
-    leads = np.array(
-        [lead(times) for times in Crossbar.of(mnist_setup).first_spikes(states, images)]
-    )
-    equal = np.array(
-        [decisions.equal_templates(templates.patterns, image[None]) == 1 for image in images]
-    )
-    assert leads[equal & np.isfinite(leads)].max() < 0.15e-6 and np.nanmin(leads[~equal]) > 14.8e-6
-
-
-def test_patterns_that_do_not_fit_are_refused():
-    with pytest.raises(ParameterError, match="patterns"):
-        infer(Setup(), np.full((2, 3), 7.0), [[1, 0, 1, 1]])
 
 
 def whole_run(ngspice, setup, circuit, count, solver):

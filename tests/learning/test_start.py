@@ -120,17 +120,3 @@ def test_networks_of_few_hidden_neurons_fire_and_learn(device, hidden, late):
         spikes = learn(network, rule, images, labels).network.first_spikes(test)
         assert np.isfinite(spikes).any(axis=1).mean() >= 0.99
         assert score_row(truth, spikes)["strict_accuracy"] > 0.85
-
-
-def test_convolutions_of_gate_devices_learn():
-    dataset = matching_dataset("digits")
-    for seed in range(1, 6):
-        recipe = Recipe(
-            [Conv(8, window=3, regions=3)],
-            "li-1t1r",
-            seed=seed,
-            changes={"rule.presentations": 2000, "device.stuck": 0.0},
-        )
-        trained = learn(*build(recipe, *dataset.training), *dataset.training).network
-        spikes = trained.first_spikes(dataset.test.levels)
-        assert score_row(dataset.test.labels, spikes)["strict_accuracy"] > 0.6

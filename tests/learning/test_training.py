@@ -14,7 +14,6 @@ from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.design import ENGINES, LayerDesign, Setup
 from memristive.network.networks import Network, network_on_chip
-from memristor import MemristorParameters
 from tests.network.networks import PULSED_IMAGES, PULSED_RULE, XOR, measured_network, on_a_chip
 from tests.network.networks import RULE as HIDDEN_RULE
 
@@ -82,16 +81,6 @@ def test_a_training_learns_the_same_however_often_it_reports(device, block):
     assert len(reports) >= 11 and whole.history[:, 1].sum() > 100
     for name, values in whole.arrays().items():
         assert np.array_equal(values, parts.arrays()[name]), name
-
-
-def test_leak_does_not_change_stuck_cells(mnist_setup, training_set):
-    chip = Chip(seed=5, stuck_off=0.1, stuck_on=0.1)
-    leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9))
-    (states,) = learned(
-        "closed-form", leaky, chip, dataclasses.replace(RULE, presentations=3), training_set
-    ).network.states
-    assert np.array_equal(chip.with_stuck_cells(states), states)
-    assert (states[~chip.stuck] != RULE.start_state).any()
 
 
 def test_doses_of_a_silent_neuron_fall_to_a_hundredth():

@@ -5,19 +5,16 @@ it.
 import dataclasses
 import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from memristive import datasets
 from memristive.classifier.feature_encoding import FeatureEncoding
 from memristive.datasets import digits_012345, mnist, xpue
 from memristive.engines.engine import read
-from memristive.io.networks import load
-from memristive.learning.build import built, initial_network
-from memristive.learning.hebbian import infer, train_hebbian
+from memristive.learning.build import built
+from memristive.learning.hebbian import infer
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
@@ -32,10 +29,9 @@ from memristive.scores.checks import (
     layered_problems,
     range_problems,
 )
-from memristive.scores.decisions import strict_decision
 from memristor import MemristorParameters, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
-from tests.network.networks import on_a_chip, random_network
+from tests.network.networks import on_a_chip
 
 # Several layers
 
@@ -121,47 +117,6 @@ def test_clipping_after_the_spike_has_no_effect(ngspice):
     assert np.nanmin(hidden) > outputs.max()
     assert layered_problems(late, IMAGES) == []
     assert apart(late, [hidden, outputs]) < 0.13e-6
-
-
-def diverged():
-    network = random_network((3, 5, 4), seed=2)
-    network.states[1][0, 0] = -71.0
-    return network
-
-
-def silent():
-    """Return a network whose second layer never fires, because its cells conduct less than their
-    reference.
-    """
-    network = random_network((3, 5, 4, 2), seed=2, spread=1.5)
-    network.states[1][:] = 1.0
-    return network
-
-
-def begun():
-    return initial_network(
-        (4,), 2, np.ones((1, 3)), LayeredRule(start_drive=3.0, start_weight=1.5), None, neurons()
-    )
-
-
-@pytest.mark.parametrize(
-    ("network", "words"),
-    [
-        (diverged(), "layer 2 diverge"),
-        (silent(), "layer 2 fires for 100%"),
-        (begun(), None),
-    ],
-)
-def test_what_is_out_of_range_is_a_warning(network, words):
-    images, labels = np.random.default_rng(1).random((6, 3)), np.arange(6) % 2
-    problems = layered_problems(network, images, labels=labels)
-    if words is None:
-        assert problems == []
-    else:
-        assert any(words in problem for problem in problems)
-        with pytest.warns(OperatingRangeWarning, match=words) as warned:
-            checks.warn_of_layers(network, images, labels=labels)
-        assert len(warned) == len(problems)
 
 
 @pytest.mark.parametrize(
@@ -276,15 +231,6 @@ def test_each_cure_that_a_warning_names_removes_it(recipe, field, factor, word, 
     assert len(named) == len(advised) and all(part in problem for part in advised)
     for cure in named:
         assert found(cure(ill, *settings))[-1] == []
-
-
-def test_no_stage_clips_in_the_trained_networks():
-    for name, images in (
-        ("mnist", datasets.encode(datasets.load_mnist()["x_test"][:100], 10, "grey")),
-        ("xor", np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])),
-    ):
-        network = load(Path("voltages") / f"layers_{name}.json")
-        assert layered_problems(network, images) == []
 
 
 # The paper's layer
@@ -409,21 +355,7 @@ def test_rounding_of_long_writes_is_named_and_cured_by_a_larger_switch():
     assert problems(FIT.replace(memristor=MemristorParameters(switch_on=1e3)), write=5.0) == []
 
 
-def test_contained_patterns_warn():
-    outer, inner = [1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 0.0]
-    with pytest.warns(OperatingRangeWarning, match="pattern 0 contains pattern 1"):
-        patterns = np.array([outer, inner])
-        checks.warn_of_range(
-            with_neuron(feedback_resistance=2500.0), 7.0 * patterns, patterns, by_class=True
-        )
-
-
 # The resistor for own patterns
-
-
-def test_own_patterns_are_recognised_with_the_fitted_resistor(ngspice):
-    states = train_hebbian(FIT, PATTERNS.tolist()).states
-    assert [strict_decision(times) for times in infer(FIT, states, PATTERNS).spikes] == [0, 1, 2]
 
 
 def test_fitted_membranes_lie_between_threshold_and_rail(templates):

@@ -186,11 +186,6 @@ def test_values_must_be_finite_numbers(load, value):
         load(RC).alter({"r1": value})
 
 
-def test_unknown_vector_is_named(load):
-    with pytest.raises(SimulationError, match="'nowhere'"):
-        load(RC).run(1e-4)["nowhere"]
-
-
 def test_another_thread_is_refused(load):
     circuit, found = load(RC), []
 

@@ -160,14 +160,6 @@ def test_a_raised_threshold_leaks_until_the_spike():
     assert found == pytest.approx([crossing(np.full(9, 4.0), PATTERNS[0], 3.0, leaky)], abs=60e-9)
 
 
-def test_neurons_whose_membrane_would_cross_after_the_pulse_are_silent():
-    for raised, fires in ((8.652, True), (8.664, False)):  # 2 us before its end, 5 us after it
-        assert (
-            np.isfinite(spike_times(np.full((1, 9), 4.0), np.full(1, raised), PATTERNS[0], K)[0])
-            == fires
-        )
-
-
 def test_an_image_on_which_no_neuron_fires_writes_nothing(transient):
     states = np.full((4, 9), 0.5)
     after, homeostasis = states.copy(), np.zeros(4)
@@ -226,41 +218,6 @@ def test_a_lifted_gate_falls_back_by_its_capacitance(volts):
 
 
 @pytest.mark.parametrize(
-    ("s", "volts", "share"),
-    [
-        (-5, 1, 1),
-        (-0.45, 1, 0.75),
-        (-0.15, 1, 1 / 4 + 1 / 3),
-        (0.0, 1, 2 / 3),
-        (1e-300, 2, 2 / 3),
-        (1e-300, 0, 1),
-        (1, 0, 1),
-    ],
-)
-def test_gate_capacitance_is_meyers(s, volts, share):
-    assert stdp_circuit.memory_capacitance(s, volts, K.c, K.cox) == pytest.approx(
-        K.c + share * K.cox, rel=1e-6, abs=0
-    )
-
-
-def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
-    setup = SETUP.replace(memristor=dataclasses.replace(SETUP.memristor, threshold_voltage=0.5))
-    states, volts = np.full((1, 9), 4.0), np.array([1.0, 0, 1, 0, 1, 0, 1, 0, 1])
-    states[0, 1:8:2] = 0.5 + np.array([0.1, -0.05, -0.25, -0.45])  # at inputs of 0 V: they leak
-    states[0, 8] = 0.3
-    waves, winner = transient(setup, states, volts[None])
-    found, after = waves.stack(state_names(1, 9))[:, -1], states.copy()
-    assert (
-        winner[0]
-        == learn_images(after, np.zeros(1), volts[None], np.array([0]), constants(setup))[0]
-        == 0
-    )
-    assert (
-        after[0] == pytest.approx(found, abs=0.06) and abs(found - states[0])[[1, 8]].min() > 0.05
-    )
-
-
-@pytest.mark.parametrize(
     ("changes", "name"),
     [
         ({"memristor": MemristorParameters(leak_resistance=1e8)}, "leak_resistance"),
@@ -274,13 +231,3 @@ def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
 def test_circuits_that_could_not_learn_are_refused(changes, name):
     with pytest.raises(ParameterError, match=name):
         SETUP.replace(**changes)
-
-
-@pytest.mark.parametrize("high", [0.8, 2.0])
-def test_spikes_of_any_height_open_phi_and_raise_thresholds_equally(transient, high):
-    states = np.array([np.full(9, 3.0), np.full(9, 2.5)])
-    waves, winner = transient(with_neuron(output_high=high), states, PATTERNS[:1])
-    assert winner.tolist() == [0]
-    usual, _ = transient(SETUP, states, PATTERNS[:1])
-    assert waves["phi_0"].max() == pytest.approx(SETUP.schedule.phi_voltage, rel=1e-2)
-    assert waves["homeostasis_0"].max() == pytest.approx(usual["homeostasis_0"].max(), rel=1e-2)

@@ -249,19 +249,6 @@ def test_the_noise_of_a_back_read_grows_with_its_errors(pairs, squares):
         assert found.std(axis=0) == pytest.approx(np.full(5, 0.03 * squares**0.5), rel=0.06)
 
 
-def test_rows_of_a_bent_read_current_are_lower_in_reads():
-    """The conductance of this device at half of the read voltage is 0.8 of the full one: 0.4 of the
-    current, not 0.5.
-    """
-    net = network("noisy", (), 1, noise=False)
-    # all neurons fire
-    bent, ohmic = (
-        dataclasses.replace(net, design=dataclasses.replace(net.design, output_bias=3.0, **curve))
-        for curve in ({}, {"read_curve": (1.0, 1.0)})
-    )
-    assert drives(bent, np.full((1, 6), 0.5)) == pytest.approx(drives(ohmic, np.full((1, 6), 0.4)))
-
-
 def test_pairs_write_opposite_cells_and_take_turns():
     net = network("epiram", (), 2, whole=False, noise=False)
     learning, counts = Learning.start(net, RULE), no_counts(net)
