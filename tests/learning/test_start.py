@@ -23,7 +23,7 @@ IMAGES = RNG.random((40, 100))
 def test_synapses_that_write_late_learn_more_with_fewer_pulses():
     """PCMO's curves bend most, and rounding at random wastes most of its pulses."""
     dataset = matching_dataset("digits")
-    for seed in (1, 2, 3):
+    for seed in (1, 2):
         accuracies, pulses = [], []
         for late in (False, True):
             network, rule = build(
@@ -31,7 +31,7 @@ def test_synapses_that_write_late_learn_more_with_fewer_pulses():
                 10,
                 device="pcmo",
                 late=late,
-                presentations=100_000,
+                presentations=60_000,
                 seed=seed,
             )
             counts, learning = no_counts(network), Learning.start(network, rule)
@@ -105,7 +105,7 @@ def test_the_bias_fires_the_neurons_of_few_rows_in_both_engines(ngspice, made):
 
 @pytest.mark.parametrize(
     ("device", "hidden", "late"),
-    [("epiram", 6, False), ("epiram", 2, True), ("pcmo", 6, True), ("ideal", 4, False)],
+    [("epiram", 2, True), ("ideal", 4, False)],
 )
 def test_networks_of_few_hidden_neurons_fire_and_learn(device, hidden, late):
     dataset = matching_dataset("digits")

@@ -204,7 +204,6 @@ CURES = {
         (Recipe(()), "dose", 20, "diverge", ["a tenth"]),
         (Recipe(()), "design.stage_swing", 4, "clip", ["stage_swing to half"]),
         (Recipe(50, "ideal"), "dose", 20, "fires for", ["write late", "a tenth"]),
-        (Recipe(50, "li-1t1r"), "dose", 20, "fires for", ["a tenth"]),
         (Recipe((), "ag-si"), "rule.presentations", 0.5, "win none", ["write late"]),
         (Recipe((), "ideal"), "rule.presentations", 0.05, "win", ["write late"]),
         (Recipe((), "li-1t1r"), "dose", 0.05, "win", ["five times"]),

@@ -160,6 +160,14 @@ def test_a_raised_threshold_leaks_until_the_spike():
     assert found == pytest.approx([crossing(np.full(9, 4.0), PATTERNS[0], 3.0, leaky)], abs=60e-9)
 
 
+def test_neurons_whose_membrane_would_cross_after_the_pulse_are_silent():
+    for raised, fires in ((8.652, True), (8.664, False)):  # 2 us before its end, 5 us after it
+        assert (
+            np.isfinite(spike_times(np.full((1, 9), 4.0), np.full(1, raised), PATTERNS[0], K)[0])
+            == fires
+        )
+
+
 def test_an_image_on_which_no_neuron_fires_writes_nothing(transient):
     states = np.full((4, 9), 0.5)
     after, homeostasis = states.copy(), np.zeros(4)
@@ -215,6 +223,24 @@ def test_a_lifted_gate_falls_back_by_its_capacitance(volts):
         charge = [(K.c + K.cox) * lowered_state(K.channel, up + d, volts) for d in (-1e-6, 1e-6)]
         farads = stdp_circuit.memory_capacitance(up, volts, K.c, K.cox)
         assert farads == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3, abs=0)
+
+
+@pytest.mark.parametrize(
+    ("s", "volts", "share"),
+    [
+        (-5, 1, 1),
+        (-0.45, 1, 0.75),
+        (-0.15, 1, 1 / 4 + 1 / 3),
+        (0.0, 1, 2 / 3),
+        (1e-300, 2, 2 / 3),
+        (1e-300, 0, 1),
+        (1, 0, 1),
+    ],
+)
+def test_gate_capacitance_is_meyers(s, volts, share):
+    assert stdp_circuit.memory_capacitance(s, volts, K.c, K.cox) == pytest.approx(
+        K.c + share * K.cox, rel=1e-6, abs=0
+    )
 
 
 @pytest.mark.parametrize(
