@@ -11,7 +11,6 @@ import pytest
 from memristive.accounting import dissipation
 from memristive.accounting.dissipation import read_energies, write_energies
 from memristive.datasets import xpue
-from memristive.devices.characterise_gate import gate_solver, gates_circuit
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
 from memristive.engines.engine import ModelCells, NgspiceNetwork
@@ -182,21 +181,6 @@ def test_pulses_cost_what_selected_and_half_selected_devices_take(scheme, half):
     chosen = sum(found.of(f"xcell_1_{i}") for i in (0, 2, 3))
     assert chosen == pytest.approx(expected[0], rel=0.01, abs=0)
     assert found.of("xcell") - chosen == pytest.approx(expected[1], rel=0.01, abs=1e-6 * chosen)
-
-
-def test_a_filament_in_ngspice_takes_what_the_pins_of_row_column_and_gate_deliver():
-    """In SET the transistor's limit of the current flows all the time."""
-    model, gate = load_model("stanford_1t1r"), np.array([1.2, 1.2, np.nan])
-    circuit, stop = gates_circuit(model, [0.8, 1.7, 1.0], gate, np.array([True, False, False]))
-    for k in range(3):
-        circuit.C(f"line{k}", f"gate{k}", circuit.gnd, FARADS)
-    found = balance(circuit, gate_solver(model), stop)
-    assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
-    lines = [FARADS / 2 * (model.gate_open**2 + 1.2**2), FARADS / 2 * 1.2**2, 0.0]
-    assert [found.of(f"cline{k}") for k in range(3)] == pytest.approx(lines, rel=0.01)
-    limit = 20 * 200e-6 / 2 * (1.2 - 0.4) ** 2  # A, square law of the file's transistor
-    assert found.of("xcell1") == pytest.approx(limit * 2.5 * model.width_up, rel=0.05)
-    assert found.of("xcell0") > found.of("xcell1") > 1e6 * found.of("xcell2")
 
 
 def test_columns_that_are_written_together_change_as_alone_and_cost_the_longest_write():

@@ -204,17 +204,6 @@ def test_partial_fit_gives_a_fifth_of_the_dose(iris):
     assert moved.max() == pytest.approx(0.2 * 0.1, rel=1e-3)
 
 
-def test_a_batch_of_one_class_teaches_this_class(iris):
-    model = MemristiveClassifier(20, random_state=1).partial_fit(
-        *iris, classes=["virginica", "setosa", "versicolor", "setosa"]
-    )
-    for name in np.unique(iris[1]):
-        batch = iris[0][iris[1] == name]
-        for _ in range(10):
-            model.partial_fit(batch, [name] * len(batch))
-        assert (model.predict(batch) == name).mean() > 0.95
-
-
 @pytest.mark.parametrize("classes", [None, ["setosa", "versicolor"]])
 def test_the_first_partial_fit_needs_all_classes(iris, classes):
     with pytest.raises(ValueError, match="classes"):

@@ -17,7 +17,6 @@ from memristive.devices.measured_device import PRESETS, MeasuredDevice, device_r
 from memristive.io.records import load_results, to_json
 from memristive.ledger import Technology
 from memristive.network.recipe import Dense
-from memristive.scores.checks import OperatingRangeWarning
 from tests.helpers import one_line, outputs
 
 NETWORKS = {"one layer": ("digits", (), "none"), "two layers": ("digits", (Dense(20),), "none")}
@@ -229,13 +228,3 @@ def test_a_device_with_the_name_of_a_preset_stands_beside_it(tmp_path):
     assert len(section.table) == 2 and "epiram" in set(section.table["device"])
     assert any("14%" in text for text in section.texts)
     assert report.given_device(Namespace(device="epiram", read_voltage=None)).device == EPIRAM
-
-
-def test_failed_networks_are_named_once_for_each_kind():
-    rows = pd.DataFrame(
-        {"section": "accuracy", "network": "one layer", "write": way, "problem": text}
-        for way, text in [("late", "silent"), ("late", ""), ("late", "silent"), ("at once", "")]
-    )
-    with pytest.warns(OperatingRangeWarning, match="late: 2 of 3") as caught:
-        report.warn_of_failures(rows)
-    assert len(caught) == 1

@@ -78,14 +78,6 @@ def test_a_saved_network_is_the_learned_one_and_both_engines_read_it_alike(tmp_p
         )
 
 
-def test_a_training_in_ngspice_is_saved(tmp_path):
-    study(tmp_path, "--engine", "ngspice", "--set", "rule.presentations=16")
-    exact = learned(dataclasses.replace(RULE, presentations=16))
-    assert saved_states(tmp_path)[1] == pytest.approx(exact.network.states[1], abs=5e-3)
-    record = load_results(tmp_path / "layers_xor.json")
-    assert record["rows"][0]["presentations_that_wrote"] == exact.history[:, 1].sum()
-
-
 def test_a_training_goes_on_from_its_checkpoint(tmp_path):
     """The second of three networks has made 1,000 of 3,000 presentations, the third none."""
     setting = ("--seeds", 3, "--set", "rule.presentations=3000")

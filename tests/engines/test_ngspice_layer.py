@@ -23,7 +23,6 @@ from memristor import (
     MemristorParameters,
     channel_current,
     raised_state,
-    read_current,
     state_rate,
     trained_state,
 )
@@ -144,41 +143,6 @@ def images():
     """Grey levels, some rows dark."""
     rng = np.random.default_rng(7)
     return rng.random((5, SIZES[0])) * (rng.random((5, SIZES[0])) < 0.7)
-
-
-def settled_membranes(network, rows, layer):
-    """Settled membranes of a layer, in thresholds, with its `rows` (without the bias) at these
-    levels.
-    """
-    rows, memristor = np.append(rows, 1.0), network.parameters.memristor
-    currents = read_current(memristor, network.states[layer], rows)
-    reference = read_current(memristor, network.design.reference_state, rows)
-    thresholds = network.parameters.neuron.threshold
-    if network.devices:
-        gains = network.devices[layer].cells.gain / memristor.gain
-        currents, reference, thresholds = (
-            currents * gains[:-1],
-            reference * gains[-1],
-            network.devices[layer].neurons.threshold,
-        )
-    return network.design.transresistance * (currents - reference).sum(axis=1) / thresholds
-
-
-@pytest.mark.parametrize("chip", [False, True])
-def test_hidden_neurons_are_read_for_the_whole_window_while_learning(network, images, chip):
-    network = on_a_chip(network) if chip else network
-    exact = [layer[0] for layer in network.forward(images[:1])]
-    first = int(np.nanargmin(exact[-1]))
-    decided = np.nanmin(exact[-1]) + LAST_WAIT  # end of a read for the first spike alone
-    assert np.nanmax(exact[0]) > decided
-    for label, end in ((None, decided), (first, np.inf)):
-        times, settled = NgspiceNetwork(network).read(network, images[0], 1, label)
-        for found, spikes in zip(times[:-1], exact[:-1], strict=True):
-            assert np.array_equal(~np.isnan(found), spikes < end)
-        for layer, rows in enumerate((images[0], exact[0] < end)):
-            assert settled[layer] == pytest.approx(
-                settled_membranes(network, rows, layer), abs=5e-3
-            )
 
 
 def test_a_read_goes_on_if_a_spike_comes_later_than_predicted():

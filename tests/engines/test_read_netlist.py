@@ -9,8 +9,8 @@ import pytest
 
 from memristive import netlist, read
 from memristive.parameters import ParameterError
-from tests.helpers import ROOT, measured_spikes, printed
-from tests.network.kinds import CHIP, IMAGE, KINDS, WINDOWS, layers
+from tests.helpers import ROOT, measured_spikes
+from tests.network.kinds import IMAGE, KINDS
 
 
 def spikes_of(text, folder):
@@ -56,22 +56,6 @@ def test_the_seed_chooses_the_noise_as_in_a_read(tmp_path):
     assert np.nanmax(np.abs(one - other)) > 1e-6
     found = spikes_of(netlist(network, IMAGE, seed=1), tmp_path)
     assert found == pytest.approx(other, abs=0.1e-6, nan_ok=True)
-
-
-def test_latches_keep_the_earliest_spike_of_each_region(tmp_path):
-    """Their rows rise in the replay at the pooled spikes; each kernel has its own threshold."""
-    network = layers((2,), chip=CHIP, kinds=(WINDOWS,))
-    pooled = network.forward(IMAGE[None])[0][0]
-    text = netlist(network, IMAGE)
-    (start,) = set(re.findall(r"trig at=(\S+)", text))
-    rows = [f"row_1_{k}" for k in range(len(pooled))]
-    text = re.sub(r"^\.print .*", f".print tran {' '.join(rows)}", text, flags=re.MULTILINE)
-    (tmp_path / "read.cir").write_text(text, encoding="utf-8")
-    waves = printed(tmp_path / "read.cir")
-    for row, spike in zip(rows, pooled, strict=True):
-        high = (waves[row] > 0.5) & (waves["time"] > float(start))
-        rises = waves["time"][high.argmax()] - float(start) if high.any() else np.nan
-        assert rises == pytest.approx(spike, abs=0.3e-6, nan_ok=True)
 
 
 def test_the_netlist_of_the_page_reads_a_vertical_bar():

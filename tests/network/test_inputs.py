@@ -8,7 +8,6 @@ import pytest
 
 from memristive import (
     Chip,
-    MemristiveClassifier,
     Setup,
     build,
     infer,
@@ -127,11 +126,3 @@ def test_what_cannot_be_used_is_one_line_with_its_name(call, options, word):
     with pytest.raises(ParameterError, match=word) as caught:
         call(**options)
     assert "\n" not in str(caught.value)
-
-
-def test_an_estimator_takes_names_and_the_same_numbers():
-    model = MemristiveClassifier(np.int64(4), epochs=2.0, random_state=1).fit(IMAGES, NAMES)
-    other = MemristiveClassifier([4.0], epochs=2, random_state=1).fit(IMAGES, LABELS)
-    assert all(np.array_equal(*both) for both in zip(model.voltages_, other.voltages_, strict=True))
-    with pytest.raises(ParameterError, match="hidden"):
-        MemristiveClassifier(2.5).fit(IMAGES, NAMES)

@@ -194,16 +194,6 @@ def test_summary_counts_undecided_as_wrong_and_the_third_as_among_three():
     }
 
 
-def test_confusion_has_a_column_for_each_kind_of_undecided():
-    counts = decisions.confusion(LABELS, np.array([0, TIED, SILENT, 2, 1, 2]), 4)
-    assert counts.tolist() == [[1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 1, 0], [0] * 6, [0, 1, 1, 0, 0, 0]]
-    assert [decisions.decision_name(d, "abcd") for d in (1, TIED, SILENT)] == [
-        "b",
-        "tied",
-        "silent",
-    ]
-
-
 def test_interval_is_wilsons():
     """Wilson 1927: centre (p + z^2 / 2n) / (1 + z^2 / n)."""
     low, high = decisions.interval(60, 100)

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from memristive.datasets import xpue
-from memristive.network.chip import Chip, on_chip
-from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import SILENT
@@ -72,38 +70,6 @@ def test_closed_form_has_the_circuits_winners_states_and_thresholds(start, learn
         np.abs(waves.stack(names("homeostasis", 4))[:, -1] - homeostasis).max()
         < 1.2e-3 * homeostasis.max()
     )
-
-
-def test_a_winner_inhibits_all_other_neurons_until_the_input_ends(start, learned):
-    waves, winner = learned
-    outputs = waves.stack(names("output", 4)) > 0.5
-    for k in range(60):
-        during = (waves.time > SETUP.schedule.start(k)) & (
-            waves.time < SETUP.schedule.start(k + 1) - 1e-3
-        )
-        assert np.flatnonzero(outputs[:, during].any(axis=1)).tolist() == [winner[k]]
-
-
-def test_only_the_winners_column_is_written_up_at_its_inputs_and_down_elsewhere(start, learned):
-    """The spike overlaps with the pulses of the image: there the pump potentiates. Other cells
-    leak.
-    """
-    waves, winner = learned
-    after = [
-        np.interp(SETUP.schedule.period, waves.time, waves[name]) for name in state_names(4, 9)
-    ]
-    moved, driven = np.reshape(after, (4, 9)) - start[0], PATTERNS[start[1][0]] > 0
-    assert moved[winner[0], driven].min() > 0.1 and moved[winner[0], ~driven].max() < -0.02
-    assert np.abs(np.delete(moved, winner[0], axis=0)).max() < 5e-3
-
-
-def test_homeostatic_voltage_grows_while_the_neuron_is_high_and_leaks(start, transient):
-    waves, winner = transient(SETUP, start[0], PATTERNS[start[1][:1]])
-    high = np.trapezoid(waves[f"output_{winner[0]}"], waves.time)
-    voltage = waves[f"homeostasis_{winner[0]}"]
-    assert voltage.max() == pytest.approx(0.5e-6 / 1e-9 * high, rel=0.01)
-    since = waves.time[-1] - waves.time[np.argmax(voltage)]
-    assert voltage[-1] / voltage.max() == pytest.approx(np.exp(-since / (320e6 * 1e-9)), rel=1e-3)
 
 
 @pytest.mark.parametrize(("siemens", "ohms"), [(1.0, 1.0), (1.0, 2.0), (0.5, 1.0)])
@@ -174,28 +140,6 @@ def test_an_image_on_which_no_neuron_fires_writes_nothing(transient):
     assert learn_images(after, homeostasis, PATTERNS, np.arange(2), K).tolist() == [SILENT, SILENT]
     assert np.array_equal(after, states)
     assert transient(SETUP, states, PATTERNS[:2])[1].tolist() == [SILENT, SILENT]
-
-
-def test_cells_and_neurons_of_a_chip_have_their_own_parameters(transient):
-    setup = on_chip(
-        SETUP, Chip(4, 9, seed=2, cell_gain=0.3, cell_write_gain=0.3, neuron_threshold=0.1)
-    )
-    states, volts = np.full((4, 9), 4.0), PATTERNS[0]
-    waves, (winner,) = transient(setup, states, PATTERNS[:1])
-    spikes = Crossbar.of(setup).read(states, volts).spikes
-    high = waves.time[waves[f"output_{winner}"] > 0.5]
-    assert winner == np.nanargmin(spikes) and high[0] == pytest.approx(spikes[winner], abs=2e-6)
-    pumps, after = (
-        setup.devices.cells.transconductance[winner],
-        waves.stack(state_names(4, 9))[:, -1].reshape(4, 9)[winner],
-    )
-    lift, end = raised_state(K.channel, 4.0, 1.0), K.pulse + K.rise / 2
-    for i in np.flatnonzero(volts):
-        x = stdp_circuit.charged(lift, 1.0, end - high[0], K._replace(pump=pumps[i]))
-        # it leaks until the output falls
-        fallen = stdp_circuit.charged(lowered_state(K.channel, x, 1.0), 0.0, high[-1] - end, K)
-        assert after[i] == pytest.approx(fallen, abs=0.02)
-    assert np.ptp(after[volts > 0]) > 0.1
 
 
 def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(transient):
