@@ -35,9 +35,7 @@ def cell(tmp_path):
 
 
 def test_channel_conducts_as_its_gate_says(cell):
-    """A channel of 0.5 by 20 um in triode, with its column at 0.6 V and a threshold of 0.6 V.
-    Half of its gate's capacitance lifts the gate as the row rises.
-    """
+    """Half of the capacitance of a channel in triode lifts its gate as the row rises."""
     volts = cell.read_voltage
     gate = STATES + volts * OXIDE / 2 / (CAPACITANCE + OXIDE)
     expected = 100e-6 * 0.5 / 20 * (gate - 0.6 - 0.6 - volts / 2) * (1 + 0.01 * volts)
@@ -45,9 +43,7 @@ def test_channel_conducts_as_its_gate_says(cell):
 
 
 def test_pump_moves_the_gate_by_its_tail_current(cell):
-    """At 0.4 V one side of the pair takes the whole current, for the whole pulse. Up to the whole
-    capacitance of the channel's gate adds to the capacitor's.
-    """
+    """One side of the pair takes the whole current. The channel's gate adds to the capacitor."""
     most, least = TAIL * WIDTH / CAPACITANCE, TAIL * WIDTH / (CAPACITANCE + OXIDE)
     for up, sign in ((True, 1), (False, -1)):
         moved = write_cells(cell, STATES, up)[:, -1] - STATES

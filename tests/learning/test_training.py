@@ -67,8 +67,7 @@ def test_a_resumed_training_meets_the_same_noise(name):
 
 
 @pytest.mark.parametrize("device", [None, "epiram", "li-1t1r"])
-@pytest.mark.parametrize("block", [7, 100])
-def test_a_training_learns_the_same_however_often_it_reports(device, block):
+def test_a_training_learns_the_same_however_often_it_reports(device):
     """With the noise of a chip; in whole pulses that wait and leak; at gates that leak."""
     if device:
         start, rule = measured_network(device, (), 1, late=device == "epiram"), PULSED_RULE
@@ -77,7 +76,7 @@ def test_a_training_learns_the_same_however_often_it_reports(device, block):
     rule, labels = dataclasses.replace(rule, presentations=1100), np.arange(8) % 3
     whole, parts = (Learning.start(start, rule) for _ in range(2))
     list(train(whole, rule, PULSED_IMAGES, labels))
-    reports = [done for done, _ in train(parts, rule, PULSED_IMAGES, labels, block=block)]
+    reports = [done for done, _ in train(parts, rule, PULSED_IMAGES, labels, block=7)]
     assert len(reports) >= 11 and whole.history[:, 1].sum() > 100
     for name, values in whole.arrays().items():
         assert np.array_equal(values, parts.arrays()[name]), name

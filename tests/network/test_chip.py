@@ -184,7 +184,6 @@ def test_chip_file_gives_the_chip_back(tmp_path):
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ('{"cell_gain": -0.1}', "cell_gain"),
         ('{"gain": 1}', "gain"),
         ('{"inputs": 784}', "784"),
         ("{", "chip.json"),

@@ -88,7 +88,6 @@ def test_regions_divide_the_patches_and_rows_are_windows():
     ("call", "word"),
     [
         (lambda: Convolution(6, 7, window=7), "window"),
-        (lambda: Convolution(6, 7, window=3, regions=5), "regions"),
         (lambda: Network((np.ones((4, 10)),), kinds=(CONVOLUTION,)), "layer"),
         (lambda: Network((np.ones((4, 9)), np.ones((3, 17))), kinds=(CONVOLUTION,)), "rows"),
         (lambda: convolution().forward(np.ones((1, 9))), "images"),

@@ -56,7 +56,6 @@ def test_images_that_convert_are_learned_and_read_like_the_array(images):
         {"labels": LABELS.astype(str)},
         {"labels": LABELS[:, None].astype(np.uint8)},
         {"labels": pd.Series(LABELS, index=LABELS + 50)},
-        {"labels": np.unique(NAMES, return_inverse=True)[1]},
         {"classes": 3.0, "hidden": np.int64(4)},
         {"images": IMAGES.reshape(12, 3, 3)},
         {"hidden": np.array([4.0]), "presentations": 3e1, "pairs": np.float64(1)},
@@ -92,19 +91,12 @@ def test_epochs_are_presentations_of_each_image():
         (states, {"labels": NAMES}, r"labels.*'setosa'.*return_inverse=True\)\[1\]"),
         (states, {"labels": LABELS + 0.5}, "labels.*0.5"),
         (states, {"labels": LABELS + 1}, "labels.* 3:"),
-        (states, {"labels": LABELS - 1}, "labels.*-1"),
         (states, {"labels": LABELS[1:]}, "labels.*12"),
         (states, {"labels": LABELS * 0}, "labels.*two classes"),
-        (states, {"classes": 1, "labels": LABELS * 0}, "classes"),
-        (states, {"hidden": 0}, "hidden"),
         (states, {"pairs": -1}, "pairs"),
-        (states, {"presentations": 0}, "presentations"),
         (states, {"epochs": 2}, "epochs or presentations"),
         (states, {"images": IMAGES.reshape(12, 3, 3, 1)}, "images.*grey"),
-        *(
-            (states, {"convolution": {name: value}}, name)
-            for name, value in [("window", (3, 3)), ("stride", 0), ("regions", 9)]
-        ),
+        (states, {"convolution": {"regions": 9}}, "regions"),
         (states, {"images": IMAGES[:, :8], "convolution": {}}, "height and width"),
         (states, {"presentatons": 5}, r"presentatons.*did you mean presentations\?"),
         (states, {"hidden": None, "output_dose": 0.1}, "output_dose.* start_state"),
