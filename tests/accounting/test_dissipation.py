@@ -88,7 +88,7 @@ def read(network):
     return image, times, float(end_of_read(times[-1], network.design.window))
 
 
-@pytest.mark.parametrize("name", ["one layer", "two layers", "chip", "pairs", "measured"])
+@pytest.mark.parametrize("name", ["one layer", "two layers", "pairs", "measured"])
 def test_the_sources_of_a_read_deliver_what_the_parts_take_that_they_feed(name):
     network = NETWORKS[name]
     image, times, stop = read(network)

@@ -63,6 +63,19 @@ def test_a_write_to_one_of_several_pairs_changes_the_drive_as_to_a_single_pair(h
     )
 
 
+def test_noisy_pulses_allow_larger_doses_if_several_pairs_average_them():
+    """The dose is in proportion to the signal-to-noise ratio of a weight, which grows with the root
+    of the number of pairs.
+    """
+    # nearly all weight on the noisy settings
+    device = device_by_law(100, 0.5, write_noise=0.2)
+    doses = [
+        build(Recipe((), device, pairs=pairs), np.ones((2, 4)), 2)[1].output_dose / pairs
+        for pairs in (1, 4)
+    ]
+    assert doses[1] / doses[0] == pytest.approx(2, rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("device", "accuracy", "late"),
     [
