@@ -11,13 +11,12 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
 from memristive.accounting.costs import duration
 from memristive.commands.costs import all_ledgers
-from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
+from memristive.devices.measured_device import DEVICES
 from memristive.io.records import load_results, write_file
 from memristive.parameters import Fields
 from studies.sweeps import AT_ONCE, LI, WAITS, WANG
@@ -471,59 +470,6 @@ TABLES = {
             "steps down": "{first_down:.2%} to {last_down:.2%}",
             "on/off": "{ratio:.3g}",
             "noise: write, read": NOISES,
-        },
-    ),
-    "gate_presets": Table(
-        lambda: pd.DataFrame(
-            {
-                **vars(one),
-                "least": 1e6 * one.lowest_conductance,
-                "most": 1e6 * one.highest_conductance,
-            }
-            for one in GATE_DEVICES.values()
-        ),
-        "name",
-        {
-            "device": "{name}",
-            "gate/V": "{gate_low:g} to {gate_high:g}",
-            "conductance/uS": "{least:.0f} to {most:.0f}",
-            "noise: write, read": NOISES,
-            "stuck": "{stuck:.0%}",
-        },
-    ),
-    "one_sided_presets": Table(
-        lambda: pd.DataFrame(
-            {
-                **vars(one),
-                "gradual": "up" if pulses.sign > 0 else "down",
-                **{"step": pulses.mean_step, "noise": pulses.noise, "x": np.mean(pulses.abrupt)},
-                "ratio": one.on_off_ratio,
-            }
-            for one in ONE_SIDED_DEVICES.values()
-            if (pulses := one.one_sided)
-        ),
-        "name",
-        {
-            "device": "{name}",
-            "gradual": "{gradual}",
-            "step, noise": "{step:.1%}, {noise:.1%}",
-            "abrupt to x": "{x:.2f}",
-            "on/off": "{ratio:.3g}",
-            "read noise": "{read_noise:.1%}",
-        },
-    ),
-    "one_sided": Table(
-        lambda: sweep(
-            "devices/one_sided", "data == 'mnist' or layers == 1", layers=LAYERS, late=LATE
-        ).sort_values(
-            ["data", "layers", "device"], key=lambda x: x if x.name != "data" else x != "mnist"
-        ),
-        "data layers device",
-        {
-            "images": "{data}, {layers}",
-            "device": "{device}",
-            "{late}": "{percent:.1f} ({percent_min:.1f}); {pulses_per_cell:,.0f}, "
-            "{refreshes_per_cell:,.1f}",
         },
     ),
     "writes_late": Table(
