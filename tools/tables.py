@@ -498,28 +498,6 @@ TABLES = {
             "pulses a cell, mean/most": "{wear}",
         },
     ),
-    "stdp": Table(
-        lambda: records(
-            {
-                f"{title}|{name.upper()}": f"stdp/stdp_{name}{ending}"
-                for title, ending in {
-                    "ideal": "",
-                    "spread 10 %": "_spread",
-                    "10 % of pixels flipped": "_flipped",
-                    "both": "_spread_flipped",
-                }.items()
-                for name in ("xpue", "012345")
-            }
-        ).assign(
-            devices=lambda rows: rows.title.str.split("|").str[0],
-            data=lambda rows: rows.title.str.split("|").str[1],
-        ),
-        "devices",
-        {
-            "devices and inputs": "{devices}",
-            "{data}: seeds that succeed": "{one_to_one_sum:.0f} of {count}",
-        },
-    ),
     "transistors_contest": Table(
         contest_rows,
         "task circuit",
