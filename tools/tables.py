@@ -396,7 +396,6 @@ def convolution_rows() -> pd.DataFrame:
     return named(rows, "record_parameters_dataset", titles)
 
 
-REGIONS = "x".join(["{record_parameters_convolution_regions:.0f}"] * 2)
 KERNELS = "{record_parameters_hidden[0]} of {record_parameters_convolution_window:.0f}x"
 TABLES = {
     "results": Table(
@@ -445,9 +444,7 @@ TABLES = {
             "images": "{record_parameters_dataset}",
             "cells": "{cells}",
             "kernels": KERNELS + "{record_parameters_convolution_window:.0f}",
-            "regions": REGIONS,
             "weights": "{record_parameters_weights:,.0f}",
-            "presentations": "{record_parameters_learning_presentations:,.0f}",
             "accuracy": ACCURACY,
         },
     ),
