@@ -304,7 +304,6 @@ COSTS = {  # records of `memristive costs`
     "MNIST, one layer": "mnist_closed_form_grey",
     "MNIST, 200 hidden": "layers_mnist",
     "the same, 20 times faster": "layers_mnist_faster_20",
-    "digits, convolution": "convolution_digits",
     "MNIST, convolution": "convolution_mnist",
     "EpiRAM, one layer": "epiram_100000",
     "EpiRAM, one layer, late": "device_epiram_1_late",
@@ -328,8 +327,6 @@ def costs_rows() -> pd.DataFrame:
                 times.get("read") if kind == "inference" else duration(times)
             )
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
-        wear = record.get("wear")
-        row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -492,7 +489,6 @@ TABLES = {
             "a training: pins": "{training_pins}",
             "training: all parts": "{training}",
             "training: time": "{training_time}",
-            "pulses a cell, mean/most": "{wear}",
         },
     ),
     "transistors_contest": Table(
