@@ -6,7 +6,7 @@ Sweeps: networks that differ in one property, behind sentences of four pages.
   cell, one differential pair, or four pairs. For comparison, one pair is also trained by pulses of
   any width without noise. Two layers have 400-100-10 neurons on the central 20x20 pixels, as
   NeuroSim's network. On scikit-learn's digits, networks of one and of two layers have one pair.
-- late_ways (docs/writes_late.md, "Four ways"): fractions of a pulse rounded at random; Manhattan,
+- late_ways (docs/writes_late.md): fractions of a pulse rounded at random; Manhattan,
   a pulse to each row whose input is above half; a digital memory that keeps the remainder; late;
   and EaPU, in which a dose below the write noise is written as this noise, or not at all.
 - late_poverty (docs/writes_late.md, "How poor"): leak, spread and offset of the capacitor, and a
@@ -328,7 +328,7 @@ def drawn_series(
     cost: str = "pulses",
 ) -> tuple[Figure, np.ndarray]:
     """Draw accuracy, and below it pulses a cell (named `cost`), over the values of each of the
-    `series`, times `share`: means over the seeds, and bars from the lowest to the highest.
+    `series`, times `share`. Lines are means over the seeds, bars go from the lowest to the highest.
 
     `lines`: for each label, a query that selects rows, and arguments of `Axes.errorbar`.
     """

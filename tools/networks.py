@@ -94,14 +94,14 @@ def test_name(network: TestedNetwork) -> str:
 
 def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
     """Return the path of a file (its `ending`: .json for the record) that ngspice's test of a
-    network wrote: that of all images if it exists, else that of a quick reproduction.
+    network wrote: of all images if it exists, otherwise of a quick reproduction.
     """
     paths = [folder / f"{test_name(network)}{ending}" for folder in (ONE_LAYER, QUICK)]
     return next((path for path in paths if path.exists()), paths[0])
 
 
 def write_agreement() -> None:
-    """Count, for each network, the test images that the two engines decide differently, and write
+    """Count, for each network, the test images that the two engines decide differently. Write
     results/one_layer/agreement.json, or results/quick/agreement.json if ngspice has not read all
     images of each network.
     """

@@ -351,8 +351,9 @@ def gated_rows() -> pd.DataFrame:
 
 
 def contest_rows() -> pd.DataFrame:
-    """Return the results of the circuit of transistors beside the contest's best, Delta rule with
-    1.67 uF and with 16 uF: correct images, all images, J of a test image and of the training.
+    """Return the results of the circuit of transistors beside the contest's best, a Delta rule with
+    1.67 uF and with 16 uF. Columns: correct images, all images, J of a test image and of the
+    training.
     """
     best = {
         "mnist10": (93, 500, 27.0879e-6, 737.352e-3),

@@ -472,8 +472,8 @@ def _sampled(
     samples: int,
     before: tuple[Ledger, Times] | None = None,
 ) -> Sampled:
-    """Return the mean ledger and the mean durations of the next reads, and those of the next
-    errors. Without an error among the next `SEARCHED` images the latter are `before`.
+    """Return the mean ledger and the mean durations of the next reads, and of the next errors.
+    Without an error among the next `SEARCHED` images the latter are `before`.
     """
     order = rule.order(len(images), done, min(done + SEARCHED, rule.presentations)).tolist()
     reads: list[tuple[Ledger, Times]] = []
@@ -519,12 +519,12 @@ def wear(counts: Counts, endurance: float) -> dict[str, float]:
 
 
 def area(network: Network, technology: Technology, half: float = 0.0) -> dict[str, float]:
-    """Return a dict with the areas in m^2 of cells, neurons and amplifiers, of the capacitors of
-    late writes and gates, and of the memory for the positions of patches.
+    """Return a dict with the areas of the parts in m^2: cells, neurons, amplifiers, capacitors of
+    late writes and gates, memory for the positions of patches.
 
     Wires run over the cells. An emulator has the area of its channel and of its capacitor. A cell
-    that is written at its gate holds two gate voltages, X and that of its last write. `half`: as in
-    `Accounts`; above 0 the array is passive.
+    that is written at its gate holds two gate voltages, X and its value at the last write. `half`:
+    as in `Accounts`; above 0 the array is passive.
     """
     memristor, layers = network.parameters.memristor, network.layers
     cells = sum(layer.rows * layer.width for layer in layers)

@@ -105,8 +105,8 @@ def costs(
     device: str | Path | MeasuredDevice | None = None,
     start: Network | None = None,
 ) -> Costs:
-    """Return the costs of a network over images: of an inference, and with labels and the rule also
-    of an error and of the whole training, which is made again in closed form.
+    """Return the costs of an inference over images. With labels and the rule, add an error and the
+    whole training, which is made again in closed form.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def first_errors(
     count: int = ERRORS,
 ) -> tuple[Ledger, Times] | None:
     """Return the mean ledger and durations of the first `count` errors on training images, each
-    with its read and its first dose; None if the first `SEARCHED` images bring no error.
+    with its read and its first dose. None: the first `SEARCHED` images bring no error.
     """
     errors = []
     for image, label in zip(images[:SEARCHED], labels[:SEARCHED], strict=True):
