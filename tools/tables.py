@@ -20,7 +20,7 @@ from memristive.devices.measured_device import DEVICES
 from memristive.io.records import load_results, write_file
 from memristive.parameters import Fields
 from studies.sweeps import AT_ONCE, LI, WAITS, WANG
-from tools.networks import NETWORKS, RESULTS, in_ngspice
+from tools.networks import RESULTS
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
 NOISES = "{write_noise:.1%}, {read_noise:.1%}"
@@ -235,37 +235,6 @@ def short_rows() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
 
 
-def results_rows() -> pd.DataFrame:
-    """Return a row for each network of one layer on MNIST, with the number of images that both
-    engines decide differently, and rows for what they are compared with.
-    """
-    agreement = load_results(RESULTS / "one_layer/agreement.json")
-    tests = {network.name: in_ngspice(network).relative_to(RESULTS) for network in NETWORKS}
-    tested = records({name: str(path.with_suffix("")) for name, path in tests.items()}).assign(
-        experiment=[network.title[0].upper() + network.title[1:] for network in NETWORKS],
-        encoding=[network.encoding for network in NETWORKS],
-        images=[agreement[network.name]["images"] for network in NETWORKS],
-        otherwise=[agreement[network.name]["otherwise"] for network in NETWORKS],
-    )
-    others = [
-        ("MNIST, training patterns (paper: 100%)", "binary", "paper/mnist_inference", STRICT),
-        ("Hebbian, the paper's rule", "binary", "one_layer/mnist_test", "paper_rule_accuracy"),
-        *(
-            ("Logistic regression in software", encoding, f"one_layer/{name}", "software_accuracy")
-            for encoding, name in (
-                ("binary", "mnist_ex_situ_training"),
-                ("grey", "mnist_ex_situ_grey_training"),
-            )
-        ),
-    ]
-    rows = [
-        {"experiment": title, "encoding": encoding, STRICT: sweep(name)[field][0]}
-        for title, encoding, name, field in others
-    ]
-    compared = pd.DataFrame(rows)
-    return pd.concat([compared[:2], tested, compared[2:]])
-
-
 # experiments of docs/reproducing.md, whose commands stand there, and their records
 EXPERIMENTS = {
     "XPUE, or 012345, training patterns": ("paper/xpue_inference", "paper/012345_inference"),
@@ -381,7 +350,6 @@ def convolution_rows() -> pd.DataFrame:
         "fashion": "Fashion-MNIST",
         "mnist": "MNIST",
         "mnist_shifted": "MNIST and copies shifted by a pixel",
-        "digits": "digits, 8x8",
     }
     names = [f"convolution/{path.stem}" for path in (RESULTS / "convolution").glob("conv*.json")]
     rows = records({name: name for name in sorted(names)})
@@ -396,15 +364,6 @@ def convolution_rows() -> pd.DataFrame:
 
 KERNELS = "{record_parameters_hidden[0]} of {record_parameters_convolution_window:.0f}x"
 TABLES = {
-    "results": Table(
-        results_rows,
-        "experiment",
-        {
-            "experiment (MNIST, strict unless noted)": "{experiment}",
-            "{encoding}": ACCURACY,
-            "decided differently": "{otherwise_sum:.0f} of {images_sum:,.0f}",
-        },
-    ),
     "short_results": Table(
         short_rows,
         "experiment",
