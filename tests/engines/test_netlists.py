@@ -34,7 +34,8 @@ def test_an_output_stays_high_when_the_membrane_falls(simulate):
 def test_the_exported_netlist_has_the_window_and_the_voltages_of_the_read(
     tmp_path, volts, window, chip
 ):
-    network, image = random_network((9, 10, 6, 3), seed=5, spread=1.0), np.linspace(0.1, 1.0, 9)
+    network = random_network((9, 10, 6, 3), seed=5, spread=1.0)
+    image = np.random.default_rng(7).random(9)
     design = LayerDesign(row_voltage=volts, transresistance=20e3 / volts, window=window)
     network = dataclasses.replace(on_a_chip(network) if chip else network, design=design)
     (tmp_path / "read.cir").write_text(netlist(network, image, ["a", "b", "c"]), encoding="utf-8")
