@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from memristive.devices.characterise import STATE, one_cell
 from memristive.devices.measured_device import (
     DEVICES,
     MeasuredDevice,
     device_record,
+    emulator,
     load_device,
 )
 from memristive.io.records import to_json
 from memristive.parameters import ParameterError
+from memristive.spice.session import Solver, run_once
+from snn_circuit import add_source, edges
 
 GRID = np.linspace(0, 1, 33)
 SHAPES = {
@@ -32,6 +36,28 @@ def test_a_sweep_crosses_the_range(name):
     assert device.conductance([0.0, 1.0]) == pytest.approx(
         [device.lowest_conductance, device.highest_conductance]
     )
+
+
+@pytest.mark.parametrize("name", ["epiram", "pcmo", "taox-hfox"])
+def test_ngspice_follows_the_steps_of_presets(ngspice, name):
+    device, own, count = DEVICES[name], emulator(DEVICES[name]), 20
+    circuit, volts, phi = (
+        one_cell(own.memristor, 1.2, own.low, "pulses"),
+        [(0.0, 0.0)],
+        [(0.0, 0.0)],
+    )
+    starts = 2 * own.pulse * np.arange(1, 2 * count + 1)
+    for start, sign in zip(starts, [1] * count + [-1] * count, strict=True):
+        volts += edges(start, own.pulse, 1e-3 * own.pulse, sign)
+        phi += edges(start, own.pulse, 1e-3 * own.pulse, 1.2)
+    add_source(circuit, "input", volts)
+    add_source(circuit, "phi", phi)
+    solver = Solver(max_step=own.pulse / 10, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16)
+    waves = run_once(circuit, solver, [STATE], starts[-1] + 2 * own.pulse)
+    x = own.share(np.interp(starts + 1.5 * own.pulse, waves.time, waves[STATE]))
+    rise = device.after(0.0, np.arange(1, count + 1))
+    fall = device.after(rise[-1], np.arange(1, count + 1), False)
+    assert x == pytest.approx(np.concatenate([rise, fall]), abs=5e-4)
 
 
 def test_the_law_is_that_of_the_paper():

@@ -29,7 +29,7 @@ def test_an_output_stays_high_when_the_membrane_falls(simulate):
 
 
 @pytest.mark.parametrize(
-    ("volts", "window", "chip"), [(1.0, 150e-6, False), (0.5, 120e-6, True), (2.0, 150e-6, False)]
+    ("volts", "window", "chip"), [(1.0, 150e-6, False), (1.0, 120e-6, True), (2.0, 150e-6, False)]
 )
 def test_the_exported_netlist_has_the_window_and_the_voltages_of_the_read(
     tmp_path, volts, window, chip
@@ -41,7 +41,9 @@ def test_the_exported_netlist_has_the_window_and_the_voltages_of_the_read(
     (tmp_path / "read.cir").write_text(netlist(network, image, ["a", "b", "c"]), encoding="utf-8")
     waves, expected = printed(tmp_path / "read.cir"), network.first_spikes(image[None])[0]
     assert waves["time"][-1] == pytest.approx(window) and np.isfinite(expected).any()
-    for k in np.flatnonzero(np.isfinite(expected)):
+    for k, spike in enumerate(expected):
         high = waves[f"output_{k}"] > volts / 2
-        assert waves["time"][high.argmax()] == pytest.approx(expected[k], abs=50e-9)
-        assert waves[f"output_{k}"][-1] == pytest.approx(volts, rel=1e-3)
+        assert high.any() == np.isfinite(spike)
+        if high.any():
+            assert waves["time"][high.argmax()] == pytest.approx(spike, abs=50e-9)
+            assert waves[f"output_{k}"][-1] == pytest.approx(volts, rel=1e-3)
