@@ -345,8 +345,8 @@ class Engine(Protocol):
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read of a layer (counted from 0) in V times the unit of the `errors`
-        (neurons): the sum over the neurons of error x weight for each row but the bias row.
+        """Return the back-read of a layer (counted from 0): for each row but the bias row the sum
+        of error x weight over the neurons. Unit: V times the unit of the `errors` (neurons).
         """
 
     def write(
@@ -472,8 +472,8 @@ class NgspiceNetwork:
         return [times for times, _ in layers], [settled for _, settled in layers]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read of a layer (counted from 0) in V times the unit of the `errors`
-        (neurons): the sum over the neurons of error x weight for each row but the bias row.
+        """Return the back-read of a layer (counted from 0): for each row but the bias row the sum
+        of error x weight over the neurons. Unit: V times the unit of the `errors` (neurons).
         """
         return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
 
