@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from memristive.devices.curve_fit import fit_pulses
+from memristive.devices.curve_fit import fit_pulses, pulsed
+from memristive.devices.measured_device import MeasuredDevice
 from memristive.parameters import ParameterError
 
 LOW, HIGH = 3e-6, 1e-5  # S
@@ -197,3 +198,11 @@ def test_readings_at_both_ends_only_are_refused():
     readings, direction = measure(*SHAPES["abrupt"][:2], CYCLES, 0.005, 0.01, 1)
     with pytest.raises(ParameterError, match="too few readings"):
         fit_pulses(readings[::20], np.array(direction)[::20], pulses=20)
+
+
+def test_simulated_pulses_have_the_steps_and_the_write_noise_of_the_device():
+    device = MeasuredDevice("flat", up=(0.01, 0.01), down=(0.01, 0.01), write_noise=0.005)
+    x = np.full((2, 4000), 0.5)
+    pulsed(device, x, np.array([0, 1]), np.array([0, 9]), np.ones(4000), np.random.default_rng(1))
+    assert x[1].mean() == pytest.approx(0.59, abs=1e-3)
+    assert x[1].std() == pytest.approx(0.005 * 3, rel=0.05)
