@@ -4,13 +4,30 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PySpice.Spice.Netlist import Circuit
 
 from memristive.engines.read_netlist import netlist
 from memristive.network.design import LayerDesign
 from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
+from snn_circuit import NeuronParameters, add_amplifiers
 from tests.helpers import printed
 from tests.network.networks import on_a_chip, random_network
+
+
+@pytest.mark.parametrize(("volts", "summed", "inverted"), [(1.0, -11.0, -12.0), (-1.0, 13.0, 14.0)])
+def test_both_op_amps_have_the_rails_of_their_stage(simulate, volts, summed, inverted):
+    neuron = NeuronParameters(
+        rail_low=-11.0, rail_high=13.0, inverting_rail_low=-12.0, inverting_rail_high=14.0
+    )
+    circuit = Circuit("two op-amps, overdriven")
+    add_amplifiers(circuit, neuron)
+    circuit.V("in", "in", circuit.gnd, volts)
+    for kind in ("summing", "inverting"):
+        circuit.X(kind, f"{kind}_amplifier", circuit.gnd, "in", kind)
+    waves = simulate(circuit, ["summing", "inverting"], 1e-6)
+    assert waves["summing"][-1] == pytest.approx(summed, abs=0.5)
+    assert waves["inverting"][-1] == pytest.approx(inverted, abs=0.5)
 
 
 def test_an_output_stays_high_when_the_membrane_falls(simulate):
