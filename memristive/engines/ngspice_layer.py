@@ -248,11 +248,19 @@ class NgspiceLayer:
         self, states: np.ndarray, spikes: np.ndarray, stop: float, noise: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
-        (inputs, s; nan: never).
+        (inputs, s; nan: never; or reads x inputs).
 
-        `stop`: end of the read in s. `noise`: currents in A, rows x inputs of stages (as in
-        `read`).
+        `stop`: end of the read in s. `noise`: currents in A, rows of each read x inputs of stages
+        (as in `read`).
         """
+        if spikes.ndim > 1:
+            own = [None] * len(spikes) if noise is None else np.split(noise, len(spikes))
+            found = [
+                self.read_steps(states, of_read, stop, of_noise)
+                for of_read, of_noise in zip(spikes, own, strict=True)
+            ]
+            each, ends = map(np.array, zip(*found, strict=True))
+            return each, ends
         layer, times, settled = self._layer, [], []
         pool, places, inputs = self._assign_rows(
             states, np.flatnonzero(~np.isnan(spikes)), True, self._finer(states, None)

@@ -340,11 +340,12 @@ def initial_network(
         states.append(states_of_weights(weights, design, parameters.memristor))
         below = kind.outputs_of(neurons)
     network = Network(tuple(states), parameters, design, pulses=pulses, kinds=kinds)
-    if len(hidden) >= DEEP_LAYERS and not pulses and alike:
+    if in_parts := len(hidden) >= DEEP_LAYERS and not pulses and alike:
         network = start_in_parts(network, seen, rule.seed)
-    elif rule.start_drive and alike:
-        for k in range(1, len(hidden)):  # neurons that fire drive later hidden layers as images do
-            fires = with_bias(~np.isnan(network.forward(seen)[k - 1]))
+    for k in range(1, len(hidden)):  # neurons that fire drive later hidden layers as images do
+        if len(of_layers[k].patches) or (rule.start_drive and alike and not in_parts):
+            fires = of_layers[k].windows(with_bias(~np.isnan(network.forward(seen)[k - 1])))
+            fires = fires.reshape(-1, fires.shape[-1])
             states[k] = driven(fires, (network.layers[k].neurons, network.layers[k].rows))
             network = dataclasses.replace(network, states=tuple(states))
     return committed(network, rng)

@@ -507,7 +507,9 @@ def presented(images: int) -> int:
     return min(CONVOLUTION_RULE.presentations, round(217 * images**0.72))
 
 
-def suited_changes(convolution: Convolution, kernels: int, presentations: int) -> dict[str, Any]:
+def suited_changes(
+    convolutions: Sequence[Convolution], kernels: Sequence[int], presentations: int
+) -> dict[str, Any]:
     """Return the fields of the rule, as in `CONVOLUTION_DIGITS`, for images of one's own.
 
     All lie between two settings that were chosen, those of digits and of MNIST: the dose and the
@@ -515,8 +517,8 @@ def suited_changes(convolution: Convolution, kernels: int, presentations: int) -
     kernels from the pixels of the window, and the margin from the number of presentations. Other
     doses and margins were no better on MNIST of 14x14 pixels (5,000 images, held-out images).
     """
-    digits, rows = CONVOLUTION_DIGITS, convolution.window**2
-    outputs = kernels * convolution.regions**2
+    digits, rows = CONVOLUTION_DIGITS, convolutions[0].window ** 2
+    outputs = kernels[-1] * convolutions[-1].regions ** 2
     more = max(1.0, presentations / digits["presentations"])
     return {
         "presentations": presentations,
@@ -546,24 +548,29 @@ def settings_of(
     assert recipe.layers is not None
     late = recipe.write == LATE
     sizes = [layer.neurons for layer in recipe.layers if isinstance(layer, Dense)]
-    learning, convolution = recipe.of_group("rule"), None
+    learning = recipe.of_group("rule")
+    convolutions: list[Convolution] = []
     made: dict[str, Any] = {}
     rule = LayeredRule()
-    if recipe.convolution:
-        convolution, kernels = recipe.convolution.on(shape)
-        sizes = [kernels, *sizes]
+    if recipe.convolutions:
+        kernels: list[int] = []
+        for layer in recipe.convolutions:
+            convolution, count = layer.on(shape, *kernels[-1:])
+            convolutions, kernels = [*convolutions, convolution], [*kernels, count]
+            shape = (1, *[convolution.regions] * 2)
+        sizes = [*kernels, *sizes]
         presentations = as_whole(
             "presentations", learning.get("presentations", presented(len(images))), 1, 10**9
         )
-        changes = suited_changes(convolution, kernels, presentations)
+        changes = suited_changes(convolutions, kernels, presentations)
         made, rule = convolution_settings(device, recipe.pairs, late, changes)
         if device is None:
             made["design"] = dataclasses.replace(made["design"], pairs=recipe.pairs)
     else:
         made, rule = dense(device, sizes, images, recipe)
     rule = dataclasses.replace(recipe.applied("rule", rule), seed=recipe.seed)
-    if late and (convolution or not sizes):
-        rule = recipe.applied("rule", with_late_doses(rule, convolution is not None))
+    if late and (convolutions or not sizes):
+        rule = recipe.applied("rule", with_late_doses(rule, bool(convolutions)))
     parameters, pulses = made.get("parameters") or NetworkParameters(), made.get("pulses")
     parameters = NetworkParameters(
         recipe.applied("memristor", parameters.memristor),
@@ -571,7 +578,7 @@ def settings_of(
     )
     return Settings(
         tuple(sizes),
-        (convolution,) if convolution else (),
+        tuple(convolutions),
         recipe.applied("design", made["design"]),
         parameters,
         pulses and recipe.applied("pulses", pulses),

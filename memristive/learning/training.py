@@ -295,10 +295,11 @@ def train_on_image(
     """
     done, network = learning.done, learning.network
     noise, ways, doses = chip_noise(network, done, done + 1), kernel_ways(network), doses_of(rule)
-    times, settled = engine.read(
+    read = engine.read(
         network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0
     )
-    right, error, wrong = rules.judged(doses, times[-1], label, done)
+    seen = network.seen(*map(tuple, read))
+    right, error, wrong = rules.judged(doses, seen.times[-1], label, done)
     if error:
         factors = noise.write[0] if noise.write is not None and len(noise.write) else None
         states = list(network.states)
@@ -310,11 +311,6 @@ def train_on_image(
         def write(engine: Engine, k: int, planned: Plan, due: Due) -> None:
             states[k] = engine.write(network, k, network.way.writes(due, factors), rng)
 
-        kept = [
-            layer.kind.kept(drives, drives)[1:]
-            for layer, drives in zip(network.layers, settled, strict=True)
-        ]
-        seen = network.seen(tuple(times), *zip(*kept, strict=True))
         corrected_layers(
             network, engine, read_back, write, doses, ways, seen, image, label, wrong, done
         )
@@ -324,7 +320,7 @@ def train_on_image(
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[done] = right, error
     learning.network, learning.done = network, done + 1
-    return times[-1]
+    return seen.times[-1]
 
 
 def corrected_layers(

@@ -74,7 +74,10 @@ class SpikeLatch(SubCircuit):
 
 @dataclass(frozen=True)
 class Convolution(Parameters, Kind):
-    """First layer whose rows are a window of the image (docs/convolution.md).
+    """Layer whose rows are a window of the image (docs/convolution.md).
+
+    The image of the first layer has grey pixels. That of a layer above has a pixel for each region
+    of the convolution below, with a channel for each kernel there.
 
     The window moves over the image, one patch after the other, and the columns of the crossbar are
     kernels. For each kernel and each region of the image a latch keeps the earliest spike of all
@@ -99,6 +102,9 @@ class Convolution(Parameters, Kind):
         "",
         "level of the bias row in writes; at a full level it would move the drives of all patches",
     )
+    channels: int = quantity(1, 1, 10_000, "", "of a pixel: kernels of the layer below")
+
+    newer: ClassVar = ("channels",)
 
     def check(self) -> None:
         """Raise ParameterError if the window exceeds the image, or a region has no patch."""
@@ -131,19 +137,21 @@ class Convolution(Parameters, Kind):
 
     @property
     def inputs(self) -> int:
-        """Number of pixels of an image."""
-        return self.height * self.width
+        """Number of levels, or of spikes, of an image."""
+        return self.height * self.width * self.channels
 
     @functools.cached_property
     def patches(self) -> np.ndarray:
         """Patches, row by row of the image: integers, patches x (1 + rows of the crossbar).
 
-        Each row of the array has the index of the patch's region, the indices of the pixels in its
-        window, and `inputs`, the index of the bias in `Network.rows`.
+        Each row of the array has the index of the patch's region, the indices of the pixels (and
+        channels) in its window, and `inputs`, the index of the bias in `Network.rows`.
         """
-        pixels = np.arange(self.inputs).reshape(self.height, self.width)
-        windows = np.lib.stride_tricks.sliding_window_view(pixels, (self.window, self.window))
-        chosen = windows[:: self.stride, :: self.stride].reshape(-1, self.window**2)
+        inputs = np.arange(self.inputs).reshape(self.height, self.width, -1)
+        side = self.window, self.window
+        windows = np.lib.stride_tricks.sliding_window_view(inputs, side, (0, 1))
+        chosen = np.moveaxis(windows[:: self.stride, :: self.stride], 2, -1)
+        chosen = chosen.reshape(-1, self.rows_on(0))
         down, across = (np.arange(count) * self.regions // count for count in self.places)
         regions = (down[:, None] * self.regions + across).reshape(-1, 1)
         return np.hstack([regions, chosen, np.full_like(regions, self.inputs)])
@@ -155,7 +163,7 @@ class Convolution(Parameters, Kind):
         return neurons * self.regions**2
 
     def rows_on(self, inputs: int) -> int:
-        return self.window**2
+        return self.window**2 * self.channels
 
     def windows(self, levels: np.ndarray) -> np.ndarray:
         """Return the levels of the rows in each patch, ... x patches x rows."""
@@ -165,9 +173,8 @@ class Convolution(Parameters, Kind):
     def kept(self, times: np.ndarray, settled: np.ndarray) -> Kept:
         """Return the first spikes, the settled membranes and the winning patches of all outputs.
 
-        In each region the patch wins on which the kernel's neuron fires first. On this patch the
-        membrane also settles highest. So the settled membranes choose the winner also where no
-        patch has a spike.
+        In each region the patch wins on which the kernel's neuron fires first. Without a spike, or
+        of simultaneous ones, that on which the membrane settles highest.
 
         Parameters
         ----------
@@ -183,7 +190,10 @@ class Convolution(Parameters, Kind):
         of_patches, best = self.patches[:, 0], []
         for region in range(self.regions**2):
             members = np.flatnonzero(of_patches == region)
-            best.append(members[settled[..., members, :].argmax(axis=-2)])
+            own = np.nan_to_num(times[..., members, :], nan=np.inf)
+            first = own == own.min(axis=-2, keepdims=True)
+            ranks = np.where(first, settled[..., members, :], -np.inf)
+            best.append(members[ranks.argmax(axis=-2)])
         winners = np.stack(best, axis=-2)
         kept = (np.take_along_axis(values, winners, axis=-2) for values in (times, settled))
         flat = (*winners.shape[:-2], -1)

@@ -6,6 +6,7 @@ in a script, an estimator or a command.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,13 +50,14 @@ class Dense(Parameters):
 
 @dataclass(frozen=True)
 class Conv(Parameters):
-    """First layer that reads an image window by window (docs/convolution.md). What is None follows
-    from the images.
+    """Layer that reads an image, or the convolution below, window by window (docs/convolution.md).
+    What is None follows from the images.
 
     Parameters
     ----------
     kernels : int, optional
-        Columns of the crossbar. None: one and a half times the pixels of a window.
+        Columns of the crossbar. None: one and a half times the pixels of a window; above another
+        convolution twice as many as there.
     window : int, optional
         Pixels a side of the window. None: 3, from images of 12 pixels on 5, from 20 on 7.
     regions : int, optional
@@ -100,9 +102,9 @@ class Conv(Parameters):
             )
         return cls(**{"kernels": kernels} | dict(given))
 
-    def on(self, shape: tuple[int, ...]) -> tuple[Convolution, int]:
+    def on(self, shape: tuple[int, ...], channels: int = 0) -> tuple[Convolution, int]:
         """Return the convolution of images of this `shape` (n x height x width, or n x inputs if
-        they are squares) and its number of kernels.
+        they are squares) and its number of kernels. `channels`: kernels of the convolution below.
         """
         side = math.isqrt(math.prod(shape[1:]))
         known = shape[1:] if len(shape) == 3 else (side, side)
@@ -116,8 +118,9 @@ class Conv(Parameters):
         window = self.window or min(small, 3 if small < 12 else 5 if small < 20 else 7)
         places = (small - window) // self.stride + 1
         regions = self.regions or max(1, min(places, 2 if small < 20 else 3))
-        convolution = Convolution(height, width, window, self.stride, regions, self.bias_level)
-        return convolution, self.kernels or round(1.5 * window**2)
+        sizes = height, width, window, self.stride, regions
+        kernels = self.kernels or 2 * channels or round(1.5 * window**2)
+        return Convolution(*sizes, self.bias_level, channels or 1), kernels
 
 
 @dataclass(frozen=True, init=False)
@@ -204,10 +207,10 @@ class Recipe(Parameters):
             raise ParameterError(
                 "neuron: a neuron of one's own is for the paper's layer: give layers=None"
             )
-        for k, layer in enumerate(layers or ()):
-            if isinstance(layer, Conv) and k:
+        for k, (below, layer) in enumerate(itertools.pairwise(layers or ()), 2):
+            if isinstance(layer, Conv) and isinstance(below, Dense):
                 raise ParameterError(
-                    f"layers: a convolution must be the first layer, got one as layer {k + 1}"
+                    f"layers: convolutions must come before dense layers, got one as layer {k}"
                 )
         if self.write not in WRITES:
             raise ParameterError(f"write must be one of {', '.join(WRITES)}, got {self.write!r}")
@@ -231,10 +234,9 @@ class Recipe(Parameters):
             )
 
     @property
-    def convolution(self) -> Conv | None:
-        """First layer, if it is a convolution."""
-        first = self.layers[0] if self.layers else None
-        return first if isinstance(first, Conv) else None
+    def convolutions(self) -> tuple[Conv, ...]:
+        """First layers, as far as they are convolutions."""
+        return tuple(layer for layer in self.layers or () if isinstance(layer, Conv))
 
     def replace(self, **changes: Any) -> "Recipe":
         """Return this recipe with other values of some fields."""
