@@ -47,15 +47,13 @@ LATCH_FARAD, LATCH_SIEMENS = 1e-4, 2e4
 
 
 class SpikeLatch(SubCircuit):
-    """Latch of the earliest spike. Nodes: spike, region, ramp, replay, held, row.
+    """Latch of the earliest spike. Nodes: spike, region, ramp, held.
 
-    The node `spike` is the output of the kernel's neuron. `volts` (V) is its height, and that of
-    the row in the replay, once the ramp has passed the held voltage. The switch of the row has an
-    amplifier, as that of a `SharpTrigger`.
+    The node `spike` is the output of the kernel's neuron, `volts` (V) its height.
     """
 
     def __init__(self, volts: float) -> None:
-        super().__init__("spike_latch", "spike", "region", "ramp", "replay", "held", "row")
+        super().__init__("spike_latch", "spike", "region", "ramp", "held")
         self.C("held", "held", self.gnd, LATCH_FARAD, raw_spice=f"ic={EMPTY}")
         self.B(
             "pull",
@@ -65,11 +63,31 @@ class SpikeLatch(SubCircuit):
             current_expression=f"{LATCH_SIEMENS!r}*v(region)*max(2*v(spike)/{volts!r}-1,0)"
             "*max(v(held)-v(ramp),0)",
         )
+
+
+class SpikeReplay(SubCircuit):
+    """Row that rises to `volts` V once the ramp has passed the held voltage. Nodes: held, ramp,
+    replay, row. The switch of the row has an amplifier, as in a `SharpTrigger`.
+    """
+
+    def __init__(self, volts: float) -> None:
+        super().__init__("spike_replay", "held", "ramp", "replay", "row")
         self.VCVS("high", "high", self.gnd, "replay", self.gnd, voltage_gain=volts)
         passed = f"{SharpTrigger.GAIN!r}*(v(ramp)-v(held))*v(replay)+v(replay)-1"
         self.B("passed", "passed", self.gnd, voltage_expression=passed)
         self.S("row", "high", "row", "passed", self.gnd, model=f"{KERNEL_TRIGGER}_switch")
         self.R("row", "row", self.gnd, NO_LOAD)
+
+
+def of_layer(name: str, layer: int) -> str:
+    """Return the name of a node or source of a convolution, whose number counts from 0."""
+    return f"{name}_{layer}" if layer else name
+
+
+def rising_ramp(start: float, window: float) -> Points:
+    """Return the points of a ramp from 0 to 1 V, which begins at `start` s and falls at the end."""
+    top = start + window
+    return [(start, 0.0), (top, 1.0), (top + GUARD, 1.0), (top + 2 * GUARD, 0.0)]
 
 
 @dataclass(frozen=True)
@@ -208,14 +226,17 @@ class Convolution(Parameters, Kind):
     def before(self, window: float, tau: float) -> float:
         return len(self.patches) * self.slot(window, tau)
 
-    def kept_nodes(self, neurons: int) -> list[str]:
+    def kept_nodes(self, layer: int, neurons: int) -> list[str]:
         """Return the nodes of the latches, region by region."""
-        return [f"held_{region}_{m}" for region, m in np.ndindex(self.regions**2, neurons)]
+        return [
+            f"{of_layer('held', layer)}_{region}_{m}"
+            for region, m in np.ndindex(self.regions**2, neurons)
+        ]
 
     def comments(self, begin: float) -> list[str]:
         return [
-            f"{len(self.patches)} patches one after the other. Their latches (held_r_m: "
-            f"kernel m, region r) drive the next layer from {begin:.9g} s on."
+            f"{len(self.patches)} patches one after the other. Their latches (held_r_m: kernel m, "
+            f"region r) drive the next layer from {begin:.9g} s on."
         ]
 
     def circuit(
@@ -226,49 +247,76 @@ class Convolution(Parameters, Kind):
         cells: ModelStates | None,
         noise: Sequence[np.ndarray],
     ) -> Circuit:
-        """Return the circuit that reads all patches in turn, and the layers above."""
+        """Return the circuit that reads all patches in turn, those of each convolution after those
+        of the one below, and the layers above.
+        """
         design, tau = network.design, network.parameters.neuron.time_constant
-        circuit, count = layers_circuit(network, title, cells), len(self.patches)
-        starts = self.slot(design.window, tau) * np.arange(count)
-        end = self.before(design.window, tau)
+        circuit, begin = layers_circuit(network, title, cells), 0.0
+        circuit.subcircuit(SpikeLatch(design.row_voltage))
+        circuit.subcircuit(SpikeReplay(design.row_voltage))
 
-        def pulses(heights: np.ndarray, begin: np.ndarray = starts) -> Points:
+        def source(name: str, heights: np.ndarray, begins: np.ndarray) -> None:
             points = [(0.0, 0.0)]
-            for start, height in zip(begin.tolist(), heights.tolist(), strict=True):
+            for start, height in zip(begins.tolist(), heights.tolist(), strict=True):
                 if height:
                     points += edges(start, design.window, design.rise, height)
-            return points[1:] if points[1:2] == [(0.0, 0.0)] else points
+            add_source(circuit, name, points[1:] if points[1:2] == [(0.0, 0.0)] else points)
 
-        for k, pixels in enumerate(self.patches[:, 1:-1].T):
-            add_source(circuit, f"row_0_{k}", pulses(volts[pixels]))
-        add_source(circuit, "pulse", pulses(np.ones(count)))
-        add_source(circuit, "replay", pulses(np.ones(1), np.array([end])))
-        ramp = [(0.0, 0.0)]
-        for start in [*starts.tolist(), end]:
-            top = start + design.window
-            ramp += [(start, 0.0), (top, 1.0), (top + GUARD, 1.0), (top + 2 * GUARD, 0.0)]
-        add_source(circuit, "ramp", ramp[1:])
-        for region in range(self.regions**2):
-            own = starts[self.patches[:, 0] == region]
-            shown = [
+        def shown(name: str, begins: np.ndarray) -> None:
+            corners = [
                 corner
-                for start in own.tolist()
+                for start in begins.tolist()
                 for corner in edges(start, design.window, GUARD / 2, 1.0)
             ]
-            add_source(circuit, f"region_{region}", shown if own[0] == 0 else [(0.0, 0.0), *shown])
-        kernels = network.layers[0].neurons
-        circuit.subcircuit(SpikeLatch(design.row_voltage))
-        for j, held in enumerate(self.kept_nodes(kernels)):
-            region, m = divmod(j, kernels)
-            nodes = f"region_{region}", "ramp", "replay", held, f"row_1_{j}"
-            circuit.X(f"latch_{region}_{m}", "spike_latch", f"spike_{m}", *nodes)
-        above: list[np.ndarray | None] = [None, *noise[1:]] if noise else []
-        add_layers(circuit, network, cells, above, names("spike", kernels))
-        for c, node in enumerate(stage_nodes(network.layers[0], 0) if noise else []):
-            # 1 V for 1 A: PySpice's sources of current give a unit that ngspice reads as 1e-18
-            name = f"noise_0_{c}"
-            add_source(circuit, name, pulses(noise[0][:, c]))
-            circuit.VCCS(name, circuit.gnd, node, name, circuit.gnd, transconductance=1.0)
+            add_source(circuit, name, corners if begins[0] == 0 else [(0.0, 0.0), *corners])
+
+        ramp, held = [(0.0, 0.0)], list[str]()
+        spikes, pulses = list[list[str]](), list[str]()
+        for k, layer in enumerate(network.layers):
+            kind = layer.kind
+            if not isinstance(kind, Convolution):
+                break
+            count = len(kind.patches)
+            starts = begin + kind.slot(design.window, tau) * np.arange(count)
+            begin += kind.before(design.window, tau)
+            spikes.append(names(of_layer("spike", k), layer.neurons))
+            pulses.append(of_layer("pulse", k))
+            if k:
+                for p, start in enumerate(starts):
+                    shown(f"shown_{k}_{p}", np.array([start]))
+            for row, inputs in enumerate(kind.patches[:, 1:-1].T):
+                if k:  # the latch that the window shows
+                    parts = (f"v(shown_{k}_{p})*v({held[i]})" for p, i in enumerate(inputs))
+                    seen, node = f"seen_{k}_{row}", f"row_{k}_{row}"
+                    circuit.B(seen, seen, circuit.gnd, voltage_expression="+".join(parts))
+                    circuit.X(seen, "spike_replay", seen, "ramp", pulses[k], node)
+                else:
+                    source(f"row_0_{row}", volts[inputs], starts)
+            source(pulses[k], np.ones(count), starts)
+            for start in starts.tolist():
+                ramp += rising_ramp(start, design.window)
+            for region in range(kind.regions**2):
+                shown(f"{of_layer('region', k)}_{region}", starts[kind.patches[:, 0] == region])
+            held = kind.kept_nodes(k, layer.neurons)
+            for j, node in enumerate(held):
+                region, m = divmod(j, layer.neurons)
+                nodes = spikes[k][m], f"{of_layer('region', k)}_{region}", "ramp", node
+                circuit.X(node.replace("held", "latch", 1), "spike_latch", *nodes)
+            for c, node in enumerate(stage_nodes(layer, k) if noise else []):
+                for row, of_row in enumerate(noise[k][:, c].reshape(count, -1).T):
+                    name = f"noise_{k}_{c}_{row}"
+                    # 1 V for 1 A: PySpice's sources of current give a unit that ngspice reads as
+                    # 1e-18
+                    source(name, of_row, starts)
+                    risen = f"*v(row_{k}_{row})/{layer.row_voltage!r}" if k else ""
+                    circuit.B(name, circuit.gnd, node, current_expression=f"v({name}){risen}")
+        source("replay", np.ones(1), np.array([begin]))
+        add_source(circuit, "ramp", [*ramp, *rising_ramp(begin, design.window)][1:])
+        for j, node in enumerate(held):
+            circuit.X(f"replay_{j}", "spike_replay", node, "ramp", "replay", f"row_{k}_{j}")
+        dense = len(network.layers) - k
+        own = [*[None] * k, *noise[k:]] if noise else []
+        add_layers(circuit, network, cells, own, spikes, [*pulses, *["replay"] * dense])
         return circuit
 
     # Files and other software
