@@ -38,7 +38,7 @@ class StoredEstimator(Parameters):
     epochs: int | None
     hidden: tuple[int, ...]
     late: bool = False
-    convolution: Convolution | None = None
+    convolution: Convolution | tuple[Convolution, ...] | None = None
     margin: float | None
     memristor: MemristorParameters | None
     neuron: NeuronParameters | None
@@ -143,7 +143,7 @@ class StoredClassifier(Parameters):
             parameters,
             design,
             pulses=pulses,
-            kinds=(given.convolution,) if given.convolution else (),
+            kinds=(given.convolution,) if isinstance(given.convolution, Convolution) else (),
         )
         network.check_range()
         chip = chosen_chip(given.chip, device, seed=self.seed)

@@ -361,6 +361,66 @@ def read_next(
 
 
 @compiled
+def unclipped_drives(layer: LayerArrays, timing: Timing, work: Work, number: int) -> np.ndarray:
+    """Return what each row adds to the drive of each neuron of layer number `number`, in thresholds
+    (rows x neurons), and in the last line the drives without a row. Empty if a stage could reach a
+    rail, if rows have noise, or if time constants differ: then drives are no sums of these.
+    """
+    scale, weights = work.scale[number], work.weights[number]
+    rows, neurons = weights.shape[1], weights.shape[2]
+    result, up, down = np.empty((rows + 1, neurons)), np.zeros(neurons), np.zeros(neurons)
+    for i in range(rows):
+        for j in range(neurons):
+            up[j] += weights[0, i, j]
+            down[j] += weights[1, i, j]
+            result[i, j] = weights[0, i, j] - weights[1, i, j]
+    for j in range(neurons):
+        stages, start = stages_of(layer, j), scale[0, j] * layer.neurons[BIAS, j]
+        highest = min(stages.highest_sum, stages.highest_inverse)
+        alike = layer.noise == 0.0 and layer.neurons[TAU, j] == timing.tau
+        if not alike or up[j] + start > highest or down[j] > stages.highest_negative:
+            return np.empty((0, neurons))
+        result[rows, j] = start
+        for i in range(rows + 1):
+            result[i, j] *= stages.membrane_gain / layer.neurons[THRESHOLD, j]
+    return result
+
+
+@compiled
+def unclipped_race(
+    added: np.ndarray,
+    timing: Timing,
+    raised: np.ndarray,
+    times: np.ndarray,
+    order: np.ndarray,
+    spikes: np.ndarray,
+    drives: np.ndarray,
+) -> None:
+    """Do what `race` does, several times as fast, with the `added` drives of `unclipped_drives`."""
+    drives[:] = added[-1]
+    above, last = drives * timing.start, last_z(timing)
+    now = np.empty(len(drives))
+    spikes.fill(np.inf)
+    for position in range(len(order) + 1):
+        now.fill(times[order[position]] if position < len(order) else last)
+        if crossed(above, now, drives, raised):
+            for j in range(len(drives)):
+                over = drives[j] - raised[j]
+                if over > 0.0 and above[j] <= now[j] * over:
+                    spikes[j], above[j] = above[j] / over, np.inf
+        if position < len(order):
+            add_row(added[order[position]], now, above, drives)
+
+
+@compiled
+def add_row(row: np.ndarray, now: np.ndarray, above: np.ndarray, drives: np.ndarray) -> None:
+    """Add a row that steps up `now`; a function of its own, which numba vectorises."""
+    for j in range(len(row)):
+        drives[j] += row[j]
+        above[j] += row[j] * now[j]
+
+
+@compiled
 def read_windows(
     layer: LayerArrays, timing: Timing, work: Work, number: int, patches: np.ndarray
 ) -> None:
@@ -379,6 +439,7 @@ def read_windows(
     drives.fill(-np.inf)
     found, settled, raised = np.empty(kernels), np.empty(kernels), np.ones(kernels)
     row_at, events = np.empty(len(below), np.int64), np.empty(rows, np.int64)
+    added = unclipped_drives(layer, timing, work, number)
     for p in range(len(patches)):
         own, count = patches[p, 1:], 0
         row_at.fill(-1)
@@ -388,10 +449,13 @@ def read_windows(
             if row_at[input] >= 0:
                 events[count] = row_at[input]
                 count += 1
-        race(
-            *(layer, timing, work, number, raised, below[own], events[:count], p * rows),
-            *(found, settled),
-        )
+        if len(added):
+            unclipped_race(added, timing, raised, below[own], events[:count], found, settled)
+        else:
+            race(
+                *(layer, timing, work, number, raised, below[own], events[:count], p * rows),
+                *(found, settled),
+            )
         for j in range(kernels):
             k = patches[p, 0] * kernels + j
             if found[j] < spikes[k] or (found[j] == spikes[k] and settled[j] > drives[k]):

@@ -41,6 +41,7 @@ from memristive.cli.script import (
     keep_apart,
     make_parser,
     table,
+    whole_number,
 )
 from memristive.datasets import Dataset, Images
 from memristive.devices.measured_device import load_device
@@ -90,12 +91,14 @@ def main(arguments: list[str] | None = None) -> None:
         help="the first layer reads the image window by window; --hidden are layers above it",
     )
     for name, meaning in {
-        "--kernels": "with --convolution: columns that read a window",
+        "--kernels": "with --convolution: columns that read a window; two numbers: a convolution "
+        "above a convolution",
         "--window": "pixels a side of a window",
         "--regions": "regions a side, each with the first spike of a kernel",
         "--stride": "pixels from one window to the next",
     }.items():
-        parser.add_number(name, 1, 10_000, None, meaning)
+        number = whole_number(1, 10_000)
+        parser.add_argument(name, type=number, nargs="+", metavar="N", help=meaning)
     parser.add_common("--device", None, "default: the paper's emulator")
     parser.add_number("--pairs", 0, 64, 1, "with --device: pairs of a synapse; 0: single cells")
     parser.add_argument("--late", action="store_true", help="with --device: synapses write late")
@@ -230,12 +233,16 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     recipe = known or Recipe(() if options.device or options.convolution else HIDDEN)
     layers = list(recipe.layers or ())
     if options.convolution:
-        given = {
-            name: getattr(options, name) for name in ("kernels", "window", "regions", "stride")
-        }
-        fields = {name: value for name, value in given.items() if value}
-        conv = dataclasses.replace(recipe.convolution or Conv(), **fields)
-        layers = [conv, *map(Dense, options.hidden or ())]
+        fields = ("kernels", "window", "regions", "stride")
+        given = {name: getattr(options, name) or [] for name in fields}
+        count = max(1, *map(len, given.values()))
+        if count > 1:  # the tuned recipe has one
+            recipe = Recipe([Conv()] * count)
+        layers = [
+            dataclasses.replace(layer, **{name: of[k] for name, of in given.items() if of[k:]})
+            for k, layer in enumerate(recipe.convolutions or [Conv()])
+        ]
+        layers += map(Dense, options.hidden or ())
     elif options.hidden is not None:
         layers = list(map(Dense, options.hidden))
     return Recipe(

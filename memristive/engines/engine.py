@@ -89,7 +89,7 @@ class ModelCells:
         return SubcircuitLayer(self, layer)
 
     def read_images(self, network: Network, images: np.ndarray) -> Reads:
-        """Read n `images` (n x inputs, levels 0 to 1). Return as `Engine.read` does, n x outputs."""
+        """Return what `Engine.read` does, of n `images` (n x inputs, levels 0 to 1)."""
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
     def written(self, emulated: np.ndarray, writes: Sequence[ModelWrite]) -> np.ndarray:

@@ -32,6 +32,7 @@ from memristive.writing.ways import PulseWrites
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
+Convolutions = Convolution | Conv | Values | Sequence[Convolution | Conv | Values]
 START_STATE = 4.5  # V, for grey images
 # hidden layers of emulators from which a network starts in equal parts of the window; standard
 # deviations over neurons of the membrane at the end of a part, in thresholds: hidden and output
@@ -71,7 +72,7 @@ def build(
     device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
     late: bool = False,
-    convolution: Convolution | Conv | Values | None = None,
+    convolution: Convolutions | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
     **learning: object,
@@ -85,7 +86,7 @@ def build(
     device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
     late: bool = False,
-    convolution: Convolution | Conv | Values | None = None,
+    convolution: Convolutions | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
     **learning: object,
@@ -104,17 +105,17 @@ def build(
         Two or more.
     hidden : int or sequence of int, optional
         Neurons of each hidden layer. None without a `device`: the paper's layer. With a
-        `convolution`: kernels, then the neurons of further hidden layers; None: as many kernels as
-        one and a half times the pixels of the window.
+        `convolution`: kernels of each, then the neurons of further hidden layers; None: as many
+        kernels as `Conv` chooses.
     device : str, path or MeasuredDevice, optional
         Device in every cell: a preset, a device file, or a device. None: the paper's emulator.
     pairs : int
         With a `device`: differential pairs of a synapse; 0: single cells, and a reference column.
     late : bool
         With a `device`: each synapse adds up doses on a capacitor until whole pulses are due.
-    convolution : Convolution, Conv or dict of its fields, optional
-        The first layer reads the image window by window. Fields that a dict lacks follow from the
-        images (`Conv`).
+    convolution : Convolution, Conv or dict of its fields, or a sequence of them; optional
+        The first layer reads the image window by window, each further one the layer below. Fields
+        that a dict lacks follow from the images (`Conv`).
     chip : str or Chip, optional
         Deviations of the cells and neurons: a preset, a chip file, or a chip. "device": each cell
         is drawn from the spreads of the device, and wires have resistance if the chip gives one.
@@ -154,14 +155,15 @@ def build(
 
 def layers_of(
     hidden: int | Sequence[int] | None,
-    convolution: Convolution | Conv | Values | None = None,
+    convolution: Convolutions | None = None,
     device: object = None,
 ) -> tuple[Conv | Dense, ...] | None:
     """Return the layers of a recipe from the options of `build`."""
     sizes = layer_sizes(hidden)
     if convolution is not None:
-        kernels = sizes[0] if sizes else None
-        return (Conv.of(convolution, kernels), *map(Dense, sizes[1:]))
+        several = convolution if isinstance(convolution, list | tuple) else [convolution]
+        kernels = [*sizes, *[None] * len(several)]
+        return (*map(Conv.of, several, kernels), *map(Dense, sizes[len(several) :]))
     return None if hidden is None and device is None else tuple(map(Dense, sizes))
 
 

@@ -554,8 +554,9 @@ def settings_of(
     rule = LayeredRule()
     if recipe.convolutions:
         kernels: list[int] = []
-        for layer in recipe.convolutions:
-            convolution, count = layer.on(shape, *kernels[-1:])
+        for k, layer in enumerate(recipe.convolutions, 1):
+            channels, below = sum(kernels[-1:]), k < len(recipe.convolutions)
+            convolution, count = layer.on(shape, channels, below)
             convolutions, kernels = [*convolutions, convolution], [*kernels, count]
             shape = (1, *[convolution.regions] * 2)
         sizes = [*kernels, *sizes]

@@ -338,7 +338,8 @@ class Convolution(Parameters, Kind):
                 f"NIR pools regions of one size: {down} x {across} places do not divide into "
                 f"{self.regions} x {self.regions} regions"
             )
-        kernels = weights[:, :-1].reshape(-1, 1, self.window, self.window)
+        kernels = weights[:, :-1].reshape(-1, self.window, self.window, self.channels)
+        kernels = np.moveaxis(kernels, -1, 1)
         plain = {"padding": 0, "dilation": 1, "groups": 1, "bias": weights[:, -1]}
         node = nir.Conv2d(self.image_shape, kernels, self.stride, **plain)
         pool = np.array(self.places) // self.regions
@@ -346,7 +347,6 @@ class Convolution(Parameters, Kind):
         kept = {
             "pool": nir.SumPool2d(pool, pool, np.zeros(2, int)),
             "first": nir.Threshold(np.full(pooled, 0.5)),
-            "flatten": nir.Flatten({"input": np.array(pooled)}, 0, -1),
         }
         return {"conv": node}, [len(weights), down, across], kept
 

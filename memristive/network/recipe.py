@@ -61,7 +61,8 @@ class Conv(Parameters):
     window : int, optional
         Pixels a side of the window. None: 3, from images of 12 pixels on 5, from 20 on 7.
     regions : int, optional
-        Regions a side, each with the first spike of a kernel. None: two, from 20 pixels on three.
+        Regions a side, each with the first spike of a kernel. None: two, from 20 pixels on three;
+        below another convolution half the patches of a side.
     stride : int
         Pixels from one patch to the next.
     height, width : int, optional
@@ -88,13 +89,13 @@ class Conv(Parameters):
         """Return the layer of a convolution, or of its fields in a dict, with its `kernels`."""
         if isinstance(given, Conv):
             return dataclasses.replace(given, kernels=kernels or given.kernels)
+        fields = [field.name for field in dataclasses.fields(cls)]
         if isinstance(given, Convolution):
-            given = vars(given)
+            given = {name: getattr(given, name) for name in fields[1:]}
         if not isinstance(given, Mapping):
             raise ParameterError(
                 f"convolution must be a Convolution or a dict of its fields, got {given!r}"
             )
-        fields = [field.name for field in dataclasses.fields(cls)]
         for name in given.keys() - fields:
             raise ParameterError(
                 f"{name} is no field of a convolution, which has {', '.join(fields)}"
@@ -102,9 +103,12 @@ class Conv(Parameters):
             )
         return cls(**{"kernels": kernels} | dict(given))
 
-    def on(self, shape: tuple[int, ...], channels: int = 0) -> tuple[Convolution, int]:
+    def on(
+        self, shape: tuple[int, ...], channels: int = 0, below: bool = False
+    ) -> tuple[Convolution, int]:
         """Return the convolution of images of this `shape` (n x height x width, or n x inputs if
-        they are squares) and its number of kernels. `channels`: kernels of the convolution below.
+        they are squares) and its number of kernels. `channels`: kernels of the convolution below
+        this one. `below`: it is below another one.
         """
         side = math.isqrt(math.prod(shape[1:]))
         known = shape[1:] if len(shape) == 3 else (side, side)
@@ -117,7 +121,8 @@ class Conv(Parameters):
         small = min(height, width)
         window = self.window or min(small, 3 if small < 12 else 5 if small < 20 else 7)
         places = (small - window) // self.stride + 1
-        regions = self.regions or max(1, min(places, 2 if small < 20 else 3))
+        most = -(-places // 2) if below else 2 if small < 20 else 3
+        regions = self.regions or max(1, min(places, most))
         sizes = height, width, window, self.stride, regions
         kernels = self.kernels or 2 * channels or round(1.5 * window**2)
         return Convolution(*sizes, self.bias_level, channels or 1), kernels

@@ -211,7 +211,7 @@ def test_pulses_have_the_voltage_and_the_width_of_their_direction(sign, volts, w
     network, t = measured_network("epiram", (), 1, noise=False, late=late), Technology()
     device = dataclasses.replace(DEVICES["epiram"], width_down=20e-6)
     write = ColumnDose(0, sign * 3 * network.pulses.step, np.ones(7))
-    found = costs.Correction([np.zeros(3)], [[write]], [[]])
+    found = costs.Correction([np.zeros(3)], [[]], [[write]], [[]])
     ledger = Accounts(device=device).correct(network, found)
     seconds = ledger.times
     wires = sum(line.joules for line in ledger.lines if "wires" in line.name)

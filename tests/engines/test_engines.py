@@ -68,7 +68,7 @@ def network_of(name, sizes, seed, scheme="v/2", low=0.2, pairs=1):
 def test_subcircuits_read_grey_images_as_the_closed_form(name, pairs):
     cells, network = network_of(name, (5, 4, 3), 1, pairs=pairs)
     images = np.random.default_rng(2).random((3, 5))
-    times, settled = cells.read_images(network, images)
+    times, settled, _ = cells.read_images(network, images)
     for simulated, exact in zip(times, network.forward(images), strict=True):
         assert np.isfinite(exact).any()
         assert simulated == pytest.approx(exact, abs=60e-9, nan_ok=True)

@@ -155,7 +155,7 @@ def test_rows_assigned_to_many_images_and_columns_in_blocks_read_as_the_closed_f
     for driven in (6, 33, 7):
         image = np.zeros(36)
         image[rng.permutation(36)[:driven]] = rng.uniform(0.3, 1.0, driven)
-        times, _ = reader.read(network, image)
+        times, _, _ = reader.read(network, image)
         assert max(deviations(times, [layer[0] for layer in network.forward(image[None])])) < 0.1e-6
         network = dataclasses.replace(
             network,
