@@ -94,7 +94,9 @@ class Accounts:
             )
         )
         biased = charged * sum(
-            layer.width * max(1, len(layer.kind.patches)) for layer in layers if layer.bias
+            layer.width * max(1, len(layer.kind.patches))
+            for layer in layers
+            if layer.bias is not None
         )
         amplifiers = [self.amplifiers(network, k) for k in range(len(layers))]
         membranes = 0.0

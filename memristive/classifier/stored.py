@@ -48,6 +48,11 @@ class StoredEstimator(Parameters):
 
     newer: ClassVar = ("late", "convolution")
 
+    def check(self) -> None:
+        """Raise ParameterError for an empty list of convolutions."""
+        if self.convolution == ():
+            raise ParameterError("convolution must be null, a convolution, or several, got []")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredClassifier(Parameters):
