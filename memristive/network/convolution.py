@@ -101,6 +101,7 @@ class Convolution(Parameters, Kind):
     kernels. For each kernel and each region of the image a latch keeps the earliest spike of all
     patches. These pooled spikes are the outputs of the layer, region by region: output r x kernels
     + m is that of kernel m in region r. If there are as many regions as patches, nothing is pooled.
+    Regions may overlap: a patch is then read once for each of its regions.
     """
 
     entry: ClassVar = "convolution"
@@ -121,8 +122,11 @@ class Convolution(Parameters, Kind):
         "level of the bias row in writes; at a full level it would move the drives of all patches",
     )
     channels: int = quantity(1, 1, 10_000, "", "of a pixel: kernels of the layer below")
+    overlap: int = quantity(
+        0, 0, 1000, "", "patches by which each region reaches into its neighbours"
+    )
 
-    newer: ClassVar = ("channels",)
+    newer: ClassVar = ("channels", "overlap")
 
     def check(self) -> None:
         """Raise ParameterError if the window exceeds the image, or a region has no patch."""
@@ -160,19 +164,28 @@ class Convolution(Parameters, Kind):
 
     @functools.cached_property
     def patches(self) -> np.ndarray:
-        """Patches, row by row of the image: integers, patches x (1 + rows of the crossbar).
+        """Patches, row by row of the image: integers, reads x (1 + rows of the crossbar).
 
         Each row of the array has the index of the patch's region, the indices of the pixels (and
-        channels) in its window, and `inputs`, the index of the bias in `Network.rows`.
+        channels) in its window, and `inputs`, the index of the bias in `Network.rows`. A patch in
+        several regions has several rows.
         """
         inputs = np.arange(self.inputs).reshape(self.height, self.width, -1)
         side = self.window, self.window
         windows = np.lib.stride_tricks.sliding_window_view(inputs, side, (0, 1))
         chosen = np.moveaxis(windows[:: self.stride, :: self.stride], 2, -1)
         chosen = chosen.reshape(-1, self.rows_on(0))
-        down, across = (np.arange(count) * self.regions // count for count in self.places)
-        regions = (down[:, None] * self.regions + across).reshape(-1, 1)
-        return np.hstack([regions, chosen, np.full_like(regions, self.inputs)])
+        down, across = (self._members(count) for count in self.places)
+        # places down x across x regions down x across
+        place, region = np.nonzero(np.einsum("ia,jb->ijab", down, across).reshape(len(chosen), -1))
+        return np.column_stack([region, chosen[place], np.full(len(place), self.inputs)])
+
+    def _members(self, count: int) -> np.ndarray:
+        """Return True where one of the `count` places of a side is in a region (count x regions)."""
+        own = np.arange(count) * self.regions // count
+        edges = np.searchsorted(own, np.arange(self.regions + 1))
+        place = np.arange(count)[:, None]
+        return (place >= edges[:-1] - self.overlap) & (place < edges[1:] + self.overlap)
 
     def inputs_of(self, rows: int) -> int:
         return self.inputs
@@ -327,6 +340,7 @@ class Convolution(Parameters, Kind):
             ("patch_window", ""): self.window,
             ("patch_stride", ""): self.stride,
             ("patch_regions", ""): self.regions,
+            ("patch_overlap", ""): self.overlap,
             ("image_height", ""): self.height,
             ("image_width", ""): self.width,
         }
@@ -342,10 +356,10 @@ class Convolution(Parameters, Kind):
         kernels = np.moveaxis(kernels, -1, 1)
         plain = {"padding": 0, "dilation": 1, "groups": 1, "bias": weights[:, -1]}
         node = nir.Conv2d(self.image_shape, kernels, self.stride, **plain)
-        pool = np.array(self.places) // self.regions
+        pool, more = np.array(self.places) // self.regions, np.full(2, self.overlap)
         pooled = len(weights), self.regions, self.regions
         kept = {
-            "pool": nir.SumPool2d(pool, pool, np.zeros(2, int)),
+            "pool": nir.SumPool2d(pool + 2 * more, pool, more),
             "first": nir.Threshold(np.full(pooled, 0.5)),
         }
         return {"conv": node}, [len(weights), down, across], kept

@@ -67,6 +67,8 @@ class Conv(Parameters):
         Pixels from one patch to the next.
     height, width : int, optional
         Pixels of an image. None: as in the images.
+    overlap : int
+        Patches by which each region reaches into its neighbours.
     """
 
     kernels: int | None = None
@@ -76,12 +78,16 @@ class Conv(Parameters):
     height: int | None = None
     width: int | None = None
     bias_level: float = Convolution.bias_level
+    overlap: int = Convolution.overlap
+
+    newer: ClassVar = ("overlap",)
 
     def check(self) -> None:
         """Raise ParameterError for a field that is no whole number above 0."""
         for name, value in vars(self).items():
             if name != "bias_level" and value is not None:
-                checked = as_whole(f"convolution's {name}", value, 1, MOST_NEURONS)
+                least = int(name != "overlap")
+                checked = as_whole(f"convolution's {name}", value, least, MOST_NEURONS)
                 object.__setattr__(self, name, checked)
 
     @classmethod
@@ -125,7 +131,7 @@ class Conv(Parameters):
         regions = self.regions or max(1, min(places, most))
         sizes = height, width, window, self.stride, regions
         kernels = self.kernels or 2 * channels or round(1.5 * window**2)
-        return Convolution(*sizes, self.bias_level, channels or 1), kernels
+        return Convolution(*sizes, self.bias_level, channels or 1, self.overlap), kernels
 
 
 @dataclass(frozen=True, init=False)
