@@ -63,6 +63,7 @@ from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import chosen_chip, load_chip
+from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
@@ -425,18 +426,31 @@ def make_presentations(
 
 
 def kernels_figure(network: Network) -> Figure:
-    """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
-    window = network.layers[0].kind.window  # type: ignore[attr-defined]
-    weights = drives(network.layers[0], network.states[0])[:, :-1]  # without the bias row
-    chosen = weights[:SHOWN].reshape(-1, window, window)
-    across, far = 8, float(np.abs(chosen).max())
-    lines = -(-len(chosen) // across)
-    figure, axes = plt.subplots(
-        lines, across, figsize=(WIDTH, 0.2 + 0.82 * lines), squeeze=False, layout="constrained"
+    """Draw the kernels' weights: thresholds by which a full pixel, or a spike of the layer below,
+    lifts the settled membrane. Above another convolution, a line is a kernel, and a column one of
+    the kernels below.
+    """
+    drawn = []
+    for layer, states in zip(network.layers, network.states, strict=True):
+        kind = layer.kind
+        if isinstance(kind, Convolution):
+            weights = drives(layer, states)[:SHOWN, :-1]  # without the bias row
+            weights = weights.reshape(-1, kind.window, kind.window, kind.channels)
+            if kind.channels > 1:
+                weights = weights[: SHOWN // 4, ..., : SHOWN // 2]
+            drawn.append(np.moveaxis(weights, -1, 1))
+    lines = [-(-len(of) // 8) if of.shape[1] == 1 else len(of) for of in drawn]
+    heights = [0.82 * lines[0], *(0.45 * count for count in lines[1:])]
+    figure = plt.figure(
+        figsize=(WIDTH, 0.2 + 0.2 * len(drawn) + sum(heights)), layout="constrained"
     )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, kernel in zip(axes.flat, chosen, strict=False):
-        image = axis.imshow(kernel, cmap="RdBu", vmin=-far, vmax=far)
-    figure.colorbar(image, ax=axes, aspect=40, label="weight (thresholds)")
+    parts = figure.subfigures(len(drawn), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, kernels, count in zip(parts, drawn, lines, strict=True):
+        across, far = max(8, kernels.shape[1]), float(np.abs(kernels).max())
+        axes = part.subplots(count, across, squeeze=False)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for axis, kernel in zip(axes.flat, kernels.reshape(-1, *kernels.shape[2:]), strict=False):
+            image = axis.imshow(kernel, cmap="RdBu", vmin=-far, vmax=far)
+        part.colorbar(image, ax=axes, aspect=40, label="weight (thresholds)")
     return figure

@@ -181,7 +181,7 @@ class Convolution(Parameters, Kind):
         return np.column_stack([region, chosen[place], np.full(len(place), self.inputs)])
 
     def _members(self, count: int) -> np.ndarray:
-        """Return True where one of the `count` places of a side is in a region (count x regions)."""
+        """Return True where a place of `count` a side is in a region (count x regions)."""
         own = np.arange(count) * self.regions // count
         edges = np.searchsorted(own, np.arange(self.regions + 1))
         place = np.arange(count)[:, None]

@@ -62,7 +62,7 @@ class Conv(Parameters):
         Pixels a side of the window. None: 3, from images of 12 pixels on 5, from 20 on 7.
     regions : int, optional
         Regions a side, each with the first spike of a kernel. None: two, from 20 pixels on three;
-        below another convolution half the patches of a side.
+        below another convolution as many as patches, from 20 pixels on half as many.
     stride : int
         Pixels from one patch to the next.
     height, width : int, optional
@@ -127,7 +127,7 @@ class Conv(Parameters):
         small = min(height, width)
         window = self.window or min(small, 3 if small < 12 else 5 if small < 20 else 7)
         places = (small - window) // self.stride + 1
-        most = -(-places // 2) if below else 2 if small < 20 else 3
+        most = places // (1 + (small >= 20)) if below else 2 if small < 20 else 3
         regions = self.regions or max(1, min(places, most))
         sizes = height, width, window, self.stride, regions
         kernels = self.kernels or 2 * channels or round(1.5 * window**2)
