@@ -88,8 +88,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--convolution",
+        nargs="+",
         metavar="NxN",
-        help="read images by a window of so many pixels, e.g. 3x3; --hidden are kernels then",
+        help="read images by a window of so many pixels, e.g. 3x3, and by a further one for each "
+        "convolution above; --hidden are kernels then",
     )
     parser.add_number(
         "--epochs",
@@ -123,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     usual_hidden = [] if options.device or options.convolution else [100]
     hidden = usual_hidden if options.hidden is None else options.hidden
-    convolution = window_of(options.convolution, features.shape) if options.convolution else None
+    convolution = windows_of(options.convolution, features.shape) if options.convolution else None
     features = features.reshape(len(features), -1)
     if options.late and not options.device:
         raise ParameterError("--late is for measured devices: give --device")
@@ -275,25 +277,22 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
 
-def window_of(text: str, shape: tuple[int, ...]) -> dict[str, int]:
-    """Return the fields of a convolution with a window such as "3x3", for samples of a `shape`.
-    Raises ParameterError for other texts, and for samples that are no images.
+def windows_of(texts: list[str], shape: tuple[int, ...]) -> list[dict[str, int]]:
+    """Return the fields of convolutions with windows such as "3x3", one above the other, for images
+    of a `shape`. Raises ParameterError for other texts, and for samples that are none.
     """
-    match = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
-    if not match:
-        raise ParameterError(f"--convolution takes a window such as 3x3, got {text}")
+    windows = [re.fullmatch(r"(\d{1,4})(?:x\1)?", text) for text in texts]
+    fields = [{"window": int(match[1])} for match in windows if match]
+    if len(fields) < len(texts):
+        raise ParameterError(f"--convolution takes a window such as 3x3, got {' '.join(texts)}")
     if len(shape) == 2 and math.isqrt(shape[1]) ** 2 != shape[1]:
         raise ParameterError(
             "--convolution needs images: an .npz or .npy file of n x height x width, or a table "
             f"whose columns are the pixels of a square, got {shape[1]} columns"
         )
-    convolution, _ = Conv(window=int(match[1])).on(shape)
-    return {
-        "height": convolution.height,
-        "width": convolution.width,
-        "window": convolution.window,
-        "regions": convolution.regions,
-    }
+    convolution, _ = Conv(**fields[0]).on(shape)
+    fields[0] |= {"height": convolution.height, "width": convolution.width}
+    return fields
 
 
 def samples_of(

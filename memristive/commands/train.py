@@ -97,8 +97,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--window": "pixels a side of a window",
         "--regions": "regions a side, each with the first spike of a kernel",
         "--stride": "pixels from one window to the next",
+        "--overlap": "patches by which each region reaches into its neighbours",
     }.items():
-        number = whole_number(1, 10_000)
+        number = whole_number(int(name != "--overlap"), 10_000)
         parser.add_argument(name, type=number, nargs="+", metavar="N", help=meaning)
     parser.add_common("--device", None, "default: the paper's emulator")
     parser.add_number("--pairs", 0, 64, 1, "with --device: pairs of a synapse; 0: single cells")
@@ -234,7 +235,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     recipe = known or Recipe(() if options.device or options.convolution else HIDDEN)
     layers = list(recipe.layers or ())
     if options.convolution:
-        fields = ("kernels", "window", "regions", "stride")
+        fields = ("kernels", "window", "regions", "stride", "overlap")
         given = {name: getattr(options, name) or [] for name in fields}
         count = max(1, *map(len, given.values()))
         if count > 1:  # the tuned recipe has one
