@@ -154,29 +154,6 @@ def test_windows_of_late_synapses_have_their_width_and_their_shift():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_synapse_that_keeps_remainders_loses_no_dose(ngspice, engine):
-    """What pulses have moved and what is still held adds up to all doses: of two classes each
-    presentation writes one up and the other one down.
-    """
-    emulated = emulator(MeasuredDevice("straight"))
-    rule = dataclasses.replace(RULE, presentations=6, output_dose=0.1, margin=1e-2, final_dose=1.0)
-    design = measured_design(emulated, 1, 1.0, output_bias=3.0)
-    pulses = measured_pulses(emulated, noise=False, late=True)
-    kept = {"late": 2.0, "late_pulses": 2, "late_keeps": 1}
-    pulses = dataclasses.replace(pulses, **kept, late_forget=0.0, late_spread=0.0, late_offset=0.0)
-    net = initial_network((), 2, IMAGES, rule, design, measured_parameters(emulated), pulses)
-    labels = np.array([0, 0, 1, 0, 0, 1])
-    after = learn(net, rule, IMAGES[:6], labels, engine=engine).network
-    doses = 0.1 * (1 - 2 * labels) @ np.column_stack([IMAGES[:6], np.ones(6)])
-    moved = (after.states[0] - net.states[0]) / pulses.step
-    assert np.abs(np.round(moved)).max() >= 4 and (after.waiting[0] != 0).all()
-    held = after.waiting[0].T
-    for sign, of_cells in ((1, moved[:2]), (-1, moved[2:])):  # of each pair, and its opposite
-        found = sign * np.round(of_cells) * pulses.step + held
-        assert found == pytest.approx(np.array([doses, -doses]))
-
-
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_pair_of_one_cell_has_the_signs_of_a_calculation_by_hand(ngspice, engine):
     """X of the first neuron's cells at the input is 8 V (positive) and 5 V (negative), of the
     second one's 5 V and 8 V.
