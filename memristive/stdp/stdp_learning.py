@@ -8,8 +8,7 @@ All constants were chosen by training on the first 50,000 training images and te
 10,000.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +19,16 @@ from memristive.network.design import Schedule
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.scores.decisions import SILENT
-from memristive.spice.session import netlist_text, temporary_circuits
+from memristive.spice.session import temporary_circuits
 from memristive.stdp.stdp_circuit import (
-    LEARNING,
     SelfLearningParameters,
     SelfLearningSetup,
     constants,
     learn_images,
-    self_learning_network,
     spike_times,
 )
 from memristor import MemristorParameters
-from snn_circuit import NeuronParameters, names, state_names
+from snn_circuit import NeuronParameters
 
 START = (1.5, 2.5)  # V, range of the states at first
 # presentations of each pattern, the last of a trial, that determine the neuron of the pattern
@@ -193,60 +190,6 @@ def predicted_winners(trial: Trial) -> np.ndarray:
         np.arange(len(volts)),
         constants(trial.setup),
     )
-
-
-def batch_netlist(trial: Trial, labels: Sequence[str]) -> str:
-    """Return the netlist of a trial for `ngspice -b` alone: the circuit learns, then ngspice prints
-    the winners and the learned states.
-
-    Parameters
-    ----------
-    trial : Trial
-    labels : sequence of str
-        Names of the patterns.
-    """
-    (neurons, inputs), schedule, setup = trial.states.shape, trial.setup.schedule, trial.setup
-    gates, outputs, high = (
-        state_names(neurons, inputs),
-        names("output", neurons),
-        setup.neuron.output_high / 2,
-    )
-    circuit = self_learning_network(setup, trial.states, trial.images)
-    text = netlist_text(
-        circuit, LEARNING, schedule.stop(len(trial.order)), gates + outputs, outputs
-    )
-    text = re.sub(r"\.print .*\n|\.end\n", "", text)
-    lines = [
-        ".control",
-        "run",
-        "echo",
-        "echo The neuron that fires at the last presentation of each pattern:",
-        f"let fired = {' + '.join(f'(v({output}) gt {high:g})' for output in outputs)}",
-        "let number = "
-        f"{' + '.join(f'{j}*(v({output}) gt {high:g})' for j, output in enumerate(outputs))}",
-    ]
-    for pattern, label in enumerate(labels):
-        shown = np.flatnonzero(trial.order == pattern)
-        if len(shown):
-            time = schedule.start(int(shown[-1])) + schedule.pulse
-            lines += [
-                f"meas tran fired_{pattern} find fired at={time:.9g}",
-                f"meas tran found_{pattern} find number at={time:.9g}",
-                f"let neuron = floor(found_{pattern} + 0.5)",
-                f"let count = floor(fired_{pattern} + 0.5)",
-                "if count = 1",
-                f"echo pattern {label} is won by neuron $&neuron",
-                "else",
-                f"echo pattern {label}: $&count neurons fire",
-                "end",
-            ]
-    lines += ["echo", "echo Learned states in V, neuron by neuron:", "let last = length(time) - 1"]
-    for j in range(neurons):
-        row = gates[j * inputs : (j + 1) * inputs]
-        lines += [f"let x{i} = floor(10*v({gate})[last] + 0.5)/10" for i, gate in enumerate(row)]
-        lines.append(f"echo neuron {j}: " + " ".join(f"$&x{i}" for i in range(inputs)))
-    # Without "quit" ngspice 39 ends with exit code 1: there is no .print line.
-    return text + "\n".join([*lines, "quit 0", ".endc", ".end", ""])
 
 
 DIGITS = 10
