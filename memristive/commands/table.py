@@ -1,12 +1,12 @@
 """Cross-validate a network of memristors on your data, beside scikit-learn's classifiers.
 
 SOURCE is iris, wine, breast_cancer, digits, or a file: a CSV table of numbers with a header, whose
-last column (or --label) is the class, an .npz file with an array of images and one of labels, or
-an .npy table. Each fold trains and tests in closed form. Writes own/own_data_NAME.json, own/own_data_NAME_confusion.png and the
-network trained on everything, own/NAME_classifier.json; for the built-in tables the files go to
-results/classifier/, figures/ and voltages/. NAME is the name of SOURCE; with --device the device's
-name follows, with --late and --convolution also these words. If the device has spreads, each cell
-is drawn from them. Seconds for iris, minutes for digits.
+last column (or --label) is the class, an .npz file with an array of images and one of labels, or an
+.npy table. Each fold trains and tests in closed form. Writes own/own_data_NAME.json,
+own/own_data_NAME_confusion.png and the network trained on everything, own/NAME_classifier.json; for
+the built-in tables the files go to results/classifier/, figures/ and voltages/. NAME is the name of
+SOURCE; with --device the device's name follows, with --late and --convolution also these words. If
+the device has spreads, each cell is drawn from them. Seconds for iris, minutes for digits.
 """
 
 import math
