@@ -20,7 +20,7 @@ from memristive.network.crossbar import predicted_spikes
 from memristive.network.design import Setup
 from memristive.network.two_terminal import SCHEMES, DeviceArray, pulses_of_a_class
 from memristive.scores.checks import OperatingRangeWarning
-from memristive.scores.decisions import resolution_of, strict_decision
+from memristive.scores.decisions import decide, resolution_of
 from memristive.writing.pulses import ModelWrite
 from tests.devices.law import device_by_law
 from tests.helpers import ROOT
@@ -51,7 +51,7 @@ def test_symbols_are_learned_and_read_and_cells_end_where_the_curves_predict(
             spikes, abs=2e-6, nan_ok=True
         )
     resolution = resolution_of("hebbian", setup.neuron)
-    assert [strict_decision(times, resolution) for times in spikes] == [0, 1, 2, 3]
+    assert decide(spikes, resolution)[0].tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -67,7 +67,7 @@ def test_the_feedback_resistor_follows_from_the_states_that_a_training_reaches(s
     assert training.setup.neuron.feedback_resistance * amperes == pytest.approx(1.7 * 4, rel=1e-3)
     spikes = infer(training.setup, training.states, PATTERNS).spikes
     resolution = resolution_of("hebbian", setup.neuron)
-    assert [strict_decision(times, resolution) for times in spikes] == [0, 1, 2, 3]
+    assert decide(spikes, resolution)[0].tolist() == [0, 1, 2, 3]
 
 
 def test_a_training_whose_reads_name_another_class_warns(ngspice):

@@ -128,7 +128,7 @@ def test_neurons_may_differ_in_their_thresholds():
 def test_strict_decision_is_the_first_spike_if_it_leads_by_more_than_the_resolution(
     spikes, decision
 ):
-    assert decisions.strict_decision(np.array(spikes)) == decision
+    assert decisions.decide(np.array([spikes]), RESOLUTION)[0] == decision
 
 
 def test_lead_is_the_time_to_the_second_spike():
