@@ -13,12 +13,10 @@ from memristive.network.crossbar import ClosedFormWarning, Crossbar
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import Network, network_on_chip
 from memristive.scores.checks import settled_membranes
-from memristive.writing.at_once import ColumnDose
 from memristor import (
     MemristorParameters,
     raised_state,
     read_current,
-    state_rate,
 )
 from snn_circuit import NeuronParameters
 from tests.engines.whole_network import STEPPED, WholeNetwork
@@ -150,16 +148,6 @@ def test_neurons_fire_above_their_threshold_and_rails_are_marked(mnist_setup, cr
         ).all()
 
 
-def test_spike_after_the_pulse_does_not_count(mnist_setup, crossbar):
-    states, image = np.full((1, 100), 2.7), np.where(np.arange(100) < 20, 1.0, 0.0)
-    spike = crossbar.read(states, image).spikes[0]
-    for pulse, fires in ((spike * 1.01, True), (spike * 0.99, False)):
-        assert (
-            np.isfinite(changed(crossbar, "schedule", pulse=pulse).read(states, image).spikes[0])
-            == fires
-        )
-
-
 # The compiled kernel, on an ideal chip and on one with all deviations
 
 CHIP = Chip(
@@ -207,35 +195,6 @@ def test_compiled_reads_are_the_reads(mnist_setup, states, digit_images, chip):
 
 
 # Writes
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize(
-    "device",
-    [
-        {},
-        {
-            "width": 60e-6,
-            "transconductance": 8e-9,
-            "leak_resistance": 5e10,
-            "switch_threshold": 0.8,
-        },
-    ],
-)
-def test_write_is_that_of_ngspice(ngspice, mnist_setup, sign, device):
-    setup = mnist_setup.replace(memristor=MemristorParameters(**device))
-    crossbar, generator, layer = Crossbar.of(setup), np.random.default_rng(8), paper_layer(setup, 1)
-    column = generator.uniform(2.0, 5.0, 100)
-    image = np.where(generator.random(100) < 0.6, generator.random(100), 0.0)
-    for dose in (2e-3, 20e-3, 0.2):
-        pulse = dose / float(state_rate(setup.memristor, 1.0))
-        written = layer.write(column[None], [ColumnDose(0, sign * dose, image)], generator)[0]
-        # Meyer's capacitances lose charge in ngspice's steps over the input's edges, and the steps
-        # differ between its versions.
-        assert crossbar.write(column, image, sign, pulse) == pytest.approx(
-            written, abs=0.1e-3 + 0.2e-3 * dose
-        )
-        assert np.abs(written - column).max() > 0.85 * dose
 
 
 # Limits of the closed form

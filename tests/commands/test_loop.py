@@ -87,21 +87,6 @@ def test_coincident_spikes_potentiate_late_post_spikes_depress_distant_ones_do_n
     assert np.abs(changes[(differences < -2.1e-3) | (differences > 6.1e-3)]).max() < leak
 
 
-def test_closed_form_of_stdp_is_the_overlap_of_window_and_pulse():
-    pulse = StdpExperiment(pre_voltage=3.0, tail_voltage=0.0, phi_window=1e-3)
-    rate = PAPER.transconductance / PAPER.memory_capacitance
-    for difference, overlap in (
-        (-2e-3, 0),
-        (-0.5e-3, 0.5e-3),
-        (0.2e-3, 1e-3),
-        (1.4e-3, 0.6e-3),
-        (2.1e-3, 0),
-    ):
-        assert stdp_in_closed_form(PAPER, pulse, [difference + 5e-6]) == pytest.approx(
-            [rate * 3 * overlap], abs=1e-12
-        )
-
-
 def test_theoretical_curve_is_a_pinched_loop(tmp_path):
     voltage, current = theoretical_iv()
     # Shoelace formula over the lobe at positive voltages: the integral of exp(-cos t) sin t cos t

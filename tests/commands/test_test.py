@@ -70,12 +70,6 @@ def test_both_engines_read_alike_on_another_chip(ngspice, tmp_path):
     assert "threshold=" in netlist.read_text()
 
 
-def test_age_needs_cells_that_change(tmp_path):
-    for age in ("3", "-3"):
-        with pytest.raises(ParameterError, match=r"keep their states|seconds"):
-            read(tmp_path, "--age", age)
-
-
 def test_cells_of_a_device_drift_until_the_test(tmp_path):
     device = dataclasses.replace(load_device("epiram"), drift=0.1, drift_spread=0.05)
     images, labels = np.random.default_rng(1).random((40, 9)), np.arange(40) % 3

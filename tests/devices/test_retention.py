@@ -67,13 +67,6 @@ def test_the_whole_conductance_of_each_cell_falls_by_its_own_power_of_time(optio
     assert exponents.std() == pytest.approx(0.02, rel=0.3)
 
 
-def test_cells_relax_to_their_rest():
-    device = dataclasses.replace(load_device("epiram"), retention=1e3, rest=0.2)
-    old = network(device).aged(1e5)
-    curve = old.parameters.memristor.curve
-    assert (old.states[0] - curve.low) / curve.span == pytest.approx(0.2)
-
-
 @pytest.mark.parametrize("pairs", [0, 1])
 def test_a_drift_that_all_cells_share_scales_what_weights_add_to_the_bias(pairs):
     """Drives are bias + share x weights, if a reference column drifts, too; else its current

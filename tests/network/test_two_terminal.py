@@ -146,18 +146,3 @@ def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
     device = device_by_law(500, 0.5, half_up=0.17, half_down=0.17)
     array = DeviceArray(load_model("wox"), device, "v/2", pulses_of_a_class(device, "v/2", classes))
     assert array.trained(np.ones((classes, 3))).max() == pytest.approx(0.9, abs=0.005)
-
-
-def test_shares_of_a_filament_follow_its_gap(ngspice):
-    """Stanford's current falls exponentially with the gap: exp(-gap / 0.25 nm)."""
-    device = load_device(str(ROOT / "results" / "devices" / "stanford_device.json"))
-    gaps = np.array([[0.3, 0.5], [0.8, 1.4]])
-    siemens = (
-        1e-3 * np.exp(-gaps / 0.25) * math.sinh(device.read_voltage / 0.25) / device.read_voltage
-    )
-    expected = (siemens - device.lowest_conductance) / (
-        device.highest_conductance - device.lowest_conductance
-    )
-    assert DeviceArray(load_model("stanford"), device, "1t1r").shares(gaps) == pytest.approx(
-        expected, abs=1e-4
-    )

@@ -317,20 +317,6 @@ def test_a_fraction_of_a_pulse_is_rounded_up_with_its_probability():
     assert few.mean() == pytest.approx(1.0, abs=0.1) and many.mean() == pytest.approx(5.5, abs=0.04)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_two_seeds_are_two_noises_and_one_seed_is_one(ngspice, engine):
-    """A single image, therefore in a single order; pulses of any width, of which nothing is rounded
-    at random.
-    """
-    net, states = network("epiram", (), 1, whole=False), []
-    for seed in (1, 1, 2):
-        rule = dataclasses.replace(RULE, presentations=2, seed=seed)
-        learning = learn(net, rule, IMAGES[:1], LABELS[:1], engine=engine)
-        states.append(learning.network.states[0])
-    assert np.array_equal(states[0], states[1])
-    assert np.abs(states[0] - states[2]).max() > 0.01  # V; a pulse adds 2 % of 3 V
-
-
 def test_a_gate_waits_for_its_step_and_sets_the_level():
     """The gate moves from 1.15 V by 0.045 V in each write of the first input, and is due after
     0.09 V: the pair's cells then have the levels of 1.24 V and 1.06 V, 0.6 and 0.4 of the range.
