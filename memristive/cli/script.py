@@ -358,10 +358,20 @@ class Record:
         return [results[str(k)] for k in range(len(tasks))]
 
     def write(self, results: Values, ngspice: bool = True) -> None:
-        """Write the record with these results, print its path and delete its checkpoint. With
-        `ngspice`, record the version of ngspice.
+        """Write the record with these results, print its path and delete its checkpoint. An earlier
+        record stays only if it has changed since the start (`records.write_json`).
+
+        Parameters
+        ----------
+        results : mapping
+            Results; a table is a list of dictionaries called "rows".
+        ngspice : bool
+            True if ngspice had a part in the results, so that its version is recorded.
         """
-        records.write_results(self.path, self.parameters, results, ngspice)
+        content = {**results, "parameters": self.parameters, "versions": records.versions(ngspice)}
+        records.write_json(self.path, content, overwrite=True)
+        records.checkpoint_path(self.path).unlink(missing_ok=True)
+        records.report(f"wrote {self.path}")
 
     def write_netlist(self, text: Callable[[], str]) -> None:
         """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
