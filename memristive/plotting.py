@@ -2,8 +2,8 @@
 figure return it.
 
 Fonts and colours are set only where the user has set none: a style that is used before the import
-stays (`plt.style.use`, a matplotlibrc). Colours are those of M. Okabe and K. Ito (2008), viridis
-and cividis, which colour-blind readers can tell apart.
+stays (`plt.style.use`, a matplotlibrc). Colour-blind readers can tell the colours apart: M. Okabe
+and K. Ito (2008), viridis, cividis.
 """
 
 import io

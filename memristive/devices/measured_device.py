@@ -104,8 +104,8 @@ class MeasuredDevice(Aging):
     third_up, third_down : float
         Step at a third of the voltage over the step of a full pulse.
     misfit : float
-        Distance between the sweeps that the curves predict and those of the SPICE model (the
-        largest), or without a model the readings (rms), as a share of the range.
+        Distance of predicted sweeps from the SPICE model (the largest), or without a model from the
+        readings (rms), as a share of the range.
     levels : tuple of float
         Of a 1T1R cell: x after RESET and a SET at each gate voltage, on an even grid from
         `gate_low` to `gate_high`, in rising order. (): no gate chooses the level.

@@ -35,8 +35,8 @@ def siemens(of, layer=0):
 
 
 def test_both_laws_over_seven_decades_are_those_of_ngspice(simulate):
-    """The capacitors' time is the logarithm of the cells' time, so that a transient of 16 s lasts
-    for 1e7 s: dG/dt = -nu G / t from 1 s on, and dx/dt = -(x - rest) / tau.
+    """The capacitors' time is the logarithm of the cells' time, so a transient of 16 s lasts for
+    1e7 s. The laws are dG/dt = -nu G / t from 1 s on, and dx/dt = -(x - rest) / tau.
     """
     nu, tau, rest = 0.05, 3e4, 0.3
     circuit = Circuit("one cell of each kind")

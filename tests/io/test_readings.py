@@ -1,5 +1,6 @@
-"""Tables of readings as laboratories write them, in the folder readings/: one device, with the
-steps and noises of `TRUTH`, 25 pulses up and 25 down, in the layouts of instruments and programs.
+"""Tables of readings as laboratories write them, in the folder readings/, in the layouts of
+instruments and programs. All are of one device, with the steps and noises of `TRUTH`, 25 pulses up
+and 25 down.
 """
 
 import csv
@@ -35,7 +36,7 @@ def read(path, text=None):
 
 
 def check_plain(readings):
-    """Check that readings are those of plain.csv."""
+    """Compare readings with plain.csv."""
     if len(readings.conductance) == len(PLAIN) + 1:  # the last one up is the first one down
         assert readings.direction.tolist() == [0, *25 * [1], 0, *25 * [-1]]
         found = np.delete(readings.conductance, 26)

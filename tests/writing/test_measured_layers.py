@@ -318,8 +318,8 @@ def test_a_fraction_of_a_pulse_is_rounded_up_with_its_probability():
 
 
 def test_a_gate_waits_for_its_step_and_sets_the_level():
-    """The gate moves from 1.15 V by 0.045 V in each write of the first input, and is due after
-    0.09 V: the pair's cells then have the levels of 1.24 V and 1.06 V, 0.6 and 0.4 of the range.
+    """The gate moves from 1.15 V by 0.045 V in each write of the first input, and is due after 0.09
+    V. The pair's cells then have the levels of 1.24 V and 1.06 V, 0.6 and 0.4 of the range.
     """
     net = network("li-1t1r", (), 1, noise=False)
     net = dataclasses.replace(net, states=(0 * net.states[0],), waiting=())
