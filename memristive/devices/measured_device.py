@@ -519,9 +519,7 @@ def warn_of_device(device: MeasuredDevice) -> None:
 
 
 PRESETS = _presets()
-# devices whose level is set by the gate, those with one gradual direction, and all others
-GATE_DEVICES = {name: device for name, device in PRESETS.items() if device.levels}
-ONE_SIDED_DEVICES = {name: device for name, device in PRESETS.items() if device.one_sided}
+# without those whose level is set by the gate, and those with one gradual direction
 DEVICES = {
     name: device for name, device in PRESETS.items() if not (device.levels or device.one_sided)
 }

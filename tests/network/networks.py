@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from memristive.devices.cells import Cells, Devices, NeuronValues
-from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.devices.measured_device import DEVICES, PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
 from memristive.learning.build import initial_network
@@ -49,7 +49,7 @@ FEW_RULE = LayeredRule(
 GRID = np.linspace(0, 1, 33)
 MEASURED = {
     **DEVICES,
-    **GATE_DEVICES,
+    "li-1t1r": PRESETS["li-1t1r"],
     "bent-1t1r": MeasuredDevice(
         "bent-1t1r",
         up=(1.0, 1.0),

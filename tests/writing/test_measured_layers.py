@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memristive.closed_form import kernel
-from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.devices.measured_device import DEVICES, PRESETS, MeasuredDevice, emulator
 from memristive.devices.write_curve import drawn_number
 from memristive.engines.engine import read
 from memristive.learning.build import build, initial_network
@@ -332,7 +332,7 @@ def test_a_gate_waits_for_its_step_and_sets_the_level():
     image, counts, found = np.array([[1.0, 0, 0, 0, 0, 0]]), no_counts(net), []
     learning = Learning(net, np.zeros((2, 2), bool))
     for _ in train(learning, rule, image, np.array([0]), block=1, counts=counts):
-        x = emulator(GATE_DEVICES["li-1t1r"]).share(learning.network.states[0])
+        x = emulator(PRESETS["li-1t1r"]).share(learning.network.states[0])
         found.append(
             (
                 learning.network.waiting[0][0, 0, 0],
@@ -350,7 +350,7 @@ def test_a_gate_waits_for_its_step_and_sets_the_level():
     ]
     assert counts.pulses[0][:, 1:6].sum() == 0
     # SET at the new level, after RESET from the old one where the gate has fallen
-    siemens = GATE_DEVICES["li-1t1r"].conductance([[0.0, 0.5], [0.6, 0.4]]) * [[0, 1], [1, 1]]
+    siemens = PRESETS["li-1t1r"].conductance([[0.0, 0.5], [0.6, 0.4]]) * [[0, 1], [1, 1]]
     assert counts.conducted[0][:, 0, [0, 3]] == pytest.approx(siemens, rel=0.01)
 
 
@@ -362,7 +362,7 @@ def test_a_rising_gate_leaves_a_cell_above_its_level_unless_each_set_begins_with
     """All cells at 0.9 of the range. The gates move by 0.045 V from 1.15 V, to the levels 0.55 and
     0.45: RESET lets the falling cell fall, and `gate_reset` the rising one as well.
     """
-    net, emulated = network("li-1t1r", (), 1, noise=False), emulator(GATE_DEVICES["li-1t1r"])
+    net, emulated = network("li-1t1r", (), 1, noise=False), emulator(PRESETS["li-1t1r"])
     pulses = dataclasses.replace(net.pulses, gate_step=0.0, gate_reset=always)
     states, gates = np.full((6, 7), emulated.state(0.9)), np.full((2, 7, 6), 1.15)
     net = dataclasses.replace(net, pulses=pulses, states=(states,), waiting=(gates,))
@@ -384,7 +384,7 @@ def test_gates_leak_to_their_rest_and_the_next_write_sees_it():
         net = learn(net, rule, image, np.array([label])).network
         found.append(net.waiting[0][:, 0, 0])
     assert np.array(found) == pytest.approx(np.array([[1.195, 1.24], [1.1275, 1.105]]))
-    x = emulator(GATE_DEVICES["li-1t1r"]).share(net.states[0])
+    x = emulator(PRESETS["li-1t1r"]).share(net.states[0])
     assert x[0, 0] == pytest.approx((1.105 - 0.7) / 0.9)
 
 
@@ -393,7 +393,7 @@ def test_a_stuck_cell_stands_anywhere_and_is_never_written():
     net, rule = build(images, 3, device="li-1t1r", presentations=60, seed=2)
     stuck = net.layers[0].write_gains == 0
     net = dataclasses.replace(net, pulses=dataclasses.replace(net.pulses, gate_step=0.0))
-    emulated = emulator(GATE_DEVICES["li-1t1r"])
+    emulated = emulator(PRESETS["li-1t1r"])
     x = emulated.share(net.states[0])
     assert 0 < stuck.mean() < 0.3 and np.ptp(x[stuck]) > 0.3
     assert x[~stuck].std() == pytest.approx(0.045, rel=0.5)
