@@ -19,7 +19,7 @@ from memristive.commands.stdp_window import StdpExperiment, stdp_experiment, std
 from memristive.io.records import load_results, load_table
 from memristor import MemristorParameters
 from memristor_figures import theoretical_iv
-from tests.helpers import printed
+from tests.helpers import outputs, printed
 
 PAPER = MemristorParameters()
 
@@ -98,7 +98,7 @@ def test_theoretical_curve_is_a_pinched_loop(tmp_path):
 
 
 def run(folder, *arguments):
-    device.main(["--figures", str(folder), "--results", str(folder), *arguments])
+    device.main([*outputs(folder), *arguments])
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
