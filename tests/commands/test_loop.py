@@ -30,17 +30,17 @@ def loops(ngspice):
 
 
 def test_loops_are_pinched_at_the_origin(loops):
-    assert max(loop.residue for loop in loops) < 1e-3
+    assert max(loop["residue"] for loop in loops) < 1e-3
 
 
 def test_lobe_area_falls_with_frequency_and_in_the_end_inversely(loops):
-    areas = np.array([loop.lobe_area for loop in loops])
+    areas = np.array([loop["lobe_area_V"] for loop in loops])
     assert np.all(np.diff(areas) < 0)
     # i = Kp X v with X = X0 + swing (1 - cos) encloses 2/3 Kp swing A^2, as a share of the peak Kp
     # X0 A; swing ~ 1 / f.
     for loop in loops[-2:]:
-        swing = loops[0].frequency / loop.frequency
-        assert loop.lobe_area == pytest.approx(2 / 3 * swing, rel=2 * swing + 0.02)
+        swing = loops[0]["frequency_Hz"] / loop["frequency_Hz"]
+        assert loop["lobe_area_V"] == pytest.approx(2 / 3 * swing, rel=2 * swing + 0.02)
 
 
 @pytest.mark.parametrize(
