@@ -103,30 +103,6 @@ def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_thei
     assert race.spikes[early] == pytest.approx(exact[early], rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"inverting_rail_high": 15.0},
-        {"stage_resistance": 20.0},
-        {"stage_resistance": 5.0},
-        {"amplifier_output_resistance": 300.0},
-    ],
-)
-def test_membranes_at_the_rail_spike_as_in_ngspice(ngspice, mnist_setup, changes):
-    """A stage's output falls short of its rail by the drop at its op-amp's output resistance."""
-    setup = mnist_setup.replace(neuron=NeuronParameters(**changes))
-    states, image = (
-        np.linspace(9.0, 12.0, 10)[:, None] * np.ones(100),
-        np.where(np.arange(100) < 20, 1.0, 0.0),
-    )
-    race = Crossbar.of(setup).read(states, image)
-    assert race.railed.all()
-    # The clamps give way by 10 mV per volt of overdrive.
-    found = paper_layer(setup, solver=READING_LAYERS.tightened()).read(states, image, 10)[0]
-    assert found == pytest.approx(race.spikes, abs=0.75e-6)
-
-
 def test_neurons_fire_above_their_threshold_and_rails_are_marked(mnist_setup, crossbar):
     image, grid = np.where(np.arange(100) < 20, 1.0, 0.0), np.linspace(0.5, 5.0, 20001)
     settled = (

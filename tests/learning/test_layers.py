@@ -7,8 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memristive.engines.engine import NgspiceNetwork
-from memristive.engines.solvers import READING_LAYERS
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
@@ -20,7 +18,6 @@ from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import (
     RULE,
     XOR,
-    deviations,
     random_network,
     with_gain,
 )
@@ -32,22 +29,6 @@ def learn(rule, hidden=(16,), **more):
     for _ in train(learning, rule, *XOR, **more):
         pass
     return learning
-
-
-@pytest.mark.parametrize("sizes", [(6, 5, 3), (5, 6, 5, 3)])
-def test_op_amps_of_a_low_gain_load_columns_as_in_ngspice(ngspice, sizes):
-    """Each column takes some of its current, and that of all its cells; without these losses spikes
-    come too early.
-    """
-    images = np.array([np.linspace(0.2, 1.0, sizes[0]), np.linspace(1.0, 0.4, sizes[0])])
-    network, ideal = (with_gain(random_network(sizes), gain) for gain in (1e4, 1e8))
-    reader = NgspiceNetwork(network, READING_LAYERS.tightened(4))
-    for image in images:
-        found = reader.read(network, image, wanted=sizes[-1])[0]
-        closed, free = (
-            [times[0] for times in each.forward(image[None])] for each in (network, ideal)
-        )
-        assert max(deviations(found, closed)) < 0.2e-6 and max(deviations(found, free)) > 0.18e-6
 
 
 def test_a_silent_network_is_silent_and_a_driven_one_fires_at_the_logarithm():
