@@ -45,7 +45,6 @@ from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.recipe import Conv
 from memristive.parameters import Fields, ParameterError
 from memristive.scores.decisions import RESOLUTION, confusion, decide, interval
-from memristive.writing.late import check_late
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -120,10 +119,6 @@ def main(arguments: list[str] | None = None) -> None:
     hidden = usual_hidden if options.hidden is None else options.hidden
     convolution = window_of(options.convolution, features.shape) if options.convolution else None
     features = features.reshape(len(features), -1)
-    if options.late and not options.device:
-        raise ParameterError("--late is for measured devices: give --device")
-    if options.late:
-        check_late(load_device(options.device))
     pairs = int(bool(options.device)) if options.pairs is None else options.pairs
     network = MemristiveClassifier(
         tuple(hidden),

@@ -415,8 +415,6 @@ def chosen_chip(
         return own
     if isinstance(chip, str):
         return load_chip(chip, *shape)
-    if not isinstance(chip, Chip | None):
-        raise ParameterError(f"chip must be a Chip, or the name of a preset or file, got {chip!r}")
     return chip
 
 
