@@ -133,10 +133,9 @@ def learn_alone(options: argparse.Namespace) -> None:
     )
 
     # 1. Start states, order of presentation, flipped pixels and devices, all drawn from the seed.
-    size = task.presentations, len(patterns)
     noise = task.dual_rail, options.spread, options.flipped
     seeds = range(1, options.seeds + 1)
-    trials = [draw_trial(setup, patterns, *size, seed, *noise) for seed in seeds]
+    trials = [draw_trial(setup, patterns, task.presentations, seed, *noise) for seed in seeds]
 
     # 2. One transient for each seed, and the winners in closed form.
     runs, rows = [], list[Fields]()

@@ -17,7 +17,7 @@ from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.network.chip import Chip
 from memristive.network.design import Schedule
 from memristive.network.networks import Network
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Parameters, quantity
 from memristive.scores.decisions import SILENT
 from memristive.spice.session import temporary_circuits
 from memristive.stdp.stdp_circuit import (
@@ -65,21 +65,20 @@ def draw_trial(
     setup: SelfLearningSetup,
     patterns: np.ndarray,
     presentations: int,
-    neurons: int,
     seed: int,
     dual_rail: bool = False,
     spread: float = 0.0,
     flipped: float = 0.0,
 ) -> Trial:
-    """Return a trial; its start, its order, its chip and its flipped pixels are random and follow
-    from `seed`.
+    """Return a trial with a neuron for each pattern. Start, order, chip and flipped pixels are
+    random and follow from `seed`.
 
     Parameters
     ----------
     setup : SelfLearningSetup
     patterns : array, patterns x pixels
         Levels from 0 to 1.
-    presentations, neurons, seed : int
+    presentations, seed : int
     dual_rail : bool
         Each pixel v drives two inputs, v and 1 - v, so that all patterns have the same weight.
     spread : float
@@ -90,12 +89,9 @@ def draw_trial(
     Raises
     ------
     ParameterError
-        There are fewer neurons than patterns, or `spread` is out of range.
+        `spread` is out of range.
     """
-    if neurons < len(patterns):
-        raise ParameterError(
-            f"neurons must be {len(patterns)} or more, one for each pattern, got {neurons}"
-        )
+    neurons = len(patterns)
 
     def rails(images: np.ndarray) -> np.ndarray:
         return np.hstack([images, 1 - images]) if dual_rail else images

@@ -23,17 +23,9 @@ COMMITTED = ROOT / "docs" / "learns_by_itself.cir"
 XPUE = RUNS["xpue"]
 
 
-def trial_of(task, seed, setup=None, presentations=None, **options):
-    patterns = task.dataset.patterns
-    return stdp_learning.draw_trial(
-        setup or task.setup,
-        patterns,
-        presentations or task.presentations,
-        len(patterns),
-        seed,
-        task.dual_rail,
-        **options,
-    )
+def trial_of(task, seed, **options):
+    size = task.presentations, seed, task.dual_rail
+    return stdp_learning.draw_trial(task.setup, task.dataset.patterns, *size, **options)
 
 
 def outcome(order, winners, patterns=2, neurons=2):
