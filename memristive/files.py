@@ -27,6 +27,7 @@ REMOVED = {
     "highest_state": 1e9,
     "cell_leak": 0.0,
     "pooling": "earliest",
+    "late_keeps": 0,
 }
 
 

@@ -75,7 +75,7 @@ class Voltages(Parameters):
     dataset : str
         Name of the dataset; "own" if the file names none.
     shape : tuple of int
-        Rows and columns of an image; those of `shape_of` if the file does not record them.
+        Rows and columns of an image; from `shape_of` if the file does not record them.
     encoding : str
         Encoding of the images, "binary" or "grey".
     rule : str

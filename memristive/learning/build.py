@@ -1,4 +1,4 @@
-"""Networks before their training, from recipes: random states, or those of the paper's layer."""
+"""Networks before their training, from recipes: random states, or the paper's layer."""
 
 import dataclasses
 import math
@@ -354,9 +354,9 @@ def initial_network(
 
 
 def start_in_parts(network: Network, levels: np.ndarray, seed: int) -> Network:
-    """Return a network whose layers fire one after the other: the mean membrane of layer k reaches
-    the threshold at the end of the k-th of equal parts of the window. A last part is left for later
-    output neurons.
+    """Return a network whose layers fire one after the other, in equal parts of the window. The
+    mean membrane of layer k reaches the threshold at the end of the k-th part. A last part is left
+    for later output neurons.
 
     `levels` are the training samples (samples x rows, without the bias). The states of `network`
     are replaced.

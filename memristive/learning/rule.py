@@ -35,8 +35,8 @@ class LayeredRule(Parameters):
     The defaults were chosen on held-out training images of MNIST (grey, 10x10 pixels, 200 hidden
     neurons). Doses fall over the run: linearly to 0, or exponentially to `final_dose`. The start is
     random, with normal distributions. For the first layer, the rule gives mean and spread of the
-    settled membranes. For later layers, it gives those of X - X_ref, the difference between the
-    states of a cell and of the reference column.
+    settled membranes. For later layers, it gives mean and spread of X - X_ref, the difference
+    between the states of a cell and of the reference column.
     """
 
     presentations: int = quantity(1_500_000, 1, 10**9, "", "training images presented in all")

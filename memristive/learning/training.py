@@ -120,10 +120,10 @@ def learn(
     Raises
     ------
     ParameterError
-        The engine is unknown, or the numbers of inputs or classes are not those of the network. Or
-        the images are no levels from 0 to 1, or the labels are no numbers of classes, or are all
-        equal. Or the network is a passive array, in which pulses disturb other cells: emulators in
-        ngspice cannot simulate this.
+        The engine is unknown, or the network has other numbers of inputs or classes. Or the images
+        are no levels from 0 to 1, or the labels are no numbers of classes, or are all equal. Or the
+        network is a passive array, in which pulses disturb other cells: emulators in ngspice cannot
+        simulate this.
     SimulationError
         ngspice cannot complete a transient.
 
@@ -337,7 +337,7 @@ def corrected_layers(
     done: int,
 ) -> list[np.ndarray]:
     """Call `rule.correct` for a `network` and an `image` (inputs, levels), and return the errors of
-    each layer's outputs, those of the first layer first.
+    each layer's outputs, from the first layer on.
     """
     errors = rules.correct(
         *(machine, read_back, write, network.neurons, network.design.pairs, doses, ways, seen),

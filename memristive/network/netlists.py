@@ -241,8 +241,8 @@ def add_noise(circuit: Circuit, own: Layer, layer: int, noise: np.ndarray) -> No
 
 
 def stage_nodes(own: Layer, layer: int) -> list[str]:
-    """Return the nodes of a layer's columns without repetition, in the order of noise currents:
-    those of the neurons, then the reference column or the negative columns.
+    """Return the nodes of a layer's columns without repetition, in the order of noise currents: the
+    neurons, then the reference column or the negative columns.
     """
     return list(dict.fromkeys(own.synapses.nodes(layer, own.neurons)))
 

@@ -737,7 +737,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     """Return `network` with the devices of a chip, each layer with a seed of its own; None: all
     devices alike.
 
-    The chip's numbers of rows and columns are ignored; each layer has those of its states. Stuck
+    Each layer has as many rows and columns as its states, whatever the chip's numbers are. Stuck
     cells get their fixed states. Raises ParameterError for deviations that layers with a reference
     or pairs cannot have.
     """

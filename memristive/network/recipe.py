@@ -154,7 +154,8 @@ class Recipe(Parameters):
         device, 0 with emulators.
     chip : Chip, name of a preset or file, or "device"; optional
         Deviations of cells and neurons. "device": each cell is drawn from the spreads of the
-        device, or each neuron from those of the `neuron`, with the `seed`. None: all are alike.
+        device, or each neuron from the spreads of the `neuron`, with the `seed`. None: all are
+        alike.
     seed : int
         Of the start, of the order of images and of the chip "device".
     neuron : MeasuredNeuron, or a file of `memristive measure`; optional

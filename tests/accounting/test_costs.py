@@ -248,8 +248,8 @@ def test_pulses_have_the_voltage_and_the_width_of_their_direction(sign, volts, w
 
 
 def test_each_error_takes_the_time_of_two_doses_which_shrink():
-    """A potentiation and a depression, one after the other, in each presentation; the dose falls to
-    a quarter, so it is half the first one in the second of two segments.
+    """A potentiation and a depression, one after the other, in each presentation. The dose falls to
+    a quarter, so in the second of two segments it is half the first one.
     """
     network = random_network((9, 2))
     rule = LayeredRule(presentations=2000, output_dose=0.01, final_dose=0.25, margin=1e-2)

@@ -153,7 +153,7 @@ def isolated(parameters):
 @pytest.mark.parametrize("volts", [0.1, -0.1])
 @pytest.mark.parametrize("name", ["one layer", "two layers"])
 def test_a_write_takes_what_its_rows_deliver(name, volts):
-    """Rows of the first layer have the levels of the shares, those of later ones their times."""
+    """Rows of the first layer have the levels of the shares, rows of later layers their times."""
     network, k = NETWORKS[name], len(NETWORKS[name].states) - 1
     layer, shares = network.layers[k], np.linspace(0, 1, network.layers[k].rows)
     pulse, levels = abs(volts / layer.write_rate), np.where(layer.timed, shares > 0, shares)
