@@ -181,9 +181,9 @@ CONVOLUTION_DEVICES = DeviceSettings(
     start_weight_spread=0.06,
 )
 
-# Two or more convolutions. Chosen on held-out digits and MNIST (20,000 and 15,000 presentations). The
-# scale of errors of devices was chosen on digits alone (epiram, late). With a hidden bias below 0.8
-# a kernel above others falls silent, because most of its rows stay low.
+# Two or more convolutions. Chosen on held-out digits and MNIST (20,000 and 15,000 presentations),
+# the scale of errors of devices on digits alone (epiram, late). With a hidden bias below 0.8 a
+# kernel above others falls silent, because most of its rows stay low.
 STACKED_DESIGN: dict[str, Any] = {"hidden_bias": 0.8, "output_bias": 1.0}
 STACKED_SCALE, STACKED_DEVICE_SCALE, STACKED_REACH = 0.66, 2.0, 0.5
 STACKED_OUTPUT_SPREAD, STACKED_MARGIN = 0.01, 0.7
