@@ -151,7 +151,7 @@ SHORT = [
         "96% (memristor chip [2])",
         CLOSED_FORM,
         ONE,
-        "convolution/convolution_mnist",
+        "convolution/overlap/convolution_mnist",
         STRICT,
     ),
     (
@@ -288,7 +288,8 @@ def convolution_rows() -> pd.DataFrame:
         "mnist": "MNIST",
         "mnist_shifted": "MNIST and copies shifted by a pixel",
     }
-    names = [f"convolution/{path.stem}" for path in (RESULTS / "convolution").glob("conv*.json")]
+    paths = (RESULTS / "convolution").rglob("conv*.json")
+    names = [path.relative_to(RESULTS).with_suffix("").as_posix() for path in paths]
     rows = records({name: name for name in sorted(names)})
     rows = rows[rows.record_parameters_held_out.eq(False)]
     late = rows.record_parameters_pulses_late.map(LATE.get)

@@ -97,11 +97,13 @@ def test_a_stack_keeps_the_spikes_of_all_patches_and_reads_errors_back_from_thos
     # two patches to a region, or a single one; of the layer above each patch is a region
     assert lines["patches: kept positions"].joules == joules(16 * 2 * 2 * t.memory_energy)
     times = costs.inference(network, image, Accounts()).times
-    assert times["decision"] - (16 + 4) * (design.window + 8 * tau) < design.window
+    assert 0 < times["decision"] - (16 + 4) * (design.window + 8 * tau) < design.window
     seen = costs.read_in_closed_form(network, image)
     order = np.argsort(seen.times[-1]).tolist()
     rule = dataclasses.replace(RULE, reach=0.0)
     found = costs.correction(network, rule, image, order[1], order[0], seen)
+    ends = [dissipation.read_energies(network, image, seen.times, stop) for stop in (1e-5, 1e-4)]
+    assert ends[0][:2] == ends[1][:2] and ends[0][2:] != ends[1][2:]  # patches take the window
     won = {seen.winners[1][j] for j in np.flatnonzero(found.errors[1])}
     reads = [len(of_layer) for of_layer in found.back_reads]
     assert reads == [0, len(won), 1, 1] and len(won) > 1

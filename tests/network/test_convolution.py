@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from memristive.accounting.costs import correction, read_in_closed_form
 from memristive.engines.engine import NgspiceNetwork
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
@@ -15,6 +16,7 @@ from memristive.network.convolution import Convolution
 from memristive.network.design import ENGINES, LayerDesign
 from memristive.network.networks import Network, with_bias
 from memristive.parameters import ParameterError
+from tests.network.kinds import IMAGE, KINDS
 from tests.network.networks import FEW_RULE as RULE
 from tests.network.networks import deviations
 
@@ -110,6 +112,30 @@ def test_a_written_kernel_moves_by_its_error_times_the_patch_that_won():
     expected = 0.1 * error * np.array([0.2, 0.0, 0.8, 0.5, 0.2])
     assert (trained.states[0] - first)[0] == pytest.approx(expected, abs=1e-4)
     assert error == pytest.approx(0.2, abs=5e-3)  # lift of the gates
+
+
+def test_errors_go_back_through_each_patch_that_won():
+    """Two convolutions: errors and writes of one presentation, summed cell by cell."""
+    start = spread(KINDS["two convolutions, hidden"](), 0.3)
+    of, tau = start.kinds[1], start.parameters.neuron.time_constant
+    seen = read_in_closed_form(start, IMAGE)
+    times = [np.nan_to_num(of_layer, nan=start.design.window) for of_layer in seen.times]
+    label = int(np.argmax(times[-1]))  # the last one shall be first
+    doses = {"hidden_dose": 0.05, "output_dose": 0.0, "error_scale": 2.0}
+    rule = LayeredRule(presentations=1, margin=1e-2, reach=0.0, **doses)
+    errors = correction(start, rule, IMAGE, label, 1 - label, seen).errors
+    after = learn(start, rule, IMAGE[None], np.array([label])).network
+    weights, back = start.states[1] - start.design.reference_state, np.zeros(len(errors[0]))
+    moved = np.zeros_like(weights[:, :-1])
+    for j, error in enumerate(errors[1]):
+        own = of.patches[seen.winners[1][j], 1:-1]
+        back[own] += error * weights[j % 2, :-1] / 2
+        high = np.maximum(times[1][j] - times[0][own], 0) / tau
+        moved[j % 2] += 0.05 * error * np.where(np.isnan(seen.times[0][own]), 0, high)
+    assert errors[0] == pytest.approx(back, rel=0.02, abs=0.02 * np.abs(back).max())
+    found = (after.states[1] - start.states[1])[:, :-1]
+    assert found == pytest.approx(moved, rel=0.02, abs=0.02 * np.abs(moved).max())
+    assert np.count_nonzero(back) > 4 and np.count_nonzero(moved) > 4
 
 
 @pytest.mark.parametrize("changes", [{}, {"pairs": 1}])
