@@ -209,7 +209,7 @@ class RoundedPulses(AtOnce):
         """Return the ledger of the pulses of some `writes`, and the duration of each write in s.
         Other arguments are as in `ledgers`.
         """
-        selected, disturbed, lines, times = 0.0, 0.0, 0.0, [0.0]
+        selected, disturbed, lines, supplies, times = 0.0, 0.0, 0.0, 0.0, [0.0]
         for dose in writes:
             up = int(dose.dose > 0)
             numbers = dose.shares * abs(dose.dose) / self.settings.step
@@ -217,6 +217,7 @@ class RoundedPulses(AtOnce):
                 layer, states, dose.column, numbers, laboratory.joules[up], laboratory.half
             )
             selected, disturbed = selected + joules[0], disturbed + joules[1]
+            supplies += laboratory.supplies * float(numbers.sum())
             width = layer.width
             lines += technology.line_capacitance * (
                 width * float(numbers.sum()) * laboratory.volts[up] ** 2
@@ -229,6 +230,7 @@ class RoundedPulses(AtOnce):
             [
                 Line(SELECTED, selected, COMPUTED, True),
                 Line("write: array, half-selected cells", disturbed, COMPUTED, True),
+                Line("write: supplies within cells", supplies, COMPUTED, False),
                 *wire_lines("write", lines, 0.0),
             ]
         ), times

@@ -10,7 +10,7 @@ import pytest
 
 from memristive.cli.script import exit_code
 from memristive.commands import measure
-from memristive.devices.characterise import read_cells, write_cells
+from memristive.devices.characterise import PERIOD, read_cells, supply_energy, write_cells
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import PRESETS, load_model
 from memristive.engines.engine import write_columns
@@ -58,6 +58,14 @@ def test_pump_moves_the_gate_by_its_tail_current(cell):
         change = sign * (moved - idle)
         assert ((least < change) & (change < most)).all()
         assert np.abs(idle).max() < 0.05 * most
+
+
+def test_supply_gives_the_currents_of_bias_pair_and_mirrors(cell):
+    """20 nA each in bias and tail. The side that charges the gate takes as much again in two
+    mirrors, the other side none: 60 nA in the mean.
+    """
+    width = PERIOD * WIDTH
+    assert supply_energy(cell, STATES) == pytest.approx(3.3 * 3 * TAIL * width, rel=0.03)
 
 
 def test_only_the_selected_column_is_written(cell):
