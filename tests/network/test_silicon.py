@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 
+import XPUE_memristive_inference
 import XPUE_memristive_training
 from datasets import xpue
 from memristive.cli.script import exit_code
+from memristive.cli.silicon import FORMAT
 from memristive.commands import measure
+from memristive.devices.characterise import step_spread
 from memristive.devices.foundry import Process
-from memristive.devices.measured_device import load_device
 from memristive.devices.neuron_model import load_neuron, load_neuron_model, with_spreads
+from memristive.devices.spice_model import load_model
 from memristive.engines.silicon import SiliconLayer
-from memristive.io.records import load_results
+from memristive.io.records import load_results, to_json
 from memristive.parameters import ParameterError
 
 
@@ -52,6 +55,22 @@ def test_corners_and_temperatures_give_a_table(tmp_path):
     ]
 
 
+def test_slow_transistors_need_a_longer_read(tmp_path):
+    """SkyWater's + fires after 10.4 us in ss."""
+    made, patterns = layer("sky130")
+    file = tmp_path / "states.json"
+    states = np.where(patterns > 0, 2.2, 0.63)
+    process = made.process.as_dict()
+    content = {"format": FORMAT, "dataset": "xpue", "process": process, "voltages": states}
+    file.write_text(to_json(content), encoding="utf-8")
+    folders = ["--results", str(tmp_path), "--figures", str(tmp_path), "--voltages", str(file)]
+    arguments = ["--silicon", "sky130", "--corner", "ss", "--window", "1.2e-5", *folders]
+    assert exit_code(XPUE_memristive_inference.main, arguments) == 0
+    record = load_results(tmp_path / "xpue_sky130_ss_inference.json")
+    assert record["strict_accuracy"] == 1
+    assert record["first_spike_times"][1][1] > 10e-6
+
+
 def test_errors_write_one_column_up_and_down():
     made = SiliconLayer(layer("gf180mcu")[0].process, 2, 3)
     states, _ = made.write(np.full((2, 3), 1.8), [1], np.array([[1.0, -1.0, 0.0]]), 2e-6)
@@ -60,16 +79,19 @@ def test_errors_write_one_column_up_and_down():
     np.testing.assert_allclose([*moved[0], moved[1, 2]], 0.0, atol=0.02)
 
 
-def test_pumps_of_drawn_cells_differ_as_drawn_pumps_alone(tmp_path, capsys):
+def test_pumps_of_drawn_cells_differ_as_drawn_pumps_alone():
     """Pumps alone at 0.2 V: 8.4 % up and 7.2 % down with their offsets (30 draws)."""
     layer("gf180mcu")
-    folder = ["--results", str(tmp_path), "--figures", str(tmp_path)]
-    assert exit_code(measure.main, ["gf180mcu_cell", "--draws", "20", *folder]) == 0
-    device = load_device(str(tmp_path / "gf180mcu_cell_device.json"))
-    assert 0.045 < device.spread < 0.085
-    for model, word in (("sky130_cell", "mismatch"), ("vteam", "foundry")):
-        assert exit_code(measure.main, [model, "--draws", "20", *folder]) == 2
-        assert word in capsys.readouterr().err
+    spread, offset = step_spread(load_model("gf180mcu_cell"), 2.1, 20)
+    assert 0.045 < spread < 0.085
+    assert offset > 2 * spread  # at 0.05 V
+
+
+@pytest.mark.parametrize("model, word", [("sky130_cell", "mismatch"), ("vteam", "foundry")])
+def test_draws_need_a_foundry_s_mismatch(tmp_path, capsys, model, word):
+    folders = ["--results", str(tmp_path), "--figures", str(tmp_path)]
+    assert exit_code(measure.main, [model, "--draws", "20", *folders]) == 2
+    assert word in capsys.readouterr().err
 
 
 def test_smaller_gates_differ_more():
