@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from memristive.cli.runs import tuned
 from memristive.commands import test as read_test
 from memristive.commands.train import main
 from memristive.datasets import xor
@@ -22,11 +23,12 @@ from memristive.io.records import (
     to_json,
 )
 from memristive.learning.build import initial_network
+from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
 from tests.helpers import outputs
 
 DATA = xor()
-XOR, RULE, HIDDEN = DATA.training, DATA.layer_rule, DATA.hidden
+XOR, RULE, HIDDEN = DATA.training, LayeredRule(**tuned("xor").of_group("rule")), (16,)
 
 
 def study(folder, *options):

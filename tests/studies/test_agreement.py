@@ -1,7 +1,5 @@
 """Agreement of both engines: differences are found and have the right size."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -12,6 +10,7 @@ from memristive.io.records import NotOverwritten, load_results, load_table
 from memristive.io.voltages import save_voltages
 from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
+from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.scores.decisions import RESOLUTION
 from studies.agreement import compare_layers, main
@@ -57,7 +56,7 @@ def test_differences_are_counted_by_layer():
 def saved(tmp_path_factory):
     """A network of 12 hidden neurons, and its voltages file."""
     path = tmp_path_factory.mktemp("layers") / "layers_few.json"
-    rule = dataclasses.replace(DIGITS.layer_rule, presentations=3000)
+    rule = LayeredRule(presentations=3000, start_drive_spread=0.5)
     network = learn(
         initial_network((12,), 10, DIGITS.training.levels, rule),
         rule,
