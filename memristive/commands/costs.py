@@ -48,7 +48,6 @@ from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions
 from memristive.network.chip import device_chip
 from memristive.network.design import Schedule
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import Fields, ParameterError, Values
 from memristive.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 from memristive.scores.decisions import decide, resolution_of
@@ -56,7 +55,6 @@ from memristive.writing.at_once import ColumnDose
 
 CHOSEN_ON, LOSS = 10_000, 1e-3  # training images, least loss of accuracy that counts
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
-SCHEMES = {ONE_TRANSISTOR: 0.0, HALF: 1 / 2, "v/3": 1 / 3}
 # parts of the figure and their colours
 READS, WRITES, BIAS, CURRENTS, WIRES, LATE, MEMBRANES = (
     "array: reads",
@@ -85,15 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("networks", type=Path, nargs="*", metavar="NETWORK", help="voltages files")
     parser.add_common("--data", None, OF_NETWORK)
     parser.add_common("--device", None, "default: the preset that is in the cells")
-    parser.add_argument(
-        "--scheme", choices=SCHEMES, help="array of measured devices (default: as it was trained)"
-    )
     parser.add_number("--images", 1, 10_000, IMAGES, "test images")
-    parser.add_argument(
-        "--one-by-one",
-        action="store_true",
-        help="write emulators' columns one after the other (default: all of one sign together)",
-    )
     parser.add_number(
         "--faster",
         1,
@@ -134,8 +124,8 @@ def ledgers_of(
     """
     # 1. The network, its device and its images.
     network, rule, voltages, dataset = trained_network(path, options.data)
-    if (options.device or options.scheme) and not network.pulses:
-        raise ParameterError(f"{path}: --device and --scheme are for cells of measured devices")
+    if options.device and not network.pulses:
+        raise ParameterError(f"{path}: --device is for cells of measured devices")
     if options.training and rule is None and not network.paper:
         raise ParameterError(
             f"{path} records no rule, which --training needs: save(path, network, rule)"
@@ -155,22 +145,16 @@ def ledgers_of(
         bandwidth = options.faster * technology.amplifier_bandwidth
         technology = dataclasses.replace(technology, amplifier_bandwidth=bandwidth)
         rule = rule and dataclasses.replace(rule, margin=rule.margin / options.faster)
-    half = SCHEMES[options.scheme] if options.scheme else None
-    accounts = Accounts(technology, device, half, not options.one_by_one)
+    accounts = Accounts(technology, device)
     record = Record(
         options,
-        f"costs_{path.stem}"
-        + f"_faster_{options.faster}" * (options.faster > 1)
-        + "_one_by_one" * options.one_by_one,
+        f"costs_{path.stem}" + f"_faster_{options.faster}" * (options.faster > 1),
         {
             "network": path.stem,
             "technology": technology.as_dict(),
             "device": device and device.name,
-            "scheme": options.scheme,
             "images": options.images,
             "training": options.training,
-            # columns of hidden layers of emulators
-            "together": accounts.together and len(network.layers) > 1 and not network.pulses,
             **({"faster": options.faster} if options.faster > 1 else {}),
             **dataset.recorded,
         },
@@ -219,11 +203,10 @@ def ledgers_of(
     results["fastest"] = {**kept, "inference_J": ledger.sum(), "times_s": durations}
     ledgers = {name: ledger for name, (ledger, _) in parts.items()}
     times = {name: durations for name, (_, durations) in parts.items()}
-    half = network.way.half if half is None else half
     results |= {
         "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
         "times_s": times,
-        "area_m2": costs.area(network, technology, half),
+        "area_m2": costs.area(network, technology),
         "cells": sum(layer.rows * layer.width for layer in network.layers),
         "shorter": shorter,
         "assumptions": assumptions(technology),

@@ -57,7 +57,7 @@ def an_error(network, image):
 
 def test_kernels_that_won_with_the_same_patch_share_its_play():
     network, image = convolution(), np.resize(IMAGE, 16)
-    found, accounts = an_error(network, image), Accounts(together=True)
+    found, accounts = an_error(network, image), Accounts()
     writes, winners = found.writes[0], costs.read_in_closed_form(network, image).winners[0]
     used = np.flatnonzero(found.errors[0])
     assert [write.column for write in writes] == used.tolist()
@@ -294,7 +294,7 @@ def test_an_overview_counts_half_selected_arrays_the_chip_and_the_mean():
     half = dataclasses.replace(network, pulses=dataclasses.replace(network.pulses, disturb_up=0.01))
     assert half.way.half and half.way.half != network.way.half
     found = overview.costs(half, images).area
-    assert found == costs.area(half, Technology(), half.way.half)
+    assert found == costs.area(half, Technology())
     assert found["cells"] < once.area["cells"]
 
 
