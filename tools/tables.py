@@ -15,11 +15,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
-from memristive.accounting.costs import duration
 from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
-from memristive.parameters import Fields
 from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
@@ -319,15 +317,12 @@ def costs_rows() -> pd.DataFrame:
     """Return a row for each record of costs: energies, times and area as text."""
     rows, drawn = [], all_ledgers(RESULTS / "costs")
     for title, name in COSTS.items():
-        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), Fields()
+        record = load_results(RESULTS / f"costs/costs_{name}.json")
         row = {"network": title, "accuracy": f"{record['shorter'][0][STRICT]:.1%}"}
         for kind, ledger in drawn[name].items():
-            times = record["times_s"][kind]
             row[f"{kind}_pins"] = JOULES(ledger.sum(pins=True))
             row[kind] = JOULES(ledger.sum())
-            row[f"{kind}_time"] = SECONDS(
-                times.get("read") if kind == "inference" else duration(times)
-            )
+            row[f"{kind}_time"] = SECONDS(ledger.duration)
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
         wear = record.get("wear")
         row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"

@@ -44,7 +44,7 @@ from memristive.cli.script import (
 from memristive.datasets import Images
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
-from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions
+from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
 from memristive.network.chip import device_chip
 from memristive.network.design import Schedule
 from memristive.network.networks import Network, network_on_chip
@@ -109,10 +109,11 @@ def all_ledgers(folder: Path) -> dict[str, dict[str, Ledger]]:
     """Return the ledgers of all records in a folder, by the name of the record and by kind."""
     return {
         path.stem.removeprefix("costs_"): {
-            kind: Ledger(tuple(Line(**line) for line in lines))
-            for kind, lines in load_results(path)["ledgers"].items()
+            kind: Ledger(tuple(Line(**line) for line in lines), record["times_s"][kind])
+            for kind, lines in record["ledgers"].items()
         }
         for path in sorted(folder.glob("costs_*.json"))
+        for record in [load_results(path)]
     }
 
 
@@ -165,10 +166,10 @@ def ledgers_of(
     tests = dataset.test if dataset.load_images else dataset.training
     shown = tests.levels[: options.images]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
-    parts = {"inference": costs.mean_of(inferences(network, shown, accounts, resolution))}
+    ledgers = {"inference": mean(inferences(network, shown, accounts, resolution))}
     error = rule and first_errors(network, rule, *dataset.training, accounts)
     if error:
-        parts["error"] = error
+        ledgers["error"] = error
     results: Fields = {}
     if options.training:
         trained = (
@@ -176,7 +177,7 @@ def ledgers_of(
             if rule
             else hebbian(network, dataset.patterns, accounts)
         )
-        parts["training"] = trained.ledger, trained.times
+        ledgers["training"] = trained.ledger
         results["errors"], results["curve"] = trained.errors, trained.curve
         if trained.network:
             scored = shortened(trained.network, {"test": tests}, resolution)
@@ -199,13 +200,11 @@ def ledgers_of(
         accounts, technology=dataclasses.replace(technology, amplifier_bandwidth=bandwidth)
     )
     at_most = network.faster(kept["factor"]) if kept["factor"] > 1 else network
-    ledger, durations = costs.mean_of(inferences(at_most, shown, quick, resolution))
-    results["fastest"] = {**kept, "inference_J": ledger.sum(), "times_s": durations}
-    ledgers = {name: ledger for name, (ledger, _) in parts.items()}
-    times = {name: durations for name, (_, durations) in parts.items()}
+    fastest = mean(inferences(at_most, shown, quick, resolution))
+    results["fastest"] = {**kept, "inference_J": fastest.sum(), "times_s": fastest.times}
     results |= {
         "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
-        "times_s": times,
+        "times_s": {name: ledger.times for name, ledger in ledgers.items()},
         "area_m2": costs.area(network, technology),
         "cells": sum(layer.rows * layer.width for layer in network.layers),
         "shorter": shorter,
@@ -213,7 +212,7 @@ def ledgers_of(
     }
     record.write(results, ngspice=False)
     for name, ledger in ledgers.items():
-        print("\n" + described(name, ledger, times[name]))
+        print("\n" + described(name, ledger))
     print(answers(results))
     return record.path.stem.removeprefix("costs_"), ledgers
 
@@ -226,9 +225,7 @@ def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> Train
     for j, pattern in enumerate(patterns):
         dose = ColumnDose(j, design.pulse * network.layers[0].write_rate, pattern)
         nothing = [np.zeros(len(patterns))]
-        written = accounts.correct(state, costs.Correction(nothing, [[dose]], [[]]))
-        result.ledger += written[0]
-        result.times = costs.added([result.times, written[1]])
+        result.ledger += accounts.correct(state, costs.Correction(nothing, [[dose]], [[]]))
         states = state.states[0].copy()
         states[j] = network.states[0][j]
         state = dataclasses.replace(state, states=(states,))

@@ -55,7 +55,7 @@ from memristive.io.records import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.ledger import Technology
+from memristive.ledger import Technology, mean
 from memristive.network.networks import Network
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import Fields, ParameterError
@@ -383,11 +383,8 @@ def costs_of(run: Run, costs: accounting.TrainingCosts, accounts: Accounts) -> d
     images = run.dataset.training.levels[:READS]
     reads = [accounting.inference(costs.network, image, accounts) for image in images]
     row: dict[str, float] = {}
-    for name, (ledger, times) in {
-        "inference": accounting.mean_of(reads),
-        "training": (costs.ledger, costs.times),
-    }.items():
-        row |= {f"{name}_J": ledger.sum(), f"{name}_s": accounting.duration(times)}
+    for name, ledger in {"inference": mean(reads), "training": costs.ledger}.items():
+        row |= {f"{name}_J": ledger.sum(), f"{name}_s": ledger.duration}
     return row
 
 
@@ -764,12 +761,12 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     if math.isnan(error):
         return [f"O{layer[1:]}.", "One seed shows no clear difference: repeat it with --seeds 3."]
     gains = {}  # of each change: points, and their standard error
-    for (name, way), (mean, of_mean) in means.items():
+    for (name, way), (average, of_mean) in means.items():
         both = math.hypot(error, of_mean)
         if name == AS_IT_IS and way != best:
-            gains[f"write {best}"] = reached - mean, both
+            gains[f"write {best}"] = reached - average, both
         elif name not in (AS_IT_IS, EVERYTHING) and way == best:
-            gains[name] = mean - reached, both
+            gains[name] = average - reached, both
     if AGED in rows:
         old = 100 * rows[AGED].dropna()
         lost, of_mean = reached - old.mean(), float(old.std() / math.sqrt(len(old)))

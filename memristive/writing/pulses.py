@@ -23,7 +23,7 @@ from memristive.closed_form.kernel_arrays import (
 from memristive.compiled import compiled
 from memristive.devices import write_curve
 from memristive.devices.cells import Cells
-from memristive.ledger import COMPUTED, SELECTED, Ledger, Line, Technology, Times, wire_lines
+from memristive.ledger import COMPUTED, SELECTED, Ledger, Line, Technology, wire_lines
 from memristive.parameters import Fields, Parameters, curve, quantity
 from memristive.writing.at_once import AtOnce, ColumnDose, moved
 from memristive.writing.base import Laboratory, WrittenCells, WrittenLayer, WrittenNetwork
@@ -193,10 +193,9 @@ class RoundedPulses(AtOnce):
         states: np.ndarray,
         writes: list[ColumnDose],
         doses: list[tuple[float, np.ndarray]],
-    ) -> list[tuple[Ledger, Times]]:
+    ) -> list[Ledger]:
         """One column is written after the other."""
-        ledger, seconds = self.pulse_ledger(technology, laboratory, layer, states, writes)
-        return [(ledger, {"write": sum(seconds)})]
+        return [self.pulse_ledger(technology, laboratory, layer, states, writes)]
 
     def pulse_ledger(
         self,
@@ -205,11 +204,11 @@ class RoundedPulses(AtOnce):
         layer: WrittenLayer,
         states: np.ndarray,
         writes: list[ColumnDose],
-    ) -> tuple[Ledger, list[float]]:
-        """Return the ledger of the pulses of some `writes`, and the duration of each write in s.
-        Other arguments are as in `ledgers`.
+    ) -> Ledger:
+        """Return the ledger of the pulses of some `writes`, one after the other. Other arguments
+        are as in `ledgers`.
         """
-        selected, disturbed, lines, times = 0.0, 0.0, 0.0, [0.0]
+        selected, disturbed, lines, seconds = 0.0, 0.0, 0.0, 0.0
         for dose in writes:
             up = int(dose.dose > 0)
             numbers = dose.shares * abs(dose.dose) / self.settings.step
@@ -217,21 +216,20 @@ class RoundedPulses(AtOnce):
                 layer, states, dose.column, numbers, laboratory.joules[up], laboratory.half
             )
             selected, disturbed = selected + joules[0], disturbed + joules[1]
-            width = layer.width
             lines += technology.line_capacitance * (
-                width * float(numbers.sum()) * laboratory.volts[up] ** 2
+                layer.width * float(numbers.sum()) * laboratory.volts[up] ** 2
                 + layer.rows * technology.supply**2
             )
-            times.append(
-                float(np.ceil(numbers.max())) * laboratory.widths[up] + technology.driver_step
-            )
+            width = float(np.ceil(numbers.max())) * laboratory.widths[up]
+            seconds += width + technology.driver_step
         return Ledger.of(
             [
                 Line(SELECTED, selected, COMPUTED, True),
                 Line("write: array, half-selected cells", disturbed, COMPUTED, True),
                 *wire_lines("write", lines, 0.0),
-            ]
-        ), times
+            ],
+            {"write": seconds},
+        )
 
 
 def pulse_energies(

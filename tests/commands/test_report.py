@@ -87,7 +87,7 @@ def test_energies_are_those_of_the_trained_network():
 
     def mean(network):
         images = run.dataset.training.levels[: report.READS]
-        return np.mean([costs.inference(network, image, accounts)[0].sum() for image in images])
+        return np.mean([costs.inference(network, image, accounts).sum() for image in images])
 
     assert found["inference_J"] == pytest.approx(mean(trained), rel=1e-9, abs=0)
     assert abs(mean(run.prepared()[0]) / mean(trained) - 1) > 1e-3

@@ -118,7 +118,7 @@ def test_pulses_and_refreshes_are_counted_with_their_conductance():
     network = dataclasses.replace(network, states=(emulator(of).state(x),))
     write = ColumnDose(0, network.pulses.step, np.eye(7)[2])
     accounts = Accounts(device=of)
-    (ledger, seconds), *_ = network.way.ledgers(
+    ledger, *_ = network.way.ledgers(
         accounts.technology,
         accounts.pulse_of(network),
         network.layers[0],
@@ -136,7 +136,7 @@ def test_pulses_and_refreshes_are_counted_with_their_conductance():
     assert ledger.sum(name="write: array, reads of refreshes") == pytest.approx(
         reads, rel=0.02, abs=0
     )
-    assert seconds["write"] == pytest.approx(2e-6 + 1e-7 + 3e-6, rel=0.02)
+    assert ledger.times["write"] == pytest.approx(2e-6 + 1e-7 + 3e-6, rel=0.02)
     # two limits for each of these three reads of the pair
     comparators = ledger.sum(name="write: comparators of refreshes")
     assert comparators == pytest.approx(6 * accounts.technology.comparator_energy, abs=0)
