@@ -349,30 +349,6 @@ def gated_rows() -> pd.DataFrame:
     return named(pd.concat(parts), "way", {AT_ONCE: "a write at each dose", WAITS: "with a step"})
 
 
-def contest_rows() -> pd.DataFrame:
-    """Return the results of the circuit of transistors beside the contest's best, Delta rule with
-    1.67 uF and with 16 uF: correct images, all images, J of a test image and of the training.
-    """
-    best = {
-        "mnist10": (93, 500, 27.0879e-6, 737.352e-3),
-        "mnist017": (134, 150, 9.86249e-6, 67.9689e-3),
-    }
-    columns, rows = ["correct", "images", "inference_J_per_image", "training_J"], []
-    for task, name in (("ten digits", "mnist10"), ("0, 1 and 7", "mnist017")):
-        own = map(float, sweep(f"transistors/transistor_{name}").loc[0, columns])
-        for circuit, values in (
-            ("this circuit", own),
-            ("contest's best, November 2026", best[name]),
-        ):
-            correct, images, inference, training = values
-            energies = {"nJ": float(f"{1e9 * inference:.3g}"), "uJ": float(f"{1e6 * training:.3g}")}
-            rows.append(
-                {"task": task, "circuit": circuit, "share": correct / images, **energies}
-                | {"correct": correct, "images": images}
-            )
-    return pd.DataFrame(rows)
-
-
 def convolution_rows() -> pd.DataFrame:
     """Return the rows of the trained convolutions."""
     titles = {
@@ -569,17 +545,6 @@ TABLES = {
             "{data}: seeds that succeed": "{one_to_one_sum:.0f} of {count}",
         },
     ),
-    "transistors_contest": Table(
-        contest_rows,
-        "task circuit",
-        {
-            "task": "{task}",
-            "circuit": "{circuit}",
-            "correct": "{share:.2%} ({correct:.0f}/{images:.0f})",
-            "nJ for a test image": "{nJ:,g}",
-            "µJ for the training": "{uJ:,g}",
-        },
-    ),
 }
 
 
@@ -598,12 +563,8 @@ def write_tables(path: Path) -> bool:
 
 
 def main() -> None:
-    """Write the tables of README, docs/ and transistors/."""
-    for path in [
-        Path("README.md"),
-        Path("transistors/README.md"),
-        *sorted(Path("docs").glob("*.md")),
-    ]:
+    """Write the tables of README and docs/."""
+    for path in [Path("README.md"), *sorted(Path("docs").glob("*.md"))]:
         if write_tables(path):
             print(f"wrote {path}")
 

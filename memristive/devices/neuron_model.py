@@ -26,8 +26,8 @@ from typing import ClassVar
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.foundry import FOUNDRIES, Process
-from memristive.devices.spice_dialect import pins_of
+from memristive.devices.foundry import Process
+from memristive.devices.spice_dialect import header_of, pins_of
 from memristive.devices.spice_model import checked_library
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import ParameterError, Parameters, curve, quantity
@@ -99,14 +99,7 @@ class NeuronModel(Parameters):
 
     def check(self) -> None:
         """Raise ParameterError unless the library has the subcircuit with these pins."""
-        lines = [line.split() for line in self.text.lower().splitlines()]
-        headers = {words[1]: words for words in lines if words[0] == ".subckt"}
-        if self.subcircuit.lower() not in headers:
-            raise ParameterError(
-                f"subcircuit {self.subcircuit} is missing; name one of the file's: "
-                f"{', '.join(headers) or 'it has none'}"
-            )
-        own = pins_of(headers[self.subcircuit.lower()])
+        own = pins_of(header_of(self.text, self.subcircuit))
         if len(own) != len(self.pins):
             raise ParameterError(
                 f"pins must name the {len(own)} pins of {self.subcircuit}, {' '.join(own)}, got "
@@ -128,10 +121,8 @@ class NeuronModel(Parameters):
                 f"lowest_current must be below highest_current, got {self.lowest_current:g} and "
                 f"{self.highest_current:g} A"
             )
-        if self.foundry and self.foundry not in FOUNDRIES:
-            raise ParameterError(
-                f"foundry must be one of {', '.join(FOUNDRIES)}, got {self.foundry!r}"
-            )
+        if self.foundry:
+            Process(self.foundry)
 
     @property
     def sha256(self) -> str:

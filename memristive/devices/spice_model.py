@@ -39,7 +39,14 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.faster import compiled_library
 from memristive.devices.foundry import Process
-from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
+from memristive.devices.spice_dialect import (
+    DROPPED,
+    Statement,
+    fitted,
+    header_of,
+    pins_of,
+    translated,
+)
 from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import Fields, ParameterError, Parameters, SimulationError, quantity
@@ -263,17 +270,7 @@ class SpiceModel(Parameters):
         ):
             if not NAME.fullmatch(name):
                 raise ParameterError(f"{name!r} is no name of a subcircuit, node or parameter")
-        headers = {
-            words[1]: words
-            for line in self.text.lower().splitlines()
-            if (words := line.split())[0] == ".subckt"
-        }
-        if self.subcircuit.lower() not in headers:
-            raise ParameterError(
-                f"subcircuit {self.subcircuit} is missing; name one of the file's: "
-                f"{', '.join(headers) or 'it has none'}"
-            )
-        words = headers[self.subcircuit.lower()]
+        words = header_of(self.text, self.subcircuit)
         pins = pins_of(words)
         wanted = 3 if self.gate_pin else 2
         if len(pins) != wanted:
