@@ -751,6 +751,25 @@ def _noise_intervals(last: tuple) -> tuple[np.ndarray, np.ndarray]:
     return intervals, np.array([*noises, *smooth[place]])
 
 
+def pulsed(
+    device: MeasuredDevice,
+    x: np.ndarray,
+    direction: np.ndarray,
+    pulses: np.ndarray,
+    noise: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Replace the states `x` (readings x simulations) after pulses by those of simulations with
+    `noise` times the device's write noise. `direction`, `pulses`: as in `PulseFit`.
+    """
+    for n in np.flatnonzero(direction):
+        x[n] = x[n - 1]
+        for _ in range(pulses[n]):
+            step = device.step(x[n], direction[n] > 0) * direction[n]
+            drawn = noise * device.noise(x[n]) * rng.standard_normal(len(noise))
+            x[n] = np.clip(x[n] + step + drawn, 0, 1)
+
+
 def _replay(
     device: MeasuredDevice, state: np.ndarray, direction: np.ndarray, pulses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -759,12 +778,8 @@ def _replay(
     `state`: estimated x at each reading, used at the starts of sweeps. `direction`, `pulses`: as in
     `PulseFit`.
     """
-    rng, x = np.random.default_rng(1), np.repeat(state[:, None], 1 + REPLAYS, axis=1)
-    noise = np.append(0, np.full(REPLAYS, device.write_noise))  # the first one has mean steps
-    for n in np.flatnonzero(direction):
-        x[n] = x[n - 1]
-        for _ in range(pulses[n]):
-            step = device.step(x[n], direction[n] > 0) * direction[n]
-            x[n] = np.clip(x[n] + step + noise * rng.standard_normal(len(noise)), 0, 1)
+    x = np.repeat(state[:, None], 1 + REPLAYS, axis=1)
+    noise = np.append(0, np.ones(REPLAYS))  # the first one has mean steps
+    pulsed(device, x, direction, pulses, noise, np.random.default_rng(1))
     variance = ((x[:, 1:] - x[:, :1]) ** 2).mean(axis=1)
     return x[:, 0], np.sqrt(variance + device.read_noise**2)

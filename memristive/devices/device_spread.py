@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import chdtri
 
-from memristive.devices.curve_fit import PulseFit, fit_pulses
+from memristive.devices.curve_fit import PulseFit, fit_pulses, pulsed
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.parameters import Fields, ParameterError
 
@@ -158,11 +158,7 @@ def simulated(
     rng : numpy.random.Generator
     """
     x = np.clip(np.asarray(starts, float), 0, 1)
-    for n in np.flatnonzero(direction):
-        x[n] = x[n - 1]
-        for _ in range(pulses[n]):
-            step = direction[n] * device.step(x[n], direction[n] > 0)
-            x[n] = np.clip(x[n] + step + device.noise(x[n]) * rng.standard_normal(), 0, 1)
+    pulsed(device, x[:, None], direction, pulses, np.ones(1), rng)
     return device.conductance(x + device.read_noise * rng.standard_normal(len(x)))
 
 
