@@ -28,7 +28,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.foundry import Process
 from memristive.devices.spice_dialect import header_of, pins_of
-from memristive.devices.spice_model import checked_library
+from memristive.devices.spice_model import checked_library, preset_or_file
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import ParameterError, Parameters, curve, quantity
 from memristive.spice.session import NgspiceSession, Solver, Waveforms, temporary_circuits
@@ -311,16 +311,11 @@ class MeasuredNeuron(Parameters):
         return model
 
 
-def presets() -> list[str]:
-    """Return the names of the neurons that come with the project."""
-    return sorted(path.stem for path in PRESETS.glob("*.json"))
-
-
 def is_neuron(name: str) -> bool:
     """Return True if `name` is a neuron file, or a neuron that comes with the project."""
     try:
-        return name in presets() or "pins" in read_json(name, "a neuron file")
-    except FileProblem:
+        return "pins" in preset_or_file(PRESETS, name, "neuron")[1]
+    except ParameterError:
         return False
 
 
@@ -328,13 +323,7 @@ def load_neuron_model(name: str) -> NeuronModel:
     """Return the neuron of a neuron file, given its path, or one that comes with the project, given
     its name. Raises ParameterError, which names the file, for anything missing or not allowed.
     """
-    path = PRESETS / f"{name}.json" if name in presets() else Path(name)
-    try:
-        content = read_json(path, "a neuron file")
-    except FileProblem as error:
-        raise ParameterError(
-            f"neuron {name!r} is none of {', '.join(presets())}: {error}"
-        ) from None
+    path, content = preset_or_file(PRESETS, name, "neuron")
     try:
         library = path.parent / restored(str, content.pop("file", None), "file")
         text = "".join(f"{one.text}\n" for one in checked_library(library, {}))

@@ -374,6 +374,18 @@ class SpiceModel(Parameters):
         return f"x{name}.{self.state_node}".lower()
 
 
+def preset_or_file(folder: Path, name: str, kind: str) -> tuple[Path, Fields]:
+    """Return the path and the content of a preset in a `folder`, given its name, or of a file.
+    Raises ParameterError, which names the `kind`, if there is none.
+    """
+    presets = sorted(path.stem for path in folder.glob("*.json"))
+    path = folder / f"{name}.json" if name in presets else Path(name)
+    try:
+        return path, read_json(path, f"a {kind} file")
+    except FileProblem as error:
+        raise ParameterError(f"{kind} {name!r} is none of {', '.join(presets)}: {error}") from None
+
+
 def load_model(name: str) -> SpiceModel:
     """Return the model in a model file, given its path, or a model that comes with the project,
     given its name.
@@ -381,12 +393,7 @@ def load_model(name: str) -> SpiceModel:
     Raises ParameterError, which names the file, for anything that is missing, damaged or not
     allowed.
     """
-    presets = sorted(path.stem for path in PRESETS.glob("*.json"))
-    path = PRESETS / f"{name}.json" if name in presets else Path(name)
-    try:
-        content = read_json(path, "a model file")
-    except FileProblem as error:
-        raise ParameterError(f"model {name!r} is none of {', '.join(presets)}: {error}") from None
+    path, content = preset_or_file(PRESETS, name, "model")
     try:
         given: Fields = {}
         for way in ("up", "down"):
