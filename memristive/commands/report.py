@@ -43,6 +43,7 @@ from memristive.devices.measured_device import (
     load_device,
 )
 from memristive.devices.one_sided import middles
+from memristive.devices.spice_model import is_model
 from memristive.files import read_json
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import (
@@ -206,18 +207,18 @@ def given_device(options: argparse.Namespace) -> Given:
     device, it is called "NAME (yours)".
     """
     path = Path(options.device)
-    is_json = path.is_file() and path.suffix == ".json"
-    if options.read_voltage is not None and (is_json or not path.is_file()):
+    is_table = path.is_file() and path.suffix != ".json"
+    if options.read_voltage is not None and not is_table:
         raise ParameterError(
             f"--read-voltage is for a table of readings: {path} states its voltages already"
         )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if path.is_file() and not is_json:
+        if is_table:
             given = fitted(path, options)
-        elif is_json and "subcircuit" in read_json(path, "device file"):
+        elif is_model(options.device):
             outputs = ["--results", str(options.results), "--figures", str(options.figures)]
-            measure.main([str(path), *outputs, *["--force"] * options.force])
+            measure.main([options.device, *outputs, *["--force"] * options.force])
             device = load_device(str(options.results / f"{name_of(path)}_device.json"))
             given = Given(device, device.source, misfit=device.misfit)
         else:

@@ -386,6 +386,14 @@ def preset_or_file(folder: Path, name: str, kind: str) -> tuple[Path, Fields]:
         raise ParameterError(f"{kind} {name!r} is none of {', '.join(presets)}: {error}") from None
 
 
+def is_model(name: str) -> bool:
+    """Return True if `name` is a model file, or a model that comes with the project."""
+    try:
+        return "state_node" in preset_or_file(PRESETS, name, "model")[1]
+    except ParameterError:
+        return False
+
+
 def load_model(name: str) -> SpiceModel:
     """Return the model in a model file, given its path, or a model that comes with the project,
     given its name.

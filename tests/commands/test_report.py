@@ -231,6 +231,14 @@ def test_a_device_with_the_name_of_a_preset_stands_beside_it(tmp_path):
     assert report.given_device(Namespace(device="epiram", read_voltage=None)).device == EPIRAM
 
 
+def test_a_model_of_the_project_is_measured_first(ngspice, tmp_path):
+    options = Namespace(
+        device="vteam", read_voltage=None, results=tmp_path, figures=tmp_path, force=False
+    )
+    device = report.given_device(options).device
+    assert (device.name, device.model) == ("vteam", "vteam") and device.mean_step > 0
+
+
 def test_failed_networks_are_named_once_for_each_kind():
     rows = pd.DataFrame(
         {"section": "accuracy", "network": "one layer", "write": way, "problem": text}
