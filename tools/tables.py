@@ -18,7 +18,6 @@ from matplotlib.ticker import EngFormatter
 from memristive.commands.costs import all_ledgers
 from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
 from memristive.io.records import load_results, write_file
-from studies.sweeps import AT_ONCE, LI, WAITS, WANG
 from tools.networks import NETWORKS, RESULTS, in_ngspice
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
@@ -218,7 +217,7 @@ SHORT = [
         ONE,
         "devices/gate_commit",
         STRICT,
-        f"size == 8 and series == 'usual' and way == '{WAITS}'",
+        "size == 8 and series == 'usual' and way == 'with a step'",
     ),
 ]
 
@@ -333,12 +332,12 @@ def costs_rows() -> pd.DataFrame:
 LAYERS = {1: "one layer", 2: "two layers"}
 LATE = {True: "late", False: "rounded"}
 GATED = {  # cells of the sweep gate_commit
-    "li-1t1r": f"device == '{LI}' and size == 10 and series == 'usual'",
+    "li-1t1r": "device == 'li-1t1r' and size == 10 and series == 'usual'",
     "no scatter": "series == 'scatter' and value == 0",
     "scatter 9 %": "series == 'scatter' and value == 0.09",
     "no stuck cells": "series == 'stuck' and value == 0",
     "30 % stuck": "series == 'stuck' and value == 0.3",
-    "wang-1t1r": f"device == '{WANG}'",
+    "wang-1t1r": "device == 'wang-1t1r'",
     "li-1t1r, 8x8 images, 64-54-10": "size == 8",
 }
 
@@ -346,7 +345,11 @@ GATED = {  # cells of the sweep gate_commit
 def gated_rows() -> pd.DataFrame:
     """Return the rows of the sweep gate_commit, with the cells as title."""
     parts = [sweep("devices/gate_commit", one).assign(title=title) for title, one in GATED.items()]
-    return named(pd.concat(parts), "way", {AT_ONCE: "a write at each dose", WAITS: "with a step"})
+    return named(
+        pd.concat(parts),
+        "way",
+        {"at each dose": "a write at each dose", "with a step": "with a step"},
+    )
 
 
 def convolution_rows() -> pd.DataFrame:
