@@ -32,23 +32,6 @@ from tests.network.networks import deviations, layer_of, on_a_chip, paper_layer,
 pytestmark = pytest.mark.usefixtures("ngspice")
 
 
-@pytest.fixture(scope="module")
-def trained_states(templates):
-    """States as Hebbian training leaves them, with its scatter, and states as the error-driven rule
-    has them.
-    """
-    generator = np.random.default_rng(11)
-    return {
-        "hebbian": 2.82 * templates.patterns + generator.normal(0, 0.01, templates.patterns.shape),
-        "error-driven": 3.0 + generator.normal(0, 0.02, templates.patterns.shape),
-    }
-
-
-@pytest.fixture
-def layer(mnist_setup):
-    return paper_layer(mnist_setup)
-
-
 @pytest.mark.parametrize(("step", "last"), [(11e-6, 97.5e-6), (60e-6, 118e-6)])
 def test_a_read_waits_for_all_spikes_of_the_papers_sample(mnist_setup, step, last):
     """All neurons fire in one sample, the lowest class last: it wins by the paper's rule."""
@@ -69,8 +52,9 @@ def test_a_read_waits_for_all_spikes_of_the_papers_sample(mnist_setup, step, las
     assert paper_decision(spikes, step) == 0 and strict_decision(spikes) == 9
 
 
-def test_failed_read_changes_no_later_one(layer, trained_states, digit_images):
-    image, states = digit_images["binary"][0], trained_states["error-driven"]
+def test_failed_read_changes_no_later_one(mnist_setup, digit_images):
+    layer, image = paper_layer(mnist_setup), digit_images["binary"][0]
+    states = np.random.default_rng(11).normal(3.0, 0.02, (10, 100))
     good, broken = layer.read(states, image, 3)[0], states + 0.5
     broken[5, np.flatnonzero(image)[3]] = np.nan
     with pytest.raises(ParameterError, match="xcell_0_5_"):

@@ -94,25 +94,10 @@ def test_a_convolution_keeps_the_largest_sum_of_each_region():
     with pytest.warns(UserWarning):
         network, _ = load_weights(arrays, images)
     assert network.kinds == (Convolution(8, 8, 3, 1, 2),)
-    sums = np.array(  # by the definition, as PyTorch's conv2d and max_pool2d do it
-        [
-            [
-                [
-                    max(
-                        np.sum(image[y : y + 3, x : x + 3] * kernel[0])
-                        for y in range(3 * i, 3 * i + 3)
-                        for x in range(3 * j, 3 * j + 3)
-                    )
-                    + bias
-                    for i in range(2)
-                    for j in range(2)
-                ]
-                for kernel, bias in zip(kernels, arrays["conv.bias"], strict=True)
-            ]
-            for image in images[:20]
-        ]
-    )
-    times = network.forward(images[:20].reshape(20, -1))[0].reshape(20, 4, 5).transpose(0, 2, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(images[:20], (3, 3), (1, 2))
+    sums = np.einsum("nyxab,kab->nyxk", windows, kernels[:, 0]) + arrays["conv.bias"]
+    sums = sums.reshape(20, 2, 3, 2, 3, 5).max(axis=(2, 4)).reshape(20, 4, 5)  # of each region
+    times = network.forward(images[:20].reshape(20, -1))[0].reshape(20, 4, 5)
     large = 0.05 * np.abs(sums).max()
     assert np.isfinite(times[sums > large]).all() and np.isnan(times[sums < -large]).all()
 
@@ -180,10 +165,8 @@ def test_a_damaged_header_is_one_line(header, tmp_path):
         (lambda layers: {"0.weight": layers[0][0], "0.b": layers[0][1]}, r"0\.b"),
         (lambda layers: [(of.T, np.zeros(0)) for of, _ in layers[::-1]], "transpose"),
         (lambda layers: [layers[1], layers[0]], "64 inputs"),
-        (lambda layers: [(layers[0][0].T, layers[0][1])], "outputs x inputs"),
         (lambda layers: [(layers[0][0] * np.nan, layers[0][1])], "finite"),
         (lambda layers: [(layers[0][0][:, :9], layers[0][1])], "x 9"),
-        (lambda layers: {"a": layers[0][0]}, "'weight'"),
         (lambda layers: [weights for weights, _ in layers], "pair"),
         (lambda layers: ROOT / "README.md", "README.md"),
     ],

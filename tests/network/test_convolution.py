@@ -15,20 +15,11 @@ from memristive.network.convolution import Convolution
 from memristive.network.design import ENGINES, LayerDesign
 from memristive.network.networks import Network, with_bias
 from memristive.parameters import ParameterError
+from tests.network.networks import FEW_RULE as RULE
 from tests.network.networks import deviations
 
 CONVOLUTION = Convolution(height=6, width=7, window=3, regions=2)
 DESIGN = LayerDesign(hidden_bias=0.6, output_bias=1.3, window=400e-6)
-RULE = LayeredRule(
-    presentations=12,
-    hidden_dose=0.1,
-    output_dose=0.1,
-    margin=50e-6,
-    start_drive=0.5,
-    start_drive_spread=0.8,
-    start_weight=0.0,
-    start_weight_spread=0.3,
-)
 IMAGES = np.where(np.random.default_rng(1).random((9, 42)) < 0.5, 0.0, 1.0)
 IMAGES = IMAGES * np.random.default_rng(2).random((9, 42)).round(1)
 LABELS = np.arange(9) % 3
@@ -126,8 +117,7 @@ def test_both_engines_read_and_learn_the_same(ngspice, changes):
         assert max(deviations(found, closed)) < 0.3e-6
         assert all((np.isnan(a) == np.isnan(b)).all() for a, b in zip(found, closed, strict=True))
     computed, simulated = (
-        learn(network, dataclasses.replace(RULE, presentations=6), IMAGES, LABELS, engine=engine)
-        for engine in reversed(ENGINES)
+        learn(network, RULE, IMAGES, LABELS, engine=engine) for engine in reversed(ENGINES)
     )
     assert (simulated.history == computed.history).all() and simulated.history[:, 1].sum() >= 2
     for one, other in zip(simulated.network.states, computed.network.states, strict=True):
