@@ -46,18 +46,6 @@ def test_a_file_gives_the_device_in_siemens(tmp_path, capsys):
     assert (tmp_path / "device_fit_curve.png").exists() and "--device" in capsys.readouterr().out
 
 
-def test_a_conductance_beyond_the_op_amps_brings_a_warning(tmp_path, capsys):
-    """20 mS of 400 cells at 0.1 V are 0.8 A, on which an output resistance of 10 ohm loses 8 V of
-    20 V.
-    """
-    assert fitted(tmp_path, long(("up", UP), ("down", DOWN)), "--name", "good") == 0
-    assert "warning" not in capsys.readouterr().err
-    high = long(("up", 5e3 * UP), ("down", 5e3 * DOWN))
-    high = high.rename(columns={"conductance": "conductance (S)"})
-    assert fitted(tmp_path, high, "--name", "high") == 0
-    assert "0.02 S" in capsys.readouterr().err
-
-
 def test_a_device_that_no_mean_pulse_follows_is_not_written(tmp_path, capsys):
     """Every second sweep has pulses thirty times as strong."""
     n = np.arange(41)

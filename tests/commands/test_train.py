@@ -30,18 +30,8 @@ XOR, RULE, HIDDEN = DATA.training, DATA.layer_rule, DATA.hidden
 
 
 def study(folder, *options):
-    main(
-        [
-            "--data",
-            "xor",
-            "--voltages",
-            str(folder / "v.json"),
-            *outputs(folder),
-            "--jobs",
-            "1",
-            *map(str, options),
-        ]
-    )
+    words = ["--data", "xor", "--voltages", str(folder / "v.json"), "--jobs", "1"]
+    main([*words, *outputs(folder), *map(str, options)])
 
 
 def read_again(folder, *options):

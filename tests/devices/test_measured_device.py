@@ -91,10 +91,8 @@ def test_device_files(tmp_path):
         ({"up": (0.1,)}, "up"),
         ({"down": (0.1, -0.1)}, "down"),
         ({"up": (0.0, 0.0)}, "up"),
-        ({"down": None}, "down"),
         ({"highest_conductance": 13.8}, r"highest_conductance.* S"),
         ({"lowest_conductance": 1e-5}, "lowest_conductance"),
-        ({"lowest_conductance": -1e-6}, "lowest_conductance"),
         ({"read_curve": (1.0, 0.5)}, "read_curve"),
     ],
 )

@@ -285,12 +285,9 @@ def test_model_file_adds_no_text_to_the_netlist(tmp_path, changes):
         ({"file": "none.lib"}, "none.lib"),
         ({"subcircuit": "other"}, "other .* device"),
         ({"state_node": "y"}, "y .* a, b, x"),
-        ({"initial_parameter": "y0"}, "y0"),
         ({"parameters": {"k": 1.0}}, "k"),
         ({"row_pin": 3}, "row_pin"),
-        ({"up": {"voltage": 1.0}}, "width"),
         ({"up": {"voltage": 1.0, "width": "1u"}}, r"up\.width"),
-        ({"params": {}}, "params"),
         ({"up": {"voltage": -1.0, "width": 1e-6}}, "voltage_up"),
     ],
 )

@@ -3,9 +3,7 @@ parameters.
 """
 
 import gzip
-import json
 import math
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,23 +21,6 @@ from memristive.io.records import (
 from memristive.network.design import Schedule
 
 PARAMETERS = {"rule": "hebbian", "network": {"neuron": {"threshold": 4.0}}, "shape": (3, 3)}
-
-
-def test_json_is_plain_numbers():
-    data = {
-        "array": np.array([[1.0, np.nan]]),
-        "number": np.float64(0.1),
-        "count": np.int64(3),
-        "path": Path("a/b"),
-        1: math.inf,
-    }
-    assert json.loads(records.to_json(data)) == {
-        "array": [[1.0, None]],
-        "number": 0.1,
-        "count": 3,
-        "path": "a/b",
-        "1": None,
-    }
 
 
 def test_written_files_are_whole_and_leave_no_temporary_file(tmp_path):

@@ -64,13 +64,6 @@ def test_papers_flat_layout_is_read_in_any_order_with_the_default_setup(content_
     ).shape == (3, 3)
 
 
-def test_a_setup_that_is_not_in_the_file_must_be_given(content_of):
-    for content in (VALID, PAPER, VALID | {"network": Setup().parameters.as_dict()}):
-        with pytest.raises(VoltagesError, match="setup"):
-            content_of(content).setup()
-        assert content_of(content).setup(Setup()) == Setup()
-
-
 TEXT, FLAT = json.dumps(VALID), json.dumps(PAPER)
 DAMAGED = {
     "truncated": TEXT[:-10],

@@ -5,9 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from memristive.datasets import digits_012345, matching_dataset, mnist, xpue
+from memristive.datasets import digits_012345, mnist, xpue
 from memristive.engines.solvers import driven_rows, read_solver, training_solver
-from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import (
     hebbian_network,
     infer,
@@ -23,7 +22,6 @@ from memristive.scores.decisions import HEBBIAN_RESOLUTION, TIED, lead, strict_d
 from memristive.spice.session import run_once
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters, names
-from tests.helpers import ROOT
 
 
 def class_scatter(states, patterns):
@@ -81,21 +79,6 @@ def test_channels_that_form_while_they_are_written_train_as_well(ngspice, volts)
     assert class_scatter(states, patterns) < 4e-4
     beyond = states[patterns > 0] - 5e-9 * 5e-3 / memristor.memory_capacitance
     assert beyond == pytest.approx(0.185, abs=0.012)  # V: below Vto the gate takes less charge
-
-
-def test_spikes_of_grey_images_do_not_depend_on_those_before(ngspice):
-    """Each membrane has recovered when the next image begins. Orders are compared, because idle
-    rows load the columns.
-    """
-    saved = load_voltages(ROOT / "voltages" / "mnist_closed_form_grey.json")
-    images = matching_dataset("mnist", encoding="grey").test.levels[2:4]
-    forward, backward = (
-        infer(saved.setup(), saved.states[:4], shown).spikes for shown in (images, images[::-1])
-    )
-    assert (
-        forward == pytest.approx(backward[::-1], abs=5e-9, nan_ok=True)
-        and np.isfinite(forward).sum() >= 7
-    )
 
 
 def test_identical_patterns_tie(ngspice):

@@ -161,8 +161,7 @@ def test_hidden_layers_learn_xor(hidden):
 @pytest.mark.parametrize(
     ("design", "neuron", "per_volt"),
     [
-        # thresholds a volt: 20 kV/A x 0.13 mA/V^2 x 1 V / 4 V
-        (LayerDesign(), NeuronParameters(threshold=4.0), 0.65),
+        # thresholds a volt: 20 kV/A x 0.13 mA/V^2 x 0.5 V / 2 V
         (LayerDesign(row_voltage=0.5, reference_state=7.0), NeuronParameters(threshold=2.0), 0.65),
     ],
 )

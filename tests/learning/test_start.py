@@ -48,7 +48,6 @@ def test_wrong_kinds_are_refused_with_what_was_meant():
     trained = learn(network, rule, IMAGES, np.arange(40) % 2)
     for use, words in (
         (lambda: read(trained, IMAGES), "network.* give its network"),
-        (lambda: learn(trained, rule, IMAGES, np.zeros(40)), "network.* give its network"),
         (lambda: learn(network, IMAGES, IMAGES, np.zeros(40)), "rule"),
         (lambda: read(network, IMAGES, engine=5), "engine"),
         (

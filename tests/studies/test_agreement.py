@@ -49,19 +49,8 @@ def saved(tmp_path_factory):
 
 
 def study(saved, folder, *options):
-    main(
-        [
-            "--data",
-            "digits",
-            "--voltages",
-            str(saved[1]),
-            "--results",
-            str(folder),
-            "--jobs",
-            "1",
-            *map(str, options),
-        ]
-    )
+    words = ["--data", "digits", "--voltages", str(saved[1]), "--results", str(folder)]
+    main([*words, "--jobs", "1", *map(str, options)])
     return folder / "layers_in_ngspice_few.json"
 
 
