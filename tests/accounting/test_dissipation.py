@@ -14,13 +14,12 @@ from memristive.datasets import xpue
 from memristive.devices.cells import cell_changes
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
-from memristive.engines.engine import ModelCells, NgspiceNetwork
+from memristive.engines.engine import ModelCells
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE
 from memristive.engines.read_netlist import SOLVER as READ
 from memristive.engines.read_netlist import with_steps
 from memristive.engines.solvers import (
     READING,
-    READING_LAYERS,
     WRITING,
     WRITING_LAYERS,
     read_solver,
@@ -33,7 +32,7 @@ from memristive.network.netlists import back_circuit, layered_network, read_volt
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
 from memristive.scores.decisions import end_of_read
-from memristive.spice.session import run_once, temporary_circuits
+from memristive.spice.session import run_once
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.pulses import pulse_energies
 from memristor import ISOLATED
@@ -255,10 +254,6 @@ def test_a_faster_network_decides_alike_in_a_tenth_of_the_time_and_energy():
     slow = NETWORKS["two layers"]
     fast, times = slow.faster(10), [layer[0] for layer in slow.forward(GREY[None])]
     assert fast.forward(GREY[None])[-1] * 10 == pytest.approx(times[-1][None], rel=1e-9)
-    solver = dataclasses.replace(READING_LAYERS, max_step=READING_LAYERS.max_step / 10)
-    with temporary_circuits():
-        spikes = NgspiceNetwork(fast, solver).read(fast, GREY, wanted=4)[0][-1]
-    assert spikes * 10 == pytest.approx(times[-1], abs=0.1e-6)
     stop = float(np.nanmax(times[-1]))
     for k, drawn in enumerate(read_energies(slow, GREY, times, stop)):
         shorter = read_energies(fast, GREY, [of / 10 for of in times], stop / 10)[k]

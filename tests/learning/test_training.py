@@ -14,6 +14,7 @@ from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.design import ENGINES, LayerDesign, Setup
 from memristive.network.networks import Network, network_on_chip
+from memristor import MemristorParameters
 from tests.network.networks import PULSED_IMAGES, PULSED_RULE, XOR, measured_network, on_a_chip
 from tests.network.networks import RULE as HIDDEN_RULE
 
@@ -38,9 +39,15 @@ def learned(engine, setup, chip, rule, training_set):
     return learn(start, rule, images, labels, engine=engine)
 
 
-def test_both_engines_learn_the_same_on_a_chip_with_noise(mnist_setup, training_set):
-    rule = dataclasses.replace(RULE, presentations=12)
-    simulated, computed = (learned(name, mnist_setup, CHIP, rule, training_set) for name in ENGINES)
+def test_both_engines_learn_the_same_on_a_leaky_chip_with_noise(mnist_setup, training_set):
+    rule, chip = (
+        dataclasses.replace(RULE, presentations=12),
+        dataclasses.replace(CHIP, cell_capacitance=0.4),
+    )
+    leaky = mnist_setup.replace(
+        memristor=MemristorParameters(leak_resistance=1e9, capacitance=1e-12)
+    )
+    simulated, computed = (learned(name, leaky, chip, rule, training_set) for name in ENGINES)
     assert (simulated.history == computed.history).all() and simulated.history[:, 1].sum() >= 8
     # writes of 0.1 V
     assert simulated.network.states[0] == pytest.approx(computed.network.states[0], abs=3e-3)

@@ -10,7 +10,6 @@ from memristive import (
     Chip,
     Setup,
     build,
-    infer,
     learn,
     read,
     train_hebbian,
@@ -74,18 +73,12 @@ def test_epochs_are_presentations_of_each_image():
 @pytest.mark.parametrize(
     ("call", "options", "word"),
     [
-        *(
-            (call, {"images": images}, word)
-            for call in (states, spikes)
-            for images, word in [
-                (changed(np.nan), "images.*row 2, column 3"),
-                (changed(1.0001), "images.*scale"),
-                (IMAGES + 0j, "images.*complex"),
-                (IMAGES[0], r"images.*reshape\(images, \(1, -1\)\)"),
-                ([[1, 0], [1]], "images"),
-                (pd.DataFrame(IMAGES).assign(name=NAMES), "images.*setosa"),
-            ]
-        ),
+        (states, {"images": changed(np.nan)}, "images.*row 2, column 3"),
+        (spikes, {"images": changed(1.0001)}, "images.*scale"),
+        (states, {"images": IMAGES + 0j}, "images.*complex"),
+        (spikes, {"images": IMAGES[0]}, r"images.*reshape\(images, \(1, -1\)\)"),
+        (states, {"images": [[1, 0], [1]]}, "images"),
+        (spikes, {"images": pd.DataFrame(IMAGES).assign(name=NAMES)}, "images.*setosa"),
         (spikes, {"images": IMAGES[:, :8]}, "images.*n x 9"),
         (states, {"images": np.zeros((12, 9))}, "images"),
         (states, {"labels": NAMES}, r"labels.*'setosa'.*return_inverse=True\)\[1\]"),
@@ -107,11 +100,6 @@ def test_epochs_are_presentations_of_each_image():
         (spikes, {"wanted": 0}, "wanted"),
         (fit_feedback_resistor, {"setup": Setup(), "patterns": [[1, 2]]}, "patterns"),
         (train_hebbian, {"setup": Setup(), "patterns": [[np.nan, 0]]}, "patterns.*row 0"),
-        (
-            infer,
-            {"setup": Setup(), "states": np.ones((2, 3)), "patterns": [[1, 0]]},
-            "patterns.*x 3",
-        ),
     ],
 )
 def test_what_cannot_be_used_is_one_line_with_its_name(call, options, word):
