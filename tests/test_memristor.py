@@ -45,7 +45,6 @@ def bench(cell, x0, input_points, neuron_points=((0.0, 0.0), (1.0, 0.0)), phi=No
 DEVICES = {
     "networks": MemristorParameters(),
     "larger K": MemristorParameters(transconductance=1.7e-8, length=250e-6),
-    "thin oxide": MemristorParameters(oxide_thickness=41e-9, width=30e-6),
     "larger C": MemristorParameters(
         capacitance=6e-12, width=80e-6, length=60e-6, transconductance=9e-9
     ),

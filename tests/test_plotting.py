@@ -1,16 +1,9 @@
 """Figures show their data where they belong: units, scales, positions."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from memristive import plotting
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_non_uniform_time_is_drawn_where_it_belongs():

@@ -204,12 +204,6 @@ def test_partial_fit_gives_a_fifth_of_the_dose(iris):
     assert moved.max() == pytest.approx(0.2 * 0.1, rel=1e-3)
 
 
-@pytest.mark.parametrize("classes", [None, ["setosa", "versicolor"]])
-def test_the_first_partial_fit_needs_all_classes(iris, classes):
-    with pytest.raises(ValueError, match="classes"):
-        MemristiveClassifier().partial_fit(*iris, classes=classes)
-
-
 # ngspice
 
 

@@ -127,7 +127,7 @@ def test_signals_end_a_run_with_one_line(sent, code):
 
 @pytest.mark.parametrize(
     "command",
-    [["XPUE_memristive_inference.py"], ["memristor_figures.py"], ["-m", "memristive", "train"]],
+    [["XPUE_memristive_inference.py"], ["-m", "memristive", "train"]],
 )
 def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
     """NumPy is the first large import: here a module in its place sends Ctrl-C."""

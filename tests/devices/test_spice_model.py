@@ -2,7 +2,6 @@
 is missing.
 """
 
-import dataclasses
 import json
 import math
 import shutil
@@ -212,16 +211,6 @@ def test_a_gate_sets_a_filament_whatever_came_before(ngspice):
     assert found[:3] == pytest.approx(expected, abs=3e-3)
     assert found[3:6] == pytest.approx(found[:3], abs=1e-4)
     assert found[6:] == pytest.approx(starts[6:], abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [({"gate_pin": 1}, "row_pin"), ({"gate_pin": 0}, "pins"), ({"gate_high": 0.5}, "gate")],
-)
-def test_a_model_with_a_gate_needs_its_pins_and_its_range(changes, named):
-    model = load_model("stanford_1t1r")
-    with pytest.raises(ParameterError, match=named):
-        dataclasses.replace(model, **changes)
 
 
 @pytest.mark.parametrize(

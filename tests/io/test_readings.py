@@ -111,6 +111,12 @@ def changed(text, change):
             None,
         ),
         (
+            "cycles.csv",
+            "one LRS",
+            lambda table: table.set_axis(["cycle", "down (ohm)", "up (ohm)"], axis=1),
+            "every row",
+        ),
+        (
             "logarithms.csv",
             "logarithms",
             lambda table: table.assign(conductance=10 ** table["log10(G/S)"]),

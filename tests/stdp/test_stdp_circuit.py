@@ -13,7 +13,7 @@ from memristive.parameters import ParameterError
 from memristive.scores.decisions import SILENT
 from memristive.stdp import stdp_circuit
 from memristive.stdp.stdp_circuit import constants, learn_images, spike_times
-from memristor import MemristorParameters, lowered_state, raised_state
+from memristor import MemristorParameters
 from snn_circuit import names, state_names
 
 SETUP = stdp_circuit.SelfLearningSetup()
@@ -157,16 +157,6 @@ def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(transient):
         homeostasis[0], rel=0.03
     )
     assert waves.stack(state_names(2, 9))[:9, -1] == pytest.approx(after[0], abs=0.03)
-
-
-@pytest.mark.parametrize("volts", [0.2, 1.0])
-def test_a_lifted_gate_falls_back_by_its_capacitance(volts):
-    for state in np.linspace(0.05, 6, 30):
-        up = raised_state(K.channel, state, volts)
-        assert lowered_state(K.channel, up, volts) == pytest.approx(state, rel=1e-9)
-        charge = [(K.c + K.cox) * lowered_state(K.channel, up + d, volts) for d in (-1e-6, 1e-6)]
-        farads = stdp_circuit.memory_capacitance(up, volts, K.c, K.cox)
-        assert farads == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3, abs=0)
 
 
 @pytest.mark.parametrize(
