@@ -115,6 +115,15 @@ def test_the_tables_are_enough_to_build_the_circuit(kind, tmp_path):
     assert rebuilt(tmp_path / "net", BINARY) == pytest.approx(expected, abs=0.2e-6, nan_ok=True)
 
 
+def test_the_circuit_names_the_patches_of_a_convolution(tmp_path):
+    save(tmp_path / "net.json", KINDS["convolution"]())
+    exported(tmp_path, tmp_path / "net.json")
+    circuit = pd.read_csv(tmp_path / "net" / "circuit.csv", index_col="quantity")["layer_0"]
+    image = [circuit[f"image_{side}"] for side in ("height", "width")]
+    patch = [circuit[f"patch_{name}"] for name in ("window", "stride", "regions")]
+    assert (image, patch) == ([6, 6], [3, 1, 2])
+
+
 @pytest.mark.parametrize("device", ["noisy", "pcmo"])
 @pytest.mark.parametrize("start", [0.0, 0.6, 1.0])
 def test_replayed_pulses_give_the_states_within_half_a_step(tmp_path, device, start):

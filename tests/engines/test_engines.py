@@ -40,10 +40,6 @@ def written(network, dose=DOSE, factors=1.0):
     )[1]
 
 
-def test_stuck_cells_keep_their_state_in_a_write():
-    assert written(network_on_chip(NETWORK, Chip(stuck_on=1.0))).tolist() == [7.0, 7.0, 7.0]
-
-
 @functools.cache
 def cells_of(name, scheme):
     """Characterised once."""

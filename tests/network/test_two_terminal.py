@@ -19,7 +19,6 @@ from memristive.learning.hebbian import array_setup, infer, train_hebbian
 from memristive.network.crossbar import predicted_spikes
 from memristive.network.design import Setup
 from memristive.network.two_terminal import SCHEMES, DeviceArray, pulses_of_a_class
-from memristive.parameters import ParameterError
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import resolution_of, strict_decision
 from memristive.writing.pulses import ModelWrite
@@ -121,11 +120,6 @@ def test_neurons_hold_their_columns_as_the_sources_of_training_do(scheme, ngspic
     # A column's 0.5 mA through the op-amp's 10 ohm move its virtual ground by nanovolts, V/2 over
     # the gain by 3 uV.
     assert states == pytest.approx(train_hebbian(setup, PATTERNS).states.ravel(), abs=3e-4)
-
-
-def test_a_device_without_a_model_is_refused():
-    with pytest.raises(ParameterError, match="epiram"):
-        array_setup(Setup(), load_device("epiram"), "v/2", PATTERNS)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
