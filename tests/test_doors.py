@@ -4,7 +4,6 @@ places. A new kind is one more line.
 
 import dataclasses
 import functools
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -151,12 +150,3 @@ def test_a_convolution_refuses_images_that_lie_on_their_side():
     for read in (functools.partial(memristive.read, network), model.predict):
         with pytest.raises(ValueError, match=r"5 x 8|\(5, 8\)"):
             read(images.transpose(0, 2, 1))
-
-
-def test_images_whose_classes_come_in_turn_bring_no_warning():
-    order = np.concatenate([np.flatnonzero(k == TRUTH)[:60] for k in (0, 1)])
-    images, labels = (part[order.reshape(2, 60).T.ravel()] for part in (NEW, TRUTH))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        memristive.read(trained("convolution")[0], images)
-        assert labels[::2].max() == 0

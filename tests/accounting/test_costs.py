@@ -13,7 +13,7 @@ from memristive.devices.measured_device import DEVICES
 from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.ledger import COMPUTED, Technology, stage_load
+from memristive.ledger import Technology, stage_load
 from memristive.network.chip import Chip
 from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign, Schedule
@@ -53,32 +53,6 @@ def an_error(network, image):
     seen = costs.read_in_closed_form(network, image)
     order = np.argsort(seen.times[-1]).tolist()
     return costs.correction(network, RULE, image, order[1], order[0], seen)
-
-
-def test_kernels_that_won_with_the_same_patch_share_its_play():
-    network, image = convolution(), np.resize(IMAGE, 16)
-    found, accounts = an_error(network, image), Accounts()
-    writes, winners = found.writes[0], costs.read_in_closed_form(network, image).winners[0]
-    used = np.flatnonzero(found.errors[0])
-    assert [write.column for write in writes] == used.tolist()
-    for write in writes:
-        patch = network.kinds[0].patches[winners[write.column], 1:]
-        assert np.array_equal(write.shares, network.rows(image[None])[0][patch])
-    same = [write._replace(shares=writes[0].shares, dose=abs(write.dose)) for write in writes]
-    longest = max(same, key=lambda write: write.dose)
-    assert len(same) > 1
-    shared, alone = (
-        accounts.correct(network, dataclasses.replace(found, writes=[of, []]))
-        for of in (same, [longest])
-    )
-    assert shared.sum(kind=COMPUTED) == alone.sum(kind=COMPUTED) and shared.times == alone.times
-    t = Technology()
-    phi = (len(same) - 1) * t.line_capacitance * network.layers[0].rows * t.supply**2
-    wires = [
-        sum(line.joules for line in ledger.lines if "wires" in line.name)
-        for ledger in (shared, alone)
-    ]
-    assert wires[0] - wires[1] == joules(phi)
 
 
 def test_a_convolution_keeps_a_position_for_each_kernel_and_region():

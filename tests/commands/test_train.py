@@ -32,18 +32,8 @@ XOR, RULE, HIDDEN = DATA.training, LayeredRule(**tuned("xor").of_group("rule")),
 
 
 def study(folder, *options):
-    main(
-        [
-            "--data",
-            "xor",
-            "--voltages",
-            str(folder / "v.json"),
-            *outputs(folder),
-            "--jobs",
-            "1",
-            *map(str, options),
-        ]
-    )
+    words = ["--data", "xor", "--voltages", str(folder / "v.json"), "--jobs", "1"]
+    main([*words, *outputs(folder), *map(str, options)])
 
 
 def read_again(folder, *options):
@@ -78,14 +68,6 @@ def test_a_saved_network_is_the_learned_one_and_both_engines_read_it_alike(tmp_p
         assert np.nanmin(decisions[["spike_0_us", "spike_1_us"]], axis=1) == pytest.approx(
             first, abs=0.3
         )
-
-
-def test_a_training_in_ngspice_is_saved(tmp_path):
-    study(tmp_path, "--engine", "ngspice", "--set", "rule.presentations=16")
-    exact = learned(dataclasses.replace(RULE, presentations=16))
-    assert saved_states(tmp_path)[1] == pytest.approx(exact.network.states[1], abs=5e-3)
-    record = load_results(tmp_path / "layers_xor.json")
-    assert record["rows"][0]["presentations_that_wrote"] == exact.history[:, 1].sum()
 
 
 def test_a_training_goes_on_from_its_checkpoint(tmp_path):
