@@ -412,8 +412,8 @@ def fashion(size: int = SIZE) -> Dataset:
     arXiv:1708.07747; MIT licence).
 
     Levels are proportional to the grey level; 255 is 1. Reads the compressed IDX files in the
-    folder FASHION_MNIST_DIR, by default those of Debian's package. Raises DatasetError if one is
-    missing or damaged.
+    folder FASHION_MNIST_DIR, by default the files of Debian's package. Raises DatasetError if one
+    is missing or damaged.
     """
     folder = Path(os.environ.get("FASHION_MNIST_DIR", FASHION_FOLDER))
 
@@ -537,7 +537,7 @@ def own_images(
 ) -> Dataset:
     """Return the images or samples in a file (`memristive.io.tables.read_table`) as a dataset.
 
-    Levels are the file's values if those of the training samples lie from 0 to 1. Others are scaled
+    Levels are the file's values if the training samples lie from 0 to 1. Others are scaled
     together, by the least and the largest value of the training samples, or by the `scale` of a
     network that was trained on other images. A file with x_train, y_train, x_test and y_test has a
     test set of its own. Of another file a fifth of each class is the test set, drawn by the `seed`;

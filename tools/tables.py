@@ -11,14 +11,13 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
 from memristive.commands.costs import all_ledgers
-from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
+from memristive.devices.measured_device import DEVICES
 from memristive.io.records import load_results, write_file
-from tools.networks import NETWORKS, RESULTS, in_ngspice
+from tools.networks import RESULTS
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
 NOISES = "{write_noise:.1%}, {read_noise:.1%}"
@@ -233,37 +232,6 @@ def short_rows() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
 
 
-def results_rows() -> pd.DataFrame:
-    """Return a row for each network of one layer on MNIST, with the number of images that both
-    engines decide differently, and rows for what they are compared with.
-    """
-    agreement = load_results(RESULTS / "one_layer/agreement.json")
-    tests = {network.name: in_ngspice(network).relative_to(RESULTS) for network in NETWORKS}
-    tested = records({name: str(path.with_suffix("")) for name, path in tests.items()}).assign(
-        experiment=[network.title[0].upper() + network.title[1:] for network in NETWORKS],
-        encoding=[network.encoding for network in NETWORKS],
-        images=[agreement[network.name]["images"] for network in NETWORKS],
-        otherwise=[agreement[network.name]["otherwise"] for network in NETWORKS],
-    )
-    others = [
-        ("MNIST, training patterns (paper: 100%)", "binary", "paper/mnist_inference", STRICT),
-        ("Hebbian, the paper's rule", "binary", "one_layer/mnist_test", "paper_rule_accuracy"),
-        *(
-            ("Logistic regression in software", encoding, f"one_layer/{name}", "software_accuracy")
-            for encoding, name in (
-                ("binary", "mnist_ex_situ_training"),
-                ("grey", "mnist_ex_situ_grey_training"),
-            )
-        ),
-    ]
-    rows = [
-        {"experiment": title, "encoding": encoding, STRICT: sweep(name)[field][0]}
-        for title, encoding, name, field in others
-    ]
-    compared = pd.DataFrame(rows)
-    return pd.concat([compared[:2], tested, compared[2:]])
-
-
 # experiments of docs/reproducing.md, whose commands stand there, and their records
 EXPERIMENTS = {
     "XPUE, or 012345, training patterns": ("paper/xpue_inference", "paper/012345_inference"),
@@ -302,7 +270,6 @@ COSTS = {  # records of `memristive costs`
     "MNIST, one layer": "mnist_closed_form_grey",
     "MNIST, 200 hidden": "layers_mnist",
     "the same, 20 times faster": "layers_mnist_faster_20",
-    "digits, convolution": "convolution_digits",
     "MNIST, convolution": "convolution_mnist",
     "EpiRAM, one layer": "epiram_100000",
     "EpiRAM, one layer, late": "device_epiram_1_late",
@@ -323,8 +290,6 @@ def costs_rows() -> pd.DataFrame:
             row[kind] = JOULES(ledger.sum())
             row[f"{kind}_time"] = SECONDS(ledger.duration)
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
-        wear = record.get("wear")
-        row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -358,7 +323,6 @@ def convolution_rows() -> pd.DataFrame:
         "fashion": "Fashion-MNIST",
         "mnist": "MNIST",
         "mnist_shifted": "MNIST and copies shifted by a pixel",
-        "digits": "digits, 8x8",
     }
     names = [f"convolution/{path.stem}" for path in (RESULTS / "convolution").glob("conv*.json")]
     rows = records({name: name for name in sorted(names)})
@@ -371,18 +335,8 @@ def convolution_rows() -> pd.DataFrame:
     return named(rows, "record_parameters_dataset", titles)
 
 
-REGIONS = "x".join(["{record_parameters_convolution_regions:.0f}"] * 2)
 KERNELS = "{record_parameters_hidden[0]} of {record_parameters_convolution_window:.0f}x"
 TABLES = {
-    "results": Table(
-        results_rows,
-        "experiment",
-        {
-            "experiment (MNIST, strict unless noted)": "{experiment}",
-            "{encoding}": ACCURACY,
-            "decided differently": "{otherwise_sum:.0f} of {images_sum:,.0f}",
-        },
-    ),
     "short_results": Table(
         short_rows,
         "experiment",
@@ -420,9 +374,7 @@ TABLES = {
             "images": "{record_parameters_dataset}",
             "cells": "{cells}",
             "kernels": KERNELS + "{record_parameters_convolution_window:.0f}",
-            "regions": REGIONS,
             "weights": "{record_parameters_weights:,.0f}",
-            "presentations": "{record_parameters_learning_presentations:,.0f}",
             "accuracy": ACCURACY,
         },
     ),
@@ -445,59 +397,6 @@ TABLES = {
             "steps down": "{first_down:.2%} to {last_down:.2%}",
             "on/off": "{ratio:.3g}",
             "noise: write, read": NOISES,
-        },
-    ),
-    "gate_presets": Table(
-        lambda: pd.DataFrame(
-            {
-                **vars(one),
-                "least": 1e6 * one.lowest_conductance,
-                "most": 1e6 * one.highest_conductance,
-            }
-            for one in GATE_DEVICES.values()
-        ),
-        "name",
-        {
-            "device": "{name}",
-            "gate/V": "{gate_low:g} to {gate_high:g}",
-            "conductance/uS": "{least:.0f} to {most:.0f}",
-            "noise: write, read": NOISES,
-            "stuck": "{stuck:.0%}",
-        },
-    ),
-    "one_sided_presets": Table(
-        lambda: pd.DataFrame(
-            {
-                **vars(one),
-                "gradual": "up" if pulses.sign > 0 else "down",
-                **{"step": pulses.mean_step, "noise": pulses.noise, "x": np.mean(pulses.abrupt)},
-                "ratio": one.on_off_ratio,
-            }
-            for one in ONE_SIDED_DEVICES.values()
-            if (pulses := one.one_sided)
-        ),
-        "name",
-        {
-            "device": "{name}",
-            "gradual": "{gradual}",
-            "step, noise": "{step:.1%}, {noise:.1%}",
-            "abrupt to x": "{x:.2f}",
-            "on/off": "{ratio:.3g}",
-            "read noise": "{read_noise:.1%}",
-        },
-    ),
-    "one_sided": Table(
-        lambda: sweep(
-            "devices/one_sided", "data == 'mnist' or layers == 1", layers=LAYERS, late=LATE
-        ).sort_values(
-            ["data", "layers", "device"], key=lambda x: x if x.name != "data" else x != "mnist"
-        ),
-        "data layers device",
-        {
-            "images": "{data}, {layers}",
-            "device": "{device}",
-            "{late}": "{percent:.1f} ({percent_min:.1f}); {pulses_per_cell:,.0f}, "
-            "{refreshes_per_cell:,.1f}",
         },
     ),
     "writes_late": Table(
@@ -523,29 +422,6 @@ TABLES = {
             "a training: pins": "{training_pins}",
             "training: all parts": "{training}",
             "training: time": "{training_time}",
-            "pulses a cell, mean/most": "{wear}",
-        },
-    ),
-    "stdp": Table(
-        lambda: records(
-            {
-                f"{title}|{name.upper()}": f"stdp/stdp_{name}{ending}"
-                for title, ending in {
-                    "ideal": "",
-                    "spread 10 %": "_spread",
-                    "10 % of pixels flipped": "_flipped",
-                    "both": "_spread_flipped",
-                }.items()
-                for name in ("xpue", "012345")
-            }
-        ).assign(
-            devices=lambda rows: rows.title.str.split("|").str[0],
-            data=lambda rows: rows.title.str.split("|").str[1],
-        ),
-        "devices",
-        {
-            "devices and inputs": "{devices}",
-            "{data}: seeds that succeed": "{one_to_one_sum:.0f} of {count}",
         },
     ),
 }

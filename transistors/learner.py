@@ -135,7 +135,7 @@ def contest(task: str) -> tuple[Transient, np.ndarray]:
 
 
 def small_images(pixels: np.ndarray) -> np.ndarray:
-    """Return `pixels` (n x 28 x 28, bytes) as n x 16 block means, each image scaled to a mean of
+    """Return `pixels` (n x 28 x 28, bytes) as n x 16 block means. Each image is scaled to a mean of
     0.5 and a standard deviation of 0.25, and then cut to 0 to 1.
     """
     blocks = (pixels.reshape(-1, 4, 7, 4, 7).mean(axis=(2, 4)) / 255).reshape(-1, 16)

@@ -86,8 +86,8 @@ def costs(
     device: str | Path | MeasuredDevice | None = None,
     start: Network | None = None,
 ) -> Costs:
-    """Return the costs of a network over images: of an inference, and with labels and the rule also
-    of an error and of the whole training, which is made again in closed form.
+    """Return the costs of an inference over images. With labels and the rule, add an error and the
+    whole training, which is made again in closed form.
 
     Parameters
     ----------

@@ -147,8 +147,9 @@ def examined(
 
 
 def means_of(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
-    """Return a row for each kind of run, in the order of the table: mean, standard deviation,
-    lowest and highest accuracy over the seeds, in %, mean pulses a cell and energy of all writes.
+    """Return a row for each kind of run, in the order of the table. It has mean, standard
+    deviation, lowest and highest accuracy over the seeds, in %, mean pulses a cell and energy of
+    all writes.
     """
     groups = table.groupby(list(kinds), sort=False)
     accuracy = 100 * groups["strict_accuracy"].agg(["mean", "std", "min", "max"])

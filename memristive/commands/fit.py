@@ -395,8 +395,8 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
 
 
 def kind_figure(kind: DevicesFit) -> Figure:
-    """Draw several devices: their steps and write noises over x as thin lines, and their ranges,
-    with means in black and a band of one standard deviation from device to device.
+    """Draw several devices: their ranges, and their steps and write noises over x as thin lines.
+    Means are black, with a band of one standard deviation from device to device.
     """
     device, spreads, x = kind.device, kind.spreads, np.linspace(0, 1, 101)
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(plotting.WIDTH, 3.4))

@@ -16,9 +16,9 @@ A file with `pins` describes a neuron (docs/silicon.md); opamp, axon_hillock, gf
 come with the project. The study writes own/NEURON_neuron.json, for the recipe's neuron.
 
 Writes the device file own/MODEL_device.json, for --device of other scripts, the record
-own/spice_device_MODEL.json and own/spice_device_MODEL.png; those of the project's models go to
-results/devices/ and figures/. 5 to 10 s. No file is written if the curves are wrong by more than
-20 % of the range.
+own/spice_device_MODEL.json and own/spice_device_MODEL.png. Files of the project's models go to
+results/devices/ and figures/. 5 to 10 s. No file is written if the curves are wrong by more than 20
+% of the range.
 """
 
 import argparse

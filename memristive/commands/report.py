@@ -103,8 +103,8 @@ tr.own td { font-weight: 600; background: #eef4fa }
 
 
 class Given(NamedTuple):
-    """Device of a report, what its fit or measurement had to say, the readings of each measured
-    device, and how far its curves miss them, as a share of the range.
+    """Device of a report: what its fit or measurement had to say, the readings of each measured
+    device, and how far its curves miss them (share of the range).
     """
 
     device: MeasuredDevice
@@ -203,8 +203,8 @@ def name_of(path: Path) -> str:
 
 
 def given_device(options: argparse.Namespace) -> Given:
-    """Return the device that the options describe. If its name is that of another, published
-    device, it is called "NAME (yours)".
+    """Return the device that the options describe. If a published device has its name, it is called
+    "NAME (yours)".
     """
     path = Path(options.device)
     is_table = path.is_file() and path.suffix != ".json"
@@ -354,8 +354,8 @@ def ways_of(device: MeasuredDevice) -> tuple[bool, ...]:
 
 
 def answer(run: Run) -> Fields:
-    """Return the row of a run: accuracy and pulses, for the first seed of the device as it is also
-    energies and times, and for one layer accuracies at later ages. Runs in a worker.
+    """Return the row of a run: accuracy and pulses. The first seed of the device as it is has
+    energies and times, too, and one layer has accuracies at later ages. Runs in a worker.
     """
     device, more = run.recipe.device, {}
     assert isinstance(device, MeasuredDevice)
@@ -377,9 +377,7 @@ def answer(run: Run) -> Fields:
 
 
 def costs_of(run: Run, costs: accounting.TrainingCosts, accounts: Accounts) -> dict[str, float]:
-    """Return the mean energy and time of an inference of the trained network, and those of its
-    training.
-    """
+    """Return energies and times of a mean inference and of the training of the trained network."""
     assert costs.network
     images = run.dataset.training.levels[:READS]
     reads = [accounting.inference(costs.network, image, accounts) for image in images]

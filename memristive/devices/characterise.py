@@ -494,11 +494,12 @@ def described(model: SpiceModel, low: float, high: float, source: str, path: str
 def loop(
     model: SpiceModel, state: float, period: float, max_step: float, gate: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s:
-    arrays of voltage in V and current in A during the second period.
+    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s. The
+    arrays have the voltage in V and the current in A during the second period.
 
     The sine's amplitudes are the voltages of the pulses. `max_step`: longest step in s. `gate`:
-    voltage in V of the cell's gate while the row is positive; otherwise it is that of reads.
+    voltage in V of the cell's gate while the row is positive; otherwise it is the gate's voltage of
+    reads.
     """
     time = np.linspace(0, 2 * period, 401)
     sine = np.sin(2 * np.pi * time / period)

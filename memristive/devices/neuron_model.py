@@ -269,9 +269,9 @@ class MeasuredNeuron(Parameters):
         threshold: np.ndarray | float = 1.0,
         slower: np.ndarray | float = 1.0,
     ) -> np.ndarray:
-        """Return the first spikes in s (nan: silent) at the `currents` in A of columns: the law,
-        times the ratio of the curve to the law, which hardly depends on the current. `threshold`
-        and `slower`: factors on I_th and tau of each column.
+        """Return the first spikes in s (nan: silent) at the `currents` in A of columns: the law
+        times the ratio of the curve to the law. This ratio hardly depends on the current.
+        `threshold` and `slower`: factors on I_th and tau of each column.
         """
         at, scaled = np.array(self.current), currents / threshold
         ratio = np.interp(scaled, at, np.array(self.time) / law(at, *self.law))

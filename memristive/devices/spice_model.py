@@ -1,5 +1,5 @@
-"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, or a
-module of Verilog-A, and the model file that describes it.
+"""A memristor of one's own, and the model file that describes it. It is a SPICE subcircuit with two
+pins, or three with the pin of a gate, or a module of Verilog-A.
 
 A model file is JSON::
 
@@ -494,7 +494,7 @@ def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:
 def _statements(
     path: Path, read: list[Path], section: str = "", above: tuple[Path, ...] = ()
 ) -> Iterator[Statement]:
-    """Yield the allowed statements of a file, or of its `section`, and those of the files that it
+    """Yield the allowed statements of a file, or of its `section`, and of the files that it
     includes. `above` are the files that include this one; `read` collects all files.
     """
     inside = ""

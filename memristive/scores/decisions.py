@@ -148,8 +148,8 @@ UNDECIDED = {TIED: "tied", SILENT: "silent"}
 def decide(
     spikes: np.ndarray, resolution: float, sampling_step: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return two arrays with a decision for each image: strict decisions, and those of the paper's
-    rule. A decision is a class number; a strict one may also be TIED or SILENT.
+    """Return two arrays with a decision for each image: strictly, and by the paper's rule. A
+    decision is a class number; a strict one may also be TIED or SILENT.
 
     `spikes`: first spike times, images x classes, s; nan: silent. Leads up to the `resolution` (s)
     are ties. The paper's rule samples the outputs every `sampling_step` s; without a sampling step
@@ -179,8 +179,8 @@ def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.nda
 def summary(
     labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule: Schedule | None = None
 ) -> Fields:
-    """Return a dict with the scores of a set of images: accuracies and their interval, numbers of
-    silent and tied images, and the recall of each class (nan: no image).
+    """Return a dict with the scores of a set of images: accuracies, their interval, numbers of
+    silent and tied images, and the recall of each class (nan: none).
 
     Parameters
     ----------

@@ -413,8 +413,8 @@ def write_gates(
     rng: np.random.Generator,
 ) -> None:
     """Write the devices of column `c` of layer `k` at their `gates` (rows, V; nan: not due), with
-    RESET before where `reset` is True, and update `counts` and `loads`. Other arguments are those
-    of `write_pulses`.
+    RESET before where `reset` is True, and update `counts` and `loads`. Other arguments: see
+    `write_pulses`.
     """
     cells, flow, load, volts = layer.cells, layer.flow, 0.0, timing.row_voltage
     bounds = flow.low, flow.low + flow.span

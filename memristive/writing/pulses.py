@@ -244,8 +244,8 @@ def pulse_energies(
     `layer` get `numbers` of pulses.
 
     A pulse takes V^2 G t, with G at the read voltage before the write. In a passive array, the
-    cells of driven rows in other columns and those of waiting rows in the written column see a
-    share of the pulse's voltage; with V/3 all other cells see a third, too (`disturb`).
+    cells of driven rows in other columns, and of waiting rows in the written column, see a share of
+    the pulse's voltage; with V/3 all other cells see a third, too (`disturb`).
 
     Parameters
     ----------
@@ -355,11 +355,11 @@ def disturb(
 
     In an upward write by the V/2 scheme, the written column is at -V/2 and all other columns are at
     0 V. Row i is at +V/2 for `numbers[i]` pulses, and then waits at 0 V until the last row has
-    ended. So V/2, in the direction of the write, is across two kinds of cells: those of driven rows
-    in other columns, and those of waiting rows in the written column. In the V/3 scheme, waiting
-    rows are at -V/6 and other columns at +V/6. Then V/3 is across the same cells, and -V/3 across
-    the cells of waiting rows in other columns. In a downward write (`up` is 0) all signs change.
-    `per_pulse`: V s of one pulse across a selected cell.
+    ended. So V/2, in the direction of the write, is across the cells of driven rows in other
+    columns and of waiting rows in the written column. In the V/3 scheme, waiting rows are at -V/6
+    and other columns at +V/6. Then V/3 is across the same cells, and -V/3 across the cells of
+    waiting rows in other columns. In a downward write (`up` is 0) all signs change. `per_pulse`: V
+    s of one pulse across a selected cell.
     """
     cells, flow, longest = layer.cells, layer.flow, numbers.max()
     forwards, backwards = (
