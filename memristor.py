@@ -1,8 +1,8 @@
 """The memristor emulator: formulas of its cell, parameters, SPICE subcircuits.
 
-The formulas, called laws, are those of the current of the channel, of the lift of the floating gate
-and of writes (docs/circuit.md). Each law stands here once, in NumPy's functions, and the
-kernels compile it. Laws take numbers or arrays of any shape that broadcast.
+The formulas, called laws, give the current of the channel, the lift of the floating gate and writes
+(docs/circuit.md). Each law stands here once, in NumPy's functions, and the kernels compile it. Laws
+take numbers or arrays of any shape that broadcast.
 
 `python -m memristive.commands.loop` simulates the emulator alone.
 """
@@ -343,8 +343,7 @@ def altered_state(element: str, state: float) -> dict[str, float]:
     = 0.
 
     `element` is the name of the memristor in the circuit, "xsynapse" for `circuit.X("synapse",
-    ...)`. The state is set twice: as the voltage of the capacitor, and as that of the channel's
-    gate.
+    ...)`. The state is set twice: as the voltage of the capacitor and of the channel's gate.
     """
     return {f"c.{element}.cmemory ic": state, f"m.{element}.mchannel icvgs": state}
 

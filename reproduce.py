@@ -45,7 +45,6 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["memristor_figures.py"],
         ["-m", "memristive.commands.loop"],
         ["-m", "memristive.commands.loop", "--stdp"],
-        ["-m", "memristive.commands.presets"],
         [
             *("-m", "memristive", "compare", "--data", "mnist", "--write", "at-once"),
             *("--presentations", "40000", "--seeds", "1", "--jobs", "1", *quick),

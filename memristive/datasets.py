@@ -29,7 +29,7 @@ from snn_circuit import NeuronParameters
 
 if TYPE_CHECKING:
     from memristive.io.voltages import Voltages
-    from memristive.learning.rule import ErrorDrivenRule, LayeredRule
+    from memristive.learning.rule import ErrorDrivenRule
 
 INSTALLED = Path(__file__).parent / "data"  # exists if pip has installed the project
 MNIST_FILE = (INSTALLED if INSTALLED.exists() else Path(__file__).parents[1] / "data") / "mnist.npz"
@@ -102,11 +102,6 @@ class Dataset:
         ``load_images("train")`` and ``load_images("test")`` return the training and the test set,
         and are called when a set is first needed. Without this function, the patterns are the
         training set and there is no test set.
-    layer_settings : dict
-        Parameters of the rule of several layers that differ from its defaults. They were chosen on
-        held-out training images; those of XOR on its four images.
-    hidden : tuple of int
-        Neurons of each hidden layer, chosen on the same images.
     scale : tuple of float, optional
         Of a file of one's own: its values that are the levels 0 and 1.
     checksum : int, optional
@@ -121,8 +116,6 @@ class Dataset:
     setup: Setup = Setup()
     settings: Mapping[str, float] = field(default_factory=dict)
     load_images: Callable[[str], Images] | None = field(default=None, repr=False)
-    layer_settings: Mapping[str, float] = field(default_factory=dict)
-    hidden: tuple[int, ...] = (200,)
     scale: tuple[float, float] | None = None
     checksum: int | None = None
 
@@ -148,13 +141,6 @@ class Dataset:
         from memristive.learning.rule import ErrorDrivenRule
 
         return ErrorDrivenRule(**self.settings)  # type: ignore[arg-type]
-
-    @property
-    def layer_rule(self) -> "LayeredRule":
-        """Rule for several layers that suits the images."""
-        from memristive.learning.rule import LayeredRule
-
-        return LayeredRule(**self.layer_settings)  # type: ignore[arg-type]
 
     @functools.cached_property
     def training(self) -> Images:
@@ -395,7 +381,7 @@ def mnist_shifted(size: int = SIZE) -> Dataset:
             np.tile(arrays["y_train"].astype(int), 5),
         )
 
-    return dataclasses.replace(plain, name="mnist_shifted", load_images=load_images, hidden=(300,))
+    return dataclasses.replace(plain, name="mnist_shifted", load_images=load_images)
 
 
 def moved_by_a_pixel(images: np.ndarray) -> np.ndarray:
@@ -426,8 +412,8 @@ def fashion(size: int = SIZE) -> Dataset:
     arXiv:1708.07747; MIT licence).
 
     Levels are proportional to the grey level; 255 is 1. Reads the compressed IDX files in the
-    folder FASHION_MNIST_DIR, by default those of Debian's package. Raises DatasetError if one is
-    missing or damaged.
+    folder FASHION_MNIST_DIR, by default the files of Debian's package. Raises DatasetError if one
+    is missing or damaged.
     """
     folder = Path(os.environ.get("FASHION_MNIST_DIR", FASHION_FOLDER))
 
@@ -437,17 +423,7 @@ def fashion(size: int = SIZE) -> Dataset:
         )
         return Images(shrink(pixels, size) / 255, labels.astype(int))
 
-    rule = {
-        "presentations": 2_400_000,
-        "hidden_dose": 40e-3,
-        "output_dose": 80e-3,
-        "margin": 18e-6,
-        "final_margin": 0.1,
-    }
-    return dataclasses.replace(
-        from_images("fashion", images("train"), images("t10k"), (size, size), FASHION_LABELS),
-        layer_settings=rule,
-    )
+    return from_images("fashion", images("train"), images("t10k"), (size, size), FASHION_LABELS)
 
 
 def mnist_central() -> Dataset:
@@ -474,11 +450,7 @@ def digits(seed: int = 1) -> Dataset:
     levels, labels = load_digits(return_X_y=True)
     split = train_test_split(levels / 16, labels, test_size=0.2, random_state=seed, stratify=labels)
     train, test = Images(split[0], split[2]), Images(split[1], split[3])
-    return dataclasses.replace(
-        from_images("digits", train, test, (8, 8)),
-        hidden=(100,),
-        layer_settings={"presentations": 60_000, "start_drive_spread": 0.5},
-    )
+    return from_images("digits", train, test, (8, 8))
 
 
 def xor() -> Dataset:
@@ -486,14 +458,6 @@ def xor() -> Dataset:
     testing.
     """
     images = Images(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0]))
-    rule = {
-        "presentations": 240,
-        "hidden_dose": 0.3,
-        "output_dose": 0.6,
-        "margin": 10e-6,
-        "start_weight": 0.5,
-        "start_weight_spread": 1.0,
-    }
     return Dataset(
         "xor",
         np.full((2, 2), 0.5),
@@ -501,8 +465,6 @@ def xor() -> Dataset:
         (1, 2),
         "grey",
         load_images=lambda part: images,
-        layer_settings=rule,
-        hidden=(16,),
     )
 
 
@@ -575,7 +537,7 @@ def own_images(
 ) -> Dataset:
     """Return the images or samples in a file (`memristive.io.tables.read_table`) as a dataset.
 
-    Levels are the file's values if those of the training samples lie from 0 to 1. Others are scaled
+    Levels are the file's values if the training samples lie from 0 to 1. Others are scaled
     together, by the least and the largest value of the training samples, or by the `scale` of a
     network that was trained on other images. A file with x_train, y_train, x_test and y_test has a
     test set of its own. Of another file a fifth of each class is the test set, drawn by the `seed`;
@@ -607,13 +569,7 @@ def own_images(
         "test": Images(levels[test], numbers[test]),
     }
     dataset = from_images(path.stem, sets["train"], sets["test"], shape, tuple(map(str, names)))
-    return dataclasses.replace(
-        dataset,
-        layer_settings={"presentations": 40 * len(train)},
-        hidden=(100,),
-        scale=scale,
-        checksum=checksum,
-    )
+    return dataclasses.replace(dataset, scale=scale, checksum=checksum)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ the ledger must assume (docs/costs.md).
 import dataclasses
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from memristive.parameters import Fields, FloatOrArray, Parameters, quantity
@@ -32,29 +32,41 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Ledger:
-    """Energies of the parts, a `Line` for each. Ledgers can be added; lines of the same part then
-    become one.
+    """Energies of the parts, a `Line` for each, and the duration in s of each phase. Ledgers can be
+    added; lines of the same part and durations of the same phase then become one.
     """
 
     lines: tuple[Line, ...] = ()
+    times: Times = field(default_factory=dict)
 
     @classmethod
-    def of(cls, lines: Iterable[Line]) -> "Ledger":
-        """Return a ledger of `lines`. Lines that agree in `name`, `kind` and `pins` become one, and
-        lines of 0 J are left out.
+    def of(cls, lines: Iterable[Line], times: Times | None = None) -> "Ledger":
+        """Return a ledger of `lines` and `times`. Lines that agree in `name`, `kind` and `pins`
+        become one, and lines of 0 J are left out.
         """
         sums: dict[tuple[str, str, bool], Line] = {}
         for line in lines:
             key = line.name, line.kind, line.pins
             before = sums[key].joules if key in sums else 0.0
             sums[key] = line._replace(joules=before + float(line.joules))
-        return cls(tuple(line for line in sums.values() if line.joules))
+        return cls(tuple(line for line in sums.values() if line.joules), times or {})
 
     def __add__(self, other: "Ledger") -> "Ledger":
-        return Ledger.of([*self.lines, *other.lines])
+        times = dict(self.times)
+        for phase, seconds in other.times.items():
+            times[phase] = times.get(phase, 0.0) + seconds
+        return Ledger.of([*self.lines, *other.lines], times)
 
     def __mul__(self, factor: float) -> "Ledger":
-        return Ledger(tuple(line._replace(joules=factor * line.joules) for line in self.lines))
+        return Ledger(
+            tuple(line._replace(joules=factor * line.joules) for line in self.lines),
+            {phase: factor * seconds for phase, seconds in self.times.items()},
+        )
+
+    @property
+    def duration(self) -> float:
+        """Duration of all phases in s, without the decision, which the read contains."""
+        return float(sum(time for phase, time in self.times.items() if phase != "decision"))
 
     def sum(self, **wanted: object) -> float:
         """Return the energy in J of all lines whose fields have the `wanted` values, as

@@ -175,7 +175,7 @@ class Parameters:
         """
 
     def as_dict(self) -> Fields:
-        """Return the parameters by name, those of nested parameters as a dict, for JSON records."""
+        """Return the parameters by name, with nested parameters as a dict, for JSON records."""
         values = dataclasses.asdict(self)  # type: ignore[call-overload]
         for name in values:
             if isinstance(nested := getattr(self, name), Parameters):

@@ -115,7 +115,7 @@ def save(figure: Figure, path: Path | str) -> None:
 
 def _replaceable(start: bytes, old: bytes) -> bool:
     """Return True if a file's content begins with `start`, as its kind does, and no other program
-    wrote it: in a PNG file such a program names itself as the software.
+    wrote it. In a PNG file such a program names itself as the software.
     """
     return old.startswith(start) and b"Software" not in old[:500]
 

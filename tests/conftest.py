@@ -76,12 +76,6 @@ def mnist_setup(templates):
 
 
 @pytest.fixture(scope="session")
-def mnist_schedule(mnist_setup):
-    """The paper's pulses for MNIST."""
-    return mnist_setup.schedule
-
-
-@pytest.fixture(scope="session")
 def digit_images(mnist):
     """The first 40 MNIST test images by encoding, each 40 x 100."""
     return {

@@ -23,24 +23,6 @@ from memristive.parameters import ParameterError
 from memristive.scores.checks import settled_membranes
 
 
-def test_zvn_has_each_letter_and_its_nine_neighbours():
-    dataset = datasets.zvn()
-    for k, pattern in enumerate(dataset.patterns):
-        flipped = np.abs(dataset.training.levels - pattern).sum(axis=1)
-        assert sorted(flipped[dataset.training.labels == k]) == [0] + [1] * 9
-    assert len(np.unique(dataset.test.levels, axis=0)) == 30
-
-
-@pytest.mark.parametrize("damage", ["one bit", "missing"])
-def test_damaged_mnist_is_refused_with_its_path(tmp_path, damage):
-    path, content = tmp_path / "mnist.npz", bytearray(datasets.MNIST_FILE.read_bytes())
-    content[len(content) // 2] ^= 1
-    if damage != "missing":
-        path.write_bytes(content)
-    with pytest.raises(DatasetError, match=str(path)):
-        datasets.load_mnist(path=path)
-
-
 def test_templates_are_the_thresholded_means_of_the_first_hundred_images(mnist, templates):
     assert (templates.patterns.shape, templates.shape, templates.labels) == (
         (10, 100),
@@ -117,17 +99,6 @@ def test_fashion_is_read_from_idx_files_in_proportion_to_its_grey_levels(fashion
         and len(dataset.labels) == 10
     )
     assert load_dataset("fashion", size=14).size_suffix == "_14x14" and not fashion().size_suffix
-
-
-@pytest.mark.parametrize("damage", ["missing", "cut"])
-def test_fashion_without_a_sound_file_names_the_package(fashion_folder, damage):
-    path = fashion_folder[0] / "train-images-idx3-ubyte.gz"
-    if damage == "missing":
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DatasetError, match="dataset-fashion-mnist"):
-        fashion()
 
 
 def test_images_of_a_user_get_a_resistor_that_lets_neurons_fire():

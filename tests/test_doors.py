@@ -4,7 +4,6 @@ places. A new kind is one more line.
 
 import dataclasses
 import functools
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -113,8 +112,7 @@ def test_its_costs_add_up(kind):
     network, rule = trained(kind)
     few = dataclasses.replace(rule, presentations=300)
     found = memristive.costs(network, IMAGES, LABELS, few, sample=5)
-    frame, read = found.to_frame(), found.ledgers["inference"]
-    assert frame.groupby("ledger").joules.sum()["inference"] == pytest.approx(read.sum())
+    read = found.ledgers["inference"]
     # a training has 300 reads, each at least as long as that of an inference at its start
     assert found.ledgers["training"].sum() > 30 * read.sum() and found.errors > 0
     assert "of 5 images" in str(found) and found.area["cells"] > 0
@@ -152,12 +150,3 @@ def test_a_convolution_refuses_images_that_lie_on_their_side():
     for read in (functools.partial(memristive.read, network), model.predict):
         with pytest.raises(ValueError, match=r"5 x 8|\(5, 8\)"):
             read(images.transpose(0, 2, 1))
-
-
-def test_images_whose_classes_come_in_turn_bring_no_warning():
-    order = np.concatenate([np.flatnonzero(k == TRUTH)[:60] for k in (0, 1)])
-    images, labels = (part[order.reshape(2, 60).T.ravel()] for part in (NEW, TRUTH))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        memristive.read(trained("convolution")[0], images)
-        assert labels[::2].max() == 0

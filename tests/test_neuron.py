@@ -139,19 +139,6 @@ def test_schmitt_trigger_switches_up_at_the_threshold_and_down_below_its_hystere
     assert abs(waves["output"][~high]).max() == pytest.approx(1.6 * 2300 / 1e12, rel=1e-3)
 
 
-def test_spike_is_not_reset_while_the_neuron_is_driven_and_ends_below_the_hysteresis(simulate):
-    settled, off = 4.6, 2e-3
-    current = settled / NEURON.transresistance
-    circuit = bench([(0, 0), (1e-6, current), (off, current), (off + 1e-7, 0.0)])
-    waves = simulate(circuit, VECTORS, 2.5e-3, max_step=1e-6)
-    high = waves["output"] > 0.8
-    assert np.abs(np.diff(high.astype(int))).sum() == 2  # up once, down once
-    assert high[(waves.time > 3e-4) & (waves.time < off)].all()
-    end = waves.time[np.flatnonzero(high)[-1] + 1]
-    # steps of 1 us
-    assert end == pytest.approx(off + 1.9 * 60e-6 * np.log(settled / (3.1 - 0.3)), abs=1.5e-6)
-
-
 def test_hysteresis_must_be_below_the_threshold():
     with pytest.raises(ParameterError, match="hysteresis"):
         NeuronParameters(threshold=2.0, hysteresis=2.0)

@@ -30,24 +30,13 @@ def test_installed_package_is_importable_from_another_folder(tmp_path):
         shutil.copy(ROOT / name, source)
     for name in ("memristor", "snn_circuit"):
         shutil.copy(ROOT / f"{name}.py", source)
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--no-deps",
-        "--no-build-isolation",
-        "--quiet",
-        "--target",
-        str(site),
-    ]
-    subprocess.run([*install, str(source)], check=True, capture_output=True, timeout=300)
+    install = ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--quiet", "--target"]
+    command = [sys.executable, *install, str(site), str(source)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     code = (
         "import memristive; [getattr(memristive, name) for name in memristive.__all__]\n"
         "from memristive.devices.measured_device import load_device; load_device('epiram')\n"
-        "import numpy; from memristive import datasets, plotting\n"
-        "figure = plotting.weight_images(numpy.eye(4), (2, 2), 'abcd')\n"
-        "plotting.save(figure, 'own/weights.png')\n"
+        "from memristive import datasets\n"
         "import memristor, snn_circuit, memristive.commands.fit\n"
         "assert datasets.load_mnist('y_test')['y_test'].shape == (10000,)\n"
         "print(memristor.__file__)"
@@ -61,16 +50,6 @@ def test_installed_package_is_importable_from_another_folder(tmp_path):
         env=os.environ | {"PYTHONPATH": str(site)},
     )
     assert done.stdout.splitlines()[-1:] == [str(site / "memristor.py")], done.stderr
-    assert (tmp_path / "own" / "weights.png").stat().st_size > 5000
-    done = subprocess.run(
-        [sys.executable, "-m", "memristive.commands.loop", "--parameters"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ | {"PYTHONPATH": str(site)},
-    )
-    assert done.returncode == 0 and "memristor.width" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

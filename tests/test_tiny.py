@@ -10,6 +10,7 @@ import pytest
 
 import memristor
 from memristive import tiny
+from memristive.cli.runs import tuned
 from memristive.datasets import xor, xpue
 from memristive.devices.cells import Cells
 from memristive.learning.build import initial_network
@@ -60,7 +61,7 @@ def test_the_papers_layer_fires_as_in_closed_form():
 @pytest.mark.parametrize("hidden", [(), (16,)])
 def test_layers_learn_as_in_closed_form(hidden):
     images, labels = xor().training
-    rule = LayeredRule(**xor().layer_settings)
+    rule = LayeredRule(**tuned("xor").of_group("rule"))
     design = LayerDesign(rise=EDGE, window=tiny.WINDOW + EDGE / 2)
     parameters = NetworkParameters(neuron=IDEAL)
     start = initial_network(hidden, 2, images, rule, design, parameters)

@@ -26,10 +26,9 @@ LONGER = {
 
 @dataclass(frozen=True)
 class TestedNetwork:
-    """A network whose MNIST test is in the results table of docs/reproducing.md."""
+    """A network of one layer, which ngspice tests on MNIST (docs/reproducing.md)."""
 
     name: str  # of the voltages file, without .json
-    title: str
     rule: str
     encoding: str
     engine: str = "ngspice"  # engine that trained
@@ -67,20 +66,13 @@ class TestedNetwork:
 
 
 def _networks() -> list[TestedNetwork]:
-    tested = [TestedNetwork("mnist", "Hebbian", "hebbian", "binary")]
+    tested = [TestedNetwork("mnist", "hebbian", "binary")]
     for encoding, ending in (("binary", ""), ("grey", "_grey")):
-        tested.append(
-            TestedNetwork(
-                f"mnist_ex_situ{ending}", "logistic regression's weights", "ex-situ", encoding
-            )
-        )
+        tested.append(TestedNetwork(f"mnist_ex_situ{ending}", "ex-situ", encoding))
         for engine, stem in (("ngspice", "error_driven"), ("closed-form", "closed_form")):
             for seed in (1, 2, 3):
                 name = f"mnist_{stem}{ending}" + f"_seed_{seed}" * (seed > 1)
-                title = (
-                    f"learned from errors in {'ngspice' if engine == 'ngspice' else 'closed form'}"
-                )
-                tested.append(TestedNetwork(name, title, "error-driven", encoding, engine, seed))
+                tested.append(TestedNetwork(name, "error-driven", encoding, engine, seed))
     return tested
 
 
@@ -92,16 +84,8 @@ def test_name(network: TestedNetwork) -> str:
     return network.name.replace("mnist", "mnist_test", 1)
 
 
-def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
-    """Return the path of a file (its `ending`: .json for the record) that ngspice's test of a
-    network wrote: that of all images if it exists, else that of a quick reproduction.
-    """
-    paths = [folder / f"{test_name(network)}{ending}" for folder in (ONE_LAYER, QUICK)]
-    return next((path for path in paths if path.exists()), paths[0])
-
-
 def write_agreement() -> None:
-    """Count, for each network, the test images that the two engines decide differently, and write
+    """Count, for each network, the test images that the two engines decide differently. Write
     results/one_layer/agreement.json, or results/quick/agreement.json if ngspice has not read all
     images of each network.
     """
@@ -110,7 +94,8 @@ def write_agreement() -> None:
         computed = load_decisions(
             ONE_LAYER / f"{test_name(network)}_by_closed_form_decisions.csv.gz"
         )["decision"]
-        decisions = in_ngspice(network, "_decisions.csv.gz")
+        paths = [one / f"{test_name(network)}_decisions.csv.gz" for one in (ONE_LAYER, QUICK)]
+        decisions = next((path for path in paths if path.exists()), paths[0])
         simulated = load_decisions(decisions)["decision"]
         both = min(len(computed), len(simulated))
         counts[network.name] = {

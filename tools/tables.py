@@ -11,17 +11,13 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
-from memristive.accounting.costs import duration
 from memristive.commands.costs import all_ledgers
-from memristive.devices.measured_device import DEVICES, GATE_DEVICES, ONE_SIDED_DEVICES
+from memristive.devices.measured_device import DEVICES
 from memristive.io.records import load_results, write_file
-from memristive.parameters import Fields
-from studies.sweeps import AT_ONCE, LI, WAITS, WANG
-from tools.networks import NETWORKS, RESULTS, in_ngspice
+from tools.networks import RESULTS
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
 NOISES = "{write_noise:.1%}, {read_noise:.1%}"
@@ -220,7 +216,7 @@ SHORT = [
         ONE,
         "devices/gate_commit",
         STRICT,
-        f"size == 8 and series == 'usual' and way == '{WAITS}'",
+        "size == 8 and series == 'usual' and way == 'with a step'",
     ),
 ]
 
@@ -234,37 +230,6 @@ def short_rows() -> pd.DataFrame:
         text = text.format(*(one.agg(["min", "max"]) for one in means))
         rows.append((experiment, published, *engines.split(", "), text))
     return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
-
-
-def results_rows() -> pd.DataFrame:
-    """Return a row for each network of one layer on MNIST, with the number of images that both
-    engines decide differently, and rows for what they are compared with.
-    """
-    agreement = load_results(RESULTS / "one_layer/agreement.json")
-    tests = {network.name: in_ngspice(network).relative_to(RESULTS) for network in NETWORKS}
-    tested = records({name: str(path.with_suffix("")) for name, path in tests.items()}).assign(
-        experiment=[network.title[0].upper() + network.title[1:] for network in NETWORKS],
-        encoding=[network.encoding for network in NETWORKS],
-        images=[agreement[network.name]["images"] for network in NETWORKS],
-        otherwise=[agreement[network.name]["otherwise"] for network in NETWORKS],
-    )
-    others = [
-        ("MNIST, training patterns (paper: 100%)", "binary", "paper/mnist_inference", STRICT),
-        ("Hebbian, the paper's rule", "binary", "one_layer/mnist_test", "paper_rule_accuracy"),
-        *(
-            ("Logistic regression in software", encoding, f"one_layer/{name}", "software_accuracy")
-            for encoding, name in (
-                ("binary", "mnist_ex_situ_training"),
-                ("grey", "mnist_ex_situ_grey_training"),
-            )
-        ),
-    ]
-    rows = [
-        {"experiment": title, "encoding": encoding, STRICT: sweep(name)[field][0]}
-        for title, encoding, name, field in others
-    ]
-    compared = pd.DataFrame(rows)
-    return pd.concat([compared[:2], tested, compared[2:]])
 
 
 # experiments of docs/reproducing.md, whose commands stand there, and their records
@@ -305,7 +270,6 @@ COSTS = {  # records of `memristive costs`
     "MNIST, one layer": "mnist_closed_form_grey",
     "MNIST, 200 hidden": "layers_mnist",
     "the same, 20 times faster": "layers_mnist_faster_20",
-    "digits, convolution": "convolution_digits",
     "MNIST, convolution": "convolution_mnist",
     "EpiRAM, one layer": "epiram_100000",
     "EpiRAM, one layer, late": "device_epiram_1_late",
@@ -319,18 +283,13 @@ def costs_rows() -> pd.DataFrame:
     """Return a row for each record of costs: energies, times and area as text."""
     rows, drawn = [], all_ledgers(RESULTS / "costs")
     for title, name in COSTS.items():
-        record, times = load_results(RESULTS / f"costs/costs_{name}.json"), Fields()
+        record = load_results(RESULTS / f"costs/costs_{name}.json")
         row = {"network": title, "accuracy": f"{record['shorter'][0][STRICT]:.1%}"}
         for kind, ledger in drawn[name].items():
-            times = record["times_s"][kind]
             row[f"{kind}_pins"] = JOULES(ledger.sum(pins=True))
             row[kind] = JOULES(ledger.sum())
-            row[f"{kind}_time"] = SECONDS(
-                times.get("read") if kind == "inference" else duration(times)
-            )
+            row[f"{kind}_time"] = SECONDS(ledger.duration)
         row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
-        wear = record.get("wear")
-        row["wear"] = f"{wear['mean']:,.0f} / {wear['most']:,.0f}" if wear else "nan"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -338,12 +297,12 @@ def costs_rows() -> pd.DataFrame:
 LAYERS = {1: "one layer", 2: "two layers"}
 LATE = {True: "late", False: "rounded"}
 GATED = {  # cells of the sweep gate_commit
-    "li-1t1r": f"device == '{LI}' and size == 10 and series == 'usual'",
+    "li-1t1r": "device == 'li-1t1r' and size == 10 and series == 'usual'",
     "no scatter": "series == 'scatter' and value == 0",
     "scatter 9 %": "series == 'scatter' and value == 0.09",
     "no stuck cells": "series == 'stuck' and value == 0",
     "30 % stuck": "series == 'stuck' and value == 0.3",
-    "wang-1t1r": f"device == '{WANG}'",
+    "wang-1t1r": "device == 'wang-1t1r'",
     "li-1t1r, 8x8 images, 64-54-10": "size == 8",
 }
 
@@ -351,31 +310,11 @@ GATED = {  # cells of the sweep gate_commit
 def gated_rows() -> pd.DataFrame:
     """Return the rows of the sweep gate_commit, with the cells as title."""
     parts = [sweep("devices/gate_commit", one).assign(title=title) for title, one in GATED.items()]
-    return named(pd.concat(parts), "way", {AT_ONCE: "a write at each dose", WAITS: "with a step"})
-
-
-def contest_rows() -> pd.DataFrame:
-    """Return the results of the circuit of transistors beside the contest's best, Delta rule with
-    1.67 uF and with 16 uF: correct images, all images, J of a test image and of the training.
-    """
-    best = {
-        "mnist10": (93, 500, 27.0879e-6, 737.352e-3),
-        "mnist017": (134, 150, 9.86249e-6, 67.9689e-3),
-    }
-    columns, rows = ["correct", "images", "inference_J_per_image", "training_J"], []
-    for task, name in (("ten digits", "mnist10"), ("0, 1 and 7", "mnist017")):
-        own = map(float, sweep(f"transistors/transistor_{name}").loc[0, columns])
-        for circuit, values in (
-            ("this circuit", own),
-            ("contest's best, November 2026", best[name]),
-        ):
-            correct, images, inference, training = values
-            energies = {"nJ": float(f"{1e9 * inference:.3g}"), "uJ": float(f"{1e6 * training:.3g}")}
-            rows.append(
-                {"task": task, "circuit": circuit, "share": correct / images, **energies}
-                | {"correct": correct, "images": images}
-            )
-    return pd.DataFrame(rows)
+    return named(
+        pd.concat(parts),
+        "way",
+        {"at each dose": "a write at each dose", "with a step": "with a step"},
+    )
 
 
 def convolution_rows() -> pd.DataFrame:
@@ -384,7 +323,6 @@ def convolution_rows() -> pd.DataFrame:
         "fashion": "Fashion-MNIST",
         "mnist": "MNIST",
         "mnist_shifted": "MNIST and copies shifted by a pixel",
-        "digits": "digits, 8x8",
     }
     names = [f"convolution/{path.stem}" for path in (RESULTS / "convolution").glob("conv*.json")]
     rows = records({name: name for name in sorted(names)})
@@ -397,18 +335,8 @@ def convolution_rows() -> pd.DataFrame:
     return named(rows, "record_parameters_dataset", titles)
 
 
-REGIONS = "x".join(["{record_parameters_convolution_regions:.0f}"] * 2)
 KERNELS = "{record_parameters_hidden[0]} of {record_parameters_convolution_window:.0f}x"
 TABLES = {
-    "results": Table(
-        results_rows,
-        "experiment",
-        {
-            "experiment (MNIST, strict unless noted)": "{experiment}",
-            "{encoding}": ACCURACY,
-            "decided differently": "{otherwise_sum:.0f} of {images_sum:,.0f}",
-        },
-    ),
     "short_results": Table(
         short_rows,
         "experiment",
@@ -446,9 +374,7 @@ TABLES = {
             "images": "{record_parameters_dataset}",
             "cells": "{cells}",
             "kernels": KERNELS + "{record_parameters_convolution_window:.0f}",
-            "regions": REGIONS,
             "weights": "{record_parameters_weights:,.0f}",
-            "presentations": "{record_parameters_learning_presentations:,.0f}",
             "accuracy": ACCURACY,
         },
     ),
@@ -471,59 +397,6 @@ TABLES = {
             "steps down": "{first_down:.2%} to {last_down:.2%}",
             "on/off": "{ratio:.3g}",
             "noise: write, read": NOISES,
-        },
-    ),
-    "gate_presets": Table(
-        lambda: pd.DataFrame(
-            {
-                **vars(one),
-                "least": 1e6 * one.lowest_conductance,
-                "most": 1e6 * one.highest_conductance,
-            }
-            for one in GATE_DEVICES.values()
-        ),
-        "name",
-        {
-            "device": "{name}",
-            "gate/V": "{gate_low:g} to {gate_high:g}",
-            "conductance/uS": "{least:.0f} to {most:.0f}",
-            "noise: write, read": NOISES,
-            "stuck": "{stuck:.0%}",
-        },
-    ),
-    "one_sided_presets": Table(
-        lambda: pd.DataFrame(
-            {
-                **vars(one),
-                "gradual": "up" if pulses.sign > 0 else "down",
-                **{"step": pulses.mean_step, "noise": pulses.noise, "x": np.mean(pulses.abrupt)},
-                "ratio": one.on_off_ratio,
-            }
-            for one in ONE_SIDED_DEVICES.values()
-            if (pulses := one.one_sided)
-        ),
-        "name",
-        {
-            "device": "{name}",
-            "gradual": "{gradual}",
-            "step, noise": "{step:.1%}, {noise:.1%}",
-            "abrupt to x": "{x:.2f}",
-            "on/off": "{ratio:.3g}",
-            "read noise": "{read_noise:.1%}",
-        },
-    ),
-    "one_sided": Table(
-        lambda: sweep(
-            "devices/one_sided", "data == 'mnist' or layers == 1", layers=LAYERS, late=LATE
-        ).sort_values(
-            ["data", "layers", "device"], key=lambda x: x if x.name != "data" else x != "mnist"
-        ),
-        "data layers device",
-        {
-            "images": "{data}, {layers}",
-            "device": "{device}",
-            "{late}": "{percent:.1f} ({percent_min:.1f}); {pulses_per_cell:,.0f}, "
-            "{refreshes_per_cell:,.1f}",
         },
     ),
     "writes_late": Table(
@@ -549,40 +422,6 @@ TABLES = {
             "a training: pins": "{training_pins}",
             "training: all parts": "{training}",
             "training: time": "{training_time}",
-            "pulses a cell, mean/most": "{wear}",
-        },
-    ),
-    "stdp": Table(
-        lambda: records(
-            {
-                f"{title}|{name.upper()}": f"stdp/stdp_{name}{ending}"
-                for title, ending in {
-                    "ideal": "",
-                    "spread 10 %": "_spread",
-                    "10 % of pixels flipped": "_flipped",
-                    "both": "_spread_flipped",
-                }.items()
-                for name in ("xpue", "012345")
-            }
-        ).assign(
-            devices=lambda rows: rows.title.str.split("|").str[0],
-            data=lambda rows: rows.title.str.split("|").str[1],
-        ),
-        "devices",
-        {
-            "devices and inputs": "{devices}",
-            "{data}: seeds that succeed": "{one_to_one_sum:.0f} of {count}",
-        },
-    ),
-    "transistors_contest": Table(
-        contest_rows,
-        "task circuit",
-        {
-            "task": "{task}",
-            "circuit": "{circuit}",
-            "correct": "{share:.2%} ({correct:.0f}/{images:.0f})",
-            "nJ for a test image": "{nJ:,g}",
-            "µJ for the training": "{uJ:,g}",
         },
     ),
 }
@@ -603,12 +442,8 @@ def write_tables(path: Path) -> bool:
 
 
 def main() -> None:
-    """Write the tables of README, docs/ and transistors/."""
-    for path in [
-        Path("README.md"),
-        Path("transistors/README.md"),
-        *sorted(Path("docs").glob("*.md")),
-    ]:
+    """Write the tables of README and docs/."""
+    for path in [Path("README.md"), *sorted(Path("docs").glob("*.md"))]:
         if write_tables(path):
             print(f"wrote {path}")
 

@@ -6,13 +6,12 @@ with its figure, and the error without ngspice. Three minutes, most of them pip'
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import venv
 from pathlib import Path
-
-import numpy as np
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,20 +36,6 @@ print(f"{right.mean():.1%} of the digits are read by weights of software;", *sha
 """
 
 
-def readings() -> str:
-    """Return noisy conductances in S as the text of a CSV file: three sweeps of 40 pulses up and 40
-    down.
-    """
-    random, pulse = np.random.default_rng(1), np.arange(41)
-    up = 1e-6 + 9e-6 * (1 - np.exp(-pulse / 20)) / (1 - np.exp(-2))
-    rows = ["sweep,up,down"]
-    for sweep in range(3):
-        pairs = zip(up, up[::-1], strict=True)
-        noisy = ([value + random.normal(0, 5e-8) for value in pair] for pair in pairs)
-        rows += [f"{sweep},{rise:.5g},{fall:.5g}" for rise, fall in noisy]
-    return "\n".join(rows)
-
-
 def run(folder: Path, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder outside of the project, with further variables of the environment;
     return the completed process.
@@ -71,7 +56,7 @@ def main() -> None:
         folder = Path(name)
         venv.create(folder / "empty", with_pip=True)
         python = folder / "empty" / ("Scripts" if os.name == "nt" else "bin") / "python"
-        (folder / "pulses.csv").write_text(readings(), encoding="utf-8")
+        shutil.copy(ROOT / "tests/io/readings/keithley.csv", folder / "pulses.csv")
         install = ["-m", "pip", "install", "--quiet", "-c", str(ROOT / "requirements.txt")]
         commands = [
             [*install, f"{wheel}[nir]"],

@@ -6,7 +6,7 @@ All energies are computed in closed form, because it agrees with ngspice within 
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +25,6 @@ from memristive.ledger import (
     Ledger,
     Line,
     Technology,
-    Times,
     mean,
     stage_load,
     wire_lines,
@@ -41,20 +40,6 @@ from memristive.writing.ways import kernel_ways
 SEGMENTS, SAMPLES = 20, 12  # of a training, and images in each of them whose costs are computed
 SEARCHED = 500  # images among which errors are looked for
 NO_AMPLIFIER = np.zeros(2)  # number, bias current in A
-
-
-def duration(times: Times) -> float:
-    """Return the duration of all phases in s, without the decision, which the read contains."""
-    return float(sum(seconds for phase, seconds in times.items() if phase != "decision"))
-
-
-def added(times: Iterable[Times], factor: float = 1.0) -> Times:
-    """Return the sum of the durations of each phase (read, back-read ...), times `factor`, in s."""
-    sums: Times = {}
-    for each in times:
-        for phase, seconds in each.items():
-            sums[phase] = sums.get(phase, 0.0) + factor * seconds
-    return sums
 
 
 @dataclass(frozen=True)
@@ -81,28 +66,16 @@ class Accounts:
     technology : Technology
     device : MeasuredDevice, optional
         Device whose pulses in the laboratory write the cells; None: the emulator's pulses.
-    half : float, optional
-        Share of a pulse's voltage across half-selected cells; None: as the network's pulses.
-    together : bool
-        For emulators in a layer whose rows show an image or a patch. True: one write potentiates
-        all due columns, a second one depresses all due columns. Rows stay high for the longest
-        dose, and phi of a column ends after the dose of this column. All channels conduct during a
-        write, so a write takes the energy of its longest dose. False: one column after the other.
-        The weights are the same.
     """
 
     technology: Technology = Technology()
     device: MeasuredDevice | None = None
-    half: float | None = None
-    together: bool = True
 
     # Reads
 
-    def read(
-        self, network: Network, image: np.ndarray, times: Arrays, stop: float
-    ) -> tuple[Ledger, Times]:
-        """Return the ledger of a read up to `stop` s, and the durations in s until its decision
-        (the first output spike) and until its end. Both include the reads of all patches.
+    def read(self, network: Network, image: np.ndarray, times: Arrays, stop: float) -> Ledger:
+        """Return the ledger of a read up to `stop` s. Its times are those until the decision (the
+        first output spike) and until the end; both include the reads of all patches.
 
         `times`: first spikes of each layer in s.
         """
@@ -163,8 +136,9 @@ class Accounts:
                     False,
                     "twice the current of the threshold, for each neuron that fires",
                 ),
-            ]
-        ), {"decision": of_patches + seconds, "read": of_patches + stop}
+            ],
+            {"decision": of_patches + seconds, "read": of_patches + stop},
+        )
 
     def amplifiers(self, network: Network, k: int) -> np.ndarray:
         """Return two numbers: the op-amps that read layer `k`, and the sum of their bias currents
@@ -204,18 +178,14 @@ class Accounts:
 
     # Errors
 
-    def correct(self, network: Network, correction: Correction) -> tuple[Ledger, Times]:
-        """Return the ledger of the back-reads and writes of an error, and the duration in s of each
-        phase.
-        """
+    def correct(self, network: Network, correction: Correction) -> Ledger:
+        """Return the ledger of the back-reads and writes of an error."""
         parts = [self._back_reads(network, correction.errors)]
         for k, (writes, doses) in enumerate(zip(correction.writes, correction.doses, strict=True)):
             layer = network.layers[k]
             if network.pulses is None:
-                shared = self.together and not layer.timed
-                parts += [
-                    self._write(network, k, group) for group in _with_equal_rows(writes, shared)
-                ]
+                groups = _with_equal_rows(writes, not layer.timed)
+                parts += [self._write(network, k, group) for group in groups]
             else:
                 parts += network.way.ledgers(
                     self.technology, self.pulse_of(network), layer, network.states[k], writes, doses
@@ -225,11 +195,10 @@ class Accounts:
                 bits * self.technology.memory_energy,
                 "of the patches that are played again",
             )
-            parts.append((Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]), {}))
-        ledgers, times = zip(*parts, strict=True)
-        return sum(ledgers, Ledger()), added(times)
+            parts.append(Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]))
+        return sum(parts, Ledger())
 
-    def _back_reads(self, network: Network, errors: list[np.ndarray]) -> tuple[Ledger, Times]:
+    def _back_reads(self, network: Network, errors: list[np.ndarray]) -> Ledger:
         joules, lines, amplifiers = 0.0, 0.0, NO_AMPLIFIER
         for k in range(1, len(network.layers)):
             layer, technology = network.layers[k], self.technology
@@ -242,18 +211,19 @@ class Accounts:
             amperes = layer.inputs * technology.first_stage_current + output
             amplifiers = amplifiers + np.array([layer.inputs, amperes])
         if len(network.layers) == 1:
-            return Ledger(), {}
+            return Ledger()
         return Ledger.of(
             [
                 Line("back-read: array", joules, COMPUTED, True),
                 *wire_lines("back-read", lines, 0.0),
                 self._bias("back-read", amplifiers, BACK_STOP),
-            ]
-        ), {"back-read": BACK_STOP * (len(network.layers) - 1)}
+            ],
+            {"back-read": BACK_STOP * (len(network.layers) - 1)},
+        )
 
-    def _write(self, network: Network, k: int, doses: list[ColumnDose]) -> tuple[Ledger, Times]:
-        """Return the ledger and duration of one write of emulators' columns with equal rows. The
-        channels of all columns conduct, and the longest dose ends the write.
+    def _write(self, network: Network, k: int, doses: list[ColumnDose]) -> Ledger:
+        """Return the ledger of one write of emulators' columns with equal rows. The channels of all
+        columns conduct, and the longest dose ends the write.
         """
         layer, technology = network.layers[k], self.technology
         dose = max(doses, key=lambda dose: abs(dose.dose))
@@ -270,12 +240,13 @@ class Accounts:
                 *wire_lines("write", phi + charged * (not layer.timed), charged * layer.timed),
                 self._bias("write", self.amplifiers(network, k), seconds),
                 self._currents("write", drawn.charge),
-            ]
-        ), {"write": seconds + technology.driver_step}
+            ],
+            {"write": seconds + technology.driver_step},
+        )
 
     def pulse_of(self, network: Network) -> Laboratory:
         """Return the device's pulses."""
-        half = network.way.half if self.half is None else self.half
+        half = network.way.half
         if self.device:
             device = self.device
             if device.levels:
@@ -296,10 +267,12 @@ Steps = Iterator[tuple[int, float]]  # of `train`
 
 
 def _with_equal_rows(writes: list[ColumnDose], shared: bool) -> list[list[ColumnDose]]:
-    """Return groups of writes that are made together.
+    """Return groups of writes of emulators that are made together. Unless `shared`, each write is a
+    group.
 
     They have one sign and equal rows, as of an image, or of a patch that several kernels have won.
-    Unless `shared`, each write is a group.
+    Rows stay high for the longest dose, and phi of a column ends after the dose of this column. All
+    channels conduct during a write, so it takes the energy of its longest dose.
     """
     groups: dict[object, list[ColumnDose]] = {}
     for k, dose in enumerate(writes):
@@ -324,9 +297,8 @@ def read_in_closed_form(network: Network, image: np.ndarray, seed: int = 0) -> S
 
 def inference(
     network: Network, image: np.ndarray, accounts: Accounts, wait: float | None = RESOLUTION
-) -> tuple[Ledger, Times]:
-    """Return the ledger of one read of an image (inputs), and the durations as `Accounts.read`
-    does.
+) -> Ledger:
+    """Return the ledger of one read of an image (inputs).
 
     The read ends `wait` s after the first spike of the last layer, when no later spike can tie with
     the first. With `wait` None it ends at the second spike. Without this spike it lasts for the
@@ -380,14 +352,13 @@ def correction(
 
 @dataclass
 class TrainingCosts:
-    """Costs of a whole training: ledger, duration in s of each phase, number of errors, pulses of
-    each cell (`counts`), and the trained network.
+    """Costs of a whole training: ledger, number of errors, pulses of each cell (`counts`), and the
+    trained network.
 
     `curve` has the energies in J of a read and of an error at several moments of the training.
     """
 
     ledger: Ledger = Ledger()
-    times: Times = field(default_factory=dict)
     errors: int = 0
     counts: Counts | None = None
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -430,14 +401,12 @@ def training(
             continue
         marks = marks[marks > done + 0.5]
         errors = int(learning.history[begin:done, 1].sum())
-        (read, read_times), error = sampled
+        read, error = sampled
         costs.ledger += read * (done - begin)
-        costs.times = added([costs.times, added([read_times], done - begin)])
         row = {"presentations": begin, "read_J": read.sum(), "errors": errors}
         if error:
-            costs.ledger += error[0] * errors
-            costs.times = added([costs.times, added([error[1]], errors)])
-            row["error_J"] = error[0].sum()
+            costs.ledger += error * errors
+            row["error_J"] = error.sum()
         costs.errors += errors
         costs.curve.append(row)
         before, begin = error, done
@@ -455,12 +424,10 @@ def training(
             [
                 *(line for line in costs.ledger.lines if line.name != SELECTED),
                 Line(SELECTED, exact, network.way.kind, True, "of all pulses, counted"),
-            ]
+            ],
+            costs.ledger.times,
         )
     return costs
-
-
-Sampled = tuple[tuple[Ledger, Times], tuple[Ledger, Times] | None]
 
 
 def _sampled(
@@ -471,14 +438,13 @@ def _sampled(
     accounts: Accounts,
     done: int,
     samples: int,
-    before: tuple[Ledger, Times] | None = None,
-) -> Sampled:
-    """Return the mean ledger and the mean durations of the next reads, and those of the next
-    errors. Without an error among the next `SEARCHED` images the latter are `before`.
+    before: Ledger | None = None,
+) -> tuple[Ledger, Ledger | None]:
+    """Return the mean ledger of the next reads, and that of the next errors. Without an error among
+    the next `SEARCHED` images the latter is `before`.
     """
     order = rule.order(len(images), done, min(done + SEARCHED, rule.presentations)).tolist()
-    reads: list[tuple[Ledger, Times]] = []
-    errors: list[tuple[Ledger, Times]] = []
+    reads, errors = list[Ledger](), list[Ledger]()
     for k in order:
         if len(reads) >= samples and len(errors) >= samples:
             break
@@ -488,22 +454,16 @@ def _sampled(
             reads.append(read_in_training(network, images[k], label, times, accounts))
         if due and len(errors) < samples:
             errors.append(accounts.correct(network, due))
-    return mean_of(reads), mean_of(errors) if errors else before
+    return mean(reads), mean(errors) if errors else before
 
 
 def read_in_training(
     network: Network, image: np.ndarray, label: int, times: Arrays, accounts: Accounts
-) -> tuple[Ledger, Times]:
-    """Return the ledger and durations of a read that also waits for the neuron of the `label`."""
+) -> Ledger:
+    """Return the ledger of a read that also waits for the neuron of the `label`."""
     own, window = float(times[-1][label]), network.design.window
     stop = max(float(end_of_read(times[-1], window)), window if math.isnan(own) else own)
     return accounts.read(network, image, times, stop)
-
-
-def mean_of(parts: list[tuple[Ledger, Times]]) -> tuple[Ledger, Times]:
-    """Return the mean ledger and the mean durations of several reads or errors."""
-    ledgers, times = zip(*parts, strict=True)
-    return mean(list(ledgers)), added(times, 1 / len(times))
 
 
 def wear(counts: Counts, endurance: float) -> dict[str, float]:
@@ -519,19 +479,18 @@ def wear(counts: Counts, endurance: float) -> dict[str, float]:
     }
 
 
-def area(network: Network, technology: Technology, half: float = 0.0) -> dict[str, float]:
+def area(network: Network, technology: Technology) -> dict[str, float]:
     """Return a dict with the areas in m^2 of cells, neurons and amplifiers, of the capacitors of
     late writes and gates, and of the memory for the positions of patches.
 
     Wires run over the cells. An emulator has the area of its channel and of its capacitor. A cell
-    that is written at its gate holds two gate voltages, X and that of its last write. `half`: as in
-    `Accounts`; above 0 the array is passive.
+    that is written at its gate holds two gate voltages, X and that of its last write.
     """
     memristor, layers = network.parameters.memristor, network.layers
     cells = sum(layer.rows * layer.width for layer in layers)
     if network.pulses:
         cell = (
-            technology.passive_cell if half else technology.selected_cell
+            technology.passive_cell if network.way.half else technology.selected_cell
         ) * technology.feature_size**2
     else:
         cell = memristor.width * memristor.length

@@ -1,10 +1,10 @@
 """Energies of reads, back-reads and writes in closed form: the channels' currents times their
 voltages.
 
-Tests measure the same energies in ngspice. Rows rise and fall in straight lines. Over such a
-line a Gauss-Legendre quadrature with three points (`NODES` and `WEIGHTS` of
-`memristive.closed_form.neuron`) integrates the power. A measured device is written by the pulses of
-the laboratory, not by those of the emulator that stands for it in ngspice.
+Tests measure the same energies in ngspice. Rows rise and fall in straight lines. Over such a line a
+Gauss-Legendre quadrature with three points (`NODES` and `WEIGHTS` of
+`memristive.closed_form.neuron`) integrates the power. A measured device is written by the
+laboratory's pulses, not by the pulses of the emulator that stands for it in ngspice.
 """
 
 import dataclasses
@@ -41,8 +41,8 @@ class Drawn(NamedTuple):
 
 
 def current(cells: Channel, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
-    """Return the absolute value of the currents in A through the channels of `cells` at `states`
-    (V), with rows at `volts` (of any sign) and columns at 0 V; all broadcast.
+    """Return the absolute value of the currents in A through the channels of `cells`. States are
+    `states` (V), rows are at `volts` (of any sign), columns at 0 V; all broadcast.
 
     At negative voltages the channel's terminal at the row is its source.
     """

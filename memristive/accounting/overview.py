@@ -5,25 +5,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from memristive.accounting import costs as accounting
 from memristive.accounting import dissipation
-from memristive.accounting.costs import Accounts, Times, TrainingCosts
+from memristive.accounting.costs import Accounts, TrainingCosts
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
-from memristive.ledger import ASSUMED, Ledger, Technology
+from memristive.ledger import ASSUMED, Ledger, Technology, mean
 from memristive.network.inputs import as_images, as_labels
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.progress import progress
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 IMAGES, ERRORS, SEARCHED = 100, 20, 2000  # read, of errors, among which errors are looked for
 SHOWN = 1e-3  # share of a ledger, from which a part has a line of its own
@@ -36,10 +32,9 @@ class Costs:
     Attributes
     ----------
     ledgers : dict of str to Ledger
-        Energies by part of an "inference" (mean of `images` reads), of an "error" (its read, the
-        back-reads and writes; mean of the first errors) and of a "training" (all of it).
-    times : dict of str to dict of str to float
-        For each ledger the duration of each phase in s.
+        Energies by part, and duration in s of each phase (`times`), of an "inference" (mean of
+        `images` reads), of an "error" (its read, the back-reads and writes; mean of the first
+        errors) and of a "training" (all of it).
     images : int
         Images that were read.
     standard_error : float
@@ -54,28 +49,14 @@ class Costs:
     """
 
     ledgers: Mapping[str, Ledger]
-    times: Mapping[str, Times]
     images: int
     standard_error: float
     area: Mapping[str, float]
     errors: int | None = None
     wear: Mapping[str, float] = field(default_factory=dict)
 
-    def to_frame(self) -> "pd.DataFrame":
-        """Return the parts of all ledgers: a row for each, with the columns ledger, name, joules,
-        kind, pins and note.
-        """
-        import pandas as pd  # here: the import takes half a second
-
-        rows = [
-            {"ledger": name} | line
-            for name, ledger in self.ledgers.items()
-            for line in ledger.rows()
-        ]
-        return pd.DataFrame(rows)
-
     def __str__(self) -> str:
-        texts = [described(name, self.ledgers[name], self.times[name]) for name in self.ledgers]
+        texts = [described(name, ledger) for name, ledger in self.ledgers.items()]
         texts[0] += (
             f"\nmean of {self.images} images, standard error {with_unit(self.standard_error, 'J')}"
         )
@@ -105,8 +86,8 @@ def costs(
     device: str | Path | MeasuredDevice | None = None,
     start: Network | None = None,
 ) -> Costs:
-    """Return the costs of a network over images: of an inference, and with labels and the rule also
-    of an error and of the whole training, which is made again in closed form.
+    """Return the costs of an inference over images. With labels and the rule, add an error and the
+    whole training, which is made again in closed form.
 
     Parameters
     ----------
@@ -146,23 +127,22 @@ def costs(
     if len(images) > sample:
         chosen = np.random.default_rng(1).choice(images, sample, replace=False)
     reads = inferences(network, chosen, accounts)
-    energies = [ledger.sum() for ledger, _ in reads]
-    costs = {"inference": accounting.mean_of(reads)}
+    energies = [ledger.sum() for ledger in reads]
+    ledgers = {"inference": mean(reads)}
     training, wear = None, {}
     if rule is not None and labels is not None:
         targets = as_labels(labels, len(images), network.sizes[-1])
         error = first_errors(network, rule, images, targets, accounts)
-        costs |= {"error": error} if error else {}
+        ledgers |= {"error": error} if error else {}
         training = training_costs(network, rule, images, targets, accounts, start)
-        costs["training"] = training.ledger, training.times
+        ledgers["training"] = training.ledger
         if network.pulses and training.counts:
             wear = accounting.wear(training.counts, technology.endurance)
     return Costs(
-        {name: ledger for name, (ledger, _) in costs.items()},
-        {name: times for name, (_, times) in costs.items()},
+        ledgers,
         len(chosen),
         float(np.std(energies, ddof=1) / math.sqrt(len(energies))) if len(energies) > 1 else 0.0,
-        accounting.area(network, technology, network.way.half),
+        accounting.area(network, technology),
         training.errors if training else None,
         wear,
     )
@@ -170,8 +150,8 @@ def costs(
 
 def inferences(
     network: Network, images: np.ndarray, accounts: Accounts, *wait: float | None
-) -> list[tuple[Ledger, Times]]:
-    """Return the ledger and durations of a read of each of the `images` (n x inputs). `wait`: as in
+) -> list[Ledger]:
+    """Return the ledger of a read of each of the `images` (n x inputs). `wait`: as in
     `costs.inference`.
     """
     return [
@@ -187,20 +167,19 @@ def first_errors(
     labels: np.ndarray,
     accounts: Accounts,
     count: int = ERRORS,
-) -> tuple[Ledger, Times] | None:
-    """Return the mean ledger and durations of the first `count` errors on training images, each
-    with its read and its first dose; None if the first `SEARCHED` images bring no error.
+) -> Ledger | None:
+    """Return the mean ledger of the first `count` errors on training images, each with its read and
+    its first dose; None if the first `SEARCHED` images bring no error.
     """
     errors = []
     for image, label in zip(images[:SEARCHED], labels[:SEARCHED], strict=True):
         spikes, correction = accounting.corrected(network, rule, image, int(label))
         if correction:
             read = accounting.read_in_training(network, image, int(label), spikes, accounts)
-            written = accounts.correct(network, correction)
-            errors.append((read[0] + written[0], accounting.added([read[1], written[1]])))
+            errors.append(read + accounts.correct(network, correction))
         if len(errors) == count:
             break
-    return accounting.mean_of(errors) if errors else None
+    return mean(errors) if errors else None
 
 
 def training_costs(
@@ -246,7 +225,7 @@ def with_unit(value: float, unit: str) -> str:
     return EngFormatter(unit, places=2)(value)
 
 
-def described(name: str, ledger: Ledger, times: Times) -> str:
+def described(name: str, ledger: Ledger) -> str:
     """Return a ledger as text: its sums and durations, and a table of its parts. Parts below a
     thousandth of the sum share a line.
     """
@@ -264,7 +243,7 @@ def described(name: str, ledger: Ledger, times: Times) -> str:
         rows.append(
             f"  {f'{len(lines) - len(shown)} smaller parts':{width}}  {with_unit(rest, 'J'):>9}"
         )
-    durations = ", ".join(f"{phase} {with_unit(seconds, 's')}" for phase, seconds in times.items())
+    durations = ", ".join(f"{phase} {with_unit(time, 's')}" for phase, time in ledger.times.items())
     return "\n".join(
         [
             f"{name}: {with_unit(total, 'J')} in all parts, "

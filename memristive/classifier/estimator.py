@@ -245,8 +245,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Classes are missing or differ from those of the first call, or a parameter or the data
-            are invalid.
+            Classes are missing or differ from the classes of the first call, or a parameter or the
+            data are invalid.
         """
         first = not hasattr(self, "network_")
         if first and classes is None:
@@ -606,7 +606,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def costs(self, X: ArrayLike, y: ArrayLike | None = None, **options: Any) -> Costs:  # noqa: N803
         """Return the costs of the network over samples: of an inference, and with labels also of an
-        error and of a training like that of `fit`.
+        error and of a training as by `fit`.
 
         Parameters
         ----------

@@ -74,8 +74,8 @@ class StoredClassifier(Parameters):
     newer: ClassVar = ("network", "voltages", "device", "trained_by", "seed", "margin")
 
     def check(self) -> None:
-        """Raise ParameterError unless the classes are labels of one type, and scaling and names are
-        those of all features.
+        """Raise ParameterError unless the classes are labels of one type, and each feature has a
+        scaling and a name.
         """
         if self.network is None and not self.voltages:
             raise ParameterError("network is missing")

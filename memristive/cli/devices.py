@@ -55,7 +55,7 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
     if device.levels:
         raise ParameterError(
             f"--device {options.device} is a cell with a gate, which learns from errors: use "
-            "python -m studies.gate_cells --device"
+            "python -m memristive train --device"
         )
     setup = array_setup(setup, device, options.scheme or ONE_TRANSISTOR, patterns)
     print_prediction(setup, patterns)

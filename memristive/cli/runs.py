@@ -21,7 +21,7 @@ from memristive.devices.aging import Aging
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.files import read_json
 from memristive.learning.build import build
-from memristive.learning.rule import LayeredRule, Rule
+from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip
 from memristive.network.networks import Network
@@ -84,8 +84,10 @@ class Run:
     def trained(self) -> tuple[Network, LayeredRule, Counts]:
         """Return the trained network, its rule, and the numbers of its pulses."""
         network, rule = self.prepared()
-        network, counts = learned(network, rule, self.dataset.training)
-        return network, rule, counts
+        learning, counts = Learning.start(network, rule), no_counts(network)
+        for _ in train(learning, rule, *self.dataset.training, counts=counts):
+            pass
+        return learning.network, rule, counts
 
 
 def tuned(data: str, convolution: bool = False, device: bool = False) -> Recipe | None:
@@ -99,14 +101,6 @@ def tuned(data: str, convolution: bool = False, device: bool = False) -> Recipe 
     kept = recipe["changes"].items()
     changes = {name: value for name, value in kept if not device or name in FOR_DEVICES}
     return Recipe(layers, changes=changes)
-
-
-def learned(network: Network, rule: Rule, training: Images) -> tuple[Network, Counts]:
-    """Return a network after a training in closed form, and the numbers of its pulses."""
-    learning, counts = Learning.start(network, rule), no_counts(network)
-    for _ in train(learning, rule, *training, counts=counts):
-        pass
-    return learning.network, counts
 
 
 def data_of(name: str, size: int | None, held_out: bool, seed: int = 1) -> Dataset:
@@ -153,8 +147,9 @@ def examined(
 
 
 def means_of(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
-    """Return a row for each kind of run, in the order of the table: mean, standard deviation,
-    lowest and highest accuracy over the seeds, in %, mean pulses a cell and energy of all writes.
+    """Return a row for each kind of run, in the order of the table. It has mean, standard
+    deviation, lowest and highest accuracy over the seeds, in %, mean pulses a cell and energy of
+    all writes.
     """
     groups = table.groupby(list(kinds), sort=False)
     accuracy = 100 * groups["strict_accuracy"].agg(["mean", "std", "min", "max"])

@@ -4,8 +4,8 @@ NETWORK is a voltages file of any kind of network, trained on an ideal chip or o
 weights are carried to random chips, whose neurons (thresholds), cells (read and write gains) or
 both differ by a spread. There the network reads the test images, before and after a training on the
 chip with --repair presentations. All in closed form. docs/chips.md says why chips lose weights.
---neuron FILE: neurons differ as those of a measured neuron of a foundry (docs/silicon.md), times
-the factors of --spread.
+--neuron FILE: neurons differ as a measured neuron of a foundry does (docs/silicon.md), times the
+factors of --spread.
 
 Writes results/chips/chips_NAME.json and figures/chips_NAME.png; for a file of your own to own/.
 Seconds to a minute for each chip. Ctrl-C saves a checkpoint for --resume.

@@ -213,8 +213,8 @@ def ranking(means: pd.DataFrame) -> Figure:
 
 
 def dots(axis: Axes, means: pd.DataFrame, kind: str, order: list[str]) -> None:
-    """Draw mean accuracies: a line for each value of the column `kind`, in this `order`, a mark for
-    each way to write, and bars from the lowest to the highest seed.
+    """Draw mean accuracies, with a line for each value of the column `kind`, in this `order`, and a
+    mark for each way to write. Bars go from the lowest to the highest seed.
     """
     for write, group in means.groupby("write"):
         axis.errorbar(

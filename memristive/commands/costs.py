@@ -44,11 +44,10 @@ from memristive.cli.script import (
 from memristive.datasets import Images
 from memristive.devices.measured_device import load_device
 from memristive.io.records import load_results
-from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions
+from memristive.ledger import ASSUMED, Ledger, Line, Technology, assumptions, mean
 from memristive.network.chip import device_chip
 from memristive.network.design import Schedule
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import Fields, ParameterError, Values
 from memristive.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, WIDTH
 from memristive.scores.decisions import decide, resolution_of
@@ -56,7 +55,6 @@ from memristive.writing.at_once import ColumnDose
 
 CHOSEN_ON, LOSS = 10_000, 1e-3  # training images, least loss of accuracy that counts
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # by which all times are shortened
-SCHEMES = {ONE_TRANSISTOR: 0.0, HALF: 1 / 2, "v/3": 1 / 3}
 # parts of the figure and their colours
 READS, WRITES, BIAS, CURRENTS, WIRES, LATE, MEMBRANES = (
     "array: reads",
@@ -85,15 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("networks", type=Path, nargs="*", metavar="NETWORK", help="voltages files")
     parser.add_common("--data", None, OF_NETWORK)
     parser.add_common("--device", None, "default: the preset that is in the cells")
-    parser.add_argument(
-        "--scheme", choices=SCHEMES, help="array of measured devices (default: as it was trained)"
-    )
     parser.add_number("--images", 1, 10_000, IMAGES, "test images")
-    parser.add_argument(
-        "--one-by-one",
-        action="store_true",
-        help="write emulators' columns one after the other (default: all of one sign together)",
-    )
     parser.add_number(
         "--faster",
         1,
@@ -119,10 +109,11 @@ def all_ledgers(folder: Path) -> dict[str, dict[str, Ledger]]:
     """Return the ledgers of all records in a folder, by the name of the record and by kind."""
     return {
         path.stem.removeprefix("costs_"): {
-            kind: Ledger(tuple(Line(**line) for line in lines))
-            for kind, lines in load_results(path)["ledgers"].items()
+            kind: Ledger(tuple(Line(**line) for line in lines), record["times_s"][kind])
+            for kind, lines in record["ledgers"].items()
         }
         for path in sorted(folder.glob("costs_*.json"))
+        for record in [load_results(path)]
     }
 
 
@@ -134,8 +125,8 @@ def ledgers_of(
     """
     # 1. The network, its device and its images.
     network, rule, voltages, dataset = trained_network(path, options.data)
-    if (options.device or options.scheme) and not network.pulses:
-        raise ParameterError(f"{path}: --device and --scheme are for cells of measured devices")
+    if options.device and not network.pulses:
+        raise ParameterError(f"{path}: --device is for cells of measured devices")
     if options.training and rule is None and not network.paper:
         raise ParameterError(
             f"{path} records no rule, which --training needs: save(path, network, rule)"
@@ -155,22 +146,16 @@ def ledgers_of(
         bandwidth = options.faster * technology.amplifier_bandwidth
         technology = dataclasses.replace(technology, amplifier_bandwidth=bandwidth)
         rule = rule and dataclasses.replace(rule, margin=rule.margin / options.faster)
-    half = SCHEMES[options.scheme] if options.scheme else None
-    accounts = Accounts(technology, device, half, not options.one_by_one)
+    accounts = Accounts(technology, device)
     record = Record(
         options,
-        f"costs_{path.stem}"
-        + f"_faster_{options.faster}" * (options.faster > 1)
-        + "_one_by_one" * options.one_by_one,
+        f"costs_{path.stem}" + f"_faster_{options.faster}" * (options.faster > 1),
         {
             "network": path.stem,
             "technology": technology.as_dict(),
             "device": device and device.name,
-            "scheme": options.scheme,
             "images": options.images,
             "training": options.training,
-            # columns of hidden layers of emulators
-            "together": accounts.together and len(network.layers) > 1 and not network.pulses,
             **({"faster": options.faster} if options.faster > 1 else {}),
             **dataset.recorded,
         },
@@ -181,10 +166,10 @@ def ledgers_of(
     tests = dataset.test if dataset.load_images else dataset.training
     shown = tests.levels[: options.images]
     resolution = resolution_of(voltages.rule, slow.parameters.neuron)
-    parts = {"inference": costs.mean_of(inferences(network, shown, accounts, resolution))}
+    ledgers = {"inference": mean(inferences(network, shown, accounts, resolution))}
     error = rule and first_errors(network, rule, *dataset.training, accounts)
     if error:
-        parts["error"] = error
+        ledgers["error"] = error
     results: Fields = {}
     if options.training:
         trained = (
@@ -192,7 +177,7 @@ def ledgers_of(
             if rule
             else hebbian(network, dataset.patterns, accounts)
         )
-        parts["training"] = trained.ledger, trained.times
+        ledgers["training"] = trained.ledger
         results["errors"], results["curve"] = trained.errors, trained.curve
         if trained.network:
             scored = shortened(trained.network, {"test": tests}, resolution)
@@ -215,22 +200,19 @@ def ledgers_of(
         accounts, technology=dataclasses.replace(technology, amplifier_bandwidth=bandwidth)
     )
     at_most = network.faster(kept["factor"]) if kept["factor"] > 1 else network
-    ledger, durations = costs.mean_of(inferences(at_most, shown, quick, resolution))
-    results["fastest"] = {**kept, "inference_J": ledger.sum(), "times_s": durations}
-    ledgers = {name: ledger for name, (ledger, _) in parts.items()}
-    times = {name: durations for name, (_, durations) in parts.items()}
-    half = network.way.half if half is None else half
+    fastest = mean(inferences(at_most, shown, quick, resolution))
+    results["fastest"] = {**kept, "inference_J": fastest.sum(), "times_s": fastest.times}
     results |= {
         "ledgers": {name: ledger.rows() for name, ledger in ledgers.items()},
-        "times_s": times,
-        "area_m2": costs.area(network, technology, half),
+        "times_s": {name: ledger.times for name, ledger in ledgers.items()},
+        "area_m2": costs.area(network, technology),
         "cells": sum(layer.rows * layer.width for layer in network.layers),
         "shorter": shorter,
         "assumptions": assumptions(technology),
     }
     record.write(results, ngspice=False)
     for name, ledger in ledgers.items():
-        print("\n" + described(name, ledger, times[name]))
+        print("\n" + described(name, ledger))
     print(answers(results))
     return record.path.stem.removeprefix("costs_"), ledgers
 
@@ -243,9 +225,7 @@ def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> Train
     for j, pattern in enumerate(patterns):
         dose = ColumnDose(j, design.pulse * network.layers[0].write_rate, pattern)
         nothing = [np.zeros(len(patterns))]
-        written = accounts.correct(state, costs.Correction(nothing, [[dose]], [[]]))
-        result.ledger += written[0]
-        result.times = costs.added([result.times, written[1]])
+        result.ledger += accounts.correct(state, costs.Correction(nothing, [[dose]], [[]]))
         states = state.states[0].copy()
         states[j] = network.states[0][j]
         state = dataclasses.replace(state, states=(states,))

@@ -68,9 +68,9 @@ GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 # not explain them; from the second on, the device file holds it; from the third, there is none
 MISSED, FAR, MISFIT = 0.05, 0.1, 0.2
 EXPLAINED = 1.25  # times the rms that noise explains, which 99 % of fits without misfit stay below
-# Inputs of the largest network in `studies.sweeps device_learning`. If all cells conduct, the
-# summing stage gives 16 V, and its rail is at 20 V. So the op-amp's output resistance of 10 ohm may
-# take 4 V, which is a current of 0.4 A: 10 mS a cell at 0.1 V.
+# Inputs of 20x20 pixels. If all cells conduct, the summing stage gives 16 V, and its rail is at 20
+# V. So the op-amp's output resistance of 10 ohm may take 4 V, which is a current of 0.4 A: 10 mS a
+# cell at 0.1 V.
 ROWS = 400
 # most sweeps, and readings of a sweep, that the figure shows
 SHOWN_SWEEPS, SHOWN_READINGS = 100, 5000
@@ -395,8 +395,8 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
 
 
 def kind_figure(kind: DevicesFit) -> Figure:
-    """Draw several devices: their steps and write noises over x as thin lines, and their ranges,
-    with means in black and a band of one standard deviation from device to device.
+    """Draw several devices: their ranges, and their steps and write noises over x as thin lines.
+    Means are black, with a band of one standard deviation from device to device.
     """
     device, spreads, x = kind.device, kind.spreads, np.linspace(0, 1, 101)
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(plotting.WIDTH, 3.4))

@@ -16,9 +16,9 @@ A file with `pins` describes a neuron (docs/silicon.md); opamp, axon_hillock, gf
 come with the project. The study writes own/NEURON_neuron.json, for the recipe's neuron.
 
 Writes the device file own/MODEL_device.json, for --device of other scripts, the record
-own/spice_device_MODEL.json and own/spice_device_MODEL.png; those of the project's models go to
-results/devices/ and figures/. 5 to 10 s. No file is written if the curves are wrong by more than
-20 % of the range.
+own/spice_device_MODEL.json and own/spice_device_MODEL.png. Files of the project's models go to
+results/devices/ and figures/. 5 to 10 s. No file is written if the curves are wrong by more than 20
+% of the range.
 """
 
 import argparse
@@ -65,10 +65,6 @@ from memristive.parameters import Fields, ParameterError, SimulationError
 from memristive.progress import progress
 from memristive.spice.session import time_limit
 
-# Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose
-# (docs/own_model.md).
-NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
-SOFT = 0.5  # least over largest step: below this, bounds count as soft
 ABRUPT = 0.2  # share of the range: a device with a larger step has fewer than five levels
 LIMIT = 10.0  # s, of one transient: usual are 0.01 to 1
 DRIFT = 0.1  # share of a mean step: reads that move x by more bring a warning
@@ -235,7 +231,7 @@ def measured_gate(measured: GateCharacterisation) -> tuple[MeasuredDevice, Field
 
 
 def print_result(measured: Characterisation) -> None:
-    """Print steps, r, the drift by reads, and the consequences for learning."""
+    """Print steps, r, and the drift by reads."""
     device = measured.device
     both = (True, False)
     rows = [
@@ -294,7 +290,6 @@ def print_result(measured: Characterisation) -> None:
                 f"one pulse {way} moves x by up to {max(curve):.0%}: the device is abrupt and has "
                 "few levels, so that corrections overshoot: try a shorter pulse, or a lower voltage"
             )
-    print(meaning(device))
 
 
 def print_gate(measured: GateCharacterisation) -> None:
@@ -344,31 +339,6 @@ def gate_figure(measured: GateCharacterisation) -> Figure:
         title=f"{len(expected)} random writes",
     )
     return drawn
-
-
-def meaning(device: MeasuredDevice) -> str:
-    """Return sentences on the cost of r in accuracy for one layer of pairs (MNIST 10x10): one
-    sentence for passive arrays (V/2), one for 1T1R.
-    """
-    worst, apart = max(device.half_up, device.half_down), abs(device.half_up - device.half_down)
-    if worst <= NO_COST:
-        cost = "costs no accuracy, because half-selected cells stay"
-    elif min(min(curve) / max(curve) for curve in (device.up, device.down)) < SOFT:
-        about = "more than" if worst > SOFT_R[-1] else "some"
-        points = f"{about} {np.interp(worst, SOFT_R, SOFT_COST):.1f} points"
-        cost = (
-            f"costs {points} with a small dose, many with a large one, because\neach write of a "
-            "neighbour moves a "
-            f"half-selected cell by {worst:.1%} of a step towards the middle"
-        )
-    else:
-        cost = (
-            "costs less than 1 point of accuracy with a small dose, because disturbs up and "
-            "down nearly cancel.\n"
-            f"r up and r down differ by {apart:.1%}: with a large dose, half-selected cells "
-            "drift to a bound"
-        )
-    return f"scheme v/2 {cost}\nscheme 1t1r has no half-selected cells: r does not matter"
 
 
 def figure(measured: Characterisation) -> Figure:

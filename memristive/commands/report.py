@@ -45,6 +45,7 @@ from memristive.devices.measured_device import (
 )
 from memristive.devices.neuron_model import load_neuron
 from memristive.devices.one_sided import middles
+from memristive.devices.spice_model import is_model
 from memristive.files import read_json
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import (
@@ -57,7 +58,7 @@ from memristive.io.records import (
 )
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.ledger import Technology
+from memristive.ledger import Technology, mean
 from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import Network
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
@@ -121,8 +122,8 @@ tr.own td { font-weight: 600; background: #eef4fa }
 
 
 class Given(NamedTuple):
-    """Device of a report, what its fit or measurement had to say, the readings of each measured
-    device, and how far its curves miss them, as a share of the range.
+    """Device of a report: what its fit or measurement had to say, the readings of each measured
+    device, and how far its curves miss them (share of the range).
     """
 
     device: MeasuredDevice
@@ -225,22 +226,22 @@ def name_of(path: Path) -> str:
 
 
 def given_device(options: argparse.Namespace) -> Given:
-    """Return the device that the options describe. If its name is that of another, published
-    device, it is called "NAME (yours)".
+    """Return the device that the options describe. If a published device has its name, it is called
+    "NAME (yours)".
     """
     path = Path(options.device)
-    is_json = path.is_file() and path.suffix == ".json"
-    if options.read_voltage is not None and (is_json or not path.is_file()):
+    is_table = path.is_file() and path.suffix != ".json"
+    if options.read_voltage is not None and not is_table:
         raise ParameterError(
             f"--read-voltage is for a table of readings: {path} states its voltages already"
         )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if path.is_file() and not is_json:
+        if is_table:
             given = fitted(path, options)
-        elif is_json and "subcircuit" in read_json(path, "device file"):
+        elif is_model(options.device):
             outputs = ["--results", str(options.results), "--figures", str(options.figures)]
-            measure.main([str(path), *outputs, *["--force"] * options.force])
+            measure.main([options.device, *outputs, *["--force"] * options.force])
             device = load_device(str(options.results / f"{name_of(path)}_device.json"))
             given = Given(device, device.source, misfit=device.misfit)
         else:
@@ -386,8 +387,8 @@ def ways_of(device: MeasuredDevice) -> tuple[bool, ...]:
 
 
 def answer(run: Run) -> Fields:
-    """Return the row of a run: accuracy and pulses, for the first seed of the device as it is also
-    energies and times, and for one layer accuracies at later ages. Runs in a worker.
+    """Return the row of a run: accuracy and pulses. The first seed of the device as it is has
+    energies and times, too, and one layer has accuracies at later ages. Runs in a worker.
     """
     device, more = run.recipe.device, {}
     assert isinstance(device, MeasuredDevice)
@@ -409,18 +410,13 @@ def answer(run: Run) -> Fields:
 
 
 def costs_of(run: Run, costs: accounting.TrainingCosts, accounts: Accounts) -> dict[str, float]:
-    """Return the mean energy and time of an inference of the trained network, and those of its
-    training.
-    """
+    """Return energies and times of a mean inference and of the training of the trained network."""
     assert costs.network
     images = run.dataset.training.levels[:READS]
     reads = [accounting.inference(costs.network, image, accounts) for image in images]
     row: dict[str, float] = {}
-    for name, (ledger, times) in {
-        "inference": accounting.mean_of(reads),
-        "training": (costs.ledger, costs.times),
-    }.items():
-        row |= {f"{name}_J": ledger.sum(), f"{name}_s": accounting.duration(times)}
+    for name, ledger in {"inference": mean(reads), "training": costs.ledger}.items():
+        row |= {f"{name}_J": ledger.sum(), f"{name}_s": ledger.duration}
     return row
 
 
@@ -801,12 +797,12 @@ def advice_of(rows: pd.DataFrame) -> list[str]:
     if math.isnan(error):
         return [f"O{layer[1:]}.", "One seed shows no clear difference: repeat it with --seeds 3."]
     gains = {}  # of each change: points, and their standard error
-    for (name, way), (mean, of_mean) in means.items():
+    for (name, way), (average, of_mean) in means.items():
         both = math.hypot(error, of_mean)
         if name == AS_IT_IS and way != best:
-            gains[f"write {best}"] = reached - mean, both
+            gains[f"write {best}"] = reached - average, both
         elif name not in (AS_IT_IS, EVERYTHING) and way == best:
-            gains[name] = mean - reached, both
+            gains[name] = average - reached, both
     if AGED in rows:
         old = 100 * rows[AGED].dropna()
         lost, of_mean = reached - old.mean(), float(old.std() / math.sqrt(len(old)))

@@ -20,18 +20,15 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from memristive import plotting
-from memristive.accounting.costs import read_in_closed_form
 from memristive.cli.parallel import run_tasks
 from memristive.cli.reading import read_images
 from memristive.cli.runs import data_of, tuned
@@ -47,9 +44,8 @@ from memristive.cli.script import (
 )
 from memristive.datasets import Dataset, Images
 from memristive.devices.measured_device import load_device
-from memristive.engines.engine import NgspiceNetwork
 from memristive.engines.read_netlist import netlist
-from memristive.io.networks import describe_network, load_network
+from memristive.io.networks import describe_network, load
 from memristive.io.nir_graph import drives
 from memristive.io.records import (
     check_overwriting,
@@ -63,25 +59,22 @@ from memristive.io.records import (
 from memristive.io.voltages import save_voltages
 from memristive.io.weights import load_weights
 from memristive.learning.build import build
-from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
+from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import chosen_chip, load_chip
-from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import Fields, ParameterError
-from memristive.plotting import BLACK, GREY, SKY, WIDTH
+from memristive.plotting import WIDTH
 from memristive.progress import progress
 from memristive.scores.checks import warn_of_layers
 from memristive.scores.decisions import score_row
-from memristive.spice.session import temporary_circuits
 from memristive.writing.pulses import Counts, no_counts
 
 LARGE = 28  # pixels a side
 HIDDEN = (100,)  # neurons of a hidden layer of emulators, by default
 SHOWN = 32  # kernels that are drawn
-SEARCHED = 2000  # training images among which `find_error` searches
 CHECKPOINT_EVERY = 30  # s
 
 
@@ -182,7 +175,6 @@ def main(arguments: list[str] | None = None) -> None:
     rows = train_and_test(options, path, parameters, trained)
 
     # 3. Save.
-    network = network_on_chip(load_network(path, dataset.name)[0], start.chip)
     accuracies = [row["strict_accuracy"] for row in rows]
     results = {"rows": rows, "mean_strict_accuracy": np.mean(accuracies)}
     if not kind:
@@ -191,17 +183,12 @@ def main(arguments: list[str] | None = None) -> None:
     for checkpoint in checkpoints_of(path, options.seeds):
         checkpoint.unlink(missing_ok=True)
 
-    # 4. Print, and draw the first network: kernels, or a back-read.
+    # 4. Print, and draw the kernels of the first network.
     pulses = ("pulses a cell",) if "pulses_a_cell" in rows[0] else ()
     heading = ("seed", "accuracy (%)", "95 % interval", "silent", "tied", "images that wrote")
     print(table((*heading, *pulses), list(map(shown, rows))))
     if options.convolution:
-        record.plot(kernels_figure(network), "kernels")
-        record.plot(places_figure(network, dataset.test.levels[0]), "places")
-    elif len(network.states) > 1 and not network.pulses:
-        example = find_error(network, rule, *dataset.training)
-        if example:
-            record.plot(back_read_figure(network, *example, dataset.labels), "back_read")
+        record.plot(kernels_figure(load(path)), "kernels")
 
 
 Start = Callable[[int], tuple[Dataset, Network, LayeredRule]]
@@ -435,56 +422,10 @@ def make_presentations(
                 saved = time.perf_counter()
 
 
-def find_error(
-    network: Network, rule: LayeredRule, images: np.ndarray, labels: np.ndarray
-) -> tuple[int, int] | None:
-    """Return the class of the first image with an error, and the first wrong neuron: the right
-    neuron fires, and the wrong one before it or too soon after it. None without an error among the
-    first 2,000.
-
-    `images`: n x inputs; `labels`: n.
-    """
-    images, labels = images[:SEARCHED], labels[:SEARCHED]
-    for label, spikes in zip(labels.tolist(), network.first_spikes(images), strict=True):
-        wrong = first_wrong_neuron(spikes, label, rule.margin)
-        if wrong is not None and not np.isnan(spikes[label]):
-            return label, wrong
-    return None
-
-
-def back_read_figure(network: Network, label: int, wrong: int, labels: Sequence[str]) -> Figure:
-    """Draw the back-read of each neuron below the last layer after an error, in both engines: the
-    voltage that flows back through the memristors.
-
-    `wrong`: neuron that fires too early. `labels`: names of the classes.
-    """
-    last = len(network.states) - 1
-    errors = output_errors(network.sizes[-1], label, wrong)
-    with temporary_circuits():
-        simulated = NgspiceNetwork(network).read_back(network, last, errors)
-    computed = network.read_back(last, errors)
-    order = np.argsort(computed)[::-1]
-    place = np.arange(len(order))
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    axis.bar(place, computed[order], color=SKY, width=0.8, label="closed form")
-    axis.scatter(
-        place, simulated[order], color=BLACK, s=5, zorder=3, label="ngspice: current of the row"
-    )
-    axis.axhline(0, color=GREY, linewidth=0.8)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set(
-        xlabel="hidden neuron, sorted by its back-read",
-        ylabel="read back (V)",
-        title=f"Back-read for a {labels[label]}, where the neuron of {labels[wrong]} was too early",
-    )
-    axis.grid(alpha=0.3)
-    axis.legend()
-    return figure
-
-
 def kernels_figure(network: Network) -> Figure:
     """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
-    weights, window = kernel_weights(network), network.layers[0].kind.window  # type: ignore[attr-defined]
+    window = network.layers[0].kind.window  # type: ignore[attr-defined]
+    weights = drives(network.layers[0], network.states[0])[:, :-1]  # without the bias row
     chosen = weights[:SHOWN].reshape(-1, window, window)
     across, far = 8, float(np.abs(chosen).max())
     lines = -(-len(chosen) // across)
@@ -496,57 +437,4 @@ def kernels_figure(network: Network) -> Figure:
     for axis, kernel in zip(axes.flat, chosen, strict=False):
         image = axis.imshow(kernel, cmap="RdBu", vmin=-far, vmax=far)
     figure.colorbar(image, ax=axes, aspect=40, label="weight (thresholds)")
-    return figure
-
-
-def kernel_weights(network: Network) -> np.ndarray:
-    """Return the weights of the kernels in thresholds, kernels x rows without the bias row."""
-    return drives(network.layers[0], network.states[0])[:, :-1]
-
-
-def places_figure(network: Network, image: np.ndarray) -> Figure:
-    """Draw an image, and where each of the kernels that fire first has its earliest spikes."""
-    kind = network.layers[0].kind
-    assert isinstance(kind, Convolution)
-    kernels = network.layers[0].neurons
-    seen = read_in_closed_form(network, image)
-    times, winners = (part[0].reshape(-1, kernels) for part in (seen.times, seen.winners))
-    shown = np.argsort(np.nanmin(np.where(np.isnan(times), np.inf, times), axis=0))[:5]
-    weights = kernel_weights(network).reshape(kernels, kind.window, kind.window)
-    far = np.abs(weights[shown]).max()
-    figure, axes = plt.subplots(2, 6, figsize=(WIDTH, 2.9), layout="constrained")
-    picture = image.reshape(kind.height, kind.width)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(True)
-    axes[0, 0].imshow(picture, cmap="Greys", vmin=0, vmax=1)
-    axes[0, 0].set_title("image", fontsize=9)
-    axes[1, 0].set_axis_off()
-    centres = (kind.window - 1) / 2 + kind.stride * np.stack(
-        np.divmod(np.arange(len(kind.patches)), kind.places[1]), axis=1
-    )
-    norm = LogNorm(np.nanmin(times[:, shown]) * 1e6, np.nanmax(times[:, shown]) * 1e6)
-    for column, kernel in enumerate(shown, 1):
-        weight = axes[0, column].imshow(weights[kernel], cmap="RdBu", vmin=-far, vmax=far)
-        axes[0, column].set_title(f"kernel {kernel}", fontsize=9)
-        axes[1, column].imshow(picture, cmap="Greys", vmin=0, vmax=2)
-        fired = ~np.isnan(times[:, kernel])
-        place = centres[winners[fired, kernel]]
-        marks = axes[1, column].scatter(
-            place[:, 1],
-            place[:, 0],
-            c=times[fired, kernel] * 1e6,
-            s=18,
-            cmap="viridis",
-            norm=norm,
-        )
-    figure.colorbar(weight, ax=axes[0], label="weight\n(thresholds)", aspect=12)
-    times_bar = figure.colorbar(
-        marks, ax=axes[1], label="earliest spike in\nits region (µs)", aspect=12
-    )
-    times_bar.ax.yaxis.set(
-        major_locator=LogLocator(subs=(1, 2, 5)),
-        major_formatter="{x:g}",
-        minor_formatter=NullFormatter(),
-    )
     return figure

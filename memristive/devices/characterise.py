@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import TURNING_WINDOW, Emulator, MeasuredDevice
+from memristive.devices.measured_device import TURNING_WINDOW, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import Fields, ParameterError
 from memristive.spice.session import Solver, run_once
@@ -539,11 +539,12 @@ def described(model: SpiceModel, low: float, high: float, source: str, path: str
 def loop(
     model: SpiceModel, state: float, period: float, max_step: float, gate: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s:
-    arrays of voltage in V and current in A during the second period.
+    """Return an I-V loop of a cell that starts at `state`, under a sine of this `period` in s. The
+    arrays have the voltage in V and the current in A during the second period.
 
     The sine's amplitudes are the voltages of the pulses. `max_step`: longest step in s. `gate`:
-    voltage in V of the cell's gate while the row is positive; otherwise it is that of reads.
+    voltage in V of the cell's gate while the row is positive; otherwise it is the gate's voltage of
+    reads.
     """
     time = np.linspace(0, 2 * period, 401)
     sine = np.sin(2 * np.pi * time / period)
@@ -573,7 +574,6 @@ def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
 
 
 STATE = "xcell.gate"  # ngspice's name of the cell's state
-PHI = 1.2  # V, of a pulse train
 
 
 def one_cell(
@@ -607,51 +607,3 @@ def one_cell(
     circuit.X("cell", "memristor", "neuron", "input", "phi", x0=initial_state)
     circuit.V("neuron", "neuron", circuit.gnd, 0)
     return circuit
-
-
-def apply_pulses(emulator: Emulator, directions: Sequence[int]) -> np.ndarray:
-    """Apply identical pulses to one emulated device in ngspice, from its lowest conductance on, and
-    read it after each.
-
-    Parameters
-    ----------
-    emulator : Emulator
-    directions : sequence of int
-        1 for a potentiating pulse, -1 for a depressing one.
-
-    Returns
-    -------
-    array, pulses + 1, S
-        Conductance at the device's read voltage, before any pulse and after each.
-
-    Raises
-    ------
-    SimulationError
-        ngspice cannot complete the transient.
-    """
-    width, slot = emulator.pulse, 2 * emulator.pulse
-    volts, phi, reads = [(0.0, 0.0)], [(0.0, 0.0)], []
-    for k, direction in enumerate([0, *directions]):
-        begin = k * slot
-        if direction:
-            volts += _pulse(begin, width, float(np.sign(direction)))
-            phi += _pulse(begin, width, PHI)
-        volts += _pulse(begin + 0.7 * slot, 0.25 * slot, emulator.device.read_voltage)
-        reads.append(begin + 0.85 * slot)
-    circuit = one_cell(emulator.memristor, PHI, emulator.low, "pulse train")
-    add_source(circuit, "input", volts)
-    add_source(circuit, "phi", phi)
-    solver = Solver(max_step=slot / 20, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16)
-    waves = run_once(circuit, solver, ["i(vneuron)"], (len(directions) + 1) * slot)
-    current = np.interp(reads, waves.time, waves["i(vneuron)"])
-    return np.asarray(current / emulator.device.read_voltage)
-
-
-def _pulse(begin: float, width: float, level: float) -> list[tuple[float, float]]:
-    edge = PULSE_EDGE * width
-    return [
-        (begin + edge, 0.0),
-        (begin + 2 * edge, level),
-        (begin + edge + width, level),
-        (begin + 2 * edge + width, 0.0),
-    ]

@@ -61,7 +61,8 @@ class GateCharacterisation:
         Largest change of x, at any level, by `PASSES` pulses up and down whose gate is at 0 V, and
         by `READS` reads.
     loops : list of (gate voltage in V, array of V, array of A)
-        I-V loops. The gate has this voltage while the row is positive, and else that of reads.
+        I-V loops. The gate has this voltage while the row is positive, otherwise the gate's voltage
+        of reads.
     """
 
     device: MeasuredDevice
@@ -95,8 +96,8 @@ def gate_solver(model: SpiceModel) -> Solver:
 def set_cells(
     model: SpiceModel, states: Sequence[float] | np.ndarray, gates: np.ndarray, reset: np.ndarray
 ) -> np.ndarray:
-    """Return the states of cells (n) after writes at their `gates` (n, V), with RESET for those of
-    `reset` (n).
+    """Return the states of cells (n) after writes at their `gates` (n, V), with RESET where `reset`
+    (n) is True.
 
     Both pulses, RESET and SET, are applied to all cells. A gate stays at 0 V in SET if its voltage
     in `gates` is nan, and in RESET if its entry in `reset` is False. Raises SimulationError.
@@ -242,8 +243,8 @@ def history(model: SpiceModel, gates: np.ndarray, curve: np.ndarray, state: floa
 
 
 def disturb(model: SpiceModel, mapped: StateMap, states: np.ndarray) -> dict[str, float]:
-    """Return, by the name of the test, the largest change of x from any of the `states`: by pulses
-    up and down while the gate is at 0 V, and by reads. `mapped` converts states to x.
+    """Return the largest change of x from any of the `states`, by the name of the test: pulses up
+    and down while the gate is at 0 V, and reads. `mapped` converts states to x.
     """
     result = {}
     for name, volts, width in (

@@ -191,8 +191,8 @@ def fit_pulses(
 ) -> PulseFit:
     """Fit the step curves and noises of a device to raw pulses in any order.
 
-    The range of x is that of the conductances without read noise, so sweeps need not close. Single
-    readings far from those around are left out, and their pulses count to the next reading.
+    The range of x is the range of the conductances without read noise, so sweeps need not close.
+    Single readings far from those around are left out, and their pulses count to the next reading.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def fit_pulses(
     name : str
     pulses : array_like, readings
         Number of pulses between the last reading and each one. Default: 1. Curves and write noise
-        are those of one pulse.
+        belong to one pulse.
     noise_points : sequence of int
         Numbers of points of the `noise_curves` to fit.
     equal_noises : bool, optional
@@ -383,9 +383,10 @@ def _without_spikes(
 
 
 def _far(values: np.ndarray, direction: np.ndarray, pulses: np.ndarray) -> np.ndarray:
-    """Return the indices of readings further than `FAR` robust standard deviations from the curves,
-    which are those of the `AROUND` steps of the same direction from the nearest states, or of all.
-    Readings by far nearer than the furthest one wait, as it may have bent the curves.
+    """Return the indices of readings further than `FAR` robust standard deviations from the curves.
+    The standard deviation comes from all steps, or from the `AROUND` steps of the same direction
+    from the nearest states if it is larger there. Readings by far nearer than the furthest one
+    wait, as it may have bent the curves.
     """
     y, after = (values - values.min()) / np.ptp(values), np.flatnonzero(direction)
     rest = np.abs(_rests(y, after, direction, pulses))
@@ -483,9 +484,9 @@ def _regress(
 
     The parts are the Cholesky factors of the noise's covariance and of the normal equations, the
     right side of these equations, and the curves. The regression fits `target` by `design` times
-    the curves. `slope` and `writes` are those of `_chained`; `shared` is True where two
-    neighbouring steps share a reading. `logs` are logarithms of the noises (read, write) and of the
-    standard deviations of second differences (up, down), whose typical values are `bent`.
+    the curves. `slope` and `writes`: see `_chained`; `shared` is True where two neighbouring steps
+    share a reading. `logs` are logarithms of the noises (read, write) and of the standard
+    deviations of second differences (up, down), whose typical values are `bent`.
     """
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
     noise, white = _whitened(read, write, design, target, slope, writes, shared)
@@ -544,8 +545,9 @@ def _path(
     grid: np.ndarray,
     curves: np.ndarray | None,
 ) -> tuple[list[np.ndarray], ...]:
-    """Return three lists with an entry for each of the pulses that follow the states `start`: the
-    change of the state before this pulse, and the weights and slopes of `_hats` at the state there.
+    """Return three lists with an entry for each of the pulses that follow the states `start`. They
+    are the change of the state before this pulse, and the weights and slopes of `_hats` at the
+    state there.
 
     The path follows the curves (up, down), and without curves it is straight to the states `end`.
     Weights and slopes have columns for both curves (negative for down), and are 0 for readings that
@@ -567,7 +569,7 @@ def _chained(
     """Return how the state after several pulses depends on the curves, on the state before and on
     write noise, to first order.
 
-    `ways` and `weights` are those of `_path`, `bends` the slopes of the curves along that path.
+    `ways` and `weights`: see `_path`. `bends`: slopes of the curves along that path.
 
     Returns
     -------
@@ -594,9 +596,9 @@ def _estimate(
     equal: bool = False,
     start: np.ndarray | None = None,
 ) -> tuple:
-    """Return a tuple: the grid of x, the curves (up, down) on it and their errors, the noises
-    (read, write), the estimated states at all readings, and the arguments of `_noise_curve` after
-    `grid`.
+    """Return a tuple: the grid of x, the curves (up, down) on it, their errors, and the noises
+    (read, write). The last two entries are the estimated states at all readings, and the arguments
+    of `_noise_curve` after `grid`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
     the fit uses. `equal`: both noises have the same size.
@@ -664,7 +666,7 @@ def _noise_curve(
     """Return minus the log of the restricted likelihood of a write noise with this number of
     `points` over x, and the noise at the points.
 
-    `logs` and `data` are those of the last regression, whose pulses started from the states of the
+    `logs` and `data` come from the last regression: its pulses started from the states of the
     `path`, where the curves had the slopes `bends`.
     """
     design, target, slope, _, shared, bent = data
@@ -692,8 +694,8 @@ def _likelihoods(
     data: tuple[np.ndarray, ...], noises: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return minus the log of the restricted likelihood on a lattice of `noises` (read, write),
-    with the penalty's strengths at their best, and the logs of these strengths (values of each
-    noise x 2). `data` are the arguments of `_regress` after `logs`.
+    with the penalty's strengths at their best. Return the logs of these strengths, too (values of
+    each noise x 2). `data` are the arguments of `_regress` after `logs`.
     """
     *regression, bent = data
     smooth = np.stack(np.meshgrid(*(np.log(bent)[:, None] + STRENGTHS), indexing="ij"), -1)
@@ -751,20 +753,35 @@ def _noise_intervals(last: tuple) -> tuple[np.ndarray, np.ndarray]:
     return intervals, np.array([*noises, *smooth[place]])
 
 
-def _replay(
-    device: MeasuredDevice, state: np.ndarray, direction: np.ndarray, pulses: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return two arrays (readings): x if each pulse since the start of the sweep makes the device's
-    mean step, and the standard deviation of a reading about this x, of replays with write noise.
-    `state`: estimated x at each reading, used at the starts of sweeps. `direction`, `pulses`: as in
-    `PulseFit`.
+def pulsed(
+    device: MeasuredDevice,
+    x: np.ndarray,
+    direction: np.ndarray,
+    pulses: np.ndarray,
+    noise: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Replace the states `x` (readings x simulations) after pulses by those of simulations with
+    `noise` times the device's write noise. `direction`, `pulses`: as in `PulseFit`.
     """
-    rng, x = np.random.default_rng(1), np.repeat(state[:, None], 1 + REPLAYS, axis=1)
-    noise = np.append(0, np.full(REPLAYS, device.write_noise))  # the first one has mean steps
     for n in np.flatnonzero(direction):
         x[n] = x[n - 1]
         for _ in range(pulses[n]):
             step = device.step(x[n], direction[n] > 0) * direction[n]
-            x[n] = np.clip(x[n] + step + noise * rng.standard_normal(len(noise)), 0, 1)
+            drawn = noise * device.noise(x[n]) * rng.standard_normal(len(noise))
+            x[n] = np.clip(x[n] + step + drawn, 0, 1)
+
+
+def _replay(
+    device: MeasuredDevice, state: np.ndarray, direction: np.ndarray, pulses: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return two arrays (readings). The first is x if each pulse since the start of the sweep makes
+    the device's mean step; the second is the standard deviation of a reading about this x, of
+    replays with write noise. `state`: estimated x at each reading, used at the starts of sweeps.
+    `direction`, `pulses`: as in `PulseFit`.
+    """
+    x = np.repeat(state[:, None], 1 + REPLAYS, axis=1)
+    noise = np.append(0, np.ones(REPLAYS))  # the first one has mean steps
+    pulsed(device, x, direction, pulses, noise, np.random.default_rng(1))
     variance = ((x[:, 1:] - x[:, :1]) ** 2).mean(axis=1)
     return x[:, 0], np.sqrt(variance + device.read_noise**2)

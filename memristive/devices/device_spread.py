@@ -2,8 +2,8 @@
 
 Each device is fitted alone. A fitted value differs from the mean of the kind for two reasons: the
 device differs, and its fit has an error. The two are independent, so their variances add. The
-variance of the fitted values, less the mean square of their errors, is therefore that of the
-devices (R. C. Paule and J. Mandel, J. Res. NBS 87, 377, 1982, with equal weights). Without the
+variance of the fitted values, less the mean square of their errors, is therefore the variance of
+the devices (R. C. Paule and J. Mandel, J. Res. NBS 87, 377, 1982, with equal weights). Without the
 subtraction, devices that are all alike would seem to differ by the errors of their fits.
 
 These errors come from repeats: pulses of the fitted device are simulated with its noises, in the
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import chdtri
 
-from memristive.devices.curve_fit import PulseFit, fit_pulses
+from memristive.devices.curve_fit import PulseFit, fit_pulses, pulsed
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.parameters import Fields, ParameterError
 
@@ -53,9 +53,9 @@ class FittedDevice:
     repeats: list[PulseFit]
 
     def values(self, mean: MeasuredDevice) -> dict[str, float]:
-        """Return a dict with the values that may differ from device to device: range in S, lowest
-        conductance and noises as shares of the range, gain, and gain up over gain down. A gain is
-        the ratio of this device's steps to those of the device `mean`.
+        """Return a dict with the values that may differ from device to device. These are the range
+        in S, lowest conductance and noises as shares of the range, the gain, and gain up over gain
+        down. A gain is the ratio of this device's steps to the steps of the device `mean`.
         """
         return _values(self.fit, mean)
 
@@ -86,8 +86,8 @@ class DevicesFit:
     device : MeasuredDevice
         Mean curves and noises, with the spreads from device to device.
     spreads : dict
-        A `Spread` for each of the `values` of a device. Those of range, gain and noises are divided
-        by their means, and so are relative.
+        A `Spread` for each of the `values` of a device. The spreads of range, gain and noises are
+        relative to their means.
     errors : dict
         Standard errors of `up`, `down` and `write_noise_at` (arrays).
     write_noise_at : array
@@ -158,11 +158,7 @@ def simulated(
     rng : numpy.random.Generator
     """
     x = np.clip(np.asarray(starts, float), 0, 1)
-    for n in np.flatnonzero(direction):
-        x[n] = x[n - 1]
-        for _ in range(pulses[n]):
-            step = direction[n] * device.step(x[n], direction[n] > 0)
-            x[n] = np.clip(x[n] + step + device.noise(x[n]) * rng.standard_normal(), 0, 1)
+    pulsed(device, x[:, None], direction, pulses, np.ones(1), rng)
     return device.conductance(x + device.read_noise * rng.standard_normal(len(x)))
 
 

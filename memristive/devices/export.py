@@ -178,7 +178,7 @@ def files(device: MeasuredDevice) -> dict[str, str]:
 
 def check_pulses(device: MeasuredDevice) -> None:
     """Raise ParameterError unless pulses up and down have opposite signs, and voltages larger than
-    that of a read.
+    the read voltage.
     """
     up, down = device.voltage_up, device.voltage_down
     if up * down >= 0:
@@ -236,7 +236,7 @@ def _rate(device: MeasuredDevice, up: bool) -> str:
 
 def _drive(device: MeasuredDevice, up: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return two arrays: voltages, as positive numbers in V, and the rate of the state at each of
-    them, as a share of the rate at the voltage V of a pulse.
+    them. The rate is a share of the rate at the voltage V of a pulse.
 
     Straight lines go from the read voltage, at which nothing moves, through V/3 and V/2 to V.
     """
@@ -250,7 +250,8 @@ def _drive(device: MeasuredDevice, up: bool) -> tuple[np.ndarray, np.ndarray]:
 
 def _current(device: MeasuredDevice) -> str:
     """Return the expression of the current in A from row to column: the voltage times the
-    conductance, which depends on the voltage up to the read voltage and is constant beyond.
+    conductance. The conductance depends on the voltage up to the read voltage and is constant
+    beyond.
     """
     span = device.highest_conductance - device.lowest_conductance
     curve = np.array(device.read_curve)

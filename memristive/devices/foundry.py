@@ -129,7 +129,8 @@ class Process(Parameters):
 
     def header(self) -> str:
         """Return the lines of a netlist that define the transistors nfet (drain gate source) and
-        pfet (drain gate source bulk) with parameters w and l, and the parameters wmin and lmin.
+        pfet (drain gate source bulk) with parameters w and l. They also define the parameters wmin
+        and lmin.
 
         Raises ParameterError if the foundry's package is not installed.
         """

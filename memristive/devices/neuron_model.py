@@ -26,9 +26,9 @@ from typing import ClassVar
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.foundry import FOUNDRIES, Process
-from memristive.devices.spice_dialect import pins_of
-from memristive.devices.spice_model import checked_library
+from memristive.devices.foundry import Process
+from memristive.devices.spice_dialect import header_of, pins_of
+from memristive.devices.spice_model import checked_library, preset_or_file
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import ParameterError, Parameters, curve, quantity
 from memristive.spice.session import NgspiceSession, Solver, Waveforms, temporary_circuits
@@ -99,14 +99,7 @@ class NeuronModel(Parameters):
 
     def check(self) -> None:
         """Raise ParameterError unless the library has the subcircuit with these pins."""
-        lines = [line.split() for line in self.text.lower().splitlines()]
-        headers = {words[1]: words for words in lines if words[0] == ".subckt"}
-        if self.subcircuit.lower() not in headers:
-            raise ParameterError(
-                f"subcircuit {self.subcircuit} is missing; name one of the file's: "
-                f"{', '.join(headers) or 'it has none'}"
-            )
-        own = pins_of(headers[self.subcircuit.lower()])
+        own = pins_of(header_of(self.text, self.subcircuit))
         if len(own) != len(self.pins):
             raise ParameterError(
                 f"pins must name the {len(own)} pins of {self.subcircuit}, {' '.join(own)}, got "
@@ -128,10 +121,8 @@ class NeuronModel(Parameters):
                 f"lowest_current must be below highest_current, got {self.lowest_current:g} and "
                 f"{self.highest_current:g} A"
             )
-        if self.foundry and self.foundry not in FOUNDRIES:
-            raise ParameterError(
-                f"foundry must be one of {', '.join(FOUNDRIES)}, got {self.foundry!r}"
-            )
+        if self.foundry:
+            Process(self.foundry)
 
     @property
     def sha256(self) -> str:
@@ -278,9 +269,9 @@ class MeasuredNeuron(Parameters):
         threshold: np.ndarray | float = 1.0,
         slower: np.ndarray | float = 1.0,
     ) -> np.ndarray:
-        """Return the first spikes in s (nan: silent) at the `currents` in A of columns: the law,
-        times the ratio of the curve to the law, which hardly depends on the current. `threshold`
-        and `slower`: factors on I_th and tau of each column.
+        """Return the first spikes in s (nan: silent) at the `currents` in A of columns: the law
+        times the ratio of the curve to the law. This ratio hardly depends on the current.
+        `threshold` and `slower`: factors on I_th and tau of each column.
         """
         at, scaled = np.array(self.current), currents / threshold
         ratio = np.interp(scaled, at, np.array(self.time) / law(at, *self.law))
@@ -320,16 +311,11 @@ class MeasuredNeuron(Parameters):
         return model
 
 
-def presets() -> list[str]:
-    """Return the names of the neurons that come with the project."""
-    return sorted(path.stem for path in PRESETS.glob("*.json"))
-
-
 def is_neuron(name: str) -> bool:
     """Return True if `name` is a neuron file, or a neuron that comes with the project."""
     try:
-        return name in presets() or "pins" in read_json(name, "a neuron file")
-    except FileProblem:
+        return "pins" in preset_or_file(PRESETS, name, "neuron")[1]
+    except ParameterError:
         return False
 
 
@@ -337,13 +323,7 @@ def load_neuron_model(name: str) -> NeuronModel:
     """Return the neuron of a neuron file, given its path, or one that comes with the project, given
     its name. Raises ParameterError, which names the file, for anything missing or not allowed.
     """
-    path = PRESETS / f"{name}.json" if name in presets() else Path(name)
-    try:
-        content = read_json(path, "a neuron file")
-    except FileProblem as error:
-        raise ParameterError(
-            f"neuron {name!r} is none of {', '.join(presets())}: {error}"
-        ) from None
+    path, content = preset_or_file(PRESETS, name, "neuron")
     try:
         library = path.parent / restored(str, content.pop("file", None), "file")
         text = "".join(f"{one.text}\n" for one in checked_library(library, {}))

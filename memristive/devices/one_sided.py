@@ -1,5 +1,5 @@
-"""Devices with one gradual direction: pulses of one polarity move the state step by step, a single
-one of the other polarity to an end of the range (docs/devices.md).
+"""Devices with one gradual direction (docs/devices.md). Pulses of one polarity move the state step
+by step, a single one of the other polarity to an end of the range.
 
 The steps of such devices are large and noisy, and their distribution depends on the state x. So the
 device is two tables of quantiles instead of a mean and a noise.

@@ -115,8 +115,8 @@ def _only(abrupt: list[int]) -> int:
 
 
 def _quantiles(x: np.ndarray, values: np.ndarray) -> Quantiles:
-    """Return the table of quantiles of `values` at the states `x`: those of the steps within
-    `WINDOW` of each state of the table, but at least of the `LEAST` nearest.
+    """Return the table of quantiles of `values` at the states `x`. Each state of the table takes
+    the steps within `WINDOW` of it, but at least the `LEAST` nearest.
     """
     rows = []
     for state in np.linspace(0, 1, STATES):

@@ -167,6 +167,20 @@ def arguments(text: str, begin: int) -> tuple[list[str], int]:
     return values, len(text)
 
 
+def header_of(text: str, subcircuit: str) -> list[str]:
+    """Return the words of the line .subckt of a `subcircuit`, in lower case. Raises ParameterError
+    if the library's `text` lacks it.
+    """
+    lines = map(str.split, text.lower().splitlines())
+    headers = {words[1]: words for words in lines if words[0] == ".subckt"}
+    if subcircuit.lower() not in headers:
+        raise ParameterError(
+            f"subcircuit {subcircuit} is missing; name one of the file's: "
+            f"{', '.join(headers) or 'it has none'}"
+        )
+    return headers[subcircuit.lower()]
+
+
 def pins_of(words: list[str]) -> list[str]:
     """Return the pins on a .subckt line, given its `words`."""
     return list(

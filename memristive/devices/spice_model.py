@@ -1,5 +1,5 @@
-"""A memristor of one's own: a SPICE subcircuit with two pins, or three with that of a gate, or a
-module of Verilog-A, and the model file that describes it.
+"""A memristor of one's own, and the model file that describes it. It is a SPICE subcircuit with two
+pins, or three with the pin of a gate, or a module of Verilog-A.
 
 A model file is JSON::
 
@@ -39,7 +39,14 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.faster import compiled_library
 from memristive.devices.foundry import Process
-from memristive.devices.spice_dialect import DROPPED, Statement, fitted, pins_of, translated
+from memristive.devices.spice_dialect import (
+    DROPPED,
+    Statement,
+    fitted,
+    header_of,
+    pins_of,
+    translated,
+)
 from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import Fields, ParameterError, Parameters, SimulationError, quantity
@@ -267,17 +274,7 @@ class SpiceModel(Parameters):
         ):
             if not NAME.fullmatch(name):
                 raise ParameterError(f"{name!r} is no name of a subcircuit, node or parameter")
-        headers = {
-            words[1]: words
-            for line in self.text.lower().splitlines()
-            if (words := line.split())[0] == ".subckt"
-        }
-        if self.subcircuit.lower() not in headers:
-            raise ParameterError(
-                f"subcircuit {self.subcircuit} is missing; name one of the file's: "
-                f"{', '.join(headers) or 'it has none'}"
-            )
-        words = headers[self.subcircuit.lower()]
+        words = header_of(self.text, self.subcircuit)
         pins = pins_of(words)
         wanted = 3 if self.gate_pin else 2
         if len(pins) != wanted:
@@ -381,6 +378,26 @@ class SpiceModel(Parameters):
         return f"x{name}.{self.state_node}".lower()
 
 
+def preset_or_file(folder: Path, name: str, kind: str) -> tuple[Path, Fields]:
+    """Return the path and the content of a preset in a `folder`, given its name, or of a file.
+    Raises ParameterError, which names the `kind`, if there is none.
+    """
+    presets = sorted(path.stem for path in folder.glob("*.json"))
+    path = folder / f"{name}.json" if name in presets else Path(name)
+    try:
+        return path, read_json(path, f"a {kind} file")
+    except FileProblem as error:
+        raise ParameterError(f"{kind} {name!r} is none of {', '.join(presets)}: {error}") from None
+
+
+def is_model(name: str) -> bool:
+    """Return True if `name` is a model file, or a model that comes with the project."""
+    try:
+        return "state_node" in preset_or_file(PRESETS, name, "model")[1]
+    except ParameterError:
+        return False
+
+
 def load_model(name: str) -> SpiceModel:
     """Return the model in a model file, given its path, or a model that comes with the project,
     given its name.
@@ -388,12 +405,7 @@ def load_model(name: str) -> SpiceModel:
     Raises ParameterError, which names the file, for anything that is missing, damaged or not
     allowed.
     """
-    presets = sorted(path.stem for path in PRESETS.glob("*.json"))
-    path = PRESETS / f"{name}.json" if name in presets else Path(name)
-    try:
-        content = read_json(path, "a model file")
-    except FileProblem as error:
-        raise ParameterError(f"model {name!r} is none of {', '.join(presets)}: {error}") from None
+    path, content = preset_or_file(PRESETS, name, "model")
     try:
         given: Fields = {}
         for way in ("up", "down"):
@@ -486,7 +498,7 @@ def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:
 def _statements(
     path: Path, read: list[Path], section: str = "", above: tuple[Path, ...] = ()
 ) -> Iterator[Statement]:
-    """Yield the allowed statements of a file, or of its `section`, and those of the files that it
+    """Yield the allowed statements of a file, or of its `section`, and of the files that it
     includes. `above` are the files that include this one; `read` collects all files.
     """
     inside = ""

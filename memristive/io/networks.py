@@ -84,8 +84,7 @@ def save(
     dataset : str
         Name of the dataset.
     shape : tuple of int, optional
-        Rows and columns of an image; None: those of a square, or a single row. A convolution knows
-        its own.
+        Rows and columns of an image; None: a square, or a single row. A convolution knows its own.
     engine : str
         Engine that trained the network.
     encoding : str

@@ -5,8 +5,8 @@ Membranes count in thresholds and times in s. A layer is Affine, whose weights a
 rows, and LIF, whose reset is so low that a neuron fires once. Between layers the node I, which
 integrates, makes a step that stays of each spike. A convolution is Conv2d, LIF, I, SumPool2d, which
 adds up the steps of a region, and Threshold, which makes one step of the first. Weights and
-thresholds are those of the chip. What NIR does not know is left out: the edges of the inputs, rails
-of the stages, noise, and the end of the read.
+thresholds are as on the chip. What NIR does not know is left out: the edges of the inputs, rails of
+the stages, noise, and the end of the read.
 """
 
 import itertools

@@ -872,10 +872,9 @@ def _check_conductance(table: pd.DataFrame) -> None:
 
 
 def _check_single(table: pd.DataFrame, direction: np.ndarray) -> None:
-    """Raise ParameterError if only every second step between readings, or every third and so on, is
-    large or goes in the direction of the pulses: then pulses are read more than once. Ranks decide
-    (H. B. Mann and D. R. Whitney, Ann. Math. Statist. 18, 50, 1947), so few abrupt steps do not
-    count much.
+    """Raise ParameterError if pulses are read more than once: if only each second, third or later
+    step between readings is large or goes in the direction of the pulses. Ranks decide (H. B. Mann
+    and D. R. Whitney, Ann. Math. Statist. 18, 50, 1947), so few abrupt steps do not count much.
     """
     steps = (np.diff(table["conductance"]) * direction[1:])[:TESTED]
     for number, sizes in itertools.product(REPEATS, (steps, np.abs(steps))):

@@ -245,11 +245,11 @@ def weights_of(source: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
 
 
 def _order(shapes: Mapping[str, tuple[int, ...]], name: str) -> list[str]:
-    """Return the names of weights from the first layer to the last: the one order in which each
-    layer takes the outputs of the layer below, and equal names have rising numbers.
+    """Return the names of weights from the first layer to the last. In this order each layer takes
+    the outputs of the layer below, and equal names have rising numbers.
 
     Formats sort arrays by name, so their order counts for nothing. Raises ParameterError if there
-    are several orders. If there is none, the order is that of `shapes`, whose check finds why.
+    are several orders. If there is none, return the order of `shapes`, whose check finds why.
     """
 
     def takes(above: tuple[int, ...], below: tuple[int, ...]) -> bool:

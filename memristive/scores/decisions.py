@@ -107,12 +107,14 @@ def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) 
     return time[k - 1] + share * (time[k] - time[k - 1])
 
 
-def _in_order(spikes: np.ndarray) -> np.ndarray:
-    """Return sorted times of `spikes` (... x classes) in s, inf for silent neurons, and one more
-    inf, because a single class has no second spike.
+def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
+    """Return the first two spike times in s (... x 2) of `spikes` (... x neurons; nan: silent).
+
+    A missing spike, as the second one of a single neuron, counts as one at `window` s.
     """
-    none = np.full((*np.shape(spikes)[:-1], 1), np.inf)
-    return np.sort(np.concatenate([np.where(np.isnan(spikes), np.inf, spikes), none], axis=-1))
+    none = np.full((*np.shape(spikes)[:-1], 1), window)
+    times = np.concatenate([np.where(np.isnan(spikes), window, spikes), none], axis=-1)
+    return np.sort(times)[..., :2]
 
 
 def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
@@ -126,16 +128,8 @@ def lead(spikes: np.ndarray) -> float:
     """Return the time in s from the first to the second of one image's `spikes` (classes, s; nan:
     silent); inf if one neuron fires alone, nan if none fires.
     """
-    order = _in_order(spikes)
-    return np.nan if np.isinf(order[0]) else order[1] - order[0]
-
-
-def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
-    """Return the first two spike times in s (... x 2) of `spikes` (... x neurons; nan: silent).
-
-    A missing spike counts as one at `window` s.
-    """
-    return np.sort(np.where(np.isnan(spikes), window, spikes), axis=-1)[..., :2]
+    first, second = first_two(spikes, np.inf)
+    return np.nan if np.isinf(first) else second - first
 
 
 def paper_decision(spikes: np.ndarray, step: float) -> int:
@@ -154,14 +148,14 @@ UNDECIDED = {TIED: "tied", SILENT: "silent"}
 def decide(
     spikes: np.ndarray, resolution: float, sampling_step: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return two arrays with a decision for each image: strict decisions, and those of the paper's
-    rule. A decision is a class number; a strict one may also be TIED or SILENT.
+    """Return two arrays with a decision for each image: strictly, and by the paper's rule. A
+    decision is a class number; a strict one may also be TIED or SILENT.
 
     `spikes`: first spike times, images x classes, s; nan: silent. Leads up to the `resolution` (s)
     are ties. The paper's rule samples the outputs every `sampling_step` s; without a sampling step
     its decisions are all -1.
     """
-    times, order = np.where(np.isnan(spikes), np.inf, spikes), _in_order(spikes)
+    times, order = np.where(np.isnan(spikes), np.inf, spikes), first_two(spikes, np.inf)
     fires = np.isfinite(order[:, 0])
     leads = np.subtract(order[:, 1], order[:, 0], out=np.zeros(len(order)), where=fires)
     first = np.where(leads > resolution, times.argmin(axis=1), TIED)
@@ -185,8 +179,8 @@ def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.nda
 def summary(
     labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule: Schedule | None = None
 ) -> Fields:
-    """Return a dict with the scores of a set of images: accuracies and their interval, numbers of
-    silent and tied images, and the recall of each class (nan: no image).
+    """Return a dict with the scores of a set of images: accuracies, their interval, numbers of
+    silent and tied images, and the recall of each class (nan: none).
 
     Parameters
     ----------
@@ -266,8 +260,7 @@ def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
 
     `spikes`: ... x neurons, s; nan: no spike.
     """
-    silent = np.full((*np.shape(spikes)[:-1], 1), np.nan)  # for networks of a single neuron
-    return first_two(np.concatenate([spikes, silent], axis=-1), window)[..., 1]
+    return first_two(spikes, window)[..., 1]
 
 
 def deviations(

@@ -9,7 +9,7 @@ import numpy as np
 from memristive.closed_form.kernel_arrays import Arrays
 from memristive.devices.cells import Devices
 from memristive.devices.write_curve import WriteCurve
-from memristive.ledger import COMPUTED, Ledger, Technology, Times
+from memristive.ledger import COMPUTED, Ledger, Technology
 from memristive.parameters import Fields
 
 if TYPE_CHECKING:
@@ -197,8 +197,8 @@ class Way:
         states: np.ndarray,
         writes: list[Write],
         doses: list[tuple[float, np.ndarray]],
-    ) -> list[tuple[Ledger, Times]]:
-        """Return ledgers of the `writes` of a layer after an error, each with the durations in s of
-        its phases. `doses`: as in `costs.Correction`.
+    ) -> list[Ledger]:
+        """Return ledgers of the `writes` of a layer after an error. `doses`: as in
+        `costs.Correction`.
         """
         raise NotImplementedError

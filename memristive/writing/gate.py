@@ -26,7 +26,7 @@ from memristive.closed_form.kernel_arrays import (
 from memristive.compiled import compiled
 from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
-from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
+from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, wire_lines
 from memristive.parameters import Fields, Parameters, curve, quantity
 from memristive.writing.base import Due, Laboratory, Way, WrittenCells, WrittenLayer, WrittenNetwork
 from memristive.writing.late import capacitor_ledger
@@ -197,13 +197,13 @@ class GateWrites(Way):
         states: np.ndarray,
         writes: list[GateWrite],
         doses: list[tuple[float, np.ndarray]],
-    ) -> list[tuple[Ledger, Times]]:
+    ) -> list[Ledger]:
         """One RESET and one SET go to all cells that are due."""
         # each cell of a pair has a gate of its own
         moved = [dose for dose in doses for _ in range(layer.synapses.sides)]
         of_gates = capacitor_ledger(technology, layer, moved, 1.0)
         if not writes:
-            return [(Ledger(), {}), of_gates]
+            return [of_gates]
         joules, volts, widths, *_ = laboratory
         selected = sum(gate_energies(layer, states, write, joules) for write in writes)
         gates = np.concatenate([write.gates for write in writes])
@@ -224,9 +224,10 @@ class GateWrites(Way):
                     False,
                     "C V^2, in gate and driver",
                 ),
-            ]
+            ],
+            {"commit": widths[1] + widths[0] * bool(reset.any())},
         )
-        return [(ledger, {"commit": widths[1] + widths[0] * bool(reset.any())}), of_gates]
+        return [ledger, of_gates]
 
 
 def gate_energies(
@@ -412,8 +413,8 @@ def write_gates(
     rng: np.random.Generator,
 ) -> None:
     """Write the devices of column `c` of layer `k` at their `gates` (rows, V; nan: not due), with
-    RESET before where `reset` is True, and update `counts` and `loads`. Other arguments are those
-    of `write_pulses`.
+    RESET before where `reset` is True, and update `counts` and `loads`. Other arguments: see
+    `write_pulses`.
     """
     cells, flow, load, volts = layer.cells, layer.flow, 0.0, timing.row_voltage
     bounds = flow.low, flow.low + flow.span

@@ -11,7 +11,7 @@ import numpy as np
 from memristive.closed_form.kernel_arrays import Arrays
 from memristive.compiled import compiled
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.ledger import ASSUMED, Ledger, Line, Technology, Times, wire_lines
+from memristive.ledger import ASSUMED, Ledger, Line, Technology, wire_lines
 from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.base import Due, Laboratory, WrittenLayer, WrittenNetwork
@@ -128,26 +128,26 @@ class LatePulses(RoundedPulses):
         states: np.ndarray,
         writes: list[ColumnDose],
         doses: list[tuple[float, np.ndarray]],
-    ) -> list[tuple[Ledger, Times]]:
+    ) -> list[Ledger]:
         """All columns are written at once: two pulses and a reset for all cells of the layer. Each
         cell has an access switch.
         """
         settings, widths = self.settings, laboratory.widths
         switched = laboratory._replace(half=0.0)
-        ledger, _ = self.pulse_ledger(technology, switched, layer, states, writes)
+        ledger = self.pulse_ledger(technology, switched, layer, states, writes)
         commit = settings.late_pulses * (sum(widths) + max(widths)) if writes else 0.0
         # of the capacitor's voltage over the dose
         scale = technology.late_window / (settings.late * settings.step)
         return [
-            (ledger, {"commit": commit}),
+            Ledger(ledger.lines, {"commit": commit}),
             capacitor_ledger(technology, layer, doses, scale),
         ]
 
 
 def capacitor_ledger(
     technology: Technology, layer: WrittenLayer, doses: list[tuple[float, np.ndarray]], scale: float
-) -> tuple[Ledger, Times]:
-    """Return the ledger and the duration of `doses` on capacitors of a `layer`: each is a size in
+) -> Ledger:
+    """Return the ledger of `doses` on capacitors of a `layer`: each is a size in
     V, of which a row gets its share. Pumps charge the capacitors, then the limits are compared.
     `scale`: change of the capacitors' voltages over the doses.
     """
@@ -172,8 +172,9 @@ def capacitor_ledger(
                 False,
                 "two limits for each synapse of a written column",
             ),
-        ]
-    ), {"write": seconds + len(doses) * technology.driver_step}
+        ],
+        {"write": seconds + len(doses) * technology.driver_step},
+    )
 
 
 def drawn_limits(network: WrittenNetwork, shapes: list[tuple[int, int]]) -> Arrays:

@@ -27,7 +27,7 @@ from memristive.compiled import compiled
 from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.devices.one_sided import OneSided
-from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, Times, wire_lines
+from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, wire_lines
 from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.base import Due, Laboratory, WrittenLayer, WrittenNetwork
@@ -317,7 +317,7 @@ class OneSidedWrites(LatePulses):
         states: np.ndarray,
         writes: list[ColumnDose],
         doses: list[tuple[float, np.ndarray]],
-    ) -> list[tuple[Ledger, Times]]:
+    ) -> list[Ledger]:
         """One pair of columns is written after the other, with the pulses and refreshes of one
         random draw. A read of a refresh lasts as long as a gradual pulse, and two comparators
         check its result.
@@ -365,12 +365,13 @@ class OneSidedWrites(LatePulses):
                     "two limits for each read of a pair",
                 ),
                 *wire_lines("write", technology.line_capacitance * lines, 0.0),
-            ]
+            ],
+            {"commit" if settings.late else "write": seconds},
         )
         if not settings.late:
-            return [(ledger, {"write": seconds})]
+            return [ledger]
         scale = technology.late_window / (settings.late * settings.step)
-        return [(ledger, {"commit": seconds}), capacitor_ledger(technology, layer, doses, scale)]
+        return [ledger, capacitor_ledger(technology, layer, doses, scale)]
 
 
 @compiled

@@ -23,7 +23,7 @@ from memristive.closed_form.kernel_arrays import (
 from memristive.compiled import compiled
 from memristive.devices import write_curve
 from memristive.devices.cells import Cells
-from memristive.ledger import COMPUTED, SELECTED, Ledger, Line, Technology, Times, wire_lines
+from memristive.ledger import COMPUTED, SELECTED, Ledger, Line, Technology, wire_lines
 from memristive.parameters import Fields, Parameters, curve, quantity
 from memristive.writing.at_once import AtOnce, ColumnDose, moved
 from memristive.writing.base import Laboratory, WrittenCells, WrittenLayer, WrittenNetwork
@@ -193,10 +193,9 @@ class RoundedPulses(AtOnce):
         states: np.ndarray,
         writes: list[ColumnDose],
         doses: list[tuple[float, np.ndarray]],
-    ) -> list[tuple[Ledger, Times]]:
+    ) -> list[Ledger]:
         """One column is written after the other."""
-        ledger, seconds = self.pulse_ledger(technology, laboratory, layer, states, writes)
-        return [(ledger, {"write": sum(seconds)})]
+        return [self.pulse_ledger(technology, laboratory, layer, states, writes)]
 
     def pulse_ledger(
         self,
@@ -205,11 +204,11 @@ class RoundedPulses(AtOnce):
         layer: WrittenLayer,
         states: np.ndarray,
         writes: list[ColumnDose],
-    ) -> tuple[Ledger, list[float]]:
-        """Return the ledger of the pulses of some `writes`, and the duration of each write in s.
-        Other arguments are as in `ledgers`.
+    ) -> Ledger:
+        """Return the ledger of the pulses of some `writes`, one after the other. Other arguments
+        are as in `ledgers`.
         """
-        selected, disturbed, lines, supplies, times = 0.0, 0.0, 0.0, 0.0, [0.0]
+        selected, disturbed, lines, supplies, seconds = 0.0, 0.0, 0.0, 0.0, 0.0
         for dose in writes:
             up = int(dose.dose > 0)
             numbers = dose.shares * abs(dose.dose) / self.settings.step
@@ -218,22 +217,21 @@ class RoundedPulses(AtOnce):
             )
             selected, disturbed = selected + joules[0], disturbed + joules[1]
             supplies += laboratory.supplies * float(numbers.sum())
-            width = layer.width
             lines += technology.line_capacitance * (
-                width * float(numbers.sum()) * laboratory.volts[up] ** 2
+                layer.width * float(numbers.sum()) * laboratory.volts[up] ** 2
                 + layer.rows * technology.supply**2
             )
-            times.append(
-                float(np.ceil(numbers.max())) * laboratory.widths[up] + technology.driver_step
-            )
+            width = float(np.ceil(numbers.max())) * laboratory.widths[up]
+            seconds += width + technology.driver_step
         return Ledger.of(
             [
                 Line(SELECTED, selected, COMPUTED, True),
                 Line("write: array, half-selected cells", disturbed, COMPUTED, True),
                 Line("write: supplies within cells", supplies, COMPUTED, False),
                 *wire_lines("write", lines, 0.0),
-            ]
-        ), times
+            ],
+            {"write": seconds},
+        )
 
 
 def pulse_energies(
@@ -248,8 +246,8 @@ def pulse_energies(
     `layer` get `numbers` of pulses.
 
     A pulse takes V^2 G t, with G at the read voltage before the write. In a passive array, the
-    cells of driven rows in other columns and those of waiting rows in the written column see a
-    share of the pulse's voltage; with V/3 all other cells see a third, too (`disturb`).
+    cells of driven rows in other columns, and of waiting rows in the written column, see a share of
+    the pulse's voltage; with V/3 all other cells see a third, too (`disturb`).
 
     Parameters
     ----------
@@ -359,11 +357,11 @@ def disturb(
 
     In an upward write by the V/2 scheme, the written column is at -V/2 and all other columns are at
     0 V. Row i is at +V/2 for `numbers[i]` pulses, and then waits at 0 V until the last row has
-    ended. So V/2, in the direction of the write, is across two kinds of cells: those of driven rows
-    in other columns, and those of waiting rows in the written column. In the V/3 scheme, waiting
-    rows are at -V/6 and other columns at +V/6. Then V/3 is across the same cells, and -V/3 across
-    the cells of waiting rows in other columns. In a downward write (`up` is 0) all signs change.
-    `per_pulse`: V s of one pulse across a selected cell.
+    ended. So V/2, in the direction of the write, is across the cells of driven rows in other
+    columns and of waiting rows in the written column. In the V/3 scheme, waiting rows are at -V/6
+    and other columns at +V/6. Then V/3 is across the same cells, and -V/3 across the cells of
+    waiting rows in other columns. In a downward write (`up` is 0) all signs change. `per_pulse`: V
+    s of one pulse across a selected cell.
     """
     cells, flow, longest = layer.cells, layer.flow, numbers.max()
     forwards, backwards = (

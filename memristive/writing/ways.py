@@ -66,8 +66,8 @@ class PulseWrites(OneSidedSettings, GateSettings, LateSettings, PulseSettings):
 
 
 class Ways(NamedTuple):
-    """Values that the compiled writes of a network need. Those of other ways are None, so that
-    their code is not compiled.
+    """Values that the compiled writes of a network need. The settings of other ways are None, so
+    that their code is not compiled.
     """
 
     pulses: Pulses | None = None
@@ -181,7 +181,7 @@ def write_due(
     `counts` and `loads`. Return for each neuron whether its cells may have changed: 1 or 0.
 
     `factors`: write gains of emulators over the nominal ones, presentations x columns x rows, of
-    which that of the `presentation` counts; without noise, empty; None for measured devices. Other
+    which the `presentation` selects one; without noise, empty; None for measured devices. Other
     arguments are as in `write_pulses`.
     """
     neurons = layer.neurons.shape[1]

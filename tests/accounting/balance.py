@@ -46,7 +46,7 @@ class Balance:
         return sum(self.parts[name] for name in self.fed if name.startswith(prefix))
 
 
-def balance(circuit, solver, stop, behind=()):
+def balance(circuit, solver, stop, behind=(), changes=None):
     """Return the energies (`Balance`) that sources deliver and that parts take up to `stop` s.
 
     Only positive power counts, as in the public contest of transistor circuits: what flows back
@@ -61,7 +61,7 @@ def balance(circuit, solver, stop, behind=()):
     pins = {node for taps in parts.values() for node, _ in taps} | driven
     currents = [f"i({name})" for name in [*sources, *(p for t in parts.values() for _, p in t)]]
     waves = run_once(
-        text, solver, [*(node for node in pins if node not in GROUND), *currents], stop
+        text, solver, [*(node for node in pins if node not in GROUND), *currents], stop, changes
     )
     volts = {node: waves[node] if node not in GROUND else 0.0 * waves.time for node in pins}
     volts |= {node: 0.0 * waves.time for node in GROUND}

@@ -13,7 +13,7 @@ from memristive.devices.measured_device import DEVICES
 from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.ledger import COMPUTED, Technology, stage_load
+from memristive.ledger import Technology, stage_load
 from memristive.network.chip import Chip
 from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign, Schedule
@@ -55,36 +55,11 @@ def an_error(network, image):
     return costs.correction(network, RULE, image, order[1], order[0], seen)
 
 
-def test_kernels_that_won_with_the_same_patch_share_its_play():
-    network, image = convolution(), np.resize(IMAGE, 16)
-    found, accounts = an_error(network, image), Accounts(together=True)
-    writes, winners = found.writes[0], costs.read_in_closed_form(network, image).winners[0]
-    used = np.flatnonzero(found.errors[0])
-    assert [write.column for write in writes] == used.tolist()
-    for write in writes:
-        patch = network.kinds[0].patches[winners[write.column], 1:]
-        assert np.array_equal(write.shares, network.rows(image[None])[0][patch])
-    same = [write._replace(shares=writes[0].shares, dose=abs(write.dose)) for write in writes]
-    longest = max(same, key=lambda write: write.dose)
-    assert len(same) > 1
-    (shared, seconds), (alone, as_alone) = (
-        accounts.correct(network, dataclasses.replace(found, writes=[of, []]))
-        for of in (same, [longest])
-    )
-    assert shared.sum(kind=COMPUTED) == alone.sum(kind=COMPUTED) and seconds == as_alone
-    t = Technology()
-    phi = (len(same) - 1) * t.line_capacitance * network.layers[0].rows * t.supply**2
-    wires = [
-        sum(line.joules for line in ledger.lines if "wires" in line.name)
-        for ledger in (shared, alone)
-    ]
-    assert wires[0] - wires[1] == joules(phi)
-
-
 def test_a_convolution_keeps_a_position_for_each_kernel_and_region():
     network, t = convolution(), Technology()
     image = np.resize(IMAGE, 16)
-    ledger, times = costs.inference(network, image, Accounts())
+    ledger = costs.inference(network, image, Accounts())
+    times = ledger.times
     lines = {line.name: line.joules for line in ledger.lines}
     # four patches in one region: two bits for each of three kernels
     assert lines["patches: kept positions"] == joules(4 * 3 * 2 * t.memory_energy)
@@ -106,7 +81,8 @@ def test_gates_are_written_once_for_all_cells_that_are_due():
     assert {write.column for write in found.writes[0]} == {0, 1, 3, 4}  # both cells of the pairs
     accounts = Accounts(device=device)
     assert dissipation.device_of(network) == device
-    ledger, seconds = accounts.correct(network, found)
+    ledger = accounts.correct(network, found)
+    seconds = ledger.times
     lines = {line.name: line.joules for line in ledger.lines}
     rows, gates = len(image) + 1, np.concatenate([write.gates for write in found.writes[0]])
     falling = sum(int(write.reset.sum()) for write in found.writes[0])
@@ -137,7 +113,7 @@ def test_a_training_costs_the_reads_of_its_presentations_and_its_counted_pulses(
     stops = [
         max(np.sort(times)[1], times[label]) for times, label in zip(spikes, LABELS, strict=True)
     ]
-    assert found.times["read"] == pytest.approx(sum(stops), rel=1e-6)
+    assert found.ledger.times["read"] == pytest.approx(sum(stops), rel=1e-6)
     assert sum(line.joules for line in found.ledger.lines if "selected" in line.name) == 0
 
     found = costs.training(network, PULSED_RULE, PULSED_IMAGES, LABELS, accounts)
@@ -155,7 +131,8 @@ def test_a_training_costs_the_reads_of_its_presentations_and_its_counted_pulses(
 def test_a_read_by_hand():
     """Up to the second spike: four neurons of three op-amps, two more of the reference column."""
     network, t = random_network((9, 4), seed=5, spread=1.0), Technology()
-    ledger, seconds = costs.inference(network, IMAGE, Accounts(), wait=None)
+    ledger = costs.inference(network, IMAGE, Accounts(), wait=None)
+    seconds = ledger.times
     lines, stop = {line.name: line.joules for line in ledger.lines}, seconds["read"]
     assert stop == pytest.approx(np.sort(network.first_spikes(IMAGE[None])[0])[1])
     amperes = Accounts().amplifiers(network, 0)[1]
@@ -198,7 +175,8 @@ def test_a_transconductance_of_the_stages_load_times_the_loop_gain_leaves_its_er
 
 def test_each_hidden_layer_has_its_back_read_its_errors_and_the_wires_of_its_spikes():
     network, t = random_network((9, 12, 8, 4), seed=5, spread=1.0), Technology()
-    ledger, seconds = costs.inference(network, IMAGE, Accounts())
+    ledger = costs.inference(network, IMAGE, Accounts())
+    seconds = ledger.times
     lines = {line.name: line.joules for line in ledger.lines}
     fired = [int(np.sum(of[0] < seconds["read"])) for of in network.forward(IMAGE[None])]
     inside = lines["read: drivers of wires"] - lines["read: wires"]  # rows of 9 and of 5 cells
@@ -206,7 +184,7 @@ def test_each_hidden_layer_has_its_back_read_its_errors_and_the_wires_of_its_spi
     cells = 10 * 13 + 13 * 9 + 9 * 5  # emulators: channel and capacitor
     assert costs.area(network, t)["cells"] == joules(cells * (1e-4**2 + 1e-13 / 2e-3))
     found = an_error(network, IMAGE)
-    assert Accounts().correct(network, found)[1]["back-read"] == pytest.approx(2 * 3e-6)
+    assert Accounts().correct(network, found).times["back-read"] == pytest.approx(2 * 3e-6)
     for write in found.writes[0]:
         assert write.dose == pytest.approx(RULE.hidden_dose * found.errors[0][write.column])
 
@@ -221,7 +199,8 @@ def test_pulses_have_the_voltage_and_the_width_of_their_direction(sign, volts, w
     device = dataclasses.replace(DEVICES["epiram"], width_down=20e-6, supply_energy=1e-9)
     write = ColumnDose(0, sign * 3 * network.pulses.step, np.ones(7))
     found = costs.Correction([np.zeros(3)], [[write]], [[]])
-    ledger, seconds = Accounts(device=device).correct(network, found)
+    ledger = Accounts(device=device).correct(network, found)
+    seconds = ledger.times
     wires = sum(line.joules for line in ledger.lines if "wires" in line.name)
     expected = t.line_capacitance * (6 * 3 * 7 * volts**2 + 7 * t.supply**2)
     assert wires == joules(expected)
@@ -243,7 +222,7 @@ def test_each_error_takes_the_time_of_two_doses_which_shrink():
     assert found.errors == 2000
     first = 0.01 / float(state_rate(network.parameters.memristor, 1.0))
     seconds = 1.14 * (first + first / 2)  # seven edges of 2 % each
-    assert found.times["write"] == pytest.approx(
+    assert found.ledger.times["write"] == pytest.approx(
         2 * 1000 * (seconds + 2 * Technology().driver_step), rel=1e-3
     )
 
@@ -276,7 +255,8 @@ def test_late_writes_wait_and_charge_capacitors_meanwhile():
     ones = np.ones(PULSED_IMAGES.shape[1])
     seen = costs.read_in_closed_form(network, ones)
     found = costs.correction(network, rule, ones, 0, 1, seen)
-    ledger, seconds = Accounts(device=DEVICES["epiram"]).correct(network, found)
+    ledger = Accounts(device=DEVICES["epiram"]).correct(network, found)
+    seconds = ledger.times
     lines = {line.name: line.joules for line in ledger.lines}
     t = Technology()
     cells = 2 * (len(ones) + 1)  # of the right and of the wrong neuron, with the bias row
@@ -298,7 +278,7 @@ def test_an_overview_counts_half_selected_arrays_the_chip_and_the_mean():
     half = dataclasses.replace(network, pulses=dataclasses.replace(network.pulses, disturb_up=0.01))
     assert half.way.half and half.way.half != network.way.half
     found = overview.costs(half, images).area
-    assert found == costs.area(half, Technology(), half.way.half)
+    assert found == costs.area(half, Technology())
     assert found["cells"] < once.area["cells"]
 
 

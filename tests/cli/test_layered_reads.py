@@ -12,7 +12,6 @@ from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip
-from memristive.network.convolution import Convolution
 from memristive.network.networks import READ_BLOCK, network_on_chip
 
 pytestmark = pytest.mark.usefixtures("ngspice")
@@ -57,9 +56,3 @@ def test_a_range_is_read_the_same_without_those_before_it(network, images, sprea
         atol=0,
         equal_nan=True,
     )
-
-
-def test_a_run_of_many_patches_can_stop_between_images():
-    images, of = np.ones((3, 784)), Convolution(28, 28, 7)
-    network = initial_network((2,), 2, images, LayeredRule(), kinds=(of,))
-    assert [task.first for task in ranges(network, images)] == [0, 1, 2]

@@ -11,7 +11,6 @@ import pytest
 
 from memristive.cli import script
 from memristive.cli.script import NETWORKS, OWN, RESULTS, exit_code, make_parser
-from memristive.io.records import NotOverwritten
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.design import Schedule
 from memristive.parameters import ParameterError, SimulationError
@@ -44,7 +43,6 @@ def test_settings_change_the_parameters_that_they_name():
         ("schedule.pulse=11", "schedule.pulse"),
         ("schedule.pulse", "schedule.pulse"),
         ("rule.seed=0.5", "rule.seed"),
-        ("schedule.period=1e-3", "period"),
         ("schedule.puls=1", r"schedule\.pulse"),
         ("width=1", r"memristor\.width"),
         ("zzz=1", "--parameters"),
@@ -73,7 +71,6 @@ def test_wrong_options_are_one_line_and_exit_code_2(arguments, capsys):
         ("mine.csv", [], OWN, OWN),
         ("epiram", [], CHIPS, NETWORKS),
         ("results/devices/vteam_device.json", [], CHIPS, NETWORKS),
-        ("mine.csv", ["--results", "results/chips"], CHIPS, CHIPS),
         ("mine.csv", ["--results", "there"], "there", "there"),
     ],
 )
@@ -93,7 +90,6 @@ def test_outputs_about_own_files_stay_apart_from_the_projects(
     ("error", "code"),
     [
         (ParameterError("x"), 2),
-        (NotOverwritten("x"), 2),
         (SimulationError("x"), 1),
         (None, 0),
     ],
@@ -131,7 +127,7 @@ def test_signals_end_a_run_with_one_line(sent, code):
 
 @pytest.mark.parametrize(
     "command",
-    [["XPUE_memristive_inference.py"], ["memristor_figures.py"], ["-m", "memristive", "train"]],
+    [["XPUE_memristive_inference.py"], ["-m", "memristive", "train"]],
 )
 def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
     """NumPy is the first large import: here a module in its place sends Ctrl-C."""

@@ -70,8 +70,6 @@ def test_compare_sets_fields_of_all_networks(tmp_path):
     [
         (["--set", "write_noise=much"], "much"),
         (["--vary", "writenoise", "1"], "device.write_noise"),
-        (["--vary", "write_noise", "much"], "much"),
-        (["--vary", "write_noise"], "write_noise"),
         (["--vary", "write_noise", "-1"], "write_noise"),
         (["--device", "epirm"], "epiram"),
     ],

@@ -1,18 +1,15 @@
-"""Readings of a device with one gradual direction become a device file that a network takes."""
+"""Readings of a device with one gradual direction become a device file."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from memristive import build, learn
 from memristive.commands.fit import main
-from memristive.datasets import matching_dataset
 from memristive.devices.measured_device import load_device
-from memristive.scores.decisions import score_row
 from tests.helpers import outputs
 
 
-def test_a_device_with_one_gradual_direction_is_fitted_and_learns(tmp_path):
+def test_a_device_with_one_gradual_direction_is_fitted(tmp_path):
     """Cells of two ranges that jump up and come down by a tenth of the range, with noise."""
     rng, rows = np.random.default_rng(5), []
     for device, span in (("a", 8e-6), ("b", 9e-6)):
@@ -32,7 +29,3 @@ def test_a_device_with_one_gradual_direction_is_fitted_and_learns(tmp_path):
     middle = np.array(device.one_sided.gradual)[:, 10]
     assert np.mean((middle[1:] + middle[:-1]) / 2) == pytest.approx(-0.1, abs=0.02)
     assert np.min(np.array(device.one_sided.abrupt)) > 0.95
-    images, labels = (part[:200] for part in matching_dataset("digits").training)
-    network, rule = build(images, 10, device=device, late=True, presentations=4000)
-    right = score_row(labels, learn(network, rule, images, labels).network.first_spikes(images))
-    assert right["strict_accuracy"] > 0.8

@@ -13,7 +13,6 @@ from memristive.commands.loop import (
     closed_form_iv,
     fingerprints,
     iv_experiment,
-    measure_loop,
     state_swing,
 )
 from memristive.commands.stdp_window import StdpExperiment, stdp_experiment, stdp_in_closed_form
@@ -68,28 +67,6 @@ def test_iv_loop_agrees_with_closed_form(ngspice, amplitude, frequency, start, l
     assert voltage == pytest.approx(
         amplitude * np.sin(2 * np.pi * frequency * time), abs=1e-6 * amplitude
     )
-
-
-def test_state_returns_after_each_period_but_for_the_leak(ngspice):
-    # At 17 kV the default switch of 1 milliohm rounds by 1e-16 * 17 kV / 1 milliohm = 2 nA, up to a
-    # sixth of the leak.
-    memristor = dataclasses.replace(IV_MEMRISTOR, switch_on=1e3)
-    experiment = IvExperiment(initial_state=8e3, periods=4)
-    time, _, _, state = iv_experiment(memristor, experiment)
-    lost = (8e3 + state_swing(memristor, experiment)) * time[-1] / memristor.write_time_constant
-    # the solver may err by 1e-5 of X, 0.4 % of this
-    assert 8e3 - state[-1] == pytest.approx(lost, rel=0.02)
-
-
-def test_lobe_of_a_loop_is_that_of_its_branches():
-    """The current rises all along the last period, from 0 to its peak, while the voltage is a
-    sine.
-    """
-    time = np.linspace(0, 2e-3, 4001)
-    phase = np.maximum(time * 1e3 - 1, 0)
-    loop = measure_loop(1e3, time, np.sin(2 * np.pi * phase), 5e-6 * phase)
-    assert loop.lobe_area == pytest.approx(1 / np.pi, rel=1e-4)
-    assert loop.residue == pytest.approx(1)
 
 
 def closed_form(experiment):

@@ -61,27 +61,17 @@ def test_device_file_of_a_filament_with_its_gate(ngspice, tmp_path):
     assert max(record["disturb"].values()) < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "words"),
-    [
-        ("runaway", 1, ["runaway.lib, line 5", "too small"]),
-        ("second", 2, ["no device file", "earlier pulses"]),
-    ],
-)
-def test_a_model_without_curves_leaves_no_file(
-    ngspice, tmp_path, monkeypatch, capsys, name, code, words
-):
+def test_a_model_without_curves_leaves_no_file(ngspice, tmp_path, monkeypatch, capsys):
     """The cause stands in one line, and the temporary folder is empty."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
     pulse = {"voltage": 1.0, "width": 1e-6}
-    model = {"file": str(MODELS / f"{name}.lib"), "subcircuit": name, "state_node": "x"}
+    model = {"file": str(MODELS / "runaway.lib"), "subcircuit": "runaway", "state_node": "x"}
     model |= {"up": pulse, "down": pulse | {"voltage": -1.0}}
     (tmp_path / "model.json").write_text(json.dumps(model), encoding="utf-8")
     folders = ["--results", str(tmp_path), "--figures", str(tmp_path)]
-    assert exit_code(spice_device.main, [str(tmp_path / "model.json"), *folders]) == code
-    printed = capsys.readouterr()
-    assert printed.out.startswith("measuring") and all(word in printed.err for word in words)
+    assert exit_code(spice_device.main, [str(tmp_path / "model.json"), *folders]) == 1
+    assert "runaway.lib, line 5" in capsys.readouterr().err
     assert not list(folder.iterdir()) and not list(tmp_path.glob("*_device.json"))

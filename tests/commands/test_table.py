@@ -21,25 +21,21 @@ def table(tmp_path_factory):
 
 def study(table, folder, *arguments, record="own_data_flowers"):
     """Run the study on a table and return its record."""
-    own_data.main(
-        [
-            str(table),
-            "--label",
-            "species",
-            "--hidden",
-            "5",
-            "--epochs",
-            "40",
-            "--folds",
-            "3",
-            *outputs(folder),
-            "--voltages",
-            str(folder / "model.json"),
-            "--jobs",
-            "1",
-            *arguments,
-        ]
-    )
+    words = [
+        "--label",
+        "species",
+        "--hidden",
+        "5",
+        "--epochs",
+        "40",
+        "--folds",
+        "3",
+        "--jobs",
+        "1",
+        "--voltages",
+    ]
+    voltages = str(folder / "model.json")
+    own_data.main([str(table), *outputs(folder), *words, voltages, *arguments])
     return load_results(folder / f"{record}.json")
 
 
@@ -91,21 +87,9 @@ def test_no_method_has_seen_its_test_samples(tmp_path):
     rng, lines = np.random.default_rng(1), ["x,y,class"]
     lines += [f"{x},{y},{'ab'[k % 2]}" for k, (x, y) in enumerate(rng.random((60, 2)))]
     (tmp_path / "chance.csv").write_text("\n".join(lines))
-    own_data.main(
-        [
-            str(tmp_path / "chance.csv"),
-            "--hidden",
-            "--epochs",
-            "1",
-            "--folds",
-            "3",
-            *outputs(tmp_path),
-            "--voltages",
-            str(tmp_path / "v.json"),
-            "--jobs",
-            "1",
-        ]
-    )
+    words = ["--hidden", "--epochs", "1", "--folds", "3", "--jobs", "1", "--voltages"]
+    table, voltages = str(tmp_path / "chance.csv"), str(tmp_path / "v.json")
+    own_data.main([table, *outputs(tmp_path), *words, voltages])
     assert load_rows(tmp_path / "own_data_chance.json").accuracy.between(0.25, 0.75).all()
 
 

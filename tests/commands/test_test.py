@@ -28,18 +28,8 @@ def grey():
 
 def read(folder, *more, engine="closed-form"):
     """Return the record and the decisions of a test of 15 images."""
-    read_test.main(
-        [
-            "--voltages",
-            str(VOLTAGES),
-            "--samples",
-            "15",
-            "--engine",
-            engine,
-            *outputs(folder),
-            *more,
-        ]
-    )
+    words = ["--voltages", str(VOLTAGES), "--samples", "15", "--engine", engine]
+    read_test.main([*words, *outputs(folder), *more])
     on = f"_on_{more[more.index('--chip') + 1]}" if "--chip" in more else ""
     after = f"_after_{more[more.index('--age') + 1]}_s" if "--age" in more else ""
     name = f"{VOLTAGES.stem}_read{on}{after}{'_by_closed_form' * (engine != 'ngspice')}"
@@ -74,16 +64,8 @@ def test_images_are_read_on_the_chip_asked_for(tmp_path, capsys, grey, more, cha
 
 def test_both_engines_read_alike_on_another_chip(ngspice, tmp_path):
     netlist = tmp_path / "read.cir"
-    simulated = read(
-        tmp_path,
-        "--chip",
-        "ten-percent",
-        "--jobs",
-        "1",
-        "--netlist",
-        str(netlist),
-        engine="ngspice",
-    )[1]
+    words = ["--chip", "ten-percent", "--jobs", "1", "--netlist"]
+    simulated = read(tmp_path, *words, str(netlist), engine="ngspice")[1]
     assert read(tmp_path, "--chip", "ten-percent")[1] == simulated
     assert "threshold=" in netlist.read_text()
 

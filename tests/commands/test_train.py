@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from memristive.cli.runs import tuned
 from memristive.commands import test as read_test
 from memristive.commands.train import main
 from memristive.datasets import xor
@@ -22,26 +23,17 @@ from memristive.io.records import (
     to_json,
 )
 from memristive.learning.build import initial_network
+from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learn, train
 from tests.helpers import outputs
 
 DATA = xor()
-XOR, RULE, HIDDEN = DATA.training, DATA.layer_rule, DATA.hidden
+XOR, RULE, HIDDEN = DATA.training, LayeredRule(**tuned("xor").of_group("rule")), (16,)
 
 
 def study(folder, *options):
-    main(
-        [
-            "--data",
-            "xor",
-            "--voltages",
-            str(folder / "v.json"),
-            *outputs(folder),
-            "--jobs",
-            "1",
-            *map(str, options),
-        ]
-    )
+    words = ["--data", "xor", "--voltages", str(folder / "v.json"), "--jobs", "1"]
+    main([*words, *outputs(folder), *map(str, options)])
 
 
 def read_again(folder, *options):
@@ -76,14 +68,6 @@ def test_a_saved_network_is_the_learned_one_and_both_engines_read_it_alike(tmp_p
         assert np.nanmin(decisions[["spike_0_us", "spike_1_us"]], axis=1) == pytest.approx(
             first, abs=0.3
         )
-
-
-def test_a_training_in_ngspice_is_saved(tmp_path):
-    study(tmp_path, "--engine", "ngspice", "--set", "rule.presentations=16")
-    exact = learned(dataclasses.replace(RULE, presentations=16))
-    assert saved_states(tmp_path)[1] == pytest.approx(exact.network.states[1], abs=5e-3)
-    record = load_results(tmp_path / "layers_xor.json")
-    assert record["rows"][0]["presentations_that_wrote"] == exact.history[:, 1].sum()
 
 
 def test_a_training_goes_on_from_its_checkpoint(tmp_path):

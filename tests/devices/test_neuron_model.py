@@ -78,11 +78,8 @@ def test_a_column_that_is_not_held_is_a_doubt(tmp_path):
         (IDEAL, {"output_rises": False}, "output_rises"),
         (IDEAL, {"output_level": -0.5}, "output_rises"),
         (IDEAL.replace("V=min", "V=0.5+0.5*sin(1e6*time)+0*min"), {}, "oscillates"),
-        (IDEAL, {"pins": ["column", "reference", "reset"]}, "pins"),
-        (IDEAL, {"pins": ["column", "reference", "reset", "supply"]}, "supply"),
         (IDEAL, {"levels": {"ref": 0.6}}, "reference"),
         (IDEAL, {"foundry": "gf"}, "foundry"),
-        (IDEAL, {"file": "missing.lib"}, "missing.lib"),
         (".control\nshell true\n.endc\n" + IDEAL, {}, "neuron.lib, line 1"),
     ],
 )

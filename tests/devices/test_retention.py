@@ -150,11 +150,6 @@ def test_what_cannot_age_is_refused():
         MeasuredDevice(drift=0.1, retention=5.0)
 
 
-def test_a_chip_with_decay_ages_by_its_own_law():
-    young = build(IMAGES, 3, chip=Chip(3, 9, decay_rate=0.5))[0]
-    assert young.aged(2.0).states[0] == pytest.approx(young.states[0] * np.exp(-1.0))
-
-
 TIMES, NAMES = np.tile(np.logspace(0, 5, 15), 8), np.repeat(np.arange(8), 15)
 
 

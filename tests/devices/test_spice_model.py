@@ -2,7 +2,6 @@
 is missing.
 """
 
-import dataclasses
 import json
 import math
 import shutil
@@ -215,16 +214,6 @@ def test_a_gate_sets_a_filament_whatever_came_before(ngspice):
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
-    [({"gate_pin": 1}, "row_pin"), ({"gate_pin": 0}, "pins"), ({"gate_high": 0.5}, "gate")],
-)
-def test_a_model_with_a_gate_needs_its_pins_and_its_range(changes, named):
-    model = load_model("stanford_1t1r")
-    with pytest.raises(ParameterError, match=named):
-        dataclasses.replace(model, **changes)
-
-
-@pytest.mark.parametrize(
     ("attack", "line"),
     [
         (".control\nshell touch {}\n.endc", 7),
@@ -285,12 +274,9 @@ def test_model_file_adds_no_text_to_the_netlist(tmp_path, changes):
         ({"file": "none.lib"}, "none.lib"),
         ({"subcircuit": "other"}, "other .* device"),
         ({"state_node": "y"}, "y .* a, b, x"),
-        ({"initial_parameter": "y0"}, "y0"),
         ({"parameters": {"k": 1.0}}, "k"),
         ({"row_pin": 3}, "row_pin"),
-        ({"up": {"voltage": 1.0}}, "width"),
         ({"up": {"voltage": 1.0, "width": "1u"}}, r"up\.width"),
-        ({"params": {}}, "params"),
         ({"up": {"voltage": -1.0, "width": 1e-6}}, "voltage_up"),
     ],
 )
@@ -369,12 +355,6 @@ def test_a_capacitor_that_holds_the_state_starts_where_its_file_says(ngspice, tm
     model = made(tmp_path, text, initial_parameter=None)
     starts = [write_cells(model, of, True)[0, 0] for of in (None, [0.8])]
     assert starts == pytest.approx([0.3, 0.8], abs=1e-4)
-
-
-def test_row_pin_turns_the_device(ngspice, tmp_path):
-    assert write_cells(made(tmp_path, row_pin=2), [0.5], True)[0, 1] == pytest.approx(
-        0.49, abs=1e-5
-    )
 
 
 @pytest.mark.parametrize(
@@ -510,21 +490,6 @@ def test_the_remedies_work(tmp_path, ngspice):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("i=if(v(a,b) > 0 & x, if(1,2,3), stp(-x))", "(v(a,b) > 0 && x) ? "),
-        ("i=IF(a,b,c)", "((a) ? (b) : (c))"),
-        ("i=stp(v(x))*2µ tripdv=1", "? 1 : 0)*2u"),
-        (".func limit(x,a) {x*a}", ".func limit(x,a) {x*a}"),
-    ],
-)
-def test_translation_of_a_statement(text, expected):
-    notes = {}
-    (statement,) = translated([Statement(Path("my.lib"), 1, text)], notes)
-    assert expected in statement.text and bool(notes) == (statement.text != text)
-
-
-@pytest.mark.parametrize(
     "text",
     [
         *("i=limit(a,b)", ".param k={unif(1,2)}", "i=if(a,b)", "v=sdt(1)", "v=trnoise(1m,1n,0,0)"),
@@ -585,14 +550,6 @@ def test_a_model_that_changed_since_it_was_measured_is_refused(tmp_path, text, c
     with pytest.raises(ParameterError, match="memristive measure") as caught:
         model_of(device)
     assert "device.json" in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_a_change_of_an_included_file_is_refused(tmp_path):
-    (tmp_path / "rate.inc").write_text(".param k=10u\n", encoding="utf-8")
-    model = made(tmp_path, ".include rate.inc\n" + DEVICE.replace("10u", "{k}"))
-    (tmp_path / "rate.inc").write_text(".param k=11u\n", encoding="utf-8")
-    with pytest.raises(ParameterError, match="memristive measure"):
-        model_of(measured(model, tmp_path / "device.json"))
 
 
 def test_state_may_fall_while_the_conductance_rises(ngspice, tmp_path):

@@ -2,14 +2,11 @@
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from memristive.cli.script import exit_code
-from memristive.commands import measure
 from memristive.devices.characterise import PERIOD, read_cells, supply_energy, write_cells
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import PRESETS, load_model
@@ -38,9 +35,7 @@ def cell(tmp_path):
 
 
 def test_channel_conducts_as_its_gate_says(cell):
-    """A channel of 0.5 by 20 um in triode, with its column at 0.6 V and a threshold of 0.6 V.
-    Half of its gate's capacitance lifts the gate as the row rises.
-    """
+    """Half of the capacitance of a channel in triode lifts its gate as the row rises."""
     volts = cell.read_voltage
     gate = STATES + volts * OXIDE / 2 / (CAPACITANCE + OXIDE)
     expected = 100e-6 * 0.5 / 20 * (gate - 0.6 - 0.6 - volts / 2) * (1 + 0.01 * volts)
@@ -48,9 +43,7 @@ def test_channel_conducts_as_its_gate_says(cell):
 
 
 def test_pump_moves_the_gate_by_its_tail_current(cell):
-    """At 0.4 V one side of the pair takes the whole current, for the whole pulse. Up to the whole
-    capacitance of the channel's gate adds to the capacitor's.
-    """
+    """One side of the pair takes the whole current. The channel's gate adds to the capacitor."""
     most, least = TAIL * WIDTH / CAPACITANCE, TAIL * WIDTH / (CAPACITANCE + OXIDE)
     for up, sign in ((True, 1), (False, -1)):
         moved = write_cells(cell, STATES, up)[:, -1] - STATES
@@ -84,10 +77,3 @@ def test_cell_that_selects_itself_needs_no_half_voltages(cell):
         dataclasses.replace(cell, gate_pin=0)
     with pytest.raises(ParameterError, match="foundry"):
         dataclasses.replace(cell, foundry="gf")
-
-
-def test_measure_without_the_models_names_the_package(tmp_path, monkeypatch, capsys):
-    folders = [path for path in sys.path if not (Path(path) / "c4m").is_dir()]
-    monkeypatch.setattr("sys.path", folders)
-    assert exit_code(measure.main, ["gf180mcu_cell", "--results", str(tmp_path)]) == 2
-    assert "make silicon" in capsys.readouterr().err

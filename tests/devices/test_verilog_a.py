@@ -17,6 +17,7 @@ from memristive.devices.verilog_a import find_compiler
 from memristive.parameters import ParameterError
 from memristive.spice.session import netlist_text, run_once
 from snn_circuit import add_source
+from tests.helpers import printed
 
 needs_compiler = pytest.mark.skipif(
     not find_compiler(), reason="needs a compiler: pip install 'memristive[verilog-a]'"
@@ -107,10 +108,8 @@ def test_a_netlist_loads_its_module_in_the_program(ngspice, tmp_path):
     stop, nodes = 1.1 * model.width_up, [f"v({model.state_vector('cell')})"]
     solver = model_solver(model, model.width_up / 10)
     (tmp_path / "one.cir").write_text(netlist_text(circuit, solver, stop, print_nodes=nodes))
-    command = ["ngspice", "-n", "-b", "one.cir"]
-    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
-    rows = [line.split() for line in printed.splitlines() if line[:1].isdigit()]
-    assert float(rows[-1][-1]) == pytest.approx(write_cells(model, [0.5], True)[0, -1], abs=1e-5)
+    found = list(printed(tmp_path / "one.cir").values())[-1][-1]
+    assert found == pytest.approx(write_cells(model, [0.5], True)[0, -1], abs=1e-5)
 
 
 @needs_compiler
@@ -122,9 +121,7 @@ def test_a_netlist_loads_its_module_in_the_program(ngspice, tmp_path):
         ("gap = idt(rate, gap_ini)", "gap = gap + 1n * rate", ["gap", "idt"]),
         ("rate, gap_ini", "rate, gap_ini, V(TE,BE) > 1", ["reset"]),
         ("rate = 0;\n", "rate = $random;\n", ["line 13", "random", "write_noise"]),
-        ("i = 1m", "i = ) 1m", ["line 10"]),
         ("gap = idt(rate, gap_ini)", "gap = idtmod(rate, gap_ini)", ["idtmod"]),
-        ("Device", "Other", ["Device", "Other"]),
         ("g0 =", "g1 = 0, g2 =", ["g0"]),
         ("gap = idt(rate, gap_ini)", "gap = gap_ini", ["gap", "idt"]),
         (" gap, heat", " gap0, gap, heat", ["state_node gap0", "heat", "gap"]),

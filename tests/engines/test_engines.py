@@ -18,7 +18,6 @@ from memristive.learning.settings import measured_design, measured_parameters, m
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.convolution import Convolution
-from memristive.network.crossbar import Crossbar
 from memristive.network.design import Setup
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
@@ -39,32 +38,6 @@ def written(network, dose=DOSE, factors=1.0):
     return NgspiceNetwork(network).write(
         network, 0, [ColumnDose(1, dose, IMAGE, factors)], np.random.default_rng(0)
     )[1]
-
-
-def test_jitter_shifts_the_thresholds():
-    """A threshold T that is off by j is crossed at -tau ln(1 - (T + j) / V), by a membrane that
-    settles at V.
-    """
-    threshold, tau = Setup().neuron.threshold, Setup().neuron.time_constant
-    edge = 5e-6  # s; the input's edge counts as a step at its middle
-    quiet = Crossbar.of(Setup()).read(STATES, IMAGE).spikes
-    settled = threshold / -np.expm1(-(quiet - edge) / tau)
-    engine = NgspiceNetwork(NETWORK)
-    for jitter in np.array([[0.2, -0.1], [-0.3, 0.3]]):
-        expected = edge - tau * np.log(1 - (threshold + jitter) / settled)
-        assert engine.read(NETWORK, IMAGE, jitter=jitter)[0][0] == pytest.approx(expected, abs=1e-6)
-        assert np.abs(expected - quiet).max() > 5e-6
-
-
-def test_each_cells_dose_is_multiplied_by_its_factor():
-    network, factors = network_on_chip(NETWORK, Chip(write_noise=0.3)), np.array([0.5, 1.0, 1.7])
-    noisy, quiet = (written(network, factors=factor) - STATES[1] for factor in (factors, 1.0))
-    assert noisy / quiet == pytest.approx(factors, abs=0.01)
-    assert quiet == pytest.approx(np.full(3, 0.028), abs=1e-3)
-
-
-def test_stuck_cells_keep_their_state_in_a_write():
-    assert written(network_on_chip(NETWORK, Chip(stuck_on=1.0))).tolist() == [7.0, 7.0, 7.0]
 
 
 @functools.cache

@@ -16,8 +16,6 @@ from memristive.network.design import Setup
         ([[3.0, 3.0, 3.0]], [1.0, 1.0, 1.0], False),
         ([[3.0, 1.4, 3.0]], [1.0, 1.0, 1.0], True),
         ([[3.0, 1.4, 3.0]], [1.0, 0.9, 1.0], False),
-        ([[3.0, -1.0, 3.0]], [1.0, 1.0, 1.0], False),
-        ([[3.0, 3.0, 3.0], [3.0, 1.0, 1.0]], [1.0, 1.0, 1.0], True),
         ([[30.0] * 3, [1.4, -10.0, -10.0]], [1.0, 1.0, 1.0], True),
     ],
 )  # the share counts in each column
@@ -26,11 +24,6 @@ def test_reads_are_careful_if_cells_not_well_above_their_input_carry_current(
 ):
     found = read_solver(Setup(), np.array(states), np.array(volts))
     assert (found != READING) is careful
-    assert read_solver(Setup(), np.array(states), np.array([[0.0] * 3, volts])) == found
-    assert (
-        read_solver(Setup(), np.array(states), np.array(volts), READING.tightened())
-        == READING.tightened()
-    )
 
 
 @pytest.mark.parametrize(("above", "careful"), [(1.4, True), (1.6, False)])

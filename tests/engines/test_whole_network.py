@@ -49,8 +49,10 @@ def assert_equal_spikes(found, whole):
     return clear.sum()
 
 
-@pytest.mark.parametrize("chip", [False, True])
-@pytest.mark.parametrize("name", ["xpue", "mnist", "mnist_error_driven", "mnist_error_driven_grey"])
+@pytest.mark.parametrize(
+    ("name", "chip"),
+    [("xpue", False), ("xpue", True), ("mnist", False), ("mnist_error_driven_grey", True)],
+)
 def test_the_papers_layer(name, chip):
     dataset = (
         xpue()
@@ -93,8 +95,10 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("chip", [False, True])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "chip"),
+    [*((name, False) for name in NETWORKS), ("two layers", True), ("pairs, two layers", True)],
+)
 def test_layers_with_a_reference_or_pairs(name, chip):
     network = network_on_chip(NETWORKS[name](), CHIP if chip else None)
     rng = np.random.default_rng(7)

@@ -53,24 +53,3 @@ def test_wires_are_read_and_trained_in_ngspice_only(ngspice):
     ):
         with pytest.raises(ParameterError, match="row_resistance"):
             call()
-
-
-def test_klu_changes_no_current(simulate, parameters):
-    states = np.random.default_rng(3).uniform(2, 6, (4, 10))
-    circuit = str(
-        network(
-            parameters,
-            states,
-            [[(0.0, 0.0), (10e-6, 1.0)]] * 10,
-            devices=Devices(wires=Wires(2.0, 2.0)),
-        )
-    )
-    assert ".options klu" in circuit
-    membranes = [[f"membrane_{j}" for j in range(4)]] * 2
-    with_klu, without = (
-        simulate(text, names, 0.5e-3, max_step=20e-6).stack(names)
-        for text, names in zip(
-            (circuit, circuit.replace(".options klu", "")), membranes, strict=True
-        )
-    )
-    assert with_klu == pytest.approx(without, rel=1e-6)

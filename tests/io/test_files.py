@@ -197,7 +197,7 @@ def test_states_that_are_not_finite_are_neither_saved_nor_read(tmp_path, ngspice
     assert infer(setup, states, np.eye(3)).spikes.shape == (3, 2)  # ngspice has not given up
 
 
-def test_a_device_whose_model_changed_is_refused_wherever_it_is_loaded(tmp_path):
+def test_a_network_whose_devices_model_changed_is_refused(tmp_path):
     for name in ("wox.json", "wox.lib"):
         shutil.copy(PRESETS / name, tmp_path / name)
     device, library = str(tmp_path / "device.json"), tmp_path / "wox.lib"
@@ -205,23 +205,12 @@ def test_a_device_whose_model_changed_is_refused_wherever_it_is_loaded(tmp_path)
     (tmp_path / "device.json").write_text(
         json.dumps(content | {"model": str(tmp_path / "wox.json")})
     )
-    images, classes = np.random.default_rng(1).random((12, 4)), np.arange(12) % 2
-    save(tmp_path / "network.json", build(images, 2, device=device)[0])
-    model = MemristiveClassifier(device=device, pairs=1, epochs=1).fit(images, classes)
-    model.save(tmp_path / "model.json")
-
-    def loaders():
-        yield lambda: build(images, 2, device=device)
-        yield lambda: load(tmp_path / "network.json")
-        yield lambda: MemristiveClassifier.load(tmp_path / "model.json")
-
-    for again in loaders():
-        again()
+    save(tmp_path / "network.json", build(np.ones((12, 4)), 2, device=device)[0])
+    load(tmp_path / "network.json")
     library.write_text(library.read_text().replace("8e-5", "16e-5"))
-    for again in loaders():
-        with pytest.raises((ParameterError, VoltagesError), match="memristive measure") as caught:
-            again()
-        one_line(str(caught.value))
+    with pytest.raises(VoltagesError, match="memristive measure") as caught:
+        load(tmp_path / "network.json")
+    one_line(str(caught.value))
 
 
 def test_a_second_interrupt_waits_for_the_checkpoint(tmp_path):

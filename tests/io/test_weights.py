@@ -94,25 +94,10 @@ def test_a_convolution_keeps_the_largest_sum_of_each_region():
     with pytest.warns(UserWarning):
         network, _ = load_weights(arrays, images)
     assert network.kinds == (Convolution(8, 8, 3, 1, 2),)
-    sums = np.array(  # by the definition, as PyTorch's conv2d and max_pool2d do it
-        [
-            [
-                [
-                    max(
-                        np.sum(image[y : y + 3, x : x + 3] * kernel[0])
-                        for y in range(3 * i, 3 * i + 3)
-                        for x in range(3 * j, 3 * j + 3)
-                    )
-                    + bias
-                    for i in range(2)
-                    for j in range(2)
-                ]
-                for kernel, bias in zip(kernels, arrays["conv.bias"], strict=True)
-            ]
-            for image in images[:20]
-        ]
-    )
-    times = network.forward(images[:20].reshape(20, -1))[0].reshape(20, 4, 5).transpose(0, 2, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(images[:20], (3, 3), (1, 2))
+    sums = np.einsum("nyxab,kab->nyxk", windows, kernels[:, 0]) + arrays["conv.bias"]
+    sums = sums.reshape(20, 2, 3, 2, 3, 5).max(axis=(2, 4)).reshape(20, 4, 5)  # of each region
+    times = network.forward(images[:20].reshape(20, -1))[0].reshape(20, 4, 5)
     large = 0.05 * np.abs(sums).max()
     assert np.isfinite(times[sums > large]).all() and np.isnan(times[sums < -large]).all()
 
@@ -180,10 +165,8 @@ def test_a_damaged_header_is_one_line(header, tmp_path):
         (lambda layers: {"0.weight": layers[0][0], "0.b": layers[0][1]}, r"0\.b"),
         (lambda layers: [(of.T, np.zeros(0)) for of, _ in layers[::-1]], "transpose"),
         (lambda layers: [layers[1], layers[0]], "64 inputs"),
-        (lambda layers: [(layers[0][0].T, layers[0][1])], "outputs x inputs"),
         (lambda layers: [(layers[0][0] * np.nan, layers[0][1])], "finite"),
         (lambda layers: [(layers[0][0][:, :9], layers[0][1])], "x 9"),
-        (lambda layers: {"a": layers[0][0]}, "'weight'"),
         (lambda layers: [weights for weights, _ in layers], "pair"),
         (lambda layers: ROOT / "README.md", "README.md"),
     ],
@@ -245,24 +228,3 @@ def test_nodes_that_a_circuit_lacks_are_named(tmp_path):
     nir.write(tmp_path / "x.nir", nir.NIRGraph(nodes, [("input", "delay"), ("delay", "output")]))
     with pytest.raises(ParameterError, match=r"delay \(Delay\)"):
         nir_weights(tmp_path / "x.nir")
-
-
-def test_norse_reads_a_graph_and_finds_the_first_spikes(tmp_path):
-    """Of a layer on 1,000 images: the same neuron is first wherever it leads by two steps."""
-    torch, norse = pytest.importorskip("torch"), pytest.importorskip("norse.torch")
-    network, step = load(ROOT / "voltages" / "device_epiram_1.json"), 2e-7
-    images = matching_dataset("mnist").test.levels[:1000]
-    save_nir(tmp_path / "x.nir", network)
-    reader = norse.from_nir(nir.read(tmp_path / "x.nir"), dt=step).double()
-    rows, state = torch.tensor(network.design.read_levels(images)), None
-    times = network.first_spikes(images)
-    found = np.full(times.shape, np.inf)
-    with torch.no_grad():
-        for k in range(int(network.design.window / step)):
-            fired, state = reader(rows, state)
-            found[(fired.numpy() > 0) & np.isinf(found)] = k * step
-    ordered = np.sort(np.nan_to_num(times, nan=np.inf), axis=1)
-    clear = ordered[:, 1] - ordered[:, 0] > 2 * step
-    assert clear.sum() > 900
-    first = np.nan_to_num(times, nan=np.inf).argmin(axis=1)
-    assert np.array_equal(found.argmin(axis=1)[clear], first[clear])

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
-from memristive import Recipe, build, learn, read
+from memristive import Recipe, build, learn
 from memristive.learning.settings import HIDDEN_MOVE, START_SPREAD
 from memristive.network.networks import thresholds_per_volt, with_bias
 
@@ -40,7 +39,7 @@ def test_hidden_neurons_tell_images_apart_at_the_start(images, pairs):
 def moved(images, device="ideal", write="exact", **options):
     """Largest move of a hidden drive by the first write, for the image that is presented."""
     found = []
-    for seed in range(1, 9):
+    for seed in range(1, 5):
         changes = {"rule.presentations": 1, "rule.margin": 1e-3}
         recipe = Recipe(100, device, write, seed=seed, changes=changes, **options)
         network, rule = build(recipe, images, LABELS)
@@ -78,12 +77,3 @@ def test_drives_are_in_thresholds_of_the_given_neuron(hidden):
     assert high.parameters.neuron.threshold == 6.0
     found = [thresholds_per_volt(one.parameters, one.design) for one in (usual, high)]
     assert found[1] == pytest.approx(found[0])
-
-
-def test_two_hidden_layers_of_devices_learn_digits():
-    images, labels = load_digits(return_X_y=True)
-    levels = np.hstack([images / 16, 1 - images / 16])
-    network, rule = build(Recipe([30, 20], "ideal"), levels[:500], labels[:500])
-    times = read(learn(network, rule, levels[:500], labels[:500]).network, levels[500:700])
-    right = np.nan_to_num(times, nan=1).argmin(axis=1) == labels[500:700]
-    assert right.mean() > 0.6

@@ -9,7 +9,7 @@ import pytest
 
 from memristive.datasets import encode
 from memristive.learning.build import initial_network, paper_network
-from memristive.learning.rule import ErrorDrivenRule, LayeredRule
+from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.design import ENGINES, LayerDesign, Setup
@@ -39,9 +39,15 @@ def learned(engine, setup, chip, rule, training_set):
     return learn(start, rule, images, labels, engine=engine)
 
 
-def test_both_engines_learn_the_same_on_a_chip_with_noise(mnist_setup, training_set):
-    rule = dataclasses.replace(RULE, presentations=12)
-    simulated, computed = (learned(name, mnist_setup, CHIP, rule, training_set) for name in ENGINES)
+def test_both_engines_learn_the_same_on_a_leaky_chip_with_noise(mnist_setup, training_set):
+    rule, chip = (
+        dataclasses.replace(RULE, presentations=12),
+        dataclasses.replace(CHIP, cell_capacitance=0.4),
+    )
+    leaky = mnist_setup.replace(
+        memristor=MemristorParameters(leak_resistance=1e9, capacitance=1e-12)
+    )
+    simulated, computed = (learned(name, leaky, chip, rule, training_set) for name in ENGINES)
     assert (simulated.history == computed.history).all() and simulated.history[:, 1].sum() >= 8
     # writes of 0.1 V
     assert simulated.network.states[0] == pytest.approx(computed.network.states[0], abs=3e-3)
@@ -68,8 +74,7 @@ def test_a_resumed_training_meets_the_same_noise(name):
 
 
 @pytest.mark.parametrize("device", [None, "epiram", "li-1t1r"])
-@pytest.mark.parametrize("block", [7, 100])
-def test_a_training_learns_the_same_however_often_it_reports(device, block):
+def test_a_training_learns_the_same_however_often_it_reports(device):
     """With the noise of a chip; in whole pulses that wait and leak; at gates that leak."""
     if device:
         start, rule = measured_network(device, (), 1, late=device == "epiram"), PULSED_RULE
@@ -78,20 +83,10 @@ def test_a_training_learns_the_same_however_often_it_reports(device, block):
     rule, labels = dataclasses.replace(rule, presentations=1100), np.arange(8) % 3
     whole, parts = (Learning.start(start, rule) for _ in range(2))
     list(train(whole, rule, PULSED_IMAGES, labels))
-    reports = [done for done, _ in train(parts, rule, PULSED_IMAGES, labels, block=block)]
+    reports = [done for done, _ in train(parts, rule, PULSED_IMAGES, labels, block=7)]
     assert len(reports) >= 11 and whole.history[:, 1].sum() > 100
     for name, values in whole.arrays().items():
         assert np.array_equal(values, parts.arrays()[name]), name
-
-
-def test_leak_does_not_change_stuck_cells(mnist_setup, training_set):
-    chip = Chip(seed=5, stuck_off=0.1, stuck_on=0.1)
-    leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9))
-    (states,) = learned(
-        "closed-form", leaky, chip, dataclasses.replace(RULE, presentations=3), training_set
-    ).network.states
-    assert np.array_equal(chip.with_stuck_cells(states), states)
-    assert (states[~chip.stuck] != RULE.start_state).any()
 
 
 def test_doses_of_a_silent_neuron_fall_to_a_hundredth():
@@ -171,16 +166,3 @@ def test_training_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed
     ):
         assert ours == pytest.approx(theirs, abs=3e-3)
         assert np.abs(theirs - before).max() > 0.05
-
-
-def test_a_right_answer_within_the_margin_counts_as_right_and_is_written():
-    generator = np.random.default_rng(3)
-    images, labels = generator.random((30, 6)), np.arange(30) % 3
-    images[np.arange(30), labels] = 1.0
-    first, rule = (
-        LayeredRule(presentations=600, margin=4e-6),
-        LayeredRule(presentations=12, margin=20e-6, hidden_dose=1e-3),
-    )
-    network = learn(initial_network((8,), 3, images, first), first, images, labels).network
-    found = [learn(network, rule, images, labels, engine=engine).history for engine in ENGINES]
-    assert np.array_equal(*found) and found[0].all(axis=1).any()

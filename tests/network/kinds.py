@@ -55,7 +55,5 @@ KINDS = {
     "convolution, noise, chip": functools.partial(
         layers, (2,), "noisy", chip=CHIP, kinds=(WINDOWS,)
     ),
-    "convolution, late, hidden": functools.partial(
-        layers, (2, 3), "epiram", kinds=(WINDOWS,), late=True
-    ),
+    "convolution, late": functools.partial(layers, (2,), "epiram", kinds=(WINDOWS,), late=True),
 }

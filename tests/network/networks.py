@@ -35,6 +35,17 @@ PULSED_RULE = LayeredRule(
     seed=3,
 )
 PULSED_IMAGES = np.random.default_rng(0).random((8, 6))
+# For layers of few rows, which write large doses.
+FEW_RULE = LayeredRule(
+    presentations=6,
+    hidden_dose=0.1,
+    output_dose=0.1,
+    margin=50e-6,
+    start_drive=0.5,
+    start_drive_spread=0.8,
+    start_weight=0.0,
+    start_weight_spread=0.3,
+)
 GRID = np.linspace(0, 1, 33)
 MEASURED = {
     **DEVICES,

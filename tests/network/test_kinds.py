@@ -7,24 +7,14 @@ import pytest
 
 from memristive.engines.read_netlist import netlist
 from memristive.learning.build import initial_network
-from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.network.design import ENGINES, LayerDesign
 from memristive.network.kinds import Kind
+from tests.network.networks import FEW_RULE as RULE
 
 ORDER = np.random.default_rng(5).permutation(6)
 IMAGES = np.random.default_rng(6).random((8, 6)).round(1)
 LABELS = np.arange(8) % 2
-RULE = LayeredRule(
-    presentations=6,
-    hidden_dose=0.1,
-    output_dose=0.1,
-    margin=50e-6,
-    start_drive=0.5,
-    start_drive_spread=0.8,
-    start_weight=0.0,
-    start_weight_spread=0.3,
-)
 DESIGN = LayerDesign(hidden_bias=1.2, output_bias=1.3, window=400e-6)
 
 

@@ -52,17 +52,6 @@ def test_spike_time_is_the_analytic_crossing_on_unequal_steps(settled, seed):
     assert spike == pytest.approx(analytic(settled), abs=5e-9)
 
 
-@pytest.mark.parametrize("points", [4, 5, 6])
-@pytest.mark.parametrize("crossing", [1, 2, 3])
-def test_cubic_is_exact_for_a_cubic_wherever_the_crossing_lies(points, crossing):
-    volts = np.array([3.0, 3.4, 3.7, 4.2, 4.4, 4.9])[:points] + (
-        4.1 - [3.3, 3.6, 4.1][crossing - 1]
-    )
-    time = 1e-6 * (volts**3 - 5 * volts**2 + 20 * volts)
-    spike = first_spikes(time, volts[None], (volts[None] >= 4.0).astype(float), NEURON, 0.0, 1.0)[0]
-    assert spike == pytest.approx(1e-6 * (64 - 80 + 80), rel=1e-12)
-
-
 @pytest.mark.parametrize("membrane", [[3.9, 3.5, 3.7, 4.1, 4.05], [3.7, 3.7, 3.7, 4.1, 4.2]])
 def test_crossing_of_a_membrane_that_does_not_rise_all_along_is_on_the_straight_line(membrane):
     with np.errstate(all="raise"):
@@ -203,22 +192,6 @@ def test_summary_counts_undecided_as_wrong_and_the_third_as_among_three():
         "paper_rule_accuracy",
         "paper_rule_first_100",
     }
-
-
-def test_confusion_has_a_column_for_each_kind_of_undecided():
-    counts = decisions.confusion(LABELS, np.array([0, TIED, SILENT, 2, 1, 2]), 4)
-    assert counts.tolist() == [[1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 1, 0], [0] * 6, [0, 1, 1, 0, 0, 0]]
-    assert [decisions.decision_name(d, "abcd") for d in (1, TIED, SILENT)] == [
-        "b",
-        "tied",
-        "silent",
-    ]
-
-
-def test_images_that_overlap_two_templates_equally():
-    patterns = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]], float)
-    images = np.array([[0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], float)
-    assert decisions.equal_templates(patterns, images) == pytest.approx(3 / 5)
 
 
 def test_interval_is_wilsons():

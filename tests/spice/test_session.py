@@ -116,13 +116,6 @@ def test_a_new_run_ends_a_paused_one(load):
         next(paused)
 
 
-def test_unloaded_circuit_cannot_run(ngspice):
-    circuit = ngspice.load(RC, FINE, [])
-    circuit.unload()
-    with pytest.raises(SimulationError, match="unloaded"):
-        circuit.run(1e-3)
-
-
 @pytest.mark.parametrize("line", ["x1 in out missing", "m1 in out 0 0 nomodel", "foo"])
 def test_refused_netlist_quotes_ngspice_and_leaves_the_others_alone(ngspice, load, line):
     circuit = load(RC)
@@ -184,11 +177,6 @@ def test_refused_change_is_named(load):
 def test_values_must_be_finite_numbers(load, value):
     with pytest.raises(ParameterError, match="r1"):
         load(RC).alter({"r1": value})
-
-
-def test_unknown_vector_is_named(load):
-    with pytest.raises(SimulationError, match="'nowhere'"):
-        load(RC).run(1e-4)["nowhere"]
 
 
 def test_another_thread_is_refused(load):

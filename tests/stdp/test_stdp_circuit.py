@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 
 from memristive.datasets import xpue
-from memristive.network.chip import Chip, on_chip
-from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import SILENT
 from memristive.stdp import stdp_circuit
 from memristive.stdp.stdp_circuit import constants, learn_images, spike_times
-from memristor import MemristorParameters, lowered_state, raised_state
+from memristor import MemristorParameters
 from snn_circuit import names, state_names
 
 SETUP = stdp_circuit.SelfLearningSetup()
@@ -72,38 +70,6 @@ def test_closed_form_has_the_circuits_winners_states_and_thresholds(start, learn
         np.abs(waves.stack(names("homeostasis", 4))[:, -1] - homeostasis).max()
         < 1.2e-3 * homeostasis.max()
     )
-
-
-def test_a_winner_inhibits_all_other_neurons_until_the_input_ends(start, learned):
-    waves, winner = learned
-    outputs = waves.stack(names("output", 4)) > 0.5
-    for k in range(60):
-        during = (waves.time > SETUP.schedule.start(k)) & (
-            waves.time < SETUP.schedule.start(k + 1) - 1e-3
-        )
-        assert np.flatnonzero(outputs[:, during].any(axis=1)).tolist() == [winner[k]]
-
-
-def test_only_the_winners_column_is_written_up_at_its_inputs_and_down_elsewhere(start, learned):
-    """The spike overlaps with the pulses of the image: there the pump potentiates. Other cells
-    leak.
-    """
-    waves, winner = learned
-    after = [
-        np.interp(SETUP.schedule.period, waves.time, waves[name]) for name in state_names(4, 9)
-    ]
-    moved, driven = np.reshape(after, (4, 9)) - start[0], PATTERNS[start[1][0]] > 0
-    assert moved[winner[0], driven].min() > 0.1 and moved[winner[0], ~driven].max() < -0.02
-    assert np.abs(np.delete(moved, winner[0], axis=0)).max() < 5e-3
-
-
-def test_homeostatic_voltage_grows_while_the_neuron_is_high_and_leaks(start, transient):
-    waves, winner = transient(SETUP, start[0], PATTERNS[start[1][:1]])
-    high = np.trapezoid(waves[f"output_{winner[0]}"], waves.time)
-    voltage = waves[f"homeostasis_{winner[0]}"]
-    assert voltage.max() == pytest.approx(0.5e-6 / 1e-9 * high, rel=0.01)
-    since = waves.time[-1] - waves.time[np.argmax(voltage)]
-    assert voltage[-1] / voltage.max() == pytest.approx(np.exp(-since / (320e6 * 1e-9)), rel=1e-3)
 
 
 @pytest.mark.parametrize(("siemens", "ohms"), [(1.0, 1.0), (1.0, 2.0), (0.5, 1.0)])
@@ -176,28 +142,6 @@ def test_an_image_on_which_no_neuron_fires_writes_nothing(transient):
     assert transient(SETUP, states, PATTERNS[:2])[1].tolist() == [SILENT, SILENT]
 
 
-def test_cells_and_neurons_of_a_chip_have_their_own_parameters(transient):
-    setup = on_chip(
-        SETUP, Chip(4, 9, seed=2, cell_gain=0.3, cell_write_gain=0.3, neuron_threshold=0.1)
-    )
-    states, volts = np.full((4, 9), 4.0), PATTERNS[0]
-    waves, (winner,) = transient(setup, states, PATTERNS[:1])
-    spikes = Crossbar.of(setup).read(states, volts).spikes
-    high = waves.time[waves[f"output_{winner}"] > 0.5]
-    assert winner == np.nanargmin(spikes) and high[0] == pytest.approx(spikes[winner], abs=2e-6)
-    pumps, after = (
-        setup.devices.cells.transconductance[winner],
-        waves.stack(state_names(4, 9))[:, -1].reshape(4, 9)[winner],
-    )
-    lift, end = raised_state(K.channel, 4.0, 1.0), K.pulse + K.rise / 2
-    for i in np.flatnonzero(volts):
-        x = stdp_circuit.charged(lift, 1.0, end - high[0], K._replace(pump=pumps[i]))
-        # it leaks until the output falls
-        fallen = stdp_circuit.charged(lowered_state(K.channel, x, 1.0), 0.0, high[-1] - end, K)
-        assert after[i] == pytest.approx(fallen, abs=0.02)
-    assert np.ptp(after[volts > 0]) > 0.1
-
-
 def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(transient):
     """Without the rail of 6 V, these cells would drive it to 16 V, and it would be high for 0.15 ms
     longer.
@@ -213,16 +157,6 @@ def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(transient):
         homeostasis[0], rel=0.03
     )
     assert waves.stack(state_names(2, 9))[:9, -1] == pytest.approx(after[0], abs=0.03)
-
-
-@pytest.mark.parametrize("volts", [0.2, 1.0])
-def test_a_lifted_gate_falls_back_by_its_capacitance(volts):
-    for state in np.linspace(0.05, 6, 30):
-        up = raised_state(K.channel, state, volts)
-        assert lowered_state(K.channel, up, volts) == pytest.approx(state, rel=1e-9)
-        charge = [(K.c + K.cox) * lowered_state(K.channel, up + d, volts) for d in (-1e-6, 1e-6)]
-        farads = stdp_circuit.memory_capacitance(up, volts, K.c, K.cox)
-        assert farads == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3, abs=0)
 
 
 @pytest.mark.parametrize(
@@ -243,23 +177,6 @@ def test_gate_capacitance_is_meyers(s, volts, share):
     )
 
 
-def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
-    setup = SETUP.replace(memristor=dataclasses.replace(SETUP.memristor, threshold_voltage=0.5))
-    states, volts = np.full((1, 9), 4.0), np.array([1.0, 0, 1, 0, 1, 0, 1, 0, 1])
-    states[0, 1:8:2] = 0.5 + np.array([0.1, -0.05, -0.25, -0.45])  # at inputs of 0 V: they leak
-    states[0, 8] = 0.3
-    waves, winner = transient(setup, states, volts[None])
-    found, after = waves.stack(state_names(1, 9))[:, -1], states.copy()
-    assert (
-        winner[0]
-        == learn_images(after, np.zeros(1), volts[None], np.array([0]), constants(setup))[0]
-        == 0
-    )
-    assert (
-        after[0] == pytest.approx(found, abs=0.06) and abs(found - states[0])[[1, 8]].min() > 0.05
-    )
-
-
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
@@ -274,13 +191,3 @@ def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
 def test_circuits_that_could_not_learn_are_refused(changes, name):
     with pytest.raises(ParameterError, match=name):
         SETUP.replace(**changes)
-
-
-@pytest.mark.parametrize("high", [0.8, 2.0])
-def test_spikes_of_any_height_open_phi_and_raise_thresholds_equally(transient, high):
-    states = np.array([np.full(9, 3.0), np.full(9, 2.5)])
-    waves, winner = transient(with_neuron(output_high=high), states, PATTERNS[:1])
-    assert winner.tolist() == [0]
-    usual, _ = transient(SETUP, states, PATTERNS[:1])
-    assert waves["phi_0"].max() == pytest.approx(SETUP.schedule.phi_voltage, rel=1e-2)
-    assert waves["homeostasis_0"].max() == pytest.approx(usual["homeostasis_0"].max(), rel=1e-2)

@@ -17,6 +17,7 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip, device_chip
+from memristive.network.convolution import Convolution
 from memristive.network.design import ENGINES, LayerDesign
 from memristive.network.networks import KernelArrays, Network, network_on_chip
 from memristive.writing.pulses import no_counts, write_pulses
@@ -44,27 +45,25 @@ KIND = MeasuredDevice(
 
 
 @pytest.mark.parametrize(
-    ("device", "hidden", "pairs", "chip", "changes"),
+    ("device", "hidden", "pairs", "chip", "changes", "kinds"),
     [
-        ("epiram", (), 2, None, {}),
-        ("ag-si", (5,), 1, None, {}),
-        ("pcmo", (5,), 2, SPREAD, {}),
-        ("taox-tio2", (5,), 0, None, {}),
-        ("noisy", (5,), 2, None, {}),
-        ("noisy", (), 0, None, {}),
-        ("noisy", (), 1, None, {"whole": 0}),
-        ("pcmo", (), 1, None, LATE),
-        ("ag-si", (5,), 2, SPREAD, LATE),
-        ("noisy", (5,), 1, None, LATE),
-        ("noisy", (5,), 1, device_chip(KIND, 2), {"noise_curve": KIND.noise_curve}),
-        ("li-1t1r", (), 1, None, GATE),
-        ("bent-1t1r", (5,), 2, STUCK, GATE),
+        ("epiram", (), 2, None, {}, ()),
+        ("pcmo", (5,), 2, SPREAD, {}, ()),
+        ("taox-tio2", (5,), 0, None, {}, ()),
+        ("noisy", (), 0, None, {}, ()),
+        ("noisy", (), 1, None, {"whole": 0}, ()),
+        ("pcmo", (), 1, None, LATE, ()),
+        ("ag-si", (5,), 2, SPREAD, LATE, ()),
+        ("noisy", (5,), 1, device_chip(KIND, 2), {"noise_curve": KIND.noise_curve}, ()),
+        ("noisy", (4,), 1, None, LATE, (Convolution(2, 3, window=2, regions=1),)),
+        ("li-1t1r", (), 1, None, GATE, ()),
+        ("bent-1t1r", (5,), 2, STUCK, GATE, ()),
     ],
 )
 def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(
-    ngspice, device, hidden, pairs, chip, changes
+    ngspice, device, hidden, pairs, chip, changes, kinds
 ):
-    net = network_on_chip(network(device, hidden, pairs), chip)
+    net = network_on_chip(network(device, hidden, pairs, kinds), chip)
     net = dataclasses.replace(net, pulses=dataclasses.replace(net.pulses, **changes))
     closed, circuit = (learn(net, RULE, IMAGES, LABELS, engine=engine) for engine in ENGINES[::-1])
     assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 3
@@ -247,19 +246,6 @@ def test_the_noise_of_a_back_read_grows_with_its_errors(pairs, squares):
     for_ngspice = np.array([net.layers[1].back_noise(errors, rng) for _ in range(2000)])
     for found in (compiled, for_ngspice):
         assert found.std(axis=0) == pytest.approx(np.full(5, 0.03 * squares**0.5), rel=0.06)
-
-
-def test_rows_of_a_bent_read_current_are_lower_in_reads():
-    """The conductance of this device at half of the read voltage is 0.8 of the full one: 0.4 of the
-    current, not 0.5.
-    """
-    net = network("noisy", (), 1, noise=False)
-    # all neurons fire
-    bent, ohmic = (
-        dataclasses.replace(net, design=dataclasses.replace(net.design, output_bias=3.0, **curve))
-        for curve in ({}, {"read_curve": (1.0, 1.0)})
-    )
-    assert drives(bent, np.full((1, 6), 0.5)) == pytest.approx(drives(ohmic, np.full((1, 6), 0.4)))
 
 
 def test_pairs_write_opposite_cells_and_take_turns():

@@ -118,7 +118,7 @@ def test_pulses_and_refreshes_are_counted_with_their_conductance():
     network = dataclasses.replace(network, states=(emulator(of).state(x),))
     write = ColumnDose(0, network.pulses.step, np.eye(7)[2])
     accounts = Accounts(device=of)
-    (ledger, seconds), *_ = network.way.ledgers(
+    ledger, *_ = network.way.ledgers(
         accounts.technology,
         accounts.pulse_of(network),
         network.layers[0],
@@ -136,7 +136,7 @@ def test_pulses_and_refreshes_are_counted_with_their_conductance():
     assert ledger.sum(name="write: array, reads of refreshes") == pytest.approx(
         reads, rel=0.02, abs=0
     )
-    assert seconds["write"] == pytest.approx(2e-6 + 1e-7 + 3e-6, rel=0.02)
+    assert ledger.times["write"] == pytest.approx(2e-6 + 1e-7 + 3e-6, rel=0.02)
     # two limits for each of these three reads of the pair
     comparators = ledger.sum(name="write: comparators of refreshes")
     assert comparators == pytest.approx(6 * accounts.technology.comparator_energy, abs=0)
@@ -150,13 +150,12 @@ def test_a_refresh_reads_a_difference_with_the_noise_of_two_reads():
     assert np.std(found) == pytest.approx(0.02 * np.sqrt(2), rel=0.05)
 
 
-@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize(("step", "end"), [(0.15, 0.0), (-0.15, 1.0)])
-def test_both_engines_write_and_refresh_alike(step, end, late, ngspice):
+def test_both_engines_write_and_refresh_alike(step, end, ngspice):
     """One presentation after the other, with noise, stuck cells and cells of several gains."""
     of = device(step, end, noise=0.05, read_noise=0.01)
     chip = Chip(cell_write_gain=0.1, cell_gain=0.1, stuck_on=0.05, stuck_state=0.3, seed=2)
-    network, rule = build(IMAGES, 3, device=of, late=late, margin=1e-3, chip=chip, seed=2)
+    network, rule = build(IMAGES, 3, device=of, margin=1e-3, chip=chip, seed=2)
     step = network.pulses.step
     network = dataclasses.replace(
         network, pulses=dataclasses.replace(network.pulses, refresh_at=0.5, tolerance=0.05)
