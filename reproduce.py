@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("a step failed: see above", file=sys.stderr)
         return failed
     write_agreement()
-    print(TABLES["results"])
+    print(TABLES["short_results"])
     return 0
 
 

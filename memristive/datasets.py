@@ -532,8 +532,9 @@ def dataset_name(text: str) -> str:
     return text
 
 
+@functools.cache
 def own_images(
-    path: Path, seed: int = 1, whole: bool = False, scale: tuple[float, float] | None = None
+    path: Path, seed: int, whole: bool, scale: tuple[float, float] | None, stamp: object
 ) -> Dataset:
     """Return the images or samples in a file (`memristive.io.tables.read_table`) as a dataset.
 
@@ -542,13 +543,14 @@ def own_images(
     network that was trained on other images. A file with x_train, y_train, x_test and y_test has a
     test set of its own. Of another file a fifth of each class is the test set, drawn by the `seed`;
     or, for networks that are trained already (`whole`), all images are the training set and the
-    test set. Patterns are the means of the classes. Raises DatasetError if all values are equal.
+    test set. Patterns are the means of the classes. `stamp`: as in `_content`. Raises DatasetError
+    if all values are equal.
     """
     from sklearn.model_selection import train_test_split
 
     from memristive.io.voltages import shape_of
 
-    values, labels, trained, checksum = _content(path, _stamp(path))
+    values, labels, trained, checksum = _content(path, stamp)
     names, numbers = np.unique(labels, return_inverse=True)
     shape = values.shape[1:] if values.ndim == 3 else shape_of(values.shape[1])
     rows = np.arange(len(values))
@@ -624,7 +626,7 @@ def matching_dataset(
         The images do not come in this size.
     """
     if name not in DATASETS:
-        return _own(Path(name), seed, whole, scale, _stamp(Path(name)))
+        return own_images(Path(name), seed, whole, scale, _stamp(Path(name)))
     if size is not None and size < 1:
         raise DatasetError(f"size must be {SMALLEST} or more, got {size}")
     accepted = inspect.signature(DATASETS[name]).parameters
@@ -638,14 +640,6 @@ def matching_dataset(
             f"the images of {name} have {dataset.shape[0]} rows of pixels, got size {size}"
         )
     return dataset
-
-
-@functools.cache
-def _own(
-    path: Path, seed: int, whole: bool, scale: tuple[float, float] | None, stamp: object
-) -> Dataset:
-    """Return `own_images`. `stamp`: as in `_content`."""
-    return own_images(path, seed, whole, scale)
 
 
 _kept = functools.cache(load_dataset)  # so that the tasks of a worker process share their images

@@ -40,9 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)"
     )
-    parser.add_argument(
-        "--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)"
-    )
+    parser.add_common("--voltages", None, "default: voltages/layers_NAME.json")
     parser.add_argument("--tightened", action="store_true", help="tolerances of a tenth in ngspice")
     parser.add_common("--samples", 200)
     options = parser.parse_args(arguments)

@@ -23,7 +23,7 @@ from memristive.cli.script import (
     make_parser,
     run,
 )
-from memristive.datasets import DATASETS, ENCODINGS, Dataset, load_dataset
+from memristive.datasets import DATASETS, ENCODINGS, load_dataset
 from memristive.engines.read_netlist import netlist
 from memristive.io.networks import describe_network, save
 from memristive.io.records import (
@@ -35,7 +35,7 @@ from memristive.io.records import (
 )
 from memristive.learning.build import paper_network
 from memristive.learning.training import Learning, learning_curve, train
-from memristive.network.chip import Chip, load_chip
+from memristive.network.chip import load_chip
 from memristive.network.crossbar import NO_CLOSED_FORM
 from memristive.network.design import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.networks import network_on_chip
@@ -58,15 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
         help="pixels on or off, or voltages proportional to grey levels",
     )
     parser.add_common("--engine", NGSPICE)
-    parser.add_argument(
-        "--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)"
-    )
-    parser.add_argument(
-        "--voltages",
-        type=Path,
-        metavar="FILE",
-        help="trained voltages (default: voltages/NAME.json)",
-    )
+    parser.add_common("--chip", "ideal")
+    parser.add_common("--voltages", None, "default: voltages/NAME.json")
     options = parser.parse_args(arguments)
 
     # 1. Data, device, neuron, pulses, rule and chip.
@@ -87,7 +80,13 @@ def main(arguments: list[str] | None = None) -> None:
     if network.wired and options.engine == CLOSED_FORM:
         raise ParameterError(NO_CLOSED_FORM)
     images, labels = dataset.training
-    name = file_stem(dataset, options.engine, chip, rule.seed)
+    name = (  # as mnist_error_driven_grey or mnist_closed_form_chip_seed_2
+        dataset.name
+        + ("_error_driven" if options.engine == NGSPICE else "_closed_form")
+        + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
+        + "_chip" * (chip is not None)
+        + f"_seed_{rule.seed}" * (rule.seed != 1)
+    )
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = describe_network(
         dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding
@@ -171,19 +170,6 @@ def main(arguments: list[str] | None = None) -> None:
     plotting.save(
         plotting.weight_images(states, dataset.shape, dataset.labels),
         options.figures / f"{name}_trained.png",
-    )
-
-
-def file_stem(dataset: Dataset, engine: str, chip: Chip | None, seed: int) -> str:
-    """Return the beginning of all file names, such as mnist_error_driven_grey or
-    mnist_closed_form_chip_seed_2.
-    """
-    return (
-        dataset.name
-        + ("_error_driven" if engine == NGSPICE else "_closed_form")
-        + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
-        + "_chip" * (chip is not None)
-        + f"_seed_{seed}" * (seed != 1)
     )
 
 

@@ -38,12 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
         choices=ENCODINGS,
         help="pixels on or off, or voltages proportional to grey levels",
     )
-    parser.add_argument(
-        "--voltages",
-        type=Path,
-        metavar="FILE",
-        help="voltages file (default: voltages/NAME_ex_situ.json)",
-    )
+    parser.add_common("--voltages", None, "default: voltages/NAME_ex_situ.json")
     options = parser.parse_args(arguments)
 
     # 1. Data and parameters.

@@ -36,7 +36,7 @@ from memristive.progress import progress
 from memristive.scores.checks import warn_of_range
 from memristive.scores.decisions import RESOLUTION, decide, lead, strict_scores
 from memristive.stdp import stdp_learning
-from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup
+from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup, simulate
 from memristive.stdp.stdp_learning import (
     CONTENDERS,
     PACE_STEP,
@@ -46,7 +46,6 @@ from memristive.stdp.stdp_learning import (
     MnistLearning,
     batch_netlist,
     draw_trial,
-    learn_patterns,
     predicted_winners,
 )
 from snn_circuit import NeuronParameters
@@ -145,9 +144,9 @@ def learn_alone(options: argparse.Namespace) -> None:
     # 2. One transient for each seed, and the winners in closed form.
     runs, rows = [], list[Fields]()
     for seed, trial in zip(seeds, trials, strict=True):
-        learned = learn_patterns(
-            trial, partial(progress, total=PARTS, description=f"learning, seed {seed}", unit="part")
-        )
+        watch = partial(progress, total=PARTS, description=f"learning, seed {seed}", unit="part")
+        outcome = simulate(trial.setup, trial.states, trial.images, parts=PARTS, watch=watch)
+        learned = Learned(len(patterns), trial.order, *outcome)
         runs.append(learned)
         owners = zip(labels, learned.neurons.tolist(), strict=True)
         row = {"seed": seed, **{f"neuron_of_{label}": j for label, j in owners}}

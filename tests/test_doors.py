@@ -22,10 +22,8 @@ AGE = 1e4  # s, of networks whose device ages
 # options of `build`, which the estimator takes as well
 KINDS = {
     "paper's layer": {},
-    "paper's layer, chip": {"chip": CHIP},
     "hidden": {"hidden": 6},
     "pairs": {"device": "epiram"},
-    "reference column": {"device": "epiram", "pairs": 0},
     "late": {"device": "epiram", "late": True},
     "late, hidden, chip": {"device": "pcmo", "hidden": 6, "late": True, "chip": CHIP},
     "gate": {"device": "li-1t1r"},

@@ -2,7 +2,7 @@
 
 In a document a table stands between the lines `<!-- table: NAME -->` and `<!-- end -->`. A `Table`
 of `TABLES` groups the rows of records. Each cell is a format string over a group: its means (`x`),
-`x_std`, `x_sem`, `x_min`, `x_max`, `x_sum`, `x_count`, and the first value of what is no number.
+`x_std`, `x_sum`, `count`, and the first value of what is no number.
 """
 
 import re
@@ -21,7 +21,6 @@ from tools.networks import RESULTS
 
 ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
 NOISES = "{write_noise:.1%}, {read_noise:.1%}"
-PULSES = "{percent:.1f} ± {percent_std:.1f} ({pulses_per_cell:,.0f})"
 
 
 class Table(NamedTuple):
@@ -58,9 +57,7 @@ def summary(group: pd.DataFrame) -> dict[Any, Any]:
     numbers = group.select_dtypes(["number", "bool"]).astype(float)
     values = group.iloc[0].to_dict() | numbers.mean().to_dict() | {"count": len(group)}
     values |= numbers.sum(min_count=1).add_suffix("_sum").to_dict()
-    for kind in ("std", "sem", "min", "max", "count"):
-        values |= getattr(numbers, kind)().add_suffix(f"_{kind}").to_dict()
-    return values
+    return values | numbers.std().add_suffix("_std").to_dict()
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -87,23 +84,10 @@ def records(titles: Mapping[str, str]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def named(rows: pd.DataFrame, column: str, names: Mapping[Any, str]) -> pd.DataFrame:
-    """Return the rows whose value of a `column` has a name, sorted by the `names`, which replace
-    the values.
-    """
-    rows = rows[rows[column].isin(names)].sort_values(
-        column, key=lambda values: values.map(list(names).index), kind="stable"
-    )
-    return rows.assign(**{column: rows[column].map(names)})
-
-
-def sweep(name: str, condition: str = "", **names: Mapping[Any, str]) -> pd.DataFrame:
-    """Return the rows of one record that meet a `condition`, with names for values of columns."""
+def rows_of(name: str, condition: str = "") -> pd.DataFrame:
+    """Return the rows of one record that meet a `condition`."""
     rows = records({name: name})
-    rows = rows.query(condition) if condition else rows
-    for column, values in names.items():
-        rows = named(rows, column, values)
-    return rows.copy()
+    return (rows.query(condition) if condition else rows).copy()
 
 
 # README: experiment, published accuracy, engines that train and test, text, record, field, and
@@ -225,7 +209,7 @@ def short_rows() -> pd.DataFrame:
     """Return the rows of the README's table."""
     rows = []
     for experiment, published, engines, text, name, field, *conditions in SHORT:
-        tables = [sweep(name, condition) for condition in conditions or [""]]
+        tables = [rows_of(name, condition) for condition in conditions or [""]]
         means = [one.groupby(one.get("device", one.title))[field].mean() for one in tables]
         text = text.format(*(one.agg(["min", "max"]) for one in means))
         rows.append((experiment, published, *engines.split(", "), text))
@@ -257,7 +241,7 @@ def commands_rows() -> pd.DataFrame:
     for number, (experiment, names) in enumerate(EXPERIMENTS.items(), 1):
         links = []
         for name in names:
-            shares = 100 * sweep(name)[STRICT]
+            shares = 100 * rows_of(name)[STRICT]
             shown = f"{shares.mean():.2f}% ± {shares.std():.2f}".removesuffix(" ± nan")
             links.append(f"[{shown}](../results/{name}.json)")
         rows.append({"number": number, "experiment": experiment, "results": ", ".join(links)})
@@ -294,27 +278,7 @@ def costs_rows() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-LAYERS = {1: "one layer", 2: "two layers"}
 LATE = {True: "late", False: "rounded"}
-GATED = {  # cells of the sweep gate_commit
-    "li-1t1r": "device == 'li-1t1r' and size == 10 and series == 'usual'",
-    "no scatter": "series == 'scatter' and value == 0",
-    "scatter 9 %": "series == 'scatter' and value == 0.09",
-    "no stuck cells": "series == 'stuck' and value == 0",
-    "30 % stuck": "series == 'stuck' and value == 0.3",
-    "wang-1t1r": "device == 'wang-1t1r'",
-    "li-1t1r, 8x8 images, 64-54-10": "size == 8",
-}
-
-
-def gated_rows() -> pd.DataFrame:
-    """Return the rows of the sweep gate_commit, with the cells as title."""
-    parts = [sweep("devices/gate_commit", one).assign(title=title) for title, one in GATED.items()]
-    return named(
-        pd.concat(parts),
-        "way",
-        {"at each dose": "a write at each dose", "with a step": "with a step"},
-    )
 
 
 def convolution_rows() -> pd.DataFrame:
@@ -332,7 +296,11 @@ def convolution_rows() -> pd.DataFrame:
     pulses = pulses.map("{:,.0f} pulses a cell".format)
     cells = rows.record_parameters_device + ", " + late + ", " + pulses
     rows = rows.assign(cells=cells.where(rows.pulses_a_cell.notna(), "emulators"))
-    return named(rows, "record_parameters_dataset", titles)
+    name = "record_parameters_dataset"
+    rows = rows[rows[name].isin(titles)].sort_values(
+        name, key=lambda values: values.map(list(titles).index), kind="stable"
+    )
+    return rows.assign(**{name: rows[name].map(titles)})
 
 
 KERNELS = "{record_parameters_hidden[0]} of {record_parameters_convolution_window:.0f}x"
@@ -398,16 +366,6 @@ TABLES = {
             "on/off": "{ratio:.3g}",
             "noise: write, read": NOISES,
         },
-    ),
-    "writes_late": Table(
-        lambda: sweep(WAYS, "value in ('rounded', 'late')", layers=LAYERS),
-        "device",
-        {"device": "{device}", "{layers}: {value}": PULSES},
-    ),
-    "writes_gate": Table(
-        gated_rows,
-        "title",
-        {"cells": "{title}", "{way}": "{percent:.1f} ({pulses_per_cell:,.0f})"},
     ),
     "costs": Table(
         costs_rows,

@@ -480,8 +480,8 @@ def wear(counts: Counts, endurance: float) -> dict[str, float]:
 
 
 def area(network: Network, technology: Technology) -> dict[str, float]:
-    """Return a dict with the areas in m^2 of cells, neurons and amplifiers, of the capacitors of
-    late writes and gates, and of the memory for the positions of patches.
+    """Return the areas in m^2 by part: cells, neurons, amplifiers, capacitors of late writes and
+    gates, memory for the positions of patches.
 
     Wires run over the cells. An emulator has the area of its channel and of its capacitor. A cell
     that is written at its gate holds two gate voltages, X and that of its last write.

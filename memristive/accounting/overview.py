@@ -64,10 +64,7 @@ class Costs:
             texts.append(f"no error among the first {SEARCHED:,} images, so no ledger of one")
         if self.errors is not None:
             texts.append(f"{self.errors:,} errors in the training")
-        parts = ", ".join(
-            f"{name.replace('_', ' ')} {1e6 * area:.3g}" for name, area in self.area.items() if area
-        )
-        texts.append(f"area in mm^2: {parts}")
+        texts.append(areas(self.area))
         if self.wear:
             texts.append(
                 "pulses a cell: mean {mean:,.0f}, most {most:,.0f}; beyond the endurance "
@@ -216,6 +213,12 @@ def training_costs(
                 yield done, accuracy
 
         return accounting.training(start, rule, images, labels, accounts, watch=watch)
+
+
+def areas(area: Mapping[str, float]) -> str:
+    """Return the areas in m^2 of some parts as text."""
+    parts = (f"{name.replace('_', ' ')} {1e6 * value:.3g}" for name, value in area.items() if value)
+    return f"area in mm^2: {', '.join(parts)}"
 
 
 def with_unit(value: float, unit: str) -> str:

@@ -99,6 +99,8 @@ class Parser(argparse.ArgumentParser):
                 "metavar": "N",
                 "help": "neurons of each hidden layer; nothing for a single layer",
             },
+            "--chip": {"metavar": "NAME", "help": "chip file or preset, docs/chips.md"},
+            "--voltages": {"type": Path, "metavar": "FILE", "help": "trained network"},
             "--samples": {
                 "type": whole_number(1, 10**6),
                 "metavar": "N",
@@ -473,16 +475,13 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     )
 
 
-def print_rows(rows: Sequence[Values], drop: Sequence[str] = ()) -> None:
-    """Print the rows of a record as a table without the columns in `drop`. Without rows nothing is
-    printed.
-    """
+def print_rows(rows: Sequence[Values]) -> None:
+    """Print the rows of a record as a table; without rows nothing."""
     import pandas as pd  # here: the import takes half a second
 
     if rows:
         print(
             pd.DataFrame(rows)
-            .drop(columns=list(drop))
             .rename(columns=lambda name: str(name).replace("_", " "))
             .to_string(index=False, float_format="{:.4g}".format, na_rep="")
         )

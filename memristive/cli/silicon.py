@@ -82,7 +82,7 @@ def _layers(options: argparse.Namespace, dataset: Dataset) -> list["SiliconLayer
         stem = options.voltages.stem
         options.voltages = options.voltages.with_name(f"{stem}_{_name(process)}.json")
     pulses = SiliconPulses(window=options.window)
-    return [SiliconLayer(one, *dataset.patterns.shape, pulses) for one in processes]
+    return [SiliconLayer(one, *dataset.patterns.shape, pulses=pulses) for one in processes]
 
 
 def _name(process: Process) -> str:

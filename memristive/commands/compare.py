@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
     name, values = varied(options.vary)
     layers: list[Conv | Dense] = [Conv()] if options.convolution else []
     layers += map(Dense, options.hidden)
-    settings: Fields = dict(one_setting(setting) for setting in options.settings)
+    changed = (varied(setting.split("=", 1), "--set") for setting in options.settings)
+    settings: Fields = {field: numbers[0] for field, numbers in changed}
     if options.presentations:
         settings["rule.presentations"] = options.presentations
 
@@ -122,13 +123,6 @@ def main(arguments: list[str] | None = None) -> None:
     kinds = ["device", "write", *([name] if name else [])]
     print(printed(means_of(rows, kinds), kinds))
     record.plot(lines(rows, name) if name else ranking(means_of(rows, kinds)))
-
-
-def one_setting(text: str) -> tuple[str, float]:
-    """Return the full name of a field and its value, from a word of --set."""
-    name, _, value = text.partition("=")
-    full, (number, *_) = varied([name, value], "--set")
-    return full, number
 
 
 def varied(words: Sequence[str], option: str = "--vary") -> tuple[str, list[float]]:

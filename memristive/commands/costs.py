@@ -28,6 +28,7 @@ from memristive.accounting import costs, dissipation
 from memristive.accounting.costs import Accounts, TrainingCosts
 from memristive.accounting.overview import (
     IMAGES,
+    areas,
     described,
     first_errors,
     inferences,
@@ -264,12 +265,8 @@ def answers(results: Values) -> str:
     """Return what the results say about costs, as sentences to print."""
     first, fastest = results["shorter"][0], results["fastest"]
     before = sum(line["joules"] for line in results["ledgers"]["inference"])
-    area = results["area_m2"]
-    parts = ", ".join(
-        f"{name.replace('_', ' ')} {1e6 * value:.3g}" for name, value in area.items() if value
-    )
-    lines = [f"area in mm^2: {parts}"]
-    lines += [
+    lines = [
+        areas(results["area_m2"]),
         f"times shortened by {fastest['factor']}, which costs at most {LOSS:.1%} on training "
         f"images: {with_unit(fastest['inference_J'], 'J')} instead of {with_unit(before, 'J')} and "
         f"{with_unit(max(fastest['times_s'].values()), 's')} instead of "
@@ -277,7 +274,7 @@ def answers(results: Values) -> str:
         f"strict accuracy on test images of {fastest['strict_accuracy']:.2%} instead of "
         f"{first['strict_accuracy']:.2%}"
         if fastest["factor"] > 1
-        else f"shorter times cost more than {LOSS:.1%} on training images"
+        else f"shorter times cost more than {LOSS:.1%} on training images",
     ]
     if "wear" in results:
         wear = results["wear"]

@@ -44,6 +44,7 @@ from memristive.devices.device_spread import (
     Readings,
     combine_devices,
     fit_device,
+    values_of,
 )
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.one_sided_fit import fit_one_sided, is_one_sided
@@ -243,7 +244,7 @@ def kind_results(kind: DevicesFit) -> Fields:
         "devices": [
             {
                 "name": one.name,
-                **one.values(kind.device),
+                **values_of(one.fit, kind.device),
                 "standard_errors": one.errors,
                 "intervals_95": one.fit.intervals,
                 "equal_noises": one.fit.equal_noises,

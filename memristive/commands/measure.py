@@ -53,13 +53,13 @@ from memristive.devices.measured_device import (
 from memristive.devices.neuron_model import (
     FORMAT,
     NeuronModel,
-    is_neuron,
     law,
     load_neuron_model,
     measure_neuron,
     with_spreads,
 )
-from memristive.devices.spice_model import load_model
+from memristive.devices.neuron_model import PRESETS as NEURONS
+from memristive.devices.spice_model import has_entry, load_model
 from memristive.io.records import check_overwriting, report, to_json, write_file
 from memristive.parameters import Fields, ParameterError, SimulationError
 from memristive.progress import progress
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--draws", 0, 10**4, 0, "of a foundry's mismatch, of its neuron or cell")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
-    neuron = is_neuron(options.model)
+    neuron = has_entry(NEURONS, options.model, "pins")
     model: Any = (load_neuron_model if neuron else load_model)(options.model)
     if options.draws and (
         options.draws < 3 or not model.foundry or (not neuron and model.has_levels)

@@ -45,7 +45,8 @@ from memristive.devices.measured_device import (
 )
 from memristive.devices.neuron_model import load_neuron
 from memristive.devices.one_sided import middles
-from memristive.devices.spice_model import is_model
+from memristive.devices.spice_model import PRESETS as MODELS
+from memristive.devices.spice_model import has_entry
 from memristive.files import read_json
 from memristive.io.readings import read_file, read_over_time, read_readings
 from memristive.io.records import (
@@ -239,7 +240,7 @@ def given_device(options: argparse.Namespace) -> Given:
         warnings.simplefilter("always")
         if is_table:
             given = fitted(path, options)
-        elif is_model(options.device):
+        elif has_entry(MODELS, options.device, "state_node"):
             outputs = ["--results", str(options.results), "--figures", str(options.figures)]
             measure.main([options.device, *outputs, *["--force"] * options.force])
             device = load_device(str(options.results / f"{name_of(path)}_device.json"))

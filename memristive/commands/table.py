@@ -46,7 +46,7 @@ from memristive.network.chip import OF_DEVICE, device_chip
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.recipe import Conv
 from memristive.parameters import Fields, ParameterError
-from memristive.scores.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
+from memristive.scores.decisions import RESOLUTION, confusion, decide, interval
 from memristive.writing.late import check_late
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -109,12 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common(
         "--test-engine", CLOSED_FORM, "ngspice: a held-out tenth; default: closed-form"
     )
-    parser.add_argument(
-        "--voltages",
-        type=Path,
-        metavar="FILE",
-        help="classifier (default: NAME_classifier.json, see above)",
-    )
+    parser.add_common("--voltages", None, "default: NAME_classifier.json, see above")
     options = parser.parse_args(arguments)
     networks = keep_apart(options, options.source, options.device)
 
@@ -362,24 +357,20 @@ def compare_in_ngspice(
     network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray
 ) -> Fields:
     """Train on nine tenths of each class, and test the rest in ngspice and in closed form. Return a
-    dict with the number of test samples, the numbers of those that ngspice decides right and that
-    both engines decide alike, and the largest difference of spikes in s.
+    dict with the number of test samples, and the numbers of those that ngspice decides right and
+    that both engines decide alike.
     """
     held_out = max(0.1, len(np.unique(labels)) / len(labels))
     train, tested, known, truth = train_test_split(
         features, labels, test_size=held_out, stratify=labels, random_state=network.random_state
     )
     fitted = clone(network).fit(train, known)
-    spikes, exact = (
-        fitted.set_params(engine=engine, verbose=1).spike_times(tested)
+    simulated, computed = (
+        decide(fitted.set_params(engine=engine, verbose=1).spike_times(tested), RESOLUTION)[0]
         for engine in (NGSPICE, CLOSED_FORM)
     )
-    simulated, computed = (decide(times, RESOLUTION)[0] for times in (spikes, exact))
     return {
         "samples": len(truth),
         "right": int((simulated == np.searchsorted(fitted.classes_, truth)).sum()),
         "same_decision": int((simulated == computed).sum()),
-        "largest_spike_deviation_s": largest_deviation(
-            spikes, exact, fitted.network_.design.window
-        ),
     }

@@ -32,15 +32,9 @@ from memristive.scores.decisions import RESOLUTION, confusion, resolution_of
 def main(arguments: list[str] | None = None) -> None:
     """Load network and chip, read, decide, save, print, plot."""
     parser = add_jobs(make_parser(__doc__, "reads", netlist=True))
-    parser.add_argument(
-        "--voltages", type=Path, required=True, metavar="FILE", help="trained voltages"
-    )
+    parser.add_common("--voltages", None, required=True)
     parser.add_common("--data", None, OF_NETWORK)
-    parser.add_argument(
-        "--chip",
-        metavar="NAME",
-        help="chip file or preset (default: the chip of the training; docs/chips.md)",
-    )
+    parser.add_common("--chip", None, "default: the chip of the training")
     parser.add_argument(
         "--age",
         type=float,

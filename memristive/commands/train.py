@@ -110,13 +110,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common("--test-engine", CLOSED_FORM)
     parser.add_common("--samples", None)
     parser.add_common("--seeds", 1, "from rule.seed on; the first network is saved; default: 1")
-    parser.add_argument("--chip", metavar="NAME", help="chip file or preset (docs/chips.md)")
-    parser.add_argument(
-        "--voltages",
-        type=Path,
-        metavar="FILE",
-        help="trained network (default: voltages/NAME.json)",
-    )
+    parser.add_common("--chip", None)
+    parser.add_common("--voltages", None, "default: voltages/NAME.json")
     options = parser.parse_args(arguments)
     if options.late and not options.device:
         raise ParameterError("--late is for measured devices, so it needs --device")

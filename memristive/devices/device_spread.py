@@ -52,17 +52,10 @@ class FittedDevice:
     fit: PulseFit
     repeats: list[PulseFit]
 
-    def values(self, mean: MeasuredDevice) -> dict[str, float]:
-        """Return a dict with the values that may differ from device to device. These are the range
-        in S, lowest conductance and noises as shares of the range, the gain, and gain up over gain
-        down. A gain is the ratio of this device's steps to the steps of the device `mean`.
-        """
-        return _values(self.fit, mean)
-
     @property
     def errors(self) -> dict[str, float]:
-        """Standard errors of `values`, by name: their standard deviations over the repeats."""
-        values = [_values(repeat, self.fit.device) for repeat in self.repeats]
+        """Standard errors of `values_of`, by name: standard deviations over the repeats."""
+        values = [values_of(repeat, self.fit.device) for repeat in self.repeats]
         return {name: float(np.std([one[name] for one in values], ddof=1)) for name in values[0]}
 
 
@@ -86,7 +79,7 @@ class DevicesFit:
     device : MeasuredDevice
         Mean curves and noises, with the spreads from device to device.
     spreads : dict
-        A `Spread` for each of the `values` of a device. The spreads of range, gain and noises are
+        A `Spread` for each of the `values_of` a device. The spreads of range, gain and noises are
         relative to their means.
     errors : dict
         Standard errors of `up`, `down` and `write_noise_at` (arrays).
@@ -187,7 +180,7 @@ def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> 
     curves = {key: np.array([getattr(one, key) for one in fitted]) for key in ("up", "down")}
     up, down = (tuple(rows.mean(axis=0).tolist()) for rows in curves.values())
     mean = MeasuredDevice(name, up=up, down=down)
-    values, errors = [one.values(mean) for one in devices], [one.errors for one in devices]
+    values, errors = [values_of(one.fit, mean) for one in devices], [one.errors for one in devices]
     spreads = {
         key: between(*(np.array([row[key] for row in rows]) for rows in (values, errors)))
         for key in values[0]
@@ -254,7 +247,12 @@ def between(values: np.ndarray, errors: np.ndarray) -> Spread:
     return Spread(*map(float, (values.mean(), np.sqrt(variance / count), spread, error)))
 
 
-def _values(fit: PulseFit, mean: MeasuredDevice) -> dict[str, float]:
+def values_of(fit: PulseFit, mean: MeasuredDevice) -> dict[str, float]:
+    """Return the values of a device that may differ from device to device.
+
+    These are the range in S, lowest conductance and noises as shares of the range, gain, and gain
+    up over gain down. A gain is the ratio of this device's steps to those of the device `mean`.
+    """
     device = fit.device
     width = device.highest_conductance - device.lowest_conductance
     products, squares = np.zeros((2, 2))

@@ -311,14 +311,6 @@ class MeasuredNeuron(Parameters):
         return model
 
 
-def is_neuron(name: str) -> bool:
-    """Return True if `name` is a neuron file, or a neuron that comes with the project."""
-    try:
-        return "pins" in preset_or_file(PRESETS, name, "neuron")[1]
-    except ParameterError:
-        return False
-
-
 def load_neuron_model(name: str) -> NeuronModel:
     """Return the neuron of a neuron file, given its path, or one that comes with the project, given
     its name. Raises ParameterError, which names the file, for anything missing or not allowed.
@@ -431,6 +423,7 @@ class _Bench:
         return np.asarray(given)
 
 
+@temporary_circuits()
 def measure_neuron(
     model: NeuronModel,
     source: str = "",
@@ -460,13 +453,7 @@ def measure_neuron(
     SimulationError
         ngspice cannot simulate the neuron.
     """
-    with temporary_circuits():
-        return _measured(model, source, _Bench(model, process), phase)
-
-
-def _measured(
-    model: NeuronModel, source: str, bench: _Bench, phase: Callable[[str], object]
-) -> MeasuredNeuron:
+    bench = _Bench(model, process)
     phase("rest")
     rest = bench.run(0.0)
     _check_rest(model, bench, rest)

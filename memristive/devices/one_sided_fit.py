@@ -60,8 +60,12 @@ def fit_one_sided(cells: Sequence[CellReadings], name: str, **more: Any) -> Meas
                 f"{steps[sign].shape[1]} {word}; measure more sweeps, with a reading after each "
                 "pulse"
             )
-    sign = _only(_abrupt(steps))
-    (before, after), (start, end) = steps[-sign], steps[sign]
+    abrupt = _abrupt(steps)
+    if len(abrupt) != 1:
+        raise ParameterError(
+            f"one direction must be abrupt and the other gradual, got {len(abrupt)} abrupt ones"
+        )
+    (before, after), (start, end) = steps[-abrupt[0]], steps[abrupt[0]]
     tables = OneSided(_quantiles(before, after - before), _quantiles(start, end))
     spans, lows = ranges[:, 1] - ranges[:, 0], ranges[:, 0]
     if len(cells) > 1:
@@ -106,14 +110,6 @@ def _abrupt(steps: Steps) -> list[int]:
     return signs
 
 
-def _only(abrupt: list[int]) -> int:
-    if len(abrupt) != 1:
-        raise ParameterError(
-            f"one direction must be abrupt and the other gradual, got {len(abrupt)} abrupt ones"
-        )
-    return abrupt[0]
-
-
 def _quantiles(x: np.ndarray, values: np.ndarray) -> Quantiles:
     """Return the table of quantiles of `values` at the states `x`. Each state of the table takes
     the steps within `WINDOW` of it, but at least the `LEAST` nearest.
@@ -123,8 +119,4 @@ def _quantiles(x: np.ndarray, values: np.ndarray) -> Quantiles:
         away = np.abs(x - state)
         near = away <= max(WINDOW, np.sort(away)[:LEAST][-1])
         rows.append(np.quantile(values[near], np.linspace(0, 1, QUANTILES)))
-    return _table(np.array(rows).T)
-
-
-def _table(values: np.ndarray) -> Quantiles:
-    return tuple(tuple(row) for row in np.round(values, 4).tolist())
+    return tuple(map(tuple, np.round(np.array(rows).T, 4).tolist()))

@@ -390,10 +390,10 @@ def preset_or_file(folder: Path, name: str, kind: str) -> tuple[Path, Fields]:
         raise ParameterError(f"{kind} {name!r} is none of {', '.join(presets)}: {error}") from None
 
 
-def is_model(name: str) -> bool:
-    """Return True if `name` is a model file, or a model that comes with the project."""
+def has_entry(folder: Path, name: str, entry: str) -> bool:
+    """Return True if `name` is a preset in a `folder` or a file, and has an `entry`."""
     try:
-        return "state_node" in preset_or_file(PRESETS, name, "model")[1]
+        return entry in preset_or_file(folder, name, "model")[1]
     except ParameterError:
         return False
 
@@ -443,11 +443,6 @@ def load_model(name: str) -> SpiceModel:
         raise type(error)(f"{path}: {error}") from None
 
 
-def measure_again(model: str) -> str:
-    """Return the command that measures the device of a model file."""
-    return f"python -m memristive measure {shlex.quote(model)}"
-
-
 def unchanged_model(name: str, sha256: str) -> SpiceModel:
     """Return the model `name`. Raises ParameterError if it has changed since the measurement, when
     its hash was `sha256` ("": unknown).
@@ -456,7 +451,7 @@ def unchanged_model(name: str, sha256: str) -> SpiceModel:
     if sha256 and sha256 != model.sha256:
         raise ParameterError(
             f"SPICE model {name} has changed since its device was measured: measure it again with "
-            f"{measure_again(name)}, and train again"
+            f"python -m memristive measure {shlex.quote(name)}, and train again"
         )
     return model
 

@@ -264,8 +264,8 @@ def _add_steps(circuit: Circuit, node: str, volts: np.ndarray, pattern: float) -
 
 
 def _shown(circuit: Circuit, vectors: Sequence[str], count: int, pattern: float) -> np.ndarray:
-    """Return the values of the `vectors` (patterns x vectors, V or A) in the middle of each of the
-    `count` patterns that the rows of a circuit get one after the other, for `pattern` s each.
+    """Return the values of the `vectors` in the middle of each pattern (patterns x vectors, V or
+    A). Rows of a circuit get `count` patterns one after the other, for `pattern` s each.
     """
     solver = dataclasses.replace(CROSSBAR, max_step=pattern / 2)
     waves = run_once(circuit, solver, vectors, count * pattern)
@@ -345,8 +345,8 @@ class Engine(Protocol):
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read of a layer (counted from 0): for each row except the bias row, the
-        sum over the neurons of error x weight, in V times the unit of the `errors` (neurons).
+        """Return the back-read of a layer (counted from 0): for each row but the bias row the sum
+        of error x weight over the neurons. Unit: V times the unit of the `errors` (neurons).
         """
 
     def write(
@@ -472,8 +472,8 @@ class NgspiceNetwork:
         return [times for times, _ in layers], [settled for _, settled in layers]
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read of a layer (counted from 0): for each row except the bias row, the
-        sum over the neurons of error x weight, in V times the unit of the `errors` (neurons).
+        """Return the back-read of a layer (counted from 0): for each row but the bias row the sum
+        of error x weight over the neurons. Unit: V times the unit of the `errors` (neurons).
         """
         return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
 

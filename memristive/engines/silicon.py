@@ -137,9 +137,10 @@ class SiliconLayer:
         reads: Sequence[float],
         last: float,
     ) -> Waveforms:
-        """Return the waveforms of a run in which each of `writes` selects a column for a window (s,
-        0 to 1), and neurons race from each of `reads` s on, until the end `last` s of the last
-        pulse.
+        """Return the waveforms of a run up to `last` s, the end of the last pulse.
+
+        Each of `writes` selects a column for a window (s, 0 to 1). Neurons race from each of
+        `reads` s on.
         """
         p, model = self.pulses, self.neuron
         supply, rest = model.levels["supply"], model.levels["reference"]

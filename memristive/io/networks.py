@@ -98,7 +98,7 @@ def save(
         A value could not be read back, such as a state that is nan. Nothing is written.
     """
     check_kind("network", network, Network)
-    content = network_content(network, rule, dataset, shape, engine, encoding)
+    content = network_content(network, rule, dataset, shape, engine=engine, encoding=encoding)
     voltages_of(path, as_read(content))
     write_json(path, content, overwrite)
     report(f"wrote {path}")
@@ -109,17 +109,18 @@ def network_content(
     rule: Rule | None = None,
     dataset: str = UNNAMED,
     shape: tuple[int, int] | None = None,
-    engine: str = CLOSED_FORM,
-    encoding: str = "grey",
+    **made_with: str,
 ) -> Fields:
-    """Return the content of the file of a network. Arguments are as in `save`."""
+    """Return the content of the file of a network. Arguments are as in `save`; `made_with`: engine
+    and encoding.
+    """
     states = network.states[0] if network.paper else network.states
     shape = network.image_shape or shape or shape_of(network.sizes[0])
-    content = describe_network(dataset, shape, network, rule, engine, encoding)
+    content = describe_network(dataset, shape, network, rule, **made_with)
     content |= {name: arrays for name in ("past", "wear") if (arrays := getattr(network, name))}
     if network.recipe:
         content["recipe"] = network.recipe.as_dict()
-    return content_of(states, content, engine == NGSPICE)
+    return content_of(states, content, content["engine"] == NGSPICE)
 
 
 def load(path: str | Path, setup: Setup | None = None) -> Network:

@@ -288,8 +288,9 @@ def measured_pulses(
 
 
 def memory(device: MeasuredDevice) -> float:
-    """Return the number of pulses after which a cell has forgotten a write: the inverse of the mean
-    slope of the device's two curves of steps over x; inf for flat curves.
+    """Return the number of pulses after which a cell has forgotten a write; inf for flat curves.
+
+    It is the inverse of the mean slope of the device's two curves of steps over x.
     """
     slopes = sum(float(np.abs(np.diff(curve)).sum()) for curve in (device.up, device.down))
     return 2 / slopes if slopes else np.inf
@@ -367,7 +368,9 @@ def hidden_layers(
     most: float = math.inf,
 ) -> tuple[float, dict[str, Any], dict[str, Any]]:
     """Return the gain, the fields of the design and those of the rule of a network with hidden
-    layers of these `sizes`, for `images` as they are read (n x inputs).
+    layers.
+
+    `sizes`: neurons of the layers. `images`: as they are read, n x inputs.
 
     A weight moves by twice a dose if it is written `doses` times. `span` is the range of a weight
     in V, and `dose_span` the range of what doses change.
@@ -496,8 +499,10 @@ def convolution_settings(
 
 
 def presented(images: int) -> int:
-    """Return how often a convolution presents a number of training `images` in all: as often as
-    those of digits and of MNIST, and in between fewer times each the more images there are.
+    """Return the number of presentations of a convolution that learns this number of `images`.
+
+    It is that of digits and of MNIST there. In between, each image is shown the fewer times, the
+    more images there are.
     """
     return min(CONVOLUTION_RULE.presentations, round(217 * images**0.72))
 

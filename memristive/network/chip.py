@@ -393,9 +393,11 @@ def chosen_chip(
     seed: int = 1,
     neuron: MeasuredNeuron | None = None,
 ) -> Chip | None:
-    """Return the chip that a user chose: a chip, the name of a preset or file (`load_chip`, with
-    this `shape`), or "device" for the `device_chip` of a measured device, or the `neuron_chip`
-    of a measured `neuron`, with this `seed`; None if `chip` is None.
+    """Return the chip that a user chose; None if `chip` is None.
+
+    It is a chip, the name of a preset or file (`load_chip`, with this `shape`), or "device": then
+    it is the `device_chip` of a measured device or the `neuron_chip` of a `neuron`, with this
+    `seed`.
 
     Raises ParameterError as `load_chip` does, and for "device" without a `device`.
     """

@@ -132,16 +132,6 @@ def lead(spikes: np.ndarray) -> float:
     return np.nan if np.isinf(first) else second - first
 
 
-def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Return the decision of the paper's rule on one image's first `spikes` (classes, s): the index
-    of the class that fires first. The rule samples the outputs every `step` s.
-
-    If several classes fire within the same step, the lowest of them wins. If no neuron fires, class
-    0 wins.
-    """
-    return int(decide(np.array([spikes]), 0.0, step)[1][0])
-
-
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
 
 
@@ -152,8 +142,9 @@ def decide(
     decision is a class number; a strict one may also be TIED or SILENT.
 
     `spikes`: first spike times, images x classes, s; nan: silent. Leads up to the `resolution` (s)
-    are ties. The paper's rule samples the outputs every `sampling_step` s; without a sampling step
-    its decisions are all -1.
+    are ties. The paper's rule samples the outputs every `sampling_step` s. If several classes fire
+    within the same step, the lowest of them wins; if no neuron fires, class 0 wins. Without a
+    sampling step its decisions are all -1.
     """
     times, order = np.where(np.isnan(spikes), np.inf, spikes), first_two(spikes, np.inf)
     fires = np.isfinite(order[:, 0])
@@ -276,15 +267,6 @@ def deviations(
     one = np.where(np.isnan(spikes), np.fmax(end[..., None], others), spikes)
     other = np.where(np.isnan(others), np.fmax(other_end[..., None], spikes), others)
     return np.where(np.isnan(spikes) & np.isnan(others), np.nan, np.abs(one - other))
-
-
-def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
-    """Return the largest of the `deviations` in s between first spikes of two reads, `spikes` and
-    `others` (images x neurons, s). Reads end at their second spike, or after the `window` in s.
-    None if no neuron fires.
-    """
-    seconds = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
-    return None if np.isnan(seconds).all() else float(np.nanmax(seconds))
 
 
 def interval(right: int, count: int) -> list[float]:

@@ -20,7 +20,7 @@ from memristive.network.design import Schedule
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.scores.decisions import SILENT
-from memristive.spice.session import Watch, netlist_text, temporary_circuits
+from memristive.spice.session import netlist_text, temporary_circuits
 from memristive.stdp.stdp_circuit import (
     LEARNING,
     SelfLearningParameters,
@@ -28,7 +28,6 @@ from memristive.stdp.stdp_circuit import (
     constants,
     learn_images,
     self_learning_network,
-    simulate,
     spike_times,
 )
 from memristor import MemristorParameters
@@ -177,17 +176,6 @@ class Learned:
             min(LAST, int(np.sum(self.order == pattern))) for pattern in range(self.patterns)
         )
         return float(self.wins.max(axis=1).sum() / shown)
-
-
-def learn_patterns(trial: Trial, watch: Watch = lambda parts: parts) -> Learned:
-    """Run a trial in ngspice, and return its outcome. `watch` wraps the iterator over the `PARTS`
-    parts of the transient, e.g. with a progress bar.
-    """
-    return Learned(
-        len(trial.patterns),
-        trial.order,
-        *simulate(trial.setup, trial.states, trial.images, parts=PARTS, watch=watch),
-    )
 
 
 def predicted_winners(trial: Trial) -> np.ndarray:

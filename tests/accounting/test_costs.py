@@ -13,7 +13,7 @@ from memristive.devices.measured_device import DEVICES
 from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
-from memristive.ledger import Technology, stage_load
+from memristive.ledger import COMPUTED, Technology, stage_load
 from memristive.network.chip import Chip
 from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign, Schedule
@@ -55,6 +55,22 @@ def an_error(network, image):
     return costs.correction(network, RULE, image, order[1], order[0], seen)
 
 
+def test_kernels_that_won_with_the_same_patch_share_its_play():
+    network = convolution()
+    found, accounts = an_error(network, np.resize(IMAGE, 16)), Accounts()
+    one = found.writes[0][0]
+    same = one._replace(column=(one.column + 1) % 3, dose=one.dose / 2)
+    other = same._replace(shares=one.shares / 2)
+
+    def write(*doses):
+        return accounts.correct(network, dataclasses.replace(found, writes=[[*doses], []]))
+
+    assert write(one, same).times == write(one).times
+    assert write(one, same).sum(kind=COMPUTED) == joules(write(one).sum(kind=COMPUTED))
+    apart = write(one).times["write"] + write(other).times["write"]
+    assert write(one, other).times["write"] == joules(apart)
+
+
 def test_a_convolution_keeps_a_position_for_each_kernel_and_region():
     network, t = convolution(), Technology()
     image = np.resize(IMAGE, 16)
@@ -65,7 +81,7 @@ def test_a_convolution_keeps_a_position_for_each_kernel_and_region():
     assert lines["patches: kept positions"] == joules(4 * 3 * 2 * t.memory_energy)
     assert costs.area(network, t)["positions"] == joules(3 * 2 * t.memory_cell * t.feature_size**2)
     # membranes fall for eight time constants of 150 us between two patches
-    assert times["read"] - times["decision"] < 1e-6
+    assert times["read"] - times["decision"] < 1e-6 and ledger.duration == times["read"]
     assert times["decision"] > 4 * (network.design.window + 8 * 150e-6)
 
 
@@ -292,4 +308,6 @@ def test_the_costs_of_a_training_are_those_on_its_chip():
     learned = learn(network_on_chip(network, chip), RULE, images, LABELS).network
     ideal = learn(network, RULE, images, LABELS).network
     assert np.array_equal(found.network.states[-1], learned.states[-1])
+    error = overview.first_errors(network, RULE, images, LABELS, Accounts())
+    assert {"read", "write"} <= error.times.keys()
     assert not np.array_equal(found.network.states[-1], ideal.states[-1])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from memristive.devices.curve_fit import fit_pulses
+from memristive.devices.curve_fit import fit_pulses, pulsed
+from memristive.devices.measured_device import MeasuredDevice
 from memristive.parameters import ParameterError
 
 LOW, HIGH = 3e-6, 1e-5  # S
@@ -78,13 +79,13 @@ def held(found, *truth):
 @pytest.mark.parametrize("name", SHAPES)
 def test_curves_and_noises_are_found(name):
     up, down, pulses = SHAPES[name]
-    fits = [fit_pulses(*measure(up, down, pulses, 0.005, 0.01, seed)) for seed in range(2)]
+    fits = [fit_pulses(*measure(up, down, pulses, 0.005, 0.01, seed)) for seed in range(3)]
     for steps, upwards in ((up, True), (down, False)):
         assert np.sqrt(np.mean([deviation(fit, steps, upwards) ** 2 for fit in fits])) < 0.05
     found = np.array([noises(fit) for fit in fits])
     errors = found[:, :, 0] - [0.005, 0.01]
     assert (np.sqrt(np.mean(errors**2, axis=0)) < [0.15 * 0.005, 0.15 * 0.01]).all()
-    assert held(found, 0.005, 0.01) >= 3  # of 4
+    assert held(found, 0.005, 0.01) >= 5  # of 6
 
 
 @pytest.mark.parametrize(("write", "read"), [(0.0, 0.01), (0.01, 0.0), (0.002, 0.02)])
@@ -197,3 +198,11 @@ def test_readings_at_both_ends_only_are_refused():
     readings, direction = measure(*SHAPES["abrupt"][:2], CYCLES, 0.005, 0.01, 1)
     with pytest.raises(ParameterError, match="too few readings"):
         fit_pulses(readings[::20], np.array(direction)[::20], pulses=20)
+
+
+def test_simulated_pulses_have_the_steps_and_the_write_noise_of_the_device():
+    device = MeasuredDevice("flat", up=(0.01, 0.01), down=(0.01, 0.01), write_noise=0.005)
+    x = np.full((2, 4000), 0.5)
+    pulsed(device, x, np.array([0, 1]), np.array([0, 9]), np.ones(4000), np.random.default_rng(1))
+    assert x[1].mean() == pytest.approx(0.59, abs=1e-3)
+    assert x[1].std() == pytest.approx(0.005 * 3, rel=0.05)

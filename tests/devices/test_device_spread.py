@@ -57,7 +57,7 @@ def test_known_spreads_are_recovered_within_their_errors():
 
 
 def test_a_write_noise_that_depends_on_the_state_is_found():
-    found = kind(4, dict.fromkeys(TRUTH, 0.0), 3, lambda x: 0.005 + 0.02 * x, PULSES * 2)
+    found = kind(4, dict.fromkeys(TRUTH, 0.0), 2, lambda x: 0.005 + 0.02 * x, PULSES * 2)
     assert len(found.write_noise_at) == 2
     assert found.write_noise_at == pytest.approx([0.005, 0.025], abs=0.004)
     assert found.device.noise([0, 1]) == pytest.approx(found.write_noise_at)

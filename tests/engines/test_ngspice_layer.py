@@ -17,7 +17,7 @@ from memristive.network.design import LayerDesign, Setup
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
 from memristive.scores.checks import fit_feedback_resistor
-from memristive.scores.decisions import paper_decision, strict_decision
+from memristive.scores.decisions import decide, strict_decision
 from memristive.writing.at_once import ColumnDose
 from memristor import (
     MemristorParameters,
@@ -49,7 +49,7 @@ def test_a_read_waits_for_all_spikes_of_the_papers_sample(mnist_setup, step, las
     spikes = paper_layer(setup).read(states, image)[0]
     # 0.1 % of the gates' lift, and the read's error of 0.3 us
     assert spikes == pytest.approx(times, abs=0.7e-6)
-    assert paper_decision(spikes, step) == 0 and strict_decision(spikes) == 9
+    assert decide(spikes[None], 0.0, step)[1] == 0 and strict_decision(spikes) == 9
 
 
 def test_failed_read_changes_no_later_one(mnist_setup, digit_images):

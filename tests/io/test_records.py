@@ -127,6 +127,13 @@ def test_links_are_written_through_and_stay(tmp_path):
         )
 
 
+def test_places_that_cannot_be_written_are_found_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "below.json"):
+        with pytest.raises(FileProblem, match=str(path)):
+            check_overwriting(path, PARAMETERS, force=True)
+
+
 RUN = {"rule": "error-driven", "learning": {"seed": 1, "dose": 0.02}}
 PROGRESS = {
     "states": np.arange(12.0).reshape(3, 4),

@@ -75,7 +75,7 @@ def test_a_resumed_training_meets_the_same_noise(name):
 
 @pytest.mark.parametrize("device", [None, "epiram", "li-1t1r"])
 def test_a_training_learns_the_same_however_often_it_reports(device):
-    """With the noise of a chip; in whole pulses that wait and leak; at gates that leak."""
+    """Noise of a chip, whole pulses that wait, and gates leak or are drawn in blocks."""
     if device:
         start, rule = measured_network(device, (), 1, late=device == "epiram"), PULSED_RULE
     else:

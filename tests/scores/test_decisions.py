@@ -150,7 +150,7 @@ def test_lead_is_the_time_to_the_second_spike():
 def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_class(
     spikes, step, decision
 ):
-    assert decisions.paper_decision(np.array(spikes), step) == decision
+    assert decisions.decide(np.array([spikes]), 0.0, step)[1] == decision
 
 
 def test_a_read_ends_with_two_spikes_or_with_its_window():
