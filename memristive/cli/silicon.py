@@ -81,8 +81,9 @@ def _layers(options: argparse.Namespace, dataset: Dataset) -> list["SiliconLayer
     if options.voltages == options.default_voltages:
         stem = options.voltages.stem
         options.voltages = options.voltages.with_name(f"{stem}_{_name(process)}.json")
+    columns, rows = dataset.patterns.shape
     pulses = SiliconPulses(window=options.window)
-    return [SiliconLayer(one, *dataset.patterns.shape, pulses=pulses) for one in processes]
+    return [SiliconLayer(one, columns, rows, pulses) for one in processes]
 
 
 def _name(process: Process) -> str:
