@@ -79,6 +79,7 @@ def test_a_column_that_is_not_held_is_a_doubt(tmp_path):
         (IDEAL, {"output_level": -0.5}, "output_rises"),
         (IDEAL.replace("V=min", "V=0.5+0.5*sin(1e6*time)+0*min"), {}, "oscillates"),
         (IDEAL, {"levels": {"ref": 0.6}}, "reference"),
+        (IDEAL, {"time_parameter": "slower"}, "time_parameter"),
         (IDEAL, {"foundry": "gf"}, "foundry"),
         (".control\nshell true\n.endc\n" + IDEAL, {}, "neuron.lib, line 1"),
     ],
