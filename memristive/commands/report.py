@@ -178,9 +178,9 @@ def main(
     name = f"report_{name_of(Path(options.device))}"
     checkpoint = checkpoint_path(options.results / f"{name}.json")
     check_checkpoint(checkpoint, options.resume, options.force)
+    neurons = neuron_chip(load_neuron(options.neuron)) if options.neuron else None
     given = given_device(options)
     device = given.device
-    neurons = neuron_chip(load_neuron(options.neuron)) if options.neuron else None
 
     # 2. Train and test all networks.
     runs = list(runs_of(device, seeds, shown, networks, neurons))

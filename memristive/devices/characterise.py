@@ -550,7 +550,7 @@ def loop(
     sine = np.sin(2 * np.pi * time / period)
     volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
     drives = [list(zip(time.tolist(), volts.tolist(), strict=True))]
-    opened = None
+    opened = [(0.0, model.select_on), (period, model.select_on)] if model.selects else None
     if gate is not None:
         gates = np.where(volts > 0, gate, model.gate_open)
         opened = list(zip(time.tolist(), gates.tolist(), strict=True))

@@ -356,14 +356,13 @@ def load_neuron(name: str | Path) -> MeasuredNeuron:
     """Return the measured neuron of a file that ``python -m memristive measure`` has written. Warns
     of its doubts.
     """
+    way = f"; write one with python -m memristive measure {name}"
     try:
         content = read_json(name, "a measured neuron")
     except FileProblem as error:
-        raise ParameterError(f"neuron {str(name)!r}: {error}") from None
+        raise ParameterError(f"neuron {str(name)!r}: {error}{way}") from None
     if content.pop("format", None) != FORMAT:
-        raise ParameterError(
-            f"{name}: no measured neuron; write one with python -m memristive measure {name}"
-        )
+        raise ParameterError(f"{name}: no measured neuron{way}")
     try:
         neuron: MeasuredNeuron = restored(MeasuredNeuron, content)
     except ParameterError as error:

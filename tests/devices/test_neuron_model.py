@@ -100,3 +100,5 @@ def test_a_neuron_file_that_is_not_measured_is_refused(tmp_path):
     made(tmp_path)
     with pytest.raises(ParameterError, match="measure"):
         load_neuron(tmp_path / "neuron.json")
+    with pytest.raises(ParameterError, match="memristive measure opamp"):
+        load_neuron("opamp")
