@@ -1,7 +1,11 @@
 """Layers in a foundry's transistors. Needs the models that `make silicon` installs."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
+from dask import distributed
 
 import XPUE_memristive_inference
 import XPUE_memristive_training
@@ -16,6 +20,7 @@ from memristive.devices.spice_model import load_model
 from memristive.engines.silicon import SiliconLayer
 from memristive.io.records import load_results, to_json
 from memristive.parameters import ParameterError
+from tests.helpers import ROOT
 
 
 def layer(foundry):
@@ -45,9 +50,17 @@ def test_process_refuses_mismatch_without_statistics():
 def test_corners_and_temperatures_give_a_table(tmp_path):
     """In slow and in skewed transistors when hot, training and reading succeed as in typical."""
     layer("gf180mcu")
-    folders = ["--results", str(tmp_path), "--figures", str(tmp_path), "--jobs", "1"]
+    folders = ["--results", str(tmp_path), "--figures", str(tmp_path)]
     conditions = ["--silicon", "gf180mcu", "--corner", "ss", "sf", "--temperature", "125"]
-    assert exit_code(XPUE_memristive_training.main, [*conditions, *folders]) == 0
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        host="127.0.0.1",
+        env={"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+    ) as cluster:
+        arguments = [*conditions, *folders, "--scheduler", cluster.scheduler_address]
+        assert exit_code(XPUE_memristive_training.main, arguments) == 0
     rows = load_results(tmp_path / "xpue_gf180mcu_conditions.json")["conditions"]
     assert [(row["corner"], row["C"], row["right"]) for row in rows] == [
         ("ss", 125, 4),
@@ -69,6 +82,17 @@ def test_slow_transistors_need_a_longer_read(tmp_path):
     record = load_results(tmp_path / "xpue_sky130_ss_inference.json")
     assert record["strict_accuracy"] == 1
     assert record["first_spike_times"][1][1] > 10e-6
+
+
+def test_cells_measured_as_a_device_learn_xpue(tmp_path):
+    layer("gf180mcu")
+    folders = ["--results", str(tmp_path), "--figures", str(tmp_path)]
+    folders += ["--voltages", str(tmp_path / "x.json")]
+    device = ["--device", "results/devices/gf180mcu_cell_device.json"]
+    assert exit_code(XPUE_memristive_training.main, [*device, *folders]) == 0
+    assert exit_code(XPUE_memristive_inference.main, folders) == 0
+    name = "xpue_gf180mcu_cell_1t1r_inference.json"
+    assert load_results(tmp_path / name)["strict_accuracy"] == 1
 
 
 def test_errors_write_one_column_up_and_down():
