@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from dask import distributed
+from PySpice.Spice.Netlist import Circuit
 
 import XPUE_memristive_inference
 import XPUE_memristive_training
@@ -17,9 +18,11 @@ from memristive.devices.characterise import step_spread
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import load_neuron, load_neuron_model, with_spreads
 from memristive.devices.spice_model import load_model
-from memristive.engines.silicon import SiliconLayer
+from memristive.engines.silicon import SOLVER, SiliconLayer
 from memristive.io.records import load_results, to_json
 from memristive.parameters import ParameterError
+from memristive.spice.session import run_once
+from snn_circuit import add_source
 from tests.helpers import ROOT
 
 
@@ -38,8 +41,30 @@ def test_transistors_learn_and_read_xpue(foundry):
     states, waves = made.train(patterns)
     assert states[patterns > 0].min() > states[patterns == 0].max() + 1
     assert waves.time[-1] == pytest.approx(96e-6)
-    spikes, _ = made.read(states, patterns)
-    assert (np.nanargmin(spikes, axis=1) == np.arange(4)).all()
+    spikes, waves = made.read(states, np.vstack([0 * patterns[:1], patterns]))
+    assert np.isnan(spikes[0]).all()  # without an image
+    assert (np.nanargmin(spikes[1:], axis=1) == np.arange(4)).all()
+    idle = 4 * load_neuron("results/devices/gf180mcu_neuron.json").power
+    assert idle < made.power(waves) < 1.5 * idle  # neurons take most
+
+
+def test_transistors_follow_temperature_and_have_junctions():
+    """Slopes below the threshold go as 1 / T; a junction's capacitance falls with its voltage."""
+    process = layer("gf180mcu")[0].process
+
+    def drawn(celsius, gates, drains, edge):
+        circuit = Circuit("transistor")
+        circuit.raw_spice += process.replace(temperature=celsius).header()
+        add_source(circuit, "gate", list(zip((0, edge), gates, strict=True)))
+        add_source(circuit, "drain", list(zip((0, edge), drains, strict=True)))
+        circuit.raw_spice += "Xn drain gate 0 nfet w=20u l=1u\n"
+        waves = run_once(circuit, SOLVER, ["i(vdrain)"], edge)
+        return -np.interp([0.1 * edge, 0.9 * edge], waves.time, waves["i(vdrain)"])
+
+    slopes = [np.diff(np.log(drawn(c, (0.2, 0.3), (1.0, 1.0), 1e-4))) for c in (27, 127)]
+    assert slopes[0] / slopes[1] == pytest.approx(400 / 300, rel=0.07)
+    low, high = drawn(27, (0.0, 0.0), (0.0, 3.3), 1e-6)
+    assert low > 1.2 * high
 
 
 def test_process_refuses_mismatch_without_statistics():
@@ -125,4 +150,5 @@ def test_smaller_gates_differ_more():
     small, large = (
         with_spreads(neuron, model, process.replace(scale=scale), 3) for scale in (0.7, 1.4)
     )
+    assert 0.02 < small.leak_spread < 0.15  # the membrane's resistance: of I_th and of tau
     assert small.threshold_spread + small.leak_spread > large.threshold_spread + large.leak_spread
