@@ -105,7 +105,7 @@ class NeuronModel(Parameters):
     def check(self) -> None:
         """Raise ParameterError unless the library has the subcircuit with these pins."""
         words = header_of(self.text, self.subcircuit)
-        own, last = pins_of(words), self.time_parameter
+        own, scale = pins_of(words), self.time_parameter
         if len(own) != len(self.pins):
             raise ParameterError(
                 f"pins must name the {len(own)} pins of {self.subcircuit}, {' '.join(own)}, got "
@@ -122,8 +122,8 @@ class NeuronModel(Parameters):
             for pin in ("column", "output") if name == "pins" else ("reference",):
                 if pin not in pins:
                     raise ParameterError(f"{name}: {pin} is missing")
-        if last and f" {last.lower()}=" not in " ".join(words):
-            raise ParameterError(f"time_parameter {last} is no parameter of {self.subcircuit}")
+        if scale and f" {scale.lower()}=" not in " ".join(words):
+            raise ParameterError(f"time_parameter {scale} is no parameter of {self.subcircuit}")
         if not self.lowest_current < self.highest_current:
             raise ParameterError(
                 f"lowest_current must be below highest_current, got {self.lowest_current:g} and "
