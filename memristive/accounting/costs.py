@@ -273,6 +273,7 @@ class Accounts:
                 (device.voltage_down, device.voltage_up),
                 (device.width_down, device.width_up),
                 half,
+                device.supply_energy,
             )
         volts, width = network.design.writing, network.way.settings.width
         return Laboratory((volts**2 * width,) * 2, (-volts, volts), (width, width), half)

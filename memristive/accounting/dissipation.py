@@ -227,12 +227,13 @@ def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
     column writes, and the share of cells with more pulses than a device endures (`Technology`).
     Devices with one gradual direction also have their refreshes.
 
-    A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the
-    device was measured. G is the conductance of the cell before the write, at the read voltage.
+    A pulse takes the energy V^2 G t, and that of supplies within the cell. V and t are voltage and
+    width of the pulses with which the device was measured. G is the conductance of the cell before
+    the write, at the read voltage.
     """
     pulses = np.concatenate([layer.sum(axis=0).ravel() for layer in counts.pulses])
     per_siemens = joules_per_siemens(device)
-    energy = sum(
+    energy = device.supply_energy * float(pulses.sum()) + sum(
         float(siemens.sum()) * factor
         for layer in counts.conducted
         for siemens, factor in zip(layer, per_siemens, strict=True)

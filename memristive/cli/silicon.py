@@ -51,13 +51,21 @@ def add_silicon(parser: script.Parser) -> script.Parser:
         metavar="SEED",
         help="of --silicon: chip whose transistors differ",
     )
+    parser.add_argument(
+        "--window",
+        type=float,
+        default=10e-6,
+        metavar="S",
+        help="of --silicon: longest read (default: 1e-5)",
+    )
     parser.set_defaults(default_voltages=parser.get_default("voltages"))
     return script.add_jobs(parser)
 
 
 def _layers(options: argparse.Namespace, dataset: Dataset) -> list["SiliconLayer"]:
     """Return the layer in each corner at each temperature; the first one names the files."""
-    from memristive.engines.silicon import SiliconLayer  # the paper's circuit needs none
+    # the paper's circuit needs none
+    from memristive.engines.silicon import SiliconLayer, SiliconPulses
 
     for other in ("settings", "parameters", "netlist", "device"):
         if getattr(options, other, None):
@@ -73,7 +81,9 @@ def _layers(options: argparse.Namespace, dataset: Dataset) -> list["SiliconLayer
     if options.voltages == options.default_voltages:
         stem = options.voltages.stem
         options.voltages = options.voltages.with_name(f"{stem}_{_name(process)}.json")
-    return [SiliconLayer(one, *dataset.patterns.shape) for one in processes]
+    columns, rows = dataset.patterns.shape
+    pulses = SiliconPulses(window=options.window)
+    return [SiliconLayer(one, columns, rows, pulses) for one in processes]
 
 
 def _name(process: Process) -> str:

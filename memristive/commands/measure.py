@@ -39,6 +39,7 @@ from memristive.devices.characterise import (
     STARTS,
     Characterisation,
     characterise,
+    step_spread,
 )
 from memristive.devices.characterise_gate import SIDES, GateCharacterisation, characterise_gate
 from memristive.devices.foundry import Process
@@ -51,6 +52,7 @@ from memristive.devices.measured_device import (
 )
 from memristive.devices.neuron_model import (
     FORMAT,
+    NeuronModel,
     law,
     load_neuron_model,
     measure_neuron,
@@ -77,16 +79,26 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="MODEL.json",
         help="model file, or the name of a model that comes with the project",
     )
-    parser.add_number("--draws", 0, 10**4, 0, "chips of mismatch, of a foundry's neuron")
+    parser.add_number("--draws", 0, 10**4, 0, "of a foundry's mismatch, of its neuron or cell")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
-    if has_entry(NEURONS, options.model, "pins"):
-        return measure_one_neuron(options)
-    model = load_model(options.model)
+    neuron = has_entry(NEURONS, options.model, "pins")
+    model: Any = (load_neuron_model if neuron else load_model)(options.model)
+    if options.draws and (
+        options.draws < 3 or not model.foundry or (not neuron and model.has_levels)
+    ):
+        raise ParameterError(
+            f"--draws {options.draws} needs a foundry's neuron or cell, and 3 draws or more"
+        )
+    if options.draws:
+        Process(model.foundry, mismatch=1)  # raises ParameterError if the foundry has none
+    if neuron:
+        return measure_one_neuron(options, model)
     device_file = options.results / f"{model.name}_device.json"
     pulses = ["voltage_up", "width_up", "voltage_down", "width_down", "read_voltage"]
     pulses += ["gate_low", "gate_high", "gate_open"] if model.has_levels else []
     parameters = {"model": options.model, **{name: getattr(model, name) for name in pulses}}
+    parameters |= {"draws": options.draws} if options.draws else {}
     record = Record(options, f"spice_device_{model.name}", parameters, others=[options.model])
     check_overwriting(device_file, parameters, options.force, [options.model], "--results DIR")
 
@@ -94,7 +106,9 @@ def main(arguments: list[str] | None = None) -> None:
     for note in model.notes:
         report(f"- {note}")
     measure = characterise_gate if model.has_levels else characterise
-    source = f"SPICE subcircuit {model.subcircuit}, measured in ngspice"
+    what = "Verilog-A module" if model.verilog_a else "SPICE subcircuit"
+    source = f"{what} {model.subcircuit}, measured in ngspice"
+    source += f" with transistors of {model.foundry}, typical, 27 C" if model.foundry else ""
     try:
         with (
             tempfile.TemporaryDirectory() as tempfile.tempdir,  # where failed netlists go
@@ -118,24 +132,26 @@ def main(arguments: list[str] | None = None) -> None:
             f"{model.name}: no device file, because its curves are wrong by up to "
             f"{device.misfit:.0%} of the range: {cure_of_misfit(device)}"
         )
+    if options.draws:
+        spread, offset = step_spread(model, measured.map.state(0.5), options.draws)
+        device, results["offset_spread"] = dataclasses.replace(device, spread=spread), offset
+        print(
+            f"{options.draws} cells of mismatch: steps differ by {spread:.1%}, and each write adds "
+            f"an offset of {offset:.0%} of a step"
+        )
     write_file(device_file, to_json(device_record(device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write(results)
     record.plot(drawn)
 
 
-def measure_one_neuron(options: argparse.Namespace) -> None:
+def measure_one_neuron(options: argparse.Namespace, model: NeuronModel) -> None:
     """Measure the neuron of a neuron file, write its file, print, plot."""
-    model = load_neuron_model(options.model)
     path = options.results / f"{model.name}_neuron.json"
     parameters = {"model": options.model, "draws": options.draws, **model.as_dict()}
     record = Record(options, f"spice_neuron_{model.name}", parameters, others=[options.model])
     check_overwriting(path, parameters, options.force, [options.model], "--results DIR")
     report(f"measuring {model.name} in ngspice")
-    if options.draws and (options.draws < 3 or not model.foundry):
-        raise ParameterError(
-            f"--draws {options.draws} needs a neuron of a foundry, and 3 chips or more"
-        )
     with progress(iter(""), 3 + options.draws, model.name, "phase") as bar:
 
         def phase(name: str) -> None:

@@ -34,6 +34,7 @@ from memristive.accounting.overview import with_unit
 from memristive.cli.runs import Run, examined, means_of
 from memristive.cli.script import OWN, Record, add_resume, make_parser
 from memristive.commands import fit, measure
+from memristive.commands.chips import FACTORS
 from memristive.commands.compare import COLOUR_OF, dots
 from memristive.devices.device_spread import Readings
 from memristive.devices.measured_device import (
@@ -42,6 +43,7 @@ from memristive.devices.measured_device import (
     device_record,
     load_device,
 )
+from memristive.devices.neuron_model import load_neuron
 from memristive.devices.one_sided import middles
 from memristive.devices.spice_model import PRESETS as MODELS
 from memristive.devices.spice_model import has_entry
@@ -58,6 +60,7 @@ from memristive.io.records import (
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
 from memristive.ledger import Technology, mean
+from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import Network
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import Fields, ParameterError
@@ -80,6 +83,22 @@ PUBLISHED = INSTALLED if INSTALLED.exists() else PACKAGE.parent / "results/publi
 AS_IT_IS, EVERYTHING = "as it is", "without all of these"
 FINER = 10  # steps are divided by this factor
 SPREADS = (0.1, 0.2, 0.3, 0.5)  # of steps and ranges from cell to cell
+CELLS, NEURONS = "tolerance", "neurons"
+# of each section on spreads: title, what differs, and the spread
+OF_SPREAD = {
+    CELLS: (
+        "Cells that differ",
+        "cells differ in steps and in range, each by this relative standard deviation (at 0 by the "
+        "spreads of the device itself)",
+        "relative spread of steps and of ranges",
+    ),
+    NEURONS: (
+        "Neurons that differ",
+        "neurons differ by the measured spreads of I_th and tau of a neuron, times this factor; "
+        "their laws stay ideal",
+        "factor on the measured spreads",
+    ),
+}
 SHORT = 40_000  # presentations
 READS, MOMENTS = 20, (5, 5)  # images whose reads are counted; moments and images of a training
 AGES, RELEARNED = (1e3, 1e5, 1e7), 1000  # s without a write; presentations afterwards
@@ -150,6 +169,7 @@ def main(
     parser.add_argument(
         "--read-voltage", type=float, metavar="V", help="of a table (default: 0.1 V)"
     )
+    parser.add_argument("--neuron", metavar="FILE", help="measured with --draws: on its chips, too")
     parser.add_common("--seeds", None, "default: 3; with --short 1")
     options = parser.parse_args(arguments)
 
@@ -158,15 +178,17 @@ def main(
     name = f"report_{name_of(Path(options.device))}"
     checkpoint = checkpoint_path(options.results / f"{name}.json")
     check_checkpoint(checkpoint, options.resume, options.force)
+    neurons = neuron_chip(load_neuron(options.neuron)) if options.neuron else None
     given = given_device(options)
     device = given.device
 
     # 2. Train and test all networks.
-    runs = list(runs_of(device, seeds, shown, networks))
+    runs = list(runs_of(device, seeds, shown, networks, neurons))
+    parameters = {"device": device_record(device), "seeds": seeds, "short": options.short}
     record = Record(
         options,
         name,
-        {"device": device_record(device), "seeds": seeds, "short": options.short},
+        parameters | ({"neuron": options.neuron} if neurons else {}),
         others=[options.device],
     )
     rows = pd.DataFrame(record.run_tasks(answer, runs))
@@ -180,7 +202,8 @@ def main(
         device_section(given),
         accuracy_section(given, rows, published(networks), shown),
         limits_section(rows),
-        tolerance_section(rows),
+        tolerance_section(rows, CELLS),
+        *([tolerance_section(rows, NEURONS)] if neurons else []),
         *time_section(rows),
         wear_section(rows),
         energy_section(device, rows),
@@ -316,9 +339,13 @@ def variants(device: MeasuredDevice) -> dict[str, Fields]:
 
 
 def runs_of(
-    device: MeasuredDevice, seeds: int, shown: int | None, networks: Networks = NETWORKS
+    device: MeasuredDevice,
+    seeds: int,
+    shown: int | None,
+    networks: Networks = NETWORKS,
+    neurons: Chip | None = None,
 ) -> Iterator[Run]:
-    """Yield all networks of the report; `shown`: most presentations."""
+    """Yield all networks of the report; `shown`: most presentations; `neurons`: their spreads."""
 
     def run(network: str, device: MeasuredDevice, late: bool, seed: int, **columns: object) -> Run:
         data, layers, _ = networks[network]
@@ -345,7 +372,13 @@ def runs_of(
                     yield run(ONE, variant, late, seed, variant=name, section="limits")
             for spread in SPREADS:
                 variant = dataclasses.replace(device, spread=spread, range_spread=spread)
-                yield run(ONE, variant, late, seed, cells=spread, section="tolerance")
+                yield run(ONE, variant, late, seed, cells=spread, section=CELLS)
+            for factor in FACTORS[1:] if neurons else ():
+                own = run(ONE, device, late, seed, cells=factor, section=NEURONS)
+                spreads = vars(neurons).items()
+                yield own.changed(
+                    {f"chip.{name}": factor * value for name, value in spreads if "neuron_" in name}
+                )
 
 
 def ways_of(device: MeasuredDevice) -> tuple[bool, ...]:
@@ -467,6 +500,11 @@ def device_section(given: Given) -> Section:
     """Return the device, its curves, and what its data did not tell."""
     device, source = given.device, given.source
     texts = [f"Source: {source}."] if source else []
+    if device.model:
+        texts.append(
+            "Measured in ngspice: steps, conductances and x without voltage, of one device without "
+            "noise. Ideal: sources, switches, wires and neurons. Networks follow the curves."
+        )
     texts += [f"{text[:1].upper()}{text[1:]}." for text in given.told]
     drawn = curves(device, given.readings)
     return Section("The device", texts, described(device), drawn, "device")
@@ -650,24 +688,21 @@ def over_ways(means: pd.DataFrame, kind: str) -> pd.DataFrame:
     return wide.add_suffix(" (%)").rename_axis(columns=None).reset_index()
 
 
-def tolerance_section(rows: pd.DataFrame) -> Section:
-    """Return accuracy over the spread from cell to cell."""
-    used = rows[(rows["network"] == ONE) & rows["section"].isin(["accuracy", "tolerance"])]
+def tolerance_section(rows: pd.DataFrame, section: str) -> Section:
+    """Return accuracy over the spread of the `CELLS` or `NEURONS` of a section."""
+    used = rows[(rows["network"] == ONE) & rows["section"].isin(["accuracy", section])]
     figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 3.0))
     for way, group in used.groupby("write", sort=False):
         groups = (100 * group["strict_accuracy"]).groupby(group["cells"])
         look = {"color": COLOUR_OF[str(way)], "markersize": 4, "label": way}
         over_seeds(axis, groups.mean().index, groups, **look)
-    axis.set(xlabel="relative spread of steps and of ranges", ylabel="test accuracy (%)")
+    title, what, label = OF_SPREAD[section]
+    axis.set(xlabel=label, ylabel="test accuracy (%)")
     axis.grid(alpha=0.3)
     axis.legend(title="written")
-    table = over_ways(means_of(used, ["cells", "write"]), "cells")
-    texts = [
-        "The same layer on chips whose cells differ in steps and in range, each by this relative "
-        "standard deviation. The network learns on the chip. At 0 the cells have the spreads of "
-        "the device itself."
-    ]
-    return Section("Cells that differ", texts, table, figure, "tolerance")
+    table = over_ways(means_of(used, ["cells", "write"]), "cells").rename(columns={"cells": label})
+    text = f"The same layer on chips whose {what}. The network learns on the chip."
+    return Section(title, [text], table, figure, section)
 
 
 def time_section(rows: pd.DataFrame) -> list[Section]:
@@ -709,8 +744,8 @@ def wear_section(rows: pd.DataFrame) -> Section:
     )
     texts = [
         f"A life is taken as {endurance:,.0f} pulses, the lower end of what resistive memories "
-        "reach; put your own number in its place. It ends when the cell with the most pulses has "
-        "had as many."
+        "reach (capacitors of transistors' cells do not wear); put your own number in its place. "
+        "It ends when the cell with the most pulses has had as many."
     ]
     return Section("Pulses and endurance", texts, table)
 
@@ -734,6 +769,8 @@ def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
     )
     if device.source.startswith("fitted"):
         pulses += " (readings do not tell them: put yours into the device file)"
+    if device.supply_energy:
+        pulses += f", each with {with_unit(device.supply_energy, 'J')} from supplies within a cell"
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
         "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "

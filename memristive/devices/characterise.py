@@ -7,6 +7,8 @@ state node, becomes the start of the next one by the initial parameter.
 """
 
 import dataclasses
+import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -148,6 +150,7 @@ def transient(
     stop: float,
     max_step: float,
     gate: Points | None = None,
+    source: str = "",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run memristors side by side, each with a source of its own.
 
@@ -162,11 +165,14 @@ def transient(
         End and longest step in s.
     gate : points, optional
         Corners of the source of all gates; None: a gate conducts.
+    source : str
+        Voltage source within the subcircuit.
 
     Returns
     -------
     tuple
-        Time in s, states (cells x times), currents in A from row to column (cells x times).
+        Time in s, states (cells x times), currents in A from row to column (cells x times), or
+        those that the `source` gives.
 
     Raises
     ------
@@ -183,7 +189,7 @@ def transient(
     if gate:
         add_source(circuit, "gate", gate)
     nodes = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(given))]
-    currents = [f"i(vrow{k})" for k in range(len(given))]
+    currents = [f"i(v.xcell{k}.{source})" if source else f"i(vrow{k})" for k in range(len(given))]
     waves = run_once(circuit, model_solver(model, max_step), nodes + currents, stop)
     return waves.time, waves.stack(nodes), -waves.stack(currents)
 
@@ -201,6 +207,45 @@ def write_cells(
     `states` are the states before the first pulse. None: one cell in the subcircuit's default
     state.
     """
+    at, time, moved, _ = _written(model, states, up, count, share)
+    return np.array([np.interp(at, time, state) for state in moved])
+
+
+def supply_energy(model: SpiceModel, states: np.ndarray) -> float:
+    """Return the energy in J that constant sources to ground within a subcircuit give while a pulse
+    lasts: mean of both directions over `states`.
+    """
+    block = model.text.lower().partition(f".subckt {model.subcircuit.lower()} ")[2]
+    sources = re.findall(r"(?m)^(v\w+)\s+\w+\s+0\s+([\d.e+-]+)$", block.partition(".ends")[0])
+    joules = 0.0
+    for (source, volts), up in itertools.product(sources, (True, False)):
+        at, time, _, amperes = _written(model, states, up, source=source)
+        pulse = (time >= at[0]) & (time <= at[-1] - model.settle)
+        joules += float(volts) * np.trapezoid(amperes[:, pulse].mean(axis=0), time[pulse]) / 2
+    return joules
+
+
+def step_spread(model: SpiceModel, state: float, draws: int) -> tuple[float, ...]:
+    """Return the relative spread of the steps of `draws` cells whose transistors differ, from one
+    `state`, and the spread of what a write in either direction adds, over a step.
+    """
+    drawn, states = dataclasses.replace(model, mismatch=1), np.full(draws, state)
+    up, down = (write_cells(drawn, states, way)[:, -1] - state for way in (True, False))
+    mean = np.mean(up - down)
+    return tuple(float(np.std(one, ddof=1) / mean) for one in (up - down, up + down))
+
+
+def _written(
+    model: SpiceModel,
+    states: Sequence[float] | np.ndarray | None,
+    up: bool,
+    count: int = 1,
+    share: float = 1.0,
+    source: str = "",
+) -> tuple[np.ndarray, ...]:
+    """Return the times in s before and after each pulse of `write_cells`, and the result of
+    `transient`.
+    """
     volts, width = (
         (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
     )
@@ -213,8 +258,7 @@ def write_cells(
         span = model.select_on - model.gate_open
         opened = edges(settle, at[-1] - settle, PULSE_EDGE * width, span)
         gate = [(t, model.gate_open + volt) for t, volt in [(0.0, 0.0), *opened]]
-    time, moved, _ = transient(model, states, [points], at[-1], width / 10, gate)
-    return np.array([np.interp(at, time, state) for state in moved])
+    return at, *transient(model, states, [points], at[-1], width / 10, gate, source)
 
 
 def pulse_train(volts: float, width: float, count: int, begin: float = 0.0) -> Points:
@@ -438,6 +482,7 @@ def characterise(
         down=curves[False],
         **described(model, float(grid[0]), float(grid[-1]), source, path),
         **selected,
+        supply_energy=supply_energy(model, grid[4::8]) if model.selects else 0.0,
     )
 
     phase("sweeps of pulses")
@@ -505,7 +550,7 @@ def loop(
     sine = np.sin(2 * np.pi * time / period)
     volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
     drives = [list(zip(time.tolist(), volts.tolist(), strict=True))]
-    opened = None
+    opened = [(0.0, model.select_on), (period, model.select_on)] if model.selects else None
     if gate is not None:
         gates = np.where(volts > 0, gate, model.gate_open)
         opened = list(zip(time.tolist(), gates.tolist(), strict=True))

@@ -113,6 +113,8 @@ class MeasuredDevice(Aging):
         Lowest and highest gate voltage of SET in V.
     stuck : float
         Share of the cells that no pulse changes. They stand anywhere in the range.
+    supply_energy : float
+        Energy in J that supplies within a cell of transistors give while a pulse lasts.
     one_sided : OneSided, optional
         Steps of a device with one gradual direction, whose pulses the other way are abrupt. `up`
         and `down` then are its mean gradual step.
@@ -174,13 +176,16 @@ class MeasuredDevice(Aging):
     gate_low: float = quantity(0.0, -100.0, 100.0, "V", "lowest gate voltage of SET")
     gate_high: float = quantity(0.0, -100.0, 100.0, "V", "highest gate voltage of SET")
     stuck: float = quantity(0.0, 0.0, 1.0, "", "share of the cells that no pulse changes")
+    supply_energy: float = quantity(
+        0.0, -1.0, 1.0, "J", "of a pulse, from supplies within the cell"
+    )
     one_sided: OneSided | None = None
 
     unwritten: ClassVar = (
         *("model_sha256", "misfit", "noise_curve", "range_spread", "lowest_spread"),
         *("write_noise_spread", "read_noise_spread", "levels", "gate_low", "gate_high", "stuck"),
         *("drift", "drift_spread", "retention", "rest", "endurance", "endurance_spread"),
-        "one_sided",
+        *("supply_energy", "one_sided"),
     )
     newer: ClassVar = (
         *("read_noise", "read_curve", "voltage_up", "width_up", "voltage_down", "width_down"),

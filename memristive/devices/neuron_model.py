@@ -21,11 +21,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.cells import NeuronValues
 from memristive.devices.foundry import Process
 from memristive.devices.spice_dialect import header_of, pins_of
 from memristive.devices.spice_model import checked_library, preset_or_file
@@ -73,6 +74,8 @@ class NeuronModel(Parameters):
         Longest read in s.
     foundry : str
         Process of the transistors nfet and pfet that the library uses; "": none.
+    time_parameter : str
+        Parameter of the subcircuit that is a factor on tau; "": none.
     """
 
     name: str
@@ -91,15 +94,18 @@ class NeuronModel(Parameters):
     row_voltage: float = quantity(0.2, 1e-3, 100.0, "V", "of a row above the column")
     window: float = quantity(30e-6, 1e-6, 1.0, "s", "longest read")
     foundry: str = ""
+    time_parameter: str = ""
 
     newer: ClassVar = (
         *("biases", "reset_level", "reset_idle", "reset_time", "output_level", "output_rises"),
         *("lowest_current", "highest_current", "row_voltage", "window", "foundry"),
+        "time_parameter",
     )
 
     def check(self) -> None:
         """Raise ParameterError unless the library has the subcircuit with these pins."""
-        own = pins_of(header_of(self.text, self.subcircuit))
+        words = header_of(self.text, self.subcircuit)
+        own, scale = pins_of(words), self.time_parameter
         if len(own) != len(self.pins):
             raise ParameterError(
                 f"pins must name the {len(own)} pins of {self.subcircuit}, {' '.join(own)}, got "
@@ -116,6 +122,8 @@ class NeuronModel(Parameters):
             for pin in ("column", "output") if name == "pins" else ("reference",):
                 if pin not in pins:
                     raise ParameterError(f"{name}: {pin} is missing")
+        if scale and f" {scale.lower()}=" not in " ".join(words):
+            raise ParameterError(f"time_parameter {scale} is no parameter of {self.subcircuit}")
         if not self.lowest_current < self.highest_current:
             raise ParameterError(
                 f"lowest_current must be below highest_current, got {self.lowest_current:g} and "
@@ -127,8 +135,10 @@ class NeuronModel(Parameters):
     @property
     def sha256(self) -> str:
         """SHA-256 of the library and of the file's other entries."""
-        content = json.dumps(self.as_dict() | {"name": ""}, sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        content = self.as_dict() | {"name": ""}
+        if not self.time_parameter:
+            del content["time_parameter"]  # as neurons measured before it existed
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
     def start(self) -> float:
@@ -151,8 +161,16 @@ class NeuronModel(Parameters):
             circuit.V(pin, pin, circuit.gnd, volts)
         add_source(circuit, "reset", self.reset())
 
-    def add_neuron(self, circuit: Circuit, number: int, column: str) -> None:
-        """Add a neuron with the nodes column, output_NUMBER and outer_NUMBER.
+    def add_neuron(
+        self,
+        circuit: Circuit,
+        number: int,
+        column: str,
+        threshold: float = 1.0,
+        slower: float = 1.0,
+    ) -> None:
+        """Add a neuron with the nodes column, output_NUMBER and outer_NUMBER. `threshold` and
+        `slower`: factors on I_th, by the neuron's share of the current, and on tau.
 
         A battery joins the node `column`, whose voltage counts from the reference, and outer_NUMBER
         at the neuron. So a crossbar whose columns are at 0 V suits neurons of any reference.
@@ -163,7 +181,17 @@ class NeuronModel(Parameters):
             circuit.I(f"{pin}_{number}", circuit.gnd, own[pin], amperes)
         circuit.V(f"battery_{number}", f"outer_{number}", column, self.levels["reference"])
         nodes = [own.get(pin, pin) for pin in self.pins]
-        circuit.X(f"neuron_{number}", self.subcircuit, *nodes)
+        if threshold != 1:
+            share = f"Fshare_{number} 0 outer_{number} Vbattery_{number} {1 - 1 / threshold!r}\n"
+            circuit.raw_spice += share
+        if slower != 1 and not self.time_parameter:
+            raise ParameterError(
+                f"neurons {self.name} of a chip differ in tau: let time_parameter in the neuron "
+                "file name a parameter of its subcircuit that is a factor on tau (default 1), or "
+                "use the closed form"
+            )
+        own_time = {self.time_parameter: slower} if slower != 1 else {}
+        circuit.X(f"neuron_{number}", self.subcircuit, *nodes, **own_time)
 
     def spikes(self, time: np.ndarray, output: np.ndarray, start: float) -> np.ndarray:
         """Return the times in s after `start` at which the `output` (V) crosses its level."""
@@ -328,14 +356,13 @@ def load_neuron(name: str | Path) -> MeasuredNeuron:
     """Return the measured neuron of a file that ``python -m memristive measure`` has written. Warns
     of its doubts.
     """
+    way = f"; write one with python -m memristive measure {name}"
     try:
         content = read_json(name, "a measured neuron")
     except FileProblem as error:
-        raise ParameterError(f"neuron {str(name)!r}: {error}") from None
+        raise ParameterError(f"neuron {str(name)!r}: {error}{way}") from None
     if content.pop("format", None) != FORMAT:
-        raise ParameterError(
-            f"{name}: no measured neuron; write one with python -m memristive measure {name}"
-        )
+        raise ParameterError(f"{name}: no measured neuron{way}")
     try:
         neuron: MeasuredNeuron = restored(MeasuredNeuron, content)
     except ParameterError as error:
@@ -349,6 +376,19 @@ def law(
 ) -> np.ndarray:
     """Return t0 + tau ln(I / (I - I_th)) in s."""
     return delay - tau * np.log1p(-threshold / currents)
+
+
+def factors(own: NeuronValues | None, nominal: NeuronParameters) -> tuple[Any, Any]:
+    """Return the factors on I_th and on tau (arrays, classes) of the `own` neurons of a chip over
+    `nominal` ones; None: 1.
+    """
+    if own is None:
+        return 1.0, 1.0
+    threshold = own.threshold / nominal.threshold
+    return (
+        threshold * nominal.feedback_resistance / own.feedback_resistance,
+        own.membrane_capacitance / nominal.membrane_capacitance,
+    )
 
 
 def fit_law(currents: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

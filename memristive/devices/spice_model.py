@@ -122,6 +122,7 @@ CURES = (
 )
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NAME = re.compile(r"\w+", re.ASCII)
+CELL = ("selects", "select_on", "settle", "foundry", "mismatch")  # fields of cells of transistors
 # ngspice's default of 1e-12 S empties a storage capacitor of 200 fF in 0.2 s
 NO_LEAK = ".options gmin=1e-18\n"
 
@@ -189,6 +190,8 @@ class SpiceModel(Parameters):
         Time in s that the circuit of a cell needs before the first pulse and after the last.
     foundry : str
         Process of the transistors nfet and pfet that the library uses; "": none.
+    mismatch : int
+        Seed of the foundry's mismatch, in which all transistors differ; 0: they are alike.
     verilog_a : str
         Source of the compiled module in the subcircuit; "": the library is SPICE.
     notes : tuple of str
@@ -219,6 +222,7 @@ class SpiceModel(Parameters):
     select_on: float = quantity(0.0, -100.0, 100.0, "V", "gate voltage of selected cells")
     settle: float = quantity(0.0, 0.0, 1.0, "s", "before the first pulse and after the last")
     foundry: str = ""
+    mismatch: int = 0
     verilog_a: str = field(default="", repr=False, compare=False)
     notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
     places: tuple[str, ...] = field(default=(), repr=False, compare=False)
@@ -227,7 +231,7 @@ class SpiceModel(Parameters):
         *("initial_parameter", "row_pin", "read_voltage", "parameters", "notes", "places"),
         "verilog_a",
         *("gate_pin", "gate_low", "gate_high", "gate_open", "selects"),
-        *("select_on", "settle", "foundry"),
+        *("select_on", "settle", "foundry", "mismatch"),
     )
 
     @property
@@ -247,7 +251,7 @@ class SpiceModel(Parameters):
                     for key, value in (self.as_dict() | {"name": ""}).items()
                     if key not in ("notes", "places", "verilog_a")
                     and (self.gate_pin or not key.startswith("gate_"))
-                    and (value or key not in ("selects", "select_on", "settle", "foundry"))
+                    and (value or key not in CELL)
                 },
                 sort_keys=True,
             ).encode()
@@ -322,7 +326,7 @@ class SpiceModel(Parameters):
         same equations if it can.
         """
         if self.foundry:
-            circuit.raw_spice += Process(self.foundry).header()
+            circuit.raw_spice += Process(self.foundry, mismatch=self.mismatch).header()
         if self.selects:
             circuit.raw_spice += NO_LEAK
         if compiled and not (self.verilog_a or self.foundry):

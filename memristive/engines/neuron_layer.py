@@ -3,11 +3,10 @@
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.neuron_model import EDGE, SOLVER, MeasuredNeuron
+from memristive.devices.neuron_model import EDGE, SOLVER, MeasuredNeuron, factors
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.network.design import FloatOrArray
 from memristive.network.layer import Layer
-from memristive.parameters import ParameterError
 from memristive.spice.session import LoadedCircuit, NgspiceSession
 from memristor import ReadMemristor
 from snn_circuit import add_scaled, add_source, names, state_changes
@@ -25,11 +24,6 @@ class NeuronLayer(NgspiceLayer):
 
     def __init__(self, layer: Layer, neuron: MeasuredNeuron) -> None:
         super().__init__(layer)
-        if layer.devices.neurons is not None:
-            raise ParameterError(
-                f"chip: neurons {neuron.name} in ngspice are all alike; use the closed form, or "
-                "--silicon and --mismatch of the scripts"
-            )
         self._neuron, self._model = neuron, neuron.spice()
         self._read: LoadedCircuit | None = None
 
@@ -70,8 +64,9 @@ class NeuronLayer(NgspiceLayer):
         add_source(circuit, "pulse", [(0.0, 0.0), (model.start, 0.0), (model.start + EDGE, 1.0)])
         for k in range(layer.rows):
             add_scaled(circuit, f"row_{k}")
-        for j in range(layer.columns):
-            model.add_neuron(circuit, j, f"column_{j}")
+        differ = np.transpose(factors(layer.devices.neurons, layer.neuron))
+        for j, own in enumerate(np.broadcast_to(differ, (layer.columns, 2)).tolist()):
+            model.add_neuron(circuit, j, f"column_{j}", *own)
         for j, k in np.ndindex(layer.columns, layer.rows):
             circuit.X(f"cell_0_{j}_{k}", cell.name, f"column_{j}", f"row_{k}", x0=0.0)
         saved = names("output", layer.columns)

@@ -17,7 +17,7 @@ import numpy as np
 from memristive.closed_form import kernel, kernel_arrays
 from memristive.closed_form.neuron import start_delay
 from memristive.devices.cells import IDEAL_DEVICES, Cells, Devices, NeuronValues, Wires
-from memristive.devices.neuron_model import MeasuredNeuron
+from memristive.devices.neuron_model import MeasuredNeuron, factors
 from memristive.network.chip import Chip
 from memristive.network.crossbar import NO_CLOSED_FORM, ClosedFormWarning, Crossbar
 from memristive.network.design import (
@@ -345,13 +345,8 @@ class Network:
         images = as_images(images, self.sizes[0])
         if self.neuron:
             currents = self.crossbar.currents(self.states[0], images)
-            own, nominal = self.setup.devices.neurons, self.parameters.neuron
-            if own is None:
-                return [self.neuron.spikes(currents)]
-            threshold = own.threshold / nominal.threshold
-            threshold = threshold * nominal.feedback_resistance / own.feedback_resistance
-            slower = own.membrane_capacitance / nominal.membrane_capacitance
-            return [self.neuron.spikes(currents, threshold, slower)]
+            differ = factors(self.setup.devices.neurons, self.parameters.neuron)
+            return [self.neuron.spikes(currents, *differ)]
         jitter = self.jitter("test", 0, len(images))
         step = READ_BLOCK if self.layers[0].read_noise else AT_ONCE
         blocks = [

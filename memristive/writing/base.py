@@ -46,6 +46,7 @@ class Laboratory(NamedTuple):
     volts: tuple[float, float]
     widths: tuple[float, float]  # s
     half: float
+    supplies: float = 0.0  # J of a pulse, from supplies within the cell
 
 
 @dataclass(frozen=True, match_args=False)  # frozen: its fields are only read

@@ -204,7 +204,7 @@ class GateWrites(Way):
         of_gates = capacitor_ledger(technology, layer, moved, 1.0)
         if not writes:
             return [of_gates]
-        joules, volts, widths, _ = laboratory
+        joules, volts, widths, *_ = laboratory
         selected = sum(gate_energies(layer, states, write, joules) for write in writes)
         gates = np.concatenate([write.gates for write in writes])
         reset = np.concatenate([write.reset for write in writes]) & ~np.isnan(gates)

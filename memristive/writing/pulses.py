@@ -208,7 +208,7 @@ class RoundedPulses(AtOnce):
         """Return the ledger of the pulses of some `writes`, one after the other. Other arguments
         are as in `ledgers`.
         """
-        selected, disturbed, lines, seconds = 0.0, 0.0, 0.0, 0.0
+        selected, disturbed, lines, supplies, seconds = 0.0, 0.0, 0.0, 0.0, 0.0
         for dose in writes:
             up = int(dose.dose > 0)
             numbers = dose.shares * abs(dose.dose) / self.settings.step
@@ -216,6 +216,7 @@ class RoundedPulses(AtOnce):
                 layer, states, dose.column, numbers, laboratory.joules[up], laboratory.half
             )
             selected, disturbed = selected + joules[0], disturbed + joules[1]
+            supplies += laboratory.supplies * float(numbers.sum())
             lines += technology.line_capacitance * (
                 layer.width * float(numbers.sum()) * laboratory.volts[up] ** 2
                 + layer.rows * technology.supply**2
@@ -226,6 +227,7 @@ class RoundedPulses(AtOnce):
             [
                 Line(SELECTED, selected, COMPUTED, True),
                 Line("write: array, half-selected cells", disturbed, COMPUTED, True),
+                Line("write: supplies within cells", supplies, COMPUTED, False),
                 *wire_lines("write", lines, 0.0),
             ],
             {"write": seconds},

@@ -8,7 +8,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.accounting import costs, dissipation, overview
 from memristive.accounting.costs import Accounts
-from memristive.accounting.dissipation import joules_per_siemens
+from memristive.accounting.dissipation import joules_per_siemens, write_costs
 from memristive.devices.measured_device import DEVICES
 from memristive.engines.ngspice_layer import BACK_STOP
 from memristive.engines.solvers import READING
@@ -163,6 +163,9 @@ def test_a_training_costs_the_reads_of_its_presentations_and_its_counted_pulses(
     assert found.errors == trained.history[:, 1].sum() > 0
     assert np.array_equal(found.network.states[0], trained.network.states[0])
     written = sum(line.joules for line in found.ledger.lines if line.name == costs.SELECTED)
+    supplied = dataclasses.replace(device, supply_energy=1e-9)
+    more = write_costs(supplied, found.counts)["write_energy_J"] - written
+    assert more == pytest.approx(1e-9 * found.counts.pulses[0].sum())
     joules, (conducted,) = joules_per_siemens(device), found.counts.conducted
     assert written == pytest.approx(conducted[0].sum() * joules[0] + conducted[1].sum() * joules[1])
 
@@ -235,7 +238,7 @@ def test_pulses_have_the_voltage_and_the_width_of_their_direction(sign, volts, w
     after a RESET of the emulators.
     """
     network, t = measured_network("epiram", (), 1, noise=False, late=late), Technology()
-    device = dataclasses.replace(DEVICES["epiram"], width_down=20e-6)
+    device = dataclasses.replace(DEVICES["epiram"], width_down=20e-6, supply_energy=1e-9)
     write = ColumnDose(0, sign * 3 * network.pulses.step, np.ones(7))
     found = costs.Correction([np.zeros(3)], [[]], [[write]], [[]])
     ledger = Accounts(device=device).correct(network, found)
@@ -243,6 +246,7 @@ def test_pulses_have_the_voltage_and_the_width_of_their_direction(sign, volts, w
     wires = sum(line.joules for line in ledger.lines if "wires" in line.name)
     expected = t.line_capacitance * (6 * 3 * 7 * volts**2 + 7 * t.supply**2)
     assert wires == joules(expected)
+    assert ledger.sum(name="write: supplies within cells", pins=False) == joules(3 * 7 * 1e-9)
     if late:
         assert seconds["commit"] == pytest.approx(network.pulses.late_pulses * 45e-6)
     else:

@@ -14,9 +14,11 @@ from memristive.cli.script import exit_code
 from memristive.commands import report
 from memristive.devices.device_spread import Readings
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, device_record
+from memristive.devices.neuron_model import load_neuron
 from memristive.devices.spice_model import PRESETS as MODELS
 from memristive.io.records import load_results, to_json
 from memristive.ledger import Technology
+from memristive.network.chip import neuron_chip
 from memristive.network.recipe import Dense
 from memristive.parameters import ParameterError
 from tests.helpers import one_line, outputs
@@ -70,6 +72,21 @@ def test_each_seed_has_a_chip_of_its_own():
     scale = first.mean()
     assert np.std(first) / scale == pytest.approx(0.2, rel=0.1)
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
+
+
+def test_neurons_of_a_report_differ_as_measured(tmp_path):
+    """Times 1, 2 and 4, in a section of their own."""
+    neuron = "results/devices/gf180mcu_neuron.json"
+    chip = neuron_chip(load_neuron(neuron))
+    runs = list(report.runs_of(EPIRAM, 1, 300, {"one layer": NETWORKS["one layer"]}, chip))
+    (first, twice, _), _ = np.reshape([run for run in runs if run.columns["cells"] >= 1], (2, 3))
+    own = twice.prepared()[0].chip
+    assert own.neuron_leak == pytest.approx(2 * chip.neuron_leak)
+    slower = first.prepared()[0].devices[0].neurons.membrane_capacitance
+    assert np.std(slower) / np.mean(slower) == pytest.approx(chip.neuron_leak, rel=0.5)
+    assert shown(["pcmo", "--neuron", neuron], tmp_path) == 0
+    page = (tmp_path / "report_pcmo.html").read_text(encoding="utf-8")
+    assert page.count("<h2>") == 8 and page.count("<img") == 5
 
 
 def test_energies_are_those_of_the_trained_network():

@@ -70,6 +70,22 @@ def test_a_column_that_is_not_held_is_a_doubt(tmp_path):
     assert found.lift > 0.02
 
 
+def test_sources_give_the_energy_and_currents_move_the_column(tmp_path):
+    """2 uA through 100 kohm and 3 V at 1 Mohm, from the step to the spike; 1 kohm in the column."""
+    text = IDEAL.replace("reset out", "reset out bias supply").replace(
+        "Vhold col held 0", "Rb bias 0 100k\nRs supply 0 1meg\nRc col c 1k\nVhold c held 0"
+    )
+    changes = {"pins": [*NEURON["pins"], "bias", "supply"], "biases": {"bias": 2e-6}}
+    changes["levels"] = {"reference": 0.6, "supply": 3.0}
+    found = measure_neuron(made(tmp_path, text, **changes))
+    watts = 2e-6**2 * 100e3 + 3.0**2 / 1e6
+    middle = np.sqrt(found.law_low * found.law_high)
+    assert found.power == pytest.approx(watts, rel=1e-3, abs=0)
+    spike = found.spikes(np.array([middle]))[0]
+    assert found.energy == pytest.approx(watts * spike, rel=0.01, abs=0)
+    assert found.offset == pytest.approx(2e-6 * 1e3, rel=0.02)
+
+
 @pytest.mark.parametrize(
     "text, changes, words",
     [
@@ -79,6 +95,7 @@ def test_a_column_that_is_not_held_is_a_doubt(tmp_path):
         (IDEAL, {"output_level": -0.5}, "output_rises"),
         (IDEAL.replace("V=min", "V=0.5+0.5*sin(1e6*time)+0*min"), {}, "oscillates"),
         (IDEAL, {"levels": {"ref": 0.6}}, "reference"),
+        (IDEAL, {"time_parameter": "slower"}, "time_parameter"),
         (IDEAL, {"foundry": "gf"}, "foundry"),
         (".control\nshell true\n.endc\n" + IDEAL, {}, "neuron.lib, line 1"),
     ],
@@ -99,3 +116,5 @@ def test_a_neuron_file_that_is_not_measured_is_refused(tmp_path):
     made(tmp_path)
     with pytest.raises(ParameterError, match="measure"):
         load_neuron(tmp_path / "neuron.json")
+    with pytest.raises(ParameterError, match="memristive measure opamp"):
+        load_neuron("opamp")

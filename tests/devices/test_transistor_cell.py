@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memristive.devices.characterise import read_cells, write_cells
+from memristive.devices.characterise import PERIOD, loop, read_cells, supply_energy, write_cells
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import PRESETS, load_model
 from memristive.engines.engine import write_columns
@@ -51,6 +51,25 @@ def test_pump_moves_the_gate_by_its_tail_current(cell):
         change = sign * (moved - idle)
         assert ((least < change) & (change < most)).all()
         assert np.abs(idle).max() < 0.05 * most
+
+
+def test_loop_of_a_selected_cell_shows_what_the_pump_has_moved(cell):
+    """Between the two times at half of the sine's peak, the whole tail current charges the gate."""
+    period = 12e-6
+    volts, amperes = loop(cell, 1.9, period, period / 200)
+    up, down = period / 12, 5 * period / 12
+    time = np.arange(len(volts)) * period / 200
+    conductance = np.interp([up, down], time, amperes) / np.interp([up, down], time, volts)
+    moved = TAIL * (down - up) / (CAPACITANCE + OXIDE)
+    assert np.diff(conductance) == pytest.approx(100e-6 * 0.5 / 20 * moved, rel=0.1)
+
+
+def test_supply_gives_the_currents_of_bias_pair_and_mirrors(cell):
+    """20 nA each in bias and tail. The side that charges the gate takes as much again in two
+    mirrors, the other side none: 60 nA in the mean. The length of channels, modulated, adds 6 %.
+    """
+    width = PERIOD * WIDTH
+    assert supply_energy(cell, STATES) == pytest.approx(3.3 * 3 * TAIL * width, rel=0.1, abs=0)
 
 
 def test_only_the_selected_column_is_written(cell):

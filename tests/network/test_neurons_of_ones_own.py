@@ -37,9 +37,9 @@ def neuron(request):
     return measure_neuron(load_neuron_model(request.param), request.param)
 
 
-def of_patterns(neuron, patterns):
+def of_patterns(neuron, patterns, **of_recipe):
     """Return a network whose cells are high at the patterns' pixels, each a little different."""
-    network, rule = build(Recipe(None, neuron=neuron), patterns, len(patterns))
+    network, rule = build(Recipe(None, neuron=neuron, **of_recipe), patterns, len(patterns))
     spread = np.random.default_rng(1).uniform(-0.4, 0.4, patterns.shape)
     states = np.where(patterns > 0, 4.5, 0.5) + spread
     return dataclasses.replace(network, states=(states,)), rule
@@ -70,6 +70,21 @@ def test_a_network_learns_with_them_and_comes_back_from_its_file(neuron, tmp_pat
 def test_other_networks_refuse_a_neuron(neuron):
     with pytest.raises(ParameterError, match="neuron"):
         Recipe((), neuron=neuron)
+
+
+def test_neurons_of_a_chip_differ_alike_in_both_engines(neuron):
+    spread = dataclasses.replace(
+        neuron, draws=9, threshold_spread=0.05, time_constant_spread=0.1, leak_spread=0.05
+    )
+    network, _ = of_patterns(spread, DIGITS, chip="device", seed=2)
+    alike = read(of_patterns(neuron, DIGITS)[0], DIGITS)
+    if neuron.name == "axon_hillock":  # its file names no parameter
+        with pytest.raises(ParameterError, match="time_parameter"):
+            read(network, DIGITS[:1], NGSPICE)
+        return
+    predicted, found = read(network, DIGITS), read(network, DIGITS, NGSPICE, wanted=6)
+    np.testing.assert_allclose(found, predicted, rtol=0.02)
+    assert np.nanmax(np.abs(found / alike - 1)) > 0.1
 
 
 def test_each_neuron_of_a_chip_follows_its_own_law():
