@@ -59,7 +59,7 @@ KINDS = {
     "convolution, noise, chip": functools.partial(
         layers, (2,), "noisy", chip=CHIP, kinds=(WINDOWS,)
     ),
-    "overlapping regions, late": functools.partial(
+    "convolution of overlapping regions, late": functools.partial(
         layers, (2,), "epiram", kinds=(Convolution(6, 6, 3, 1, 2, overlap=1),), late=True
     ),
     "two convolutions, hidden": functools.partial(layers, (2, 2, 3), kinds=STACK),
