@@ -6,8 +6,6 @@ The steps are as in XPUE_memristive_inference.py. Reads voltages/012345.json, wh
 results/paper/012345_inference.json and figures/012345_*.png in about 3 s.
 """
 
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-
 from datasets import digits_012345
 from memristive.cli.script import run
 from XPUE_memristive_inference import read_patterns

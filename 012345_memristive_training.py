@@ -5,8 +5,6 @@ The steps are as in XPUE_memristive_training.py. Change a number, run it again. 
 voltages/012345.json, results/paper/012345_training.json and figures/012345_*.png in about 4 s.
 """
 
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-
 from datasets import digits_012345
 from memristive.cli.script import run
 from memristive.network.design import Schedule, Setup

@@ -6,8 +6,6 @@ MNIST_memristive_training.py writes, or any file in the paper's flat layout. Wri
 results/paper/mnist_inference.json and figures/mnist_*.png in about 3 s.
 """
 
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-
 from datasets import mnist
 from memristive.cli.script import run
 from XPUE_memristive_inference import read_patterns

@@ -5,8 +5,6 @@ The steps are as in XPUE_memristive_training.py. Change a number, run it again. 
 voltages/mnist.json, results/paper/mnist_training.json and figures/mnist_*.png in about 4 s.
 """
 
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-
 from datasets import mnist
 from memristive.cli.script import run
 from memristive.network.design import Schedule, Setup

@@ -6,8 +6,6 @@ Writes results/one_layer/NAME.json, results/one_layer/NAME_decisions.csv.gz and 
 A minute in ngspice on two cores, two seconds in closed form.
 """
 
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-
 from datasets import mnist
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run

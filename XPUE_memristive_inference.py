@@ -6,7 +6,6 @@ layout, or a network of your own patterns. Writes results/paper/xpue_inference.j
 figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
 """
 
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 from collections.abc import Callable
 
 import numpy as np

@@ -12,7 +12,6 @@ XPUE_memristive_inference.py --voltages. The feedback resistor follows from the 
 With --silicon gf180mcu every part is a foundry's transistors, about 5 s (docs/silicon.md).
 """
 
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 from pathlib import Path
 
 from datasets import Dataset, own_patterns, xpue

@@ -4,8 +4,6 @@ Writes figures/memristor_theoretical_iv.png in about 1 s. Nothing is simulated; 
 memristive.commands.loop` draws the emulator's loop.
 """
 
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -9,7 +9,6 @@ docs/reproducing.md has the commands of the other experiments.
 """
 
 import argparse
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import subprocess
 import sys
 from collections.abc import Iterator

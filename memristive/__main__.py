@@ -1,7 +1,6 @@
 """Commands of the project: `python -m memristive COMMAND`."""
 
 import importlib
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 
 from memristive.cli.script import exit_code, table

@@ -66,39 +66,10 @@ def start() -> None:
     """Put numba's functions in the place of those that wait, in all modules, because compiled code
     can call no others.
     """
-    from numba.core.event import Listener, register
-
-    class Announcement(Listener):
-        """Announce a compilation, because it takes long; numba sends no event for code from the
-        cache.
-        """
-
-        def on_start(self, event: object) -> None:
-            announce()
-
-        def on_end(self, event: object) -> None:
-            pass
-
-    register("numba:compile", Announcement())
     for module in list(sys.modules.values()):
         for name, value in list(vars(module).items()):
             if type(value) is Waiting:
                 setattr(module, name, value.dispatcher)
-
-
-@functools.cache
-def announce() -> None:
-    """Print a line at the first compilation into a new folder, once for processes that start
-    together.
-    """
-    if folder := cache_folder():
-        with contextlib.suppress(OSError):
-            (folder / "announced").touch(exist_ok=False)  # FileExistsError: announced before
-            print(
-                "compiling: the first run of each kind of network takes longer",
-                file=sys.stderr,
-                flush=True,
-            )
 
 
 def compiled(function: Callable | None = None, /, **options: Any) -> Any:
@@ -125,7 +96,7 @@ def compiled(function: Callable | None = None, /, **options: Any) -> Any:
 @functools.cache
 def cache_folder() -> Path | None:
     """Return the folder for compiled functions, and remove older ones; None if no folder is
-    writable.
+    writable. Print a line if the folder is new, because compilations take long.
     """
     files = sorted(path for pattern in KERNELS for path in ROOT.glob(pattern))
     content = b"".join(path.read_bytes() for path in files)
@@ -135,6 +106,7 @@ def cache_folder() -> Path | None:
         os.path.expanduser("~/.cache"),
     ):
         folder = Path(parent, "memristive", name)
+        new = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # fails if not writable; refreshes the folder's mtime
@@ -145,5 +117,8 @@ def cache_folder() -> Path | None:
             with contextlib.suppress(OSError):  # another process has removed it
                 if other != folder and time.time() - other.stat().st_mtime > UNUSED:
                     shutil.rmtree(other)
+        if new:
+            note = "compiling: the first run of each kind of network takes longer"
+            print(note, file=sys.stderr, flush=True)
         return folder
     return None

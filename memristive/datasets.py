@@ -245,30 +245,6 @@ def digits_012345() -> Dataset:
     )
 
 
-def zvn() -> Dataset:
-    """Return the 3x3 letters z, v, n, as drawn and with each pixel flipped: 30 images to train and
-    to test.
-
-    M. Prezioso et al., Nature 521, 61 (2015), whose crossbar was the first that was trained in
-    situ.
-    """
-    plain = _drawn(
-        "zvn",
-        "zvn",
-        (3, 3),
-        ["111 010 111", "101 101 010", "010 101 101"],
-        presentations=600,
-        start_state=7.0,
-        dose=50e-3,
-        margin=5e-6,
-    )
-    flips = np.vstack([np.zeros(9), np.eye(9)])
-    images = Images(
-        np.abs(plain.patterns[:, None] - flips).reshape(30, 9), np.repeat(np.arange(3), 10)
-    )
-    return dataclasses.replace(plain, load_images=lambda part: images)
-
-
 def load_mnist(*names: str, path: Path = MNIST_FILE) -> dict[str, np.ndarray]:
     """Return MNIST's original arrays (x_train, y_train, x_test, y_test) by name, by default all
     (LeCun, Cortes, Burges; CC BY-SA 3.0).
@@ -496,7 +472,6 @@ def from_images(
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "xpue": xpue,
     "012345": digits_012345,
-    "zvn": zvn,
     "mnist": mnist,
     "mnist_shifted": mnist_shifted,
     "mnist_central": mnist_central,

@@ -27,6 +27,7 @@ REMOVED = {
     "highest_state": 1e9,
     "cell_leak": 0.0,
     "pooling": "earliest",
+    "late_keeps": 0,
 }
 
 
@@ -78,6 +79,8 @@ def restored(kind: Any, content: Any, name: str = "", partial: bool = False) -> 
         if content is None and types.NoneType in arguments:
             return None
         others = [one for one in arguments if one not in (str, types.NoneType)] or [str]
+        several = type(content) is list
+        others = [one for one in others if (get_origin(one) is tuple) == several] or others
         if len(others) > 1 and isinstance(content, Mapping):  # the class that has these fields
             others.sort(key=lambda one: len(content.keys() - _hints(one)))
         chosen = str if type(content) is str and str in arguments else others[0]

@@ -2,8 +2,8 @@
 figure return it.
 
 Fonts and colours are set only where the user has set none: a style that is used before the import
-stays (`plt.style.use`, a matplotlibrc). Colours are those of M. Okabe and K. Ito (2008), viridis
-and cividis, which colour-blind readers can tell apart.
+stays (`plt.style.use`, a matplotlibrc). Colour-blind readers can tell the colours apart: M. Okabe
+and K. Ito (2008), viridis, cividis.
 """
 
 import io
@@ -28,7 +28,7 @@ from memristive.learning.hebbian import Inference
 from memristive.network.crossbar import Crossbar, Race
 from memristive.network.design import Setup
 from memristive.parameters import Fields
-from memristive.scores.decisions import UNDECIDED, decision_name, lead, strict_decision
+from memristive.scores.decisions import RESOLUTION, UNDECIDED, decide, decision_name, lead
 
 if TYPE_CHECKING:  # the import of pandas takes long
     from pandas.api.typing import SeriesGroupBy
@@ -50,14 +50,13 @@ BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 WIDTH = 8.0  # in, which a README shows without shrinking
 HIGHEST = 8.0  # in, of a heat map
-RESOLUTION = 150  # dots per in
 HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
 
 THRESHOLD: Fields = {"color": GREY, "linestyle": ":", "linewidth": 1.2}  # look of a line
 
 LOOK: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
-    "savefig.dpi": RESOLUTION,
+    "savefig.dpi": 150,
     "figure.dpi": 100,
     "font.size": 10,
     "axes.titlesize": 10,
@@ -419,8 +418,8 @@ def race(
                 markersize=2.4 * style["linewidth"] + 1,
             )
         upper.set_title(title)
-        decision = decision_name(strict_decision(read.spikes), labels)
-        won = f"decision: {decision}, lead {1e6 * lead(read.spikes):.1f} µs"
+        strict, _ = decide(read.spikes[None], RESOLUTION)
+        won = f"decision: {decision_name(strict[0], labels)}, lead {1e6 * lead(read.spikes):.1f} µs"
         lower.set(title=won, xlabel="time (µs)")
     high = np.max(thresholds)
     axes[0, 0].set(ylabel="membrane (V)", xlim=(0, time[-1]), ylim=(0, 1.1 * high))

@@ -2,8 +2,7 @@
 
 Patterns without a teacher: does the circuit alone give each pattern a neuron of its own?
 
-One ngspice transient for each seed presents the patterns in random order, without labels. --netlist
-writes the circuit of the first seed, which also runs in `ngspice -b` alone. Writes
+One ngspice transient for each seed presents the patterns in random order, without labels. Writes
 results/stdp/stdp_NAME.json, and for the first seed figures/stdp_NAME_winners.png. About 3 s for
 each seed of XPUE, 10 s for 012345.
 
@@ -44,7 +43,6 @@ from memristive.stdp.stdp_learning import (
     START,
     Learned,
     MnistLearning,
-    batch_netlist,
     draw_trial,
     predicted_winners,
 )
@@ -88,7 +86,7 @@ RUNS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Learn patterns in ngspice, or MNIST in closed form."""
-    parser = make_parser(__doc__, "stdp", parameters=False, netlist=True)
+    parser = make_parser(__doc__, "stdp", parameters=False)
     parser.add_argument("--data", choices=(*RUNS, "mnist"), default="xpue", help="default: xpue")
     parser.add_common("--seeds", 1, "of patterns; default: 1")
     for name, what in (
@@ -135,11 +133,9 @@ def learn_alone(options: argparse.Namespace) -> None:
     )
 
     # 1. Start states, order of presentation, flipped pixels and devices, all drawn from the seed.
-    size = task.presentations, len(patterns)
     noise = task.dual_rail, options.spread, options.flipped
     seeds = range(1, options.seeds + 1)
-    trials = [draw_trial(setup, patterns, *size, seed, *noise) for seed in seeds]
-    record.write_netlist(lambda: batch_netlist(trials[0], labels))
+    trials = [draw_trial(setup, patterns, task.presentations, seed, *noise) for seed in seeds]
 
     # 2. One transient for each seed, and the winners in closed form.
     runs, rows = [], list[Fields]()

@@ -13,9 +13,9 @@ def step(x, up):
 
 
 def measured(seed=1, cycles=3, pulses=40, write=WRITE, read=READ, before=False):
-    """Return a table of cycles of pulses up and down, with the columns pulse, G (uS), direction and
-    cycle: a row for each pulse, with the reading after it, or else `before` it. The reading before
-    the first pulse has a row, too, or that after the last one has none.
+    """Return a table of cycles of pulses up and down: pulse, G (uS), direction and cycle. Each
+    pulse has a row with the reading after it, or else `before` it. The reading before the first
+    pulse has a row, too, or that after the last one has none.
     """
     rng, x, states = np.random.default_rng(seed), 0.0, [0.0]
     signs = np.tile(np.repeat([1, -1], pulses), cycles)

@@ -30,6 +30,13 @@ KINDS = {
     "one-sided, late, hidden, chip": {"device": "taox", "hidden": 6, "late": True, "chip": CHIP},
     "convolution": {"hidden": 4, "convolution": {"window": 3, "regions": 2}},
     "convolution, late": {"device": "epiram", "late": True, "hidden": 4, "convolution": {}},
+    "two convolutions": {"hidden": (4, 6), "convolution": [{"window": 3}, {"window": 2}]},
+    "two convolutions, late": {
+        "device": "epiram",
+        "late": True,
+        "hidden": (4, 6),
+        "convolution": [{}, {"window": 2}],
+    },
     "drift, late": {"device": DRIFTING, "late": True},
     "drift, reference column, hidden": {"device": DRIFTING, "late": True, "pairs": 0, "hidden": 6},
     "drift, gate": {"device": dataclasses.replace(load_device("li-1t1r"), drift=0.03)},

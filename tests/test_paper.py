@@ -1,5 +1,5 @@
-"""The paper's values (Jurj 2024, sections 2 and 3), which all of its numbers rest on: those of the
-library, of the scripts and of the datasets.
+"""The paper's values (Jurj 2024, sections 2 and 3), on which all of its numbers rest, in the
+library, the scripts and the datasets.
 """
 
 import dataclasses

@@ -3,5 +3,3 @@
 
 A project beside the package: it shares ngspice, options and data sets with it.
 """
-
-import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401

@@ -45,7 +45,8 @@ NO_AMPLIFIER = np.zeros(2)  # number, bias current in A
 @dataclass(frozen=True)
 class Correction:
     """Consequences of one error, each a list with an entry for each layer: the `errors` of the
-    neurons, and the `writes` of the columns.
+    neurons (of a convolution, of its outputs), the errors of the columns in each of the
+    `back_reads`, and the `writes` of the columns.
 
     `doses` has the size of each dose of the rule in V, with the shares of the rows: on capacitors,
     if synapses write late or if gates set the levels. `writes` then has the pulses, or the writes
@@ -53,6 +54,7 @@ class Correction:
     """
 
     errors: list[np.ndarray]
+    back_reads: list[list[np.ndarray]]
     writes: list[list[Write]]
     doses: list[list[tuple[float, np.ndarray]]]
 
@@ -81,18 +83,22 @@ class Accounts:
         """
         technology, layers = self.technology, network.layers
         drawn = dissipation.read_energies(network, image, times, stop)
-        levels, first = dissipation.shown(network, image), layers[0].kind
-        kept = len(first.patches) * layers[0].neurons
         tau = network.parameters.neuron.time_constant
-        of_patches = first.before(network.design.window, tau)
+        kept = [len(layer.kind.patches) * layer.neurons for layer in layers]
+        before = [layer.kind.before(network.design.window, tau) for layer in layers]
         charged = technology.line_capacitance * layers[0].row_voltage ** 2
-        lines = charged * float(np.square(levels).sum()) * layers[0].width
-        hidden = sum(
-            charged * layer.width * float(np.sum(of_rows < stop))
-            for layer, of_rows in zip(layers[1:], times, strict=False)
+        lines, *hidden = (
+            charged * layer.width * float(np.square(levels).sum())
+            for layer, levels in zip(
+                layers, dissipation.shown(network, image, times, stop), strict=True
+            )
         )
-        biased = charged * sum(layer.width for layer in layers[1:])
-        amplifiers = sum((self.amplifiers(network, k) for k in range(len(layers))), NO_AMPLIFIER)
+        biased = charged * sum(
+            layer.width * max(1, len(layer.kind.patches))
+            for layer in layers
+            if layer.bias is not None
+        )
+        amplifiers = [self.amplifiers(network, k) for k in range(len(layers))]
         membranes = 0.0
         capacitance = technology.neuron_capacitance / tau
         for layer, of_neurons in zip(layers, times, strict=True):
@@ -111,19 +117,27 @@ class Accounts:
                     False,
                     "the neurons' outputs drive these rows",
                 ),
-                *wire_lines("read", lines + biased, hidden),
-                self._bias("read", amplifiers, stop),
-                self._bias("patches", self.amplifiers(network, 0), of_patches),
+                *wire_lines("read", lines + biased, sum(hidden)),
+                self._bias("read", sum(amplifiers, NO_AMPLIFIER), stop),
+                *(
+                    self._bias("patches", own, seconds)
+                    for own, seconds in zip(amplifiers, before, strict=True)
+                    if seconds
+                ),
                 Line(
                     "patches: kept spikes",
-                    kept * technology.comparator_energy,
+                    sum(kept) * technology.comparator_energy,
                     ASSUMED,
                     False,
                     "one comparison of each kernel with the earliest spike of its region",
                 ),
                 Line(
                     "patches: kept positions",
-                    kept * first.position_bits * technology.memory_energy,
+                    sum(
+                        count * layer.kind.position_bits
+                        for count, layer in zip(kept, layers, strict=True)
+                    )
+                    * technology.memory_energy,
                     ASSUMED,
                     False,
                     "at most one for each comparison; only learning needs them",
@@ -137,7 +151,7 @@ class Accounts:
                     "twice the current of the threshold, for each neuron that fires",
                 ),
             ],
-            {"decision": of_patches + seconds, "read": of_patches + stop},
+            {"decision": sum(before) + seconds, "read": sum(before) + stop},
         )
 
     def amplifiers(self, network: Network, k: int) -> np.ndarray:
@@ -180,7 +194,7 @@ class Accounts:
 
     def correct(self, network: Network, correction: Correction) -> Ledger:
         """Return the ledger of the back-reads and writes of an error."""
-        parts = [self._back_reads(network, correction.errors)]
+        parts = [self._back_reads(network, correction.back_reads)]
         for k, (writes, doses) in enumerate(zip(correction.writes, correction.doses, strict=True)):
             layer = network.layers[k]
             if network.pulses is None:
@@ -198,28 +212,30 @@ class Accounts:
             parts.append(Ledger.of([Line("write: positions", joules, ASSUMED, False, note)]))
         return sum(parts, Ledger())
 
-    def _back_reads(self, network: Network, errors: list[np.ndarray]) -> Ledger:
-        joules, lines, amplifiers = 0.0, 0.0, NO_AMPLIFIER
-        for k in range(1, len(network.layers)):
+    def _back_reads(self, network: Network, errors: list[list[np.ndarray]]) -> Ledger:
+        """Return the ledger of the back-reads of an error. `errors`: as `Correction.back_reads`."""
+        parts = []
+        for k, of_layer in enumerate(errors):
             layer, technology = network.layers[k], self.technology
-            joules += dissipation.back_read_energy(network, k, errors[k])
-            volts = layer.back_voltage * layer.synapses.errors(errors[k])
-            lines += self.technology.line_capacitance * layer.rows * float(volts @ volts)
             # a stage at each row, which all cells of the row load
             loads = float(layer.stage_loads(network.states[k], slice(layer.inputs)).sum())
             output = technology.output_stage_current(loads)
             amperes = layer.inputs * technology.first_stage_current + output
-            amplifiers = amplifiers + np.array([layer.inputs, amperes])
-        if len(network.layers) == 1:
-            return Ledger()
-        return Ledger.of(
-            [
-                Line("back-read: array", joules, COMPUTED, True),
-                *wire_lines("back-read", lines, 0.0),
-                self._bias("back-read", amplifiers, BACK_STOP),
-            ],
-            {"back-read": BACK_STOP * (len(network.layers) - 1)},
-        )
+            for own in of_layer:
+                volts = layer.back_voltage * layer.synapses.errors(own)
+                lines = technology.line_capacitance * layer.rows * float(volts @ volts)
+                joules = dissipation.back_read_energy(network, k, own)
+                parts.append(
+                    Ledger.of(
+                        [
+                            Line("back-read: array", joules, COMPUTED, True),
+                            *wire_lines("back-read", lines, 0.0),
+                            self._bias("back-read", np.array([layer.inputs, amperes]), BACK_STOP),
+                        ],
+                        {"back-read": BACK_STOP},
+                    )
+                )
+        return sum(parts, Ledger())
 
     def _write(self, network: Network, k: int, doses: list[ColumnDose]) -> Ledger:
         """Return the ledger of one write of emulators' columns with equal rows. The channels of all
@@ -334,9 +350,11 @@ def correction(
     """Return the `Correction` after an `image` (inputs) for which the neuron `wrong` fires too
     early (-1: no wrong neuron fires). `seen`: as `read_in_closed_form` returns it.
     """
-    rng, result = read_generator(done), Correction([], [], [])
+    rng = read_generator(done)
+    result = Correction([], [[] for _ in network.layers], [], [])
 
     def read_back(network: Network, k: int, errors: np.ndarray) -> np.ndarray:
+        result.back_reads[k].append(errors)
         return network.read_back(k, errors) + network.layers[k].back_noise(errors, rng)
 
     def write(network: Network, k: int, planned: Plan, due: Due) -> None:

@@ -95,10 +95,23 @@ def _drawn(
     )
 
 
-def shown(network: Network, image: np.ndarray) -> np.ndarray:
-    """Return the levels of the first layer's rows in each read of an image (reads x rows)."""
-    levels = network.layers[0].kind.windows(network.read_levels(image[None])[0])
-    return np.atleast_2d(levels)
+def shown(network: Network, image: np.ndarray, times: Arrays, stop: float) -> list[np.ndarray]:
+    """Return the levels of each layer's rows, without a bias row, in each of its reads (reads x
+    rows): pixels, and 1 for a row that rises before the end of the read. Arguments are as in
+    `read_energies`.
+    """
+    result = [network.design.read_levels(image)]
+    result += [
+        1.0 * (below < read_end(layer, stop))
+        for layer, below in zip(network.layers[1:], times, strict=False)
+    ]
+    each = zip(network.layers, result, strict=True)
+    return [np.atleast_2d(layer.kind.windows(levels)) for layer, levels in each]
+
+
+def read_end(layer: Layer, stop: float) -> float:
+    """Return the end in s of each read of a layer: of patches that of the window, else `stop`."""
+    return layer.window if len(layer.kind.patches) else stop
 
 
 def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: float) -> list[Drawn]:
@@ -116,29 +129,25 @@ def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: floa
         read the spikes that the latches have kept, up to `stop`.
     """
     design, result = network.design, []
+    levels_of = shown(network, image, times, stop)
     for k, (layer, states) in enumerate(zip(network.layers, network.states, strict=True)):
-        # the image, and the bias row of every layer
-        seconds = np.full(layer.rows, stop - design.rise)
-        ramps = np.full(layer.rows, design.rise * (1 + network.paper))
-        levels, states = np.ones(layer.rows), layer.with_reference(states)
+        # Only rows at a level above 0 count, as if those of all reads were rows of one crossbar.
+        levels, end = levels_of[k], read_end(layer, stop)
+        read, row = np.nonzero(levels)
+        volts = levels[read, row]
+        rise = design.rise * (1 + (network.paper or len(levels) > 1))
+        seconds, ramps = np.full(len(row), end - design.rise), np.full(len(row), rise)
         if k:
-            on = stop - np.where(times[k - 1] < stop, times[k - 1], stop)
-            seconds[:-1], ramps[:-1] = np.maximum(on - OUTPUT_EDGE / 2, 0.0), OUTPUT_EDGE * (on > 0)
-        elif len(layer.kind.patches):
-            # Each patch lasts for the window. Only rows at a level above 0 count, as if those of
-            # all patches were rows of one crossbar. The bias row is high in every patch.
-            patches = shown(network, image)
-            patch, row = np.nonzero(patches[:, :-1])
-            rows, levels = np.append(row, layer.rows - 1), np.append(patches[patch, row], 1.0)
-            high = np.append(np.ones(len(row)), len(patches))
-            seconds, ramps = high * (layer.window - layer.rise), high * 2 * layer.rise
-            states, layer = (
-                states[:, rows],
-                dataclasses.replace(layer, devices=layer.devices.of_rows(rows)),
-            )
-        else:
-            levels = shown(network, image)[0]
-        result.append(_drawn(layer, states, layer.row_voltage * levels, seconds, ramps))
+            on = layer.kind.windows(end - np.where(times[k - 1] < end, times[k - 1], end))
+            seconds = np.maximum(np.atleast_2d(on)[read, row] - OUTPUT_EDGE / 2, 0.0)
+            ramps = np.full(len(row), OUTPUT_EDGE)
+        if layer.bias is not None:  # its row is high in every read
+            row, volts = np.append(row, layer.rows - 1), np.append(volts, 1.0)
+            seconds = np.append(seconds, len(levels) * (end - design.rise))
+            ramps = np.append(ramps, len(levels) * rise)
+        states = layer.with_reference(states)[:, row]
+        layer = dataclasses.replace(layer, devices=layer.devices.of_rows(row))
+        result.append(_drawn(layer, states, layer.row_voltage * volts, seconds, ramps))
     return result
 
 

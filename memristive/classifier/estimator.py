@@ -30,11 +30,10 @@ from memristive.io.networks import network_content
 from memristive.io.records import as_read, write_file, write_json
 from memristive.io.voltages import CLASSIFIER
 from memristive.io.voltages import FORMAT as NETWORK
-from memristive.learning.build import build, layers_of
+from memristive.learning.build import Convolutions, build, layers_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, chosen_chip
-from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Recipe
@@ -98,11 +97,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     late : bool, default=False
         With a `device`: each synapse adds up doses on a poor capacitor, the paper's emulator, until
         whole pulses are due (docs/writes_late.md).
-    convolution : Convolution or dict, default=None
-        The samples are images, and the first layer reads them window by window
-        (docs/convolution.md). A dict has some of the fields of a `Convolution`, such as window and
-        regions; the others follow from the images. `hidden` starts with the number of kernels. All
-        pixels then share one scale, and there are no complements. None: a dense network.
+    convolution : Convolution or dict, or a sequence of them, default=None
+        The samples are images, and the first layer reads them window by window, each further
+        convolution the layer below (docs/convolution.md). A dict has some of the fields of a
+        `Convolution`, such as window and regions; the others follow from the images. `hidden`
+        starts with the number of kernels of each. All pixels then share one scale, and there are no
+        complements. None: a dense network.
     neuron : NeuronParameters, default=None
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the
         membrane transconductance itself.
@@ -164,7 +164,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         device: str | None = None,
         pairs: int | None = None,
         late: bool = False,
-        convolution: Convolution | Values | None = None,
+        convolution: Convolutions | None = None,
         neuron: NeuronParameters | None = None,
         chip: str | Chip | None = None,
         encoding: str = COMPLEMENT,
@@ -650,6 +650,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         # a generator has changed since
         seed = self.random_state if isinstance(self.random_state, int | np.integer) else None
+        kinds = self.network_.kinds
         content = {
             "format": CLASSIFIER,
             "version": VERSION,
@@ -658,7 +659,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 **self.get_params(),
                 **self._fixed,
                 "hidden": self.network_.neurons[:-1],
-                "convolution": next(iter(self.network_.kinds), None),
+                "convolution": kinds if len(kinds) > 1 else next(iter(kinds), None),
                 "random_state": seed,
             },
             "presentations": self.n_presentations_,

@@ -38,7 +38,7 @@ class StoredEstimator(Parameters):
     epochs: int | None
     hidden: tuple[int, ...]
     late: bool = False
-    convolution: Convolution | None = None
+    convolution: Convolution | tuple[Convolution, ...] | None = None
     margin: float | None
     memristor: MemristorParameters | None
     neuron: NeuronParameters | None
@@ -47,6 +47,11 @@ class StoredEstimator(Parameters):
     verbose: int
 
     newer: ClassVar = ("late", "convolution")
+
+    def check(self) -> None:
+        """Raise ParameterError for an empty list of convolutions."""
+        if self.convolution == ():
+            raise ParameterError("convolution must be null, a convolution, or several, got []")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +148,7 @@ class StoredClassifier(Parameters):
             parameters,
             design,
             pulses=pulses,
-            kinds=(given.convolution,) if given.convolution else (),
+            kinds=(given.convolution,) if isinstance(given.convolution, Convolution) else (),
         )
         network.check_range()
         chip = chosen_chip(given.chip, device, seed=self.seed)

@@ -56,7 +56,7 @@ class Range(NamedTuple):
 def ranges(network: Network, images: np.ndarray) -> list[Range]:
     """Return tasks of `read_range` that together read all `images`."""
     size = RANGE if network.paper else READ_BLOCK
-    patches = len(network.layers[0].kind.patches)
+    patches = sum(len(layer.kind.patches) for layer in network.layers)
     if patches and not network.layers[0].read_noise:  # a block shares its noise
         size = min(size, max(1, PATCHES // patches))
     return [Range(network, images[k : k + size], k) for k in range(0, len(images), size)]

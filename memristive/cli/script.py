@@ -6,18 +6,16 @@ failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 import argparse
 import dataclasses
-import errno
 import functools
 import importlib
 import json
-import os
 import shlex
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -360,10 +358,20 @@ class Record:
         return [results[str(k)] for k in range(len(tasks))]
 
     def write(self, results: Values, ngspice: bool = True) -> None:
-        """Write the record with these results, print its path and delete its checkpoint. With
-        `ngspice`, record the version of ngspice.
+        """Write the record with these results, print its path and delete its checkpoint. An earlier
+        record stays only if it has changed since the start (`records.write_json`).
+
+        Parameters
+        ----------
+        results : mapping
+            Results; a table is a list of dictionaries called "rows".
+        ngspice : bool
+            True if ngspice had a part in the results, so that its version is recorded.
         """
-        records.write_results(self.path, self.parameters, results, ngspice)
+        content = {**results, "parameters": self.parameters, "versions": records.versions(ngspice)}
+        records.write_json(self.path, content, overwrite=True)
+        records.checkpoint_path(self.path).unlink(missing_ok=True)
+        records.report(f"wrote {self.path}")
 
     def write_netlist(self, text: Callable[[], str]) -> None:
         """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
@@ -542,35 +550,6 @@ WRONG_INPUT = (ParameterError, VoltagesError, records.NotOverwritten, NgspiceMis
 FAILED = (SimulationError, records.FileProblem, OSError)
 
 
-class _Output:
-    """Standard output that drops lines once it is closed or full, so that the script still writes
-    its files.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.failure: OSError | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
-
-    def write(self, text: str) -> int:
-        """Write `text` to the stream; return its length."""
-        return self._attempt(lambda: self.stream.write(text)) or len(text)
-
-    def flush(self) -> None:
-        """Flush the stream."""
-        self._attempt(self.stream.flush)
-
-    def _attempt(self, action: Callable[[], Result]) -> Result | None:
-        try:
-            return action() if self.failure is None else None
-        except OSError as error:
-            self.failure = error
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-            return None
-
-
 Main = Callable[[list[str] | None], int | None]
 
 
@@ -597,15 +576,10 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, stop)
     warnings.showwarning = functools.partial(_show_warning, set())
     name = Path(sys.argv[0]).name
-    output = sys.stdout = _Output(sys.stdout)
     try:
         code = main(arguments) or 0
-        output.flush()
-        if output.failure is None:
-            return code
-        if output.failure.errno == errno.EPIPE:  # the reader of a pipe has ended, as in `| head`
-            return 1
-        message, code = f"output cannot be written: {output.failure.strerror}", 1
+        sys.stdout.flush()  # a full disk or a closed pipe is an OSError
+        return code
     except KeyboardInterrupt:
         number = signal.SIGTERM if received else signal.SIGINT
         message, code = f"stopped by {'SIGTERM' if received else 'Ctrl-C'}", 128 + number
@@ -613,8 +587,6 @@ def exit_code(main: Main, arguments: list[str] | None = None) -> int:
         message, code = str(error), 2
     except FAILED as error:
         message, code = str(error), 1
-    finally:
-        sys.stdout = output.stream
     print(f"{name}: {message}", file=sys.stderr)
     return code
 

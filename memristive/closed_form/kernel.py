@@ -127,7 +127,7 @@ def refresh(
                 c = states.shape[1] - 1
                 negative = current(values_of(cells, k, c), states[i, c], volts)
             weights[0, i, j], weights[1, i, j] = scale[0, j] * positive, scale[1, j] * negative
-    if patches is not None and len(patches[number]):
+    if patches is not None and number == 0 and len(patches[0]):
         bend(layer, volts, states, scale, work.bends[number], written)
 
 
@@ -252,6 +252,96 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
 
 
 @compiled
+def race(
+    layer: LayerArrays,
+    timing: Timing,
+    work: Work,
+    number: int,
+    raised: np.ndarray,
+    times: np.ndarray,
+    order: np.ndarray,
+    first: int,
+    spikes: np.ndarray,
+    drives: np.ndarray,
+) -> None:
+    """Fill `spikes` and `drives` of the neurons of layer `number` while its rows step up at `times`
+    (rows, z), in the `order` of those that do, by the cheap form of a read (see the module
+    docstring).
+
+    Before each step, and at the end of the read, the loop checks which membranes have crossed the
+    threshold. `raised`: threshold with threshold noise over the threshold without, for each neuron.
+    `first`: of the rows of noise currents.
+    """
+    scale, weights, noise = work.scale[number], work.weights[number], work.noise[number]
+    neurons, last = len(drives), last_z(timing)
+    alike = (layer.neurons[TAU] == timing.tau).all()
+    up, down, above = scale[0] * layer.neurons[BIAS], np.zeros(neurons), np.empty(neurons)
+    for j in range(neurons):
+        drives[j] = settled_membrane(stages_of(layer, j), up[j], 0.0) / layer.neurons[THRESHOLD, j]
+        above[j] = drives[j] * timing.start ** (timing.tau / layer.neurons[TAU, j])
+    spikes.fill(np.inf)
+    now = np.empty(neurons)
+    for position in range(len(order) + 1):
+        now.fill(times[order[position]] if position < len(order) else last)
+        if not alike:
+            for j in range(neurons):
+                now[j] **= timing.tau / layer.neurons[TAU, j]
+        if crossed(above, now, drives, raised):
+            for j in range(neurons):
+                over = drives[j] - raised[j]
+                if over > 0.0 and above[j] <= now[j] * over:
+                    power = 1.0 if alike else layer.neurons[TAU, j] / timing.tau
+                    spikes[j] = (above[j] / over) ** power if not alike else above[j] / over
+                    above[j] = np.inf  # it has fired
+        if position == len(order):
+            break
+        k = order[position]
+        plus, minus = weights[0, k], weights[1, k]
+        if layer.noise > 0.0:
+            plus, minus = plus.copy(), minus.copy()
+            for j in range(neurons):
+                more, less = noise_of(layer, noise, first + k, j)
+                plus[j] += scale[0, j] * more
+                minus[j] += scale[1, j] * less
+        step_up(layer, plus, minus, now, up, down, above, drives)
+
+
+@compiled
+def step_up(
+    layer: LayerArrays,
+    plus: np.ndarray,
+    minus: np.ndarray,
+    now: np.ndarray,
+    up: np.ndarray,
+    down: np.ndarray,
+    above: np.ndarray,
+    drives: np.ndarray,
+) -> None:
+    """Add to the outputs of the stages, `up` and `down`, what a row gives that steps up `now`.
+
+    A function of its own, which numba vectorises. Arguments are as in `race`.
+    """
+    for j in range(len(drives)):
+        up[j] += plus[j]
+        down[j] += minus[j]
+        drive = settled_membrane(stages_of(layer, j), up[j], down[j])
+        drive /= layer.neurons[THRESHOLD, j]
+        above[j] += (drive - drives[j]) * now[j]
+        drives[j] = drive
+
+
+@compiled
+def crossed(above: np.ndarray, now: np.ndarray, drives: np.ndarray, raised: np.ndarray) -> int:
+    """Return how many membranes are above the threshold at `now`; a function of its own, which
+    numba vectorises. Arguments are as in `race`.
+    """
+    count = 0
+    for j in range(len(above)):
+        count += above[j] <= now[j] * (drives[j] - raised[j])
+    return count
+
+
+@compiled
 def read_next(
     layer: LayerArrays,
     timing: Timing,
@@ -259,41 +349,117 @@ def read_next(
     number: int,
     raised: np.ndarray,
 ) -> None:
-    """Fill the fields `spikes` and `drives` (without noise) of `work` for a layer above the first,
-    whose `number` counts from 0, by the cheap form of a read (see the module docstring).
-
-    `raised`: threshold with threshold noise over the threshold without, for each neuron.
+    """Fill the fields `spikes` and `drives` (without noise) of `work` for a dense layer above the
+    first, whose `number` counts from 0. `raised`: as in `race`.
     """
-    scale, weights, noise = work.scale[number], work.weights[number], work.noise[number]
-    steps, spikes, drives = work.spikes[number - 1], work.spikes[number], work.drives[number]
-    rows, neurons = weights.shape[1:]
-    times = np.empty(rows)
-    for k in range(rows - 1):
-        times[k] = steps[k]
-    times[rows - 1] = timing.start
-    last, alike = last_z(timing), (layer.neurons[TAU] == timing.tau).all()
-    order = in_order(times, last)
-    up, down, above = scale[0] * layer.neurons[BIAS], np.zeros(neurons), np.empty(neurons)
-    for j in range(neurons):
-        drives[j] = settled_membrane(stages_of(layer, j), up[j], 0.0) / layer.neurons[THRESHOLD, j]
-        above[j] = drives[j] * timing.start ** (timing.tau / layer.neurons[TAU, j])
-    spikes.fill(np.inf)
-    for position in range(len(order)):
-        k = order[position]
-        until = times[order[position + 1]] if position + 1 < len(order) else last
+    times = np.append(work.spikes[number - 1], timing.start)
+    order = in_order(times, last_z(timing))
+    race(
+        *(layer, timing, work, number, raised, times, order, 0),
+        *(work.spikes[number], work.drives[number]),
+    )
+
+
+@compiled
+def unclipped_drives(layer: LayerArrays, timing: Timing, work: Work, number: int) -> np.ndarray:
+    """Return what each row adds to the drive of each neuron of layer number `number`, in thresholds
+    (rows x neurons), and in the last line the drives without a row. Empty if a stage could reach a
+    rail, if rows have noise, or if time constants differ: then drives are no sums of these.
+    """
+    scale, weights = work.scale[number], work.weights[number]
+    rows, neurons = weights.shape[1], weights.shape[2]
+    result, up, down = np.empty((rows + 1, neurons)), np.zeros(neurons), np.zeros(neurons)
+    for i in range(rows):
         for j in range(neurons):
-            power = 1.0 if alike else timing.tau / layer.neurons[TAU, j]
-            time, end = (times[k], until) if alike else (times[k] ** power, until**power)
-            more, less = noise_of(layer, noise, k, j)
-            up[j] += weights[0, k, j] + scale[0, j] * more
-            down[j] += weights[1, k, j] + scale[1, j] * less
-            drive = (
-                settled_membrane(stages_of(layer, j), up[j], down[j]) / layer.neurons[THRESHOLD, j]
+            up[j] += weights[0, i, j]
+            down[j] += weights[1, i, j]
+            result[i, j] = weights[0, i, j] - weights[1, i, j]
+    for j in range(neurons):
+        stages, start = stages_of(layer, j), scale[0, j] * layer.neurons[BIAS, j]
+        highest = min(stages.highest_sum, stages.highest_inverse)
+        alike = layer.noise == 0.0 and layer.neurons[TAU, j] == timing.tau
+        if not alike or up[j] + start > highest or down[j] > stages.highest_negative:
+            return np.empty((0, neurons))
+        result[rows, j] = start
+        for i in range(rows + 1):
+            result[i, j] *= stages.membrane_gain / layer.neurons[THRESHOLD, j]
+    return result
+
+
+@compiled
+def unclipped_race(
+    added: np.ndarray,
+    timing: Timing,
+    raised: np.ndarray,
+    times: np.ndarray,
+    order: np.ndarray,
+    spikes: np.ndarray,
+    drives: np.ndarray,
+) -> None:
+    """Do what `race` does, several times as fast, with the `added` drives of `unclipped_drives`."""
+    drives[:] = added[-1]
+    above, last = drives * timing.start, last_z(timing)
+    now = np.empty(len(drives))
+    spikes.fill(np.inf)
+    for position in range(len(order) + 1):
+        now.fill(times[order[position]] if position < len(order) else last)
+        if crossed(above, now, drives, raised):
+            for j in range(len(drives)):
+                over = drives[j] - raised[j]
+                if over > 0.0 and above[j] <= now[j] * over:
+                    spikes[j], above[j] = above[j] / over, np.inf
+        if position < len(order):
+            add_row(added[order[position]], now, above, drives)
+
+
+@compiled
+def add_row(row: np.ndarray, now: np.ndarray, above: np.ndarray, drives: np.ndarray) -> None:
+    """Add a row that steps up `now`; a function of its own, which numba vectorises."""
+    for j in range(len(row)):
+        drives[j] += row[j]
+        above[j] += row[j] * now[j]
+
+
+@compiled
+def read_windows(
+    layer: LayerArrays, timing: Timing, work: Work, number: int, patches: np.ndarray
+) -> None:
+    """Fill the fields `spikes`, `drives` and `winners` of `work` for a convolution above the first
+    layer, whose `number` counts from 0 and whose `patches` are as in `read_image`: of each kernel
+    and region the earliest spike, or without a spike the highest drive.
+    """
+    below = np.append(work.spikes[number - 1], timing.start)
+    order, rows, kernels = (
+        in_order(below, last_z(timing)),
+        patches.shape[1] - 1,
+        len(work.scale[number][0]),
+    )
+    spikes, drives, winners = work.spikes[number], work.drives[number], work.winners[number]
+    spikes.fill(np.inf)
+    drives.fill(-np.inf)
+    found, settled, raised = np.empty(kernels), np.empty(kernels), np.ones(kernels)
+    row_at, events = np.empty(len(below), np.int64), np.empty(rows, np.int64)
+    added = unclipped_drives(layer, timing, work, number)
+    for p in range(len(patches)):
+        own, count = patches[p, 1:], 0
+        row_at.fill(-1)
+        for i in range(rows):
+            row_at[own[i]] = i
+        for input in order:
+            if row_at[input] >= 0:
+                events[count] = row_at[input]
+                count += 1
+        if len(added):
+            unclipped_race(added, timing, raised, below[own], events[:count], found, settled)
+        else:
+            race(
+                *(layer, timing, work, number, raised, below[own], events[:count], p * rows),
+                *(found, settled),
             )
-            above[j] += (drive - drives[j]) * time
-            drives[j], over = drive, drive - raised[j]
-            if over > 0.0 and spikes[j] == np.inf and above[j] <= end * over:
-                spikes[j] = above[j] / over if alike else (above[j] / over) ** (1 / power)
+        for j in range(kernels):
+            k = patches[p, 0] * kernels + j
+            if found[j] < spikes[k] or (found[j] == spikes[k] and settled[j] > drives[k]):
+                spikes[k], drives[k], winners[k] = found[j], settled[j], p
 
 
 @compiled(fastmath=SAFE_MATH)
@@ -445,8 +611,11 @@ def read_image(
         read_exactly(layers[0], timing, states[0], work, image, label, raised)
     if len(layers) > 1:
         for k in range(1, len(layers)):
-            above = raised if k == last else np.ones(len(work.spikes[k]))
-            read_next(layers[k], timing, work, k, above)
+            if patches is not None and len(patches[k]):
+                read_windows(layers[k], timing, work, k, patches[k])
+            else:
+                above = raised if k == last else np.ones(len(work.spikes[k]))
+                read_next(layers[k], timing, work, k, above)
 
 
 @compiled

@@ -23,7 +23,14 @@ from matplotlib.figure import Figure
 
 from memristive.accounting.overview import with_unit
 from memristive.cli.runs import Run, evaluate, field_named, means_of
-from memristive.cli.script import Record, add_resume, keep_apart, make_parser, table
+from memristive.cli.script import (
+    Record,
+    add_resume,
+    keep_apart,
+    make_parser,
+    table,
+    whole_number,
+)
 from memristive.devices.measured_device import DEVICES, device_record, load_device
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import Fields, ParameterError
@@ -40,7 +47,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common("--data", "digits")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_common("--hidden", (), "default: one layer")
-    parser.add_argument("--convolution", action="store_true", help="networks with a convolution")
+    parser.add_argument(
+        "--convolution",
+        nargs="?",
+        const=1,
+        default=0,
+        type=whole_number(1, 10),
+        metavar="N",
+        help="networks with a convolution, or with N of them, one above the other",
+    )
     parser.add_common("--device", None, "one or several; default: all presets", nargs="+")
     parser.add_number("--pairs", 0, 64, 1, "pairs of a synapse; 0: single cells")
     parser.add_argument(
@@ -68,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         for device in devices:
             check_late(device)
     name, values = varied(options.vary)
-    layers: list[Conv | Dense] = [Conv()] if options.convolution else []
+    layers: list[Conv | Dense] = [Conv()] * options.convolution
     layers += map(Dense, options.hidden)
     changed = (varied(setting.split("=", 1), "--set") for setting in options.settings)
     settings: Fields = {field: numbers[0] for field, numbers in changed}
@@ -98,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         if write == "at-once" or not device.levels  # doses wait at a gate already
     ]
-    words = [Path(options.data).stem, "convolution" * options.convolution]
+    words = [Path(options.data).stem, *["convolution"] * options.convolution]
     words += [str(options.size or ""), *map(str, options.hidden), name.rpartition(".")[2]]
     words += [device.name for device in devices] if options.device else []
     record = Record(

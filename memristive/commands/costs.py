@@ -226,7 +226,7 @@ def hebbian(network: Network, patterns: np.ndarray, accounts: Accounts) -> Train
     for j, pattern in enumerate(patterns):
         dose = ColumnDose(j, design.pulse * network.layers[0].write_rate, pattern)
         nothing = [np.zeros(len(patterns))]
-        result.ledger += accounts.correct(state, costs.Correction(nothing, [[dose]], [[]]))
+        result.ledger += accounts.correct(state, costs.Correction(nothing, [[]], [[dose]], [[]]))
         states = state.states[0].copy()
         states[j] = network.states[0][j]
         state = dataclasses.replace(state, states=(states,))

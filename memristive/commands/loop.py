@@ -3,14 +3,12 @@ fingerprints.
 
 A memristor has three fingerprints (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop
 is pinched at the origin, the lobes of the loop shrink with frequency, and at high frequency the
-loop is a line. Writes results/devices/memristor.json, figures/memristor_iv.png and
-figures/memristor_fingerprints.png in about 2 s. With --stdp it measures the STDP window
-(memristive.commands.stdp_window).
+loop is a line. Writes results/devices/memristor.json and figures/memristor_iv.png in about 2 s.
+With --stdp it measures the STDP window (memristive.commands.stdp_window).
 """
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -37,8 +35,6 @@ IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)
 STEPS_PER_PERIOD = 1000
 # frequencies of the fingerprints over that of the I-V experiment
 MULTIPLES = (1, 2, 5, 20, 100, 1000)
-# share of the peak current: a loop with less current than this at 0 V counts as pinched
-PINCHED = 1e-2
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -101,22 +97,13 @@ def run_iv(options: argparse.Namespace) -> None:
     }
 
     # 2. The fingerprints: loops over frequency, currents as shares of their peak.
-    loops = fingerprints(memristor, experiment)
-    rows = [
-        {
-            "frequency_Hz": loop.frequency,
-            "lobe_area_V": loop.lobe_area,
-            "residue": loop.residue,
-        }
-        for loop in loops
-    ]
+    rows = fingerprints(memristor, experiment)
 
     # 3. Save, print, plot.
     record.write(results | {"rows": rows})
     print_rows([results])
     print_rows(rows)
     record.plot(loop_figure(time, voltage, current, state), "iv")
-    record.plot(fingerprints_figure(loops), "fingerprints")
 
 
 def iv_circuit(memristor: MemristorParameters, experiment: IvExperiment) -> Circuit:
@@ -192,37 +179,27 @@ def state_swing(memristor: MemristorParameters, experiment: IvExperiment) -> flo
     return float(state_rate(memristor, experiment.amplitude) / (2 * np.pi * experiment.frequency))
 
 
-@dataclass(frozen=True, eq=False)
-class Loop:
-    """One loop of the fingerprints; currents are shares of the loop's peak current."""
-
-    frequency: float  # Hz
-    voltage: np.ndarray  # V, over the second period
-    current: np.ndarray
-    lobe_area: float  # V, area of the lobe at positive voltages
-    residue: float  # largest current at 0 V
-
-
-def measure_loop(
+def measured_loop(
     frequency: float, time: np.ndarray, voltage: np.ndarray, current: np.ndarray
-) -> Loop:
-    """Return the second period of an I-V loop and its measures, as a `Loop`. `frequency`: Hz.
-    `time` (s), `voltage` (V) and `current` (A) cover two periods.
+) -> dict[str, float]:
+    """Return measures of the second period of an I-V loop, with currents as shares of their peak:
+    frequency, area of the lobe at positive voltages, and residue, the largest current at 0 V.
+    `frequency`: Hz. `time` (s), `voltage` (V) and `current` (A) cover two periods.
     """
     phase = time * frequency - 1  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0
     current = current / max(np.abs(current[last]).max(), 1e-30)
-    return Loop(
-        frequency,
-        voltage[last],
-        current[last],
-        float(abs(np.trapezoid(current[positive], voltage[positive]))),
-        float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()),
-    )
+    return {
+        "frequency_Hz": frequency,
+        "lobe_area_V": float(abs(np.trapezoid(current[positive], voltage[positive]))),
+        "residue": float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()),
+    }
 
 
-def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> list[Loop]:
-    """Return loops at `MULTIPLES` of the experiment's frequency, simulated in ngspice.
+def fingerprints(
+    memristor: MemristorParameters, experiment: IvExperiment
+) -> list[dict[str, float]]:
+    """Return measures of loops at `MULTIPLES` of the experiment's frequency, simulated in ngspice.
 
     All loops start with X at the `state_swing` of the lowest frequency. If they started from X = 0,
     loops of all frequencies would look alike, because X would swing between 0 and twice its mean at
@@ -234,7 +211,7 @@ def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> li
         faster = dataclasses.replace(
             experiment, frequency=multiple * experiment.frequency, initial_state=start, periods=2
         )
-        loops.append(measure_loop(faster.frequency, *iv_experiment(memristor, faster)[:3]))
+        loops.append(measured_loop(faster.frequency, *iv_experiment(memristor, faster)[:3]))
     return loops
 
 
@@ -263,33 +240,6 @@ def loop_figure(
     axes["voltage"].set(xlabel=f"time ({time_unit})", ylabel="voltage D to S (V)")
     axes["state"].sharex(axes["voltage"])
     axes["state"].tick_params(labelbottom=False)
-    return figure
-
-
-def fingerprints_figure(loops: Sequence[Loop]) -> Figure:
-    """Draw loops at several frequencies and the area of their positive lobes."""
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(plotting.WIDTH, 4.0), width_ratios=(1.25, 1)
-    )
-    for k, loop in enumerate(loops):
-        factor, unit = plotting.prefixed([loop.frequency], "Hz")
-        style = plotting.line_style(k, len(loops))
-        left.plot(loop.voltage, loop.current, label=f"{loop.frequency * factor:g} {unit}", **style)
-    plotting.cross(left)
-    left.locator_params(nbins=5)
-    pinched = max(loop.residue for loop in loops) <= PINCHED
-    left.set(
-        xlabel="voltage D to S (V)",
-        ylabel="current / peak current",
-        title="Loops" + ", pinched at the origin" * pinched,
-    )
-    left.legend(title="frequency", loc="upper left")
-    right.loglog([loop.frequency for loop in loops], [loop.lobe_area for loop in loops], "o-")
-    right.set(
-        xlabel="frequency (Hz)",
-        ylabel="lobe area (V × peak current)",
-        title="Area of the loop's positive lobe",
-    )
     return figure
 
 

@@ -217,7 +217,7 @@ def given_device(options: argparse.Namespace) -> Given:
         warnings.simplefilter("always")
         if is_table:
             given = fitted(path, options)
-        elif has_entry(MODELS, options.device, "state_node"):
+        elif has_entry(MODELS, options.device, "file"):
             outputs = ["--results", str(options.results), "--figures", str(options.figures)]
             measure.main([options.device, *outputs, *["--force"] * options.force])
             device = load_device(str(options.results / f"{name_of(path)}_device.json"))

@@ -1,13 +1,12 @@
 """Cross-validate a network of memristors on your data, beside scikit-learn's classifiers.
 
 SOURCE is iris, wine, breast_cancer, digits, or a file: a CSV table of numbers with a header, whose
-last column (or --label) is the class, an .npz file with an array of images and one of labels, or
-an .npy table. Each fold trains and tests in closed form. With --test-engine ngspice, ngspice then
-tests a held-out tenth too. Writes own/own_data_NAME.json, own/own_data_NAME_confusion.png and the
-network trained on everything, own/NAME_classifier.json; for the built-in tables the files go to
-results/classifier/, figures/ and voltages/. NAME is the name of SOURCE; with --device the device's
-name follows, with --late and --convolution also these words. If the device has spreads, each cell
-is drawn from them. Seconds for iris, minutes for digits.
+last column (or --label) is the class, an .npz file with an array of images and one of labels, or an
+.npy table. Each fold trains and tests in closed form. Writes own/own_data_NAME.json,
+own/own_data_NAME_confusion.png and the network trained on everything, own/NAME_classifier.json; for
+the built-in tables the files go to results/classifier/, figures/ and voltages/. NAME is the name of
+SOURCE; with --device the device's name follows, with --late and --convolution also these words. If
+the device has spreads, each cell is drawn from them. Seconds for iris, minutes for digits.
 """
 
 import math
@@ -22,7 +21,7 @@ import sklearn.datasets
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -43,11 +42,9 @@ from memristive.io.records import check_overwriting, report
 from memristive.io.tables import checksum, read_table
 from memristive.learning.settings import MEASURED_NEURON
 from memristive.network.chip import OF_DEVICE, device_chip
-from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.recipe import Conv
 from memristive.parameters import Fields, ParameterError
 from memristive.scores.decisions import RESOLUTION, confusion, decide, interval
-from memristive.writing.late import check_late
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -56,7 +53,7 @@ NETWORK, AT_ONCE = "memristor network", "the same, written at once"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train on everything, cross-validate, compare with ngspice, save, plot."""
+    """Train on everything, cross-validate, save, plot."""
     parser = add_resume(make_parser(__doc__, "classifier", netlist=True))
     parser.add_argument(
         "source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV, .npz or .npy file"
@@ -88,8 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--convolution",
+        nargs="+",
         metavar="NxN",
-        help="read images by a window of so many pixels, e.g. 3x3; --hidden are kernels then",
+        help="read images by a window of so many pixels, e.g. 3x3, and by a further one for each "
+        "convolution above; --hidden are kernels then",
     )
     parser.add_number(
         "--epochs",
@@ -106,9 +105,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_number("--folds", 2, 1000, 10, "parts of the cross-validation")
     parser.add_number("--seed", 0, 2**31 - 1, 1, "of folds and starts")
-    parser.add_common(
-        "--test-engine", CLOSED_FORM, "ngspice: a held-out tenth; default: closed-form"
-    )
     parser.add_common("--voltages", None, "default: NAME_classifier.json, see above")
     options = parser.parse_args(arguments)
     networks = keep_apart(options, options.source, options.device)
@@ -123,12 +119,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     usual_hidden = [] if options.device or options.convolution else [100]
     hidden = usual_hidden if options.hidden is None else options.hidden
-    convolution = window_of(options.convolution, features.shape) if options.convolution else None
+    convolution = windows_of(options.convolution, features.shape) if options.convolution else None
     features = features.reshape(len(features), -1)
-    if options.late and not options.device:
-        raise ParameterError("--late is for measured devices: give --device")
-    if options.late:
-        check_late(load_device(options.device))
     pairs = int(bool(options.device)) if options.pairs is None else options.pairs
     network = MemristiveClassifier(
         tuple(hidden),
@@ -178,7 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(
         options,
         f"own_data_{name}",
-        {**made_with, "folds": folds, "engine": options.test_engine},
+        {**made_with, "folds": folds},
         [*given, path],
     )
     if options.netlist:
@@ -202,14 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
     for task, method, one in zip(tasks, len(parts) * list(methods), results, strict=True):
         decided[method][:, task.test] = one
 
-    # 4. Test a held-out tenth in ngspice.
-    compared = (
-        {"ngspice": compare_in_ngspice(network, features, labels)}
-        if options.test_engine == NGSPICE
-        else {}
-    )
-
-    # 5. Save and print.
+    # 4. Save and print.
     report(f"wrote {final.save(path, made_with, overwrite=True)}")
     if options.netlist:
         report(
@@ -229,9 +214,8 @@ def main(arguments: list[str] | None = None) -> None:
             "rows": rows,
             "strict_accuracy": np.mean(strict == truth),
             "undecided": np.mean(strict < 0),
-            **compared,
         },
-        ngspice=options.test_engine == NGSPICE,
+        ngspice=False,
     )
     print(
         table(
@@ -258,13 +242,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(
         f"{NETWORK}, strictly: {np.mean(strict == truth):.2%}, {np.mean(strict < 0):.2%} undecided"
     )
-    for engine, shares in compared.items():
-        print(
-            f"held-out tenth: {engine} decides {shares['right']} of {shares['samples']} right, "
-            f"{shares['same_decision']} as the closed form"
-        )
 
-    # 6. Plot.
+    # 5. Plot.
     record.plot(
         plotting.confusion(
             confusion(truth, strict, len(classes)),
@@ -275,25 +254,22 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
 
-def window_of(text: str, shape: tuple[int, ...]) -> dict[str, int]:
-    """Return the fields of a convolution with a window such as "3x3", for samples of a `shape`.
-    Raises ParameterError for other texts, and for samples that are no images.
+def windows_of(texts: list[str], shape: tuple[int, ...]) -> list[dict[str, int]]:
+    """Return the fields of convolutions with windows such as "3x3", one above the other, for images
+    of a `shape`. Raises ParameterError for other texts, and for samples that are none.
     """
-    match = re.fullmatch(r"(\d{1,4})(?:x\1)?", text)
-    if not match:
-        raise ParameterError(f"--convolution takes a window such as 3x3, got {text}")
+    windows = [re.fullmatch(r"(\d{1,4})(?:x\1)?", text) for text in texts]
+    fields = [{"window": int(match[1])} for match in windows if match]
+    if len(fields) < len(texts):
+        raise ParameterError(f"--convolution takes a window such as 3x3, got {' '.join(texts)}")
     if len(shape) == 2 and math.isqrt(shape[1]) ** 2 != shape[1]:
         raise ParameterError(
             "--convolution needs images: an .npz or .npy file of n x height x width, or a table "
             f"whose columns are the pixels of a square, got {shape[1]} columns"
         )
-    convolution, _ = Conv(window=int(match[1])).on(shape)
-    return {
-        "height": convolution.height,
-        "width": convolution.width,
-        "window": convolution.window,
-        "regions": convolution.regions,
-    }
+    convolution, _ = Conv(**fields[0]).on(shape)
+    fields[0] |= {"height": convolution.height, "width": convolution.width}
+    return fields
 
 
 def samples_of(
@@ -350,27 +326,4 @@ def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> Fie
         "accuracy": right.mean(),
         "interval_95": interval(int(right.sum()), len(truth)),
         "recall": {str(label): right[truth == k].mean() for k, label in enumerate(classes)},
-    }
-
-
-def compare_in_ngspice(
-    network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray
-) -> Fields:
-    """Train on nine tenths of each class, and test the rest in ngspice and in closed form. Return a
-    dict with the number of test samples, and the numbers of those that ngspice decides right and
-    that both engines decide alike.
-    """
-    held_out = max(0.1, len(np.unique(labels)) / len(labels))
-    train, tested, known, truth = train_test_split(
-        features, labels, test_size=held_out, stratify=labels, random_state=network.random_state
-    )
-    fitted = clone(network).fit(train, known)
-    simulated, computed = (
-        decide(fitted.set_params(engine=engine, verbose=1).spike_times(tested), RESOLUTION)[0]
-        for engine in (NGSPICE, CLOSED_FORM)
-    )
-    return {
-        "samples": len(truth),
-        "right": int((simulated == np.searchsorted(fitted.classes_, truth)).sum()),
-        "same_decision": int((simulated == computed).sum()),
     }

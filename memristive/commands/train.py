@@ -41,6 +41,7 @@ from memristive.cli.script import (
     keep_apart,
     make_parser,
     table,
+    whole_number,
 )
 from memristive.datasets import Dataset, Images
 from memristive.devices.measured_device import load_device
@@ -62,6 +63,7 @@ from memristive.learning.build import build
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import chosen_chip, load_chip
+from memristive.network.convolution import Convolution
 from memristive.network.design import CLOSED_FORM, NGSPICE
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
@@ -90,12 +92,15 @@ def main(arguments: list[str] | None = None) -> None:
         help="the first layer reads the image window by window; --hidden are layers above it",
     )
     for name, meaning in {
-        "--kernels": "with --convolution: columns that read a window",
+        "--kernels": "with --convolution: columns that read a window; two numbers: a convolution "
+        "above a convolution",
         "--window": "pixels a side of a window",
         "--regions": "regions a side, each with the first spike of a kernel",
         "--stride": "pixels from one window to the next",
+        "--overlap": "patches by which each region reaches into its neighbours",
     }.items():
-        parser.add_number(name, 1, 10_000, None, meaning)
+        number = whole_number(int(name != "--overlap"), 10_000)
+        parser.add_argument(name, type=number, nargs="+", metavar="N", help=meaning)
     parser.add_common("--device", None, "default: the paper's emulator")
     parser.add_number("--pairs", 0, 64, 1, "with --device: pairs of a synapse; 0: single cells")
     parser.add_argument("--late", action="store_true", help="with --device: synapses write late")
@@ -230,12 +235,16 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     recipe = known or Recipe(() if options.device or options.convolution else HIDDEN)
     layers = list(recipe.layers or ())
     if options.convolution:
-        given = {
-            name: getattr(options, name) for name in ("kernels", "window", "regions", "stride")
-        }
-        fields = {name: value for name, value in given.items() if value}
-        conv = dataclasses.replace(recipe.convolution or Conv(), **fields)
-        layers = [conv, *map(Dense, options.hidden or ())]
+        fields = ("kernels", "window", "regions", "stride", "overlap")
+        given = {name: getattr(options, name) or [] for name in fields}
+        count = max(1, *map(len, given.values()))
+        if count > 1:  # the tuned recipe has one
+            recipe = Recipe([Conv()] * count)
+        layers = [
+            dataclasses.replace(layer, **{name: of[k] for name, of in given.items() if of[k:]})
+            for k, layer in enumerate(recipe.convolutions or [Conv()])
+        ]
+        layers += map(Dense, options.hidden or ())
     elif options.hidden is not None:
         layers = list(map(Dense, options.hidden))
     return Recipe(
@@ -418,18 +427,31 @@ def make_presentations(
 
 
 def kernels_figure(network: Network) -> Figure:
-    """Draw the kernels' weights: thresholds by which a full pixel lifts the settled membrane."""
-    window = network.layers[0].kind.window  # type: ignore[attr-defined]
-    weights = drives(network.layers[0], network.states[0])[:, :-1]  # without the bias row
-    chosen = weights[:SHOWN].reshape(-1, window, window)
-    across, far = 8, float(np.abs(chosen).max())
-    lines = -(-len(chosen) // across)
-    figure, axes = plt.subplots(
-        lines, across, figsize=(WIDTH, 0.2 + 0.82 * lines), squeeze=False, layout="constrained"
+    """Draw the kernels' weights: thresholds by which a full pixel, or a spike of the layer below,
+    lifts the settled membrane. Above another convolution, a line is a kernel, and a column one of
+    the kernels below.
+    """
+    drawn = []
+    for layer, states in zip(network.layers, network.states, strict=True):
+        kind = layer.kind
+        if isinstance(kind, Convolution):
+            weights = drives(layer, states)[:SHOWN, :-1]  # without the bias row
+            weights = weights.reshape(-1, kind.window, kind.window, kind.channels)
+            if kind.channels > 1:
+                weights = weights[: SHOWN // 4, ..., : SHOWN // 2]
+            drawn.append(np.moveaxis(weights, -1, 1))
+    lines = [-(-len(of) // 8) if of.shape[1] == 1 else len(of) for of in drawn]
+    heights = [0.82 * lines[0], *(0.45 * count for count in lines[1:])]
+    figure = plt.figure(
+        figsize=(WIDTH, 0.2 + 0.2 * len(drawn) + sum(heights)), layout="constrained"
     )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, kernel in zip(axes.flat, chosen, strict=False):
-        image = axis.imshow(kernel, cmap="RdBu", vmin=-far, vmax=far)
-    figure.colorbar(image, ax=axes, aspect=40, label="weight (thresholds)")
+    parts = figure.subfigures(len(drawn), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, kernels, count in zip(parts, drawn, lines, strict=True):
+        across, far = max(8, kernels.shape[1]), float(np.abs(kernels).max())
+        axes = part.subplots(count, across, squeeze=False)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for axis, kernel in zip(axes.flat, kernels.reshape(-1, *kernels.shape[2:]), strict=False):
+            image = axis.imshow(kernel, cmap="RdBu", vmin=-far, vmax=far)
+        part.colorbar(image, ax=axes, aspect=40, label="weight (thresholds)")
     return figure

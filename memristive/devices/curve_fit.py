@@ -761,8 +761,8 @@ def pulsed(
     noise: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """Replace the states `x` (readings x simulations) after pulses by those of simulations with
-    `noise` times the device's write noise. `direction`, `pulses`: as in `PulseFit`.
+    """Simulate pulses with `noise` times the device's write noise: replace the states `x` (readings
+    x simulations). `direction`, `pulses`: as in `PulseFit`.
     """
     for n in np.flatnonzero(direction):
         x[n] = x[n - 1]

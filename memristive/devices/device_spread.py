@@ -251,7 +251,7 @@ def values_of(fit: PulseFit, mean: MeasuredDevice) -> dict[str, float]:
     """Return the values of a device that may differ from device to device.
 
     These are the range in S, lowest conductance and noises as shares of the range, gain, and gain
-    up over gain down. A gain is the ratio of this device's steps to those of the device `mean`.
+    up over gain down. A gain is the ratio of this device's steps to the steps of the device `mean`.
     """
     device = fit.device
     width = device.highest_conductance - device.lowest_conductance

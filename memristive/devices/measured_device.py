@@ -104,8 +104,8 @@ class MeasuredDevice(Aging):
     third_up, third_down : float
         Step at a third of the voltage over the step of a full pulse.
     misfit : float
-        Distance between the sweeps that the curves predict and those of the SPICE model (the
-        largest), or without a model the readings (rms), as a share of the range.
+        Distance of predicted sweeps from the SPICE model (the largest), or without a model from the
+        readings (rms), as a share of the range.
     levels : tuple of float
         Of a 1T1R cell: x after RESET and a SET at each gate voltage, on an even grid from
         `gate_low` to `gate_high`, in rising order. (): no gate chooses the level.
@@ -519,9 +519,7 @@ def warn_of_device(device: MeasuredDevice) -> None:
 
 
 PRESETS = _presets()
-# devices whose level is set by the gate, those with one gradual direction, and all others
-GATE_DEVICES = {name: device for name, device in PRESETS.items() if device.levels}
-ONE_SIDED_DEVICES = {name: device for name, device in PRESETS.items() if device.one_sided}
+# without those whose level is set by the gate, and those with one gradual direction
 DEVICES = {
     name: device for name, device in PRESETS.items() if not (device.levels or device.one_sided)
 }

@@ -52,9 +52,10 @@ CROSSBAR = Solver(
 )
 
 
-# first spikes in s and settled membranes in thresholds of each layer
-Reads = tuple[list[np.ndarray], list[np.ndarray]]
-Read = tuple[np.ndarray, np.ndarray]  # the same of one layer
+# of each layer: first spikes in s, settled membranes in thresholds, and the winning patches of a
+# convolution
+Reads = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
+Read = tuple[np.ndarray, np.ndarray]  # the first two of one layer
 
 
 class ModelCells:
@@ -88,9 +89,7 @@ class ModelCells:
         return SubcircuitLayer(self, layer)
 
     def read_images(self, network: Network, images: np.ndarray) -> Reads:
-        """Read n `images` (n x inputs, levels 0 to 1). Return two lists with an array (n x neurons)
-        for each layer: first spikes in s (nan: silent), and settled membranes in thresholds.
-        """
+        """Return what `Engine.read` does, of n `images` (n x inputs, levels 0 to 1)."""
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
     def written(self, emulated: np.ndarray, writes: Sequence[ModelWrite]) -> np.ndarray:
@@ -334,14 +333,13 @@ class Engine(Protocol):
         rng: np.random.Generator | None = None,
         jitter: FloatOrArray = 0.0,
     ) -> Reads:
-        """Read an image (inputs, levels 0 to 1); return the first spikes in s and the settled
-        membranes in thresholds.
+        """Read an image (inputs, levels 0 to 1); return the first spikes in s, the settled
+        membranes in thresholds, and the winning patches.
 
-        Both are lists with an array for each layer. The membranes of a convolution are those of all
-        patches, patches x kernels, because the rule needs the patch that won. A spike is nan if the
-        neuron had not fired when the read ended. A read may end once `wanted` output neurons and
-        the neuron of the `label` have fired. `rng` draws the devices' read noise; `jitter`
-        (classes, V) is the threshold noise of the output neurons.
+        These are lists with an array for each layer, as in `Seen`. A spike is nan if the neuron had
+        not fired when the read ended. A read may end once `wanted` output neurons and the neuron of
+        the `label` have fired. `rng` draws the devices' read noise; `jitter` (classes, V) is the
+        threshold noise of the output neurons.
         """
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
@@ -412,11 +410,13 @@ class NgspiceNetwork:
 
         Returns
         -------
-        times : list of arrays, neurons, s
+        times : list of arrays, outputs, s
             First spikes of each layer; nan for a neuron that has not fired by the end of the read.
-        settled : list of arrays, neurons; of a convolution patches x kernels
+        settled : list of arrays, outputs
             Membranes in thresholds at which neurons would settle if rows that are high at the end
             of the read stayed high.
+        winners : list of arrays, outputs of a convolution; empty for a dense layer
+            Patches from which the spikes come.
 
         Raises
         ------
@@ -428,16 +428,14 @@ class NgspiceNetwork:
         # ngspice's own drives end the read, also if wires have resistance
         if network.paper:
             times, membranes = self.layers[0].read(network.states[0], image, wanted, jitter=jitter)
-            return [times], [membranes]
+            return [times], [membranes], [np.zeros(0, np.int64)]
         wanted = min(wanted, network.sizes[-1])
         predicted, noise = network.drawn(image[None], rng or read_generator(0))
         stop = min(_decided(predicted[-1][0], wanted, label) + LAST_WAIT, self._window)
-        times, settled = self.forward(
-            network, image, noise, stop, stop if label is None else self._window
-        )
-        if stop < self._window and np.isinf(_decided(times[-1], wanted, label)):
-            times, settled = self.forward(network, image, noise)
-        return times, settled
+        found = self.forward(network, image, noise, stop, stop if label is None else self._window)
+        if stop < self._window and np.isinf(_decided(found[0][-1], wanted, label)):
+            found = self.forward(network, image, noise)
+        return found
 
     def forward(
         self,
@@ -447,8 +445,8 @@ class NgspiceNetwork:
         stop: float | None = None,
         hidden_stop: float | None = None,
     ) -> Reads:
-        """Return first spikes and settled membranes of all layers as `read` does, of an `image`
-        (inputs, levels). Layers of SPICE models also take n images (n x inputs).
+        """Return what `read` does, of an `image` (inputs, levels). Layers of SPICE models also take
+        n images (n x inputs).
 
         `noise`: noise currents as `Network.drawn` returns them. `stop` and `hidden_stop`: end in s
         of the read of the last layer and of the others; None: the window.
@@ -459,17 +457,16 @@ class NgspiceNetwork:
         ]
         # subcircuits bend by themselves
         levels = network.design.read_levels(image) if self._emulated else image
-        kind, of_first = network.layers[0].kind, noise[0] if noise else None
-        shown = kind.windows(levels)
-        times, settled = self.layers[0].read(network.states[0], shown, 0, first_stop, of_first)
-        layers = [(kind.kept(times, settled)[0], settled)]
+        kinds, of_first = [layer.kind for layer in network.layers], noise[0] if noise else None
+        shown = kinds[0].windows(levels)
+        found = self.layers[0].read(network.states[0], shown, 0, first_stop, of_first)
+        kept = [kinds[0].kept(*found)]
         for k, until in enumerate(stops, 1):
-            layers.append(
-                self.layers[k].read_steps(
-                    network.states[k], layers[-1][0], until, noise[k] if noise else None
-                )
-            )
-        return [times for times, _ in layers], [settled for _, settled in layers]
+            shown, of_layer = kinds[k].windows(kept[-1][0]), noise[k] if noise else None
+            found = self.layers[k].read_steps(network.states[k], shown, until, of_layer)
+            kept.append(kinds[k].kept(*found))
+        times, settled, winners = (list(parts) for parts in zip(*kept, strict=True))
+        return times, settled, winners
 
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the back-read of a layer (counted from 0): for each row but the bias row the sum

@@ -10,8 +10,7 @@ Only driven rows are simulated. A row at 0 V gives its columns no current, but i
 a column is at the op-amp's output over its gain, not quite at ground. One resistor for each column
 stands for these cells. A layer of many columns is divided into blocks, which are independent. With
 resistive wires everything depends on everything, so the whole crossbar is simulated.
-tests/engines/test_whole_network.py compares the results with those of the whole network in one
-transient.
+tests/engines/test_whole_network.py compares the results with one transient of the whole network.
 
 For a chip, `alter` sets the values of cells and neurons. Two values cannot be altered, or need not
 be: Vto, by which the states are shifted instead, and the neurons' thresholds, with which the
@@ -248,11 +247,19 @@ class NgspiceLayer:
         self, states: np.ndarray, spikes: np.ndarray, stop: float, noise: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return first spikes and settled membranes as `read` does, while rows step up at `spikes`
-        (inputs, s; nan: never).
+        (inputs, s; nan: never; or reads x inputs).
 
-        `stop`: end of the read in s. `noise`: currents in A, rows x inputs of stages (as in
-        `read`).
+        `stop`: end of the read in s. `noise`: currents in A, rows of each read x inputs of stages
+        (as in `read`).
         """
+        if spikes.ndim > 1:
+            own = [None] * len(spikes) if noise is None else np.split(noise, len(spikes))
+            found = [
+                self.read_steps(states, of_read, stop, of_noise)
+                for of_read, of_noise in zip(spikes, own, strict=True)
+            ]
+            each, ends = map(np.array, zip(*found, strict=True))
+            return each, ends
         layer, times, settled = self._layer, [], []
         pool, places, inputs = self._assign_rows(
             states, np.flatnonzero(~np.isnan(spikes)), True, self._finer(states, None)
@@ -309,8 +316,8 @@ class NgspiceLayer:
         }
 
     def _stage_inputs(self, block: np.ndarray) -> np.ndarray:
-        """Return the indices, as in the `noise` of `read`, of the inputs of stages of a `block` of
-        neurons: of its positive columns, then of its negative ones or of the reference.
+        """Return the inputs of stages of a `block` of neurons, as indices of the `noise` of `read`:
+        first its positive columns, then its negative ones or the reference.
         """
         return self._layer.synapses.columns_of(block, self._layer.neurons, 1)
 

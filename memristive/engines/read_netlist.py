@@ -63,11 +63,11 @@ def netlist(
             "column or pairs: leave out cells or the chip"
         )
     network, title, classes = _shifted(network), f"read of {sample}", network.sizes[-1]
-    kind, outputs, inner = network.layers[0].kind, names("output", classes), list[str]()
+    outputs, inner = names("output", classes), list[str]()
     comments = [
         f"One read of {sample}; the neurons stand for {named_classes(list(labels), classes)}."
     ]
-    begin = kind.before(network.design.window, network.parameters.neuron.time_constant)
+    begin, tau = 0.0, network.parameters.neuron.time_constant
     if network.paper:
         setup, solver = network.setup, read_solver(network.setup, network.states[0], image)
         rows = [rising(network.design, volts) for volts in read_voltages(network, image).tolist()]
@@ -87,7 +87,9 @@ def netlist(
         comments.append(
             "Hidden layer l, counted from 0: membrane_l_j, and the neurons' outputs row_(l+1)_j."
         )
-    comments += kind.comments(begin)
+    for layer in network.layers:
+        begin += layer.kind.before(network.design.window, tau)
+        comments += layer.kind.comments(begin)
     thresholds = np.broadcast_to(network.layers[-1].circuits.threshold, classes).tolist()
     return netlist_text(
         circuit,
@@ -119,10 +121,11 @@ def _layers(
 
 def _inner_nodes(network: Network) -> list[str]:
     """Return the nodes of hidden layers: membranes, latches, and rows that neurons drive."""
-    nodes = network.layers[0].kind.kept_nodes(network.layers[0].neurons)
+    nodes, above = list[str](), network.layers[1:]
     for k, layer in enumerate(network.layers[:-1]):
+        nodes += layer.kind.kept_nodes(k, layer.neurons)
         nodes += names(f"membrane_{k}", layer.neurons)
-        nodes += names(f"row_{k + 1}", network.sizes[k + 1])
+        nodes += names(f"row_{k + 1}", above[k].inputs)
     return nodes
 
 

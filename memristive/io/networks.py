@@ -3,7 +3,6 @@
 """
 
 from pathlib import Path
-from typing import Any
 
 from memristive.devices.spice_model import check_model
 from memristive.io.records import as_read, describe, report, write_json
@@ -48,7 +47,9 @@ def describe_network(
             **describe(network.setup, network.chip),
             **({"recipe": network.recipe.as_dict()} if network.recipe and network.neuron else {}),
         }
-    kinds: list[Any] = [layer.kind for layer in network.layers]
+    entries: dict[str, list[Fields]] = {}
+    for kind in (layer.kind for layer in network.layers if layer.kind.entry):
+        entries.setdefault(kind.entry, []).append(kind.as_dict())  # type: ignore[attr-defined]
     return {
         **data,
         "rule": "layers",
@@ -57,7 +58,7 @@ def describe_network(
         **learning,
         "network": network.parameters.as_dict(),
         "design": network.design.as_dict(),
-        **{kind.entry: kind.as_dict() for kind in kinds if kind.entry},
+        **{name: found if len(found) > 1 else found[0] for name, found in entries.items()},
         **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
         **({"chip": network.chip.as_dict()} if network.chip else {}),
     }
@@ -180,7 +181,7 @@ def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Networ
             setup.parameters,
             voltages.design or setup.schedule,
             pulses=pulses,
-            kinds=(voltages.convolution,) if voltages.convolution else (),
+            kinds=voltages.kinds,
             past=voltages.past,
             wear=voltages.wear,
             recipe=voltages.recipe,

@@ -47,7 +47,7 @@ def nir_graph(network: Network) -> "NIRGraph":
     """Return a network as a graph of NIR. Its metadata `memristive` holds all parameters as JSON.
 
     Raises ParameterError without the package `nir`, or for a convolution whose regions differ in
-    size or whose stride is not 1.
+    size.
     """
     nir, below = _nir(), None
     nodes: Fields = {}
@@ -59,9 +59,11 @@ def nir_graph(network: Network) -> "NIRGraph":
             weights = np.column_stack([weights, np.zeros(neurons)])
         own = layer.devices.neurons or layer.neuron
         seconds = layer.neuron.membrane_resistance * own.membrane_capacitance
-        if below:  # NIR flattens kernel by kernel
-            order = below.kind.by_neuron(below.neurons)
-            weights = weights[:, [*order, -1]]
+        if below and not layer.kind.image_shape:  # NIR flattens kernel by kernel
+            weights = weights[:, [*below.kind.by_neuron(below.neurons), -1]]
+            if below.kind.image_shape:
+                maps = nodes[f"first_{k - 1}"].threshold.shape
+                nodes[f"flatten_{k - 1}"] = nir.Flatten({"input": np.array(maps)}, 0, -1)
         parts, size, kept = layer.kind.nir(nir, weights)
         nodes |= {f"{name}_{k}": node for name, node in parts.items()}
         below = layer

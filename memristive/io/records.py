@@ -358,31 +358,6 @@ def describe(setup: Setup, chip: "Chip | None" = None) -> Fields:
     return content
 
 
-def write_results(
-    path: str | Path,
-    parameters: Values,
-    results: Values,
-    ngspice: bool = True,
-) -> None:
-    """Write a record, print its path, and delete the checkpoint of its run. An earlier record stays
-    only if it has changed since `check_overwriting` (`write_json`).
-
-    Parameters
-    ----------
-    path : path
-    parameters : mapping
-        Everything that determines the results.
-    results : mapping
-        Results; a table is a list of dictionaries called "rows".
-    ngspice : bool
-        True if ngspice had a part in the results, so that its version is recorded.
-    """
-    content = {**results, "parameters": parameters, "versions": versions(ngspice)}
-    write_json(path, content, overwrite=True)
-    checkpoint_path(path).unlink(missing_ok=True)
-    report(f"wrote {path}")
-
-
 def load_results(path: str | Path) -> Fields:
     """Return the content of a record. Raises FileProblem if it cannot be read."""
     return read_json(path, "results of this project")

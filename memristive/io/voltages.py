@@ -75,7 +75,7 @@ class Voltages(Parameters):
     dataset : str
         Name of the dataset; "own" if the file names none.
     shape : tuple of int
-        Rows and columns of an image; those of `shape_of` if the file does not record them.
+        Rows and columns of an image; from `shape_of` if the file does not record them.
     encoding : str
         Encoding of the images, "binary" or "grey".
     rule : str
@@ -110,7 +110,7 @@ class Voltages(Parameters):
     schedule: Schedule | None = None
     design: LayerDesign | None = None
     pulses: PulseWrites | None = None
-    convolution: Convolution | None = None
+    convolution: Convolution | tuple[Convolution, ...] | None = None
     array: StoredArray | None = None
     chip: Chip | None = None
     recipe: Recipe | None = None
@@ -134,6 +134,12 @@ class Voltages(Parameters):
                 f"patterns must be one for each of {len(self.labels)} labels, of shape "
                 f"{self.shape}, got {len(self.patterns)} of {min(pixels)} to {max(pixels)} pixels"
             )
+
+    @property
+    def kinds(self) -> tuple[Convolution, ...]:
+        """Convolutions, from the first layer on."""
+        given = self.convolution
+        return given if isinstance(given, tuple) else (given,) if given else ()
 
     def setup(self, default: Setup | None = None) -> Setup:
         """Return device, neuron, pulses and chip of the training; for a file without them, the
@@ -256,21 +262,21 @@ def voltages_of(path: str | Path, content: Fields) -> Voltages:
             raise ParameterError(f"scale must be two rising values, got {voltages.scale}")
         given = [name for name in LATER if getattr(voltages, name) is not None]
         classes = _classes(voltages) if given else {}
-        later = {name: restored(classes[name], getattr(voltages, name), name) for name in given}
+        later = {name: restored(classes[name], known[name], name) for name in given}
     except ParameterError as error:
         raise VoltagesError(f"{path}: {error}") from error
-    first = later.get("convolution")
+    voltages = dataclasses.replace(voltages, **later)
     rows = states[0].shape[1] - 1 if layered else states.shape[1]
-    inputs = first.inputs if first else rows
+    inputs = voltages.kinds[0].inputs if voltages.kinds else rows
     shape = voltages.shape if "shape" in content else shape_of(inputs)
     if math.prod(shape) != inputs or min(shape) < 1:
         raise VoltagesError(
             f"{path}: {name} and convolution read {inputs} pixels, but shape is {shape}"
         )
-    return dataclasses.replace(voltages, shape=shape, **later)
+    return dataclasses.replace(voltages, shape=shape)
 
 
-def _classes(voltages: Voltages) -> dict[str, type]:
+def _classes(voltages: Voltages) -> Fields:
     """Return the classes of the entries `LATER` of a file. Their import loads all kinds of layers,
     of which the paper's files have none.
     """
@@ -284,7 +290,7 @@ def _classes(voltages: Voltages) -> dict[str, type]:
     learning = LayeredRule if voltages.design else rules.get(voltages.rule, dict)
     return {
         "chip": Chip,
-        "convolution": Convolution,
+        "convolution": Convolution | tuple[Convolution, ...],
         "pulses": PulseWrites,
         "recipe": Recipe,
         "learning": learning,

@@ -1,4 +1,4 @@
-"""Networks before their training, from recipes: random states, or those of the paper's layer."""
+"""Networks before their training, from recipes: random states, or the paper's layer."""
 
 import dataclasses
 import math
@@ -32,6 +32,7 @@ from memristive.writing.ways import PulseWrites
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
+Convolutions = Convolution | Conv | Values | Sequence[Convolution | Conv | Values]
 START_STATE = 4.5  # V, for grey images
 # hidden layers of emulators from which a network starts in equal parts of the window; standard
 # deviations over neurons of the membrane at the end of a part, in thresholds: hidden and output
@@ -71,7 +72,7 @@ def build(
     device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
     late: bool = False,
-    convolution: Convolution | Conv | Values | None = None,
+    convolution: Convolutions | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
     **learning: object,
@@ -85,7 +86,7 @@ def build(
     device: str | Path | MeasuredDevice | None = None,
     pairs: int = 1,
     late: bool = False,
-    convolution: Convolution | Conv | Values | None = None,
+    convolution: Convolutions | None = None,
     chip: str | Chip | None = None,
     epochs: int | None = None,
     **learning: object,
@@ -104,17 +105,17 @@ def build(
         Two or more.
     hidden : int or sequence of int, optional
         Neurons of each hidden layer. None without a `device`: the paper's layer. With a
-        `convolution`: kernels, then the neurons of further hidden layers; None: as many kernels as
-        one and a half times the pixels of the window.
+        `convolution`: kernels of each, then the neurons of further hidden layers; None: as many
+        kernels as `Conv` chooses.
     device : str, path or MeasuredDevice, optional
         Device in every cell: a preset, a device file, or a device. None: the paper's emulator.
     pairs : int
         With a `device`: differential pairs of a synapse; 0: single cells, and a reference column.
     late : bool
         With a `device`: each synapse adds up doses on a capacitor until whole pulses are due.
-    convolution : Convolution, Conv or dict of its fields, optional
-        The first layer reads the image window by window. Fields that a dict lacks follow from the
-        images (`Conv`).
+    convolution : Convolution, Conv or dict of its fields, or a sequence of them; optional
+        The first layer reads the image window by window, each further one the layer below. Fields
+        that a dict lacks follow from the images (`Conv`).
     chip : str or Chip, optional
         Deviations of the cells and neurons: a preset, a chip file, or a chip. "device": each cell
         is drawn from the spreads of the device, and wires have resistance if the chip gives one.
@@ -154,14 +155,15 @@ def build(
 
 def layers_of(
     hidden: int | Sequence[int] | None,
-    convolution: Convolution | Conv | Values | None = None,
+    convolution: Convolutions | None = None,
     device: object = None,
 ) -> tuple[Conv | Dense, ...] | None:
     """Return the layers of a recipe from the options of `build`."""
     sizes = layer_sizes(hidden)
     if convolution is not None:
-        kernels = sizes[0] if sizes else None
-        return (Conv.of(convolution, kernels), *map(Dense, sizes[1:]))
+        several = convolution if isinstance(convolution, list | tuple) else [convolution]
+        kernels = [*sizes, *[None] * len(several)]
+        return (*map(Conv.of, several, kernels), *map(Dense, sizes[len(several) :]))
     return None if hidden is None and device is None else tuple(map(Dense, sizes))
 
 
@@ -340,20 +342,21 @@ def initial_network(
         states.append(states_of_weights(weights, design, parameters.memristor))
         below = kind.outputs_of(neurons)
     network = Network(tuple(states), parameters, design, pulses=pulses, kinds=kinds)
-    if len(hidden) >= DEEP_LAYERS and not pulses and alike:
+    if in_parts := len(hidden) >= DEEP_LAYERS and not pulses and alike:
         network = start_in_parts(network, seen, rule.seed)
-    elif rule.start_drive and alike:
-        for k in range(1, len(hidden)):  # neurons that fire drive later hidden layers as images do
-            fires = with_bias(~np.isnan(network.forward(seen)[k - 1]))
+    for k in range(1, len(hidden)):  # neurons that fire drive later hidden layers as images do
+        if len(of_layers[k].patches) or (rule.start_drive and alike and not in_parts):
+            fires = of_layers[k].windows(with_bias(~np.isnan(network.forward(seen)[k - 1])))
+            fires = fires.reshape(-1, fires.shape[-1])
             states[k] = driven(fires, (network.layers[k].neurons, network.layers[k].rows))
             network = dataclasses.replace(network, states=tuple(states))
     return committed(network, rng)
 
 
 def start_in_parts(network: Network, levels: np.ndarray, seed: int) -> Network:
-    """Return a network whose layers fire one after the other: the mean membrane of layer k reaches
-    the threshold at the end of the k-th of equal parts of the window. A last part is left for later
-    output neurons.
+    """Return a network whose layers fire one after the other, in equal parts of the window. The
+    mean membrane of layer k reaches the threshold at the end of the k-th part. A last part is left
+    for later output neurons.
 
     `levels` are the training samples (samples x rows, without the bias). The states of `network`
     are replaced.

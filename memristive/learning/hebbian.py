@@ -68,9 +68,9 @@ def array_setup(setup: Setup, device: "MeasuredDevice", scheme: str, patterns: n
     """Return `setup` with two-terminal devices in the place of emulators.
 
     Pulses, read voltage and feedback resistor follow from the device file. The resistor brings the
-    membranes of trained patterns into their usual range, if the states are those of the device's
-    curves; `train_hebbian` adapts it to the states that ngspice reaches. Reads are shorter than
-    those of emulators, because a read may move the state of a device with two terminals.
+    membranes of trained patterns into their usual range, if the states follow the device's curves;
+    `train_hebbian` adapts it to the states that ngspice reaches. Reads are shorter than with
+    emulators, because a read may move the state of a device with two terminals.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ class Inference:
     """Waveforms of an inference: voltages in V over `time` in s, and first `spikes` in s (images x
     classes, nan: silent).
 
-    `membranes` and `outputs` are those of the neurons (classes x times).
+    `membranes` and `outputs`: of the neurons (classes x times).
     """
 
     time: np.ndarray

@@ -35,8 +35,8 @@ class LayeredRule(Parameters):
     The defaults were chosen on held-out training images of MNIST (grey, 10x10 pixels, 200 hidden
     neurons). Doses fall over the run: linearly to 0, or exponentially to `final_dose`. The start is
     random, with normal distributions. For the first layer, the rule gives mean and spread of the
-    settled membranes. For later layers, it gives those of X - X_ref, the difference between the
-    states of a cell and of the reference column.
+    settled membranes. For later layers, it gives mean and spread of X - X_ref, the difference
+    between the states of a cell and of the reference column.
     """
 
     presentations: int = quantity(1_500_000, 1, 10**9, "", "training images presented in all")
@@ -270,6 +270,18 @@ def hidden_errors(
     return result
 
 
+@compiled
+def won_errors(errors: np.ndarray, winners: np.ndarray, p: int, kernels: int) -> np.ndarray:
+    """Return the errors of the columns of a convolution in the back-read of patch `p`: those of
+    the outputs whose spike came from this patch. `errors`, `winners`: outputs.
+    """
+    result = np.zeros(kernels)
+    for j in range(len(errors)):
+        if winners[j] == p:
+            result[j % kernels] = errors[j]
+    return result
+
+
 class Doses(NamedTuple):
     """Parameters of a `LayeredRule` that the compiled training needs; doses never fall below the
     share `least_dose`.
@@ -420,7 +432,16 @@ def correct(
     errors = [output_errors(len(seen.times[last]), label, wrong)]
     for k in range(last, 0, -1):
         scale = 1.0 if k == last else doses.error_scale
-        back = read_back(machine, k, errors[-1])
+        if patches is not None and len(patches[k]):
+            back = np.zeros(len(seen.times[k - 1]))
+            for p in range(len(patches[k])):  # each that has won: errors meet where patches overlap
+                own = won_errors(errors[-1], seen.winners[k], p, neurons[k])
+                if own.any():
+                    rows = read_back(machine, k, own)
+                    for i in range(len(rows)):
+                        back[patches[k][p, 1 + i]] += rows[i]
+        else:
+            back = read_back(machine, k, errors[-1])
         errors.append(hidden_errors(back, seen.settled[k - 1], doses.reach, scale))
     for k in range(last + 1):
         planned = plan(doses, k, neurons[k], errors[last - k], seen, image, patches, done)

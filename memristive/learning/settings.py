@@ -23,6 +23,7 @@ from memristive.learning.rule import LayeredRule
 from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign
 from memristive.network.kinds import Kind
+from memristive.network.networks import thresholds_per_volt
 from memristive.network.recipe import EXACT, LATE, Dense, Recipe
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.parameters import ParameterError, as_whole
@@ -179,6 +180,13 @@ CONVOLUTION_DEVICES = DeviceSettings(
     start_drive_spread=0.5,
     start_weight_spread=0.06,
 )
+
+# Two or more convolutions. Chosen on held-out digits and MNIST (20,000 and 15,000 presentations),
+# the scale of errors of devices on digits alone (epiram, late). With a hidden bias below 0.8 a
+# kernel above others falls silent, because most of its rows stay low.
+STACKED_DESIGN: dict[str, Any] = {"hidden_bias": 0.8, "output_bias": 1.0}
+STACKED_SCALE, STACKED_DEVICE_SCALE, STACKED_REACH = 0.66, 2.0, 0.5
+STACKED_OUTPUT_SPREAD, STACKED_MARGIN = 0.01, 0.7
 
 
 def measured_parameters(
@@ -507,7 +515,9 @@ def presented(images: int) -> int:
     return min(CONVOLUTION_RULE.presentations, round(217 * images**0.72))
 
 
-def suited_changes(convolution: Convolution, kernels: int, presentations: int) -> dict[str, Any]:
+def suited_changes(
+    convolutions: Sequence[Convolution], kernels: Sequence[int], presentations: int
+) -> dict[str, Any]:
     """Return the fields of the rule, as in `CONVOLUTION_DIGITS`, for images of one's own.
 
     All lie between two settings that were chosen, those of digits and of MNIST: the dose and the
@@ -515,9 +525,18 @@ def suited_changes(convolution: Convolution, kernels: int, presentations: int) -
     kernels from the pixels of the window, and the margin from the number of presentations. Other
     doses and margins were no better on MNIST of 14x14 pixels (5,000 images, held-out images).
     """
-    digits, rows = CONVOLUTION_DIGITS, convolution.window**2
-    outputs = kernels * convolution.regions**2
+    digits, rows = CONVOLUTION_DIGITS, convolutions[0].window ** 2
+    outputs = kernels[-1] * convolutions[-1].regions ** 2
     more = max(1.0, presentations / digits["presentations"])
+    if len(convolutions) > 1:
+        per_volt = thresholds_per_volt(NetworkParameters(), CONVOLUTION_DESIGN)
+        return {
+            "presentations": presentations,
+            "output_dose": OUTPUT_MOVE / (per_volt * OVERLAP * outputs),
+            "margin": STACKED_MARGIN * digits["margin"] / more**0.36,
+            "start_weight_spread": STACKED_OUTPUT_SPREAD
+            / (per_volt * math.sqrt(OVERLAP * outputs)),
+        }
     return {
         "presentations": presentations,
         "output_dose": digits["output_dose"] * (64 / outputs) ** 0.82,
@@ -546,24 +565,34 @@ def settings_of(
     assert recipe.layers is not None
     late = recipe.write == LATE
     sizes = [layer.neurons for layer in recipe.layers if isinstance(layer, Dense)]
-    learning, convolution = recipe.of_group("rule"), None
+    learning = recipe.of_group("rule")
+    convolutions: list[Convolution] = []
     made: dict[str, Any] = {}
     rule = LayeredRule()
-    if recipe.convolution:
-        convolution, kernels = recipe.convolution.on(shape)
-        sizes = [kernels, *sizes]
+    if recipe.convolutions:
+        kernels: list[int] = []
+        for k, layer in enumerate(recipe.convolutions, 1):
+            channels, below = sum(kernels[-1:]), k < len(recipe.convolutions)
+            convolution, count = layer.on(shape, channels, below)
+            convolutions, kernels = [*convolutions, convolution], [*kernels, count]
+            shape = (1, *[convolution.regions] * 2)
+        sizes = [*kernels, *sizes]
         presentations = as_whole(
             "presentations", learning.get("presentations", presented(len(images))), 1, 10**9
         )
-        changes = suited_changes(convolution, kernels, presentations)
+        changes = suited_changes(convolutions, kernels, presentations)
         made, rule = convolution_settings(device, recipe.pairs, late, changes)
         if device is None:
             made["design"] = dataclasses.replace(made["design"], pairs=recipe.pairs)
+        if len(convolutions) > 1:
+            made["design"] = dataclasses.replace(made["design"], **STACKED_DESIGN)
+            scale = STACKED_DEVICE_SCALE if device else STACKED_SCALE
+            rule = dataclasses.replace(rule, error_scale=scale, reach=STACKED_REACH)
     else:
         made, rule = dense(device, sizes, images, recipe)
     rule = dataclasses.replace(recipe.applied("rule", rule), seed=recipe.seed)
-    if late and (convolution or not sizes):
-        rule = recipe.applied("rule", with_late_doses(rule, convolution is not None))
+    if late and (convolutions or not sizes):
+        rule = recipe.applied("rule", with_late_doses(rule, bool(convolutions)))
     parameters, pulses = made.get("parameters") or NetworkParameters(), made.get("pulses")
     parameters = NetworkParameters(
         recipe.applied("memristor", parameters.memristor),
@@ -571,7 +600,7 @@ def settings_of(
     )
     return Settings(
         tuple(sizes),
-        (convolution,) if convolution else (),
+        tuple(convolutions),
         recipe.applied("design", made["design"]),
         parameters,
         pulses and recipe.applied("pulses", pulses),

@@ -120,10 +120,10 @@ def learn(
     Raises
     ------
     ParameterError
-        The engine is unknown, or the numbers of inputs or classes are not those of the network. Or
-        the images are no levels from 0 to 1, or the labels are no numbers of classes, or are all
-        equal. Or the network is a passive array, in which pulses disturb other cells: emulators in
-        ngspice cannot simulate this.
+        The engine is unknown, or the network has other numbers of inputs or classes. Or the images
+        are no levels from 0 to 1, or the labels are no numbers of classes, or are all equal. Or the
+        network is a passive array, in which pulses disturb other cells: emulators in ngspice cannot
+        simulate this.
     SimulationError
         ngspice cannot complete a transient.
 
@@ -295,10 +295,11 @@ def train_on_image(
     """
     done, network = learning.done, learning.network
     noise, ways, doses = chip_noise(network, done, done + 1), kernel_ways(network), doses_of(rule)
-    times, settled = engine.read(
+    read = engine.read(
         network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0
     )
-    right, error, wrong = rules.judged(doses, times[-1], label, done)
+    seen = network.seen(*map(tuple, read))
+    right, error, wrong = rules.judged(doses, seen.times[-1], label, done)
     if error:
         factors = noise.write[0] if noise.write is not None and len(noise.write) else None
         states = list(network.states)
@@ -310,11 +311,6 @@ def train_on_image(
         def write(engine: Engine, k: int, planned: Plan, due: Due) -> None:
             states[k] = engine.write(network, k, network.way.writes(due, factors), rng)
 
-        kept = [
-            layer.kind.kept(drives, drives)[1:]
-            for layer, drives in zip(network.layers, settled, strict=True)
-        ]
-        seen = network.seen(tuple(times), *zip(*kept, strict=True))
         corrected_layers(
             network, engine, read_back, write, doses, ways, seen, image, label, wrong, done
         )
@@ -324,7 +320,7 @@ def train_on_image(
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
     learning.history[done] = right, error
     learning.network, learning.done = network, done + 1
-    return times[-1]
+    return seen.times[-1]
 
 
 def corrected_layers(
@@ -341,7 +337,7 @@ def corrected_layers(
     done: int,
 ) -> list[np.ndarray]:
     """Call `rule.correct` for a `network` and an `image` (inputs, levels), and return the errors of
-    each layer's outputs, those of the first layer first.
+    each layer's outputs, from the first layer on.
     """
     errors = rules.correct(
         *(machine, read_back, write, network.neurons, network.design.pairs, doses, ways, seen),

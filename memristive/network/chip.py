@@ -311,8 +311,8 @@ class Chip(Parameters):
         return 1 + self.write_noise * self._noise(f"write {column}", count, self.inputs)
 
     def _noise(self, stream: str, count: int, size: int) -> np.ndarray:
-        """Return `size` standard normal numbers of a named `stream`: those of the read or write
-        number `count`.
+        """Return `size` standard normal numbers of a named `stream`, for the read or write number
+        `count`.
         """
         return _block(self.seed, stream, count // NOISE_ROWS, size)[count % NOISE_ROWS]
 
@@ -415,8 +415,6 @@ def chosen_chip(
         return own
     if isinstance(chip, str):
         return load_chip(chip, *shape)
-    if not isinstance(chip, Chip | None):
-        raise ParameterError(f"chip must be a Chip, or the name of a preset or file, got {chip!r}")
     return chip
 
 

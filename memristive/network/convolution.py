@@ -47,15 +47,13 @@ LATCH_FARAD, LATCH_SIEMENS = 1e-4, 2e4
 
 
 class SpikeLatch(SubCircuit):
-    """Latch of the earliest spike. Nodes: spike, region, ramp, replay, held, row.
+    """Latch of the earliest spike. Nodes: spike, region, ramp, held.
 
-    The node `spike` is the output of the kernel's neuron. `volts` (V) is its height, and that of
-    the row in the replay, once the ramp has passed the held voltage. The switch of the row has an
-    amplifier, as that of a `SharpTrigger`.
+    The node `spike` is the output of the kernel's neuron, `volts` (V) its height.
     """
 
     def __init__(self, volts: float) -> None:
-        super().__init__("spike_latch", "spike", "region", "ramp", "replay", "held", "row")
+        super().__init__("spike_latch", "spike", "region", "ramp", "held")
         self.C("held", "held", self.gnd, LATCH_FARAD, raw_spice=f"ic={EMPTY}")
         self.B(
             "pull",
@@ -65,6 +63,15 @@ class SpikeLatch(SubCircuit):
             current_expression=f"{LATCH_SIEMENS!r}*v(region)*max(2*v(spike)/{volts!r}-1,0)"
             "*max(v(held)-v(ramp),0)",
         )
+
+
+class SpikeReplay(SubCircuit):
+    """Row that rises to `volts` V once the ramp has passed the held voltage. Nodes: held, ramp,
+    replay, row. The switch of the row has an amplifier, as in a `SharpTrigger`.
+    """
+
+    def __init__(self, volts: float) -> None:
+        super().__init__("spike_replay", "held", "ramp", "replay", "row")
         self.VCVS("high", "high", self.gnd, "replay", self.gnd, voltage_gain=volts)
         passed = f"{SharpTrigger.GAIN!r}*(v(ramp)-v(held))*v(replay)+v(replay)-1"
         self.B("passed", "passed", self.gnd, voltage_expression=passed)
@@ -72,14 +79,29 @@ class SpikeLatch(SubCircuit):
         self.R("row", "row", self.gnd, NO_LOAD)
 
 
+def of_layer(name: str, layer: int) -> str:
+    """Return the name of a node or source of a convolution, whose number counts from 0."""
+    return f"{name}_{layer}" if layer else name
+
+
+def rising_ramp(start: float, window: float) -> Points:
+    """Return the points of a ramp from 0 to 1 V, which begins at `start` s and falls at the end."""
+    top = start + window
+    return [(start, 0.0), (top, 1.0), (top + GUARD, 1.0), (top + 2 * GUARD, 0.0)]
+
+
 @dataclass(frozen=True)
 class Convolution(Parameters, Kind):
-    """First layer whose rows are a window of the image (docs/convolution.md).
+    """Layer whose rows are a window of the image (docs/convolution.md).
+
+    The image of the first layer has grey pixels. That of a layer above has a pixel for each region
+    of the convolution below, with a channel for each kernel there.
 
     The window moves over the image, one patch after the other, and the columns of the crossbar are
     kernels. For each kernel and each region of the image a latch keeps the earliest spike of all
     patches. These pooled spikes are the outputs of the layer, region by region: output r x kernels
     + m is that of kernel m in region r. If there are as many regions as patches, nothing is pooled.
+    Regions may overlap: a patch is then read once for each of its regions.
     """
 
     entry: ClassVar = "convolution"
@@ -99,6 +121,12 @@ class Convolution(Parameters, Kind):
         "",
         "level of the bias row in writes; at a full level it would move the drives of all patches",
     )
+    channels: int = quantity(1, 1, 10_000, "", "of a pixel: kernels of the layer below")
+    overlap: int = quantity(
+        0, 0, 1000, "", "patches by which each region reaches into its neighbours"
+    )
+
+    newer: ClassVar = ("channels", "overlap")
 
     def check(self) -> None:
         """Raise ParameterError if the window exceeds the image, or a region has no patch."""
@@ -131,22 +159,33 @@ class Convolution(Parameters, Kind):
 
     @property
     def inputs(self) -> int:
-        """Number of pixels of an image."""
-        return self.height * self.width
+        """Number of levels, or of spikes, of an image."""
+        return self.height * self.width * self.channels
 
     @functools.cached_property
     def patches(self) -> np.ndarray:
-        """Patches, row by row of the image: integers, patches x (1 + rows of the crossbar).
+        """Patches, row by row of the image: integers, reads x (1 + rows of the crossbar).
 
-        Each row of the array has the index of the patch's region, the indices of the pixels in its
-        window, and `inputs`, the index of the bias in `Network.rows`.
+        Each row of the array has the index of the patch's region, the indices of the pixels (and
+        channels) in its window, and `inputs`, the index of the bias in `Network.rows`. A patch in
+        several regions has several rows.
         """
-        pixels = np.arange(self.inputs).reshape(self.height, self.width)
-        windows = np.lib.stride_tricks.sliding_window_view(pixels, (self.window, self.window))
-        chosen = windows[:: self.stride, :: self.stride].reshape(-1, self.window**2)
-        down, across = (np.arange(count) * self.regions // count for count in self.places)
-        regions = (down[:, None] * self.regions + across).reshape(-1, 1)
-        return np.hstack([regions, chosen, np.full_like(regions, self.inputs)])
+        inputs = np.arange(self.inputs).reshape(self.height, self.width, -1)
+        side = self.window, self.window
+        windows = np.lib.stride_tricks.sliding_window_view(inputs, side, (0, 1))
+        chosen = np.moveaxis(windows[:: self.stride, :: self.stride], 2, -1)
+        chosen = chosen.reshape(-1, self.rows_on(0))
+        down, across = (self._members(count) for count in self.places)
+        # places down x across x regions down x across
+        place, region = np.nonzero(np.einsum("ia,jb->ijab", down, across).reshape(len(chosen), -1))
+        return np.column_stack([region, chosen[place], np.full(len(place), self.inputs)])
+
+    def _members(self, count: int) -> np.ndarray:
+        """Return True where a place of `count` a side is in a region (count x regions)."""
+        own = np.arange(count) * self.regions // count
+        edges = np.searchsorted(own, np.arange(self.regions + 1))
+        place = np.arange(count)[:, None]
+        return (place >= edges[:-1] - self.overlap) & (place < edges[1:] + self.overlap)
 
     def inputs_of(self, rows: int) -> int:
         return self.inputs
@@ -155,7 +194,7 @@ class Convolution(Parameters, Kind):
         return neurons * self.regions**2
 
     def rows_on(self, inputs: int) -> int:
-        return self.window**2
+        return self.window**2 * self.channels
 
     def windows(self, levels: np.ndarray) -> np.ndarray:
         """Return the levels of the rows in each patch, ... x patches x rows."""
@@ -165,9 +204,8 @@ class Convolution(Parameters, Kind):
     def kept(self, times: np.ndarray, settled: np.ndarray) -> Kept:
         """Return the first spikes, the settled membranes and the winning patches of all outputs.
 
-        In each region the patch wins on which the kernel's neuron fires first. On this patch the
-        membrane also settles highest. So the settled membranes choose the winner also where no
-        patch has a spike.
+        In each region the patch wins on which the kernel's neuron fires first. Without a spike, or
+        of simultaneous ones, that on which the membrane settles highest.
 
         Parameters
         ----------
@@ -183,7 +221,10 @@ class Convolution(Parameters, Kind):
         of_patches, best = self.patches[:, 0], []
         for region in range(self.regions**2):
             members = np.flatnonzero(of_patches == region)
-            best.append(members[settled[..., members, :].argmax(axis=-2)])
+            own = np.nan_to_num(times[..., members, :], nan=np.inf)
+            first = own == own.min(axis=-2, keepdims=True)
+            ranks = np.where(first, settled[..., members, :], -np.inf)
+            best.append(members[ranks.argmax(axis=-2)])
         winners = np.stack(best, axis=-2)
         kept = (np.take_along_axis(values, winners, axis=-2) for values in (times, settled))
         flat = (*winners.shape[:-2], -1)
@@ -198,14 +239,17 @@ class Convolution(Parameters, Kind):
     def before(self, window: float, tau: float) -> float:
         return len(self.patches) * self.slot(window, tau)
 
-    def kept_nodes(self, neurons: int) -> list[str]:
+    def kept_nodes(self, layer: int, neurons: int) -> list[str]:
         """Return the nodes of the latches, region by region."""
-        return [f"held_{region}_{m}" for region, m in np.ndindex(self.regions**2, neurons)]
+        return [
+            f"{of_layer('held', layer)}_{region}_{m}"
+            for region, m in np.ndindex(self.regions**2, neurons)
+        ]
 
     def comments(self, begin: float) -> list[str]:
         return [
-            f"{len(self.patches)} patches one after the other. Their latches (held_r_m: "
-            f"kernel m, region r) drive the next layer from {begin:.9g} s on."
+            f"{len(self.patches)} patches one after the other. Their latches (held_r_m: kernel m, "
+            f"region r) drive the next layer from {begin:.9g} s on."
         ]
 
     def circuit(
@@ -216,49 +260,76 @@ class Convolution(Parameters, Kind):
         cells: ModelStates | None,
         noise: Sequence[np.ndarray],
     ) -> Circuit:
-        """Return the circuit that reads all patches in turn, and the layers above."""
+        """Return the circuit that reads all patches in turn, those of each convolution after those
+        of the one below, and the layers above.
+        """
         design, tau = network.design, network.parameters.neuron.time_constant
-        circuit, count = layers_circuit(network, title, cells), len(self.patches)
-        starts = self.slot(design.window, tau) * np.arange(count)
-        end = self.before(design.window, tau)
+        circuit, begin = layers_circuit(network, title, cells), 0.0
+        circuit.subcircuit(SpikeLatch(design.row_voltage))
+        circuit.subcircuit(SpikeReplay(design.row_voltage))
 
-        def pulses(heights: np.ndarray, begin: np.ndarray = starts) -> Points:
+        def source(name: str, heights: np.ndarray, begins: np.ndarray) -> None:
             points = [(0.0, 0.0)]
-            for start, height in zip(begin.tolist(), heights.tolist(), strict=True):
+            for start, height in zip(begins.tolist(), heights.tolist(), strict=True):
                 if height:
                     points += edges(start, design.window, design.rise, height)
-            return points[1:] if points[1:2] == [(0.0, 0.0)] else points
+            add_source(circuit, name, points[1:] if points[1:2] == [(0.0, 0.0)] else points)
 
-        for k, pixels in enumerate(self.patches[:, 1:-1].T):
-            add_source(circuit, f"row_0_{k}", pulses(volts[pixels]))
-        add_source(circuit, "pulse", pulses(np.ones(count)))
-        add_source(circuit, "replay", pulses(np.ones(1), np.array([end])))
-        ramp = [(0.0, 0.0)]
-        for start in [*starts.tolist(), end]:
-            top = start + design.window
-            ramp += [(start, 0.0), (top, 1.0), (top + GUARD, 1.0), (top + 2 * GUARD, 0.0)]
-        add_source(circuit, "ramp", ramp[1:])
-        for region in range(self.regions**2):
-            own = starts[self.patches[:, 0] == region]
-            shown = [
+        def shown(name: str, begins: np.ndarray) -> None:
+            corners = [
                 corner
-                for start in own.tolist()
+                for start in begins.tolist()
                 for corner in edges(start, design.window, GUARD / 2, 1.0)
             ]
-            add_source(circuit, f"region_{region}", shown if own[0] == 0 else [(0.0, 0.0), *shown])
-        kernels = network.layers[0].neurons
-        circuit.subcircuit(SpikeLatch(design.row_voltage))
-        for j, held in enumerate(self.kept_nodes(kernels)):
-            region, m = divmod(j, kernels)
-            nodes = f"region_{region}", "ramp", "replay", held, f"row_1_{j}"
-            circuit.X(f"latch_{region}_{m}", "spike_latch", f"spike_{m}", *nodes)
-        above: list[np.ndarray | None] = [None, *noise[1:]] if noise else []
-        add_layers(circuit, network, cells, above, names("spike", kernels))
-        for c, node in enumerate(stage_nodes(network.layers[0], 0) if noise else []):
-            # 1 V for 1 A: PySpice's sources of current give a unit that ngspice reads as 1e-18
-            name = f"noise_0_{c}"
-            add_source(circuit, name, pulses(noise[0][:, c]))
-            circuit.VCCS(name, circuit.gnd, node, name, circuit.gnd, transconductance=1.0)
+            add_source(circuit, name, corners if begins[0] == 0 else [(0.0, 0.0), *corners])
+
+        ramp, held = [(0.0, 0.0)], list[str]()
+        spikes, pulses = list[list[str]](), list[str]()
+        for k, layer in enumerate(network.layers):
+            kind = layer.kind
+            if not isinstance(kind, Convolution):
+                break
+            count = len(kind.patches)
+            starts = begin + kind.slot(design.window, tau) * np.arange(count)
+            begin += kind.before(design.window, tau)
+            spikes.append(names(of_layer("spike", k), layer.neurons))
+            pulses.append(of_layer("pulse", k))
+            if k:
+                for p, start in enumerate(starts):
+                    shown(f"shown_{k}_{p}", np.array([start]))
+            for row, inputs in enumerate(kind.patches[:, 1:-1].T):
+                if k:  # the latch that the window shows
+                    parts = (f"v(shown_{k}_{p})*v({held[i]})" for p, i in enumerate(inputs))
+                    seen, node = f"seen_{k}_{row}", f"row_{k}_{row}"
+                    circuit.B(seen, seen, circuit.gnd, voltage_expression="+".join(parts))
+                    circuit.X(seen, "spike_replay", seen, "ramp", pulses[k], node)
+                else:
+                    source(f"row_0_{row}", volts[inputs], starts)
+            source(pulses[k], np.ones(count), starts)
+            for start in starts.tolist():
+                ramp += rising_ramp(start, design.window)
+            for region in range(kind.regions**2):
+                shown(f"{of_layer('region', k)}_{region}", starts[kind.patches[:, 0] == region])
+            held = kind.kept_nodes(k, layer.neurons)
+            for j, node in enumerate(held):
+                region, m = divmod(j, layer.neurons)
+                nodes = spikes[k][m], f"{of_layer('region', k)}_{region}", "ramp", node
+                circuit.X(node.replace("held", "latch", 1), "spike_latch", *nodes)
+            for c, node in enumerate(stage_nodes(layer, k) if noise else []):
+                for row, of_row in enumerate(noise[k][:, c].reshape(count, -1).T):
+                    name = f"noise_{k}_{c}_{row}"
+                    # 1 V for 1 A: PySpice's sources of current give a unit that ngspice reads as
+                    # 1e-18
+                    source(name, of_row, starts)
+                    risen = f"*v(row_{k}_{row})/{layer.row_voltage!r}" if k else ""
+                    circuit.B(name, circuit.gnd, node, current_expression=f"v({name}){risen}")
+        source("replay", np.ones(1), np.array([begin]))
+        add_source(circuit, "ramp", [*ramp, *rising_ramp(begin, design.window)][1:])
+        for j, node in enumerate(held):
+            circuit.X(f"replay_{j}", "spike_replay", node, "ramp", "replay", f"row_{k}_{j}")
+        dense = len(network.layers) - k
+        own = [*[None] * k, *noise[k:]] if noise else []
+        add_layers(circuit, network, cells, own, spikes, [*pulses, *["replay"] * dense])
         return circuit
 
     # Files and other software
@@ -269,6 +340,7 @@ class Convolution(Parameters, Kind):
             ("patch_window", ""): self.window,
             ("patch_stride", ""): self.stride,
             ("patch_regions", ""): self.regions,
+            ("patch_overlap", ""): self.overlap,
             ("image_height", ""): self.height,
             ("image_width", ""): self.width,
         }
@@ -280,15 +352,15 @@ class Convolution(Parameters, Kind):
                 f"NIR pools regions of one size: {down} x {across} places do not divide into "
                 f"{self.regions} x {self.regions} regions"
             )
-        kernels = weights[:, :-1].reshape(-1, 1, self.window, self.window)
+        kernels = weights[:, :-1].reshape(-1, self.window, self.window, self.channels)
+        kernels = np.moveaxis(kernels, -1, 1)
         plain = {"padding": 0, "dilation": 1, "groups": 1, "bias": weights[:, -1]}
         node = nir.Conv2d(self.image_shape, kernels, self.stride, **plain)
-        pool = np.array(self.places) // self.regions
+        pool, more = np.array(self.places) // self.regions, np.full(2, self.overlap)
         pooled = len(weights), self.regions, self.regions
         kept = {
-            "pool": nir.SumPool2d(pool, pool, np.zeros(2, int)),
+            "pool": nir.SumPool2d(pool + 2 * more, pool, more),
             "first": nir.Threshold(np.full(pooled, 0.5)),
-            "flatten": nir.Flatten({"input": np.array(pooled)}, 0, -1),
         }
         return {"conv": node}, [len(weights), down, across], kept
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from memristive.closed_form import neuron
 from memristive.devices.cells import Cells, NeuronValues, Wires
-from memristive.devices.write_curve import move, moved
-from memristive.network.design import FloatOrArray, Schedule, Setup, write_window
+from memristive.devices.write_curve import moved
+from memristive.network.design import FloatOrArray, Schedule, Setup
 from memristive.network.inputs import as_images
 from memristive.parameters import ParameterError
 from memristor import (
@@ -99,14 +99,11 @@ class Crossbar:
     cells : Cells
     neurons : Neurons
     schedule : Schedule
-    phi_share : float
-        Threshold of the write switch as a share of phi.
     """
 
     cells: Cells
     neurons: Neurons
     schedule: Schedule
-    phi_share: float
 
     @classmethod
     def of(cls, setup: Setup) -> "Crossbar":
@@ -120,7 +117,6 @@ class Crossbar:
             Cells.of(setup.memristor, setup.devices.cells),
             Neurons.of(setup.neuron, setup.devices.neurons),
             setup.schedule,
-            setup.memristor.switch_threshold / setup.schedule.phi_voltage,
         )
 
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
@@ -186,16 +182,11 @@ class Crossbar:
             -1, len(states)
         )
 
-    def read(self, states: np.ndarray, image: np.ndarray, jitter: FloatOrArray = 0.0) -> Race:
+    def read(self, states: np.ndarray, image: np.ndarray) -> Race:
         """Return the `Race` of one image (inputs) with `states` (classes x inputs, V); each of its
         arrays has one value for each class.
-
-        `jitter`: threshold noise in V that is added to the thresholds, an array (classes) or one
-        float.
         """
-        return Race(
-            *(values[0] for values in vars(self.race(states, image[None], jitter)).values())
-        )
+        return Race(*(values[0] for values in vars(self.race(states, image[None])).values()))
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
         """Yield for each image the column currents in A (5 x classes) that `race_of` takes."""
@@ -214,58 +205,6 @@ class Crossbar:
                 RISEN,
                 conductance(self.cells.at(slice(None), waiting), states[:, waiting]).sum(axis=-1),
             )
-
-    def write(
-        self,
-        states: np.ndarray,
-        image: np.ndarray,
-        sign: int,
-        pulse: float,
-        cells: Cells | None = None,
-    ) -> np.ndarray:
-        """Return a column's states after one write.
-
-        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate). K is
-        the write gain, V the mean input during that time, and X' the voltage of the lifted gate.
-        The law is exact for a channel that conducts, because its gate's charge is then in
-        proportion to X. The cells of a measured device follow the device's curves instead, without
-        leak and lift.
-
-        Parameters
-        ----------
-        states : array, inputs, V
-        image : array, inputs
-            Levels from 0 to 1.
-        sign : int
-            1 potentiates, -1 depresses.
-        pulse : float
-            Width in s.
-        cells : Cells, optional
-            Cells of the written column, needed where cells differ.
-
-        Returns
-        -------
-        array, inputs, V
-
-        Raises
-        ------
-        ParameterError
-            The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0
-            s.
-        """
-        as_images(np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1], "image")
-        if not pulse > 0:
-            raise ParameterError(f"a write's pulse must be above 0 s, got {pulse:g}")
-        cells = cells or self.cells
-        volts = sign * self.schedule.input_voltage * np.asarray(image, float)
-        window, area = write_window(pulse, self.phi_share)
-        charge = cells.transconductance * volts * area / cells.memory_capacitance
-        if cells.curve:
-            return np.asarray(move(cells.curve.flow, states, charge))
-        lift = raised_state(cells, states, volts) - states
-        return np.asarray(
-            written(states, charge / (window * cells.leak), lift, leaked(window, cells.leak))
-        )
 
 
 def hebbian_state(setup: Setup) -> float:

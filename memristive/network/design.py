@@ -343,7 +343,7 @@ class Setup:
         Values of a chip's cells, neurons and wires; by default all are alike.
     array : DeviceArray, optional
         Two-terminal devices in the place of emulators. Then `schedule` has the pulses of reads, and
-        `writing` those of training.
+        `writing` the pulses of training.
 
     Raises
     ------
@@ -435,8 +435,9 @@ class Setup:
 
 
 def write_window(pulse: FloatOrArray, phi_share: float) -> tuple[FloatOrArray, FloatOrArray]:
-    """Return two times in s for a `pulse` of this width in s: the duration of the write, and the
-    time for which the full level would give the same dose. Both have the shape of `pulse`.
+    """Return two times in s for a `pulse` of this width in s. The first is the duration of the
+    write; the second is the time for which the full level would give the same dose. Both have the
+    shape of `pulse`.
 
     The write lasts while phi is above the share `phi_share` of its level. Input and phi rise and
     fall together, with edges of the share `PULSE_EDGES` of the pulse.

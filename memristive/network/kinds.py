@@ -89,8 +89,8 @@ class Kind:
         circuit["Vpulse"].values = rising(network.design, 1.0)
         return circuit
 
-    def kept_nodes(self, neurons: int) -> list[str]:
-        """Return the nodes that keep spikes."""
+    def kept_nodes(self, layer: int, neurons: int) -> list[str]:
+        """Return the nodes that keep spikes of layer number `layer`."""
         return []
 
     def comments(self, begin: float) -> list[str]:

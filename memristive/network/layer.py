@@ -169,9 +169,7 @@ class Layer:
         return self.neurons // self.stages if self.stages else 0
 
     def with_reference(self, states: np.ndarray) -> np.ndarray:
-        """Return `states` (columns x rows, V), and after them those of the reference column if
-        there is one.
-        """
+        """Return `states` (columns x rows, V), with the reference column last if there is one."""
         return np.vstack([states, np.full((self.width - self.columns, self.rows), self.rest)])
 
     def stage_loads(self, states: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:

@@ -128,17 +128,19 @@ def add_layers(
     network: "Network",
     cells: ModelStates | None,
     noise: Sequence[np.ndarray | None],
-    spikes: Sequence[str] = (),
+    spikes: Sequence[Sequence[str]] = (),
+    pulses: Sequence[str] = (),
 ) -> None:
-    """Add all layers. `cells`, `noise`: as in `layered_network`. `spikes`: nodes of the first
-    layer's neurons, if a part of its own drives the layer above from the source `replay` on.
+    """Add all layers. `cells`, `noise`: as in `layered_network`. `spikes`: nodes of the neurons of
+    the first layers, if parts of their own drive the layers above. `pulses`: sources that the bias
+    rows follow; (): all follow `pulse`.
     """
     for k, layer in enumerate(network.layers):
         last = k == len(network.layers) - 1
         outputs = names("output" if last else f"row_{k + 1}", layer.neurons)
-        if spikes and k == 0:
-            outputs = list(spikes)
-        pulse = "replay" if spikes and k else "pulse"
+        if k < len(spikes):
+            outputs = list(spikes[k])
+        pulse = pulses[k] if pulses else "pulse"
         add_layer(circuit, network, k, layer, outputs, cells, pulse)
         of_layer = noise[k] if noise else None
         if of_layer is not None:
@@ -155,9 +157,9 @@ def layers_circuit(network: "Network", title: str, cells: ModelStates | None = N
     ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
     add_amplifiers(circuit, network.parameters.neuron)
     SharpTrigger(network.layers[-1].neuron, own).add_to(circuit)
-    for layer in network.layers:
-        if layer.kind.trigger != TRIGGER:
-            SharpTrigger(layer.neuron, own, False, layer.kind.trigger).add_to(circuit)
+    for name, neuron in {one.kind.trigger: one.neuron for one in network.layers}.items():
+        if name != TRIGGER:
+            SharpTrigger(neuron, own, False, name).add_to(circuit)
     return circuit
 
 
@@ -239,8 +241,8 @@ def add_noise(circuit: Circuit, own: Layer, layer: int, noise: np.ndarray) -> No
 
 
 def stage_nodes(own: Layer, layer: int) -> list[str]:
-    """Return the nodes of a layer's columns without repetition, in the order of noise currents:
-    those of the neurons, then the reference column or the negative columns.
+    """Return the nodes of a layer's columns without repetition, in the order of noise currents: the
+    neurons, then the reference column or the negative columns.
     """
     return list(dict.fromkeys(own.synapses.nodes(layer, own.neurons)))
 

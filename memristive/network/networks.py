@@ -158,6 +158,11 @@ class Network:
                     f"layer {k} needs {needed} rows, bias included, for {below} inputs, got "
                     f"{layer.rows}"
                 )
+            if layer.kind.inputs_of(below) != below:
+                raise ParameterError(
+                    f"layer {k} reads {layer.kind.inputs_of(below)} outputs of the layer below, "
+                    f"which has {below}"
+                )
         if self.pulses and not self.parameters.memristor.curve:
             raise ParameterError(
                 "pulses need a memristor with a curve, as `emulator` makes it for a measured device"
@@ -686,9 +691,9 @@ def _work_of(layer: Layer, later: bool) -> tuple[np.ndarray, ...]:
         np.zeros((2, rows if later or reads else 0, neurons)),
         spikes,
         drives,
-        np.zeros((rows if later else reads or 1, neurons + layer.stages)),
+        np.zeros(((reads or 1) * (rows if later else 1), neurons + layer.stages)),
         np.zeros(layer.outputs if reads else 0, np.int64),
-        np.zeros((3, neurons if reads else 0)),
+        np.zeros((3, neurons if reads and not later else 0)),
         times,
     )
 
@@ -732,7 +737,7 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
     """Return `network` with the devices of a chip, each layer with a seed of its own; None: all
     devices alike.
 
-    The chip's numbers of rows and columns are ignored; each layer has those of its states. Stuck
+    Each layer has as many rows and columns as its states, whatever the chip's numbers are. Stuck
     cells get their fixed states. Raises ParameterError for deviations that layers with a reference
     or pairs cannot have.
     """

@@ -6,6 +6,7 @@ in a script, an estimator or a command.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,21 +50,25 @@ class Dense(Parameters):
 
 @dataclass(frozen=True)
 class Conv(Parameters):
-    """First layer that reads an image window by window (docs/convolution.md). What is None follows
-    from the images.
+    """Layer that reads an image, or the convolution below, window by window (docs/convolution.md).
+    What is None follows from the images.
 
     Parameters
     ----------
     kernels : int, optional
-        Columns of the crossbar. None: one and a half times the pixels of a window.
+        Columns of the crossbar. None: one and a half times the pixels of a window; above another
+        convolution twice as many as there.
     window : int, optional
         Pixels a side of the window. None: 3, from images of 12 pixels on 5, from 20 on 7.
     regions : int, optional
-        Regions a side, each with the first spike of a kernel. None: two, from 20 pixels on three.
+        Regions a side, each with the first spike of a kernel. None: two, from 20 pixels on three;
+        below another convolution as many as patches, from 20 pixels on half as many.
     stride : int
         Pixels from one patch to the next.
     height, width : int, optional
         Pixels of an image. None: as in the images.
+    overlap : int
+        Patches by which each region reaches into its neighbours.
     """
 
     kernels: int | None = None
@@ -73,12 +78,16 @@ class Conv(Parameters):
     height: int | None = None
     width: int | None = None
     bias_level: float = Convolution.bias_level
+    overlap: int = Convolution.overlap
+
+    newer: ClassVar = ("overlap",)
 
     def check(self) -> None:
         """Raise ParameterError for a field that is no whole number above 0."""
         for name, value in vars(self).items():
             if name != "bias_level" and value is not None:
-                checked = as_whole(f"convolution's {name}", value, 1, MOST_NEURONS)
+                least = int(name != "overlap")
+                checked = as_whole(f"convolution's {name}", value, least, MOST_NEURONS)
                 object.__setattr__(self, name, checked)
 
     @classmethod
@@ -86,13 +95,13 @@ class Conv(Parameters):
         """Return the layer of a convolution, or of its fields in a dict, with its `kernels`."""
         if isinstance(given, Conv):
             return dataclasses.replace(given, kernels=kernels or given.kernels)
+        fields = [field.name for field in dataclasses.fields(cls)]
         if isinstance(given, Convolution):
-            given = vars(given)
+            given = {name: getattr(given, name) for name in fields[1:]}
         if not isinstance(given, Mapping):
             raise ParameterError(
                 f"convolution must be a Convolution or a dict of its fields, got {given!r}"
             )
-        fields = [field.name for field in dataclasses.fields(cls)]
         for name in given.keys() - fields:
             raise ParameterError(
                 f"{name} is no field of a convolution, which has {', '.join(fields)}"
@@ -100,9 +109,12 @@ class Conv(Parameters):
             )
         return cls(**{"kernels": kernels} | dict(given))
 
-    def on(self, shape: tuple[int, ...]) -> tuple[Convolution, int]:
+    def on(
+        self, shape: tuple[int, ...], channels: int = 0, below: bool = False
+    ) -> tuple[Convolution, int]:
         """Return the convolution of images of this `shape` (n x height x width, or n x inputs if
-        they are squares) and its number of kernels.
+        they are squares) and its number of kernels. `channels`: kernels of the convolution below
+        this one. `below`: it is below another one.
         """
         side = math.isqrt(math.prod(shape[1:]))
         known = shape[1:] if len(shape) == 3 else (side, side)
@@ -115,9 +127,11 @@ class Conv(Parameters):
         small = min(height, width)
         window = self.window or min(small, 3 if small < 12 else 5 if small < 20 else 7)
         places = (small - window) // self.stride + 1
-        regions = self.regions or max(1, min(places, 2 if small < 20 else 3))
-        convolution = Convolution(height, width, window, self.stride, regions, self.bias_level)
-        return convolution, self.kernels or round(1.5 * window**2)
+        most = places // (1 + (small >= 20)) if below else 2 if small < 20 else 3
+        regions = self.regions or max(1, min(places, most))
+        sizes = height, width, window, self.stride, regions
+        kernels = self.kernels or 2 * channels or round(1.5 * window**2)
+        return Convolution(*sizes, self.bias_level, channels or 1, self.overlap), kernels
 
 
 @dataclass(frozen=True, init=False)
@@ -140,7 +154,8 @@ class Recipe(Parameters):
         device, 0 with emulators.
     chip : Chip, name of a preset or file, or "device"; optional
         Deviations of cells and neurons. "device": each cell is drawn from the spreads of the
-        device, or each neuron from those of the `neuron`, with the `seed`. None: all are alike.
+        device, or each neuron from the spreads of the `neuron`, with the `seed`. None: all are
+        alike.
     seed : int
         Of the start, of the order of images and of the chip "device".
     neuron : MeasuredNeuron, or a file of `memristive measure`; optional
@@ -204,10 +219,10 @@ class Recipe(Parameters):
             raise ParameterError(
                 "neuron: a neuron of one's own is for the paper's layer: give layers=None"
             )
-        for k, layer in enumerate(layers or ()):
-            if isinstance(layer, Conv) and k:
+        for k, (below, layer) in enumerate(itertools.pairwise(layers or ()), 2):
+            if isinstance(layer, Conv) and isinstance(below, Dense):
                 raise ParameterError(
-                    f"layers: a convolution must be the first layer, got one as layer {k + 1}"
+                    f"layers: convolutions must come before dense layers, got one as layer {k}"
                 )
         if self.write not in WRITES:
             raise ParameterError(f"write must be one of {', '.join(WRITES)}, got {self.write!r}")
@@ -231,10 +246,9 @@ class Recipe(Parameters):
             )
 
     @property
-    def convolution(self) -> Conv | None:
-        """First layer, if it is a convolution."""
-        first = self.layers[0] if self.layers else None
-        return first if isinstance(first, Conv) else None
+    def convolutions(self) -> tuple[Conv, ...]:
+        """First layers, as far as they are convolutions."""
+        return tuple(layer for layer in self.layers or () if isinstance(layer, Conv))
 
     def replace(self, **changes: Any) -> "Recipe":
         """Return this recipe with other values of some fields."""

@@ -130,7 +130,7 @@ class DeviceArray(Parameters):
 
     def currents(self, x: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the column currents in A (images x columns) of reads of `images` (n x rows, 0 to
-        1) by cells at the shares `x` (columns x rows) of the conductance range.
+        1). `x`: states of the cells as shares of the conductance range, columns x rows.
         """
         return self.device.read_voltage * np.asarray(images) @ self.device.conductance(x).T
 

@@ -117,13 +117,6 @@ def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
     return np.sort(times)[..., :2]
 
 
-def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
-    """Return the class that fires first in `spikes` (classes, s; nan: silent), if it leads by more
-    than `resolution` s; else TIED, or SILENT if none fires.
-    """
-    return int(decide(np.array([spikes]), resolution)[0][0])
-
-
 def lead(spikes: np.ndarray) -> float:
     """Return the time in s from the first to the second of one image's `spikes` (classes, s; nan:
     silent); inf if one neuron fires alone, nan if none fires.

@@ -16,7 +16,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
@@ -24,7 +24,6 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.parameters import ParameterError, Parameters, SimulationError, Values, quantity
 from memristive.spice.ngspice import LOOK, Ngspice, start_ngspice
 
-METHODS = ("trap", "gear")
 # A run stalls if it needs `LOOK` time points, and this number more for each word of the netlist,
 # for one longest step. Usual are 1 to 30, and about 10 for each corner of a source.
 POINTS_PER_WORD = 10
@@ -52,12 +51,7 @@ class Solver(Parameters):
     abstol: float = quantity(
         1e-13, 1e-20, 1e-3, "A", "lower limit of the absolute current tolerance"
     )
-    method: str = "trap"
-
-    def check(self) -> None:
-        """Raise ParameterError for an integration method that ngspice does not have."""
-        if self.method not in METHODS:
-            raise ParameterError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+    method: Literal["trap", "gear"] = "trap"
 
     def tightened(self, factor: float = 10.0) -> "Solver":
         """Return this solver with step and tolerances (except `abstol`) divided by `factor`, for
@@ -283,11 +277,6 @@ class LoadedCircuit:
         except SimulationError as error:
             raise self._failure("refused the netlist", "op", error) from None
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a loaded circuit belongs to its process; load it in the function that the worker runs"
-        )
-
     def unload(self) -> None:
         """Remove the circuit from ngspice and free its memory."""
         self._ngspice.unload(self)
@@ -465,11 +454,6 @@ class NgspiceSession:
 
     def __init__(self) -> None:
         self._ngspice = start_ngspice()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a session belongs to its process; make one in the function that the worker runs"
-        )
 
     @property
     def version(self) -> int:

@@ -8,8 +8,7 @@ All constants were chosen by training on the first 50,000 training images and te
 10,000.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,20 +17,18 @@ from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.network.chip import Chip
 from memristive.network.design import Schedule
 from memristive.network.networks import Network
-from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.parameters import Parameters, quantity
 from memristive.scores.decisions import SILENT
-from memristive.spice.session import netlist_text, temporary_circuits
+from memristive.spice.session import temporary_circuits
 from memristive.stdp.stdp_circuit import (
-    LEARNING,
     SelfLearningParameters,
     SelfLearningSetup,
     constants,
     learn_images,
-    self_learning_network,
     spike_times,
 )
 from memristor import MemristorParameters
-from snn_circuit import NeuronParameters, names, state_names
+from snn_circuit import NeuronParameters
 
 START = (1.5, 2.5)  # V, range of the states at first
 # presentations of each pattern, the last of a trial, that determine the neuron of the pattern
@@ -68,21 +65,20 @@ def draw_trial(
     setup: SelfLearningSetup,
     patterns: np.ndarray,
     presentations: int,
-    neurons: int,
     seed: int,
     dual_rail: bool = False,
     spread: float = 0.0,
     flipped: float = 0.0,
 ) -> Trial:
-    """Return a trial; its start, its order, its chip and its flipped pixels are random and follow
-    from `seed`.
+    """Return a trial with a neuron for each pattern. Start, order, chip and flipped pixels are
+    random and follow from `seed`.
 
     Parameters
     ----------
     setup : SelfLearningSetup
     patterns : array, patterns x pixels
         Levels from 0 to 1.
-    presentations, neurons, seed : int
+    presentations, seed : int
     dual_rail : bool
         Each pixel v drives two inputs, v and 1 - v, so that all patterns have the same weight.
     spread : float
@@ -93,12 +89,9 @@ def draw_trial(
     Raises
     ------
     ParameterError
-        There are fewer neurons than patterns, or `spread` is out of range.
+        `spread` is out of range.
     """
-    if neurons < len(patterns):
-        raise ParameterError(
-            f"neurons must be {len(patterns)} or more, one for each pattern, got {neurons}"
-        )
+    neurons = len(patterns)
 
     def rails(images: np.ndarray) -> np.ndarray:
         return np.hstack([images, 1 - images]) if dual_rail else images
@@ -193,60 +186,6 @@ def predicted_winners(trial: Trial) -> np.ndarray:
         np.arange(len(volts)),
         constants(trial.setup),
     )
-
-
-def batch_netlist(trial: Trial, labels: Sequence[str]) -> str:
-    """Return the netlist of a trial for `ngspice -b` alone: the circuit learns, then ngspice prints
-    the winners and the learned states.
-
-    Parameters
-    ----------
-    trial : Trial
-    labels : sequence of str
-        Names of the patterns.
-    """
-    (neurons, inputs), schedule, setup = trial.states.shape, trial.setup.schedule, trial.setup
-    gates, outputs, high = (
-        state_names(neurons, inputs),
-        names("output", neurons),
-        setup.neuron.output_high / 2,
-    )
-    circuit = self_learning_network(setup, trial.states, trial.images)
-    text = netlist_text(
-        circuit, LEARNING, schedule.stop(len(trial.order)), gates + outputs, outputs
-    )
-    text = re.sub(r"\.print .*\n|\.end\n", "", text)
-    lines = [
-        ".control",
-        "run",
-        "echo",
-        "echo The neuron that fires at the last presentation of each pattern:",
-        f"let fired = {' + '.join(f'(v({output}) gt {high:g})' for output in outputs)}",
-        "let number = "
-        f"{' + '.join(f'{j}*(v({output}) gt {high:g})' for j, output in enumerate(outputs))}",
-    ]
-    for pattern, label in enumerate(labels):
-        shown = np.flatnonzero(trial.order == pattern)
-        if len(shown):
-            time = schedule.start(int(shown[-1])) + schedule.pulse
-            lines += [
-                f"meas tran fired_{pattern} find fired at={time:.9g}",
-                f"meas tran found_{pattern} find number at={time:.9g}",
-                f"let neuron = floor(found_{pattern} + 0.5)",
-                f"let count = floor(fired_{pattern} + 0.5)",
-                "if count = 1",
-                f"echo pattern {label} is won by neuron $&neuron",
-                "else",
-                f"echo pattern {label}: $&count neurons fire",
-                "end",
-            ]
-    lines += ["echo", "echo Learned states in V, neuron by neuron:", "let last = length(time) - 1"]
-    for j in range(neurons):
-        row = gates[j * inputs : (j + 1) * inputs]
-        lines += [f"let x{i} = floor(10*v({gate})[last] + 0.5)/10" for i, gate in enumerate(row)]
-        lines.append(f"echo neuron {j}: " + " ".join(f"$&x{i}" for i in range(inputs)))
-    # Without "quit" ngspice 39 ends with exit code 1: there is no .print line.
-    return text + "\n".join([*lines, "quit 0", ".endc", ".end", ""])
 
 
 DIGITS = 10

@@ -48,9 +48,6 @@ class LateSettings(Parameters):
     late_offset: float = quantity(
         0.0, 0.0, 1.0, "", "shift of a synapse's window, as a share of `late` (standard deviation)"
     )
-    late_keeps: int = quantity(
-        0, 0, 1, "", "1: the remainder is kept after a pulse, as by a digital memory; 0: it is lost"
-    )
 
 
 def late_settings(device: MeasuredDevice) -> Fields:
@@ -86,7 +83,6 @@ class Late(NamedTuple):
     step: float  # V, mean change of X by one pulse
     pulses: float  # of a synapse that is due
     forget: float  # share of the waiting doses that is lost with each presentation
-    keeps: bool  # the remainder of a dose after its pulses
     doses: Arrays  # rows x neurons, V: those that did not yet lead to a pulse
     # 2 x rows x neurons, V: lower and upper limit of a waiting dose, at which pulses are due
     limits: Arrays
@@ -107,7 +103,6 @@ class LatePulses(RoundedPulses):
             settings.step,
             float(settings.late_pulses),
             settings.late_forget,
-            bool(settings.late_keeps),
             tuple(of_layer.copy() for of_layer in waiting),
             drawn_limits(network, shapes),
         )
@@ -198,23 +193,18 @@ def drawn_limits(network: WrittenNetwork, shapes: list[tuple[int, int]]) -> Arra
 
 @compiled(inline="always")
 def due_pulses(
-    held: float, dose: float, lower: float, upper: float, pulses: float, keeps: bool
+    held: float, dose: float, lower: float, upper: float, pulses: float
 ) -> tuple[float, float]:
     """Return the pulses of a synapse that writes late after one more dose: their number with its
     sign, and the dose that the synapse holds afterwards.
 
     Its emulator adds `dose` to the doses `held`. If the sum leaves the window between `lower` and
     `upper`, the devices get `pulses`, and the emulator is reset, which loses the remainder of the
-    sum. If the synapse `keeps` the remainder, as a digital memory does, the devices get `pulses` as
-    many times as the limit fits into the sum. All doses have the same unit: V of X, or pulses.
+    sum. All doses have the same unit: V of X, or pulses.
     """
     held += dose
     if lower < held < upper:
         return 0.0, held
-    if keeps:
-        limit = upper if held > 0.0 else lower
-        times = math.floor(held / limit)
-        return math.copysign(times * pulses, held), held - times * limit
     return math.copysign(pulses, held), 0.0
 
 
@@ -228,7 +218,7 @@ def commit(late: Late, k: int, j: int, high: np.ndarray, dose: float) -> np.ndar
     doses, limits, due = late.doses[k], late.limits[k], np.zeros(len(high))
     for i in range(len(high)):
         pulses, doses[i, j] = due_pulses(
-            doses[i, j], high[i] * dose, limits[0, i, j], limits[1, i, j], late.pulses, late.keeps
+            doses[i, j], high[i] * dose, limits[0, i, j], limits[1, i, j], late.pulses
         )
         due[i] = abs(pulses)
     return due

@@ -51,7 +51,7 @@ class PulseWrites(OneSidedSettings, GateSettings, LateSettings, PulseSettings):
 
     newer: ClassVar = (
         *("disturb_up", "disturb_down", "thirds", "noise_curve", "late", "late_pulses"),
-        *("late_forget", "late_spread", "late_offset", "late_keeps", "levels", "gate_low"),
+        *("late_forget", "late_spread", "late_offset", "levels", "gate_low"),
         *("gate_high", "gate_step", "gate_rest", "gate_reset", "gate_forget"),
         *("model", "model_sha256"),
         *("one_sided", "refresh_at", "tolerance"),

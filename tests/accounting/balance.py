@@ -20,8 +20,8 @@ PROBE = "probe_"
 
 @dataclass(frozen=True)
 class Balance:
-    """Energies in J of a transient, by name: in `pins` those of the sources, in `parts` those of
-    all other elements.
+    """Energies in J of a transient, by name: of the sources in `pins`, of all other elements in
+    `parts`.
 
     `fed` names the parts that get their energy from the pins. All other parts have a supply of
     their own: ideal amplifiers, and the parts that their outputs drive.
@@ -87,8 +87,8 @@ def balance(circuit, solver, stop, behind=(), changes=None):
 
 
 def _probed(text):
-    """Return a netlist with a source of 0 V at each pin of each part of its top level; the nodes of
-    each source; the pins of each part as (node, name of the source of 0 V).
+    """Return a netlist with a source of 0 V at each pin of each part of its top level. Also return
+    the nodes of each source, and the pins of each part as (node, name of the source of 0 V).
     """
     sources, parts, lines, depth = {}, {}, [], 0
     for line in text.replace("\n+", " ").splitlines():

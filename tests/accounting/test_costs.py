@@ -10,6 +10,7 @@ from memristive.accounting import costs, dissipation, overview
 from memristive.accounting.costs import Accounts
 from memristive.accounting.dissipation import joules_per_siemens
 from memristive.devices.measured_device import DEVICES
+from memristive.engines.ngspice_layer import BACK_STOP
 from memristive.engines.solvers import READING
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import learn
@@ -22,6 +23,8 @@ from memristive.spice.session import run_once
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.pulses import no_counts
 from memristor import state_rate
+from tests.network.kinds import IMAGE as PIXELS
+from tests.network.kinds import KINDS
 from tests.network.networks import (
     MEASURED,
     PULSED_IMAGES,
@@ -83,6 +86,27 @@ def test_a_convolution_keeps_a_position_for_each_kernel_and_region():
     # membranes fall for eight time constants of 150 us between two patches
     assert times["read"] - times["decision"] < 1e-6 and ledger.duration == times["read"]
     assert times["decision"] > 4 * (network.design.window + 8 * 150e-6)
+
+
+def test_a_stack_keeps_the_spikes_of_all_patches_and_reads_errors_back_from_those_that_won():
+    """16 patches of the image, and four of the 3x3 maps above, with two kernels each."""
+    network, t, image = KINDS["two convolutions, hidden"](), Technology(), PIXELS
+    design, tau = network.design, network.parameters.neuron.time_constant
+    lines = {line.name: line for line in costs.inference(network, image, Accounts()).lines}
+    assert lines["patches: kept spikes"].joules == joules((16 + 4) * 2 * t.comparator_energy)
+    # two patches to a region, or a single one; of the layer above each patch is a region
+    assert lines["patches: kept positions"].joules == joules(16 * 2 * 2 * t.memory_energy)
+    times = costs.inference(network, image, Accounts()).times
+    assert times["decision"] - (16 + 4) * (design.window + 8 * tau) < design.window
+    seen = costs.read_in_closed_form(network, image)
+    order = np.argsort(seen.times[-1]).tolist()
+    rule = dataclasses.replace(RULE, reach=0.0)
+    found = costs.correction(network, rule, image, order[1], order[0], seen)
+    won = {seen.winners[1][j] for j in np.flatnonzero(found.errors[1])}
+    reads = [len(of_layer) for of_layer in found.back_reads]
+    assert reads == [0, len(won), 1, 1] and len(won) > 1
+    ledger = Accounts().correct(network, found)
+    assert ledger.times["back-read"] == joules(sum(reads) * BACK_STOP)
 
 
 def test_gates_are_written_once_for_all_cells_that_are_due():
@@ -211,7 +235,7 @@ def test_pulses_have_the_voltage_and_the_width_of_their_direction(sign, volts, w
     network, t = measured_network("epiram", (), 1, noise=False, late=late), Technology()
     device = dataclasses.replace(DEVICES["epiram"], width_down=20e-6)
     write = ColumnDose(0, sign * 3 * network.pulses.step, np.ones(7))
-    found = costs.Correction([np.zeros(3)], [[write]], [[]])
+    found = costs.Correction([np.zeros(3)], [[]], [[write]], [[]])
     ledger = Accounts(device=device).correct(network, found)
     seconds = ledger.times
     wires = sum(line.joules for line in ledger.lines if "wires" in line.name)
@@ -224,8 +248,8 @@ def test_pulses_have_the_voltage_and_the_width_of_their_direction(sign, volts, w
 
 
 def test_each_error_takes_the_time_of_two_doses_which_shrink():
-    """A potentiation and a depression, one after the other, in each presentation; the dose falls to
-    a quarter, so it is half the first one in the second of two segments.
+    """A potentiation and a depression, one after the other, in each presentation. The dose falls to
+    a quarter, so in the second of two segments it is half the first one.
     """
     network = random_network((9, 2))
     rule = LayeredRule(presentations=2000, output_dose=0.01, final_dose=0.25, margin=1e-2)

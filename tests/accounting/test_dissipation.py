@@ -66,6 +66,15 @@ def convolution():
     return Network(states, design=design, kinds=(Convolution(4, 4, 3, regions=2),))
 
 
+def stack():
+    """Two kernels of 2x2 pixels, and above them two of 2x2 spikes in two channels."""
+    rng = np.random.default_rng(8)
+    design = LayerDesign(hidden_bias=0.9, output_bias=1.3, window=300e-6)
+    kinds = Convolution(4, 4, 2, regions=3), Convolution(3, 3, 2, regions=2, channels=2)
+    states = [rng.normal(6.0, 0.5, (2, 5)), rng.normal(5.5, 0.5, (2, 9)), rng.normal(6, 1, (3, 9))]
+    return Network(tuple(states), design=design, kinds=kinds)
+
+
 def networks():
     yield "one layer", random_network((9, 4), seed=5, spread=1.0)
     yield "two layers", random_network((9, 12, 4), seed=5, spread=1.0)
@@ -73,6 +82,7 @@ def networks():
     yield "chip", network_on_chip(random_network((9, 12, 4), seed=5, spread=1.0), chip)
     yield "pairs", paired((9, 6, 4))
     yield "convolution", convolution()
+    yield "two convolutions", stack()
     yield "measured", measured_network("epiram", (5,), 2, noise=False)
     patterns = xpue().patterns
     yield "paper", Network.of(xpue().setup, 5.0 * patterns + 1.0)
@@ -112,20 +122,26 @@ def test_the_sources_of_a_read_deliver_what_the_parts_take_that_they_feed(name):
         assert taken == pytest.approx(drawn.rows, rel=0.03, abs=1e-15)
 
 
-def test_a_convolution_takes_what_the_pins_deliver_in_all_patches():
-    """One transient: the patches in turn, latches, and the layer above, which they drive."""
-    network = NETWORKS["convolution"]
+@pytest.mark.parametrize("name", ["convolution", "two convolutions"])
+def test_a_convolution_takes_what_the_pins_deliver_in_all_patches(name):
+    """One transient: the patches in turn, latches, and the layers above, which they drive."""
+    network = NETWORKS[name]
     image, times, _ = read(network)
-    assert (times[0] < network.design.window).any()
+    assert all((of_layer < network.design.window).any() for of_layer in times)
     window = network.design.window
     solver = with_steps(READ, network)
-    kind, tau = network.kinds[0], network.parameters.neuron.time_constant
-    circuit = kind.circuit(network, read_voltages(network, image), "convolution", None, ())
-    found = balance(circuit, solver, kind.before(window, tau) + window)
+    kinds, tau = network.kinds, network.parameters.neuron.time_constant
+    circuit = kinds[0].circuit(network, read_voltages(network, image), "convolution", None, ())
+    found = balance(circuit, solver, sum(kind.before(window, tau) for kind in kinds) + window)
     assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
     expected = read_energies(network, image, times, window)
     at_pins = expected[0].rows + sum(drawn.bias for drawn in expected)
     assert found.at_pins == pytest.approx(at_pins, rel=0.01)
+    for k, drawn in enumerate(expected):  # cells of each layer, without its bias row
+        bias = f"_{network.layers[k].rows - 1}"
+        own = [name for name in found.parts if name.startswith(f"xcell_{k}_")]
+        taken = sum(found.parts[name] for name in own if not name.endswith(bias))
+        assert taken == pytest.approx(drawn.rows, rel=0.03, abs=1e-15)
 
 
 def isolated(parameters):
@@ -137,7 +153,7 @@ def isolated(parameters):
 @pytest.mark.parametrize("volts", [0.1, -0.1])
 @pytest.mark.parametrize("name", ["one layer", "two layers"])
 def test_a_write_takes_what_its_rows_deliver(name, volts):
-    """Rows of the first layer have the levels of the shares, those of later ones their times."""
+    """Rows of the first layer have the levels of the shares, rows of later layers their times."""
     network, k = NETWORKS[name], len(NETWORKS[name].states) - 1
     layer, shares = network.layers[k], np.linspace(0, 1, network.layers[k].rows)
     pulse, levels = abs(volts / layer.write_rate), np.where(layer.timed, shares > 0, shares)

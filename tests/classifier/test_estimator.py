@@ -126,22 +126,6 @@ def test_invalid_parameters_are_refused(iris, wrong):
         MemristiveClassifier(**wrong).fit(*iris)
 
 
-def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
-    """A membrane of twice the drive and twice the threshold crosses it at the same time."""
-    memristor, neuron = MemristorParameters(), NeuronParameters()
-    twice = {
-        "memristor": dataclasses.replace(memristor, kp=2 * memristor.kp),
-        "neuron": dataclasses.replace(neuron, threshold=2 * neuron.threshold),
-    }
-    one, other = (
-        MemristiveClassifier((6,), epochs=1, random_state=1, **devices).fit(*iris)
-        for devices in ({}, twice)
-    )
-    assert np.allclose(
-        one.spike_times(iris[0]), other.spike_times(iris[0]), rtol=1e-9, equal_nan=True
-    )
-
-
 def test_weights_are_carried_to_another_chip(iris, fitted):
     """Deviations change the devices and the stuck cells, and nothing else; the classifier itself
     stays.

@@ -35,15 +35,6 @@ def images():
     return rng.random((READ_BLOCK + 3, 6)) * rng.integers(0, 2, (READ_BLOCK + 3, 6))
 
 
-def test_two_processes_read_what_one_reads_in_the_same_order(network, images):
-    one, two = (read_images(network, images, jobs=jobs) for jobs in (1, 2))
-    exact = network.forward(images)[-1]
-    assert one.shape == exact.shape and np.allclose(one, two, rtol=1e-10, atol=0, equal_nan=True)
-    seen = ~np.isnan(two)
-    assert (seen.sum(axis=1) >= np.minimum(2, (~np.isnan(exact)).sum(axis=1))).all()
-    assert two[seen] == pytest.approx(exact[seen], abs=0.5e-6, nan_ok=True)
-
-
 @pytest.mark.parametrize("spread", [0.0, 0.1])
 def test_a_range_is_read_the_same_without_those_before_it(network, images, spread):
     if spread:

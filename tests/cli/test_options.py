@@ -1,6 +1,5 @@
 """Settings, parameter lists, tables, exit codes, warnings and netlists of scripts."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -123,23 +122,3 @@ def test_signals_end_a_run_with_one_line(sent, code):
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert process.returncode == code and "stopped by" in one_line(process.stderr)
-
-
-@pytest.mark.parametrize(
-    "command",
-    [["XPUE_memristive_inference.py"], ["-m", "memristive", "train"]],
-)
-def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
-    """NumPy is the first large import: here a module in its place sends Ctrl-C."""
-    (tmp_path / "numpy.py").write_text(
-        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
-    )
-    process = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert process.returncode in (130, -signal.SIGINT) and "stopped by" in one_line(process.stderr)

@@ -13,12 +13,10 @@ from memristive.network.crossbar import ClosedFormWarning, Crossbar
 from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import Network, network_on_chip
 from memristive.scores.checks import settled_membranes
-from memristive.writing.at_once import ColumnDose
 from memristor import (
     MemristorParameters,
     raised_state,
     read_current,
-    state_rate,
 )
 from snn_circuit import NeuronParameters
 from tests.engines.whole_network import STEPPED, WholeNetwork
@@ -105,30 +103,6 @@ def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_thei
     assert race.spikes[early] == pytest.approx(exact[early], rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"inverting_rail_high": 15.0},
-        {"stage_resistance": 20.0},
-        {"stage_resistance": 5.0},
-        {"amplifier_output_resistance": 300.0},
-    ],
-)
-def test_membranes_at_the_rail_spike_as_in_ngspice(ngspice, mnist_setup, changes):
-    """A stage's output falls short of its rail by the drop at its op-amp's output resistance."""
-    setup = mnist_setup.replace(neuron=NeuronParameters(**changes))
-    states, image = (
-        np.linspace(9.0, 12.0, 10)[:, None] * np.ones(100),
-        np.where(np.arange(100) < 20, 1.0, 0.0),
-    )
-    race = Crossbar.of(setup).read(states, image)
-    assert race.railed.all()
-    # The clamps give way by 10 mV per volt of overdrive.
-    found = paper_layer(setup, solver=READING_LAYERS.tightened()).read(states, image, 10)[0]
-    assert found == pytest.approx(race.spikes, abs=0.75e-6)
-
-
 def test_neurons_fire_above_their_threshold_and_rails_are_marked(mnist_setup, crossbar):
     image, grid = np.where(np.arange(100) < 20, 1.0, 0.0), np.linspace(0.5, 5.0, 20001)
     settled = (
@@ -148,16 +122,6 @@ def test_neurons_fire_above_their_threshold_and_rails_are_marked(mnist_setup, cr
         assert (
             changed(crossbar, "neurons", stages=at_rail).read(states, image).railed == railed
         ).all()
-
-
-def test_spike_after_the_pulse_does_not_count(mnist_setup, crossbar):
-    states, image = np.full((1, 100), 2.7), np.where(np.arange(100) < 20, 1.0, 0.0)
-    spike = crossbar.read(states, image).spikes[0]
-    for pulse, fires in ((spike * 1.01, True), (spike * 0.99, False)):
-        assert (
-            np.isfinite(changed(crossbar, "schedule", pulse=pulse).read(states, image).spikes[0])
-            == fires
-        )
 
 
 # The compiled kernel, on an ideal chip and on one with all deviations
@@ -207,35 +171,6 @@ def test_compiled_reads_are_the_reads(mnist_setup, states, digit_images, chip):
 
 
 # Writes
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize(
-    "device",
-    [
-        {},
-        {
-            "width": 60e-6,
-            "transconductance": 8e-9,
-            "leak_resistance": 5e10,
-            "switch_threshold": 0.8,
-        },
-    ],
-)
-def test_write_is_that_of_ngspice(ngspice, mnist_setup, sign, device):
-    setup = mnist_setup.replace(memristor=MemristorParameters(**device))
-    crossbar, generator, layer = Crossbar.of(setup), np.random.default_rng(8), paper_layer(setup, 1)
-    column = generator.uniform(2.0, 5.0, 100)
-    image = np.where(generator.random(100) < 0.6, generator.random(100), 0.0)
-    for dose in (2e-3, 20e-3, 0.2):
-        pulse = dose / float(state_rate(setup.memristor, 1.0))
-        written = layer.write(column[None], [ColumnDose(0, sign * dose, image)], generator)[0]
-        # Meyer's capacitances lose charge in ngspice's steps over the input's edges, and the steps
-        # differ between its versions.
-        assert crossbar.write(column, image, sign, pulse) == pytest.approx(
-            written, abs=0.1e-3 + 0.2e-3 * dose
-        )
-        assert np.abs(written - column).max() > 0.85 * dose
 
 
 # Limits of the closed form

@@ -13,6 +13,7 @@ from memristive.cli.script import exit_code
 from memristive.commands import measure as spice_device
 from memristive.devices.measured_device import load_device, model_of
 from memristive.io.records import load_results
+from tests.helpers import outputs
 
 MODELS = Path(__file__).parents[1] / "devices" / "models"
 
@@ -21,12 +22,7 @@ def test_device_file_of_tungsten_oxide(ngspice, tmp_path):
     """WOx moves by sinh(12.5 V) at any x, up to its slow forgetting; the range is that of its
     state, 0 to 1.
     """
-    assert (
-        exit_code(
-            spice_device.main, ["wox", "--results", str(tmp_path), "--figures", str(tmp_path)]
-        )
-        == 0
-    )
+    assert exit_code(spice_device.main, ["wox", *outputs(tmp_path)]) == 0
     device = load_device(str(tmp_path / "wox_device.json"))
     full = math.sinh(12.5 * 0.65)
     assert device.up == pytest.approx([0.006e-3 * full] * 33, rel=5e-3)
@@ -49,8 +45,7 @@ def test_device_file_of_a_filament_with_its_gate(ngspice, tmp_path):
     """The same level from both sides, no change where the gate is at 0 V, and SET without RESET
     never below the level.
     """
-    folders = ["--results", str(tmp_path), "--figures", str(tmp_path)]
-    assert exit_code(spice_device.main, ["stanford_1t1r", *folders]) == 0
+    assert exit_code(spice_device.main, ["stanford_1t1r", *outputs(tmp_path)]) == 0
     device = load_device(str(tmp_path / "stanford_1t1r_device.json"))
     assert (device.levels[0], device.levels[-1]) == (0.0, 1.0) and model_of(device).gate_pin == 3
     record = load_results(tmp_path / "spice_device_stanford_1t1r.json")
@@ -71,7 +66,6 @@ def test_a_model_without_curves_leaves_no_file(ngspice, tmp_path, monkeypatch, c
     model = {"file": str(MODELS / "runaway.lib"), "subcircuit": "runaway", "state_node": "x"}
     model |= {"up": pulse, "down": pulse | {"voltage": -1.0}}
     (tmp_path / "model.json").write_text(json.dumps(model), encoding="utf-8")
-    folders = ["--results", str(tmp_path), "--figures", str(tmp_path)]
-    assert exit_code(spice_device.main, [str(tmp_path / "model.json"), *folders]) == 1
+    assert exit_code(spice_device.main, [str(tmp_path / "model.json"), *outputs(tmp_path)]) == 1
     assert "runaway.lib, line 5" in capsys.readouterr().err
     assert not list(folder.iterdir()) and not list(tmp_path.glob("*_device.json"))

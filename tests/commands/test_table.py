@@ -43,7 +43,7 @@ def study(table, folder, *arguments, record="own_data_flowers"):
 def folder(table, tmp_path_factory):
     """Folder with the results of a complete run."""
     folder = tmp_path_factory.mktemp("results")
-    study(table, folder, "--test-engine", "ngspice", "--netlist", str(folder / "read.cir"))
+    study(table, folder, "--netlist", str(folder / "read.cir"))
     return folder
 
 
@@ -54,7 +54,6 @@ def test_a_table_end_to_end(folder):
     )
     assert (record["samples"], record["features"], record["classes"]) == (30, 4, ["a", "b", "c"])
     assert len(rows) == 4 and (rows.accuracy > 0.8).all()
-    assert record["ngspice"]["same_decision"] == 3
     model = MemristiveClassifier.load(folder / "model.json")
     assert np.mean(model.predict(load_iris().data[::5]) == np.repeat(["a", "b", "c"], 10)) > 0.8
     assert {"read.cir", "own_data_flowers_confusion.png"} <= {
@@ -67,7 +66,7 @@ def test_a_network_of_another_table_is_not_overwritten(table, folder, tmp_path):
     other, before = tmp_path / "flowers.csv", (folder / "model.json").read_bytes()
     other.write_text(table.read_text().replace("0.2", "0.3"))
     with pytest.raises(NotOverwritten, match="table"):
-        study(other, tmp_path, "--test-engine", "ngspice", "--voltages", str(folder / "model.json"))
+        study(other, tmp_path, "--voltages", str(folder / "model.json"))
     assert (folder / "model.json").read_bytes() == before
 
 

@@ -38,6 +38,15 @@ def read(folder, *more, engine="closed-form"):
     ).decision.tolist()
 
 
+def saved(folder, images, labels, classes=3, **options):
+    """Save a network and images; return the network and the words of a test that reads them."""
+    network, rule = build(images, classes, presentations=30, **options)
+    save(folder / "net.json", network, rule)
+    np.savez(folder / "images.npz", images=images, labels=labels)
+    files = ("--voltages", folder / "net.json", "--data", folder / "images.npz")
+    return network, [*map(str, files), *outputs(folder)]
+
+
 @pytest.mark.parametrize(
     ("more", "changes", "age"),
     [
@@ -70,21 +79,11 @@ def test_both_engines_read_alike_on_another_chip(ngspice, tmp_path):
     assert "threshold=" in netlist.read_text()
 
 
-def test_age_needs_cells_that_change(tmp_path):
-    for age in ("3", "-3"):
-        with pytest.raises(ParameterError, match=r"keep their states|seconds"):
-            read(tmp_path, "--age", age)
-
-
 def test_cells_of_a_device_drift_until_the_test(tmp_path):
     device = dataclasses.replace(load_device("epiram"), drift=0.1, drift_spread=0.05)
     images, labels = np.random.default_rng(1).random((40, 9)), np.arange(40) % 3
-    network, rule = build(images, 3, device=device, presentations=30)
-    save(tmp_path / "net.json", network, rule)
-    np.savez(tmp_path / "images.npz", images=images, labels=labels)
-    arguments = ["--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")]
-    arguments += ["--engine", "closed-form", "--age", "1e8", *outputs(tmp_path)]
-    read_test.main(arguments)
+    network, words = saved(tmp_path, images, labels, device=device)
+    read_test.main([*words, "--engine", "closed-form", "--age", "1e8"])
     decisions = load_decisions(
         tmp_path / "net_read_after_1e+08_s_by_closed_form_decisions.csv.gz"
     ).decision
@@ -98,8 +97,8 @@ def test_cells_of_a_device_drift_until_the_test(tmp_path):
 def test_a_network_saved_without_the_name_of_its_data_is_read_with_data(tmp_path, grey):
     network, rule = build(grey.training.levels, 10, hidden=5, chip="ten-percent", presentations=20)
     save(tmp_path / "own.json", network, rule)
-    options = ["--voltages", str(tmp_path / "own.json"), "--results", str(tmp_path), "--figures"]
-    options += [str(tmp_path), "--engine", "closed-form", "--samples", "4"]
+    options = ["--voltages", str(tmp_path / "own.json"), *outputs(tmp_path)]
+    options += ["--engine", "closed-form", "--samples", "4"]
     with pytest.raises(ParameterError, match="--data"):
         read_test.main(options)
     read_test.main([*options, "--data", "mnist"])
@@ -109,26 +108,16 @@ def test_a_network_saved_without_the_name_of_its_data_is_read_with_data(tmp_path
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_file_of_images_has_the_classes_of_the_network(classes, tmp_path):
     images = np.random.default_rng(1).random((24, 9))
-    network, rule = build(images, 3, presentations=30)
-    save(tmp_path / "net.json", network, rule)
-    np.savez(tmp_path / "images.npz", images=images, labels=np.arange(24) % classes)
+    _, words = saved(tmp_path, images, np.arange(24) % classes)
     with pytest.raises(ParameterError, match=f"3 classes.* {classes}"):
-        read_test.main(
-            [
-                *("--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")),
-                *outputs(tmp_path),
-            ]
-        )
+        read_test.main(words)
     assert not list(tmp_path.glob("*_read*"))
 
 
 def test_a_convolution_is_read_in_closed_form_and_in_ngspice_one_image_a_class(tmp_path, ngspice):
     images, labels = np.random.default_rng(1).random((24, 5, 5)), np.repeat([0, 1], 12)
-    network, rule = build(images, 2, hidden=3, convolution={}, presentations=30)
-    save(tmp_path / "net.json", network, rule)
-    np.savez(tmp_path / "images.npz", images=images, labels=labels)
-    options = ["--voltages", str(tmp_path / "net.json"), "--data", str(tmp_path / "images.npz")]
-    options += [*outputs(tmp_path), "--jobs", "1"]
+    network, options = saved(tmp_path, images, labels, 2, hidden=3, convolution={})
+    options += ["--jobs", "1"]
     with pytest.warns(UserWarning, match="have learned"):
         read_test.main(options)
     assert load_results(tmp_path / "net_read_by_closed_form.json")["samples"] == 24

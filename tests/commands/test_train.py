@@ -93,12 +93,3 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path):
     assert not any(checkpoint.exists() for checkpoint in checkpoints)
     with pytest.raises(FileProblem, match="--resume"):
         study(tmp_path, *setting, "--resume")
-
-
-def test_an_error_after_the_training_leaves_a_checkpoint(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(FileProblem, match="file"):
-        study(tmp_path, "--figures", tmp_path / "file" / "folder")
-    assert checkpoint_path(tmp_path / "v.json").exists()
-    study(tmp_path, "--resume")
-    assert all(map(np.array_equal, saved_states(tmp_path), learned().network.states))

@@ -88,18 +88,6 @@ def test_curves_and_noises_are_found(name):
     assert held(found, 0.005, 0.01) >= 5  # of 6
 
 
-@pytest.mark.parametrize(("write", "read"), [(0.0, 0.01), (0.01, 0.0), (0.002, 0.02)])
-def test_noises_of_other_sizes_are_found_on_another_range(write, read):
-    up, down = (lambda x: 0.025 - 0.015 * x**2), (lambda x: 0.01 + 0.02 * x)
-    pulses = ([1] * 40 + [-1] * 30 + [1] * 15 + [-1] * 50) * 5
-    limits = {"low": 2e-9, "high": 1e-7}
-    fit = fit_pulses(*measure(up, down, pulses, write, read, 7, start=0.2, **limits))
-    found = noises(fit, **limits)[:, 0]
-    assert found[0] == pytest.approx(write, abs=0.15 * write + 0.0015 * (write < read))
-    assert found[1] == pytest.approx(read, abs=0.15 * read + 0.0015 * (read < write))
-    assert deviation(fit, up, True, **limits) < 0.1 and deviation(fit, down, False, **limits) < 0.1
-
-
 LONG = ([1] * 200 + [-1] * 200) * 6
 
 

@@ -40,7 +40,7 @@ def test_the_column_of_the_page_follows_the_law_and_each_cell_selects_itself(ngs
             dose = float(state_rate(memristor, volts)) * window - lost * held
             x = np.interp(commit, waves["time"], waves[f"xemulator{i}.gate"])
             assert x == pytest.approx(held + dose, abs=0.3e-3)
-            pulse, held = due_pulses(held, dose, -theta, theta, 1.0, False)
+            pulse, held = due_pulses(held, dose, -theta, theta, 1.0)
             for up in (True, False):
                 chosen = np.array([pulse, -pulse]) == (1 if up else -1)
                 if chosen.any():

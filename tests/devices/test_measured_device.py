@@ -8,11 +8,9 @@ from memristive.devices.characterise import STATE, one_cell
 from memristive.devices.measured_device import (
     DEVICES,
     MeasuredDevice,
-    device_record,
     emulator,
     load_device,
 )
-from memristive.io.records import to_json
 from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
 from snn_circuit import add_source, edges
@@ -101,14 +99,6 @@ def test_the_flow_is_the_solution_of_its_differential_equation(shape):
             assert device.after(0.05, pulses) == pytest.approx(exact, abs=1e-6)
         else:
             assert 1 <= device.after(0.05, pulses) <= 1.001  # the bound
-
-
-def test_device_files(tmp_path):
-    path = tmp_path / "device.json"
-    path.write_text(to_json(device_record(DEVICES["pcmo"])))
-    assert load_device(str(path)) == DEVICES["pcmo"]
-    with pytest.raises(ParameterError, match="did you mean epiram"):
-        load_device("epirom")
 
 
 @pytest.mark.parametrize(

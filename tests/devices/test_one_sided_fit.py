@@ -7,7 +7,7 @@ import pytest
 
 from memristive.devices.curve_fit import merged
 from memristive.devices.export import files
-from memristive.devices.measured_device import ONE_SIDED_DEVICES, device_record, load_device
+from memristive.devices.measured_device import PRESETS, device_record, load_device
 from memristive.devices.one_sided import OneSided
 from memristive.devices.one_sided_fit import fit_one_sided
 from memristive.io.records import to_json
@@ -83,10 +83,11 @@ def test_two_abrupt_directions_and_too_few_pulses_are_refused():
         fit_one_sided([(jumps, direction, pulses)], "mine")
 
 
-@pytest.mark.parametrize("name", ONE_SIDED_DEVICES)
+@pytest.mark.parametrize("name", ["generic-pcm", "pcm", "taox"])
 def test_crosssims_tables_hold_the_quantiles_of_the_changes(name):
     """A line of text, conductances, probabilities, and a row of changes for each probability."""
-    device, texts = ONE_SIDED_DEVICES[name], files(ONE_SIDED_DEVICES[name])
+    device = PRESETS[name]
+    texts = files(device)
     words = "dG_increasing.txt", "dG_decreasing.txt"
     gradual, abrupt = (texts[word] for word in words[:: device.one_sided.sign])
     for text, quantiles, ends in (

@@ -145,7 +145,7 @@ def test_what_a_compiled_module_cannot_do_is_refused(tmp_path, old, new, words):
     "name", ["vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford", "sky130_reram"]
 )
 def test_a_crossbar_of_b_sources_is_compiled(ngspice, name):
-    """Cells and half-selected cells move as those of the library."""
+    """Cells and half-selected cells move as the library's cells."""
     model, states = load_model(name), [0.4, 0.7]
     found = []
     for compiled in (True, False):

@@ -17,17 +17,23 @@ from memristive.network.design import LayerDesign, Setup
 from memristive.network.networks import Network
 from memristive.parameters import ParameterError
 from memristive.scores.checks import fit_feedback_resistor
-from memristive.scores.decisions import decide, strict_decision
+from memristive.scores.decisions import RESOLUTION, decide
 from memristive.writing.at_once import ColumnDose
 from memristor import (
     MemristorParameters,
     channel_current,
     raised_state,
-    state_rate,
     trained_state,
 )
 from snn_circuit import NetworkParameters, NeuronParameters
-from tests.network.networks import deviations, layer_of, on_a_chip, paper_layer, random_network
+from tests.network.networks import (
+    after_a_write,
+    deviations,
+    layer_of,
+    on_a_chip,
+    paper_layer,
+    random_network,
+)
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
@@ -49,7 +55,7 @@ def test_a_read_waits_for_all_spikes_of_the_papers_sample(mnist_setup, step, las
     spikes = paper_layer(setup).read(states, image)[0]
     # 0.1 % of the gates' lift, and the read's error of 0.3 us
     assert spikes == pytest.approx(times, abs=0.7e-6)
-    assert decide(spikes[None], 0.0, step)[1] == 0 and strict_decision(spikes) == 9
+    assert [rule.item() for rule in decide(spikes[None], RESOLUTION, step)] == [9, 0]
 
 
 def test_failed_read_changes_no_later_one(mnist_setup, digit_images):
@@ -87,11 +93,6 @@ def test_large_gates_keep_their_charge_in_a_read(changes):
 # Writes of the paper's layer
 
 
-def pulse_of(dose):
-    """Return the width in s of a write that changes X by `dose` V at 1 V."""
-    return dose / float(state_rate(MemristorParameters(), 1.0))
-
-
 @pytest.mark.parametrize("spread", [0.0, 0.6])
 def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(spread):
     """The usual time steps would be off by up to 0.8 mV a write. On a chip the cells' thresholds
@@ -101,10 +102,9 @@ def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(spread):
     cells = Chip(1, 6, cell_threshold=spread).cells(setup.memristor)
     start, image = cells.threshold_voltage[0] + np.array([0.1, 0.2, 0.3, 0.5, 0.7, 1.2]), np.ones(6)
     chip = Chip(1, 6, cell_threshold=spread)
-    crossbar, layer = Crossbar.of(on_chip(setup, chip)), paper_layer(on_chip(setup, chip), 1, 6)
-    states = start
+    layer, states = paper_layer(on_chip(setup, chip), 1, 6), start
     for sign in 5 * [1, -1]:
-        exact = crossbar.write(states, image, sign, pulse_of(0.005), crossbar.cells.at(0))
+        exact = after_a_write(setup, cells.at(0), states, image, sign * 0.005)
         states = layer.write(
             states[None], [ColumnDose(0, sign * 0.005, image)], np.random.default_rng(0)
         )[0]
@@ -155,7 +155,7 @@ def test_rows_assigned_to_many_images_and_columns_in_blocks_read_as_the_closed_f
     for driven in (6, 33, 7):
         image = np.zeros(36)
         image[rng.permutation(36)[:driven]] = rng.uniform(0.3, 1.0, driven)
-        times, _ = reader.read(network, image)
+        times, _, _ = reader.read(network, image)
         assert max(deviations(times, [layer[0] for layer in network.forward(image[None])])) < 0.1e-6
         network = dataclasses.replace(
             network,

@@ -1,5 +1,5 @@
-"""Netlists of reads: the program ngspice runs that of each kind of network, and prints the spikes
-of the closed form; with wires, those of the engine.
+"""Netlists of reads: the program ngspice prints the spikes of the closed form for each kind of
+network; with wires, the spikes of the engine.
 """
 
 import numpy as np

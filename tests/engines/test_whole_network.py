@@ -39,9 +39,7 @@ BOUND = 10e-9  # s
 
 
 def assert_equal_spikes(found, whole):
-    """The spikes before `CLEAR` are within `BOUND` of those of the whole network; returns their
-    number.
-    """
+    """Compare the spikes before `CLEAR` with the whole network; return their number."""
     found, whole = np.concatenate(found), np.concatenate(whole)
     clear = whole < CLEAR
     assert found[clear] == pytest.approx(whole[clear], abs=BOUND)

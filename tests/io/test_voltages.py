@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 
 from memristive.engines.engine import read
-from memristive.io.networks import load, load_network, save
+from memristive.io.networks import load, save
 from memristive.io.records import describe, to_json
 from memristive.io.voltages import FORMAT, VERSION, VoltagesError, load_voltages
 from memristive.learning.build import build
-from memristive.learning.rule import ErrorDrivenRule
-from memristive.network.chip import Chip
 from memristive.network.design import Schedule, Setup
-from memristive.network.networks import Network, network_on_chip
+from memristive.network.networks import Network
 from memristor import MemristorParameters
 from tests.helpers import ROOT, one_line
 
@@ -127,20 +125,6 @@ def test_saving_loses_neither_the_earlier_file_nor_the_new_one(tmp_path, capsys)
     assert [load(tmp_path / f"v{k}.json").states[0][0, 0] for k in ("", ".2")] == [4.0, 3.0]
     save(path, one, overwrite=True)
     assert len(list(tmp_path.iterdir())) == 3 and load(path).states[0][0, 0] == 3.0
-
-
-def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):
-    rule, chip = ErrorDrivenRule(presentations=7), Chip(seed=3, cell_gain=0.1, stuck_on=0.2)
-    network = network_on_chip(
-        Network.of(Setup(), np.random.default_rng(2).uniform(3, 5, (2, 4))), chip
-    )
-    save(tmp_path / "v.json", network, rule, shape=(2, 2))
-    found, loaded_rule, voltages = load_network(tmp_path / "v.json")
-    assert loaded_rule == rule and voltages.shape == (2, 2) and found.chip is None
-    loaded = load(tmp_path / "v.json")
-    assert np.array_equal(loaded.states[0], network.states[0]) and loaded.chip == network.chip
-    assert np.array_equal(loaded.devices[0].cells.gain, network.devices[0].cells.gain)
-    assert load_voltages(tmp_path / "v.json").setup().schedule == Schedule()
 
 
 def test_a_state_that_no_pulse_reaches_is_refused(tmp_path):

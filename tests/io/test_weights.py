@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 from memristive import Chip, learn, load_weights
+from memristive.accounting.costs import read_in_closed_form
 from memristive.datasets import matching_dataset
 from memristive.io import weights
 from memristive.io.networks import load
@@ -17,6 +18,8 @@ from memristive.network.convolution import Convolution
 from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
 from tests.helpers import ROOT
+from tests.network.kinds import IMAGE, WINDOWS
+from tests.network.kinds import layers as layers_of_kinds
 
 DIGITS = load_digits()
 IMAGES, LABELS = DIGITS.data / 16, DIGITS.target
@@ -207,6 +210,29 @@ def test_a_graph_of_nir_has_the_first_spikes_of_the_network(name, tmp_path):
     assert np.median(late) == pytest.approx(layer.rise / 2, rel=0.2)
     order = [np.argmin(np.nan_to_num(of, nan=1.0), axis=1) for of in (times, found)]
     assert np.mean(order[0] == order[1]) > 0.97
+
+
+def test_a_graph_keeps_both_convolutions_with_the_layer_above(tmp_path):
+    """Sum the weights of NIR over the maps that have fired: the membranes settle there."""
+    kinds = WINDOWS, Convolution(2, 2, window=2, regions=1, channels=2)
+    network = layers_of_kinds((2, 2, 3), kinds=kinds)
+    save_nir(tmp_path / "x.nir", network)
+    nodes, seen = nir.read(tmp_path / "x.nir").nodes, read_in_closed_form(network, IMAGE)
+
+    def maps(values, side):  # two kernels
+        return values.reshape(side, side, 2).transpose(2, 0, 1)
+
+    fired = maps(~np.isnan(seen.times[0]), 2)
+    windows = np.lib.stride_tricks.sliding_window_view(fired, (2, 2), (1, 2))
+    sums = np.einsum("cyxij,kcij->kyx", windows, nodes["conv_1"].weight)
+    sums += nodes["conv_1"].bias[:, None, None]
+    assert maps(seen.settled[1], 1) == pytest.approx(sums, rel=0.01)
+    fired = maps(~np.isnan(seen.times[1]), 1).ravel()
+    sums = nodes["affine_2"].weight @ fired + nodes["affine_2"].bias
+    assert seen.settled[2] == pytest.approx(sums, rel=0.01) and fired.any()
+    order = ["conv", "lif", "step", "pool", "first"]
+    expected = [f"{name}_{k}" for k in (0, 1) for name in order]
+    assert {name for name in nodes if name[-1] in "01"} == {*expected, "flatten_1"}
 
 
 def test_drives_are_those_of_the_thresholds_of_a_chip():

@@ -18,7 +18,7 @@ from memristive.network.crossbar import Crossbar
 from memristive.network.design import Schedule, Setup
 from memristive.scores import decisions
 from memristive.scores.checks import OperatingRangeWarning
-from memristive.scores.decisions import HEBBIAN_RESOLUTION, TIED, lead, strict_decision
+from memristive.scores.decisions import HEBBIAN_RESOLUTION, TIED, decide, lead
 from memristive.spice.session import run_once
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters, names
@@ -87,7 +87,7 @@ def test_identical_patterns_tie(ngspice):
     with pytest.warns(OperatingRangeWarning, match="pattern 1 contains pattern 0"):
         states = train_hebbian(Setup(), patterns).states
     spikes = infer(Setup(), states, patterns).spikes
-    assert [strict_decision(times, HEBBIAN_RESOLUTION) for times in spikes] == [TIED, TIED]
+    assert decide(spikes, HEBBIAN_RESOLUTION)[0].tolist() == [TIED, TIED]
     assert max(lead(times) for times in spikes) < HEBBIAN_RESOLUTION / 2
 
 

@@ -19,6 +19,10 @@ IMAGE = IMAGES[0]
 CHIP = Chip(cell_gain=0.05, cell_threshold=0.02, neuron_threshold=0.05, seed=4)
 NOISY_CHIP = Chip(cell_gain=0.05, neuron_threshold=0.05, read_noise=0.02, seed=3)
 WINDOWS = Convolution(6, 6, window=3, regions=2)
+STACK = (
+    Convolution(6, 6, window=3, regions=3),
+    Convolution(3, 3, window=2, regions=2, channels=2),
+)
 RULE = LayeredRule(
     start_drive=0.3, start_drive_spread=0.5, start_weight=0.2, start_weight_spread=0.5, seed=1
 )
@@ -55,5 +59,11 @@ KINDS = {
     "convolution, noise, chip": functools.partial(
         layers, (2,), "noisy", chip=CHIP, kinds=(WINDOWS,)
     ),
-    "convolution, late": functools.partial(layers, (2,), "epiram", kinds=(WINDOWS,), late=True),
+    "overlapping regions, late": functools.partial(
+        layers, (2,), "epiram", kinds=(Convolution(6, 6, 3, 1, 2, overlap=1),), late=True
+    ),
+    "two convolutions, hidden": functools.partial(layers, (2, 2, 3), kinds=STACK),
+    "two convolutions, noise, chip": functools.partial(
+        layers, (2, 2), "noisy", chip=CHIP, kinds=STACK
+    ),
 }

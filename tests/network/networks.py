@@ -6,13 +6,15 @@ import itertools
 import numpy as np
 
 from memristive.devices.cells import Cells, Devices, NeuronValues
-from memristive.devices.measured_device import DEVICES, GATE_DEVICES, MeasuredDevice, emulator
+from memristive.devices.measured_device import DEVICES, PRESETS, MeasuredDevice, emulator
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.engines.solvers import READING_LAYERS
 from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
+from memristive.network.design import write_window
 from memristive.network.networks import Network
+from memristor import leaked, raised_state, state_rate, written
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 RULE = LayeredRule(
@@ -49,7 +51,7 @@ FEW_RULE = LayeredRule(
 GRID = np.linspace(0, 1, 33)
 MEASURED = {
     **DEVICES,
-    **GATE_DEVICES,
+    "li-1t1r": PRESETS["li-1t1r"],
     "bent-1t1r": MeasuredDevice(
         "bent-1t1r",
         up=(1.0, 1.0),
@@ -91,6 +93,17 @@ def measured_network(device, hidden, pairs, kinds=(), **pulses):
 def paper_layer(setup, columns=10, rows=100, solver=READING_LAYERS):
     """The layer of a `Setup` in ngspice."""
     return NgspiceLayer(Network.of(setup, np.zeros((columns, rows))).layers[0], solver)
+
+
+def after_a_write(setup, cells, column, image, volts):
+    """States of a column of `cells` after a write by the law of a cell: `volts` at a full row."""
+    memristor, schedule = setup.memristor, setup.schedule
+    pulse = abs(volts) / float(state_rate(memristor, schedule.input_voltage))
+    window, area = write_window(pulse, schedule.phi_share(memristor))
+    rows = np.sign(volts) * schedule.input_voltage * image
+    charge = cells.transconductance * rows * area / cells.memory_capacitance
+    lift = raised_state(cells, column, rows) - column
+    return written(column, charge / (window * cells.leak), lift, leaked(window, cells.leak))
 
 
 def layer_of(network, layer):

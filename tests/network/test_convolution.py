@@ -57,6 +57,7 @@ def read_patch_by_patch(network, image):
     [
         CONVOLUTION,
         Convolution(6, 7, 2, stride=2, regions=3),
+        Convolution(6, 7, 3, regions=2, overlap=1),
     ],
 )
 def test_the_pooled_spike_of_each_kernel_in_each_region_is_kept(of, changes, volts):
@@ -73,6 +74,10 @@ def test_regions_divide_the_patches_and_rows_are_windows():
     image = np.arange(42).reshape(6, 7)
     assert (patches[7, 1:-1] == image[1:4, 2:5].ravel()).all() and (patches[:, -1] == 42).all()
     assert convolution().sizes == (42, 16, 3)
+    # three of four places from top to bottom; four or three of five from left to right
+    patches = dataclasses.replace(CONVOLUTION, overlap=1).patches
+    assert (np.bincount(patches[:, 0]) == [12, 9, 12, 9]).all()
+    assert sorted(patches[patches[:, 1] == image[1, 2], 0]) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(

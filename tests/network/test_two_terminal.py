@@ -20,7 +20,7 @@ from memristive.network.crossbar import predicted_spikes
 from memristive.network.design import Setup
 from memristive.network.two_terminal import SCHEMES, DeviceArray, pulses_of_a_class
 from memristive.scores.checks import OperatingRangeWarning
-from memristive.scores.decisions import resolution_of, strict_decision
+from memristive.scores.decisions import decide, resolution_of
 from memristive.writing.pulses import ModelWrite
 from tests.devices.law import device_by_law
 from tests.helpers import ROOT
@@ -51,7 +51,7 @@ def test_symbols_are_learned_and_read_and_cells_end_where_the_curves_predict(
             spikes, abs=2e-6, nan_ok=True
         )
     resolution = resolution_of("hebbian", setup.neuron)
-    assert [strict_decision(times, resolution) for times in spikes] == [0, 1, 2, 3]
+    assert decide(spikes, resolution)[0].tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -67,7 +67,7 @@ def test_the_feedback_resistor_follows_from_the_states_that_a_training_reaches(s
     assert training.setup.neuron.feedback_resistance * amperes == pytest.approx(1.7 * 4, rel=1e-3)
     spikes = infer(training.setup, training.states, PATTERNS).spikes
     resolution = resolution_of("hebbian", setup.neuron)
-    assert [strict_decision(times, resolution) for times in spikes] == [0, 1, 2, 3]
+    assert decide(spikes, resolution)[0].tolist() == [0, 1, 2, 3]
 
 
 def test_a_training_whose_reads_name_another_class_warns(ngspice):
@@ -146,18 +146,3 @@ def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
     device = device_by_law(500, 0.5, half_up=0.17, half_down=0.17)
     array = DeviceArray(load_model("wox"), device, "v/2", pulses_of_a_class(device, "v/2", classes))
     assert array.trained(np.ones((classes, 3))).max() == pytest.approx(0.9, abs=0.005)
-
-
-def test_shares_of_a_filament_follow_its_gap(ngspice):
-    """Stanford's current falls exponentially with the gap: exp(-gap / 0.25 nm)."""
-    device = load_device(str(ROOT / "results" / "devices" / "stanford_device.json"))
-    gaps = np.array([[0.3, 0.5], [0.8, 1.4]])
-    siemens = (
-        1e-3 * np.exp(-gaps / 0.25) * math.sinh(device.read_voltage / 0.25) / device.read_voltage
-    )
-    expected = (siemens - device.lowest_conductance) / (
-        device.highest_conductance - device.lowest_conductance
-    )
-    assert DeviceArray(load_model("stanford"), device, "1t1r").shares(gaps) == pytest.approx(
-        expected, abs=1e-4
-    )

@@ -106,12 +106,6 @@ def test_spike_in_the_last_step_of_a_pulse_counts_and_ignores_later_points(settl
     assert np.isnan(first_spikes(time, membranes, outputs, NEURON, 0.0, end - 2e-6)[0])
 
 
-def test_neurons_may_differ_in_their_thresholds():
-    time, membranes, _ = synthetic([5.0, 5.0])
-    spikes = first_spikes(time, membranes, None, NEURON, 0.0, 1e-3, np.array([4.0, 3.0]))
-    assert spikes == pytest.approx([analytic(5.0), analytic(5.0, 3.0)], abs=5e-9)
-
-
 @pytest.mark.parametrize(
     ("spikes", "decision"),
     [
@@ -128,7 +122,7 @@ def test_neurons_may_differ_in_their_thresholds():
 def test_strict_decision_is_the_first_spike_if_it_leads_by_more_than_the_resolution(
     spikes, decision
 ):
-    assert decisions.strict_decision(np.array(spikes)) == decision
+    assert decisions.decide(np.array([spikes]), RESOLUTION)[0] == decision
 
 
 def test_lead_is_the_time_to_the_second_spike():
@@ -151,11 +145,6 @@ def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_cl
     spikes, step, decision
 ):
     assert decisions.decide(np.array([spikes]), 0.0, step)[1] == decision
-
-
-def test_a_read_ends_with_two_spikes_or_with_its_window():
-    spikes = np.array([[90, NAN, 50, 70], [NAN, 50, NAN, NAN], [NAN] * 4])
-    assert decisions.first_two(spikes, 150.0).tolist() == [[50, 70], [50, 150], [150, 150]]
 
 
 def test_resolution_of_templates_grows_with_the_time_constant():

@@ -1,4 +1,4 @@
-"""README and documents: code runs, tables are those of the records."""
+"""README and documents: code runs, tables agree with the records."""
 
 import re
 import shutil

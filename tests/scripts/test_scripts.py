@@ -4,7 +4,6 @@ one-line errors.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -271,22 +270,6 @@ def test_nothing_is_overwritten_without_force(work, ngspice, capsys):
         assert voltages.read_bytes() == before and notes.read_text() == "my notes"
     assert started(name, folder, *changed, "--force", "--netlist", notes, voltages=voltages) == 0
     assert voltages.read_bytes() != before and notes.read_text() != "my notes"
-
-
-@pytest.mark.parametrize("options", [["--results", "."], ["--netlist", "net.json"]])
-def test_a_trained_network_is_never_replaced_by_what_is_made_from_it(options, work, capsys):
-    folder = work / "only network"
-    folder.mkdir(exist_ok=True)
-    network = folder / "net.json"
-    shutil.copy(ROOT / "voltages" / "mnist.json", network)
-    before = network.read_bytes()
-    assert (
-        started(
-            TEST, work / "elsewhere", options[0], folder / options[1], "--force", voltages=network
-        )
-        == 2
-    )
-    assert "net.json" in one_line(capsys.readouterr().err) and network.read_bytes() == before
 
 
 # Learning from errors

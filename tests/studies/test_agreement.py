@@ -15,7 +15,6 @@ from memristive.learning.training import learn
 from studies.agreement import main
 
 DIGITS = matching_dataset("digits")
-WINDOW = 150e-6
 
 
 def test_tightened_tolerances_change_no_trained_voltage_and_no_spike(ngspice):

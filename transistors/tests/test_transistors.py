@@ -45,8 +45,8 @@ def test_the_contests_images_are_shown_in_twenty_passes():
 
 
 def test_energy_of_a_divider_and_of_a_charged_capacitor():
-    """A source of 2 V gives V^2 t / R to a resistor, and C V^2 to a capacitor behind one; what
-    comes back is no credit, and of a power that crosses zero only the part above counts.
+    """A source of 2 V gives V^2 t / R to a resistor, and C V^2 to a capacitor behind one. What
+    comes back is no credit. Of a power that crosses zero only the part above counts.
     """
     text = "\n".join(
         [
