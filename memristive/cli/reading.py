@@ -272,14 +272,6 @@ def print_scores(scores: Values, labels: Sequence[str]) -> None:
             "strict accuracy",
             f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
         ),
-    ]
-    if "paper_rule_accuracy" in scores:
-        rows += [
-            ("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
-            ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}"),
-        ]
-    rows += [
-        ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
         ("silent", str(scores["silent"])),
         ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
         (

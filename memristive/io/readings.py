@@ -207,6 +207,8 @@ def read_readings(
 
 def read_file(path: Path) -> Table:
     """Return the table in a file, for `read_readings` and `read_over_time`."""
+    if path.suffix in (".lib", ".va"):
+        raise ParameterError(f"{path} holds no readings: measure it by a model file NAME.json")
     cells = read_cells(
         path, lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ]
     )

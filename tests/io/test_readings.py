@@ -193,6 +193,12 @@ def test_files_that_are_no_text_are_one_line(tmp_path, content):
         read(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize("name", ["model.va", "model.lib"])
+def test_a_circuit_is_no_table(tmp_path, name):
+    with pytest.raises(ParameterError, match=f"{name} .*model file"):
+        read(tmp_path / name, "module a(p, n);\ninout p, n;\n1, 2\n")
+
+
 # The forms of rows. From 1 to 4 uS in 40 pulses as a capacitor is charged, and back likewise.
 UP = 1e-6 + 3e-6 * np.expm1(-np.arange(41) / 20) / np.expm1(-2)
 DOWN = 5e-6 - UP
