@@ -96,6 +96,11 @@ def test_a_stack_keeps_the_spikes_of_all_patches_and_reads_errors_back_from_thos
     assert lines["patches: kept spikes"].joules == joules((16 + 4) * 2 * t.comparator_energy)
     # two patches to a region, or a single one; of the layer above each patch is a region
     assert lines["patches: kept positions"].joules == joules(16 * 2 * 2 * t.memory_energy)
+    first, second, *dense = network.layers  # the bias row of each is high in each patch
+    squares = np.square(first.kind.windows(network.read_levels(image[None])[0])).sum()
+    wires = first.width * squares + 4 * second.width + sum(layer.width for layer in dense)
+    charged = t.line_capacitance * design.row_voltage**2 / 2
+    assert lines["read: wires"].joules == joules(charged * wires)
     times = costs.inference(network, image, Accounts()).times
     assert 0 < times["decision"] - (16 + 4) * (design.window + 8 * tau) < design.window
     seen = costs.read_in_closed_form(network, image)

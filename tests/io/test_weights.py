@@ -18,7 +18,8 @@ from memristive.network.convolution import Convolution
 from memristive.network.networks import network_on_chip
 from memristive.parameters import ParameterError
 from tests.helpers import ROOT
-from tests.network.kinds import IMAGE, WINDOWS
+from tests.network.kinds import IMAGES as PIXELS
+from tests.network.kinds import WINDOWS
 from tests.network.kinds import layers as layers_of_kinds
 
 DIGITS = load_digits()
@@ -217,7 +218,9 @@ def test_a_graph_keeps_both_convolutions_with_the_layer_above(tmp_path):
     kinds = WINDOWS, Convolution(2, 2, window=2, regions=1, channels=2)
     network = layers_of_kinds((2, 2, 3), kinds=kinds)
     save_nir(tmp_path / "x.nir", network)
-    nodes, seen = nir.read(tmp_path / "x.nir").nodes, read_in_closed_form(network, IMAGE)
+    nodes = nir.read(tmp_path / "x.nir").nodes
+    each = (read_in_closed_form(network, image / 5) for image in PIXELS)
+    seen = next(seen for seen in each if 2 < np.isnan(seen.times[0]).sum() < 6)
 
     def maps(values, side):  # two kernels
         return values.reshape(side, side, 2).transpose(2, 0, 1)
