@@ -96,9 +96,10 @@ def _drawn(
 
 
 def shown(network: Network, image: np.ndarray, times: Arrays, stop: float) -> list[np.ndarray]:
-    """Return the levels of each layer's rows, without a bias row, in each of its reads (reads x
-    rows): pixels, and 1 for a row that rises before the end of the read. Arguments are as in
-    `read_energies`.
+    """Return the levels of each layer's rows, without a bias row, in each of its reads.
+
+    The arrays are reads x rows: pixels, above the first layer 1 for a row that rises before the end
+    of the read. Arguments are as in `read_energies`.
     """
     result = [network.design.read_levels(image)]
     result += [

@@ -264,11 +264,9 @@ def race(
     spikes: np.ndarray,
     drives: np.ndarray,
 ) -> None:
-    """Fill `spikes` and `drives` of the neurons of layer `number` while its rows step up at `times`
-    (rows, z), in the `order` of those that do, by the cheap form of a read (see the module
-    docstring).
+    """Fill `spikes` and `drives` of the neurons of layer `number` by the cheap form of a read.
 
-    Before each step, and at the end of the read, the loop checks which membranes have crossed the
+    Its rows step up at `times` (rows, z); `order` has the indices of those that do. Before each step, and at the end of the read, the loop checks which membranes have crossed the
     threshold. `raised`: threshold with threshold noise over the threshold without, for each neuron.
     `first`: of the rows of noise currents.
     """
@@ -424,9 +422,10 @@ def add_row(row: np.ndarray, now: np.ndarray, above: np.ndarray, drives: np.ndar
 def read_windows(
     layer: LayerArrays, timing: Timing, work: Work, number: int, patches: np.ndarray
 ) -> None:
-    """Fill the fields `spikes`, `drives` and `winners` of `work` for a convolution above the first
-    layer, whose `number` counts from 0 and whose `patches` are as in `read_image`: of each kernel
-    and region the earliest spike, or without a spike the highest drive.
+    """Read a convolution above the first layer: fill `spikes`, `drives` and `winners` of `work`.
+
+    Of each kernel and region the earliest spike is kept, or without a spike the highest drive. The
+    `number` of the layer counts from 0; `patches` are as in `read_image`.
     """
     below = np.append(work.spikes[number - 1], timing.start)
     order, rows, kernels = (
