@@ -266,8 +266,9 @@ def race(
 ) -> None:
     """Fill `spikes` and `drives` of the neurons of layer `number` by the cheap form of a read.
 
-    Its rows step up at `times` (rows, z); `order` has the indices of those that do. Before each step, and at the end of the read, the loop checks which membranes have crossed the
-    threshold. `raised`: threshold with threshold noise over the threshold without, for each neuron.
+    Its rows step up at `times` (rows, z); `order` has the indices of those that do. Before each
+    step, and at the end of the read, the loop checks which membranes have crossed the threshold.
+    `raised`: threshold with threshold noise over the threshold without, for each neuron.
     `first`: of the rows of noise currents.
     """
     scale, weights, noise = work.scale[number], work.weights[number], work.noise[number]
