@@ -22,7 +22,7 @@ from memristive.devices.measured_device import Emulator, MeasuredDevice, emulato
 from memristive.learning.rule import LayeredRule
 from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign
-from memristive.network.kinds import Kind
+from memristive.network.kinds import DENSE, Kind
 from memristive.network.networks import thresholds_per_volt
 from memristive.network.recipe import EXACT, LATE, Dense, Recipe
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
@@ -31,12 +31,15 @@ from memristive.writing.gate import gate_settings
 from memristive.writing.late import late_settings
 from memristive.writing.one_sided import check_pairs, one_sided_settings
 from memristive.writing.ways import PulseWrites
+from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 # default; a larger gain, as reads are at a low voltage
 MEASURED_NEURON = NeuronParameters(amplifier_gain=1e7)
 # a third scheme of writing, in closed form only: unselected cells see a third of the voltage
 THIRD = "v/3"
+# the paper's cells in a column: 1 A if all rows are high, half of what an op-amp of 10 ohm can give
+MOST_CELLS = 1600
 # V of the summing stages with every cell at the middle of its range, 16 V with every cell at its
 # upper end
 STAGE_SWING = 8.0
@@ -593,7 +596,8 @@ def settings_of(
     rule = dataclasses.replace(recipe.applied("rule", rule), seed=recipe.seed)
     if late and (convolutions or not sizes):
         rule = recipe.applied("rule", with_late_doses(rule, bool(convolutions)))
-    parameters, pulses = made.get("parameters") or NetworkParameters(), made.get("pulses")
+    parameters, pulses = made.get("parameters"), made.get("pulses")
+    parameters = parameters or emulators(images.shape[1], sizes, convolutions, recipe.pairs)
     parameters = NetworkParameters(
         recipe.applied("memristor", parameters.memristor),
         recipe.applied("neuron", parameters.neuron),
@@ -606,6 +610,22 @@ def settings_of(
         pulses and recipe.applied("pulses", pulses),
         rule,
     )
+
+
+def emulators(
+    inputs: int, sizes: Sequence[int], convolutions: Sequence[Convolution], pairs: int
+) -> NetworkParameters:
+    """Return the paper's cells for a network with `inputs` rows, `sizes` of its hidden layers, its
+    first `convolutions` and `pairs` of a synapse. Cells of columns with more than MOST_CELLS are
+    narrower.
+    """
+    kinds: list[Kind] = [*convolutions, *[DENSE] * (len(sizes) + 1 - len(convolutions))]
+    rows, below = [], inputs
+    for kind, neurons in zip(kinds, [*sizes, 0], strict=True):
+        rows.append(kind.rows_on(below) + 1)
+        below = kind.outputs_of(neurons)
+    width = MemristorParameters.width * min(1.0, MOST_CELLS / (max(rows) * (pairs or 1)))
+    return NetworkParameters(MemristorParameters(width=width))
 
 
 def dense(

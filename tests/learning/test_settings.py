@@ -77,3 +77,13 @@ def test_drives_are_in_thresholds_of_the_given_neuron(hidden):
     assert high.parameters.neuron.threshold == 6.0
     found = [thresholds_per_volt(one.parameters, one.design) for one in (usual, high)]
     assert found[1] == pytest.approx(found[0])
+
+
+@pytest.mark.parametrize("pixels", [16, 4096])
+def test_op_amps_can_take_the_current_of_a_column_of_any_length(pixels: int) -> None:
+    images = np.ones((4, pixels))
+    network, _ = build(images, 2, hidden=(4,))
+    layer = network.layers[0]
+    current = pixels * layer.memristor.gain * network.design.reference_state  # A, all rows at 1 V
+    drop = current * (layer.neuron.amplifier_output_resistance + layer.neuron.feedback_resistance)
+    assert drop < -1.05 * layer.neuron.rail_low  # no image has all rows high
