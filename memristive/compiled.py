@@ -28,7 +28,7 @@ KERNELS = (
 # s; a folder of older content is kept for so long, because another process may still write to it
 UNUSED = 24 * 3600.0
 
-# numba gives functions without these options those of the caller that it compiles first
+# without these options numba gives a function the options of the first caller that it compiles
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False}
 
 

@@ -157,7 +157,7 @@ def check_images(dataset: Dataset, network: Network) -> None:
         )
     if dataset.shape == (width, height) != (height, width):
         raise ParameterError(
-            f"the network reads images of {height} x {width}, those of {dataset.name} are "
+            f"the network reads images of {height} x {width}, images of {dataset.name} are "
             f"{width} x {height}: transpose them"
         )
 

@@ -1,4 +1,4 @@
-"""What is your device worth in a network that learns? One page, beside the published devices.
+"""Compare your device with published devices, in networks that learn: one page.
 
 DEVICE is a table of readings (CSV, as for `memristive fit`), a SPICE model (JSON, as for
 `memristive measure`), a device file, or a preset. Networks of the device learn MNIST (one layer of
@@ -773,7 +773,7 @@ def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
         pulses += f", each with {with_unit(device.supply_energy, 'J')} from supplies within a cell"
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
-        "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
+        "that the circuit does not fix are assumed (docs/costs.md). Times belong to the paper's "
         "slow circuit, and a convolution reads its patches one after the other. "
         f"Pulses: {pulses}. Inference: mean of {READS} images. Training: counted pulses and "
         "errors; the energies of reads and errors are means of some images at several moments."

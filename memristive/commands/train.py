@@ -9,9 +9,9 @@ split of 1,437 and 360 images for each seed; xor is a task that one layer cannot
 tests on a sixth of the training images, at most 10,000: settings are chosen so.
 
 Writes voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png, or
-convolution_NAME; for your own files all in own/. In closed form 90 s for MNIST, five minutes for a
-convolution, seconds for the others; in ngspice 2 minutes for 10 networks of XOR, hours for the
-digits. Ctrl-C saves a checkpoint for --resume. `memristive test` tests the network again.
+convolution_NAME; for your own files all in own/. In closed form one to two minutes for MNIST, ten
+for a convolution, seconds for the others; in ngspice 2 minutes for 10 networks of XOR, hours for
+the digits. Ctrl-C saves a checkpoint for --resume. `memristive test` tests the network again.
 """
 
 import argparse

@@ -531,7 +531,7 @@ def reads(
     """Yield for each of the `images` (n x inputs, levels) a list with the first spikes of each
     layer: arrays, neurons, s; nan: none.
 
-    A read ends once `wanted` output neurons have fired; later spikes are nan. The noise is that of
+    A read ends once `wanted` output neurons have fired; later spikes are nan. The noise belongs to
     the images number `first`, `first` + 1, ... of a set, drawn with `seed`.
     """
     images = as_images(images, network.sizes[0], shape=network.image_shape)

@@ -52,7 +52,7 @@ SWING = 4.0  # V by which X of an emulator leaves X_ref at most
 # share of the software's output bias that is kept
 HIDDEN_SCALES, OUTPUT_SCALES = (0.5, 1.0, 1.5, 2.0, 3.0), (0.5, 1.0, 2.0, 4.0)
 OUTPUT_BIASES, KEPT = (1.1, 1.3, 1.6), (0.0, 0.5, 1.0)
-# Doses and margin of a tuning over those of a training from the start, and its presentations.
+# Doses and margin of a tuning over the same of a training from the start, and its presentations.
 # Hidden cells hardly move and output cells much: chosen on held-out images of MNIST and digits, for
 # emulators and epiram on chips with a spread of 5 %.
 TUNED, REPAIR = {"hidden_dose": 1 / 16, "output_dose": 2.0, "margin": 0.5}, 3000

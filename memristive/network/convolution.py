@@ -100,7 +100,7 @@ class Convolution(Parameters, Kind):
     The window moves over the image, one patch after the other, and the columns of the crossbar are
     kernels. For each kernel and each region of the image a latch keeps the earliest spike of all
     patches. These pooled spikes are the outputs of the layer, region by region: output r x kernels
-    + m is that of kernel m in region r. If there are as many regions as patches, nothing is pooled.
+    + m belongs to kernel m in region r. If there are as many regions as patches, nothing is pooled.
     Regions may overlap: a patch is then read once for each of its regions.
     """
 
@@ -260,8 +260,8 @@ class Convolution(Parameters, Kind):
         cells: ModelStates | None,
         noise: Sequence[np.ndarray],
     ) -> Circuit:
-        """Return the circuit that reads all patches in turn, those of each convolution after those
-        of the one below, and the layers above.
+        """Return the circuit that reads all patches in turn, and then the layers above. The patches
+        of a convolution come after the patches of the convolution below.
         """
         design, tau = network.design, network.parameters.neuron.time_constant
         circuit, begin = layers_circuit(network, title, cells), 0.0
