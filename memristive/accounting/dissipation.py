@@ -224,9 +224,9 @@ def joules_per_siemens(device: MeasuredDevice) -> tuple[float, float]:
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
     """Return a dict with the costs of all writes in a training.
 
-    It holds the mean and the largest number of pulses of a cell, the energy in J, the number of
-    column writes, and the share of cells with more pulses than a device endures (`Technology`).
-    Devices with one gradual direction also have their refreshes.
+    It holds the mean and the largest number of pulses of a cell, the energy in J, and the number of
+    column writes. It also holds the share of cells with more pulses than a device endures
+    (`Technology`). Devices with one gradual direction also have their refreshes.
 
     A pulse takes the energy V^2 G t, and the energy of supplies within the cell. V and t are
     voltage and width of the pulses with which the device was measured. G is the conductance of the

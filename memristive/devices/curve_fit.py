@@ -32,8 +32,8 @@ the same likelihood gives the write noise at a few points of x, with straight li
 constant noise is a special case of a curve with more points, and all likelihoods use the same
 states, so the likelihoods of the `noise_curves` can be compared.
 
-The interval of a noise holds all values that the readings do not contradict: the likelihood there,
-with the other noise and the strengths of the penalty at their best, is not much below its maximum
+The interval of a noise holds all values that the readings do not contradict: there the likelihood
+is not much below its maximum, with the other noise and the strengths of the penalty at their best
 (profile likelihood). Standard errors would not do. Few readings far apart fit much write noise on
 straight curves about as well as much read noise on bent curves, so the likelihood has a long ridge.
 If the ridge reaches from no write noise to no read noise, the fit assumes that both are equal.

@@ -2,12 +2,12 @@
 
 Three numbers of a device decide about one layer (docs/devices.md). If steps depend on the state x,
 pulses pull all cells to one state. *Memory* M is the number of pulses after which a cell has
-forgotten its earlier writes. *Balance* is the state to which cells are pulled, and it stands for
-the weight zero: with another reference, the pull would move all cells to a weight that nobody
-learned. *Pulse noise* is the random part of one pulse, as a share of the range: write noise, and
-the rounding to whole pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses.
-The settings of a device are weighted geometric means of both. These constants were chosen on
-held-out training images of MNIST.
+forgotten its earlier writes. *Balance* is the state to which cells are pulled. It stands for the
+weight zero: otherwise the pull would move all cells to a weight that nobody learned. *Pulse noise*
+is the random part of one pulse, as a share of the range: write noise, and the rounding to whole
+pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses. The settings of a
+device are weighted geometric means of both. These constants were chosen on held-out training images
+of MNIST.
 """
 
 import dataclasses
@@ -523,8 +523,8 @@ def suited_changes(
     """Return the fields of the rule, as in `CONVOLUTION_DIGITS`, for images of one's own.
 
     They lie between the settings that were chosen for digits and for MNIST. The dose and the start
-    of output cells follow from the number of outputs of the convolution, the start of the kernels
-    from the pixels of the window, and the margin from the number of presentations.
+    of output cells follow from the number of outputs of the convolution. The start of the kernels
+    follows from the pixels of the window, the margin from the number of presentations.
     """
     digits, rows = CONVOLUTION_DIGITS, convolutions[0].window ** 2
     outputs = kernels[-1] * convolutions[-1].regions ** 2
@@ -679,11 +679,11 @@ def dense_presentations(images: int, recipe: Recipe) -> int:
 def with_late_doses(rule: LayeredRule, convolution: bool = False) -> LayeredRule:
     """Return the rule of a network that writes late, whose doses suit its number of presentations.
 
-    Doses of `learning_of` suit 100,000 presentations. Fewer ones would not bring most synapses to a
-    pulse, so doses grow with the root of the number that is missing, as the sum of doses of random
-    signs does (held-out images of MNIST, 1,000 to 30,000 presentations, five presets). Those of a
-    `convolution` suit 40,000 and grow with the fourth root: the root lets some of its networks fail
-    (held-out digits, 3,000 presentations, three presets, five seeds).
+    Doses of `learning_of` suit 100,000 presentations. With fewer ones most synapses would not reach
+    a pulse. So doses grow with the root of 100,000 / presentations, as the sum of doses of random
+    signs does (held-out images of MNIST, 1,000 to 30,000 presentations, five presets). Doses of a
+    `convolution` suit 40,000 and grow with the fourth root. With the root some of its networks
+    failed (held-out digits, 3,000 presentations, three presets, five seeds).
     """
     suited, power = (LATE_CONVOLVED, 0.25) if convolution else (LATE_PRESENTATIONS, 0.5)
     grown = max(1.0, suited / rule.presentations) ** power

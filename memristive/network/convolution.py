@@ -1,7 +1,7 @@
 """Convolutions: the layer whose rows are a window of the image (docs/convolution.md).
 
 In the circuit of a read, the patches follow each other on the rows of the first crossbar. In each
-of them a ramp rises. The latch of a kernel and a region is a capacitor: while a patch of its region
+of them a ramp rises. The latch of a kernel and a region is a capacitor. While a patch of its region
 is shown and the kernel's membrane is above the threshold, the ramp pulls the capacitor down to its
 own voltage. So the capacitor holds the lowest voltage that the ramp had at a spike, that is, the
 earliest spike of all patches. The capacitor is not reset between patches. In the end the ramp rises
