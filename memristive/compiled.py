@@ -63,8 +63,8 @@ class Waiting:
 
 @functools.cache
 def start() -> None:
-    """Put numba's functions in the place of those that wait, in all modules, because compiled code
-    can call no others.
+    """Replace functions that wait by numba's functions, in all modules, because compiled code can
+    call no others.
     """
     for module in list(sys.modules.values()):
         for name, value in list(vars(module).items()):

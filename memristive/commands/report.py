@@ -7,8 +7,8 @@ once and late. One layer also learns without each of the device's faults in turn
 that differ. All in closed form; accuracies are strict, on all test images.
 
 Writes report_NAME.html, with its figures inside, report_NAME.json, and each figure as PNG and PDF,
-to own/. About five minutes on two free cores, with --short three; devices with one gradual
-direction take longer. Ctrl-C saves a checkpoint for --resume.
+to own/. About five minutes on two free cores, with --short two; devices with one gradual direction
+take longer. Ctrl-C saves a checkpoint for --resume.
 """
 
 import argparse

@@ -103,7 +103,7 @@ class ModelCells:
         """Return the states X in V (columns x rows) of a crossbar of 1T1R cells after `writes` at
         their gate voltages. `emulated`: the states before. Raises SimulationError.
 
-        One RESET and one SET go to all cells. Those whose gates stay at 0 V do not change (within
+        One RESET and one SET go to all cells. Cells whose gates stay at 0 V do not change (within
         1e-14 of the state, `memristive measure`) and are left out.
         """
         states = self.states(emulated)

@@ -222,7 +222,7 @@ def read_file(path: Path) -> Table:
 
 
 def _are_units(row: list[str]) -> bool:
-    """Return True for cells of which most are units or empty."""
+    """Return True if most cells of a row are units or empty."""
     units = [bool(UNIT.fullmatch(cell) or FACTOR.search(_plain(cell))) for cell in row if cell]
     return any(units) and sum(units) >= len(units) / 2
 

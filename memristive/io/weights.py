@@ -4,9 +4,10 @@ A ReLU network becomes a network of first spikes. The bias row gives each hidden
 one threshold, so the threshold is the zero of ReLU: with weights w / s and a bias b / s, a neuron
 with the sum z settles at 1 + z / s thresholds. If z is positive it fires, and the larger z is, the
 earlier. If z is negative it stays silent. A convolution keeps the earliest spike of each region,
-which is the largest sum: max pooling. This much is exact. Layers above add up steps that begin at
-the spikes, not values, so they are an approximation. Its scales are chosen on training images, so
-that the circuit decides as the software does.
+which is the largest sum: max pooling. In an ideal circuit this much is exact, except for a small z
+whose spike would come after the end of the read. Layers above add up steps that begin at the
+spikes, not values, so they are an approximation. Its scales are chosen on training images, so that
+the circuit decides as the software does.
 """
 
 import dataclasses

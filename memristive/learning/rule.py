@@ -424,7 +424,7 @@ def correct(
     doses, seen, image, patches, done
         As for `plan`.
     ways : Ways
-        Doses that must wait are added to those in it.
+        Doses that must wait are added to the doses in it.
     label, wrong : int
         Right neuron; first wrong neuron, or -1.
     """

@@ -94,7 +94,7 @@ def rising_ramp(start: float, window: float) -> Points:
 class Convolution(Parameters, Kind):
     """Layer whose rows are a window of the image (docs/convolution.md).
 
-    The image of the first layer has grey pixels. That of a layer above has a pixel for each region
+    The image of the first layer has grey pixels. In a layer above, it has a pixel for each region
     of the convolution below, with a channel for each kernel there.
 
     The window moves over the image, one patch after the other, and the columns of the crossbar are
@@ -204,8 +204,8 @@ class Convolution(Parameters, Kind):
     def kept(self, times: np.ndarray, settled: np.ndarray) -> Kept:
         """Return the first spikes, the settled membranes and the winning patches of all outputs.
 
-        In each region the patch wins on which the kernel's neuron fires first. Without a spike, or
-        of simultaneous ones, that on which the membrane settles highest.
+        In each region the patch wins for which the kernel's neuron fires first. Without a spike, or
+        if spikes are simultaneous, the patch wins for which the membrane settles highest.
 
         Parameters
         ----------

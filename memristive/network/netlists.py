@@ -1,5 +1,5 @@
-"""Circuits of layers: single layers, of which reads, back-reads and writes are made, and layers in
-series. Nothing runs here.
+"""Circuits of layers: single layers for reads, back-reads and writes, and layers in series. Nothing
+runs here.
 
 Nodes of layer l (counted from 0): row_l_k, column_l_j, drive_l_j, membrane_l_j. The last row is the
 bias row, if there is one, the last column the reference column. The output of a hidden neuron is
