@@ -121,9 +121,8 @@ class PulseFit:
         95 % intervals of `write_noise` and `read_noise`, pairs of shares of the range; empty if
         `fit_pulses` was told whether the noises are equal.
     left_out, jumps : arrays
-        Indices of given readings that lie beyond six robust standard deviations. Those in
-        `left_out` are not used, because the next reading returns; before those in `jumps` the state
-        has moved.
+        Indices of given readings that lie beyond six robust standard deviations. The fit does not
+        use `left_out`, because the next reading returns. Before `jumps` the state has moved.
     """
 
     device: MeasuredDevice
