@@ -349,8 +349,8 @@ def altered_state(element: str, state: float) -> dict[str, float]:
 
 
 class Cell(SubCircuit):
-    """Subcircuit whose device models stand outside of it, so that all instances share one model.
-    Such a netlist loads 3.5 times faster.
+    """Subcircuit whose device models stand outside of it: all instances share one model, so that a
+    netlist loads faster.
     """
 
     def __init__(self, name: str, nodes: tuple[str, ...], device_models: DeviceModels) -> None:

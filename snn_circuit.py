@@ -124,8 +124,8 @@ class NeuronParameters(Parameters):
 class OpAmp(SubCircuit):
     """Rail-limited amplifier without an internal pole. Nodes: plus, minus, out.
 
-    The pole of a macromodel (nanoseconds) has no visible effect on a membrane of 150 us, but costs
-    six times the iterations. The rails are clamps on a linear stage, not a saturating function. The
+    The pole of a macromodel (nanoseconds) would hardly change a membrane of 150 us, but cost
+    ngspice iterations. The rails are clamps on a linear stage, not a saturating function. The
     reason is Newton's method: after a rejected step ngspice starts from the failed iterate, and
     from a saturated iterate the method does not return.
     """

@@ -28,7 +28,7 @@ KERNELS = (
 # s; a folder of older content is kept for so long, because another process may still write to it
 UNUSED = 24 * 3600.0
 
-# numba gives functions without these options those of the caller that it compiles first
+# without these options numba gives a function the options of the first caller that it compiles
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False}
 
 
@@ -63,8 +63,8 @@ class Waiting:
 
 @functools.cache
 def start() -> None:
-    """Put numba's functions in the place of those that wait, in all modules, because compiled code
-    can call no others.
+    """Replace functions that wait by numba's functions, in all modules, because compiled code can
+    call no others.
     """
     for module in list(sys.modules.values()):
         for name, value in list(vars(module).items()):

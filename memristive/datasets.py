@@ -516,10 +516,10 @@ def own_images(
     Levels are the file's values if the training samples lie from 0 to 1. Others are scaled
     together, by the least and the largest value of the training samples, or by the `scale` of a
     network that was trained on other images. A file with x_train, y_train, x_test and y_test has a
-    test set of its own. Of another file a fifth of each class is the test set, drawn by the `seed`;
-    or, for networks that are trained already (`whole`), all images are the training set and the
-    test set. Patterns are the means of the classes. `stamp`: as in `_content`. Raises DatasetError
-    if all values are equal.
+    test set of its own. Of another file a fifth of each class is the test set, drawn by the `seed`.
+    For networks that are trained already (`whole`), all images are both training set and test set.
+    Patterns are the means of the classes. `stamp`: as in `_content`. Raises DatasetError if all
+    values are equal.
     """
     from sklearn.model_selection import train_test_split
 

@@ -264,7 +264,7 @@ def memristor_states(
     labels : sequence of str
         Names of the classes.
     written : array of bool, cells, optional
-        Cells of pixels that are on; by default those that end above half of the highest state.
+        Cells of pixels that are on; by default cells that end above half of the highest state.
     quantity : str
         Label of the states.
     """

@@ -111,7 +111,7 @@ def shown(network: Network, image: np.ndarray, times: Arrays, stop: float) -> li
 
 
 def read_end(layer: Layer, stop: float) -> float:
-    """Return the end in s of each read of a layer: of patches that of the window, else `stop`."""
+    """Return the end in s of each read of a layer: the window if it reads patches, else `stop`."""
     return layer.window if len(layer.kind.patches) else stop
 
 
@@ -132,7 +132,7 @@ def read_energies(network: Network, image: np.ndarray, times: Arrays, stop: floa
     design, result = network.design, []
     levels_of = shown(network, image, times, stop)
     for k, (layer, states) in enumerate(zip(network.layers, network.states, strict=True)):
-        # Only rows at a level above 0 count, as if those of all reads were rows of one crossbar.
+        # Only rows at a level above 0 count, as if the rows of all reads were in one crossbar.
         levels, end = levels_of[k], read_end(layer, stop)
         read, row = np.nonzero(levels)
         volts = levels[read, row]
@@ -224,13 +224,13 @@ def joules_per_siemens(device: MeasuredDevice) -> tuple[float, float]:
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
     """Return a dict with the costs of all writes in a training.
 
-    It holds the mean and the largest number of pulses of a cell, the energy in J, the number of
-    column writes, and the share of cells with more pulses than a device endures (`Technology`).
-    Devices with one gradual direction also have their refreshes.
+    It holds the mean and the largest number of pulses of a cell, the energy in J, and the number of
+    column writes. It also holds the share of cells with more pulses than a device endures
+    (`Technology`). Devices with one gradual direction also have their refreshes.
 
-    A pulse takes the energy V^2 G t, and that of supplies within the cell. V and t are voltage and
-    width of the pulses with which the device was measured. G is the conductance of the cell before
-    the write, at the read voltage.
+    A pulse takes the energy V^2 G t, and the energy of supplies within the cell. V and t are
+    voltage and width of the pulses with which the device was measured. G is the conductance of the
+    cell before the write, at the read voltage.
     """
     pulses = np.concatenate([layer.sum(axis=0).ravel() for layer in counts.pulses])
     per_siemens = joules_per_siemens(device)

@@ -97,7 +97,8 @@ def costs(
     rule : LayeredRule or ErrorDrivenRule, optional
         Rule that trained the network, as `build` returns it.
     sample : int
-        Most images of which inferences are computed; of more images as many are drawn at random.
+        Largest number of images whose inferences are computed; of more images as many are drawn at
+        random.
     technology : Technology, optional
         Values that the circuit does not fix, such as the supply; None: the defaults.
     device : str, path or MeasuredDevice, optional

@@ -574,9 +574,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         With a device file of `memristive measure`, each cell is the subcircuit of the model. The
         class of the first spike is the decision. ngspice prints the spikes as spike_0, spike_1, and
-        so on, in the order of `classes_`. They agree with `spike_times` within 0.1 us. A read of
-        many subcircuits is slow, because ngspice solves all of them in one circuit: digits with
-        pairs (2,580) take a minute or more.
+        so on, in the order of `classes_`. Before 250 us they agree with `spike_times` within 0.1
+        us. A read of many subcircuits is slow, because ngspice solves all of them in one circuit:
+        digits with pairs (2,580) take a minute or more.
 
         Parameters
         ----------

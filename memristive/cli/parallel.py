@@ -93,7 +93,7 @@ def _interrupts_blocked() -> Generator[None, None, None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    # The tracker of joblib's semaphores would warn of those of workers that Ctrl-C ends.
+    # Joblib's tracker would warn of the semaphores of workers that Ctrl-C ends.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     # starts Python's resource tracker now: its start unblocks Ctrl-C
     multiprocessing.get_context("spawn").Lock()

@@ -90,9 +90,9 @@ def trained_network(
     """Return the network and the rule in a voltages file, what else the file holds, and images,
     encoded as in the training.
 
-    `data`: a dataset or a file of one's own images; None: the dataset that the file names. Of the
-    file of the training, if it has no test set, the images are those that the training left out, of
-    another file all. Values of a file are scaled as in the training. Raises
+    `data`: a dataset or a file of one's own images; None: the dataset that the file names. If it is
+    the file of the training and has no test set, the images are the ones that the training left
+    out. Of another file they are all. Values of a file are scaled as in the training. Raises
     ParameterError if the network cannot read them.
 
     Warns
@@ -157,7 +157,7 @@ def check_images(dataset: Dataset, network: Network) -> None:
         )
     if dataset.shape == (width, height) != (height, width):
         raise ParameterError(
-            f"the network reads images of {height} x {width}, those of {dataset.name} are "
+            f"the network reads images of {height} x {width}, images of {dataset.name} are "
             f"{width} x {height}: transpose them"
         )
 

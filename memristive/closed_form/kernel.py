@@ -550,11 +550,11 @@ def read_exactly(
     label: int,
     raised: np.ndarray,
 ) -> None:
-    """Replace, in a network of one layer, the fields `spikes` and `drives` (without noise) of
-    `work` by those of the exact form of a read (see the module docstring).
+    """Compute the fields `spikes` and `drives` (without noise) of `work` by the exact form of a
+    read, in a network of one layer (see the module docstring).
 
-    Only the neurons that decide (that of `label`, and those near the first spike) are computed
-    again, or all neurons if `label` is EVERYONE. `raised`: threshold with threshold noise over the
+    Only the neurons that decide are computed again: the neuron of `label`, and neurons near the
+    first spike. If `label` is EVERYONE, all are. `raised`: threshold with threshold noise over the
     threshold without, for each neuron.
     """
     noise, spikes, drives = work.noise[0], work.spikes[0], work.drives[0]

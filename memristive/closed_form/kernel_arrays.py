@@ -170,8 +170,9 @@ def last_z(timing: Timing) -> float:
 def step_spike(
     layer: LayerArrays, timing: Timing, last: float, j: int, drive: float, raised: float
 ) -> float:
-    """Return the spike of neuron `j`, as z = exp(t / tau), if all rows step up together at the
-    image's start; inf if there is none up to the z `last`.
+    """Return the spike of neuron `j`, as z = exp(t / tau); inf if there is none up to the z `last`.
+
+    All rows step up together at the image's start.
 
     `drive`: settled membrane in thresholds without noise. `raised`: threshold with threshold noise
     over the threshold without.

@@ -31,21 +31,21 @@ from memristor import ChannelValues
 
 # of a rail: kernels whose stages stay below it whatever the image is are screened
 BELOW_RAIL = 0.9
-ABOVE = 1.125  # of the full voltage, where a slope bounds that of the voltages below
+ABOVE = 1.125  # of the full voltage: the slope there bounds slopes at lower voltages
 ROUNDED = 1e-9  # V: sums of currents differ by less if only their order differs
 
 
 @compiled
 def bend_of(cell: ChannelValues, state: float, volts: float) -> tuple[float, float]:
-    """Return the lower and the upper bound in A of the current that the curve of a channel adds to
-    a straight line, divided by level x (1 - level).
+    """Return a lower and an upper bound in A of a channel's current beyond a straight line.
 
-    The straight line joins the currents at 0 V and at `volts` V. Let p be the current divided by
-    the voltage. Up to the pinch-off p is a concave function of the voltage, because it is the sum
-    of a straight line and of the geometric mean of two straight lines. Therefore, on the way from
-    any voltage to `volts`, p falls at least as steeply as on average between 0 and `volts`, and at
-    most as steeply as just above `volts`. For a channel that pinches off below `volts` other bounds
-    hold: its current is at most the tangent at 0 V, and at most the current at `volts`.
+    Both are divided by level x (1 - level). The straight line joins the currents at 0 V and at
+    `volts` V. Let p be the current divided by the voltage. Up to the pinch-off p is a concave
+    function of the voltage, because it is the sum of a straight line and of the geometric mean of
+    two straight lines. So from any voltage to `volts`, p falls at least as steeply as on average
+    between 0 and `volts`, and at most as steeply as just above `volts`. For a channel that pinches
+    off below `volts` other bounds hold: its current is at most the tangent at 0 V, and at most the
+    current at `volts`.
     """
     at_rest, full = conductance(cell, state), current(cell, state, volts)
     if cell.pinch * (state - cell.threshold_voltage) < ABOVE * volts:
@@ -112,9 +112,10 @@ def screen(
 ) -> None:
     """Read all patches of an `image` (levels of the rows) with straight channels.
 
-    Fills `sums` (patches x kernels, V: output of the summing stage less that of the negative
-    stage), `greys` (patches: the sum of level x (1 - level)), the indices `rows` of the driven rows
-    and their `levels` (both patches x rows), and the `counts` of driven rows (patches).
+    Fills `sums` (patches x kernels, V: output of the summing stage less the output of the negative
+    stage) and `greys` (patches: the sum of level x (1 - level)). It also fills the indices `rows`
+    of the driven rows and their `levels` (both patches x rows), and the `counts` of driven rows
+    (patches).
     """
     scale, kernels = work.scale[0], layer.neurons.shape[1]
     weights, bias = work.weights[0][0] - work.weights[0][1], scale[0] * layer.neurons[BIAS]
@@ -159,11 +160,12 @@ def patch_current(
 def raise_bounds(
     bounds: np.ndarray, sums: np.ndarray, grey: float, least: np.ndarray, limits: np.ndarray
 ) -> None:
-    """Raise `bounds` (kernels, V), lower bounds on the largest voltage with which any patch of a
-    region drives the membranes, to the bound that one patch gives: min(sums + grey x least,
+    """Raise `bounds` (kernels, V) to the bound that one patch gives: min(sums + grey x least,
     limits).
 
-    `sums`, `grey`: of the patch, as in `screen`. `least`, `limits`: kernels, from `Work.bends`.
+    They are lower bounds on the largest voltage with which any patch of a region drives the
+    membranes. `sums`, `grey`: of the patch, as in `screen`. `least`, `limits`: kernels, from
+    `Work.bends`.
     """
     for j in range(len(bounds)):
         bounds[j] = max(bounds[j], min(sums[j] + grey * least[j], limits[j]))

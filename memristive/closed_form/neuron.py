@@ -28,9 +28,9 @@ class Stages(NamedTuple):
 
     The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain).
     The noise gain of a summing stage depends on the column's conductance (`column_resistance`).
-    That of the inverting stage is 3, and that of the negative columns' inverting stage, which feeds
-    many neurons, is 2. Each op-amp also drops a voltage at its output resistance, as if its gain
-    were smaller.
+    It is 3 for the inverting stage, and 2 for the negative columns' inverting stage, which feeds
+    many neurons. Each op-amp also drops a voltage at its output resistance, as if its gain were
+    smaller.
     """
 
     feedback: FloatOrArray  # ohm, of the summing stage: volts per column ampere
@@ -146,8 +146,10 @@ def spike_time(
 def membrane(
     settled: FloatOrArray, risen: FloatOrArray, elapsed: FloatOrArray, tau: FloatOrArray
 ) -> FloatOrArray:
-    """Return the membrane in V, `elapsed` s after the input has risen, of membranes that settle at
-    `settled` V and were at `risen` V at the end of the input's edge. `tau`: time constant in s.
+    """Return the membrane in V, `elapsed` s after the input has risen.
+
+    It settles at `settled` V, and was at `risen` V at the end of the input's edge. `tau`: time
+    constant in s.
     """
     return settled + (risen - settled) * np.exp(-elapsed / tau)
 

@@ -33,7 +33,7 @@ from memristor import MemristorParameters, channel_current, state_rate
 # K of the I-V experiment (Jurj 2024); networks have 5e-9 S
 IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)
 STEPS_PER_PERIOD = 1000
-# frequencies of the fingerprints over that of the I-V experiment
+# frequencies of the fingerprints over the frequency of the I-V experiment
 MULTIPLES = (1, 2, 5, 20, 100, 1000)
 
 
@@ -182,9 +182,10 @@ def state_swing(memristor: MemristorParameters, experiment: IvExperiment) -> flo
 def measured_loop(
     frequency: float, time: np.ndarray, voltage: np.ndarray, current: np.ndarray
 ) -> dict[str, float]:
-    """Return measures of the second period of an I-V loop, with currents as shares of their peak:
-    frequency, area of the lobe at positive voltages, and residue, the largest current at 0 V.
-    `frequency`: Hz. `time` (s), `voltage` (V) and `current` (A) cover two periods.
+    """Return measures of the second period of an I-V loop, with currents as shares of their peak.
+
+    They are frequency, area of the lobe at positive voltages, and residue, the largest current at
+    0 V. `frequency`: Hz. `time` (s), `voltage` (V) and `current` (A) cover two periods.
     """
     phase = time * frequency - 1  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0

@@ -1,4 +1,4 @@
-"""What is your device worth in a network that learns? One page, beside the published devices.
+"""Compare your device with published devices, in networks that learn: one page.
 
 DEVICE is a table of readings (CSV, as for `memristive fit`), a SPICE model (JSON, as for
 `memristive measure`), a device file, or a preset. Networks of the device learn MNIST (one layer of
@@ -7,8 +7,8 @@ once and late. One layer also learns without each of the device's faults in turn
 that differ. All in closed form; accuracies are strict, on all test images.
 
 Writes report_NAME.html, with its figures inside, report_NAME.json, and each figure as PNG and PDF,
-to own/. Under five minutes on two cores, with --short one; devices with one gradual direction take
-twice as long. Ctrl-C saves a checkpoint for --resume.
+to own/. About five minutes on two free cores, with --short two; devices with one gradual direction
+take longer. Ctrl-C saves a checkpoint for --resume.
 """
 
 import argparse
@@ -773,7 +773,7 @@ def energy_section(device: MeasuredDevice, rows: pd.DataFrame) -> Section:
         pulses += f", each with {with_unit(device.supply_energy, 'J')} from supplies within a cell"
     texts = [
         "Cells, wires, drivers, op-amps and, of late writes, capacitors and comparators; values "
-        "that the circuit does not fix are assumed (docs/costs.md). Times are those of the paper's "
+        "that the circuit does not fix are assumed (docs/costs.md). Times belong to the paper's "
         "slow circuit, and a convolution reads its patches one after the other. "
         f"Pulses: {pulses}. Inference: mean of {READS} images. Training: counted pulses and "
         "errors; the energies of reads and errors are means of some images at several moments."

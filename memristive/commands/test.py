@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     changes, devices = differences(trained.as_dict(), chip.as_dict()), None if chip.ideal else chip
     if changes:
-        print(f"ex situ: the chip differs from that of the training: {', '.join(changes)}")
+        print(f"ex situ: the chip differs from the chip of the training: {', '.join(changes)}")
     on = f"_on_{Path(options.chip).stem}" if options.chip else ""
     described: Fields
     network, resolution = network_on_chip(network, devices), RESOLUTION

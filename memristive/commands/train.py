@@ -3,15 +3,15 @@
 DATA is a data set of the project, or a file of your own images. The network has one layer
 (--hidden), several ones, through which errors flow back, or a convolution (--convolution). Cells
 are the paper's emulators, or measured devices (--device), which may write late. --engine selects
-what trains, --test-engine what reads the test images: ngspice or the closed form. mnist has grey
-images; mnist_shifted is also trained on copies shifted by a pixel; digits are scikit-learn's, one
-split of 1,437 and 360 images for each seed; xor is a task that one layer cannot learn. --held-out
+what trains, --test-engine what reads the test images: ngspice or the closed form. Images of mnist
+are grey, and mnist_shifted is also trained on copies shifted by a pixel. Each seed of digits,
+scikit-learn's, has its own split into 1,437 and 360 images. One layer cannot learn xor. --held-out
 tests on a sixth of the training images, at most 10,000: settings are chosen so.
 
 Writes voltages/layers_NAME.json, results/layers/layers_NAME.json and figures/layers_NAME_*.png, or
-convolution_NAME; for your own files all in own/. In closed form 90 s for MNIST, five minutes for a
-convolution, seconds for the others; in ngspice 2 minutes for 10 networks of XOR, hours for the
-digits. Ctrl-C saves a checkpoint for --resume. `memristive test` tests the network again.
+convolution_NAME; for your own files all in own/. In closed form one to two minutes for MNIST, ten
+for a convolution, seconds for the others; in ngspice 2 minutes for 10 networks of XOR, hours for
+the digits. Ctrl-C saves a checkpoint for --resume. `memristive test` tests the network again.
 """
 
 import argparse

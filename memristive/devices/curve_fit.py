@@ -32,8 +32,8 @@ the same likelihood gives the write noise at a few points of x, with straight li
 constant noise is a special case of a curve with more points, and all likelihoods use the same
 states, so the likelihoods of the `noise_curves` can be compared.
 
-The interval of a noise holds all values that the readings do not contradict: the likelihood there,
-with the other noise and the strengths of the penalty at their best, is not much below its maximum
+The interval of a noise holds all values that the readings do not contradict: there the likelihood
+is not much below its maximum, with the other noise and the strengths of the penalty at their best
 (profile likelihood). Standard errors would not do. Few readings far apart fit much write noise on
 straight curves about as well as much read noise on bent curves, so the likelihood has a long ridge.
 If the ridge reaches from no write noise to no read noise, the fit assumes that both are equal.
@@ -121,8 +121,8 @@ class PulseFit:
         95 % intervals of `write_noise` and `read_noise`, pairs of shares of the range; empty if
         `fit_pulses` was told whether the noises are equal.
     left_out, jumps : arrays
-        Indices of given readings that lie beyond six robust standard deviations: those that the fit
-        has left out, because the next reading returns, and those before which the state has moved.
+        Indices of given readings that lie beyond six robust standard deviations. The fit does not
+        use `left_out`, because the next reading returns. Before `jumps` the state has moved.
     """
 
     device: MeasuredDevice
@@ -340,9 +340,9 @@ def order_losses(conductance: np.ndarray, directions: Sequence[np.ndarray]) -> n
 def _rests(
     y: np.ndarray, after: np.ndarray, direction: np.ndarray, pulses: np.ndarray
 ) -> np.ndarray:
-    """Return what smooth curves of steps, none of which is negative, leave of the steps before the
-    readings with the indices `after`. The rest follows Student's distribution, so that single bad
-    readings do not count. `y`: readings from 0 to 1.
+    """Return the differences between the steps before the readings `after` (indices) and smooth
+    curves of steps that are not negative. The differences follow Student's distribution, so that
+    single bad readings hardly count. `y`: readings from 0 to 1.
     """
     number, signs = np.maximum(pulses[after], 1), direction[after, None]
     hats = _hats(_before(y, after, (number - 1) / (2 * number)), np.linspace(0, 1, POINTS))[0]
@@ -360,7 +360,7 @@ def _rests(
 def _without_spikes(
     values: np.ndarray, direction: np.ndarray, pulses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a mask of the readings that a fit uses, and the indices of those before which the
+    """Return a mask of the readings that a fit uses, and the indices of readings before which the
     state moved by chance.
 
     A reading far from the curves is left out for a try. If the next one is far, too, the state has

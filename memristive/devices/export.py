@@ -222,8 +222,8 @@ def hinges(variable: str, x: np.ndarray, y: np.ndarray) -> str:
 
 def _rate(device: MeasuredDevice, up: bool) -> str:
     """Return the expression of the current in A that moves the state V(x) in one direction. It
-    charges a capacitor whose value in F is the width in s of a pulse up, such that a full pulse at
-    state x changes V(x) by the step there.
+    charges a capacitor, whose value in F is the width in s of a pulse up. So a full pulse at state
+    x changes V(x) by the step there.
     """
     rates = [tuple(device.rates(way).tolist()) for way in (True, False)]
     x, y = WriteCurve(0.0, 1.0, *rates).points(up)

@@ -98,8 +98,8 @@ def _steps(cells: Sequence[CellReadings]) -> tuple[Steps, np.ndarray]:
 
 
 def _abrupt(steps: Steps) -> list[int]:
-    """Return the directions whose pulses cover, from the far half of the range, more than the share
-    `ABRUPT` of their way to its end, on average.
+    """Return the abrupt directions: from the far half of the range a pulse covers on average more
+    than the share `ABRUPT` of the distance to its end.
     """
     signs = []
     for sign, (before, after) in steps.items():

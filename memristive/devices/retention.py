@@ -57,7 +57,7 @@ class RetentionFit:
             rest = {"retention": self.time_constant, "rest": float(np.clip(share, 0.0, 1.0))}
             return {"drift": 0.0, "drift_spread": 0.0, **rest}
         variance = 0.0
-        if len(self.exponents) > 1:  # of the devices, without that of the fits
+        if len(self.exponents) > 1:  # of the devices, without the fits' own
             variance = float(np.var(self.exponents, ddof=1) - np.mean(self.errors**2))
         return {
             "drift": float(self.exponents.mean()),

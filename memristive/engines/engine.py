@@ -103,7 +103,7 @@ class ModelCells:
         """Return the states X in V (columns x rows) of a crossbar of 1T1R cells after `writes` at
         their gate voltages. `emulated`: the states before. Raises SimulationError.
 
-        One RESET and one SET go to all cells. Those whose gates stay at 0 V do not change (within
+        One RESET and one SET go to all cells. Cells whose gates stay at 0 V do not change (within
         1e-14 of the state, `memristive measure`) and are left out.
         """
         states = self.states(emulated)
@@ -531,7 +531,7 @@ def reads(
     """Yield for each of the `images` (n x inputs, levels) a list with the first spikes of each
     layer: arrays, neurons, s; nan: none.
 
-    A read ends once `wanted` output neurons have fired; later spikes are nan. The noise is that of
+    A read ends once `wanted` output neurons have fired; later spikes are nan. The noise belongs to
     the images number `first`, `first` + 1, ... of a set, drawn with `seed`.
     """
     images = as_images(images, network.sizes[0], shape=network.image_shape)

@@ -134,7 +134,7 @@ class NgspiceLayer:
         ----------
         states : array, columns x rows, V
         levels : array, inputs, 0 to 1; or reads x inputs
-            Reads are made one after the other, and those at equal levels once if there is no noise,
+            Reads are made one after the other. Without noise, reads at equal levels are made once,
             because they give equal spikes.
         wanted : int
             The read ends once this many neurons have fired, or once all neurons have fired that

@@ -71,8 +71,7 @@ def training_solver(setup: Setup, solver: Solver = TRAINING) -> Solver:
     ngspice trains all of these networks, and the states of the classes differ by 0.03 %.
 
     With TRAINING ngspice also steps over short edges, and over gates that get little charge, so
-    that the states of the classes differ by up to 1.6 %. With `CAREFUL` these states differ by 0.02
-    %.
+    that the states of the classes differ by up to 1.6 %, with `CAREFUL` by 0.02 %.
     """
     if solver != TRAINING:
         return solver

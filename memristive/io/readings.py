@@ -112,7 +112,7 @@ LEAP = 10  # times the pulses before any other reading, which only a wrong numbe
 COARSE = 10  # least steps of a reading's last digit from there to the readings around
 SURE = 5.0  # difference of the logs of likelihoods
 SHORT = 5  # most readings between turns of which each turn counts
-# reads of one pulse: how many, steps that are tested, and standard errors by which those of pulses
+# reads of one pulse: how many, steps that are tested, and standard errors by which steps of pulses
 # must stand out
 REPEATS, TESTED, CLEAR = range(2, 7), 600, 5.0
 
@@ -222,7 +222,7 @@ def read_file(path: Path) -> Table:
 
 
 def _are_units(row: list[str]) -> bool:
-    """Return True for cells of which most are units or empty."""
+    """Return True if most cells of a row are units or empty."""
     units = [bool(UNIT.fullmatch(cell) or FACTOR.search(_plain(cell))) for cell in row if cell]
     return any(units) and sum(units) >= len(units) / 2
 
@@ -729,7 +729,7 @@ def _reads(table: pd.DataFrame, read_voltage: float, notes: list[str]) -> pd.Dat
             "column 'sweep'"
         )
     number = table.get("pulse", none).to_numpy(float)
-    if np.isnan(number).all() or (np.diff(number) == 1).all():  # no numbers, or those of rows
+    if np.isnan(number).all() or (np.diff(number) == 1).all():  # no numbers, or numbers of rows
         number = pulse.cumsum()
         for place in np.flatnonzero(pulse[1:] & pulse[:-1])[:1]:
             raise ParameterError(

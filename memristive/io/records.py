@@ -215,8 +215,8 @@ def check_overwriting(
 
 
 def differences(stored: Values, wanted: Values, prefix: str = "") -> list[str]:
-    """Return a text for each parameter of `wanted` whose value differs from that in `stored`: its
-    name, with `prefix` in front, and both values.
+    """Return a text for each parameter whose values in `wanted` and `stored` differ: its name, with
+    `prefix` in front, and both values.
 
     A parameter that is missing in `stored` does not count, because it is newer than the file. A
     missing group of parameters counts.

@@ -2,9 +2,10 @@
 
 A ReLU network becomes a network of first spikes. The bias row gives each hidden neuron a drive of
 one threshold, so the threshold is the zero of ReLU: with weights w / s and a bias b / s, a neuron
-whose sum z is positive settles at 1 + z / s thresholds and fires, the earlier the larger z is, and
-one whose sum is negative stays silent. A convolution keeps the earliest spike of each region, which
-is the largest sum: max pooling. This much is exact. Layers above add up steps that begin at the
+with the sum z settles at 1 + z / s thresholds. If z is positive it fires, and the larger z is, the
+earlier. If z is negative it stays silent. A convolution keeps the earliest spike of each region,
+which is the largest sum: max pooling. In an ideal circuit this much is exact, except for a small z
+whose spike would come after the end of the read. Layers above add up steps that begin at the
 spikes, not values, so they are an approximation. Its scales are chosen on training images, so that
 the circuit decides as the software does.
 """
@@ -52,7 +53,7 @@ SWING = 4.0  # V by which X of an emulator leaves X_ref at most
 # share of the software's output bias that is kept
 HIDDEN_SCALES, OUTPUT_SCALES = (0.5, 1.0, 1.5, 2.0, 3.0), (0.5, 1.0, 2.0, 4.0)
 OUTPUT_BIASES, KEPT = (1.1, 1.3, 1.6), (0.0, 0.5, 1.0)
-# Doses and margin of a tuning over those of a training from the start, and its presentations.
+# Doses and margin of a tuning over the same of a training from the start, and its presentations.
 # Hidden cells hardly move and output cells much: chosen on held-out images of MNIST and digits, for
 # emulators and epiram on chips with a spread of 5 %.
 TUNED, REPAIR = {"hidden_dose": 1 / 16, "output_dose": 2.0, "margin": 0.5}, 3000

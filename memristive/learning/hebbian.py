@@ -51,7 +51,7 @@ class Training:
     inputs, V).
 
     `inputs` are the voltages of the rows (inputs x times) and `controls` the phi (classes x times).
-    `states_over_time` holds X of all cells, class by class (cells x times). `setup` is that of
+    `states_over_time` holds X of all cells, class by class (cells x times). `setup` is for
     reads: the feedback resistor of two-terminal devices follows from the states that they have
     reached.
     """

@@ -272,8 +272,8 @@ def hidden_errors(
 
 @compiled
 def won_errors(errors: np.ndarray, winners: np.ndarray, p: int, kernels: int) -> np.ndarray:
-    """Return the errors of the columns of a convolution in the back-read of patch `p`: those of
-    the outputs whose spike came from this patch. `errors`, `winners`: outputs.
+    """Return the errors of a convolution's columns in the back-read of patch `p`: only outputs
+    whose spike came from this patch have one. `errors`, `winners`: outputs.
     """
     result = np.zeros(kernels)
     for j in range(len(errors)):
@@ -424,7 +424,7 @@ def correct(
     doses, seen, image, patches, done
         As for `plan`.
     ways : Ways
-        Doses that must wait are added to those in it.
+        Doses that must wait are added to the doses in it.
     label, wrong : int
         Right neuron; first wrong neuron, or -1.
     """

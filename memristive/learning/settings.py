@@ -2,12 +2,12 @@
 
 Three numbers of a device decide about one layer (docs/devices.md). If steps depend on the state x,
 pulses pull all cells to one state. *Memory* M is the number of pulses after which a cell has
-forgotten its earlier writes. *Balance* is the state to which cells are pulled, and it stands for
-the weight zero: with another reference, the pull would move all cells to a weight that nobody
-learned. *Pulse noise* is the random part of one pulse, as a share of the range: write noise, and
-the rounding to whole pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses.
-The settings of a device are weighted geometric means of both. These constants were chosen on
-held-out training images of MNIST.
+forgotten its earlier writes. *Balance* is the state to which cells are pulled. It stands for the
+weight zero: otherwise the pull would move all cells to a weight that nobody learned. *Pulse noise*
+is the random part of one pulse, as a share of the range: write noise, and the rounding to whole
+pulses. The settings `FINE` suit pulses without noise, `COARSE` noisy pulses. The settings of a
+device are weighted geometric means of both. These constants were chosen on held-out training images
+of MNIST.
 """
 
 import dataclasses
@@ -77,8 +77,10 @@ DEEP_START, DEEP_START_SPREAD = 2.0, 1.5
 
 @dataclass(frozen=True)
 class DeviceSettings:
-    """Settings of a network, derived from two numbers of its device: the noise of a pulse and, for
-    several layers, the number of pulses after which a cell has forgotten a write (`memory`).
+    """Settings of a network of a device.
+
+    They follow from the noise of a pulse and from `memory`, the number of pulses after which a cell
+    has forgotten a write.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ class DeviceSettings:
     output_gain : float
         Gain of the last layer over the first.
     hidden_dose : float
-        Dose of hidden cells over that of output cells.
+        Dose of hidden cells over the dose of output cells.
     reach : float
         Share of the threshold above which the membrane of a hidden neuron must settle for the
         neuron to be written.
@@ -120,8 +122,8 @@ class DeviceSettings:
     start_weight_spread: float = 0.0
 
     def towards(self, other: "DeviceSettings", weight: float) -> "DeviceSettings":
-        """Return geometric means of these values and those of `other`. The values of `other` count
-        with the `weight` (0 to 1), these with the rest.
+        """Return geometric means of these values and the values of `other`, which count with the
+        `weight` (0 to 1).
         """
         return DeviceSettings(
             **{
@@ -142,10 +144,10 @@ LATE_ONE = DeviceSettings(
     gain=0.2, output_bias=1.65, margin=15e-6, final_margin=0.4, final_dose=0.02
 )
 GATE = DeviceSettings(gain=0.23, output_bias=1.8, margin=12e-6, final_margin=0.5, final_dose=0.04)
-# Convolutions. The starts, doses and margin of MNIST come from a study in software, those of digits
-# were chosen on held-out training images. The gain of a kernel's weights is ten times that of an
-# output cell's, because a window has few rows and the layer above has many. Neurons have up to five
-# time constants for their spikes, because a patch that fits a kernel only partly also counts.
+# Convolutions. The starts, doses and margin of MNIST come from a study in software, the ones of
+# digits were chosen on held-out training images. The gain of a kernel's weights is ten times the
+# gain of an output cell, because a window has few rows and the layer above has many. Neurons have
+# up to five time constants for their spikes, so that a patch that fits a kernel partly also counts.
 CONVOLUTION_WINDOW = 750e-6  # s, longest read of a patch, and of the layers above
 CONVOLUTION_DESIGN = LayerDesign(
     hidden_bias=0.5, output_bias=1.3, window=CONVOLUTION_WINDOW, back_voltage=BACK_VOLTAGE
@@ -378,7 +380,7 @@ def hidden_layers(
     dose_span: float,
     most: float = math.inf,
 ) -> tuple[float, dict[str, Any], dict[str, Any]]:
-    """Return the gain, the fields of the design and those of the rule of a network with hidden
+    """Return the gain, the fields of the design and the fields of the rule of a network with hidden
     layers.
 
     `sizes`: neurons of the layers. `images`: as they are read, n x inputs.
@@ -512,8 +514,8 @@ def convolution_settings(
 def presented(images: int) -> int:
     """Return the number of presentations of a convolution that learns this number of `images`.
 
-    It is that of digits and of MNIST there. In between, each image is shown the fewer times, the
-    more images there are.
+    For digits and MNIST it is the number that was chosen there. In between, the more images there
+    are, the fewer times each is shown.
     """
     return min(CONVOLUTION_RULE.presentations, round(217 * images**0.72))
 
@@ -523,10 +525,9 @@ def suited_changes(
 ) -> dict[str, Any]:
     """Return the fields of the rule, as in `CONVOLUTION_DIGITS`, for images of one's own.
 
-    All lie between two settings that were chosen, those of digits and of MNIST: the dose and the
-    start of output cells follow from the number of outputs of the convolution, the start of the
-    kernels from the pixels of the window, and the margin from the number of presentations. Other
-    doses and margins were no better on MNIST of 14x14 pixels (5,000 images, held-out images).
+    They lie between the settings that were chosen for digits and for MNIST. The dose and the start
+    of output cells follow from the number of outputs of the convolution. The start of the kernels
+    follows from the pixels of the window, the margin from the number of presentations.
     """
     digits, rows = CONVOLUTION_DIGITS, convolutions[0].window ** 2
     outputs = kernels[-1] * convolutions[-1].regions ** 2
@@ -698,11 +699,11 @@ def dense_presentations(images: int, recipe: Recipe) -> int:
 def with_late_doses(rule: LayeredRule, convolution: bool = False) -> LayeredRule:
     """Return the rule of a network that writes late, whose doses suit its number of presentations.
 
-    Doses of `learning_of` suit 100,000 presentations. Fewer ones would not bring most synapses to a
-    pulse, so doses grow with the root of the number that is missing, as the sum of doses of random
-    signs does (held-out images of MNIST, 1,000 to 30,000 presentations, five presets). Those of a
-    `convolution` suit 40,000 and grow with the fourth root: the root lets some of its networks fail
-    (held-out digits, 3,000 presentations, three presets, five seeds).
+    Doses of `learning_of` suit 100,000 presentations. With fewer ones most synapses would not reach
+    a pulse. So doses grow with the root of 100,000 / presentations, as the sum of doses of random
+    signs does (held-out images of MNIST, 1,000 to 30,000 presentations, five presets). Doses of a
+    `convolution` suit 40,000 and grow with the fourth root. With the root some of its networks
+    failed (held-out digits, 3,000 presentations, three presets, five seeds).
     """
     suited, power = (LATE_CONVOLVED, 0.25) if convolution else (LATE_PRESENTATIONS, 0.5)
     grown = max(1.0, suited / rule.presentations) ** power

@@ -372,7 +372,7 @@ def learning_curve(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the running accuracy over the last `RUNNING` presentations, and the number of
     presentations so far in which cells were written.
 
-    Both are arrays with a value for each presentation; `history` is that of `Learning`.
+    Both are arrays with a value for each presentation; `history`: as in `Learning`.
     """
     right = np.cumsum(history[:, 0])
     counts = np.minimum(np.arange(1, len(right) + 1), RUNNING)

@@ -30,7 +30,7 @@ MIXED_SIGNAL = (
 LI_FIT = "aihwkit's fit to the capacitor cell of Li et al., VLSI 2018"
 PYCLLN = "PyCLLN's default"
 COPPER = "0.3 to 3 ohm (Joksas et al., Nat. Commun. 11, 2020, take 0.35 and 0.32 ohm)"
-OF_DEVICE = "device"  # in place of a chip: its cells differ as those of the measured device
+OF_DEVICE = "device"  # in place of a chip: its cells differ as the measured devices do
 STUCK = "0.0175 and 0.0904 in a 4 Mb HfO2 array (C.-Y. Chen et al., IEEE Trans. Comput. 64, 2015)"
 
 

@@ -1,7 +1,7 @@
 """Convolutions: the layer whose rows are a window of the image (docs/convolution.md).
 
 In the circuit of a read, the patches follow each other on the rows of the first crossbar. In each
-of them a ramp rises. The latch of a kernel and a region is a capacitor: while a patch of its region
+of them a ramp rises. The latch of a kernel and a region is a capacitor. While a patch of its region
 is shown and the kernel's membrane is above the threshold, the ramp pulls the capacitor down to its
 own voltage. So the capacitor holds the lowest voltage that the ramp had at a spike, that is, the
 earliest spike of all patches. The capacitor is not reset between patches. In the end the ramp rises
@@ -94,13 +94,13 @@ def rising_ramp(start: float, window: float) -> Points:
 class Convolution(Parameters, Kind):
     """Layer whose rows are a window of the image (docs/convolution.md).
 
-    The image of the first layer has grey pixels. That of a layer above has a pixel for each region
+    The image of the first layer has grey pixels. In a layer above, it has a pixel for each region
     of the convolution below, with a channel for each kernel there.
 
     The window moves over the image, one patch after the other, and the columns of the crossbar are
     kernels. For each kernel and each region of the image a latch keeps the earliest spike of all
     patches. These pooled spikes are the outputs of the layer, region by region: output r x kernels
-    + m is that of kernel m in region r. If there are as many regions as patches, nothing is pooled.
+    + m belongs to kernel m in region r. If there are as many regions as patches, nothing is pooled.
     Regions may overlap: a patch is then read once for each of its regions.
     """
 
@@ -204,8 +204,8 @@ class Convolution(Parameters, Kind):
     def kept(self, times: np.ndarray, settled: np.ndarray) -> Kept:
         """Return the first spikes, the settled membranes and the winning patches of all outputs.
 
-        In each region the patch wins on which the kernel's neuron fires first. Without a spike, or
-        of simultaneous ones, that on which the membrane settles highest.
+        In each region the patch wins for which the kernel's neuron fires first. Without a spike, or
+        if spikes are simultaneous, the patch wins for which the membrane settles highest.
 
         Parameters
         ----------
@@ -260,8 +260,8 @@ class Convolution(Parameters, Kind):
         cells: ModelStates | None,
         noise: Sequence[np.ndarray],
     ) -> Circuit:
-        """Return the circuit that reads all patches in turn, those of each convolution after those
-        of the one below, and the layers above.
+        """Return the circuit that reads all patches in turn, and then the layers above. The patches
+        of a convolution come after the patches of the convolution below.
         """
         design, tau = network.design, network.parameters.neuron.time_constant
         circuit, begin = layers_circuit(network, title, cells), 0.0

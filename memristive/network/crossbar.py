@@ -150,9 +150,9 @@ class Crossbar:
     def race_of(self, currents: np.ndarray, jitter: FloatOrArray = 0.0) -> Race:
         """Return the membranes and first spikes for given currents of the columns.
 
-        `currents`: 5 x images x classes, A. The five are those with the input at the shares
-        `SHARES` of its level: three points of the edge, and twice the full level. In the last one
-        the column is `BELOW` V above ground. `jitter`: as in `race`.
+        `currents`: 5 x images x classes, A. The five have the input at the shares `SHARES` of its
+        level: three points of the edge, and twice the full level. In the last one the column is
+        `BELOW` V above ground. `jitter`: as in `race`.
         """
         neurons, threshold, rise = self.neurons, self.neurons.threshold + jitter, self.schedule.rise
         # The column is not quite at ground: its conductance takes some of its current.

@@ -19,7 +19,7 @@ MOST_NEURONS = 10_000  # of a layer
 
 def scaled(values: np.ndarray, scale: tuple[float, float], name: object = "images") -> np.ndarray:
     """Return the levels of raw `values`, 0 at the lowest and 1 at the highest value of a `scale`.
-    Values beyond it are clipped, of which `warn_of_clipped` warns.
+    Values beyond it are clipped, with a warning (`warn_of_clipped`).
     """
     low, high = scale
     warn_of_clipped(values, scale, name)

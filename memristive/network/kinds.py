@@ -54,14 +54,15 @@ class Kind:
         return inputs
 
     def windows(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels of the rows in each read of an image, for `levels` (... x inputs, with
-        or without a bias as last): here those of the single read.
+        """Return the levels of the rows in each read of an image; here there is a single read.
+
+        `levels`: ... x inputs, with or without a bias as last.
         """
         return levels
 
     def kept(self, times: np.ndarray, settled: np.ndarray) -> Kept:
-        """Return first spikes, settled membranes and winning patches of the outputs, for those of
-        all reads.
+        """Return first spikes, settled membranes and winning patches of the outputs. `times` and
+        `settled` hold the spikes and membranes of all reads.
         """
         return times, settled, np.zeros(0, np.int64)
 

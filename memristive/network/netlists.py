@@ -1,9 +1,9 @@
-"""Circuits of layers: single layers, of which reads, back-reads and writes are made, and layers in
-series. Nothing runs here.
+"""Circuits of layers: single layers for reads, back-reads and writes, and layers in series. Nothing
+runs here.
 
 Nodes of layer l (counted from 0): row_l_k, column_l_j, drive_l_j, membrane_l_j. The last row is the
 bias row, if there is one, the last column the reference column. The output of a hidden neuron is
-row_(l+1)_j, that of a neuron in the last layer output_j. The reference column's voltage negative_l
+row_(l+1)_j, in the last layer output_j. The reference column's voltage negative_l
 goes to all neurons of its layer.
 """
 
@@ -306,8 +306,8 @@ class StepSource(SubCircuit):
 
     The voltage of the source Vat is the time of the spike (1 V for 1 s). The rise takes `edge` s
     and is centred on the spike. This source is an expression of time, because a piecewise-linear
-    source costs ten time points for each spike: at its corners ngspice cuts its steps to a tenth
-    and restarts its integration. If time points are `edge` apart, membranes get exactly the charge
+    source costs more time points: at its corners ngspice cuts its steps and restarts its
+    integration. If time points are `edge` apart, membranes get exactly the charge
     of an ideal step, because the trapezoidal rule is exact for a current that changes linearly
     between two points.
     """
@@ -329,7 +329,7 @@ def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -
     Rows at 0 V are left out. Their cells load the columns; the resistor Rload_0_c at input c of the
     stages replaces these cells (1e12 ohm at first).
 
-    Without `edge` an image drives the rows: the voltage of row k is that of the source `pulse`
+    Without `edge` an image drives the rows: row k has the voltage of the source `pulse`
     times the gain of Erow_0_k, 0 at first. With an `edge` in s, spikes drive them: a `StepSource`
     at each row but the bias row rises at the time that the source v.xrow_0_k.vat gives. The read
     noise is a current into input c of the stages: the voltage of row k times the gain of

@@ -13,8 +13,8 @@ from snn_circuit import names
 
 @dataclass(frozen=True)
 class Synapses:
-    """Columns of each neuron. Those of pairs are ordered by polarity (positive first), by pair, by
-    neuron. A reference column is the last.
+    """Columns of each neuron. Columns of pairs are ordered by polarity (positive first), by pair,
+    by neuron. A reference column is the last.
 
     Parameters
     ----------

@@ -254,7 +254,7 @@ def deviations(
     neurons, nan: no spike), or lower bounds of these.
 
     `end` and `other_end` are the times in s at which the reads end (`end_of_read`). If only one
-    read has a spike of a neuron, the other spike can only come after the end of its read, so only a
+    read has a spike of a neuron, the other spike would come after the end of its read. Then only a
     lower bound of the difference is known. The result is nan where neither read has a spike.
     """
     one = np.where(np.isnan(spikes), np.fmax(end[..., None], others), spikes)

@@ -315,7 +315,7 @@ def simulate(
     )
 
 
-# parts of a write, each an exponential; after each, the gate's capacitance is that of the new X
+# parts of a write, each an exponential; after each, the gate's capacitance follows the new X
 WRITE_STEPS = 4
 # s: spikes this close to the first are computed with the exact edge, the others with a straight one
 EXACT_WITHIN = 1e-6

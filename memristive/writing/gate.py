@@ -261,8 +261,8 @@ def set_column(
 ) -> np.ndarray:
     """Return the states in V (rows) of a column of a `layer` after a `write` at its gates.
 
-    `states`: those before the write. `noise`: standard deviation in V of the random part of each
-    write, which is drawn from `rng`. Stuck cells are not considered.
+    `states`: before the write. `noise`: standard deviation in V of the random part of each write,
+    which is drawn from `rng`. Stuck cells are not considered.
     """
     settings, curve = layer.way.settings, layer.memristor.curve
     return np.asarray(

@@ -54,8 +54,7 @@ def late_settings(device: MeasuredDevice) -> Fields:
     """Return the fields of `PulseWrites` for synapses of a `device` that write late.
 
     A synapse waits until several pulses are due in two cases: if the noise of a pulse is several
-    times its step, so that fewer pulses would be lost in the noise, and if steps are fine. Raises
-    ParameterError as `check_late` does.
+    times its step, and if steps are fine. Raises ParameterError as `check_late` does.
     """
     check_late(device)
     noisy, fine = device.write_noise / device.mean_step, LATE_STEP / device.mean_step

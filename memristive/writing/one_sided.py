@@ -1,10 +1,11 @@
 """Pairs of devices with one gradual direction (docs/devices.md).
 
 The weight G+ - G- moves one way by gradual pulses on G+, the other way by gradual pulses on G-. So
-both cells move towards the same end of their range. A pair of which a cell has run out of room is
-refreshed: the difference is read, both cells get an abrupt pulse, and gradual pulses on one of them
-bring the difference back, with a read after each. Doses are rounded at random to pulses, or wait
-on a capacitor until pulses are due. Trainings in closed form and in ngspice call these functions.
+both cells move towards the same end of their range. If a cell of a pair has run out of room, the
+pair is refreshed: the difference is read, and both cells get an abrupt pulse. Then gradual pulses
+on one of them bring the difference back, with a read after each. Doses are rounded at random to
+pulses, or wait on a capacitor until pulses are due. Trainings in closed form and in ngspice call
+these functions.
 """
 
 import math

@@ -245,9 +245,9 @@ def pulse_energies(
     """Return the energies in J of the selected cells and of the half-selected ones, while rows of a
     `layer` get `numbers` of pulses.
 
-    A pulse takes V^2 G t, with G at the read voltage before the write. In a passive array, the
-    cells of driven rows in other columns, and of waiting rows in the written column, see a share of
-    the pulse's voltage; with V/3 all other cells see a third, too (`disturb`).
+    A pulse takes V^2 G t, with G at the read voltage before the write. In a passive array, cells of
+    driven rows in other columns see a share of the pulse's voltage, and so do cells of waiting rows
+    in the written column. With V/3 all other cells see a third, too (`disturb`).
 
     Parameters
     ----------
