@@ -53,10 +53,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.error_driven", "--data", "xpue"]]
-    yield [
-        ["-m", "memristive", "train", *hidden("mnist"), "--figures", str(QUICK)],
-        ["-m", "studies.agreement", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
-    ]
+    yield [["-m", "memristive", "train", *hidden("mnist"), "--figures", str(QUICK)]]
     yield [["-m", "memristive", "measure", model] for model in MODELS]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
         yield [["-m", "transistors.learner", "--task", task]]
@@ -77,9 +74,9 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ]
     ]
     for network in NETWORKS:
-        steps = [network.training] if full or network.rule != "error-driven" else []
+        steps = [network.training] if full and network.rule == "error-driven" else []
         if network.rule == "hebbian":
-            steps.append(["MNIST_memristive_inference.py"])
+            steps = [network.training, ["MNIST_memristive_inference.py"]]
         in_ngspice = [
             *network.test,
             "--jobs",
