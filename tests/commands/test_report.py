@@ -12,7 +12,6 @@ from memristive.accounting import costs
 from memristive.cli.runs import examined
 from memristive.cli.script import exit_code
 from memristive.commands import report
-from memristive.devices.device_spread import Readings
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, device_record
 from memristive.devices.neuron_model import load_neuron
 from memristive.devices.spice_model import PRESETS as MODELS
@@ -191,20 +190,6 @@ def test_a_table_is_read_at_its_voltage_and_fitted_once(tmp_path, capsys):
     assert fitted["highest_conductance"] == pytest.approx(siemens.max(), rel=0.02)
     assert shown(["epiram", "--read-voltage", "0.2"], tmp_path) == 2
     assert "--read-voltage" in one_line(capsys.readouterr().err)
-
-
-def test_dots_of_readings_lie_on_the_curves_of_their_device():
-    device = PRESETS["pcmo"]
-    siemens, up = sweeps(device)
-    up[[0, 81]] = 0  # each sweep begins with a reading
-    siemens[up == 0] *= 0.95  # which noise has moved
-    axis = report.curves(device, [Readings("", siemens, up, np.ones(len(up), int))]).axes[0]
-    dots = [line for line in axis.lines if line.get_marker() == "."]
-    curves = {line.get_color(): line for line in axis.lines if line.get_marker() != "."}
-    assert len(dots) == 4
-    for line in dots:
-        expected = np.interp(line.get_xdata(), *curves[line.get_color()].get_data())
-        assert line.get_ydata()[1:] == pytest.approx(expected[1:], rel=0.02)
 
 
 def test_a_checkpoint_is_found_before_the_fit(tmp_path, capsys):
