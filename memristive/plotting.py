@@ -8,7 +8,6 @@ and K. Ito (2008), viridis, cividis.
 
 import io
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
@@ -91,8 +90,8 @@ def save(figure: Figure, path: Path | str) -> None:
     ...), close it, and print the path. A PNG file gets a second file beside it if matplotlib's
     `savefig.format` is another format, as with the option --pdf of scripts.
 
-    The same data give the same bytes as PNG, PDF or SVG. Raises NotOverwritten if `path` holds a
-    file of another format or of another program, and FileProblem if it cannot be written.
+    The same data give the same bytes as PNG, PDF or SVG. Raises FileProblem if `path` cannot be
+    written.
     """
     letter_panels(figure)
     kind = Path(path).suffix.removeprefix(".").lower()
@@ -107,16 +106,9 @@ def save(figure: Figure, path: Path | str) -> None:
         file, image = Path(path).with_suffix(f".{written}"), io.BytesIO()
         with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of parts in SVG
             figure.savefig(image, format=written, metadata=UNDATED.get(written))
-        write_file(file, image.getvalue(), partial(_replaceable, image.getvalue()[:4]))
+        write_file(file, image.getvalue())
         report(f"wrote {file}")
     plt.close(figure)
-
-
-def _replaceable(start: bytes, old: bytes) -> bool:
-    """Return True if a file's content begins with `start`, as its kind does, and no other program
-    wrote it. In a PNG file such a program names itself as the software.
-    """
-    return old.startswith(start) and b"Software" not in old[:500]
 
 
 def letter_panels(figure: Figure) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
@@ -75,7 +75,8 @@ PARTS = {
     LATE: PURPLE,
     MEMBRANES: GREY,
 }
-VISIBLE = 0.2  # %, least share that a bar shows
+
+VISIBLE = 0.2  # %, least share that the legend names
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -299,13 +300,34 @@ def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
         squeeze=False,
         layout="constrained",
     )
+    lines = pd.DataFrame(
+        {"network": name, "ledger": kind, "joules": line.joules}
+        | {"part": part_of(line.name), "assumed": line.kind == ASSUMED}
+        for name, ledgers in networks.items()
+        for kind, ledger in ledgers.items()
+        for line in ledger.lines
+    )
     used: set[str] = set()
+    parts = pd.MultiIndex.from_product([PARTS, [False, True]])
     for axis, kind in zip(axes.flat, kinds, strict=True):
-        for y, ledgers in enumerate(networks.values()):
-            if kind in ledgers:
-                used |= stacked(axis, y, ledgers[kind])
+        own = (
+            lines[lines["ledger"] == kind]
+            .pivot_table("joules", "network", ["part", "assumed"], "sum")
+            .reindex(list(networks))
+        )
+        shares = 100 * own.div(own.sum(axis=1), axis=0).reindex(columns=parts)
+        used.update(part for part, _ in parts[(shares > VISIBLE).any()])
+        look: Fields = {"color": [PARTS[part] for part, _ in parts], "width": 0.62}
+        look |= {"edgecolor": "white", "linewidth": 0.5, "stacked": True, "legend": False}
+        shares.plot.barh(ax=axis, **look)
+        for bars_of, (_, is_assumed) in zip(axis.containers, parts, strict=True):
+            for bar in bars_of:
+                bar.set_hatch("///" * is_assumed)
+        for y, joules in enumerate(own.sum(axis=1)):
+            text = EngFormatter("J", places=1)(joules) if joules else ""
+            axis.text(103, y, text, va="center", fontsize=8)
         axis.set_title(kind)
-        axis.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="share of the energy (%)")
+        axis.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="share of the energy (%)", ylabel="")
     first = axes.flat[0]
     first.set_yticks(range(len(networks)), [name.replace("_", " ") for name in networks])
     first.margins(y=0.01)
@@ -314,30 +336,3 @@ def bars(networks: Mapping[str, Mapping[str, Ledger]]) -> Figure:
     handles.append(Patch(facecolor="0.5", edgecolor="white", hatch="///", label="assumed"))
     figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
     return figure
-
-
-def stacked(axis: Axes, y: float, ledger: Ledger) -> set[str]:
-    """Draw a ledger as a bar at height `y`, with its sum at the right end; return its parts."""
-    left, total, used = 0.0, ledger.sum(), set()
-    shares: dict[tuple[str, bool], float] = {}
-    for line in ledger.lines:
-        key = part_of(line.name), line.kind == ASSUMED
-        shares[key] = shares.get(key, 0.0) + 100 * line.joules / total
-    for part, colour in PARTS.items():
-        for is_assumed in (False, True):
-            share = shares.get((part, is_assumed), 0.0)
-            if share > VISIBLE:
-                used.add(part)
-                axis.barh(
-                    y,
-                    share,
-                    left=left,
-                    height=0.62,
-                    color=colour,
-                    hatch="///" * is_assumed,
-                    edgecolor="white",
-                    linewidth=0.5,
-                )
-                left += share
-    axis.text(103, y, EngFormatter("J", places=1)(total), va="center", fontsize=8)
-    return used

@@ -460,38 +460,22 @@ def described(device: MeasuredDevice) -> pd.DataFrame:
     """Return the device's properties as a table."""
     factor, unit = prefixed(device.highest_conductance, "S")
     low, high = factor * device.lowest_conductance, factor * device.highest_conductance
-    rows = [("conductance", f"{low:.3g} to {high:.3g} {unit} at {device.read_voltage:g} V")]
-    if device.levels:
-        rows.append(("gate voltage", f"{device.gate_low:g} to {device.gate_high:g} V"))
+    rows = [("conductance", f"{low:.3g} to {high:.3g} {unit}", "x = 0 to x = 1")]
     if pulses := device.one_sided:
         word = "up" if pulses.sign > 0 else "down"
-        rows.append((f"gradual pulse {word}", f"{pulses.mean_step:.1%}, noise {pulses.noise:.1%}"))
-        rows.append(("abrupt pulse to", f"x = {np.mean(pulses.abrupt):.2f}"))
-    for up, word in ((True, "up"), (False, "down")):
-        if not device.levels and not pulses:
-            first, middle, last = (f"{device.step(x, up):.2%}" for x in (0.0, 0.5, 1.0))
-            rows.append(
-                (f"step of a pulse {word}", f"{first} at x = 0, {middle} at 0.5, {last} at 1")
-            )
-            rows.append((f"pulses {word} across the range", f"{device.pulses(up):,.0f}"))
-    if not pulses:
-        rows.append(("write noise of a pulse", f"{device.write_noise:.2%} of the range"))
-    rows += [
-        ("noise of a reading", f"{device.read_noise:.2%} of the range"),
-    ]
-    spreads = {
-        "steps": device.spread,
-        "range": device.range_spread,
-        "lowest conductance": device.lowest_spread,
-    }
-    rows += [(f"spread of the {name}", f"{value:.1%}") for name, value in spreads.items() if value]
-    if device.drifts:
-        rows.append(("drift exponent", f"{device.drift:.3g}, spread {device.drift_spread:.2g}"))
-    if device.retention:
-        rows.append(("relaxes in", f"{with_unit(device.retention, 's')} to x = {device.rest:.2f}"))
-    if device.stuck:
-        rows.append(("stuck cells", f"{device.stuck:.1%}"))
-    return pd.DataFrame(rows, columns=["property", "value"])
+        rows.append((f"gradual pulse {word}", f"{pulses.mean_step:.1%}", "of the range, mean"))
+        rows.append(("its noise", f"{pulses.noise:.1%}", "of the range"))
+        rows.append(("abrupt pulse", f"to x = {np.mean(pulses.abrupt):.2f}", "mean"))
+    for way in () if device.levels or pulses else ("up", "down"):
+        steps = (f"{device.step(x, way == 'up'):.2%}" for x in (0.0, 0.5, 1.0))
+        rows.append((f"pulse {way}", ", ".join(steps), "of the range at x = 0, 0.5 and 1"))
+        rows.append((f"pulses {way}", f"{device.pulses(way == 'up'):,.0f}", "across the range"))
+    for field in dataclasses.fields(device):
+        value, about = getattr(device, field.name), field.metadata
+        if about.get("unit") is not None and value and "conductance" not in field.name:
+            name = field.name.replace("_", " ")
+            rows.append((name, f"{value:.3g} {about['unit']}".strip(), about["meaning"]))
+    return pd.DataFrame(rows, columns=["property", "value", "meaning"])
 
 
 def device_section(given: Given) -> Section:

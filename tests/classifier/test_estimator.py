@@ -13,7 +13,6 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
-from memristive.io.records import NotOverwritten
 from memristive.network.chip import PRESETS, Chip
 from memristive.network.networks import network_on_chip
 from memristor import MemristorParameters
@@ -199,9 +198,6 @@ def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path):
         spikes = np.where(high.any(axis=1), waves["time"][high.argmax(axis=1)], np.inf)
         assert model.classes_[np.argmin(spikes)] == model.predict([sample])[0]
         assert min(spikes) == pytest.approx(np.nanmin(model.spike_times([sample])), abs=0.6e-6)
-    (tmp_path / "notes").write_text("notes")
-    with pytest.raises(NotOverwritten, match="notes"):
-        model.export_netlist(tmp_path / "notes", sample)
 
 
 def test_pixels_of_a_convolution_beyond_those_of_fit_are_clipped_with_a_warning():
