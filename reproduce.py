@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from memristive.cli.script import run
 from tools.networks import NETWORKS, QUICK, write_agreement
-from tools.tables import TABLES
+from tools.tables import markdown, short_rows
 
 MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford", "sky130_reram")
 FIRST = 1000  # test images of each network that a quick reproduction puts through ngspice
@@ -46,7 +46,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["-m", "memristive.commands.loop", "--stdp"],
         [
             *("-m", "memristive", "compare", "--data", "mnist", "--write", "at-once"),
-            *("--presentations", "40000", "--seeds", "1", "--jobs", "1", *quick),
+            *("--set", "rule.presentations=40000", "--seeds", "1", "--jobs", "1", *quick),
             *("--figures", str(QUICK)),
         ],
     ]
@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("a step failed: see above", file=sys.stderr)
         return failed
     write_agreement()
-    print(TABLES["short_results"])
+    print(markdown(short_rows()))
     return 0
 
 

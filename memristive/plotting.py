@@ -466,6 +466,30 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
     return figure
 
 
+def steps(mean: "MeasuredDevice", devices: "Sequence[MeasuredDevice]" = ()) -> Figure:
+    """Draw the steps of the `mean` device over its conductance, with a band of one standard
+    deviation from device to device, and those of some `devices` as thin lines.
+    """
+    figure, axis = plt.subplots(figsize=(0.6 * WIDTH, 3.4))
+    (factor, unit), x = prefixed(mean.highest_conductance, "S"), np.linspace(0, 1, 101)
+    for up, word, colour in ((True, "up", BLUE), (False, "down", VERMILLION)):
+        for device in devices:
+            siemens = factor * device.conductance(x)
+            axis.plot(siemens, 100 * device.step(x, up), color=colour, linewidth=0.5)
+        siemens, curve = factor * mean.conductance(x), 100 * mean.step(x, up)
+        low, high = (curve * (1 + sign * mean.spread) for sign in (-1, 1))
+        axis.fill_between(siemens, low, high, color=colour, alpha=0.25, linewidth=0)
+        axis.plot(siemens, curve, color=colour, linewidth=2.0, label=word)
+    axis.set(
+        xlabel=f"conductance ({unit})",
+        ylabel="step of a pulse (% of the range)",
+        ylim=(0, None),
+        title=mean.name,
+    )
+    axis.legend()
+    return figure
+
+
 def one_sided_steps(devices: "Sequence[MeasuredDevice]") -> Figure:
     """Draw the distributions of both kinds of pulses over the state before, for each of some
     devices with one gradual direction: medians, quarters and tenths.

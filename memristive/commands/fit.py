@@ -163,7 +163,7 @@ def save_fit(
     else:
         fits = {f"device {one.name}: ": one.fit for one in fit.devices}
         print_kind(fit)
-        figure = kind_figure(fit)
+        figure = plotting.steps(fit.device, [one.fit.device for one in fit.devices])
     record.plot(figure)
     for one, (words, result) in zip(tasks, fits.items(), strict=True):
         warn_of_single(result, one, words)
@@ -383,31 +383,6 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
                 f"{states[widest + 1]:.2f}: there the curve is a guess",
                 stacklevel=2,
             )
-
-
-def kind_figure(kind: DevicesFit) -> Figure:
-    """Draw several devices: the steps of each over its conductance as thin lines, and of the mean
-    device, with a band of one standard deviation from device to device.
-    """
-    figure, axis = plt.subplots(figsize=(0.6 * plotting.WIDTH, 3.4))
-    factor, unit = plotting.prefixed(kind.device.highest_conductance, "S")
-    x = np.linspace(0, 1, 101)
-    for up, word, colour in ((True, "up", plotting.BLUE), (False, "down", plotting.VERMILLION)):
-        for device in (one.fit.device for one in kind.devices):
-            steps = 100 * device.step(x, up)
-            axis.plot(factor * device.conductance(x), steps, color=colour, linewidth=0.5)
-        siemens, mean = factor * kind.device.conductance(x), 100 * kind.device.step(x, up)
-        low, high = (mean * (1 + sign * kind.device.spread) for sign in (-1, 1))
-        axis.fill_between(siemens, low, high, color=colour, alpha=0.25, linewidth=0)
-        axis.plot(siemens, mean, color=colour, linewidth=2.0, label=word)
-    axis.set(
-        xlabel=f"conductance ({unit})",
-        ylabel="step of a pulse (% of the range)",
-        ylim=(0, None),
-        title=kind.device.name,
-    )
-    axis.legend(title="thin: each device")
-    return figure
 
 
 def pulse_figure(fit: PulseFit) -> Figure:

@@ -63,7 +63,15 @@ from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import Network
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import Fields, ParameterError
-from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
+from memristive.plotting import (
+    BLUE,
+    GREY,
+    WIDTH,
+    one_sided_steps,
+    over_seeds,
+    prefixed,
+    steps,
+)
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts
@@ -494,30 +502,16 @@ def device_section(given: Given) -> Section:
 
 
 def curves(device: MeasuredDevice) -> Figure:
-    """Draw a sweep of pulses up and down without noise, and the steps over the state."""
+    """Draw the steps of a device over its conductance, or the levels that its gate sets."""
     if device.one_sided:
         return one_sided_steps([device])
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
+    if not device.levels:
+        return steps(device)
     factor, unit = prefixed(device.highest_conductance, "S")
-    x = np.linspace(0, 1, 101)
-    if device.levels:
-        gate = np.linspace(device.gate_low, device.gate_high, len(device.levels))
-        left.plot(gate, factor * device.conductance(np.array(device.levels)), color=BLUE)
-        left.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})")
-        right.axhline(100 * device.write_noise, color=BLUE)
-        right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)")
-        return figure
-    for up, colour in ((True, BLUE), (False, VERMILLION)):
-        pulses = np.arange(int(min(device.pulses(up), 1000)) + 2)
-        states = device.after(0.0 if up else 1.0, pulses, up)
-        word = "up" if up else "down"
-        left.plot(pulses, factor * device.conductance(states), color=colour, label=word)
-        right.plot(x, 100 * device.step(x, up), color=colour, label=word)
-    left.set(xlabel="pulses", ylabel=f"conductance ({unit})", ylim=(0, None))
-    right.set(
-        xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None)
-    )
-    left.legend(title="pulses")
+    figure, axis = plt.subplots(figsize=(0.6 * WIDTH, 3.0))
+    gate = np.linspace(device.gate_low, device.gate_high, len(device.levels))
+    axis.plot(gate, factor * device.conductance(np.array(device.levels)), color=BLUE)
+    axis.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})")
     return figure
 
 

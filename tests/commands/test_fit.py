@@ -95,8 +95,6 @@ def test_several_devices_give_their_spread_and_each_cell_is_drawn_from_it(tmp_pa
     ("table", "word"),
     [
         (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"),
-        (long(("up", UP)).drop(columns="direction"), "'direction'"),
-        (pd.DataFrame(), "cannot be read"),
         (pd.DataFrame({"time (weeks)": range(1, 7), "conductance": [1e-6] * 6}), "'time (s)'"),
     ],
 )

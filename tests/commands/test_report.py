@@ -14,12 +14,10 @@ from memristive.cli.script import exit_code
 from memristive.commands import report
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, device_record
 from memristive.devices.neuron_model import load_neuron
-from memristive.devices.spice_model import PRESETS as MODELS
 from memristive.io.records import load_results, to_json
 from memristive.ledger import Technology
 from memristive.network.chip import neuron_chip
 from memristive.network.recipe import Dense
-from memristive.parameters import ParameterError
 from tests.helpers import one_line, outputs
 
 NETWORKS = {"one layer": ("digits", (), "none"), "two layers": ("digits", (Dense(20),), "none")}
@@ -221,13 +219,3 @@ def test_a_model_of_the_project_is_measured_first(ngspice, tmp_path):
     )
     device = report.given_device(options).device
     assert (device.name, device.model) == ("vteam", "vteam") and device.mean_step > 0
-
-
-def test_a_model_file_without_its_state_is_named(tmp_path):
-    pulses = {way: {"voltage": volts, "width": 1e-6} for way, volts in (("up", 1), ("down", -1))}
-    path = tmp_path / "mine.json"
-    path.write_text(to_json({"file": str(MODELS / "wox.lib"), "subcircuit": "wox"} | pulses))
-    options = Namespace(device=str(path), read_voltage=None, results=tmp_path, figures=tmp_path)
-    options.force = False
-    with pytest.raises(ParameterError, match="state_node"):
-        report.given_device(options)
